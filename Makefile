@@ -1,0 +1,67 @@
+# petmood: python3.11 or later and make are all that a machine needs. `make` alone lists the targets.
+VENV  := .venv
+PY    := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+JOBS  ?= 2
+RUN   ?=
+UV    := $(PY) -m uv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint proof bench pins wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## build .venv from the pinned versions; does nothing while they are unchanged
+
+$(VENV)/.uv:
+	@if [ ! -x $(PY) ]; then \
+	  for name in python3.13 python3.12 python3.11 python3; do \
+	    if $$name -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	      found=$$name; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "petmood needs Python 3.11 or later with venv on the PATH (Debian: apt-get install python3-venv)." >&2; \
+	    exit 1; fi; \
+	  echo "Making $(VENV) with $$($$found --version)"; \
+	  $$found -m venv $(VENV); \
+	fi
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
+	@$(UV) --version >/dev/null 2>&1 || $(PY) -m pip install --quiet --constraint constraints.txt uv
+	@touch $@
+
+$(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
+	@$(UV) pip install --python $(PY) --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: setup ## the whole walk on demo data, or on RUN="data=data/pets ..."
+	@$(VENV)/bin/petmood run $(RUN)
+
+lint: setup ## style, format and types
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/mypy --no-error-summary
+	@echo "lint, format and types are clean"
+
+test: lint ## lint, types, house rules and tests, with branch coverage
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m "not proof" -q --cov --cov-report=term
+
+proof: setup ## slow proofs: clean environments, kills, hooks; about as long as `make test` again
+	@$(UV) pip check --python $(PY)
+	@$(VENV)/bin/pre-commit run --all-files
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v
+
+bench: setup ## run every benchmark and print the table
+	@$(PY) -m benchmarks
+
+pins: $(VENV)/.uv ## resolve pyproject.toml anew into constraints.txt
+	@$(UV) pip compile --quiet --universal --all-extras --python-version 3.11 --upgrade \
+	  --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file constraints.txt
+
+wheel: setup ## build dist/petmood-*.whl
+	@$(UV) build --quiet --wheel --python $(PY) --build-constraint constraints.txt --out-dir dist
+	@ls dist
+
+clean: ## remove what was built, but not .venv and not data
+	@rm -rf dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache htmlcov
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""How fast is petmood, all in all? Runs every benchmark of this folder in a process of its own and prints a table.
+
+python -m benchmarks [NAME ...] [--json]
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main", "names", "run", "table"]
+
+HERE = Path(__file__).resolve().parent
+NOT_BENCHMARKS = {"__init__", "__main__", "common"}
+
+
+def names() -> list[str]:
+    """Return the benchmarks of this folder, sorted."""
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_BENCHMARKS)
+
+
+def run(name: str) -> list[dict[str, Any]]:
+    """Run one benchmark and return what its JSON lines say; one that fails is reported as not met."""
+    command = [sys.executable, "-m", f"benchmarks.{name}"]
+    done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False)
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"name"')]
+    if done.returncode or not results:
+        results.append({"name": name, "ratio": None, "target": None, "met": False, "details": {"rc": done.returncode}})
+    return results
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """Lay results out as a plain table: name, ratio, target, met."""
+    width = max(len("name"), *(len(result["name"]) for result in results))
+    lines = [f"{'name':{width}}  {'ratio':>8}  {'target':>8}  met"]
+    for result in results:
+        ratio, target = (f"{value:.3f}" if value is not None else "-" for value in (result["ratio"], result["target"]))
+        lines.append(f"{result['name']:{width}}  {ratio:>8}  {target:>8}  {'yes' if result['met'] else 'NO'}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the named benchmarks, or all; return 1 if any result is not met."""
+    chosen = [argument for argument in arguments if argument != "--json"] or names()
+    results = []
+    for number, name in enumerate(chosen, start=1):
+        print(f"[{number}/{len(chosen)}] {name}", file=sys.stderr, flush=True)
+        for result in run(name):
+            results.append(result)
+            if "--json" in arguments:
+                print(json.dumps(result), flush=True)
+    if "--json" not in arguments:
+        print(table(results))
+    return 0 if all(result["met"] for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

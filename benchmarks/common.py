@@ -1,0 +1,45 @@
+"""What does a benchmark print? One JSON line of one shape, with a ratio that is better when it is lower.
+
+Both sides of a ratio are measured in one run, by turns, so that a busy machine slows both alike.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["best_of", "report"]
+
+
+def best_of(count: int, **works: Callable[[], object]) -> dict[str, float]:
+    """Run every piece of work ``count`` times by turns and return the fastest wall time of each, in seconds.
+
+    Each runs once beforehand, unmeasured, to fill caches.
+    """
+    for work in works.values():
+        work()
+    best = dict.fromkeys(works, float("inf"))
+    for _ in range(count):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def report(
+    name: str, *, ratio: float, target: float, details: Mapping[str, Any], conditions: Mapping[str, bool] | None = None
+) -> None:
+    """Print a result as one JSON line: met when ``ratio <= target`` and every further condition holds.
+
+    For a limit in seconds or bytes the ratio is measured / limit, with target 1.
+    """
+    broken = [condition for condition, holds in (conditions or {}).items() if not holds]
+    result = {
+        "name": name,
+        "ratio": round(ratio, 4),
+        "target": target,
+        "met": ratio <= target and not broken,
+        "details": {**details, **({"broken_conditions": broken} if broken else {})},
+    }
+    print(json.dumps(result), flush=True)

@@ -1,0 +1,131 @@
+"""How do the time and the memory of the search for families grow? Target: 10,000 photos in 15x the time of 1,000, 2 GB.
+
+Every run is a process of its own on generated photos, seven of ten of them changed copies, as in the real set.
+The ratio is that of CPU seconds, which a busy machine disturbs less; wall seconds stand beside it.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.common import report
+from petmood.data.families import families, find_relations
+from tests.pictures import photo_like
+
+__all__ = ["main", "write_photos"]
+
+SMALL, LARGE = 1000, 10_000
+RATIO: Final = 15.0
+MEMORY_MB: Final = 2000
+SIDE_PX: Final = 224
+PER_ORIGINAL: Final = 10 / 3
+
+Pixels = NDArray[np.uint8]
+
+
+def draw(number: int, *, seed: int) -> Pixels:
+    """Draw a picture of clouds and sharp shapes."""
+    rng = np.random.default_rng([seed, number])
+    picture = photo_like(SIDE_PX, SIDE_PX, seed=int(rng.integers(1 << 31)))
+    for _ in range(int(rng.integers(5, 25))):
+        x, y, a, b, turn = (int(value) for value in rng.integers(4, [SIDE_PX, SIDE_PX, 50, 50, 180]))
+        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        cv2.ellipse(picture, (x, y), (a, b), turn, 0, 360, colour, int(rng.choice([-1, 2, 3])), cv2.LINE_AA)
+    return picture
+
+
+def change(picture: Pixels, *, seed: list[int]) -> Pixels:
+    """Flip, turn, enlarge and recolour a picture at random."""
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.5:
+        picture = np.ascontiguousarray(picture[:, ::-1])
+    matrix = cv2.getRotationMatrix2D((SIDE_PX / 2, SIDE_PX / 2), float(rng.normal(0, 12)), float(rng.uniform(1, 1.5)))
+    moved = cv2.warpAffine(picture, matrix, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(np.clip(moved * rng.uniform(0.6, 1.1, 3) + rng.uniform(-20, 40), 0, 255), np.uint8)
+
+
+def write_photos(folder: Path, *, count: int, seed: int) -> None:
+    """Write generated photos, named as the real ones are: NUMBER.jpg and aug-N-NUMBER.jpg in one class folder."""
+    (folder / "drawn").mkdir(parents=True)
+    original, picture = -1, draw(0, seed=seed)
+    for number in range(count):
+        name, pixels = f"aug-{number}-{original:05}.jpg", picture
+        if int(number / PER_ORIGINAL) != original:
+            original = int(number / PER_ORIGINAL)
+            picture = pixels = draw(original, seed=seed)
+            name = f"{original:05}.jpg"
+        else:
+            pixels = change(picture, seed=[seed, number])
+        Image.fromarray(pixels).save(folder / "drawn" / name, quality=90)
+
+
+def search(folder: Path) -> dict[str, Any]:
+    """Search a folder for families in this process; return the figures."""
+
+    def read() -> Any:  # noqa: ANN401 - a stream of arrays
+        for path in paths:
+            with Image.open(path) as photo:
+                yield np.asarray(photo.convert("RGB"))
+
+    paths = sorted(folder.glob("*/*.jpg"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    began, used = time.perf_counter(), time.process_time()
+    numbers = families(len(paths), find_relations(read(), total=len(paths)))
+    took, cpu = time.perf_counter() - began, time.process_time() - used
+    truth = [path.stem.rsplit("-", 1)[-1] for path in paths]
+    return {
+        "photos": len(paths),
+        "wall_s": round(took, 1),
+        "cpu_s": round(cpu, 1),
+        "memory_before_mb": before,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "families_true": len(set(truth)),
+        "families_found": len(set(numbers)),
+        "families_mixed": len(set(zip(truth, numbers, strict=True))) - len(set(numbers)),
+        "families_split": len(set(zip(truth, numbers, strict=True))) - len(set(truth)),
+    }
+
+
+def in_a_process(count: int) -> dict[str, Any]:
+    """Make photos here, search them in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_photos(Path(folder), count=count, seed=1)
+        command = [sys.executable, "-m", "benchmarks.families_scale", folder]
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def main() -> None:
+    """Compare two sizes; with a folder as the argument, search that one and print its figures."""
+    if len(sys.argv) > 1:
+        print(json.dumps(search(Path(sys.argv[1]))))
+        return
+    small, large = in_a_process(SMALL), in_a_process(LARGE)
+    report(
+        "families: 10,000 photos against 1,000",
+        ratio=large["cpu_s"] / small["cpu_s"],
+        target=RATIO,
+        details={
+            "wall_ratio": round(large["wall_s"] / small["wall_s"], 2),
+            "load_average": round(os.getloadavg()[0], 1),
+            "small": small,
+            "large": large,
+        },
+        conditions={"memory under 2 GB": large["peak_memory_mb"] < MEMORY_MB},
+    )
+
+
+if __name__ == "__main__":
+    main()

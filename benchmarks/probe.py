@@ -1,0 +1,53 @@
+"""What does a linear probe cost against one training epoch? Target: 0.25x, features and head together.
+
+1,000 photos, mobilenet_v3_small at 224 px; the head is chosen among four strengths of regularisation on 200 further
+photos. The epoch is ours, as in the benchmark `epoch`, without augmentation.
+"""
+
+from typing import Final
+
+import torch
+
+from benchmarks.common import best_of, report
+from petmood.training.fit import fit_network
+from tests.integration.photo_sets import BATCH, learning_set, material_of, settings
+
+__all__ = ["main"]
+
+PHOTOS: Final = 1_000
+CHOSEN_ON: Final = 200
+ROUNDS: Final = 2
+TARGET: Final = 0.25
+
+
+def main() -> None:
+    """Measure and report."""
+    with learning_set(PHOTOS + CHOSEN_ON) as folder:
+        probe = settings(folder, "recipe=linear_probe")
+        epoch = settings(folder, "recipe=scratch", "augment=none")
+        material = material_of(folder, probe)
+        train, valid = material.take(range(PHOTOS)), material.take(range(PHOTOS, PHOTOS + CHOSEN_ON))
+        found = best_of(
+            ROUNDS,
+            probe=lambda: fit_network(probe, train, valid),
+            features=lambda: fit_network(settings(folder, "recipe=linear_probe", "recipe.ridge=[1.0]"), train, None),
+            epoch=lambda: fit_network(epoch, train, None),
+        )
+    report(
+        "probe: a linear probe on 1,000 photos against one training epoch",
+        ratio=found["probe"] / found["epoch"],
+        target=TARGET,
+        details={
+            "probe_s": round(found["probe"], 2),
+            "features_and_one_head_s": round(found["features"], 2),
+            "epoch_s": round(found["epoch"], 2),
+            "photos": PHOTOS,
+            "chosen_on": CHOSEN_ON,
+            "batch": BATCH,
+            "threads": torch.get_num_threads(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

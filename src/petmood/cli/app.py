@@ -1,0 +1,83 @@
+"""Where does `petmood` begin? The list of verbs, each loaded only when it is called."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from petmood.core.errors import MissingExtra, PetmoodError
+
+__all__ = ["VERBS", "main", "petmood"]
+
+VERBS: Final[Mapping[str, tuple[str, str]]] = {
+    "data": ("petmood.cli.data:data", "Import photos, and check what was imported."),
+    "train": ("petmood.cli.train:train", "Train a network; settings are overrides such as recipe=finetune."),
+    "crossval": ("petmood.cli.train:crossval", "Measure a recipe by grouped cross-validation."),
+    "evaluate": ("petmood.cli.evaluate:evaluate", "Measure a run, with intervals, beside controls."),
+    "export": ("petmood.cli.bundle:export", "Make a bundle from a run."),
+    "bundle": ("petmood.cli.bundle:bundle", "Look at bundles."),
+    "predict": ("petmood.cli.predict:predict", "Answer photos with a bundle."),
+    "run": ("petmood.cli.run:run", "Do the whole walk, skipping what is up to date."),
+    "profile": ("petmood.cli.train:profile", "Show where a training step spends its time."),
+    "config": ("petmood.cli.train:config", "Show the settings, composed, and the groups to choose from."),
+}
+
+
+class LazyVerbs(click.Group):
+    """A group whose verbs are imported when they are called, so that `petmood --help` needs no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the verbs in the order of the walk."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return a verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="petmood")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is being done, and show where errors come from.")
+def petmood(*, verbose: bool) -> None:
+    """Recognise the facial expression of a pet in a photo: from photos to a measured model that answers."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level)
+
+
+def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's return value
+    """Run the command line; an error made on purpose is one line on stderr and its own exit code."""
+    try:
+        return petmood.main(args=arguments, standalone_mode=False)
+    except PetmoodError as error:
+        if logging.getLogger().isEnabledFor(logging.INFO):
+            logging.getLogger(__name__).info("the error came from here", exc_info=True)
+        click.echo(f"petmood: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("petmood: stopped.", err=True)
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "petmood").startswith("petmood"):
+            raise
+        click.echo(f"petmood: '{error.name}' is not installed. Install it with: pip install 'petmood[train]'", err=True)
+        sys.exit(MissingExtra.exit_code)
+    except OSError as error:
+        click.echo(f"petmood: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        sys.exit(2)

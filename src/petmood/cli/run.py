@@ -1,0 +1,29 @@
+"""Which verb does everything? `petmood run`: import, check, train, evaluate, export, predict."""
+
+import click
+
+from petmood.cli.show import bar
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.argument("overrides", nargs=-1)
+def run(*, overrides: tuple[str, ...]) -> None:
+    """Do the whole walk on the demo data, or on data=FOLDER, skipping what is up to date."""
+    from petmood.cli.tables import answer_text, headline_text
+    from petmood.configs.load import compose
+    from petmood.training.walk import walk
+
+    names = [override.partition("=")[0] for override in overrides]
+    demo = [] if {"data", "data.path", "experiment"} & set(names) else ["experiment=demo"]
+    walked = walk(compose([*demo, *overrides]), track=bar)
+    click.echo(f"Done now: {', '.join(walked.done) or 'nothing, all is up to date'}.\n")
+    click.echo(headline_text(walked.run.evaluation.read_text()))
+    click.echo("\nThree photos it never saw:")
+    for one in walked.answers:
+        click.echo(f"  {answer_text(str(one.photo), one.answer)}")
+    click.echo(f"\nData    {walked.data}   ({walked.data / 'check.html'})")
+    click.echo(f"Report  {walked.run.report}")
+    click.echo(f"Bundle  {walked.bundle}")
+    click.echo(f"\nNext: petmood predict {walked.bundle} your-photo.jpg")

@@ -1,0 +1,69 @@
+"""Which verbs take settings? `petmood train`, `crossval`, `profile` and `config`."""
+
+from pathlib import Path
+
+import click
+
+from petmood.cli.show import bar
+
+__all__ = ["config", "crossval", "profile", "train"]
+
+
+@click.command()
+@click.argument("overrides", nargs=-1)
+@click.option("-m", "--multirun", is_flag=True, help="One run for each combination: seed=1,2 recipe=scratch,finetune.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with a stopped run, from its last whole epoch.")
+def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) -> None:
+    """Train a network. OVERRIDES are settings: data=data/pets backbone=efficientnet_b0 recipe=finetune."""
+    from petmood.configs.load import compose, expand
+    from petmood.training import run
+
+    if resume is not None:
+        if overrides:
+            raise click.UsageError("A resumed run keeps its settings; leave the overrides out.")
+        runs = [run.resume(resume, track=bar)]
+    else:
+        settings = expand(overrides) if multirun else [list(overrides)]
+        runs = run.train_each([compose(one) for one in settings], track=bar)
+    for done in runs:
+        click.echo(f"Run: {done.path}. Next: petmood evaluate {done.path}")
+
+
+@click.command()
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
+def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Cross-validate a recipe over all original photos, families whole. OVERRIDES as for train, and folds=5."""
+    import json
+
+    from petmood.cli.tables import crossval_text
+    from petmood.configs.load import compose
+    from petmood.training.crossval import crossval as measure
+
+    report = measure(compose(overrides), track=bar)
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
+
+
+@click.command()
+@click.argument("overrides", nargs=-1)
+@click.option("--to", type=click.Path(path_type=Path), default=Path("profiles"), show_default=True)
+@click.option("--top", default=15, show_default=True, help="How many rows the table has.")
+def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
+    """Profile some training steps; leaves a trace and a table of the most expensive operations."""
+    from petmood.configs.load import compose
+    from petmood.training.profile import profile_training
+
+    found = profile_training(compose(overrides), to=to, top=top, track=bar)
+    click.echo(found.text)
+    click.echo(f"Trace: {found.trace} (open it in Perfetto or chrome://tracing). Table: {found.table}")
+
+
+@click.command()
+@click.argument("overrides", nargs=-1)
+def config(*, overrides: tuple[str, ...]) -> None:
+    """Show the settings that OVERRIDES compose to, and the groups to choose from."""
+    from petmood.configs.load import compose, dump, groups
+
+    click.echo(dump(compose(overrides)), nl=False)
+    for name, options in groups().items():
+        click.echo(f"# {name}: {', '.join(options)}")

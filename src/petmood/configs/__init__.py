@@ -1,0 +1,3 @@
+"""Which settings are there? YAML groups beside this file, checked once by one schema."""
+
+__all__: list[str] = []

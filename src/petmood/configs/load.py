@@ -1,0 +1,152 @@
+"""How do overrides become settings? Hydra composes the YAML groups, pydantic checks the result, once.
+
+Beside Hydra's own syntax a few short names are known: ``data=data/pets`` means ``data.path=data/pets``.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from petmood.configs.schema import Config
+from petmood.core.errors import ConfigError
+
+__all__ = ["SHORT_NAMES", "compose", "dump", "expand", "from_file", "groups"]
+
+SHORT_NAMES: Final = {
+    "data": "data.path",
+    "backbone": "model.backbone",
+    "weights": "model.weights",
+    "epochs": "trainer.max_epochs",
+    "folds": "crossval.folds",
+    "repeats": "crossval.repeats",
+    "name": "run.name",
+}
+TEXTS: Final = {"data", "backbone", "weights", "name"}
+AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")
+"""Values that Hydra reads itself: nothing, quoted ones, and those of a multirun."""
+FOLDER: Final = Path(str(files("petmood.configs")))
+
+
+def compose(overrides: Sequence[str] = ()) -> Config:
+    """Compose the settings from the YAML groups and overrides such as ``recipe=finetune trainer.max_epochs=20``.
+
+    Raises:
+        ConfigError: a syntax error, an unknown key or group option, or a value out of its range; one line.
+    """
+    spelled_out = [_spell_out(override) for override in overrides]
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(FOLDER)):
+            composed = hydra_compose("config", overrides=spelled_out)
+        raw = OmegaConf.to_container(composed, resolve=True)
+    except MissingConfigException as error:
+        raise ConfigError(_unknown_option(error)) from error
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(_unknown_key(error)) from error
+    return _checked(raw)
+
+
+def from_file(path: Path) -> Config:
+    """Read the resolved settings that a run left behind.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or holds unknown settings.
+    """
+    try:
+        return _checked(yaml.safe_load(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read as settings: {str(error).splitlines()[0]}.") from error
+
+
+def dump(config: Config) -> str:
+    """Return settings as YAML, every key resolved; ``from_file`` reads it back equal."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each run of a multirun: ``seed=1,2 backbone=tiny`` makes two.
+
+    Raises:
+        ConfigError: a syntax error.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides([_spell_out(override) for override in overrides])
+        (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    except HydraException as error:
+        raise ConfigError(_first_line(error)) from error
+    return [list(run) for run in batch]
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """Return every group of settings with its options, from the files."""
+    folders = sorted(path for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith("_"))
+    return {folder.name: tuple(sorted(file.stem for file in folder.glob("*.yaml"))) for folder in folders}
+
+
+def _spell_out(override: str) -> str:
+    """Write a short name out; what a person types as a path or a name is quoted for Hydra's grammar."""
+    key, equals, value = override.partition("=")
+    if not (equals or key.startswith("~")):
+        raise ConfigError(f"Expected settings such as trainer.max_epochs=20, got {override!r}.")
+    if key not in SHORT_NAMES or all(option in groups().get(key, ()) for option in value.split(",")):
+        return override
+    if key in TEXTS and not AS_IT_IS.search(value):
+        path = str(Path(value).expanduser()) if value.startswith("~/") else value
+        value = "'" + re.sub(r"(\\+)(?='|$)", r"\1\1", path).replace("'", "\\'") + "'"
+    return f"{SHORT_NAMES[key]}={value}"
+
+
+def _checked(raw: Any) -> Config:  # noqa: ANN401 - whatever the YAML held
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(_no_such_key(key)) from error
+        raise ConfigError(f"{key}: {first['msg']}, got {first['input']!r}.") from error
+
+
+def _unknown_option(error: MissingConfigException) -> str:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    known = groups().get(group, ())
+    return f"Unknown {group or 'setting'} {option!r}. Known: {', '.join(known) or ', '.join(groups())}."
+
+
+def _unknown_key(error: Exception) -> str:
+    text = str(error)
+    match = re.search(r"not in struct\s+full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    return _no_such_key(match[1]) if match else _first_line(error)
+
+
+def _no_such_key(key: str) -> str:
+    known = [*_keys(Config), *SHORT_NAMES, *groups()]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else f" Known groups: {', '.join(groups())}."
+    return f"Unknown setting {key!r}.{hint} `petmood config` shows all."
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _first_line(error: Exception) -> str:
+    return f"The override can't be read: {str(error).splitlines()[0]}"

@@ -1,0 +1,166 @@
+"""Which settings may a run have, and in which ranges? Every key of the YAML files, typed; anything else is refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from petmood.core.image import ImageSpec
+from petmood.data.transforms import AugmentSpec
+from petmood.models.backbones import Channels, find_backbone
+from petmood.models.heads import HEADS
+
+__all__ = [
+    "Config",
+    "CrossvalConfig",
+    "DataConfig",
+    "EvaluationConfig",
+    "ModelConfig",
+    "OptimiserConfig",
+    "RecipeConfig",
+    "RunConfig",
+    "TrainerConfig",
+]
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(_Checked):
+    """Which photos: ``path`` is a folder made by `petmood data import`.
+
+    ``copies``: ready-made augmented copies in the training split are dropped or kept; they are never evaluated on.
+    ``hash``: when given, a run on data with another hash is refused.
+    ``memory_mb``: above it, pictures are memory-mapped.
+    """
+
+    path: str = "data/demo"
+    copies: Literal["drop", "keep"] = "drop"
+    hash: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    memory_mb: float = Field(default=2000, gt=0)
+
+
+class ModelConfig(_Checked):
+    """Which network. ``weights``: auto (ImageNet, except from scratch), none, imagenet, or a safetensors file.
+
+    ``side_px``, ``mean``, ``std``: null means the backbone's own.
+    """
+
+    backbone: str = "efficientnet_b0"
+    weights: str = "auto"
+    head: Literal["linear", "mlp"] = HEADS[0]
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    side_px: int | None = Field(default=None, ge=8, le=2048)
+    resize: Literal["stretch", "cover", "pad"] = "cover"
+    mean: Channels | None = None
+    std: tuple[Positive, Positive, Positive] | None = None
+
+    def image_spec(self) -> ImageSpec:
+        """Return how pictures are prepared for this network.
+
+        Raises:
+            ConfigError: an unknown backbone.
+        """
+        own = find_backbone(self.backbone)
+        side_px = self.side_px or own.side_px()
+        return ImageSpec(side_px=side_px, resize=self.resize, mean=self.mean or own.mean, std=self.std or own.std)
+
+
+class RecipeConfig(_Checked):
+    """How to learn. ``linear_probe`` computes features once and fits the head alone; ``gradient`` trains by AdamW.
+
+    ``head_epochs``: epochs with a frozen trunk; ``trunk_rate``, ``depth_decay``: rates of the trunk, see ``Learning``.
+    ``ema``: decay of the weights' moving average (0 = off). ``patience``: epochs without a better validation loss
+    before training stops (0 = never). ``keep``: the weights of the epoch with the least validation loss, or the last.
+    ``views``: varied copies of each photo that a probe sees. ``ridge``: a probe's candidate strengths
+    of L2 regularisation; its ``solver`` chooses: logistic by validation photos, ridge by training families left out.
+    """
+
+    name: str = "scratch"
+    kind: Literal["gradient", "linear_probe"] = "gradient"
+    head_epochs: int = Field(default=0, ge=0)
+    trunk_rate: float = Field(default=1.0, ge=0)
+    depth_decay: float = Field(default=1.0, gt=0, le=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    mixup: float = Field(default=0.0, ge=0)
+    class_weights: bool = True
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    patience: int = Field(default=0, ge=0)
+    keep: Literal["best", "last"] = "best"
+    views: int = Field(default=1, ge=1)
+    solver: Literal["logistic", "ridge"] = "logistic"
+    ridge: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
+
+
+class OptimiserConfig(_Checked):
+    """AdamW's numbers; ``warmup`` is a share of all steps."""
+
+    rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+
+
+class TrainerConfig(_Checked):
+    """How Lightning runs it. ``workers``: processes that vary pictures (0 = in the main one)."""
+
+    max_epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    gradient_clip: float = Field(default=1.0, ge=0)
+    workers: int = Field(default=0, ge=0)
+    deterministic: bool = True
+
+
+class EvaluationConfig(_Checked):
+    """What the numbers promise.
+
+    ``target_error``: the error allowed among sure answers; ``coverage``: of prediction sets.
+    ``controls``: also score majority, HOG + SVM, shuffled labels and a random split.
+    """
+
+    target_error: float = Field(default=0.1, gt=0, lt=1)
+    coverage: float = Field(default=0.9, gt=0, lt=1)
+    controls: bool = True
+
+
+class CrossvalConfig(_Checked):
+    """Grouped cross-validation over the original photos; ``leak`` also measures a random split of all files."""
+
+    folds: int = Field(default=5, ge=2)
+    repeats: int = Field(default=1, ge=1)
+    shuffled: bool = True
+    leak: bool = True
+
+
+class RunConfig(_Checked):
+    """Where runs are kept; ``name`` null means the time of day."""
+
+    folder: str = "runs"
+    name: str | None = None
+
+
+class Config(_Checked):
+    """All settings of one run."""
+
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    recipe: RecipeConfig = RecipeConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    augment: AugmentSpec = AugmentSpec()
+    trainer: TrainerConfig = TrainerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    crossval: CrossvalConfig = CrossvalConfig()
+    run: RunConfig = RunConfig()
+
+    @property
+    def first_weights(self) -> str:
+        """Where the trunk starts from: none, imagenet, or a file."""
+        if self.model.weights != "auto":
+            return self.model.weights
+        return "none" if self.recipe.name == "scratch" else "imagenet"

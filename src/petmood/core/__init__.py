@@ -1,0 +1,3 @@
+"""Which facts do all rooms share? Numpy, Pillow and pydantic are enough for them; no other room is imported."""
+
+__all__: list[str] = []

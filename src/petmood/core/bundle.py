@@ -1,0 +1,197 @@
+"""What is a model bundle? A folder, complete in itself, written in one step, sealed by hashes and never changed.
+
+The training half writes it, the serving half reads it, and nothing else crosses between them.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from petmood.core.errors import BundleError
+from petmood.core.files import folder_in_one_step, sha256_of, write_bytes
+from petmood.core.image import ImageSpec
+from petmood.core.prediction import Decision
+
+__all__ = ["SCHEMA_VERSION", "Bundle", "Golden", "Manifest", "pack_arrays", "read", "read_golden", "verify", "write"]
+
+SCHEMA_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
+
+
+class Manifest(BaseModel):
+    """What a bundle says of itself.
+
+    ``temperature`` divides the network's own logits inside ``model.onnx``; the golden photos hold the logits before it.
+    ``files`` maps every other file to its SHA-256, and ``seal`` is the SHA-256 of this manifest without its seal:
+    both find damage, neither is a signature.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    version: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    image: ImageSpec
+    temperature: float = Field(gt=0)
+    sure_from: float = Field(ge=0)
+    target_error: float | None = None
+    set_quantile: float = Field(ge=0, le=1)
+    set_coverage: float | None = None
+    metrics: dict[str, Any] = {}
+    backbone: str
+    data_hash: str
+    code_version: str
+    created: str
+    config: dict[str, Any] = {}
+    files: dict[str, str]
+    seal: str = ""
+
+    @property
+    def decision(self) -> Decision:
+        """How this model's logits become an answer."""
+        return Decision(self.classes, sure_from=self.sure_from, set_quantile=self.set_quantile)
+
+    def sealed(self) -> "Manifest":
+        """Return the same manifest with its seal set."""
+        return self.model_copy(update={"seal": _seal(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was read and verified: where it lies, what it says, and the SHA-256 of its manifest."""
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Prepared photos uint8 [N, S, S, 3] and the logits float32 [N, K] that the trained network gave for them."""
+
+    pixels: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+
+
+def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False) -> Bundle:
+    """Write a bundle in one step; the manifest's ``files`` and ``seal`` are filled in here.
+
+    Raises:
+        BundleError: the target exists and ``replace`` is not set, or a required file is missing.
+    """
+    if target.exists() and not replace:
+        raise BundleError(f"{target} exists, and a bundle is never changed. Give another name with --to.")
+    if missing := [name for name in REQUIRED if name not in files]:
+        raise BundleError(f"A bundle needs {', '.join(REQUIRED)}; missing: {', '.join(missing)}.")
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
+    sealed = manifest.model_copy(update={"files": hashes}).sealed()
+    with folder_in_one_step(target) as folder:
+        for name, data in files.items():
+            write_bytes(folder / name, data)
+        write_bytes(folder / MANIFEST, sealed.model_dump_json(indent=2).encode() + b"\n")
+    return Bundle(target, sealed, sha256_of(target / MANIFEST))
+
+
+def read(folder: Path) -> Manifest:
+    """Read a bundle's manifest and check it and its seal; the other files are looked at by ``verify``.
+
+    Raises:
+        BundleError: no manifest, of another schema, incomplete, or changed since it was written.
+    """
+    path = folder / MANIFEST
+    if path.is_symlink():
+        raise BundleError(f"{path} is a link; only plain files are allowed. Copy the bundle with its files.")
+    if not path.is_file():
+        raise BundleError(
+            f"{folder} is no bundle: {MANIFEST} is missing. Make one with: petmood export RUN --to {folder}"
+        )
+    try:
+        raw = json.loads(path.read_bytes())
+        found = raw.get("schema_version") if isinstance(raw, dict) else None
+        if found != SCHEMA_VERSION:
+            raise BundleError(f"{path}: expected schema version {SCHEMA_VERSION}, got {found!r}. Export the run again.")
+        manifest = Manifest.model_validate(raw)
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error
+    if manifest.seal != _seal(manifest):
+        raise BundleError(f"{path} was changed after it was written (its seal differs). Export the run again.")
+    return manifest
+
+
+def verify(folder: Path) -> Bundle:
+    """Check that a bundle is whole: every file there, regular, with the hash that the manifest gives, and no other.
+
+    Raises:
+        BundleError: naming the first file that is missing, changed, foreign or a link.
+    """
+    manifest = read(folder)
+    for name in REQUIRED:
+        if name not in manifest.files:
+            raise BundleError(f"{folder}: the manifest lists no {name}. Export the run again.")
+    for name, expected in manifest.files.items():
+        _verify_file(folder, name, expected)
+    foreign = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files})
+    if foreign:
+        raise BundleError(f"{folder} holds files that its manifest doesn't know: {', '.join(foreign)}. Remove them.")
+    return Bundle(folder, manifest, sha256_of(folder / MANIFEST))
+
+
+def pack_arrays(**arrays: NDArray[Any]) -> bytes:
+    """Return the bytes of a compressed npz file; arrays of Python objects are refused."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def read_golden(bundle: Bundle) -> Golden:
+    """Read the golden photos.
+
+    Raises:
+        BundleError: the file is not the npz that it should be, or its shapes don't fit the manifest.
+    """
+    manifest, path = bundle.manifest, bundle.folder / "golden.npz"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            golden = Golden(arrays["pixels"], arrays["logits"])
+    except Exception as error:  # zip, deflate and npy each have errors of their own; all of them mean the same here
+        raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error
+    side, count = manifest.image.side_px, golden.logits.shape[0] if golden.logits.ndim else 0
+    expected = f"uint8 {(count, side, side, 3)}, float32 {(count, len(manifest.classes))}"
+    got = ", ".join(f"{array.dtype} {array.shape}" for array in (golden.pixels, golden.logits))
+    if count == 0 or got != expected:
+        raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
+    return golden
+
+
+def _verify_file(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name or path.is_symlink():
+        raise BundleError(f"{folder}: {name!r} is a link or lies outside of the bundle; only plain files are allowed.")
+    if not path.is_file():
+        raise BundleError(f"{folder}: {name} is missing. Export the run again, or copy the whole folder again.")
+    if sha256_of(path) != expected:
+        raise BundleError(
+            f"{folder}: {name} was changed or damaged (SHA-256 differs). Copy or export the bundle again."
+        )
+
+
+def _seal(manifest: Manifest) -> str:
+    content = manifest.model_dump(mode="json", exclude={"seal"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,24 @@
+"""How is an optional package asked for? By name, and its absence is answered with the command to type."""
+
+from importlib import import_module
+from types import ModuleType
+
+from petmood.core.errors import MissingExtra
+
+__all__ = ["require"]
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional package, such as ``require("onnxruntime", extra="serve")``.
+
+    Raises:
+        MissingExtra: the package is not installed; the message is the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is not None and error.name.partition(".")[0] != package:
+            raise
+        message = f"'{package}' is not installed. Install it with: pip install 'petmood[{extra}]'"
+        raise MissingExtra(message) from error

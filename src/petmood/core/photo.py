@@ -1,0 +1,228 @@
+"""How do a stranger's bytes become pixels? Judged by content, bounded before decoding, decoded to the end or refused.
+
+Measured on Pillow's defaults: a 0.5 MB PNG can ask for 660 MiB, ``verify()`` passes half a JPEG, 16-bit grey saturates
+on conversion and EPS starts Ghostscript. So formats are listed, limits are checked on the header, and modes are mapped
+here.
+"""
+
+import io
+import logging
+import threading
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from petmood.core.errors import (
+    BadAspect,
+    CorruptImage,
+    EmptyFile,
+    FileTooLarge,
+    MissingExtra,
+    PhotoError,
+    TooManyPixels,
+    TooSmall,
+    UnsupportedFormat,
+)
+from petmood.core.extras import require
+
+__all__ = ["BACKGROUND", "FORMATS", "LIMITS", "Limits", "Photo", "decode"]
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+"""What Pillow is allowed to open; HEIC needs the extra 'heic'. (A phone's MPO is a JPEG.)"""
+
+BACKGROUND: Final = (128, 128, 128)
+"""Transparent pixels are laid over this grey, in training as in serving."""
+
+HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+SIGNATURES: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM")
+TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+EXIF_ORIENTATION: Final = 0x0112
+READS: Final = 300_000
+"""A whole 30 MB GIF takes 240,000 reads of its parser; 30 MB of three-byte comments would keep it busy for 20 s."""
+EXIF_PIECES: Final = 64
+"""Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
+_header_lock = threading.Lock()
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a photo may ask for: bytes of the file, pixels in all, the shorter side, and length against width."""
+
+    file_bytes: int = 30_000_000
+    pixels: int = 64_000_000
+    side_px: int = 16
+    aspect: float = 12.0
+
+
+LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One decoded picture, upright.
+
+    ``pixels`` is uint8 [H, W, 3] RGB, possibly at a reduced scale; ``width``, ``height`` are of the file, upright;
+    ``mode`` is the file's own colour mode; ``warnings`` are sentences for a person.
+    """
+
+    pixels: NDArray[np.uint8]
+    format: str
+    width: int
+    height: int
+    mode: str
+    warnings: tuple[str, ...] = ()
+
+
+def decode(
+    source: bytes | Path,
+    *,
+    limits: Limits = LIMITS,
+    at_least_px: int | None = None,
+    background: tuple[int, int, int] = BACKGROUND,
+) -> Photo:
+    """Decode a picture fully, upright, in RGB; a name or a content type is never believed.
+
+    With ``at_least_px`` a JPEG may be decoded at 1/2, 1/4 or 1/8 of its scale, its shorter side keeping that length.
+
+    Raises:
+        PhotoError: one of its kinds, see ``core.errors``.
+        OSError: the path can't be read.
+    """
+    data = _read(source, limits)
+    try:
+        with _open_header(data) as image:
+            _refuse_out_of_bounds(image.width, image.height, limits)
+            return _decode_open(image, at_least_px=at_least_px, background=background)
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got several times that.") from error
+    except Exception as error:  # a decoder fed by strangers may raise anything; all of it means the same to them
+        logger.debug("a picture was refused", exc_info=True)
+        if isinstance(error, UnidentifiedImageError) and not data.startswith(SIGNATURES):
+            raise UnsupportedFormat(_unsupported(data)) from error
+        message = "Expected a whole picture, got one that is cut off or damaged. Send the original file again."
+        raise CorruptImage(message) from error
+
+
+class _PatientReader(io.BytesIO):
+    """A file in memory that loses patience with a picture made of countless little pieces."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > READS:
+            raise CorruptImage("Expected a picture, got countless little pieces of one. Save the photo anew.")
+        return super().read(size)
+
+
+def _read(source: bytes | Path, limits: Limits) -> bytes:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size == 0:
+        raise EmptyFile("Expected a photo, got an empty file (0 bytes).")
+    if size > limits.file_bytes:
+        raise FileTooLarge(
+            f"Expected at most {limits.file_bytes / 1e6:.0f} MB, got {size / 1e6:.1f} MB. Send a smaller copy."
+        )
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def _open_header(data: bytes) -> Image.Image:
+    if data.count(b"Exif\0\0") > EXIF_PIECES:
+        raise CorruptImage(f"Expected at most {EXIF_PIECES} EXIF segments, got more. Save the photo anew.")
+    formats = [*FORMATS]
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        _allow_heif()
+        formats.append("HEIF")
+    # Our own limit is lower than Pillow's and answers clearly, so Pillow's warning would be noise. The warning filters
+    # belong to the whole process, hence the lock; it is held for the header alone.
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(_PatientReader(data), formats=formats)
+
+
+def _allow_heif() -> None:
+    try:
+        require("pillow_heif", extra="heic").register_heif_opener()
+    except MissingExtra as error:
+        raise UnsupportedFormat(f"Expected JPEG, PNG, WebP, GIF, BMP or AVIF, got HEIC. {error}") from error
+
+
+def _refuse_out_of_bounds(width: int, height: int, limits: Limits) -> None:
+    size = f"{width}x{height}"
+    if width * height > limits.pixels:
+        raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got {size}. Send a smaller copy.")
+    if max(width, height) > limits.aspect * min(width, height):
+        raise BadAspect(
+            f"Expected a picture at most {limits.aspect:g} times as long as wide, got {size}. Crop it to the pet."
+        )
+    if min(width, height) < limits.side_px:
+        raise TooSmall(f"Expected at least {limits.side_px} pixels a side, got {size}. Send a larger picture.")
+
+
+def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tuple[int, int, int]) -> Photo:
+    notes = []
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        notes.append("Animated picture: only its first frame was looked at.")
+    file_format, mode, (width, height) = image.format or "", image.mode, image.size
+    if at_least_px is not None and file_format in {"JPEG", "MPO"}:
+        image.draft(image.mode, _draft_size(width, height, at_least_px))
+    image.load()
+    orientation = _orientation(image)
+    rgb = _to_rgb(image, background)
+    if orientation in TURNS:
+        rgb = rgb.transpose(TURNS[orientation])
+    if orientation >= 5:
+        width, height = height, width
+    return Photo(np.array(rgb), file_format, width, height, mode, tuple(notes))
+
+
+def _draft_size(width: int, height: int, at_least_px: int) -> tuple[int, int]:
+    scale = at_least_px / min(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - rubbish in the metadata must not cost the picture
+        return 1
+    return value if isinstance(value, int) else 1  # pillow_heif has turned a HEIC by now and says 1
+
+
+def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would saturate
+        grey = np.clip(np.asarray(image, dtype=np.float64) / 257.0, 0, 255)
+        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+    if image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGBA", rgba.size, (*background, 255))
+        return Image.alpha_composite(canvas, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _unsupported(data: bytes) -> str:
+    kind = "SVG" if b"<svg" in data[:4096].lower() else _kind_of(data)
+    return f"Expected one of JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC, got {kind}. Save the photo as JPEG and send that."
+
+
+def _kind_of(data: bytes) -> str:
+    for signature, kind in ((b"%PDF", "PDF"), (b"%!PS", "EPS"), (b"PK\x03\x04", "a ZIP archive"), (b"II*\0", "TIFF")):
+        if data.startswith(signature):
+            return kind
+    return "bytes of no picture format"

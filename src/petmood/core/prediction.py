@@ -1,0 +1,66 @@
+"""What is an answer? A mood with its probability, whether it is sure, and the moods that can't be ruled out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Decision", "Prediction", "decide", "softmax"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How logits become an answer; fitted on validation photos, carried by the bundle.
+
+    ``classes`` are the column names. An answer is sure when its probability reaches ``sure_from`` (0..1; 0 = always,
+    above 1 = never). A mood is in the prediction set when ``1 - probability <= set_quantile`` (split conformal
+    prediction with the LAC score: Sadinle, Lei, Wasserman 2019); 1 = all moods.
+    """
+
+    classes: tuple[str, ...]
+    sure_from: float = 0.0
+    set_quantile: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one photo: ``probabilities`` by mood sum to 1; ``prediction_set`` always holds ``mood``."""
+
+    mood: str
+    probability: float
+    probabilities: dict[str, float]
+    sure: bool
+    prediction_set: tuple[str, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return probabilities for logits [..., K]: float64 of the same shape, each row summing to 1.
+
+    >>> softmax(np.array([0.0, 0.0])).tolist()
+    [0.5, 0.5]
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    weights = np.exp(shifted)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def decide(logits: NDArray[np.floating], decision: Decision, *, warnings: Sequence[str] = ()) -> Prediction:
+    """Turn the calibrated logits [K] of one photo into an answer.
+
+    >>> decide(np.array([0.0, 9.0]), Decision(("sad", "happy"), sure_from=0.9)).mood
+    'happy'
+    """
+    chances = softmax(logits)
+    top = int(chances.argmax())
+    possible = [k for k in range(len(chances)) if k == top or 1 - chances[k] <= decision.set_quantile]
+    possible.sort(key=lambda k: -chances[k])
+    return Prediction(
+        mood=decision.classes[top],
+        probability=float(chances[top]),
+        probabilities={name: float(chance) for name, chance in zip(decision.classes, chances, strict=True)},
+        sure=bool(chances[top] >= decision.sure_from),
+        prediction_set=tuple(decision.classes[k] for k in possible),
+        warnings=tuple(warnings),
+    )

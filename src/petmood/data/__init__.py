@@ -1,0 +1,3 @@
+"""How do photos on disk become batches? Sources, index, families, splits, quality, and banks of pictures."""
+
+__all__: list[str] = []

@@ -1,0 +1,175 @@
+"""How does a source become a data set? Look, inspect, relate, catalogue, and write the folder in one step.
+
+The originals are only read. Two imports of the same source write the same bytes; a process killed at any moment leaves
+the old data set or the new one under the name, and the next import clears what lies beside it.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.files import folder_in_one_step, write_json, write_text
+from petmood.core.progress import Track, silent
+from petmood.data import families as kinship
+from petmood.data.cataloguing import PHOTOS, Entry, SplitPlan, catalogue
+from petmood.data.families import Relation
+from petmood.data.index import INDEX_NAME, DataIndex, IndexRow, read_index, write_index
+from petmood.data.intake import Intake, problems_path
+from petmood.data.links import RELATIONS_NAME, link_text
+from petmood.data.problems import REJECTED_NAME, Problem, problems_text
+from petmood.data.sources.base import Found, Source
+from petmood.data.split import MENDED, Fractions
+
+__all__ = ["IMPORT_NAME", "FindRelations", "ImportReport", "import_photos"]
+
+IMPORT_NAME = "import.json"
+
+
+class FindRelations(Protocol):
+    """Finds which photos are related; `families.find_relations` is the real one."""
+
+    def __call__(self, photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: Track) -> Sequence[Relation]:
+        """Return relations between photos of a stream, by their number in it; at most `total` come, each once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import wrote, and what a person should know about it."""
+
+    folder: Path
+    index: DataIndex
+    rejected: tuple[Problem, ...]
+    mended: tuple[IndexRow, ...]
+    """Training photos that were dropped because a relative is evaluated on; the notes name it."""
+
+    conflicts: int
+    """Families with photos under two moods."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count originals, copies, dropped photos, families and rejected entries."""
+        roles = Counter(row.role for row in self.index)
+        used = [row for row in self.index if row.role != "dropped"]
+        return {
+            "originals": roles["original"],
+            "copies": roles["copy"],
+            "dropped": roles["dropped"],
+            "families": len({row.family for row in used}),
+            "conflicts": self.conflicts,
+            "rejected": len(self.rejected),
+        } | {name: sum(row.split == name for row in used) for name in ("train", "valid", "test")}
+
+    def summary(self) -> str:
+        """Say in a few lines what was imported."""
+        n = self.counts
+        lines = [
+            (
+                f"{n['originals']} originals and {n['copies']} copies of them in {n['families']} families "
+                f"(train {n['train']}, valid {n['valid']}, test {n['test']}); "
+                f"{n['dropped']} dropped, {n['rejected']} rejected."
+            )
+        ]
+        if self.mended:
+            lines.append(f"Mended: {len(self.mended)} photos left training, for a relative is evaluated on:")
+            lines += [f"  {row.path}: {row.note}" for row in self.mended[:20]]
+            if len(self.mended) > 20:
+                lines.append(f"  ... and {len(self.mended) - 20} more, see the notes in {INDEX_NAME}")
+        if self.conflicts:
+            families = "1 family has" if self.conflicts == 1 else f"{self.conflicts} families have"
+            lines.append(f"{families} photos under two moods: see petmood data check.")
+        return "\n".join(lines)
+
+
+def import_photos(
+    source: Source,
+    *,
+    to: Path,
+    skip_bad: bool | None = None,
+    mend: bool = False,
+    fractions: Fractions | None = None,
+    seed: int = 0,
+    find_relations: FindRelations | None = None,
+    track: Track = silent,
+) -> ImportReport:
+    """Import a source into the data set folder `to`; an earlier import there is replaced, known splits stay.
+
+    `skip_bad` None does what the source is known for. Raises DataError with one report of all problems where bad
+    photos aren't skipped (the whole list goes to `TO.problems.csv`), where a family straddles given splits and
+    `mend` is off, where a mood has too few photos, or where `to` holds something that is no data set.
+    """
+    _refuse_foreign_folder(to)
+    skip = source.tolerant if skip_bad is None else skip_bad
+    try:
+        found = source.scan(track)
+        _refuse_own_photos(found, to=to)
+        intake = Intake(found, skip_bad=skip, to=to)
+        relations = (find_relations or kinship.find_relations)(intake, total=len(found), track=track)
+        options = {"skip_bad": skip, "mend": mend, "seed": seed, "fractions": asdict(fractions or Fractions())}
+        with folder_in_one_step(to) as partial:
+            plan = SplitPlan(fractions or Fractions(), seed, _known_splits(to), mend)
+            entries = intake.entries(relations)
+            rows = catalogue(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
+            report = _report(to, rows, rejected=intake.problems)
+            _copy(entries, to=partial, track=track)
+            write_index(partial, rows)
+            write_text(partial / REJECTED_NAME, problems_text(report.rejected))
+            write_text(partial / RELATIONS_NAME, link_text(intake.links(relations)))
+            facts = {"source": source.name, "options": options, "counts": report.counts}
+            write_json(partial / IMPORT_NAME, facts | {"data_hash": report.index.hash})
+    finally:
+        source.close()
+    problems_path(to).unlink(missing_ok=True)
+    return report
+
+
+def _refuse_foreign_folder(to: Path) -> None:
+    if to.exists() and not (to.is_dir() and ((to / INDEX_NAME).is_file() or not any(to.iterdir()))):
+        raise DataError(
+            f"Expected '{to}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else, "
+            "which an import would replace. Choose another folder with --to."
+        )
+
+
+def _refuse_own_photos(found: Sequence[Found], *, to: Path) -> None:
+    own = to.resolve()
+    if any(own in entry.path.resolve().parents for entry in found):
+        raise DataError(f"'{to}' lies inside the source; an import can't read what it replaces. Choose another --to.")
+
+
+def _known_splits(to: Path) -> dict[str, str]:
+    """Read which split each used photo of an earlier import has, by SHA-256."""
+    if not (to / INDEX_NAME).is_file():
+        return {}
+    return {row.sha256: row.split for row in read_index(to) if row.role != "dropped"}
+
+
+def _report(to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[Problem]) -> ImportReport:
+    moods: dict[str, set[str]] = {}
+    for row in rows:
+        moods.setdefault(row.family, set()).add(row.mood)
+    return ImportReport(
+        folder=to,
+        index=DataIndex(tuple(rows)),
+        rejected=tuple(sorted(rejected, key=lambda problem: (problem.path, problem.code))),
+        mended=tuple(row for row in rows if row.note.startswith(MENDED)),
+        conflicts=sum(len(names) > 1 for names in moods.values()),
+    )
+
+
+def _copy(entries: Sequence[Entry], *, to: Path, track: Track) -> None:
+    """Copy the photos byte for byte; raises DataError where one has changed since it was inspected."""
+    for entry in track(entries, total=len(entries), what="copying photos"):
+        data = entry.found.path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != entry.facts.sha256:
+            raise DataError(f"'{entry.found.name}' changed while it was imported. Import again.")
+        target = to / PHOTOS / entry.found.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)

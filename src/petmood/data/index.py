@@ -1,0 +1,161 @@
+"""Which photos does a data set hold? One row a photo in index.csv.
+
+A data set is a folder: `index.csv`, `rejected.csv`, `relations.csv`, `import.json` and `photos/`.
+The index is deterministic: rows sorted by path, LF line ends, no time, no machine path; so its hash names a
+data version.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path, PurePosixPath
+
+from petmood.core.errors import DataError
+from petmood.core.files import write_text
+from petmood.core.moods import MOODS
+
+__all__ = [
+    "INDEX_NAME",
+    "ROLES",
+    "SPLITS",
+    "DataIndex",
+    "IndexRow",
+    "data_hash",
+    "index_text",
+    "read_index",
+    "write_index",
+]
+
+INDEX_NAME = "index.csv"
+SPLITS = ("train", "valid", "test")
+ROLES = ("original", "copy", "dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """One photo of a data set.
+
+    `path` is posix and relative to the data set's folder; `family` is equal for photos of one animal;
+    `role` is "original", "copy" (an augmented or re-encoded copy of its family's original) or "dropped" (kept on
+    disk, used nowhere; `note` says why). Width and height in pixels, after EXIF rotation.
+    """
+
+    path: str
+    sha256: str
+    mood: str
+    split: str
+    family: str
+    role: str
+    width: int
+    height: int
+    format: str
+    species: str = ""
+    note: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(IndexRow))
+
+
+@dataclass(frozen=True, slots=True)
+class DataIndex:
+    """The rows of one data set, sorted by path."""
+
+    rows: tuple[IndexRow, ...]
+
+    def __len__(self) -> int:
+        """Count the rows, dropped ones included."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[IndexRow]:
+        """Go through the rows in path order."""
+        return iter(self.rows)
+
+    @property
+    def hash(self) -> str:
+        """Name this data version: the hex SHA-256 of its index."""
+        return data_hash(self.rows)
+
+
+def index_text(rows: Iterable[IndexRow]) -> str:
+    """Write rows as the text of index.csv: a header, then one line a row, sorted by path."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(row) for row in sorted(rows, key=lambda row: row.path))
+    return buffer.getvalue()
+
+
+def data_hash(rows: Iterable[IndexRow]) -> str:
+    """Return the hex SHA-256 of the index text of these rows, whatever their order."""
+    return hashlib.sha256(index_text(rows).encode()).hexdigest()
+
+
+def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
+    """Check the rows and write them to index.csv in one atomic step.
+
+    Raises DataError where a row names an unknown mood, split or role, leaves the folder, or comes twice.
+    """
+    kept = tuple(sorted(rows, key=lambda row: row.path))
+    seen: set[str] = set()
+    for row in kept:
+        _check(row, where=f"row '{row.path}'", seen=seen)
+    write_text(folder / INDEX_NAME, index_text(kept))
+    return DataIndex(kept)
+
+
+def read_index(folder: Path) -> DataIndex:
+    """Read index.csv of a data set's folder.
+
+    Raises DataError with the line number where the file is missing or isn't an index.
+    """
+    path = folder / INDEX_NAME
+    if not path.is_file():
+        raise DataError(
+            f"Expected a data set with an {INDEX_NAME} in '{folder}', got none. "
+            f"Make one with: petmood data import folder PHOTOS --to {folder}"
+        )
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.reader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"'{path}' isn't an index: expected UTF-8 CSV. Import the photos again.") from error
+    if not lines or tuple(lines[0]) != COLUMNS:
+        got = ",".join(lines[0]) if lines else "an empty file"
+        raise DataError(f"'{path}' isn't an index: expected the header {','.join(COLUMNS)}; got {got}")
+    seen: set[str] = set()
+    rows = tuple(
+        _parse(cells, where=f"{INDEX_NAME} line {number}", seen=seen) for number, cells in enumerate(lines[1:], start=2)
+    )
+    return DataIndex(tuple(sorted(rows, key=lambda row: row.path)))
+
+
+def _parse(cells: list[str], *, where: str, seen: set[str]) -> IndexRow:
+    if len(cells) != len(COLUMNS):
+        raise DataError(f"{where}: expected {len(COLUMNS)} cells, got {len(cells)}")
+    values = dict(zip(COLUMNS, cells, strict=True))
+    width, height = values.pop("width"), values.pop("height")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise DataError(f"{where}: expected width and height in pixels, got '{width}' and '{height}'")
+    row = IndexRow(**values, width=int(width), height=int(height))
+    _check(row, where=where, seen=seen)
+    return row
+
+
+def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
+    for name, value, allowed in (
+        ("mood", row.mood, MOODS),
+        ("split", row.split, SPLITS),
+        ("role", row.role, ROLES),
+    ):
+        if value not in allowed:
+            raise DataError(f"{where}: unknown {name} '{value}'. Known: {', '.join(allowed)}")
+    path = PurePosixPath(row.path)
+    if not row.path or path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{where}: expected a path inside the data set's folder, got '{row.path}'")
+    if row.path in seen:
+        raise DataError(f"{where}: the photo '{row.path}' comes twice")
+    if len(row.sha256) != 64:
+        raise DataError(f"{where}: expected a SHA-256 of 64 hex digits, got '{row.sha256}'")
+    seen.add(row.path)

@@ -1,0 +1,105 @@
+"""Which of the found photos can be used? They are decoded one by one, and their pixels handed on while at it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.files import write_text
+from petmood.data.cataloguing import PHOTOS, Entry
+from petmood.data.families import Relation, families
+from petmood.data.inspecting import PhotoFacts, inspect_photo
+from petmood.data.links import Link
+from petmood.data.originals import Member, choose_originals
+from petmood.data.problems import HARMLESS, Problem, problems_text, refusal
+from petmood.data.sources.base import Found
+
+__all__ = ["Intake", "problems_path"]
+
+
+class Intake:
+    """A stream of the pixels of every distinct good photo; what was seen on the way is kept, the pixels aren't.
+
+    `problems` lists what can't be used. After the last photo DataError is raised where a problem stops the import.
+    """
+
+    def __init__(self, found: Sequence[Found], *, skip_bad: bool, to: Path) -> None:
+        """Take what a source found; nothing is read before the stream is."""
+        self.found, self.problems = found, list[Problem]()
+        self._skip_bad, self._to = skip_bad, to
+        self._good: list[tuple[Found, PhotoFacts]] = []
+        self._kin: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Decode every photo once, yielding uint8 RGB [H, W, 3] for each that isn't byte-equal to an earlier one."""
+        for entry in self.found:
+            if entry.problem:
+                self.problems.append(Problem(entry.name, entry.code, entry.problem))
+                continue
+            facts, pixels = inspect_photo(entry.path)
+            if pixels is None:
+                self.problems.append(Problem(entry.name, facts.code, facts.problem))
+                continue
+            self._good.append((entry, facts))
+            if facts.sha256 not in self._kin:
+                self._kin[facts.sha256] = len(self._kin)
+                yield pixels
+        self._refuse()
+
+    def _refuse(self) -> None:
+        fatal = [problem for problem in self.problems if problem.code not in HARMLESS]
+        if fatal and not self._skip_bad:
+            full_list = problems_path(self._to)
+            write_text(full_list, problems_text(self.problems))
+            raise refusal(fatal, looked_at=len(self.found), full_list=str(full_list))
+        if not self._good:
+            raise DataError(f"None of {len(self.found)} entries is a photo that can be used.")
+
+    def entries(self, relations: Sequence[Relation]) -> list[Entry]:
+        """Return the good photos with the numbers of their pixels and of their families."""
+        family = families(len(self._kin), relations)
+        numbered = [(found, facts, self._kin[facts.sha256]) for found, facts in self._good]
+        return [Entry(found, facts, kin, int(family[kin])) for found, facts, kin in numbered]
+
+    def originals(self, relations: Sequence[Relation], *, used: frozenset[int]) -> set[int]:
+        """Return which of the used pixels, by number, are originals and no copies of other used ones."""
+        first: dict[int, Member] = {}
+        for found, facts in self._good:
+            first.setdefault(self._kin[facts.sha256], Member(facts.width, facts.height, found.name))
+        numbers = sorted(used)
+        place = {number: position for position, number in enumerate(numbers)}
+        left = [
+            replace(relation, first=place[relation.first], second=place[relation.second])
+            for relation in relations
+            if relation.first in place and relation.second in place
+        ]
+        answer = choose_originals([first[number] for number in numbers], left)
+        return {number for number, position in place.items() if answer[position] == position}
+
+    def links(self, relations: Sequence[Relation]) -> list[Link]:
+        """Return the relations as pairs of paths, and the pairs with equal bytes."""
+        first: dict[int, str] = {}
+        links = []
+        for found, facts in self._good:
+            path, kin = f"{PHOTOS}/{found.name}", self._kin[facts.sha256]
+            if kin in first:
+                links.append(_link(first[kin], path, kind="same", evidence="equal bytes"))
+            else:
+                first[kin] = path
+        for relation in relations:
+            mirrored = ", mirrored" if relation.mirrored else ""
+            evidence = f"{relation.places} places, scale {relation.scale:.2f}{mirrored}"
+            links.append(_link(first[relation.first], first[relation.second], kind=relation.kind, evidence=evidence))
+        return links
+
+
+def _link(first: str, second: str, *, kind: str, evidence: str) -> Link:
+    return Link(min(first, second), max(first, second), kind, evidence)
+
+
+def problems_path(to: Path) -> Path:
+    """Return where the whole list of problems goes that stopped an import into `to`."""
+    return to.with_name(f"{to.name}.problems.csv")

@@ -1,0 +1,54 @@
+"""Which photos does the program draw for a first walk? Pet faces, with flaws planted for the check to find."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from petmood.core.errors import DataError
+from petmood.core.progress import Track
+from petmood.data.demo import write_demo
+from petmood.data.faces import SPECIES
+from petmood.data.sources.base import Found, Source, source
+from petmood.data.sources.folder import find_in_folder
+
+__all__ = ["DEMO_PHOTOS", "DemoSource"]
+
+DEMO_PHOTOS = 800
+
+
+class DemoSource:
+    """Drawn pet faces in a temporary folder, the same for the same seed; file names begin with the species."""
+
+    name = "demo"
+    tolerant = True
+
+    def __init__(self, *, photos: int = DEMO_PHOTOS, seed: int = 0, flaws: bool = True) -> None:
+        """Choose how many photos to draw; nothing is drawn before `scan`."""
+        self.photos, self.seed, self.flaws = photos, seed, flaws
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def scan(self, track: Track) -> list[Found]:
+        """Draw the photos and list them, species included."""
+        self.close()
+        self._folder = tempfile.TemporaryDirectory(prefix="petmood-demo-")
+        root = Path(self._folder.name)
+        write_demo(root, photos=self.photos, seed=self.seed, flaws=self.flaws, track=track)
+        return [replace(entry, species=_species(entry.name)) for entry in find_in_folder(root, track=track)]
+
+    def close(self) -> None:
+        """Remove the drawn photos."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+@source("demo")
+def _open(path: Path | None) -> Source:
+    if path is not None:
+        raise DataError(f"Source 'demo' draws its own photos and takes no path, got '{path}'. Leave it out.")
+    return DemoSource()
+
+
+def _species(name: str) -> str:
+    first = PurePosixPath(name).name.split("-")[0]
+    return first if first in SPECIES else ""

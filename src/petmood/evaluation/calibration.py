@@ -1,0 +1,76 @@
+"""Do the probabilities mean what they say, and which temperature makes them?
+
+Temperature scaling (Guo et al., 2017) divides all logits by one number, so it never changes which class wins.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from petmood.core.errors import DataError
+from petmood.evaluation.bootstrap import proportion_interval
+from petmood.evaluation.metrics import equal_mass_bins, photo_nll
+from petmood.evaluation.scored import Scored
+
+__all__ = ["TEMPERATURES", "ReliabilityBin", "fit_temperature", "reliability"]
+
+TEMPERATURES = (0.05, 20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Hold one point of a reliability plot: mean confidence against accuracy, both 0 to 1, over `n` photos.
+
+    `low` and `high` are the exact 95% interval of the accuracy, counting families.
+    """
+
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+    def to_json(self) -> dict[str, float | int]:
+        """Give the point's numbers by name."""
+        return {
+            "confidence": self.confidence,
+            "accuracy": self.accuracy,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+        }
+
+
+def fit_temperature(scored_valid: Scored, *, bounds: tuple[float, float] = TEMPERATURES) -> float:
+    """Find the temperature with the lowest NLL on validation photos; never give it test photos.
+
+    A prior worth about one photo (normal, on log T around 0) keeps a network that is right on every validation
+    photo from becoming sure of everything: without it, the best temperature would be 0.
+    """
+    if len(scored_valid) == 0:
+        raise DataError("Expected validation photos to fit a temperature on, got none. Give the data a valid split.")
+
+    def loss(log_temperature: float) -> float:
+        probabilities = scored_valid.probabilities(temperature=math.exp(log_temperature))
+        return float(photo_nll(probabilities, scored_valid.labels).sum()) + 0.5 * log_temperature**2
+
+    within = (math.log(bounds[0]), math.log(bounds[1]))
+    found = optimize.minimize_scalar(loss, bounds=within, method="bounded", options={"xatol": 1e-6})
+    return float(math.exp(found.x))
+
+
+def reliability(scored: Scored, *, temperature: float = 1.0, bins: int = 10) -> tuple[ReliabilityBin, ...]:
+    """Give the reliability curve over equal-mass bins, from the least confident photos to the most."""
+    probabilities = scored.probabilities(temperature=temperature)
+    confidence, right = probabilities.max(axis=1), scored.predicted() == scored.labels
+    member = equal_mass_bins(confidence, bins=bins)
+    families = scored.family_numbers()
+    points = []
+    for number in np.unique(member):
+        inside = member == number
+        accuracy, count = float(right[inside].mean()), len(np.unique(families[inside]))
+        low, high = proportion_interval(accuracy * count, count)
+        points.append(ReliabilityBin(float(confidence[inside].mean()), accuracy, low, high, n=int(inside.sum())))
+    return tuple(points)

@@ -1,0 +1,167 @@
+"""What does a method score on photos it has not seen, when every photo is a test photo once?
+
+The method is a callback, so a network, an SVM and a control are measured by the same lines. Only originals are
+tested; pre-made copies may help training, in the folds where their family trains.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.progress import Track, silent
+from petmood.data.index import IndexRow
+from petmood.evaluation.bootstrap import REPLICATES, Estimate, estimate_from, family_weights
+from petmood.evaluation.folds import Fold, grouped_folds, random_folds
+from petmood.evaluation.metrics import METRICS, metrics
+from petmood.evaluation.scored import Scored, from_rows
+
+__all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "grouped_folds", "random_folds"]
+
+Ints = NDArray[np.int64]
+Fit = Callable[[Ints, Ints, int], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldScore:
+    """Hold what one fold showed: photos trained and tested on, and the plain measures."""
+
+    repeat: int
+    fold: int
+    trained: int
+    tested: int
+    values: dict[str, float]
+
+    def to_json(self) -> dict[str, object]:
+        """Give the fold by name; undefined measures become None."""
+        values = {name: value if math.isfinite(value) else None for name, value in self.values.items()}
+        numbers = {"repeat": self.repeat, "fold": self.fold, "trained": self.trained, "tested": self.tested}
+        return {**numbers, **values}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrossValidation:
+    """Hold a cross-validation: out-of-fold answers (one Scored a repeat), every fold, and the numbers.
+
+    `metrics` are means over the repeats of the pooled measures, with intervals over families; `standard_errors`
+    are over repeats (nan for one repeat) and say how much the luck of the folds moved the mean, nothing more.
+    """
+
+    pooled: tuple[Scored, ...]
+    folds: tuple[FoldScore, ...]
+    metrics: dict[str, Estimate]
+    standard_errors: dict[str, float]
+
+    def to_json(self) -> dict[str, object]:
+        """Give numbers, standard errors over repeats and folds as JSON holds them."""
+        errors = {name: x if math.isfinite(x) else None for name, x in self.standard_errors.items()}
+        return {
+            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "standard_errors": errors,
+            "repeats": len(self.pooled),
+            "folds": [fold.to_json() for fold in self.folds],
+        }
+
+
+def cross_validate(
+    rows: Sequence[IndexRow],
+    fit: Fit,
+    *,
+    classes: Sequence[str],
+    folds: int = 5,
+    repeats: int = 1,
+    grouped: bool = True,
+    seed: int = 0,
+    track: Track = silent,
+) -> CrossValidation:
+    """Fit and test a method on every fold.
+
+    `fit(train, test, seed)` gets positions in `rows` and a seed of its own for each fold, and returns logits
+    [len(test), K]. Rows whose role is "dropped" are left out, "copy" rows train only. With
+    `grouped=False` families may straddle folds, which measures the leak. Raises DataError without
+    originals, with fewer families than folds, or when the method returns another shape.
+    """
+    used = np.array([row.role != "dropped" for row in rows], dtype=bool)
+    tested = np.array([row.role == "original" for row in rows], dtype=bool)
+    if not tested.any():
+        raise DataError("Expected original photos to cross-validate on, got none. Import photos first.")
+    plan = _plan(rows, np.flatnonzero(used), classes, folds=folds, repeats=repeats, grouped=grouped, seed=seed)
+    answers: dict[int, NDArray[np.float64]] = {}
+    scores: list[FoldScore] = []
+    seeds = np.random.SeedSequence(seed).generate_state(len(plan))
+    for fold, fold_seed in zip(track(plan, total=len(plan), what="cross-validating"), seeds, strict=True):
+        train, test = fold.train[used[fold.train]], fold.test[tested[fold.test]]
+        logits = _answers(fit, train, test, seed=int(fold_seed), classes=len(classes))
+        answers.setdefault(fold.repeat, np.full((len(rows), len(classes)), np.nan))[test] = logits
+        part = from_rows(logits, [rows[i] for i in test], classes=classes)
+        values = metrics(part.probabilities(), part.labels) if len(part) else {}
+        numbers = {name: float(value[0]) for name, value in values.items()}
+        scores.append(FoldScore(fold.repeat, fold.fold, trained=len(train), tested=len(test), values=numbers))
+    pooled = tuple(_pool(rows, answers[repeat], classes=classes) for repeat in sorted(answers))
+    return CrossValidation(pooled, tuple(scores), *_numbers(pooled, seed=seed))
+
+
+def _plan(
+    rows: Sequence[IndexRow],
+    used: Ints,
+    classes: Sequence[str],
+    *,
+    folds: int,
+    repeats: int,
+    grouped: bool,
+    seed: int,
+) -> tuple[Fold, ...]:
+    kept = [rows[i] for i in used]
+    labels = from_rows(np.zeros((len(kept), len(classes))), kept, classes=classes).labels
+    families = [row.family for row in kept]
+    made: Sequence[Fold] = (
+        grouped_folds(labels, families, folds=folds, repeats=repeats, seed=seed)
+        if grouped
+        else random_folds(labels, folds=folds, repeats=repeats, seed=seed)
+    )
+    return tuple(Fold(fold.repeat, fold.fold, used[fold.train], used[fold.test]) for fold in made)
+
+
+def _answers(fit: Fit, train: Ints, test: Ints, *, seed: int, classes: int) -> NDArray[np.float64]:
+    if len(test) == 0:
+        return np.zeros((0, classes))
+    logits = np.asarray(fit(train, test, seed), dtype=np.float64)
+    if logits.shape != (len(test), classes):
+        raise DataError(f"Expected logits of shape ({len(test)}, {classes}) from the method, got {logits.shape}.")
+    return logits
+
+
+def _pool(rows: Sequence[IndexRow], logits: NDArray[np.float64], *, classes: Sequence[str]) -> Scored:
+    answered = np.flatnonzero(~np.isnan(logits).any(axis=1))
+    return from_rows(logits[answered], [rows[int(i)] for i in answered], classes=classes)
+
+
+def _numbers(pooled: Sequence[Scored], *, seed: int) -> tuple[dict[str, Estimate], dict[str, float]]:
+    values: dict[str, list[float]] = {name: [] for name in METRICS}
+    drawn: dict[str, NDArray[np.float64]] = {name: np.zeros(REPLICATES) for name in METRICS}
+    for scored in pooled:
+        weights = family_weights(scored.family_numbers(), seed=seed)
+        once, many = (metrics(scored.probabilities(), scored.labels, weights=w) for w in (None, weights))
+        for name in METRICS:
+            values[name].append(float(once[name][0]))
+            drawn[name] += many[name] / len(pooled)
+    families = len(set(pooled[0].families))
+    proportions = ("accuracy", "balanced_accuracy", "macro_f1")
+    estimates = {
+        name: estimate_from(
+            float(np.mean(values[name])),
+            drawn[name],
+            n=len(pooled[0]),
+            families=families,
+            proportion=name in proportions,
+        )
+        for name in METRICS
+    }
+    repeats = len(pooled)
+    errors = {
+        name: float(np.std(values[name], ddof=1) / math.sqrt(repeats)) if repeats > 1 else math.nan for name in METRICS
+    }
+    return estimates, errors

@@ -1,0 +1,131 @@
+"""How good are the answers, in the numbers that the field reads?
+
+Every measure takes sample weights [B, N] and gives B values at once, so that a bootstrap is a few matrix products
+rather than thousands of passes. Without weights, B is 1 and every photo weighs the same. Values that are not
+defined (a class without photos) are nan.
+
+Definitions follow scikit-learn: balanced accuracy averages the recall of the classes that occur; macro F1 averages
+over the classes that occur in the truth or the answers.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "CLASS_METRICS",
+    "METRICS",
+    "calibration_errors",
+    "class_metrics",
+    "confusions",
+    "equal_mass_bins",
+    "metrics",
+    "photo_brier",
+    "photo_nll",
+]
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "brier", "nll", "ece")
+CLASS_METRICS = ("precision", "recall", "f1")
+
+_LEAST_PROBABILITY = 1e-12
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None = None) -> dict[str, Floats]:
+    """Give every measure of METRICS, each as B values.
+
+    `probabilities` is [N, K] with rows that sum to 1, `labels` int [N], `weights` [B, N]. Brier is the multiclass
+    score of Brier (1950), from 0 to 2; NLL is in nats; `ece` is described at `calibration_errors`.
+    """
+    counted = _weights(weights, len(labels))
+    table = confusions(probabilities.argmax(axis=1), labels, classes=probabilities.shape[1], weights=counted)
+    total = counted.sum(axis=1)
+    per_class = _from_confusions(table)
+    seen = (table.sum(axis=1) + table.sum(axis=2)) > 0
+    return {
+        "accuracy": _ratio(np.trace(table, axis1=1, axis2=2), total),
+        "balanced_accuracy": _mean_where(per_class["recall"], table.sum(axis=2) > 0),
+        "macro_f1": _mean_where(per_class["f1"], seen),
+        "brier": _ratio(counted @ photo_brier(probabilities, labels), total),
+        "nll": _ratio(counted @ photo_nll(probabilities, labels), total),
+        "ece": calibration_errors(probabilities, labels, weights=counted),
+    }
+
+
+def class_metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None = None) -> dict[str, Floats]:
+    """Give precision, recall and F1 of every class, each [B, K]; nan where a class has nothing to divide by."""
+    counted = _weights(weights, len(labels))
+    predicted = probabilities.argmax(axis=1)
+    return _from_confusions(confusions(predicted, labels, classes=probabilities.shape[1], weights=counted))
+
+
+def confusions(predicted: Ints, labels: Ints, *, classes: int, weights: Floats | None = None) -> Floats:
+    """Count answers per truth: [B, K, K], rows are the truth, columns the answer."""
+    counted = _weights(weights, len(labels))
+    cells = np.zeros((len(labels), classes * classes))
+    cells[np.arange(len(labels)), labels * classes + predicted] = 1.0
+    return np.asarray((counted @ cells).reshape(len(counted), classes, classes), dtype=np.float64)
+
+
+def photo_brier(probabilities: Floats, labels: Ints) -> Floats:
+    """Give each photo's squared distance [N] between its probabilities and the truth, 0 to 2."""
+    truth = np.eye(probabilities.shape[1])[labels]
+    return np.asarray(((probabilities - truth) ** 2).sum(axis=1), dtype=np.float64)
+
+
+def photo_nll(probabilities: Floats, labels: Ints) -> Floats:
+    """Give each photo's negative log probability [N] of the truth, in nats (a probability of 0 counts as 1e-12)."""
+    given = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(-np.log(np.maximum(given, _LEAST_PROBABILITY)), dtype=np.float64)
+
+
+def equal_mass_bins(confidence: Floats, *, bins: int = 10) -> Ints:
+    """Sort photos into at most `bins` groups of about equal size by confidence; equal confidences stay together.
+
+    Gives int [N], numbered from 0 without gaps. With few photos there are fewer bins, about five photos in each.
+    """
+    if len(confidence) == 0:
+        return np.zeros(0, dtype=np.int64)
+    wanted = int(np.clip(len(confidence) // 5, 1, bins))
+    edges = np.quantile(confidence, np.arange(1, wanted) / wanted, method="lower")
+    raw = np.searchsorted(edges, confidence, side="left")
+    return np.asarray(np.unique(raw, return_inverse=True)[1], dtype=np.int64)
+
+
+def calibration_errors(probabilities: Floats, labels: Ints, *, bins: int = 10, weights: Floats | None = None) -> Floats:
+    """Give the expected calibration error [B]: mean gap between confidence and accuracy over equal-mass bins.
+
+    Naeini et al. (2015), Guo et al. (2017); bins of equal mass after Nguyen and O'Connor (2015), since
+    equal-width bins are mostly empty on small sets. The bins are those of the unweighted photos.
+    """
+    counted = _weights(weights, len(labels))
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    member = equal_mass_bins(confidence, bins=bins)
+    gaps = np.zeros((len(labels), int(member.max()) + 1 if len(member) else 1))
+    gaps[np.arange(len(labels)), member] = right - confidence
+    return _ratio(np.abs(counted @ gaps).sum(axis=1), counted.sum(axis=1))
+
+
+def _weights(weights: Floats | None, photos: int) -> Floats:
+    return np.ones((1, photos)) if weights is None else np.atleast_2d(np.asarray(weights, dtype=np.float64))
+
+
+def _from_confusions(table: Floats) -> dict[str, Floats]:
+    hits = np.diagonal(table, axis1=1, axis2=2)
+    truths, answers = table.sum(axis=2), table.sum(axis=1)
+    return {
+        "precision": _ratio(hits, answers),
+        "recall": _ratio(hits, truths),
+        "f1": _ratio(2 * hits, truths + answers),
+    }
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    empty = np.full(np.shape(above), np.nan)
+    return np.asarray(np.divide(above, below, out=empty, where=below > 0), dtype=np.float64)
+
+
+def _mean_where(values: Floats, kept: NDArray[np.bool_]) -> Floats:
+    return _ratio(np.where(kept, values, 0.0).sum(axis=-1), kept.sum(axis=-1))

@@ -1,0 +1,147 @@
+"""Is one run really better than another, or was it luck with these photos?
+
+Both runs answer the same photos, so photos are compared one by one and easy ones cancel out. Families, not
+photos, are the units: of the bootstrap that gives the interval, and of the sign-flip permutation test that gives
+the p-value (Good, 2005; the resampling test of Noreen, 1989).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import ConfigError, DataError
+from petmood.evaluation.bootstrap import REPLICATES, Estimate, estimate_from, family_weights, proportion_interval
+from petmood.evaluation.metrics import photo_brier, photo_nll
+from petmood.evaluation.scored import Scored
+
+__all__ = ["PAIRED_METRICS", "PairedTest", "paired_test"]
+
+PAIRED_METRICS = ("accuracy", "balanced_accuracy", "brier", "nll")
+_EXACT_UP_TO = 14
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Hold the comparison of two runs: `difference` is first minus second with its interval over families.
+
+    `p_value` is two-sided: how often a difference as large comes from runs that are equally good.
+    """
+
+    metric: str
+    first: float
+    second: float
+    difference: Estimate
+    p_value: float
+    families: int
+
+    def to_json(self) -> dict[str, object]:
+        """Give the fields by name."""
+        return {
+            "metric": self.metric,
+            "first": self.first,
+            "second": self.second,
+            "difference": self.difference.to_json(),
+            "p_value": self.p_value,
+            "families": self.families,
+        }
+
+
+def paired_test(
+    first: Scored, second: Scored, *, metric: str = "accuracy", permutations: int = 10_000, seed: int = 0
+) -> PairedTest:
+    """Compare two runs on the same photos, in whatever order they come.
+
+    Up to 14 families that differ, every sign is tried and the p-value is exact; above, `permutations` random ones.
+    Where no photo is answered differently, the interval is the largest share of families that could differ without
+    having been seen to (Clopper and Pearson).
+    Raises DataError naming photos that only one run answered, or whose truth or family differs.
+    """
+    if metric not in PAIRED_METRICS:
+        raise ConfigError(f"Unknown metric {metric!r} for a paired test. Known: {', '.join(PAIRED_METRICS)}.")
+    other = _in_the_order_of(first, second)
+    values = _per_photo(first, metric=metric), _per_photo(other, metric=metric)
+    apart = values[0] - values[1]
+    families = first.family_numbers()
+    sums = np.bincount(families, weights=apart).astype(np.float64)
+    weights = family_weights(families, replicates=REPLICATES, seed=seed)
+    drawn = weights @ apart / weights.sum(axis=1)
+    difference = estimate_from(float(apart.mean()), drawn, n=len(apart), families=len(sums))
+    if not math.isfinite(difference.low) and not apart.any():
+        reach = proportion_interval(0, len(sums))[1]
+        difference = Estimate(0.0, -reach, reach, n=len(apart))
+    p_value = _sign_flip(sums, permutations=permutations, seed=seed)
+    means = float(values[0].mean()), float(values[1].mean())
+    return PairedTest(metric, *means, difference=difference, p_value=p_value, families=len(sums))
+
+
+def _in_the_order_of(first: Scored, second: Scored) -> Scored:
+    if len(first) == 0:
+        raise DataError("Expected photos to compare two runs on, got none. Evaluate both runs on the same data.")
+    if first.classes != second.classes:
+        names = f"{', '.join(first.classes)} and {', '.join(second.classes)}"
+        raise DataError(f"Expected two runs with the same classes in the same order, got {names}.")
+    place = {path: number for number, path in enumerate(second.paths)}
+    lacking = [path for path in first.paths if path not in place]
+    surplus = sorted(set(second.paths) - set(first.paths))
+    for paths, which in ((lacking, "first"), (surplus, "second")):
+        if paths:
+            raise DataError(
+                f"Expected the same photos in both runs, got {len(paths)} that only the {which} answered: "
+                f"{_some(paths)}. Evaluate both runs on the same data."
+            )
+    if len(second) != len(first):
+        raise DataError(f"Expected every photo once, got {len(first)} and {len(second)} answers to the same photos.")
+    other = second.take([place[path] for path in first.paths])
+    differing = [
+        path
+        for number, path in enumerate(first.paths)
+        if first.labels[number] != other.labels[number] or first.families[number] != other.families[number]
+    ]
+    if differing:
+        raise DataError(
+            f"Expected the same truth and family for every photo, got {len(differing)} that differ: "
+            f"{_some(differing)}. Evaluate both runs on the same data version."
+        )
+    return other
+
+
+def _some(paths: Sequence[str], *, shown: int = 3) -> str:
+    rest = f" and {len(paths) - shown} more" if len(paths) > shown else ""
+    return ", ".join(paths[:shown]) + rest
+
+
+def _per_photo(scored: Scored, *, metric: str) -> Floats:
+    """Give one number a photo whose mean is the metric."""
+    probabilities = scored.probabilities()
+    if metric == "brier":
+        return photo_brier(probabilities, scored.labels)
+    if metric == "nll":
+        return photo_nll(probabilities, scored.labels)
+    right: Floats = (scored.predicted() == scored.labels).astype(np.float64)
+    if metric == "accuracy":
+        return right
+    counts = np.bincount(scored.labels, minlength=len(scored.classes))
+    share = len(scored) / (counts[scored.labels] * np.count_nonzero(counts))
+    return np.asarray(right * share, dtype=np.float64)
+
+
+def _sign_flip(sums: Floats, *, permutations: int, seed: int) -> float:
+    """Give the two-sided p-value of the total under random signs of the families' differences."""
+    moving = sums[np.abs(sums) > 1e-12]
+    if len(moving) == 0:
+        return 1.0
+    reached = abs(float(moving.sum())) - 1e-9
+    if len(moving) <= _EXACT_UP_TO:
+        patterns = (np.arange(2 ** len(moving))[:, None] >> np.arange(len(moving))) & 1
+        return float(np.mean(np.abs((2 * patterns - 1) @ moving) >= reached))
+    rng = np.random.default_rng(seed)
+    as_large = 0
+    for begin in range(0, permutations, 1000):
+        signs = rng.integers(0, 2, size=(min(1000, permutations - begin), len(moving)), dtype=np.int8) * 2 - 1
+        as_large += int((np.abs(signs @ moving) >= reached).sum())
+    return (as_large + 1) / (permutations + 1)

@@ -1,0 +1,154 @@
+"""How does a person read an evaluation? As one HTML file that needs no network and opens onto the photos."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from petmood.core.files import write_text
+from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.gallery import confusion_cells, worst_mistakes
+from petmood.evaluation.paired import PairedTest
+from petmood.evaluation.plots import learning_chart, reliability_chart, risk_coverage_chart
+from petmood.evaluation.scored import Scored
+from petmood.evaluation.selective import risk_coverage
+from petmood.evaluation.summary import Evaluation
+from petmood.evaluation.thumbnails import PhotoOf, Thumbnails
+from petmood.evaluation.titles import LOWER_IS_BETTER, number_text, percent_text, title
+
+__all__ = ["Bar", "bars", "render_report", "write_report"]
+
+Curves = Sequence[Mapping[str, float | None]]
+_TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Hold one row of the dot-and-interval chart; `kind` is "model", "control" or "leak"."""
+
+    name: str
+    estimate: Estimate
+    kind: str
+
+
+def write_report(
+    path: Path,
+    evaluation: Evaluation,
+    scored_by_split: Mapping[str, Scored],
+    *,
+    photo_of: PhotoOf,
+    title: str,
+    facts: Mapping[str, object],
+    curves: Curves = (),
+    paired: PairedTest | None = None,
+) -> None:
+    """Write the report in one step.
+
+    `photo_of` gives the pixels of a photo by its path (uint8 [H, W, 3] RGB); one that raises PetmoodError or OSError is
+    listed without its picture. `facts` are shown as they are (data hash, code version, configuration). `curves` are
+    rows with `epoch`, `train_loss`, `valid_loss` and `valid_accuracy`. `paired` compares with another run.
+    """
+    shown = render_report(
+        evaluation,
+        scored_by_split,
+        photo_of=photo_of,
+        title=title,
+        facts=facts,
+        curves=curves,
+        paired=paired,
+    )
+    write_text(path, shown)
+
+
+def render_report(
+    evaluation: Evaluation,
+    scored_by_split: Mapping[str, Scored],
+    *,
+    photo_of: PhotoOf,
+    title: str,
+    facts: Mapping[str, object],
+    curves: Curves = (),
+    paired: PairedTest | None = None,
+) -> str:
+    """Give the report as HTML; the arguments are those of `write_report`."""
+    scored = scored_by_split[evaluation.main]
+    temperature = evaluation.calibration.temperature
+    thumbnails = Thumbnails(photo_of)
+    return (
+        _environment()
+        .get_template(_TEMPLATE)
+        .render(
+            title=title,
+            evaluation=evaluation,
+            classes=scored.classes,
+            n=len(scored),
+            families=len(set(scored.families)),
+            chance=1 / len(scored.classes),
+            bars=bars(evaluation),
+            mistakes=worst_mistakes(scored, thumbnails, temperature=temperature),
+            cells=confusion_cells(scored, thumbnails, temperature=temperature),
+            reliability=reliability_chart(evaluation.calibration.reliability),
+            risk_coverage=_risk_coverage(evaluation, scored),
+            learning=_learning(curves),
+            leak=_leak(evaluation),
+            paired=paired,
+            plain={name: _text(value) for name, value in facts.items() if not isinstance(value, Mapping)},
+            nested={name: _pretty(value) for name, value in facts.items() if isinstance(value, Mapping)},
+        )
+    )
+
+
+def bars(evaluation: Evaluation) -> tuple[Bar, ...]:
+    """Line up the accuracy of the run with those of its controls, the run first and the leak last."""
+    rows = [Bar(f"this model, {evaluation.main} photos", evaluation.splits[evaluation.main]["accuracy"], "model")]
+    for name, values in evaluation.controls.items():
+        rows.append(Bar(title(name), values["accuracy"], "leak" if name == "random_split" else "control"))
+    return tuple(sorted(rows, key=lambda row: row.kind == "leak"))
+
+
+def _environment() -> Environment:
+    """Make a template engine that escapes everything and refuses names it wasn't given."""
+    environment = Environment(
+        loader=PackageLoader("petmood.evaluation", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number_text, percent=percent_text, title_of=title)
+    environment.globals["lower_is_better"] = LOWER_IS_BETTER
+    return environment
+
+
+def _risk_coverage(evaluation: Evaluation, scored: Scored) -> str:
+    measured = evaluation.abstain.measured
+    chosen = (measured.coverage.value, measured.error.value) if measured and measured.error.n else None
+    curve = risk_coverage(scored, temperature=evaluation.calibration.temperature)
+    return risk_coverage_chart(curve, target_error=evaluation.abstain.rule.target_error, chosen=chosen)
+
+
+def _learning(curves: Curves) -> tuple[str, ...]:
+    if not curves:
+        return ()
+    return (
+        learning_chart(curves, ("train_loss", "valid_loss"), y_label="loss"),
+        learning_chart(curves, ("valid_accuracy",), y_label="validation accuracy"),
+    )
+
+
+def _leak(evaluation: Evaluation) -> float | None:
+    """Give how much accuracy a random split adds to the same method on the same photos."""
+    pair = [evaluation.controls.get(name) for name in ("random_split", "family_split")]
+    if pair[0] is None or pair[1] is None:
+        return None
+    return pair[0]["accuracy"].value - pair[1]["accuracy"].value
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,195 @@
+"""When should the model say "not sure", so that the answers it does give are right often enough?
+
+The threshold is chosen by Learn-then-Test (Angelopoulos et al., 2021): every candidate is tested with an exact
+binomial bound, along sequences fixed by the confidences alone, so that with the stated confidence the true error
+among the answers given is at most the target. It is chosen on validation photos and only measured on test photos.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from petmood.core.errors import ConfigError
+from petmood.evaluation.bootstrap import Estimate, estimate_from, family_weights
+from petmood.evaluation.scored import Scored
+
+__all__ = ["AbstainRule", "RiskCoverage", "Selective", "measure_abstaining", "risk_coverage", "threshold_for"]
+
+_STARTS = (0.25, 0.5, 0.75, 1.0)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RiskCoverage:
+    """Hold the error among the answers given [M] against the share answered [M] for falling thresholds [M].
+
+    `aurc` is the mean error over all coverages (Geifman et al., 2019): lower is better, 0 is perfect.
+    """
+
+    thresholds: Floats
+    coverage: Floats
+    risk: Floats
+    aurc: float
+
+
+@dataclass(frozen=True, slots=True)
+class AbstainRule:
+    """Hold the chosen threshold, or None with the reason; answers below the threshold are "not sure".
+
+    With `confidence` (0.9: nine data sets in ten) the true error among the answers given is at most
+    `target_error`. `error` and `coverage` are what the validation photos showed at the threshold.
+    """
+
+    threshold: float | None
+    target_error: float
+    confidence: float
+    error: float
+    coverage: float
+    n: int
+    reason: str
+
+    def to_json(self) -> dict[str, float | int | str | None]:
+        """Give the fields by name; numbers that don't exist become None."""
+        return {
+            "threshold": self.threshold,
+            "target_error": self.target_error,
+            "confidence": self.confidence,
+            "valid_error": self.error if math.isfinite(self.error) else None,
+            "valid_coverage": self.coverage,
+            "n": self.n,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Selective:
+    """Hold the measured error among the answers given (`n` of them) and the share of photos answered."""
+
+    error: Estimate
+    coverage: Estimate
+
+
+def risk_coverage(scored: Scored, *, temperature: float = 1.0) -> RiskCoverage:
+    """Trace the error among answers given while the threshold falls; equal confidences move together."""
+    confidence = scored.probabilities(temperature=temperature).max(axis=1)
+    wrong = (scored.predicted() != scored.labels).astype(np.float64)
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.zeros(0, np.int64)
+    answered = last + 1
+    risk = np.cumsum(wrong[order])[last] / answered if len(last) else np.zeros(0)
+    steps = np.diff(answered, prepend=0)
+    aurc = float((risk * steps).sum() / steps.sum()) if len(last) else math.nan
+    return RiskCoverage(ranked[last], answered / max(len(ranked), 1), risk, aurc)
+
+
+def threshold_for(
+    scored_valid: Scored, *, target_error: float = 0.1, temperature: float = 1.0, confidence: float = 0.9
+) -> AbstainRule:
+    """Find the lowest threshold whose true error among answers given is at most `target_error`.
+
+    Candidates are the confidences seen. From each of four starts (the 25%, 50%, 75% and 100% most confident
+    photos, a quarter of the risk each) the threshold is lowered while a binomial test rejects "the error is over the
+    target". A family counts as one trial; its errors count by their share, rounded up in total.
+    """
+    for name, number in (("target_error", target_error), ("confidence", confidence)):
+        if not 0 < number < 1:
+            raise ConfigError(f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1.")
+    curve = risk_coverage(scored_valid, temperature=temperature)
+    tried, errors, trials = _family_trials(scored_valid, curve, temperature=temperature)
+    passed = stats.binom.cdf(np.ceil(errors - 1e-9), trials, target_error) <= (1 - confidence) / len(_STARTS)
+    best = _last_reached(passed, coverage=curve.coverage)
+    photos = len(scored_valid)
+    if best is None:
+        reason = _why_none(tried, target_error=target_error, confidence=confidence)
+        return AbstainRule(None, target_error, confidence, error=math.nan, coverage=0.0, n=photos, reason=reason)
+    reason = f"error at most {target_error:.0%} with {confidence:.0%} confidence (Learn-then-Test, binomial)"
+    return AbstainRule(
+        float(curve.thresholds[best]),
+        target_error,
+        confidence,
+        error=float(curve.risk[best]),
+        coverage=float(curve.coverage[best]),
+        n=photos,
+        reason=reason,
+    )
+
+
+def measure_abstaining(scored: Scored, *, threshold: float, temperature: float = 1.0, seed: int = 0) -> Selective:
+    """Measure error among answers given and share answered at a threshold, with intervals over families."""
+    given = (scored.probabilities(temperature=temperature).max(axis=1) >= threshold).astype(np.float64)
+    wrong = given * (scored.predicted() != scored.labels)
+    families = scored.family_numbers()
+    weights = family_weights(families, seed=seed)
+    answered, failed = weights @ given, weights @ wrong
+    risks = np.divide(failed, answered, out=np.full(len(weights), np.nan), where=answered > 0)
+    asked = weights.sum(axis=1)
+    shares = np.divide(answered, asked, out=np.full(len(weights), np.nan), where=asked > 0)
+    total = given.sum()
+    return Selective(
+        error=estimate_from(
+            float(wrong.sum() / total) if total else math.nan,
+            risks,
+            n=int(total),
+            families=len(np.unique(families[given > 0])),
+            proportion=True,
+        ),
+        coverage=estimate_from(
+            float(given.mean()) if len(given) else math.nan,
+            shares,
+            n=len(scored),
+            families=len(set(scored.families)),
+            proportion=True,
+        ),
+    )
+
+
+def _family_trials(scored: Scored, curve: RiskCoverage, *, temperature: float) -> tuple[int, Floats, NDArray[np.int64]]:
+    """Count, for each threshold, the families answered and their errors by share; the first value counts all."""
+    confidence = scored.probabilities(temperature=temperature).max(axis=1)
+    wrong = scored.predicted() != scored.labels
+    families = scored.family_numbers()
+    count = len(set(scored.families))
+    errors, trials = np.zeros(len(curve.thresholds)), np.zeros(len(curve.thresholds), dtype=np.int64)
+    order = np.argsort(-confidence, kind="stable")
+    given, failed = np.zeros(count), np.zeros(count)
+    errors_now, place = 0.0, 0
+    for step, threshold in enumerate(curve.thresholds):
+        while place < len(order) and confidence[order[place]] >= threshold:
+            family = families[order[place]]
+            errors_now -= failed[family] / given[family] if given[family] else 0.0
+            given[family] += 1
+            failed[family] += wrong[order[place]]
+            errors_now += failed[family] / given[family]
+            place += 1
+        errors[step], trials[step] = errors_now, int((given > 0).sum())
+    return count, errors, trials
+
+
+def _last_reached(passed: NDArray[np.bool_], *, coverage: Floats) -> int | None:
+    best: int | None = None
+    for start in _STARTS:
+        begin = int(np.searchsorted(coverage, start - 1e-12)) if len(coverage) else 0
+        if begin >= len(passed) or not passed[begin]:
+            continue
+        failures = np.flatnonzero(~passed[begin:])
+        reached = begin + (int(failures[0]) if len(failures) else len(passed) - begin) - 1
+        best = reached if best is None else max(best, reached)
+    return best
+
+
+def _why_none(families: int, *, target_error: float, confidence: float) -> str:
+    needed = math.ceil(math.log((1 - confidence) / len(_STARTS)) / math.log(1 - target_error))
+    if families < needed:
+        return (
+            f"too little data: to promise an error of at most {target_error:.0%} takes at least {needed} validation "
+            f"families, all answered rightly; there are {families}"
+        )
+    return (
+        f"no threshold: on {families} validation families no share of the answers is right often enough to promise "
+        f"an error of at most {target_error:.0%}"
+    )

@@ -1,0 +1,74 @@
+"""For which photos is the model better or worse: which species, source, size or mood?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from petmood.evaluation.bootstrap import Estimate, estimate_mean
+from petmood.evaluation.scored import Scored
+
+__all__ = ["READABLE_FROM", "Slice", "size_bucket", "slice_metrics"]
+
+READABLE_FROM = 10
+_SIDES_PX = (128, 256, 512, 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Hold the accuracy on one part of the photos; not `readable` with fewer than ten photos."""
+
+    kind: str
+    name: str
+    accuracy: Estimate
+    readable: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Give the slice by name."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "accuracy": self.accuracy.to_json(),
+            "readable": self.readable,
+        }
+
+
+def slice_metrics(scored: Scored, *, seed: int = 0) -> tuple[Slice, ...]:
+    """Measure accuracy by mood, species, source and size; unknown species and sources are left out.
+
+    Sources are listed where there are at least two; sizes go by the shorter side of the original photo.
+    """
+    sizes = [size_bucket(int(side)) for side in scored.sides.min(axis=1)] if len(scored) else []
+    sources = scored.source if len(set(scored.source) - {""}) > 1 else ("",) * len(scored)
+    columns: dict[str, Sequence[str]] = {
+        "mood": [scored.classes[label] for label in scored.labels],
+        "species": scored.species,
+        "source": sources,
+        "size": sizes,
+    }
+    order = {"mood": list(scored.classes), "size": [_bucket_name(at) for at in range(len(_SIDES_PX) + 1)]}
+    found: list[Slice] = []
+    for kind, values in columns.items():
+        names = order.get(kind, sorted(set(values) - {""}))
+        found.extend(_slice(scored, kind, name, values, seed=seed) for name in names if name in set(values))
+    return tuple(found)
+
+
+def size_bucket(side_px: int) -> str:
+    """Name the bucket of a photo by its shorter side in pixels."""
+    return _bucket_name(int(np.searchsorted(_SIDES_PX, side_px, side="right")))
+
+
+def _bucket_name(at: int) -> str:
+    if at == 0:
+        return f"under {_SIDES_PX[0]} px"
+    if at == len(_SIDES_PX):
+        return f"{_SIDES_PX[-1]} px and more"
+    return f"{_SIDES_PX[at - 1]} to {_SIDES_PX[at] - 1} px"
+
+
+def _slice(scored: Scored, kind: str, name: str, values: Sequence[str], *, seed: int) -> Slice:
+    inside = np.array([value == name for value in values], dtype=bool)
+    right = (scored.predicted() == scored.labels).astype(np.float64)
+    accuracy = estimate_mean(right[inside], scored.family_numbers()[inside], proportion=True, seed=seed)
+    return Slice(kind, name, accuracy, readable=accuracy.n >= READABLE_FROM)

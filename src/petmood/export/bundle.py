@@ -1,0 +1,124 @@
+"""How is a bundle made from a network? Exported, compared with torch, described, sealed and written in one step."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from petmood.core.bundle import Bundle, Manifest, pack_arrays, write
+from petmood.core.errors import BundleError
+from petmood.core.files import write_bytes
+from petmood.core.image import ImageSpec
+from petmood.export.card import card_text
+from petmood.export.onnx import to_onnx
+from petmood.export.parity import check_parity
+from petmood.export.reference import reference_bytes
+from petmood.inference.onnx import OnnxSession
+from petmood.models.network import MoodNetwork
+
+__all__ = ["Facts", "export_bundle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a bundle says of itself beyond its network; names as in ``core.bundle.Manifest``."""
+
+    name: str
+    classes: tuple[str, ...]
+    image: ImageSpec
+    temperature: float
+    sure_from: float
+    target_error: float
+    set_quantile: float
+    set_coverage: float
+    metrics: Mapping[str, Any]
+    backbone: str
+    data_hash: str
+    code_version: str
+    created: str
+    config: Mapping[str, Any]
+    photos: Mapping[str, int]
+    species: tuple[str, ...] = ()
+
+
+def export_bundle(
+    network: MoodNetwork,
+    facts: Facts,
+    *,
+    golden: NDArray[np.uint8],
+    training: NDArray[np.uint8],
+    to: Path,
+    replace: bool = False,
+) -> Bundle:
+    """Write a bundle of a trained network.
+
+    ``golden`` are the pictures uint8 [N, S, S, 3] that every load will be checked by, ``training`` those that drift
+    will be measured against.
+
+    Raises:
+        BundleError: ONNX and torch disagree, the network answers all photos alike, or ``to`` exists.
+    """
+    if to.exists() and not replace:  # refused again when it is written; here, so that nobody waits in vain
+        raise BundleError(f"{to} exists, and a bundle is never changed. Give another name with --to.")
+    network.eval()
+    model = to_onnx(network, side_px=facts.image.side_px, temperature=facts.temperature)
+    raw = _in_batches(network, golden)
+    _compare(model, raw / facts.temperature, golden)
+    reference = reference_bytes(
+        training,
+        features=lambda pixels: _in_batches(network.features, pixels),
+        logits=lambda pixels: _in_batches(network, pixels) / facts.temperature,
+    )
+    manifest = _manifest(facts, version=hashlib.sha256(model).hexdigest()[:12])
+    files = {
+        "model.onnx": model,
+        "golden.npz": pack_arrays(pixels=golden, logits=raw.astype(np.float32)),
+        "reference.npz": reference,
+        "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
+    }
+    return write(to, manifest, files, replace=replace)
+
+
+def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, size: int = 32) -> NDArray[np.float32]:
+    """Run a network's function over prepared pictures; its batch norms use what they learned."""
+    with torch.inference_mode():
+        parts = [
+            run(torch.from_numpy(np.array(pixels[start : start + size])).permute(0, 3, 1, 2)).float().numpy()
+            for start in range(0, len(pixels), size)
+        ]
+    return np.concatenate(parts)
+
+
+def _compare(model: bytes, expected: NDArray[np.floating], golden: NDArray[np.uint8]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        write_bytes(path, model)
+        check_parity(expected, OnnxSession(path).logits, golden)
+
+
+def _manifest(facts: Facts, *, version: str) -> Manifest:
+    return Manifest(
+        name=facts.name,
+        version=version,
+        classes=facts.classes,
+        image=facts.image,
+        temperature=facts.temperature,
+        sure_from=facts.sure_from,
+        target_error=facts.target_error,
+        set_quantile=facts.set_quantile,
+        set_coverage=facts.set_coverage,
+        metrics=dict(facts.metrics),
+        backbone=facts.backbone,
+        data_hash=facts.data_hash,
+        code_version=facts.code_version,
+        created=facts.created,
+        config=dict(facts.config),
+        files={},
+    )

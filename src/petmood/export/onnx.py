@@ -1,0 +1,68 @@
+"""How does a network become ONNX? Pixels in, calibrated logits out; normalisation and temperature are in the graph."""
+
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from petmood.models.network import MoodNetwork
+
+__all__ = ["AnsweringNetwork", "to_onnx"]
+
+OPSET = 18
+
+
+class AnsweringNetwork(nn.Module):
+    """A network as it is served: uint8 [B, S, S, 3] in, logits divided by the temperature float32 [B, K] out."""
+
+    def __init__(self, network: MoodNetwork, *, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return calibrated logits."""
+        logits: Tensor = self.network(pixels.permute(0, 3, 1, 2))
+        return logits / self.temperature
+
+
+def to_onnx(network: MoodNetwork, *, side_px: int, temperature: float) -> bytes:
+    """Return a network as the bytes of one ONNX file without external data; the batch size is free."""
+    serving = AnsweringNetwork(network.to(memory_format=torch.contiguous_format), temperature=temperature).eval()
+    example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    exporting = logging.getLogger("torch.onnx")
+    level = exporting.level
+    exporting.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # the exporter's own deprecations, which no caller can act on
+            program = torch.onnx.export(
+                serving,
+                (example,),
+                dynamo=True,
+                dynamic_shapes=({0: batch},),
+                input_names=["pixels"],
+                output_names=["logits"],
+                opset_version=OPSET,
+                verbose=False,
+            )
+    finally:
+        exporting.setLevel(level)
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program, though dynamo was asked for")
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: Any) -> bytes:  # noqa: ANN401 - protobuf's own class
+    """Return a model's bytes without the exporter's notes: they hold the paths of this machine, and change the hash."""
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    return bytes(model.SerializeToString(deterministic=True))

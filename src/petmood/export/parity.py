@@ -1,0 +1,63 @@
+"""Do torch and ONNX agree? Compared on golden photos at several batch sizes, by a check that is able to fail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import BundleError
+
+__all__ = ["ATOL", "BATCH_SIZES", "RTOL", "Parity", "check_parity"]
+
+RTOL: Final = 1e-3
+ATOL: Final = 1e-4
+BATCH_SIZES: Final = (1, 2, 7)
+SPREAD: Final = 1e-2
+"""Logits that differ less than this from photo to photo would agree whatever the network did (an untrained
+efficientnet's differ by 1e-19), so the comparison would prove nothing."""
+
+Logits = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far two networks were apart at the most, and how far photos are apart from one another."""
+
+    largest_difference: float
+    spread: float
+    photos: int
+
+
+def check_parity(expected: Logits, answer: Callable[[NDArray[np.uint8]], Logits], pixels: NDArray[np.uint8]) -> Parity:
+    """Compare expected logits [N, K] with what ``answer`` gives for the pixels [N, S, S, 3] at batch 1, 2 and 7.
+
+    Raises:
+        BundleError: the logits don't depend on the photo, or differ beyond ``ATOL + RTOL * |expected|``, or in a class.
+    """
+    spread = float(expected.std(axis=0).max())
+    if not np.isfinite(expected).all() or spread < SPREAD:
+        raise BundleError(
+            f"The network answers all photos alike (its logits vary by {spread:.2g}, expected {SPREAD} or more), "
+            "so that nothing can be compared. Train it first."
+        )
+    largest = 0.0
+    for size in BATCH_SIZES:
+        got = np.concatenate([answer(pixels[start : start + size]) for start in range(0, len(pixels), size)])
+        _refuse_difference(expected, got, size)
+        largest = max(largest, float(np.abs(got - expected).max()))
+    return Parity(largest, spread, len(pixels))
+
+
+def _refuse_difference(expected: Logits, got: Logits, size: int) -> None:
+    if got.shape != expected.shape:
+        raise BundleError(f"ONNX gave logits of shape {got.shape} at batch {size}, torch {expected.shape}.")
+    apart = ~np.isclose(got, expected, rtol=RTOL, atol=ATOL).all(axis=1)
+    other = got.argmax(axis=1) != expected.argmax(axis=1)
+    if (apart | other).any():
+        worst = float(np.abs(got - expected).max())
+        raise BundleError(
+            f"ONNX and torch disagree on {int((apart | other).sum())} of {len(got)} golden photos at batch {size} "
+            f"(largest difference {worst:.3g}). Nothing was exported."
+        )

@@ -1,0 +1,3 @@
+"""How does a bundle answer? By numpy, Pillow and onnxruntime alone; torch is never imported here."""
+
+__all__: list[str] = []

@@ -1,0 +1,41 @@
+"""What answers in a test? A predictor without a network, which decides by the photo's mean colour."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from petmood.core.errors import PhotoError
+from petmood.core.image import ImageSpec
+from petmood.core.moods import MOODS
+from petmood.core.prediction import Decision, decide
+from petmood.core.wire import ModelBody
+from petmood.inference.base import Answer
+from petmood.inference.prepare import prepare_or_refuse
+
+__all__ = ["FakePredictor"]
+
+
+class FakePredictor:
+    """Answer by brightness: equal photos get equal answers, and bad photos the same errors as from a real one."""
+
+    def __init__(self, *, name: str = "fake", version: str = "0") -> None:
+        self._model = ModelBody(name=name, version=version, sha256="0" * 64)
+        self._spec = ImageSpec(side_px=32)
+
+    @property
+    def model(self) -> ModelBody:
+        """Which model answers."""
+        return self._model
+
+    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        """Return one answer a photo, in their order."""
+        return [self._answer(photo) for photo in photos]
+
+    def _answer(self, photo: bytes | Path) -> Answer:
+        prepared = prepare_or_refuse(photo, self._spec)
+        if isinstance(prepared, PhotoError):
+            return prepared
+        shade = prepared.pixels.mean() / 255 * (len(MOODS) - 1)
+        logits = -2.0 * np.abs(np.arange(len(MOODS)) - shade)
+        return decide(logits, Decision(MOODS, sure_from=0.5, set_quantile=0.9), warnings=prepared.warnings)

@@ -1,0 +1,86 @@
+"""How does a bundle become a predictor? Verified by hash, loaded, and made to answer its golden photos first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from petmood.core.bundle import Bundle, read_golden, verify
+from petmood.core.errors import BundleError, PhotoError
+from petmood.core.image import Prepared
+from petmood.core.photo import LIMITS, Limits
+from petmood.core.prediction import decide
+from petmood.core.wire import ModelBody
+from petmood.inference.base import Answer
+from petmood.inference.onnx import OnnxSession
+from petmood.inference.prepare import prepare_or_refuse
+
+__all__ = ["ATOL", "RTOL", "BundlePredictor", "check_golden", "open_bundle"]
+
+RTOL: Final = 1e-3
+ATOL: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePredictor:
+    """Answers photos with a verified bundle; safe to share between threads."""
+
+    bundle: Bundle
+    session: OnnxSession
+    limits: Limits = LIMITS
+
+    @property
+    def model(self) -> ModelBody:
+        """Which model answers."""
+        manifest = self.bundle.manifest
+        return ModelBody(name=manifest.name, version=manifest.version, sha256=self.bundle.sha256)
+
+    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        """Return one answer a photo, in their order; a bad photo gets its error and spoils no other."""
+        spec = self.bundle.manifest.image
+        prepared = [prepare_or_refuse(photo, spec, limits=self.limits) for photo in photos]
+        good = [photo for photo in prepared if isinstance(photo, Prepared)]
+        if not good:
+            return [photo for photo in prepared if isinstance(photo, PhotoError)]
+        rows = iter(self.session.logits(np.stack([photo.pixels for photo in good])))
+        decision = self.bundle.manifest.decision
+        return [
+            decide(next(rows), decision, warnings=photo.warnings) if isinstance(photo, Prepared) else photo
+            for photo in prepared
+        ]
+
+
+def open_bundle(folder: Path, *, threads: int = 1, limits: Limits = LIMITS) -> BundlePredictor:
+    """Verify a bundle, load its network and check its golden photos; nothing of it is used before that.
+
+    Raises:
+        BundleError: the bundle is incomplete, changed, can't be run, or answers otherwise than it was trained to.
+        MissingExtra: onnxruntime is not installed.
+    """
+    bundle = verify(folder)
+    session = OnnxSession(folder / "model.onnx", threads=threads)
+    check_golden(bundle, session)
+    return BundlePredictor(bundle, session, limits)
+
+
+def check_golden(bundle: Bundle, session: OnnxSession) -> None:
+    """Let the network answer its golden photos, and compare with what the trained network said of them.
+
+    Raises:
+        BundleError: a logit differs by more than ``ATOL + RTOL * |expected|``, or a class differs.
+    """
+    golden = read_golden(bundle)
+    expected = golden.logits / bundle.manifest.temperature
+    got = session.logits(golden.pixels)
+    if got.shape != expected.shape:
+        raise BundleError(f"{bundle.folder}: expected logits of shape {expected.shape}, got {got.shape}. Export again.")
+    close = (np.isclose(got, expected, rtol=RTOL, atol=ATOL) & np.isfinite(got)).all(axis=1)
+    same = got.argmax(axis=1) == expected.argmax(axis=1)
+    if wrong := int((~(close & same)).sum()):
+        worst = float(np.nan_to_num(np.abs(got - expected), nan=np.inf).max())
+        raise BundleError(
+            f"{bundle.folder}: {wrong} of {len(got)} golden photos are answered otherwise than by the trained network "
+            f"(largest difference {worst:.3g}). Export the run again."
+        )

@@ -1,0 +1,70 @@
+"""How does ONNX Runtime run a bundle's network? One session, one thread unless asked, no spinning."""
+
+import logging
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import BundleError
+from petmood.core.extras import require
+
+__all__ = ["OnnxSession"]
+
+logger = logging.getLogger(__name__)
+
+EXTERNAL: Final = re.compile(rb"(?:\x08|\x88\x80{0,8}\x00)location")
+"""The key of a tensor that lies in another file, behind its length (8, in every way that protobuf can write it);
+fields may come in any order."""
+
+
+class OnnxSession:
+    """A loaded network: uint8 [B, S, S, 3] in, float32 logits [B, K] out.
+
+    The file is read into memory first, so that data outside of it (ONNX external data, which may name any path) is
+    never followed.
+
+    Raises:
+        BundleError: the bytes are no ONNX network with one such input and one output.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        runtime = require("onnxruntime", extra="serve")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        data = path.read_bytes()
+        _refuse_external_data(data, path)
+        try:
+            self._session: Any = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own errors have no common public base
+            logger.debug("onnxruntime refused %s", path, exc_info=True)
+            raise BundleError(f"{path} is no network that can be run. Copy or export the bundle again.") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
+            raise BundleError(f"{path}: expected one uint8 input and one output. Export the run again.")
+        self._input = inputs[0].name
+
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return calibrated logits [B, K] for prepared pictures uint8 [B, S, S, 3].
+
+        Raises:
+            BundleError: the network can't take pictures of this size.
+        """
+        try:
+            (out,) = self._session.run(None, {self._input: pixels})
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())
+            raise BundleError(f"The network can't answer pictures of shape {pixels.shape}: {reason}") from error
+        return np.asarray(out, dtype=np.float32)
+
+
+def _refuse_external_data(data: bytes, path: Path) -> None:
+    """Refuse a network that keeps tensors in other files: such a tensor has an entry with the key "location"."""
+    if EXTERNAL.search(data):
+        raise BundleError(f"{path} keeps its weights in another file, which is not allowed. Export the bundle again.")

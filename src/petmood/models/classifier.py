@@ -1,0 +1,141 @@
+"""How does a network learn? The Lightning module: loss, rates by depth, schedule, and what is measured."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+from petmood.models.backbones import trunk_parts
+from petmood.models.network import MoodNetwork
+
+__all__ = ["Batch", "Learning", "MoodClassifier", "cosine_after_warmup", "parameter_groups"]
+
+GROWTH = 1_000_003
+"""A prime that keeps the random states of neighbouring epochs apart."""
+
+
+class Batch(TypedDict):
+    """Pictures uint8 [B, 3, S, S] and the numbers of their moods int64 [B]."""
+
+    pictures: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """The numbers of a recipe.
+
+    ``rate`` is AdamW's for the head; a trunk part d steps below the top at ``rate * trunk_rate * depth_decay**d``.
+    For ``head_epochs`` the trunk stays frozen. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018).
+    """
+
+    epochs: int
+    rate: float = 1e-3
+    weight_decay: float = 0.05
+    trunk_rate: float = 1.0
+    depth_decay: float = 1.0
+    head_epochs: int = 0
+    warmup: float = 0.1
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    seed: int = 0
+
+
+class MoodClassifier(LightningModule):
+    """Train a network on batches of pictures; random draws depend on the seed and the epoch alone, so it can resume."""
+
+    def __init__(self, network: MoodNetwork, learning: Learning, *, class_weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.learning = learning
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return logits [B, K]."""
+        out: Tensor = self.network(pictures)
+        return out
+
+    def on_train_epoch_start(self) -> None:
+        """Seed this epoch's dropout and mixup; freeze or free the trunk."""
+        torch.manual_seed(self.learning.seed * GROWTH + self.current_epoch)
+        frozen = self.current_epoch < self.learning.head_epochs
+        self.network.trunk.requires_grad_(not frozen)
+        self.network.trunk.train(not frozen)
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss of one batch."""
+        pictures, targets = batch["pictures"], self._targets(batch["labels"])
+        if self.learning.mixup > 0:
+            pictures, targets = _mixed(pictures, targets, self.learning.mixup)
+        loss = self._loss(self(pictures), targets)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(pictures))
+        return loss
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Record loss and accuracy of one batch; plain cross-entropy, so that runs compare."""
+        logits, labels = self(batch["pictures"]), batch["labels"]
+        right = (logits.argmax(1) == labels).float().mean()
+        self.log("valid_loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
+        self.log("valid_accuracy", right, batch_size=len(labels), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of a dozen forms
+        """Return AdamW with one group a depth, and a cosine schedule that steps with every batch."""
+        optimizer = torch.optim.AdamW(parameter_groups(self.network, self.learning))
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = cosine_after_warmup(steps, warmup=self.learning.warmup)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _targets(self, labels: Tensor) -> Tensor:
+        return functional.one_hot(labels, self.network.classes).float()
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        weights = self.class_weights if isinstance(self.class_weights, Tensor) else None
+        return functional.cross_entropy(logits, targets, weight=weights, label_smoothing=self.learning.label_smoothing)
+
+
+def cosine_after_warmup(steps: int, *, warmup: float) -> Callable[[int], float]:
+    """Return the factor of the rate at each step: a line up over ``warmup * steps``, then half a cosine down to 0.
+
+    (SGDR without restarts: Loshchilov, Hutter 2017.)
+    """
+    warmup_steps = max(1, round(steps * warmup)) if warmup else 0
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        done = (step - warmup_steps) / max(1, steps - warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return factor
+
+
+def parameter_groups(network: MoodNetwork, learning: Learning) -> list[dict[str, Any]]:
+    """Divide a network's weights into AdamW's groups: rates fall with depth; biases and norms do not decay."""
+    parts = [*trunk_parts(network.trunk)]
+    groups: list[dict[str, Any]] = []
+    for depth, part in enumerate(reversed(parts)):
+        rate = learning.rate * learning.trunk_rate * learning.depth_decay**depth
+        groups.extend(_groups(part.named_parameters(), rate, learning.weight_decay))
+    groups.extend(_groups(network.head.named_parameters(), learning.rate, learning.weight_decay))
+    return groups
+
+
+def _groups(named: Iterator[tuple[str, nn.Parameter]], rate: float, decay: float) -> list[dict[str, Any]]:
+    by_decay: Mapping[float, list[nn.Parameter]] = {decay: [], 0.0: []}
+    for _, weight in named:
+        by_decay[decay if weight.ndim > 1 else 0.0].append(weight)
+    return [{"params": weights, "lr": rate, "weight_decay": d} for d, weights in by_decay.items() if weights]
+
+
+def _mixed(pictures: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    share = torch.distributions.Beta(alpha, alpha).sample((len(pictures),)).to(pictures.device)
+    other = torch.randperm(len(pictures), device=pictures.device)
+    wide = share.view(-1, 1, 1, 1)
+    mixed = wide * pictures.float() + (1 - wide) * pictures[other].float()
+    return mixed, share.view(-1, 1) * targets + (1 - share.view(-1, 1)) * targets[other]

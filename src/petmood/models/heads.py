@@ -1,0 +1,29 @@
+"""What stands on a trunk? A head: features to one logit a mood."""
+
+from typing import Final
+
+from torch import nn
+
+from petmood.core.errors import ConfigError
+
+__all__ = ["HEADS", "make_head"]
+
+HEADS: Final = ("linear", "mlp")
+HIDDEN: Final = 256
+
+
+def make_head(kind: str, *, width: int, classes: int, dropout: float) -> nn.Module:
+    """Build a head for features [B, ``width``] that gives logits [B, ``classes``].
+
+    Raises:
+        ConfigError: an unknown kind, or fewer than two classes.
+    """
+    if classes < 2:
+        raise ConfigError(f"Expected at least 2 classes to tell apart, got {classes}. Add photos of another mood.")
+    if kind == "linear":
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
+    if kind == "mlp":
+        return nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(width, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, classes)
+        )
+    raise ConfigError(f"Unknown head {kind!r}. Known: {', '.join(HEADS)}.")

@@ -1,0 +1,3 @@
+"""How does a configuration become a measured model? One story: train, score, export; each step a function."""
+
+__all__: list[str] = []

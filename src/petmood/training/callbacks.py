@@ -1,0 +1,167 @@
+"""What happens around Lightning's loop? Whole checkpoints, one row an epoch, and a progress bar."""
+
+import csv
+import io
+import logging
+import signal
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from petmood.core.files import write_bytes, write_text
+from petmood.core.progress import Track
+
+__all__ = [
+    "AtomicCheckpoints",
+    "EpochRows",
+    "MovableCheckpoint",
+    "StepBar",
+    "interrupts_raised",
+    "is_over",
+    "quiet_lightning",
+    "read_checkpoint",
+]
+
+EXPECTED = (
+    ".*does not have many workers.*",
+    ".*The number of training batches .* is smaller than the logging.*",
+    ".*You defined a `validation_step` but have no `val_dataloader`.*",
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+)
+"""Warnings about what petmood does on purpose."""
+
+COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_accuracy")
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Write checkpoints in one flushed step, and read them without unpickling objects."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401, ARG002 - Lightning's signature
+        """Write a checkpoint; a process killed meanwhile leaves the one before."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_bytes(Path(path), buffer.getvalue())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:  # noqa: ANN401, ARG002, FBT001, FBT002 - Lightning's signature
+        """Read a checkpoint."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read tensors and plain values; anything else in the file is refused by torch."""
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return checkpoint
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """Lightning's, which else forgets the best score when the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state over from a checkpoint, its places moved to where the run is now."""
+
+        def here(value: Any) -> Any:  # noqa: ANN401 - places among numbers and tensors
+            return value.replace(str(state_dict["dirpath"]), str(self.dirpath)) if isinstance(value, str) else value
+
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({name: here(value) for name, value in state_dict.items()} | {"best_k_models": best})
+
+
+def is_over(checkpoint: Mapping[str, Any], *, max_epochs: int) -> bool:
+    """Tell whether training had come to its end when this checkpoint was written: all epochs, or stopped early."""
+    stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
+    return stopped or int(checkpoint["epoch"]) + 1 >= max_epochs
+
+
+class EpochRows(Callback):
+    """Keep one row an epoch, in the checkpoint and in a CSV file, so that a resumed run has each row once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
+        """Add this epoch's row and write the file."""
+        found = trainer.callback_metrics
+        row = {name: float(found[name]) for name in COLUMNS[1:] if name in found}
+        self.rows.append({"epoch": float(trainer.current_epoch), **row})
+        write_text(self.path, rows_as_csv(self.rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows for the checkpoint."""
+        return {"rows": list(self.rows)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows back from a checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+
+def rows_as_csv(rows: list[dict[str, float]]) -> str:
+    """Return rows as CSV, epochs as whole numbers, a missing value as nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([int(row["epoch"]), *(_written(row, name) for name in COLUMNS[1:])])
+    return text.getvalue()
+
+
+def _written(row: Mapping[str, float], name: str) -> str:
+    return f"{row[name]:.6f}" if name in row else ""
+
+
+class StepBar(Callback):
+    """Drive a ``Track`` by one item a training step, over all epochs, so that it can estimate the end."""
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.bar: Iterator[int] = iter(())
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
+        """Open the bar over the steps that are left."""
+        left = max(0, int(trainer.estimated_stepping_batches) - trainer.global_step)
+        self.bar = self.track(range(left), total=left, what="training")
+
+    def on_train_batch_end(self, *_: Any) -> None:  # noqa: ANN401 - Lightning's signature
+        """Move the bar by one step."""
+        next(self.bar, None)
+
+    def on_train_end(self, *_: Any) -> None:  # noqa: ANN401 - Lightning's signature
+        """Close the bar, also when training stopped early."""
+        close = getattr(self.bar, "close", None)
+        if close is not None:
+            close()
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's advice on worker processes and loggers, which petmood has decided otherwise."""
+    theirs = logging.getLogger("lightning.pytorch")
+    before = theirs.level
+    theirs.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in EXPECTED:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            yield
+        finally:
+            theirs.setLevel(before)
+
+
+@contextmanager
+def interrupts_raised(trainer: Trainer) -> Iterator[None]:
+    """Raise KeyboardInterrupt where Lightning turns Ctrl-C into an exit with code 1 and a deaf ear for the next."""
+    try:
+        yield
+    except SystemExit as stopped:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from stopped

@@ -1,0 +1,114 @@
+"""How is a head fitted to a frozen trunk? Features once for each view of a photo, then a linear head without epochs."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from petmood.configs.schema import Config
+from petmood.core.errors import ConfigError
+from petmood.core.moods import MOODS
+from petmood.core.progress import Track, silent
+from petmood.data.transforms import AugmentSpec, augment
+from petmood.models.network import MoodNetwork
+from petmood.training.material import Material
+from petmood.training.solvers import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood
+
+__all__ = ["fit_probe", "trunk_features"]
+
+BATCH = 64
+Floats = NDArray[np.float64]
+
+
+def trunk_features(
+    network: MoodNetwork, pixels: NDArray[np.uint8], *, track: Track = silent, what: str = "computing features"
+) -> NDArray[np.float32]:
+    """Return the trunk's features float32 [N, width] of prepared pictures uint8 [N, S, S, 3]."""
+    network.eval()
+    network.to(memory_format=torch.channels_last)
+    starts = range(0, len(pixels), BATCH)
+    with torch.inference_mode():
+        found = [
+            network.features(torch.from_numpy(np.array(pixels[start : start + BATCH])).permute(0, 3, 1, 2)).numpy()
+            for start in track(starts, total=len(starts), what=what)
+        ]
+    return np.concatenate(found).astype(np.float32)
+
+
+def fit_probe(
+    network: MoodNetwork, config: Config, train: Material, valid: Material | None, *, track: Track = silent
+) -> None:
+    """Fit the network's linear head in place.
+
+    Features are brought to one scale for the fit, and the scaling is folded into the head's weights. A logistic head's
+    regularisation is the one with the least loss on ``valid``; a ridge head chooses on the training families.
+
+    Raises:
+        ConfigError: the head is not linear.
+    """
+    if config.model.head != "linear":
+        raise ConfigError(
+            f"A linear probe fits a linear head, got model.head={config.model.head}. Use model.head=linear."
+        )
+    views = _views(network, config, train, track=track)
+    labels = np.tile(train.labels, len(views))
+    features = np.concatenate(views).astype(np.float64)
+    if config.recipe.solver == "ridge":
+        middle, scale = _blockwise(features, getattr(network.trunk, "blocks", (features.shape[1],)))
+        families = [row.family for row in train.rows] * len(views)
+        scaled = (features - middle) * scale
+        head = fit_ridge(scaled, labels, families, strengths=config.recipe.ridge, classes=len(MOODS))
+    else:
+        middle, scale = features.mean(axis=0), 1 / (features.std(axis=0) + 1e-6)
+        seen = (trunk_features(network, valid.bank.pixels) - middle) * scale if valid and len(valid.rows) else None
+        head = _best_logistic((features - middle) * scale, labels, config, seen, valid)
+    _write(network.head, head.unscaled(middle, scale))
+
+
+def _views(network: MoodNetwork, config: Config, train: Material, *, track: Track) -> list[NDArray[np.float32]]:
+    views = [trunk_features(network, train.bank.pixels, track=track)]
+    for view in range(1, config.recipe.views):
+        pixels = _varied(train.bank.pixels, config.augment, seed=config.seed, view=view)
+        views.append(trunk_features(network, pixels, track=track, what=f"features of view {view + 1}"))
+    return views
+
+
+def _varied(pixels: NDArray[np.uint8], spec: AugmentSpec, *, seed: int, view: int) -> NDArray[np.uint8]:
+    return np.stack([augment(p, spec, np.random.default_rng((seed, view, n))) for n, p in enumerate(pixels)])
+
+
+def _blockwise(features: Floats, blocks: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Return middle and scale [D] that give each feature a like spread, and each block of features a like length.
+
+    A tenth of the block's mean spread is added to each feature's, so that nearly constant ones aren't blown up.
+    """
+    middle, spread = features.mean(axis=0), features.std(axis=0)
+    scale = np.empty_like(spread)
+    for start, width in zip(np.cumsum((0, *blocks)), blocks, strict=False):
+        part = slice(start, start + width)
+        padded = spread[part] + 0.1 * spread[part].mean() + 1e-12
+        lengths = np.linalg.norm((features[:, part] - middle[part]) / padded, axis=1)
+        scale[part] = 1 / (padded * (lengths.mean() + 1e-12))
+    return middle, scale
+
+
+def _best_logistic(
+    features: Floats, labels: NDArray[np.int64], config: Config, seen: Floats | None, valid: Material | None
+) -> LinearHead:
+    strengths, balanced = config.recipe.ridge, config.recipe.class_weights
+    if seen is None or valid is None:
+        strengths = strengths[len(strengths) // 2 :][:1]
+    heads = [
+        fit_logistic(features, labels, strength=strength, classes=len(MOODS), balanced=balanced)
+        for strength in strengths
+    ]
+    if seen is None or valid is None:
+        return heads[0]
+    return min(heads, key=lambda head: negative_log_likelihood(head.logits(seen), valid.labels))
+
+
+def _write(network_head: nn.Module, head: LinearHead) -> None:
+    linear = next(module for module in network_head.modules() if isinstance(module, nn.Linear))
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(head.weight).float())
+        linear.bias.copy_(torch.from_numpy(head.bias).float())

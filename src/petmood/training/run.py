@@ -1,0 +1,177 @@
+"""How does a configuration become a checkpoint? The story of one training, step by step."""
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors.torch import load_file, save
+
+from petmood.configs.load import dump
+from petmood.configs.schema import Config
+from petmood.core.errors import DataError, RunError
+from petmood.core.files import write_bytes, write_text
+from petmood.core.moods import MOODS
+from petmood.core.progress import Track, silent
+from petmood.data.index import DataIndex
+from petmood.models.network import MoodNetwork, build_network
+from petmood.training.fit import fit_network, network_spec
+from petmood.training.folder import RunFacts, RunFolder, open_run
+from petmood.training.material import Material, open_index, open_material, rows_to_judge, rows_to_learn
+from petmood.training.provenance import code_version, package_versions
+from petmood.training.score import score
+
+__all__ = ["load_network", "resume", "train", "train_each"]
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: Config, *, track: Track = silent) -> RunFolder:
+    """Train as configured in a new folder and return it.
+
+    Raises:
+        ConfigError: a backbone, weights or head that don't fit together.
+        DataError: photos that can't be learned from, or another data version than asked for.
+        RunError: the folder exists.
+    """
+    index = open_index(Path(config.data.path), expected_hash=config.data.hash)
+    run = RunFolder(Path(config.run.folder) / (config.run.name or _name_of_the_moment(Path(config.run.folder))))
+    if run.facts.exists():
+        raise RunError(
+            f"The run {run.path} exists. Give another run.name, or go on with: petmood train --resume {run.path}"
+        )
+    facts = _facts(config, index, run)
+    write_text(run.config, dump(config))
+    run.write_facts(facts)
+    return _learn(run, config, index, facts, track=track)
+
+
+def train_each(configs: Sequence[Config], *, track: Track = silent) -> list[RunFolder]:
+    """Train one run after another; runs that share a name get a number behind it.
+
+    Raises:
+        PetmoodError: as ``train`` does; the runs before the first that fails are finished.
+    """
+    names = [config.run.name for config in configs]
+    done = []
+    for number, config in enumerate(configs, start=1):
+        shared = config.run.name is not None and names.count(config.run.name) > 1
+        name = f"{config.run.name}-{number}" if shared else config.run.name
+        named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
+        done.append(train(named, track=track))
+    return done
+
+
+def resume(path: Path, *, track: Track = silent) -> RunFolder:
+    """Go on with a run that was stopped, from its last whole epoch; a finished run is returned as it is.
+
+    Raises:
+        RunError: no such run.
+        DataError: the photos are not those that the run began with.
+    """
+    run = open_run(path, finished=False)
+    facts, config = run.read_facts(), run.read_config()
+    if facts.status == "done":
+        return run
+    for litter in path.rglob(".*.partial"):
+        litter.unlink(missing_ok=True)
+    index = open_index(Path(config.data.path), expected_hash=facts.data_hash)
+    return _learn(run, config, index, facts, track=track)
+
+
+def load_network(run: RunFolder) -> MoodNetwork:
+    """Return a finished run's network, ready to answer.
+
+    Raises:
+        RunError: the weights are missing or don't fit the settings.
+    """
+    config, facts = run.read_config(), run.read_facts()
+    network = build_network(network_spec(config), image=facts.image, classes=len(facts.classes))
+    try:
+        network.load_state_dict(load_file(run.weights))
+    except Exception as error:  # safetensors and torch have no error in common
+        raise RunError(f"{run.weights} can't be read as weights of {facts.backbone}. Train the run again.") from error
+    return network.eval()
+
+
+def _learn(run: RunFolder, config: Config, index: DataIndex, facts: RunFacts, *, track: Track) -> RunFolder:
+    with _log_to(run.log):
+        began = time.monotonic()
+        logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
+        train_set, valid_set, test_set = _open_splits(config, index, facts, track=track)
+        fitted = fit_network(config, train_set, valid_set, folder=run.path, track=track)
+        write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
+        for name, material in (("valid", valid_set), ("test", test_set)):
+            score(fitted.network, material, source=facts.data_path).save(run.scored(name))
+        seconds = round(time.monotonic() - began, 1)
+        found = {"status": "done", "seconds": seconds, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch}
+        run.write_facts(facts, update=found)
+        logger.info("done after %s s, %s epochs, best %s", seconds, fitted.epochs, fitted.best_epoch)
+    return run
+
+
+def _open_splits(
+    config: Config, index: DataIndex, facts: RunFacts, *, track: Track
+) -> tuple[Material, Material, Material]:
+    folder = Path(config.data.path)
+    chosen = (
+        rows_to_learn(index.rows, keep_copies=config.data.copies == "keep"),
+        rows_to_judge(index.rows, "valid"),
+        rows_to_judge(index.rows, "test"),
+    )
+    train_set, valid_set, test_set = (
+        open_material(folder, rows, config=config, image=facts.image, track=track) for rows in chosen
+    )
+    return train_set, valid_set, test_set
+
+
+def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunFacts:
+    rows = rows_to_learn(index.rows, keep_copies=config.data.copies == "keep")
+    counts = {mood: sum(row.mood == mood for row in rows) for mood in MOODS}
+    if missing := [mood for mood, count in counts.items() if count == 0]:
+        raise DataError(
+            f"Expected training photos of every mood in {config.data.path}, got none of: {', '.join(missing)}. "
+            "`petmood data check` shows the counts."
+        )
+    photos = {"train": len(rows), **{split: len(rows_to_judge(index.rows, split)) for split in ("valid", "test")}}
+    return RunFacts(
+        name=run.path.name,
+        status="training",
+        data_path=config.data.path,
+        data_hash=index.hash,
+        code_version=code_version(),
+        packages=package_versions(),
+        backbone=config.model.backbone,
+        classes=MOODS,
+        image=config.model.image_spec(),
+        photos=photos,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _name_of_the_moment(folder: Path) -> str:
+    """Return the time of day, with a number behind it where another run began in the same second."""
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = (f"{moment}-{number}" if number > 1 else moment for number in itertools.count(1))
+    return next(name for name in names if not (folder / name).exists())
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Let the run's own folder keep a copy of what petmood logs meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    house = logging.getLogger("petmood")
+    before = house.level
+    house.addHandler(handler)
+    house.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        house.removeHandler(handler)
+        house.setLevel(before)
+        handler.close()

@@ -1,0 +1,124 @@
+"""How does a data set become a measured bundle in one go? Every step of the walk, skipping what is up to date."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from petmood.configs.load import dump
+from petmood.configs.schema import Config
+from petmood.core.bundle import read
+from petmood.core.errors import BundleError, DataError
+from petmood.core.files import sha256_of, write_text
+from petmood.core.progress import Track, silent
+from petmood.data.check_report import write_check_report
+from petmood.data.importing import import_photos
+from petmood.data.index import INDEX_NAME, read_index
+from petmood.data.quality import CheckReport, check
+from petmood.data.sources import open_source
+from petmood.inference.batch import Answered, predict_stream
+from petmood.inference.load import open_bundle
+from petmood.training.evaluate import evaluate_run
+from petmood.training.export import export_run
+from petmood.training.folder import RunFolder
+from petmood.training.material import open_index, rows_to_judge
+from petmood.training.run import resume, train
+
+__all__ = ["DEMO_FOLDER", "Walked", "walk"]
+
+logger = logging.getLogger(__name__)
+
+DEMO_FOLDER = Path("data/demo")
+CHECKED = Path(".cache/checked")
+"""Where a data set keeps the hash of its last version that passed the check."""
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What the walk left behind, the steps that it had to do, and some answers of the new bundle."""
+
+    data: Path
+    run: RunFolder
+    bundle: Path
+    done: tuple[str, ...]
+    answers: tuple[Answered, ...]
+
+
+def walk(config: Config, *, bundles: Path = Path("bundles"), track: Track = silent) -> Walked:
+    """Import (the demo, where no other data is named), check, train, evaluate, export and predict.
+
+    Raises:
+        DataError: the data is missing, or a check found what would spoil a measurement.
+    """
+    done: list[str] = []
+    data = Path(config.data.path)
+    if _needs_import(data):
+        import_photos(open_source("demo"), to=data, track=track)
+        done.append("import")
+    if _needs_check(data, read_index(data).hash):
+        report = check(data, track=track)
+        write_check_report(report, data, to=data / "check.html")
+        _refuse_spoiled(report)
+        write_text(data / CHECKED, report.index.hash)
+        done.append("check")
+    index = open_index(data, expected_hash=config.data.hash)
+    run, trained = _trained(config, index.hash, track=track)
+    if trained:
+        done.append("train")
+    if trained or not run.report.is_file():
+        evaluate_run(run, track=track)
+        done.append("evaluate")
+    target = bundles / data.name
+    if not _is_bundle_of(target, run):
+        export_run(run, to=target, replace=True, track=track)
+        done.append("export")
+    answers = _some_answers(target, data, [row.path for row in rows_to_judge(index.rows, "test")])
+    return Walked(data, run, target, tuple(done), answers)
+
+
+def _needs_import(data: Path) -> bool:
+    if (data / INDEX_NAME).is_file():
+        return False
+    if data != DEMO_FOLDER:
+        raise DataError(f"No data set at {data}. Make it with: petmood data import folder PHOTOS --to {data}")
+    return True
+
+
+def _needs_check(data: Path, data_hash: str) -> bool:
+    """Tell whether this version of the data was not yet checked, or not found good."""
+    passed = data / CHECKED
+    return not ((data / "check.html").is_file() and passed.is_file() and passed.read_text() == data_hash)
+
+
+def _refuse_spoiled(report: CheckReport) -> None:
+    if report.spoils:
+        raise DataError(f"A measurement on this data would be wrong.\n{report.summary()}")
+
+
+def _trained(config: Config, data_hash: str, *, track: Track) -> tuple[RunFolder, bool]:
+    """Return the run of these settings on this data, trained now if it was not before."""
+    content = config.model_copy(update={"run": config.run.model_copy(update={"name": None})})
+    key = hashlib.sha256(f"{dump(content)}{data_hash}".encode()).hexdigest()[:8]
+    name = f"{config.run.name or Path(config.data.path).name}-{key}"
+    run = RunFolder(Path(config.run.folder) / name)
+    if not run.facts.is_file():
+        named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
+        return train(named, track=track), True
+    if run.read_facts().status == "done":
+        return run, False
+    return resume(run.path, track=track), True
+
+
+def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
+    try:
+        metrics = read(folder).metrics
+    except BundleError:
+        return False
+    return metrics.get("weights") == sha256_of(run.weights) and metrics.get("run") == run.read_facts().name
+
+
+def _some_answers(bundle: Path, data: Path, paths: list[str]) -> tuple[Answered, ...]:
+    step = max(1, len(paths) // SHOWN)
+    predictor = open_bundle(bundle)
+    return tuple(predict_stream(predictor, [data / path for path in paths[::step][:SHOWN]]))

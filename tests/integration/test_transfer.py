@@ -1,0 +1,66 @@
+"""Does what a network learned of species help it with moods, at equal budget and without the internet?"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from petmood.configs.load import compose
+from petmood.core.moods import MOODS
+from petmood.data.faces import SPECIES, draw_face
+from petmood.data.index import IndexRow, write_index
+from petmood.evaluation.scored import Scored
+from petmood.training.folder import RunFolder
+from petmood.training.run import train
+from tests.pictures import jpeg
+
+__all__: list[str] = []
+
+SEEDS = (0, 1, 2)
+SIDE_PX = 64
+
+
+def write_faces(folder: Path, counts: dict[str, int], *, task: str, seed: int) -> Path:
+    """Draw faces whose label is their mood, or (by place in the list) one of four species."""
+    rng, rows = np.random.default_rng(seed), []
+    for split, count in counts.items():
+        for number in range(count):
+            mood, species = MOODS[number % 4], SPECIES[int(rng.integers(4))]
+            if task == "species":
+                mood, species = MOODS[int(rng.integers(4))], SPECIES[number % 4]
+            data = jpeg(draw_face(mood, species, rng=rng, side_px=SIDE_PX + 16), quality=90)
+            path = f"photos/{split}-{number:04d}.jpg"
+            (folder / "photos").mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+            label = mood if task == "mood" else MOODS[SPECIES.index(species)]
+            digest = hashlib.sha256(data).hexdigest()
+            side = SIDE_PX + 16
+            rows.append(IndexRow(path, digest, label, split, path, "original", side, side, "JPEG", species))
+    write_index(folder, rows)
+    return folder
+
+
+def accuracy(run: RunFolder) -> float:
+    """Return the share of test photos that a run answers right."""
+    scored = Scored.load(run.scored("test"))
+    return float((scored.predicted() == scored.labels).mean())
+
+
+@pytest.mark.proof
+def test_weights_that_know_species_learn_moods_better_than_weights_that_know_nothing(tmp_path: Path) -> None:
+    """Equal photos, epochs, batches, augmentation and seeds; only the first weights and the recipe differ."""
+    species = write_faces(tmp_path / "species", {"train": 600, "valid": 80, "test": 80}, task="species", seed=1)
+    moods = write_faces(tmp_path / "moods", {"train": 120, "valid": 80, "test": 240}, task="mood", seed=2)
+    common = ("model=tiny", f"model.side_px={SIDE_PX}", "augment=light", f"run.folder={tmp_path}/runs")
+    first = train(
+        compose([*common, "recipe=scratch", "optimiser=adamw_fast", f"data={species}", "epochs=12", "name=species"])
+    )
+    assert accuracy(first) > 0.6, "the first task has to be learned for anything to be carried over"
+    gains = []
+    for seed in SEEDS:
+        wanted = (*common, f"data={moods}", "epochs=12", f"seed={seed}", "optimiser=adamw_fast")
+        carried = train(compose([*wanted, "recipe=finetune", f"weights={first.weights}", f"name=carried-{seed}"]))
+        nothing = train(compose([*wanted, "recipe=scratch", f"name=nothing-{seed}"]))
+        gains.append(accuracy(carried) - accuracy(nothing))
+    assert np.mean(gains) > 0.03, f"gains over the seeds: {gains}"

@@ -1,0 +1,172 @@
+"""Does the command line list its verbs, print one line for an error, and end with the right code?"""
+
+import errno
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from petmood.cli import app
+from petmood.cli.app import VERBS, main
+from petmood.core.errors import ConfigError
+from petmood.training.folder import RunFolder
+from tests.integration.small_sets import SMALL, write_small_set
+
+__all__: list[str] = []
+
+Petmood = Callable[..., Any]
+
+PATHS = [
+    *([verb] for verb in VERBS),
+    ["data", "import"],
+    ["data", "check"],
+    ["bundle", "verify"],
+]
+
+
+@pytest.mark.parametrize("words", PATHS, ids=" ".join)
+def test_every_verb_explains_itself(petmood: Callable[..., Any], words: list[str]) -> None:
+    done = petmood(*words, "--help")
+    assert done.code == 0
+    assert done.out.startswith("Usage: ")
+    assert len(done.out.splitlines()) > 4
+    assert done.err == ""
+
+
+def test_help_lists_the_verbs_in_the_order_of_the_walk(petmood: Callable[..., Any]) -> None:
+    text = petmood("--help").out
+    places = [text.index(f"\n  {verb} ") for verb in VERBS]
+    assert places == sorted(places)
+    assert all(sentence in text for _, sentence in VERBS.values())
+
+
+def test_what_the_list_says_of_a_verb_is_what_it_says_itself() -> None:
+    group = app.petmood
+    for verb in VERBS:
+        command = group.get_command(click.Context(group), verb)
+        assert command is not None
+        assert command.name == verb
+        assert command.help
+
+
+def test_a_verb_that_does_not_exist_is_a_usage_error(petmood: Callable[..., Any]) -> None:
+    done = petmood("trian")
+    assert done.code == 2
+    assert "No such command 'trian'" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("Expected this, got that."), 2, "petmood: Expected this, got that.\n"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x"), 2, "petmood: No space left on device: runs/x\n"),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 2, "petmood: File too large\n"),
+        (OSError("no number"), 2, "petmood: no number\n"),
+        (KeyboardInterrupt(), 130, "\npetmood: stopped.\n"),
+        (click.UsageError("Not so."), 2, "Error: Not so.\n"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            2,
+            "petmood: 'torch' is not installed. Install it with: pip install 'petmood[train]'\n",
+        ),
+    ],
+)
+def test_an_error_is_one_line_and_a_code(
+    petmood: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(app.petmood, "get_command", lambda *_: fail)
+    done = petmood("fail")
+    assert (done.code, done.err, done.out) == (code, said, "")
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_bug_and_shown_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def fail() -> None:
+        raise ModuleNotFoundError("No module named 'petmood.lost'", name="petmood.lost")
+
+    monkeypatch.setattr(app.petmood, "get_command", lambda *_: fail)
+    with pytest.raises(ModuleNotFoundError):
+        main(["fail"])
+
+
+def test_verbose_shows_where_an_error_came_from(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    quiet = petmood("data", "check", tmp_path / "none")
+    loud = petmood("-v", "data", "check", tmp_path / "none")
+    assert quiet.code == loud.code == 2
+    assert quiet.err.count("\n") == 1
+    assert "Traceback" in loud.err
+    assert loud.err.endswith(quiet.err)
+
+
+def test_only_the_command_line_sets_logging_up(petmood: Callable[..., Any]) -> None:
+    """The fixture takes pytest's own handlers away, so that what is left is petmood's."""
+    assert logging.getLogger().handlers == []
+    petmood("config")
+    (handler,) = logging.getLogger().handlers
+    assert handler.level == logging.WARNING
+    petmood("-v", "config")
+    (handler,) = logging.getLogger().handlers
+    assert handler.level == logging.INFO
+
+
+def spawn(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start a program in an interpreter of its own."""
+    command = [sys.executable, "-c", program, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=cwd, text=True, **pipes)  # type: ignore[call-overload,no-any-return] # a mixed dict
+
+
+@pytest.mark.spawns
+def test_ctrl_c_while_training_ends_with_130_and_one_line_and_the_run_can_go_on(tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "data")
+    overrides = [*SMALL, f"data={data}", f"run.folder={tmp_path}", "name=long", "epochs=5000"]
+    program = "import sys; from petmood.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    with spawn(program, "train", *overrides, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "long/checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "petmood: stopped."
+    assert out == ""
+    assert RunFolder(tmp_path / "long").read_facts().status == "training"
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
+@pytest.mark.spawns
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    program = "import sys; from petmood.cli.app import main; sys.exit(main(['config']))"
+    with spawn(program, cwd=tmp_path) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.wait(timeout=120) != 0
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_the_version_is_the_packages(petmood: Callable[..., Any]) -> None:
+    assert petmood("--version").out.startswith("petmood, version 0.")
+
+
+def test_the_code_that_a_verb_ends_with_is_handed_to_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @click.pass_context
+    def one(context: click.Context) -> None:
+        context.exit(1)
+
+    monkeypatch.setattr(app.petmood, "get_command", lambda *_: one)
+    assert main(["one"]) == 1

@@ -1,0 +1,50 @@
+"""Do the verbs for bundles make one, find it whole, and refuse it after one flipped bit?"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.training.folder import RunFolder
+
+__all__: list[str] = []
+
+
+def test_a_run_becomes_a_bundle_that_is_whole(
+    petmood: Callable[..., Any], small_run: RunFolder, tmp_path: Path
+) -> None:
+    done = petmood("export", small_run.path, "--to", tmp_path / "first", "--name", "pets-1")
+    assert done.code == 0
+    assert done.out.startswith(f"Bundle: {tmp_path}/first, pets-1 ")
+    assert done.out.endswith(f"Next: petmood predict {tmp_path}/first photo.jpg\n")
+    done = petmood("bundle", "verify", tmp_path / "first")
+    assert done.out.startswith(f"{tmp_path}/first is whole: pets-1 ")
+    again = petmood("export", small_run.path, "--to", tmp_path / "first")
+    assert (again.code, again.err.count("\n")) == (2, 1)
+    assert "a bundle is never changed" in again.err
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "reference.npz", "card.md", "manifest.json"])
+def test_one_flipped_bit_is_one_line_and_code_2(
+    petmood: Callable[..., Any], small_bundle: Path, small_set: Path, tmp_path: Path, name: str
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(small_bundle, broken)
+    data = bytearray((broken / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (broken / name).write_bytes(data)
+    for arguments in (["bundle", "verify", broken], ["predict", broken, small_set / "photos/test-000.png"]):
+        done = petmood(*arguments)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("petmood: ")
+        assert done.err.count("\n") == 1
+
+
+def test_what_is_no_run_and_what_is_no_bundle_are_refused(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    done = petmood("export", tmp_path, "--to", tmp_path / "b")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    done = petmood("bundle", "verify", tmp_path)
+    assert done.code == 2
+    assert "is no bundle: manifest.json is missing" in done.err

@@ -1,0 +1,76 @@
+"""Does `petmood predict` answer files and folders, as text and as JSON lines, and tell if one was refused?"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.core.moods import MOODS
+from petmood.core.wire import ErrorBody, PredictionBody
+from tests.pictures import jpeg, photo_like
+
+__all__: list[str] = []
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with ten good photos, one bad one and one file that is no photo."""
+    for number in range(10):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(photo_like(64, 48, seed=number)))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/half.JPG").write_bytes(jpeg(photo_like(64, 48))[:600])
+    (tmp_path / "notes.txt").write_text("not looked at")
+    return tmp_path
+
+
+def test_a_photo_is_answered_in_one_line(petmood: Callable[..., Any], small_bundle: Path, folder: Path) -> None:
+    done = petmood("predict", small_bundle, folder / "3.jpg")
+    assert (done.code, done.err) == (0, "")
+    (line,) = done.out.splitlines()
+    assert line.startswith(f"{folder}/3.jpg: ")
+    assert any(mood in line for mood in MOODS)
+    assert "%" in line
+
+
+def test_a_folder_is_answered_and_the_refused_photo_goes_to_stderr_with_code_1(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path
+) -> None:
+    done = petmood("predict", small_bundle, folder)
+    assert done.code == 1
+    assert [line.partition(":")[0] for line in done.out.splitlines()] == [f"{folder}/{n}.jpg" for n in range(10)]
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"{folder}/sub/half.JPG: corrupt_image: ")
+
+
+def test_every_line_of_json_is_an_answer_or_a_reason(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path
+) -> None:
+    done = petmood("predict", small_bundle, folder, folder / "notes.txt", "--json")
+    assert (done.code, done.err) == (1, "")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert len(lines) == 12
+    answers = [PredictionBody.model_validate(line) for line in lines if "mood" in line]
+    reasons = [ErrorBody.model_validate(line) for line in lines if "code" in line]
+    assert [reason.code for reason in reasons] == ["corrupt_image", "unsupported_format"]
+    assert len(answers) == 10
+    assert answers[0].model.name == "first"
+    assert sum(answers[0].probabilities.values()) == pytest.approx(1)
+    assert answers[0].mood in answers[0].prediction_set
+
+
+def test_two_threads_answer_like_one(petmood: Callable[..., Any], small_bundle: Path, folder: Path) -> None:
+    one, two = (petmood("predict", small_bundle, folder / "1.jpg", "--threads", n).out for n in (1, 2))
+    assert one == two
+
+
+@pytest.mark.parametrize("place", ["nowhere.jpg", "empty"])
+def test_no_photo_at_all_is_one_line_and_code_2(
+    petmood: Callable[..., Any], small_bundle: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    done = petmood("predict", small_bundle, tmp_path / place)
+    assert (done.code, done.out) == (2, "")
+    assert place in done.err
+    assert done.err.count("\n") == 1

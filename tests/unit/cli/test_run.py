@@ -1,0 +1,43 @@
+"""Does `petmood run` end with a table, three answers, the places of what it made and the next command?"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.data.sources import Source
+from petmood.training import walk as walk_module
+from tests.integration.small_sets import SMALL, write_small_set
+
+__all__: list[str] = []
+
+
+def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_set(tmp_path / "data/stripes")
+    wanted = (*SMALL, "data=data/stripes", "epochs=2")
+    done = petmood("run", *wanted)
+    assert (done.code, done.err) == (0, "")
+    assert "Done now: check, train, evaluate, export." in done.out
+    for word in ("this network (test)", "majority", "balanced accuracy", "Three photos it never saw:", "report.html"):
+        assert word in done.out
+    assert done.out.count("photos/test-") == 3
+    assert done.out.endswith("Next: petmood predict bundles/stripes your-photo.jpg\n")
+    assert "Done now: nothing, all is up to date." in petmood("run", *wanted).out
+
+
+def test_without_a_word_it_walks_over_the_demo(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def watch(source: Source, *, to: Path, **_: object) -> None:
+        seen.append((source.name, to))
+
+    monkeypatch.setattr(walk_module, "import_photos", watch)
+    assert petmood("run").code == 2
+    assert seen == [("demo", Path("data/demo"))]

@@ -1,0 +1,49 @@
+"""Are answers, numbers and comparisons laid out so that a person reads them right?"""
+
+import json
+
+from petmood.cli.tables import answer_text, headline_text, paired_text
+from petmood.core.errors import EmptyFile
+from petmood.core.prediction import Prediction
+from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.paired import PairedTest
+
+__all__: list[str] = []
+
+
+def prediction(*, sure: bool, warnings: tuple[str, ...] = ()) -> Prediction:
+    """Return an answer."""
+    chances = {"angry": 0.1, "happy": 0.6, "other": 0.25, "sad": 0.05}
+    return Prediction("happy", 0.6, chances, sure, ("happy", "other"), warnings)
+
+
+def test_a_sure_answer_is_a_mood_and_a_probability() -> None:
+    assert answer_text("a.jpg", prediction(sure=True)) == "a.jpg: happy 60%"
+
+
+def test_an_unsure_answer_names_what_it_may_be_and_warnings_follow() -> None:
+    text = answer_text("a.jpg", prediction(sure=False, warnings=("turned by EXIF",)))
+    assert text == "a.jpg: happy 60%  (not sure; one of: happy, other)  [turned by EXIF]"
+
+
+def test_a_refused_photo_shows_code_and_reason() -> None:
+    assert answer_text("a.jpg", EmptyFile("The file is empty.")) == "a.jpg: empty_file: The file is empty."
+
+
+def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
+    numbers = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9} for name in ("accuracy", "balanced_accuracy")}
+    numbers["macro_f1"] = {"value": 0.25, "low": 0.125, "high": 0.375, "n": 9}
+    found = {"main": "test", "splits": {"test": numbers, "valid": {}}, "controls": {"hog_svm": numbers}}
+    lines = headline_text(json.dumps(found)).splitlines()
+    assert lines[0].split() == ["accuracy", "balanced", "accuracy", "macro", "f1"]
+    assert lines[1].startswith("this network (test)")
+    assert lines[2].startswith("hog svm")
+    assert lines[2].endswith("25.0% [12.5%, 37.5%]")
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_a_comparison_says_how_likely_it_is_luck() -> None:
+    paired = PairedTest("accuracy", 0.75, 0.5, Estimate(value=0.25, low=0.05, high=0.4, n=20), 0.03, 18)
+    assert paired_text(paired) == (
+        "accuracy 75.0% here, 50.0% there; difference +25.0% [+5.0%, +40.0%], p = 0.03, over 18 families."
+    )

@@ -1,0 +1,139 @@
+"""Does every setting have one home in the YAML files, one in the schema, a range that holds, and an equal default?"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from petmood.configs import schema
+from petmood.configs.schema import Config, ModelConfig
+from petmood.core.errors import ConfigError
+from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
+from petmood.models.heads import HEADS
+
+__all__: list[str] = []
+
+FOLDER: Final = Path(schema.__file__).parent
+GROUPS: Final = {
+    name: info.annotation
+    for name, info in Config.model_fields.items()
+    if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+}
+FILES: Final = sorted(path for path in FOLDER.glob("*/*.yaml") if path.parent.name != "experiment")
+
+
+def keys_of(path: Path) -> dict[str, Any]:
+    """Return what a file of a group sets, those files that it starts from included."""
+    found: dict[str, Any] = {}
+    content = yaml.safe_load(path.read_text("utf-8"))
+    for base in content.pop("defaults", ["_self_"]):
+        found |= content if base == "_self_" else keys_of(path.parent / f"{base}.yaml")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_file_of_a_group_sets_every_key_of_its_schema_and_no_other(path: Path) -> None:
+    assert set(keys_of(path)) == set(GROUPS[path.parent.name].model_fields)
+
+
+def test_every_group_of_the_schema_is_a_folder_of_files_and_vice_versa() -> None:
+    folders = {path.parent.name for path in FOLDER.glob("*/*.yaml")} - {"experiment"}
+    assert folders == set(GROUPS)
+    assert set(Config.model_fields) - set(GROUPS) == {"seed"}
+    top = yaml.safe_load((FOLDER / "config.yaml").read_text("utf-8"))
+    chosen = [group for entry in top["defaults"] if isinstance(entry, dict) for group in entry]
+    assert set(chosen) == {*GROUPS, "experiment"}
+    assert "seed" in top
+
+
+@pytest.mark.parametrize(
+    ("model", "wrong"),
+    [
+        ("data", {"copies": "maybe"}),
+        ("data", {"hash": "abc"}),
+        ("data", {"memory_mb": 0}),
+        ("model", {"head": "deep"}),
+        ("model", {"dropout": 1.0}),
+        ("model", {"side_px": 4}),
+        ("model", {"side_px": 4096}),
+        ("model", {"mean": (0.5, 0.5)}),
+        ("model", {"std": (0.2, 0.0, 0.2)}),
+        ("recipe", {"kind": "magic"}),
+        ("recipe", {"head_epochs": -1}),
+        ("recipe", {"depth_decay": 0}),
+        ("recipe", {"depth_decay": 1.5}),
+        ("recipe", {"label_smoothing": 1.0}),
+        ("recipe", {"mixup": -0.1}),
+        ("recipe", {"ema": 1.0}),
+        ("recipe", {"views": 0}),
+        ("recipe", {"ridge": ()}),
+        ("recipe", {"ridge": (0.1, 0.0)}),
+        ("optimiser", {"rate": 0.0}),
+        ("optimiser", {"rate": float("nan")}),
+        ("optimiser", {"rate": float("inf")}),
+        ("optimiser", {"warmup": 1.0}),
+        ("augment", {"zoom": 0.0}),
+        ("trainer", {"max_epochs": 0}),
+        ("trainer", {"batch_size": 1}),
+        ("trainer", {"devices": 0}),
+        ("trainer", {"precision": "8"}),
+        ("trainer", {"workers": -1}),
+        ("evaluation", {"target_error": 0.0}),
+        ("evaluation", {"coverage": 1.0}),
+        ("crossval", {"folds": 1}),
+        ("crossval", {"repeats": 0}),
+        ("run", {"nmae": "x"}),
+    ],
+)
+def test_values_out_of_range_are_refused(model: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Config.model_validate({model: wrong})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, "x", None, 1.5])
+def test_a_seed_is_a_whole_number_that_every_generator_takes(seed: object) -> None:
+    with pytest.raises(ValidationError):
+        Config.model_validate({"seed": seed})
+    assert Config(seed=2**32 - 1).seed == 2**32 - 1
+
+
+def test_settings_can_t_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Config().seed = 1  # type: ignore[misc]  # on purpose
+
+
+def test_the_default_head_is_a_known_one() -> None:
+    assert ModelConfig().head in HEADS
+
+
+# --- what follows from settings ---------------------------------------------------------------------------------------
+
+
+def test_pictures_have_the_backbone_s_own_side_unless_another_is_set() -> None:
+    assert ModelConfig(backbone="tiny").image_spec() == ImageSpec(side_px=64, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    assert ModelConfig(backbone="efficientnet_b1").image_spec().side_px == 240
+    chosen = ModelConfig(backbone="tiny", side_px=96, resize="pad", std=(1.0, 1.0, 1.0)).image_spec()
+    assert (chosen.side_px, chosen.resize, chosen.std) == (96, "pad", (1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("side_px", [None, 64])
+def test_the_pictures_of_an_unknown_backbone_are_refused(side_px: int | None) -> None:
+    with pytest.raises(ConfigError, match="Did you mean tiny"):
+        ModelConfig(backbone="tinny", side_px=side_px).image_spec()
+
+
+@pytest.mark.parametrize(
+    ("weights", "recipe", "expected"),
+    [
+        ("auto", "scratch", "none"),
+        ("auto", "finetune", "imagenet"),
+        ("auto", "linear_probe", "imagenet"),
+        ("none", "finetune", "none"),
+        ("runs/a/model.safetensors", "scratch", "runs/a/model.safetensors"),
+    ],
+)
+def test_weights_come_from_imagenet_except_from_scratch_or_as_set(weights: str, recipe: str, expected: str) -> None:
+    config = Config.model_validate({"model": {"weights": weights}, "recipe": {"name": recipe}})
+    assert config.first_weights == expected

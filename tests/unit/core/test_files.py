@@ -1,0 +1,226 @@
+"""Does a reader find the old content or the new, whatever kills the writer?"""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from petmood.core.files import folder_in_one_step, sha256_of, write_bytes, write_json, write_text
+
+__all__: list[str] = []
+
+ENDLESS_FILE = """
+import sys
+from pathlib import Path
+from petmood.core.files import write_bytes
+path, number = Path(sys.argv[1]), 0
+while True:
+    number += 1
+    write_bytes(path, (b"%08d" % number) * 100_000)
+    print(number, flush=True)
+"""
+
+ENDLESS_FOLDER = """
+import sys
+from pathlib import Path
+from petmood.core.files import folder_in_one_step
+number = 0
+while True:
+    number += 1
+    with folder_in_one_step(Path(sys.argv[1])) as folder:
+        for name in "abc":
+            (folder / name).write_bytes((b"%08d" % number) * 10_000)
+    print(number, flush=True)
+"""
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from petmood.core.files import write_bytes
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    write_bytes(Path(sys.argv[1]), b"new" * 10_000)
+except OSError as error:
+    print(error.errno)
+"""
+
+
+def killed_midway(program: str, target: Path, *, after_s: float) -> int:
+    """Start an endless writer, kill it after its first result and ``after_s`` more; return the last number it told."""
+    child = subprocess.Popen([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    told = child.stdout.readline()
+    time.sleep(after_s)
+    child.send_signal(signal.SIGKILL)
+    rest = child.stdout.read().split("\n")[:-1]
+    child.stdout.close()
+    child.wait()
+    return int((rest or [told])[-1])
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_bytes_text_and_json_are_written_and_parents_are_made(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a/b/c.bin", b"\x00\xff")
+    write_text(tmp_path / "text", "ä\r\nb\n")
+    write_json(tmp_path / "x.json", {"mood": "traurig", "ü": [1, None]})
+    assert (tmp_path / "a/b/c.bin").read_bytes() == b"\x00\xff"
+    assert (tmp_path / "text").read_bytes() == "ä\r\nb\n".encode()
+    assert json.loads((tmp_path / "x.json").read_text("utf-8")) == {"mood": "traurig", "ü": [1, None]}
+    assert names_in(tmp_path) == ["a", "text", "x.json"]
+
+
+def test_a_written_file_is_readable_by_others(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_without_a_word_for_a_number_is_refused_and_the_old_file_stays(tmp_path: Path, value: float) -> None:
+    write_text(tmp_path / "x.json", "old")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"x": value})
+    assert (tmp_path / "x.json").read_text() == "old"
+
+
+def test_the_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    (tmp_path / "file").write_bytes(data)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_the_file_and_its_folder_reach_the_disk_in_that_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(handle: int) -> None:
+        steps.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")  # noqa: PTH112 - a link in /proc
+        fsync(handle)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    write_bytes(tmp_path / "file", b"x")
+    assert steps == ["file", "rename", "folder"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bytes(tmp_path / "file", b"old")
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(tmp_path / "file", b"new")
+    assert names_in(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_a_disk_that_takes_no_more_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 0
+    assert names_in(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path, round_: int) -> None:
+    target = tmp_path / "file"
+    told = killed_midway(ENDLESS_FILE, target, after_s=random.Random(round_).uniform(0, 0.05))
+    content = target.read_bytes()
+    assert len(content) == 800_000
+    assert content == content[:8] * 100_000
+    assert int(content[:8]) >= told
+    assert all(name == "file" or name.endswith(".partial") for name in names_in(tmp_path))
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_a_folder_whose_writer_was_killed_is_whole_after_the_next_write_begins(tmp_path: Path, round_: int) -> None:
+    target = tmp_path / "folder"
+    told = killed_midway(ENDLESS_FOLDER, target, after_s=random.Random(round_).uniform(0, 0.05))
+    with pytest.raises(InterruptedError), folder_in_one_step(target):
+        raise InterruptedError
+    contents = {path.read_bytes() for path in target.iterdir()}
+    assert names_in(target) == ["a", "b", "c"]
+    assert len(contents) == 1
+    assert int(contents.pop()[:8]) >= told
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_a_folder_takes_its_name_only_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "folder"
+    with folder_in_one_step(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub/file").write_text("x")
+        assert not target.exists()
+    assert (target / "sub/file").read_text() == "x"
+    assert target.stat().st_mode & 0o777 == 0o755
+    assert names_in(target.parent) == ["folder"]
+
+
+def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with folder_in_one_step(tmp_path / "folder") as folder:
+            (folder / name).touch()
+    assert names_in(tmp_path / "folder") == ["new"]
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_an_error_in_the_block_leaves_the_old_folder(tmp_path: Path) -> None:
+    with folder_in_one_step(tmp_path / "folder") as folder:
+        (folder / "old").touch()
+    with pytest.raises(FileExistsError), folder_in_one_step(tmp_path / "folder") as folder:
+        (folder / ".").mkdir()
+    assert names_in(tmp_path / "folder") == ["old"]
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_a_folder_retired_by_a_killed_writer_is_put_back(tmp_path: Path) -> None:
+    (tmp_path / ".folder.retired").mkdir()
+    (tmp_path / ".folder.retired/old").touch()
+    with pytest.raises(InterruptedError), folder_in_one_step(tmp_path / "folder"):
+        raise InterruptedError
+    assert names_in(tmp_path / "folder") == ["old"]
+
+
+def test_a_retired_folder_and_litter_beside_a_whole_one_are_cleared(tmp_path: Path) -> None:
+    for name in (".folder.retired", ".folder.abc.partial", "folder"):
+        (tmp_path / name).mkdir()
+    with folder_in_one_step(tmp_path / "folder") as folder:
+        (folder / "new").touch()
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_in_one_step(tmp_path / "folder") as folder:
+        (folder / "old").touch()
+    rename = Path.rename
+
+    def refuse_the_new_one(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    with pytest.raises(OSError, match="Input/output"), folder_in_one_step(tmp_path / "folder") as folder:
+        (folder / "new").touch()
+    assert names_in(tmp_path / "folder") == ["old"]

@@ -1,0 +1,566 @@
+"""Are a stranger's bytes decoded to the right pixels, or refused by the right name, at a bounded price?
+
+The numbers in the sections are those of the fault list.
+"""
+
+import random
+import stat
+import struct
+import subprocess
+import sys
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import EpsImagePlugin, GifImagePlugin, Image, ImageFile, PngImagePlugin, WebPImagePlugin
+
+from petmood.core.errors import (
+    BadAspect,
+    CorruptImage,
+    EmptyFile,
+    FileTooLarge,
+    PhotoError,
+    TooManyPixels,
+    TooSmall,
+    UnsupportedFormat,
+)
+from petmood.core.photo import BACKGROUND, Limits, decode
+from tests import pictures
+
+__all__: list[str] = []
+
+RED = (220, 30, 30)
+STRANGE = {
+    "svg": b"<?xml version='1.0'?><svg xmlns='x'><script>alert(1)</script></svg>",
+    "pdf": b"%PDF-1.7\n1 0 obj <</Type /Catalog>> endobj",
+    "zip": b"PK\x03\x04" + bytes(60),
+    "tiff": b"II*\0\x08\0\0\0" + bytes(60),
+    "html": b"<!doctype html><html><body>a cat</body></html>",
+    "json": b'{"photo": "cat.jpg"}',
+    "pickle": b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x08builtins",
+    "one byte": b"\x00",
+}
+
+MEASURED = """
+import sys
+from pathlib import Path
+from PIL import Image
+from petmood.core.errors import PhotoError
+from petmood.core.photo import Limits, decode
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+data, limits = Path(sys.argv[1]).read_bytes(), Limits(file_bytes=1_000_000_000)
+Image.init()
+before = peak()
+try:
+    decode(data, limits=limits)
+    code = "decoded"
+except PhotoError as error:
+    code = error.code
+print(code, round(peak() - before, 1))
+"""
+
+
+def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return the absolute differences of two pictures in grey levels."""
+    return np.abs(one.astype(np.int16) - other.astype(np.int16))
+
+
+def in_a_process_of_its_own(data: bytes, folder: Path) -> tuple[str, float]:
+    """Decode there; return the outcome and by how many MiB the memory's peak grew."""
+    (folder / "picture").write_bytes(data)
+    command = [sys.executable, "-c", MEASURED, str(folder / "picture")]
+    code, growth_mib = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return code, float(growth_mib)
+
+
+on_linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+
+
+# --- plain pictures ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "GIF", "JPEG", "AVIF"])
+def test_every_listed_format_is_decoded_to_rgb(kind: str) -> None:
+    options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"subsampling": 0}}
+    options["AVIF"] = {"quality": 95, "subsampling": "4:4:4"}
+    pixels = pictures.corners()
+    photo = decode(pictures.encode(pixels, kind, **options.get(kind, {})))
+    assert (photo.format, photo.width, photo.height, photo.warnings) == (kind, 48, 32, ())
+    assert photo.pixels.dtype == np.uint8
+    assert photo.pixels.shape == pixels.shape
+    assert difference(photo.pixels, pixels).mean() < 2
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB"])
+def test_opaque_modes_equal_pillows_own_conversion(mode: str) -> None:
+    image = Image.fromarray(pictures.corners()).convert(mode)
+    photo = decode(pictures.png(image))
+    assert photo.mode == mode
+    assert np.array_equal(photo.pixels, np.asarray(image.convert("RGB")))
+
+
+def test_a_phones_file_of_several_pictures_is_a_jpeg_without_a_warning() -> None:
+    pixels = pictures.corners()
+    data = pictures.encode(pixels, "MPO", save_all=True, append_images=[Image.fromarray(pixels[::-1])])
+    photo = decode(data, at_least_px=16)
+    assert photo.format == "MPO"
+    assert photo.warnings == ()
+
+
+def test_the_pixels_are_our_own_and_may_be_written_into() -> None:
+    photo = decode(pictures.png(pictures.corners()))
+    photo.pixels[:] = 0
+    assert photo.pixels.max() == 0
+
+
+def test_a_large_jpeg_is_decoded_at_the_smallest_scale_that_is_enough() -> None:
+    data = pictures.jpeg(pictures.photo_like(640, 480))
+    sizes = {at_least: decode(data, at_least_px=at_least).pixels.shape[:2] for at_least in (30, 60, 100, 200, 400, 900)}
+    assert sizes == {30: (60, 80), 60: (60, 80), 100: (120, 160), 200: (240, 320), 400: (480, 640), 900: (480, 640)}
+    reduced = decode(data, at_least_px=60)
+    assert (reduced.width, reduced.height) == (640, 480)
+
+
+def test_only_a_jpeg_is_reduced() -> None:
+    assert decode(pictures.png(pictures.photo_like(640, 480)), at_least_px=60).pixels.shape == (480, 640, 3)
+
+
+# --- 1 too many pixels, bad aspect; 10 empty, too small; 11 too large -------------------------------------------------
+
+
+@on_linux
+def test_half_a_megabyte_that_asks_for_13000x13000_is_refused_from_its_header(tmp_path: Path) -> None:
+    data = pictures.zeros_png(13_000, 13_000)
+    assert len(data) < 600_000
+    code, growth_mib = in_a_process_of_its_own(data, tmp_path)
+    assert code == "too_many_pixels"
+    assert growth_mib < 50
+
+
+def test_the_great_png_of_the_tests_is_a_whole_picture() -> None:
+    photo = decode(pictures.zeros_png(1300, 1100))
+    assert photo.pixels.shape == (1100, 1300, 3)
+    assert photo.pixels.max() == 0
+
+
+@pytest.mark.parametrize("side_px", [9_000, 13_000, 20_000, 60_000])
+def test_too_many_pixels_are_refused_at_every_size(side_px: int) -> None:
+    with pytest.raises(TooManyPixels, match="at most 64,000,000 pixels") as refusal:
+        decode(pictures.zeros_png(side_px, side_px))
+    assert refusal.value.status == 413
+
+
+def test_as_many_pixels_as_allowed_are_accepted_and_one_row_more_is_not() -> None:
+    limits = Limits(pixels=64 * 64)
+    assert decode(pictures.zeros_png(64, 64), limits=limits).width == 64
+    with pytest.raises(TooManyPixels, match="got 64x65"):
+        decode(pictures.zeros_png(64, 65), limits=limits)
+
+
+@pytest.mark.parametrize(("width", "height"), [(30_000, 1), (1, 30_000), (209, 17)])
+def test_a_strip_is_refused_by_its_aspect(width: int, height: int) -> None:
+    with pytest.raises(BadAspect, match=f"got {width}x{height}") as refusal:
+        decode(pictures.zeros_png(width, height))
+    assert refusal.value.status == 422
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 15), (15, 100)])
+def test_a_dot_is_too_small(width: int, height: int) -> None:
+    with pytest.raises(TooSmall, match=f"at least 16 pixels a side, got {width}x{height}") as refusal:
+        decode(pictures.zeros_png(width, height))
+    assert refusal.value.status == 422
+
+
+def test_the_smallest_and_the_longest_allowed_pictures_are_accepted() -> None:
+    assert decode(pictures.zeros_png(16, 16)).width == 16
+    assert decode(pictures.zeros_png(192, 16)).width == 192
+
+
+def test_no_bytes_are_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    for source in (b"", tmp_path / "empty.jpg"):
+        with pytest.raises(EmptyFile) as refusal:
+            decode(source)
+        assert refusal.value.status == 400
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    with path.open("wb") as file:
+        file.truncate(50_000_000_000)  # a hole: nothing could read this
+    with pytest.raises(FileTooLarge, match=r"at most 30 MB, got 50000\.0 MB") as refusal:
+        decode(path)
+    assert refusal.value.status == 413
+
+
+def test_bytes_over_the_limit_are_refused_and_bytes_at_it_are_not() -> None:
+    data = pictures.jpeg(pictures.corners())
+    assert decode(data, limits=Limits(file_bytes=len(data))).width == 48
+    with pytest.raises(FileTooLarge):
+        decode(data, limits=Limits(file_bytes=len(data) - 1))
+
+
+def test_a_path_that_cant_be_read_is_an_oserror(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        decode(tmp_path / "nowhere.jpg")
+
+
+# --- 2 cut off; 3 polyglot; 4 no picture; 13 names --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("at_least_px", [None, 32])
+def test_half_a_jpeg_is_corrupt_and_never_a_half_grey_picture(*, progressive: bool, at_least_px: int | None) -> None:
+    data = pictures.jpeg(pictures.photo_like(320, 240), progressive=progressive)
+    with pytest.raises(CorruptImage, match="cut off or damaged") as refusal:
+        decode(data[: len(data) // 2], at_least_px=at_least_px)
+    assert refusal.value.status == 422
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "AVIF"])
+def test_half_of_any_picture_is_refused(kind: str) -> None:
+    data = pictures.encode(pictures.photo_like(96, 64), kind)
+    with pytest.raises(PhotoError):
+        decode(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("start", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM"])
+def test_a_known_beginning_with_rubbish_behind_is_a_corrupt_picture(start: bytes) -> None:
+    with pytest.raises(CorruptImage):
+        decode(start + bytes(200))
+
+
+def test_a_picture_that_is_a_page_and_an_archive_too_gives_its_pixels_alone() -> None:
+    pixels = pictures.corners()
+    photo = decode(pictures.polyglot(pixels))
+    assert np.array_equal(photo.pixels, decode(pictures.jpeg(pixels)).pixels)
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_is_no_picture_is_refused_with_the_list_of_formats(name: str) -> None:
+    with pytest.raises(UnsupportedFormat, match="one of JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC") as refusal:
+        decode(STRANGE[name])
+    assert refusal.value.status == 415
+
+
+@pytest.mark.parametrize(
+    ("name", "called"), [("svg", "SVG"), ("pdf", "PDF"), ("zip", "a ZIP archive"), ("tiff", "TIFF")]
+)
+def test_a_known_format_that_is_not_allowed_is_called_by_its_name(name: str, called: str) -> None:
+    with pytest.raises(UnsupportedFormat, match=f"got {called}"):
+        decode(STRANGE[name])
+
+
+def test_ghostscript_is_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, fake = tmp_path / "started", tmp_path / "gs"
+    fake.write_text(f"#!/bin/sh\n: > {mark}\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    data = pictures.encode(pictures.corners(), "EPS")
+    with pytest.raises(UnsupportedFormat, match="got EPS"):
+        decode(data)
+    assert not mark.exists()
+    (tmp_path / "cat.eps").write_bytes(data)
+    with pytest.raises(OSError, match=r".*"), Image.open(tmp_path / "cat.eps") as image:
+        image.load()
+    assert mark.exists(), "the control failed: Pillow alone would have started Ghostscript"
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "cat.txt", "cat", "=cmd|calc.png", "\u202egpj.exe", "🐈.svg"])
+def test_the_bytes_decide_and_not_the_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(pictures.png(pictures.corners()))
+    photo = decode(tmp_path / name)
+    assert photo.format == "PNG"
+    assert np.array_equal(photo.pixels, pictures.corners())
+
+
+# --- 5 animation ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "APNG"])
+def test_the_first_of_300_frames_is_looked_at_with_a_warning(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pictures.apng() if kind == "APNG" else pictures.animated(kind)
+    loaded: list[int] = []
+    for kind_of_image in (GifImagePlugin.GifImageFile, WebPImagePlugin.WebPImageFile, PngImagePlugin.PngImageFile):
+        load = kind_of_image.load
+
+        def noted_load(self: ImageFile.ImageFile, load: Callable[..., object] = load) -> object:
+            loaded.append(self.tell())
+            return load(self)
+
+        monkeypatch.setattr(kind_of_image, "load", noted_load)
+    photo = decode(data)
+    assert photo.warnings == ("Animated picture: only its first frame was looked at.",)
+    assert np.array_equal(photo.pixels, np.full((24, 24, 3), RED, np.uint8))
+    assert set(loaded) == {0}
+
+
+# --- 6 sixteen bits; 7 CMYK; 8 orientation; 9 transparency ------------------------------------------------------------
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_saturated() -> None:
+    grey = np.linspace(0, 65_535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    photo = decode(pictures.sixteen_bit_png(grey))
+    expected = np.repeat((grey / 257).round().astype(np.uint8)[..., None], 3, axis=2)
+    assert difference(photo.pixels, expected).max() <= 1
+    assert len(np.unique(photo.pixels)) == 256
+
+
+@pytest.mark.parametrize("adobe", [True, False])
+def test_a_cmyk_jpeg_looks_like_its_rgb_twin(*, adobe: bool) -> None:
+    pixels = pictures.photo_like(96, 64)
+    data = pictures.cmyk_jpeg(pixels, adobe=adobe)
+    assert (b"Adobe" in data) == adobe
+    photo = decode(data)
+    assert photo.mode == "CMYK"
+    assert difference(photo.pixels, pixels).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_gives_the_same_upright_picture(orientation: int) -> None:
+    upright = pictures.corners()
+    stored = pictures.turned(upright, orientation)
+    photo = decode(pictures.png(stored, exif=pictures.exif(orientation)))
+    assert np.array_equal(photo.pixels, upright)
+    assert (photo.width, photo.height) == (48, 32)
+    as_jpeg = decode(pictures.jpeg(stored, quality=95, subsampling=0, exif=pictures.exif(orientation)), at_least_px=16)
+    half = upright[::2, ::2]
+    assert as_jpeg.pixels.shape == half.shape
+    assert difference(as_jpeg.pixels, half).mean() < 4
+    assert (as_jpeg.width, as_jpeg.height) == (48, 32)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
+def test_orientation_counts_in_the_formats_of_phones_too(kind: str, orientation: int) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    upright = pictures.corners(96, 64)
+    data = pictures.encode(pictures.turned(upright, orientation), kind, exif=pictures.exif(orientation))
+    photo = decode(data)
+    assert (photo.format, photo.width, photo.height) == (kind, 96, 64)
+    assert difference(photo.pixels, upright).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65_535])
+def test_an_orientation_that_doesnt_exist_is_ignored(orientation: int) -> None:
+    upright = pictures.corners()
+    assert np.array_equal(decode(pictures.png(upright, exif=pictures.exif(orientation))).pixels, upright)
+
+
+@pytest.mark.parametrize("background", [BACKGROUND, (255, 0, 0)])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_is_laid_over_the_background(mode: str, background: tuple[int, int, int]) -> None:
+    image = Image.fromarray(pictures.corners()).convert("P" if mode == "P" else "RGBA")
+    if mode == "P":
+        image.info["transparency"] = image.getpixel((0, 0))
+    else:
+        image.putalpha(Image.linear_gradient("L").crop((0, 0, *image.size)))
+        image = image.convert(mode)
+    photo = decode(pictures.png(image), background=background)
+    rgba = np.asarray(image.convert("RGBA")).astype(float)
+    share = rgba[..., 3:] / 255
+    composed = rgba[..., :3] * share + np.array(background) * (1 - share)
+    assert share.min() == 0
+    assert difference(photo.pixels, composed.round().astype(np.uint8)).max() <= 1
+
+
+def test_one_transparent_colour_of_an_rgb_png_is_laid_over_the_background() -> None:
+    photo = decode(pictures.png(pictures.corners(), transparency=pictures.CORNERS[0]))
+    assert tuple(photo.pixels[0, 0]) == BACKGROUND
+    assert tuple(photo.pixels[0, -1]) == pictures.CORNERS[1]
+
+
+# --- 14 HEIC ----------------------------------------------------------------------------------------------------------
+
+
+def heic(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode a HEIC with the optional package."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    return pictures.encode(pixels, "HEIF")
+
+
+def test_a_heic_is_decoded_with_the_extra_installed() -> None:
+    photo = decode(heic(pictures.corners(96, 64)))
+    assert (photo.format, photo.width, photo.height) == ("HEIF", 96, 64)
+    assert difference(photo.pixels, pictures.corners(96, 64)).mean() < 4
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"heix"])
+def test_a_heic_without_the_extra_names_the_command_that_installs_it(
+    brand: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnsupportedFormat, match=r"pip install 'petmood\[heic\]'") as refusal:
+        decode(b"\0\0\0\x18ftyp" + brand + bytes(200))
+    assert refusal.value.status == 415
+
+
+def test_a_damaged_heic_is_refused() -> None:
+    data = heic(pictures.corners(96, 64))
+    with pytest.raises(PhotoError):
+        decode(data[: len(data) // 2])
+
+
+# --- 17 metadata ------------------------------------------------------------------------------------------------------
+
+
+def with_metadata(name: str) -> bytes:
+    """Build a picture whose metadata are far larger than they should be, or rubbish."""
+    pixels = pictures.corners()
+    png, jpeg = pictures.png(pixels), pictures.jpeg(pixels)
+    text = zlib.compress(bytes(80_000_000), 1) if name.startswith(("compressed", "international")) else b""
+    built = {
+        "text": lambda: pictures.png_with_chunk(png, b"tEXt", b"Comment\0" + b"x" * 80_000_000),
+        "compressed text": lambda: pictures.png_with_chunk(png, b"zTXt", b"Comment\0\0" + text),
+        "international text": lambda: pictures.png_with_chunk(png, b"iTXt", b"Comment\0\1\0\0\0" + text),
+        "PNG EXIF": lambda: pictures.png_with_chunk(png, b"eXIf", b"II*\0\x08\0\0\0" + bytes(20_000_000)),
+        "rubbish EXIF": lambda: pictures.jpeg_with_segment(
+            jpeg, 0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xfe" * 999
+        ),
+        "JPEG EXIF": lambda: pictures.jpeg_with_segment(jpeg, 0xE1, (b"Exif\0\0" + b"MM\0*" + bytes(65_523)) * 306),
+        "JPEG ICC": lambda: pictures.jpeg_with_segment(jpeg, 0xE2, b"ICC_PROFILE\0\x01\x01rubbish"),
+        "PNG ICC": lambda: pictures.png_with_chunk(png, b"iCCP", b"x\0\0" + zlib.compress(b"rubbish")),
+        "broken PNG ICC": lambda: pictures.png_with_chunk(png, b"iCCP", b"x\0\0rubbish"),
+        "compressed ICC": lambda: pictures.png_with_chunk(png, b"iCCP", b"x\0\0" + text),
+    }
+    return built[name]()
+
+
+METADATA = (
+    *("text", "compressed text", "international text", "PNG EXIF", "rubbish EXIF", "JPEG EXIF"),
+    *("JPEG ICC", "PNG ICC", "broken PNG ICC", "compressed ICC"),
+)
+
+
+@on_linux
+@pytest.mark.parametrize("name", METADATA)
+def test_strange_metadata_are_ignored_or_refused_at_a_bounded_price(name: str, tmp_path: Path) -> None:
+    data = with_metadata(name)
+    code, growth_mib = in_a_process_of_its_own(data, tmp_path)
+    assert code in {"decoded", "corrupt_image"}
+    assert growth_mib < 20 + 3 * len(data) / 2**20
+
+
+@pytest.mark.parametrize("name", ["rubbish EXIF", "JPEG ICC", "PNG ICC", "PNG EXIF"])
+def test_rubbish_in_the_metadata_doesnt_cost_the_picture(name: str) -> None:
+    pixels = decode(with_metadata(name)).pixels
+    assert difference(pixels, pictures.corners()).mean() < 4
+
+
+def of_countless_pieces(name: str) -> bytes:
+    """Build a picture of nearly 30 MB whose header or body is made of millions of pieces of a few bytes."""
+    pixels = pictures.corners()
+    jpeg, png, gif = pictures.jpeg(pixels), pictures.png(pixels), pictures.encode(pixels, "GIF")
+    comments = 13 + 3 * 2 ** ((gif[10] & 7) + 1)
+    bitmap = struct.pack("<IHHI", 0, 0, 0, 1078) + struct.pack("<IiiHHIIiiII", 40, 5000, 2800, 1, 8, 1, 0, 0, 0, 256, 0)
+    built = {
+        "JPEG comments": lambda: jpeg[:2] + b"\xff\xfe\0\x03x" * 5_800_000 + jpeg[2:],
+        "JPEG EXIF": lambda: jpeg[:2] + b"\xff\xe1\0\x08Exif\0\0" * 2_900_000 + jpeg[2:],
+        "PNG texts": lambda: png[:33] + pictures.chunk(b"tEXt", b"a\0b") * 1_900_000 + png[33:],
+        "PNG data": lambda: png[:33] + pictures.chunk(b"IDAT", b"") * 2_300_000 + png[33:],
+        "GIF comments": lambda: gif[:comments] + b"!\xfe" + b"\x01c" * 14_000_000 + b"\0" + gif[comments:],
+        "BMP runs": lambda: b"BM" + bitmap + bytes(1024) + b"\x01\x05" * 14_000_000,
+    }
+    return built[name]()
+
+
+@pytest.mark.parametrize("name", ["JPEG comments", "JPEG EXIF", "PNG texts", "PNG data", "GIF comments", "BMP runs"])
+def test_countless_little_pieces_are_refused_and_not_waited_for(name: str) -> None:
+    data = of_countless_pieces(name)
+    started = time.process_time()
+    with pytest.raises(CorruptImage, match="Save the photo anew"):
+        decode(data)
+    assert time.process_time() - started < 2
+
+
+# --- 18 mutations, and many at once -----------------------------------------------------------------------------------
+
+
+def seeds_of_mutations() -> list[bytes]:
+    """Return small whole pictures of every format and of the odd modes."""
+    pixels = pictures.photo_like(40, 32)
+    rgba = Image.fromarray(pixels).convert("RGBA")
+    rgba.putalpha(128)
+    return [
+        pictures.jpeg(pixels, exif=pictures.exif(6)),
+        pictures.jpeg(pixels, progressive=True),
+        pictures.cmyk_jpeg(pixels, adobe=True),
+        pictures.png(pixels),
+        pictures.png(rgba, exif=pictures.exif(3)),
+        pictures.png(Image.fromarray(pixels).convert("P")),
+        pictures.sixteen_bit_png(pixels[..., 0].astype(np.uint16) * 257),
+        pictures.apng(frames=3),
+        pictures.animated("GIF", frames=3),
+        pictures.animated("WEBP", frames=3),
+        pictures.encode(pixels, "WEBP"),
+        pictures.encode(pixels, "BMP"),
+        pictures.encode(pixels, "AVIF"),
+    ]
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Change, cut, double or splice bytes, near the header as often as anywhere."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 8, 40))):
+        place = chance.randrange(chance.choice((min(64, len(changed)), len(changed))) or 1)
+        action = chance.randrange(5)
+        if action < 2 and changed:
+            changed[min(place, len(changed) - 1)] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+        elif action == 2:
+            del changed[place : place + chance.choice((1, 4, 100, len(changed)))]
+        elif action == 3:
+            changed[place:place] = changed[place : place + chance.randrange(1, 200)]
+        else:
+            changed[place:place] = chance.randbytes(chance.randrange(1, 20))
+    return bytes(changed)
+
+
+def test_2000_mutations_give_a_photo_or_a_refusal_and_nothing_else_each_within_two_seconds() -> None:
+    chance = random.Random(18)
+    seeds = seeds_of_mutations()
+    outcomes: dict[str, int] = {}
+    slowest_s = 0.0
+    for _ in range(2000):
+        data = mutated(chance.choice(seeds), chance)
+        started = time.perf_counter()
+        try:
+            photo = decode(data, at_least_px=chance.choice((None, 16)))
+            assert photo.pixels.ndim == 3
+            outcome = "decoded"
+        except PhotoError as refusal:
+            outcome = refusal.code
+        slowest_s = max(slowest_s, time.perf_counter() - started)
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    assert slowest_s < 2
+    assert sum(outcomes.values()) == 2000
+    assert outcomes["decoded"] > 100
+    assert outcomes["corrupt_image"] > 100
+
+
+def test_many_threads_decode_as_one_does_and_leave_the_warning_filters_alone() -> None:
+    filters = list(warnings.filters)
+    sources = seeds_of_mutations() * 8
+    alone = [decode(data).pixels for data in sources]
+    start = threading.Barrier(4)
+
+    def work(number: int) -> list[NDArray[np.uint8]]:
+        start.wait()
+        return [decode(data).pixels for data in sources[number::4]]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work, range(4)))
+    for number, got in enumerate(results):
+        assert all(np.array_equal(one, other) for one, other in zip(alone[number::4], got, strict=True))
+    assert warnings.filters == filters

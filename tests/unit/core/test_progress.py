@@ -1,0 +1,26 @@
+"""Does the silent progress hand everything on, and one by one?"""
+
+from collections.abc import Iterator
+
+from petmood.core.progress import Track, silent
+
+__all__: list[str] = []
+
+
+def test_silent_yields_every_item_in_order() -> None:
+    track: Track = silent
+    assert list(track([3, 1, 2], total=3, what="counting")) == [3, 1, 2]
+
+
+def test_silent_asks_for_the_next_item_only_when_it_is_wanted() -> None:
+    asked = []
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            asked.append(number)
+            yield number
+
+    tracked = silent(items())
+    assert asked == []
+    assert next(tracked) == 0
+    assert asked == [0]

@@ -1,0 +1,65 @@
+"""The registry of sources, and how names, splits and species are understood."""
+
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import ConfigError, DataError
+from petmood.data.sources import open_source, source, source_names
+from petmood.data.sources.base import clean_species, parse_split, printable
+
+
+def test_four_sources_are_declared() -> None:
+    assert source_names() == ("csv", "demo", "folder", "kaggle")
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"Unknown source 'ftp'\. Known: csv, demo, folder, kaggle"):
+        open_source("ftp")
+
+
+def test_a_taken_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'folder' is declared twice"):
+        source("folder")(lambda _: open_source("demo"))
+
+
+@pytest.mark.parametrize("name", ["csv", "folder"])
+def test_a_source_that_needs_a_path_says_so(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"petmood data import {name} PATH"):
+        open_source(name)
+    with pytest.raises(DataError, match="found nothing there"):
+        open_source(name, tmp_path / "none")
+
+
+def test_a_path_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("photo,mood\n")
+    with pytest.raises(DataError, match="got the file"):
+        open_source("folder", tmp_path / "labels.csv")
+    with pytest.raises(DataError, match="got the folder"):
+        open_source("csv", tmp_path)
+    with pytest.raises(DataError, match="takes no path"):
+        open_source("demo", tmp_path)
+
+
+def test_each_source_opens_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("photo,mood\n")
+    paths = {"csv": tmp_path / "labels.csv", "demo": None, "folder": tmp_path, "kaggle": None}
+    for name, path in paths.items():
+        opened = open_source(name, path)
+        assert opened.name == name
+        assert opened.tolerant is (name in {"demo", "kaggle"})
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [("Train", "train"), (" VAL ", "valid"), ("validation", "valid"), ("Test", "test"), ("cats", None)],
+)
+def test_split_names_are_understood_in_any_case(text: str, split: str | None) -> None:
+    assert parse_split(text) == split
+
+
+def test_a_species_holds_no_formula_and_a_name_no_control_character() -> None:
+    assert clean_species("=1+1 Cat\n") == "11 cat"
+    assert printable("a\x1b[2Jb\u202e.jpg") == "a\\x1b[2Jb\\u202e.jpg"
+    assert printable("caf\udce9.jpg") == "caf\\xe9.jpg"

@@ -1,0 +1,32 @@
+"""The demo source: drawn when scanned, species known, gone when closed."""
+
+from petmood.core.progress import silent
+from petmood.data.faces import SPECIES
+from petmood.data.sources.demo import DEMO_PHOTOS, DemoSource
+
+
+def test_drawn_photos_have_moods_and_species_and_vanish_with_the_source() -> None:
+    source = DemoSource(photos=32, seed=1)
+    found = source.scan(silent)
+    paths = [entry.path for entry in found]
+    good = [entry for entry in found if "flaw" not in entry.name]
+    assert len(good) == 32
+    assert all(entry.mood and entry.split is None and entry.species in SPECIES for entry in good)
+    assert {entry.species for entry in found if "flaw" in entry.name} == {""}
+    assert all(path.is_file() for path in paths)
+    source.close()
+    assert not any(path.exists() for path in paths)
+    source.close()
+
+
+def test_scanning_again_draws_the_same_and_leaves_no_litter() -> None:
+    source = DemoSource(photos=32, flaws=False)
+    first = source.scan(silent)
+    again = source.scan(silent)
+    assert [entry.name for entry in first] == [entry.name for entry in again]
+    assert not first[0].path.exists()
+    source.close()
+
+
+def test_the_demo_has_eight_hundred_photos_by_default() -> None:
+    assert DemoSource().photos == DEMO_PHOTOS == 800

@@ -1,0 +1,78 @@
+"""Class folders: any case, with or without splits; what doesn't fit is listed with its reason."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.core.progress import silent
+from petmood.data.sources.base import Found
+from petmood.data.sources.folder import FolderSource
+
+
+def tree(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"never decoded here")
+    return root
+
+
+def scan(root: Path) -> dict[str, Found]:
+    source = FolderSource(root)
+    found = source.scan(silent)
+    source.close()
+    assert [entry.name for entry in found] == sorted(entry.name for entry in found)
+    return {entry.name: entry for entry in found}
+
+
+def test_class_folders_in_any_case_give_moods_without_splits(tmp_path: Path) -> None:
+    found = scan(tree(tmp_path, "Angry/1.jpg", "HAPPY/2.PNG", "sad/deep/er/3.jpeg", "other/4.webp"))
+    assert {name: (e.mood, e.split, e.problem) for name, e in found.items()} == {
+        "Angry/1.jpg": ("angry", None, ""),
+        "HAPPY/2.PNG": ("happy", None, ""),
+        "other/4.webp": ("other", None, ""),
+        "sad/deep/er/3.jpeg": ("sad", None, ""),
+    }
+    assert found["Angry/1.jpg"].path == tmp_path / "Angry/1.jpg"
+
+
+def test_split_folders_around_class_folders_give_splits(tmp_path: Path) -> None:
+    found = scan(tree(tmp_path, "Train/Angry/1.jpg", "val/Sad/2.jpg", "validation/Sad/2.jpg", "TEST/happy/3.jpg"))
+    assert {(e.split, e.mood) for e in found.values()} == {
+        ("train", "angry"),
+        ("valid", "sad"),
+        ("test", "happy"),
+    }
+
+
+@pytest.mark.parametrize("name", ["confused/1.jpg", "train/confused/1.jpg", "1.jpg", "train/1.jpg"])
+def test_a_photo_outside_the_four_classes_is_a_problem_with_the_allowed_names(tmp_path: Path, name: str) -> None:
+    entry = scan(tree(tmp_path, "happy/good.jpg", name))[name]
+    assert entry.code == "unknown_class"
+    assert entry.mood is None
+    assert "angry, happy, other, sad" in entry.problem
+
+
+def test_files_that_are_no_photos_are_listed_and_litter_is_passed_over(tmp_path: Path) -> None:
+    found = scan(tree(tmp_path, "happy/1.jpg", "happy/notes.txt", "happy/.DS_Store", "Thumbs.db", ".git/x.jpg",
+                      "__MACOSX/happy/1.jpg"))  # fmt: skip
+    assert set(found) == {"happy/1.jpg", "happy/notes.txt"}
+    assert found["happy/notes.txt"].code == "not_a_photo"
+
+
+def test_a_name_that_is_no_text_is_a_problem_and_never_an_error(tmp_path: Path) -> None:
+    tree(tmp_path, "happy/1.jpg")
+    (tmp_path / "happy" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
+    (tmp_path / "happy" / "evil\n\u202egpj.jpg").write_bytes(b"x")
+    codes = {name: entry.code for name, entry in scan(tmp_path).items()}
+    assert codes["happy/caf\\xe9.jpg"] == "bad_name"
+    assert codes["happy/evil\\n\\u202egpj.jpg"] == "bad_name"
+
+
+def test_a_folder_without_class_folders_is_refused_with_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Expected class folders angry, happy, other, sad(.|\n)*got: dogs"):
+        scan(tree(tmp_path, "dogs/1.jpg"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="got: nothing"):
+        scan(tmp_path / "empty")

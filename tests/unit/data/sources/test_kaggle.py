@@ -1,0 +1,132 @@
+"""The Kaggle set: from an archive or folder at hand, refused when hostile, one clear message when offline."""
+
+import stat
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError, OfflineError
+from petmood.core.progress import silent
+from petmood.data.sources import kaggle, open_source
+from petmood.data.sources.kaggle import DATASET, KaggleSource, unpack
+
+NAMES = ("train/Angry/1.jpg", "train/happy/2.jpg", "valid/Sad/3.jpg", "test/Other/4.jpg", "test/Other/readme.txt")
+EXPECTED = {("train", "angry"), ("train", "happy"), ("valid", "sad"), ("test", "other")}
+
+
+def archive(folder: Path, *entries: str, data: bytes = b"never decoded here") -> Path:
+    path = folder / "pets.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for entry in entries:
+            bundle.writestr(entry, data)
+    return path
+
+
+def labels(source: KaggleSource) -> set[tuple[str | None, str | None]]:
+    return {(entry.split, entry.mood) for entry in source.scan(silent)}
+
+
+def test_an_archive_is_unpacked_for_the_scan_and_gone_when_closed(tmp_path: Path) -> None:
+    source = KaggleSource(archive(tmp_path, *(f"Master Folder/{name}" for name in NAMES[:4])))
+    assert labels(source) == EXPECTED
+    paths = [entry.path for entry in source.scan(silent)]
+    assert all(path.is_file() for path in paths)
+    source.close()
+    assert not any(path.exists() for path in paths)
+
+
+@pytest.mark.parametrize("wrapping", ["", "Master Folder/", "archive/Master Folder/"])
+def test_an_unpacked_folder_is_used_as_it_is(tmp_path: Path, wrapping: str) -> None:
+    with zipfile.ZipFile(archive(tmp_path, *(wrapping + name for name in NAMES))) as bundle:
+        bundle.extractall(tmp_path / "pets")
+    source = open_source("kaggle", tmp_path / "pets")
+    assert {(entry.split, entry.mood) for entry in source.scan(silent) if not entry.problem} == EXPECTED
+    source.close()
+    assert (tmp_path / "pets").is_dir()
+
+
+@pytest.mark.parametrize("name", ["../evil.jpg", "a/../../evil.jpg", "/evil.jpg", "..\\evil.jpg", "C:evil.jpg"])
+def test_an_entry_that_would_leave_the_folder_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path, "train/Angry/1.jpg", name)
+    with pytest.raises(DataError, match="would leave the folder"):
+        unpack(path, to=tmp_path / "to", track=silent)
+    assert not (tmp_path / "to").exists()
+    assert not (tmp_path / "evil.jpg").exists()
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pets.zip"
+    with zipfile.ZipFile(path, "w") as bundle:
+        link = zipfile.ZipInfo("train/Angry/1.jpg")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        bundle.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match="is a link"):
+        unpack(path, to=tmp_path / "to", track=silent)
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [("MOST_ENTRIES", "3 entries"), ("MOST_BYTES", "in all, expected at most"), ("MOST_ENTRY_BYTES", "unpacks to")],
+)
+def test_an_archive_over_its_limits_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str
+) -> None:
+    monkeypatch.setattr(kaggle, limit, 2)
+    path = archive(tmp_path, "a/1.jpg", "a/2.jpg", "a/3.jpg", data=bytes(10))
+    with pytest.raises(DataError, match=sentence):
+        unpack(path, to=tmp_path / "to", track=silent)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.5])
+def test_a_file_that_is_no_whole_archive_is_refused(tmp_path: Path, cut: float) -> None:
+    path = archive(tmp_path, *NAMES)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * cut)] or b"not a zip")
+    with pytest.raises(DataError, match="whole zip archive"):
+        KaggleSource(path).scan(silent)
+
+
+def fake_kagglehub(monkeypatch: pytest.MonkeyPatch, answer: Path | Exception) -> list[str]:
+    asked: list[str] = []
+
+    def download(handle: str) -> str:
+        asked.append(handle)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    module = types.ModuleType("kagglehub")
+    module.dataset_download = download  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kagglehub", module)
+    return asked
+
+
+def test_a_download_is_asked_for_by_its_name_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(archive(tmp_path, *(f"Master Folder/{name}" for name in NAMES))) as bundle:
+        bundle.extractall(tmp_path / "cache")
+    asked = fake_kagglehub(monkeypatch, tmp_path / "cache")
+    source = KaggleSource()
+    assert {(e.split, e.mood) for e in source.scan(silent) if not e.problem} == EXPECTED
+    assert asked == [DATASET]
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no network"), ValueError("unauthenticated"), RuntimeError("odd")])
+def test_without_network_or_account_one_message_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fake_kagglehub(monkeypatch, error)
+    with pytest.raises(OfflineError) as caught:
+        open_source("kaggle").scan(silent)
+    text = str(caught.value)
+    assert "\n" not in text
+    for word in ("kaggle.json", "KAGGLE_USERNAME", "KAGGLE_KEY", "petmood data import kaggle ARCHIVE.zip"):
+        assert word in text
+
+
+def test_the_real_client_without_network_gives_the_same_message() -> None:
+    pytest.importorskip("kagglehub")
+    with pytest.raises(OfflineError, match="Can't download"):
+        KaggleSource().scan(silent)

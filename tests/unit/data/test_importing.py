@@ -1,0 +1,214 @@
+"""Importing: the folder that is written, in one step, the same every time, the originals untouched."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.progress import Track, silent
+from petmood.data import families
+from petmood.data.families import Relation
+from petmood.data.importing import IMPORT_NAME, import_photos
+from petmood.data.index import read_index
+from petmood.data.links import Link, read_links
+from petmood.data.problems import REJECTED_NAME, Problem, read_problems
+from petmood.data.sources.base import Found, Source
+from petmood.data.sources.folder import FolderSource
+from petmood.data.split import Fractions
+from tests.data.trees import bring_in, contents, mirror_finder, picture, put, tree
+
+
+def test_a_data_set_holds_index_lists_and_byte_for_byte_copies(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    before = contents(source)
+    report = bring_in(source, to=tmp_path / "pets")
+    after = contents(tmp_path / "pets")
+    assert {f"photos/{name}": data for name, data in before.items()} == {
+        name: data for name, data in after.items() if name.startswith("photos/")
+    }
+    assert sorted(name for name in after if "/" not in name) == [
+        "import.json",
+        "index.csv",
+        "rejected.csv",
+        "relations.csv",
+    ]
+    assert contents(source) == before
+    assert read_index(tmp_path / "pets") == report.index
+    assert report.counts == {
+        "originals": 16, "copies": 0, "dropped": 0, "families": 16, "conflicts": 0, "rejected": 0,
+        "train": 8, "valid": 4, "test": 4,
+    }  # fmt: skip
+
+
+def test_two_imports_are_byte_identical_wherever_they_lie(tmp_path: Path) -> None:
+    bring_in(tree(tmp_path / "in"), to=tmp_path / "one")
+    bring_in(tree(tmp_path / "elsewhere/in"), to=tmp_path / "deep/two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "deep/two")
+    bring_in(tmp_path / "in", to=tmp_path / "one")
+    assert contents(tmp_path / "one") == contents(tmp_path / "deep/two")
+    assert str(tmp_path).encode() not in b"".join(
+        data for name, data in contents(tmp_path / "one").items() if "/" not in name
+    )
+
+
+def test_the_facts_of_an_import_are_recorded(tmp_path: Path) -> None:
+    report = bring_in(tree(tmp_path / "in"), to=tmp_path / "pets", skip_bad=True)
+    facts = json.loads((tmp_path / "pets" / IMPORT_NAME).read_text())
+    assert facts["source"] == "folder"
+    assert facts["options"]["skip_bad"] is True
+    assert facts["counts"] == report.counts
+    assert facts["data_hash"] == read_index(tmp_path / "pets").hash
+
+
+def test_bad_photos_stop_a_strict_import_and_nothing_but_the_list_is_written(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "happy/empty.jpg", b"")
+    put(source, "confused/x.png", picture(99))
+    with pytest.raises(DataError, match="2 of 18 entries"):
+        bring_in(source, to=tmp_path / "pets")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets.problems.csv"]
+
+
+def test_skipping_bad_photos_keeps_their_list_and_clears_the_old_one(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "happy/empty.jpg", b"")
+    with pytest.raises(DataError):
+        bring_in(source, to=tmp_path / "pets")
+    report = bring_in(source, to=tmp_path / "pets", skip_bad=True)
+    assert read_problems(tmp_path / "pets" / REJECTED_NAME) == report.rejected
+    assert [problem.code for problem in report.rejected] == ["empty_file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets"]
+    assert "1 rejected" in report.summary()
+
+
+def test_a_tolerant_source_skips_unless_told_otherwise(tmp_path: Path) -> None:
+    put(tree(tmp_path / "in"), "happy/empty.jpg", b"")
+    source = FolderSource(tmp_path / "in")
+    source.tolerant = True
+    report = import_photos(source, to=tmp_path / "pets", find_relations=mirror_finder)
+    assert len(report.rejected) == 1
+    with pytest.raises(DataError, match="1 of 17"):
+        import_photos(source, to=tmp_path / "pets", skip_bad=False, find_relations=mirror_finder)
+
+
+def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "angry/0-mirrored.png", picture(0, mirrored=True))
+    put(source, "sad/twin-of-happy.png", picture(4, mirrored=True))
+    report = bring_in(source, to=tmp_path / "pets")
+    rows = {row.path: row for row in report.index}
+    pair = rows["photos/angry/0.png"], rows["photos/angry/0-mirrored.png"]
+    assert {row.role for row in pair} == {"original", "copy"}
+    assert pair[0].family == pair[1].family
+    assert report.conflicts == 1
+    assert "1 family has photos under two moods" in report.summary()
+    assert Link(
+        "photos/angry/0-mirrored.png", "photos/angry/0.png", "copy", "60 places, scale 1.00, mirrored"
+    ) in read_links(tmp_path / "pets")
+
+
+def test_a_leak_of_official_splits_stops_until_it_is_mended(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
+    put(source, "train/angry/leak.png", picture(4, mirrored=True))
+    with pytest.raises(DataError, match=r"valid: photos/valid/angry/0\.png = train: photos/train/angry/leak\.png"):
+        bring_in(source, to=tmp_path / "pets")
+    assert not (tmp_path / "pets").exists()
+    report = bring_in(source, to=tmp_path / "pets", mend=True)
+    assert [row.path for row in report.mended] == ["photos/train/angry/leak.png"]
+    assert "relative of valid photo photos/valid/angry/0.png" in report.summary()
+
+
+def test_a_long_list_of_mended_photos_is_cut_in_the_summary(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
+    for k in range(23):
+        put(source, f"train/angry/leak{k:02}.png", picture(4))
+    report = bring_in(source, to=tmp_path / "pets", mend=True)
+    assert len(report.mended) == 23
+    assert "and 3 more" in report.summary()
+
+
+def test_known_photos_keep_their_split_when_photos_are_added(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", each=6)
+    before = {row.sha256: row.split for row in bring_in(source, to=tmp_path / "pets").index}
+    tree(source / "happy/..", each=9)
+    after = bring_in(source, to=tmp_path / "pets").index
+    assert len(after) == 36
+    known = [row for row in after if row.sha256 in before]
+    assert len(known) >= 20
+    assert all(row.split == before[row.sha256] for row in known)
+
+
+def test_an_import_never_replaces_what_is_no_data_set(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(tmp_path, "home/letter.txt", b"dear")
+    with pytest.raises(DataError, match="which an import would replace"):
+        bring_in(source, to=tmp_path / "home")
+    assert contents(tmp_path / "home") == {"letter.txt": b"dear"}
+    (tmp_path / "empty").mkdir()
+    bring_in(source, to=tmp_path / "empty")
+
+
+def test_an_import_never_reads_what_it_replaces(tmp_path: Path) -> None:
+    bring_in(tree(tmp_path / "in"), to=tmp_path / "pets")
+    with pytest.raises(DataError, match="lies inside the source"):
+        bring_in(tmp_path / "pets/photos", to=tmp_path / "pets")
+    assert len(read_index(tmp_path / "pets")) == 16
+
+
+class ChangingSource:
+    """A folder in which a photo changes after it was looked at."""
+
+    name = "changing"
+    tolerant = False
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.closed = root, False
+
+    def scan(self, track: Track) -> list[Found]:
+        return FolderSource(self.root).scan(track)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_photo_that_changes_meanwhile_stops_the_import_and_the_source_is_closed(tmp_path: Path) -> None:
+    source = ChangingSource(tree(tmp_path / "in"))
+
+    def finder(photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: Track) -> list[Relation]:
+        relations = mirror_finder(photos, total=total, track=track)
+        put(tmp_path / "in", "sad/0.png", picture(77))
+        return relations
+
+    with pytest.raises(DataError, match=r"'sad/0\.png' changed while it was imported"):
+        import_photos(source, to=tmp_path / "pets", find_relations=finder, track=silent)
+    assert source.closed
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_fractions_and_seed_decide_on_the_splits(tmp_path: Path) -> None:
+    source: Source = FolderSource(tree(tmp_path / "in", each=10))
+    halves = Fractions(0.5, 0.5, 0.0)
+    rows = [
+        import_photos(source, to=tmp_path / f"{seed}", fractions=halves, seed=seed, find_relations=mirror_finder)
+        for seed in (0, 1)
+    ]
+    assert {row.split for row in rows[0].index} == {"train", "valid"}
+    assert [row.split for row in rows[0].index] != [row.split for row in rows[1].index]
+
+
+def test_the_real_finder_is_used_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(families, "find_relations", mirror_finder)
+    assert len(import_photos(FolderSource(tree(tmp_path / "in")), to=tmp_path / "pets").index) == 16
+
+
+def test_rejected_entries_are_sorted(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "sad/z.txt", b"x")
+    put(source, "angry/a.jpg", b"")
+    rejected = bring_in(source, to=tmp_path / "pets", skip_bad=True).rejected
+    assert rejected[1] == Problem("sad/z.txt", "not_a_photo", "not a photo by its suffix")
+    assert [problem.path for problem in rejected] == ["angry/a.jpg", "sad/z.txt"]

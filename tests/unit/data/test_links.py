@@ -1,0 +1,25 @@
+"""Links: pairs of photos come back as they were written."""
+
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.data.links import RELATIONS_NAME, Link, link_text, read_links
+
+
+def test_links_come_back_sorted(tmp_path: Path) -> None:
+    links = [Link("b", "c", "relative", "12 places"), Link("a", "b", "copy", "90 places, mirrored")]
+    (tmp_path / RELATIONS_NAME).write_text(link_text(links))
+    assert read_links(tmp_path) == (links[1], links[0])
+
+
+def test_a_data_set_without_the_file_has_no_links(tmp_path: Path) -> None:
+    assert read_links(tmp_path) == ()
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n", "first,second,kind,evidence\na,b\n"])
+def test_a_file_that_holds_no_links_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / RELATIONS_NAME).write_text(content)
+    with pytest.raises(DataError, match="first,second,kind,evidence"):
+        read_links(tmp_path)

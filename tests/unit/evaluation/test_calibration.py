@@ -1,0 +1,73 @@
+"""Does the temperature make probabilities true, and is it fitted safely?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.evaluation.bootstrap import proportion_interval
+from petmood.evaluation.calibration import TEMPERATURES, fit_temperature, reliability
+from petmood.evaluation.metrics import photo_nll
+from petmood.evaluation.scored import Scored
+from tests.unit.evaluation.conftest import MakeScored
+
+
+def true_answers(n: int, *, seed: int) -> Scored:
+    """Draw photos whose truth follows the softmax of their logits, so that the best temperature is 1."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, 3)) * 2
+    labels = (logits + rng.gumbel(size=(n, 3))).argmax(axis=1)
+    names = tuple(map(str, range(n)))
+    blank = ("",) * n
+    return Scored(logits, labels, names, names, ("a", "b", "c"), blank, np.full((n, 2), 99), blank)
+
+
+@pytest.mark.parametrize("boast", [0.4, 1.0, 3.0])
+def test_the_temperature_undoes_a_known_boast(boast: float) -> None:
+    answers = true_answers(4000, seed=1)
+    assert fit_temperature(replace(answers, logits=answers.logits * boast)) == pytest.approx(boast, rel=0.08)
+
+
+def test_no_temperature_nearby_has_a_lower_loss(make_scored: MakeScored) -> None:
+    scored = make_scored(500)
+    best = fit_temperature(scored)
+
+    def loss(temperature: float) -> float:
+        return float(photo_nll(scored.probabilities(temperature=temperature), scored.labels).mean())
+
+    assert loss(best) <= min(loss(best * 0.9), loss(best * 1.1), loss(1.0))
+
+
+def test_a_network_that_is_always_right_is_not_made_sure_of_everything(make_scored: MakeScored) -> None:
+    perfect = make_scored(20, skill=9.0)
+    assert fit_temperature(perfect) > 3 * TEMPERATURES[0]
+
+
+def test_the_bounds_hold(make_scored: MakeScored) -> None:
+    assert fit_temperature(make_scored(300, skill=0.0), bounds=(0.5, 2.0)) == pytest.approx(2.0, abs=0.01)
+
+
+def test_no_validation_photos_is_a_clear_error(make_scored: MakeScored) -> None:
+    with pytest.raises(DataError, match="valid split"):
+        fit_temperature(make_scored(0))
+
+
+def test_the_reliability_curve_counts_every_photo_once_and_rises() -> None:
+    answers = true_answers(2000, seed=2)
+    points = reliability(answers)
+    assert sum(point.n for point in points) == 2000
+    assert [point.confidence for point in points] == sorted(point.confidence for point in points)
+    assert all(point.low <= point.accuracy <= point.high for point in points)
+    assert max(abs(point.accuracy - point.confidence) for point in points) < 0.08
+
+
+def test_intervals_of_the_curve_count_families(make_scored: MakeScored) -> None:
+    scored = make_scored(8)
+    one = reliability(replace(scored, families=("same",) * 8), bins=1)[0]
+    assert (one.low, one.high) == pytest.approx(proportion_interval(one.accuracy, 1))
+    assert one.to_json()["n"] == 8
+
+
+def test_no_photos_give_no_points(make_scored: MakeScored) -> None:
+    assert reliability(make_scored(0)) == ()

@@ -1,0 +1,116 @@
+"""Do the measures agree with scikit-learn, with and without weights?"""
+
+import time
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from petmood.evaluation.bootstrap import family_weights
+from petmood.evaluation.metrics import (
+    CLASS_METRICS,
+    METRICS,
+    calibration_errors,
+    class_metrics,
+    confusions,
+    equal_mass_bins,
+    metrics,
+)
+from tests.unit.evaluation.conftest import MakeScored
+
+
+@pytest.fixture(params=[None, 3])
+def weights(request: pytest.FixtureRequest) -> np.ndarray | None:
+    return None if request.param is None else np.random.default_rng(request.param).integers(0, 4, 80).astype(float)
+
+
+def test_every_measure_agrees_with_scikit_learn(make_scored: MakeScored, weights: np.ndarray | None) -> None:
+    scored = make_scored(80, skill=1.0)
+    p, y, said = scored.probabilities(), scored.labels, scored.predicted()
+    found = {name: float(v[0]) for name, v in metrics(p, y, weights=None if weights is None else weights[None]).items()}
+    share = {"sample_weight": weights}
+    assert found["accuracy"] == pytest.approx(reference.accuracy_score(y, said, **share))
+    assert found["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(y, said, **share))
+    assert found["macro_f1"] == pytest.approx(reference.f1_score(y, said, average="macro", **share))
+    assert found["nll"] == pytest.approx(reference.log_loss(y, p, labels=range(4), **share))
+    distance = ((p - np.eye(4)[y]) ** 2).sum(axis=1)
+    assert found["brier"] == pytest.approx(np.average(distance, weights=weights))
+    assert set(found) == set(METRICS)
+
+
+def test_per_class_numbers_agree_with_scikit_learn(make_scored: MakeScored, weights: np.ndarray | None) -> None:
+    scored = make_scored(80, skill=0.5)
+    found = class_metrics(scored.probabilities(), scored.labels, weights=None if weights is None else weights[None])
+    known = reference.precision_recall_fscore_support(scored.labels, scored.predicted(), sample_weight=weights)
+    for name, expected in zip(CLASS_METRICS, known[:3], strict=True):
+        np.testing.assert_allclose(found[name][0], expected)
+
+
+def test_the_confusion_matrix_has_truths_as_rows(make_scored: MakeScored) -> None:
+    scored = make_scored(50)
+    table = confusions(scored.predicted(), scored.labels, classes=4)[0]
+    np.testing.assert_array_equal(table, reference.confusion_matrix(scored.labels, scored.predicted()))
+
+
+def test_a_class_without_photos_is_left_out_of_means_and_nan_by_itself() -> None:
+    p = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1]])
+    y = np.array([0, 1, 1])
+    found = metrics(p, y)
+    assert found["balanced_accuracy"][0] == pytest.approx(0.75)
+    assert found["macro_f1"][0] == pytest.approx(reference.f1_score(y, [0, 1, 0], average="macro"))
+    assert np.isnan(class_metrics(p, y)["recall"][0, 2])
+
+
+def test_no_photos_give_nan_and_no_warning() -> None:
+    found = metrics(np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
+    assert all(np.isnan(value[0]) for value in found.values())
+
+
+def test_a_truth_of_probability_zero_costs_much_but_not_infinity() -> None:
+    assert metrics(np.array([[1.0, 0.0]]), np.array([1]))["nll"][0] == pytest.approx(-np.log(1e-12))
+
+
+def test_bins_hold_about_equal_shares_and_never_part_equal_confidences() -> None:
+    confidence = np.random.default_rng(0).random(200)
+    assert np.bincount(equal_mass_bins(confidence)).tolist() == [20] * 10
+    tied = np.array([0.5] * 30 + [0.9] * 30)
+    member = equal_mass_bins(tied)
+    assert len(set(member[:30])) == len(set(member[30:])) == 1
+    assert len(set(equal_mass_bins(np.array([0.3, 0.7, 0.9])))) == 1
+
+
+def test_calibration_error_is_the_mean_gap_over_bins(make_scored: MakeScored) -> None:
+    scored = make_scored(100, skill=2.0)
+    p, y = scored.probabilities(), scored.labels
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    member = equal_mass_bins(confidence)
+    by_hand = sum(abs((right[member == b] - confidence[member == b]).sum()) for b in range(10)) / 100
+    assert calibration_errors(p, y)[0] == pytest.approx(by_hand)
+
+
+def test_true_probabilities_have_a_small_calibration_error_and_bragging_has_a_large_one() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([0.7] * 4, size=20_000)
+    y = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    assert calibration_errors(p, y)[0] < 0.012
+    bragging = np.eye(4)[p.argmax(axis=1)] * 0.97 + 0.0075
+    assert calibration_errors(bragging, y)[0] > 0.1
+
+
+def test_weights_stand_for_repeated_photos(make_scored: MakeScored) -> None:
+    scored = make_scored(30)
+    times = np.random.default_rng(5).integers(0, 3, 30)
+    repeated = scored.take(np.repeat(np.arange(30), times))
+    weighted = metrics(scored.probabilities(), scored.labels, weights=times[None].astype(float))
+    plain = metrics(repeated.probabilities(), repeated.labels)
+    for name in set(METRICS) - {"ece"}:
+        assert weighted[name][0] == pytest.approx(plain[name][0])
+
+
+def test_two_thousand_replicates_of_a_thousand_photos_take_well_under_two_seconds(make_scored: MakeScored) -> None:
+    scored = make_scored(1000)
+    begin = time.process_time()
+    weights = family_weights(scored.family_numbers(), replicates=2000, seed=0)
+    found = metrics(scored.probabilities(), scored.labels, weights=weights)
+    assert time.process_time() - begin < 2.0
+    assert found["accuracy"].shape == (2000,)

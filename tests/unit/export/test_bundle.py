@@ -1,0 +1,169 @@
+"""Is an exported bundle complete, does it answer as torch does, and is a doubtful one never written?"""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from petmood.core.bundle import Bundle, read_golden, verify
+from petmood.core.errors import BundleError
+from petmood.core.moods import MOODS
+from petmood.export import bundle as exporting
+from petmood.export.bundle import export_bundle
+from petmood.inference.load import open_bundle
+from petmood.models.network import NetworkSpec, build_network
+from tests.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
+from tests.pictures import faces
+
+__all__: list[str] = []
+
+GOLDEN = faces(16, side_px=IMAGE.side_px)
+TRAINING = faces(4, side_px=IMAGE.side_px, seed=50)
+
+
+@pytest.fixture
+def ready_graph(shared_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Let the export take the graph that this list holds, since making one takes seconds."""
+    graph = [(shared_bundle.folder / "model.onnx").read_bytes()]
+    monkeypatch.setattr(exporting, "to_onnx", lambda network, **_: network.eval() and graph[0])
+    return graph
+
+
+def export(folder: Path, **changes: object) -> Bundle:
+    """Export the tiny network."""
+    network = tiny_network()
+    return export_bundle(network, facts(**changes), golden=GOLDEN, training=TRAINING, to=folder)
+
+
+def refusal(folder: Path, **changes: object) -> str:
+    """Return the one line with which an export is refused; it leaves nothing behind."""
+    with pytest.raises(BundleError) as refused:
+        export(folder, **changes)
+    assert list(folder.parent.iterdir()) == []
+    return str(refused.value)
+
+
+def raw_logits() -> NDArray[np.float32]:
+    """Return what torch says of the golden photos."""
+    with torch.inference_mode():
+        logits: NDArray[np.float32] = tiny_network()(torch.from_numpy(GOLDEN).permute(0, 3, 1, 2)).numpy()
+    return logits
+
+
+def test_a_bundle_is_whole_and_answers(shared_bundle: Bundle) -> None:
+    assert verify(shared_bundle.folder) == shared_bundle
+    assert set(shared_bundle.manifest.files) == {"model.onnx", "golden.npz", "reference.npz", "card.md"}
+    assert open_bundle(shared_bundle.folder).model.name == "demo"
+
+
+def test_the_manifest_says_everything_that_the_facts_do(shared_bundle: Bundle) -> None:
+    manifest, given = shared_bundle.manifest, facts()
+    for name in type(given).__dataclass_fields__:
+        if name not in {"photos", "species"}:
+            assert getattr(manifest, name) == getattr(given, name), name
+    assert (manifest.classes, manifest.image, manifest.metrics) == (MOODS, IMAGE, METRICS)
+    assert manifest.config == {"seed": 0}
+
+
+def test_the_version_is_the_graph_s_hash(shared_bundle: Bundle) -> None:
+    digest = hashlib.sha256((shared_bundle.folder / "model.onnx").read_bytes()).hexdigest()
+    assert shared_bundle.manifest.version == digest[:12]
+
+
+def test_golden_logits_are_torch_s_own_before_the_temperature(shared_bundle: Bundle) -> None:
+    golden = read_golden(shared_bundle)
+    assert np.array_equal(golden.pixels, GOLDEN)
+    assert np.allclose(golden.logits, raw_logits(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_reference_is_of_the_training_photos(shared_bundle: Bundle) -> None:
+    with np.load(io.BytesIO((shared_bundle.folder / "reference.npz").read_bytes()), allow_pickle=False) as arrays:
+        shapes = {name: array.shape for name, array in arrays.items()}
+        assert arrays["class_counts"].sum() == 40
+    assert shapes == {
+        "statistics": (40, 4),
+        "features": (40, 640),
+        "class_counts": (4,),
+        "confidence_histogram": (20,),
+    }
+
+
+def test_the_card_is_there(shared_bundle: Bundle) -> None:
+    text = (shared_bundle.folder / "card.md").read_text("utf-8")
+    assert text.startswith(f"# demo {shared_bundle.manifest.version}")
+    assert "On 120 test photos" in text
+
+
+def test_logits_do_not_depend_on_how_many_photos_are_computed_at_once() -> None:
+    network = tiny_network()
+    assert np.allclose(
+        exporting._in_batches(network, GOLDEN, size=5), exporting._in_batches(network, GOLDEN), atol=1e-5
+    )
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_existing_folder_is_refused_at_once_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "to_onnx", None)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "mine.txt").write_text("mine")
+    with pytest.raises(BundleError, match="never changed"):
+        export(tmp_path / "demo")
+    assert [path.name for path in tmp_path.rglob("*")] == ["demo", "mine.txt"]
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_an_existing_bundle_is_replaced_when_that_is_asked_for(tmp_path: Path) -> None:
+    first = export(tmp_path / "demo")
+    network = tiny_network()
+    again = export_bundle(
+        network, facts(name="second"), golden=GOLDEN, training=TRAINING, to=first.folder, replace=True
+    )
+    assert verify(tmp_path / "demo").manifest.name == again.manifest.name == "second"
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_a_graph_with_another_temperature_is_refused(tmp_path: Path) -> None:
+    assert "ONNX and torch disagree" in refusal(tmp_path / "b", temperature=TEMPERATURE * 1.01)
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_a_graph_of_another_network_is_refused(tmp_path: Path) -> None:
+    other = tiny_network()
+    with torch.no_grad():
+        next(iter(other.head.parameters()))[0, 0] += 0.5
+    with pytest.raises(BundleError, match="ONNX and torch disagree"):
+        export_bundle(other, facts(), golden=GOLDEN, training=TRAINING, to=tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_another_order_of_the_moods_in_the_head_is_refused(tmp_path: Path) -> None:
+    other = tiny_network()
+    with torch.no_grad():
+        for weight in other.head.parameters():
+            weight.copy_(weight[[1, 0, 2, 3]].clone())
+    with pytest.raises(BundleError, match="ONNX and torch disagree"):
+        export_bundle(other, facts(), golden=GOLDEN, training=TRAINING, to=tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_an_untrained_network_is_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network(NetworkSpec("tiny"), image=IMAGE, classes=4)
+    with pytest.raises(BundleError, match="answers all photos alike"):
+        export_bundle(network, facts(), golden=GOLDEN, training=TRAINING, to=tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_can_t_be_run_is_refused(tmp_path: Path, ready_graph: list[bytes]) -> None:
+    ready_graph[0] = ready_graph[0][:1000]
+    assert "no network that can be run" in refusal(tmp_path / "b")

@@ -1,0 +1,65 @@
+"""Does the exported graph hold everything, and nothing of the machine that made it?"""
+
+import re
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+
+from petmood.core.bundle import Bundle
+from petmood.export.onnx import AnsweringNetwork, to_onnx
+from petmood.inference.onnx import OnnxSession
+from tests.networks import IMAGE, TEMPERATURE, tiny_network
+from tests.pictures import faces
+
+__all__: list[str] = []
+
+PIXELS = faces(9, side_px=IMAGE.side_px)
+
+
+@pytest.fixture(scope="module")
+def model(shared_bundle: Bundle) -> onnx.ModelProto:
+    """Return the graph of the tiny bundle, without looking at other files."""
+    return onnx.load(shared_bundle.folder / "model.onnx", load_external_data=False)
+
+
+def test_uint8_pixels_of_any_number_go_in_and_logits_come_out(model: onnx.ModelProto) -> None:
+    ((pixels,), (logits,)) = model.graph.input, model.graph.output
+    assert (pixels.name, pixels.type.tensor_type.elem_type) == ("pixels", TensorProto.UINT8)
+    assert (logits.name, logits.type.tensor_type.elem_type) == ("logits", TensorProto.FLOAT)
+    sizes = [dimension.dim_value for dimension in pixels.type.tensor_type.shape.dim]
+    assert sizes == [0, 32, 32, 3]
+    assert pixels.type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_the_graph_is_valid_and_keeps_every_tensor_inside(model: onnx.ModelProto) -> None:
+    onnx.checker.check_model(model)
+    assert not any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer)
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+def test_normalisation_and_temperature_are_inside(shared_bundle: Bundle, size: int) -> None:
+    with torch.inference_mode():
+        raw = tiny_network()(torch.from_numpy(PIXELS[:size]).permute(0, 3, 1, 2)).numpy()
+    logits = OnnxSession(shared_bundle.folder / "model.onnx").logits(PIXELS[:size])
+    assert np.allclose(logits, raw / TEMPERATURE, rtol=1e-3, atol=1e-4)
+
+
+def test_the_served_network_divides_by_the_temperature() -> None:
+    network = tiny_network()
+    pixels = torch.from_numpy(PIXELS)
+    cool, warm = (AnsweringNetwork(network, temperature=temperature)(pixels) for temperature in (1.0, 4.0))
+    assert torch.allclose(cool, 4 * warm)
+
+
+def test_the_bytes_name_no_file_of_this_machine(shared_bundle: Bundle) -> None:
+    data = (shared_bundle.folder / "model.onnx").read_bytes()
+    assert re.findall(rb"[\w/]+\.py\b|site-packages|stack_trace", data) == []
+
+
+def test_the_same_network_gives_the_same_bytes(shared_bundle: Bundle) -> None:
+    """The version of a bundle is the hash of these bytes."""
+    again = to_onnx(tiny_network(), side_px=IMAGE.side_px, temperature=TEMPERATURE)
+    assert again == (shared_bundle.folder / "model.onnx").read_bytes()

@@ -1,0 +1,14 @@
+"""Which bundle do the tests of this room ask? One tiny bundle, exported once a session and never changed."""
+
+import pytest
+
+from petmood.core.bundle import Bundle
+from tests.networks import tiny_bundle
+
+__all__ = ["shared_bundle"]
+
+
+@pytest.fixture(scope="session")
+def shared_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return the tiny bundle."""
+    return tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle")

@@ -1,0 +1,37 @@
+"""Is the pretended predictor one that tests can rely on?"""
+
+import numpy as np
+import pytest
+
+from petmood.core.moods import MOODS
+from petmood.core.prediction import Prediction
+from petmood.inference.fake import FakePredictor
+from tests.pictures import png
+
+__all__: list[str] = []
+
+
+def answer(shade: int) -> Prediction:
+    """Return the answer for an even picture."""
+    (found,) = FakePredictor().predict([png(np.full((40, 40, 3), shade, np.uint8))])
+    assert isinstance(found, Prediction)
+    return found
+
+
+@pytest.mark.parametrize(("shade", "mood"), [(0, MOODS[0]), (85, MOODS[1]), (170, MOODS[2]), (255, MOODS[3])])
+def test_a_darker_or_lighter_picture_gets_another_mood_surely(shade: int, mood: str) -> None:
+    assert (answer(shade).mood, answer(shade).sure) == (mood, True)
+
+
+def test_between_two_shades_it_is_not_sure() -> None:
+    assert not answer(127).sure
+    assert len(answer(127).prediction_set) >= 2
+
+
+def test_equal_photos_get_equal_answers() -> None:
+    assert answer(60) == answer(60)
+
+
+def test_its_name_and_version_can_be_chosen() -> None:
+    model = FakePredictor(name="shadow", version="7").model
+    assert (model.name, model.version) == ("shadow", "7")

@@ -1,0 +1,252 @@
+"""Is a bundle used only after it was verified, loaded and found to answer as it was trained to?"""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from petmood.core.bundle import Bundle, pack_arrays, read, read_golden
+from petmood.core.errors import BundleError, MissingExtra
+from petmood.core.moods import MOODS
+from petmood.core.photo import Limits
+from petmood.core.prediction import Prediction, decide
+from petmood.inference.load import BundlePredictor, open_bundle
+from petmood.inference.onnx import OnnxSession
+from tests.pictures import jpeg, photo_like
+
+__all__: list[str] = []
+
+PHOTOS = [jpeg(photo_like(90, 60, seed=seed)) for seed in range(3)]
+
+SERVED = """
+import json, sys
+from pathlib import Path
+from petmood.inference.load import open_bundle
+answer, = open_bundle(Path(sys.argv[1])).predict([Path(sys.argv[2])])
+print(json.dumps({"mood": answer.mood, "loaded": sorted(name for name in sys.modules if "." not in name)}))
+"""
+
+
+@pytest.fixture
+def bundle(shared_bundle: Bundle, tmp_path: Path) -> Path:
+    """Return a copy of the tiny bundle, to be spoilt."""
+    return Path(shutil.copytree(shared_bundle.folder, tmp_path / "copy"))
+
+
+def reseal(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any field of the manifest
+    """Write the manifest anew with changes, true hashes and a true seal, as someone would who knows how."""
+    manifest = read(folder)
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest.files}
+    forged = manifest.model_copy(update={**changes, "files": hashes}).sealed()
+    (folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
+
+
+def rewire(folder: Path, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> None:
+    """Change the tensors of the last layer, which have one row or value for each mood."""
+    network = onnx.load(folder / "model.onnx")
+    heads = [tensor for tensor in network.graph.initializer if tensor.name.startswith("network.head")]
+    assert heads
+    for tensor in heads:
+        tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)), tensor.name))
+    (folder / "model.onnx").write_bytes(network.SerializeToString())
+    reseal(folder)
+
+
+def refusal(folder: Path) -> str:
+    """Return the one line with which a bundle is refused."""
+    with pytest.raises(BundleError) as refused:
+        open_bundle(folder)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+# --- a good bundle ----------------------------------------------------------------------------------------------------
+
+
+def test_a_predictor_answers_by_its_network_and_its_manifest(bundle: Path) -> None:
+    predictor = open_bundle(bundle)
+    answers = predictor.predict(PHOTOS)
+    golden, manifest = read_golden(predictor.bundle), predictor.bundle.manifest
+    logits = predictor.session.logits(golden.pixels)
+    assert np.allclose(logits, golden.logits / manifest.temperature, rtol=1e-3, atol=1e-4)
+    assert [set(answer.probabilities) == set(MOODS) for answer in answers if isinstance(answer, Prediction)] == [
+        True
+    ] * 3
+    alone = [predictor.predict([photo])[0] for photo in PHOTOS]
+    for one, among in zip(alone, answers, strict=True):
+        assert isinstance(one, Prediction)
+        assert isinstance(among, Prediction)
+        assert one.mood == among.mood
+        assert one.probability == pytest.approx(among.probability, abs=1e-5)
+
+
+def test_sure_and_the_prediction_set_are_decided_by_the_manifest(bundle: Path) -> None:
+    reseal(bundle, sure_from=1.01, set_quantile=1.0)
+    for answer in open_bundle(bundle).predict(PHOTOS):
+        assert isinstance(answer, Prediction)
+        assert not answer.sure
+        assert set(answer.prediction_set) == set(MOODS)
+
+
+def test_the_model_is_named_by_its_manifest_s_hash(bundle: Path) -> None:
+    model = open_bundle(bundle).model
+    assert (model.name, model.version) == ("demo", read(bundle).version)
+    assert model.sha256 == hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+
+
+def test_limits_on_photos_hold(bundle: Path) -> None:
+    (answer,) = open_bundle(bundle, limits=Limits(pixels=100)).predict(PHOTOS[:1])
+    assert "at most 100 pixels" in str(answer)
+
+
+@pytest.mark.spawns
+def test_answering_loads_neither_torch_nor_anything_of_the_training_half(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(PHOTOS[0])
+    command = [sys.executable, "-c", SERVED, str(bundle), str(tmp_path / "a.jpg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert found["mood"] in MOODS
+    heavy = {"torch", "torchvision", "lightning", "hydra", "cv2", "sklearn", "scipy", "onnx", "matplotlib"}
+    assert heavy & set(found["loaded"]) == set()
+
+
+def test_without_onnxruntime_the_command_that_installs_it_is_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'petmood\[serve\]'"):
+        open_bundle(bundle)
+
+
+# --- 26 damage that hashes and seals don't show -----------------------------------------------------------------------
+
+
+def test_another_temperature_is_refused_even_with_a_true_seal(bundle: Path) -> None:
+    reseal(bundle, temperature=1.8)
+    assert "golden photos are answered otherwise" in refusal(bundle)
+
+
+def test_swapped_columns_of_the_weights_are_refused(bundle: Path) -> None:
+    rewire(bundle, lambda rows: rows[[1, 0, 2, 3]] if rows.shape[0] == 4 else rows[:, [1, 0, 2, 3]])
+    text = refusal(bundle)
+    assert "golden photos are answered otherwise" in text
+    assert "Export the run again" in text
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_logits_that_are_no_numbers_or_all_alike_are_refused(bundle: Path, value: float) -> None:
+    rewire(bundle, lambda rows: np.full_like(rows, value))
+    assert "16 of 16 golden photos" in refusal(bundle)
+
+
+def test_golden_logits_that_are_no_numbers_are_refused(bundle: Path) -> None:
+    golden = read_golden(open_bundle(bundle).bundle)
+    for value in (np.nan, np.inf):
+        logits = np.full_like(golden.logits, value)
+        (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
+        reseal(bundle)
+        assert "golden photos are answered otherwise" in refusal(bundle)
+
+
+def test_weights_that_are_slightly_off_are_refused(bundle: Path) -> None:
+    rewire(bundle, lambda rows: (rows * 1.01).astype(rows.dtype))
+    assert "largest difference" in refusal(bundle)
+
+
+def test_a_network_for_fewer_moods_is_refused(bundle: Path) -> None:
+    golden = read_golden(open_bundle(bundle).bundle)
+    logits = golden.logits[:, :3].copy()
+    (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
+    reseal(bundle, classes=MOODS[:3])
+    assert "expected logits of shape (16, 3), got (16, 4)" in refusal(bundle)
+
+
+def test_golden_photos_of_another_size_are_refused(bundle: Path) -> None:
+    golden = read_golden(open_bundle(bundle).bundle)
+    small = np.ascontiguousarray(golden.pixels[:, :16, :16])
+    (bundle / "golden.npz").write_bytes(pack_arrays(pixels=small, logits=golden.logits))
+    reseal(bundle, image=read(bundle).image.model_copy(update={"side_px": 16}))
+    assert "can't answer pictures of shape (16, 16, 16, 3)" in refusal(bundle)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x08\x0a", pickle.dumps({"a": 1})], ids=["empty", "truncated", "pickle"])
+def test_a_model_that_is_none_is_refused_though_its_hash_and_seal_are_true(bundle: Path, data: bytes) -> None:
+    (bundle / "model.onnx").write_bytes(data)
+    reseal(bundle)
+    assert "no network that can be run" in refusal(bundle)
+
+
+def test_half_a_model_is_refused_though_its_hash_and_seal_are_true(bundle: Path) -> None:
+    data = (bundle / "model.onnx").read_bytes()
+    (bundle / "model.onnx").write_bytes(data[: len(data) // 2])
+    reseal(bundle)
+    assert "no network that can be run" in refusal(bundle)
+
+
+# --- 27 attacks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "golden.npz", "{folder}/golden.npz"])
+def test_external_data_is_refused_though_hash_and_seal_are_true(bundle: Path, location: str) -> None:
+    network = onnx.load(bundle / "model.onnx")
+    tensor = max(network.graph.initializer, key=lambda one: one.ByteSize())
+    (bundle.parent / "weights.bin").write_bytes(tensor.raw_data)
+    onnx.external_data_helper.set_external_data(tensor, location.format(folder=bundle))
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    (bundle / "model.onnx").write_bytes(network.SerializeToString())
+    reseal(bundle)
+    assert "keeps its weights in another file" in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "manifest.json"])
+def test_a_link_in_place_of_a_file_is_refused(bundle: Path, name: str) -> None:
+    (bundle / name).rename(bundle.parent / "elsewhere")
+    (bundle / name).symlink_to(bundle.parent / "elsewhere")
+    assert "link" in refusal(bundle)
+
+
+def test_a_bundle_is_found_through_a_link_to_its_folder(bundle: Path) -> None:
+    (bundle.parent / "champion").symlink_to(bundle, target_is_directory=True)
+    assert open_bundle(bundle.parent / "champion").model.name == "demo"
+
+
+# --- the old model goes on --------------------------------------------------------------------------------------------
+
+
+def test_a_refused_bundle_leaves_the_old_predictor_as_it_was(bundle: Path, shared_bundle: Bundle) -> None:
+    old = open_bundle(shared_bundle.folder)
+    before = old.predict(PHOTOS)
+    reseal(bundle, temperature=9.0)
+    refusal(bundle)
+    assert old.predict(PHOTOS) == before
+
+
+def test_a_predictor_needs_its_folder_no_longer(bundle: Path) -> None:
+    predictor = open_bundle(bundle)
+    before = predictor.predict(PHOTOS)
+    shutil.rmtree(bundle)
+    assert not os.path.exists(bundle)  # noqa: PTH110 - a second opinion
+    assert predictor.predict(PHOTOS) == before
+
+
+def test_a_predictor_is_made_of_a_bundle_and_a_session(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    made = BundlePredictor(opened.bundle, OnnxSession(bundle / "model.onnx"))
+    (answer,) = made.predict(PHOTOS[:1])
+    assert isinstance(answer, Prediction)
+    assert answer == opened.predict(PHOTOS[:1])[0]
+    logits = np.array([5.0, 0.0, 0.0, 0.0])
+    assert decide(logits, opened.bundle.manifest.decision).mood == MOODS[0]

@@ -1,0 +1,182 @@
+"""Is a network run as it was exported, and is every file that is no such network refused?"""
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from petmood.core.bundle import Bundle
+from petmood.core.errors import BundleError, MissingExtra
+from petmood.inference.onnx import OnnxSession
+from tests.pictures import faces
+
+__all__: list[str] = []
+
+PIXELS = faces(9, side_px=32)
+
+
+def multiplying(*, kind: int = TensorProto.UINT8, outputs: int = 1, location: str | None = None) -> Any:  # noqa: ANN401 - protobuf's class
+    """Build a network that multiplies one number by weights; with a location its weights are expected in that file."""
+    weights = numpy_helper.from_array(np.arange(4, dtype=np.float32).reshape(1, 4), "weights")
+    if location is not None:
+        onnx.external_data_helper.set_external_data(weights, location, offset=0, length=16)
+        weights.ClearField("raw_data")
+        weights.data_location = TensorProto.EXTERNAL
+    nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT)]
+    names = [f"y{number}" for number in range(outputs)]
+    nodes += [helper.make_node("MatMul", ["f", "weights"], [name]) for name in names]
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", kind, ["batch", 1])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in names],
+        [weights],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def refusal(folder: Path, data: bytes) -> str:
+    """Return the one line with which a file is refused."""
+    (folder / "model.onnx").write_bytes(data)
+    with pytest.raises(BundleError) as refused:
+        OnnxSession(folder / "model.onnx")
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+# --- what is run ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+def test_any_batch_size_gives_each_photo_the_same_logits(shared_bundle: Bundle, size: int) -> None:
+    session = OnnxSession(shared_bundle.folder / "model.onnx")
+    one_by_one = np.concatenate([session.logits(PIXELS[k : k + 1]) for k in range(size)])
+    logits = session.logits(PIXELS[:size])
+    assert logits.dtype == np.float32
+    assert logits.shape == (size, 4)
+    assert np.allclose(logits, one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_more_threads_change_nothing(shared_bundle: Bundle) -> None:
+    one, two = (OnnxSession(shared_bundle.folder / "model.onnx", threads=threads) for threads in (1, 2))
+    assert np.allclose(one.logits(PIXELS), two.logits(PIXELS), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16, 3), (1, 3, 32, 32), (32, 32, 3)])
+def test_pictures_of_another_size_are_refused_in_one_line(shared_bundle: Bundle, shape: tuple[int, ...]) -> None:
+    session = OnnxSession(shared_bundle.folder / "model.onnx")
+    with pytest.raises(BundleError) as refused:
+        session.logits(np.zeros(shape, np.uint8))
+    assert f"can't answer pictures of shape {shape}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_without_onnxruntime_the_command_that_installs_it_is_named(
+    shared_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'petmood\[serve\]'"):
+        OnnxSession(shared_bundle.folder / "model.onnx")
+
+
+# --- 26 damage --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_or_empty_network_is_refused(shared_bundle: Bundle, tmp_path: Path, kept: float) -> None:
+    data = (shared_bundle.folder / "model.onnx").read_bytes()
+    assert "is no network that can be run" in refusal(tmp_path, data[: int(kept * len(data))])
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04" * 9, b"\0\0\0\0ORTM" + bytes(64)], ids=["zip", "ORT's own format"])
+def test_another_format_is_refused(tmp_path: Path, data: bytes) -> None:
+    assert "is no network that can be run" in refusal(tmp_path, data)
+
+
+@pytest.mark.parametrize("network", [multiplying(kind=TensorProto.FLOAT), multiplying(outputs=2)])
+def test_a_network_with_another_input_or_a_second_output_is_refused(tmp_path: Path, network: Any) -> None:  # noqa: ANN401 - protobuf's class
+    assert "expected one uint8 input and one output" in refusal(tmp_path, network.SerializeToString())
+
+
+# --- 27 attacks -------------------------------------------------------------------------------------------------------
+
+
+class Dangerous:
+    """A pickle that leaves a mark when it is opened."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("opened"),))
+
+
+def test_a_pickle_is_refused_and_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "is no network" in refusal(tmp_path, pickle.dumps(Dangerous()))
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.fixture
+def bait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lay readable weights everywhere that a network might ask for; return the folder from which it would ask."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for place in (inner / "weights.bin", tmp_path / "weights.bin"):
+        place.write_bytes(np.full(4, 7, np.float32).tobytes())
+    monkeypatch.chdir(inner)
+    return inner
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "{parent}/weights.bin", ""])
+def test_weights_in_another_file_are_refused(bait: Path, location: str) -> None:
+    network = multiplying(location=location.format(parent=bait.parent))
+    assert "keeps its weights in another file" in refusal(bait, network.SerializeToString())
+
+
+def test_weights_that_onnx_itself_put_into_another_file_are_refused(bait: Path) -> None:
+    onnx.save_model(multiplying(), "saved.onnx", save_as_external_data=True, location="own.bin", size_threshold=0)
+    assert (bait / "own.bin").exists()
+    assert "keeps its weights in another file" in refusal(bait, (bait / "saved.onnx").read_bytes())
+
+
+ENTRY = b"\x0a\x08location\x12\x0bweights.bin"
+FORMS = {
+    "value first": b"\x12\x0bweights.bin\x0a\x08location",
+    "length in two bytes": b"\x0a\x88\x00location\x12\x0bweights.bin",
+    "length in three bytes": b"\x0a\x88\x80\x00location\x12\x0bweights.bin",
+    "tag in two bytes": b"\x8a\x00\x08location\x12\x0bweights.bin",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_no_other_spelling_of_the_same_entry_gets_through(bait: Path, form: bytes) -> None:
+    """Protobuf allows fields in any order and numbers in more bytes than they need; onnx reads all of these alike."""
+    data = multiplying(location="weights.bin").SerializeToString()
+    (tensor,) = onnx.load_from_string(data).graph.initializer
+    length = tensor.ByteSize()
+    start = data.index(tensor.SerializeToString()) - 1
+    longer = len(form) - len(ENTRY)
+    respelled = data[start + 1 : start + 1 + length].replace(bytes([len(ENTRY)]) + ENTRY, bytes([len(form)]) + form)
+    graph_length = len(onnx.load_from_string(data).graph.SerializeToString())
+    rebuilt = data[:start].replace(varint(graph_length), varint(graph_length + longer), 1)
+    attack = rebuilt + bytes([length + longer]) + respelled + data[start + 1 + length :]
+    entries = {entry.key: entry.value for entry in onnx.load_from_string(attack).graph.initializer[0].external_data}
+    assert entries["location"] == "weights.bin"
+    assert "keeps its weights in another file" in refusal(bait, attack)
+
+
+def varint(number: int) -> bytes:
+    """Return a number as protobuf writes it."""
+    return bytes([number]) if number < 128 else bytes([number % 128 | 128]) + varint(number // 128)
+
+
+def test_a_network_that_merely_speaks_of_a_location_is_not_refused(bait: Path) -> None:
+    network = multiplying()
+    network.graph.doc_string = "the location of the pet does not matter"
+    network.graph.node[0].name = "relocation"
+    (bait / "model.onnx").write_bytes(network.SerializeToString())
+    logits = OnnxSession(bait / "model.onnx").logits(np.array([[2]], np.uint8))
+    assert logits.tolist() == [[0, 2, 4, 6]]

@@ -1,0 +1,47 @@
+"""Does a photo that can't be prepared become an error in its place, never an exception?"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from petmood.core.errors import CorruptImage, EmptyFile, FileTooLarge, PhotoError, TooSmall
+from petmood.core.image import ImageSpec, Prepared, load
+from petmood.core.photo import Limits
+from petmood.inference.prepare import prepare_or_refuse
+from tests.pictures import jpeg, photo_like, png
+
+__all__: list[str] = []
+
+SPEC = ImageSpec(side_px=32)
+PHOTO = jpeg(photo_like(90, 60))
+
+
+def test_a_good_photo_is_prepared_as_everywhere_else(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(PHOTO)
+    for source in (PHOTO, tmp_path / "a.jpg"):
+        prepared = prepare_or_refuse(source, SPEC)
+        assert isinstance(prepared, Prepared)
+        assert np.array_equal(prepared.pixels, load(PHOTO, SPEC).pixels)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"", EmptyFile), (PHOTO[:400], CorruptImage), (png(photo_like(20, 8)), TooSmall)],
+)
+def test_a_bad_photo_is_returned_as_its_error(data: bytes, kind: type[PhotoError]) -> None:
+    assert isinstance(prepare_or_refuse(data, SPEC), kind)
+
+
+def test_limits_are_those_that_are_given() -> None:
+    assert isinstance(prepare_or_refuse(PHOTO, SPEC, limits=Limits(file_bytes=100)), FileTooLarge)
+
+
+def test_a_file_that_can_t_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    for name in ("missing.jpg", "folder.jpg", "loop.jpg"):
+        error = prepare_or_refuse(tmp_path / name, SPEC)
+        assert isinstance(error, PhotoError)
+        assert str(error).startswith(f"{name} can't be read (")
+        assert "\n" not in str(error)

@@ -1,0 +1,139 @@
+"""Does every declared backbone turn pictures into features that a head can learn from?"""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+from petmood.core.errors import ConfigError
+from petmood.models import backbones
+from petmood.models.backbones import (
+    Trunk,
+    backbone,
+    find_backbone,
+    known_backbones,
+    make_trunk,
+    trunk_parts,
+)
+
+__all__: list[str] = []
+
+PROMISED = (
+    *(f"efficientnet_b{size}" for size in range(8)),
+    *("resnet18", "resnet50", "vgg16", "mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny", "tiny"),
+)
+
+FAMILIES = (
+    *("efficientnet_b0", "resnet18", "resnet50", "vgg11_bn", "vgg16", "mobilenet_v3_small", "convnext_tiny"),
+    *("regnet_y_400mf", "shufflenet_v2_x1_0"),
+)
+"""One backbone of each make: the others differ in size alone."""
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, backbones.Backbone]:
+    """Let a test declare what it likes; the real registry is back afterwards."""
+    copy = dict(backbones._registry)
+    monkeypatch.setattr(backbones, "_registry", copy)
+    return copy
+
+
+def pictures(count: int = 6, side_px: int = 32) -> Tensor:
+    """Return different pictures, in 0..1."""
+    return torch.rand(count, 3, side_px, side_px, generator=torch.Generator().manual_seed(0))
+
+
+def without_numbers(name: str) -> torch.device:
+    """Return the device on which networks have shapes alone and cost nothing; regnets compute theirs from numbers."""
+    return torch.device("cpu" if name.startswith("regnet") else "meta")
+
+
+def loss_after(features: Tensor, labels: Tensor, *, steps: int) -> list[float]:
+    """Train a head on features that don't change; return its loss before every step."""
+    torch.manual_seed(0)
+    scaled = (features - features.mean(dim=0)) / (features.std(dim=0) + 1e-6)
+    head, losses = nn.Linear(features.shape[1], 2), []
+    optimizer = torch.optim.SGD(head.parameters(), lr=1 / features.shape[1])
+    for _ in range(steps):
+        loss = nn.functional.cross_entropy(head(scaled), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("name", known_backbones())
+def test_a_backbone_gives_features_of_its_width_from_which_a_head_learns(name: str) -> None:
+    torch.manual_seed(0)
+    trunk = make_trunk(name)
+    with torch.no_grad():
+        features = trunk.module.train()(pictures(side_px=64 if name == "fixed_filters" else 32))
+    assert features.shape == (6, trunk.width)
+    assert not any(isinstance(module, nn.Linear) and module.out_features == 1000 for module in trunk.module.modules())
+    losses = loss_after(features, torch.tensor([0, 1, 0, 1, 1, 0]), steps=40)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "tiny"])
+def test_every_weight_of_a_trunk_lies_in_exactly_one_part_and_deeper_parts_come_later(name: str) -> None:
+    with without_numbers(name):
+        trunk = make_trunk(name).module
+    parts = trunk_parts(trunk)
+    in_parts = [id(weight) for part in parts for weight in part.parameters()]
+    assert len(parts) >= 5
+    assert sorted(in_parts) == sorted(id(weight) for weight in trunk.parameters())
+    assert in_parts == [id(weight) for weight in trunk.parameters()]
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_the_promised_backbones_are_declared(name: str) -> None:
+    assert name in known_backbones()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_trunk_of_torchvision_keeps_torchvision_s_names_so_that_its_weights_fit(name: str) -> None:
+    with without_numbers(name):
+        whole, trunk = get_model(name, weights=None), make_trunk(name).module
+    shapes = {key: value.shape for key, value in trunk.state_dict().items()}
+    left_out = set(whole.state_dict()) - set(shapes)
+    assert {key: value.shape for key, value in whole.state_dict().items() if key in shapes} == shapes
+    assert {key.rpartition(".")[2] for key in left_out} == {"weight", "bias"}
+    assert len(left_out) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "side_px"), [("tiny", 64), ("resnet18", 224), ("efficientnet_b1", 240), ("efficientnet_b7", 600)]
+)
+def test_each_backbone_knows_the_input_side_that_it_is_meant_for(name: str, side_px: int) -> None:
+    assert find_backbone(name).side_px() == side_px
+
+
+def test_an_unknown_backbone_is_refused_with_the_nearest_and_all_known_ones() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        find_backbone("resnet5")
+    assert "Unknown backbone 'resnet5'. Did you mean resnet50? Known: " in str(refusal.value)
+    assert all(name in str(refusal.value) for name in PROMISED)
+    with pytest.raises(ConfigError, match=r"Unknown backbone 'zzz'\. Known: "):
+        make_trunk("zzz")
+
+
+def test_a_declared_backbone_is_found_and_built(own_registry: dict[str, backbones.Backbone]) -> None:
+    @backbone("flat", side_px=8)
+    def flat() -> Trunk:
+        return Trunk(nn.Flatten(), 192)
+
+    assert "flat" in own_registry
+    assert known_backbones() == tuple(sorted(known_backbones()))
+    assert flat is find_backbone("flat").make
+    assert (find_backbone("flat").side_px(), make_trunk("flat").width) == (8, 192)
+    assert not find_backbone("flat").from_torchvision
+    assert trunk_parts(nn.Sequential(nn.Flatten())) == []
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_taken_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'resnet18' is taken"):
+        backbone("resnet18", side_px=8)(partial(Trunk, nn.Flatten(), 192))

@@ -1,0 +1,155 @@
+"""Does the module learn by the recipe's numbers: rates by depth, schedule, mixup, freezing, seeds?"""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from petmood.models import classifier
+from petmood.models.backbones import trunk_parts
+from petmood.models.classifier import Learning, MoodClassifier, cosine_after_warmup, parameter_groups
+from petmood.models.network import MoodNetwork, NetworkSpec, build_network
+from petmood.training.callbacks import quiet_lightning
+from tests.networks import IMAGE, tiny_network
+from tests.pictures import faces
+
+__all__: list[str] = []
+
+LABELS = torch.arange(8) % 4
+BATCH: classifier.Batch = {
+    "pictures": torch.from_numpy(faces(8, side_px=32)).permute(0, 3, 1, 2),
+    "labels": LABELS,
+}
+
+
+def trained(learning: Learning, *, class_weights: Tensor | None = None) -> tuple[MoodClassifier, Trainer]:
+    """Train a tiny network on one batch an epoch; return it with what was measured."""
+    module = MoodClassifier(tiny_network().train(), learning, class_weights=class_weights)
+    with quiet_lightning():
+        trainer = Trainer(
+            max_epochs=learning.epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        batches: Any = DataLoader([BATCH], batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+        trainer.fit(module, batches, batches)
+    return module, trainer
+
+
+# --- groups and schedule ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", ["tiny", "resnet18", "mobilenet_v3_small", "convnext_tiny"])
+def test_every_weight_is_in_exactly_one_group(backbone: str) -> None:
+    with torch.device("meta"):
+        network = build_network(NetworkSpec(backbone), image=IMAGE, classes=4)
+    grouped = [id(weight) for group in parameter_groups(network, Learning(1)) for weight in group["params"]]
+    assert sorted(grouped) == sorted(id(weight) for weight in network.parameters())
+
+
+def test_rates_fall_with_depth_from_the_head_to_the_first_layer() -> None:
+    network = tiny_network()
+    groups = parameter_groups(network, Learning(1, rate=0.1, trunk_rate=0.5, depth_decay=0.8))
+    rate_of = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+    assert {rate_of[id(weight)] for weight in network.head.parameters()} == {0.1}
+    rates = [{rate_of[id(weight)] for weight in part.parameters()} for part in trunk_parts(network.trunk)]
+    assert all(len(found) == 1 for found in rates)
+    flat = [found.pop() for found in rates]
+    assert flat == pytest.approx([0.05 * 0.8**depth for depth in (5, 4, 3, 2, 1, 0)])
+
+
+def test_biases_and_norms_do_not_decay() -> None:
+    for group in parameter_groups(tiny_network(), Learning(1, weight_decay=0.3)):
+        assert {weight.ndim > 1 for weight in group["params"]} == {group["weight_decay"] == 0.3}
+    whole = [
+        weight for group in parameter_groups(tiny_network(), Learning(1, weight_decay=0)) for weight in group["params"]
+    ]
+    assert len(whole) == len(list(tiny_network().parameters()))
+
+
+def test_the_rate_climbs_a_line_and_falls_half_a_cosine_to_nothing() -> None:
+    factor = cosine_after_warmup(100, warmup=0.1)
+    assert [factor(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert factor(10) == pytest.approx(1.0)
+    assert factor(55) == pytest.approx(0.5)
+    assert factor(100) == factor(150) == pytest.approx(0.0)
+    falling = [factor(step) for step in range(10, 101)]
+    assert all(before >= after for before, after in pairwise(falling))
+
+
+def test_without_a_warm_up_the_first_step_has_the_whole_rate() -> None:
+    assert cosine_after_warmup(10, warmup=0)(0) == 1.0
+    assert cosine_after_warmup(1, warmup=0.5)(0) == 1.0
+
+
+# --- what is learned --------------------------------------------------------------------------------------------------
+
+
+def test_mixup_keeps_the_mass_of_the_labels_and_the_range_of_the_pictures() -> None:
+    torch.manual_seed(0)
+    targets = torch.nn.functional.one_hot(LABELS, 4).float()
+    pictures, mixed = classifier._mixed(BATCH["pictures"], targets, 0.4)
+    assert torch.allclose(mixed.sum(dim=1), torch.ones(8))
+    assert mixed.sum() == pytest.approx(8)
+    assert ((mixed >= 0) & (mixed <= 1)).all()
+    assert not torch.equal(mixed, targets)
+    assert pictures.shape == BATCH["pictures"].shape
+    assert pictures.min() >= 0
+    assert pictures.max() <= 255
+
+
+def test_mixup_and_dropout_are_drawn_from_the_seed_and_the_epoch() -> None:
+    first, same, other = (trained(Learning(2, mixup=0.4, seed=seed))[0].state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not torch.equal(first["network.head.1.weight"], other["network.head.1.weight"])
+
+
+def test_the_trunk_stays_frozen_while_the_head_learns_alone_and_is_free_afterwards() -> None:
+    start = tiny_network()
+    alone, _ = trained(Learning(2, head_epochs=2))
+    names = start.trunk.state_dict()
+    assert all(torch.equal(names[name], alone.network.trunk.state_dict()[name]) for name in names)
+    assert not torch.equal(start.head.state_dict()["1.weight"], alone.network.head.state_dict()["1.weight"])
+    both, _ = trained(Learning(2, head_epochs=1))
+    assert not torch.equal(names["features.0.0.weight"], both.network.trunk.state_dict()["features.0.0.weight"])
+    assert all(weight.requires_grad for weight in both.parameters())
+
+
+def test_training_and_validation_are_measured() -> None:
+    _, trainer = trained(Learning(1))
+    assert set(trainer.callback_metrics) == {"train_loss", "valid_loss", "valid_accuracy"}
+
+
+def test_the_schedule_steps_with_every_batch_and_ends_at_nothing() -> None:
+    _, trainer = trained(Learning(3, rate=0.01, warmup=0))
+    assert [group["lr"] for group in trainer.optimizers[0].param_groups] == pytest.approx([0.0] * 14, abs=1e-9)
+
+
+def loss_of(network: MoodNetwork, **named: Any) -> float:  # noqa: ANN401 - the module's own arguments
+    """Return the loss of one training step without its log."""
+    module = MoodClassifier(network, Learning(1, label_smoothing=named.pop("smoothing", 0.0)), **named)
+    with torch.no_grad():
+        return float(module._loss(module(BATCH["pictures"]), module._targets(BATCH["labels"])))
+
+
+def test_the_loss_is_cross_entropy_and_class_weights_weigh_it() -> None:
+    network = tiny_network()
+    with torch.no_grad():
+        plain = torch.nn.functional.cross_entropy(network(BATCH["pictures"]), LABELS, reduction="none")
+    assert loss_of(network) == pytest.approx(plain.mean().item())
+    weights = torch.tensor([2.0, 1.0, 0.5, 0.0])
+    assert loss_of(network, class_weights=weights) == pytest.approx((weights[LABELS] * plain).mean().item())
+    assert loss_of(network, smoothing=0.2) != pytest.approx(plain.mean().item())
+
+
+def test_class_weights_are_no_part_of_the_saved_weights() -> None:
+    module = MoodClassifier(tiny_network(), Learning(1), class_weights=torch.ones(4))
+    assert not [name for name in module.state_dict() if "class_weights" in name]

@@ -1,0 +1,191 @@
+"""Are weights learned as a plain loop would, repeatably, and chosen as the recipe says?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from petmood.configs.schema import Config
+from petmood.core.errors import ConfigError
+from petmood.data.module import EpochBatches
+from petmood.models.classifier import cosine_after_warmup, parameter_groups
+from petmood.models.network import MoodNetwork
+from petmood.training import fit as fit_module
+from petmood.training.callbacks import read_checkpoint
+from petmood.training.fit import class_weights, fit_network, make_network
+from petmood.training.material import Material
+
+__all__: list[str] = []
+
+Settings = Callable[..., Config]
+Materials = tuple[Material, Material]
+
+
+def weights_of(network: MoodNetwork) -> dict[str, Tensor]:
+    """Return a copy of a network's weights."""
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def differ(first: MoodNetwork, second: MoodNetwork) -> list[str]:
+    """Return the names of the weights that are not equal to the last bit."""
+    other = second.state_dict()
+    return [name for name, value in first.state_dict().items() if not torch.equal(value, other[name])]
+
+
+def plain_loop(config: Config, train: Material) -> MoodNetwork:
+    """Train as a textbook would: no Lightning, no loader."""
+    network = make_network(config).train().to(memory_format=torch.channels_last)
+    order = EpochBatches(len(train.rows), config.trainer.batch_size, seed=config.seed)
+    steps = len(order) * config.trainer.max_epochs
+    optimizer = torch.optim.AdamW(parameter_groups(network, fit_module._learning(config)))
+    factor = cosine_after_warmup(steps, warmup=config.optimiser.warmup)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    weights = class_weights(train.labels)
+    for epoch in range(config.trainer.max_epochs):
+        order.set_epoch(epoch)
+        for request in order:
+            numbers = list(request.numbers)
+            pictures = torch.from_numpy(train.bank.pixels[numbers]).permute(0, 3, 1, 2)
+            targets = functional.one_hot(torch.from_numpy(train.labels[numbers]), 4).float()
+            smoothing = config.recipe.label_smoothing
+            loss = functional.cross_entropy(network(pictures), targets, weight=weights, label_smoothing=smoothing)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call] # torch's own method has no annotations
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.trainer.gradient_clip)
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+def test_training_gives_the_weights_of_a_plain_loop(settings: Settings, materials: Materials) -> None:
+    config = settings("model.dropout=0", "trainer.batch_size=12", "epochs=3")
+    ours = fit_network(config, materials[0], None).network.state_dict()
+    plain = plain_loop(config, materials[0]).state_dict()
+    worst = max(float((ours[name].double() - plain[name].double()).abs().max()) for name in ours)
+    assert worst < 1e-6
+
+
+def test_one_seed_gives_one_result_to_the_last_bit_and_another_seed_another(
+    settings: Settings, materials: Materials
+) -> None:
+    lively = ("augment=heavy", "recipe.mixup=0.2", "epochs=2")
+    first = fit_network(settings(*lively), *materials).network
+    torch.manual_seed(999)
+    again = fit_network(settings(*lively), *materials).network
+    other = fit_network(settings(*lively, "seed=1"), *materials).network
+    assert differ(first, again) == []
+    assert "head.1.weight" in differ(first, other)
+
+
+def test_worker_processes_change_nothing(settings: Settings, materials: Materials) -> None:
+    alone = fit_network(settings("augment=heavy", "epochs=1"), *materials).network
+    with_workers = fit_network(settings("augment=heavy", "epochs=1", "trainer.workers=2"), *materials).network
+    assert differ(alone, with_workers) == []
+
+
+def test_random_first_weights_depend_on_the_seed_alone(settings: Settings) -> None:
+    assert differ(make_network(settings()), make_network(settings())) == []
+    assert differ(make_network(settings()), make_network(settings("seed=3"))) != []
+
+
+def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
+    settings: Settings, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings("epochs=4", "optimiser.rate=0.02")
+    kept = fit_network(config, *materials, folder=tmp_path)
+    passing = fit_network(config, *materials)
+    best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
+    assert kept.best_epoch == passing.best_epoch == best["epoch"]
+    assert kept.epochs == passing.epochs == 4
+    assert differ(kept.network, passing.network) == []
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()[1:]
+    losses = [float(row.split(",")[2]) for row in rows]
+    assert kept.best_epoch == int(np.argmin(losses))
+
+
+def test_the_last_weights_are_kept_where_the_recipe_says_so(
+    settings: Settings, materials: Materials, tmp_path: Path
+) -> None:
+    fitted = fit_network(settings("recipe.keep=last", "epochs=3"), *materials, folder=tmp_path)
+    assert (fitted.epochs, fitted.best_epoch) == (3, 2)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_training_stops_early_when_validation_gets_no_better(
+    settings: Settings, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings("recipe.patience=2", "epochs=30", "optimiser.rate=0.05")
+    fitted = fit_network(config, *materials, folder=tmp_path)
+    assert fitted.epochs < 30
+    assert fitted.best_epoch == fitted.epochs - 3
+
+
+def test_a_training_that_had_stopped_early_is_not_gone_on_with(
+    settings: Settings, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings("recipe.patience=2", "epochs=30", "optimiser.rate=0.05")
+    first = fit_network(config, *materials, folder=tmp_path)
+    rows = (tmp_path / "metrics.csv").read_text()
+    again = fit_network(config, *materials, folder=tmp_path)
+    assert (again.epochs, again.best_epoch) == (first.epochs, first.best_epoch)
+    assert differ(first.network, again.network) == []
+    assert (tmp_path / "metrics.csv").read_text() == rows
+
+
+def test_patience_without_validation_photos_is_no_error(settings: Settings, materials: Materials) -> None:
+    empty = materials[1].take([])
+    fitted = fit_network(settings("recipe.patience=1", "epochs=2"), materials[0], empty)
+    assert (fitted.epochs, fitted.best_epoch) == (2, 1)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
+    settings: Settings, materials: Materials, tmp_path: Path, keep: str
+) -> None:
+    config = settings("recipe.ema=0.8", f"recipe.keep={keep}", "epochs=3")
+    plain = fit_network(settings(f"recipe.keep={keep}", "epochs=3"), *materials)
+    averaged = fit_network(config, *materials, folder=tmp_path)
+    again = fit_network(config, *materials, folder=tmp_path)
+    assert differ(plain.network, averaged.network) != []
+    assert differ(averaged.network, again.network) == []
+
+
+def test_the_head_learns_first_while_the_trunk_stays_as_it_was(settings: Settings, materials: Materials) -> None:
+    config = settings("recipe.head_epochs=2", "epochs=2")
+    before, after = weights_of(make_network(config)), weights_of(fit_network(config, materials[0], None).network)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.1.weight", "head.1.bias"}
+    free = weights_of(fit_network(settings("recipe.head_epochs=1", "epochs=2"), materials[0], None).network)
+    assert not torch.equal(before["trunk.features.0.0.weight"], free["trunk.features.0.0.weight"])
+
+
+def test_rare_moods_weigh_more_and_the_mean_over_photos_is_one() -> None:
+    labels = np.array([0, 0, 0, 1])
+    weights = class_weights(labels)
+    assert weights[1] == 3 * weights[0]
+    assert weights[torch.from_numpy(labels)].mean().item() == pytest.approx(1)
+    assert weights[2:].tolist() == [1, 1]
+
+
+def test_one_batch_is_learned_by_heart(settings: Settings, materials: Materials) -> None:
+    few = materials[0].take(range(8))
+    fitted = fit_network(settings("epochs=25", "model.dropout=0"), few, None)
+    with torch.inference_mode():
+        answers = fitted.network(torch.from_numpy(few.bank.pixels).permute(0, 3, 1, 2)).argmax(1)
+    assert answers.tolist() == few.labels.tolist()
+
+
+def test_a_linear_probe_takes_no_epochs(settings: Settings, materials: Materials) -> None:
+    fitted = fit_network(settings("recipe=linear_probe", "weights=none"), *materials)
+    assert fitted.epochs == 0
+
+
+def test_an_unknown_backbone_and_weights_of_another_network_are_refused(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Unknown backbone 'resnet5'\. Did you mean resnet50\?"):
+        make_network(settings("backbone=resnet5"))
+    with pytest.raises(ConfigError, match="No weights file"):
+        make_network(settings(f"weights={tmp_path}/none.safetensors"))

@@ -1,0 +1,83 @@
+"""Is a head fitted to features as logistic regression would, and put into the network?"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from petmood.configs.schema import Config
+from petmood.core.errors import ConfigError
+from petmood.core.prediction import softmax
+from petmood.training.fit import fit_network, make_network
+from petmood.training.material import Material
+from petmood.training.probe import fit_probe, trunk_features
+from petmood.training.score import logits_of
+
+__all__: list[str] = []
+
+Settings = Callable[..., Config]
+Materials = tuple[Material, Material]
+
+
+def test_features_are_those_of_the_trunk_in_evaluation(settings: Settings, materials: Materials) -> None:
+    network = make_network(settings()).train()
+    pixels = materials[0].bank.pixels
+    found = trunk_features(network, pixels)
+    with torch.inference_mode():
+        expected = network.eval().features(torch.from_numpy(pixels).permute(0, 3, 1, 2)).numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_head_answers_like_the_logistic_regression_it_came_from(settings: Settings, materials: Materials) -> None:
+    config = settings("recipe=linear_probe", "weights=none", "recipe.ridge=[0.01]")
+    network = make_network(config)
+    fit_probe(network, config, materials[0], None)
+    features = trunk_features(network, materials[0].bank.pixels).astype(np.float64)
+    scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+    theirs = LogisticRegression(C=1 / (0.01 * len(scaled)), max_iter=5000, class_weight="balanced", tol=1e-8)
+    expected = theirs.fit(scaled, materials[0].labels).predict_proba(scaled)
+    logits = logits_of(network, materials[0].bank.pixels)
+    np.testing.assert_allclose(softmax(logits), expected, atol=0.01)
+
+
+def test_the_strength_is_chosen_on_validation(settings: Settings, materials: Materials) -> None:
+    strengths = (1e-5, 1e-3, 1e1)
+    losses = {}
+    for ridge in strengths:
+        config = settings("recipe=linear_probe", "weights=none", f"recipe.ridge=[{ridge}]")
+        losses[ridge] = _loss(fit_network(config, *materials).network, materials[1])
+    config = settings("recipe=linear_probe", "weights=none", f"recipe.ridge=[{','.join(map(str, strengths))}]")
+    chosen = _loss(fit_network(config, *materials).network, materials[1])
+    assert chosen == pytest.approx(min(losses.values()), abs=1e-3)
+
+
+def _loss(network: torch.nn.Module, material: Material) -> float:
+    logits = torch.from_numpy(logits_of(network, material.bank.pixels))  # type: ignore[arg-type] # a MoodNetwork
+    return float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(material.labels)))
+
+
+def test_more_views_give_another_head_and_the_same_one_each_time(settings: Settings, materials: Materials) -> None:
+    wanted = ("recipe=linear_probe", "weights=none", "augment=standard")
+    one, two = (fit_network(settings(*wanted, f"recipe.views={views}"), *materials).network for views in (1, 2))
+    again = fit_network(settings(*wanted, "recipe.views=2"), *materials).network
+    pixels = materials[1].bank.pixels
+    assert not np.allclose(logits_of(one, pixels), logits_of(two, pixels))
+    np.testing.assert_array_equal(logits_of(two, pixels), logits_of(again, pixels))
+
+
+@pytest.mark.parametrize("moods", [(0, 2), (1, 2, 3)])
+def test_a_mood_that_was_never_seen_is_never_answered(
+    settings: Settings, materials: Materials, moods: tuple[int, ...]
+) -> None:
+    known = materials[0].take(np.flatnonzero(np.isin(materials[0].labels, moods)).tolist())
+    config = settings("recipe=linear_probe", "weights=none")
+    answers = logits_of(fit_network(config, known, None).network, materials[1].bank.pixels).argmax(axis=1)
+    assert set(answers) <= set(moods)
+
+
+def test_a_head_that_is_not_linear_is_refused(settings: Settings, materials: Materials) -> None:
+    with pytest.raises(ConfigError, match=r"fits a linear head, got model\.head=mlp\. Use model\.head=linear"):
+        fit_network(settings("recipe=linear_probe", "weights=none", "model.head=mlp"), *materials)

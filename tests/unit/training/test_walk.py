@@ -1,0 +1,142 @@
+"""Does the walk do everything once, then only what changed, and never go on over data that a check refused?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from petmood.configs.schema import Config
+from petmood.core.bundle import REQUIRED, Manifest, read, write
+from petmood.core.errors import DataError
+from petmood.core.files import sha256_of
+from petmood.core.prediction import Prediction
+from petmood.data.index import read_index, write_index
+from petmood.inference.fake import FakePredictor
+from petmood.training import walk as walk_module
+from petmood.training.folder import RunFolder
+from petmood.training.walk import DEMO_FOLDER, Walked, walk
+from tests.integration.small_sets import write_small_set
+
+__all__: list[str] = []
+
+Settings = Callable[..., Config]
+
+
+def draw(_: object, *, to: Path, **__: object) -> None:
+    """Stand for the import of the demo: a small set, drawn quickly."""
+    write_small_set(to)
+
+
+def seal(run: RunFolder, *, to: Path, **_: object) -> None:
+    """Stand for the export: a bundle that says which run it is of, without a network."""
+    facts = run.read_facts()
+    manifest = Manifest(
+        name=to.name,
+        version="1",
+        classes=facts.classes,
+        image=facts.image,
+        temperature=1,
+        sure_from=0,
+        set_quantile=1,
+        metrics={"run": facts.name, "weights": sha256_of(run.weights)},
+        backbone=facts.backbone,
+        data_hash=facts.data_hash,
+        code_version=facts.code_version,
+        created=facts.created,
+        files={},
+    )
+    write(to, manifest, dict.fromkeys(REQUIRED, b""), replace=True)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, without the steps that are slow and tested elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(walk_module, "import_photos", draw)
+    monkeypatch.setattr(walk_module, "export_run", seal)
+    monkeypatch.setattr(walk_module, "open_bundle", lambda _: FakePredictor())
+    return tmp_path
+
+
+def walk_here(settings: Settings, *overrides: str) -> Walked:
+    """Walk over the demo folder below the working folder."""
+    wanted = (f"data={DEMO_FOLDER}", "run.folder=runs", "name=demo", "evaluation.controls=false", *overrides)
+    return walk(settings(*wanted))
+
+
+def test_the_first_walk_does_everything_and_the_second_nothing(settings: Settings, here: Path) -> None:
+    first = walk_here(settings)
+    assert first.done == ("import", "check", "train", "evaluate", "export")
+    assert (here / DEMO_FOLDER / "check.html").is_file()
+    assert first.run.report.is_file()
+    assert read(first.bundle).metrics["run"] == first.run.path.name
+    assert first.bundle == Path("bundles/demo")
+    assert len(first.answers) == 3
+    assert all(isinstance(one.answer, Prediction) for one in first.answers)
+    again = walk_here(settings)
+    assert again.done == ()
+    assert (again.run, again.bundle) == (first.run, first.bundle)
+
+
+def test_a_changed_setting_trains_anew_but_imports_nothing(settings: Settings, here: Path) -> None:
+    del here
+    first, changed = walk_here(settings), walk_here(settings, "seed=1")
+    assert changed.done == ("train", "evaluate", "export")
+    assert changed.run != first.run
+    assert read(changed.bundle).metrics["run"] == changed.run.path.name
+    back = walk_here(settings)
+    assert back.done == ("export",)
+    assert back.run == first.run
+
+
+def test_changed_data_is_checked_and_trained_on_anew(settings: Settings, here: Path) -> None:
+    first = walk_here(settings)
+    write_small_set(here / DEMO_FOLDER, seed=1)
+    changed = walk_here(settings)
+    assert changed.done == ("check", "train", "evaluate", "export")
+    assert changed.run != first.run
+
+
+def test_a_walk_that_was_killed_while_training_goes_on(settings: Settings, here: Path) -> None:
+    del here
+    first = walk_here(settings)
+    first.run.write_facts(first.run.read_facts(), update={"status": "training"})
+    weights = first.run.weights.read_bytes()
+    first.run.weights.unlink()
+    assert walk_here(settings).done == ("train", "evaluate")
+    assert first.run.weights.read_bytes() == weights
+
+
+def test_a_walk_that_was_killed_while_evaluating_or_exporting_goes_on(settings: Settings, here: Path) -> None:
+    first = walk_here(settings)
+    first.run.report.unlink()
+    (here / first.bundle / "manifest.json").unlink()
+    assert walk_here(settings).done == ("evaluate", "export")
+
+
+def test_data_that_would_spoil_a_measurement_is_refused_every_time(settings: Settings, here: Path) -> None:
+    data = write_small_set(here / "spoiled")
+    rows = read_index(data).rows
+    (data / rows[0].path).write_bytes(b"no picture any more")
+    for _ in range(2):
+        with pytest.raises(DataError, match="A measurement on this data would be wrong"):
+            walk(settings(f"data={data}", "run.folder=runs"))
+    assert (data / "check.html").is_file()
+    assert not Path("runs").exists()
+    write_index(data, rows[1:])
+    (data / rows[0].path).unlink()
+    assert walk(settings(f"data={data}", "run.folder=runs", "evaluation.controls=false")).done[0] == "check"
+
+
+def test_other_data_than_the_demo_has_to_be_there(settings: Settings, here: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"No data set at .*pets\. Make it with: petmood data import folder PHOTOS --to"
+    ):
+        walk(settings(f"data={here}/pets"))
+
+
+def test_another_version_of_the_data_than_asked_for_is_refused(settings: Settings, here: Path) -> None:
+    write_small_set(here / DEMO_FOLDER)
+    with pytest.raises(DataError, match="expected 000000000000"):
+        walk_here(settings, f"data.hash={'0' * 64}")
+    assert not RunFolder(Path("runs")).path.exists()
