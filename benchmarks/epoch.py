@@ -31,7 +31,7 @@ __all__ = ["main"]
 PHOTOS: Final = 1_000
 FEWER_PHOTOS: Final = 320
 TOO_LONG_S: Final = 40.0
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 TARGET: Final = 1.15
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -59,9 +60,14 @@ def petmood(*, verbose: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's return value
-    """Run the command line; an error made on purpose is one line on stderr and its own exit code."""
+    """Run the command line; an error made on purpose is one line on stderr and its own exit code.
+
+    Threads that wait for one another sleep rather than spin (OpenMP reads this when torch is loaded): on two busy cores
+    a training step took twice as long otherwise.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        return petmood.main(args=arguments, standalone_mode=False)
+        return petmood.main(args=arguments, prog_name="petmood", standalone_mode=False)
     except PetmoodError as error:
         if logging.getLogger().isEnabledFor(logging.INFO):
             logging.getLogger(__name__).info("the error came from here", exc_info=True)

@@ -85,7 +85,8 @@ class Scored:
         """Write everything into one npz file, atomically and without pickle."""
         texts = {name: np.array(getattr(self, name), dtype=np.str_) for name in _TEXTS}
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, logits=self.logits, labels=self.labels, sides=self.sides, **texts)  # type: ignore[arg-type]
+        arrays = {"logits": self.logits, "labels": self.labels, "sides": self.sides, **texts}
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_bytes(path, buffer.getvalue())
 
     @classmethod

@@ -56,7 +56,7 @@ class OrientedGradients(nn.Module):
 
     def _cells(self, pictures: Tensor) -> Tensor:
         """Return the votes for signed directions, pooled: [B, 2 * bins, S / cell, S / cell]."""
-        count = len(pictures)
+        count = pictures.shape[0]
         roots = functional.pad(pictures.clamp(min=1e-6).sqrt(), (1, 1, 1, 1), mode="replicate")
         planes = roots.flatten(0, 1).unsqueeze(1)
         slope = functional.conv2d(planes, self.gradient)

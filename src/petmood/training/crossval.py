@@ -19,8 +19,9 @@ from petmood.data.index import IndexRow, read_index
 from petmood.evaluation.controls import hog_features, hog_svm, majority
 from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, grouped_folds
 from petmood.training.evaluate import ENOUGH_PX
-from petmood.training.fit import fit_network
+from petmood.training.fit import fit_network, make_network
 from petmood.training.material import Material, labels_of, open_material
+from petmood.training.probe import blocks_of, describe, fit_head
 from petmood.training.provenance import code_version
 from petmood.training.score import logits_of
 
@@ -62,18 +63,21 @@ def crossval(config: Config, *, track: Track = silent) -> CrossvalReport:
     wanted = [row for row in every_row if row.role == "original" or keep_copies or config.crossval.leak]
     material = open_material(data, wanted, config=config, image=config.model.image_spec(), track=track)
     rows = _grouped_rows(material.rows, keep_copies=keep_copies)
-    recipe = _run(rows, recipe_fit(config, material), config, track=track)
+    recipe = _run(rows, recipe_fit(config, material, track=track), config, track=track)
     report = CrossvalReport(folder, recipe, _controls(config, data, rows, material, track=track))
     write_text(folder / "config.yaml", dump(config))
     write_json(folder / "crossval.json", {**report.to_json(), "code_version": code_version()})
     return report
 
 
-def recipe_fit(config: Config, material: Material, *, shuffled: bool = False) -> Fit:
+def recipe_fit(config: Config, material: Material, *, shuffled: bool = False, track: Track = silent) -> Fit:
     """Return the configured recipe as a function that trains on some photos and gives logits for others.
 
-    Where the recipe chooses by validation loss, a fifth of the training families is set aside for that.
+    Where the recipe chooses by validation loss, a fifth of the training families is set aside for that. A probe's trunk
+    learns nothing, so its features are computed once for all folds.
     """
+    if config.recipe.kind == "linear_probe" and config.recipe.views == 1:
+        return _probe_fit(config, material, shuffled=shuffled, track=track)
 
     def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
         seeded = config.model_copy(update={"seed": seed})
@@ -88,9 +92,25 @@ def recipe_fit(config: Config, material: Material, *, shuffled: bool = False) ->
     return fit
 
 
+def _probe_fit(config: Config, material: Material, *, shuffled: bool, track: Track) -> Fit:
+    network = make_network(config)
+    everything, blocks = describe(network, material, track=track), blocks_of(network)
+
+    def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+        learn, choose = _set_aside(material, train, seed=seed) if _chooses(config) else (train, None)
+        known = everything.take(learn)
+        if shuffled:
+            known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
+        head = fit_head(config, known, everything.take(choose) if choose is not None else None, blocks=blocks)
+        return head.logits(everything.features[test])
+
+    return fit
+
+
 def _chooses(config: Config) -> bool:
     by_loss = config.recipe.patience > 0 and config.recipe.kind == "gradient"
-    return by_loss or (config.recipe.kind == "linear_probe" and len(config.recipe.ridge) > 1)
+    is_probe = config.recipe.kind == "linear_probe" and config.recipe.solver == "logistic"
+    return by_loss or (is_probe and len(config.recipe.ridge) > 1)
 
 
 def _set_aside(

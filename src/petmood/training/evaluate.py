@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +56,13 @@ def evaluate_run(
     config, facts = run.read_config(), run.read_facts()
     folder = data or Path(facts.data_path)
     scored = scores_of(run, track=track)
+    judged = scored if data is None else _score_anew(run, data, track=track)
+    split = "test" if len(judged["test"]) else "valid"
     if data is not None:
-        scored = {"valid": scored["valid"], "test": _joined(_score_anew(run, data, track=track))}
+        scored = {"valid": scored["valid"], "test": judged[split]}
     rows = [row for row in read_index(folder) if row.role != "dropped"]
-    main = "test" if len(scored["test"]) else "valid"
-    controls = _controls(folder, rows, split=main, seed=config.seed, track=track) if config.evaluation.controls else {}
+    learnable = config.evaluation.controls and any(row.split == "train" for row in rows)
+    controls = _controls(folder, rows, split=split, seed=config.seed, track=track) if learnable else {}
     found = evaluate(
         scored,
         controls=controls,
@@ -104,10 +105,6 @@ def _score_anew(run: RunFolder, data: Path, *, track: Track) -> dict[str, Scored
         material = open_material(data, rows, config=config, image=facts.image, track=track)
         found[split] = score(network, material, source=str(data))
     return found
-
-
-def _joined(scored: Mapping[str, Scored]) -> Scored:
-    return scored["test"] if len(scored["test"]) else scored["valid"]
 
 
 def _controls(folder: Path, rows: list[IndexRow], *, split: str, seed: int, track: Track) -> dict[str, Scored]:

@@ -1,5 +1,7 @@
 """How is a head fitted to a frozen trunk? Features once for each view of a photo, then a linear head without epochs."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from petmood.models.network import MoodNetwork
 from petmood.training.material import Material
 from petmood.training.solvers import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood
 
-__all__ = ["fit_probe", "trunk_features"]
+__all__ = ["Described", "blocks_of", "describe", "fit_head", "fit_probe", "trunk_features"]
 
 BATCH = 64
 Floats = NDArray[np.float64]
@@ -35,13 +37,29 @@ def trunk_features(
     return np.concatenate(found).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a frozen trunk saw in some photos: features [N, D], the numbers of their moods, and their families."""
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    families: tuple[str, ...]
+
+    def take(self, numbers: NDArray[np.int64]) -> "Described":
+        """Return some of the photos, in the order of their numbers."""
+        return Described(self.features[numbers], self.labels[numbers], tuple(self.families[n] for n in numbers))
+
+
+def describe(network: MoodNetwork, material: Material, *, track: Track = silent) -> Described:
+    """Compute the trunk's features of some photos, once."""
+    features = trunk_features(network, material.bank.pixels, track=track)
+    return Described(features, material.labels, tuple(row.family for row in material.rows))
+
+
 def fit_probe(
     network: MoodNetwork, config: Config, train: Material, valid: Material | None, *, track: Track = silent
 ) -> None:
-    """Fit the network's linear head in place.
-
-    Features are brought to one scale for the fit, and the scaling is folded into the head's weights. A logistic head's
-    regularisation is the one with the least loss on ``valid``; a ridge head chooses on the training families.
+    """Fit the network's linear head in place to the features of its trunk.
 
     Raises:
         ConfigError: the head is not linear.
@@ -50,27 +68,43 @@ def fit_probe(
         raise ConfigError(
             f"A linear probe fits a linear head, got model.head={config.model.head}. Use model.head=linear."
         )
-    views = _views(network, config, train, track=track)
-    labels = np.tile(train.labels, len(views))
-    features = np.concatenate(views).astype(np.float64)
+    known = _with_views(network, config, train, describe(network, train, track=track), track=track)
+    choosing = describe(network, valid) if valid is not None and len(valid.rows) else None
+    _write(network.head, fit_head(config, known, choosing, blocks=blocks_of(network)))
+
+
+def fit_head(config: Config, known: Described, choosing: Described | None, *, blocks: tuple[int, ...]) -> LinearHead:
+    """Fit a linear head to features that are known already.
+
+    They are brought to one scale for the fit, and the scaling is folded into the head. A logistic head's regularisation
+    is the one with the least loss on ``choosing``; a ridge head chooses on families of the training photos left out.
+    """
+    features = known.features.astype(np.float64)
     if config.recipe.solver == "ridge":
-        middle, scale = _blockwise(features, getattr(network.trunk, "blocks", (features.shape[1],)))
-        families = [row.family for row in train.rows] * len(views)
-        scaled = (features - middle) * scale
-        head = fit_ridge(scaled, labels, families, strengths=config.recipe.ridge, classes=len(MOODS))
+        middle, scale = _blockwise(features, blocks)
+        scaled, strengths = (features - middle) * scale, config.recipe.ridge
+        head = fit_ridge(scaled, known.labels, known.families, strengths=strengths, classes=len(MOODS))
     else:
         middle, scale = features.mean(axis=0), 1 / (features.std(axis=0) + 1e-6)
-        seen = (trunk_features(network, valid.bank.pixels) - middle) * scale if valid and len(valid.rows) else None
-        head = _best_logistic((features - middle) * scale, labels, config, seen, valid)
-    _write(network.head, head.unscaled(middle, scale))
+        seen = None if choosing is None else replace(choosing, features=(choosing.features - middle) * scale)
+        head = _best_logistic((features - middle) * scale, known.labels, config, seen)
+    return head.unscaled(middle, scale)
 
 
-def _views(network: MoodNetwork, config: Config, train: Material, *, track: Track) -> list[NDArray[np.float32]]:
-    views = [trunk_features(network, train.bank.pixels, track=track)]
+def blocks_of(network: MoodNetwork) -> tuple[int, ...]:
+    """Return the widths of the kinds of features that a trunk puts side by side; most have one kind."""
+    linear = next(module for module in network.head.modules() if isinstance(module, nn.Linear))
+    found: tuple[int, ...] = getattr(network.trunk, "blocks", (linear.in_features,))
+    return found
+
+
+def _with_views(network: MoodNetwork, config: Config, train: Material, plain: Described, *, track: Track) -> Described:
+    """Return the photos and further, varied views of each, as many as the recipe asks for."""
+    views = [plain.features]
     for view in range(1, config.recipe.views):
         pixels = _varied(train.bank.pixels, config.augment, seed=config.seed, view=view)
         views.append(trunk_features(network, pixels, track=track, what=f"features of view {view + 1}"))
-    return views
+    return Described(np.concatenate(views), np.tile(plain.labels, len(views)), plain.families * len(views))
 
 
 def _varied(pixels: NDArray[np.uint8], spec: AugmentSpec, *, seed: int, view: int) -> NDArray[np.uint8]:
@@ -93,18 +127,18 @@ def _blockwise(features: Floats, blocks: tuple[int, ...]) -> tuple[Floats, Float
 
 
 def _best_logistic(
-    features: Floats, labels: NDArray[np.int64], config: Config, seen: Floats | None, valid: Material | None
+    features: Floats, labels: NDArray[np.int64], config: Config, choosing: Described | None
 ) -> LinearHead:
     strengths, balanced = config.recipe.ridge, config.recipe.class_weights
-    if seen is None or valid is None:
+    if choosing is None:
         strengths = strengths[len(strengths) // 2 :][:1]
     heads = [
         fit_logistic(features, labels, strength=strength, classes=len(MOODS), balanced=balanced)
         for strength in strengths
     ]
-    if seen is None or valid is None:
+    if choosing is None:
         return heads[0]
-    return min(heads, key=lambda head: negative_log_likelihood(head.logits(seen), valid.labels))
+    return min(heads, key=lambda head: negative_log_likelihood(head.logits(choosing.features), choosing.labels))
 
 
 def _write(network_head: nn.Module, head: LinearHead) -> None:

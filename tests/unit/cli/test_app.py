@@ -72,7 +72,11 @@ def test_a_verb_that_does_not_exist_is_a_usage_error(petmood: Callable[..., Any]
         (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 2, "petmood: File too large\n"),
         (OSError("no number"), 2, "petmood: no number\n"),
         (KeyboardInterrupt(), 130, "\npetmood: stopped.\n"),
-        (click.UsageError("Not so."), 2, "Error: Not so.\n"),
+        (
+            click.UsageError("Not so."),
+            2,
+            "Usage: petmood fail [OPTIONS]\nTry 'petmood fail --help' for help.\n\nError: Not so.\n",
+        ),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             2,
@@ -113,7 +117,6 @@ def test_verbose_shows_where_an_error_came_from(petmood: Callable[..., Any], tmp
 
 def test_only_the_command_line_sets_logging_up(petmood: Callable[..., Any]) -> None:
     """The fixture takes pytest's own handlers away, so that what is left is petmood's."""
-    assert logging.getLogger().handlers == []
     petmood("config")
     (handler,) = logging.getLogger().handlers
     assert handler.level == logging.WARNING
@@ -135,7 +138,7 @@ def test_ctrl_c_while_training_ends_with_130_and_one_line_and_the_run_can_go_on(
     overrides = [*SMALL, f"data={data}", f"run.folder={tmp_path}", "name=long", "epochs=5000"]
     program = "import sys; from petmood.cli.app import main; sys.exit(main(sys.argv[1:]))"
     with spawn(program, "train", *overrides, cwd=tmp_path) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (tmp_path / "long/checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
@@ -153,7 +156,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     with spawn(program, cwd=tmp_path) as process:
         assert process.stdout
         process.stdout.close()
-        assert process.wait(timeout=120) != 0
+        assert process.wait(timeout=300) != 0
         assert process.stderr
         assert process.stderr.read() == ""
 

@@ -4,13 +4,16 @@ import re
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto
 
 from petmood.core.bundle import Bundle
+from petmood.core.image import ImageSpec
 from petmood.export.onnx import AnsweringNetwork, to_onnx
 from petmood.inference.onnx import OnnxSession
+from petmood.models.network import NetworkSpec, build_network
 from tests.networks import IMAGE, TEMPERATURE, tiny_network
 from tests.pictures import faces
 
@@ -63,3 +66,16 @@ def test_the_same_network_gives_the_same_bytes(shared_bundle: Bundle) -> None:
     """The version of a bundle is the hash of these bytes."""
     again = to_onnx(tiny_network(), side_px=IMAGE.side_px, temperature=TEMPERATURE)
     assert again == (shared_bundle.folder / "model.onnx").read_bytes()
+
+
+def test_fixed_filters_take_any_batch_too() -> None:
+    """Python's len() of a tensor fixes the batch in the exported graph; parity at batch 1, 2 and 7 found it."""
+    image = ImageSpec(side_px=64, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    network = build_network(NetworkSpec("fixed_filters", dropout=0.0), image=image, classes=4).eval()
+    model = to_onnx(network, side_px=64, temperature=1.0)
+    session = onnxruntime.InferenceSession(model)
+    pixels = np.random.default_rng(0).integers(0, 255, (7, 64, 64, 3), dtype=np.uint8)
+    expected = network(torch.from_numpy(pixels).permute(0, 3, 1, 2)).detach().numpy()
+    for size in (1, 7):
+        (found,) = session.run(None, {"pixels": pixels[:size]})
+        np.testing.assert_allclose(found, expected[:size], rtol=1e-3, atol=1e-4)

@@ -80,6 +80,12 @@ def test_where_there_is_no_test_split_the_validation_photos_are_judged(settings:
     assert evaluate_run(run, data=other).splits["test"]["accuracy"].n == 16
 
 
+def test_data_without_training_photos_is_measured_without_controls(evaluated: RunFolder, tmp_path: Path) -> None:
+    found = evaluate_run(evaluated, data=write_small_set(tmp_path / "judged-only", train=0))
+    assert found.splits["test"]["accuracy"].n == 16
+    assert found.controls == {}
+
+
 def test_two_runs_are_compared_photo_by_photo(evaluated: RunFolder, settings: Settings, tmp_path: Path) -> None:
     other = train(settings("name=worse", "epochs=1", "optimiser.rate=0.0000001"))
     paired = compare_runs(evaluated, other)

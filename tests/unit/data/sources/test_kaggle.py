@@ -99,7 +99,7 @@ def fake_kagglehub(monkeypatch: pytest.MonkeyPatch, answer: Path | Exception) ->
         return str(answer)
 
     module = types.ModuleType("kagglehub")
-    module.dataset_download = download  # type: ignore[attr-defined]
+    module.dataset_download = download  # type: ignore[attr-defined]  # a module made here
     monkeypatch.setitem(sys.modules, "kagglehub", module)
     return asked
 
