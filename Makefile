@@ -51,7 +51,7 @@ proof: setup ## slow proofs: clean environments, kills, hooks; about as long as 
 	@$(VENV)/bin/pre-commit run --all-files
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v
 
-bench: setup ## run every benchmark and print the table
+bench: setup ## run the benchmarks (all but the one that takes ten minutes) and print the table
 	@$(PY) -m benchmarks
 
 pins: $(VENV)/.uv ## resolve pyproject.toml anew into constraints.txt

@@ -13,6 +13,8 @@ from typing import Any
 __all__ = ["main", "names", "run", "table"]
 
 HERE = Path(__file__).resolve().parent
+LONG = {"families_scale"}
+"""Over ten minutes of processor time: run only when it is named."""
 NOT_BENCHMARKS = {"__init__", "__main__", "common"}
 
 
@@ -42,8 +44,9 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the named benchmarks, or all; return 1 if any result is not met."""
-    chosen = [argument for argument in arguments if argument != "--json"] or names()
+    """Run the named benchmarks, or all but the long ones; return 1 if any result is not met."""
+    quick = [name for name in names() if name not in LONG]
+    chosen = [argument for argument in arguments if argument != "--json"] or quick
     results = []
     for number, name in enumerate(chosen, start=1):
         print(f"[{number}/{len(chosen)}] {name}", file=sys.stderr, flush=True)
@@ -53,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(json.dumps(result), flush=True)
     if "--json" not in arguments:
         print(table(results))
+        if skipped := LONG - set(chosen):
+            print(f"Left out, for it is long: python -m benchmarks {' '.join(sorted(skipped))}")
     return 0 if all(result["met"] for result in results) else 1
 
 
