@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from importlinter import cli as linter
 
 from tests.house.tree import ROOT, modules, named
 
@@ -65,10 +64,12 @@ def loaded_by(names: tuple[str, ...], folder: Path) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def test_the_floors_of_the_house_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(ROOT)
-    code = linter.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
-    assert code == 0, capsys.readouterr().out
+def test_the_floors_of_the_house_hold() -> None:
+    """In a process of its own: the linter sets logging up, and with that would silence petmood's in the other tests."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
 
 
 def test_importing_any_module_writes_no_file_and_opens_no_socket(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """How is a head fitted to a frozen trunk? Features once for each view of a photo, then a linear head without epochs."""
 
+import copy
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError
@@ -16,9 +19,9 @@ from petmood.models.network import MoodNetwork
 from petmood.training.material import Material
 from petmood.training.solvers import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood
 
-__all__ = ["Described", "blocks_of", "describe", "fit_head", "fit_probe", "trunk_features"]
+__all__ = ["Described", "blocks_of", "describe", "fit_head", "fit_probe", "folded", "trunk_features"]
 
-BATCH = 64
+BATCH = 16
 Floats = NDArray[np.float64]
 
 
@@ -26,15 +29,27 @@ def trunk_features(
     network: MoodNetwork, pixels: NDArray[np.uint8], *, track: Track = silent, what: str = "computing features"
 ) -> NDArray[np.float32]:
     """Return the trunk's features float32 [N, width] of prepared pictures uint8 [N, S, S, 3]."""
-    network.eval()
-    network.to(memory_format=torch.channels_last)
+    frozen = folded(network)
     starts = range(0, len(pixels), BATCH)
     with torch.inference_mode():
         found = [
-            network.features(torch.from_numpy(np.array(pixels[start : start + BATCH])).permute(0, 3, 1, 2)).numpy()
+            frozen.features(torch.from_numpy(np.array(pixels[start : start + BATCH])).permute(0, 3, 1, 2)).numpy()
             for start in track(starts, total=len(starts), what=what)
         ]
     return np.concatenate(found).astype(np.float32)
+
+
+def folded(network: MoodNetwork) -> MoodNetwork:
+    """Return a copy for answering alone, each batch norm that follows its convolution in a sequence folded into it.
+
+    A third less work for MobileNet; the features differ by rounding.
+    """
+    frozen = copy.deepcopy(network).eval()
+    for sequence in [module for module in frozen.modules() if isinstance(module, nn.Sequential)]:
+        for place, (first, second) in enumerate(itertools.pairwise(list(sequence))):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                sequence[place], sequence[place + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return frozen.to(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, slots=True)

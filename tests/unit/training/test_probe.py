@@ -12,7 +12,7 @@ from petmood.core.errors import ConfigError
 from petmood.core.prediction import softmax
 from petmood.training.fit import fit_network, make_network
 from petmood.training.material import Material
-from petmood.training.probe import fit_probe, trunk_features
+from petmood.training.probe import fit_probe, folded, trunk_features
 from petmood.training.score import logits_of
 
 __all__: list[str] = []
@@ -29,6 +29,22 @@ def test_features_are_those_of_the_trunk_in_evaluation(settings: Settings, mater
         expected = network.eval().features(torch.from_numpy(pixels).permute(0, 3, 1, 2)).numpy()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["tiny", "mobilenet_v3_small", "resnet18"])
+def test_folding_batch_norms_changes_features_by_rounding_alone(settings: Settings, backbone: str) -> None:
+    network = make_network(settings(f"backbone={backbone}", "model.side_px=32", "weights=none"))
+    pictures = torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8)
+    network.train()(pictures)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with torch.inference_mode():
+        plain, quick = network.eval().features(pictures), folded(network).features(pictures)
+    torch.testing.assert_close(quick, plain, rtol=1e-3, atol=1e-4)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    norms = [
+        sum(isinstance(part, torch.nn.BatchNorm2d) for part in one.modules()) for one in (network, folded(network))
+    ]
+    assert norms[1] < norms[0]
 
 
 def test_the_head_answers_like_the_logistic_regression_it_came_from(settings: Settings, materials: Materials) -> None:
