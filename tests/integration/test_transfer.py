@@ -1,6 +1,7 @@
 """Does what a network learned of species help it with moods, at equal budget and without the internet?"""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,4 +64,5 @@ def test_weights_that_know_species_learn_moods_better_than_weights_that_know_not
         carried = train(compose([*wanted, "recipe=finetune", f"weights={first.weights}", f"name=carried-{seed}"]))
         nothing = train(compose([*wanted, "recipe=scratch", f"name=nothing-{seed}"]))
         gains.append(accuracy(carried) - accuracy(nothing))
-    assert np.mean(gains) > 0.03, f"gains over the seeds: {gains}"
+    sys.stderr.write(f"accuracy gained by transfer, seed by seed: {[round(gain, 3) for gain in gains]}\n")
+    assert np.mean(gains) > 0.03

@@ -1,5 +1,6 @@
 """Are weights learned as a plain loop would, repeatably, and chosen as the recipe says?"""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from petmood.configs.schema import Config
+from petmood.core import files
 from petmood.core.errors import ConfigError
 from petmood.data.module import EpochBatches
 from petmood.models.classifier import cosine_after_warmup, parameter_groups
 from petmood.models.network import MoodNetwork
+from petmood.training import callbacks
 from petmood.training import fit as fit_module
 from petmood.training.callbacks import read_checkpoint
 from petmood.training.fit import class_weights, fit_network, make_network
@@ -85,6 +88,25 @@ def test_worker_processes_change_nothing(settings: Settings, materials: Material
     alone = fit_network(settings("augment=heavy", "epochs=1"), *materials).network
     with_workers = fit_network(settings("augment=heavy", "epochs=1", "trainer.workers=2"), *materials).network
     assert differ(alone, with_workers) == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_workers(
+    settings: Settings, materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    config = settings("augment=heavy", "recipe.mixup=0.2", "epochs=4", f"trainer.workers={workers}")
+    whole, broken, write = tmp_path / "whole", tmp_path / "broken", files.write_bytes
+
+    def copy_after_two_epochs(path: Path, data: bytes) -> None:
+        write(path, data)
+        if path == whole / "checkpoints/last.ckpt" and read_checkpoint(path)["epoch"] == 1:
+            shutil.copytree(whole, broken)
+
+    monkeypatch.setattr(callbacks, "write_bytes", copy_after_two_epochs)
+    first = fit_network(config, *materials, folder=whole).network
+    second = fit_network(config, *materials, folder=broken).network
+    assert differ(first, second) == []
+    assert (whole / "metrics.csv").read_text() == (broken / "metrics.csv").read_text()
 
 
 def test_random_first_weights_depend_on_the_seed_alone(settings: Settings) -> None:

@@ -59,6 +59,14 @@ def test_the_head_answers_like_the_logistic_regression_it_came_from(settings: Se
     np.testing.assert_allclose(softmax(logits), expected, atol=0.01)
 
 
+def test_a_head_in_closed_form_learns_too_and_needs_no_validation(settings: Settings, materials: Materials) -> None:
+    config = settings("recipe=linear_probe", "weights=none", "recipe.solver=ridge", "recipe.ridge=[0.01,1.0]")
+    network = make_network(config)
+    fit_probe(network, config, materials[0], None)
+    answers = logits_of(network, materials[0].bank.pixels).argmax(axis=1)
+    assert (answers == materials[0].labels).mean() > 0.8
+
+
 def test_the_strength_is_chosen_on_validation(settings: Settings, materials: Materials) -> None:
     strengths = (1e-5, 1e-3, 1e1)
     losses = {}
