@@ -31,7 +31,7 @@ $(VENV)/.uv:
 	@touch $@
 
 $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@$(UV) pip install --python $(PY) --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
+	@$(UV) pip install --compile-bytecode --python $(PY) --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 run: setup ## the whole walk on demo data, or on RUN="data=data/pets ..."
