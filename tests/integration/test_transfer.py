@@ -50,19 +50,19 @@ def accuracy(run: RunFolder) -> float:
 
 @pytest.mark.proof
 def test_weights_that_know_species_learn_moods_better_than_weights_that_know_nothing(tmp_path: Path) -> None:
-    """Equal photos, epochs, batches, augmentation and seeds; only the first weights and the recipe differ."""
-    species = write_faces(tmp_path / "species", {"train": 600, "valid": 80, "test": 80}, task="species", seed=1)
-    moods = write_faces(tmp_path / "moods", {"train": 120, "valid": 80, "test": 240}, task="mood", seed=2)
-    common = ("model=tiny", f"model.side_px={SIDE_PX}", "augment=light", f"run.folder={tmp_path}/runs")
-    first = train(
-        compose([*common, "recipe=scratch", "optimiser=adamw_fast", f"data={species}", "epochs=12", "name=species"])
-    )
+    """Equal photos, epochs, batches, rates, augmentation and seeds; only the first weights and the recipe differ."""
+    species = write_faces(tmp_path / "species", {"train": 900, "valid": 80, "test": 80}, task="species", seed=1)
+    moods = write_faces(tmp_path / "moods", {"train": 100, "valid": 80, "test": 240}, task="mood", seed=2)
+    network = ("model=tiny", f"model.side_px={SIDE_PX}", "augment=light", "trainer.batch_size=16")
+    common = (*network, "optimiser=adamw_fast", f"run.folder={tmp_path}/runs")
+    first = train(compose([*common, "recipe=scratch", f"data={species}", "epochs=12", "name=species"]))
     assert accuracy(first) > 0.6, "the first task has to be learned for anything to be carried over"
+    finetune = ("recipe=finetune", "recipe.head_epochs=1", "recipe.trunk_rate=1.0", "recipe.depth_decay=0.9")
     gains = []
     for seed in SEEDS:
-        wanted = (*common, f"data={moods}", "epochs=12", f"seed={seed}", "optimiser=adamw_fast")
-        carried = train(compose([*wanted, "recipe=finetune", f"weights={first.weights}", f"name=carried-{seed}"]))
+        wanted = (*common, f"data={moods}", "epochs=10", f"seed={seed}")
+        carried = train(compose([*wanted, *finetune, f"weights={first.weights}", f"name=carried-{seed}"]))
         nothing = train(compose([*wanted, "recipe=scratch", f"name=nothing-{seed}"]))
         gains.append(accuracy(carried) - accuracy(nothing))
     sys.stderr.write(f"accuracy gained by transfer, seed by seed: {[round(gain, 3) for gain in gains]}\n")
-    assert np.mean(gains) > 0.03
+    assert np.mean(gains) > 0.05
