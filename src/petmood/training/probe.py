@@ -19,7 +19,16 @@ from petmood.models.network import MoodNetwork
 from petmood.training.material import Material
 from petmood.training.solvers import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood
 
-__all__ = ["Described", "blocks_of", "describe", "fit_head", "fit_probe", "folded", "trunk_features"]
+__all__ = [
+    "Described",
+    "blocks_of",
+    "describe",
+    "fit_head",
+    "fit_probe",
+    "folded",
+    "refuse_other_heads",
+    "trunk_features",
+]
 
 BATCH = 16
 Floats = NDArray[np.float64]
@@ -79,13 +88,22 @@ def fit_probe(
     Raises:
         ConfigError: the head is not linear.
     """
+    refuse_other_heads(config)
+    known = _with_views(network, config, train, describe(network, train, track=track), track=track)
+    choosing = describe(network, valid) if valid is not None and len(valid.rows) else None
+    _write(network.head, fit_head(config, known, choosing, blocks=blocks_of(network)))
+
+
+def refuse_other_heads(config: Config) -> None:
+    """Refuse a probe of anything but a linear head.
+
+    Raises:
+        ConfigError: the head is not linear.
+    """
     if config.model.head != "linear":
         raise ConfigError(
             f"A linear probe fits a linear head, got model.head={config.model.head}. Use model.head=linear."
         )
-    known = _with_views(network, config, train, describe(network, train, track=track), track=track)
-    choosing = describe(network, valid) if valid is not None and len(valid.rows) else None
-    _write(network.head, fit_head(config, known, choosing, blocks=blocks_of(network)))
 
 
 def fit_head(config: Config, known: Described, choosing: Described | None, *, blocks: tuple[int, ...]) -> LinearHead:
