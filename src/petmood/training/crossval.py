@@ -1,9 +1,9 @@
 """How good is a recipe, not just one network? Trained anew on every fold, families whole, beside shuffled and leaky."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,15 @@ from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, gr
 from petmood.training.evaluate import ENOUGH_PX
 from petmood.training.fit import fit_network, make_network
 from petmood.training.material import Material, labels_of, open_material
-from petmood.training.probe import blocks_of, describe, fit_head, refuse_other_heads
+from petmood.training.probe import Described, blocks_of, describe, fit_head, refuse_other_heads
 from petmood.training.provenance import code_version
 from petmood.training.score import logits_of
 
 __all__ = ["CrossvalReport", "crossval", "recipe_fit"]
 
 INNER_FOLDS = 5
+Floats = NDArray[np.float64]
+Photos = TypeVar("Photos", Material, Described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +81,40 @@ def recipe_fit(config: Config, material: Material, *, shuffled: bool = False, tr
     if config.recipe.kind == "linear_probe" and config.recipe.views == 1:
         return _probe_fit(config, material, shuffled=shuffled, track=track)
 
-    def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-        seeded = config.model_copy(update={"seed": seed})
-        learn, choose = _set_aside(material, train, seed=seed) if _chooses(config) else (train, None)
-        known = material.take(learn.tolist())
-        if shuffled:
-            known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
-        valid = material.take(choose.tolist()) if choose is not None else None
-        fitted = fit_network(seeded, known, valid)
-        return logits_of(fitted.network, material.bank.pixels[test])
+    def answer(seeded: Config, known: Material, valid: Material | None, test: NDArray[np.int64]) -> Floats:
+        return logits_of(fit_network(seeded, known, valid).network, material.bank.pixels[test])
 
-    return fit
+    return _fit(config, material, photos=material, answer=answer, shuffled=shuffled)
 
 
 def _probe_fit(config: Config, material: Material, *, shuffled: bool, track: Track) -> Fit:
     refuse_other_heads(config)
     network = make_network(config)
-    everything, blocks = describe(network, material, track=track), blocks_of(network)
+    described, blocks = describe(network, material, track=track), blocks_of(network)
 
-    def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    def answer(seeded: Config, known: Described, valid: Described | None, test: NDArray[np.int64]) -> Floats:
+        return fit_head(seeded, known, valid, blocks=blocks).logits(described.features[test])
+
+    return _fit(config, material, photos=described, answer=answer, shuffled=shuffled)
+
+
+def _fit(
+    config: Config,
+    material: Material,
+    *,
+    photos: Photos,
+    answer: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
+    shuffled: bool,
+) -> Fit:
+    """Return a fit that sets families aside where the recipe needs them, and shuffles labels where the control does."""
+
+    def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Floats:
         learn, choose = _set_aside(material, train, seed=seed) if _chooses(config) else (train, None)
-        known = everything.take(learn)
+        known = photos.take(learn)
         if shuffled:
             known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
-        head = fit_head(config, known, everything.take(choose) if choose is not None else None, blocks=blocks)
-        return head.logits(everything.features[test])
+        valid = photos.take(choose) if choose is not None else None
+        return answer(config.model_copy(update={"seed": seed}), known, valid, test)
 
     return fit
 

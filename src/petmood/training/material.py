@@ -27,9 +27,9 @@ class Material:
     bank: PhotoBank
     labels: NDArray[np.int64]
 
-    def take(self, numbers: Sequence[int]) -> "Material":
+    def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> "Material":
         """Return some of the photos, in the order of their numbers."""
-        chosen = list(numbers)
+        chosen = [int(n) for n in numbers]
         rows = tuple(self.rows[n] for n in chosen)
         pixels = self.bank.pixels[chosen]
         return Material(rows, PhotoBank(pixels, tuple(row.path for row in rows)), self.labels[chosen])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from petmood.configs.schema import Config
-from petmood.core.errors import DataError, RunError
+from petmood.core.errors import ConfigError, DataError, RunError
 from petmood.data.index import read_index, write_index
 from petmood.training import crossval as crossval_module
 from petmood.training.crossval import CrossvalReport, crossval, recipe_fit
@@ -117,3 +117,10 @@ def test_a_result_is_not_overwritten_and_too_few_families_are_refused(
         crossval(settings(*PROBE, f"data={noisy_set}", "name=lots"))
     with pytest.raises(DataError, match="folds"):
         crossval(settings(*PROBE, f"data={noisy_set}", "name=many", "folds=60"))
+
+
+def test_a_probe_of_a_head_that_is_not_linear_is_refused_as_in_training(
+    settings: Settings, materials: tuple[Material, Material]
+) -> None:
+    with pytest.raises(ConfigError, match=r"got model\.head=mlp\. Use model\.head=linear\."):
+        recipe_fit(settings(*PROBE, "model.head=mlp"), materials[0])
