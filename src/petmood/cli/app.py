@@ -13,6 +13,8 @@ from petmood.core.errors import MissingExtra, PetmoodError
 
 __all__ = ["VERBS", "main", "petmood"]
 
+logger = logging.getLogger(__name__)
+
 VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "data": ("petmood.cli.data:data", "Import photos, and check what was imported."),
     "train": ("petmood.cli.train:train", "Train a network; settings are overrides such as recipe=finetune."),
@@ -21,6 +23,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "export": ("petmood.cli.bundle:export", "Make a bundle from a run."),
     "bundle": ("petmood.cli.bundle:bundle", "Look at bundles."),
     "predict": ("petmood.cli.predict:predict", "Answer photos with a bundle."),
+    "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "run": ("petmood.cli.run:run", "Do the whole walk, skipping what is up to date."),
     "profile": ("petmood.cli.train:profile", "Show where a training step spends its time."),
     "config": ("petmood.cli.train:config", "Show the settings, composed, and the groups to choose from."),
@@ -57,6 +60,7 @@ def petmood(*, verbose: bool) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
+    logger.setLevel(level)  # where an error came from is shown to whoever asked, not to readers of a service's log
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's return value
@@ -69,8 +73,8 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     try:
         return petmood.main(args=arguments, prog_name="petmood", standalone_mode=False)
     except PetmoodError as error:
-        if logging.getLogger().isEnabledFor(logging.INFO):
-            logging.getLogger(__name__).info("the error came from here", exc_info=True)
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("the error came from here", exc_info=True)
         click.echo(f"petmood: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:

@@ -37,7 +37,7 @@ def predict(context: click.Context, *, bundle: Path, photos: tuple[Path, ...], a
         else:
             body, refused = error_body(answer, photo=name), refused + 1
         if as_json:
-            click.echo(body.model_dump_json())
+            click.echo(body.model_dump_json(exclude_none=True))
         else:
             click.echo(answer_text(name, answer), err=not isinstance(answer, Prediction))
     context.exit(1 if refused else 0)

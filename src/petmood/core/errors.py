@@ -12,6 +12,19 @@ PetmoodError                      exit code 2 on the command line
 │   ├── TooSmall            422   too_small
 │   ├── BadAspect           422   bad_aspect
 │   └── CorruptImage        422   corrupt_image
+├── RequestError                  an HTTP request is refused; has a status and a code too
+│   ├── BadForm             400   bad_form
+│   ├── BadRequest          400   bad_request
+│   ├── Unauthorised        401   unauthorised
+│   ├── Forbidden           403   forbidden
+│   ├── TooSlow             408   too_slow
+│   ├── WrongBody           415   wrong_body
+│   ├── WrongFields         422   wrong_fields
+│   ├── TooManyRequests     429   too_many_requests
+│   ├── InternalError       500   internal
+│   └── Unavailable         503   unavailable
+│       ├── Busy            503   busy
+│       └── ShuttingDown    503   shutting_down
 ├── BundleError                   a model bundle is incomplete, changed or does not answer as it should
 ├── RunError                      a training run can't be started, resumed or read
 ├── MissingExtra                  an optional package is not installed
@@ -24,21 +37,34 @@ from typing import ClassVar
 
 __all__ = [
     "BadAspect",
+    "BadForm",
+    "BadRequest",
     "BundleError",
+    "Busy",
     "ConfigError",
     "CorruptImage",
     "DataError",
     "EmptyFile",
     "FileTooLarge",
+    "Forbidden",
+    "InternalError",
     "MissingExtra",
     "OfflineError",
     "PetmoodError",
     "PhotoError",
+    "RequestError",
     "RunError",
+    "ShuttingDown",
     "TooManyPixels",
+    "TooManyRequests",
+    "TooSlow",
     "TooSmall",
+    "Unauthorised",
+    "Unavailable",
     "UnknownMood",
     "UnsupportedFormat",
+    "WrongBody",
+    "WrongFields",
 ]
 
 
@@ -118,6 +144,96 @@ class CorruptImage(PhotoError):
     """Refuse a picture whose bytes can't be decoded to the end."""
 
     code = "corrupt_image"
+
+
+class RequestError(PetmoodError):
+    """Refuse an HTTP request before any picture is looked at; ``retry_after_s`` says when to come again, if ever."""
+
+    status: ClassVar[int] = 400
+    code = "bad_call"
+    retry_after_s: ClassVar[int | None] = None
+
+
+class BadForm(RequestError):
+    """Refuse a multipart form that can't be taken apart, or has far too many parts."""
+
+    code = "bad_form"
+
+
+class BadRequest(RequestError):
+    """Refuse a request that breaks HTTP's own rules, or JSON that can't be read."""
+
+    code = "bad_request"
+
+
+class Unauthorised(RequestError):
+    """Refuse a caller without the right token."""
+
+    status = 401
+    code = "unauthorised"
+
+
+class Forbidden(RequestError):
+    """Refuse what is switched off, or comes from another web page."""
+
+    status = 403
+    code = "forbidden"
+
+
+class TooSlow(RequestError):
+    """Refuse a body that trickles in too slowly."""
+
+    status = 408
+    code = "too_slow"
+
+
+class WrongBody(RequestError):
+    """Refuse a body that is neither a form nor a picture."""
+
+    status = 415
+    code = "wrong_body"
+
+
+class WrongFields(RequestError):
+    """Refuse a form without the expected field, or with it twice."""
+
+    status = 422
+    code = "wrong_fields"
+
+
+class TooManyRequests(RequestError):
+    """Refuse a caller who asks more often than the limit allows."""
+
+    status = 429
+    code = "too_many_requests"
+    retry_after_s = 1
+
+
+class InternalError(RequestError):
+    """Say that the fault is ours; the log knows more."""
+
+    status = 500
+    code = "internal"
+
+
+class Unavailable(RequestError):
+    """Say that the service can't answer just now."""
+
+    status = 503
+    code = "unavailable"
+    retry_after_s = 1
+
+
+class Busy(Unavailable):
+    """Say that as many photos are waiting as may wait."""
+
+    code = "busy"
+
+
+class ShuttingDown(Unavailable):
+    """Say that this process is about to end, and another will answer."""
+
+    code = "shutting_down"
 
 
 class BundleError(PetmoodError):

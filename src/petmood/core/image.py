@@ -73,7 +73,7 @@ def prepare(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
     if spec.resize == "pad":
         return _padded(image, spec)
     box = _middle_square(width, height) if spec.resize == "cover" else (0.0, 0.0, width, height)
-    return np.array(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
 def _middle_square(width: int, height: int) -> tuple[float, float, float, float]:

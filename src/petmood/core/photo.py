@@ -189,7 +189,7 @@ def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tup
         rgb = rgb.transpose(TURNS[orientation])
     if orientation >= 5:
         width, height = height, width
-    return Photo(np.array(rgb), file_format, width, height, mode, tuple(notes))
+    return Photo(np.asarray(rgb), file_format, width, height, mode, tuple(notes))
 
 
 def _draft_size(width: int, height: int, at_least_px: int) -> tuple[int, int]:

@@ -52,15 +52,15 @@ def decide(logits: NDArray[np.floating], decision: Decision, *, warnings: Sequen
     >>> decide(np.array([0.0, 9.0]), Decision(("sad", "happy"), sure_from=0.9)).mood
     'happy'
     """
-    chances = softmax(logits)
-    top = int(chances.argmax())
+    chances: list[float] = softmax(logits).tolist()
+    top = chances.index(max(chances))
     possible = [k for k in range(len(chances)) if k == top or 1 - chances[k] <= decision.set_quantile]
     possible.sort(key=lambda k: -chances[k])
     return Prediction(
         mood=decision.classes[top],
-        probability=float(chances[top]),
-        probabilities={name: float(chance) for name, chance in zip(decision.classes, chances, strict=True)},
-        sure=bool(chances[top] >= decision.sure_from),
+        probability=chances[top],
+        probabilities=dict(zip(decision.classes, chances, strict=True)),
+        sure=chances[top] >= decision.sure_from,
         prediction_set=tuple(decision.classes[k] for k in possible),
         warnings=tuple(warnings),
     )

@@ -1,11 +1,23 @@
 """What does an answer look like as JSON? The bodies that the command line prints and the service sends."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import Prediction
 
-__all__ = ["ErrorBody", "ModelBody", "PredictionBody", "error_body", "prediction_body"]
+__all__ = [
+    "BatchBody",
+    "ErrorBody",
+    "ModelBody",
+    "ModelCardBody",
+    "PredictionBody",
+    "StateBody",
+    "VertexBody",
+    "error_body",
+    "prediction_body",
+]
 
 
 class ModelBody(BaseModel):
@@ -19,7 +31,7 @@ class ModelBody(BaseModel):
 
 
 class PredictionBody(BaseModel):
-    """The answer for one photo."""
+    """The answer for one photo; ``photo`` is its name on the command line, ``request_id`` comes from the service."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,6 +42,7 @@ class PredictionBody(BaseModel):
     sure: bool
     prediction_set: list[str]
     model: ModelBody
+    request_id: str | None = None
     warnings: list[str] = []
 
 
@@ -41,9 +54,49 @@ class ErrorBody(BaseModel):
     photo: str | None = None
     code: str
     message: str
+    request_id: str | None = None
 
 
-def prediction_body(prediction: Prediction, *, model: ModelBody, photo: str | None = None) -> PredictionBody:
+class BatchBody(BaseModel):
+    """The answers of ``/predict/batch``, in the order of the photos: a prediction or an error for each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    results: list[PredictionBody | ErrorBody]
+    request_id: str
+
+
+class VertexBody(BaseModel):
+    """The answers to a Vertex AI prediction request, one for each instance and in their order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    predictions: list[PredictionBody | ErrorBody]
+
+
+class StateBody(BaseModel):
+    """Whether the process lives or is ready; ``reason`` says why it is not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str
+    reason: str | None = None
+
+
+class ModelCardBody(BaseModel):
+    """What the served model says of itself: its manifest and its card in Markdown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: ModelBody
+    classes: list[str]
+    manifest: dict[str, Any]
+    card: str
+
+
+def prediction_body(
+    prediction: Prediction, *, model: ModelBody, photo: str | None = None, request_id: str | None = None
+) -> PredictionBody:
     """Put a prediction, the model that made it and the photo's name into one body."""
     return PredictionBody(
         photo=photo,
@@ -53,10 +106,11 @@ def prediction_body(prediction: Prediction, *, model: ModelBody, photo: str | No
         sure=prediction.sure,
         prediction_set=list(prediction.prediction_set),
         model=model,
+        request_id=request_id,
         warnings=list(prediction.warnings),
     )
 
 
-def error_body(error: PetmoodError, *, photo: str | None = None) -> ErrorBody:
+def error_body(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorBody:
     """Put an error's code and message into a body."""
-    return ErrorBody(photo=photo, code=error.code, message=str(error))
+    return ErrorBody(photo=photo, code=error.code, message=str(error), request_id=request_id)

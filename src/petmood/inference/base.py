@@ -6,7 +6,7 @@ from typing import Protocol
 
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import Prediction
-from petmood.core.wire import ModelBody
+from petmood.core.wire import ModelBody, ModelCardBody
 
 __all__ = ["Answer", "Predictor"]
 
@@ -20,6 +20,10 @@ class Predictor(Protocol):
     @property
     def model(self) -> ModelBody:
         """Which model answers."""
+        ...
+
+    def card(self) -> ModelCardBody:
+        """Return what the model says of itself."""
         ...
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:

@@ -9,7 +9,7 @@ from petmood.core.errors import PhotoError
 from petmood.core.image import ImageSpec
 from petmood.core.moods import MOODS
 from petmood.core.prediction import Decision, decide
-from petmood.core.wire import ModelBody
+from petmood.core.wire import ModelBody, ModelCardBody
 from petmood.inference.base import Answer
 from petmood.inference.prepare import prepare_or_refuse
 
@@ -27,6 +27,10 @@ class FakePredictor:
     def model(self) -> ModelBody:
         """Which model answers."""
         return self._model
+
+    def card(self) -> ModelCardBody:
+        """Return a card that says little."""
+        return ModelCardBody(model=self._model, classes=list(MOODS), manifest={}, card="A predictor for tests.")
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Return one answer a photo, in their order."""

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from petmood.core import errors
-from petmood.core.errors import PetmoodError, PhotoError
+from petmood.core.errors import PetmoodError, PhotoError, RequestError
 
 __all__: list[str] = []
 
@@ -43,10 +43,10 @@ def test_every_error_ends_the_command_line_with_2() -> None:
     assert {kind.exit_code for kind in tree(PetmoodError)} == {2}
 
 
-@pytest.mark.parametrize("kind", tree(PhotoError)[1:])
-def test_the_docstring_tells_the_status_and_code_of_every_refused_picture(kind: type[PhotoError]) -> None:
+@pytest.mark.parametrize("kind", tree(PhotoError)[1:] + tree(RequestError)[1:])
+def test_the_docstring_tells_the_status_and_code_of_every_refusal(kind: type[PhotoError] | type[RequestError]) -> None:
     assert re.search(rf"── {kind.__name__} +{kind.status} +{kind.code}\n", errors.__doc__ or "")
-    assert 400 <= kind.status < 500
+    assert 400 <= kind.status < 500 or kind.status in {500, 503}
 
 
 def test_the_message_is_all_that_is_shown() -> None:

@@ -29,7 +29,9 @@ def test_an_answer_as_json_holds_mood_chances_set_model_and_warnings() -> None:
 
 
 def test_a_refusal_as_json_holds_the_code_and_the_message() -> None:
-    body = error_body(TooSmall("Expected at least 16 pixels a side, got 1x1."), photo="dot.png").model_dump()
+    body = error_body(TooSmall("Expected at least 16 pixels a side, got 1x1."), photo="dot.png").model_dump(
+        exclude_none=True
+    )
     expected = {"photo": "dot.png", "code": "too_small", "message": "Expected at least 16 pixels a side, got 1x1."}
     assert body == expected
 

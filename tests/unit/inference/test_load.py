@@ -178,7 +178,7 @@ def test_golden_photos_of_another_size_are_refused(bundle: Path) -> None:
     small = np.ascontiguousarray(golden.pixels[:, :16, :16])
     (bundle / "golden.npz").write_bytes(pack_arrays(pixels=small, logits=golden.logits))
     reseal(bundle, image=read(bundle).image.model_copy(update={"side_px": 16}))
-    assert "can't answer pictures of shape (16, 16, 16, 3)" in refusal(bundle)
+    assert "can't answer pictures of shape (1, 16, 16, 3)" in refusal(bundle)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x08\x0a", pickle.dumps({"a": 1})], ids=["empty", "truncated", "pickle"])

@@ -1,0 +1,109 @@
+"""Which verb serves a bundle? `petmood serve`; it needs the extra 'serve' alone."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from petmood.serving.settings import Settings
+
+__all__ = ["serve"]
+
+PORT = 8000
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path), envvar="PETMOOD_BUNDLE")
+@click.option("--host", help="Default: 127.0.0.1, and 0.0.0.0 where Cloud Run or Vertex AI gives the port.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one."
+)
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes; one fills all processors."
+)
+@click.option(
+    "--threads", type=click.IntRange(0, 256), help="Worker threads of each process; default: one a processor."
+)
+@click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
+@click.option("--fd", type=int, hidden=True, help="Serve on this listening socket: one of several processes.")
+@click.pass_context
+def serve(
+    context: click.Context,
+    *,
+    bundle: Path,
+    host: str | None,
+    port: int | None,
+    workers: int,
+    threads: int | None,
+    log_format: str,
+    fd: int | None,
+) -> None:
+    """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>."""
+    from petmood.core.extras import require
+
+    require("uvicorn", extra="serve")
+    from petmood.serving.logs import set_up_logging
+    from petmood.serving.server import bind
+    from petmood.serving.settings import read_settings
+
+    settings = read_settings(**({} if threads is None else {"threads": threads}))
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+    set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
+    if fd is not None:
+        with socket.socket(fileno=fd) as listener:
+            _serve_here(bundle, listener, settings)
+        return
+    given = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
+    host = host or ("0.0.0.0" if given else "127.0.0.1")  # noqa: S104 - a container that was given its port
+    with bind(host, port if port is not None else _port(given)) as listener:
+        address = f"petmood serves {bundle} at http://{host}:{listener.getsockname()[1]}  (documentation at /docs)"
+        if workers == 1:
+            _serve_here(bundle, listener, settings, address=address)
+        else:
+            click.echo(address, err=True)
+            context.exit(_serve_in_processes(context, bundle, listener, settings, workers=workers))
+
+
+def _serve_here(bundle: Path, listener: socket.socket, settings: "Settings", *, address: str = "") -> None:
+    from petmood.inference.load import open_bundle
+    from petmood.serving.app import create_app
+    from petmood.serving.drain import Drain
+    from petmood.serving.server import serve as run
+
+    drain = Drain()
+    predictor = open_bundle(bundle, limits=settings.limits)
+    if address:
+        click.echo(address, err=True)
+    run(create_app(predictor, settings=settings, drain=drain), sockets=[listener], settings=settings, drain=drain)
+
+
+def _serve_in_processes(
+    context: click.Context, bundle: Path, listener: socket.socket, settings: "Settings", *, workers: int
+) -> int:
+    from petmood.core.errors import ConfigError
+    from petmood.serving.processes import Processes
+
+    if settings.admin_token is not None:
+        raise ConfigError(
+            "Models can't be changed under way with --workers above 1, for each process has its own. "
+            "Use one process (it fills all processors), or unset PETMOOD_ADMIN_TOKEN."
+        )
+    threads = context.params["threads"] or max(1, settings.workers // workers)
+    command = [sys.executable, "-m", "petmood", "serve", str(bundle), "--threads", str(threads)]
+    command += ["--log", context.params["log_format"]]
+    end_within_s = settings.drain_notice_s + settings.drain_s + 1
+    return Processes(command, listener=listener, count=workers, end_within_s=end_within_s).run()
+
+
+def _port(given: str | None) -> int:
+    from petmood.core.errors import ConfigError
+
+    if given is None:
+        return PORT
+    if not given.isdigit() or not 0 <= int(given) <= 65535:
+        raise ConfigError(f"Expected a port number in $PORT or $AIP_HTTP_PORT, got {given!r}.")
+    return int(given)

@@ -1,0 +1,101 @@
+"""What is the service? An app made around a predictor that it receives; nothing happens until it is started."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from petmood.core.wire import ErrorBody
+from petmood.inference.base import Predictor
+from petmood.inference.load import open_bundle
+from petmood.monitoring.metrics import ServiceMetrics
+from petmood.serving.batching import Workers
+from petmood.serving.body import BodyReader, Pace
+from petmood.serving.drain import Drain
+from petmood.serving.middleware.call import call_of
+from petmood.serving.middleware.guard import Guard
+from petmood.serving.middleware.observe import Observe
+from petmood.serving.routes import health, models, predict
+from petmood.serving.routes.answers import json_response
+from petmood.serving.routes.vertex import vertex_router
+from petmood.serving.service import OpenModel, Service
+from petmood.serving.settings import Settings
+from petmood.serving.slot import ModelSlot
+
+__all__ = ["create_app"]
+
+DESCRIPTION = "Tells the facial expression of a pet in a photo: angry, happy, other or sad; or that it isn't sure."
+
+
+def create_app(
+    predictor: Predictor,
+    *,
+    settings: Settings | None = None,
+    drain: Drain | None = None,
+    open_model: OpenModel | None = None,
+) -> FastAPI:
+    """Return the service around a predictor; its worker threads live while the app runs.
+
+    ``open_model`` opens the bundles that ``POST /models/load`` names.
+    """
+    service = _assemble(predictor, settings or Settings(), drain or Drain(), open_model)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.workers.start()
+        yield
+        service.workers.stop()
+
+    app = FastAPI(
+        title="petmood", version=version("petmood"), description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    app.state.service = service
+    app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # it is called with this kind alone
+    for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
+        app.include_router(router)
+    if service.settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=service.settings.origins, allow_methods=["GET", "POST"])
+    app.add_middleware(predict.ShortCut, service=service)
+    app.add_middleware(Guard, settings=service.settings)
+    app.add_middleware(Observe, metrics=service.metrics, drain=service.drain)
+    return app
+
+
+def _assemble(predictor: Predictor, settings: Settings, drain: Drain, open_model: OpenModel | None) -> Service:
+    slot, metrics = ModelSlot(predictor), ServiceMetrics()
+    metrics.serves(predictor.model)
+    workers = Workers(
+        slot,
+        threads=settings.workers,
+        waiting=settings.queue,
+        batch=settings.batch,
+        batch_wait_s=settings.batch_wait_ms / 1000,
+        max_wait_s=settings.max_wait_s,
+    )
+    pace = Pace(grace_s=settings.body_timeout_s, bytes_per_s=settings.body_kb_s * 1000)
+    bodies = BodyReader(drain, held_bytes=int(settings.held_mb * 1e6), pace=pace)
+
+    def with_limits(folder: Path) -> Predictor:
+        return open_bundle(folder, limits=settings.limits)
+
+    return Service(slot, workers, settings, metrics, drain, bodies, open_model or with_limits)
+
+
+async def _refuse(request: Request, error: HTTPException) -> Response:
+    """Give what the router refuses (no such route, no such method) the same form as every other refusal."""
+    call = call_of(request.scope)
+    call.code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    message = {
+        404: "There is nothing at this address. See /docs.",
+        405: "This address takes another method. See /docs.",
+    }
+    text = message.get(error.status_code, str(error.detail))
+    response = json_response(
+        ErrorBody(code=call.code, message=text, request_id=call.request_id), status=error.status_code
+    )
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,3 @@
+"""What surrounds every request? Watching it, and guarding the door."""
+
+__all__: list[str] = []

@@ -1,0 +1,141 @@
+"""What became of a request? Every one gets an id, an answer in one form, a line in the log, and is counted."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from petmood.core.errors import InternalError, PetmoodError, PhotoError, RequestError
+from petmood.core.wire import error_body
+from petmood.monitoring.metrics import ServiceMetrics
+from petmood.serving.drain import Drain
+from petmood.serving.middleware.call import Call, open_call
+
+__all__ = ["Observe", "error_headers"]
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SMALL_BYTES: Final = 65_536
+"""An unread body up to this size is read after a refusal, so that the connection can be used again."""
+LINGER_S: Final = 1.0
+LINGER_BYTES: Final = 8_000_000
+"""A larger one is thrown away for so long: a sender who is cut off while sending never sees the answer."""
+QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by machines; logged only when the answer is not 200."""
+
+
+class Observe:
+    """ASGI middleware around everything; no error of ours or of a library leaves it but as code and message."""
+
+    def __init__(self, app: App, *, metrics: ServiceMetrics, drain: Drain) -> None:
+        self._app, self._metrics, self._drain = app, metrics, drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        call = open_call(scope)
+        scope.setdefault("state", {})["call"] = call
+        watch = _Watch(call, receive, send, closing=self._drain)
+        began = time.perf_counter()
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, watch.receive, watch.send)
+        except PetmoodError as error:
+            await watch.refuse(error)
+        except Exception:
+            logger.exception("a request failed", extra=_extra(call))
+            await watch.refuse(InternalError("Something went wrong here, and was logged. Try again later."))
+        finally:
+            self._metrics.in_flight.dec()
+            self._note(scope, call, watch.status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, call: Call, status: int, seconds: float) -> None:
+        route = call.route or str(getattr(scope.get("route"), "path", "none"))
+        self._metrics.finished(method=scope["method"], route=route, status=status, seconds=seconds)
+        if call.code is not None:
+            self._metrics.errors.labels(call.code).inc()
+        if route in QUIET and status == 200:
+            return
+        level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
+        if logger.isEnabledFor(level):
+            text = f"{scope['method']} {route} {status}"
+            extra = {"status": status, "code": call.code, "duration_ms": round(seconds * 1000, 2)}
+            logger.log(level, text, extra=_extra(call) | extra)
+
+
+class _Watch:
+    """Passes messages on, and remembers what was sent and how far the body was read."""
+
+    def __init__(self, call: Call, receive: Receive, send: Send, *, closing: Drain) -> None:
+        self._call, self._receive, self._send, self._drain = call, receive, send, closing
+        self.status = 499  # the client went away before anything was said
+        self._started = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._call.body_done = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started, self.status = True, message["status"]
+            headers = message["headers"] = [*message.get("headers", ()), *_plain_headers(self._call)]
+            if self._drain.begun or self._is_long:
+                headers.append((b"connection", b"close"))
+        await self._send(message)
+
+    async def refuse(self, error: PetmoodError) -> None:
+        """Answer with an error, unless an answer has begun; then throw away what still comes."""
+        self._call.code = error.code
+        if self._started:
+            return
+        body = error_body(error, request_id=self._call.request_id).model_dump_json(exclude_none=True).encode()
+        status = error.status if isinstance(error, PhotoError | RequestError) else InternalError.status
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers + error_headers(error)})
+        lingers = not self._call.body_done
+        await self._send({"type": "http.response.body", "body": body, "more_body": lingers})
+        if lingers:
+            await self._linger()
+            await self._send({"type": "http.response.body", "body": b""})
+
+    @property
+    def _is_long(self) -> bool:
+        declared = self._call.declared
+        return not self._call.body_done and (declared is None or declared > SMALL_BYTES)
+
+    async def _linger(self) -> None:
+        seen = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while not self._call.body_done and seen < LINGER_BYTES:
+                    seen += len((await self.receive()).get("body", b""))
+
+
+def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
+    """Return what an error says in headers: when to come again, and how to sign in."""
+    headers = []
+    if isinstance(error, RequestError) and error.retry_after_s is not None:
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if error.code == "unauthorised":
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+def _plain_headers(call: Call) -> list[tuple[bytes, bytes]]:
+    return [(b"x-request-id", call.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+
+
+def _extra(call: Call) -> dict[str, Any]:
+    return {"request_id": call.request_id, "trace_id": call.trace_id}

@@ -1,0 +1,87 @@
+"""How do several processes serve one address? They share its socket; one that dies is replaced, all end together."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+from petmood.monitoring.metrics import MULTIPROCESS_FOLDER, forget_process
+
+__all__ = ["Processes"]
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.2
+SOON_S: Final = 5.0
+"""A process that ends sooner than this after its start would do so again."""
+
+
+class Processes:
+    """Runs ``count`` processes of one command until a signal comes, each with the listening socket as ``--fd``.
+
+    Their metrics lie together in a folder of their own, so that any of them can answer for all.
+    """
+
+    def __init__(self, command: Sequence[str], *, listener: socket.socket, count: int, end_within_s: float) -> None:
+        self._command, self._listener, self._count = list(command), listener, count
+        self._end_within_s = end_within_s
+        self._children: dict[subprocess.Popen[bytes], float] = {}
+        self._ending = False
+
+    def run(self) -> int:
+        """Keep the processes running; return 0 after a signal, 1 when they can't be kept alive."""
+        before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            with tempfile.TemporaryDirectory(prefix="petmood-metrics-") as folder:
+                environment = os.environ | {MULTIPROCESS_FOLDER: folder}
+                os.environ[MULTIPROCESS_FOLDER] = folder
+                code = self._keep(environment)
+                return max(code, self._stop())
+        finally:
+            os.environ.pop(MULTIPROCESS_FOLDER, None)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        self._ending = True
+
+    def _keep(self, environment: dict[str, str]) -> int:
+        while not self._ending:
+            for child in [child for child in self._children if child.poll() is not None]:
+                lived_s = time.monotonic() - self._children.pop(child)
+                forget_process(child.pid)
+                if lived_s < SOON_S and child.returncode:
+                    logger.error("process %d ended at once with %s; giving up", child.pid, child.returncode)
+                    return 1
+                logger.error("process %d ended with %s; starting another", child.pid, child.returncode)
+            while len(self._children) < self._count:
+                self._start(environment)
+            time.sleep(LOOK_EVERY_S)
+        return 0
+
+    def _start(self, environment: dict[str, str]) -> None:
+        handle = self._listener.fileno()
+        command = [*self._command, "--fd", str(handle)]
+        child = subprocess.Popen(command, env=environment, pass_fds=[handle], stdin=subprocess.DEVNULL)  # noqa: S603 - our own command
+        self._children[child] = time.monotonic()
+
+    def _stop(self) -> int:
+        """End every process, by force after a while; return 0 if all ended as told."""
+        self._listener.close()
+        for child in self._children:
+            child.send_signal(signal.SIGTERM)
+        until = time.monotonic() + self._end_within_s
+        for child in self._children:
+            try:
+                child.wait(timeout=max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                logger.warning("process %d didn't end in time and is killed", child.pid)
+                child.kill()
+                child.wait()
+        return 1 if any(child.returncode for child in self._children) else 0

@@ -1,0 +1,48 @@
+"""Is the process alive, is it ready, what does it serve, and how is it doing?"""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from petmood.core.wire import ModelCardBody, StateBody
+from petmood.monitoring.metrics import CONTENT_TYPE
+from petmood.serving.routes.answers import json_response
+from petmood.serving.service import service_of
+
+__all__ = ["ready", "router"]
+
+router = APIRouter(tags=["state"])
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    """Lead a person to the documentation."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/livez", response_model=StateBody)
+async def live() -> Response:
+    """Say that the process lives."""
+    return json_response(StateBody(status="ok"))
+
+
+@router.get("/readyz", response_model=StateBody, responses={503: {"model": StateBody}})
+async def ready(request: Request) -> Response:
+    """Say whether photos should be sent here: the golden photos were answered right, and the end is not near."""
+    reason = service_of(request).unready()
+    if reason is None:
+        return json_response(StateBody(status="ok"))
+    return json_response(StateBody(status="unready", reason=reason), status=503)
+
+
+@router.get("/model", response_model=ModelCardBody)
+async def model(request: Request) -> Response:
+    """Tell which model answers: its card and its manifest."""
+    return json_response(service_of(request).slot.current.card())
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Give the numbers in Prometheus' text format."""
+    service = service_of(request)
+    service.metrics.queue.set(service.workers.waiting)
+    return Response(service.metrics.render(), headers={"content-type": CONTENT_TYPE})

@@ -1,0 +1,88 @@
+"""What does the documentation say that the code can't? Bodies that are read by hand, and what a refusal looks like."""
+
+from typing import Any, Final
+
+from petmood.core.wire import ErrorBody
+from petmood.serving.form import FIELD
+
+__all__ = ["BATCH_REQUEST", "LOAD_REQUEST", "PREDICT_REQUEST", "REFUSALS", "VERTEX_REQUEST"]
+
+_FILE: Final = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC."}
+
+
+def _form(field: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: field}}}
+
+
+def _json(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+PREDICT_REQUEST: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": _form(_FILE),
+            "image/jpeg": {"schema": _FILE},
+            "image/png": {"schema": _FILE},
+            "image/webp": {"schema": _FILE},
+            "application/octet-stream": {"schema": _FILE},
+        },
+    },
+    "x-codeSamples": [
+        {"lang": "Shell", "source": "curl -F photo=@pet.jpg http://127.0.0.1:8000/predict"},
+        {
+            "lang": "Shell",
+            "source": "curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg http://127.0.0.1:8000/predict",
+        },
+    ],
+}
+BATCH_REQUEST: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": _form({"type": "array", "items": _FILE, "minItems": 1, "maxItems": 32})},
+    },
+    "x-codeSamples": [
+        {"lang": "Shell", "source": "curl -F photo=@a.jpg -F photo=@b.jpg http://127.0.0.1:8000/predict/batch"}
+    ],
+}
+VERTEX_REQUEST: Final = _json(
+    {
+        "type": "object",
+        "required": ["instances"],
+        "properties": {
+            "instances": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 32,
+                "items": {"type": "object", "required": ["b64"], "properties": {"b64": {"type": "string"}}},
+            }
+        },
+    },
+    {"instances": [{"b64": "/9j/4AAQSkZJRgABAQ=="}]},
+)
+LOAD_REQUEST: Final = _json(
+    {
+        "type": "object",
+        "required": ["bundle"],
+        "properties": {"bundle": {"type": "string", "minLength": 1, "maxLength": 1024}},
+        "additionalProperties": False,
+    },
+    {"bundle": "bundles/second"},
+)
+
+_MEANING: Final = {
+    400: "an empty file, or a form that can't be read",
+    401: "no valid token",
+    403: "switched off, or another web page",
+    408: "the body came too slowly",
+    413: "too many bytes or pixels",
+    415: "no picture of a known format",
+    422: "a damaged, tiny or very long picture, or the wrong fields",
+    429: "more requests than the limit allows",
+    500: "a fault of the service",
+    503: "too busy, or about to end; see Retry-After",
+}
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ErrorBody, "description": meaning} for status, meaning in _MEANING.items()
+}

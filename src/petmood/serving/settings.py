@@ -1,0 +1,91 @@
+"""What can be set about the service? Every limit, timeout and switch, with its default and why."""
+
+import os
+from typing import Final, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from petmood.core.errors import ConfigError
+from petmood.core.photo import LIMITS, Limits
+
+__all__ = ["MIN_TOKEN", "Settings", "read_settings"]
+
+MIN_TOKEN: Final = 16
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(BaseSettings):
+    """The service's settings; each can be given as an environment variable ``PETMOOD_<NAME>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PETMOOD_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    threads: int = Field(default=0, ge=0, le=256, description="Worker threads; 0 is one for each processor.")
+    queue: int = Field(default=64, ge=1, description="Photos that may wait; one more is refused with 503 at once.")
+    batch: int = Field(default=1, ge=1, le=256, description="Photos answered in one go; above 1 pays on GPUs only.")
+    batch_wait_ms: float = Field(default=0, ge=0, le=1000, description="How long a batch waits to be filled.")
+    max_wait_s: float = Field(default=10, gt=0, description="A photo that waited longer is refused, not answered late.")
+
+    file_mb: float = Field(default=LIMITS.file_bytes / 1e6, gt=0, description="The largest photo.")
+    body_mb: float = Field(default=100, gt=0, description="The largest batch.")
+    held_mb: float = Field(default=256, gt=0, description="All bodies together; one more is refused with 503.")
+    photos: int = Field(default=32, ge=1, le=1000, description="Photos of one batch.")
+    megapixels: float = Field(default=LIMITS.pixels / 1e6, gt=0, description="Pixels of a photo, from its header.")
+
+    connections: int = Field(default=1000, ge=1, description="Open connections; one more is closed with 503.")
+    header_timeout_s: float = Field(default=10, gt=0, description="For a request's headers to arrive.")
+    body_timeout_s: float = Field(default=10, gt=0, description="For a body, beside what its bytes earn it.")
+    body_kb_s: float = Field(default=16, gt=0, description="The slowest upload that is waited for.")
+    idle_timeout_s: int = Field(default=15, ge=1, description="A connection without requests is closed after this.")
+    rate_per_minute: float = Field(default=0, ge=0, description="Requests a client address may make; 0 is any number.")
+
+    token: SecretStr | None = Field(default=None, description="Bearer token for predictions; none is open to all.")
+    admin_token: SecretStr | None = Field(default=None, description="Bearer token for /models; none switches it off.")
+    origins: tuple[str, ...] = Field(default=(), description="Web pages that may call from a browser, as JSON list.")
+    trusted_proxies: str = Field(default="127.0.0.1", description="Whose X-Forwarded-For is believed.")
+
+    drain_notice_s: float = Field(default=1, ge=0, le=5, description="Unready but answering, after SIGTERM.")
+    drain_s: float = Field(default=6, gt=0, le=60, description="For what is in flight to finish after that.")
+
+    vertex_health_route: str | None = Field(default=None, validation_alias="AIP_HEALTH_ROUTE")
+    vertex_predict_route: str | None = Field(default=None, validation_alias="AIP_PREDICT_ROUTE")
+
+    @property
+    def limits(self) -> Limits:
+        """What one photo may ask for."""
+        return Limits(file_bytes=int(self.file_mb * 1e6), pixels=int(self.megapixels * 1e6))
+
+    @property
+    def workers(self) -> int:
+        """How many threads answer."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    @model_validator(mode="after")
+    def _refuse_weak_tokens(self) -> Self:
+        for name, secret in (("token", self.token), ("admin_token", self.admin_token)):
+            value = secret.get_secret_value() if secret is not None else None
+            if value is not None and (len(value) < MIN_TOKEN or len(set(value)) < MIN_TOKEN // 2):
+                raise ValueError(
+                    f"{name} is too easy to guess: expected at least {MIN_TOKEN} mixed characters. "
+                    "Make one with: openssl rand -hex 16"
+                )
+        if self.token is not None and self.token == self.admin_token:
+            raise ValueError("token and admin_token are the same. Whoever may ask would be whoever may load models.")
+        return self
+
+
+def read_settings(**given: object) -> Settings:
+    """Read settings from the environment, those given here first.
+
+    Raises:
+        ConfigError: a value is wrong; the message names it, and never shows a token.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type] # pydantic checks them
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = ".".join(map(str, first["loc"])).upper()
+        where = f"PETMOOD_{name}: " if name else ""
+        raise ConfigError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error

@@ -1,0 +1,106 @@
+"""Does `petmood serve` listen where it is told, and refuse what can't be, in one line?"""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from petmood.cli.app import main
+from tests.networks import tiny_bundle
+
+__all__: list[str] = []
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a platform expects; a test listens for a second
+ADMIN = "b17e6c0d92f34a8855aa"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the tiny bundle."""
+    return tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle").folder
+
+
+@contextmanager
+def serving(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start `petmood serve`, and yield the process and its address."""
+    command = [sys.executable, "-m", "petmood", "serve", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}) as process:
+        assert process.stderr is not None
+        try:
+            line = process.stderr.readline()
+            yield process, next(word for word in line.split() if word.startswith("http://"))
+        finally:
+            process.kill()
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the one line with which a command line is refused."""
+    with pytest.raises(SystemExit) as end:
+        main(["serve", *arguments])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def answers(address: str, path: str) -> str:
+    """Wait until the service answers, and return what it says."""
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(address + path, timeout=20) as response:  # noqa: S310 - our own address
+                return str(response.read().decode())
+        except ConnectionError:
+            continue
+    raise AssertionError("it never answered")
+
+
+def test_it_serves_at_the_port_that_the_platform_gives_and_ends_with_0(bundle: Path) -> None:
+    with serving(str(bundle), "--log", "json", PORT="0", PETMOOD_DRAIN_NOTICE_S="0") as (process, address):
+        assert address.startswith(f"http://{EVERYWHERE}:")
+        assert answers(address.replace(EVERYWHERE, "127.0.0.1"), "/readyz") == '{"status":"ok"}'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+def test_several_processes_answer_as_one_and_end_with_0(bundle: Path) -> None:
+    with serving(str(bundle), "--port", "0", "--workers", "2", PETMOOD_DRAIN_NOTICE_S="0") as (process, address):
+        assert address.startswith("http://127.0.0.1:")
+        for _ in range(4):
+            assert answers(address, "/livez") == '{"status":"ok"}'
+        assert 'petmood_requests_total{method="GET",route="/livez",status="200"} 4.0' in answers(address, "/metrics")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is no bundle: manifest.json is missing" in refusal(capsys, str(tmp_path), "--port", "0").splitlines()[-1]
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "70000"])
+def test_a_port_that_is_none_is_refused(
+    port: str, bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", port)
+    assert f"Expected a port number in $PORT or $AIP_HTTP_PORT, got {port!r}." in refusal(capsys, str(bundle))
+
+
+def test_a_weak_token_is_refused_at_start(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_ADMIN_TOKEN", "changeme")
+    assert "admin_token is too easy to guess" in refusal(capsys, str(bundle))
+
+
+def test_models_cannot_be_changed_in_several_processes(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_ADMIN_TOKEN", ADMIN)
+    with pytest.raises(SystemExit) as end:
+        main(["serve", str(bundle), "--port", "0", "--workers", "2"])
+    assert end.value.code == 2
+    assert "Models can't be changed under way with --workers above 1" in capsys.readouterr().err

@@ -1,0 +1,52 @@
+"""Are life, readiness, the model and the numbers told as they are?"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from petmood.core.moods import MOODS
+from petmood.inference.load import open_bundle
+from petmood.monitoring.metrics import CONTENT_TYPE
+from tests.networks import tiny_bundle
+
+__all__: list[str] = []
+
+
+def test_a_fresh_service_lives_and_is_ready(served: Callable[..., Any]) -> None:
+    client = served().client
+    assert client.get("/livez").json() == client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_near_its_end_it_lives_but_is_not_ready(served: Callable[..., Any]) -> None:
+    app = served()
+    app.service.drain.begin()
+    response = app.client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, {"status": "unready", "reason": "shutting_down"})
+    assert app.client.get("/livez").status_code == 200
+
+
+def test_without_its_workers_it_is_not_ready(served: Callable[..., Any]) -> None:
+    app = served()
+    app.service.workers.stop()
+    assert app.client.get("/readyz").json() == {"status": "unready", "reason": "worker_died"}
+
+
+def test_a_person_is_led_to_the_documentation(served: Callable[..., Any]) -> None:
+    response = served().client.get("/", follow_redirects=False)
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+
+
+def test_the_model_tells_its_card_and_manifest(served: Callable[..., Any], tmp_path_factory: Any) -> None:  # noqa: ANN401 - pytest's
+    bundle = tiny_bundle(Path(tmp_path_factory.getbasetemp()) / "tiny-bundle")
+    body = served(open_bundle(bundle.folder)).client.get("/model").json()
+    assert body["model"]["sha256"] == bundle.sha256
+    assert body["classes"] == list(MOODS)
+    assert body["manifest"]["files"] == dict(bundle.manifest.files)
+    assert body["card"] == (bundle.folder / "card.md").read_text("utf-8")
+
+
+def test_numbers_come_as_prometheus_reads_them(served: Callable[..., Any]) -> None:
+    response = served().client.get("/metrics")
+    assert response.headers["content-type"] == CONTENT_TYPE
+    assert 'petmood_model_info{name="fake",sha256="000000000000",version="0"} 1.0' in response.text
+    assert "petmood_queue_photos 0.0" in response.text

@@ -1,0 +1,72 @@
+"""Is another model verified first, swapped in, and gone back from, on a token alone?"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.core.errors import BundleError
+from petmood.inference.base import Predictor
+from petmood.inference.fake import FakePredictor
+
+__all__: list[str] = []
+
+ADMIN = "b17e6c0d92f34a8855aa"
+SIGNED = {"authorization": f"Bearer {ADMIN}"}
+
+
+def opened(folder: Path) -> Predictor:
+    """Open a stand-in for a bundle: its name is its version, and bad ones are refused."""
+    if folder.name == "bad":
+        raise BundleError(f"{folder}: model.onnx was changed or damaged (SHA-256 differs).")
+    return FakePredictor(version=folder.name)
+
+
+@pytest.fixture
+def app(served: Callable[..., Any]) -> Any:  # noqa: ANN401 - what the fixture makes
+    """Return a service that may be told to load models."""
+    return served(FakePredictor(version="1"), open_model=opened, admin_token=ADMIN)
+
+
+def version(app: Any, photo: bytes) -> str:  # noqa: ANN401 - what the fixture makes
+    """Return which model answers."""
+    return str(app.client.post("/predict", content=photo).json()["model"]["version"])
+
+
+def test_a_good_model_is_loaded_and_answers(app: Any, photo: bytes, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ANN401 - as above
+    with caplog.at_level(logging.WARNING):
+        response = app.client.post("/models/load", json={"bundle": "2"}, headers={**SIGNED, "x-request-id": "who"})
+    assert (response.status_code, response.json()["version"]) == (200, "2")
+    assert version(app, photo) == "2"
+    assert app.counted('petmood_model_info{name="fake",sha256="000000000000",version="1"}') == 0
+    assert app.counted('petmood_model_info{name="fake",sha256="000000000000",version="2"}') == 1
+    assert app.counted('petmood_model_loads_total{result="loaded"}') == 1
+    assert [vars(record)["request_id"] for record in caplog.records if "loaded" in record.getMessage()] == ["who"]
+
+
+def test_a_bad_model_is_refused_and_the_old_one_goes_on(app: Any, photo: bytes) -> None:  # noqa: ANN401 - as above
+    response = app.client.post("/models/load", json={"bundle": "bad"}, headers=SIGNED)
+    assert response.status_code == 422
+    assert response.json()["message"].startswith("The bundle was refused, the old model goes on: ")
+    assert version(app, photo) == "1"
+    assert app.counted('petmood_model_loads_total{result="refused"}') == 1
+
+
+def test_going_back_takes_the_model_before(app: Any, photo: bytes) -> None:  # noqa: ANN401 - as above
+    app.client.post("/models/load", json={"bundle": "2"}, headers=SIGNED)
+    assert app.client.post("/models/rollback", headers=SIGNED).json()["version"] == "1"
+    assert version(app, photo) == "1"
+    assert app.counted('petmood_model_loads_total{result="rolled_back"}') == 1
+
+
+def test_there_is_nothing_to_go_back_to_at_first(app: Any) -> None:  # noqa: ANN401 - as above
+    response = app.client.post("/models/rollback", headers=SIGNED)
+    assert (response.status_code, response.json()["code"]) == (422, "wrong_fields")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"bundle": ""}', b'{"bundle": "x", "url": "http://evil"}', b'["x"]'])
+def test_only_a_folder_may_be_named(app: Any, body: bytes) -> None:  # noqa: ANN401 - as above
+    response = app.client.post("/models/load", content=body, headers=SIGNED)
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")

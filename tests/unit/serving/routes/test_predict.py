@@ -1,0 +1,132 @@
+"""Is a photo answered however it is sent, and is every refusal in the contract's form?"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from petmood.core.moods import MOODS
+from petmood.inference.fake import FakePredictor
+from tests.pictures import animated, photo_like, png, zeros_png
+
+__all__: list[str] = []
+
+
+def test_a_form_and_the_raw_body_get_one_answer(served: Callable[..., Any], photo: bytes) -> None:
+    client = served().client
+    answers = [
+        client.post("/predict", files={"photo": ("a.jpg", photo, "image/jpeg")}),
+        client.post("/predict", content=photo, headers={"content-type": "image/jpeg"}),
+        client.post("/predict", content=photo, headers={"content-type": "image/png"}),
+        client.post("/predict", content=photo, headers={"content-type": "application/x-www-form-urlencoded"}),
+        client.post("/predict", content=iter([photo[:100], photo[100:]])),
+    ]
+    bodies = [answer.json() for answer in answers]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({body.pop("request_id") for body in bodies}) == 5
+    assert all(body == bodies[0] for body in bodies)
+
+
+def test_an_answer_holds_what_the_contract_says(served: Callable[..., Any], photo: bytes) -> None:
+    body = served().client.post("/predict", content=photo, headers={"x-request-id": "abc"}).json()
+    assert set(body) == {
+        "mood",
+        "probability",
+        "probabilities",
+        "sure",
+        "prediction_set",
+        "model",
+        "request_id",
+        "warnings",
+    }
+    assert list(body["probabilities"]) == list(MOODS)
+    assert math.isclose(sum(body["probabilities"].values()), 1)
+    assert body["model"] == {"name": "fake", "version": "0", "sha256": "0" * 64}
+    assert body["request_id"] == "abc"
+
+
+def test_an_animation_is_answered_with_a_warning(served: Callable[..., Any]) -> None:
+    body = served().client.post("/predict", content=animated("GIF", frames=3)).json()
+    assert body["warnings"] == ["Animated picture: only its first frame was looked at."]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "empty_file"),
+        (b"%PDF-1.4", {}, 415, "unsupported_format"),
+        (png(photo_like(8, 8)), {}, 422, "too_small"),
+        (png(photo_like(400, 20)), {}, 422, "bad_aspect"),
+        (zeros_png(13_000, 13_000), {}, 413, "too_many_pixels"),
+        (b"{}", {"content-type": "application/json"}, 415, "wrong_body"),
+        (b"x", {"content-type": "multipart/form-data"}, 400, "bad_form"),
+        (b"x", {"content-type": "multipart/form-data; boundary=e"}, 400, "bad_form"),
+        (b"--e--\r\n", {"content-type": "multipart/form-data; boundary=e"}, 422, "wrong_fields"),
+    ],
+)
+def test_a_refusal_has_its_status_code_message_and_id(
+    served: Callable[..., Any], content: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    app = served()
+    response = app.client.post("/predict", content=content, headers={**headers, "x-request-id": "r"})
+    body = response.json()
+    assert (response.status_code, body["code"], body["request_id"]) == (status, code, "r")
+    assert set(body) == {"code", "message", "request_id"}
+    assert body["message"].startswith("Expected")
+    assert app.counted(f'petmood_errors_total{{code="{code}"}}') == 1
+
+
+def test_a_photo_over_the_limit_is_refused_whether_it_says_so_or_not(served: Callable[..., Any]) -> None:
+    client = served(file_mb=0.01).client
+    large = b"\xff\xd8" + b"x" * 200_000
+    for sent in ({"content": large}, {"content": iter([large])}, {"files": {"photo": large}}):
+        response = client.post("/predict", **sent)
+        assert (response.status_code, response.json()["code"]) == (413, "too_large")
+
+
+def test_a_batch_answers_and_refuses_each_photo_by_itself(served: Callable[..., Any], photo: bytes) -> None:
+    client = served().client
+    files = [
+        ("photo", ("../a.jpg", photo)),
+        ("photo", ("b.jpg", photo[:300])),
+        ("photo", ("c.jpg", photo)),
+        ("note", ("n", b"x")),
+    ]
+    response = client.post("/predict/batch", files=files, headers={"x-request-id": "b1"})
+    body = response.json()
+    assert response.status_code == 200
+    assert [result.get("mood") or result["code"] for result in body["results"]][1] == "corrupt_image"
+    assert [result["request_id"] for result in body["results"]] == ["b1"] * 3
+    assert body["request_id"] == "b1"
+
+
+def test_a_batch_is_a_form_of_at_most_32_photos(served: Callable[..., Any], photo: bytes) -> None:
+    client = served().client
+    assert client.post("/predict/batch", content=photo).json()["code"] == "bad_form"
+    too_many = client.post("/predict/batch", files=[("photo", ("a.jpg", b"x"))] * 33)
+    assert (too_many.status_code, too_many.json()["code"]) == (422, "wrong_fields")
+    assert client.post("/predict/batch", files=[("photo", ("a.jpg", photo))] * 32).status_code == 200
+
+
+def test_json_is_answered_where_vertex_was_given_this_very_route(served: Callable[..., Any], photo: bytes) -> None:
+    client = served(vertex_predict_route="/predict").client
+    assert client.post("/predict", json={"instances": []}).json()["code"] == "wrong_fields"
+    assert client.post("/predict", content=photo).status_code == 200
+
+
+def test_a_service_that_was_told_to_end_refuses(served: Callable[..., Any], photo: bytes) -> None:
+    app = served()
+    app.service.workers.stop()
+    response = app.client.post("/predict", content=photo)
+    assert (response.status_code, response.json()["code"], response.headers["retry-after"]) == (
+        503,
+        "shutting_down",
+        "1",
+    )
+
+
+def test_the_answers_of_a_predictor_are_passed_on_unchanged(served: Callable[..., Any], photo: bytes) -> None:
+    (expected,) = FakePredictor().predict([photo])
+    body = served().client.post("/predict", content=photo).json()
+    assert body["probabilities"] == expected.probabilities  # type: ignore[union-attr] # a prediction, as the line above shows

@@ -1,0 +1,54 @@
+"""Is the app made from what it is given, and does it say no in one form?"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from petmood.core.errors import BundleError
+from petmood.inference.fake import FakePredictor
+from petmood.serving.app import create_app
+from petmood.serving.settings import Settings
+from tests.networks import tiny_bundle
+
+__all__: list[str] = []
+
+
+def test_making_an_app_starts_nothing() -> None:
+    app = create_app(FakePredictor(), settings=Settings(threads=1))
+    assert not app.state.service.workers.alive
+
+
+def test_workers_live_as_long_as_the_app_runs(served: Callable[..., Any]) -> None:
+    app = served(threads=2)
+    assert app.service.workers.alive
+    app.client.__exit__(None, None, None)
+    assert not app.service.workers.alive
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/predict", 405, "method_not_allowed"),
+        ("DELETE", "/model", 405, "method_not_allowed"),
+        ("POST", "/", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_not_there_is_told_in_the_form_of_every_refusal(
+    served: Callable[..., Any], method: str, path: str, status: int, code: str
+) -> None:
+    app = served()
+    response = app.client.request(method, path, headers={"x-request-id": "r"})
+    assert (response.status_code, response.json()["code"], response.json()["request_id"]) == (status, code, "r")
+    assert ("allow" in response.headers) == (status == 405)
+    assert app.counted(f'petmood_errors_total{{code="{code}"}}') == 1
+
+
+def test_bundles_are_opened_with_the_services_own_limits(tmp_path_factory: Any) -> None:  # noqa: ANN401 - pytest's
+    bundle = tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle")
+    service = create_app(FakePredictor(), settings=Settings(file_mb=1)).state.service
+    predictor = service.open_model(bundle.folder)
+    assert predictor.limits.file_bytes == 1_000_000
+    with pytest.raises(BundleError):
+        service.open_model(bundle.folder / "nothing")

@@ -1,0 +1,102 @@
+"""Do several processes share an address, is a dead one replaced, and do all end together?"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from petmood.serving import processes as processes_module
+from petmood.serving.processes import Processes
+from petmood.serving.server import bind
+
+__all__: list[str] = []
+
+CHILD = """
+import os, signal, sys, time
+from pathlib import Path
+folder, how = Path(sys.argv[1]), sys.argv[2]
+assert sys.argv[3] == "--fd" and os.fstat(int(sys.argv[4]))
+assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()
+if how == "dies":
+    sys.exit(3)
+signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "stubborn" else lambda *_: sys.exit(0))
+(folder / str(os.getpid())).touch()
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Look after the processes often, and leave no variable behind."""
+    monkeypatch.setattr(processes_module, "LOOK_EVERY_S", 0.02)
+    yield
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+def run(
+    folder: Path, how: str, *, then: Callable[[list[int]], None], count: int = 2, end_within_s: float = 20.0
+) -> int:
+    """Run processes, do something when all are there, and return the exit code."""
+    command = [sys.executable, "-c", CHILD, str(folder), how]
+
+    def wait_and_act() -> None:
+        until = time.monotonic() + 20
+        while how != "dies" and len(pids(folder)) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        then(pids(folder))
+
+    watcher = threading.Thread(target=wait_and_act, daemon=True)
+    watcher.start()
+    processes = Processes(command, listener=bind("127.0.0.1", 0), count=count, end_within_s=end_within_s)
+    code = processes.run()
+    watcher.join(timeout=20)
+    return code
+
+
+def pids(folder: Path) -> list[int]:
+    """Return the processes that have begun."""
+    return sorted(int(path.name) for path in folder.iterdir())
+
+
+def end(_: list[int]) -> None:
+    """Send this very process the signal that ends a service."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended."""
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_a_signal_ends_all_of_them_with_0(tmp_path: Path) -> None:
+    assert run(tmp_path, "serves", then=end, count=3) == 0
+    assert len(pids(tmp_path)) == 3
+    assert all(gone(pid) for pid in pids(tmp_path))
+
+
+def test_one_that_was_killed_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "SOON_S", 0.0)
+
+    def kill_one(found: list[int]) -> None:
+        os.kill(found[0], signal.SIGKILL)
+        until = time.monotonic() + 20
+        while len(pids(tmp_path)) < 3 and time.monotonic() < until:
+            time.sleep(0.02)
+        end(found)
+
+    assert run(tmp_path, "serves", then=kill_one) == 0
+    assert len(pids(tmp_path)) == 3
+
+
+def test_one_that_cannot_start_ends_all_with_1(tmp_path: Path) -> None:
+    assert run(tmp_path, "dies", then=lambda _: None, count=1) == 1
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    assert run(tmp_path, "stubborn", then=end, end_within_s=0.3) == 1
+    assert all(gone(pid) for pid in pids(tmp_path))

@@ -1,0 +1,18 @@
+"""Does the record that routes share tell what is so?"""
+
+from petmood.inference.fake import FakePredictor
+from petmood.serving.app import create_app
+from petmood.serving.settings import Settings
+
+__all__: list[str] = []
+
+
+def test_a_service_is_unready_for_a_reason() -> None:
+    service = create_app(FakePredictor(), settings=Settings(threads=1, file_mb=2)).state.service
+    assert service.unready() == "worker_died"  # they aren't started yet
+    service.workers.start()
+    assert service.unready() is None
+    service.drain.begin()
+    assert service.unready() == "shutting_down"
+    service.workers.stop()
+    assert service.file_bytes == 2_000_000

@@ -1,0 +1,65 @@
+"""Are settings read from the environment, checked, and never shown when they are secret?"""
+
+import pytest
+
+from petmood.core.errors import ConfigError
+from petmood.core.photo import LIMITS
+from petmood.serving.settings import Settings, read_settings
+
+__all__: list[str] = []
+
+GOOD, OTHER = "3f9ac2d871be40556ad1", "b17e6c0d92f34a8855aa"
+
+
+def test_the_defaults_allow_what_the_decoder_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PETMOOD_THREADS", raising=False)
+    settings = read_settings()
+    assert settings.limits == LIMITS
+    assert settings.workers >= 1
+    assert (settings.queue, settings.batch, settings.token, settings.admin_token) == (64, 1, None, None)
+
+
+def test_every_setting_can_be_given_as_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETMOOD_QUEUE", "7")
+    monkeypatch.setenv("PETMOOD_ORIGINS", '["https://pets.example"]')
+    monkeypatch.setenv("PETMOOD_FILE_MB", "2.5")
+    monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/predict")
+    settings = read_settings(threads=3)
+    assert (settings.queue, settings.origins, settings.workers) == (7, ("https://pets.example",), 3)
+    assert settings.limits.file_bytes == 2_500_000
+    assert settings.vertex_predict_route == "/v1/predict"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETMOOD_TOKEN", "")
+    assert read_settings().token is None
+
+
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETMOOD_QUEUE", "many")
+    with pytest.raises(ConfigError, match=r"^PETMOOD_QUEUE: .*integer"):
+        read_settings()
+
+
+@pytest.mark.parametrize("weak", ["hunter2", "password", "changeme", "a" * 40, "abababababababababab"])
+def test_a_token_that_is_easy_to_guess_is_refused_and_not_shown(weak: str) -> None:
+    with pytest.raises(ConfigError, match="admin_token is too easy to guess") as refusal:
+        read_settings(admin_token=weak)
+    assert weak not in str(refusal.value)
+
+
+def test_whoever_may_ask_is_not_whoever_may_load_models() -> None:
+    with pytest.raises(ConfigError, match="token and admin_token are the same"):
+        read_settings(token=GOOD, admin_token=GOOD)
+    assert read_settings(token=GOOD, admin_token=OTHER).token is not None
+
+
+def test_a_token_never_shows_in_a_settings_text() -> None:
+    assert GOOD not in repr(read_settings(token=GOOD))
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    undescribed = [
+        name for name, field in Settings.model_fields.items() if not (field.description or field.validation_alias)
+    ]
+    assert undescribed == []
