@@ -82,6 +82,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _lose_patience(self) -> None:
+        if not self._header_bytes:  # browsers open connections that they may never use
+            self._forget_deadline()
+            self.transport.close()
+            return
         self._refuse(408, "too_slow", f"Expected a request's headers within {self._header_timeout_s:g} seconds.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:

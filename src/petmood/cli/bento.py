@@ -1,0 +1,96 @@
+"""Which verbs go through BentoML? `petmood bento BUNDLE` serves, `petmood bento build BUNDLE` builds."""
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+
+import click
+
+__all__ = ["bento"]
+
+SERVE = "serve"
+
+
+class ServeUnlessNamed(click.Group):
+    """A group whose verb `serve` need not be written: what is no verb is taken as its bundle."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the verb in front where it is missing."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [SERVE, *args]
+        return super().parse_args(ctx, args)
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
+    """Return an address as numbers, which is all that BentoML takes."""
+    try:
+        return str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
+    except ValueError as error:
+        raise click.BadParameter(f"expected an IP address such as 127.0.0.1, got {value!r}.") from error
+
+
+batching = [
+    click.option(
+        "--max-batch",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 256),
+        help="Photos that BentoML gathers for one go; 1 is off, and best on a CPU.",
+    ),
+    click.option(
+        "--max-latency-ms",
+        default=1000,
+        show_default=True,
+        type=click.IntRange(1, 60_000),
+        help="How long a photo may take when batched; BentoML drops what would take longer with 503.",
+    ),
+]
+
+
+@click.group(cls=ServeUnlessNamed, subcommand_metavar="[BUNDLE | build BUNDLE] [OPTIONS]")
+def bento() -> None:
+    """Serve or build through BentoML: `petmood bento BUNDLE` serves, `petmood bento build BUNDLE` builds."""
+
+
+@bento.command(SERVE)
+@click.argument("bundle", type=click.Path(path_type=Path), envvar="PETMOOD_BUNDLE")
+@click.option("--host", default="127.0.0.1", show_default=True, callback=_address)
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@batching[0]
+@batching[1]
+def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms: int) -> None:
+    """Serve BUNDLE until Ctrl-C or SIGTERM; limits are the same settings PETMOOD_<NAME> as of `petmood serve`."""
+    from petmood.core.extras import require
+
+    require("bentoml", extra="bento")
+    from petmood.inference.load import open_bundle
+    from petmood.serving.bento.launch import Start, environment, serve_command
+    from petmood.serving.settings import read_settings
+
+    open_bundle(bundle, limits=read_settings().limits)  # a bad one is refused here, in one line
+    start = Start(host=host, port=port, max_batch=max_batch, max_latency_ms=max_latency_ms)
+    click.echo(f"petmood serves {bundle} through BentoML at http://{host}:{port}", err=True)
+    command = serve_command(start)
+    sys.stderr.flush()
+    os.execve(command[0], command, environment(bundle))  # noqa: S606 - BentoML takes this process's place, and its signals
+
+
+@bento.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), help="A new folder; BentoML's own store where none is given.")
+@batching[0]
+@batching[1]
+def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int) -> None:
+    """Make a bento of BUNDLE that runs in a clean environment: no torch, exact versions, this petmood."""
+    from petmood.core.extras import require
+
+    require("bentoml", extra="bento")
+    from petmood.serving.bento.build import build_bento
+    from petmood.serving.bento.launch import Start
+
+    made = build_bento(bundle, to=to, start=Start(max_batch=max_batch, max_latency_ms=max_latency_ms))
+    where = "" if made.folder is None else f" in {made.folder}"
+    click.echo(f"Bento: {made.tag}{where}. Next: BENTOML_DO_NOT_TRACK=True bentoml serve {made.name}")
+    if made.folder is None:
+        click.echo(f"A container of it: bentoml containerize {made.tag}")

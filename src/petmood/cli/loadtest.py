@@ -1,0 +1,110 @@
+"""Which verb loads a service? `petmood loadtest`; it needs the extra 'loadtest' alone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from petmood.serving.loadtest.report import Report
+    from petmood.serving.loadtest.steps import Step
+
+__all__ = ["loadtest"]
+
+USERS, MOST_USERS = 32, 256
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--users",
+    type=click.IntRange(1, 5000),
+    help=f"Users at once, each without a pause; the most, if they rise. [default: {USERS}, {MOST_USERS} to the knee]",
+)
+@click.option(
+    "--duration",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="Seconds at each number of users.",
+)
+@click.option("--ramp", is_flag=True, help="Double the users from 1 up to --users.")
+@click.option("--to-the-knee", is_flag=True, help="Double them until that brings nothing more, or errors.")
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of photos to send; else some are drawn.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("profiles/loadtest"),
+    show_default=True,
+    help="Folder to fill.",
+)
+@click.option("--p95-ms", type=click.FloatRange(min=0), help="End with 1 if p95 is above this.")
+@click.option("--min-rps", type=click.FloatRange(min=0), help="End with 1 if fewer a second are answered.")
+@click.option("--max-errors", type=click.FloatRange(0, 1), help="End with 1 if a larger share fails (0 to 1).")
+@click.option("--token", envvar="PETMOOD_TOKEN", help="Bearer token of the service. [env: PETMOOD_TOKEN]")
+@click.option("--allow-remote", is_flag=True, help="Load another machine than this one.")
+@click.pass_context
+def loadtest(  # noqa: PLR0913 - one an option
+    context: click.Context,
+    *,
+    url: str,
+    users: int | None,
+    duration: float,
+    ramp: bool,
+    to_the_knee: bool,
+    photos: Path | None,
+    to: Path,
+    p95_ms: float | None,
+    min_rps: float | None,
+    max_errors: float | None,
+    token: str | None,
+    allow_remote: bool,
+) -> None:
+    """Load the service at URL; limits are held against the last step, or the knee; ends with 1 if one is missed."""
+    from petmood.core.extras import require
+    from petmood.serving.loadtest.gate import Limits
+    from petmood.serving.loadtest.job import Job
+    from petmood.serving.loadtest.report import report_of
+    from petmood.serving.loadtest.run import ask_once, keep, load_service, require_locust
+    from petmood.serving.loadtest.stages import doubling
+    from petmood.serving.loadtest.target import target_of
+
+    require_locust()
+    most = users or (MOST_USERS if to_the_knee else USERS)
+    rising = ramp or to_the_knee
+    if rising:
+        require("matplotlib", extra="loadtest")
+    job = Job(
+        target=target_of(url, allow_remote=allow_remote),
+        counts=doubling(most) if rising else (most,),
+        duration_s=duration,
+        csv="locust",
+        to_the_knee=to_the_knee,
+        photos=None if photos is None else str(photos),
+        token=token,
+    )
+    ask_once(job)
+    click.echo(f"Loading {job.target.url}, {duration:g} s for each number of users.", err=True)
+    click.echo(f"{'users':>6}{'answered/s':>12}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}  errors")
+    steps = load_service(job, to=to, on_step=_show)
+    limits = Limits(p95_ms=p95_ms, min_rps=min_rps, max_errors=max_errors)
+    report = report_of(steps, url=job.target.url, limits=limits, to_the_knee=to_the_knee)
+    keep(report, to=to)
+    _conclude(report, to, looked_for_the_knee=rising)
+    context.exit(1 if report.missed else 0)
+
+
+def _show(step: "Step") -> None:
+    times = "".join(f"{'-' if ms is None else format(ms, '.0f'):>9}" for ms in (step.p50_ms, step.p95_ms, step.p99_ms))
+    errors = ", ".join(f"{count} x {status}" for status, count in step.errors.items()) or "none"
+    click.echo(f"{step.users:>6}{step.answered_per_s:>12.1f}{times}  {errors}")
+
+
+def _conclude(report: "Report", to: Path, *, looked_for_the_knee: bool) -> None:
+    if report.knee is not None:
+        click.echo(f"The knee is at {report.knee.step.users} users: {report.knee.reason}.")
+    elif looked_for_the_knee:
+        click.echo(f"No knee up to {report.steps[-1].users} users.")
+    click.echo(f"Numbers, Locust's CSV files and plots: {to}")
+    for line in report.missed:
+        click.echo(f"petmood: {line}", err=True)

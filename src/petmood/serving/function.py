@@ -1,0 +1,155 @@
+"""How does a bundle answer as a cloud function? One function of a request, for functions-framework.
+
+Start it as: PETMOOD_BUNDLE=bundles/first functions-framework --source .../petmood/serving/function.py --target predict
+"""
+
+import hmac
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from petmood.core.errors import (
+    BadRequest,
+    ConfigError,
+    FileTooLarge,
+    InternalError,
+    PetmoodError,
+    PhotoError,
+    RequestError,
+    Unauthorised,
+)
+from petmood.core.extras import require
+from petmood.core.wire import ErrorBody, error_body, prediction_body
+from petmood.inference.base import Predictor
+from petmood.inference.load import open_bundle
+from petmood.serving.form import HINT, OVERHEAD_BYTES, one_photo, type_of
+from petmood.serving.middleware.call import open_call
+from petmood.serving.middleware.observe import error_headers
+from petmood.serving.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+__all__ = ["Function", "predict"]
+
+logger = logging.getLogger(__name__)
+
+BUNDLE: Final = "PETMOOD_BUNDLE"
+
+
+class Function:
+    """Answers requests with a bundle that is opened at the first of them and kept; safe to share between threads."""
+
+    def __init__(self, opener: Callable[..., Predictor] = open_bundle) -> None:
+        self._opener = opener
+        self._lock = threading.Lock()
+        self._opened: tuple[Predictor, Settings] | None = None
+
+    def __call__(self, request: "Request") -> "Response":
+        """Answer one request; every error is a body with its code."""
+        request_id = open_call({"headers": _raw_headers(request)}).request_id
+        try:
+            if request.method != "POST":
+                return _not_allowed(request, request_id)
+            return self._answer(request, request_id)
+        except PetmoodError as error:
+            return _refusal(error, request_id)
+        except Exception:
+            logger.exception("a request failed")
+            return _refusal(InternalError("Something went wrong here, and was logged. Try again later."), request_id)
+
+    def _answer(self, request: "Request", request_id: str) -> "Response":
+        predictor, settings = self._open()
+        _refuse_strangers(request, settings)
+        file_bytes = settings.limits.file_bytes
+        kind = type_of(request.headers.get("Content-Type", ""))
+        body = _take_body(request, limit=file_bytes + OVERHEAD_BYTES)
+        (answer,) = predictor.predict([one_photo(body, kind, file_bytes=file_bytes)])
+        if isinstance(answer, PetmoodError):
+            raise answer
+        body_text = prediction_body(answer, model=predictor.model, request_id=request_id)
+        return _json(body_text.model_dump_json(exclude_none=True), status=200, request_id=request_id)
+
+    def _open(self) -> tuple[Predictor, Settings]:
+        with self._lock:
+            if self._opened is None:
+                settings, named = read_settings(), os.environ.get(BUNDLE)
+                if not named:
+                    raise ConfigError(f"Expected a bundle in {BUNDLE}, got none.")
+                self._opened = self._opener(Path(named), limits=settings.limits), settings
+            return self._opened
+
+
+_function = Function()
+
+
+def predict(request: "Request") -> "Response":
+    """Answer one photo, sent as the form field `photo` or as the body itself."""
+    return _function(request)
+
+
+def _raw_headers(request: "Request") -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+
+
+def _refuse_strangers(request: "Request", settings: Settings) -> None:
+    if settings.token is None:
+        return
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    expected = settings.token.get_secret_value().encode()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected):
+        raise Unauthorised("Expected a valid token. Send it as: Authorization: Bearer TOKEN")
+
+
+def _take_body(request: "Request", *, limit: int) -> bytes:
+    """Return the body, and leave an empty one: after a refusal the framework would read the rest of it into memory.
+
+    Raises:
+        FileTooLarge: it says so, or is found to be so.
+        BadRequest: the sender went away in the middle of it.
+    """
+    wsgi = require("werkzeug.wsgi", extra="functions")
+    disconnected: type[Exception] = require("werkzeug.exceptions", extra="functions").ClientDisconnected
+    stream, declared = wsgi.get_input_stream(request.environ), request.content_length
+    request.environ.update({"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
+    too_large = FileTooLarge(f"Expected at most {limit / 1e6:.0f} MB, got more. Send a smaller copy.")
+    if declared is not None and declared > limit:
+        raise too_large
+    try:
+        body: bytes = stream.read(limit + 1)
+    except (disconnected, OSError) as error:
+        raise BadRequest("The sender went away before the whole body had come.") from error
+    if len(body) > limit:
+        raise too_large
+    return body
+
+
+def _not_allowed(request: "Request", request_id: str) -> "Response":
+    text = f"Expected POST, got {request.method[:20]}. {HINT}"
+    body = ErrorBody(code="method_not_allowed", message=text, request_id=request_id)
+    response = _json(body.model_dump_json(exclude_none=True), status=405, request_id=request_id)
+    response.headers["Allow"] = "POST"
+    return response
+
+
+def _refusal(error: PetmoodError, request_id: str) -> "Response":
+    if not isinstance(error, PhotoError | RequestError):  # a bundle or a setting: for the log, not for strangers
+        logger.error("the function can't start: %s", error)
+        error = InternalError("The function is not set up right, which was logged.")
+    text = error_body(error, request_id=request_id).model_dump_json(exclude_none=True)
+    response = _json(text, status=error.status, request_id=request_id)
+    for name, value in error_headers(error):
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+def _json(text: str, *, status: int, request_id: str) -> "Response":
+    flask = require("flask", extra="functions")
+    response: Response = flask.Response(text, status=status, mimetype="application/json")
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

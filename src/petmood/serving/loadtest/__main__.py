@@ -1,0 +1,107 @@
+"""How does Locust load a service? Users that post photos without a pause; each finished step is a line of JSON.
+
+A process of its own (``python -m petmood.serving.loadtest < job``), for importing Locust replaces sockets and threads.
+"""
+
+import itertools
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gevent  # type: ignore[import-untyped] # it comes without types
+from locust import FastHttpUser, LoadTestShape, task
+from locust.env import Environment
+from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_history
+
+from petmood.serving.loadtest.job import Job, job_from
+from petmood.serving.loadtest.photos import Form, drawn, form, read
+from petmood.serving.loadtest.stages import Stages
+from petmood.serving.loadtest.steps import Sample, Step
+
+__all__ = ["main"]
+
+GIVE_UP_S = 30.0
+FINISH_WITHIN_S = 2.0
+AFTER_NO_ANSWER_S = 0.1
+MOST_NEW_USERS_PER_S = 100
+
+
+def users_of(job: Job, forms: Iterator[Form]) -> type[FastHttpUser]:
+    """Return a kind of user that posts one photo after the other."""
+    token = {} if job.token is None else {"Authorization": f"Bearer {job.token}"}
+
+    class PhotoUser(FastHttpUser):
+        host = job.target.base
+        network_timeout = connection_timeout = GIVE_UP_S
+
+        @task
+        def predict(self) -> None:
+            """Post the next photo; a redirect is not followed, for it may lead to another machine."""
+            photo = next(forms)
+            headers = {"Content-Type": photo.content_type, **token}
+            body: Any = photo.body  # Locust says str, and sends bytes as they are
+            answer = self.client.request("POST", job.target.path, data=body, headers=headers, allow_redirects=False)
+            if not answer.status_code:
+                gevent.sleep(AFTER_NO_ANSWER_S)
+
+    return PhotoUser
+
+
+def shape_of(stages: Stages) -> LoadTestShape:
+    """Let Locust ask the stages for its number of users, once a second."""
+
+    class Course(LoadTestShape):
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call] # Locust leaves it untyped
+
+        def tick(self) -> tuple[int, float] | None:
+            users = stages.users_at(time.perf_counter())
+            return None if users is None else (users, min(users, MOST_NEW_USERS_PER_S))
+
+    return Course()
+
+
+def say(step: Step) -> None:
+    """Tell the process that started this one."""
+    sys.stdout.write(json.dumps(asdict(step)) + "\n")
+    sys.stdout.flush()
+
+
+def run(job: Job) -> None:
+    """Load the service until the stages are over."""
+    photos = drawn() if job.photos is None else read(Path(job.photos))
+    stages = Stages(job.counts, job.duration_s, to_the_knee=job.to_the_knee, on_step=say)
+    forms = itertools.cycle([form(photo) for photo in photos])
+    environment = Environment(
+        user_classes=[users_of(job, forms)], shape_class=shape_of(stages), stop_timeout=FINISH_WITHIN_S
+    )
+
+    def keep(*, response_time: float, response: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own objects
+        stages.add(Sample(time.perf_counter(), response_time, getattr(response, "status_code", 0) or 0))
+
+    environment.events.request.add_listener(keep)  # type: ignore[no-untyped-call] # as above
+    runner = environment.create_local_runner()
+    writer = StatsCSVFileWriter(environment, PERCENTILES_TO_REPORT, job.csv, full_history=True)
+    writing = [gevent.spawn(writer.stats_writer), gevent.spawn(stats_history, runner)]
+    runner.start_shape()
+    if runner.shape_greenlet is not None:
+        runner.shape_greenlet.join()
+    runner.quit()
+    gevent.sleep(1.1)  # the files are written once a second
+    gevent.killall(writing)
+    writer.close_files()
+
+
+def main() -> None:
+    """Do the job that stands on standard input."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    run(job_from(sys.stdin.read()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Where does more load stop helping? At the last number of users before throughput stood still or errors began."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from petmood.serving.loadtest.steps import Step
+
+__all__ = ["GROWTH", "Knee", "find_knee", "is_past_the_knee"]
+
+GROWTH: Final = 0.05
+"""Throughput that grows by less than this share from one step to the next stands still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knee:
+    """The last step that was worth its users, and what the next one showed."""
+
+    step: Step
+    reason: str
+
+
+def find_knee(steps: Sequence[Step]) -> Knee | None:
+    """Return the first step after which throughput grew by less than 5% while p95 grew, or errors appeared.
+
+    None when every step still helped, or when there were errors from the first step on.
+    """
+    for before, after in pairwise(steps):
+        if before.errors:
+            return None
+        if reason := _reason(before, after):
+            return Knee(before, reason)
+    return None
+
+
+def is_past_the_knee(steps: Sequence[Step]) -> bool:
+    """Tell whether a further step would show nothing new."""
+    return bool(steps) and (bool(steps[0].errors) or not steps[0].answered or find_knee(steps) is not None)
+
+
+def _reason(before: Step, after: Step) -> str:
+    if after.errors:
+        kinds = ", ".join(f"{count} x {status}" for status, count in after.errors.items())
+        return f"with {after.users} users errors appeared ({kinds})"
+    if before.p95_ms is None or after.p95_ms is None:
+        return f"with {after.users} users nothing was answered in time"
+    growth = after.answered_per_s / before.answered_per_s - 1
+    if growth < GROWTH and after.p95_ms > before.p95_ms:
+        slower = after.p95_ms / before.p95_ms - 1
+        return f"with {after.users} users throughput changed by {growth:+.0%} and p95 by {slower:+.0%}"
+    return ""

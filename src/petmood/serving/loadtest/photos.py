@@ -1,0 +1,62 @@
+"""Which photos are sent? Those of a folder, or some that are drawn in memory; each as a ready form."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from petmood.inference.batch import find_photos
+
+__all__ = ["MOST", "Form", "drawn", "form", "read"]
+
+SIDE_PX: Final = 224
+MOST: Final = 64
+"""Of a folder no more photos than these are sent: they are kept in memory, and a service doesn't mind repetition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart body and the content type that names its boundary."""
+
+    content_type: str
+    body: bytes
+
+
+def drawn(count: int = 4) -> list[bytes]:
+    """Draw different JPEGs of 224 px with soft clouds and a little grain, about as large as a photo of that size."""
+    return [_drawn(np.random.default_rng(seed)) for seed in range(count)]
+
+
+def read(folder: Path) -> list[bytes]:
+    """Return the first photos of a folder as they are; whatever is wrong with them is the service's to say.
+
+    Raises:
+        DataError: there is no such folder, or no photo in it.
+    """
+    return [photo.read_bytes() for photo in find_photos([folder])[:MOST]]
+
+
+def form(photo: bytes, *, field: str = "photo") -> Form:
+    """Put a photo into a multipart form of one field."""
+    number = 0
+    while (boundary := f"petmood-{number}").encode() in photo:
+        number += 1
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="photo"\r\n'
+    body = (
+        head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + photo + f"\r\n--{boundary}--\r\n".encode()
+    )
+    return Form(f"multipart/form-data; boundary={boundary}", body)
+
+
+def _drawn(rng: np.random.Generator) -> bytes:
+    total = np.full((SIDE_PX, SIDE_PX, 3), 127.5, np.float32)
+    for cells, weight in ((4, 0.5), (16, 0.25), (56, 0.12)):
+        clouds = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
+        total += weight * (np.asarray(clouds.resize((SIDE_PX, SIDE_PX)), np.float32) - 127.5)
+    total += rng.normal(0, 3, (SIDE_PX, SIDE_PX, 1)).astype(np.float32)
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(total, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""How does a ramp look? Throughput and p95 over users, the knee marked."""
+
+import io
+
+from petmood.core.extras import require
+from petmood.serving.loadtest.report import Report
+
+__all__ = ["ramp_png"]
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#c05a00", "#666666"
+
+
+def ramp_png(report: Report) -> bytes:
+    """Draw the steps of a ramp as a PNG: two panels over one axis of users, for their units differ.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    figures = require("matplotlib.figure", extra="loadtest")
+    figure = figures.Figure(figsize=(8, 6.5), dpi=120, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    users = [step.users for step in report.steps]
+    timed = [step for step in report.steps if step.p95_ms is not None]
+    above.plot(users, [step.answered_per_s for step in report.steps], "o-", color=BLUE)
+    above.set_ylabel("answered requests/s")
+    below.plot([step.users for step in timed], [step.p95_ms for step in timed], "o-", color=ORANGE, label="p95")
+    below.plot([step.users for step in timed], [step.p50_ms for step in timed], "o--", color=GREY, label="p50")
+    below.set_ylabel("time to the answer, ms")
+    below.set_xlabel("users at once")
+    below.set_xscale("log", base=2)
+    below.set_xticks(users, [str(count) for count in users])
+    below.minorticks_off()
+    below.legend(loc="upper left", frameon=False)
+    for axes in (above, below):
+        axes.set_ylim(bottom=0)
+        axes.grid(visible=True, alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        for step in report.steps:
+            if step.errors:
+                axes.axvspan(step.users / 1.15, step.users * 1.15, color="red", alpha=0.12)
+        if report.knee is not None:
+            axes.axvline(report.knee.step.users, color=GREY, linestyle=":")
+    above.set_title(_title(report), fontsize=10, loc="left")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _title(report: Report) -> str:
+    red = "\nRed: some requests got no answer." if any(step.errors for step in report.steps) else ""
+    if report.knee is None:
+        return f"{report.url}: no knee up to {report.steps[-1].users} users{red}"
+    step = report.knee.step
+    return (
+        f"{report.url}: the knee is at {step.users} users, {step.answered_per_s:.0f} requests/s\n"
+        f"{report.knee.reason}{red}"
+    )

@@ -1,0 +1,106 @@
+"""How is a load test run? Locust is started beside this process, listened to, and what it left is kept."""
+
+import contextlib
+import http.client
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from petmood.core.errors import ConfigError, MissingExtra, OfflineError
+from petmood.core.files import write_bytes, write_json
+from petmood.serving.loadtest.job import Job
+from petmood.serving.loadtest.photos import drawn, form, read
+from petmood.serving.loadtest.plot import ramp_png
+from petmood.serving.loadtest.report import Report
+from petmood.serving.loadtest.steps import Step, step_from
+
+__all__ = ["ask_once", "keep", "load_service", "require_locust"]
+
+REFUSALS: Final = {
+    401: "it asks for a token: set PETMOOD_TOKEN, or give --token",
+    403: "it allows no predictions from here",
+    404: "it has no such address",
+    405: "it takes no photos at this address",
+}
+
+
+def require_locust() -> None:
+    """Make sure that Locust is there without importing it, for that would replace this process's sockets.
+
+    Raises:
+        MissingExtra: Locust is not installed.
+    """
+    if find_spec("locust") is None:
+        raise MissingExtra("'locust' is not installed. Install it with: pip install 'petmood[loadtest]'")
+
+
+def ask_once(job: Job, *, timeout_s: float = 30.0) -> None:
+    """Post one photo, so that a wrong address is one line rather than thousands of errors.
+
+    Raises:
+        OfflineError: nothing answers there.
+        ConfigError: what answers doesn't take photos there, or asks for a token.
+        DataError: there are no photos to send.
+    """
+    photo = form((drawn(1) if job.photos is None else read(Path(job.photos)))[0])
+    headers = {"Content-Type": photo.content_type}
+    headers |= {} if job.token is None else {"Authorization": f"Bearer {job.token}"}
+    place = urlsplit(job.target.base)
+    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+    with contextlib.closing(kind(place.hostname or "", place.port, timeout=timeout_s)) as connection:
+        try:
+            connection.request("POST", job.target.path, body=photo.body, headers=headers)
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            reason = f"{error}" or type(error).__name__
+            raise OfflineError(
+                f"{job.target.url} gives no answer ({reason}). Start a service with: petmood serve BUNDLE"
+            ) from error
+    if status in REFUSALS:
+        raise ConfigError(f"{job.target.url} answers {status}: {REFUSALS[status]}.")
+
+
+def load_service(job: Job, *, to: Path, on_step: Callable[[Step], None] | None = None) -> list[Step]:
+    """Run Locust in a process of its own, put its CSV files into a folder and return the steps.
+
+    Raises:
+        OfflineError: Locust's process failed; what it said is above.
+    """
+    steps = []
+    with tempfile.TemporaryDirectory() as name:
+        command = [sys.executable, "-m", "petmood.serving.loadtest"]
+        job = replace(job, csv=str(Path(name) / "locust"))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this interpreter
+            try:
+                if process.stdin is not None and process.stdout is not None:
+                    process.stdin.write(job.as_text())
+                    process.stdin.close()
+                    for line in process.stdout:
+                        steps.append(step_from(json.loads(line)))
+                        if on_step is not None:
+                            on_step(steps[-1])
+            except BaseException:
+                process.kill()
+                raise
+        for file in sorted(Path(name).glob("*.csv")):
+            write_bytes(to / file.name, file.read_bytes())
+    if process.returncode:
+        raise OfflineError(f"Locust's process ended with {process.returncode}; the reason stands above.")
+    return steps
+
+
+def keep(report: Report, *, to: Path) -> list[Path]:
+    """Write ``summary.json``, and ``ramp.png`` if there was more than one step; return what was written."""
+    write_json(to / "summary.json", report.as_json())
+    written = [to / "summary.json"]
+    if len(report.steps) > 1:
+        write_bytes(to / "ramp.png", ramp_png(report))
+        written.append(to / "ramp.png")
+    return written

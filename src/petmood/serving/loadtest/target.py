@@ -1,0 +1,56 @@
+"""Which service may be loaded? One on this machine; any other only if that is said aloud."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from petmood.core.errors import ConfigError
+
+__all__ = ["PREDICT", "Target", "target_of"]
+
+PREDICT: Final = "/predict"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where photos are sent: ``base`` such as ``http://127.0.0.1:8000``, ``path`` such as ``/predict``."""
+
+    base: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        """The whole address."""
+        return self.base + self.path
+
+
+def target_of(url: str, *, allow_remote: bool) -> Target:
+    """Return where to send photos: ``url`` itself, or its ``/predict`` when it names no path.
+
+    Raises:
+        ConfigError: it is no http(s) address, or is another machine's and ``allow_remote`` is not given.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in {"http", "https"} or parts.username is not None or parts.query:
+        raise ConfigError(f"Expected an address such as http://127.0.0.1:8000, got {url!r}.")
+    if not (allow_remote or _is_loopback(host)):
+        raise ConfigError(
+            f"{host} is not this machine (127.0.0.1, ::1, localhost). A load test looks like an attack to whoever runs "
+            "that machine and the network on the way, and may cost money. If all of it is yours: --allow-remote."
+        )
+    name = f"[{host}]" if ":" in host else host
+    base = f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
+    return Target(base, parts.path if parts.path.strip("/") else PREDICT)
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell by the name alone: a name that has to be looked up can point anywhere a moment later."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
