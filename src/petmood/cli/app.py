@@ -26,6 +26,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),
     "loadtest": ("petmood.cli.loadtest:loadtest", "Load a service until its knee."),
+    "page": ("petmood.cli.page:page", "Show the web page."),
     "run": ("petmood.cli.run:run", "Do the whole walk, skipping what is up to date."),
     "profile": ("petmood.cli.train:profile", "Show where a training step spends its time."),
     "config": ("petmood.cli.train:config", "Show the settings, composed, and the groups to choose from."),

@@ -1,0 +1,50 @@
+"""Which verb shows the page? `petmood page`; it needs the extra 'page' alone."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+__all__ = ["page"]
+
+OPTIONS = {
+    "server.headless": "true",
+    "server.maxUploadSize": "30",
+    "server.fileWatcherType": "none",
+    "browser.gatherUsageStats": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+}
+
+
+@click.command()
+@click.option(
+    "--api", default="http://127.0.0.1:8000", show_default=True, envvar="PETMOOD_API_URL", help="The service."
+)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.pass_context
+def page(context: click.Context, *, api: str, host: str, port: int) -> None:
+    """Show the web page until Ctrl-C; it asks the service at --api, with $PETMOOD_TOKEN if it is set."""
+    from petmood.core.errors import ConfigError
+    from petmood.core.extras import require
+
+    require("streamlit", extra="page")
+    if not api.startswith(("http://", "https://")):
+        raise ConfigError(f"Expected an address such as http://127.0.0.1:8000 for --api, got {api!r}.")
+    import petmood.frontend
+
+    script = Path(petmood.frontend.__file__).with_name("app.py")
+    options = {**OPTIONS, "server.address": host, "server.port": str(port)}
+    given = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *given]
+    click.echo(f"petmood shows its page at http://{host}:{port}, and asks {api}", err=True)
+    environment = {**os.environ, "PETMOOD_API_URL": api}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own command
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM))
+        code = child.wait()
+    context.exit(0 if code in (0, -signal.SIGTERM) else code)

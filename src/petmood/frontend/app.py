@@ -1,0 +1,181 @@
+"""What does the page show? Photos come in, answers come out, in words; everything else is asked of the service."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from petmood.core.errors import PhotoError
+from petmood.core.moods import MOODS
+from petmood.core.photo import decode
+from petmood.core.wire import ModelCardBody
+from petmood.frontend.client import Answered, Service, Trouble
+from petmood.frontend.view import LIMITS, MEANING, Card, card_of, mood_text, species_text
+
+__all__ = ["main"]
+
+EXAMPLES: Final = Path(__file__).parent / "examples"
+KINDS: Final = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "avif", "heic", "heif"]
+SOURCES: Final = ("Upload", "Camera", "Examples")
+PREVIEW_PX: Final = 480
+MOST_MB: Final = 30
+STYLE: Final = """<style>
+  .block-container {max-width: 46rem; padding-top: 2.2rem; padding-bottom: 3rem}
+  [data-testid="stImage"] img {border-radius: .6rem; width: 100%}
+  h1 {font-size: clamp(1.7rem, 7vw, 2.6rem) !important}
+</style>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo that a person gave: its bytes, and a name to show."""
+
+    name: str
+    data: bytes
+
+    @property
+    def key(self) -> str:
+        """A short name for its content."""
+        return hashlib.sha256(self.data).hexdigest()[:16]
+
+
+def main() -> None:
+    """Draw the page; Streamlit calls this anew after everything that a person does."""
+    st.set_page_config(page_title="petmood", page_icon=str(EXAMPLES / "cat.jpg"), layout="centered", menu_items={})
+    st.html(STYLE)
+    service = Service(
+        os.environ.get("PETMOOD_API_URL", "http://127.0.0.1:8000"), token=os.environ.get("PETMOOD_TOKEN") or None
+    )
+    st.title(":material/pets: How does this pet look?", anchor=False)
+    st.write("Show a pet's face. petmood says whether it looks angry, happy, sad or otherwise, or that it isn't sure.")
+    for photo in reversed(_photos()):  # the newest first
+        _show(photo, service)
+    _show_history()
+    _show_meaning(service)
+
+
+def _photos() -> list[Photo]:
+    """Return the photos that a person has given, by the way they have chosen."""
+    source = st.segmented_control("Where is the photo?", SOURCES, default=SOURCES[0], required=True, key="source")
+    if source == "Camera":
+        taken = st.camera_input("Take a photo of the pet's face", key="camera")
+        return [Photo("From the camera", taken.getvalue())] if taken else []
+    if source == "Examples":
+        chosen = st.segmented_control(
+            "Drawn pets to try", _examples(), format_func=lambda path: path.stem.replace("-", " "), key="example"
+        )
+        return [Photo(chosen.stem.replace("-", " "), chosen.read_bytes())] if chosen else []
+    given = st.file_uploader(
+        "One photo or several",
+        type=KINDS,
+        accept_multiple_files=True,
+        max_upload_size=MOST_MB,
+        key="upload",
+        help="They are sent to the service, answered, and not kept.",
+    )
+    return [Photo(file.name, file.getvalue()) for file in given]
+
+
+def _examples() -> Sequence[Path]:
+    return sorted(EXAMPLES.glob("*.jpg"))
+
+
+def _show(photo: Photo, service: Service) -> None:
+    answer = _answer(photo, service)
+    with st.container(border=True, key=f"photo-{photo.key}"):
+        left, right = st.columns([2, 3], gap="medium")
+        with left:
+            pixels = _preview(photo.data)
+            if pixels is None:
+                st.caption("No preview of this file.")
+            else:
+                st.image(pixels, width="stretch", alt=f"The photo {photo.name}")
+            st.caption(photo.name.replace("[", "(").replace("]", ")"))
+        with right:
+            if isinstance(answer, Trouble):
+                _show_trouble(photo, answer)
+            else:
+                _show_card(photo, card_of(answer.body, seconds=answer.seconds), answer)
+
+
+def _answer(photo: Photo, service: Service) -> Answered | Trouble:
+    """Ask once for each photo: drawing the page again is no reason to ask again."""
+    known: dict[str, Answered | Trouble] = st.session_state.setdefault("answers", {})
+    if photo.key not in known:
+        with st.spinner("Looking at the photo ..."):
+            known[photo.key] = service.predict(photo.data)
+        found = known[photo.key]
+        if isinstance(found, Answered):
+            card = card_of(found.body)
+            st.session_state.setdefault("history", []).append((photo.name, card.headline))
+    return known[photo.key]
+
+
+def _preview(data: bytes) -> NDArray[np.uint8] | None:
+    """Return the photo upright and small, or nothing where it can't be drawn; the service says why."""
+    try:
+        pixels = decode(data, at_least_px=PREVIEW_PX).pixels
+    except PhotoError:
+        return None
+    step = max(1, min(pixels.shape[:2]) // PREVIEW_PX)
+    return np.ascontiguousarray(pixels[::step, ::step])
+
+
+def _show_card(photo: Photo, card: Card, answer: Answered) -> None:
+    st.header(f"{card.icon} {card.headline}", anchor=False)
+    st.write(card.sentence)
+    for bar in card.bars:
+        st.progress(bar.share, text=bar.text)
+    for warning in card.warnings:
+        st.warning(warning, icon=":material/warning:")
+    if card.advice:
+        st.info("What helps:\n" + "\n".join(f"- {line}" for line in card.advice))
+    st.caption(card.footnote)
+    with st.expander("This is wrong"):
+        others = [mood for mood in MOODS if mood != answer.body.mood or not card.sure]
+        st.selectbox("It is ...", others, format_func=mood_text, key=f"right-{photo.key}")
+        st.button("Send", key=f"send-{photo.key}", disabled=True)
+        st.caption("The service doesn't take corrections yet; a later version will.")
+
+
+def _show_trouble(photo: Photo, trouble: Trouble) -> None:
+    if trouble.again:
+        st.warning(trouble.message, icon=":material/hourglass_empty:")
+        if st.button("Try again", key=f"again-{photo.key}"):
+            st.session_state["answers"].pop(photo.key, None)
+            st.rerun()
+    else:
+        st.error(trouble.message, icon=":material/block:")
+
+
+def _show_history() -> None:
+    history: list[Any] = st.session_state.get("history", [])
+    if len(history) > 1:
+        with st.expander(f"Photos of this visit ({len(history)})"):
+            st.table({"Photo": [name for name, _ in history], "Answer": [answer for _, answer in history]})
+
+
+def _show_meaning(service: Service) -> None:
+    found = service.card()
+    with st.expander("What the answers mean, and what they can't say"):
+        st.markdown(MEANING)
+        st.markdown(LIMITS)
+        if isinstance(found, ModelCardBody):
+            st.markdown(species_text(found.manifest))
+    if isinstance(found, ModelCardBody):
+        st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")
+    else:
+        st.warning(
+            found.message.replace("Your photo is kept here: try again.", "Reload the page to try again."),
+            icon=":material/hourglass_empty:",
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""How does the page ask the service? Over HTTP alone; whatever goes wrong comes back as words for a person."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+from pydantic import ValidationError
+
+from petmood.core.wire import ErrorBody, ModelCardBody, PredictionBody
+
+__all__ = ["Answered", "Service", "Trouble"]
+
+TRIES: Final = 3
+LONGEST_PAUSE_S: Final = 3.0
+STATUSES: Final = {
+    401: "The service wants a token that this page does not have. Ask whoever runs it.",
+    413: "This photo is too large. Send a smaller copy.",
+    429: "That was a lot of photos in a short time. Wait a moment, then try again.",
+    503: "The service is busy. Wait a moment, then try again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and how long it took from here."""
+
+    body: PredictionBody
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there is no answer, in words for a person; ``again`` says whether trying again may help."""
+
+    message: str
+    again: bool
+    code: str = ""
+
+
+class Service:
+    """The service at an address; every call returns an answer or ``Trouble``, and none raises."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = 30.0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.address = address.rstrip("/")
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._timeout_s, self._pause = timeout_s, pause
+
+    def predict(self, photo: bytes) -> Answered | Trouble:
+        """Ask about one photo; a busy service is asked again, as it says, before that is told."""
+        began = time.perf_counter()
+        response = self._send_patiently("POST", "/predict", files={"photo": ("photo", photo)})
+        if isinstance(response, Trouble):
+            return response
+        if response.status_code != 200:
+            return _trouble(response)
+        try:
+            return Answered(PredictionBody.model_validate_json(response.content), time.perf_counter() - began)
+        except ValidationError:
+            return Trouble(f"Something else than petmood answers at {self.address}.", again=False)
+
+    def card(self) -> ModelCardBody | Trouble:
+        """Ask which model answers."""
+        response = self._send("GET", "/model")
+        if isinstance(response, Trouble):
+            return response
+        if response.status_code != 200:
+            return _trouble(response)
+        try:
+            return ModelCardBody.model_validate_json(response.content)
+        except ValidationError:
+            return Trouble(f"Something else than petmood answers at {self.address}.", again=False)
+
+    def _send_patiently(self, method: str, path: str, **content: object) -> httpx.Response | Trouble:
+        for left in reversed(range(TRIES)):
+            response = self._send(method, path, **content)
+            if isinstance(response, Trouble) or response.status_code not in {429, 503} or not left:
+                break
+            self._pause(_pause_s(response))
+        return response
+
+    def _send(self, method: str, path: str, **content: object) -> httpx.Response | Trouble:
+        try:
+            return httpx.request(
+                method,
+                self.address + path,
+                headers=self._headers,
+                timeout=self._timeout_s,
+                follow_redirects=False,
+                **content,  # type: ignore[arg-type] # the body, as httpx takes it
+            )
+        except httpx.TimeoutException:
+            return Trouble("The service takes too long to answer. Try again in a minute.", again=True, code="slow")
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return Trouble(
+                "The service can't be reached just now. Your photo is kept here: try again.", again=True, code="away"
+            )
+
+
+def _pause_s(response: httpx.Response) -> float:
+    said = response.headers.get("retry-after", "1")
+    return min(float(said) if said.isdigit() else 1.0, LONGEST_PAUSE_S)
+
+
+def _trouble(response: httpx.Response) -> Trouble:
+    again = response.status_code in {408, 429} or response.status_code >= 500
+    try:
+        body = ErrorBody.model_validate_json(response.content)
+    except ValidationError:
+        return Trouble(f"The service answered with status {response.status_code}, and no reason.", again=again)
+    return Trouble(STATUSES.get(response.status_code, body.message), again=again, code=body.code)

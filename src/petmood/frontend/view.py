@@ -1,0 +1,111 @@
+"""What is drawn for an answer? Words, bars and advice, worked out here so that the page only has to show them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from petmood.core.wire import PredictionBody
+
+__all__ = ["ADVICE", "LIMITS", "MEANING", "Bar", "Card", "card_of", "mood_text", "species_text"]
+
+ICONS: Final = {
+    "angry": ":material/sentiment_extremely_dissatisfied:",
+    "happy": ":material/sentiment_satisfied:",
+    "other": ":material/pets:",
+    "sad": ":material/sentiment_dissatisfied:",
+}
+"""Drawn from a font that comes with Streamlit: not every machine has one for emoji."""
+
+UNSURE: Final = ":material/help:"
+WORDS: Final = {"angry": "Angry", "happy": "Happy", "other": "Another expression", "sad": "Sad"}
+ADVICE: Final = (
+    "Show the whole face, from the front.",
+    "Go nearer, so that the face fills most of the photo.",
+    "Take it in daylight, and hold still.",
+)
+MEANING: Final = (
+    "A percentage is how often answers like this one were right on photos that the model had never seen. "
+    "**Not sure** means that it was wrong too often in such cases to name one expression; "
+    "it then names those that are possible."
+)
+LIMITS: Final = (
+    "petmood looks at a face in one photo. An expression is not a feeling: a yawning cat looks angry, "
+    "a panting dog looks happy. It says nothing about pain or illness. "
+    "If you are worried about an animal, ask a vet."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One mood's bar: what stands beside it, and its length from 0 to 1."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that is shown for one answer."""
+
+    icon: str
+    headline: str
+    sentence: str
+    sure: bool
+    bars: tuple[Bar, ...]
+    advice: tuple[str, ...]
+    warnings: tuple[str, ...]
+    footnote: str
+
+
+def card_of(body: PredictionBody, *, seconds: float | None = None) -> Card:
+    """Work out what to draw for an answer."""
+    likely = sorted(body.probabilities.items(), key=lambda pair: -pair[1])
+    bars = tuple(Bar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
+    time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
+    return Card(
+        icon=ICONS.get(body.mood, ICONS["other"]) if body.sure else UNSURE,
+        headline=WORDS.get(body.mood, body.mood.capitalize()) if body.sure else "Not sure",
+        sentence=_sentence(body),
+        sure=body.sure,
+        bars=bars,
+        advice=() if body.sure else ADVICE,
+        warnings=tuple(body.warnings),
+        footnote=f"Model {body.model.name} {body.model.version}{time_text}",
+    )
+
+
+def mood_text(mood: str) -> str:
+    """Return a mood with its icon, as Streamlit draws it.
+
+    >>> mood_text("other")
+    ':material/pets: Another expression'
+    """
+    return f"{ICONS.get(mood, ICONS['other'])} {WORDS.get(mood, mood.capitalize())}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a person reads it; never 100% or 0% where that isn't so.
+
+    >>> percent(0.9999), percent(0.421), percent(0.0004)
+    ('over 99%', '42%', 'under 1%')
+    """
+    if 0.995 <= share < 1:
+        return "over 99%"
+    if 0 < share < 0.005:
+        return "under 1%"
+    return f"{share:.0%}"
+
+
+def species_text(manifest: dict[str, object]) -> str:
+    """Return which animals the model has seen, where its manifest tells."""
+    seen = manifest.get("species")
+    return f"It has seen {', '.join(map(str, seen))}." if isinstance(seen, list) and seen else ""
+
+
+def _sentence(body: PredictionBody) -> str:
+    if body.sure:
+        share = percent(body.probability)
+        return f"Such answers are right in {share if ' ' in share else f'about {share}'} of cases."
+    possible = [WORDS.get(mood, mood).lower() for mood in body.prediction_set]
+    if len(possible) < 2:
+        return f"Perhaps {possible[0] if possible else body.mood}, but it could well be something else."
+    return f"It may be {', '.join(possible[:-1])} or {possible[-1]}."

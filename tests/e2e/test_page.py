@@ -1,0 +1,211 @@
+"""Does a person get an answer in a real browser? Page and service as processes, headless Chromium before them."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from petmood.core.photo import decode
+from tests.networks import tiny_bundle
+from tests.pictures import jpeg, photo_like
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.proof
+
+PHONE, DESK = (390, 844), (1200, 900)
+TITLE = "How does this pet look?"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running(*arguments: str, health: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a verb until the block ends, from when it is healthy on."""
+    with subprocess.Popen([sys.executable, "-m", "petmood", *arguments], stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    urllib.request.urlopen(health, timeout=5).close()  # noqa: S310 - our own address
+                    break
+                except OSError:
+                    assert time.monotonic() < until
+                    assert process.poll() is None
+                    time.sleep(0.1)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+class Service:
+    """The service, which a test starts and stops, always at the same address."""
+
+    def __init__(self, bundle: Path) -> None:
+        self.bundle, self.port = bundle, free_port()
+
+    @property
+    def address(self) -> str:
+        """Where it listens when it runs."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def running(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run it while a block lasts."""
+        return running("serve", str(self.bundle), "--port", str(self.port), health=f"{self.address}/readyz")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """Return the service with the tiny bundle."""
+    return Service(tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle").folder)
+
+
+@pytest.fixture(scope="module")
+def address(service: Service) -> Iterator[str]:
+    """Run the page, and yield its address."""
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    with running("page", "--port", str(port), "--api", service.address, health=f"{page}/_stcore/health"):
+        yield page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium without a screen."""
+    program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    assert program, "This proof needs Chromium. Install it with: apt-get install chromium"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@contextmanager
+def opened(browser: Browser, address: str, *, size: tuple[int, int] = DESK, scheme: str = "light") -> Iterator[Page]:
+    """Open the page in a window of its own, and look that it drew without an error and without asking anybody else."""
+    asked: list[str] = []
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type] # "light" or "dark"
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    expect(page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=60_000)
+    yield page
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    strangers = [url for url in asked if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))]
+    assert strangers == []
+    context.close()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Return two photos and a broken one."""
+    found = []
+    for number, data in enumerate(
+        [jpeg(photo_like(320, 240)), jpeg(photo_like(200, 300, seed=2)), jpeg(photo_like(99, 99))[:900]]
+    ):
+        found.append(tmp_path / f"photo-{number}.jpg")
+        found[-1].write_bytes(data)
+    return found
+
+
+def answers(page: Page, count: int) -> None:
+    """Wait for so many answers."""
+    expect(page.get_by_text("Model demo")).to_have_count(count + 1, timeout=30_000)  # and the page's own last line
+
+
+def walk_to(page: Page, name: str) -> None:
+    """Press Tab until the control with a name is reached."""
+    expect(page.get_by_role("radio", name=name)).to_be_visible(timeout=30_000)
+    page.wait_for_timeout(500)
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(50)
+        if page.evaluate("document.activeElement.innerText").strip() == name:
+            return
+    raise AssertionError(f"{name} can't be reached by the keyboard")
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page for whoever wants to look at it."""
+    if folder := os.environ.get("PETMOOD_SCREENSHOTS"):
+        page.wait_for_timeout(800)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_a_photo_gets_an_answer_and_several_get_one_each(
+    browser: Browser, address: str, service: Service, photos: list[Path]
+) -> None:
+    with service.running(), opened(browser, address) as page:
+        page.locator("input[type=file]").set_input_files([photos[0]])
+        answers(page, 1)
+        expect(page.get_by_role("progressbar")).to_have_count(4)
+        page.locator("input[type=file]").set_input_files([photos[1]])
+        answers(page, 2)
+        expect(page.get_by_text("Photos of this visit (2)")).to_be_visible()
+        keep(page, "answers")
+
+
+def test_a_broken_photo_is_refused_in_words(
+    browser: Browser, address: str, service: Service, photos: list[Path]
+) -> None:
+    with service.running(), opened(browser, address) as page:
+        page.locator("input[type=file]").set_input_files([photos[2]])
+        expect(page.get_by_text("Expected a whole picture")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("No preview of this file.")).to_be_visible()
+        keep(page, "refusal")
+
+
+def test_an_example_is_answered_by_the_keyboard_alone(browser: Browser, address: str, service: Service) -> None:
+    with service.running(), opened(browser, address) as page:
+        walk_to(page, "Upload")
+        for _ in range(2):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("Space")
+        walk_to(page, "cat")
+        page.keyboard.press("Space")
+        answers(page, 1)
+        keep(page, "example")
+
+
+def test_a_service_that_is_away_is_told_and_asked_again_when_it_is_back(
+    browser: Browser, address: str, service: Service, photos: list[Path]
+) -> None:
+    with opened(browser, address) as page:
+        page.locator("input[type=file]").set_input_files([photos[0]])
+        expect(page.get_by_text("Your photo is kept here: try again.")).to_be_visible(timeout=30_000)
+        keep(page, "away")
+        with service.running():
+            page.get_by_role("button", name="Try again").click()
+            answers(page, 1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(
+    browser: Browser, address: str, service: Service, photos: list[Path], scheme: str
+) -> None:
+    with service.running(), opened(browser, address, size=PHONE, scheme=scheme) as page:
+        page.locator("input[type=file]").set_input_files(photos)
+        answers(page, 2)
+        page.get_by_text("What the answers mean").click()
+        width = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('body *')].map(e => e.getBoundingClientRect().right))"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        assert width <= PHONE[0] + 1
+        keep(page, f"phone-{scheme}")
+        shade = decode(page.screenshot()).pixels.mean()
+        assert (shade < 128) == (scheme == "dark")

@@ -1,0 +1,68 @@
+"""Does `petmood page` start where it is told, end when it is told, and refuse what can't be?"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from petmood.cli.app import main
+
+__all__: list[str] = []
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_the_page_is_there_until_it_is_told_to_end() -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "petmood", "page", "--port", str(port), "--api", "http://127.0.0.1:9"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ}) as process:
+        assert process.stderr is not None
+        assert (
+            process.stderr.readline()
+            == f"petmood shows its page at http://127.0.0.1:{port}, and asks http://127.0.0.1:9\n"
+        )
+        assert healthy(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    with pytest.raises(OSError, match="refused"), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
+        pass
+
+
+def healthy(port: int) -> bool:
+    """Wait until Streamlit says that it is well."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as response:
+                return bool(response.status == 200)
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
+def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["page", "--api", "localhost:8000"])
+    assert end.value.code == 2
+    assert (
+        "Expected an address such as http://127.0.0.1:8000 for --api, got 'localhost:8000'." in capsys.readouterr().err
+    )
+
+
+def test_without_streamlit_the_command_to_type_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "streamlit", None)
+    with pytest.raises(SystemExit) as end:
+        main(["page"])
+    assert end.value.code == 2
+    assert "pip install 'petmood[page]'" in capsys.readouterr().err

@@ -1,0 +1,129 @@
+"""Does the page ask, answer, refuse and remember as a person expects? In Streamlit's own test runner."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import petmood.frontend.app
+from petmood.core.moods import MOODS
+from petmood.core.wire import ModelBody, ModelCardBody, PredictionBody
+from petmood.frontend.client import Answered, Service, Trouble
+from tests.pictures import jpeg, photo_like
+
+__all__: list[str] = []
+
+MODEL = ModelBody(name="demo", version="7", sha256="0" * 64)
+PHOTO = jpeg(photo_like(80, 60))
+AWAY = Trouble("The service can't be reached just now. Your photo is kept here: try again.", again=True, code="away")
+
+
+def answer(*, sure: bool = True) -> Answered:
+    """Return an answer."""
+    chances = dict(zip(MOODS, (0.05, 0.85, 0.05, 0.05), strict=True))
+    body = PredictionBody(
+        mood="happy", probability=0.85, probabilities=chances, sure=sure, prediction_set=["happy", "sad"], model=MODEL
+    )
+    return Answered(body, 0.02)
+
+
+@pytest.fixture
+def replies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answered | Trouble]]:
+    """Return what the service will say, one after another; the number of questions is checked at the end."""
+    said: list[Answered | Trouble] = []
+    card = ModelCardBody(model=MODEL, classes=list(MOODS), manifest={"species": ["cat"]}, card="")
+    monkeypatch.setattr(Service, "predict", lambda *_: said.pop(0))
+    monkeypatch.setattr(Service, "card", lambda _: card)
+    yield said
+    assert said == []
+
+
+def page() -> AppTest:
+    """Open the page."""
+    return AppTest.from_file(str(Path(petmood.frontend.app.__file__)), default_timeout=20).run()
+
+
+def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """Upload photos."""
+    at.file_uploader(key="upload").set_value([(name, data, "image/jpeg") for name, data in files])
+    return at.run()
+
+
+def words(at: AppTest) -> str:
+    """Return all that the page says."""
+    kinds = (at.title, at.header, at.markdown, at.caption, at.info, at.warning, at.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def test_the_page_says_what_it_does_and_what_it_cannot(replies: list[Answered | Trouble]) -> None:
+    at = page()
+    assert not at.exception
+    assert replies == []
+    for text in (
+        "How does this pet look?",
+        "An expression is not a feeling",
+        "It has seen cat.",
+        "Model demo 7 at http://127.0.0.1:8000",
+    ):
+        assert text in words(at)
+
+
+def test_a_photo_is_answered_once_however_often_the_page_is_drawn(replies: list[Answered | Trouble]) -> None:
+    replies.append(answer())
+    at = upload(page(), ("a.jpg", PHOTO)).run()
+    assert not at.exception
+    assert [header.value for header in at.header] == [":material/sentiment_satisfied: Happy"]
+    assert "Model demo 7 · 20 ms" in words(at)
+
+
+def test_not_sure_comes_with_what_helps(replies: list[Answered | Trouble]) -> None:
+    replies.append(answer(sure=False))
+    at = upload(page(), ("a.jpg", PHOTO))
+    assert "Not sure" in at.header[0].value
+    assert "Show the whole face" in at.info[0].value
+
+
+def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(replies: list[Answered | Trouble]) -> None:
+    refusal = Trouble("Expected a whole picture, got one that is cut off.", again=False, code="corrupt_image")
+    replies.extend([refusal, answer()])  # the newest is asked about first
+    at = upload(page(), ("a.jpg", PHOTO), ("[b](x).jpg", PHOTO[:300]))
+    assert not at.exception
+    assert [error.value for error in at.error] == [refusal.message]
+    assert len(at.header) == 1
+    assert "No preview of this file." in words(at)
+
+
+def test_when_the_service_is_away_the_photo_is_kept_and_can_be_sent_again(replies: list[Answered | Trouble]) -> None:
+    replies.append(AWAY)
+    at = upload(page(), ("a.jpg", PHOTO))
+    assert at.warning[0].value == AWAY.message
+    replies.append(answer())
+    again = next(button for button in at.button if button.label == "Try again")
+    again.click().run()
+    assert "Happy" in at.header[0].value
+
+
+def test_an_example_can_be_tried(replies: list[Answered | Trouble]) -> None:
+    replies.append(answer())
+    at = page()
+    at.button_group(key="source").set_value("Examples").run()
+    examples = at.button_group(key="example")
+    assert len(examples.options) >= 4
+    at.button_group(key="example").set_value(petmood.frontend.app._examples()[0]).run()
+    assert not at.exception
+    assert len(at.header) == 1
+
+
+def test_answers_of_this_visit_are_listed(replies: list[Answered | Trouble]) -> None:
+    replies.extend([answer(), answer(sure=False)])
+    at = upload(page(), ("a.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))))
+    assert at.table[0].value["Answer"].tolist() == ["Happy", "Not sure"]
+
+
+def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: list[Answered | Trouble]) -> None:
+    replies.append(answer())
+    at = upload(page(), ("a.jpg", PHOTO))
+    assert "doesn't take corrections yet" in words(at)
+    assert next(button for button in at.button if button.label == "Send").disabled
+    assert len(at.selectbox[0].options) == len(MOODS) - 1

@@ -1,0 +1,144 @@
+"""Does whatever a service does come back as an answer or as words for a person? A real server on loopback."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from petmood.core.wire import ModelBody, ModelCardBody, PredictionBody
+from petmood.frontend.client import Answered, Service, Trouble
+
+__all__: list[str] = []
+
+TOKEN = "3f9ac2d871be40556ad1"  # noqa: S105 - of no service
+MODEL = ModelBody(name="demo", version="1", sha256="0" * 64)
+BODY = PredictionBody(
+    mood="happy",
+    probability=0.9,
+    probabilities={"happy": 0.9, "sad": 0.1},
+    sure=True,
+    prediction_set=["happy"],
+    model=MODEL,
+)
+REFUSED = {"code": "corrupt_image", "message": "Expected a whole picture, got one that is cut off.", "request_id": "r"}
+
+
+class Script:
+    """What a server shall answer, one after another, and what it was asked."""
+
+    def __init__(self, *answers: tuple[int, Any, dict[str, str]]) -> None:
+        self.answers, self.asked = list(answers), list[dict[str, Any]]()
+
+
+@contextmanager
+def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iterator[tuple[str, Script]]:
+    """Serve answers in their order (the last for ever), and yield the address."""
+    script = Script(*((*answer, {})[:3] for answer in answers))
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            script.asked.append({"path": self.path, "auth": self.headers.get("authorization"), "body": body})
+            status, content, headers = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
+            if content is None:
+                time.sleep(2)
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in {"content-length": str(len(data)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = answer  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] # who went away is no news
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", script
+        server.shutdown()
+
+
+def test_an_answer_comes_with_its_time_and_the_token_goes_along() -> None:
+    with serving((200, BODY.model_dump())) as (address, script):
+        found = Service(address + "/", token=TOKEN).predict(b"pixels")
+    assert isinstance(found, Answered)
+    assert found.body == BODY
+    assert found.seconds >= 0
+    (asked,) = script.asked
+    assert (asked["path"], asked["auth"]) == ("/predict", f"Bearer {TOKEN}")
+    assert b'name="photo"' in asked["body"]
+    assert b"pixels" in asked["body"]
+
+
+def test_a_refusal_comes_in_the_services_own_words() -> None:
+    with serving((422, REFUSED)) as (address, _):
+        found = Service(address).predict(b"x")
+    assert found == Trouble(REFUSED["message"], again=False, code="corrupt_image")
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "token"), (413, "too large"), (429, "Wait"), (503, "busy")])
+def test_what_a_person_can_do_something_about_is_said_plainly(status: int, word: str) -> None:
+    with serving((status, {"code": "any", "message": "technical"})) as (address, _):
+        found = Service(address, pause=lambda _: None).predict(b"x")
+    assert isinstance(found, Trouble)
+    assert word in found.message
+    assert found.again == (status in {429, 503})
+
+
+def test_a_busy_service_is_asked_again_after_the_time_that_it_names() -> None:
+    pauses: list[float] = []
+    busy = (503, {"code": "busy", "message": "x"}, {"retry-after": "2"})
+    with serving(busy, busy, (200, BODY.model_dump())) as (address, script):
+        found = Service(address, pause=pauses.append).predict(b"x")
+    assert isinstance(found, Answered)
+    assert pauses == [2.0, 2.0]
+    assert len(script.asked) == 3
+
+
+def test_a_service_that_stays_busy_is_not_asked_for_ever() -> None:
+    pauses: list[float] = []
+    with serving((503, {"code": "busy", "message": "x"}, {"retry-after": "3600"})) as (address, script):
+        found = Service(address, pause=pauses.append).predict(b"x")
+    assert isinstance(found, Trouble)
+    assert pauses == [3.0, 3.0]
+    assert len(script.asked) == 3
+
+
+def test_a_service_that_is_away_is_told_without_an_error() -> None:
+    found = Service("http://127.0.0.1:9").predict(b"x")
+    assert isinstance(found, Trouble)
+    assert (found.code, found.again) == ("away", True)
+    assert isinstance(Service("http://[not an address").card(), Trouble)
+
+
+def test_a_service_that_takes_too_long_is_told() -> None:
+    with serving((200, None)) as (address, _):
+        found = Service(address, timeout_s=0.2).predict(b"x")
+    assert isinstance(found, Trouble)
+    assert (found.code, found.again) == ("slow", True)
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, b"<html>"), (200, {"hello": 1}), (302, b"", {"location": "http://127.0.0.1:9"}), (500, b"oops")]
+)
+def test_another_program_at_that_address_is_noticed(answer: tuple[int, Any]) -> None:
+    with serving(answer) as (address, script):
+        assert isinstance(Service(address).predict(b"x"), Trouble)
+        assert isinstance(Service(address).card(), Trouble)
+    assert len(script.asked) == 2
+
+
+def test_the_models_card_is_fetched() -> None:
+    card = ModelCardBody(model=MODEL, classes=["happy"], manifest={"species": ["cat"]}, card="# Card")
+    with serving((200, card.model_dump())) as (address, _):
+        assert Service(address).card() == card
+    assert isinstance(Service("http://127.0.0.1:9").card(), Trouble)

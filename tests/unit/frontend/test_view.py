@@ -1,0 +1,71 @@
+"""Are answers put into words that a person understands, and never into more than is known?"""
+
+import pytest
+
+from petmood.core.moods import MOODS
+from petmood.core.wire import ModelBody, PredictionBody
+from petmood.frontend.view import ADVICE, UNSURE, card_of, mood_text, percent, species_text
+
+__all__: list[str] = []
+
+
+def body(*, sure: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> PredictionBody:
+    """Return an answer."""
+    fields: dict[str, object] = {
+        "mood": "sad",
+        "probability": 0.88,
+        "probabilities": {"angry": 0.02, "happy": 0.06, "other": 0.04, "sad": 0.88},
+        "sure": sure,
+        "prediction_set": list(possible),
+        "model": ModelBody(name="demo", version="7", sha256="0" * 64),
+    }
+    return PredictionBody.model_validate(fields | changes)
+
+
+def test_a_sure_answer_is_named_with_how_often_it_is_right() -> None:
+    card = card_of(body(), seconds=0.0312)
+    assert (card.headline, card.sentence) == ("Sad", "Such answers are right in about 88% of cases.")
+    assert card.footnote == "Model demo 7 · 31 ms"
+    assert card.advice == ()
+
+
+def test_bars_are_there_for_every_mood_the_likely_ones_first() -> None:
+    bars = card_of(body()).bars
+    assert [bar.share for bar in bars] == [0.88, 0.06, 0.04, 0.02]
+    assert bars[0].text.endswith("Sad · 88%")
+
+
+def test_not_sure_is_said_first_with_what_is_possible_and_what_helps() -> None:
+    card = card_of(body(sure=False, possible=("sad", "happy", "other")))
+    assert (card.headline, card.icon) == ("Not sure", UNSURE)
+    assert card.sentence == "It may be sad, happy or another expression."
+    assert card.advice == ADVICE
+
+
+@pytest.mark.parametrize(("possible", "begins"), [(("sad",), "Perhaps sad, but"), ((), "Perhaps sad, but")])
+def test_one_possibility_alone_is_not_made_to_look_certain(possible: tuple[str, ...], begins: str) -> None:
+    assert card_of(body(sure=False, possible=possible)).sentence.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100%"), (0.9999, "over 99%"), (0.994, "99%"), (0.5, "50%"), (0.004, "under 1%"), (0.0, "0%")],
+)
+def test_a_percentage_never_promises_more_than_is_known(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_nearly_certain_reads_as_a_sentence() -> None:
+    assert card_of(body(probability=0.999)).sentence == "Such answers are right in over 99% of cases."
+
+
+def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
+    card = card_of(body(mood="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
+    assert card.headline == "Playful"
+    assert card.warnings == ("Small picture.",)
+
+
+def test_every_mood_has_a_text_and_species_are_told_where_known() -> None:
+    assert len({mood_text(mood) for mood in MOODS}) == len(MOODS)
+    assert species_text({"species": ["cat", "dog"]}) == "It has seen cat, dog."
+    assert species_text({}) == species_text({"species": "cat"}) == ""
