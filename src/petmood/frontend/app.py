@@ -16,7 +16,7 @@ from petmood.core.moods import MOODS
 from petmood.core.photo import decode
 from petmood.core.wire import ModelCardBody
 from petmood.frontend.client import Answered, Service, Trouble
-from petmood.frontend.view import LIMITS, MEANING, Card, card_of, mood_text, species_text
+from petmood.frontend.view import LIMITS, MEANING, Card, card_of, mood_text
 
 __all__ = ["main"]
 
@@ -166,9 +166,9 @@ def _show_meaning(service: Service) -> None:
     with st.expander("What the answers mean, and what they can't say"):
         st.markdown(MEANING)
         st.markdown(LIMITS)
-        if isinstance(found, ModelCardBody):
-            st.markdown(species_text(found.manifest))
     if isinstance(found, ModelCardBody):
+        with st.expander("The model's own card: what it saw, and how well it does"):
+            st.markdown(found.card)
         st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")
     else:
         st.warning(

@@ -5,7 +5,7 @@ from typing import Final
 
 from petmood.core.wire import PredictionBody
 
-__all__ = ["ADVICE", "LIMITS", "MEANING", "Bar", "Card", "card_of", "mood_text", "species_text"]
+__all__ = ["ADVICE", "LIMITS", "MEANING", "Bar", "Card", "card_of", "mood_text", "percent"]
 
 ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
@@ -93,12 +93,6 @@ def percent(share: float) -> str:
     if 0 < share < 0.005:
         return "under 1%"
     return f"{share:.0%}"
-
-
-def species_text(manifest: dict[str, object]) -> str:
-    """Return which animals the model has seen, where its manifest tells."""
-    seen = manifest.get("species")
-    return f"It has seen {', '.join(map(str, seen))}." if isinstance(seen, list) and seen else ""
 
 
 def _sentence(body: PredictionBody) -> str:

@@ -32,7 +32,7 @@ def answer(*, sure: bool = True) -> Answered:
 def replies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answered | Trouble]]:
     """Return what the service will say, one after another; the number of questions is checked at the end."""
     said: list[Answered | Trouble] = []
-    card = ModelCardBody(model=MODEL, classes=list(MOODS), manifest={"species": ["cat"]}, card="")
+    card = ModelCardBody(model=MODEL, classes=list(MOODS), manifest={}, card="It has seen cats.")
     monkeypatch.setattr(Service, "predict", lambda *_: said.pop(0))
     monkeypatch.setattr(Service, "card", lambda _: card)
     yield said
@@ -63,7 +63,7 @@ def test_the_page_says_what_it_does_and_what_it_cannot(replies: list[Answered | 
     for text in (
         "How does this pet look?",
         "An expression is not a feeling",
-        "It has seen cat.",
+        "It has seen cats.",
         "Model demo 7 at http://127.0.0.1:8000",
     ):
         assert text in words(at)

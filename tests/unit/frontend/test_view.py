@@ -4,7 +4,7 @@ import pytest
 
 from petmood.core.moods import MOODS
 from petmood.core.wire import ModelBody, PredictionBody
-from petmood.frontend.view import ADVICE, UNSURE, card_of, mood_text, percent, species_text
+from petmood.frontend.view import ADVICE, UNSURE, card_of, mood_text, percent
 
 __all__: list[str] = []
 
@@ -65,7 +65,5 @@ def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name
     assert card.warnings == ("Small picture.",)
 
 
-def test_every_mood_has_a_text_and_species_are_told_where_known() -> None:
+def test_every_mood_has_a_text_of_its_own() -> None:
     assert len({mood_text(mood) for mood in MOODS}) == len(MOODS)
-    assert species_text({"species": ["cat", "dog"]}) == "It has seen cat, dog."
-    assert species_text({}) == species_text({"species": "cat"}) == ""
