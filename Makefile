@@ -4,10 +4,11 @@ PY    := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 JOBS  ?= 2
 RUN   ?=
+BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint proof bench pins wheel clean
+.PHONY: help setup run serve browser test lint proof bench pins wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,10 @@ $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
 run: setup ## the whole walk on demo data, or on RUN="data=data/pets ..."
 	@$(VENV)/bin/petmood run $(RUN)
 
+serve: setup ## the API on :8000 and the page on :8501, for BUNDLE=bundles/demo
+	@[ -e $(BUNDLE)/manifest.json ] || $(VENV)/bin/petmood run
+	@trap 'kill 0' INT TERM EXIT; $(VENV)/bin/petmood serve $(BUNDLE) --log text & $(VENV)/bin/petmood page & wait
+
 lint: setup ## style, format and types
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
@@ -46,7 +51,12 @@ lint: setup ## style, format and types
 test: lint ## lint, types, house rules and tests, with branch coverage
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m "not proof" -q --cov --cov-report=term
 
-proof: setup ## slow proofs: clean environments, kills, hooks; about as long as `make test` again
+browser: ## a headless Chromium for the proof of the page, installed where that may be done
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq chromium >/dev/null; } || \
+	  { echo "make proof needs Chromium. Install it, such as with: apt-get install chromium" >&2; exit 1; }
+
+proof: setup browser ## slow proofs: clean environments, kills, hooks; about as long as `make test` again
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v

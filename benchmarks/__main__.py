@@ -13,14 +13,16 @@ from typing import Any
 __all__ = ["main", "names", "run", "table"]
 
 HERE = Path(__file__).resolve().parent
-LONG = {"families_scale"}
+LONG = {"families_scale", "bento"}
 """Over ten minutes of processor time: run only when it is named."""
 NOT_BENCHMARKS = {"__init__", "__main__", "common"}
+SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "usual_service"}
+"""What the benchmarks of serving share; no benchmarks either."""
 
 
 def names() -> list[str]:
     """Return the benchmarks of this folder, sorted."""
-    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_BENCHMARKS)
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_BENCHMARKS | SHARED_BY_SERVING)
 
 
 def run(name: str) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, address: str, *, size: tuple[int, int] = DESK, scheme: str = "light") -> Iterator[Page]:
     """Open the page in a window of its own, and look that it drew without an error and without asking anybody else."""
     asked: list[str] = []
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type] # "light" or "dark"
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type] # one of its two words
     page = context.new_page()
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)

@@ -21,6 +21,10 @@ class ServeUnlessNamed(click.Group):
             args = [SERVE, *args]
         return super().parse_args(ctx, args)
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a verb; whoever looks up a bundle's folder finds the verb that serves it."""
+        return super().get_command(ctx, cmd_name) or super().get_command(ctx, SERVE)
+
 
 def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
     """Return an address as numbers, which is all that BentoML takes."""
@@ -66,9 +70,11 @@ def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms:
     require("bentoml", extra="bento")
     from petmood.inference.load import open_bundle
     from petmood.serving.bento.launch import Start, environment, serve_command
+    from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
 
-    open_bundle(bundle, limits=read_settings().limits)  # a bad one is refused here, in one line
+    bind(host, port).close()  # a port that is taken is refused here, in one line, as is a bad bundle
+    open_bundle(bundle, limits=read_settings().limits)
     start = Start(host=host, port=port, max_batch=max_batch, max_latency_ms=max_latency_ms)
     click.echo(f"petmood serves {bundle} through BentoML at http://{host}:{port}", err=True)
     command = serve_command(start)

@@ -52,6 +52,9 @@ TURNS: Final = {
 EXIF_ORIENTATION: Final = 0x0112
 READS: Final = 300_000
 """A whole 30 MB GIF takes 240,000 reads of its parser; 30 MB of three-byte comments would keep it busy for 20 s."""
+SCANS: Final = 100
+"""A progressive JPEG has about ten scans. Each goes over all pixels again, in as few as 14 bytes of the file: 1 MB of
+them keeps a thread busy for minutes."""
 EXIF_PIECES: Final = 64
 """Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
 _header_lock = threading.Lock()
@@ -120,15 +123,24 @@ def decode(
 
 
 class _PatientReader(io.BytesIO):
-    """A file in memory that loses patience with a picture made of countless little pieces."""
+    """A file in memory that loses patience with a picture made of countless little pieces, or countless JPEG scans.
 
-    reads = 0
+    Scans are counted in what the decoder asks for: what lies behind the picture (a phone's film, say) is never read.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads = self.scans = 0
+        self._is_jpeg = data.startswith(b"\xff\xd8")
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.reads += 1
-        if self.reads > READS:
+        data = super().read(size)
+        if self._is_jpeg and len(data) > 1024:
+            self.scans += data.count(b"\xff\xda")
+        if self.reads > READS or self.scans > SCANS:
             raise CorruptImage("Expected a picture, got countless little pieces of one. Save the photo anew.")
-        return super().read(size)
+        return data
 
 
 def _read(source: bytes | Path, limits: Limits) -> bytes:

@@ -33,6 +33,8 @@ class BundlePredictor:
     bundle: Bundle
     session: OnnxSession
     limits: Limits = LIMITS
+    text: str = ""
+    """The bundle's card, read once: the folder may be gone by the time that somebody asks."""
 
     @property
     def model(self) -> ModelBody:
@@ -43,9 +45,8 @@ class BundlePredictor:
     def card(self) -> ModelCardBody:
         """Return the bundle's manifest and its card."""
         manifest = self.bundle.manifest
-        text = (self.bundle.folder / "card.md").read_text("utf-8")
         return ModelCardBody(
-            model=self.model, classes=list(manifest.classes), manifest=manifest.model_dump(mode="json"), card=text
+            model=self.model, classes=list(manifest.classes), manifest=manifest.model_dump(mode="json"), card=self.text
         )
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
@@ -74,7 +75,7 @@ def open_bundle(folder: Path, *, threads: int = 1, limits: Limits = LIMITS) -> B
     bundle = verify(folder)
     session = OnnxSession(folder / "model.onnx", threads=threads)
     check_golden(bundle, session)
-    return BundlePredictor(bundle, session, limits)
+    return BundlePredictor(bundle, session, limits, (folder / "card.md").read_text("utf-8"))
 
 
 def _one_by_one(session: OnnxSession, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """How does ONNX Runtime run a bundle's network? One session, one thread unless asked, no spinning."""
 
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from petmood.core.extras import require
 __all__ = ["OnnxSession"]
 
 logger = logging.getLogger(__name__)
+
+TELEMETRY_OFF: Final = "ORT_DISABLE_TELEMETRY"
 
 EXTERNAL: Final = re.compile(rb"(?:\x08|\x88\x80{0,8}\x00)location")
 """The key of a tensor that lies in another file, behind its length (8, in every way that protobuf can write it);
@@ -31,6 +34,7 @@ class OnnxSession:
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
+        os.environ.setdefault(TELEMETRY_OFF, "1")  # before the import: it would write a device id, and report home
         runtime = require("onnxruntime", extra="serve")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -14,7 +14,9 @@ def prepare_or_refuse(photo: bytes | Path, spec: ImageSpec, *, limits: Limits = 
     try:
         return load(photo, spec, limits=limits)
     except PhotoError as error:
-        return error
+        # Its traceback holds the photo and all that was decoded of it, for as long as the error waits in a batch.
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
     except OSError as error:
         name = photo.name if isinstance(photo, Path) else "The photo"
         return PhotoError(f"{name} can't be read ({error.strerror}). Check that it exists and may be opened.")

@@ -57,11 +57,17 @@ def create_app(
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # it is called with this kind alone
     for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
-    if service.settings.origins:
-        app.add_middleware(CORSMiddleware, allow_origins=service.settings.origins, allow_methods=["GET", "POST"])
     app.add_middleware(predict.ShortCut, service=service)
     app.add_middleware(Guard, settings=service.settings)
     app.add_middleware(Observe, metrics=service.metrics, drain=service.drain)
+    if service.settings.origins:  # outermost: a page may read a refusal as well as an answer
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+            expose_headers=["X-Request-Id", "Retry-After"],
+        )
     return app
 
 

@@ -63,7 +63,8 @@ class Workers:
         self._limit, self._batch = waiting, batch
         self._batch_wait_s, self._max_wait_s = batch_wait_s, max_wait_s
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, name=f"answers-{n}", daemon=True) for n in range(threads)]
+        self._count = threads
+        self._threads: list[threading.Thread] = []
         self._handover: Handover[Answered] = Handover(self._queue.qsize, crowd=CROWD * threads)
         self._stopped = False
 
@@ -75,10 +76,14 @@ class Workers:
     @property
     def alive(self) -> bool:
         """Whether every thread is at work."""
-        return all(thread.is_alive() for thread in self._threads)
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads; they may be stopped and started again."""
+        self._stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"answers-{number}", daemon=True) for number in range(self._count)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -126,6 +131,7 @@ class Workers:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICER)
         while (tasks := self._take()) is not None:
             self._answer(tasks)
+            del tasks  # or this thread would hold on to the photo until the next one comes
 
     def _take(self) -> list[_Waiting] | None:
         """Return the next photos, or nothing when it is time to end."""

@@ -65,9 +65,9 @@ def photos_of(body: bytes, kind: BodyType, *, most: int, file_bytes: int) -> lis
                 elif wanted:
                     photos.append(_checked(b"".join(pieces), file_bytes))
     except ParserLimitReached as error:
-        raise BadForm(f"Expected a form of at most {most + OTHER_FIELDS} parts, got more. {HINT}") from error
+        raise BadForm(f"Expected a form of at most {most + OTHER_FIELDS} parts, got more. {HINT}") from _light(error)
     except (MultipartError, UnicodeError) as error:
-        raise BadForm(f"Expected a whole form, got one that is cut off or damaged. {HINT}") from error
+        raise BadForm(f"Expected a whole form, got one that is cut off or damaged. {HINT}") from _light(error)
     if not photos or len(photos) > most:
         raise _wrong_number(len(photos), most)
     return photos
@@ -90,6 +90,11 @@ def _checked(photo: bytes, file_bytes: int) -> bytes | PetmoodError:
         got = f"{len(photo) / 1e6:.1f} MB"
         return FileTooLarge(f"Expected at most {file_bytes / 1e6:.0f} MB, got {got}. Send a smaller copy.")
     return photo
+
+
+def _light(error: Exception) -> Exception:
+    """Return a parser's error without its traceback, which the parser holds in turn, and with it the whole body."""
+    return error.with_traceback(None)
 
 
 def _wrong_number(got: int, most: int) -> WrongFields:

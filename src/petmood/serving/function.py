@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pydantic import BaseModel
+
 from petmood.core.errors import (
     BadRequest,
     ConfigError,
@@ -29,6 +31,7 @@ from petmood.inference.load import open_bundle
 from petmood.serving.form import HINT, OVERHEAD_BYTES, one_photo, type_of
 from petmood.serving.middleware.call import open_call
 from petmood.serving.middleware.observe import error_headers
+from petmood.serving.server import give_memory_back
 from petmood.serving.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ __all__ = ["Function", "predict"]
 logger = logging.getLogger(__name__)
 
 BUNDLE: Final = "PETMOOD_BUNDLE"
+PIECE_BYTES: Final = 65_536
 
 
 class Function:
@@ -71,8 +75,8 @@ class Function:
         (answer,) = predictor.predict([one_photo(body, kind, file_bytes=file_bytes)])
         if isinstance(answer, PetmoodError):
             raise answer
-        body_text = prediction_body(answer, model=predictor.model, request_id=request_id)
-        return _json(body_text.model_dump_json(exclude_none=True), status=200, request_id=request_id)
+        told = prediction_body(answer, model=predictor.model, request_id=request_id)
+        return _json(told, status=200, request_id=request_id)
 
     def _open(self) -> tuple[Predictor, Settings]:
         with self._lock:
@@ -80,6 +84,7 @@ class Function:
                 settings, named = read_settings(), os.environ.get(BUNDLE)
                 if not named:
                     raise ConfigError(f"Expected a bundle in {BUNDLE}, got none.")
+                give_memory_back()
                 self._opened = self._opener(Path(named), limits=settings.limits), settings
             return self._opened
 
@@ -117,21 +122,26 @@ def _take_body(request: "Request", *, limit: int) -> bytes:
     stream, declared = wsgi.get_input_stream(request.environ), request.content_length
     request.environ.update({"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"})
     too_large = FileTooLarge(f"Expected at most {limit / 1e6:.0f} MB, got more. Send a smaller copy.")
+    gone = BadRequest("The sender went away before the whole body had come.")
     if declared is not None and declared > limit:
         raise too_large
+    pieces, size = [], 0
     try:
-        body: bytes = stream.read(limit + 1)
+        while piece := stream.read(PIECE_BYTES):  # one read may give less than was asked for
+            pieces.append(piece)
+            if (size := size + len(piece)) > limit:
+                raise too_large
     except (disconnected, OSError) as error:
-        raise BadRequest("The sender went away before the whole body had come.") from error
-    if len(body) > limit:
-        raise too_large
-    return body
+        raise gone from error
+    if declared is not None and size < declared:
+        raise gone
+    return b"".join(pieces)
 
 
 def _not_allowed(request: "Request", request_id: str) -> "Response":
     text = f"Expected POST, got {request.method[:20]}. {HINT}"
     body = ErrorBody(code="method_not_allowed", message=text, request_id=request_id)
-    response = _json(body.model_dump_json(exclude_none=True), status=405, request_id=request_id)
+    response = _json(body, status=405, request_id=request_id)
     response.headers["Allow"] = "POST"
     return response
 
@@ -140,16 +150,17 @@ def _refusal(error: PetmoodError, request_id: str) -> "Response":
     if not isinstance(error, PhotoError | RequestError):  # a bundle or a setting: for the log, not for strangers
         logger.error("the function can't start: %s", error)
         error = InternalError("The function is not set up right, which was logged.")
-    text = error_body(error, request_id=request_id).model_dump_json(exclude_none=True)
-    response = _json(text, status=error.status, request_id=request_id)
+    response = _json(error_body(error, request_id=request_id), status=error.status, request_id=request_id)
     for name, value in error_headers(error):
         response.headers[name.decode()] = value.decode()
     return response
 
 
-def _json(text: str, *, status: int, request_id: str) -> "Response":
+def _json(body: BaseModel, *, status: int, request_id: str) -> "Response":
     flask = require("flask", extra="functions")
-    response: Response = flask.Response(text, status=status, mimetype="application/json")
+    response: Response = flask.Response(
+        body.model_dump_json(exclude_none=True), status=status, mimetype="application/json"
+    )
     response.headers["X-Request-Id"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -4,7 +4,7 @@ import os
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, Limits
@@ -49,8 +49,8 @@ class Settings(BaseSettings):
     drain_notice_s: float = Field(default=1, ge=0, le=5, description="Unready but answering, after SIGTERM.")
     drain_s: float = Field(default=6, gt=0, le=60, description="For what is in flight to finish after that.")
 
-    vertex_health_route: str | None = Field(default=None, validation_alias="AIP_HEALTH_ROUTE")
-    vertex_predict_route: str | None = Field(default=None, validation_alias="AIP_PREDICT_ROUTE")
+    vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
+    vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
 
     @property
     def limits(self) -> Limits:
@@ -84,8 +84,12 @@ def read_settings(**given: object) -> Settings:
     """
     try:
         return Settings(**given)  # type: ignore[arg-type] # pydantic checks them
+    except SettingsError as error:  # a list that is no JSON; the error names it in its sentence alone
+        name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a list").upper()
+        raise ConfigError(f"PETMOOD_{name}: expected JSON, such as '[\"https://pets.example\"]'.") from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = ".".join(map(str, first["loc"])).upper()
-        where = f"PETMOOD_{name}: " if name else ""
+        prefix = "" if name.startswith("AIP_") else "PETMOOD_"
+        where = f"{prefix}{name}: " if name else ""
         raise ConfigError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error

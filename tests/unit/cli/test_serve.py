@@ -1,5 +1,6 @@
 """Does `petmood serve` listen where it is told, and refuse what can't be, in one line?"""
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from petmood.cli.app import main
+from petmood.core.errors import ConfigError
+from petmood.serving import server
 from tests.networks import tiny_bundle
 
 __all__: list[str] = []
@@ -24,6 +27,16 @@ ADMIN = "b17e6c0d92f34a8855aa"
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the tiny bundle."""
     return tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle").folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Give the root logger back its handlers: the verb sets logging up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @contextmanager
@@ -104,3 +117,47 @@ def test_models_cannot_be_changed_in_several_processes(
         main(["serve", str(bundle), "--port", "0", "--workers", "2"])
     assert end.value.code == 2
     assert "Models can't be changed under way with --workers above 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "expected"),
+    [
+        ([], {}, ("127.0.0.1", 8000)),
+        ([], {"PORT": "9001"}, (EVERYWHERE, 9001)),
+        ([], {"PORT": "9001", "AIP_HTTP_PORT": "9002"}, (EVERYWHERE, 9002)),
+        (["--port", "9003"], {"PORT": "9001"}, (EVERYWHERE, 9003)),
+        (["--host", "127.0.0.2"], {"PORT": "9001"}, ("127.0.0.2", 9001)),
+        (["--host", "::1", "--port", "9003"], {}, ("::1", 9003)),
+    ],
+)
+def test_where_it_listens_is_decided_by_options_then_the_platform_then_caution(
+    arguments: list[str], variables: dict[str, str], expected: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def bind(host: str, port: int) -> None:
+        asked.append((host, port))
+        raise ConfigError("not in this test")
+
+    for name in ("PORT", "AIP_HTTP_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(server, "bind", bind)
+    with pytest.raises(SystemExit):
+        main(["serve", "anything", *arguments])
+    assert asked == [expected]
+
+
+def test_help_says_where_the_other_settings_are(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["serve", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "every other setting is an environment variable PETMOOD_<NAME>" in told
+    assert "--fd" not in told
+
+
+def test_a_taken_port_is_told_in_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with server.bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        line = refusal(capsys, str(bundle), "--host", "127.0.0.1", "--port", str(port))
+    assert line.startswith(f"petmood: Can't listen on 127.0.0.1:{port} (")

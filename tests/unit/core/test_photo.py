@@ -476,6 +476,24 @@ def of_countless_pieces(name: str) -> bytes:
     return built[name]()
 
 
+def with_scans(more: int) -> bytes:
+    """Return a progressive JPEG whose last scan comes again and again; each goes over all pixels anew."""
+    data = pictures.encode(pictures.photo_like(64, 48), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * (1 + more) + data[-2:]
+
+
+def test_countless_scans_are_refused_and_not_waited_for() -> None:
+    with pytest.raises(CorruptImage, match="countless little pieces"):
+        decode(with_scans(1000))
+    assert decode(with_scans(20)).width == 64
+
+
+def test_scans_behind_the_picture_are_not_its_own() -> None:
+    """A phone's film, or a second picture, lies there and is never read."""
+    assert decode(with_scans(0) + bytes(100_000) + b"\xff\xda" * 100_000).width == 64
+
+
 @pytest.mark.parametrize("name", ["JPEG comments", "JPEG EXIF", "PNG texts", "PNG data", "GIF comments", "BMP runs"])
 def test_countless_little_pieces_are_refused_and_not_waited_for(name: str) -> None:
     data = of_countless_pieces(name)

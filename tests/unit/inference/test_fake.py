@@ -35,3 +35,8 @@ def test_equal_photos_get_equal_answers() -> None:
 def test_its_name_and_version_can_be_chosen() -> None:
     model = FakePredictor(name="shadow", version="7").model
     assert (model.name, model.version) == ("shadow", "7")
+
+
+def test_its_card_names_it_and_its_moods() -> None:
+    card = FakePredictor(name="shadow", version="7").card()
+    assert (card.model.name, card.model.version, card.classes) == ("shadow", "7", list(MOODS))

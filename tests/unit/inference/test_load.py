@@ -236,10 +236,18 @@ def test_a_refused_bundle_leaves_the_old_predictor_as_it_was(bundle: Path, share
 
 def test_a_predictor_needs_its_folder_no_longer(bundle: Path) -> None:
     predictor = open_bundle(bundle)
-    before = predictor.predict(PHOTOS)
+    before, card = predictor.predict(PHOTOS), predictor.card()
     shutil.rmtree(bundle)
     assert not os.path.exists(bundle)  # noqa: PTH110 - a second opinion
     assert predictor.predict(PHOTOS) == before
+    assert predictor.card() == card
+
+
+def test_a_card_tells_the_manifest_and_the_text_of_the_bundle(bundle: Path) -> None:
+    card = open_bundle(bundle).card()
+    assert card.card == (bundle / "card.md").read_text("utf-8")
+    assert (card.classes, card.model) == (list(MOODS), open_bundle(bundle).model)
+    assert card.manifest == json.loads(read(bundle).model_dump_json())
 
 
 def test_a_predictor_is_made_of_a_bundle_and_a_session(bundle: Path) -> None:

@@ -1,6 +1,8 @@
 """Is a network run as it was exported, and is every file that is no such network refused?"""
 
+import os
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,12 @@ def test_a_network_that_merely_speaks_of_a_location_is_not_refused(bait: Path) -
     (bait / "model.onnx").write_bytes(network.SerializeToString())
     logits = OnnxSession(bait / "model.onnx").logits(np.array([[2]], np.uint8))
     assert logits.tolist() == [[0, 2, 4, 6]]
+
+
+def test_answering_leaves_nothing_in_the_home_folder_and_reports_to_nobody(
+    shared_bundle: Bundle, tmp_path: Path
+) -> None:
+    program = "import sys, pathlib; from petmood.inference.load import open_bundle as o; o(pathlib.Path(sys.argv[1]))"
+    told = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", program, str(shared_bundle.folder)], env=told, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -45,3 +45,10 @@ def test_a_file_that_can_t_be_read_is_an_error_that_names_it(tmp_path: Path) -> 
         assert isinstance(error, PhotoError)
         assert str(error).startswith(f"{name} can't be read (")
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("data", [b"", PHOTO[:400], b"no picture"])
+def test_an_error_that_waits_in_a_batch_holds_neither_the_photo_nor_what_was_decoded_of_it(data: bytes) -> None:
+    error = prepare_or_refuse(data, SPEC)
+    assert isinstance(error, PhotoError)
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)

@@ -87,3 +87,32 @@ def test_the_numbers_of_several_processes_are_added_up(tmp_path: Path) -> None:
     assert 'petmood_answers_total{mood="happy"} 2.0' in found
     assert "petmood_answer_probability_count 2.0" in found
     assert any(line.startswith("petmood_requests_in_flight ") for line in found)
+
+
+def test_a_process_that_died_is_taken_out_of_what_is_about_now_and_not_out_of_what_was(tmp_path: Path) -> None:
+    environment = {**os.environ, MULTIPROCESS_FOLDER: str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE) as dead:
+        assert dead.communicate()[0]
+    forgetting = f"from petmood.monitoring.metrics import forget_process\nforget_process({dead.pid})\n{PROGRAM}"
+    done = subprocess.run([sys.executable, "-c", forgetting], env=environment, capture_output=True, check=True)
+    assert {
+        "petmood_requests_in_flight 1.0",
+        'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0',
+    } <= lines(done.stdout)
+
+
+def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
+    page = ServiceMetrics().render().decode()
+    assert dict(line.split()[2:] for line in page.splitlines() if line.startswith("# TYPE")) == {
+        "petmood_requests_total": "counter",
+        "petmood_errors_total": "counter",
+        "petmood_rejected_photos_total": "counter",
+        "petmood_request_duration_seconds": "histogram",
+        "petmood_requests_in_flight": "gauge",
+        "petmood_queue_photos": "gauge",
+        "petmood_answers_total": "counter",
+        "petmood_unsure_answers_total": "counter",
+        "petmood_answer_probability": "histogram",
+        "petmood_model_info": "gauge",
+        "petmood_model_loads_total": "counter",
+    }

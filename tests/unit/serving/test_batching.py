@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -146,6 +148,31 @@ def test_a_batch_waits_a_while_to_be_filled() -> None:
     assert predictor.seen == [2]
 
 
+def test_a_batch_that_nothing_more_comes_for_is_answered_all_the_same() -> None:
+    predictor = Gated()
+    predictor.gate.release(10)
+
+    async def work(workers: Workers) -> int:
+        return len(await workers.answer(PHOTOS[:1]))
+
+    assert run(work, predictor, batch=4, batch_wait_s=0.02) == 1
+    assert predictor.seen == [1]
+
+
+def test_a_photo_is_let_go_when_it_was_answered() -> None:
+    async def work(workers: Workers) -> int:
+        photo = bytes(bytearray(PHOTOS[0]))
+        before = sys.getrefcount(photo)
+        await workers.answer([photo])
+        for _ in range(1000):  # the thread hands its answer over first, and lets go then
+            if sys.getrefcount(photo) == before:
+                break
+            await asyncio.sleep(0.005)
+        return sys.getrefcount(photo) - before
+
+    assert run(work) == 0
+
+
 def test_a_predictor_that_fails_costs_that_photo_alone_and_no_thread() -> None:
     async def work(workers: Workers) -> tuple[list[str], bool]:
         answers = [(await workers.answer([photo]))[0].answer for photo in (b"broken", b"bundle", PHOTOS[0])]
@@ -166,19 +193,21 @@ def test_a_bad_photo_gets_its_refusal() -> None:
     assert isinstance(good, Prediction)
 
 
-def test_a_photo_that_waited_too_long_is_refused_and_not_looked_at() -> None:
-    predictor = Gated()
+def test_a_photo_that_waited_too_long_is_refused_and_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, now = Gated(), [100.0]
+    monkeypatch.setattr("petmood.serving.batching.time", SimpleNamespace(monotonic=lambda: now[0]))
 
     async def work(workers: Workers) -> tuple[str, ...]:
         first = asyncio.create_task(workers.answer(PHOTOS[:1]))
         await entered(predictor)
         late = asyncio.create_task(workers.answer(PHOTOS[:1]))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0)
+        now[0] += 5.1
         predictor.gate.release(10)
         (one,), (other,) = await first, await late
         return tuple(moods([one.answer, other.answer]))
 
-    first, late = run(work, predictor, max_wait_s=0.2)
+    first, late = run(work, predictor, max_wait_s=5.0)
     assert first != "busy"
     assert late == "busy"
     assert predictor.seen == [1]

@@ -9,10 +9,19 @@ import pytest
 from petmood.core.errors import BadRequest, Busy, FileTooLarge, RequestError, ShuttingDown, TooSlow
 from petmood.serving.body import BodyReader, Pace
 from petmood.serving.drain import Drain
+from tests.clocks import Hours, played
 
 __all__: list[str] = []
 
-QUICK = Pace(grace_s=0.1, bytes_per_s=1000)
+FOR_EVER = float("inf")
+PACE = Pace(grace_s=10, bytes_per_s=10)
+
+
+async def stall() -> None:
+    """Wait to be cut."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+    raise AssertionError("it was not cut")
 
 
 class Sender:
@@ -23,9 +32,10 @@ class Sender:
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message."""
-        while isinstance(self.pieces[0], float):
-            await asyncio.sleep(self.pieces.pop(0) or 0)  # type: ignore[arg-type] # it is a number
-        piece = self.pieces.pop(0)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Hours)
+        while isinstance(piece := self.pieces.pop(0), float):
+            await (loop.pass_by(piece) if piece < FOR_EVER else stall())
         if piece is None:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": piece, "more_body": bool(self.pieces)}
@@ -35,15 +45,15 @@ def read(
     *pieces: bytes | float | None, reader: BodyReader | None = None, declared: int | None = None, limit: int = 100
 ) -> bytes:
     """Read a body, and look that nothing is held afterwards."""
-    reader = reader or BodyReader(Drain(), held_bytes=1000, pace=QUICK)
+    reader = reader or BodyReader(Drain(), held_bytes=1000, pace=PACE)
 
-    async def scene() -> bytes:
+    async def scene(_: Hours) -> bytes:
         async with reader.body(Sender(pieces).receive, declared=declared, limit=limit) as body:
             assert reader.held == len(body)
             return body
 
     try:
-        return asyncio.run(scene())
+        return played(scene)
     finally:
         assert reader.held == 0
 
@@ -58,12 +68,12 @@ def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
     sender = Sender([b"x" * 101])
     reader = BodyReader(Drain(), held_bytes=1000)
 
-    async def scene() -> None:
+    async def scene(_: Hours) -> None:
         async with reader.body(sender.receive, declared=101, limit=100):
             raise AssertionError("unreachable")
 
     with pytest.raises(FileTooLarge, match="Expected at most"):
-        asyncio.run(scene())
+        played(scene)
     assert len(sender.pieces) == 1
 
 
@@ -76,7 +86,7 @@ def test_a_body_that_turns_out_too_large_is_refused_whatever_it_said(declared: i
 def test_all_bodies_together_are_bounded() -> None:
     reader = BodyReader(Drain(), held_bytes=50)
 
-    async def scene() -> None:
+    async def scene(_: Hours) -> None:
         async with reader.body(Sender([b"x" * 40]).receive, declared=None, limit=100):
             with pytest.raises(Busy):
                 async with reader.body(Sender([b"x" * 20]).receive, declared=20, limit=100):
@@ -86,18 +96,20 @@ def test_all_bodies_together_are_bounded() -> None:
                     pass
             assert reader.held == 40
 
-    asyncio.run(scene())
+    played(scene)
     assert reader.held == 0
 
 
 def test_a_trickle_is_refused_and_its_bytes_are_let_go() -> None:
-    with pytest.raises(TooSlow, match="at least 1 kB a second"):
-        read(b"a", 0.02, b"b", 5.0, b"c")
+    with pytest.raises(TooSlow, match=r"at least 0\.01 kB a second"):
+        read(b"a", 9.0, b"b", 2.0, b"c")
 
 
 def test_bytes_earn_time() -> None:
-    pieces: list[bytes | float | None] = [piece for _ in range(5) for piece in (b"x" * 90, 0.06)]
+    pieces: list[bytes | float | None] = [piece for _ in range(5) for piece in (b"x" * 90, 8.0)]
     assert len(read(*pieces, b"end", limit=1000)) == 453
+    with pytest.raises(TooSlow):
+        read(*[piece for _ in range(5) for piece in (b"x" * 10, 8.0)], b"end", limit=1000)
 
 
 def test_a_sender_who_goes_away_is_no_fault_of_ours() -> None:
@@ -109,28 +121,54 @@ def test_at_the_end_stalled_uploads_are_cut_and_later_ones_too() -> None:
     drain = Drain()
     reader = BodyReader(drain, held_bytes=1000)
 
-    async def scene() -> None:
+    async def scene(_: Hours) -> None:
         async def upload() -> None:
-            async with reader.body(Sender([b"half", 30.0, b"rest"]).receive, declared=None, limit=100):
+            async with reader.body(Sender([b"half", FOR_EVER, b"rest"]).receive, declared=None, limit=100):
                 pass
 
         stalled = asyncio.create_task(upload())
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         drain.cut_uploads()
         with pytest.raises(ShuttingDown):
             await stalled
 
-    asyncio.run(scene())
+    played(scene)
     assert reader.held == 0
 
 
 def test_an_error_in_the_block_lets_the_bytes_go() -> None:
     reader = BodyReader(Drain(), held_bytes=1000)
 
-    async def scene() -> None:
+    async def scene(_: Hours) -> None:
         async with reader.body(Sender([b"x" * 40]).receive, declared=None, limit=100):
             raise RequestError("anything")
 
     with pytest.raises(RequestError):
-        asyncio.run(scene())
+        played(scene)
     assert reader.held == 0
+
+
+def test_after_the_cut_a_piece_earns_no_time_any_more() -> None:
+    drain = Drain()
+    reader = BodyReader(drain, held_bytes=1000)
+
+    async def scene(_: Hours) -> None:
+        sender = Sender([b"x" * 50, b"x" * 50, FOR_EVER, b"rest"])
+
+        async def receive() -> dict[str, Any]:
+            if len(sender.pieces) == 3:
+                drain.cut_uploads()  # just as the second piece comes
+            return await sender.receive()
+
+        async with reader.body(receive, declared=None, limit=200):
+            raise AssertionError("unreachable")
+
+    with pytest.raises(ShuttingDown):
+        played(scene)
+    assert reader.held == 0
+
+
+def test_what_says_that_it_is_small_counts_by_what_came() -> None:
+    reader = BodyReader(Drain(), held_bytes=50)
+    with pytest.raises(Busy):
+        read(b"x" * 60, reader=reader, declared=1)

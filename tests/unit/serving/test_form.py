@@ -1,5 +1,9 @@
 """Are photos found in whatever people and clients send?"""
 
+import contextlib
+import gc
+import sys
+
 import pytest
 
 from petmood.core.errors import BadForm, FileTooLarge, PetmoodError, WrongBody, WrongFields
@@ -127,3 +131,37 @@ def test_a_form_that_is_cut_off_or_damaged_is_refused(body: bytes) -> None:
 def test_an_empty_form_has_no_photo() -> None:
     with pytest.raises(WrongFields, match="got 0"):
         photos(b"--edge--\r\n")
+
+
+@pytest.mark.parametrize("kind", ["damaged", "too many parts"])
+def test_a_refused_form_is_let_go_at_once(kind: str) -> None:
+    """Not by the collector, some time later: a form can be 100 MB."""
+    parts = 50 if kind == "too many parts" else 1
+    body = b"".join([part(b"x" * 100)] * parts)
+    before = sys.getrefcount(body)
+    gc.disable()
+    try:
+        with contextlib.suppress(BadForm):
+            photos(body)
+            raise AssertionError("it was taken")
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'form-data; name="photo"; filename*=UTF-8\'\'%F0%9F%90%B6.jpg; filename="a.jpg"',
+        "form-data; name=photo; filename=a.jpg",
+        'FORM-DATA; NAME="photo"; FILENAME="a.jpg"',
+        'form-data; name="photo"; filename="a\\"; name=\\"id.jpg"',
+    ],
+)
+def test_a_photos_field_is_found_however_its_client_writes_it(disposition: str) -> None:
+    body = f"--edge\r\nContent-Disposition: {disposition}\r\nContent-Type: image/heic\r\n\r\npixels\r\n--edge--\r\n"
+    assert photos(body.encode()) == [b"pixels"]
+
+
+def test_what_stands_before_and_after_a_form_is_no_part_of_it() -> None:
+    assert photos(b"preamble\r\n" + form(part(b"pixels")) + b"epilogue") == [b"pixels"]

@@ -24,7 +24,8 @@ assert sys.argv[3] == "--fd" and os.fstat(int(sys.argv[4]))
 assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()
 if how == "dies":
     sys.exit(3)
-signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "stubborn" else lambda *_: sys.exit(0))
+if how != "young":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "stubborn" else lambda *_: sys.exit(0))
 (folder / str(os.getpid())).touch()
 time.sleep(60)
 """
@@ -100,3 +101,7 @@ def test_one_that_cannot_start_ends_all_with_1(tmp_path: Path) -> None:
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     assert run(tmp_path, "stubborn", then=end, end_within_s=0.3) == 1
     assert all(gone(pid) for pid in pids(tmp_path))
+
+
+def test_one_that_was_told_to_end_while_it_still_began_did_as_it_was_told(tmp_path: Path) -> None:
+    assert run(tmp_path, "young", then=end) == 0

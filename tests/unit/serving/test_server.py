@@ -1,7 +1,10 @@
 """Does a signal end the server in steps, and is a taken address told in one line?"""
 
 import asyncio
+import ctypes
 import signal
+import socket
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +15,7 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving import server as server_module
 from petmood.serving.app import create_app
 from petmood.serving.drain import Drain
-from petmood.serving.server import DrainingServer, bind, config_for
+from petmood.serving.server import DrainingServer, bind, config_for, give_memory_back
 from petmood.serving.settings import Settings
 
 __all__: list[str] = []
@@ -86,3 +89,52 @@ def test_settings_reach_the_server() -> None:
     config = config_for(create_app(FakePredictor(), settings=chosen), chosen)
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown) == (3, 4)
     assert (config.forwarded_allow_ips, config.server_header, config.access_log) == ("10.0.0.1", False, False)
+
+
+def test_the_memory_of_large_pictures_is_asked_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    library = SimpleNamespace(mallopt=lambda *wish: asked.append(wish))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
+    give_memory_back()
+    assert asked == [(-3, 4_000_000)]
+
+
+@pytest.mark.parametrize("library", [OSError("no such library"), SimpleNamespace()])
+def test_elsewhere_there_is_nothing_to_ask(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401 - an error or a library
+    def load(_: None) -> Any:  # noqa: ANN401 - a library
+        if isinstance(library, OSError):
+            raise library
+        return library
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    give_memory_back()
+
+
+def test_signals_go_to_the_main_thread_alone() -> None:
+    server, _ = made()
+    found = []
+
+    def elsewhere() -> None:
+        with server.capture_signals():
+            found.append(signal.getsignal(signal.SIGTERM) == server.handle_exit)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [False]
+
+
+def test_an_address_of_ip_version_6_is_bound_as_one() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        listener = bind("::1", 0)
+    except ConfigError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with listener:
+        assert listener.family == socket.AF_INET6
+
+
+def test_an_unknown_host_is_told_by_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"Can't listen on no\.such\.host\.invalid:0"):
+        bind("no.such.host.invalid", 0)

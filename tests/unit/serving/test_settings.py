@@ -1,5 +1,8 @@
 """Are settings read from the environment, checked, and never shown when they are secret?"""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from petmood.core.errors import ConfigError
@@ -8,6 +11,7 @@ from petmood.serving.settings import Settings, read_settings
 
 __all__: list[str] = []
 
+PAGE = Path(__file__).parents[3] / "docs/serving.md"
 GOOD, OTHER = "3f9ac2d871be40556ad1", "b17e6c0d92f34a8855aa"
 
 
@@ -63,3 +67,12 @@ def test_every_setting_says_what_it_is_for() -> None:
         name for name, field in Settings.model_fields.items() if not (field.description or field.validation_alias)
     ]
     assert undescribed == []
+
+
+def test_the_page_about_serving_lists_every_setting_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE.read_text("utf-8").split("## Settings")[1], re.MULTILINE))
+    own = {name: field.default for name, field in Settings.model_fields.items() if field.validation_alias is None}
+    assert set(rows) == set(own)
+    for name, default in own.items():
+        told = float(rows[name]) if isinstance(default, int | float) else rows[name]
+        assert told == ("none" if default in (None, ()) else default), name

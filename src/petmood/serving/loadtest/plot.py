@@ -47,7 +47,7 @@ def ramp_png(report: Report) -> bytes:
 
 
 def _title(report: Report) -> str:
-    red = "\nRed: some requests got no answer." if any(step.errors for step in report.steps) else ""
+    red = "\nRed: some requests failed." if any(step.errors for step in report.steps) else ""
     if report.knee is None:
         return f"{report.url}: no knee up to {report.steps[-1].users} users{red}"
     step = report.knee.step

@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from petmood.core.errors import InternalError, PetmoodError, PhotoError, RequestError
+from petmood.core.errors import InternalError, PetmoodError, PhotoError, RequestError, TooSlow
 from petmood.core.wire import error_body
 from petmood.monitoring.metrics import ServiceMetrics
 from petmood.serving.drain import Drain
-from petmood.serving.middleware.call import Call, open_call
+from petmood.serving.middleware.call import Call, header, open_call
 
 __all__ = ["Observe", "error_headers"]
 
@@ -26,7 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 SMALL_BYTES: Final = 65_536
 """An unread body up to this size is read after a refusal, so that the connection can be used again."""
 LINGER_S: Final = 1.0
-LINGER_BYTES: Final = 8_000_000
+LINGER_BYTES: Final = 64_000_000
 """A larger one is thrown away for so long: a sender who is cut off while sending never sees the answer."""
 QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Asked every few seconds by machines; logged only when the answer is not 200."""
@@ -45,7 +45,7 @@ class Observe:
             return
         call = open_call(scope)
         scope.setdefault("state", {})["call"] = call
-        watch = _Watch(call, receive, send, closing=self._drain)
+        watch = _Watch(call, receive, send, closing=self._drain, waits=header(scope, b"expect") is not None)
         began = time.perf_counter()
         self._metrics.in_flight.inc()
         try:
@@ -58,6 +58,7 @@ class Observe:
         finally:
             self._metrics.in_flight.dec()
             self._note(scope, call, watch.status, time.perf_counter() - began)
+        await watch.linger()
 
     def _note(self, scope: Scope, call: Call, status: int, seconds: float) -> None:
         route = call.route or str(getattr(scope.get("route"), "path", "none"))
@@ -76,10 +77,11 @@ class Observe:
 class _Watch:
     """Passes messages on, and remembers what was sent and how far the body was read."""
 
-    def __init__(self, call: Call, receive: Receive, send: Send, *, closing: Drain) -> None:
+    def __init__(self, call: Call, receive: Receive, send: Send, *, closing: Drain, waits: bool) -> None:
         self._call, self._receive, self._send, self._drain = call, receive, send, closing
+        self._waits = waits
         self.status = 499  # the client went away before anything was said
-        self._started = False
+        self._started = self._lingers = False
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -91,12 +93,12 @@ class _Watch:
         if message["type"] == "http.response.start":
             self._started, self.status = True, message["status"]
             headers = message["headers"] = [*message.get("headers", ()), *_plain_headers(self._call)]
-            if self._drain.begun or self._is_long:
+            if self._drain.begun or self._is_spent:
                 headers.append((b"connection", b"close"))
         await self._send(message)
 
     async def refuse(self, error: PetmoodError) -> None:
-        """Answer with an error, unless an answer has begun; then throw away what still comes."""
+        """Answer with an error, unless an answer has begun; ``linger`` is to follow."""
         self._call.code = error.code
         if self._started:
             return
@@ -104,18 +106,27 @@ class _Watch:
         status = error.status if isinstance(error, PhotoError | RequestError) else InternalError.status
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": status, "headers": headers + error_headers(error)})
-        lingers = not self._call.body_done
-        await self._send({"type": "http.response.body", "body": body, "more_body": lingers})
-        if lingers:
-            await self._linger()
+        self._lingers = not self._call.body_done
+        await self._send({"type": "http.response.body", "body": body, "more_body": self._lingers})
+
+    async def linger(self) -> None:
+        """Throw away what still comes of a refused body, for a while."""
+        if self._lingers:
+            await self._throw_away()
             await self._send({"type": "http.response.body", "body": b""})
 
     @property
-    def _is_long(self) -> bool:
-        declared = self._call.declared
-        return not self._call.body_done and (declared is None or declared > SMALL_BYTES)
+    def _is_spent(self) -> bool:
+        """Whether the connection can't be used again: the rest of the body is long, slow, or may never be sent.
 
-    async def _linger(self) -> None:
+        Who waits for ``100 Continue`` and is refused sends its next request where we would still expect the body.
+        """
+        call = self._call
+        if call.body_done:
+            return False
+        return call.declared is None or call.declared > SMALL_BYTES or self._waits or call.code == TooSlow.code
+
+    async def _throw_away(self) -> None:
         seen = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):

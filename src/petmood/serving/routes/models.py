@@ -40,7 +40,7 @@ async def load(request: Request) -> Response:
         body = _read(raw)
     try:
         predictor = await asyncio.to_thread(service.open_model, Path(body.bundle))
-    except PetmoodError as error:
+    except (PetmoodError, OSError) as error:
         service.metrics.loads.labels("refused").inc()
         logger.exception("a model was refused", extra={"request_id": call.request_id})
         raise WrongFields(f"The bundle was refused, the old model goes on: {error}") from error

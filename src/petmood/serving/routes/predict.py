@@ -77,6 +77,10 @@ async def _answer_one(service: Service, scope: Scope, receive: Receive) -> Respo
     limit = file_bytes + OVERHEAD_BYTES
     async with service.bodies.body(receive, declared=call.declared, limit=limit) as body:
         (found,) = await service.answer([one_photo(body, kind, file_bytes=file_bytes)])
-    if isinstance(found.answer, PetmoodError):
-        raise found.answer
-    return json_response(prediction_body(found.answer, model=found.model, request_id=call.request_id))
+    answer, model = found.answer, found.model
+    if isinstance(answer, PetmoodError):
+        try:
+            raise answer
+        finally:
+            del answer, found, body  # this frame is in its traceback: a cycle, which would keep the photo in memory
+    return json_response(prediction_body(answer, model=model, request_id=call.request_id))

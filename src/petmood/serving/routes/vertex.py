@@ -21,6 +21,8 @@ __all__ = ["answer_instances", "photos_of_instances", "vertex_router"]
 
 EXAMPLE: Final = 'Send {"instances": [{"b64": "..."}]}.'
 LARGE_BYTES: Final = 1_000_000
+PIECES: Final = 32
+"""Lists, objects and commas that one instance may have (base64 holds none); 100 MB of them would become 3 GB."""
 
 
 def vertex_router(settings: Settings) -> APIRouter:
@@ -59,9 +61,11 @@ def photos_of_instances(body: bytes, settings: Settings) -> list[bytes | Petmood
     """Return the photos of a request's instances; one that can't be read has its refusal in its place.
 
     Raises:
-        BadRequest: no JSON.
+        BadRequest: no JSON, or far too much of it.
         WrongFields: no list of instances, or too many of them.
     """
+    if sum(map(body.count, b"[{,")) > PIECES * (settings.photos + 1):
+        raise BadRequest(f"Expected 1 to {settings.photos} instances, got far more pieces of JSON. {EXAMPLE}")
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -1,13 +1,17 @@
 """Are tokens, origins and rates checked, and the right doors open to all?"""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from petmood.core.errors import TooManyRequests
+from petmood.core.errors import Forbidden, TooManyRequests
+from petmood.serving.logs import JsonLines
 from petmood.serving.middleware import guard
-from petmood.serving.middleware.guard import RateLimit
+from petmood.serving.middleware.guard import Guard, RateLimit
+from petmood.serving.settings import Settings
 
 __all__: list[str] = []
 
@@ -82,6 +86,56 @@ def test_an_allowed_page_gets_the_headers_that_its_browser_asks_for(served: Call
     response = app.client.options("/predict", headers=asked)
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == "https://pets.example"
+
+
+def test_an_allowed_page_may_send_a_token_and_read_refusals_with_their_id(served: Callable[..., Any]) -> None:
+    app = served(origins=("https://pets.example",), token=TOKEN)
+    page = {"origin": "https://pets.example"}
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    assert app.client.options("/predict", headers=page | asked).status_code == 200
+    refused = app.client.post("/predict", content=b"x", headers=page)
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "https://pets.example"
+    assert "X-Request-Id" in refused.headers["access-control-expose-headers"]
+
+
+def test_a_page_that_was_not_allowed_gets_no_such_headers(served: Callable[..., Any]) -> None:
+    app = served(origins=("https://pets.example",))
+    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    for response in (app.client.options("/predict", headers=asked), app.client.get("/model", headers=asked)):
+        assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("origin", ["null", "http://[", "", "testserver", "http://"])
+def test_an_origin_that_is_no_address_is_another_one_even_where_no_host_was_asked(origin: str) -> None:
+    async def nobody(*_: Any) -> None:  # noqa: ANN401 - ASGI's
+        raise AssertionError("it was let in")
+
+    async def nothing() -> dict[str, Any]:
+        raise AssertionError("it was read")
+
+    for host in ([], [(b"host", b"testserver")], [(b"host", b"")]):
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"origin", origin.encode()), *host]}
+        with pytest.raises(Forbidden, match="may not call this service"):
+            asyncio.run(Guard(nobody, settings=Settings())(scope, nothing, nobody))
+
+
+def test_a_token_is_never_logged_whether_right_or_wrong(
+    served: Callable[..., Any], photo: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = served(token=TOKEN, admin_token=ADMIN)
+    with caplog.at_level(logging.DEBUG):
+        for token in (TOKEN, ADMIN):
+            app.client.post("/predict", content=photo, headers=bearer(token))
+            app.client.post("/models/rollback", headers=bearer(token))
+    lines = [JsonLines().format(record) for record in caplog.records]
+    assert len([line for line in lines if "request_id" in line]) == 4
+    assert not [line for line in lines if TOKEN in line or ADMIN in line]
+
+
+def test_a_token_with_strange_characters_is_wrong_and_no_fault(served: Callable[..., Any], photo: bytes) -> None:
+    headers = {"authorization": b"Bearer \xff\xfe\xe9" + b"x" * 5000}
+    assert served(token=TOKEN).client.post("/predict", content=photo, headers=headers).status_code == 401
 
 
 def test_an_address_may_ask_as_often_as_the_rate_allows_and_no_more() -> None:

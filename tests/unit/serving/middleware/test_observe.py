@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from petmood.core.errors import Busy, TooSmall, Unauthorised
+from petmood.core.errors import BundleError, Busy, TooSlow, TooSmall, Unauthorised
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from petmood.monitoring.metrics import ServiceMetrics
@@ -21,11 +21,21 @@ __all__: list[str] = []
 Message = MutableMapping[str, Any]
 
 
-def ask(app: App, *, declared: int = 0, pieces: tuple[bytes, ...] = (), drain: Drain | None = None) -> list[Message]:
-    """Send one request through the middleware to an app, and return what it sent."""
+def ask(
+    app: App,
+    *,
+    declared: int | None = 0,
+    pieces: tuple[bytes, ...] = (),
+    drain: Drain | None = None,
+    metrics: ServiceMetrics | None = None,
+    **headers: str,
+) -> list[Message]:
+    """Send one request through the middleware to an app, and return what it sent; None declared is chunked."""
     sent: list[Message] = []
     left = list(pieces)
-    scope = {"type": "http", "method": "POST", "path": "/x", "headers": [(b"content-length", str(declared).encode())]}
+    headers |= {"transfer-encoding": "chunked"} if declared is None else {"content-length": str(declared)}
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": pairs}
 
     async def receive() -> Message:
         if not left:
@@ -35,7 +45,7 @@ def ask(app: App, *, declared: int = 0, pieces: tuple[bytes, ...] = (), drain: D
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Observe(app, metrics=ServiceMetrics(), drain=drain or Drain())(scope, receive, send))
+    asyncio.run(Observe(app, metrics=metrics or ServiceMetrics(), drain=drain or Drain())(scope, receive, send))
     return sent
 
 
@@ -125,6 +135,48 @@ def test_a_small_body_that_nobody_reads_keeps_the_connection() -> None:
     sent = ask(raising(Busy("x")), declared=10, pieces=(b"x" * 10,))
     assert b"connection" not in headers_of(sent)
     assert sent[0]["status"] == 503
+
+
+def test_a_chunked_body_that_nobody_reads_closes_the_connection_for_nobody_knows_how_long_it_is() -> None:
+    assert headers_of(ask(raising(Busy("x")), declared=None, pieces=(b"x",)))[b"connection"] == b"close"
+
+
+def test_who_waits_for_leave_to_send_and_is_refused_gets_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends its next request where the body would still be expected."""
+    monkeypatch.setattr(observe, "LINGER_S", 0.01)
+    sent = ask(raising(Unauthorised("x")), declared=10, expect="100-continue")
+    assert (sent[0]["status"], headers_of(sent)[b"connection"]) == (401, b"close")
+
+
+def test_a_sender_who_was_too_slow_gets_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "LINGER_S", 0.01)
+    assert headers_of(ask(raising(TooSlow("x")), declared=10))[b"connection"] == b"close"
+
+
+def test_a_body_that_was_read_leaves_the_connection_open() -> None:
+    async def app(_: Any, receive: Any, __: Any) -> None:  # noqa: ANN401 - ASGI's
+        while (await receive())["more_body"]:
+            pass
+        raise TooSmall("x")
+
+    sent = ask(app, declared=1_000_000, pieces=(b"x" * 500_000, b"x" * 500_000))
+    assert (sent[0]["status"], b"connection" in headers_of(sent), len(sent)) == (422, False, 2)
+
+
+def test_whoever_goes_away_before_an_answer_is_counted_as_499() -> None:
+    async def app(*_: Any) -> None:  # noqa: ANN401 - ASGI's
+        raise asyncio.CancelledError
+
+    metrics = ServiceMetrics()
+    with pytest.raises(asyncio.CancelledError):
+        ask(app, metrics=metrics)
+    page = metrics.render().decode()
+    assert 'petmood_requests_total{method="POST",route="none",status="499"} 1.0' in page
+    assert "petmood_requests_in_flight 0.0" in page
+
+
+def test_an_error_of_another_room_is_told_as_a_fault_of_ours() -> None:
+    assert ask(raising(BundleError("x")))[0]["status"] == 500
 
 
 def test_a_sender_who_goes_on_and_on_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """Is another model verified first, swapped in, and gone back from, on a token alone?"""
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ def opened(folder: Path) -> Predictor:
     """Open a stand-in for a bundle: its name is its version, and bad ones are refused."""
     if folder.name == "bad":
         raise BundleError(f"{folder}: model.onnx was changed or damaged (SHA-256 differs).")
+    if folder.name == "closed":
+        raise PermissionError(13, "Permission denied", str(folder))
     return FakePredictor(version=folder.name)
 
 
@@ -46,8 +50,9 @@ def test_a_good_model_is_loaded_and_answers(app: Any, photo: bytes, caplog: pyte
     assert [vars(record)["request_id"] for record in caplog.records if "loaded" in record.getMessage()] == ["who"]
 
 
-def test_a_bad_model_is_refused_and_the_old_one_goes_on(app: Any, photo: bytes) -> None:  # noqa: ANN401 - as above
-    response = app.client.post("/models/load", json={"bundle": "bad"}, headers=SIGNED)
+@pytest.mark.parametrize("folder", ["bad", "closed"])
+def test_a_bad_model_is_refused_and_the_old_one_goes_on(app: Any, photo: bytes, folder: str) -> None:  # noqa: ANN401 - as above
+    response = app.client.post("/models/load", json={"bundle": folder}, headers=SIGNED)
     assert response.status_code == 422
     assert response.json()["message"].startswith("The bundle was refused, the old model goes on: ")
     assert version(app, photo) == "1"
@@ -70,3 +75,26 @@ def test_there_is_nothing_to_go_back_to_at_first(app: Any) -> None:  # noqa: ANN
 def test_only_a_folder_may_be_named(app: Any, body: bytes) -> None:  # noqa: ANN401 - as above
     response = app.client.post("/models/load", content=body, headers=SIGNED)
     assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+def test_photos_are_answered_while_another_model_is_looked_at(served: Callable[..., Any], photo: bytes) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(folder: Path) -> Predictor:
+        begun.set()
+        assert go_on.wait(20)
+        return opened(folder)
+
+    app = served(FakePredictor(version="1"), open_model=slowly, admin_token=ADMIN)
+    with ThreadPoolExecutor(1) as other:
+        loading = other.submit(app.client.post, "/models/load", json={"bundle": "2"}, headers=SIGNED)
+        assert begun.wait(20)
+        meanwhile = version(app, photo)
+        go_on.set()
+        assert loading.result(timeout=20).status_code == 200
+    assert (meanwhile, version(app, photo)) == ("1", "2")
+
+
+def test_a_body_that_names_no_folder_is_not_read_to_its_end(app: Any) -> None:  # noqa: ANN401 - as above
+    response = app.client.post("/models/load", content=b"x" * 5000, headers=SIGNED)
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")

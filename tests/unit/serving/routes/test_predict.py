@@ -1,13 +1,23 @@
 """Is a photo answered however it is sent, and is every refusal in the contract's form?"""
 
+import gc
 import math
-from collections.abc import Callable
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
+from petmood.core.errors import CorruptImage
 from petmood.core.moods import MOODS
+from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
+from petmood.serving.middleware.observe import Observe
+from petmood.serving.routes.predict import router
 from tests.pictures import animated, photo_like, png, zeros_png
 
 __all__: list[str] = []
@@ -130,3 +140,39 @@ def test_the_answers_of_a_predictor_are_passed_on_unchanged(served: Callable[...
     (expected,) = FakePredictor().predict([photo])
     body = served().client.post("/predict", content=photo).json()
     assert body["probabilities"] == expected.probabilities  # type: ignore[union-attr] # a prediction, as the line above shows
+
+
+def test_a_refused_photo_leaves_nothing_behind_in_memory(served: Callable[..., Any], photo: bytes) -> None:
+    """An error's traceback holds frames; a frame that holds the error too would keep its photo until the next sweep."""
+    refused: list[weakref.ref[CorruptImage]] = []
+
+    class Refusing(FakePredictor):
+        def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+            errors = [CorruptImage("Expected a whole picture.") for _ in photos]
+            refused.extend(map(weakref.ref, errors))
+            return list(errors)
+
+    client = served(Refusing()).client
+    gc.disable()
+    try:
+        assert client.post("/predict", content=photo).json()["code"] == "corrupt_image"
+        for _ in range(1000):  # the worker's thread may not have let go yet
+            if refused[0]() is None:
+                break
+            time.sleep(0.005)
+        assert refused[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_the_short_cut_answers_as_the_route_itself_would(served: Callable[..., Any], photo: bytes) -> None:
+    service = served().service
+    plain = FastAPI()
+    plain.state.service = service
+    plain.include_router(router)
+    plain.add_middleware(Observe, metrics=service.metrics, drain=service.drain)
+    bodies = []
+    for app in (served().client, TestClient(plain)):
+        found = [app.post("/predict", content=content) for content in (photo, photo[:300], b"")]
+        bodies.append([(one.status_code, {**one.json(), "request_id": None}) for one in found])
+    assert bodies[0] == bodies[1]

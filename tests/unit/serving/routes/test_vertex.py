@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,10 +55,22 @@ def test_its_health_route_may_be_one_that_is_there_already(served: Callable[...,
     assert served(vertex_health_route=route).client.get(route).json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 1000])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest, match="Expected JSON"):
         photos_of_instances(body, Settings())
+
+
+@pytest.mark.parametrize("piece", [b"[", b"{", b"[],"])
+def test_json_that_would_swell_in_memory_is_refused_before_it_is_read(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loads(_: bytes) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("petmood.serving.routes.vertex.json", SimpleNamespace(loads=loads))
+    with pytest.raises(BadRequest, match="far more pieces of JSON"):
+        photos_of_instances(piece * 100_000, Settings())
 
 
 @pytest.mark.parametrize("body", [[], {}, {"instances": []}, {"instances": {}}, {"instances": [{}] * 33}])
@@ -78,3 +91,20 @@ def test_megabytes_of_json_are_read_beside_the_event_loop(
     monkeypatch.setattr(vertex, "LARGE_BYTES", 10)
     response = served(**ROUTES).client.post("/v1/models/m:predict", json={"instances": [b64(photo)]})
     assert response.json()["predictions"][0]["mood"]
+
+
+def test_an_instance_may_carry_a_few_fields_of_its_own(served: Callable[..., Any], photo: bytes) -> None:
+    instance = {**b64(photo), "mime_type": "image/jpeg", "tags": ["a", "b", {"c": 1}]}
+    response = served(**ROUTES).client.post("/v1/models/m:predict", json={"instances": [instance] * 32})
+    assert [len(one["probabilities"]) for one in response.json()["predictions"]] == [4] * 32
+
+
+def test_the_routes_of_vertex_come_from_its_own_variables(
+    served: Callable[..., Any], photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIP_PREDICT_ROUTE", "/predict")
+    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/ping")
+    client = served().client
+    assert client.get("/ping").json() == {"status": "ok"}
+    assert client.post("/predict", json={"instances": [b64(photo)]}).json()["predictions"][0]["mood"]
+    assert client.post("/predict", content=photo).json()["mood"]

@@ -1,0 +1,78 @@
+"""What do the service and its door share? The running service, from its start on, and each photo's question."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from petmood.core.errors import ConfigError
+from petmood.inference.base import Predictor
+from petmood.inference.load import open_bundle
+from petmood.serving.app import create_app
+from petmood.serving.batching import Answered
+from petmood.serving.server import give_memory_back
+from petmood.serving.service import Service
+from petmood.serving.settings import read_settings
+
+__all__ = ["BUNDLE", "Question", "Room", "bundle_from_environment"]
+
+BUNDLE: Final = "PETMOOD_BUNDLE"
+"""The environment variable that names the bundle to serve."""
+
+
+@dataclass(slots=True)
+class Question:
+    """One photo on its way through BentoML, and what came back for it."""
+
+    photo: bytes
+    found: Answered | None = None
+
+
+@dataclass(slots=True)
+class Room:
+    """Holds the service while it runs: between ``open`` and ``close``."""
+
+    max_batch: int = 1
+    opener: Callable[..., Predictor] = open_bundle
+    _service: Service | None = field(default=None, init=False)
+
+    @property
+    def service(self) -> Service:
+        """The running service.
+
+        Raises:
+            RuntimeError: it was not opened.
+        """
+        if self._service is None:
+            raise RuntimeError("The service has not been started.")
+        return self._service
+
+    def open(self, bundle: Path) -> None:
+        """Verify and load a bundle, and start the threads that answer.
+
+        What a batch holds is shared out among the threads, each of which answers its part in one go.
+        """
+        give_memory_back()
+        settings = read_settings()
+        share = -(-self.max_batch // settings.workers)
+        settings = settings.model_copy(update={"batch": share, "queue": max(settings.queue, self.max_batch)})
+        self._service = create_app(self.opener(bundle, limits=settings.limits), settings=settings).state.service
+        self.service.workers.start()
+
+    def close(self) -> None:
+        """Answer what waits, and end the threads."""
+        if self._service is not None:
+            self._service.workers.stop()
+
+
+def bundle_from_environment() -> Path:
+    """Return the bundle that the environment names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    named = os.environ.get(BUNDLE)
+    if not named:
+        raise ConfigError(f"Expected a bundle in {BUNDLE}, got none. Start it with: petmood bento BUNDLE")
+    return Path(named)

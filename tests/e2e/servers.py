@@ -1,0 +1,67 @@
+"""How is a real server started for a proof? A process of its own on a free port, ended whatever happens."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+__all__ = ["PROGRAMS", "free_port", "running", "server_environment"]
+
+PROGRAMS = Path(sys.executable).parent
+START_WITHIN_S = 60.0
+END_WITHIN_S = 20.0
+SET_BY_PEOPLE = ("PETMOOD_", "BENTOML_", "PYTHON", "COV", "PORT", "AIP_", "PROMETHEUS_")
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def server_environment(home: Path) -> dict[str, str]:
+    """Return an environment without settings of people, in which every default place for files is a folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_PEOPLE)}
+    home.mkdir(exist_ok=True)
+    return {**kept, "HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": "1"}
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str | Path], *, home: Path, ready: str, env: Mapping[str, str] | None = None
+) -> Iterator[httpx.Client]:
+    """Start ``command`` with its port put in for ``{port}``; yield a client once ``ready`` is answered at all."""
+    port = free_port()
+    words = [str(word).format(port=port) for word in command]
+    environment = server_environment(home) | dict(env or {})
+    log = home / f"{port}.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(words, cwd=home, env=environment, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            _wait(client, ready, process, log)
+            yield client
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(client: httpx.Client, path: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if client.get(path).status_code < 500:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"no answer (exit code {process.poll()}):\n{log.read_text('utf-8', 'replace')}")

@@ -1,0 +1,76 @@
+"""Does the cloud function answer in a real functions-framework process, and refuse what is bad with its code?"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from petmood.core.wire import PredictionBody
+from petmood.serving import function
+from tests.e2e.servers import PROGRAMS, running
+from tests.networks import tiny_bundle
+from tests.pictures import jpeg, photo_like
+
+__all__: list[str] = []
+
+pytestmark = [pytest.mark.proof, pytest.mark.spawns]
+
+PHOTO = jpeg(photo_like(320, 240))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Start functions-framework with the function."""
+    place = tmp_path_factory.mktemp("function")
+    bundle = tiny_bundle(place / "bundle").folder
+    words = [PROGRAMS / "functions-framework", "--target", "predict", "--source", function.__file__]
+    words += ["--host", "127.0.0.1", "--port", "{port}"]
+    env = {"PETMOOD_BUNDLE": str(bundle)}
+    with running([str(word) for word in words], home=place / "home", ready="/", env=env) as client:
+        yield client
+
+
+def test_many_photos_at_once_get_the_same_answer_from_the_first_on(served: httpx.Client) -> None:
+    def ask(_: int) -> httpx.Response:
+        return served.post("/", files={"photo": ("a.jpg", PHOTO)})
+
+    with ThreadPoolExecutor(8) as threads:
+        got = list(threads.map(ask, range(16)))
+    assert [one.status_code for one in got] == [200] * 16
+    answers = [PredictionBody.model_validate_json(one.content) for one in got]
+    assert len({answer.probability for answer in answers}) == 1
+    assert len({answer.request_id for answer in answers}) == 16
+
+
+def test_a_raw_body_is_answered_with_a_length_and_in_pieces(served: httpx.Client) -> None:
+    headers = {"Content-Type": "image/jpeg"}
+    pieces = (PHOTO[start : start + 1000] for start in range(0, len(PHOTO), 1000))
+    assert served.post("/predict", content=PHOTO, headers=headers).status_code == 200
+    assert served.post("/predict", content=pieces, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("photo", "status", "code"),
+    [
+        (b"", 400, "empty_file"),
+        (b"%PDF-1.7", 415, "unsupported_format"),
+        (PHOTO[:2000], 422, "corrupt_image"),
+        (bytes(50_000_000), 413, "too_large"),
+    ],
+    ids=["empty", "pdf", "half", "50 MB"],
+)
+def test_a_bad_photo_gets_its_status_and_code(served: httpx.Client, photo: bytes, status: int, code: str) -> None:
+    got = served.post("/", files={"photo": ("a.jpg", photo)})
+    assert (got.status_code, got.json()["code"]) == (status, code)
+    assert served.post("/", files={"photo": ("a.jpg", PHOTO)}).status_code == 200
+
+
+def test_a_photo_larger_than_the_framework_s_own_limit_is_answered(served: httpx.Client) -> None:
+    padded = PHOTO + bytes(20_000_000)
+    assert served.post("/", files={"photo": ("a.jpg", padded)}).status_code == 200
+
+
+def test_another_method_is_refused_with_the_one_to_use(served: httpx.Client) -> None:
+    got = served.get("/")
+    assert (got.status_code, got.json()["code"], got.headers["allow"]) == (405, "method_not_allowed", "POST")

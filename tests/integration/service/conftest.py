@@ -1,0 +1,64 @@
+"""Which service do the proofs meet? One that all uploads share, and bundles for those that need their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from petmood.core.bundle import Bundle
+from petmood.export.bundle import export_bundle
+from tests.integration.service.served import Served, serving
+from tests.integration.service.table import FaultTable
+from tests.networks import IMAGE, facts, tiny_bundle, tiny_network
+from tests.pictures import faces, jpeg, photo_like
+
+__all__ = ["bundle", "good", "other_bundle", "service", "table"]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return the tiny bundle."""
+    return tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle")
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return another bundle of the same shape, which answers otherwise."""
+    folder = tmp_path_factory.getbasetemp() / "other-bundle"
+    golden = faces(16, side_px=IMAGE.side_px, seed=7)
+    training = np.concatenate([golden, faces(24, side_px=IMAGE.side_px, seed=200)])
+    return export_bundle(tiny_network(seed=5), facts(name="other"), golden=golden, training=training, to=folder)
+
+
+@pytest.fixture(scope="session")
+def good(photo_pixels: NDArray[np.uint8]) -> bytes:
+    """Return a photo that nothing is wrong with."""
+    return jpeg(photo_pixels)
+
+
+@pytest.fixture(scope="session")
+def service(bundle: Bundle, good: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the tiny bundle for all uploads, warmed up: first photos of every size take memory that stays."""
+    with serving(bundle.folder, tmp_path_factory.getbasetemp() / "service.log") as served:
+        large = jpeg(photo_like(1600, 1200))
+        for _ in range(8):
+            assert served.predict(good).status == 200
+            assert served.predict(large).status == 200
+        yield served
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultTable]:
+    """Collect what every fault did, and write it down at the end."""
+    rows = FaultTable()
+    yield rows
+    if rows.rows:
+        rows.write(tmp_path_factory.getbasetemp() / "faults.md")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return where a service of one's own may log."""
+    return tmp_path / "service.log"

@@ -1,0 +1,209 @@
+"""Is what a connection may hold bounded: floods of headers and requests, senders who dawdle, and their number?"""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from petmood.core.bundle import Bundle
+from tests.integration.service.served import Answer, Served, everything, head_of, one_answer, serving
+from tests.integration.service.table import FaultTable
+
+__all__: list[str] = []
+
+proof = pytest.mark.proof
+HOST = b"Host: x\r\n"
+POST = b"POST /predict HTTP/1.1\r\n" + HOST
+MB = b"a" * 1_000_000
+
+
+@pytest.fixture(scope="module")
+def hasty(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve with little patience, so that nobody has to wait for it to run out."""
+    limits = dict.fromkeys(("HEADER_TIMEOUT_S", "BODY_TIMEOUT_S", "IDLE_TIMEOUT_S"), "1")
+    log = tmp_path_factory.getbasetemp() / "hasty.log"
+    with serving(bundle.folder, log, given={f"PETMOOD_{name}": value for name, value in limits.items()}) as served:
+        yield served
+
+
+def flood(served: Served, begin: bytes, piece: bytes, *, most_bytes: int = 200_000_000) -> tuple[int, bytes]:
+    """Send pieces until the other side closes; return how many bytes it took, and what it said."""
+    sent, said = 0, b""
+    with served.connect() as connection:
+        connection.sendall(begin)
+        try:
+            while sent < most_bytes:
+                connection.sendall(piece)
+                sent += len(piece)
+        except OSError:
+            pass
+        said = everything(connection)
+    return sent, said
+
+
+@proof
+def test_a_chunked_body_without_an_end_is_cut(service: Served) -> None:
+    sent, said = flood(service, POST + b"Transfer-Encoding: chunked\r\n\r\n", b"f4240\r\n" + MB + b"\r\n")
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert sent < 199_000_000
+
+
+# --- headers, trailers and requests without end -----------------------------------------------------------------------
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+FLOODS = {
+    "an address": (b"GET /", MB),
+    "one header": (b"GET / HTTP/1.1\r\nX: ", MB),
+    "headers": (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 100_000),
+    "trailers": (CHUNKED + b"0\r\n", b"a: b\r\n" * 100_000),
+    "one trailer": (CHUNKED + b"0\r\nX: ", MB),
+    "a chunk's extension": (CHUNKED + b"5;", MB),
+    "chunks of a byte": (CHUNKED, b"1\r\na\r\n" * 100_000),
+    "requests in a row": (b"", b"GET /model HTTP/1.1\r\n\r\n" * 50_000),
+    "headers behind a request": (POST + b"Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nX: ", MB),
+    "empty lines": (b"", b"\r\n" * 500_000),
+}
+
+
+@proof
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_is_cut_before_it_fills_the_memory(service: Served, table: FaultTable, good: bytes, name: str) -> None:
+    """Trailers alone took 1.3 GB in three seconds, and requests in a row 0.4 GB."""
+    before_mb = service.memory_mb()
+    service.forget_peak()
+    began = time.monotonic()
+    sent, said = flood(service, *FLOODS[name], most_bytes=100_000_000)
+    growth_mb, seconds = service.memory_mb(peak=True) - before_mb, time.monotonic() - began
+    table.add(11, f"{name} without end", said[9:12].decode() or "cut", growth_mb=growth_mb, seconds=seconds)
+    assert sent < 99_000_000
+    assert growth_mb < 30
+    assert service.predict(good).status == 200
+
+
+# --- 12 those who dawdle ----------------------------------------------------------------------------------------------
+
+DAWDLERS = {
+    "headers": (b"GET /livez HTTP/1.1\r\nX: ", b"a"),
+    "a body": (POST + b"Content-Length: 60000\r\n\r\n", b"a"),
+    "a chunked body": (CHUNKED, b"1\r\na\r\n"),
+    "a trailer": (CHUNKED + b"0\r\nX: ", b"a"),
+    "a chunk's extension": (CHUNKED + b"5;", b"a"),
+    "empty lines": (b"\r\n", b"\r\n"),
+    "a body that nobody reads": (b"GET /livez HTTP/1.1\r\nContent-Length: 60000\r\n\r\n", b"a"),
+    "a body to nowhere": (b"POST /nowhere HTTP/1.1\r\nContent-Length: 60000\r\n\r\n", b"a"),
+    "a refused body": (POST + b"Content-Type: text/plain\r\nContent-Length: 60000\r\n\r\n", b"a"),
+    "a second request": (b"GET /livez HTTP/1.1\r\n\r\nGET /livez HTTP/1.1\r\nX: ", b"a"),
+    "nothing": (b"", b""),
+    "nothing after an answer": (b"GET /livez HTTP/1.1\r\n\r\n", b""),
+    "nothing after a late body": (b"GET /livez HTTP/1.1\r\nContent-Length: 2\r\n\r\na", b""),
+}
+
+
+@proof
+def test_every_way_to_dawdle_has_a_deadline(hasty: Served) -> None:
+    """All at once, each a byte every 0.1 s where patience is one second: after five none is open."""
+    open_ones: dict[str, socket.socket] = {}
+    for name, (begin, _) in DAWDLERS.items():
+        open_ones[name] = hasty.connect()
+        open_ones[name].sendall(begin)
+    deadline = time.monotonic() + 5
+    while open_ones and time.monotonic() < deadline:
+        time.sleep(0.1)
+        for name, connection in list(open_ones.items()):
+            connection.setblocking(False)
+            try:
+                connection.send(DAWDLERS[name][1])
+                closed = connection.recv(65_536) == b""
+            except BlockingIOError:
+                closed = False
+            except OSError:
+                closed = True
+            if closed:
+                open_ones.pop(name).close()
+    assert list(open_ones) == []
+
+
+@proof
+def test_a_closed_connections_last_body_may_come_late(hasty: Served, good: bytes) -> None:
+    with hasty.connect() as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"ab")
+        connection.sendall(POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(good) + good)
+        assert everything(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@proof
+def test_who_asks_and_never_listens_is_cut(hasty: Served, good: bytes) -> None:
+    """Their answers fill every buffer; uvicorn waited for ever, with a connection and a request each."""
+    silent = []
+    for _ in range(8):
+        connection = hasty.connect()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        silent.append(connection)
+    until = time.monotonic() + 6
+    while time.monotonic() < until:
+        for connection in silent:
+            try:
+                connection.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+            except (BlockingIOError, ConnectionError):
+                continue
+        time.sleep(0.05)
+    assert hasty.count("petmood_requests_in_flight") <= 1, "this question alone is being answered"
+    assert hasty.predict(good).status == 200
+    for connection in silent:
+        connection.close()
+
+
+@proof
+def test_who_goes_away_in_the_middle_leaves_nothing_behind(hasty: Served, good: bytes) -> None:
+    for data in (POST + b"Content-Length: 1000\r\n\r\nabc", POST + b"Content-Length: %d\r\n\r\n" % len(good) + good):
+        for end in (socket.SHUT_WR, socket.SHUT_RDWR):
+            with hasty.connect() as connection:
+                connection.sendall(data)
+                connection.shutdown(end)
+                if end == socket.SHUT_WR:
+                    everything(connection)
+    deadline = time.monotonic() + 5
+    while hasty.count("petmood_requests_in_flight") > 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert hasty.count("petmood_requests_in_flight") == 1
+    assert hasty.predict(good).status == 200
+
+
+@proof
+def test_more_connections_than_descriptors_are_survived(bundle: Bundle, good: bytes, log: Path) -> None:
+    with serving(bundle.folder, log, prefix=["prlimit", "--nofile=96"]) as served:
+        crowd = []
+        for _ in range(300):
+            try:
+                crowd.append(served.connect(timeout_s=2))
+            except OSError:
+                break
+        for connection in crowd:
+            connection.close()
+        deadline = time.monotonic() + 10
+        answer: Answer | None = None
+        while answer is None and time.monotonic() < deadline:
+            try:
+                answer = served.predict(good)
+            except OSError:
+                time.sleep(0.1)
+        assert answer is not None
+        assert answer.status == 200
+
+
+@proof
+def test_one_connection_too_many_is_told_so(bundle: Bundle, log: Path) -> None:
+    with serving(bundle.folder, log, PETMOOD_CONNECTIONS="20") as served:
+        crowd = [served.connect() for _ in range(20)]
+        with served.connect() as late:
+            said = everything(late)
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert "retry-after: 1" in head_of(said)
+        for connection in crowd:
+            connection.close()
+        assert served.ask("/livez").status == 200

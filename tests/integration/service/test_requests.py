@@ -1,0 +1,191 @@
+"""Does a hostile request get a plain refusal: too large a body, two readings of its end, or a labour to read?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from petmood.core.bundle import Bundle
+from tests.integration.service.hostile import SMUGGLED
+from tests.integration.service.served import Served, everything, form, head_of, one_answer, serving
+from tests.integration.service.table import FaultTable
+
+__all__: list[str] = []
+
+proof = pytest.mark.proof
+HOST = b"Host: x\r\n"
+POST = b"POST /predict HTTP/1.1\r\n" + HOST
+MB = b"a" * 1_000_000
+
+
+def test_a_hostile_request_gets_a_plain_refusal(service: Served) -> None:
+    with service.connect() as connection:
+        connection.sendall(POST + SMUGGLED["length and chunked"])
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"bad_request"' in said
+
+
+# --- 11 bodies that are too large -------------------------------------------------------------------------------------
+
+
+def megabytes(count: int) -> Iterator[bytes]:
+    """Yield a body piece by piece, so that it is sent chunked."""
+    for _ in range(count):
+        yield MB
+
+
+@proof
+@pytest.mark.parametrize("path", ["/predict", "/models/load"])
+@pytest.mark.parametrize("way", ["with its length", "chunked", "as text", "as a form"])
+def test_50_mb_are_refused_at_the_limit(service: Served, table: FaultTable, good: bytes, path: str, way: str) -> None:
+    kinds = {"as text": "text/plain", "as a form": "multipart/form-data; boundary=edge"}
+    before_mb, errors = service.memory_mb(), service.numbers()
+    service.forget_peak()
+    body = megabytes(50) if way == "chunked" else MB * 50
+    answer = service.ask(path, method="POST", body=body, headers={"Content-Type": kinds.get(way, "image/jpeg")})
+    growth_mb = service.memory_mb(peak=True) - before_mb
+    table.add(11, f"50 MB {way} to {path}", answer.status, answer.code, growth_mb=growth_mb, seconds=answer.seconds)
+    expected = {"/models/load": (403, "forbidden")}.get(
+        path, (415, "wrong_body") if way == "as text" else (413, "too_large")
+    )
+    assert (answer.status, answer.code) == expected
+    assert answer.headers["connection"] == "close"
+    name = f'petmood_errors_total{{code="{answer.code}"}}'
+    assert service.count(name) == errors.get(name, 0) + 1
+    assert growth_mb < 50
+    assert service.memory_mb() < 1.1 * before_mb + 10
+    assert service.predict(good).status == 200
+
+
+@proof
+def test_who_waits_for_permission_is_refused_before_sending(service: Served) -> None:
+    with service.connect() as connection:
+        connection.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 50000000\r\n\r\n")
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in said
+
+
+@proof
+def test_who_waits_for_permission_gets_it_for_a_good_photo(service: Served, good: bytes) -> None:
+    with service.connect() as connection:
+        connection.sendall(
+            POST + b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(good)
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(good)
+        assert everything(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@proof
+def test_a_refusal_before_the_body_ends_the_connection_that_waited(service: Served) -> None:
+    """The sender won't send that body any more: its next request would be taken for it."""
+    with service.connect() as connection:
+        head = b"Expect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"
+        connection.sendall(POST + head)
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 415 ")
+    assert "connection: close" in head_of(said)
+
+
+@proof
+def test_a_small_refused_body_leaves_the_connection_usable(service: Served, good: bytes) -> None:
+    with service.connect() as connection:
+        connection.sendall(POST + b"Content-Type: text/plain\r\nContent-Length: 1000\r\n\r\n" + bytes(1000))
+        assert one_answer(connection).startswith(b"HTTP/1.1 415 ")
+        connection.sendall(POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(good) + good)
+        assert everything(connection).startswith(b"HTTP/1.1 200 ")
+
+
+# --- what two servers in a row may read differently -------------------------------------------------------------------
+
+
+@proof
+@pytest.mark.parametrize("name", SMUGGLED)
+def test_a_request_with_two_readings_is_refused_and_the_connection_closed(service: Served, name: str) -> None:
+    errors = service.count('petmood_errors_total{code="bad_request"}')
+    with service.connect() as connection:
+        connection.sendall(POST + SMUGGLED[name] + b"GET /model HTTP/1.1\r\nHost: x\r\n\r\n")
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"HTTP/1.1 200" not in said, "what follows must not be read as a request"
+    assert service.count('petmood_errors_total{code="bad_request"}') == errors + 1
+
+
+@proof
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"CONNECT a:80 HTTP/1.1",
+        b"GET http://x HTTP/1.1",
+        b"GET \xc3\xa9 HTTP/1.1",
+        b"GET /livez HTTP/3.7",
+        b"\x16\x03\x01",
+    ],
+    ids=["CONNECT", "no path", "no ASCII", "HTTP/3.7", "TLS"],
+)
+def test_what_is_no_request_for_us_is_refused(service: Served, request_line: bytes) -> None:
+    with service.connect() as connection:
+        connection.sendall(request_line + b"\r\n" + HOST + b"\r\n")
+        assert everything(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@proof
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/docs/../../etc/passwd",
+        "//models/load",
+        "/%00%ff",
+        "/a%0d%0aX-Evil: 1",
+        "/" + "a" * 9000,
+    ],
+)
+def test_odd_paths_are_nowhere(service: Served, path: str) -> None:
+    with service.connect() as connection:
+        connection.sendall(f"GET {path.replace(' ', '%20')} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 404 ")
+    assert "x-evil" not in head_of(said)
+
+
+@proof
+def test_old_and_upgrading_clients_get_their_answer(service: Served) -> None:
+    wanted = (
+        b"GET /livez HTTP/1.0\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    )
+    for request in wanted:
+        with service.connect() as connection:
+            connection.sendall(request)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+# --- bodies that are a labour to read ---------------------------------------------------------------------------------
+
+
+@proof
+def test_deep_and_broad_json_is_refused_before_it_is_built(bundle: Bundle, table: FaultTable, log: Path) -> None:
+    """100 MB of empty lists would become 2 GB, and hold every thread up meanwhile."""
+    with serving(bundle.folder, log, AIP_PREDICT_ROUTE="/v1") as served:
+        for name, filling in (("lists", b"[],"), ("numbers", b"1,"), ("deep lists", b"[")):
+            body = b'{"instances":[' + filling * (60_000_000 // len(filling)) + b"1]}"
+            before_mb = served.memory_mb()
+            served.forget_peak()
+            answer = served.ask("/v1", method="POST", body=body, headers={"Content-Type": "application/json"})
+            growth_mb = served.memory_mb(peak=True) - before_mb
+            table.add(
+                13, f"60 MB of JSON {name}", answer.status, answer.code, growth_mb=growth_mb, seconds=answer.seconds
+            )
+            assert (answer.status, answer.code) == (400, "bad_request")
+            assert growth_mb < 200
+
+
+@proof
+def test_a_form_that_looks_like_its_boundary_everywhere_is_read_in_time(service: Served) -> None:
+    for piece in (b"\r\n", b"\r\n--edg", b"\r\n-", b"--edge--"):
+        body, kind = form(piece * (25_000_000 // len(piece)))
+        assert service.predict(body, kind).seconds < 2

@@ -1,0 +1,67 @@
+"""How do good clients ask meanwhile? At a steady rate, over connections that they keep, noting what became of each."""
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tests.integration.service.served import Answer, Served, exchange
+
+__all__ = ["Asked", "Traffic", "steady"]
+
+CLIENTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question: when it was asked, and its answer, or how the connection failed."""
+
+    at: float
+    answer: Answer | None
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What was asked so far."""
+
+    asked: list[Asked] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def failed(self, *, before: float = float("inf")) -> list[Asked]:
+        """Return what was asked before a moment and not answered with 200."""
+        return [one for one in self.asked if one.at < before and (one.answer is None or one.answer.status != 200)]
+
+    def run(self, served: Served, photo: bytes, every_s: float) -> None:
+        """Ask until told to stop."""
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+        next_at = time.monotonic()
+        while not self.stop.is_set():
+            began = time.monotonic()
+            try:
+                answer = exchange(connection, "/predict", method="POST", body=photo)
+                self.asked.append(Asked(began, answer))
+            except (OSError, http.client.HTTPException) as error:
+                self.asked.append(Asked(began, None, repr(error)))
+                connection.close()
+            next_at = max(next_at + every_s, time.monotonic() - 1)
+            self.stop.wait(max(0.0, next_at - time.monotonic()))
+        connection.close()
+
+
+@contextmanager
+def steady(served: Served, photo: bytes, *, per_s: float = 50, clients: int = CLIENTS) -> Iterator[Traffic]:
+    """Let clients ask together ``per_s`` times a second meanwhile."""
+    traffic = Traffic()
+    arguments = (served, photo, clients / per_s)
+    threads = [threading.Thread(target=traffic.run, args=arguments) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield traffic
+    finally:
+        traffic.stop.set()
+        for thread in threads:
+            thread.join()

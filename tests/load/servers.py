@@ -1,0 +1,44 @@
+"""Against which services is the load test tried? Small ones on loopback that answer after a while, or refuse."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+__all__ = ["serving"]
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers every photo alike, in one piece: two would meet Nagle's algorithm and take 40 ms more."""
+
+    protocol_version = "HTTP/1.1"
+    delay_s = 0.0
+    status = 200
+    token = ""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.delay_s)
+        known = not self.token or self.headers["Authorization"] == f"Bearer {self.token}"
+        status = 404 if self.path != "/predict" else self.status if known and b'name="photo"' in body else 401
+        with contextlib.suppress(OSError):
+            self.wfile.write(f"HTTP/1.1 {status} So\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def serving(*, delay_s: float = 0.0, status: int = 200, token: str = "") -> Iterator[str]:
+    """Serve until the block ends, and yield the address."""
+    handler = type("Planted", (Answers,), {"delay_s": delay_s, "status": status, "token": token})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,13 @@
+"""Does a job survive its way to the other process?"""
+
+from petmood.serving.loadtest.job import Job, job_from
+from petmood.serving.loadtest.target import Target
+
+__all__: list[str] = []
+
+
+def test_a_job_comes_back_from_its_text() -> None:
+    job = Job(
+        Target("http://127.0.0.1:8000", "/predict"), (1, 2), 3.0, "there/locust", to_the_knee=True, token="t" * 16
+    )
+    assert job_from(job.as_text()) == job

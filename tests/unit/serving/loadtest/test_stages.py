@@ -1,0 +1,44 @@
+"""Do users rise as planned, and does it end when it is over or the knee is passed?"""
+
+import pytest
+
+from petmood.serving.loadtest.stages import Stages, doubling
+from petmood.serving.loadtest.steps import Sample, Step
+
+__all__: list[str] = []
+
+
+@pytest.mark.parametrize(("users", "expected"), [(1, (1,)), (2, (1, 2)), (8, (1, 2, 4, 8)), (9, (1, 2, 4, 8, 9))])
+def test_users_double_up_to_the_number_that_was_asked_for(users: int, expected: tuple[int, ...]) -> None:
+    assert doubling(users) == expected
+
+
+def test_each_number_of_users_lasts_as_long_as_was_said() -> None:
+    stages = Stages((1, 2), 3.0)
+    assert [stages.users_at(100 + second) for second in range(8)] == [1, 1, 1, 2, 2, 2, None, None]
+    assert [(step.users, step.seconds) for step in stages.steps] == [(1, 3.0), (2, 3.0)]
+
+
+def test_a_step_holds_the_requests_of_its_own_time() -> None:
+    said: list[Step] = []
+    stages = Stages((1, 2), 10.0, on_step=said.append)
+    for second in range(21):
+        stages.users_at(float(second))
+        stages.add(Sample(second + 0.5, 10.0 if second < 10 else 30.0, 200))
+    assert [(step.requests, step.p95_ms) for step in said] == [(10, 10.0), (10, 30.0)]
+    assert said == stages.steps
+
+
+def test_it_ends_as_soon_as_the_knee_is_passed() -> None:
+    stages = Stages((1, 2, 4, 8), 1.0, to_the_knee=True)
+    seen = []
+    for tenth in range(50):
+        now = tenth / 10
+        users = stages.users_at(now)
+        if users is None:
+            break
+        seen.append(users)
+        for _ in range(min(users, 2)):
+            stages.add(Sample(now + 0.01, 10.0 * max(1, users / 2), 200))
+    assert sorted(set(seen)) == [1, 2, 4]
+    assert [step.users for step in stages.steps] == [1, 2, 4]
