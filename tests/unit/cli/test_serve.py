@@ -161,3 +161,13 @@ def test_a_taken_port_is_told_in_one_line(bundle: Path, capsys: pytest.CaptureFi
         port = taken.getsockname()[1]
         line = refusal(capsys, str(bundle), "--host", "127.0.0.1", "--port", str(port))
     assert line.startswith(f"petmood: Can't listen on 127.0.0.1:{port} (")
+
+
+def test_run_as_a_module_it_ends_with_the_same_code_as_the_command(bundle: Path, tmp_path: Path) -> None:
+    words = tmp_path / "no-photo.jpg"
+    words.write_text("words")
+    for arguments, code in ((["predict", str(bundle), str(words)], 1), (["bundle", "verify", str(tmp_path)], 2)):
+        assert (
+            subprocess.run([sys.executable, "-m", "petmood", *arguments], capture_output=True, check=False).returncode
+            == code
+        )
