@@ -9,6 +9,7 @@ import io
 import logging
 import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,10 @@ SCANS: Final = 100
 them keeps a thread busy for minutes."""
 EXIF_PIECES: Final = 64
 """Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
+LARGE_PIXELS: Final = 16_000_000
+"""A picture of 64 million pixels takes over a gigabyte while its colours are converted, out of 38 bytes of WebP."""
 _header_lock = threading.Lock()
+_large_lock = threading.Lock()
 logger = logging.getLogger(__name__)
 
 
@@ -109,7 +113,8 @@ def decode(
     try:
         with _open_header(data) as image:
             _refuse_out_of_bounds(image.width, image.height, limits)
-            return _decode_open(image, at_least_px=at_least_px, background=background)
+            with _large_lock if _is_large(image) else nullcontext():
+                return _decode_open(image, at_least_px=at_least_px, background=background)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -185,6 +190,11 @@ def _refuse_out_of_bounds(width: int, height: int, limits: Limits) -> None:
         )
     if min(width, height) < limits.side_px:
         raise TooSmall(f"Expected at least {limits.side_px} pixels a side, got {size}. Send a larger picture.")
+
+
+def _is_large(image: Image.Image) -> bool:
+    """Say whether a picture is to be decoded alone; a JPEG is decoded at a reduced scale."""
+    return image.width * image.height > LARGE_PIXELS and image.format not in {"JPEG", "MPO"}
 
 
 def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tuple[int, int, int]) -> Photo:

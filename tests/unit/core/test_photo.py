@@ -22,6 +22,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import EpsImagePlugin, GifImagePlugin, Image, ImageFile, PngImagePlugin, WebPImagePlugin
 
+from petmood.core import photo as photo_module
 from petmood.core.errors import (
     BadAspect,
     CorruptImage,
@@ -582,3 +583,22 @@ def test_many_threads_decode_as_one_does_and_leave_the_warning_filters_alone() -
     for number, got in enumerate(results):
         assert all(np.array_equal(one, other) for one, other in zip(alone[number::4], got, strict=True))
     assert warnings.filters == filters
+
+
+def test_pictures_of_many_pixels_are_decoded_one_at_a_time_and_jpegs_are_not_held_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(photo_module, "LARGE_PIXELS", 100)
+    large, small = pictures.png(pictures.photo_like(40, 40)), pictures.jpeg(pictures.photo_like(40, 40))
+    done: list[str] = []
+    threads = [
+        threading.Thread(target=lambda data=data, name=name: done.append(name if decode(data) else ""))
+        for data, name in ((large, "png"), (small, "jpeg"))
+    ]
+    with photo_module._large_lock:
+        for thread in threads:
+            thread.start()
+        threads[1].join(timeout=20)
+        assert done == ["jpeg"]
+    threads[0].join(timeout=20)
+    assert done == ["jpeg", "png"]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,23 +11,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from petmood.core.errors import BadRequest, PetmoodError, WrongFields
 from petmood.core.wire import ModelBody
 from petmood.inference.base import Predictor
-from petmood.serving.middleware.call import call_of
+from petmood.serving.middleware.call import Call, call_of
 from petmood.serving.routes.answers import json_response
-from petmood.serving.routes.openapi import LOAD_REQUEST, REFUSALS
+from petmood.serving.routes.openapi import LOAD_REQUEST, REFUSALS, ROLLBACK_REQUEST
 from petmood.serving.service import Service, service_of
 
-__all__ = ["LoadBody", "router"]
+__all__ = ["LoadBody", "ReasonBody", "router"]
 
 logger = logging.getLogger(__name__)
 MOST_BYTES: Final = 4096
+Body = TypeVar("Body", bound="ReasonBody")
 
 router = APIRouter(tags=["admin"], prefix="/models")
 
 
-class LoadBody(BaseModel):
-    """Which bundle to load: a folder that the service's machine can read."""
+class ReasonBody(BaseModel):
+    """Why a model is changed; it is logged beside who asked and when."""
 
     model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=500)
+
+
+class LoadBody(ReasonBody):
+    """Which bundle to load: a folder that the service's machine can read."""
 
     bundle: str = Field(min_length=1, max_length=1024)
 
@@ -37,7 +44,7 @@ async def load(request: Request) -> Response:
     """Verify another bundle, let it answer its golden photos, and then the world; the old one answers until then."""
     service, call = service_of(request), call_of(request.scope)
     async with service.bodies.body(request.receive, declared=call.declared, limit=MOST_BYTES) as raw:
-        body = _read(raw)
+        body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"}, with a "reason" if you like, got something else.')
     try:
         predictor = await asyncio.to_thread(service.open_model, Path(body.bundle))
     except (PetmoodError, OSError) as error:
@@ -45,30 +52,37 @@ async def load(request: Request) -> Response:
         logger.exception("a model was refused", extra={"request_id": call.request_id})
         raise WrongFields(f"The bundle was refused, the old model goes on: {error}") from error
     old = service.slot.swap(predictor)
-    return _tell(service, old, predictor, "loaded", request_id=call.request_id)
+    return _tell(service, old, predictor, "loaded", call=call, reason=body.reason)
 
 
-@router.post("/rollback", response_model=ModelBody, responses=REFUSALS)
+@router.post("/rollback", response_model=ModelBody, openapi_extra=ROLLBACK_REQUEST, responses=REFUSALS)
 async def roll_back(request: Request) -> Response:
     """Let the model before this one answer again; it is still in memory, so that takes no time."""
     service, call = service_of(request), call_of(request.scope)
+    async with service.bodies.body(request.receive, declared=call.declared, limit=MOST_BYTES) as raw:
+        body = _read(ReasonBody, raw or b"{}", 'Expected nothing, or {"reason": "..."}, got something else.')
     try:
         old = service.slot.roll_back()
     except PetmoodError as error:
         raise WrongFields(str(error)) from error
-    return _tell(service, old, service.slot.current, "rolled_back", request_id=call.request_id)
+    return _tell(service, old, service.slot.current, "rolled_back", call=call, reason=body.reason)
 
 
-def _read(raw: bytes) -> LoadBody:
+def _read(kind: type[Body], raw: bytes, expected: str) -> Body:
     try:
-        return LoadBody.model_validate_json(raw)
+        return kind.model_validate_json(raw)
     except ValidationError as error:
-        raise BadRequest('Expected {"bundle": "FOLDER"}, got something else.') from error
+        raise BadRequest(expected) from error
 
 
-def _tell(service: Service, old: Predictor, new: Predictor, result: str, *, request_id: str) -> Response:
+def _tell(service: Service, old: Predictor, new: Predictor, result: str, *, call: Call, reason: str) -> Response:
     service.metrics.loads.labels(result).inc()
     service.metrics.serves(new.model, instead_of=old.model)
-    extra = {"request_id": request_id, "model": new.model.sha256, "model_before": old.model.sha256}
+    extra = {
+        "request_id": call.request_id,
+        "reason": reason or None,
+        "model": new.model.sha256,
+        "model_before": old.model.sha256,
+    }
     logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=extra)
     return json_response(new.model)

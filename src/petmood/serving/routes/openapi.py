@@ -5,17 +5,20 @@ from typing import Any, Final
 from petmood.core.wire import ErrorBody
 from petmood.serving.form import FIELD
 
-__all__ = ["BATCH_REQUEST", "LOAD_REQUEST", "PREDICT_REQUEST", "REFUSALS", "VERTEX_REQUEST"]
+__all__ = ["BATCH_REQUEST", "LOAD_REQUEST", "PREDICT_REQUEST", "REFUSALS", "ROLLBACK_REQUEST", "VERTEX_REQUEST"]
 
 _FILE: Final = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC."}
+_REASON: Final = {"type": "string", "maxLength": 500, "default": ""}
 
 
 def _form(field: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: field}}}
 
 
-def _json(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+def _json(schema: dict[str, Any], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": schema, "example": example}}}
+    }
 
 
 PREDICT_REQUEST: Final[dict[str, Any]] = {
@@ -65,10 +68,15 @@ LOAD_REQUEST: Final = _json(
     {
         "type": "object",
         "required": ["bundle"],
-        "properties": {"bundle": {"type": "string", "minLength": 1, "maxLength": 1024}},
+        "properties": {"bundle": {"type": "string", "minLength": 1, "maxLength": 1024}, "reason": _REASON},
         "additionalProperties": False,
     },
-    {"bundle": "bundles/second"},
+    {"bundle": "bundles/second", "reason": "better on rabbits"},
+)
+ROLLBACK_REQUEST: Final = _json(
+    {"type": "object", "properties": {"reason": _REASON}, "additionalProperties": False},
+    {"reason": "it sees sad rabbits everywhere"},
+    required=False,
 )
 
 _MEANING: Final = {

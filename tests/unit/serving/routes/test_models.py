@@ -98,3 +98,12 @@ def test_photos_are_answered_while_another_model_is_looked_at(served: Callable[.
 def test_a_body_that_names_no_folder_is_not_read_to_its_end(app: Any) -> None:  # noqa: ANN401 - as above
     response = app.client.post("/models/load", content=b"x" * 5000, headers=SIGNED)
     assert (response.status_code, response.json()["code"]) == (413, "too_large")
+
+
+def test_the_reason_is_logged_beside_who_and_when(app: Any, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ANN401 - as above
+    with caplog.at_level(logging.WARNING, logger="petmood"):
+        app.client.post("/models/load", json={"bundle": "2", "reason": "better on rabbits"}, headers=SIGNED)
+        app.client.post("/models/rollback", json={"reason": "worse on cats"}, headers=SIGNED)
+    assert [vars(record).get("reason") for record in caplog.records] == ["better on rabbits", "worse on cats"]
+    refused = app.client.post("/models/rollback", content=b"because", headers=SIGNED)
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
