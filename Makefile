@@ -40,7 +40,8 @@ run: setup ## the whole walk on demo data, or on RUN="data=data/pets ..."
 
 serve: setup ## the API on :8000 and the page on :8501, for BUNDLE=bundles/demo
 	@[ -e $(BUNDLE)/manifest.json ] || $(VENV)/bin/petmood run
-	@trap 'kill 0' INT TERM EXIT; $(VENV)/bin/petmood serve $(BUNDLE) --log text & $(VENV)/bin/petmood page & wait
+	@$(VENV)/bin/petmood serve $(BUNDLE) --log text & api=$$!; $(VENV)/bin/petmood page & page=$$!; \
+	  trap 'kill $$api $$page 2>/dev/null; wait' INT TERM EXIT; wait
 
 lint: setup ## style, format and types
 	@$(VENV)/bin/ruff check --quiet
