@@ -47,6 +47,7 @@ def serve(
 
     require("uvicorn", extra="serve")
     from petmood.serving.logs import set_up_logging
+    from petmood.serving.processes import end_with_parent
     from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
 
@@ -54,6 +55,7 @@ def serve(
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
     if fd is not None:
+        end_with_parent()
         with socket.socket(fileno=fd) as listener:
             _serve_here(bundle, listener, settings)
         return

@@ -1,5 +1,7 @@
 """How do several processes serve one address? They share its socket; one that dies is replaced, all end together."""
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -13,13 +15,21 @@ from typing import Final
 
 from petmood.monitoring.metrics import MULTIPROCESS_FOLDER, forget_process
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "end_with_parent"]
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.2
 SOON_S: Final = 5.0
 """A process that ends sooner than this after its start would do so again."""
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def end_with_parent() -> None:
+    """Let Linux end this process when the one that started it dies, were it by kill -9; called in a child."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Processes:

@@ -3,8 +3,10 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +90,23 @@ def test_several_processes_answer_as_one_and_end_with_0(bundle: Path) -> None:
         assert 'petmood_requests_total{method="GET",route="/livez",status="200"} 4.0' in answers(address, "/metrics")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+
+
+def test_when_the_first_process_is_killed_the_others_end_too(bundle: Path) -> None:
+    with serving(str(bundle), "--port", "0", "--workers", "2", PETMOOD_DRAIN_NOTICE_S="0") as (process, address):
+        assert answers(address, "/livez") == '{"status":"ok"}'
+        process.kill()
+        process.wait(timeout=20)
+        host, _, port = address.removeprefix("http://").partition(":")
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                socket.create_connection((host, int(port)), timeout=5).close()
+                time.sleep(0.1)
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("a process goes on alone")
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
