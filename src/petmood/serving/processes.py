@@ -26,10 +26,19 @@ SOON_S: Final = 5.0
 PR_SET_PDEATHSIG: Final = 1
 
 
+PARENT: Final = "PETMOOD_PARENT_PID"
+
+
 def end_with_parent() -> None:
-    """Let Linux end this process when the one that started it dies, were it by kill -9; called in a child."""
+    """Let Linux end this process when the one that started it dies, were it by kill -9; called in a child.
+
+    Raises:
+        SystemExit: it has died already.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
+        raise SystemExit(1)
 
 
 class Processes:
@@ -49,7 +58,7 @@ class Processes:
         before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             with tempfile.TemporaryDirectory(prefix="petmood-metrics-") as folder:
-                environment = os.environ | {MULTIPROCESS_FOLDER: folder}
+                environment = os.environ | {MULTIPROCESS_FOLDER: folder, PARENT: str(os.getpid())}
                 os.environ[MULTIPROCESS_FOLDER] = folder
                 code = self._keep(environment)
                 return max(code, self._stop())

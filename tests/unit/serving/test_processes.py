@@ -1,5 +1,6 @@
 """Do several processes share an address, is a dead one replaced, and do all end together?"""
 
+import ctypes
 import os
 import signal
 import sys
@@ -105,3 +106,14 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 def test_one_that_was_told_to_end_while_it_still_began_did_as_it_was_told(tmp_path: Path) -> None:
     assert run(tmp_path, "young", then=end) == 0
+
+
+def test_a_child_whose_parent_has_died_already_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: None)  # no prctl for the process of the tests
+    processes_module.end_with_parent()
+    monkeypatch.setenv("PETMOOD_PARENT_PID", str(os.getppid()))
+    processes_module.end_with_parent()
+    monkeypatch.setenv("PETMOOD_PARENT_PID", "1")
+    monkeypatch.setattr(os, "getppid", lambda: 2)
+    with pytest.raises(SystemExit):
+        processes_module.end_with_parent()
