@@ -20,10 +20,23 @@ from petmood.core.files import folder_in_one_step, sha256_of, write_bytes
 from petmood.core.image import ImageSpec
 from petmood.core.prediction import Decision
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "Golden", "Manifest", "pack_arrays", "read", "read_golden", "verify", "write"]
+__all__ = [
+    "DATA_NAME",
+    "SCHEMA_VERSION",
+    "Bundle",
+    "Golden",
+    "Manifest",
+    "pack_arrays",
+    "read",
+    "read_golden",
+    "verify",
+    "write",
+]
 
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
+DATA_NAME: Final = "data.csv"
+"""The index of the photos that the model saw, as it was then: its SHA-256 is the manifest's ``data_hash``."""
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
 

@@ -27,6 +27,10 @@ PetmoodError                      exit code 2 on the command line
 │       └── ShuttingDown    503   shutting_down
 ├── BundleError                   a model bundle is incomplete, changed or does not answer as it should
 ├── RunError                      a training run can't be started, resumed or read
+├── TrackingError                 a tracker can't be reached, or refuses
+├── RegistryError                 a model registry, a version or an alias is not there or not whole
+│   ├── Conflict                  somebody else changed the registry first
+│   └── Refused                   a candidate did not pass the gate; exit code 3
 ├── MissingExtra                  an optional package is not installed
 └── OfflineError                  something has to be fetched and can't be
 
@@ -42,6 +46,7 @@ __all__ = [
     "BundleError",
     "Busy",
     "ConfigError",
+    "Conflict",
     "CorruptImage",
     "DataError",
     "EmptyFile",
@@ -52,6 +57,8 @@ __all__ = [
     "OfflineError",
     "PetmoodError",
     "PhotoError",
+    "Refused",
+    "RegistryError",
     "RequestError",
     "RunError",
     "ShuttingDown",
@@ -59,6 +66,7 @@ __all__ = [
     "TooManyRequests",
     "TooSlow",
     "TooSmall",
+    "TrackingError",
     "Unauthorised",
     "Unavailable",
     "UnknownMood",
@@ -246,6 +254,31 @@ class RunError(PetmoodError):
     """Refuse to start, resume or read a training run."""
 
     code = "bad_run"
+
+
+class TrackingError(PetmoodError):
+    """Say that a tracker can't be reached, or refuses what it is sent; nothing is lost by it."""
+
+    code = "bad_tracking"
+
+
+class RegistryError(PetmoodError):
+    """Refuse a registry, a version or an alias that is not there or not whole."""
+
+    code = "bad_registry"
+
+
+class Conflict(RegistryError):
+    """Refuse a change that was decided on a state which somebody else has changed meanwhile."""
+
+    code = "conflict"
+
+
+class Refused(RegistryError):
+    """Refuse a candidate that did not pass the gate; the message has a line for each check that failed."""
+
+    exit_code = 3
+    code = "refused"
 
 
 class MissingExtra(PetmoodError):

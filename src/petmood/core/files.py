@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["folder_in_one_step", "sha256_of", "write_bytes", "write_json", "write_text"]
+__all__ = ["create_bytes", "folder_in_one_step", "sha256_of", "write_bytes", "write_json", "write_text"]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -23,6 +23,31 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OSError: the disk refuses; the old file, if any, is untouched and no partial file is left.
     """
+    with _partial(path, data) as partial:
+        partial.replace(path)
+
+
+def create_bytes(path: Path, data: bytes) -> bool:
+    """Write a new file in one step; return False, changing nothing, where the name is taken. Parents are made.
+
+    Of several processes that create one name at the same time, exactly one gets True.
+
+    Raises:
+        OSError: the disk refuses, or its file system knows no hard links.
+    """
+    with _partial(path, data) as partial:
+        try:
+            path.hardlink_to(partial)
+        except FileExistsError:
+            return False
+        finally:
+            partial.unlink()
+    return True
+
+
+@contextmanager
+def _partial(path: Path, data: bytes) -> Iterator[Path]:
+    """Yield a flushed file with these bytes beside ``path``; afterwards it is gone and the folder is flushed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     partial = Path(name)
@@ -32,7 +57,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.chmod(0o644)
-        partial.replace(path)
+        yield partial
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.files import folder_in_one_step, sha256_of, write_bytes, write_json, write_text
+from petmood.core.files import create_bytes, folder_in_one_step, sha256_of, write_bytes, write_json, write_text
 
 __all__: list[str] = []
 
@@ -224,3 +224,35 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
     with pytest.raises(OSError, match="Input/output"), folder_in_one_step(tmp_path / "folder") as folder:
         (folder / "new").touch()
     assert names_in(tmp_path / "folder") == ["old"]
+
+
+def test_a_new_file_is_created_once_and_a_taken_name_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "deep/a.json"
+    assert create_bytes(path, b"first")
+    assert not create_bytes(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in path.parent.iterdir()] == ["a.json"]
+
+
+def test_of_many_processes_that_create_one_name_one_succeeds(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from petmood.core.files import create_bytes\n"
+        "sys.stdin.readline(); print(create_bytes(Path('taken'), sys.argv[1].encode()))"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(number)],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(5)
+    ]
+    for child in children:
+        assert child.stdin
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=60)[0].strip() for child in children]
+    assert sorted(said) == ["False"] * 4 + ["True"]
+    assert (tmp_path / "taken").read_text() == str(said.index("True"))
