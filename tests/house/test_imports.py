@@ -12,6 +12,7 @@ from tests.house.tree import ROOT, modules, named
 
 __all__: list[str] = []
 
+CLIENTS = ("mlflow", "boto3", "botocore", "pandas", "sqlalchemy", "wandb", "optuna")
 HEAVY = ("torch", "torchvision", "lightning", "hydra", "omegaconf", "sklearn", "skimage", "cv2", "scipy", "onnx")
 SERVING = tuple(named(path) for path in modules("src/petmood/core/", "src/petmood/inference/"))
 WITHOUT_TORCH = ("index", "quality", "split", "sources.base", "sources.folder", "sources.csv_file", "sources.kaggle")
@@ -91,6 +92,15 @@ def test_importing_any_module_writes_no_file_and_opens_no_socket(tmp_path: Path)
 def test_the_serving_half_loads_nothing_heavy(tmp_path: Path) -> None:
     assert len(SERVING) > 5
     assert loaded_by(SERVING, tmp_path) & set(HEAVY) == set()
+
+
+def test_serving_loads_no_client_of_a_registry_that_is_not_used(tmp_path: Path) -> None:
+    rooms = tuple(named(path) for path in modules("src/petmood/registry/", "src/petmood/serving/"))
+    service = tuple(
+        name for name in rooms if ".bento" not in name and ".loadtest" not in name and ".function" not in name
+    )
+    assert "petmood.registry.mlflow" in service
+    assert loaded_by(service, tmp_path) & {*CLIENTS, *HEAVY} == set()
 
 
 def test_looking_at_photos_loads_no_torch(tmp_path: Path) -> None:

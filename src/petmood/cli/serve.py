@@ -17,7 +17,7 @@ PORT = 8000
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path), envvar="PETMOOD_BUNDLE")
+@click.argument("bundle", envvar="PETMOOD_BUNDLE")
 @click.option("--host", help="Default: 127.0.0.1, and 0.0.0.0 where Cloud Run or Vertex AI gives the port.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one."
@@ -34,7 +34,7 @@ PORT = 8000
 def serve(
     context: click.Context,
     *,
-    bundle: Path,
+    bundle: str,
     host: str | None,
     port: int | None,
     workers: int,
@@ -42,7 +42,10 @@ def serve(
     log_format: str,
     fd: int | None,
 ) -> None:
-    """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>."""
+    """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>.
+
+    BUNDLE is a folder, or an address such as registry://petmood@champion: then promotions are served without a restart.
+    """
     from petmood.core.extras import require
 
     require("uvicorn", extra="serve")
@@ -70,21 +73,26 @@ def serve(
             context.exit(_serve_in_processes(context, bundle, listener, settings, workers=workers))
 
 
-def _serve_here(bundle: Path, listener: socket.socket, settings: "Settings", *, address: str = "") -> None:
+def _serve_here(bundle: str, listener: socket.socket, settings: "Settings", *, address: str = "") -> None:
     from petmood.inference.load import open_bundle
+    from petmood.registry.address import is_reference
     from petmood.serving.app import create_app
     from petmood.serving.drain import Drain
+    from petmood.serving.follow import begin_to_follow
     from petmood.serving.server import serve as run
 
     drain = Drain()
-    predictor = open_bundle(bundle, limits=settings.limits)
+    following = begin_to_follow(bundle, registry=settings.registry) if is_reference(bundle) else None
+    folder = Path(bundle) if following is None else following.folder
+    predictor = open_bundle(folder, limits=settings.limits)
     if address:
         click.echo(address, err=True)
-    run(create_app(predictor, settings=settings, drain=drain), sockets=[listener], settings=settings, drain=drain)
+    app = create_app(predictor, settings=settings, drain=drain, following=following)
+    run(app, sockets=[listener], settings=settings, drain=drain)
 
 
 def _serve_in_processes(
-    context: click.Context, bundle: Path, listener: socket.socket, settings: "Settings", *, workers: int
+    context: click.Context, bundle: str, listener: socket.socket, settings: "Settings", *, workers: int
 ) -> int:
     from petmood.core.errors import ConfigError
     from petmood.serving.processes import Processes
@@ -95,7 +103,7 @@ def _serve_in_processes(
             "Use one process (it fills all processors), or unset PETMOOD_ADMIN_TOKEN."
         )
     threads = context.params["threads"] or max(1, settings.workers // workers)
-    command = [sys.executable, "-m", "petmood", "serve", str(bundle), "--threads", str(threads)]
+    command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]
     command += ["--log", context.params["log_format"]]
     end_within_s = settings.drain_notice_s + settings.drain_s + 1
     return Processes(command, listener=listener, count=workers, end_within_s=end_within_s).run()

@@ -56,6 +56,10 @@ class ServiceMetrics:
         self.probability = Histogram(
             "petmood_answer_probability", "Probability of the answer.", buckets=CHANCES, registry=registry
         )
+        self._count_models(registry)
+        self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _count_models(self, registry: CollectorRegistry) -> None:
         self.model = Gauge(
             "petmood_model_info",
             "1 for the model that answers now, 0 for those before it.",
@@ -64,10 +68,24 @@ class ServiceMetrics:
             multiprocess_mode="livemax",
         )
         self.loads = Counter(
-            "petmood_model_loads_total", "Models loaded, rolled back or refused.", ["result"], registry=registry
+            "petmood_model_loads_total",
+            "Models loaded, rolled back, followed or refused.",
+            ["result"],
+            registry=registry,
         )
-        self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        for result in ("loaded", "rolled_back", "refused"):
+        self.registry_up = Gauge(
+            "petmood_registry_up",
+            "1 where the registry that is followed answered, 0 where it can't be reached.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.registry_version = Gauge(
+            "petmood_registry_version",
+            "The number of the version that the followed alias points to.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        for result in ("loaded", "rolled_back", "followed", "refused"):
             self.loads.labels(result)
 
     def finished(self, *, method: str, route: str, status: int, seconds: float) -> None:

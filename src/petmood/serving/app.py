@@ -16,6 +16,7 @@ from petmood.monitoring.metrics import ServiceMetrics
 from petmood.serving.batching import Workers
 from petmood.serving.body import BodyReader, Pace
 from petmood.serving.drain import Drain
+from petmood.serving.follow import Following, following_thread
 from petmood.serving.middleware.call import call_of
 from petmood.serving.middleware.guard import Guard
 from petmood.serving.middleware.observe import Observe
@@ -37,17 +38,19 @@ def create_app(
     settings: Settings | None = None,
     drain: Drain | None = None,
     open_model: OpenModel | None = None,
+    following: Following | None = None,
 ) -> FastAPI:
     """Return the service around a predictor; its worker threads live while the app runs.
 
-    ``open_model`` opens the bundles that ``POST /models/load`` names.
+    ``open_model`` opens the bundles that ``POST /models/load`` names; ``following`` is the alias whose bundle answers.
     """
     service = _assemble(predictor, settings or Settings(), drain or Drain(), open_model)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.workers.start()
-        yield
+        with following_thread(service, following):
+            yield
         service.workers.stop()
 
     app = FastAPI(

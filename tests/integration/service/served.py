@@ -154,7 +154,7 @@ def exchange(
 
 @contextmanager
 def serving(
-    bundle: Path,
+    bundle: Path | str,
     log: Path,
     *,
     options: Sequence[str] = ("--port", "0"),

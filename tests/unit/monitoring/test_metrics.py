@@ -115,4 +115,6 @@ def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
         "petmood_answer_probability": "histogram",
         "petmood_model_info": "gauge",
         "petmood_model_loads_total": "counter",
+        "petmood_registry_up": "gauge",
+        "petmood_registry_version": "gauge",
     }

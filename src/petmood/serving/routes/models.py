@@ -1,7 +1,6 @@
 """How is the model changed under way? Another bundle is verified first, then swapped in, and back; on a token alone."""
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -10,15 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from petmood.core.errors import BadRequest, PetmoodError, WrongFields
 from petmood.core.wire import ModelBody
-from petmood.inference.base import Predictor
-from petmood.serving.middleware.call import Call, call_of
+from petmood.serving.middleware.call import call_of
 from petmood.serving.routes.answers import json_response
 from petmood.serving.routes.openapi import LOAD_REQUEST, REFUSALS, ROLLBACK_REQUEST
-from petmood.serving.service import Service, service_of
+from petmood.serving.service import service_of
 
 __all__ = ["LoadBody", "ReasonBody", "router"]
 
-logger = logging.getLogger(__name__)
 MOST_BYTES: Final = 4096
 Body = TypeVar("Body", bound="ReasonBody")
 
@@ -45,14 +42,12 @@ async def load(request: Request) -> Response:
     service, call = service_of(request), call_of(request.scope)
     async with service.bodies.body(request.receive, declared=call.declared, limit=MOST_BYTES) as raw:
         body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"}, with a "reason" if you like, got something else.')
+    told = {"request_id": call.request_id, "reason": body.reason or None}
     try:
-        predictor = await asyncio.to_thread(service.open_model, Path(body.bundle))
-    except (PetmoodError, OSError) as error:
-        service.metrics.loads.labels("refused").inc()
-        logger.exception("a model was refused", extra={"request_id": call.request_id})
-        raise WrongFields(f"The bundle was refused, the old model goes on: {error}") from error
-    old = service.slot.swap(predictor)
-    return _tell(service, old, predictor, "loaded", call=call, reason=body.reason)
+        predictor = await asyncio.to_thread(service.load, Path(body.bundle), result="loaded", **told)
+    except PetmoodError as error:
+        raise WrongFields(str(error)) from error
+    return json_response(predictor.model)
 
 
 @router.post("/rollback", response_model=ModelBody, openapi_extra=ROLLBACK_REQUEST, responses=REFUSALS)
@@ -62,10 +57,10 @@ async def roll_back(request: Request) -> Response:
     async with service.bodies.body(request.receive, declared=call.declared, limit=MOST_BYTES) as raw:
         body = _read(ReasonBody, raw or b"{}", 'Expected nothing, or {"reason": "..."}, got something else.')
     try:
-        old = service.slot.roll_back()
+        predictor = service.roll_back(request_id=call.request_id, reason=body.reason or None)
     except PetmoodError as error:
         raise WrongFields(str(error)) from error
-    return _tell(service, old, service.slot.current, "rolled_back", call=call, reason=body.reason)
+    return json_response(predictor.model)
 
 
 def _read(kind: type[Body], raw: bytes, expected: str) -> Body:
@@ -73,16 +68,3 @@ def _read(kind: type[Body], raw: bytes, expected: str) -> Body:
         return kind.model_validate_json(raw)
     except ValidationError as error:
         raise BadRequest(expected) from error
-
-
-def _tell(service: Service, old: Predictor, new: Predictor, result: str, *, call: Call, reason: str) -> Response:
-    service.metrics.loads.labels(result).inc()
-    service.metrics.serves(new.model, instead_of=old.model)
-    extra = {
-        "request_id": call.request_id,
-        "reason": reason or None,
-        "model": new.model.sha256,
-        "model_before": old.model.sha256,
-    }
-    logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=extra)
-    return json_response(new.model)

@@ -1,0 +1,104 @@
+"""Which verbs keep versions? `petmood registry push, list, show, history, pull, verify, promote, rollback, trace`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from petmood.cli.in_registry import in_registry, who_decides
+from petmood.cli.promotion import promote, rollback, trace
+
+if TYPE_CHECKING:
+    from petmood.registry.registry import Registry
+
+__all__ = ["registry"]
+
+
+@click.group()
+def registry() -> None:
+    """Keep versions of bundles, and move aliases by proof.
+
+    VERSION is a number, an alias (champion, challenger, previous), or the beginning of a SHA-256.
+    """
+
+
+@registry.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@in_registry
+@click.option("--who", help="Who registers it; default: who runs this.")
+def push(opened: "Registry", *, bundle: Path, who: str | None) -> None:
+    """Register BUNDLE as a new version; one that is registered already keeps its number."""
+    version = opened.push(bundle, by=who_decides(who))
+    click.echo(
+        f"Version {version.number} of {version.model}: {version.bundle} {version.bundle_version}, "
+        f"manifest {version.sha256[:12]}. Next: petmood registry promote {version.number} --to champion"
+    )
+
+
+@registry.command(name="list")
+@in_registry
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def list_(opened: "Registry", *, as_json: bool) -> None:
+    """List the versions, with their aliases and accuracy."""
+    import json
+
+    from petmood.cli.registry_tables import versions_text
+
+    versions, state = opened.versions(), opened.state()
+    rows = [one.model_dump() | {"aliases": state.of(one.number)} for one in versions]
+    click.echo(json.dumps(rows, indent=2) if as_json else versions_text(versions, state))
+
+
+@registry.command()
+@click.argument("version")
+@in_registry
+def show(opened: "Registry", *, version: str) -> None:
+    """Show all that is known of VERSION, as JSON."""
+    import json
+
+    found = opened.find(version)
+    click.echo(json.dumps(found.model_dump() | {"aliases": opened.state().of(found.number)}, indent=2))
+
+
+@registry.command()
+@in_registry
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def history(opened: "Registry", *, as_json: bool) -> None:
+    """Tell who moved which alias, when and why; the newest is last."""
+    import json
+
+    from petmood.cli.registry_tables import history_text
+
+    changes = opened.history()
+    click.echo(json.dumps([one.model_dump() for one in changes], indent=2) if as_json else history_text(changes))
+
+
+@registry.command()
+@click.argument("version")
+@in_registry
+@click.option("--to", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
+@click.option("--replace", is_flag=True, help="Replace another bundle that is there.")
+def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
+    """Put VERSION's bundle into a folder, verified."""
+    found = opened.find(version)
+    opened.pull(found, to, replace=replace)
+    click.echo(f"{to} holds version {found.number} of {found.model}. Next: petmood serve {to}")
+
+
+@registry.command()
+@in_registry
+@click.pass_context
+def verify(context: click.Context, opened: "Registry") -> None:
+    """Fetch every version and check each file, the history and the aliases; ends with 1 if anything is wrong."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
+        troubles = opened.verify(Path(scratch))
+    for trouble in troubles:
+        click.echo(f"{trouble.what}: {trouble.message}")
+    click.echo(f"versions: {len(opened.versions())}, troubles: {len(troubles)}")
+    context.exit(1 if troubles else 0)
+
+
+for verb in (promote, rollback, trace):
+    registry.add_command(verb)

@@ -1,0 +1,73 @@
+"""How does a registry look on a terminal? Versions, history and traces as plain text in columns."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from petmood.registry.base import Change, State, Version
+    from petmood.training.trace import Trace
+
+__all__ = ["history_text", "photos_text", "trace_text", "versions_text"]
+
+
+def versions_text(versions: Sequence["Version"], state: "State") -> str:
+    """Return a line a version: number, aliases, accuracy with its interval, data, manifest, when and by whom."""
+    if not versions:
+        return "No versions yet. Register one with: petmood registry push bundles/first"
+    lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<24}{'data':<14}{'manifest':<14}registered"]
+    lines += [
+        f"{one.number:<9}{', '.join(state.of(one.number)):<20}{_accuracy(one):<24}{one.data_hash[:12]:<14}"
+        f"{one.sha256[:12]:<14}{one.registered[:19]} {one.by}"
+        for one in versions
+    ]
+    return "\n".join(lines)
+
+
+def history_text(changes: Sequence["Change"]) -> str:
+    """Return a line a change: when, who, which alias from where to where, by which gate's report, and why."""
+    if not changes:
+        return "Nothing was ever promoted."
+    return "\n".join(_change(one) for one in changes)
+
+
+def trace_text(found: "Trace") -> str:
+    """Return where an answer comes from, from the version down to the number of photos."""
+    version = found.version
+    counts = ", ".join(f"{count} {split}" for split, count in sorted(found.counts.items()))
+    aliases = f" ({', '.join(found.aliases)})" if found.aliases else ""
+    lines = [
+        f"version  {version.number} of {version.model}{aliases}",
+        f"bundle   {version.bundle} {version.bundle_version}, manifest {version.sha256}",
+        f"run      {version.run or 'unknown'}, {version.backbone}, code {version.code_version}",
+        f"data     {version.data_hash}",
+        f"photos   {counts}; each with its hash: --photos",
+    ]
+    return "\n".join([*lines, *(f"history  {_change(one)}" for one in found.changes)])
+
+
+def photos_text(found: "Trace") -> str:
+    """Return every photo of the data version as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("sha256", "split", "role", "mood", "path"))
+    writer.writerows((one.sha256, one.split, one.role, one.mood, one.path) for one in found.photos)
+    return text.getvalue().rstrip("\n")
+
+
+def _accuracy(version: "Version") -> str:
+    found = version.accuracy or {}
+    if found.get("value") is None:
+        return "not measured"
+    ends = [found.get("low"), found.get("high")]
+    interval = f" [{', '.join(f'{end:.1%}' for end in ends)}]" if None not in ends else ""
+    return f"{found['value']:.1%}{interval}"
+
+
+def _change(change: "Change") -> str:
+    before = f" from {change.before}" if change.before else ""
+    gate = f", gate {change.report[:12]}" if change.report else ""
+    why = f": {change.why}" if change.why else ""
+    kind = change.kind.replace("_", " ")
+    return f"{change.number}. {change.at[:19]} {change.who} {kind} {change.alias}{before} to {change.to}{gate}{why}"

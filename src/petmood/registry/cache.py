@@ -1,0 +1,73 @@
+"""Where are pulled bundles kept on this machine? In one folder by their SHA-256, so that each is fetched once."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from petmood.core.bundle import Bundle, verify
+from petmood.core.errors import BundleError
+from petmood.registry.base import Version
+from petmood.registry.registry import Registry
+
+__all__ = ["CACHE_VARIABLE", "cache_folder", "cached"]
+
+CACHE_VARIABLE: Final = "PETMOOD_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return ``$PETMOOD_CACHE``, else one in the person's cache, else (where that is read-only) a passing one."""
+    given = os.environ.get(CACHE_VARIABLE)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(given) if given else home / "petmood"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if writable or given:
+        return folder
+    passing = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
+    passing.mkdir(mode=0o700, exist_ok=True)
+    return passing
+
+
+def cached(registry: Registry, version: Version, *, folder: Path | None = None) -> Bundle:
+    """Return a version's bundle from the cache, verified; fetch it first where it is not there or damaged.
+
+    Several processes may do so at once: each fetches into a folder of its own, and the first to finish wins.
+
+    Raises:
+        RegistryError: it can't be fetched, or is not what was registered.
+    """
+    place = (folder or cache_folder()) / "bundles" / version.sha256
+    if place.is_dir() and not _is_damaged(place):
+        return verify(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    passing = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
+    try:
+        registry.pull(version, passing / "bundle")
+        if not _moved(passing / "bundle", place) and _is_damaged(place):
+            _moved(place, passing / "damaged")
+            _moved(passing / "bundle", place)
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
+    return verify(place)
+
+
+def _moved(folder: Path, place: Path) -> bool:
+    """Move a folder to a place, unless something is there already or another process was quicker."""
+    try:
+        folder.rename(place)
+    except OSError:
+        return False
+    return True
+
+
+def _is_damaged(place: Path) -> bool:
+    try:
+        verify(place)
+    except BundleError:
+        return True
+    return False

@@ -1,0 +1,73 @@
+"""How does a Google Cloud Storage bucket keep a registry? By the precondition that an object has no generation yet."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from petmood.core.errors import RegistryError
+from petmood.core.extras import require
+from petmood.core.redact import one_line
+
+__all__ = ["GcsStore"]
+
+TIMEOUT_S: Final = 30
+
+
+class GcsStore:
+    """Objects of a bucket below a prefix; ``STORAGE_EMULATOR_HOST`` names another server, as for any Google client."""
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        storage = require("google.cloud.storage", extra="bucket")
+        self._exceptions = require("google.api_core.exceptions", extra="bucket")
+        try:
+            self._bucket: Any = storage.Client().bucket(bucket)
+        except Exception as error:  # google-auth's errors have no base in common with those of the client
+            raise RegistryError(
+                f"No access to gs://{bucket}: {one_line(error)} Log in with: gcloud auth login"
+            ) from error
+        self._prefix = f"{prefix}/" if prefix else ""
+        self.address = f"gs://{bucket}/{prefix}".rstrip("/")
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Store bytes under a new key; False where the key is taken."""
+        try:
+            self._upload(key, data, if_generation_match=0)
+        except self._exceptions.PreconditionFailed:
+            return False
+        return True
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Store bytes under a key, whatever was there."""
+        self._upload(key, data)
+
+    def read(self, key: str) -> bytes | None:
+        """Return the bytes under a key, or None."""
+        blob = self._bucket.blob(self._prefix + key)
+        try:
+            data: bytes = blob.download_as_bytes(timeout=TIMEOUT_S)
+        except self._exceptions.NotFound:
+            return None
+        except Exception as error:
+            raise self._refusal(error) from error
+        return data
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Return the names directly below a prefix, sorted."""
+        start = f"{self._prefix}{prefix}/"
+        try:
+            blobs = self._bucket.client.list_blobs(self._bucket, prefix=start, timeout=TIMEOUT_S)
+            names = {blob.name.removeprefix(start).partition("/")[0] for blob in blobs}
+        except Exception as error:
+            raise self._refusal(error) from error
+        return sorted(names)
+
+    def _upload(self, key: str, data: bytes, **conditions: int) -> None:
+        blob = self._bucket.blob(self._prefix + key)
+        try:
+            blob.upload_from_string(data, content_type="application/octet-stream", timeout=TIMEOUT_S, **conditions)
+        except self._exceptions.PreconditionFailed:
+            raise
+        except Exception as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> RegistryError:
+        return RegistryError(f"{self.address} can't be used: {one_line(error)}")

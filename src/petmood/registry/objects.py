@@ -1,0 +1,164 @@
+"""How is a registry kept as plain objects, in a folder or a bucket? By one act: create what is not there yet.
+
+MODEL/bundles/SHA256/FILE     a bundle's files, the manifest last
+MODEL/versions/000001.json    a version, created after its files
+MODEL/changes/000001.json     a change of an alias
+MODEL/attached/000001/NAME    what was kept beside a version
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from petmood.core.bundle import Bundle, read
+from petmood.core.errors import Conflict, RegistryError
+from petmood.core.files import write_bytes
+from petmood.registry.base import Change, Version
+
+__all__ = ["ObjectBackend", "ObjectStore"]
+
+MANIFEST: Final = "manifest.json"
+TRIES: Final = 100
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class ObjectStore(Protocol):
+    """Keep bytes under keys such as ``a/b.json``."""
+
+    address: str
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Store bytes under a new key, whole or not at all; return False, changing nothing, where the key is taken."""
+        ...
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Store bytes under a key, whole or not at all, whatever was there."""
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """Return the bytes under a key, or None."""
+        ...
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Return the names directly below ``prefix/``, sorted."""
+        ...
+
+
+class ObjectBackend:
+    """A registry's backend over an object store; records never change, so each is read once."""
+
+    def __init__(self, store: ObjectStore, *, model: str) -> None:
+        self.model = model
+        self.address = store.address
+        self._store = store
+        self._known: dict[str, BaseModel] = {}
+
+    def versions(self) -> Sequence[Version]:
+        """Return every version by its number."""
+        return self._records("versions", Version)
+
+    def changes(self) -> Sequence[Change]:
+        """Return every change in its order."""
+        return self._records("changes", Change)
+
+    def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
+        """Store a bundle's files, the manifest last, and then take the next free number."""
+        self._store_files(bundle)
+        for number in range(len(self.versions()) + 1, len(self.versions()) + TRIES):
+            version = Version(number=number, model=self.model, **about)
+            if self._store.create(self._record_key("versions", number), _as_json(version)):
+                return version
+        raise Conflict(f"Too many others register versions of {self.model} at this moment. Push again.")
+
+    def mend(self, version: Version, bundle: Bundle) -> None:
+        """Put back what is missing or damaged of a version's files."""
+        del version  # its files are found by their content
+        for name, data in _files_of(bundle):
+            key = f"{self._folder(bundle.sha256)}/{name}"
+            if self._store.read(key) != data:
+                self._store.replace(key, data)
+
+    def fetch(self, version: Version, to: Path) -> None:
+        """Put a version's files into an empty folder."""
+        self._fetch_file(version, MANIFEST, to)
+        for name in read(to).files:
+            if PurePosixPath(name).name != name:
+                raise RegistryError(
+                    f"Version {version.number} names a file {name!r} outside of its bundle. Push again."
+                )
+            self._fetch_file(version, name, to)
+
+    def record(self, change: Change) -> None:
+        """Add a change under its number, unless that is taken."""
+        if not self._store.create(self._record_key("changes", change.number), _as_json(change)):
+            raise Conflict(
+                f"Somebody else changed {self.model} first (change {change.number} is theirs). "
+                "Look with: petmood registry list; then decide again."
+            )
+
+    def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
+        """Keep further files beside a version."""
+        for name, data in files.items():
+            self._store.replace(self._attached_key(version, name), data)
+
+    def attachment(self, version: Version, name: str) -> bytes:
+        """Return what was attached to a version under a name."""
+        found = self._store.read(self._attached_key(version, name))
+        if found is None:
+            raise RegistryError(f"Version {version.number} of {self.model} has no {name} attached.")
+        return found
+
+    def _store_files(self, bundle: Bundle) -> None:
+        for name, data in _files_of(bundle):
+            key = f"{self._folder(bundle.sha256)}/{name}"
+            if not self._store.create(key, data) and self._store.read(key) != data:
+                self._store.replace(key, data)  # left damaged by somebody else; its content is known, so it is mended
+
+    def _fetch_file(self, version: Version, name: str, to: Path) -> None:
+        data = self._store.read(f"{self._folder(version.sha256)}/{name}")
+        if data is None:
+            raise RegistryError(
+                f"{name} of version {version.number} of {self.model} is missing in {self.address}. "
+                "Push the bundle again to put it back."
+            )
+        write_bytes(to / name, data)
+
+    def _records(self, kind: str, record: type[Record]) -> list[Record]:
+        found = []
+        for name in self._store.names(f"{self.model}/{kind}"):
+            if not name.endswith(".json"):
+                continue
+            key = f"{self.model}/{kind}/{name}"
+            if key not in self._known:
+                self._known[key] = _parsed(self._store.read(key) or b"", record, where=f"{self.address}/{key}")
+            one = self._known[key]
+            assert isinstance(one, record)  # noqa: S101 - for the type checker: the key names the kind
+            found.append(one)
+        return found
+
+    def _folder(self, sha256: str) -> str:
+        return f"{self.model}/bundles/{sha256}"
+
+    def _record_key(self, kind: str, number: int) -> str:
+        return f"{self.model}/{kind}/{number:06}.json"
+
+    def _attached_key(self, version: Version, name: str) -> str:
+        return f"{self.model}/attached/{version.number:06}/{name}"
+
+
+def _files_of(bundle: Bundle) -> list[tuple[str, bytes]]:
+    return [(name, (bundle.folder / name).read_bytes()) for name in (*bundle.manifest.files, MANIFEST)]
+
+
+def _as_json(record: BaseModel) -> bytes:
+    return record.model_dump_json(indent=2).encode() + b"\n"
+
+
+def _parsed(data: bytes, record: type[Record], *, where: str) -> Record:
+    try:
+        return record.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise RegistryError(f"{where} is damaged: {first['msg']}. Restore it from a backup.") from error

@@ -1,0 +1,207 @@
+"""How does a bundle become a version, a version the champion, and a champion a folder again? Verified at every door."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from petmood.core.bundle import Bundle, read, verify
+from petmood.core.errors import BundleError, RegistryError
+from petmood.core.files import folder_in_one_step
+from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, Backend, By, Change, State, Version, fold
+
+__all__ = ["Registry", "Trouble"]
+
+NUMBER = re.compile(r"v?(\d{1,9})")
+SHA = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A version, or an alias, with what is wrong with it."""
+
+    what: str
+    message: str
+
+
+class Registry:
+    """The versions of one model; everything that is true of every backend."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._backend.model
+
+    @property
+    def address(self) -> str:
+        """Where it is kept, without a password."""
+        return self._backend.address
+
+    def versions(self) -> Sequence[Version]:
+        """Return every version by its number."""
+        return self._backend.versions()
+
+    def state(self) -> State:
+        """Return where the aliases point now."""
+        return fold(self._backend.changes())
+
+    def history(self) -> Sequence[Change]:
+        """Return who moved which alias, when and why, the oldest first."""
+        return self._backend.changes()
+
+    def find(self, name: str) -> Version:
+        """Return the version with this number, alias, or beginning of a SHA-256.
+
+        Raises:
+            RegistryError: there is none, or several.
+        """
+        versions = {version.number: version for version in self.versions()}
+        aliases = self.state().aliases
+        if name in (*ALIASES, PREVIOUS):
+            if name not in aliases:
+                raise RegistryError(f"No version of {self.model} is {name} yet. {self._hint(versions)}")
+            found = [versions[aliases[name]]] if aliases[name] in versions else []
+        elif match := NUMBER.fullmatch(name):
+            found = [versions[int(match[1])]] if int(match[1]) in versions else []
+        else:
+            found = [one for one in versions.values() if SHA.fullmatch(name) and one.sha256.startswith(name)]
+        if len(found) != 1:
+            known = f"{len(found)} versions begin so" if found else self._hint(versions)
+            raise RegistryError(f"No single version {name!r} of {self.model} in {self.address}. {known}")
+        return found[0]
+
+    def push(self, folder: Path, *, by: str) -> Version:
+        """Register a bundle, or mend and return the version that it is already.
+
+        Raises:
+            BundleError: the bundle is not whole.
+        """
+        bundle = verify(folder)
+        same = [version for version in self.versions() if version.sha256 == bundle.sha256]
+        if same:
+            self._backend.mend(same[0], bundle)
+            return same[0]
+        return self._backend.add(bundle, _about(bundle, by=by))
+
+    def pull(self, version: Version, to: Path, *, replace: bool = False) -> Bundle:
+        """Put a version's bundle into a folder, verified; one that holds it already is only verified.
+
+        Raises:
+            RegistryError: the folder holds something else, or what came is not what was registered.
+        """
+        if to.exists() and (there := _bundle_at(to)) is not None and there.sha256 == version.sha256:
+            return there
+        if to.exists() and not (replace and (to / "manifest.json").is_file()):
+            raise RegistryError(
+                f"{to} exists and is not version {version.number}. Give another folder, or --replace for a bundle."
+            )
+        with folder_in_one_step(to) as partial:
+            self._fetch_verified(version, partial)
+        return verify(to)
+
+    def promote(self, version: Version, *, alias: str, by: By, seen: State, report: str | None = None) -> Change:
+        """Let an alias point to a version, if nothing was changed since ``seen``.
+
+        Raises:
+            Conflict: somebody else was first.
+            RegistryError: an unknown alias, or it points there already.
+        """
+        if alias not in ALIASES:
+            raise RegistryError(f"Unknown alias {alias!r}. Expected one of: {', '.join(ALIASES)}.")
+        return self._move(version, kind="promoted", alias=alias, by=by, seen=seen, report=report)
+
+    def roll_back(self, by: By) -> Change:
+        """Let ``champion`` point to the version before it; a second time, it points to where it did first.
+
+        Raises:
+            Conflict: somebody else changed the registry at this moment.
+            RegistryError: there is no version before it.
+        """
+        seen = self.state()
+        if PREVIOUS not in seen.aliases:
+            raise RegistryError(f"No version of {self.model} was champion before this one: nothing to go back to.")
+        version = self.find(str(seen.aliases[PREVIOUS]))
+        return self._move(version, kind="rolled_back", alias=CHAMPION, by=by, seen=seen)
+
+    def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
+        """Keep further files beside a version."""
+        self._backend.attach(version, files)
+
+    def attachment(self, version: Version, name: str) -> bytes:
+        """Return what was attached to a version under a name."""
+        return self._backend.attachment(version, name)
+
+    def verify(self, scratch: Path) -> list[Trouble]:
+        """Fetch every version into a passing folder and check it, the history and the aliases; return what is wrong."""
+        found = []
+        versions = self.versions()
+        for version in versions:
+            place = scratch / str(version.number)
+            place.mkdir(parents=True)
+            try:
+                self._fetch_verified(version, place)
+            except (RegistryError, BundleError) as error:
+                found.append(Trouble(f"version {version.number}", str(error)))
+        try:
+            aliases = self.state().aliases
+        except RegistryError as error:
+            return [*found, Trouble("history", str(error))]
+        known = {version.number for version in versions}
+        lost = [(alias, to) for alias, to in aliases.items() if to not in known]
+        return [*found, *(Trouble(alias, f"points to version {to}, which is not there") for alias, to in lost)]
+
+    def _move(self, version: Version, *, alias: str, by: By, seen: State, **facts: Any) -> Change:  # noqa: ANN401 - the fields of Change
+        before = seen.aliases.get(alias)
+        if before == version.number:
+            raise RegistryError(f"Version {version.number} of {self.model} is {alias} already: nothing to do.")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        change = Change(
+            number=seen.last + 1, alias=alias, to=version.number, before=before, who=by.who, why=by.why, at=now, **facts
+        )
+        self._backend.record(change)
+        return change
+
+    def _fetch_verified(self, version: Version, to: Path) -> None:
+        self._backend.fetch(version, to)
+        came = verify(to)
+        if came.sha256 != version.sha256:
+            raise RegistryError(
+                f"Version {version.number} of {self.model} is another bundle than was registered "
+                f"({came.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
+            )
+
+    def _hint(self, versions: Mapping[int, Version]) -> str:
+        if not versions:
+            return "It has no versions. Register one with: petmood registry push bundles/first"
+        return f"Known: {', '.join(map(str, sorted(versions)))}; aliases: {', '.join(self.state().aliases) or 'none'}."
+
+
+def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
+    manifest = bundle.manifest
+    splits = manifest.metrics.get("splits") or {}
+    measured = splits.get("test") or splits.get("valid") or {}
+    return {
+        "sha256": bundle.sha256,
+        "bundle": manifest.name,
+        "bundle_version": manifest.version,
+        "backbone": manifest.backbone,
+        "data_hash": manifest.data_hash,
+        "code_version": manifest.code_version,
+        "run": str(manifest.metrics.get("run", "")),
+        "accuracy": measured.get("accuracy"),
+        "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "by": by,
+    }
+
+
+def _bundle_at(folder: Path) -> Bundle | None:
+    try:
+        read(folder)
+        return verify(folder)
+    except BundleError:
+        return None

@@ -1,0 +1,71 @@
+"""How does an S3 bucket keep a registry? By the precondition that no object has the key yet (If-None-Match)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from petmood.core.errors import RegistryError
+from petmood.core.extras import require
+from petmood.core.redact import one_line
+
+__all__ = ["S3Store"]
+
+TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+MISSING: Final = {"NoSuchKey", "404"}
+
+
+class S3Store:
+    """Objects of a bucket below a prefix; ``AWS_ENDPOINT_URL_S3`` names another server, as for every AWS client."""
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        boto3 = require("boto3", extra="bucket")
+        config = require("botocore.config", extra="bucket").Config(
+            connect_timeout=5, read_timeout=30, retries={"max_attempts": 3, "mode": "standard"}
+        )
+        errors = require("botocore.exceptions", extra="bucket")
+        self._refused, self._failed = errors.ClientError, errors.BotoCoreError
+        try:
+            self._client: Any = boto3.session.Session().client("s3", config=config)
+        except self._failed as error:
+            raise RegistryError(f"No access to s3://{bucket}: {error} Set it up with: aws configure") from error
+        self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
+        self.address = f"s3://{bucket}/{prefix}".rstrip("/")
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Store bytes under a new key; False where the key is taken."""
+        return self._call("put_object", key, passed=TAKEN, Body=data, IfNoneMatch="*") is not None
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Store bytes under a key, whatever was there."""
+        self._call("put_object", key, Body=data)
+
+    def read(self, key: str) -> bytes | None:
+        """Return the bytes under a key, or None."""
+        found = self._call("get_object", key, passed=MISSING)
+        if found is None:
+            return None
+        data: bytes = found["Body"].read()
+        return data
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Return the names directly below a prefix, sorted."""
+        start = f"{self._prefix}{prefix}/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start)
+        try:
+            keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        except (self._refused, self._failed) as error:
+            raise self._refusal(error) from error
+        return sorted({key.removeprefix(start).partition("/")[0] for key in keys})
+
+    def _call(self, name: str, key: str, *, passed: frozenset[str] | set[str] = frozenset(), **given: Any) -> Any:  # noqa: ANN401 - boto3's
+        """Call the client; None where it refuses with one of the codes that are ``passed``."""
+        try:
+            return getattr(self._client, name)(Bucket=self._bucket, Key=self._prefix + key, **given)
+        except self._refused as error:
+            if str(error.response.get("Error", {}).get("Code")) in passed:
+                return None
+            raise self._refusal(error) from error
+        except self._failed as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> RegistryError:
+        return RegistryError(f"{self.address} can't be used: {one_line(error)}")

@@ -1,0 +1,126 @@
+"""Is a promotion served under requests without a restart, a bad one never, and a rollback within five seconds? (28)"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.core.bundle import Bundle
+from petmood.registry.address import open_registry
+from petmood.registry.base import By
+from petmood.registry.registry import Registry
+from tests.integration.service.served import Served, serving
+from tests.integration.service.table import FaultTable
+from tests.integration.service.traffic import Traffic, steady
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.proof
+ADDRESS = "registry://petmood@champion"
+
+
+@pytest.fixture
+def registry(bundle: Bundle, other_bundle: Bundle, tmp_path: Path) -> Registry:
+    """Return a registry of two good versions and one that is damaged; the first is champion."""
+    opened = open_registry(str(tmp_path / "registry"))
+    for one in (bundle, other_bundle):
+        opened.push(one.folder, by="me")
+    move(opened, 1)
+    return opened
+
+
+def move(registry: Registry, number: int) -> None:
+    """Let champion be another version."""
+    registry.promote(registry.find(str(number)), alias="champion", by=By("me"), seen=registry.state())
+
+
+def environment(registry: Registry, tmp_path: Path) -> dict[str, str]:
+    """Return what the service has to know."""
+    return {"PETMOOD_REGISTRY": registry.address, "PETMOOD_CACHE": str(tmp_path / "cache"), "PETMOOD_FOLLOW_S": "1"}
+
+
+def until(what: Callable[[], Any], *, within_s: float = 20) -> float:
+    """Wait until something is so, and return the seconds that it took."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() < began + within_s, "it never came"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def answers_with(served: Served, sha256: str, photo: bytes) -> Callable[[], bool]:
+    """Return a question: does the service answer with this bundle by now?"""
+    return lambda: served.predict(photo).body["model"]["sha256"] == sha256
+
+
+def test_the_alias_is_followed_under_requests_and_none_fails(
+    bundle: Bundle, other_bundle: Bundle, registry: Registry, table: FaultTable, good: bytes, tmp_path: Path, log: Path
+) -> None:
+    with serving(ADDRESS, log, given=environment(registry, tmp_path)) as served:
+        assert answers_with(served, bundle.sha256, good)()
+        with steady(served, good) as traffic:
+            time.sleep(0.5)
+            move(registry, 2)
+            until(answers_with(served, other_bundle.sha256, good))
+            time.sleep(0.5)
+            rolled_back_at = time.monotonic()
+            registry.roll_back(By("me", "it was wrong about rabbits"))
+            back_s = until(answers_with(served, bundle.sha256, good))
+            time.sleep(0.5)
+        numbers, lines = served.numbers(), served.lines()
+    table.add(28, f"followed and rolled back under {len(traffic.asked)} requests", 200, seconds=back_s)
+    assert traffic.failed() == []
+    assert len(traffic.asked) > 50
+    assert back_s < 5
+    late = [one for one in traffic.asked if one.at > rolled_back_at + back_s]
+    assert {one.answer.body["model"]["sha256"] for one in late if one.answer} == {bundle.sha256}
+    assert models_in_turn(traffic) == [bundle.sha256, other_bundle.sha256, bundle.sha256]
+    assert numbers['petmood_model_loads_total{result="followed"}'] == 2
+    assert numbers["petmood_registry_version"] == 1
+    assert [line["registry_version"] for line in lines if "registry_version" in line] == [2, 1]
+
+
+def models_in_turn(traffic: Traffic) -> list[str]:
+    """Return which bundles answered, in the order of the answers, each change once."""
+    ended = sorted(
+        (one.at + one.answer.seconds, one.answer.body["model"]["sha256"]) for one in traffic.asked if one.answer
+    )
+    found: list[str] = []
+    for _, sha256 in ended:
+        if not found or found[-1] != sha256:
+            found.append(sha256)
+    return found
+
+
+def test_a_bad_version_and_a_registry_that_is_away_leave_the_old_model(
+    bundle: Bundle, registry: Registry, table: FaultTable, good: bytes, tmp_path: Path, log: Path
+) -> None:
+    place = Path(registry.address)
+    with serving(ADDRESS, log, given=environment(registry, tmp_path)) as served:
+        (network,) = (place / "petmood/bundles" / registry.find("2").sha256).glob("model.onnx")
+        network.write_bytes(network.read_bytes()[:-1000])
+        with steady(served, good) as traffic:
+            move(registry, 2)
+            until(lambda: served.count('petmood_model_loads_total{result="refused"}') == 1)
+            place.rename(tmp_path / "away")
+            until(lambda: served.count("petmood_registry_up") == 0)
+            assert served.ask("/readyz").status == 200
+            (tmp_path / "away").rename(place)
+            until(lambda: served.count("petmood_registry_up") == 1)
+    table.add(26, "a damaged version is promoted, and followed", 200)
+    assert traffic.failed() == []
+    assert {one.answer.body["model"]["sha256"] for one in traffic.asked if one.answer} == {bundle.sha256}
+
+
+def test_every_process_of_a_service_follows(
+    bundle: Bundle, other_bundle: Bundle, registry: Registry, good: bytes, tmp_path: Path, log: Path
+) -> None:
+    options = ("--port", "0", "--workers", "2")
+    given = environment(registry, tmp_path)
+    with serving(ADDRESS, log, options=options, given=given) as served:
+        assert answers_with(served, bundle.sha256, good)()
+        move(registry, 2)
+        until(lambda: served.count('petmood_model_loads_total{result="followed"}') == 2)
+        assert all(answers_with(served, other_bundle.sha256, good)() for _ in range(20))

@@ -1,0 +1,116 @@
+"""Is what is damaged or missing in a plain registry noticed, told, and mended by a second push?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from petmood.core.bundle import verify
+from petmood.core.errors import BundleError, RegistryError
+from petmood.registry.base import By
+from petmood.registry.folder import FolderStore
+from petmood.registry.objects import ObjectBackend
+from petmood.registry.registry import Registry
+
+__all__: list[str] = []
+
+MakeBundle = Callable[[str], Path]
+
+
+def opened(folder: Path) -> Registry:
+    """Open the registry of a folder as another process would."""
+    return Registry(ObjectBackend(FolderStore(folder), model="petmood"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, make_bundle: MakeBundle) -> Path:
+    """Return a folder with one registered version, which is the champion."""
+    registry = opened(tmp_path / "registry")
+    version = registry.push(make_bundle("one"), by="me")
+    registry.promote(version, alias="champion", by=By("me"), seen=registry.state())
+    return tmp_path / "registry"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "reference.npz", "card.md", "manifest.json"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_damage_is_found_refused_and_mended_by_a_second_push(place: Path, tmp_path: Path, name: str, harm: str) -> None:
+    (path,) = place.rglob(name)
+    data = path.read_bytes()
+    if harm == "flip":
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    elif harm == "cut":
+        path.write_bytes(data[:-1])
+    else:
+        path.unlink()
+    registry = opened(place)
+    with pytest.raises((RegistryError, BundleError)):
+        registry.pull(registry.find("champion"), tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists()
+    (trouble,) = registry.verify(tmp_path / "scratch")
+    assert trouble.what == "version 1"
+    registry.push(tmp_path / "bundles/one", by="me")
+    assert registry.verify(tmp_path / "scratch again") == []
+    assert path.read_bytes() == data
+
+
+def test_a_push_that_was_killed_before_its_number_leaves_no_version(place: Path, make_bundle: MakeBundle) -> None:
+    registry = opened(place)
+    registry.push(make_bundle("two"), by="me")
+    (place / "petmood/versions/000002.json").unlink()
+    assert [version.number for version in opened(place).versions()] == [1]
+    assert opened(place).push(place.parent / "bundles/two", by="me").number == 2
+
+
+def test_records_that_are_damaged_are_named(place: Path) -> None:
+    (place / "petmood/versions/000001.json").write_text("{")
+    with pytest.raises(RegistryError, match=r"versions/000001\.json is damaged: .*Restore it from a backup"):
+        opened(place).versions()
+
+
+def test_an_alias_of_a_version_that_is_gone_is_a_trouble(place: Path, tmp_path: Path) -> None:
+    (place / "petmood/versions/000001.json").unlink()
+    registry = opened(place)
+    (trouble,) = registry.verify(tmp_path / "scratch")
+    assert (trouble.what, trouble.message) == ("champion", "points to version 1, which is not there")
+    with pytest.raises(RegistryError, match="No single version 'champion'"):
+        registry.find("champion")
+
+
+def test_a_history_with_a_gap_is_a_trouble(place: Path, tmp_path: Path) -> None:
+    registry = opened(place)
+    registry.promote(registry.find("1"), alias="challenger", by=By("me"), seen=registry.state())
+    (place / "petmood/changes/000001.json").unlink()
+    (trouble,) = opened(place).verify(tmp_path / "scratch")
+    assert trouble.what == "history"
+
+
+def test_another_bundle_in_the_place_of_a_version_is_refused(
+    place: Path, tmp_path: Path, make_bundle: MakeBundle
+) -> None:
+    other = verify(make_bundle("other"))
+    (folder,) = (place / "petmood/bundles").iterdir()
+    for name in (*other.manifest.files, "manifest.json"):
+        (folder / name).write_bytes((other.folder / name).read_bytes())
+    registry = opened(place)
+    with pytest.raises(RegistryError, match="is another bundle than was registered"):
+        registry.pull(registry.find("1"), tmp_path / "pulled")
+
+
+def test_what_other_programs_left_is_passed_over(place: Path) -> None:
+    (place / "petmood/versions/.000002.json.x.partial").write_text("{")
+    (place / "petmood/versions/notes.txt").write_text("mine")
+    assert len(opened(place).versions()) == 1
+
+
+def test_models_do_not_know_one_another(place: Path) -> None:
+    assert Registry(ObjectBackend(FolderStore(place), model="other")).versions() == []
+
+
+def test_when_every_number_is_taken_meanwhile_a_push_gives_up(place: Path, make_bundle: MakeBundle) -> None:
+    class Full(FolderStore):
+        def create(self, key: str, data: bytes) -> bool:
+            return "/versions/" not in key and super().create(key, data)
+
+    registry = Registry(ObjectBackend(Full(place), model="petmood"))
+    with pytest.raises(RegistryError, match="Too many others register versions"):
+        registry.push(make_bundle("two"), by="me")

@@ -1,0 +1,167 @@
+"""Does the service answer with what the alias names, and go on with the old model whatever happens to the registry?"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.core.bundle import read
+from petmood.core.errors import BundleError, RegistryError
+from petmood.inference.fake import FakePredictor
+from petmood.registry.address import open_registry
+from petmood.registry.base import By
+from petmood.serving import follow
+from petmood.serving.follow import Follower, Following, begin_to_follow, following_thread
+from tests.bundles import word_bundle
+
+__all__: list[str] = []
+
+ADDRESS = "registry://petmood@champion"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a registry of two versions, the first of which is champion."""
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
+    registry = open_registry(str(tmp_path / "registry"))
+    for word in ("one", "two"):
+        registry.push(word_bundle(tmp_path / "bundles", word), by="me")
+    move(registry.address, 1)
+    return registry.address
+
+
+def move(address: str, number: int) -> None:
+    """Let champion be another version, as another process would."""
+    registry = open_registry(address)
+    registry.promote(registry.find(str(number)), alias="champion", by=By("me"), seen=registry.state())
+
+
+def open_model(folder: Path) -> FakePredictor:
+    """Open a bundle without a network, named as it is."""
+    manifest = read(folder)
+    return FakePredictor(name=manifest.name, version=manifest.version)
+
+
+def refuse(folder: Path) -> FakePredictor:
+    """Refuse a bundle as one that answers its golden photos wrong."""
+    raise BundleError(f"{folder}: 3 of 16 golden photos are answered otherwise")
+
+
+@pytest.fixture
+def follower(place: str, served: Callable[..., Any]) -> Callable[..., tuple[Any, Follower]]:
+    """Return a function that starts a service and what follows for it, which looks only when told."""
+
+    def started(**given: Any) -> tuple[Any, Follower]:  # noqa: ANN401 - whatever ``served`` takes
+        app = served(**{"open_model": open_model, **given})
+        return app, Follower(app.service, begin_to_follow(ADDRESS, registry=place))
+
+    return started
+
+
+def test_the_address_is_looked_up_and_its_bundle_fetched(place: str, tmp_path: Path) -> None:
+    found = begin_to_follow(ADDRESS, registry=place)
+    assert (found.version.number, read(found.folder).version) == (1, "of-one")
+    assert tmp_path / "cache" in found.folder.parents
+    with pytest.raises(RegistryError, match="No version of cats is champion yet"):
+        begin_to_follow("registry://cats@champion", registry=place)
+
+
+def test_a_promotion_is_swapped_in_and_told(
+    place: str, follower: Callable[..., Any], photo: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, following = follower()
+    following.look()
+    assert app.service.slot.current.model.version == "0", "nothing moved, so nothing is swapped"
+    move(place, 2)
+    with caplog.at_level(logging.WARNING, "petmood.serving"):
+        following.look()
+    assert app.client.post("/predict", content=photo).json()["model"]["version"] == "of-two"
+    (record,) = caplog.records
+    assert (record.getMessage(), record.__dict__["registry_version"]) == ("model pets of-two followed", 2)
+    assert app.counted('petmood_model_loads_total{result="followed"}') == 1
+    assert app.counted("petmood_registry_version") == 2
+    following.look()
+    assert app.counted('petmood_model_loads_total{result="followed"}') == 1
+
+
+def test_a_model_that_an_admin_loaded_stays_until_the_alias_moves(place: str, follower: Callable[..., Any]) -> None:
+    app, following = follower()
+    app.service.slot.swap(FakePredictor(version="by hand"))
+    following.look()
+    assert app.service.slot.current.model.version == "by hand"
+    move(place, 2)
+    following.look()
+    assert app.service.slot.current.model.version == "of-two"
+
+
+def test_a_refused_version_leaves_the_old_model_and_is_tried_again_later(
+    place: str, follower: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, following = follower(open_model=refuse)
+    move(place, 2)
+    following.look()
+    following.look()
+    assert app.service.slot.current.model.version == "0"
+    assert app.counted('petmood_model_loads_total{result="refused"}') == 1
+    assert app.client.get("/readyz").status_code == 200
+    monkeypatch.setattr(follow, "RETRY_S", 0.0)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
+    following.look()
+    assert app.counted('petmood_model_loads_total{result="refused"}') == 2
+
+
+def test_a_version_that_is_damaged_in_the_registry_is_refused(
+    place: str, follower: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    app, following = follower()
+    for path in Path(place).rglob("model.onnx"):
+        path.write_bytes(b"x")
+    move(place, 2)
+    with caplog.at_level(logging.WARNING, "petmood.serving"):
+        following.look()
+    assert "version 2 can't be had, the old model goes on" in caplog.text
+    assert app.service.slot.current.model.version == "0"
+    assert app.counted('petmood_model_loads_total{result="refused"}') == 1
+
+
+def test_while_the_registry_is_away_everything_stays_and_it_is_told_once(
+    place: str, follower: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    app, following = follower()
+    assert app.counted("petmood_registry_up") == 1
+    shutil.move(place, f"{place}-away")
+    with caplog.at_level(logging.WARNING, "petmood.serving"):
+        following.look()
+        following.look()
+    assert len(caplog.records) == 1
+    assert app.counted("petmood_registry_up") == 0
+    assert app.client.get("/readyz").status_code == 200
+    shutil.move(f"{place}-away", place)
+    move(place, 2)
+    following.look()
+    assert (app.counted("petmood_registry_up"), app.service.slot.current.model.version) == (1, "of-two")
+
+
+def test_the_thread_follows_while_the_service_runs(place: str, served: Callable[..., Any]) -> None:
+    app = served(open_model=open_model, follow_s=0.1)
+    with following_thread(app.service, begin_to_follow(ADDRESS, registry=place)):
+        move(place, 2)
+        deadline = time.monotonic() + 20
+        while app.service.slot.current.model.version == "0" and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert app.service.slot.current.model.version == "of-two"
+
+
+@pytest.mark.parametrize("address", ["registry://petmood@1", None])
+def test_what_does_not_move_is_not_followed(place: str, served: Callable[..., Any], address: str | None) -> None:
+    app = served(open_model=open_model, follow_s=0.1)
+    following: Following | None = begin_to_follow(address, registry=place) if address else None
+    with following_thread(app.service, following):
+        move(place, 2)
+        time.sleep(0.3)
+    assert app.service.slot.current.model.version == "0"
