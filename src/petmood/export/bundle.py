@@ -55,12 +55,13 @@ def export_bundle(
     golden: NDArray[np.uint8],
     training: NDArray[np.uint8],
     to: Path,
+    further: Mapping[str, bytes] | None = None,
     replace: bool = False,
 ) -> Bundle:
     """Write a bundle of a trained network.
 
     ``golden`` are the pictures uint8 [N, S, S, 3] that every load will be checked by, ``training`` those that drift
-    will be measured against.
+    will be measured against, ``further`` files that are sealed with the others.
 
     Raises:
         BundleError: ONNX and torch disagree, the network answers all photos alike, or ``to`` exists.
@@ -82,6 +83,7 @@ def export_bundle(
         "golden.npz": pack_arrays(pixels=golden, logits=raw.astype(np.float32)),
         "reference.npz": reference,
         "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
+        **(further or {}),
     }
     return write(to, manifest, files, replace=replace)
 

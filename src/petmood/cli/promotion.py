@@ -1,0 +1,84 @@
+"""Which verbs move aliases and tell where answers come from? `petmood registry promote, rollback, trace`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from petmood.cli.in_registry import in_registry, who_decides
+from petmood.cli.show import bar
+
+if TYPE_CHECKING:
+    from petmood.registry.registry import Registry
+
+__all__ = ["promote", "rollback", "trace"]
+
+WHO = click.option("--who", help="Who decides; default: who runs this.")
+WHY = click.option("--why", default="", help="Why; it stands in the history.")
+
+
+@click.command()
+@click.argument("version")
+@in_registry
+@click.option("--to", "alias", required=True, help="champion or challenger.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Judge on its held-out photos; default: the version's own."
+)
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit of the gate: must=no_worse.")
+@click.option("--report", "keep", type=click.Path(path_type=Path), help="Also write gate.json, .md and .html here.")
+@WHO
+@WHY
+def promote(
+    opened: "Registry",
+    *,
+    version: str,
+    alias: str,
+    data: Path | None,
+    limits: tuple[str, ...],
+    keep: Path | None,
+    who: str | None,
+    why: str,
+) -> None:
+    """Let an alias point to VERSION if it passes the gate against the champion; else end with 3 and the reasons."""
+    from petmood.registry.base import By
+    from petmood.training.promotion import promote as through_the_gate
+    from petmood.training.promotion import read_limits
+
+    found = opened.find(version)
+    done = through_the_gate(
+        opened,
+        found,
+        alias=alias,
+        by=By(who_decides(who), why),
+        data=data,
+        limits=read_limits(limits),
+        keep=keep,
+        track=bar,
+    )
+    before = f", instead of {done.change.before}" if done.change.before else ""
+    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}. Back with: petmood registry rollback")
+
+
+@click.command()
+@in_registry
+@WHO
+@WHY
+def rollback(opened: "Registry", *, who: str | None, why: str) -> None:
+    """Let the champion be the version that it was before."""
+    from petmood.registry.base import By
+
+    change = opened.roll_back(By(who_decides(who), why))
+    click.echo(f"Version {change.to} of {opened.model} is champion again, instead of {change.before}.")
+
+
+@click.command()
+@click.argument("version")
+@in_registry
+@click.option("--photos", is_flag=True, help="List every photo with its SHA-256, as CSV.")
+def trace(opened: "Registry", *, version: str, photos: bool) -> None:
+    """Tell where an answer comes from, down to its photos; VERSION is the `model.sha256` that stands in the answer."""
+    from petmood.cli.registry_tables import photos_text, trace_text
+    from petmood.training.trace import trace as trace_answer
+
+    found = trace_answer(opened, version)
+    click.echo(photos_text(found) if photos else trace_text(found))

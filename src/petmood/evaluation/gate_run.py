@@ -1,0 +1,190 @@
+"""How is a candidate brought before the gate? Opened, given photos that neither bundle knows, asked, timed and judged.
+
+A bundle may carry the index that it learned from. Together with the families of today's index it tells which of
+today's held-out photos a bundle has seen, or has seen a relative of: those are left out.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from petmood.core.bundle import DATA_NAME, Bundle, read
+from petmood.core.errors import BundleError, DataError
+from petmood.core.files import sha256_of, write_bytes
+from petmood.core.progress import Track, silent
+from petmood.data.index import INDEX_NAME, DataIndex, IndexRow, read_index
+from petmood.data.split import refuse_straddling
+from petmood.evaluation.gate import GateLimits, judge
+from petmood.evaluation.gate_report import Check, GateReport, HeldOut
+from petmood.evaluation.judging import Latency, Subject, judge_bundles, measure_latency, pictures_to_time, subject_of
+from petmood.inference.load import BundlePredictor, open_bundle
+
+__all__ = ["Chosen", "Opened", "choose_held_out", "open_to_judge", "run_gate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A verified bundle, ready to answer, and the index that it learned from, where it carries one."""
+
+    predictor: BundlePredictor
+    learned: DataIndex | None
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle's folder and manifest."""
+        return self.predictor.bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The photos to judge by, and what a reader has to know of the choice."""
+
+    rows: tuple[IndexRow, ...]
+    held_out: HeldOut
+    notes: tuple[str, ...]
+
+
+def run_gate(
+    candidate: Path,
+    champion: Path | None,
+    *,
+    data: Path,
+    limits: GateLimits | None = None,
+    created: str = "",
+    track: Track = silent,
+) -> GateReport:
+    """Judge a candidate's bundle by held-out photos of a data set, against the champion's where there is one.
+
+    A candidate that is not whole, or for which too few photos are left, is refused before anything else is measured.
+    ``created`` is the caller's time, for the report.
+
+    Raises:
+        BundleError: the champion is not whole, or can't answer.
+        DataError: the data set can't be judged on.
+    """
+    limits = limits or GateLimits()
+    best = open_to_judge(champion) if champion is not None else None
+    against = subject_of(best.predictor) if best else None
+    report = GateReport(_stated(candidate), against, None, limits.to_json(), (), created=created)
+    try:
+        new = open_to_judge(candidate)
+    except BundleError as error:
+        return replace(report, checks=(_whole(str(error)),))
+    bundles = [new, best] if best else [new]
+    chosen = choose_held_out(_index_of(data), bundles)
+    enough = _enough(chosen.held_out, limits)
+    report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_whole(), enough))
+    if not enough.passed:
+        return report
+    first, *others = judge_bundles([b.predictor for b in bundles], data=data, rows=chosen.rows, track=track)
+    second = others[0] if others else None
+    if isinstance(second, BundleError):
+        raise second
+    if isinstance(first, BundleError):
+        return replace(report, checks=(_whole(str(first)), enough))
+    latency = _timed(bundles, data=data, rows=chosen.rows)
+    return replace(report, checks=(*report.checks, *judge(first, second, latency=latency, limits=limits)))
+
+
+def open_to_judge(folder: Path) -> Opened:
+    """Verify a bundle, let it answer its golden photos, and read the index that it carries.
+
+    Raises:
+        BundleError: it is not whole, or carries another index than it says it learned from.
+    """
+    try:
+        predictor = open_bundle(folder)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{folder} can't be read: {error}. Copy or export the bundle again.") from error
+    manifest = predictor.bundle.manifest
+    if DATA_NAME not in manifest.files:
+        return Opened(predictor, None)
+    with TemporaryDirectory(prefix="petmood-") as passing:
+        write_bytes(Path(passing) / INDEX_NAME, (folder / DATA_NAME).read_bytes())
+        try:
+            learned = read_index(Path(passing))
+        except DataError as error:
+            reason = str(error).replace(str(Path(passing) / INDEX_NAME), DATA_NAME)
+            raise BundleError(f"{folder}: {DATA_NAME} can't be read. {reason} Export the run again.") from error
+    if learned.hash != manifest.data_hash:
+        raise BundleError(f"{folder}: {DATA_NAME} is not the index that the manifest names. Export the run again.")
+    return Opened(predictor, learned)
+
+
+def choose_held_out(index: DataIndex, bundles: Sequence[Opened]) -> Chosen:
+    """Choose the originals of the test split (of the validation split where there is none) that no bundle knows.
+
+    Left out are photos of a family one of whose photos, or of whose relatives, a bundle learned from. Where the test
+    split is judged, that a bundle was chosen and calibrated by a photo counts as learning too.
+    """
+    originals = [row for row in index if row.role == "original"]
+    split = "test" if any(row.split == "test" for row in originals) else "valid"
+    notes = [] if split == "test" else ["There is no test split: validation photos flatter what was chosen by them."]
+    known: set[str] = set()
+    for opened in bundles:
+        if opened.bundle.manifest.data_hash == index.hash:
+            continue
+        if opened.learned is None:
+            notes.append(f"Can't tell what {_called(opened)} learned from: it carries no {DATA_NAME}.")
+        else:
+            known |= _learned_from(opened.learned, {"train", "valid"} if split == "test" else {"train"})
+    photos_of: dict[str, set[str]] = defaultdict(set)
+    for row in index:
+        photos_of[row.family].add(row.sha256)
+    judged = [row for row in originals if row.split == split]
+    kept = tuple(row for row in judged if not photos_of[row.family] & known)
+    moods = dict(sorted(Counter(row.mood for row in kept).items()))
+    families = len({row.family for row in kept})
+    return Chosen(kept, HeldOut(index.hash, split, moods, families, len(judged) - len(kept)), tuple(notes))
+
+
+def _learned_from(index: DataIndex, splits: set[str]) -> set[str]:
+    """Give the SHA-256 of every photo whose family, by the bundle's own index, was in one of the splits."""
+    families = {row.family for row in index if row.split in splits and row.role != "dropped"}
+    return {row.sha256 for row in index if row.family in families}
+
+
+def _called(opened: Opened) -> str:
+    manifest = opened.bundle.manifest
+    return f"{manifest.name} {manifest.version}"
+
+
+def _index_of(data: Path) -> DataIndex:
+    index = read_index(data)
+    refuse_straddling(index.rows)
+    return index
+
+
+def _stated(folder: Path) -> Subject:
+    """Say what a bundle says of itself before it is verified, as far as that can be read at all."""
+    try:
+        manifest, network = read(folder), folder / "model.onnx"
+        size = network.stat().st_size if network.is_file() else 0
+        return Subject(manifest.name, manifest.version, sha256_of(folder / "manifest.json"), manifest.data_hash, size)
+    except (BundleError, OSError):
+        return Subject(folder.name, "", "", "", 0)
+
+
+def _timed(bundles: Sequence[Opened], *, data: Path, rows: Sequence[IndexRow]) -> Latency:
+    specs = [opened.bundle.manifest.image for opened in bundles]
+    pictures = [pictures_to_time(spec, data=data, rows=rows) for spec in specs]
+    answers = [opened.predictor.session.logits for opened in bundles]
+    return measure_latency(*zip(answers, pictures, strict=True))
+
+
+def _whole(error: str = "") -> Check:
+    sentence = error or "Every file has its hash, and every golden photo is answered as by the trained network."
+    return Check("whole", not error, "broken" if error else "whole", "a bundle as it was exported", sentence)
+
+
+def _enough(held_out: HeldOut, limits: GateLimits) -> Check:
+    photos, moods, families = held_out.photos, len(held_out.moods), held_out.families
+    passed = photos >= limits.min_photos and families >= limits.min_families and moods >= 2
+    measured = f"{photos} photos of {moods} moods in {families} families"
+    sentence = f"There are {measured} that no bundle is known to have learned from"
+    sentence += f"; {held_out.excluded} were left out." if held_out.excluded else "."
+    limit = f"{limits.min_photos} photos of 2 moods in {limits.min_families} families, or more"
+    numbers = {"photos": photos, "moods": moods, "families": families, "excluded": held_out.excluded}
+    return Check("held_out", passed, measured, limit, sentence, numbers)

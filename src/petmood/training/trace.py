@@ -1,0 +1,70 @@
+"""Which photos is an answer made of? From the SHA-256 in it to the version, the run, and every photo's hash."""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from petmood.core.bundle import DATA_NAME, Bundle
+from petmood.core.errors import RegistryError
+from petmood.registry.base import Change, Version
+from petmood.registry.cache import cached
+from petmood.registry.registry import Registry
+
+__all__ = ["SeenPhoto", "Trace", "trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPhoto:
+    """A photo of the data version: what it was used for, and its hash."""
+
+    path: str
+    sha256: str
+    mood: str
+    split: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where an answer comes from."""
+
+    version: Version
+    aliases: tuple[str, ...]
+    changes: tuple[Change, ...]
+    photos: tuple[SeenPhoto, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many photos of each split were used."""
+        return Counter(photo.split for photo in self.photos if photo.role != "dropped")
+
+
+def trace(registry: Registry, key: str) -> Trace:
+    """Trace a version, by the SHA-256 that every answer names, its number or its alias.
+
+    Raises:
+        RegistryError: no such version; or its bundle doesn't say which photos it saw.
+    """
+    version = registry.find(key)
+    bundle = cached(registry, version)
+    state, history = registry.state(), registry.history()
+    about = tuple(change for change in history if version.number in (change.to, change.before))
+    return Trace(version, state.of(version.number), about, _photos(bundle))
+
+
+def _photos(bundle: Bundle) -> tuple[SeenPhoto, ...]:
+    path, manifest = bundle.folder / DATA_NAME, bundle.manifest
+    if DATA_NAME not in manifest.files:
+        raise RegistryError(
+            f"The bundle {manifest.name} {manifest.version} was exported before bundles held {DATA_NAME}. "
+            "Export its run again, and push that."
+        )
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != manifest.data_hash:
+        raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} that the manifest names.")
+    names = ("path", "sha256", "mood", "split", "role")
+    rows = csv.DictReader(io.StringIO(data.decode(), newline=""))
+    return tuple(SeenPhoto(**{name: row[name] for name in names}) for row in rows)

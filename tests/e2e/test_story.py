@@ -1,0 +1,43 @@
+"""Does the whole story hold, as one script: two data versions, a model that moves up, is served, and goes back?"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+__all__: list[str] = []
+
+pytestmark = [pytest.mark.proof, pytest.mark.spawns]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PETMOOD_", "GIT_", "MLFLOW_"))}
+    env = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
+    (tmp_path / "home").mkdir()
+    command = ["bash", str(root / "docs/story.sh"), str(tmp_path / "story"), str(free_port())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=900)
+    said = f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, said
+    first, second = re.findall(r"answers come from ([0-9a-f]{64})", done.stdout)
+    assert first != second
+    assert "Version 1 of petmood may not become champion:\n  better: " in done.stderr
+    assert f"manifest {second}" in done.stdout
+    one, two = (int(count) for count in re.findall(r"all (\d+) photos are there, byte for byte", done.stdout))
+    assert 200 < one < two
+    assert re.search(r"3\. \S+ \S+ rolled back champion from 2 to 1: it was wrong about rabbits", done.stdout)
+    assert "versions: 2, troubles: 0" in done.stdout
+    assert done.stdout.rstrip().endswith("== The end")
+    for report in ("gate-1/gate.html", "gate-2/gate.html"):
+        assert "passed" in (tmp_path / "story" / report).read_text("utf-8")

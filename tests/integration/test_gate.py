@@ -1,0 +1,266 @@
+"""Does the gate let a better model through, and refuse every other one for its own reason?"""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from petmood.configs.load import compose
+from petmood.core.bundle import DATA_NAME, Bundle, pack_arrays, read_golden, write
+from petmood.core.errors import BundleError, DataError
+from petmood.data.index import index_text, read_index, write_index
+from petmood.evaluation.gate import GateLimits
+from petmood.evaluation.gate_report import GateReport, write_gate_report
+from petmood.evaluation.gate_run import run_gate
+from petmood.export.onnx import to_onnx
+from petmood.training.export import export_run
+from petmood.training.folder import RunFolder
+from petmood.training.run import load_network, train
+from tests.integration.small_sets import SMALL, write_small_set
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.proof
+
+NOISE = 120.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A data set, a run that learned it, its bundle, and the bundle of a run that saw few photos of another set."""
+
+    data: Path
+    run: RunFolder
+    good: Bundle
+    weak: Bundle
+
+
+def learned(data: Path, name: str, *, epochs: int) -> RunFolder:
+    """Train the tiny network."""
+    places = (f"data={data}", f"run.folder={data.parent}/runs", f"name={name}")
+    return train(compose([*SMALL, *places, f"epochs={epochs}", "evaluation.controls=false"]))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder = tmp_path_factory.mktemp("gate")
+    data = write_small_set(folder / "data", train=240, valid=40, test=120, noise=NOISE)
+    few = write_small_set(folder / "few", train=64, valid=40, test=8, noise=NOISE, seed=5)
+    run = learned(data, "good", epochs=6)
+    good = export_run(run, to=folder / "good")
+    return Scene(data, run, good, export_run(learned(few, "weak", epochs=5), to=folder / "weak"))
+
+
+def changed(bundle: Bundle, to: Path, *, files: dict[str, bytes] | None = None, **fields: Any) -> Path:  # noqa: ANN401 - any field of the manifest
+    """Write a copy of a bundle in which some files and fields are others; it is whole again."""
+    kept = {name: (bundle.folder / name).read_bytes() for name in bundle.manifest.files}
+    write(to, bundle.manifest.model_copy(update=fields), {**kept, **(files or {})})
+    return to
+
+
+def slowed(model: bytes, *, layers: int = 40, side: int = 64) -> bytes:
+    """Append convolutions that change nothing to a network: each is an identity over a wide field."""
+    proto = onnx.load_from_string(model)
+    graph = proto.graph
+    (out,) = graph.output
+    for node in graph.node:
+        node.output[:] = ["before" if name == out.name else name for name in node.output]
+    identity = np.zeros((4, 4, 3, 3), np.float32)
+    identity[range(4), range(4), 1, 1] = 1.0
+    constants = {"axes": np.array([2, 3]), "wide": np.array([1, 1, side, side]), "identity": identity}
+    constants |= {"first": np.array([0, 0]), "second": np.array([1, 1])}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.node.append(helper.make_node("Unsqueeze", ["before", "axes"], ["layer0"], name="up"))
+    graph.node.append(helper.make_node("Expand", ["layer0", "wide"], ["layer1"], name="wide"))
+    for number in range(1, layers + 1):
+        names = [f"layer{number}", "identity"], [f"layer{number + 1}"]
+        graph.node.append(helper.make_node("Conv", *names, name=f"same{number}", pads=[1, 1, 1, 1]))
+    sliced = [f"layer{layers + 1}", "first", "second", "axes"]
+    graph.node.append(helper.make_node("Slice", sliced, ["corner"], name="corner"))
+    graph.node.append(helper.make_node("Squeeze", ["corner", "axes"], [out.name], name="down"))
+    assert out.type.tensor_type.elem_type == TensorProto.FLOAT
+    return bytes(proto.SerializeToString())
+
+
+def failing(report: GateReport) -> list[str]:
+    return [check.name for check in report.checks if not check.passed]
+
+
+def test_a_better_model_takes_the_place_of_a_weak_one(scene: Scene, tmp_path: Path) -> None:
+    report = run_gate(scene.good.folder, scene.weak.folder, data=scene.data, created="2026-01-01T00:00:00Z")
+    assert report.failed == ()
+    assert report.passed
+    assert [check.name for check in report.checks] == [
+        *("whole", "held_out", "better", "classes", "calibration", "robustness", "latency", "size"),
+    ]
+    assert report.held_out is not None
+    assert (report.held_out.split, report.held_out.photos, report.held_out.excluded) == ("test", 120, 0)
+    assert report.notes == ()
+    write_gate_report(report, tmp_path)
+    stored = json.loads((tmp_path / "gate.json").read_text())
+    assert stored == json.loads(json.dumps(report.to_json()))
+    assert (stored["verdict"], stored["candidate"]["sha256"]) == ("passed", scene.good.sha256)
+    assert stored["champion"]["sha256"] == scene.weak.sha256
+
+
+def test_a_worse_model_is_refused_because_it_is_worse(scene: Scene) -> None:
+    report = run_gate(scene.weak.folder, scene.good.folder, data=scene.data)
+    assert {"better", "classes", "robustness"} <= set(failing(report))
+    assert set(failing(report)) <= {"better", "classes", "robustness", "calibration"}
+    assert report.failed[0].startswith("better: ")
+
+
+def test_an_equal_model_is_not_better_but_no_worse(scene: Scene) -> None:
+    assert failing(run_gate(scene.good.folder, scene.good.folder, data=scene.data)) == ["better"]
+    limits = GateLimits(must="no_worse")
+    assert run_gate(scene.good.folder, scene.good.folder, data=scene.data, limits=limits).failed == ()
+
+
+def test_a_miscalibrated_model_is_refused_for_its_calibration_alone(scene: Scene, tmp_path: Path) -> None:
+    """The same network, but for a temperature that makes it unsure of everything it knows."""
+    model = to_onnx(load_network(scene.run), side_px=24, temperature=60.0)
+    unsure = changed(scene.good, tmp_path / "unsure", files={"model.onnx": model}, temperature=60.0)
+    assert failing(run_gate(unsure, scene.weak.folder, data=scene.data)) == ["calibration"]
+
+
+def test_a_slow_model_is_refused_for_its_latency_alone(scene: Scene, tmp_path: Path) -> None:
+    model = slowed((scene.good.folder / "model.onnx").read_bytes())
+    slow = changed(scene.good, tmp_path / "slow", files={"model.onnx": model})
+    report = run_gate(slow, scene.weak.folder, data=scene.data)
+    assert failing(report) == ["latency"]
+    assert next(check for check in report.checks if check.name == "latency").numbers["ratio"] > 2
+
+
+def test_a_large_model_is_refused_for_its_size_alone(scene: Scene, tmp_path: Path) -> None:
+    proto = onnx.load_from_string((scene.good.folder / "model.onnx").read_bytes())
+    ballast = np.random.default_rng(0).normal(size=(1300, 1000)).astype(np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(ballast, "ballast"))
+    large = changed(scene.good, tmp_path / "large", files={"model.onnx": bytes(proto.SerializeToString())})
+    assert failing(run_gate(large, scene.weak.folder, data=scene.data)) == ["size"]
+
+
+def flipped(folder: Path) -> None:
+    """Flip one bit in the middle of a network."""
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(bytes(data))
+
+
+def test_a_tampered_model_is_refused_before_it_is_run(scene: Scene, tmp_path: Path) -> None:
+    shutil.copytree(scene.good.folder, tmp_path / "tampered")
+    flipped(tmp_path / "tampered")
+    report = run_gate(tmp_path / "tampered", scene.weak.folder, data=scene.data)
+    assert [(check.name, check.passed) for check in report.checks] == [("whole", False)]
+    assert "model.onnx was changed or damaged" in report.failed[0]
+    assert report.candidate.name == "good"
+    assert report.held_out is None
+
+
+def test_a_network_that_was_exchanged_under_new_hashes_is_betrayed_by_its_golden_photos(
+    scene: Scene, tmp_path: Path
+) -> None:
+    other = (scene.weak.folder / "model.onnx").read_bytes()
+    exchanged = changed(scene.good, tmp_path / "exchanged", files={"model.onnx": other})
+    report = run_gate(exchanged, scene.weak.folder, data=scene.data)
+    assert failing(report) == ["whole"]
+    assert "golden photos are answered otherwise" in report.failed[0]
+
+
+def test_a_broken_champion_is_an_error_and_no_verdict(scene: Scene, tmp_path: Path) -> None:
+    shutil.copytree(scene.weak.folder, tmp_path / "broken")
+    flipped(tmp_path / "broken")
+    with pytest.raises(BundleError, match=r"model\.onnx was changed"):
+        run_gate(scene.good.folder, tmp_path / "broken", data=scene.data)
+
+
+def test_a_first_model_has_to_beat_chance_alone(scene: Scene) -> None:
+    report = run_gate(scene.good.folder, None, data=scene.data)
+    assert report.passed
+    assert [check.name for check in report.checks] == ["whole", "held_out", "better", "calibration", "latency", "size"]
+
+
+def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scene: Scene, tmp_path: Path) -> None:
+    """The candidate's own index had 30 of today's test photos in training, and a relative of ten more."""
+    rows = list(read_index(scene.data))
+    places = [number for number, row in enumerate(rows) if row.split == "test"]
+    for number in places[:30]:
+        rows[number] = replace(rows[number], split="train")
+    kin = dict.fromkeys(places[30:40], rows[places[0]].family)
+    before = [replace(row, family=kin.get(number, row.family)) for number, row in enumerate(rows)]
+    before = [replace(row, role="dropped") if number in kin else row for number, row in enumerate(before)]
+    index = index_text(before).encode()
+    leaky = changed(
+        scene.good,
+        tmp_path / "leaky",
+        files={DATA_NAME: index},
+        data_hash=write_index(tmp_path / "before", before).hash,
+    )
+    report = run_gate(leaky, scene.weak.folder, data=scene.data)
+    assert report.held_out is not None
+    assert (report.held_out.photos, report.held_out.excluded) == (80, 40)
+    assert report.passed
+    as_champion = run_gate(scene.good.folder, leaky, data=scene.data)
+    assert as_champion.held_out == report.held_out
+
+
+def test_too_few_photos_that_nobody_learned_from_are_no_proof(scene: Scene, tmp_path: Path) -> None:
+    rows = [replace(row, split="train") if row.path > "photos/test-010" else row for row in read_index(scene.data)]
+    files = {DATA_NAME: index_text(rows).encode()}
+    leaky = changed(scene.good, tmp_path / "leaky", files=files, data_hash=write_index(tmp_path / "then", rows).hash)
+    report = run_gate(leaky, scene.weak.folder, data=scene.data)
+    assert [check.name for check in report.checks] == ["whole", "held_out"]
+    assert failing(report) == ["held_out"]
+    assert "10 photos of 4 moods" in report.failed[0]
+    assert "110 were left out" in report.failed[0]
+
+
+def test_an_index_other_than_the_manifest_names_is_tampering(scene: Scene, tmp_path: Path) -> None:
+    lying = changed(scene.good, tmp_path / "lying", files={DATA_NAME: (scene.weak.folder / DATA_NAME).read_bytes()})
+    report = run_gate(lying, scene.weak.folder, data=scene.data)
+    assert failing(report) == ["whole"]
+    assert "not the index that the manifest names" in report.failed[0]
+    rubbish = changed(scene.good, tmp_path / "rubbish", files={DATA_NAME: b"\xff\x00"})
+    assert "data.csv can't be read. 'data.csv' isn't an index" in run_gate(rubbish, None, data=scene.data).failed[0]
+
+
+def test_a_model_of_other_moods_is_refused(scene: Scene, tmp_path: Path) -> None:
+    foreign = changed(scene.good, tmp_path / "foreign", classes=("angry", "bored", "other", "sad"))
+    report = run_gate(foreign, scene.weak.folder, data=scene.data)
+    assert failing(report) == ["whole"]
+    assert "got one for angry, bored, other, sad" in report.failed[0]
+    with pytest.raises(BundleError, match="bored"):
+        run_gate(scene.good.folder, foreign, data=scene.data)
+
+
+def test_moods_in_another_order_are_the_same_moods(scene: Scene, tmp_path: Path) -> None:
+    golden, order = read_golden(scene.good), [3, 1, 0, 2]
+    proto = onnx.load_from_string((scene.good.folder / "model.onnx").read_bytes())
+    (out,) = proto.graph.output
+    for node in proto.graph.node:
+        node.output[:] = ["before" if name == out.name else name for name in node.output]
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(order), "order"))
+    proto.graph.node.append(helper.make_node("Gather", ["before", "order"], [out.name], name="turn", axis=1))
+    files = {
+        "model.onnx": bytes(proto.SerializeToString()),
+        "golden.npz": pack_arrays(pixels=golden.pixels, logits=np.ascontiguousarray(golden.logits[:, order])),
+    }
+    classes = tuple(scene.good.manifest.classes[place] for place in order)
+    turned = changed(scene.good, tmp_path / "turned", files=files, classes=classes)
+    assert run_gate(turned, scene.weak.folder, data=scene.data).passed
+
+
+def test_a_photo_that_is_not_what_the_index_says_judges_nobody(scene: Scene, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(scene.data, data)
+    shutil.copy(data / "photos/test-001.png", data / "photos/test-000.png")
+    with pytest.raises(DataError, match=r"test-000\.png' of .* is another photo than its index says"):
+        run_gate(scene.good.folder, None, data=data)
+    (data / "photos/test-000.png").unlink()
+    with pytest.raises(DataError, match=r"test-000\.png' of .* can't be read"):
+        run_gate(scene.good.folder, None, data=data)

@@ -1,0 +1,130 @@
+"""Do the verbs of the registry say what happened, what to type next, and end with the right code?"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.registry.address import open_registry
+from petmood.registry.base import By
+from tests.bundles import word_bundle
+
+__all__: list[str] = []
+
+Petmood = Callable[..., Any]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Name a registry of this test's own."""
+    monkeypatch.setenv("PETMOOD_REGISTRY", str(tmp_path / "registry"))
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GITHUB_ACTOR", "octo")
+    return tmp_path / "registry"
+
+
+@pytest.fixture
+def three(place: Path, petmood: Petmood, tmp_path: Path) -> Path:
+    """Register three bundles, the first two of which were champions by decree."""
+    for word in ("one", "two", "three"):
+        assert petmood("registry", "push", word_bundle(tmp_path / "bundles", word)).code == 0
+    registry = open_registry(str(place))
+    for number, why in ((1, "the first"), (2, "=cmd|calc")):
+        registry.promote(registry.find(str(number)), alias="champion", by=By("ann", why), seen=registry.state())
+    return place
+
+
+@pytest.mark.usefixtures("place")
+def test_a_push_tells_the_number_and_what_to_type_next(petmood: Petmood, tmp_path: Path) -> None:
+    folder = word_bundle(tmp_path / "bundles", "one")
+    done = petmood("registry", "push", folder)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("Version 1 of petmood: pets of-one, manifest ")
+    assert done.out.endswith("Next: petmood registry promote 1 --to champion\n")
+    assert petmood("registry", "push", folder).out == done.out
+    assert petmood("registry", "push", folder, "--model", "cats").out.startswith("Version 1 of cats: ")
+    assert petmood("registry", "push", folder, "--registry", tmp_path / "other").out.startswith("Version 1 of petmood")
+
+
+@pytest.mark.usefixtures("three")
+def test_lists_are_for_people_and_for_programs(petmood: Petmood) -> None:
+    lines = petmood("registry", "list").out.splitlines()
+    assert lines[0].split() == ["version", "aliases", "accuracy", "data", "manifest", "registered"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["1", "previous"], ["2", "champion"]]
+    assert "90.0% [80.0%, 95.0%]" in lines[1]
+    rows = json.loads(petmood("registry", "list", "--json").out)
+    assert [(row["number"], row["aliases"], row["by"]) for row in rows] == [
+        (1, ["previous"], "octo"),
+        (2, ["champion"], "octo"),
+        (3, [], "octo"),
+    ]
+    shown = json.loads(petmood("registry", "show", "champion").out)
+    assert (shown["number"], shown["aliases"]) == (2, ["champion"])
+
+
+@pytest.mark.usefixtures("three")
+def test_the_history_is_told(petmood: Petmood) -> None:
+    done = petmood("registry", "rollback", "--why", "it was wrong about rabbits", "--who", "bea")
+    assert done.out == "Version 1 of petmood is champion again, instead of 2.\n"
+    lines = petmood("registry", "history").out.splitlines()
+    assert lines[0].endswith("ann promoted champion to 1: the first")
+    assert lines[2].endswith("bea rolled back champion from 2 to 1: it was wrong about rabbits")
+    assert [one["to"] for one in json.loads(petmood("registry", "history", "--json").out)] == [1, 2, 1]
+
+
+def test_an_empty_registry_says_how_to_begin(petmood: Petmood, place: Path) -> None:
+    assert "petmood registry push bundles/first" in petmood("registry", "list").out
+    assert petmood("registry", "history").out == "Nothing was ever promoted.\n"
+    done = petmood("registry", "rollback")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    done = petmood("registry", "pull", "champion", "--to", place / "x")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.usefixtures("three")
+def test_a_pull_puts_the_bundle_there(petmood: Petmood, tmp_path: Path) -> None:
+    done = petmood("registry", "pull", "champion", "--to", tmp_path / "pulled")
+    assert done.out == f"{tmp_path}/pulled holds version 2 of petmood. Next: petmood serve {tmp_path}/pulled\n"
+    assert (tmp_path / "pulled/model.onnx").read_bytes() == b"model.onnx of two"
+    assert petmood("registry", "pull", "1", "--to", tmp_path / "pulled").code == 2
+    assert petmood("registry", "pull", "1", "--to", tmp_path / "pulled", "--replace").code == 0
+
+
+def test_verify_ends_with_1_where_something_is_wrong(petmood: Petmood, three: Path) -> None:
+    assert petmood("registry", "verify").out == "versions: 3, troubles: 0\n"
+    next(three.rglob("card.md")).unlink()
+    done = petmood("registry", "verify")
+    assert done.code == 1
+    assert "card.md of version" in done.out
+    assert done.out.endswith("versions: 3, troubles: 1\n")
+
+
+@pytest.mark.usefixtures("place")
+def test_a_trace_leads_to_the_photos(petmood: Petmood, small_bundle: Path, small_set: Path) -> None:
+    petmood("registry", "push", small_bundle)
+    photo = small_set / "photos/test-000.png"
+    answer = json.loads(petmood("predict", small_bundle, photo, "--json").out)
+    done = petmood("registry", "trace", answer["model"]["sha256"])
+    assert done.out.startswith("version  1 of petmood\n")
+    assert "photos   16 test, 32 train, 16 valid; each with its hash: --photos" in done.out
+    rows = petmood("registry", "trace", answer["model"]["sha256"], "--photos").out.splitlines()
+    assert rows[0] == "sha256,split,role,mood,path"
+    assert len(rows) == 1 + 64
+
+
+@pytest.mark.usefixtures("place")
+def test_a_promotion_through_the_gate(petmood: Petmood, small_bundle: Path, tmp_path: Path) -> None:
+    petmood("registry", "push", small_bundle)
+    refused = petmood("registry", "promote", "1", "--to", "champion")
+    assert refused.code == 3
+    assert refused.err.startswith("petmood: Version 1 of petmood may not become champion:\n  held_out: ")
+    limits = ["--limit", "min_photos=8", "--limit", "min_families=8"]
+    report = tmp_path / "report"
+    done = petmood("registry", "promote", "1", "--to", "champion", *limits, "--report", report, "--why", "the first")
+    assert done.code == 0, done.err
+    assert done.out == "Version 1 of petmood is champion now. Back with: petmood registry rollback\n"
+    assert sorted(path.name for path in report.iterdir()) == ["gate.html", "gate.json", "gate.md"]
+    assert petmood("registry", "promote", "1", "--to", "champion", "--limit", "x=1").code == 2
+    assert "the first" in petmood("registry", "trace", "1").out
