@@ -76,3 +76,42 @@ def test_what_is_missing_is_one_line_and_code_2(petmood: Callable[..., Any], arg
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+def test_the_report_of_a_check_goes_where_it_is_asked_to(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    done = petmood("data", "check", data, "--to", tmp_path / "pages/check.html")
+    assert done.code == 0
+    assert (tmp_path / "pages/check.html").is_file()
+    assert not (data / "check.html").exists()
+
+
+def test_a_version_is_reported_and_a_bad_one_ends_with_1(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
+    asked = ("data", "report", new, "--against", last, "--to", tmp_path / "out")
+    assert petmood(*asked).code == 0
+    write_index(new, [replace(row, split="test") if row.path.endswith("000.png") else row for row in read_index(new)])
+    done = petmood(*asked)
+    assert done.code == 1
+    assert "[BAD] 1 to be judged by were trained on" in done.out.replace("2 to be", "1 to be")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "report.md", "report.json"}
+
+
+def test_the_limits_of_a_report_are_options(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
+    angry = [row.path for row in read_index(new) if row.mood == "angry" and row.split == "train"]
+    write_index(new, [replace(row, mood="sad") if row.path in angry[:6] else row for row in read_index(new)])
+    asked = ("data", "report", new, "--against", last, "--to", tmp_path / "out")
+    done = petmood(*asked)
+    assert (done.code, "have another mood, over 5.0%" in done.out) == (1, True)
+    assert petmood(*asked, "--max-relabelled", "0.5").code == 0
+
+
+def test_changed_data_without_a_repository_is_one_line_and_code_2(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = petmood("data", "changed", "--since", "main", "--to", "out")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("petmood: git rev-parse ended with")
+    assert done.err.count("\n") == 1
