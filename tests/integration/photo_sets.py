@@ -43,7 +43,7 @@ def learning_set(photos: int) -> Iterator[Path]:
 def settings(folder: Path, *overrides: str) -> Config:
     """Return the settings of one epoch with mobilenet_v3_small at 224 px."""
     fixed = ("model=mobilenet_v3_small", "weights=none", "epochs=1", f"trainer.batch_size={BATCH}", "trainer=cpu")
-    return compose([*fixed, f"data={folder}", *overrides])
+    return compose([*fixed, "tracker=none", f"data={folder}", *overrides])
 
 
 def material_of(folder: Path, config: Config) -> Material:

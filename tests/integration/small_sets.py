@@ -21,6 +21,7 @@ SMALL: Final = (
     "optimiser=adamw_fast",
     "augment=none",
     "trainer=cpu",
+    "tracker=none",
 )
 """Overrides of a training that takes a second or two."""
 

@@ -18,10 +18,13 @@ logger = logging.getLogger(__name__)
 VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "data": ("petmood.cli.data:data", "Import photos, and check what was imported."),
     "train": ("petmood.cli.train:train", "Train a network; settings are overrides such as recipe=finetune."),
+    "sweep": ("petmood.cli.sweep:sweep", "Search for better settings; resumable, chosen by validation alone."),
     "crossval": ("petmood.cli.train:crossval", "Measure a recipe by grouped cross-validation."),
     "evaluate": ("petmood.cli.evaluate:evaluate", "Measure a run, with intervals, beside controls."),
     "export": ("petmood.cli.bundle:export", "Make a bundle from a run."),
     "bundle": ("petmood.cli.bundle:bundle", "Look at bundles."),
+    "registry": ("petmood.cli.registry:registry", "Keep versions of bundles, and move aliases by proof."),
+    "track": ("petmood.cli.track:track", "Look at what runs were tracked, and send what is still waiting."),
     "predict": ("petmood.cli.predict:predict", "Answer photos with a bundle."),
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),

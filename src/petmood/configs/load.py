@@ -33,6 +33,7 @@ SHORT_NAMES: Final = {
     "folds": "crossval.folds",
     "repeats": "crossval.repeats",
     "name": "run.name",
+    "n_trials": "search.n_trials",
 }
 TEXTS: Final = {"data", "backbone", "weights", "name"}
 AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")

@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
+from petmood.core.redact import without_credentials
 from petmood.data.transforms import AugmentSpec
 from petmood.models.backbones import Channels, find_backbone
 from petmood.models.heads import HEADS
@@ -13,11 +16,14 @@ __all__ = [
     "Config",
     "CrossvalConfig",
     "DataConfig",
+    "DimensionConfig",
     "EvaluationConfig",
     "ModelConfig",
     "OptimiserConfig",
     "RecipeConfig",
     "RunConfig",
+    "SearchConfig",
+    "TrackerConfig",
     "TrainerConfig",
 ]
 
@@ -144,6 +150,100 @@ class RunConfig(_Checked):
     name: str | None = None
 
 
+class DimensionConfig(_Checked):
+    """One searched setting: a number from ``low`` to ``high``, or one of ``choices`` written as on the command line.
+
+    ``log``: drawn evenly by its logarithm. ``step``: only ``low`` and whole steps above it. ``whole``: whole numbers.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = Field(default=None, gt=0)
+    whole: bool = False
+    choices: tuple[bool | int | float | str | None, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "DimensionConfig":
+        if fault := self._fault():
+            raise PydanticCustomError("bad_dimension", "{fault}", {"fault": fault})
+        return self
+
+    def _fault(self) -> str:
+        if self.choices is not None:
+            numbers = self.model_dump(exclude={"choices"}, exclude_defaults=True)
+            several = len(set(map(repr, self.choices))) == len(self.choices) > 1
+            return "" if several and not numbers else "Expected two different choices or more, and nothing beside them"
+        if self.low is None or self.high is None or self.low >= self.high:
+            return "Expected low below high, or choices"
+        if self.log and (self.low <= 0 or self.step is not None):
+            return "Expected low above 0 and no step where log is true"
+        if self.whole and any(number is not None and number % 1 for number in (self.low, self.high, self.step)):
+            return "Expected whole numbers where whole is true"
+        if self.step is not None and abs((steps := (self.high - self.low) / self.step) - round(steps)) > 1e-6:
+            return "Expected whole steps between low and high"
+        return ""
+
+
+class SearchConfig(_Checked):
+    """What `petmood sweep` varies (``space``: a setting's name to its range), and how it finds the best.
+
+    ``metric`` is one of the validation photos; there is no way to choose by test photos.
+    ``startup``: trials drawn by chance before the sampler and the pruner judge by them. ``warmup``: epochs that every
+    trial gets. ``workers``: processes. ``storage``: null (SQLite in the sweep's folder), or postgresql://USER@HOST/NAME
+    with the password in PGPASSWORD or a pgpass file.
+    """
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    folder: str = "runs/sweeps"
+    space: Annotated[dict[str, DimensionConfig], BeforeValidator(lambda space: space or {})] = {}
+    n_trials: int = Field(default=20, ge=1)
+    metric: Literal["valid_loss", "valid_accuracy"] = "valid_loss"
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    pruner: Literal["median", "none"] = "median"
+    startup: int = Field(default=5, ge=1)
+    warmup: int = Field(default=2, ge=0)
+    workers: int = Field(default=1, ge=1)
+    storage: str | None = Field(default=None, repr=False)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Which way is better; a loss falls, an accuracy rises."""
+        return "minimize" if self.metric == "valid_loss" else "maximize"
+
+    @field_serializer("storage")
+    def _hide(self, storage: str | None) -> str | None:
+        return storage and without_credentials(storage)
+
+
+class TrackerConfig(_Checked):
+    """Whom a run tells what it does. ``kind``: MLflow, Weights & Biases, or nobody.
+
+    ``uri``: where MLflow is; null means ``MLFLOW_TRACKING_URI`` and else ``sqlite:///mlflow.db`` where training starts.
+    It holds no password, for settings are written down and sent.
+    ``experiment``: MLflow's group of runs. ``project``, ``mode``: W&B's; auto is online where there is a key.
+    ``deadline_s``: how long a finished training waits for what is still being sent.
+    """
+
+    kind: Literal["mlflow", "wandb", "none"] = "mlflow"
+    uri: str | None = None
+    experiment: str = Field(default="petmood", min_length=1)
+    project: str = Field(default="petmood", min_length=1)
+    mode: Literal["auto", "online", "offline"] = "auto"
+    deadline_s: float = Field(default=30, gt=0)
+
+    @field_validator("uri")
+    @classmethod
+    def _has_no_password(cls, uri: str | None) -> str | None:
+        if uri is not None and without_credentials(uri) != uri:
+            raise ConfigError(  # not a ValidationError, which would be shown with the password
+                "tracker.uri can't hold a name or password. Give them as MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or leave tracker.uri=null and set MLFLOW_TRACKING_URI."
+            )
+        return uri
+
+
 class Config(_Checked):
     """All settings of one run."""
 
@@ -157,6 +257,8 @@ class Config(_Checked):
     evaluation: EvaluationConfig = EvaluationConfig()
     crossval: CrossvalConfig = CrossvalConfig()
     run: RunConfig = RunConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    search: SearchConfig = SearchConfig()
 
     @property
     def first_weights(self) -> str:

@@ -23,6 +23,7 @@ from petmood.training.folder import RunFolder
 from petmood.training.material import open_material, rows_to_judge
 from petmood.training.run import load_network
 from petmood.training.score import score
+from petmood.training.tracking.story import tell_evaluation
 
 __all__ = ["compare_runs", "evaluate_run", "read_evaluation", "scores_of"]
 
@@ -82,6 +83,8 @@ def evaluate_run(
         curves=_curves(run),
         paired=paired,
     )
+    if data is None:
+        tell_evaluation(run, found.to_json())
     return found
 
 

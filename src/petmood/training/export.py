@@ -6,16 +6,17 @@ from typing import Final
 
 import numpy as np
 
-from petmood.core.bundle import Bundle
+from petmood.core.bundle import DATA_NAME, Bundle
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.progress import Track, silent
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, index_text
 from petmood.export.bundle import Facts, export_bundle
 from petmood.training.evaluate import evaluate_run, read_evaluation
 from petmood.training.folder import RunFolder
 from petmood.training.material import open_index, open_material, rows_to_judge, rows_to_learn
 from petmood.training.run import load_network
+from petmood.training.tracking.story import tell_bundle
 
 __all__ = ["GOLDEN_PHOTOS", "NEVER_SURE", "export_run"]
 
@@ -46,14 +47,17 @@ def export_run(
     judged = rows_to_judge(index.rows, "valid") + learned
     golden = open_material(folder, _spread_by_mood(judged), config=config, image=facts.image)
     training = open_material(folder, learned, config=config, image=facts.image, track=track)
-    return export_bundle(
+    made = export_bundle(
         load_network(run),
         _facts(run, name=_checked(name) if name else _name_of(to), species=_species(index.rows)),
         golden=np.asarray(golden.bank.pixels),
         training=training.bank.pixels,
         to=to,
+        further={DATA_NAME: index_text(index.rows).encode()},
         replace=replace,
     )
+    tell_bundle(run, made)
+    return made
 
 
 def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> Facts:
@@ -73,7 +77,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> Facts:
         data_hash=facts.data_hash,
         code_version=facts.code_version,
         created=facts.created,
-        config=config.model_dump(mode="json"),
+        config=config.model_dump(mode="json", exclude={"tracker"}),
         photos=facts.photos,
         species=species,
     )

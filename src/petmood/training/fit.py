@@ -64,11 +64,18 @@ def make_network(config: Config) -> MoodNetwork:
 
 
 def fit_network(
-    config: Config, train: Material, valid: Material | None, *, folder: Path | None = None, track: Track = silent
+    config: Config,
+    train: Material,
+    valid: Material | None,
+    *,
+    folder: Path | None = None,
+    track: Track = silent,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Learn from ``train``, choosing by ``valid`` where the recipe chooses; without it the last weights are kept.
 
     With a ``folder``, checkpoints and curves are kept there, and training goes on from its last checkpoint.
+    ``callbacks`` are told of a training by gradient steps beside petmood's own; a probe has no epochs to tell of.
     """
     network = make_network(config)
     if valid is not None and not valid.rows:
@@ -78,8 +85,8 @@ def fit_network(
         return Fitted(network, epochs=0, best_epoch=0)
     if folder is None and valid is not None and config.recipe.keep == "best":
         with TemporaryDirectory(prefix="petmood-") as passing:
-            return _fit_by_gradient(network, config, train, valid, folder=Path(passing), track=track)
-    return _fit_by_gradient(network, config, train, valid, folder=folder, track=track)
+            return _fit_by_gradient(network, config, train, valid, folder=Path(passing), track=track, further=callbacks)
+    return _fit_by_gradient(network, config, train, valid, folder=folder, track=track, further=callbacks)
 
 
 def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Tensor:
@@ -97,6 +104,7 @@ def _fit_by_gradient(
     *,
     folder: Path | None,
     track: Track,
+    further: Sequence[Callback],
 ) -> Fitted:
     chooses = valid is not None and config.recipe.keep == "best"
     last = folder / "checkpoints" / "last.ckpt" if folder else None
@@ -105,7 +113,8 @@ def _fit_by_gradient(
     if before and is_over(before, max_epochs=config.trainer.max_epochs):
         _take_weights(network, before)
     else:
-        callbacks = _callbacks(config, folder, chooses=chooses, has_valid=valid is not None, track=track)
+        own = _callbacks(config, folder, chooses=chooses, has_valid=valid is not None, track=track)
+        callbacks = [*own, *further]
         resumed = last if before else None
         epochs = _run_trainer(network, config, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs)
     best_epoch = epochs - 1

@@ -3,11 +3,12 @@
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lightning.pytorch import Callback
 from safetensors.torch import load_file, save
 
 from petmood.configs.load import dump
@@ -23,14 +24,22 @@ from petmood.training.folder import RunFacts, RunFolder, open_run
 from petmood.training.material import Material, open_index, open_material, rows_to_judge, rows_to_learn
 from petmood.training.provenance import code_version, package_versions
 from petmood.training.score import score
+from petmood.training.tracking.story import EpochTeller, tell_results, tracked
 
 __all__ = ["load_network", "resume", "train", "train_each"]
 
 logger = logging.getLogger(__name__)
 
+JUDGED = ("valid", "test")
 
-def train(config: Config, *, track: Track = silent) -> RunFolder:
+
+def train(
+    config: Config, *, track: Track = silent, callbacks: Sequence[Callback] = (), judged: Sequence[str] = JUDGED
+) -> RunFolder:
     """Train as configured in a new folder and return it.
+
+    ``callbacks`` are handed to ``fit_network``. A search has its trials ``judged`` by validation photos alone, so that
+    those of the test are not even opened; ``resume`` makes up for what is missing.
 
     Raises:
         ConfigError: a backbone, weights or head that don't fit together.
@@ -46,7 +55,7 @@ def train(config: Config, *, track: Track = silent) -> RunFolder:
     facts = _facts(config, index, run)
     write_text(run.config, dump(config))
     run.write_facts(facts)
-    return _learn(run, config, index, facts, track=track)
+    return _learn(run, config, index, facts, track=track, callbacks=callbacks, judged=judged)
 
 
 def train_each(configs: Sequence[Config], *, track: Track = silent) -> list[RunFolder]:
@@ -65,8 +74,10 @@ def train_each(configs: Sequence[Config], *, track: Track = silent) -> list[RunF
     return done
 
 
-def resume(path: Path, *, track: Track = silent) -> RunFolder:
-    """Go on with a run that was stopped, from its last whole epoch; a finished run is returned as it is.
+def resume(
+    path: Path, *, track: Track = silent, callbacks: Sequence[Callback] = (), judged: Sequence[str] = JUDGED
+) -> RunFolder:
+    """Go on with a run that was stopped, from its last whole epoch; a finished run gets only scores that it lacks.
 
     Raises:
         RunError: no such run.
@@ -74,12 +85,16 @@ def resume(path: Path, *, track: Track = silent) -> RunFolder:
     """
     run = open_run(path, finished=False)
     facts, config = run.read_facts(), run.read_config()
-    if facts.status == "done":
+    missing = [split for split in judged if not run.scored(split).is_file()]
+    if facts.status == "done" and not missing:
         return run
     for litter in path.rglob(".*.partial"):
         litter.unlink(missing_ok=True)
     index = open_index(Path(config.data.path), expected_hash=facts.data_hash)
-    return _learn(run, config, index, facts, track=track)
+    if facts.status == "done":
+        _judge(run, load_network(run), _open_splits(config, index, facts, missing, track=track), facts)
+        return run
+    return _learn(run, config, index, facts, track=track, callbacks=callbacks, judged=judged)
 
 
 def load_network(run: RunFolder) -> MoodNetwork:
@@ -97,35 +112,50 @@ def load_network(run: RunFolder) -> MoodNetwork:
     return network.eval()
 
 
-def _learn(run: RunFolder, config: Config, index: DataIndex, facts: RunFacts, *, track: Track) -> RunFolder:
-    with _log_to(run.log):
+def _learn(
+    run: RunFolder,
+    config: Config,
+    index: DataIndex,
+    facts: RunFacts,
+    *,
+    track: Track,
+    callbacks: Sequence[Callback],
+    judged: Sequence[str],
+) -> RunFolder:
+    with _log_to(run.log), tracked(run, config, facts) as teller:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
-        train_set, valid_set, test_set = _open_splits(config, index, facts, track=track)
-        fitted = fit_network(config, train_set, valid_set, folder=run.path, track=track)
+        sets = _open_splits(config, index, facts, {"train", "valid", *judged}, track=track)
+        told = [*callbacks, EpochTeller(teller, run.curves)]
+        fitted = fit_network(config, sets["train"], sets["valid"], folder=run.path, track=track, callbacks=told)
         write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
-        for name, material in (("valid", valid_set), ("test", test_set)):
-            score(fitted.network, material, source=facts.data_path).save(run.scored(name))
+        _judge(run, fitted.network, {split: sets[split] for split in judged}, facts)
         seconds = round(time.monotonic() - began, 1)
         found = {"status": "done", "seconds": seconds, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch}
-        run.write_facts(facts, update=found)
+        done = run.write_facts(facts, update=found)
         logger.info("done after %s s, %s epochs, best %s", seconds, fitted.epochs, fitted.best_epoch)
+        tell_results(teller, run, done)
     return run
 
 
+def _judge(run: RunFolder, network: MoodNetwork, sets: Mapping[str, Material], facts: RunFacts) -> None:
+    for split, material in sets.items():
+        score(network, material, source=facts.data_path).save(run.scored(split))
+
+
 def _open_splits(
-    config: Config, index: DataIndex, facts: RunFacts, *, track: Track
-) -> tuple[Material, Material, Material]:
+    config: Config, index: DataIndex, facts: RunFacts, splits: Collection[str], *, track: Track
+) -> dict[str, Material]:
     folder = Path(config.data.path)
-    chosen = (
-        rows_to_learn(index.rows, keep_copies=config.data.copies == "keep"),
-        rows_to_judge(index.rows, "valid"),
-        rows_to_judge(index.rows, "test"),
-    )
-    train_set, valid_set, test_set = (
-        open_material(folder, rows, config=config, image=facts.image, track=track) for rows in chosen
-    )
-    return train_set, valid_set, test_set
+    chosen = {
+        "train": rows_to_learn(index.rows, keep_copies=config.data.copies == "keep"),
+        **{split: rows_to_judge(index.rows, split) for split in JUDGED},
+    }
+    return {
+        split: open_material(folder, rows, config=config, image=facts.image, track=track)
+        for split, rows in chosen.items()
+        if split in splits
+    }
 
 
 def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunFacts:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petmood.configs.load import dump
-from petmood.configs.schema import Config
+from petmood.configs.schema import Config, TrackerConfig
 from petmood.core.bundle import read
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import sha256_of, write_text
@@ -98,7 +98,8 @@ def _refuse_spoiled(report: CheckReport) -> None:
 
 def _trained(config: Config, data_hash: str, *, track: Track) -> tuple[RunFolder, bool]:
     """Return the run of these settings on this data, trained now if it was not before."""
-    content = config.model_copy(update={"run": config.run.model_copy(update={"name": None})})
+    plain = {"run": config.run.model_copy(update={"name": None}), "tracker": TrackerConfig()}
+    content = config.model_copy(update=plain)
     key = hashlib.sha256(f"{dump(content)}{data_hash}".encode()).hexdigest()[:8]
     name = f"{config.run.name or Path(config.data.path).name}-{key}"
     run = RunFolder(Path(config.run.folder) / name)

@@ -77,6 +77,7 @@ def test_two_compositions_don_t_disturb_each_other_and_hydra_s_global_state_stay
 
 def test_short_names_stand_for_long_ones() -> None:
     short = ["data=data/pets", "backbone=resnet18", "weights=none", "epochs=3", "folds=4", "repeats=2", "name=first"]
+    short.append("n_trials=7")
     long = [f"{SHORT_NAMES[key]}={value}" for key, _, value in (text.partition("=") for text in short)]
     assert compose(short) == compose(long)
     assert {text.partition("=")[0] for text in short} == set(SHORT_NAMES)

@@ -1,0 +1,86 @@
+"""What does telling an embedded MLflow cost a training, from its start to its end? Target: within 1.05x of none.
+
+mobilenet_v3_small at 224 px for a few epochs, with ``tracker=mlflow`` and ``tracker=none`` by turns: everything that
+``petmood train`` does is in both, also the start of the process that sends and the wait for its last entry.
+"""
+
+import itertools
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from benchmarks.common import best_of, report
+from petmood.data.index import read_index, write_index
+from petmood.training.run import train
+from petmood.training.tracking.journal import JOURNAL_NAME, read_journal
+from petmood.training.tracking.sync import waiting
+from petmood.training.tracking.teller import Teller
+from tests.integration.photo_sets import learning_set, settings
+
+__all__ = ["main"]
+
+PHOTOS: Final = 288
+JUDGED: Final = 32
+EPOCHS: Final = 4
+ROUNDS: Final = 5
+TARGET: Final = 1.05
+
+
+def main() -> None:
+    """Measure and report."""
+    with learning_set(PHOTOS) as folder:
+        _judge_some(folder)
+        numbers = itertools.count()
+        wanted = ("recipe=scratch", "augment=standard", f"epochs={EPOCHS}", f"run.folder={folder}/runs")
+        told = ("tracker=mlflow", f"tracker.uri=sqlite:///{folder}/mlflow.db")
+
+        seconds: dict[str, list[float]] = {"none": [], "mlflow": []}
+
+        def once(*tracker: str) -> Path:
+            began = time.perf_counter()
+            run = train(settings(folder, *wanted, *tracker, f"name=r{next(numbers)}"))
+            seconds["none" if "tracker=none" in tracker else "mlflow"].append(round(time.perf_counter() - began, 2))
+            return run.path
+
+        found = best_of(ROUNDS, none=lambda: once("tracker=none"), mlflow=lambda: once(*told))
+        every = {name: sorted(some[1:]) for name, some in seconds.items()}
+        last = once(*told)
+        entries, left = len(read_journal(last / JOURNAL_NAME)), waiting(last)
+        entry_ms = _entry_ms(folder)
+    report(
+        "tracking: a training that tells an embedded MLflow against one that tells nobody",
+        ratio=found["mlflow"] / found["none"],
+        target=TARGET,
+        conditions={"everything was sent": left == 0},
+        details={
+            "none_s": round(found["none"], 2),
+            "mlflow_s": round(found["mlflow"], 2),
+            "every_none_s": every["none"],
+            "every_mlflow_s": every["mlflow"],
+            "epochs": EPOCHS,
+            "photos": PHOTOS - 2 * JUDGED,
+            "entries": entries,
+            "entry_ms": round(entry_ms, 2),
+        },
+    )
+
+
+def _judge_some(folder: Path) -> None:
+    """Take some photos for validation and test, so that the training is a whole one."""
+    rows = read_index(folder).rows
+    splits = ["train"] * (PHOTOS - 2 * JUDGED) + ["valid"] * JUDGED + ["test"] * JUDGED
+    write_index(folder, [replace(row, split=split) for row, split in zip(rows, splits, strict=True)])
+
+
+def _entry_ms(folder: Path, *, count: int = 100) -> float:
+    """Return what one epoch's entry costs the training itself, flushed to the disk."""
+    teller = Teller(folder / "entries.jsonl", [])
+    began = time.perf_counter()
+    for epoch in range(count):
+        teller.metrics({"train_loss": 1.0, "valid_loss": 1.0, "valid_accuracy": 0.5}, step=epoch)
+    return (time.perf_counter() - began) / count * 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Which verbs look after tracking? `petmood track ui` and `petmood track sync`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+__all__ = ["track"]
+
+
+@click.group()
+def track() -> None:
+    """Look at what runs were tracked, and send what is still waiting."""
+
+
+@track.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--uri", help="The store to show; mlflow.db of this folder where none is given.")
+def ui(*, host: str, port: int, uri: str | None) -> None:
+    """Show MLflow's own page until Ctrl-C."""
+    import os
+    import sys
+
+    from petmood.core.errors import TrackingError
+    from petmood.training.tracking.base import refuse_credentials, refuse_missing
+
+    refuse_missing("mlflow")
+    refuse_credentials(uri)
+    store = Path("mlflow.db")
+    if uri is None and not store.is_file():
+        raise TrackingError(f"No {store} in {Path.cwd()}. Train here first with tracker=mlflow, or give --uri.")
+    shown = uri or f"sqlite:///{store.absolute()}"
+    click.echo(f"MLflow shows {shown} at http://{host}:{port}", err=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", shown, "--no-serve-artifacts"]
+    command += ["--host", host, "--port", str(port), "--workers", "1"]
+    os.execve(sys.executable, command, {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # noqa: S606 - our own command
+
+
+@track.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--uri", help="Another MLflow than the runs were tracked with.")
+@click.option("--again", is_flag=True, help="Send everything, also what the tracker should have; nothing comes twice.")
+@click.option(
+    "--below", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
+)
+def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, below: Path) -> None:
+    """Send what waits of RUNS, or of every run in the folder of runs."""
+    from petmood.core.errors import TrackingError
+    from petmood.training.tracking.base import refuse_credentials
+    from petmood.training.tracking.sender import send_now
+
+    refuse_credentials(uri)
+    chosen = runs or tuple(_tracked(below))
+    if not chosen:
+        raise TrackingError(f"No tracked run in {below}. Train one with tracker=mlflow, or name its folder.")
+    problems = []
+    for folder in chosen:
+        done = send_now(folder, uri=uri, again=again)
+        click.echo(f"{folder}: {done.sent} sent, {done.waiting} waiting{f'. {done.note}' if done.note else ''}")
+        if done.problem:
+            problems.append(f"{folder}: {done.problem}")
+    if problems:
+        raise TrackingError(
+            problems[0] if len(problems) == 1 else f"{problems[0]} ({len(problems)} runs could not be sent.)"
+        )
+
+
+def _tracked(below: Path) -> Iterator[Path]:
+    from petmood.training.tracking.journal import JOURNAL_NAME
+
+    return (path.parent for path in sorted(below.rglob(JOURNAL_NAME)))

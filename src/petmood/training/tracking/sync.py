@@ -1,0 +1,130 @@
+"""What does a tracker not have yet? The entries behind the place that is remembered for its address."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from petmood.core.errors import TrackingError
+from petmood.core.files import write_json
+from petmood.training.tracking.base import Tracker, address_of, open_tracker
+from petmood.training.tracking.journal import JOURNAL_NAME, begin_of, read_journal
+
+__all__ = ["SENT_NAME", "Session", "alone", "waiting"]
+
+SENT_NAME: Final = "tracking.sent.json"
+LOCK_NAME: Final = "tracking.lock"
+_PLACES: Final = TypeAdapter(dict[str, int])
+AT_ONCE: Final = 500
+"""Entries that are sent before their place is remembered."""
+
+
+class Session:
+    """Sends what one run's tracker does not have yet.
+
+    The remembered place only saves time: a tracker that does not know the run gets everything, and one that knows an
+    entry already is not changed by it.
+    """
+
+    def __init__(self, folder: Path, *, uri: str | None = None, again: bool = False) -> None:
+        self._folder, self._uri, self._again = folder, uri, again
+        self._begin = begin_of(folder / JOURNAL_NAME)
+        self._address = address_of(self._begin, uri=uri)
+        self._tracker: Tracker | None = None
+        self._reached = 0
+        self.sent = 0
+
+    @property
+    def note(self) -> str:
+        """What the tracker wants a person to know."""
+        return self._tracker.note if self._tracker else ""
+
+    def send_waiting(self) -> None:
+        """Send the entries that wait; without any, nothing is opened or imported.
+
+        Raises:
+            TrackingError: the tracker is away, or refuses; what it took is remembered.
+        """
+        place = self._reached or (0 if self._again else sent_up_to(self._folder, self._address))
+        if not read_journal(self._folder / JOURNAL_NAME, after=place):
+            return
+        if self._tracker is None:
+            tracker = open_tracker(self._begin, self._folder, uri=self._uri)
+            place = 0 if tracker.open(self._begin) else place
+            self._tracker = tracker
+        entries = read_journal(self._folder / JOURNAL_NAME, after=place)
+        for start in range(0, len(entries), AT_ONCE):
+            some = entries[start : start + AT_ONCE]
+            self._tracker.send([placed.entry for placed in some])
+            self._reached = some[-1].end
+            self.sent += len(some)
+            if self._tracker.confirms:
+                remember(self._folder, self._address, self._reached)
+
+    def close(self) -> None:
+        """Let the tracker finish, and remember what it has.
+
+        Raises:
+            TrackingError: not all of it arrived.
+        """
+        if self._tracker is not None:
+            self._tracker.close()
+            remember(self._folder, self._address, self._reached)
+
+
+def waiting(folder: Path, *, uri: str | None = None) -> int:
+    """Return how many entries of a run its tracker does not have yet; 0 where the run was not tracked."""
+    journal = folder / JOURNAL_NAME
+    if not journal.is_file():
+        return 0
+    return len(read_journal(journal, after=sent_up_to(folder, address_of(begin_of(journal), uri=uri))))
+
+
+def sent_up_to(folder: Path, address: str) -> int:
+    """Return the place in the journal up to which a tracker has everything."""
+    return _places(folder).get(address, 0)
+
+
+def remember(folder: Path, address: str, place: int) -> None:
+    """Remember the place up to which a tracker has everything."""
+    write_json(folder / SENT_NAME, {**_places(folder), address: place})
+
+
+def _places(folder: Path) -> dict[str, int]:
+    """Return the place of each address; what was lost or damaged costs time alone."""
+    try:
+        return _PLACES.validate_json((folder / SENT_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return {}
+
+
+@contextmanager
+def alone(folder: Path, *, wait_s: float) -> Iterator[None]:
+    """Let one process at a time send a run's entries.
+
+    Raises:
+        TrackingError: another one still does after ``wait_s``.
+    """
+    handle = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        deadline = time.monotonic() + wait_s
+        while not _locked(handle):
+            if time.monotonic() >= deadline:
+                raise TrackingError(f"{folder} is being sent by another process just now; nothing is lost.")
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

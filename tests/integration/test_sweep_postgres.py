@@ -1,0 +1,118 @@
+"""Does a sweep on PostgreSQL share its trials among processes, outlive kills, and keep the password to itself?"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from petmood.core.errors import RunError
+from petmood.training.search.claims import PostgresClaims
+from petmood.training.search.storage import connect
+from tests.integration.postgres import Server, postgres_server
+from tests.integration.small_sets import write_small_set
+from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of
+
+__all__: list[str] = []
+
+FOLDER = Path("runs/sweeps/first")
+
+pytestmark = [pytest.mark.proof, pytest.mark.spawns]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Return a server that only this module uses."""
+    with postgres_server() as found:
+        yield found
+
+
+def driver_url(server: Server) -> str:
+    """Return the address as SQLAlchemy takes it."""
+    return server.url_with_password.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def storage(server: Server) -> Iterator[RDBStorage]:
+    """Return the storage, opened as petmood does."""
+    found = connect(driver_url(server))
+    yield found
+    found.remove_session()
+    found.engine.dispose()
+
+
+def test_a_lock_belongs_to_one_session_and_is_free_when_that_session_dies(storage: RDBStorage) -> None:
+    one, other = PostgresClaims(storage.engine, study="locks"), PostgresClaims(storage.engine, study="locks")
+    elsewhere = PostgresClaims(storage.engine, study="another")
+    assert one.take(7)
+    assert not other.take(7)
+    assert other.take(8)
+    assert elsewhere.take(7), "another study's trials are others"
+    one.close()
+    assert other.take(7)
+    for claims in (other, elsewhere):
+        claims.close()
+
+
+def test_only_one_session_at_a_time_decides(storage: RDBStorage) -> None:
+    one, other = PostgresClaims(storage.engine, study="turns"), PostgresClaims(storage.engine, study="turns")
+    entered = threading.Event()
+
+    def decide() -> None:
+        with other.deciding():
+            entered.set()
+
+    with one.deciding():
+        waiting = threading.Thread(target=decide)
+        waiting.start()
+        assert not entered.wait(0.5)
+    assert entered.wait(10)
+    waiting.join()
+    for claims in (one, other):
+        claims.close()
+
+
+def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other machine is another folder: it shares the storage and nothing else."""
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    here, there = tmp_path / "here", tmp_path / "there"
+    for place in (here, there):
+        write_small_set(place / "data/set", train=64, valid=32, noise=60)
+    wanted = [*SWEEP, "data=data/set", "n_trials=16", "search.workers=2", f"search.storage={server.url}"]
+    kill_when(begin(wanted, cwd=here), lambda: len(running(driver_url(server))) == 2)
+    with begin([*wanted, "search.workers=1"], cwd=there) as helping:
+        printed = finish(wanted, cwd=here)
+        helping.wait(timeout=120)
+    trials = trials_of(driver_url(server))
+    assert [trial.number for trial in trials] == list(range(16))
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    assert len({str(trial.user_attrs["run"]).partition("/runs/")[0] for trial in trials}) == 2, "both have to work"
+    assert len(table(here / FOLDER)) == 16
+    assert ("Next: petmood evaluate" in printed) != ("The best run was trained elsewhere" in printed)
+
+
+def test_a_password_in_the_address_is_written_nowhere(server: Server, tmp_path: Path) -> None:
+    write_small_set(tmp_path / "data/set")
+    address = server.url_with_password
+    wanted = [*SWEEP, "data=data/set", "n_trials=3", "epochs=1", "search.name=secret", "search.workers=2"]
+    finish([*wanted, f"search.storage='{address}'"], cwd=tmp_path)
+    held = [path for path in tmp_path.rglob("*") if path.is_file() and server.password.encode() in path.read_bytes()]
+    assert held == []
+    study = trials_of(driver_url(server), "secret")
+    assert server.password not in str([(trial.user_attrs, trial.params) for trial in study])
+    (tmp_path / "err.txt").unlink()
+    begun = begin([*wanted, f"search.storage='{address.replace('/postgres', '/nowhere')}'"], cwd=tmp_path)
+    assert begun.wait(timeout=120) == 2
+    said = (tmp_path / "err.txt").read_text()
+    assert "The storage postgresql+psycopg://127.0.0.1:" in said
+    assert server.password not in said
+    assert said.count("\n") == 1
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(RunError, match=r"The storage postgresql\+psycopg://127\.0\.0\.1:9/x can't be used: "):
+        connect("postgresql+psycopg://u:geheim@127.0.0.1:9/x")

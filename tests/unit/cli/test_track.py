@@ -1,0 +1,131 @@
+"""Do the verbs of tracking show MLflow's page, send what waits, and say in one line what is wrong?"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.training.tracking.events import Artifact, Begin, Metrics, TrackerSpec
+from petmood.training.tracking.journal import JOURNAL_NAME, append
+
+__all__: list[str] = []
+
+Petmood = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Work in an empty folder, without the address of whoever runs the tests."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def told(folder: Path, number: int, **tracker: str) -> Path:
+    """Write the journal of a run that nobody has sent."""
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text(f"report {number}")
+    spec = TrackerSpec.model_validate(tracker)
+    begin = Begin(run_id=f"{number:032x}", name=folder.name, home=str(Path.cwd()), tracker=spec)
+    append(folder / JOURNAL_NAME, [begin, Metrics(values={"loss": 0.5}, step=0), Artifact(path="report.html")])
+    return folder
+
+
+@pytest.mark.spawns
+def test_every_run_that_waits_is_sent_and_then_none_waits(petmood: Petmood) -> None:
+    told(Path("runs/a"), 1)
+    told(Path("runs/sweeps/b"), 2)
+    done = petmood("track", "sync")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "runs/a: 3 sent, 0 waiting\nruns/sweeps/b: 3 sent, 0 waiting\n"
+    assert petmood("track", "sync", "runs/a").out == "runs/a: 0 sent, 0 waiting\n"
+    assert petmood("track", "sync", "runs/a", "--again").out == "runs/a: 3 sent, 0 waiting\n"
+
+
+@pytest.mark.spawns
+def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_all_the_same(petmood: Petmood) -> None:
+    told(Path("runs/a"), 1, uri="http://127.0.0.1:9")
+    told(Path("runs/b"), 2)
+    done = petmood("track", "sync")
+    assert done.code == 2
+    assert done.out == "runs/a: 0 sent, 3 waiting\nruns/b: 3 sent, 0 waiting\n"
+    assert done.err.startswith("petmood: runs/a: MLflow at http://127.0.0.1:9 can't be reached, or refuses: ")
+    assert done.err.count("\n") == 1
+    other = petmood("track", "sync", "runs/a", "--uri", "sqlite:///elsewhere.db")
+    assert other.out == "runs/a: 3 sent, 0 waiting\n"
+    assert Path("elsewhere.db").is_file()
+
+
+def test_a_setting_with_a_password_in_it_is_refused_without_repeating_it(petmood: Petmood) -> None:
+    done = petmood("train", "data=nowhere", "tracker.uri='http://me:secret@tracker'")
+    assert done.code == 2
+    assert done.err.startswith("petmood: tracker.uri can't hold a name or password. ")
+    assert "secret" not in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sync"], "No tracked run in runs. Train one with tracker=mlflow"),
+        (["sync", "runs/none"], "No such file or directory"),
+        (["sync", "--uri", "http://me:secret@tracker"], "can't hold a name or password"),
+        (["ui"], "No mlflow.db in "),
+        (["ui", "--uri", "http://me:secret@tracker"], "can't hold a name or password"),
+    ],
+)
+def test_what_is_missing_or_refused_is_one_line_and_code_2(petmood: Petmood, words: list[str], said: str) -> None:
+    done = petmood("track", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert "secret" not in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.proof
+@pytest.mark.spawns
+def test_the_page_of_mlflow_shows_the_runs_and_their_files(petmood: Petmood, tmp_path: Path) -> None:
+    told(Path("runs/a"), 1)
+    petmood("track", "sync")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "petmood", "track", "ui", "--port", str(port)]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, start_new_session=True, **pipes) as page:  # type: ignore[call-overload]  # a mixed dict
+        try:
+            assert page.stderr.readline() == f"MLflow shows sqlite:///{tmp_path}/mlflow.db at http://127.0.0.1:{port}\n"
+            assert b"<title>MLflow</title>" in fetched(f"http://127.0.0.1:{port}/")
+            found = json.loads(
+                fetched(f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]})
+            )
+            (run,) = found["runs"]
+            place = f"get-artifact?path=report.html&run_uuid={run['info']['run_id']}"
+            assert fetched(f"http://127.0.0.1:{port}/{place}") == b"report 1"
+        finally:
+            os.killpg(page.pid, signal.SIGKILL)
+
+
+def fetched(url: str, body: dict[str, Any] | None = None) -> bytes:
+    """Return what a server answers, waiting until it is there."""
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - our own address
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+                return bytes(answer.read())
+        except urllib.error.HTTPError:
+            raise
+        except (urllib.error.URLError, OSError):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)

@@ -1,0 +1,71 @@
+"""Does a worker run as many trials as wanted, count what diverged, and leave to the next what was interrupted?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from petmood.configs.load import compose
+from petmood.training.search.space import open_space
+from petmood.training.search.sweep import open_sweep
+from petmood.training.search.trial import run_of
+from petmood.training.search.work import Worker, wanted_trials
+from tests.integration.small_sets import SMALL, write_small_set
+
+__all__: list[str] = []
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a data set that a test may damage."""
+    return write_small_set(tmp_path / "data")
+
+
+@pytest.fixture
+def wanted(tmp_path: Path, data: Path) -> list[str]:
+    """Return overrides of a grid of two trials, one of which can't but diverge."""
+    space = "search.space={optimiser.rate:{choices:[0.003,1e30]}}"
+    where = [f"search.folder={tmp_path}/sweeps", "search.name=s", f"data={data}"]
+    return [*SMALL, *where, "epochs=2", "search.sampler=grid", "search.startup=9", space]
+
+
+def worker(wanted: list[str]) -> Iterator[Worker]:
+    """Yield the worker of a sweep that is open meanwhile."""
+    with open_sweep(wanted) as opened:
+        yield opened.worker
+
+
+def test_a_trial_that_diverges_has_failed_and_the_others_go_on(wanted: list[str]) -> None:
+    for one in worker(wanted):
+        assert list(one.work()) == [0, 1]
+        good, bad = one.study.trials
+        assert (good.state, bad.state) == (TrialState.COMPLETE, TrialState.FAIL)
+        assert "validation loss was nan" in bad.user_attrs["failed"]
+        assert [trial.params["optimiser.rate"] for trial in (good, bad)] == [0.003, 1e30]
+        assert good.user_attrs["seconds"] > 0
+        assert good.user_attrs["run"].endswith("/sweeps/s/trials/000")
+        assert not run_of(one.place, 0).checkpoints.exists()
+        assert list(one.work()) == []
+
+
+def test_an_error_that_isn_t_the_trial_s_own_ends_the_work_and_the_next_worker_takes_the_trial_over(
+    wanted: list[str], data: Path
+) -> None:
+    photo = data / "photos/train-003.png"
+    content = photo.read_bytes()
+    photo.unlink()
+    for one in worker(wanted):
+        with pytest.raises(FileNotFoundError, match=r"train-003\.png"):
+            list(one.work())
+        assert [trial.state for trial in one.study.trials] == [TrialState.RUNNING]
+    photo.write_bytes(content)
+    for one in worker(wanted):
+        assert list(one.work()) == [0, 1]
+        assert [trial.state for trial in one.study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+@pytest.mark.parametrize(("n_trials", "sampler", "expected"), [(1, "grid", 1), (9, "grid", 2), (9, "random", 9)])
+def test_a_grid_ends_with_its_last_combination(wanted: list[str], n_trials: int, sampler: str, expected: int) -> None:
+    search = compose([*wanted, f"n_trials={n_trials}", f"search.sampler={sampler}"]).search
+    assert wanted_trials(search, open_space(wanted, search)) == expected

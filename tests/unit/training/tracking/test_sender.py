@@ -1,0 +1,87 @@
+"""Is a run sent by a process of its own that ends in time, whatever the tracker does, and dies with its parent?"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from petmood.training.tracking.events import Begin, Entry
+from petmood.training.tracking.follow import Job, Outcome
+from petmood.training.tracking.journal import JOURNAL_NAME, append
+from petmood.training.tracking.sender import Sender, send_now
+from petmood.training.tracking.sync import LOCK_NAME, waiting
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.spawns
+
+
+@pytest.fixture(autouse=True)
+def told(folder: Path, begun: Begin, entries: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a journal that nobody has sent."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    append(folder / JOURNAL_NAME, [begun, *entries])
+
+
+def test_a_run_is_sent_and_mlflow_stays_out_of_this_process(folder: Path, entries: list[Entry]) -> None:
+    before = set(sys.modules), dict(os.environ)
+    assert send_now(folder) == Outcome(sent=len(entries) + 1)
+    assert send_now(folder) == Outcome()
+    assert not {name for name in set(sys.modules) - before[0] if name.startswith(("mlflow", "sqlalchemy"))}
+    assert dict(os.environ) == before[1]
+
+
+def test_a_tracker_that_answers_nothing_is_left_behind_in_time(folder: Path, entries: list[Entry]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        sender = Sender(Job(folder=folder, uri=uri))
+        connection, _ = deaf.accept()
+        with connection:
+            began = time.monotonic()
+            outcome = sender.end(within_s=0.5)
+    assert time.monotonic() - began < 5
+    assert outcome == Outcome(waiting=len(entries) + 1, problem="it did not answer within 0.5 s")
+
+
+def test_a_sender_that_was_killed_leaves_what_waits(folder: Path, entries: list[Entry]) -> None:
+    sender = Sender(Job(folder=folder, uri="http://127.0.0.1:9"))
+    os.kill(sender._process.pid, signal.SIGKILL)
+    outcome = sender.end(within_s=60)
+    assert (outcome.sent, outcome.problem) == (0, "the process that sends ended with code -9")
+    assert waiting(folder) == len(entries) + 1
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from petmood.training.tracking.follow import Job
+from petmood.training.tracking.sender import Sender
+print(Sender(Job(folder=Path(sys.argv[1])))._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_parent_that_was_killed_is_noticed_and_what_it_told_is_still_sent(folder: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while waiting(folder) or Path(f"/proc/{child}/cmdline").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert (folder / LOCK_NAME).exists()
+
+
+def test_a_file_of_the_working_folder_is_not_taken_for_a_package(
+    folder: Path, tmp_path: Path, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mlflow.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert send_now(folder) == Outcome(sent=len(entries) + 1)

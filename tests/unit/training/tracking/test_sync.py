@@ -1,0 +1,109 @@
+"""Is exactly what waits sent, is the place remembered, and does one process at a time send?"""
+
+import fcntl
+import sys
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import TrackingError
+from petmood.training.tracking.events import Begin, Entry, Metrics
+from petmood.training.tracking.journal import JOURNAL_NAME, append
+from petmood.training.tracking.sync import SENT_NAME, Session, alone, remember, sent_up_to, waiting
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def told(folder: Path, begun: Begin, entries: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a journal that nobody has sent."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    append(folder / JOURNAL_NAME, [begun, *entries])
+
+
+def send(folder: Path, *, again: bool = False) -> int:
+    """Send in a session of its own; return how many entries that were."""
+    session = Session(folder, again=again)
+    session.send_waiting()
+    session.close()
+    return session.sent
+
+
+def test_what_waits_is_sent_once_and_then_nothing_waits(folder: Path, entries: list[Entry]) -> None:
+    assert waiting(folder) == len(entries) + 1
+    assert send(folder) == len(entries) + 1
+    assert waiting(folder) == 0
+    assert send(folder) == 0
+    append(folder / JOURNAL_NAME, [Metrics(values={"loss": 0.1}, step=9)])
+    assert waiting(folder) == 1
+    assert send(folder) == 1
+
+
+def test_where_nothing_waits_nothing_is_opened_or_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(folder)
+    monkeypatch.setitem(sys.modules, "petmood.training.tracking.mlflow", None)
+    assert send(folder) == 0
+
+
+def test_again_means_everything(folder: Path, entries: list[Entry]) -> None:
+    send(folder)
+    assert send(folder, again=True) == len(entries) + 1
+
+
+def test_a_tracker_that_does_not_know_the_run_gets_everything(
+    folder: Path, tmp_path: Path, entries: list[Entry]
+) -> None:
+    remember(folder, f"sqlite:///{tmp_path}/mlflow.db", (folder / JOURNAL_NAME).stat().st_size)
+    assert send(folder) == 0
+    append(folder / JOURNAL_NAME, [Metrics(values={"loss": 0.1}, step=9)])
+    assert send(folder) == len(entries) + 2
+
+
+def test_each_tracker_has_its_own_place(folder: Path, tmp_path: Path, entries: list[Entry]) -> None:
+    send(folder)
+    other = f"sqlite:///{tmp_path}/other.db"
+    assert waiting(folder, uri=other) == len(entries) + 1
+    session = Session(folder, uri=other)
+    session.send_waiting()
+    assert waiting(folder, uri=other) == 0
+
+
+def test_a_lost_memory_of_the_place_costs_time_alone(folder: Path, entries: list[Entry]) -> None:
+    send(folder)
+    for damage in (b"", b"[]", b'{"x": "y"}', b"\xff"):
+        (folder / SENT_NAME).write_bytes(damage)
+        assert sent_up_to(folder, "x") == 0
+        assert send(folder) == len(entries) + 1
+
+
+def test_a_tracker_that_is_away_leaves_all_waiting(folder: Path, entries: list[Entry]) -> None:
+    session = Session(folder, uri="http://127.0.0.1:9")
+    with pytest.raises(TrackingError):
+        session.send_waiting()
+    session.close()
+    assert waiting(folder, uri="http://127.0.0.1:9") == len(entries) + 1
+    assert session.note == ""
+
+
+def test_a_run_that_was_not_tracked_has_nothing_waiting(tmp_path: Path) -> None:
+    assert waiting(tmp_path) == 0
+    with pytest.raises(TrackingError, match="was not tracked"):
+        Session(tmp_path)
+
+
+def test_one_process_at_a_time_sends(folder: Path) -> None:
+    with alone(folder, wait_s=0):
+        with (folder / "tracking.lock").open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(TrackingError, match="is being sent by another process"), alone(folder, wait_s=0.1):
+            pass
+    with alone(folder, wait_s=0):
+        pass
+
+
+def test_places_of_several_trackers_are_kept(folder: Path) -> None:
+    remember(folder, "a", 1)
+    remember(folder, "b", 2)
+    assert (sent_up_to(folder, "a"), sent_up_to(folder, "b"), sent_up_to(folder, "c")) == (1, 2, 0)

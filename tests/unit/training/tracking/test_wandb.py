@@ -1,0 +1,104 @@
+"""Does W&B's offline file hold what was sent, once, and is a key neither asked for nor written down?"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petmood.training.tracking.events import Begin, Entry, TrackerSpec
+from petmood.training.tracking.wandb import STEP, WandbTracker
+from tests.integration.wandb_files import records_of, settings_in, steps_in, summary_in
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.spawns
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Be somebody without a key, with an empty home."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_DATA_DIR", "put back afterwards")
+
+
+def written(folder: Path) -> list[Any]:
+    """Return the records of the one file that W&B left."""
+    (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    return records_of(path)
+
+
+def send(folder: Path, begun: Begin, entries: list[Entry]) -> WandbTracker:
+    """Send entries in a session of their own."""
+    tracker = WandbTracker(TrackerSpec(kind="wandb"), folder)
+    assert tracker.open(begun)
+    tracker.send(entries)
+    tracker.close()
+    return tracker
+
+
+def test_without_a_key_all_is_written_offline_and_reads_back_equal(
+    folder: Path, begun: Begin, entries: list[Entry], capfd: pytest.CaptureFixture[str]
+) -> None:
+    tracker = send(folder, begun, entries)
+    records = written(folder)
+    expected = {"seed": 7, "recipe.ridge": [0.1, 1.0], "model.backbone": "tiny", "none": None, "data_hash": "abc"}
+    assert settings_in(records) == expected
+    rows = [(row[STEP], json.dumps(row["loss"])) for row in steps_in(records)]
+    assert rows == [(0, "1"), (1, "0.5"), (2, "NaN"), (3, "0.25"), (4, "0.2")]
+    assert summary_in(records)["test/accuracy"] == 0.5
+    assert next(record.run.run_id for record in records if record.HasField("run")) == begun.run_id
+    assert [record.artifact.name for record in records if record.HasField("artifact")] == ["bundle"]
+    (kept,) = folder.glob("wandb/offline-run-*/files/reports/report.html")
+    assert kept.read_text() == "a report"
+    assert tracker.note.startswith("W&B's run was written offline. Send it with: wandb sync ")
+    assert Path(tracker.note.rpartition(" ")[2]).is_dir()
+    assert capfd.readouterr().out == ""
+
+
+def test_a_later_session_writes_everything_anew_and_leaves_one_file(
+    folder: Path, begun: Begin, entries: list[Entry]
+) -> None:
+    send(folder, begun, entries[:5])
+    send(folder, begun, entries)
+    assert [row[STEP] for row in steps_in(written(folder))] == [0, 1, 2, 3, 4]
+    assert len(list((folder / "wandb/data").rglob("tmp*"))) == 1
+
+
+def test_a_key_is_not_written_down(
+    folder: Path, begun: Begin, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "f00d" * 10
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    send(folder, begun, entries)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "environment", "offline"),
+    [
+        ("auto", {}, True),
+        ("auto", {"WANDB_API_KEY": "x" * 40}, False),
+        ("auto", {"WANDB_API_KEY": "x" * 40, "WANDB_MODE": "offline"}, True),
+        ("online", {"WANDB_MODE": "offline"}, False),
+        ("offline", {"WANDB_API_KEY": "x" * 40}, True),
+    ],
+)
+def test_a_key_means_online_unless_told_otherwise(
+    mode: str, environment: dict[str, str], offline: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    spec = TrackerSpec.model_validate({"kind": "wandb", "mode": mode})
+    assert WandbTracker(spec, folder)._is_offline() is offline
+
+
+def test_a_key_in_netrc_means_online_too(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text(f"machine api.wandb.ai login user password {'x' * 40}\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert not WandbTracker(TrackerSpec(kind="wandb"), folder)._is_offline()
