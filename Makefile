@@ -8,7 +8,7 @@ BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve browser test lint proof bench pins wheel clean
+.PHONY: help setup run serve browser database test lint proof bench pins wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +57,12 @@ browser: ## a headless Chromium for the proof of the page, installed where that 
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq chromium >/dev/null; } || \
 	  { echo "make proof needs Chromium. Install it, such as with: apt-get install chromium" >&2; exit 1; }
 
-proof: setup browser ## slow proofs: clean environments, kills, hooks; about as long as `make test` again
+database: ## a PostgreSQL for the proof of sweeps on several machines, installed where that may be done
+	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq postgresql >/dev/null; } || \
+	  { echo "make proof needs PostgreSQL. Install it, such as with: apt-get install postgresql" >&2; exit 1; }
+
+proof: setup browser database ## slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v

@@ -72,10 +72,14 @@ class WandbTracker:
                         self._exit_code = EXIT_CODES[entry.status]
 
     def close(self) -> None:
-        """Wait until W&B's process has written or sent everything."""
+        """Wait until W&B's process has written or sent everything, and has ended.
+
+        ``finish`` alone is not enough: in one of twelve runs it came back before the offline file was written.
+        """
         if self._run is not None:
             with _as_tracking_error():
                 self._run.finish(exit_code=self._exit_code)
+                self._wandb.teardown()
 
     def _keep(self, entry: Artifact) -> None:
         """Keep a folder as a versioned artifact, a file beside the run."""

@@ -58,6 +58,29 @@ def test_without_a_key_all_is_written_offline_and_reads_back_equal(
     assert capfd.readouterr().out == ""
 
 
+def children() -> set[str]:
+    """Return the processes that this one has started and that still run."""
+    return {pid for tasks in Path("/proc/self/task").glob("*/children") for pid in tasks.read_text().split()}
+
+
+def test_w_and_b_s_own_process_has_ended_when_close_returns(folder: Path, begun: Begin, entries: list[Entry]) -> None:
+    """While it ran, the file was at times still empty, in one of twelve runs."""
+    before = children()
+    tracker = WandbTracker(TrackerSpec(kind="wandb"), folder)
+    tracker.open(begun)
+    assert children() > before
+    tracker.send(entries)
+    tracker.close()
+    assert children() == before
+
+
+@pytest.mark.proof
+def test_all_is_on_the_disk_whenever_close_returns(folder: Path, begun: Begin, entries: list[Entry]) -> None:
+    for _ in range(40):
+        send(folder, begun, entries)
+        assert len(steps_in(written(folder))) == 5
+
+
 def test_a_later_session_writes_everything_anew_and_leaves_one_file(
     folder: Path, begun: Begin, entries: list[Entry]
 ) -> None:
