@@ -4,6 +4,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -79,7 +80,7 @@ def postgres_server() -> Iterator[Server]:
                 _wait_for(server.port, process)
                 yield server
             finally:
-                process.terminate()
+                process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

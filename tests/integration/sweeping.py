@@ -13,6 +13,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from tests.integration.small_sets import SMALL
 
@@ -56,7 +57,7 @@ def trials_of(url: str, name: str = "first") -> list[FrozenTrial]:
     if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).is_file():
         return []
     try:
-        storage = RDBStorage(url, skip_table_creation=True)
+        storage = RDBStorage(url, engine_kwargs={"poolclass": NullPool}, skip_table_creation=True)
         try:
             return optuna.load_study(study_name=name, storage=storage).get_trials()
         finally:

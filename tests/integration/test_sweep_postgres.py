@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from petmood.core.errors import RunError
 from petmood.training.search.claims import PostgresClaims
@@ -111,6 +114,24 @@ def test_a_password_in_the_address_is_written_nowhere(server: Server, tmp_path: 
     assert "The storage postgresql+psycopg://127.0.0.1:" in said
     assert server.password not in said
     assert said.count("\n") == 1
+
+
+def test_processes_that_meet_an_empty_database_at_once_all_open_it(server: Server) -> None:
+    url = make_url(driver_url(server))
+    with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as session:
+        session.execute(text("CREATE DATABASE fresh"))
+    fresh = url.set(database="fresh").render_as_string(hide_password=False)
+    together = threading.Barrier(4)
+
+    def open_it(_: int) -> RDBStorage:
+        together.wait()
+        return connect(fresh)
+
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(open_it, range(4)))
+    for storage in opened:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:

@@ -11,6 +11,8 @@ LOCAL_URI: Final = "sqlite:///mlflow.db"
 
 ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
@@ -31,6 +33,6 @@ def artifacts_beside(uri: str) -> str | None:
 
 
 def be_brief_and_private() -> None:
-    """Let MLflow send nothing home about the person, and notice soon that a server is away; what is set stays."""
+    """Let MLflow send nothing home, chat not, and notice soon that a server is away; what is set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from petmood.core import errors
-from petmood.core.errors import PetmoodError, PhotoError, RequestError
+from petmood.core.errors import PetmoodError, PhotoError, Refused, RequestError
 
 __all__: list[str] = []
 
@@ -39,8 +39,9 @@ def test_every_error_has_a_code_of_its_own() -> None:
     assert all(re.fullmatch(r"[a-z][a-z_]*", code) for code in codes)
 
 
-def test_every_error_ends_the_command_line_with_2() -> None:
-    assert {kind.exit_code for kind in tree(PetmoodError)} == {2}
+def test_every_error_ends_the_command_line_with_2_and_a_refused_candidate_with_3() -> None:
+    assert {kind for kind in tree(PetmoodError) if kind.exit_code != 2} == {Refused}
+    assert Refused.exit_code == 3
 
 
 @pytest.mark.parametrize("kind", tree(PhotoError)[1:] + tree(RequestError)[1:])

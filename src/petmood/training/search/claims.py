@@ -36,6 +36,10 @@ class Claims(Protocol):
         """Let a trial's lock go."""
         ...
 
+    def close(self) -> None:
+        """Let every lock go."""
+        ...
+
 
 class FileClaims:
     """Locks of files in a folder beside a SQLite file (POSIX record locks: a child doesn't inherit them)."""
@@ -71,6 +75,11 @@ class FileClaims:
     def release(self, number: int) -> None:
         """Unlock a trial's file."""
         os.close(self._held.pop(number))
+
+    def close(self) -> None:
+        """Unlock every file."""
+        for number in list(self._held):
+            self.release(number)
 
     def _open(self, number: int) -> int:
         name = "deciding" if number == DECIDING else str(number)

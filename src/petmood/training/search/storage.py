@@ -1,6 +1,7 @@
 """Where are a search's trials kept? In SQLite beside its runs or in PostgreSQL, under the settings it began with."""
 
 import json
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from petmood.configs.schema import Config, SearchConfig
 from petmood.core.errors import ConfigError, RunError
@@ -26,6 +28,8 @@ MAY_CHANGE: Final = ("run.", "tracker.", "search.n_trials", "search.workers", "s
 """Settings that don't decide what a trial finds."""
 POSTGRES: Final = ("postgresql://", "postgres://", "postgresql+psycopg://")
 WAIT_S: Final = 60.0
+ATTEMPTS: Final = 4
+PAUSE_S: Final = 0.3
 OPTIONS: Final = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 """Let PostgreSQL notice within a minute that a machine is gone, and free the trial that it held."""
 
@@ -60,11 +64,26 @@ def connect(url: str) -> RDBStorage:
     options = {"timeout": WAIT_S} if local else {"options": OPTIONS, "connect_timeout": int(WAIT_S)}
     if local:
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    connecting = {"connect_args": options}
     try:
-        return RDBStorage(url, engine_kwargs={"connect_args": options, "pool_pre_ping": not local})
+        _make_tables(url, connecting)
+        return RDBStorage(url, engine_kwargs={**connecting, "pool_pre_ping": not local})
     except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
         reason = one_line(getattr(error, "orig", None) or error)
         raise RunError(f"The storage {without_credentials(url)} can't be used: {reason}") from error
+
+
+def _make_tables(url: str, connecting: Mapping[str, Any]) -> None:
+    """Make the tables where there are none; processes that do so at once are in each other's way for a moment."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            RDBStorage(url, engine_kwargs={**connecting, "poolclass": NullPool}).remove_session()
+        except (SQLAlchemyError, optuna.exceptions.OptunaError):
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            return
 
 
 def open_study(storage: RDBStorage, search: SearchConfig, *, settings: Mapping[str, Any]) -> optuna.Study:

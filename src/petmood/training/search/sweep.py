@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -96,8 +96,8 @@ def open_sweep(overrides: Sequence[str], *, track: Track = silent) -> Iterator[S
     try:
         settings = began_with(config, space.dimensions, data_hash=data_hash)
         study = open_study(storage, search, settings=settings)
-        claims = _claims(storage, url, search)
-        yield Sweep(config, space, Worker(study, search, space, claims, folder / "trials"), photos)
+        with closing(_claims(storage, url, search)) as claims:
+            yield Sweep(config, space, Worker(study, search, space, claims, folder / "trials"), photos)
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         where, reason = without_credentials(url), one_line(error)
         raise RunError(f"The storage {where} failed. Go on with the same command. It said: {reason}") from error

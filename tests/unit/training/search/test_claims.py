@@ -72,3 +72,6 @@ def test_what_is_released_another_process_may_take(tmp_path: Path) -> None:
     claims.release(3)
     with holder(tmp_path, "trial"):
         assert not claims.take(3)
+        assert claims.take(4)
+    claims.close()
+    assert claims.take(3)

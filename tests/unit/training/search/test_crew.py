@@ -18,8 +18,9 @@ __all__: list[str] = []
 END_WITH_INPUT = """
 import sys, time
 from petmood.training.search.crew import end_with_input
+job = sys.stdin.readline().strip()
 end_with_input()
-print(sys.stdin.readline().strip(), flush=True)
+print(job, flush=True)
 time.sleep(60)
 """
 NOTES_ITS_JOB = """
