@@ -63,7 +63,7 @@ class Worker:
                 trials = self.study.get_trials(deepcopy=False)
                 running = [trial for trial in trials if trial.state == TrialState.RUNNING]
                 for left in running:
-                    if self.claims.take(left.number):
+                    if self._take(left.number):
                         logger.info("going on with trial %d, which was interrupted", left.number)
                         return self._drawn(left)
                 if len(trials) < wanted_trials(self.search, self.space):
@@ -71,6 +71,15 @@ class Worker:
             if not running:
                 return None
             time.sleep(LOOK_EVERY_S)
+
+    def _take(self, number: int) -> bool:
+        """Take a trial that was left; its worker may have ended it and let it go since we looked."""
+        if not self.claims.take(number):
+            return False
+        if self.study.get_trials(deepcopy=False)[number].state == TrialState.RUNNING:
+            return True
+        self.claims.release(number)
+        return False
 
     @property
     def _points(self) -> Sequence[Values]:

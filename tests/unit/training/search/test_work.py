@@ -1,12 +1,14 @@
 """Does a worker run as many trials as wanted, count what diverged, and leave to the next what was interrupted?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
 from petmood.configs.load import compose
+from petmood.training.search.claims import FileClaims
 from petmood.training.search.space import open_space
 from petmood.training.search.sweep import open_sweep
 from petmood.training.search.trial import run_of
@@ -63,6 +65,25 @@ def test_an_error_that_isn_t_the_trial_s_own_ends_the_work_and_the_next_worker_t
     for one in worker(wanted):
         assert list(one.work()) == [0, 1]
         assert [trial.state for trial in one.study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_a_trial_that_ends_while_it_is_looked_at_is_not_taken_over(wanted: list[str], tmp_path: Path) -> None:
+    class EndsMeanwhile(FileClaims):
+        """The locks of a worker that ends its trial just before we come to its lock."""
+
+        def take(self, number: int) -> bool:
+            if number == 0 and study.trials[0].state == TrialState.RUNNING:
+                study.tell(0, 0.5)
+            return super().take(number)
+
+    for one in worker(wanted):
+        study = one.study
+        study.ask()
+        assert list(replace(one, claims=EndsMeanwhile(tmp_path / "locks")).work()) == [1]
+        assert [(trial.state, trial.value) for trial in study.trials] == [
+            (TrialState.COMPLETE, 0.5),
+            (TrialState.FAIL, None),
+        ]
 
 
 @pytest.mark.parametrize(("n_trials", "sampler", "expected"), [(1, "grid", 1), (9, "grid", 2), (9, "random", 9)])
