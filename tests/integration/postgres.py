@@ -54,13 +54,6 @@ def postgres_server() -> Iterator[Server]:
     server = Server(_free_port(), secrets.token_hex(12))
     (folder / "password").write_text(server.password)
     (folder / "password").chmod(0o644)
-    common: dict[str, Any] = {
-        "cwd": folder,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.STDOUT,
-        "text": True,
-        **who,
-    }
     initdb = [
         str(programs / "initdb"),
         "-D",
@@ -70,17 +63,17 @@ def postgres_server() -> Iterator[Server]:
         "--auth=scram-sha-256",
         "--no-sync",
     ]
-    made = subprocess.run([*initdb, f"--pwfile={folder / 'password'}"], check=False, **common)
-    assert made.returncode == 0, made.stdout
-    run = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(server.port)]
-    run += ["-k", str(folder), "-h", "127.0.0.1"]
+    run = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(server.port), "-k", str(folder)]
     try:
-        with subprocess.Popen(run, **common) as process:
-            try:
-                _wait_for(server.port, process)
-                yield server
-            finally:
-                process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
+        with (folder / "log.txt").open("wb") as log:  # a file, for a pipe that nobody reads would stop the server
+            told: dict[str, Any] = {"cwd": folder, "stdout": log, "stderr": log, **who}
+            subprocess.run([*initdb, f"--pwfile={folder / 'password'}"], check=True, **told)
+            with subprocess.Popen([*run, "-h", "127.0.0.1"], **told) as process:
+                try:
+                    _wait_for(server.port, process, log=folder / "log.txt")
+                    yield server
+                finally:
+                    process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -101,10 +94,10 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(port: int, process: subprocess.Popen[str]) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], *, log: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert process.poll() is None, log.read_text()
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
