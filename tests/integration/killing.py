@@ -23,7 +23,7 @@ __all__ = ["Nursery", "count_rows", "nursery", "same_weights"]
 PROGRAM = """
 import json, os, resource, signal, sys
 from pathlib import Path
-import gcsfs, s3fs  # Lightning imports what is there of these when it begins to train: a second that no child should pay
+import gcsfs, s3fs  # Lightning imports them when it begins to train: a second that no child should pay
 from petmood.cli import app
 from petmood.configs.load import from_file
 from petmood.training import callbacks

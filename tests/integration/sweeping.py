@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.integration.small_sets import SMALL
 
-__all__ = ["SWEEP", "begin", "finish", "kill_when", "running", "table", "trials_of"]
+__all__ = ["SWEEP", "begin", "finish", "kill_when", "running", "table", "trials_of", "until"]
 
 SWEEP = (*SMALL, "epochs=6", "search=first", "search.startup=3", "search.warmup=1")
 """Overrides of a sweep whose trials take a second or two."""
@@ -43,13 +43,22 @@ def finish(overrides: Sequence[str], *, cwd: Path, wait_s: float = 600) -> str:
 
 def kill_when(process: subprocess.Popen[bytes], moment: Callable[[], bool], *, wait_s: float = 120) -> None:
     """Kill a process by SIGKILL as soon as ``moment`` has come."""
-    deadline = time.monotonic() + wait_s
-    while not moment():
+
+    def has_come() -> bool:
         assert process.poll() is None, f"it ended by itself with {process.returncode}"
-        assert time.monotonic() < deadline, "the moment never came"
-        time.sleep(0.02)
+        return moment()
+
+    until(has_come, wait_s=wait_s)
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def until(moment: Callable[[], bool], *, wait_s: float = 120) -> None:
+    """Wait for a moment."""
+    deadline = time.monotonic() + wait_s
+    while not moment():
+        assert time.monotonic() < deadline, "the moment never came"
+        time.sleep(0.02)
 
 
 def trials_of(url: str, name: str = "first") -> list[FrozenTrial]:

@@ -16,7 +16,7 @@ from petmood.training.search.claims import PostgresClaims
 from petmood.training.search.storage import connect
 from tests.integration.postgres import Server, postgres_server
 from tests.integration.small_sets import write_small_set
-from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of
+from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of, until
 
 __all__: list[str] = []
 
@@ -88,8 +88,9 @@ def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
     wanted = [*SWEEP, "data=data/set", "n_trials=16", "search.workers=2", f"search.storage={server.url}"]
     kill_when(begin(wanted, cwd=here), lambda: len(running(driver_url(server))) == 2)
     with begin([*wanted, "search.workers=1"], cwd=there) as helping:
+        until(lambda: any((there / FOLDER / "trials").glob("*/run.json")))
         printed = finish(wanted, cwd=here)
-        helping.wait(timeout=120)
+        helping.wait(timeout=300)
     trials = trials_of(driver_url(server))
     assert [trial.number for trial in trials] == list(range(16))
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
@@ -109,7 +110,7 @@ def test_a_password_in_the_address_is_written_nowhere(server: Server, tmp_path: 
     assert server.password not in str([(trial.user_attrs, trial.params) for trial in study])
     (tmp_path / "err.txt").unlink()
     begun = begin([*wanted, f"search.storage='{address.replace('/postgres', '/nowhere')}'"], cwd=tmp_path)
-    assert begun.wait(timeout=120) == 2
+    assert begun.wait(timeout=300) == 2
     said = (tmp_path / "err.txt").read_text()
     assert "The storage postgresql+psycopg://127.0.0.1:" in said
     assert server.password not in said

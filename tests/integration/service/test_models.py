@@ -217,7 +217,9 @@ def test_models_change_under_requests_and_none_fails(
             time.sleep(0.5)
         versions = {one.sha256: one.manifest.version for one in (bundle, other_bundle)}
         numbers = served.numbers()
-        told = {line["request_id"]: line for line in served.lines() if line.get("logger", "").endswith("serving.service")}
+        told = {
+            line["request_id"]: line for line in served.lines() if line.get("logger", "").endswith("serving.service")
+        }
     table.add(28, f"swap under {len(traffic.asked)} requests", back.status, seconds=back.seconds)
     assert back.status == 200
     assert back.seconds < 5

@@ -114,7 +114,8 @@ class PostgresClaims:
         self._ask("pg_advisory_unlock", number)
 
     def close(self) -> None:
-        """End the session, and with it every lock."""
+        """Let every lock go, and end the session; the server takes a moment to notice its end."""
+        self._session.execute(text("SELECT pg_advisory_unlock_all()"))
         self._session.invalidate()
         self._session.close()
 
