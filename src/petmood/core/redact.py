@@ -5,7 +5,7 @@ from typing import Final
 
 __all__ = ["one_line", "without_credentials"]
 
-CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+@")
+CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]+@")
 LONGEST: Final = 240
 
 

@@ -12,6 +12,7 @@ __all__: list[str] = []
     [
         ("http://me:word@host:5000/x", "http://host:5000/x"),
         ("postgresql+psycopg://me@db/pets and s3://k:s@b", "postgresql+psycopg://db/pets and s3://b"),
+        ("http://me:w@rd@host/x", "http://host/x"),
         ("sqlite:///file@home.db", "sqlite:///file@home.db"),
         ("write to me@example.org", "write to me@example.org"),
     ],
