@@ -6,7 +6,7 @@ The training half writes it, the serving half reads it, and nothing else crosses
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +22,7 @@ from petmood.core.prediction import Decision
 
 __all__ = [
     "DATA_NAME",
+    "MANIFEST",
     "SCHEMA_VERSION",
     "Bundle",
     "Golden",
@@ -86,6 +87,11 @@ class Bundle:
     folder: Path
     manifest: Manifest
     sha256: str
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the bytes of every file, the manifest last: it seals the others."""
+        for name in (*self.manifest.files, MANIFEST):
+            yield name, (self.folder / name).read_bytes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,12 +135,8 @@ class Backend(Protocol):
         """Return every change in its order."""
         ...
 
-    def record(self, change: Change) -> None:
-        """Add a change under its number.
-
-        Raises:
-            Conflict: that number was taken meanwhile.
-        """
+    def record(self, change: Change) -> bool:
+        """Add a change under its number; return False, changing nothing, where that number is taken."""
         ...
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:

@@ -1,15 +1,15 @@
 """Where are pulled bundles kept on this machine? In one folder by their SHA-256, so that each is fetched once."""
 
+import dataclasses
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
 
-from petmood.core.bundle import Bundle, verify
-from petmood.core.errors import BundleError
+from petmood.core.bundle import Bundle
 from petmood.registry.base import Version
-from petmood.registry.registry import Registry
+from petmood.registry.registry import Registry, bundle_at
 
 __all__ = ["CACHE_VARIABLE", "cache_folder", "cached"]
 
@@ -42,18 +42,18 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
         RegistryError: it can't be fetched, or is not what was registered.
     """
     place = (folder or cache_folder()) / "bundles" / version.sha256
-    if place.is_dir() and not _is_damaged(place):
-        return verify(place)
+    if (found := bundle_at(place)) is not None:
+        return found
     place.parent.mkdir(parents=True, exist_ok=True)
     passing = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
     try:
-        registry.pull(version, passing / "bundle")
-        if not _moved(passing / "bundle", place) and _is_damaged(place):
+        came = registry.pull(version, passing / "bundle")
+        if not _moved(came.folder, place) and bundle_at(place) is None:
             _moved(place, passing / "damaged")
-            _moved(passing / "bundle", place)
+            _moved(came.folder, place)
     finally:
         shutil.rmtree(passing, ignore_errors=True)
-    return verify(place)
+    return dataclasses.replace(came, folder=place)
 
 
 def _moved(folder: Path, place: Path) -> bool:
@@ -63,11 +63,3 @@ def _moved(folder: Path, place: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_damaged(place: Path) -> bool:
-    try:
-        verify(place)
-    except BundleError:
-        return True
-    return False

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import Conflict, RegistryError
+from petmood.core.errors import RegistryError
 from petmood.core.extras import require
 from petmood.core.files import write_bytes
 from petmood.core.mlflow_store import artifacts_beside, be_brief_and_private
@@ -81,7 +81,7 @@ class MlflowBackend:
         with TemporaryDirectory(prefix="petmood-") as passing:
             try:
                 self.fetch(version, Path(passing))
-                whole = all((Path(passing) / name).read_bytes() == data for name, data in _files_of(bundle))
+                whole = all((Path(passing) / name).read_bytes() == data for name, data in bundle.contents())
             except (RegistryError, OSError):
                 whole = False
         if not whole:
@@ -96,17 +96,14 @@ class MlflowBackend:
                 if file.is_file():
                     write_bytes(to / file.name, file.read_bytes())
 
-    def record(self, change: Change) -> None:
+    def record(self, change: Change) -> bool:
         """Add a change under its number, unless that is taken; then let MLflow's aliases say what the changes say."""
-        name = f"{self._prefix}{change.number:06}"
-        tags = {CHANGE_TAG: change.model_dump_json()}
+        name, tags = f"{self._prefix}{change.number:06}", {CHANGE_TAG: change.model_dump_json()}
         made = self._call(lambda: self._client.create_experiment(name, tags=tags), passed="RESOURCE_ALREADY_EXISTS")
         if made is None:
-            raise Conflict(
-                f"Somebody else changed {self.model} first (change {change.number} is theirs). "
-                "Look with: petmood registry list; then decide again."
-            )
+            return False
         self.show_aliases()
+        return True
 
     def show_aliases(self) -> None:
         """Set MLflow's own aliases, which its page shows, to what the changes say."""
@@ -163,7 +160,3 @@ class MlflowBackend:
             return record.model_validate({**json.loads(text), **known})
         except ValueError as error:
             raise RegistryError(f"A record of {self.model} in {self.address} is damaged: {one_line(error)}") from error
-
-
-def _files_of(bundle: Bundle) -> list[tuple[str, bytes]]:
-    return [(name, (bundle.folder / name).read_bytes()) for name in (*bundle.manifest.files, "manifest.json")]

@@ -12,14 +12,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from petmood.core.bundle import Bundle, read
+from petmood.core.bundle import MANIFEST, Bundle, read
 from petmood.core.errors import Conflict, RegistryError
 from petmood.core.files import write_bytes
 from petmood.registry.base import Change, Version
 
 __all__ = ["ObjectBackend", "ObjectStore"]
 
-MANIFEST: Final = "manifest.json"
 TRIES: Final = 100
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -75,7 +74,7 @@ class ObjectBackend:
     def mend(self, version: Version, bundle: Bundle) -> None:
         """Put back what is missing or damaged of a version's files."""
         del version  # its files are found by their content
-        for name, data in _files_of(bundle):
+        for name, data in bundle.contents():
             key = f"{self._folder(bundle.sha256)}/{name}"
             if self._store.read(key) != data:
                 self._store.replace(key, data)
@@ -90,13 +89,9 @@ class ObjectBackend:
                 )
             self._fetch_file(version, name, to)
 
-    def record(self, change: Change) -> None:
+    def record(self, change: Change) -> bool:
         """Add a change under its number, unless that is taken."""
-        if not self._store.create(self._record_key("changes", change.number), _as_json(change)):
-            raise Conflict(
-                f"Somebody else changed {self.model} first (change {change.number} is theirs). "
-                "Look with: petmood registry list; then decide again."
-            )
+        return self._store.create(self._record_key("changes", change.number), _as_json(change))
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
         """Keep further files beside a version."""
@@ -111,7 +106,7 @@ class ObjectBackend:
         return found
 
     def _store_files(self, bundle: Bundle) -> None:
-        for name, data in _files_of(bundle):
+        for name, data in bundle.contents():
             key = f"{self._folder(bundle.sha256)}/{name}"
             if not self._store.create(key, data) and self._store.read(key) != data:
                 self._store.replace(key, data)  # left damaged by somebody else; its content is known, so it is mended
@@ -146,10 +141,6 @@ class ObjectBackend:
 
     def _attached_key(self, version: Version, name: str) -> str:
         return f"{self.model}/attached/{version.number:06}/{name}"
-
-
-def _files_of(bundle: Bundle) -> list[tuple[str, bytes]]:
-    return [(name, (bundle.folder / name).read_bytes()) for name in (*bundle.manifest.files, MANIFEST)]
 
 
 def _as_json(record: BaseModel) -> bytes:

@@ -1,5 +1,6 @@
 """How does a bundle become a version, a version the champion, and a champion a folder again? Verified at every door."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from petmood.core.bundle import Bundle, read, verify
-from petmood.core.errors import BundleError, RegistryError
+from petmood.core.bundle import MANIFEST, Bundle, verify
+from petmood.core.errors import BundleError, Conflict, RegistryError
 from petmood.core.files import folder_in_one_step
 from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, Backend, By, Change, State, Version, fold
 
-__all__ = ["Registry", "Trouble"]
+__all__ = ["Registry", "Trouble", "bundle_at"]
 
 NUMBER = re.compile(r"v?(\d{1,9})")
 SHA = re.compile(r"[0-9a-f]{8,64}")
+
+
+def bundle_at(folder: Path) -> Bundle | None:
+    """Return the bundle in a folder, verified; None where there is none, or a damaged one."""
+    try:
+        return verify(folder)
+    except BundleError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +103,15 @@ class Registry:
         Raises:
             RegistryError: the folder holds something else, or what came is not what was registered.
         """
-        if to.exists() and (there := _bundle_at(to)) is not None and there.sha256 == version.sha256:
+        if (there := bundle_at(to)) is not None and there.sha256 == version.sha256:
             return there
-        if to.exists() and not (replace and (to / "manifest.json").is_file()):
+        if to.exists() and not (replace and (to / MANIFEST).is_file()):
             raise RegistryError(
                 f"{to} exists and is not version {version.number}. Give another folder, or --replace for a bundle."
             )
         with folder_in_one_step(to) as partial:
-            self._fetch_verified(version, partial)
-        return verify(to)
+            came = self._fetch_verified(version, partial)
+        return dataclasses.replace(came, folder=to)
 
     def promote(self, version: Version, *, alias: str, by: By, seen: State, report: str | None = None) -> Change:
         """Let an alias point to a version, if nothing was changed since ``seen``.
@@ -111,9 +120,19 @@ class Registry:
             Conflict: somebody else was first.
             RegistryError: an unknown alias, or it points there already.
         """
+        self.refuse_idle(version, alias=alias, seen=seen)
+        return self._move(version, kind="promoted", alias=alias, by=by, seen=seen, report=report)
+
+    def refuse_idle(self, version: Version, *, alias: str, seen: State) -> None:
+        """Refuse a promotion that could change nothing, before anybody works for it.
+
+        Raises:
+            RegistryError: an unknown alias, or it points there already.
+        """
         if alias not in ALIASES:
             raise RegistryError(f"Unknown alias {alias!r}. Expected one of: {', '.join(ALIASES)}.")
-        return self._move(version, kind="promoted", alias=alias, by=by, seen=seen, report=report)
+        if seen.aliases.get(alias) == version.number:
+            raise RegistryError(f"Version {version.number} of {self.model} is {alias} already: nothing to do.")
 
     def roll_back(self, by: By) -> Change:
         """Let ``champion`` point to the version before it; a second time, it points to where it did first.
@@ -156,17 +175,17 @@ class Registry:
         return [*found, *(Trouble(alias, f"points to version {to}, which is not there") for alias, to in lost)]
 
     def _move(self, version: Version, *, alias: str, by: By, seen: State, **facts: Any) -> Change:  # noqa: ANN401 - the fields of Change
-        before = seen.aliases.get(alias)
-        if before == version.number:
-            raise RegistryError(f"Version {version.number} of {self.model} is {alias} already: nothing to do.")
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        change = Change(
-            number=seen.last + 1, alias=alias, to=version.number, before=before, who=by.who, why=by.why, at=now, **facts
-        )
-        self._backend.record(change)
+        now, before = datetime.now(UTC).isoformat(timespec="milliseconds"), seen.aliases.get(alias)
+        told = {"who": by.who, "why": by.why, "at": now}
+        change = Change(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)
+        if not self._backend.record(change):
+            raise Conflict(
+                f"Somebody else changed {self.model} first (change {change.number} is theirs). "
+                "Look with: petmood registry list; then decide again."
+            )
         return change
 
-    def _fetch_verified(self, version: Version, to: Path) -> None:
+    def _fetch_verified(self, version: Version, to: Path) -> Bundle:
         self._backend.fetch(version, to)
         came = verify(to)
         if came.sha256 != version.sha256:
@@ -174,6 +193,7 @@ class Registry:
                 f"Version {version.number} of {self.model} is another bundle than was registered "
                 f"({came.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
             )
+        return came
 
     def _hint(self, versions: Mapping[int, Version]) -> str:
         if not versions:
@@ -197,11 +217,3 @@ def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
         "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "by": by,
     }
-
-
-def _bundle_at(folder: Path) -> Bundle | None:
-    try:
-        read(folder)
-        return verify(folder)
-    except BundleError:
-        return None

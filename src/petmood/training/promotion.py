@@ -54,8 +54,7 @@ def promote(
         DataError: there are no photos to judge on.
     """
     seen = registry.state()
-    if seen.aliases.get(alias) == version.number:
-        raise RegistryError(f"Version {version.number} of {registry.model} is {alias} already: nothing to do.")
+    registry.refuse_idle(version, alias=alias, seen=seen)
     champion = _champion(registry, seen.aliases.get(CHAMPION), but=version)
     candidate = _candidate(registry, version)
     report = run_gate(
