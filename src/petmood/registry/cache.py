@@ -42,13 +42,13 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
         RegistryError: it can't be fetched, or is not what was registered.
     """
     place = (folder or cache_folder()) / "bundles" / version.sha256
-    if (found := bundle_at(place)) is not None:
+    if (found := bundle_at(place)) is not None and found.sha256 == version.sha256:
         return found
     place.parent.mkdir(parents=True, exist_ok=True)
     passing = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
     try:
         came = registry.pull(version, passing / "bundle")
-        if not _moved(came.folder, place) and bundle_at(place) is None:
+        if not _moved(came.folder, place) and bundle_at(place) != dataclasses.replace(came, folder=place):
             _moved(place, passing / "damaged")
             _moved(came.folder, place)
     finally:

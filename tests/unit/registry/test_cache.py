@@ -27,6 +27,17 @@ def test_a_version_is_fetched_once_and_again_only_when_damaged(tmp_path: Path, m
     assert (again.folder / "model.onnx").read_bytes() == b"model.onnx of one"
 
 
+def test_another_bundle_in_the_place_of_a_version_is_not_taken_for_it(tmp_path: Path, make_bundle: MakeBundle) -> None:
+    registry = open_registry(str(tmp_path / "registry"))
+    one, two = (registry.push(make_bundle(word), by="me") for word in ("one", "two"))
+    place = cached(registry, one, folder=tmp_path / "cache").folder
+    cached(registry, two, folder=tmp_path / "cache").folder.rename(tmp_path / "two")
+    place.rename(tmp_path / "one")
+    (tmp_path / "two").rename(place)
+    assert cached(registry, one, folder=tmp_path / "cache").sha256 == one.sha256
+    assert (place / "model.onnx").read_bytes() == b"model.onnx of one"
+
+
 def test_many_may_fetch_one_version_at_once(tmp_path: Path, make_bundle: MakeBundle) -> None:
     address = str(tmp_path / "registry")
     version = open_registry(address).push(make_bundle("one"), by="me")
