@@ -23,11 +23,12 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
     import sys
 
     from petmood.core.errors import TrackingError
+    from petmood.core.mlflow_store import LOCAL_URI
     from petmood.training.tracking.base import refuse_credentials, refuse_missing
 
     refuse_missing("mlflow")
     refuse_credentials(uri)
-    store = Path("mlflow.db")
+    store = Path(LOCAL_URI.removeprefix("sqlite:///"))
     if uri is None and not store.is_file():
         raise TrackingError(f"No {store} in {Path.cwd()}. Train here first with tracker=mlflow, or give --uri.")
     shown = uri or f"sqlite:///{store.absolute()}"

@@ -1,7 +1,5 @@
 """What does a change of data look like? A page with pictures, a comment for a pull request, and the facts as JSON."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -10,21 +8,18 @@ from typing import Any, Final
 
 import jinja2
 import numpy as np
-from PIL import Image
 
-from petmood.core.errors import PhotoError
 from petmood.core.files import write_json, write_text
 from petmood.core.moods import MOODS
-from petmood.core.photo import decode
 from petmood.data.change_markdown import change_markdown
 from petmood.data.change_verdict import ChangeReport
 from petmood.data.index import SPLITS, DataIndex, IndexRow
+from petmood.data.thumbnail import jpeg_base64
 
 __all__ = ["SHOWN", "write_change_report"]
 
 SHOWN: Final = 12
 """How many pictures a part of the page has."""
-THUMB_PX: Final = 120
 LISTED: Final = 200
 TEMPLATE: Final = "change_report.html.j2"
 
@@ -110,17 +105,5 @@ def _part(title: str, folder: Path, rows: Sequence[tuple[IndexRow, str]]) -> _Pa
     ordered = sorted(rows, key=lambda pair: pair[0].sha256)
     places = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).round().astype(int)
     chosen = [ordered[int(place)] for place in places]
-    thumbs = tuple(_Thumb(_picture(folder / row.path), f"{said}: {row.path}") for row, said in chosen)
+    thumbs = tuple(_Thumb(jpeg_base64(folder / row.path), f"{said}: {row.path}") for row, said in chosen)
     return _Part(title, len(ordered), thumbs)
-
-
-def _picture(path: Path) -> str:
-    """Return a small JPEG as base64; the empty text where the photo can't be read."""
-    try:
-        picture = Image.fromarray(decode(path, at_least_px=THUMB_PX).pixels)
-    except (PhotoError, OSError):
-        return ""
-    picture.thumbnail((THUMB_PX, THUMB_PX))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=72)
-    return base64.b64encode(buffer.getvalue()).decode()

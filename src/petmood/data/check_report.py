@@ -1,7 +1,5 @@
 """What does a check look like to a person? One self-contained HTML file with contact sheets."""
 
-import base64
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,21 +8,16 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-from PIL import Image
 
-from petmood.core.errors import PhotoError
 from petmood.core.files import write_text
 from petmood.core.moods import MOODS
-from petmood.core.photo import decode
 from petmood.data.cataloguing import PHOTOS
 from petmood.data.index import SPLITS, IndexRow
 from petmood.data.quality import ODD_WORDS, CheckReport
 from petmood.data.split import straddling
+from petmood.data.thumbnail import jpeg_base64
 
-__all__ = ["THUMB_PX", "write_check_report"]
-
-THUMB_PX = 120
-"""The longer side of a thumbnail."""
+__all__ = ["write_check_report"]
 
 _LISTED = 200
 _A_MOOD = 12
@@ -201,15 +194,4 @@ def _thumb(folder: Path, row: IndexRow) -> _Thumb:
     role = "" if row.role == "original" else f" {row.role}"
     note = f" ({row.note})" if row.note else ""
     caption = f"{row.path.removeprefix(PHOTOS + '/')}{note}"
-    return _Thumb(_jpeg_base64(folder / row.path), f"{row.mood}{role}", caption)
-
-
-def _jpeg_base64(path: Path) -> str:
-    try:
-        picture = Image.fromarray(decode(path, at_least_px=THUMB_PX).pixels)
-    except (PhotoError, OSError):
-        return ""
-    picture.thumbnail((THUMB_PX, THUMB_PX))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=72)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return _Thumb(jpeg_base64(folder / row.path), f"{row.mood}{role}", caption)

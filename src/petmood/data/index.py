@@ -24,6 +24,7 @@ __all__ = [
     "IndexRow",
     "data_hash",
     "index_text",
+    "parse_index",
     "read_index",
     "write_index",
 ]
@@ -116,14 +117,21 @@ def read_index(folder: Path) -> DataIndex:
             f"Expected a data set with an {INDEX_NAME} in '{folder}', got none. "
             f"Make one with: petmood data import folder PHOTOS --to {folder}"
         )
+    return parse_index(path.read_bytes(), name=str(path))
+
+
+def parse_index(data: bytes, *, name: str) -> DataIndex:
+    """Read the bytes of an index, wherever they come from; `name` is what errors call them.
+
+    Raises DataError with the line number where they aren't an index.
+    """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.reader(stream))
+        lines = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"'{path}' isn't an index: expected UTF-8 CSV. Import the photos again.") from error
+        raise DataError(f"'{name}' isn't an index: expected UTF-8 CSV. Import the photos again.") from error
     if not lines or tuple(lines[0]) != COLUMNS:
         got = ",".join(lines[0]) if lines else "an empty file"
-        raise DataError(f"'{path}' isn't an index: expected the header {','.join(COLUMNS)}; got {got}")
+        raise DataError(f"'{name}' isn't an index: expected the header {','.join(COLUMNS)}; got {got}")
     seen: set[str] = set()
     rows = tuple(
         _parse(cells, where=f"{INDEX_NAME} line {number}", seen=seen) for number, cells in enumerate(lines[1:], start=2)

@@ -8,13 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from petmood.core.bundle import DATA_NAME, Bundle, read
 from petmood.core.errors import BundleError, DataError
-from petmood.core.files import sha256_of, write_bytes
+from petmood.core.files import sha256_of
 from petmood.core.progress import Track, silent
-from petmood.data.index import INDEX_NAME, DataIndex, IndexRow, read_index
+from petmood.data.index import DataIndex, IndexRow, parse_index, read_index
 from petmood.data.split import refuse_straddling
 from petmood.evaluation.gate import GateLimits, judge
 from petmood.evaluation.gate_report import Check, GateReport, HeldOut
@@ -101,13 +100,10 @@ def open_to_judge(folder: Path) -> Opened:
     manifest = predictor.bundle.manifest
     if DATA_NAME not in manifest.files:
         return Opened(predictor, None)
-    with TemporaryDirectory(prefix="petmood-") as passing:
-        write_bytes(Path(passing) / INDEX_NAME, (folder / DATA_NAME).read_bytes())
-        try:
-            learned = read_index(Path(passing))
-        except DataError as error:
-            reason = str(error).replace(str(Path(passing) / INDEX_NAME), DATA_NAME)
-            raise BundleError(f"{folder}: {DATA_NAME} can't be read. {reason} Export the run again.") from error
+    try:
+        learned = parse_index((folder / DATA_NAME).read_bytes(), name=DATA_NAME)
+    except DataError as error:
+        raise BundleError(f"{folder}: {DATA_NAME} can't be read. {error} Export the run again.") from error
     if learned.hash != manifest.data_hash:
         raise BundleError(f"{folder}: {DATA_NAME} is not the index that the manifest names. Export the run again.")
     return Opened(predictor, learned)

@@ -1,30 +1,18 @@
 """Which photos is an answer made of? From the SHA-256 in it to the version, the run, and every photo's hash."""
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from petmood.core.bundle import DATA_NAME, Bundle
 from petmood.core.errors import RegistryError
+from petmood.data.index import IndexRow, parse_index
 from petmood.registry.base import Change, Version
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry
 
-__all__ = ["SeenPhoto", "Trace", "trace"]
-
-
-@dataclass(frozen=True, slots=True)
-class SeenPhoto:
-    """A photo of the data version: what it was used for, and its hash."""
-
-    path: str
-    sha256: str
-    mood: str
-    split: str
-    role: str
+__all__ = ["Trace", "trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +22,7 @@ class Trace:
     version: Version
     aliases: tuple[str, ...]
     changes: tuple[Change, ...]
-    photos: tuple[SeenPhoto, ...]
+    photos: tuple[IndexRow, ...]
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -55,7 +43,7 @@ def trace(registry: Registry, key: str) -> Trace:
     return Trace(version, state.of(version.number), about, _photos(bundle))
 
 
-def _photos(bundle: Bundle) -> tuple[SeenPhoto, ...]:
+def _photos(bundle: Bundle) -> tuple[IndexRow, ...]:
     path, manifest = bundle.folder / DATA_NAME, bundle.manifest
     if DATA_NAME not in manifest.files:
         raise RegistryError(
@@ -65,6 +53,4 @@ def _photos(bundle: Bundle) -> tuple[SeenPhoto, ...]:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != manifest.data_hash:
         raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} that the manifest names.")
-    names = ("path", "sha256", "mood", "split", "role")
-    rows = csv.DictReader(io.StringIO(data.decode(), newline=""))
-    return tuple(SeenPhoto(**{name: row[name] for name in names}) for row in rows)
+    return parse_index(data, name=str(path)).rows
