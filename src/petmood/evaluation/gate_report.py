@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from petmood.core.files import write_json, write_text
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.judging import Subject
+from petmood.evaluation.pages import page_template
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -162,14 +161,7 @@ def markdown(report: GateReport) -> str:
 
 def render_gate_report(report: GateReport) -> str:
     """Give the report as one HTML page that needs nothing else."""
-    environment = Environment(
-        loader=PackageLoader("petmood.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
+    return page_template(TEMPLATE).render(
         report=report, summary=summary(report), photos=photos_text(report.held_out), reach=_reach(report)
     )
 

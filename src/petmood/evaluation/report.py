@@ -5,18 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from petmood.core.files import write_text
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.gallery import confusion_cells, worst_mistakes
+from petmood.evaluation.pages import page_template
 from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.plots import learning_chart, reliability_chart, risk_coverage_chart
 from petmood.evaluation.scored import Scored
 from petmood.evaluation.selective import risk_coverage
 from petmood.evaluation.summary import Evaluation
 from petmood.evaluation.thumbnails import PhotoOf, Thumbnails
-from petmood.evaluation.titles import LOWER_IS_BETTER, number_text, percent_text, title
+from petmood.evaluation.titles import title
 
 __all__ = ["Bar", "bars", "render_report", "write_report"]
 
@@ -76,27 +75,23 @@ def render_report(
     scored = scored_by_split[evaluation.main]
     temperature = evaluation.calibration.temperature
     thumbnails = Thumbnails(photo_of)
-    return (
-        _environment()
-        .get_template(_TEMPLATE)
-        .render(
-            title=title,
-            evaluation=evaluation,
-            classes=scored.classes,
-            n=len(scored),
-            families=len(set(scored.families)),
-            chance=1 / len(scored.classes),
-            bars=bars(evaluation),
-            mistakes=worst_mistakes(scored, thumbnails, temperature=temperature),
-            cells=confusion_cells(scored, thumbnails, temperature=temperature),
-            reliability=reliability_chart(evaluation.calibration.reliability),
-            risk_coverage=_risk_coverage(evaluation, scored),
-            learning=_learning(curves),
-            leak=_leak(evaluation),
-            paired=paired,
-            plain={name: _text(value) for name, value in facts.items() if not isinstance(value, Mapping)},
-            nested={name: _pretty(value) for name, value in facts.items() if isinstance(value, Mapping)},
-        )
+    return page_template(_TEMPLATE).render(
+        title=title,
+        evaluation=evaluation,
+        classes=scored.classes,
+        n=len(scored),
+        families=len(set(scored.families)),
+        chance=1 / len(scored.classes),
+        bars=bars(evaluation),
+        mistakes=worst_mistakes(scored, thumbnails, temperature=temperature),
+        cells=confusion_cells(scored, thumbnails, temperature=temperature),
+        reliability=reliability_chart(evaluation.calibration.reliability),
+        risk_coverage=_risk_coverage(evaluation, scored),
+        learning=_learning(curves),
+        leak=_leak(evaluation),
+        paired=paired,
+        plain={name: _text(value) for name, value in facts.items() if not isinstance(value, Mapping)},
+        nested={name: _pretty(value) for name, value in facts.items() if isinstance(value, Mapping)},
     )
 
 
@@ -106,20 +101,6 @@ def bars(evaluation: Evaluation) -> tuple[Bar, ...]:
     for name, values in evaluation.controls.items():
         rows.append(Bar(title(name), values["accuracy"], "leak" if name == "random_split" else "control"))
     return tuple(sorted(rows, key=lambda row: row.kind == "leak"))
-
-
-def _environment() -> Environment:
-    """Make a template engine that escapes everything and refuses names it wasn't given."""
-    environment = Environment(
-        loader=PackageLoader("petmood.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number_text, percent=percent_text, title_of=title)
-    environment.globals["lower_is_better"] = LOWER_IS_BETTER
-    return environment
 
 
 def _risk_coverage(evaluation: Evaluation, scored: Scored) -> str:

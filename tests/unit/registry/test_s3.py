@@ -7,6 +7,7 @@ import pytest
 from petmood.core.errors import RegistryError
 from petmood.registry.s3 import S3Store
 from tests.registries import s3_server
+from tests.unit.registry.stores import gives_a_name_once, knows_its_names, refuses_in_one_line
 
 __all__: list[str] = []
 
@@ -19,31 +20,18 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_name_is_given_once(bucket: str) -> None:
-    store = S3Store(bucket, "pets")
-    assert store.create("a/b.json", b"first")
-    assert not store.create("a/b.json", b"second")
-    assert store.read("a/b.json") == b"first"
-    store.replace("a/b.json", b"third")
-    assert store.read("a/b.json") == b"third"
+    gives_a_name_once(S3Store(bucket, "pets"))
     assert S3Store(bucket).read("pets/a/b.json") == b"third"
 
 
 def test_names_are_sorted_and_what_is_not_there_is_nothing(bucket: str) -> None:
-    store = S3Store(bucket)
-    for name in ("b", "a", "c/d"):
-        store.create(f"x/{name}", b"1")
-    assert store.names("x") == ["a", "b", "c"]
-    assert store.names("y") == []
-    assert store.read("y/z") is None
+    knows_its_names(S3Store(bucket))
 
 
 def test_a_bucket_that_is_not_there_is_one_line(bucket: str) -> None:
     store = S3Store(f"no-{bucket}")
     assert store.address.endswith(f"://no-{bucket}")
-    for call in (lambda: store.create("a", b"1"), lambda: store.replace("a", b"1"), lambda: store.names("a")):
-        with pytest.raises(RegistryError, match=r"can't be used: ") as caught:
-            call()
-        assert "\n" not in str(caught.value)
+    refuses_in_one_line(store)
 
 
 def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:

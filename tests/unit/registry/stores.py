@@ -1,0 +1,34 @@
+"""What does every object store have to keep to? The same rules for a folder and for each kind of bucket."""
+
+import pytest
+
+from petmood.core.errors import RegistryError
+from petmood.registry.objects import ObjectStore
+
+__all__ = ["gives_a_name_once", "knows_its_names", "refuses_in_one_line"]
+
+
+def gives_a_name_once(store: ObjectStore) -> None:
+    """The first who creates a name has it; what was replaced is what is read."""
+    assert store.create("a/b.json", b"first")
+    assert not store.create("a/b.json", b"second")
+    assert store.read("a/b.json") == b"first"
+    store.replace("a/b.json", b"third")
+    assert store.read("a/b.json") == b"third"
+
+
+def knows_its_names(store: ObjectStore) -> None:
+    """Names are sorted, folders too; what is not there is nothing."""
+    for name in ("b", "a", "c/d"):
+        store.create(f"x/{name}", b"1")
+    assert store.names("x") == ["a", "b", "c"]
+    assert store.names("y") == []
+    assert store.read("y/z") is None
+
+
+def refuses_in_one_line(store: ObjectStore) -> None:
+    """A bucket that is not there is told of, whatever is asked of it."""
+    for call in (lambda: store.create("a", b"1"), lambda: store.replace("a", b"1"), lambda: store.names("a")):
+        with pytest.raises(RegistryError, match=r"can't be used: ") as caught:
+            call()
+        assert "\n" not in str(caught.value)
