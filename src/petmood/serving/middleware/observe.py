@@ -45,9 +45,16 @@ class Observe:
             return
         call = open_call(scope)
         scope.setdefault("state", {})["call"] = call
-        watch = _Watch(call, receive, send, closing=self._drain, waits=header(scope, b"expect") is not None)
         began = time.perf_counter()
         self._metrics.in_flight.inc()
+        watch = _Watch(
+            call,
+            receive,
+            send,
+            closing=self._drain,
+            waits=header(scope, b"expect") is not None,
+            counted=lambda status: self._count(scope, call, status, time.perf_counter() - began),
+        )
         try:
             await self._app(scope, watch.receive, watch.send)
         except PetmoodError as error:
@@ -56,15 +63,18 @@ class Observe:
             logger.exception("a request failed", extra=_extra(call))
             await watch.refuse(InternalError("Something went wrong here, and was logged. Try again later."))
         finally:
-            self._metrics.in_flight.dec()
-            self._note(scope, call, watch.status, time.perf_counter() - began)
+            watch.count()
+            self._log(scope, call, watch.status, time.perf_counter() - began)
         await watch.linger()
 
-    def _note(self, scope: Scope, call: Call, status: int, seconds: float) -> None:
-        route = call.route or str(getattr(scope.get("route"), "path", "none"))
-        self._metrics.finished(method=scope["method"], route=route, status=status, seconds=seconds)
+    def _count(self, scope: Scope, call: Call, status: int, seconds: float) -> None:
+        self._metrics.in_flight.dec()
+        self._metrics.finished(method=scope["method"], route=_route(scope, call), status=status, seconds=seconds)
         if call.code is not None:
             self._metrics.errors.labels(call.code).inc()
+
+    def _log(self, scope: Scope, call: Call, status: int, seconds: float) -> None:
+        route = _route(scope, call)
         if route in QUIET and status == 200:
             return
         level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
@@ -75,13 +85,31 @@ class Observe:
 
 
 class _Watch:
-    """Passes messages on, and remembers what was sent and how far the body was read."""
+    """Passes messages on, and remembers what was sent and how far the body was read.
 
-    def __init__(self, call: Call, receive: Receive, send: Send, *, closing: Drain, waits: bool) -> None:
+    A request is counted before its last byte leaves: who has an answer finds it in every process' numbers.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        receive: Receive,
+        send: Send,
+        *,
+        closing: Drain,
+        waits: bool,
+        counted: Callable[[int], None],
+    ) -> None:
         self._call, self._receive, self._send, self._drain = call, receive, send, closing
-        self._waits = waits
+        self._waits, self._counted = waits, counted
         self.status = 499  # the client went away before anything was said
-        self._started = self._lingers = False
+        self._started = self._lingers = self._is_counted = False
+
+    def count(self) -> None:
+        """Count the request, once."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._counted(self.status)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -95,6 +123,8 @@ class _Watch:
             headers = message["headers"] = [*message.get("headers", ()), *_plain_headers(self._call)]
             if self._drain.begun or self._is_spent:
                 headers.append((b"connection", b"close"))
+        elif not message.get("more_body", False):
+            self.count()
         await self._send(message)
 
     async def refuse(self, error: PetmoodError) -> None:
@@ -107,6 +137,7 @@ class _Watch:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": status, "headers": headers + error_headers(error)})
         self._lingers = not self._call.body_done
+        self.count()
         await self._send({"type": "http.response.body", "body": body, "more_body": self._lingers})
 
     async def linger(self) -> None:
@@ -142,6 +173,11 @@ def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
     if error.code == "unauthorised":
         headers.append((b"www-authenticate", b"Bearer"))
     return headers
+
+
+def _route(scope: Scope, call: Call) -> str:
+    """Return the route's pattern; what matched none is told together."""
+    return call.route or str(getattr(scope.get("route"), "path", "none"))
 
 
 def _plain_headers(call: Call) -> list[tuple[bytes, bytes]]:

@@ -58,6 +58,18 @@ def raising(error: Exception) -> App:
     return app
 
 
+async def answering(_: Any, __: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+    """Answer in two pieces."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"a", "more_body": True})
+    await send({"type": "http.response.body", "body": b"b"})
+
+
+async def nothing(*_: Any) -> Any:  # noqa: ANN401 - never called
+    """Stand where nothing is to be called."""
+    raise AssertionError
+
+
 def headers_of(sent: list[Message]) -> dict[bytes, bytes]:
     """Return the headers of a response."""
     return dict(sent[0]["headers"])
@@ -101,6 +113,24 @@ def test_numbers_grow_by_exactly_what_happened(served: Callable[..., Any], photo
     assert app.counted('petmood_errors_total{code="not_found"}') == 1
     assert app.counted('petmood_request_duration_seconds_count{route="/predict"}') == 4
     assert app.counted("petmood_requests_in_flight") == 0
+
+
+@pytest.mark.parametrize("app", [answering, raising(TooSmall("x"))], ids=["answered", "refused"])
+def test_who_has_the_answer_finds_it_in_the_numbers(app: App) -> None:
+    """Another process may be asked for them at once."""
+    metrics = ServiceMetrics()
+    pages = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            pages.append(metrics.render().decode())
+
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
+    asyncio.run(Observe(app, metrics=metrics, drain=Drain())(scope, nothing, send))
+    for page in (*pages, metrics.render().decode()):
+        assert 'petmood_request_duration_seconds_count{route="none"} 1.0' in page
+        assert "petmood_requests_in_flight 0.0" in page
+    assert len(pages) == 1
 
 
 def test_a_line_is_logged_for_a_request_but_not_for_every_look_at_its_health(
@@ -206,9 +236,6 @@ def test_what_is_no_request_is_passed_on() -> None:
 
     async def app(scope: Any, *_: Any) -> None:  # noqa: ANN401 - ASGI's
         seen.append(scope["type"])
-
-    async def nothing(*_: Any) -> Any:  # noqa: ANN401 - never called
-        raise AssertionError
 
     asyncio.run(Observe(app, metrics=ServiceMetrics(), drain=Drain())({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]
