@@ -9,7 +9,7 @@ from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
 from petmood.core.redact import without_credentials
 from petmood.data.transforms import AugmentSpec
-from petmood.models.backbones import Channels, find_backbone
+from petmood.models.backbones import SIDES_PX, Channels, find_backbone
 from petmood.models.heads import HEADS
 
 __all__ = [
@@ -59,7 +59,7 @@ class ModelConfig(_Checked):
     weights: str = "auto"
     head: Literal["linear", "mlp"] = HEADS[0]
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    side_px: int | None = Field(default=None, ge=8, le=2048)
+    side_px: int | None = Field(default=None, ge=SIDES_PX[0], le=SIDES_PX[-1])
     resize: Literal["stretch", "cover", "pad"] = "cover"
     mean: Channels | None = None
     std: tuple[Positive, Positive, Positive] | None = None
@@ -68,10 +68,10 @@ class ModelConfig(_Checked):
         """Return how pictures are prepared for this network.
 
         Raises:
-            ConfigError: an unknown backbone.
+            ConfigError: an unknown backbone, or a side that it can't work on.
         """
         own = find_backbone(self.backbone)
-        side_px = self.side_px or own.side_px()
+        side_px = own.chosen_side(self.side_px)
         return ImageSpec(side_px=side_px, resize=self.resize, mean=self.mean or own.mean, std=self.std or own.std)
 
 

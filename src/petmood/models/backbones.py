@@ -4,7 +4,7 @@ torchvision's networks are cut before their last linear layer, whatever the fami
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,6 +17,7 @@ from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD
 from petmood.models.fixed import FixedFilters
 
 __all__ = [
+    "SIDES_PX",
     "Backbone",
     "Channels",
     "Trunk",
@@ -32,6 +33,12 @@ TORCHVISION: Final = (
     *("resnet18", "resnet34", "resnet50", "vgg11_bn", "vgg16", "mobilenet_v3_small", "mobilenet_v3_large"),
     *("convnext_tiny", "convnext_small", "regnet_y_400mf", "shufflenet_v2_x1_0"),
 )
+
+STRIDES_OF_32: Final = ("vgg11_bn", "vgg16", "convnext_tiny", "convnext_small")
+"""They shrink pictures by 32 without padding: of a smaller one nothing is left."""
+
+SIDES_PX: Final = range(8, 2049)
+"""The sides of pictures that any backbone may be given."""
 
 Channels = tuple[float, float, float]
 
@@ -49,6 +56,7 @@ class Backbone:
     """A declared backbone: its name, how to make its trunk, and the pictures it is meant for.
 
     Those have a side of ``side_px`` and, per channel, ``mean`` taken off and ``std`` divided out of values in 0..1.
+    ``sides_px`` are the other sides that it can work on.
     """
 
     name: str
@@ -57,6 +65,20 @@ class Backbone:
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     from_torchvision: bool = False
+    sides_px: Sequence[int] = SIDES_PX
+
+    def chosen_side(self, side_px: int | None) -> int:
+        """Return the side that was asked for, or the backbone's own.
+
+        Raises:
+            ConfigError: it can't work on pictures of such a side.
+        """
+        chosen = self.side_px() if side_px is None else side_px
+        if chosen not in self.sides_px:
+            sides = self.sides_px
+            wanted = f"{sides[0]} to {sides[-1]}" if isinstance(sides, range) else " or ".join(map(str, sides))
+            raise ConfigError(f"Expected model.side_px of {wanted} for {self.name}, got {chosen}.")
+        return chosen
 
 
 _registry: dict[str, Backbone] = {}
@@ -69,6 +91,7 @@ def backbone(
     mean: Channels = IMAGENET_MEAN,
     std: Channels = IMAGENET_STD,
     from_torchvision: bool = False,
+    sides_px: Sequence[int] = SIDES_PX,
 ) -> Callable[[Callable[[], Trunk]], Callable[[], Trunk]]:
     """Declare the decorated function as the maker of a trunk under ``name``.
 
@@ -80,7 +103,7 @@ def backbone(
         if name in _registry:
             raise ConfigError(f"The backbone name {name!r} is taken. Choose another.")
         side = side_px if callable(side_px) else partial(int, side_px)
-        _registry[name] = Backbone(name, make, side, mean, std, from_torchvision)
+        _registry[name] = Backbone(name, make, side, mean, std, from_torchvision, sides_px)
         return make
 
     return declare
@@ -142,9 +165,12 @@ def _torchvision_side(name: str) -> int:
 
 
 for _name in TORCHVISION:
-    backbone(_name, side_px=partial(_torchvision_side, _name), from_torchvision=True)(
-        partial(_torchvision_trunk, _name)
-    )
+    backbone(
+        _name,
+        side_px=partial(_torchvision_side, _name),
+        from_torchvision=True,
+        sides_px=range(32, SIDES_PX.stop) if _name in STRIDES_OF_32 else SIDES_PX,
+    )(partial(_torchvision_trunk, _name))
 
 
 class TinyTrunk(nn.Module):
@@ -175,7 +201,7 @@ def _tiny() -> Trunk:
     return Trunk(TinyTrunk(), TinyTrunk.WIDTHS[-1] * 4)
 
 
-@backbone("fixed_filters", side_px=128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+@backbone("fixed_filters", side_px=128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sides_px=(64, 128))
 def _fixed_filters() -> Trunk:
     filters = FixedFilters()
     return Trunk(filters, sum(filters.blocks))

@@ -55,6 +55,7 @@ def test_resuming_takes_no_settings(petmood: Callable[..., Any], small_run: RunF
         (["epochs=0"], "trainer.max_epochs: Input should be greater than or equal to 1, got 0."),
         (["seed=["], "The override can't be read"),
         (["backbone=resnet5"], "Unknown backbone 'resnet5'. Did you mean resnet50?"),
+        (["model=fixed_filters", "model.side_px=96"], "Expected model.side_px of 64 or 128 for fixed_filters, got 96."),
         (["weights=nowhere.safetensors"], "No weights file nowhere.safetensors. Allowed: none, imagenet"),
         (["data=nowhere"], "Expected a data set with an index.csv in 'nowhere', got none."),
     ],

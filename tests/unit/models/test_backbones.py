@@ -111,6 +111,36 @@ def test_each_backbone_knows_the_input_side_that_it_is_meant_for(name: str, side
     assert find_backbone(name).side_px() == side_px
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_backbone_works_on_the_least_picture_that_it_says(name: str) -> None:
+    device = without_numbers(name)
+    with device:
+        trunk = make_trunk(name)
+        side_px = find_backbone(name).sides_px[0]
+        assert trunk.module(torch.zeros(2, 3, side_px, side_px)).shape == (2, trunk.width)
+
+
+@pytest.mark.parametrize("side_px", find_backbone("fixed_filters").sides_px)
+def test_the_fixed_filters_have_one_width_for_every_side(side_px: int) -> None:
+    trunk = make_trunk("fixed_filters")
+    assert trunk.module(pictures(1, side_px)).shape == (1, trunk.width)
+
+
+@pytest.mark.parametrize(
+    ("name", "side_px", "said"),
+    [
+        ("fixed_filters", 96, "Expected model.side_px of 64 or 128 for fixed_filters, got 96."),
+        ("vgg16", 31, "Expected model.side_px of 32 to 2048 for vgg16, got 31."),
+        ("resnet18", 7, "Expected model.side_px of 8 to 2048 for resnet18, got 7."),
+    ],
+)
+def test_a_side_that_a_backbone_cannot_work_on_is_refused(name: str, side_px: int, said: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        find_backbone(name).chosen_side(side_px)
+    assert str(refusal.value) == said
+    assert find_backbone(name).chosen_side(128) == 128
+
+
 def test_an_unknown_backbone_is_refused_with_the_nearest_and_all_known_ones() -> None:
     with pytest.raises(ConfigError) as refusal:
         find_backbone("resnet5")
