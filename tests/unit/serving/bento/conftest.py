@@ -17,14 +17,16 @@ __all__ = ["asked"]
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
-    """Return a function that starts a service: a predictor, a batch's size, and any setting by its variable."""
+    """Return a function that starts a service: a predictor, its batching, and any setting by its variable."""
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("PETMOOD_THREADS", "2")
     before = set(REGISTRY._collector_to_names)
     with ExitStack() as stack:
 
-        def start(predictor: Predictor | None = None, *, max_batch: int = 1, **settings: object) -> TestClient:
+        def start(
+            predictor: Predictor | None = None, *, max_batch: int = 1, max_latency_ms: int = 1000, **settings: object
+        ) -> TestClient:
             for name, value in settings.items():
                 monkeypatch.setenv(f"PETMOOD_{name.upper()}", str(value))
 
@@ -32,7 +34,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
                 assert bundle == tmp_path
                 return predictor or FakePredictor()
 
-            service = create_service(Batching(max_batch=max_batch), bundle=tmp_path, opener=opener)
+            batching = Batching(max_batch=max_batch, max_latency_ms=max_latency_ms)
+            service = create_service(batching, bundle=tmp_path, opener=opener)
             return stack.enter_context(TestClient(service.to_asgi(), raise_server_exceptions=False))
 
         yield start
