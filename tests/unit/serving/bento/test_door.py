@@ -139,7 +139,7 @@ def test_more_photos_than_may_wait_are_refused_at_once_and_the_others_answered(
     asked: Callable[..., TestClient], max_batch: int
 ) -> None:
     predictor = Slow()
-    client = asked(predictor, max_batch=max_batch, queue=4)
+    client = asked(predictor, max_batch=max_batch, max_latency_ms=60_000, queue=4)
 
     def ask(_: int) -> tuple[int, str]:
         got = client.post("/predict", content=PHOTO, headers={"Content-Type": "image/jpeg"})
