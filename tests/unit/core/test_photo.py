@@ -553,14 +553,14 @@ def test_2000_mutations_give_a_photo_or_a_refusal_and_nothing_else_each_within_t
     slowest_s = 0.0
     for _ in range(2000):
         data = mutated(chance.choice(seeds), chance)
-        started = time.perf_counter()
+        started = time.thread_time()  # the processor's own: neighbours don't count
         try:
             photo = decode(data, at_least_px=chance.choice((None, 16)))
             assert photo.pixels.ndim == 3
             outcome = "decoded"
         except PhotoError as refusal:
             outcome = refusal.code
-        slowest_s = max(slowest_s, time.perf_counter() - started)
+        slowest_s = max(slowest_s, time.thread_time() - started)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     assert slowest_s < 2
     assert sum(outcomes.values()) == 2000
