@@ -1,5 +1,6 @@
 """How is a training stopped at a chosen moment? In a child of its own, by SIGKILL or by a disk that refuses."""
 
+import contextlib
 import json
 import os
 import signal
@@ -83,13 +84,21 @@ class Nursery:
         """Wait for the child; return its exit code, negative for a signal."""
         return int(self._receive())
 
-    def kill(self, config: Config, run: RunFolder, *, after_epochs: int, wait_s: float = 120) -> int:
-        """Begin or go on with a run, and kill it as soon as its table of curves has so many rows."""
+    def kill(
+        self, config: Config, run: RunFolder, *, after_epochs: int, then_s: float = 0.0, wait_s: float = 120
+    ) -> int:
+        """Begin or go on with a run, and kill it ``then_s`` after its table of curves has so many rows.
+
+        Return the exit code: that of the run itself where it ended before.
+        """
         child = self.begin(config, run)
         deadline = time.monotonic() + wait_s
-        while count_rows(run.curves) < after_epochs and time.monotonic() < deadline:
-            time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            while count_rows(run.curves) < after_epochs and time.monotonic() < deadline:
+                os.kill(child, 0)
+                time.sleep(0.002)
+            time.sleep(then_s)
+            os.kill(child, signal.SIGKILL)
         return self.end()
 
     def _send(self, line: str) -> None:

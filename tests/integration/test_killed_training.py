@@ -1,7 +1,6 @@
 """Is a training that is killed at twenty random moments, and gone on with each time, the same as an unbroken one?"""
 
 import csv
-import os
 import random
 import signal
 import time
@@ -28,7 +27,7 @@ EPOCHS = 40
     "recipe", [("recipe.mixup=0.2",), ("recipe.ema=0.9", "recipe.head_epochs=3")], ids=["mixup", "ema"]
 )
 def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path, recipe: tuple[str, ...]) -> None:
-    """The moments are drawn over what is left of the run, checkpoints and last steps included."""
+    """Each some epochs on and a part of one: at the start, in checkpoints, and when little or nothing is left."""
     data = write_small_set(tmp_path / "data")
     wanted = [*SMALL, *recipe, "augment=heavy", f"data={data}", f"run.folder={tmp_path}", f"epochs={EPOCHS}"]
     began = time.monotonic()
@@ -38,10 +37,8 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path, recipe: t
     chance, codes, reached = random.Random(22), [], []
     with nursery() as children:
         for _ in range(KILLS):
-            child = children.begin(config, run)
-            time.sleep(chance.uniform(0, 3 * EPOCHS * epoch_s / KILLS))
-            os.kill(child, signal.SIGKILL)
-            codes.append(children.end())
+            on, part_s = chance.randint(0, 4), chance.uniform(0, epoch_s)
+            codes.append(children.kill(config, run, after_epochs=count_rows(run.curves) + on, then_s=part_s))
             reached.append(count_rows(run.curves))
             refuse_torn_files(run)
         children.begin(config, run)
