@@ -21,7 +21,7 @@ from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, gr
 from petmood.training.evaluate import ENOUGH_PX
 from petmood.training.fit import fit_network, make_network
 from petmood.training.material import Material, labels_of, open_material
-from petmood.training.probe import Described, blocks_of, describe, fit_head, refuse_other_heads
+from petmood.training.probe import Described, blocks_of, describe, fit_head
 from petmood.training.provenance import code_version
 from petmood.training.score import logits_of
 
@@ -88,7 +88,6 @@ def recipe_fit(config: Config, material: Material, *, shuffled: bool = False, tr
 
 
 def _probe_fit(config: Config, material: Material, *, shuffled: bool, track: Track) -> Fit:
-    refuse_other_heads(config)
     network = make_network(config)
     described, blocks = describe(network, material, track=track), blocks_of(network)
 

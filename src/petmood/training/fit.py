@@ -29,7 +29,7 @@ from petmood.training.callbacks import (
     read_checkpoint,
 )
 from petmood.training.material import Material
-from petmood.training.probe import fit_probe
+from petmood.training.probe import fit_probe, refuse_other_heads
 
 __all__ = ["Fitted", "class_weights", "fit_network", "make_network", "network_spec"]
 
@@ -54,9 +54,11 @@ def make_network(config: Config) -> MoodNetwork:
     """Build the configured network with its first weights; random ones depend on the seed alone.
 
     Raises:
-        ConfigError: an unknown backbone or a weights file that doesn't fit.
+        ConfigError: an unknown backbone, a weights file that doesn't fit, or a probe's head that is not linear.
         OfflineError: ImageNet weights that can't be fetched.
     """
+    if config.recipe.kind == "linear_probe":
+        refuse_other_heads(config)
     torch.manual_seed(config.seed)
     return build_network(
         network_spec(config), image=config.model.image_spec(), classes=len(MOODS), weights=config.first_weights
@@ -71,13 +73,16 @@ def fit_network(
     folder: Path | None = None,
     track: Track = silent,
     callbacks: Sequence[Callback] = (),
+    network: MoodNetwork | None = None,
 ) -> Fitted:
     """Learn from ``train``, choosing by ``valid`` where the recipe chooses; without it the last weights are kept.
 
-    With a ``folder``, checkpoints and curves are kept there, and training goes on from its last checkpoint.
-    ``callbacks`` are told of a training by gradient steps beside petmood's own; a probe has no epochs to tell of.
+    ``network`` is the one to teach, fresh from ``make_network`` (default: made here). With a ``folder``, checkpoints
+    and curves are kept there, and training goes on from its last checkpoint. ``callbacks`` are told of a training by
+    gradient steps beside petmood's own; a probe has no epochs to tell of.
     """
-    network = make_network(config)
+    if network is None:
+        network = make_network(config)
     if valid is not None and not valid.rows:
         valid = None
     if config.recipe.kind == "linear_probe":

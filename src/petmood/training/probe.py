@@ -83,12 +83,7 @@ def describe(network: MoodNetwork, material: Material, *, track: Track = silent)
 def fit_probe(
     network: MoodNetwork, config: Config, train: Material, valid: Material | None, *, track: Track = silent
 ) -> None:
-    """Fit the network's linear head in place to the features of its trunk.
-
-    Raises:
-        ConfigError: the head is not linear.
-    """
-    refuse_other_heads(config)
+    """Fit the network's linear head in place to the features of its trunk."""
     known = _with_views(network, config, train, describe(network, train, track=track), track=track)
     choosing = describe(network, valid) if valid is not None and len(valid.rows) else None
     _write(network.head, fit_head(config, known, choosing, blocks=blocks_of(network)))

@@ -19,7 +19,7 @@ from petmood.core.moods import MOODS
 from petmood.core.progress import Track, silent
 from petmood.data.index import DataIndex
 from petmood.models.network import MoodNetwork, build_network
-from petmood.training.fit import fit_network, network_spec
+from petmood.training.fit import fit_network, make_network, network_spec
 from petmood.training.folder import RunFacts, RunFolder, open_run
 from petmood.training.material import Material, open_index, open_material, rows_to_judge, rows_to_learn
 from petmood.training.provenance import code_version, package_versions
@@ -42,7 +42,8 @@ def train(
     those of the test are not even opened; ``resume`` makes up for what is missing.
 
     Raises:
-        ConfigError: a backbone, weights or head that don't fit together.
+        ConfigError: a backbone, weights or head that don't fit together; nothing was written, as with all of these.
+        OfflineError: ImageNet weights that can't be fetched.
         DataError: photos that can't be learned from, or another data version than asked for.
         RunError: the folder exists.
     """
@@ -53,9 +54,10 @@ def train(
             f"The run {run.path} exists. Give another run.name, or go on with: petmood train --resume {run.path}"
         )
     facts = _facts(config, index, run)
+    network = make_network(config)  # what can't be made is refused before anything is written
     write_text(run.config, dump(config))
     run.write_facts(facts)
-    return _learn(run, config, index, facts, track=track, callbacks=callbacks, judged=judged)
+    return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
 
 
 def train_each(configs: Sequence[Config], *, track: Track = silent) -> list[RunFolder]:
@@ -94,7 +96,8 @@ def resume(
     if facts.status == "done":
         _judge(run, load_network(run), _open_splits(config, index, facts, missing, track=track), facts)
         return run
-    return _learn(run, config, index, facts, track=track, callbacks=callbacks, judged=judged)
+    network = make_network(config)
+    return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
 
 
 def load_network(run: RunFolder) -> MoodNetwork:
@@ -118,6 +121,7 @@ def _learn(
     index: DataIndex,
     facts: RunFacts,
     *,
+    network: MoodNetwork,
     track: Track,
     callbacks: Sequence[Callback],
     judged: Sequence[str],
@@ -127,7 +131,9 @@ def _learn(
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
         sets = _open_splits(config, index, facts, {"train", "valid", *judged}, track=track)
         told = [*callbacks, EpochTeller(teller, run.curves)]
-        fitted = fit_network(config, sets["train"], sets["valid"], folder=run.path, track=track, callbacks=told)
+        fitted = fit_network(
+            config, sets["train"], sets["valid"], folder=run.path, track=track, callbacks=told, network=network
+        )
         write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
         _judge(run, fitted.network, {split: sets[split] for split in judged}, facts)
         seconds = round(time.monotonic() - began, 1)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from petmood.configs.load import from_file
 from petmood.configs.schema import Config
-from petmood.core.errors import DataError, RunError
+from petmood.core.errors import ConfigError, DataError, RunError
 from petmood.data.index import read_index, write_index
 from petmood.evaluation.scored import Scored
 from petmood.training.callbacks import MovableCheckpoint, read_checkpoint
@@ -92,6 +92,24 @@ def test_a_name_that_is_taken_is_refused_with_both_ways_out(settings: Settings, 
     with pytest.raises(RunError, match=r"exists\. Give another run\.name, or go on with: petmood train --resume"):
         train(settings("name=shared"))
     assert small_run.facts.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["weights=imagenet"], "There are no ImageNet weights for 'tiny'"),
+        (["weights=nowhere.safetensors"], r"No weights file nowhere\.safetensors"),
+        (["model=fixed_filters", "model.side_px=96"], "Expected model.side_px of 64 or 128"),
+        (["recipe=linear_probe", "weights=none", "model.head=mlp"], "fits a linear head"),
+    ],
+    ids=["no imagenet", "no file", "side", "head"],
+)
+def test_what_is_refused_leaves_nothing_behind_and_its_name_free(
+    settings: Settings, tmp_path: Path, wrong: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        train(settings(f"run.folder={tmp_path}", "name=mine", *wrong))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_data_version_than_asked_for_is_refused(settings: Settings, small_set: Path) -> None:
