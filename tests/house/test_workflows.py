@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.workflows import loaded
+from tests.e2e.workflows import evaluate, loaded
 from tests.house.test_repository import has_verb, targets
 from tests.house.tree import ROOT
 
@@ -31,6 +31,22 @@ def commands(path: Path) -> list[str]:
     """Return every command of every `run:`, lines joined where they go on."""
     scripts = [step["run"] for job in jobs(path) for step in job["steps"] if "run" in step]
     return [line.strip() for script in scripts for line in script.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def filled(value: object, github: dict[str, Any]) -> str:
+    """Fill the expressions of a value in as GitHub does, once: what comes out is not looked at again."""
+
+    def found(match: re.Match[str]) -> str:
+        result = evaluate(match[1], {"github": github}, folder=ROOT)
+        return str(result).lower() if isinstance(result, bool) else str(result or "")
+
+    return re.sub(r"\$\{\{(.*?)\}\}", found, str(value))
+
+
+def turn(name: str, github: dict[str, Any]) -> tuple[str, str]:
+    """Return a run's group, and whether it cancels the one before it."""
+    rule = loaded(ROOT / f".github/workflows/{name}.yml")["concurrency"]
+    return filled(rule["group"], github), filled(rule["cancel-in-progress"], github).lower()
 
 
 def run(*words: str | Path) -> str:
@@ -106,3 +122,33 @@ def test_changed_pointers_fire_and_nothing_else_does() -> None:
     assert loaded(ROOT / ".github/workflows/model-registered.yml")["on"] == {
         "repository_dispatch": {"types": ["model_registered"]}
     }
+
+
+def test_every_registered_version_is_judged_whatever_else_is_registered() -> None:
+    """In one group a third run would cancel the second while it waits."""
+    turns = [turn("model-registered", {"event": {"client_payload": {"version": version}}}) for version in (1, 2, 3)]
+    assert len({group for group, _ in turns}) == 3
+    assert {cancels for _, cancels in turns} == {"false"}
+
+
+@pytest.mark.parametrize(
+    "version", ["data-changed-refs/heads/main", "${{ github.token }}", "1\ncancel-in-progress: true"]
+)
+def test_a_hostile_version_can_t_name_another_workflow_s_group(version: str) -> None:
+    """A group is a name that is compared: text in it is neither run, nor read as YAML, nor filled in again."""
+    turned = turn("model-registered", {"event": {"client_payload": {"version": version}}})
+    assert turned == (f"model-registered-{version}", "false")
+    others = [str(loaded(path)["concurrency"]["group"]) for path in WORKFLOWS if path.stem != "model-registered"]
+    assert others
+    assert not [group for group in others if group.startswith(("model-registered-", "${{"))]
+
+
+def test_a_newer_proposal_cancels_the_older_one_and_a_push_cancels_nothing() -> None:
+    pulls = [
+        turn("data-changed", {"event_name": "pull_request", "ref": "refs/pull/7/merge", "sha": sha}) for sha in "ab"
+    ]
+    assert pulls[0] == pulls[1]
+    assert pulls[0][1] == "true"
+    pushes = [turn("data-changed", {"event_name": "push", "ref": "refs/heads/main", "sha": sha}) for sha in "ab"]
+    assert pushes[0][0] != pushes[1][0]
+    assert {cancels for _, cancels in pushes} == {"false"}
