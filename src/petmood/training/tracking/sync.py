@@ -36,7 +36,7 @@ class Session:
         self._begin = begin_of(folder / JOURNAL_NAME)
         self._address = address_of(self._begin, uri=uri)
         self._tracker: Tracker | None = None
-        self._reached = 0
+        self._place: int | None = None  # up to where the open tracker has all; what was remembered counts no more
         self.sent = 0
 
     @property
@@ -50,21 +50,18 @@ class Session:
         Raises:
             TrackingError: the tracker is away, or refuses; what it took is remembered.
         """
-        place = self._reached or (0 if self._again else sent_up_to(self._folder, self._address))
+        place = self._remembered() if self._place is None else self._place
         if not read_journal(self._folder / JOURNAL_NAME, after=place):
             return
-        if self._tracker is None:
-            tracker = open_tracker(self._begin, self._folder, uri=self._uri)
-            place = 0 if tracker.open(self._begin) else place
-            self._tracker = tracker
-        entries = read_journal(self._folder / JOURNAL_NAME, after=place)
+        tracker = self._tracker or self._opened()
+        entries = read_journal(self._folder / JOURNAL_NAME, after=self._place or 0)
         for start in range(0, len(entries), AT_ONCE):
             some = entries[start : start + AT_ONCE]
-            self._tracker.send([placed.entry for placed in some])
-            self._reached = some[-1].end
+            tracker.send([placed.entry for placed in some])
+            self._place = some[-1].end
             self.sent += len(some)
-            if self._tracker.confirms:
-                remember(self._folder, self._address, self._reached)
+            if tracker.confirms:
+                remember(self._folder, self._address, self._place)
 
     def close(self) -> None:
         """Let the tracker finish, and remember what it has.
@@ -74,7 +71,19 @@ class Session:
         """
         if self._tracker is not None:
             self._tracker.close()
-            remember(self._folder, self._address, self._reached)
+            remember(self._folder, self._address, self._place or 0)
+
+    def _opened(self) -> Tracker:
+        """Open the tracker; one that is new has nothing, whatever was remembered, and the next session must know."""
+        tracker = open_tracker(self._begin, self._folder, uri=self._uri)
+        is_new = tracker.open(self._begin)
+        self._tracker, self._place = tracker, 0 if is_new else self._remembered()
+        if is_new:
+            remember(self._folder, self._address, 0)
+        return tracker
+
+    def _remembered(self) -> int:
+        return 0 if self._again else sent_up_to(self._folder, self._address)
 
 
 def waiting(folder: Path, *, uri: str | None = None) -> int:

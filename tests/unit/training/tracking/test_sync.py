@@ -2,13 +2,16 @@
 
 import fcntl
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from petmood.core.errors import TrackingError
+from petmood.training.tracking.base import address_of
 from petmood.training.tracking.events import Begin, Entry, Metrics
-from petmood.training.tracking.journal import JOURNAL_NAME, append
+from petmood.training.tracking.journal import JOURNAL_NAME, append, begin_of
 from petmood.training.tracking.sync import SENT_NAME, Session, alone, remember, sent_up_to, waiting
 
 __all__: list[str] = []
@@ -59,6 +62,65 @@ def test_a_tracker_that_does_not_know_the_run_gets_everything(
     assert send(folder) == 0
     append(folder / JOURNAL_NAME, [Metrics(values={"loss": 0.1}, step=9)])
     assert send(folder) == len(entries) + 2
+
+
+@dataclass
+class NewTracker:
+    """A tracker whose run is new at its first opening, and that is away for the first sending after it."""
+
+    confirms: bool
+    note: str = ""
+    is_new: bool = True
+    fails: int = 1
+    got: list[Entry] = field(default_factory=list)
+
+    def open(self, begin: Begin) -> bool:
+        assert begin.name == "run"
+        is_new, self.is_new = self.is_new, False
+        return is_new
+
+    def send(self, entries: Sequence[Entry]) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise TrackingError("away")
+        self.got.extend(entries)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+@pytest.fixture(params=[True, False], ids=["confirms", "confirms_at_the_end"])
+def new_tracker(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> NewTracker:
+    """Let all but the last entry be remembered as sent, to a tracker that doesn't know the run any more."""
+    tracker = NewTracker(confirms=request.param)
+    monkeypatch.setattr("petmood.training.tracking.sync.open_tracker", lambda *_, **__: tracker)
+    journal = folder / JOURNAL_NAME
+    remember(folder, address_of(begin_of(journal)), journal.stat().st_size)
+    append(journal, [Metrics(values={"loss": 0.1}, step=9)])
+    return tracker
+
+
+def test_a_new_run_whose_first_sending_fails_still_gets_everything(
+    folder: Path, entries: list[Entry], new_tracker: NewTracker
+) -> None:
+    session = Session(folder)
+    with pytest.raises(TrackingError, match="away"):
+        session.send_waiting()
+    session.send_waiting()
+    session.close()
+    assert len(new_tracker.got) == len(entries) + 2
+    assert isinstance(new_tracker.got[0], Begin)
+    assert waiting(folder) == 0
+
+
+def test_a_session_that_ends_before_a_new_run_has_anything_leaves_all_of_it_to_the_next(
+    folder: Path, entries: list[Entry], new_tracker: NewTracker
+) -> None:
+    with pytest.raises(TrackingError, match="away"):
+        Session(folder).send_waiting()
+    assert waiting(folder) == len(entries) + 2
+    assert send(folder) == len(entries) + 2
+    assert len(new_tracker.got) == len(entries) + 2
 
 
 def test_each_tracker_has_its_own_place(folder: Path, tmp_path: Path, entries: list[Entry]) -> None:
