@@ -20,7 +20,7 @@ from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_histor
 
 from petmood.serving.loadtest.job import Job, job_from
 from petmood.serving.loadtest.photos import Form, drawn, form, read
-from petmood.serving.loadtest.stages import Stages
+from petmood.serving.loadtest.stages import NEW_USERS_PER_S, Stages, lengthened
 from petmood.serving.loadtest.steps import Sample, Step
 
 __all__ = ["main"]
@@ -28,7 +28,6 @@ __all__ = ["main"]
 GIVE_UP_S = 30.0
 FINISH_WITHIN_S = 2.0
 AFTER_NO_ANSWER_S = 0.1
-MOST_NEW_USERS_PER_S = 100
 
 
 def users_of(job: Job, forms: Iterator[Form]) -> type[FastHttpUser]:
@@ -61,7 +60,7 @@ def shape_of(stages: Stages) -> LoadTestShape:
 
         def tick(self) -> tuple[int, float] | None:
             users = stages.users_at(time.perf_counter())
-            return None if users is None else (users, min(users, MOST_NEW_USERS_PER_S))
+            return None if users is None else (users, NEW_USERS_PER_S)
 
     return Course()
 
@@ -74,6 +73,8 @@ def say(step: Step) -> None:
 
 def run(job: Job) -> None:
     """Load the service until the stages are over."""
+    if longer := lengthened(job.counts):
+        sys.stderr.write(longer + "\n")
     photos = drawn() if job.photos is None else read(Path(job.photos))
     stages = Stages(job.counts, job.duration_s, to_the_knee=job.to_the_knee, on_step=say)
     forms = itertools.cycle([form(photo) for photo in photos])

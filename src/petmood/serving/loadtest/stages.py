@@ -1,13 +1,16 @@
 """How many users are there now? The course of a load test, kept apart from Locust."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from petmood.serving.loadtest.knee import is_past_the_knee
 from petmood.serving.loadtest.steps import Sample, Step, step_of
 
-__all__ = ["Stages", "doubling"]
+__all__ = ["NEW_USERS_PER_S", "Stages", "doubling", "lengthened"]
+
+NEW_USERS_PER_S: Final = 100
+"""How quickly users come: up to this many at once, then as many again each second."""
 
 SETTLE_S: Final = 1.0
 SETTLE_SHARE: Final = 0.2
@@ -25,11 +28,29 @@ def doubling(users: int) -> tuple[int, ...]:
     return tuple(counts) if counts[-1] == users else (*counts, users)
 
 
+def coming_s(counts: Sequence[int], at: int) -> float:
+    """Return how long the users that one number adds to the last take to come; those that come at once take no time."""
+    added = counts[at] - (counts[at - 1] if at else 0)
+    return added / NEW_USERS_PER_S if added > NEW_USERS_PER_S else 0.0
+
+
+def lengthened(counts: Sequence[int]) -> str:
+    """Return a line on the steps that last longer than was said, or nothing where none does.
+
+    >>> lengthened((1, 2)), lengthened((1000,))
+    ('', 'Users come 100 a second, and a step begins once all are there: 1000 users last 10 s longer.')
+    """
+    longer = [(count, coming_s(counts, at)) for at, count in enumerate(counts) if coming_s(counts, at)]
+    steps = ", ".join(f"{count} users last {seconds:g} s longer" for count, seconds in longer)
+    return f"Users come {NEW_USERS_PER_S} a second, and a step begins once all are there: {steps}." if longer else ""
+
+
 @dataclass(slots=True)
 class Stages:
     """Goes through numbers of users, ``duration_s`` for each, and sums each up when it is over.
 
-    The first second of a stage (a fifth, if that is less) is for its new users to come, and doesn't count for speed.
+    Where more users are added than come at once, a stage is longer by the time that they take; neither that time nor
+    the second after it (a fifth of the duration, if that is less) counts for speed.
     """
 
     counts: tuple[int, ...]
@@ -48,14 +69,17 @@ class Stages:
         """Return how many users there are at a moment, or None when all is over; call it with rising moments."""
         if self._began_s is None:
             self._began_s = now_s
-        elif len(self.steps) < len(self.counts) and now_s - self._began_s >= self.duration_s:
+        elif len(self.steps) < len(self.counts) and now_s - self._began_s >= self._lasts_s():
             self._close(now_s)
         done = len(self.steps) == len(self.counts) or (self.to_the_knee and is_past_the_knee(self.steps))
         return None if done else self.counts[len(self.steps)]
 
+    def _lasts_s(self) -> float:
+        return self.duration_s + coming_s(self.counts, len(self.steps))
+
     def _close(self, now_s: float) -> None:
         began_s = self._began_s if self._began_s is not None else now_s
-        settle_s = min(SETTLE_S, SETTLE_SHARE * self.duration_s)
+        settle_s = coming_s(self.counts, len(self.steps)) + min(SETTLE_S, SETTLE_SHARE * self.duration_s)
         users = self.counts[len(self.steps)]
         step = step_of(self._samples, users=users, began_s=began_s, ended_s=now_s, settle_s=settle_s)
         self.steps.append(step)

@@ -49,6 +49,16 @@ def test_a_service_is_loaded_by_locust_in_another_process(tmp_path: Path) -> Non
 
 
 @pytest.mark.spawns
+def test_more_users_than_come_at_once_make_their_step_longer_and_that_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(delay_s=0.2) as base:
+        (only,) = load_service(job(base, counts=(110,)), to=tmp_path)
+    assert only.seconds >= 2.1
+    assert "110 users last 1.1 s longer." in capfd.readouterr().err
+
+
+@pytest.mark.spawns
 def test_refusals_are_counted_by_their_status_and_stop_the_search_for_the_knee(tmp_path: Path) -> None:
     with serving(status=503, delay_s=0.01) as base:
         (only,) = load_service(job(base, counts=(1, 2, 4), to_the_knee=True), to=tmp_path)
