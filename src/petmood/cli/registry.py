@@ -44,8 +44,8 @@ def list_(opened: "Registry", *, as_json: bool) -> None:
 
     from petmood.cli.registry_tables import versions_text
 
-    versions, state = opened.versions(), opened.state()
-    rows = [one.model_dump() | {"aliases": state.of(one.number)} for one in versions]
+    state, versions = opened.state(), opened.versions()  # in this order: whatever an alias points to is listed
+    rows = [one.shown() | {"aliases": state.of(one.number)} for one in versions]
     click.echo(json.dumps(rows, indent=2) if as_json else versions_text(versions, state))
 
 
@@ -57,7 +57,7 @@ def show(opened: "Registry", *, version: str) -> None:
     import json
 
     found = opened.find(version)
-    click.echo(json.dumps(found.model_dump() | {"aliases": opened.state().of(found.number)}, indent=2))
+    click.echo(json.dumps(found.shown() | {"aliases": opened.state().of(found.number)}, indent=2))
 
 
 @registry.command()
@@ -70,7 +70,7 @@ def history(opened: "Registry", *, as_json: bool) -> None:
     from petmood.cli.registry_tables import history_text
 
     changes = opened.history()
-    click.echo(json.dumps([one.model_dump() for one in changes], indent=2) if as_json else history_text(changes))
+    click.echo(json.dumps([one.shown() for one in changes], indent=2) if as_json else history_text(changes))
 
 
 @registry.command()

@@ -30,6 +30,7 @@ PetmoodError                      exit code 2 on the command line
 ├── TrackingError                 a tracker can't be reached, or refuses
 ├── RegistryError                 a model registry, a version or an alias is not there or not whole
 │   ├── Conflict                  somebody else changed the registry first
+│   ├── NotWhole                  a version's files are missing or not what was registered
 │   └── Refused                   a candidate did not pass the gate; exit code 3
 ├── MissingExtra                  an optional package is not installed
 └── OfflineError                  something has to be fetched and can't be
@@ -54,6 +55,7 @@ __all__ = [
     "Forbidden",
     "InternalError",
     "MissingExtra",
+    "NotWhole",
     "OfflineError",
     "PetmoodError",
     "PhotoError",
@@ -272,6 +274,12 @@ class Conflict(RegistryError):
     """Refuse a change that was decided on a state which somebody else has changed meanwhile."""
 
     code = "conflict"
+
+
+class NotWhole(RegistryError):
+    """Refuse a version whose files are missing or another bundle's; a registry that is away is none of this."""
+
+    code = "not_whole"
 
 
 class Refused(RegistryError):

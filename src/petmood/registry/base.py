@@ -44,7 +44,17 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Version(_Record):
+class _Written(_Record):
+    """What a backend stores; ``nonce`` is random, so that no two writers ever write equal bytes ("": an old record)."""
+
+    nonce: str = Field(default="", repr=False)
+
+    def shown(self) -> dict[str, Any]:
+        """Return what people see of it."""
+        return self.model_dump(exclude={"nonce"})
+
+
+class Version(_Written):
     """One registered bundle: ``sha256`` is that of its manifest, which seals every file of it.
 
     ``accuracy`` is the bundle's own (value, low, high, n) on the photos it was tested on, where it was.
@@ -64,7 +74,7 @@ class Version(_Record):
     by: str
 
 
-class Change(_Record):
+class Change(_Written):
     """One move of an alias: who let it point from ``before`` to ``to``, when, why, and by which gate's report."""
 
     number: int = Field(ge=1)
@@ -123,7 +133,8 @@ class Backend(Protocol):
         """Put a version's files into an empty folder, unverified.
 
         Raises:
-            RegistryError: a file is missing.
+            NotWhole: a file is missing.
+            RegistryError: the registry can't be reached.
         """
         ...
 

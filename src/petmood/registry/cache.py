@@ -1,8 +1,10 @@
 """Where are pulled bundles kept on this machine? In one folder by their SHA-256, so that each is fetched once."""
 
 import dataclasses
+import functools
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -17,20 +19,15 @@ CACHE_VARIABLE: Final = "PETMOOD_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return ``$PETMOOD_CACHE``, else one in the person's cache, else (where that is read-only) a passing one."""
-    given = os.environ.get(CACHE_VARIABLE)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(given) if given else home / "petmood"
+    """Return ``$PETMOOD_CACHE``, else one in the person's cache, else (where that is read-only) a temporary one."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "petmood"
         folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if writable or given:
-        return folder
-    passing = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
-    passing.mkdir(mode=0o700, exist_ok=True)
-    return passing
+    except (OSError, RuntimeError):  # RuntimeError: nobody knows this user's home
+        return _passing_folder()
+    return folder if os.access(folder, os.W_OK) else _passing_folder()
 
 
 def cached(registry: Registry, version: Version, *, folder: Path | None = None) -> Bundle:
@@ -54,6 +51,24 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     return dataclasses.replace(came, folder=place)
+
+
+def _passing_folder() -> Path:
+    """Return this user's temporary folder; its name can be guessed, so one made by another user is refused."""
+    folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return _fresh_folder()
+    found = folder.lstat()
+    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if mine else _fresh_folder()
+
+
+@functools.cache
+def _fresh_folder() -> Path:
+    """Make a folder that nobody could foresee, once a process."""
+    return Path(tempfile.mkdtemp(prefix="petmood-"))
 
 
 def _moved(folder: Path, place: Path) -> bool:

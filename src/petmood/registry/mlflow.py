@@ -6,6 +6,7 @@ the database. So each change is an experiment whose tag holds it, and MLflow's a
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import RegistryError
+from petmood.core.errors import NotWhole, RegistryError
 from petmood.core.extras import require
 from petmood.core.files import write_bytes
 from petmood.core.mlflow_store import artifacts_beside, be_brief_and_private
@@ -23,6 +24,8 @@ from petmood.core.redact import one_line, without_credentials
 from petmood.registry.base import Change, Version, fold
 
 __all__ = ["MlflowBackend"]
+
+logger = logging.getLogger(__name__)
 
 RUNS: Final = "petmood registry"
 VERSION_TAG: Final = "petmood.version"
@@ -58,7 +61,8 @@ class MlflowBackend:
             page = self._call(partial(self._client.search_experiments, view, 1000, query, ["name ASC"], token))
             found += page
             token = page.token or ""
-        return [self._parsed(Change, one.tags.get(CHANGE_TAG, "")) for one in found]
+        mine = [one for one in found if one.name.startswith(self._prefix)]  # to LIKE, "_" is any sign
+        return [self._parsed(Change, one.tags.get(CHANGE_TAG, "")) for one in mine]
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
         """Store a bundle's files as artifacts of a run, and after that make a model version of them."""
@@ -90,6 +94,12 @@ class MlflowBackend:
 
     def fetch(self, version: Version, to: Path) -> None:
         """Put a version's files into an empty folder."""
+        run_id = self._run_of(version)
+        if not self._call(lambda: self._client.list_artifacts(run_id, BUNDLE)):
+            raise NotWhole(
+                f"The files of version {version.number} of {self.model} are missing in {self.address}. "
+                "Push the bundle again to put them back."
+            )
         with TemporaryDirectory(prefix="petmood-", dir=to.parent) as passing:
             came = self._download(version, BUNDLE, passing)
             for file in sorted(came.iterdir()) if came.is_dir() else ():
@@ -100,9 +110,14 @@ class MlflowBackend:
         """Add a change under its number, unless that is taken; then let MLflow's aliases say what the changes say."""
         name, tags = f"{self._prefix}{change.number:06}", {CHANGE_TAG: change.model_dump_json()}
         made = self._call(lambda: self._client.create_experiment(name, tags=tags), passed="RESOURCE_ALREADY_EXISTS")
-        if made is None:
+        if made is None and not self._is_ours(name, tags):
             return False
-        self.show_aliases()
+        try:
+            self.show_aliases()
+        except RegistryError as error:  # the change stands, and the next one shows them too
+            logger.warning(
+                "change %d of %s is made, but MLflow's page shows old aliases: %s", change.number, self.model, error
+            )
         return True
 
     def show_aliases(self) -> None:
@@ -140,6 +155,11 @@ class MlflowBackend:
     def _run_of(self, version: Version) -> str:
         found = self._call(lambda: self._client.get_model_version(self.model, str(version.number)))
         return str(found.run_id)
+
+    def _is_ours(self, name: str, tags: Mapping[str, str]) -> bool:
+        """Tell whether an experiment that is there already is ours after all: the answer that said so was lost."""
+        found = self._call(lambda: self._client.get_experiment_by_name(name))
+        return found is not None and found.tags.get(CHANGE_TAG) == tags[CHANGE_TAG]
 
     def _experiment_of_runs(self) -> str:
         place = artifacts_beside(self._uri)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from petmood.core.bundle import MANIFEST, Bundle, read
-from petmood.core.errors import Conflict, RegistryError
+from petmood.core.errors import Conflict, NotWhole, RegistryError
 from petmood.core.files import write_bytes
 from petmood.registry.base import Change, Version
 
@@ -67,7 +67,7 @@ class ObjectBackend:
         self._store_files(bundle)
         for number in range(len(self.versions()) + 1, len(self.versions()) + TRIES):
             version = Version(number=number, model=self.model, **about)
-            if self._store.create(self._record_key("versions", number), _as_json(version)):
+            if self._create(self._record_key("versions", number), _as_json(version)):
                 return version
         raise Conflict(f"Too many others register versions of {self.model} at this moment. Push again.")
 
@@ -84,14 +84,12 @@ class ObjectBackend:
         self._fetch_file(version, MANIFEST, to)
         for name in read(to).files:
             if PurePosixPath(name).name != name:
-                raise RegistryError(
-                    f"Version {version.number} names a file {name!r} outside of its bundle. Push again."
-                )
+                raise NotWhole(f"Version {version.number} names a file {name!r} outside of its bundle. Push again.")
             self._fetch_file(version, name, to)
 
     def record(self, change: Change) -> bool:
         """Add a change under its number, unless that is taken."""
-        return self._store.create(self._record_key("changes", change.number), _as_json(change))
+        return self._create(self._record_key("changes", change.number), _as_json(change))
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
         """Keep further files beside a version."""
@@ -108,13 +106,20 @@ class ObjectBackend:
     def _store_files(self, bundle: Bundle) -> None:
         for name, data in bundle.contents():
             key = f"{self._folder(bundle.sha256)}/{name}"
-            if not self._store.create(key, data) and self._store.read(key) != data:
+            if not self._create(key, data):
                 self._store.replace(key, data)  # left damaged by somebody else; its content is known, so it is mended
+
+    def _create(self, key: str, data: bytes) -> bool:
+        """Create an object; where the key is taken by these very bytes, it was created by us.
+
+        A client repeats a request whose answer was lost, and is then refused for what the first one created.
+        """
+        return self._store.create(key, data) or self._store.read(key) == data
 
     def _fetch_file(self, version: Version, name: str, to: Path) -> None:
         data = self._store.read(f"{self._folder(version.sha256)}/{name}")
         if data is None:
-            raise RegistryError(
+            raise NotWhole(
                 f"{name} of version {version.number} of {self.model} is missing in {self.address}. "
                 "Push the bundle again to put it back."
             )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from petmood.core.bundle import MANIFEST, Bundle, verify
-from petmood.core.errors import BundleError, Conflict, RegistryError
+from petmood.core.errors import BundleError, Conflict, NotWhole, RegistryError
 from petmood.core.files import folder_in_one_step
 from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, Backend, By, Change, State, Version, fold
 
@@ -69,18 +70,18 @@ class Registry:
         Raises:
             RegistryError: there is none, or several.
         """
+        aliases = self.state().aliases  # before the versions: a champion of this moment is then among them
         versions = {version.number: version for version in self.versions()}
-        aliases = self.state().aliases
         if name in (*ALIASES, PREVIOUS):
             if name not in aliases:
-                raise RegistryError(f"No version of {self.model} is {name} yet. {self._hint(versions)}")
+                raise RegistryError(f"No version of {self.model} is {name} yet. {_hint(versions, aliases)}")
             found = [versions[aliases[name]]] if aliases[name] in versions else []
         elif match := NUMBER.fullmatch(name):
             found = [versions[int(match[1])]] if int(match[1]) in versions else []
         else:
             found = [one for one in versions.values() if SHA.fullmatch(name) and one.sha256.startswith(name)]
         if len(found) != 1:
-            known = f"{len(found)} versions begin so" if found else self._hint(versions)
+            known = f"{len(found)} versions begin so" if found else _hint(versions, aliases)
             raise RegistryError(f"No single version {name!r} of {self.model} in {self.address}. {known}")
         return found[0]
 
@@ -101,7 +102,9 @@ class Registry:
         """Put a version's bundle into a folder, verified; one that holds it already is only verified.
 
         Raises:
-            RegistryError: the folder holds something else, or what came is not what was registered.
+            NotWhole: a file is missing, or it is another bundle than was registered.
+            BundleError: what came is damaged.
+            RegistryError: the folder holds something else, or the registry can't be reached.
         """
         if (there := bundle_at(to)) is not None and there.sha256 == version.sha256:
             return there
@@ -157,7 +160,11 @@ class Registry:
 
     def verify(self, scratch: Path) -> list[Trouble]:
         """Fetch every version into a passing folder and check it, the history and the aliases; return what is wrong."""
-        found = []
+        found, broken, aliases = [], [], {}
+        try:
+            aliases = self.state().aliases  # before the versions, as in find
+        except RegistryError as error:
+            broken = [Trouble("history", str(error))]
         versions = self.versions()
         for version in versions:
             place = scratch / str(version.number)
@@ -166,17 +173,13 @@ class Registry:
                 self._fetch_verified(version, place)
             except (RegistryError, BundleError) as error:
                 found.append(Trouble(f"version {version.number}", str(error)))
-        try:
-            aliases = self.state().aliases
-        except RegistryError as error:
-            return [*found, Trouble("history", str(error))]
         known = {version.number for version in versions}
         lost = [(alias, to) for alias, to in aliases.items() if to not in known]
-        return [*found, *(Trouble(alias, f"points to version {to}, which is not there") for alias, to in lost)]
+        return [*found, *broken, *(Trouble(alias, f"points to version {to}, which is not there") for alias, to in lost)]
 
     def _move(self, version: Version, *, alias: str, by: By, seen: State, **facts: Any) -> Change:  # noqa: ANN401 - the fields of Change
         now, before = datetime.now(UTC).isoformat(timespec="milliseconds"), seen.aliases.get(alias)
-        told = {"who": by.who, "why": by.why, "at": now}
+        told = {"who": by.who, "why": by.why, "at": now, "nonce": _nonce()}
         change = Change(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)
         if not self._backend.record(change):
             raise Conflict(
@@ -189,16 +192,17 @@ class Registry:
         self._backend.fetch(version, to)
         came = verify(to)
         if came.sha256 != version.sha256:
-            raise RegistryError(
+            raise NotWhole(
                 f"Version {version.number} of {self.model} is another bundle than was registered "
                 f"({came.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
             )
         return came
 
-    def _hint(self, versions: Mapping[int, Version]) -> str:
-        if not versions:
-            return "It has no versions. Register one with: petmood registry push bundles/first"
-        return f"Known: {', '.join(map(str, sorted(versions)))}; aliases: {', '.join(self.state().aliases) or 'none'}."
+
+def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
+    if not versions:
+        return "It has no versions. Register one with: petmood registry push bundles/first"
+    return f"Known: {', '.join(map(str, sorted(versions)))}; aliases: {', '.join(aliases) or 'none'}."
 
 
 def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
@@ -216,4 +220,9 @@ def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
         "accuracy": measured.get("accuracy"),
         "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "by": by,
+        "nonce": _nonce(),
     }
+
+
+def _nonce() -> str:
+    return secrets.token_hex(8)

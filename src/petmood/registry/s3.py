@@ -1,6 +1,7 @@
 """How does an S3 bucket keep a registry? By the precondition that no object has the key yet (If-None-Match)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from petmood.core.errors import RegistryError
@@ -43,29 +44,32 @@ class S3Store:
         found = self._call("get_object", key, passed=MISSING)
         if found is None:
             return None
-        data: bytes = found["Body"].read()
+        with self._told_in_one_line():
+            data: bytes = found["Body"].read()  # the answer has only begun: it can break off here
         return data
 
     def names(self, prefix: str) -> Sequence[str]:
         """Return the names directly below a prefix, sorted."""
         start = f"{self._prefix}{prefix}/"
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start)
-        try:
+        with self._told_in_one_line():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start)
             keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        except (self._refused, self._failed) as error:
-            raise self._refusal(error) from error
         return sorted({key.removeprefix(start).partition("/")[0] for key in keys})
 
     def _call(self, name: str, key: str, *, passed: frozenset[str] | set[str] = frozenset(), **given: Any) -> Any:  # noqa: ANN401 - boto3's
         """Call the client; None where it refuses with one of the codes that are ``passed``."""
-        try:
-            return getattr(self._client, name)(Bucket=self._bucket, Key=self._prefix + key, **given)
-        except self._refused as error:
-            if str(error.response.get("Error", {}).get("Code")) in passed:
-                return None
-            raise self._refusal(error) from error
-        except self._failed as error:
-            raise self._refusal(error) from error
+        with self._told_in_one_line():
+            try:
+                return getattr(self._client, name)(Bucket=self._bucket, Key=self._prefix + key, **given)
+            except self._refused as error:
+                if str(error.response.get("Error", {}).get("Code")) not in passed:
+                    raise
+        return None
 
-    def _refusal(self, error: Exception) -> RegistryError:
-        return RegistryError(f"{self.address} can't be used: {one_line(error)}")
+    @contextmanager
+    def _told_in_one_line(self) -> Iterator[None]:
+        """Turn the client's errors into ours."""
+        try:
+            yield
+        except (self._refused, self._failed) as error:
+            raise RegistryError(f"{self.address} can't be used: {one_line(error)}") from error

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import BundleError, ConfigError, DataError, Refused, RegistryError
+from petmood.core.errors import BundleError, ConfigError, DataError, NotWhole, Refused
 from petmood.core.files import sha256_of
 from petmood.core.progress import Track, silent
 from petmood.evaluation.gate import GateLimits, GateReport
@@ -48,9 +48,9 @@ def promote(
     attached to the version, passed or not, and also written into the folder ``keep``.
 
     Raises:
-        Refused: it did not pass; a line for each check that failed.
+        Refused: it did not pass, a line for each check that failed; or its bundle is not whole.
         Conflict: somebody else changed the registry meanwhile.
-        RegistryError: it is the champion already, or the champion itself can't be had.
+        RegistryError: it is the champion already, the champion itself can't be had, or the registry can't be reached.
         DataError: there are no photos to judge on.
     """
     seen = registry.state()
@@ -101,7 +101,7 @@ def _champion(registry: Registry, number: int | None, *, but: Version) -> Bundle
 def _candidate(registry: Registry, version: Version) -> Bundle:
     try:
         return cached(registry, version)
-    except (BundleError, RegistryError) as error:
+    except (BundleError, NotWhole) as error:
         raise Refused(f"Version {version.number} of {registry.model} is not whole: {error}") from error
 
 
