@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 RETRY_S: Final = 30.0
 """After this, a version that could not be had or was refused is tried once more."""
 
+LEAVE_S: Final = 0.2
+"""At the end a look that hangs in a registry is left alone: its thread dies with the process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Following:
@@ -70,6 +73,8 @@ class Follower:
             return
         self._note(version)
         if version == self._settled or (version == self._refused and time.monotonic() < self._try_again_at):
+            return
+        if self._service.drain.begun:
             return
         if self._swap_in(version):
             self._settled, self._refused = version, None
@@ -121,4 +126,4 @@ def following_thread(service: Service, following: Following | None) -> Iterator[
         yield
     finally:
         stop.set()
-        thread.join(timeout=5)
+        thread.join(timeout=LEAVE_S)

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 0.2
 SOON_S: Final = 5.0
 """A process that ends sooner than this after its start would do so again."""
+PAUSE_S: Final = 30.0
+"""The longest pause before one more try, where others go on meanwhile: what it starts from may be away."""
 
 PR_SET_PDEATHSIG: Final = 1
 
@@ -51,7 +53,8 @@ class Processes:
         self._command, self._listener, self._count = list(command), listener, count
         self._end_within_s = end_within_s
         self._children: dict[subprocess.Popen[bytes], float] = {}
-        self._ending = False
+        self._ending = self._has_lasted = False
+        self._pause_s = self._start_at = 0.0
 
     def run(self) -> int:
         """Keep the processes running; return 0 after a signal, 1 when they can't be kept alive."""
@@ -72,17 +75,32 @@ class Processes:
 
     def _keep(self, environment: dict[str, str]) -> int:
         while not self._ending:
+            now = time.monotonic()
+            self._has_lasted = self._has_lasted or any(now - began >= SOON_S for began in self._children.values())
             for child in [child for child in self._children if child.poll() is not None]:
-                lived_s = time.monotonic() - self._children.pop(child)
-                forget_process(child.pid)
-                if lived_s < SOON_S and child.returncode:
-                    logger.error("process %d ended at once with %s; giving up", child.pid, child.returncode)
+                if not self._may_be_replaced(child, now - self._children.pop(child)):
                     return 1
-                logger.error("process %d ended with %s; starting another", child.pid, child.returncode)
-            while len(self._children) < self._count:
+            while len(self._children) < self._count and now >= self._start_at:
                 self._start(environment)
             time.sleep(LOOK_EVERY_S)
         return 0
+
+    def _may_be_replaced(self, child: subprocess.Popen[bytes], lived_s: float) -> bool:
+        """Tell whether another process should start in a dead one's place; that may have to wait.
+
+        Where none ever lasted, none will. Where one did, it may be the registry that is away, or a bad version that is
+        named now: the others go on with what they have.
+        """
+        forget_process(child.pid)
+        ended_at_once = lived_s < SOON_S and bool(child.returncode)
+        if ended_at_once and not self._has_lasted:
+            logger.error("process %d ended at once with %s; giving up", child.pid, child.returncode)
+            return False
+        self._pause_s = min(PAUSE_S, 2 * self._pause_s or 1.0) if ended_at_once else 0.0
+        self._start_at = time.monotonic() + self._pause_s
+        text = "process %d ended with %s; starting another in %.0f s"
+        logger.error(text, child.pid, child.returncode, self._pause_s)
+        return True
 
     def _start(self, environment: dict[str, str]) -> None:
         handle = self._listener.fileno()

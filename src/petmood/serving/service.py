@@ -39,11 +39,14 @@ class Service:
     @property
     def file_bytes(self) -> int:
         """The largest photo."""
-        return int(self.settings.file_mb * 1e6)
+        return self.settings.limits.file_bytes
 
     async def answer(self, photos: list[bytes]) -> list[Answered]:
         """Let the workers answer photos, and count the answers and refusals."""
-        found = await self.workers.answer(photos)
+        try:
+            found = await self.workers.answer(photos)
+        finally:
+            self.metrics.queue.set(self.workers.waiting)  # each process its own: any of them may be asked for all
         for one in found:
             self.metrics.count(one.answer)
         return found

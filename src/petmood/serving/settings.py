@@ -57,8 +57,18 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """What one photo may ask for."""
-        return Limits(file_bytes=int(self.file_mb * 1e6), pixels=int(self.megapixels * 1e6))
+        """What one photo may ask for; more than all bodies together may hold would be refused for ever as busy."""
+        return Limits(file_bytes=int(min(self.file_mb, self.held_mb) * 1e6), pixels=int(self.megapixels * 1e6))
+
+    @property
+    def batch_photos(self) -> int:
+        """How many photos a batch may have; more than the queue takes would be refused for ever as busy."""
+        return min(self.photos, self.queue)
+
+    @property
+    def batch_bytes(self) -> int:
+        """How large a batch may be, as above."""
+        return int(min(self.body_mb, self.held_mb) * 1e6)
 
     @property
     def workers(self) -> int:

@@ -13,7 +13,7 @@ from petmood.registry.base import By
 from petmood.registry.registry import Registry
 from tests.integration.service.served import Served, serving
 from tests.integration.service.table import FaultTable
-from tests.integration.service.traffic import Traffic, steady
+from tests.integration.service.traffic import steady
 
 __all__: list[str] = []
 
@@ -62,36 +62,27 @@ def test_the_alias_is_followed_under_requests_and_none_fails(
         assert answers_with(served, bundle.sha256, good)()
         with steady(served, good) as traffic:
             time.sleep(0.5)
+            moved_at = time.monotonic()
             move(registry, 2)
             until(answers_with(served, other_bundle.sha256, good))
+            there_at = time.monotonic()
             time.sleep(0.5)
             rolled_back_at = time.monotonic()
             registry.roll_back(By("me", "it was wrong about rabbits"))
             back_s = until(answers_with(served, bundle.sha256, good))
+            back_at = time.monotonic()
             time.sleep(0.5)
         numbers, lines = served.numbers(), served.lines()
     table.add(28, f"followed and rolled back under {len(traffic.asked)} requests", 200, seconds=back_s)
     assert traffic.failed() == []
     assert len(traffic.asked) > 50
     assert back_s < 5
-    late = [one for one in traffic.asked if one.at > rolled_back_at + back_s]
-    assert {one.answer.body["model"]["sha256"] for one in late if one.answer} == {bundle.sha256}
-    assert models_in_turn(traffic) == [bundle.sha256, other_bundle.sha256, bundle.sha256]
+    assert traffic.models(until=moved_at) == traffic.models(since=back_at) == {bundle.sha256}
+    assert traffic.models(since=there_at, until=rolled_back_at) == {other_bundle.sha256}
+    assert traffic.models() == {bundle.sha256, other_bundle.sha256}
     assert numbers['petmood_model_loads_total{result="followed"}'] == 2
     assert numbers["petmood_registry_version"] == 1
     assert [line["registry_version"] for line in lines if "registry_version" in line] == [2, 1]
-
-
-def models_in_turn(traffic: Traffic) -> list[str]:
-    """Return which bundles answered, in the order of the answers, each change once."""
-    ended = sorted(
-        (one.at + one.answer.seconds, one.answer.body["model"]["sha256"]) for one in traffic.asked if one.answer
-    )
-    found: list[str] = []
-    for _, sha256 in ended:
-        if not found or found[-1] != sha256:
-            found.append(sha256)
-    return found
 
 
 def test_a_bad_version_and_a_registry_that_is_away_leave_the_old_model(
@@ -111,7 +102,7 @@ def test_a_bad_version_and_a_registry_that_is_away_leave_the_old_model(
             until(lambda: served.count("petmood_registry_up") == 1)
     table.add(26, "a damaged version is promoted, and followed", 200)
     assert traffic.failed() == []
-    assert {one.answer.body["model"]["sha256"] for one in traffic.asked if one.answer} == {bundle.sha256}
+    assert traffic.models() == {bundle.sha256}
 
 
 def test_every_process_of_a_service_follows(

@@ -16,9 +16,10 @@ CLIENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question: when it was asked, and its answer, or how the connection failed."""
+    """One question: when it was asked, when that ended, and its answer, or how the connection failed."""
 
     at: float
+    ended: float
     answer: Answer | None
     failure: str = ""
 
@@ -34,6 +35,11 @@ class Traffic:
         """Return what was asked before a moment and not answered with 200."""
         return [one for one in self.asked if one.at < before and (one.answer is None or one.answer.status != 200)]
 
+    def models(self, *, since: float = 0.0, until: float = float("inf")) -> set[str]:
+        """Return the SHA-256 of what answered the questions that were asked and answered between two moments."""
+        between = [one for one in self.asked if since < one.at and one.ended < until]
+        return {one.answer.body["model"]["sha256"] for one in between if one.answer}
+
     def run(self, served: Served, photo: bytes, every_s: float) -> None:
         """Ask until told to stop."""
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
@@ -42,9 +48,9 @@ class Traffic:
             began = time.monotonic()
             try:
                 answer = exchange(connection, "/predict", method="POST", body=photo)
-                self.asked.append(Asked(began, answer))
+                self.asked.append(Asked(began, time.monotonic(), answer))
             except (OSError, http.client.HTTPException) as error:
-                self.asked.append(Asked(began, None, repr(error)))
+                self.asked.append(Asked(began, time.monotonic(), None, repr(error)))
                 connection.close()
             next_at = max(next_at + every_s, time.monotonic() - 1)
             self.stop.wait(max(0.0, next_at - time.monotonic()))

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,31 @@ def test_the_thread_follows_while_the_service_runs(place: str, served: Callable[
         while app.service.slot.current.model.version == "0" and time.monotonic() < deadline:
             time.sleep(0.02)
     assert app.service.slot.current.model.version == "of-two"
+
+
+def test_near_the_end_nothing_is_swapped_in(follower: Callable[..., tuple[Any, Follower]], place: str) -> None:
+    app, following = follower()
+    move(place, 2)
+    app.service.drain.begin()
+    following.look()
+    assert app.service.slot.current.model.version == "0"
+
+
+def test_a_look_that_hangs_does_not_hold_the_end_up(
+    place: str, served: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def hang(_: Follower) -> None:
+        begun.set()
+        release.wait(20)
+
+    monkeypatch.setattr(Follower, "look", hang)
+    app = served(open_model=open_model, follow_s=0.1)
+    with following_thread(app.service, begin_to_follow(ADDRESS, registry=place)):
+        assert begun.wait(20)
+    assert "petmood-follow" in {thread.name for thread in threading.enumerate()}, "it was left alone"
+    release.set()
 
 
 @pytest.mark.parametrize("address", ["registry://petmood@1", None])

@@ -25,6 +25,9 @@ assert sys.argv[3] == "--fd" and os.fstat(int(sys.argv[4]))
 assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()
 if how == "dies":
     sys.exit(3)
+if how == "once" and len(list(folder.iterdir())) >= 2:
+    (folder / str(os.getpid())).touch()
+    sys.exit(2)
 if how != "young":
     signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "stubborn" else lambda *_: sys.exit(0))
 (folder / str(os.getpid())).touch()
@@ -93,6 +96,28 @@ def test_one_that_was_killed_is_replaced(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert run(tmp_path, "serves", then=kill_one) == 0
     assert len(pids(tmp_path)) == 3
+
+
+def test_one_that_cannot_be_replaced_now_is_tried_again_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it starts from may be away: a registry, or a good version in it."""
+    monkeypatch.setattr(processes_module, "SOON_S", 0.3)
+    monkeypatch.setattr(processes_module, "PAUSE_S", 0.05)
+    left: list[bool] = []
+
+    def kill_one(found: list[int]) -> None:
+        time.sleep(1)  # they have lasted
+        os.kill(found[0], signal.SIGKILL)
+        until = time.monotonic() + 20
+        while len(pids(tmp_path)) < 5 and time.monotonic() < until:
+            time.sleep(0.02)
+        left.append(gone(found[1]))
+        end(found)
+
+    assert run(tmp_path, "once", then=kill_one) == 0
+    assert len(pids(tmp_path)) >= 5, "it was tried three times"
+    assert left == [False]
 
 
 def test_one_that_cannot_start_ends_all_with_1(tmp_path: Path) -> None:

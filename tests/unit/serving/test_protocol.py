@@ -216,7 +216,12 @@ def test_at_the_end_a_stalled_upload_is_told_and_cut(drain_s: float) -> None:
         stalled.sendall(
             b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\nhalf"
         )
-        time.sleep(0.1)
+        with connect(port) as watcher:
+            found = b""
+            while b"petmood_requests_in_flight 2.0" not in found:  # the upload, and this question
+                watcher.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                found = until(watcher, b"petmood_requests_in_flight")
+                found += until(watcher, b"\n") if not found.endswith(b"\n") else b""
     with stalled:
         response = everything(stalled)
     assert response.startswith(b"HTTP/1.1 503 ")

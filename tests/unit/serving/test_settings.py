@@ -34,6 +34,13 @@ def test_every_setting_can_be_given_as_an_environment_variable(monkeypatch: pyte
     assert settings.vertex_predict_route == "/v1/predict"
 
 
+def test_a_batch_is_never_allowed_to_be_larger_than_what_could_ever_be_taken() -> None:
+    assert (read_settings().batch_photos, read_settings().batch_bytes) == (32, 100_000_000)
+    assert read_settings(queue=4).batch_photos == 4
+    small = read_settings(held_mb=2)
+    assert (small.batch_bytes, small.limits.file_bytes) == (2_000_000, 2_000_000)
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETMOOD_TOKEN", "")
     assert read_settings().token is None

@@ -41,7 +41,7 @@ class RateLimit:
         now = self._clock()
         left, since = self._left.pop(address, (self._most, now))
         left = min(self._most, left + (now - since) * self._rate)
-        self._left[address] = (max(0.0, left - 1), now)
+        self._left[address] = (left - 1 if left >= 1 else left, now)  # a refusal takes nothing of what is saved up
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         if left < 1:

@@ -38,8 +38,8 @@ async def predict_batch(request: Request) -> Response:
     if kind.boundary is None:
         raise BadForm(f"Expected multipart/form-data with fields '{FIELD}'. {HINT}")
     service.workers.refuse_if_full()
-    most, limits = service.settings.photos, service.settings.limits
-    limit = int(service.settings.body_mb * 1e6)
+    most, limits = service.settings.batch_photos, service.settings.limits
+    limit = service.settings.batch_bytes
     async with service.bodies.body(request.receive, declared=call.declared, limit=limit) as body:
         photos = photos_of(body, kind, most=most, file_bytes=limits.file_bytes)
         results = await answer_each(service, photos, request_id=call.request_id)

@@ -47,7 +47,7 @@ async def answer_instances(request: Request) -> Response:
     """Answer the photos of a Vertex AI request: a prediction or an error for each instance, in their order."""
     service, call = service_of(request), call_of(request.scope)
     service.workers.refuse_if_full()
-    limit = int(service.settings.body_mb * 1e6)
+    limit = service.settings.batch_bytes
     async with service.bodies.body(request.receive, declared=call.declared, limit=limit) as body:
         if len(body) > LARGE_BYTES:  # megabytes of JSON take a while; others are answered meanwhile
             photos = await asyncio.to_thread(photos_of_instances, body, service.settings)
@@ -64,16 +64,16 @@ def photos_of_instances(body: bytes, settings: Settings) -> list[bytes | Petmood
         BadRequest: no JSON, or far too much of it.
         WrongFields: no list of instances, or too many of them.
     """
-    if sum(map(body.count, b"[{,")) > PIECES * (settings.photos + 1):
-        raise BadRequest(f"Expected 1 to {settings.photos} instances, got far more pieces of JSON. {EXAMPLE}")
+    if sum(map(body.count, b"[{,")) > PIECES * (settings.batch_photos + 1):
+        raise BadRequest(f"Expected 1 to {settings.batch_photos} instances, got far more pieces of JSON. {EXAMPLE}")
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"Expected JSON, got something else. {EXAMPLE}") from error
     instances = found.get("instances") if isinstance(found, dict) else None
-    if not isinstance(instances, list) or not 1 <= len(instances) <= settings.photos:
+    if not isinstance(instances, list) or not 1 <= len(instances) <= settings.batch_photos:
         got = len(instances) if isinstance(instances, list) else "none"
-        raise WrongFields(f"Expected 1 to {settings.photos} instances, got {got}. {EXAMPLE}")
+        raise WrongFields(f"Expected 1 to {settings.batch_photos} instances, got {got}. {EXAMPLE}")
     return [_photo(instance, file_bytes=settings.limits.file_bytes) for instance in instances]
 
 

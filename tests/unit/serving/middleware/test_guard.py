@@ -1,6 +1,7 @@
 """Are tokens, origins and rates checked, and the right doors open to all?"""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -150,6 +151,18 @@ def test_an_address_may_ask_as_often_as_the_rate_allows_and_no_more() -> None:
     rate.refuse_if_spent("a")
     with pytest.raises(TooManyRequests):
         rate.refuse_if_spent("a")
+
+
+def test_who_asks_too_often_is_still_answered_at_the_rate() -> None:
+    """A refusal takes nothing: else whoever asks twice as often would never be answered again."""
+    now = [0.0]
+    rate, answered = RateLimit(60, clock=lambda: now[0]), 0
+    for _ in range(1200):
+        now[0] += 0.5
+        with contextlib.suppress(TooManyRequests):
+            rate.refuse_if_spent("x")
+            answered += 1
+    assert answered == pytest.approx(600 + 60, abs=2)
 
 
 def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
