@@ -6,8 +6,6 @@ from petmood.core.bundle import Manifest, pack_arrays, write
 from petmood.core.image import ImageSpec
 from petmood.core.moods import MOODS
 
-__all__ = ["word_bundle"]
-
 
 def word_bundle(to: Path, word: str, *, padding: int = 0) -> Path:
     """Write a bundle whose content is told by a word, and return its folder; what it calls a network is none."""

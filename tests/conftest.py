@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from tests.pictures import photo_like
 
-__all__ = ["alone_on_this_machine", "photo_pixels", "root"]
-
 LOOPBACK = ("127.", "::1", "localhost")
 
 

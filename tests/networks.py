@@ -13,8 +13,6 @@ from petmood.export.bundle import Facts, export_bundle
 from petmood.models.network import MoodNetwork, NetworkSpec, build_network
 from tests.pictures import faces
 
-__all__ = ["IMAGE", "METRICS", "TEMPERATURE", "facts", "tiny_bundle", "tiny_network", "warmed"]
-
 IMAGE: Final = ImageSpec(side_px=32)
 TEMPERATURE: Final = 1.7
 METRICS: Final[dict[str, Any]] = {

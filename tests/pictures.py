@@ -14,28 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = [
-    "CORNERS",
-    "animated",
-    "apng",
-    "chunk",
-    "cmyk_jpeg",
-    "corners",
-    "encode",
-    "exif",
-    "faces",
-    "jpeg",
-    "jpeg_with_segment",
-    "photo_like",
-    "png",
-    "png_with_chunk",
-    "polyglot",
-    "sixteen_bit_png",
-    "turned",
-    "without_segment",
-    "zeros_png",
-]
-
 CORNERS: Final = ((200, 40, 40), (40, 180, 60), (50, 60, 210), (230, 210, 70))
 """The colours of ``corners``: upper left, upper right, lower left, lower right."""
 

@@ -20,8 +20,6 @@ from moto.server import ThreadedMotoServer
 
 from petmood.registry.address import open_registry
 
-__all__ = ["KINDS", "gcs_server", "registry_address", "s3_server"]
-
 KINDS: Final = ("folder", "mlflow", "gcs", "s3")
 BUCKET: Final = "petmood-tests"
 NOBODY: Final = "not-a-real-one"

@@ -13,8 +13,6 @@ from petmood.data.importing import ImportReport, import_photos
 from petmood.data.sources.folder import FolderSource
 from tests.pictures import photo_like, png
 
-__all__ = ["SIDE_PX", "bring_in", "contents", "mirror_finder", "picture", "put", "tree"]
-
 SIDE_PX = 32
 
 

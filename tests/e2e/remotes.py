@@ -12,8 +12,6 @@ import httpx
 from tests.e2e.repositories import Repository
 from tests.e2e.servers import PROGRAMS, running
 
-__all__ = ["KINDS", "Remote", "opened"]
-
 KINDS: Final = ("folder", "gcs", "s3")
 BUCKET: Final = "pets"
 SAID_BY_NOBODY: Final = "not-a-real-one"

@@ -11,8 +11,6 @@ from petmood.data.index import read_index
 from tests.e2e.servers import PROGRAMS, server_environment
 from tests.house.tree import ROOT, tracked
 
-__all__ = ["Repository", "environment", "new_project", "new_repository", "photos_of"]
-
 IDENTITY = {
     f"GIT_{role}_{what}": text
     for role in ("AUTHOR", "COMMITTER")

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["PROGRAMS", "free_port", "running", "server_environment"]
-
 PROGRAMS = Path(sys.executable).parent
 START_WITHIN_S = 60.0
 END_WITHIN_S = 20.0

@@ -17,8 +17,6 @@ from tests.e2e.repositories import Repository, new_repository, photos_of
 from tests.e2e.servers import PROGRAMS
 from tests.integration.small_sets import SMALL
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 MANY = 1500

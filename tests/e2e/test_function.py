@@ -12,8 +12,6 @@ from tests.e2e.servers import PROGRAMS, running
 from tests.networks import tiny_bundle
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 PHOTO = jpeg(photo_like(320, 240))

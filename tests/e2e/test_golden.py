@@ -20,8 +20,6 @@ from tests.e2e.servers import PROGRAMS, running
 from tests.networks import tiny_bundle
 from tests.pictures import animated, cmyk_jpeg, corners, exif, jpeg, photo_like, png
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 SAME = 1e-6

@@ -18,8 +18,6 @@ from petmood.core.photo import decode
 from tests.networks import tiny_bundle
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.proof
 
 PHONE, DESK = (390, 844), (1200, 900)

@@ -9,8 +9,6 @@ from petmood.core.bundle import read
 from petmood.data.index import read_index
 from tests.e2e.repositories import Repository, new_project
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 STAGES = ["settings", "import", "check", "train", "evaluate", "export", "register"]

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 

@@ -19,8 +19,6 @@ from petmood.training.run import train
 from tests.integration.small_sets import SMALL, write_small_set
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 

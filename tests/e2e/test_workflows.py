@@ -18,8 +18,6 @@ from tests.e2e.repositories import Repository, new_project
 from tests.e2e.workflows import Event, Outcome, play
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 HOSTILE = ("$(touch pwned).png", "`touch pwned`.png", "; touch pwned;.png", "--help.png", "@everyone <b>.png")

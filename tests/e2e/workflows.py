@@ -20,8 +20,6 @@ import yaml
 from tests.e2e.repositories import Repository
 from tests.house.tree import ROOT
 
-__all__ = ["Event", "Outcome", "Step", "evaluate", "loaded", "play"]
-
 BASH: Final = ("bash", "--noprofile", "--norc", "-euo", "pipefail")
 STAND_IN: Final = r"""#!/usr/bin/env bash
 printf '%s\0' "$0" "$@" >> "$STAND_IN_LOG"; printf '\n' >> "$STAND_IN_LOG"

@@ -10,8 +10,6 @@ import pytest
 
 from tests.house.tree import ROOT, modules, named
 
-__all__: list[str] = []
-
 CLIENTS = ("mlflow", "boto3", "botocore", "pandas", "sqlalchemy", "wandb", "optuna")
 HEAVY = ("torch", "torchvision", "lightning", "hydra", "omegaconf", "sklearn", "skimage", "cv2", "scipy", "onnx")
 SERVING = tuple(named(path) for path in modules("src/petmood/core/", "src/petmood/inference/"))

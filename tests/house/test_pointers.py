@@ -8,8 +8,6 @@ from scmrepo.git import Git
 
 from tests.house.tree import ROOT
 
-__all__: list[str] = []
-
 SEEN = ("data/", "data/pets.dvc", "data/.gitignore", "dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config")
 UNSEEN = (
     *("data/pets", "data/pets/photos/1.jpg", "data/pets.problems.csv", "data/demo/index.csv"),

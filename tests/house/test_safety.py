@@ -8,8 +8,6 @@ import pytest
 
 from tests.house.tree import ROOT, modules, parsed, shown
 
-__all__: list[str] = []
-
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 CALLS_OF_LOAD = {"load"}
 SUPPRESSED = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no (?:cover|branch))\b(?P<rest>[^\n]*)")

@@ -13,8 +13,6 @@ from tests.e2e.workflows import evaluate, loaded
 from tests.house.test_repository import has_verb, targets
 from tests.house.tree import ROOT
 
-__all__: list[str] = []
-
 PROGRAMS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 PINNED = re.compile(r"^\s*(?:- )?uses: [\w./-]+@[0-9a-f]{40} # v[\d.]+$")

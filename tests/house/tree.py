@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ROOT", "functions", "modules", "named", "parsed", "shown", "tracked"]
-
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 

@@ -19,8 +19,6 @@ from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.training.folder import RunFolder
 
-__all__ = ["Nursery", "count_rows", "nursery", "same_weights"]
-
 PROGRAM = """
 import json, os, resource, signal, sys
 from pathlib import Path

@@ -14,8 +14,6 @@ from petmood.training.tracking.events import Metrics
 from petmood.training.tracking.journal import JOURNAL_NAME, begin_of, read_journal
 from petmood.training.tracking.story import settings_of
 
-__all__ = ["check_mirror", "curves_of", "histories", "runs_at", "tracked_run"]
-
 
 def runs_at(uri: str) -> list[Run]:
     """Return every run that an MLflow has."""

@@ -11,8 +11,6 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-__all__ = ["MlflowServer"]
-
 
 class MlflowServer:
     """MLflow's server on a free port, its database and its files in one folder; begun anew it has what it had."""

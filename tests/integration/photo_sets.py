@@ -15,8 +15,6 @@ from petmood.data.index import IndexRow, read_index, write_index
 from petmood.training.material import Material, open_material
 from tests.pictures import jpeg, photo_like
 
-__all__ = ["BATCH", "learning_set", "material_of", "settings"]
-
 BATCH: Final = 32
 SIDES_PX: Final = (400, 300)
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Server", "find_postgres", "postgres_server"]
-
 
 @dataclass(frozen=True, slots=True)
 class Server:

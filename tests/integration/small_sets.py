@@ -12,8 +12,6 @@ from petmood.core.moods import MOODS
 from petmood.data.index import IndexRow, write_index
 from tests.pictures import png
 
-__all__ = ["SMALL", "striped", "write_small_set"]
-
 SMALL: Final = (
     "model=tiny",
     "model.side_px=24",

@@ -17,8 +17,6 @@ from sqlalchemy.pool import NullPool
 
 from tests.integration.small_sets import SMALL
 
-__all__ = ["SWEEP", "begin", "finish", "kill_when", "running", "table", "trials_of", "until"]
-
 SWEEP = (*SMALL, "epochs=6", "search=first", "search.startup=3", "search.warmup=1")
 """Overrides of a sweep whose trials take a second or two."""
 

@@ -24,8 +24,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import load_network, train
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.proof
 
 NOISE = 120.0

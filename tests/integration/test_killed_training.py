@@ -15,8 +15,6 @@ from petmood.training.run import train
 from tests.integration.killing import count_rows, nursery, same_weights
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 KILLS = 20
 EPOCHS = 40
 

@@ -16,8 +16,6 @@ from petmood.registry.registry import Registry
 from tests.bundles import word_bundle
 from tests.registries import registry_address
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 ENDLESS_PUSHES = """

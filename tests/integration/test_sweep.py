@@ -25,8 +25,6 @@ from tests.integration.killing import count_rows
 from tests.integration.small_sets import write_small_set
 from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of
 
-__all__: list[str] = []
-
 TRIALS = 9
 FOLDER = Path("runs/sweeps/first")
 

@@ -14,8 +14,6 @@ from petmood.training.folder import RunFolder
 from tests.integration.small_sets import write_small_set
 from tests.integration.wandb_files import records_of, summary_in
 
-__all__: list[str] = []
-
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 

@@ -18,8 +18,6 @@ from tests.integration.postgres import Server, postgres_server
 from tests.integration.small_sets import write_small_set
 from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of
 
-__all__: list[str] = []
-
 FOLDER = Path("runs/sweeps/first")
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]

@@ -23,8 +23,6 @@ from tests.integration.mirrors import check_mirror, curves_of, tracked_run
 from tests.integration.small_sets import SMALL, write_small_set
 from tests.integration.wandb_files import records_of, settings_in, steps_in, summary_in
 
-__all__: list[str] = []
-
 pytestmark = [
     pytest.mark.proof,
     pytest.mark.spawns,

@@ -19,8 +19,6 @@ from tests.integration.mirrors import check_mirror, runs_at, tracked_run
 from tests.integration.mlflow_servers import MlflowServer
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 pytestmark = [
     pytest.mark.proof,
     pytest.mark.spawns,

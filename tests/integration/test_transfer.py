@@ -16,8 +16,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import train
 from tests.pictures import jpeg
 
-__all__: list[str] = []
-
 SEEDS = (0, 1, 2)
 SIDE_PX = 64
 

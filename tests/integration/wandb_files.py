@@ -12,8 +12,6 @@ from typing import Any
 
 from wandb.proto import wandb_internal_pb2 as messages
 
-__all__ = ["records_of", "settings_in", "steps_in", "summary_in"]
-
 BLOCK, HEADER, CHUNK = 32_768, 7, 7
 
 

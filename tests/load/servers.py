@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["serving"]
-
 
 class Answers(BaseHTTPRequestHandler):
     """Answers every photo alike, in one piece: two would meet Nagle's algorithm and take 40 ms more."""

@@ -2,8 +2,6 @@
 
 from petmood.serving.loadtest.steps import Step
 
-__all__ = ["step"]
-
 
 def step(users: int, per_s: float, p95_ms: float | None, **errors: int) -> Step:
     """Return a step of 100 requests; errors are given as ``e503=3``."""

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-__all__: list[str] = []
-
 PLANTED = "import sys, time; from tests.load.servers import serving\n"
 PLANTED += "with serving(delay_s=float(sys.argv[1])) as base: print(base, flush=True); sys.stdin.read()"
 LIMITS = ("--p95-ms", "150", "--min-rps", "10", "--max-errors", "0")

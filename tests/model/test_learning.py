@@ -17,8 +17,6 @@ from petmood.models.classifier import Learning, MoodClassifier, parameter_groups
 from petmood.models.network import MoodNetwork, NetworkSpec, build_network
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 SIDE = 24
 IMAGE = ImageSpec(side_px=SIDE)
 

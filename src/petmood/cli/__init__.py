@@ -1,3 +1,1 @@
 """What can a person type? Verbs that unpack, call one function and pack; heavy rooms are imported inside them."""
-
-__all__: list[str] = []

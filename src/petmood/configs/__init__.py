@@ -1,3 +1,1 @@
 """Which settings are there? YAML groups beside this file, checked once by one schema."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """Which facts do all rooms share? Numpy, Pillow and pydantic are enough for them; no other room is imported."""
-
-__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Which errors does petmood raise on purpose? One tree, drawn here; every message is one useful line.
+"""Error tree of petmood. A message says what was expected, what came, what is allowed and what to do next.
 
 PetmoodError                      exit code 2 on the command line
 ├── ConfigError                   a setting has a wrong name or value
@@ -34,8 +34,6 @@ PetmoodError                      exit code 2 on the command line
 │   └── Refused                   a candidate did not pass the gate; exit code 3
 ├── MissingExtra                  an optional package is not installed
 └── OfflineError                  something has to be fetched and can't be
-
-A message says what was expected, what came, what is allowed and what to do next.
 """
 
 from typing import ClassVar

@@ -1,3 +1,1 @@
 """How do photos on disk become batches? Sources, index, families, splits, quality, and banks of pictures."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """How good is a model, honestly? Measures with intervals, controls beside them, and a report that shows the photos."""
-
-__all__: list[str] = []

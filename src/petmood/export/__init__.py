@@ -1,3 +1,1 @@
 """How does a trained network leave the training half? As a bundle whose answers were compared photo by photo."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """How does a bundle answer? By numpy, Pillow and onnxruntime alone; torch is never imported here."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """What happens in production, and how is it watched? Every metric is declared here, once."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """Where do bundles live once they are more than a folder? Under a version number, an alias and a history."""
-
-__all__: list[str] = []

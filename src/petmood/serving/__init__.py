@@ -1,3 +1,1 @@
 """How does a bundle answer over the network? An app that receives a predictor, and the server around it."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """How does a configuration become a measured model? One story: train, score, export; each step a function."""
-
-__all__: list[str] = []

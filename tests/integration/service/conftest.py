@@ -14,8 +14,6 @@ from tests.integration.service.table import FaultTable
 from tests.networks import IMAGE, facts, tiny_bundle, tiny_network
 from tests.pictures import faces, jpeg, photo_like
 
-__all__ = ["bundle", "good", "other_bundle", "service", "table"]
-
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:

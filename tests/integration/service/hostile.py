@@ -12,18 +12,6 @@ from PIL import Image
 from tests import pictures
 from tests.pictures import jpeg_with_segment, png_with_chunk
 
-__all__ = [
-    "DOCUMENTS",
-    "FILE_NAMES",
-    "METADATA",
-    "MUTATED",
-    "SMUGGLED",
-    "metadata_bomb",
-    "mutated",
-    "scan_bomb",
-    "smooth_jpeg",
-]
-
 DOCUMENTS: Final = {
     "SVG with a script": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
     "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(/etc/passwd) run showpage\n%%EOF\n",

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Answer", "Served", "everything", "exchange", "form", "head_of", "one_answer", "serving"]
-
 COMMAND = (sys.executable, "-m", "petmood", "serve")
 START_S = 30.0
 

@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["TABLE_VARIABLE", "FaultTable", "Row"]
-
 TABLE_VARIABLE = "PETMOOD_FAULT_TABLE"
 HEAD = "| fault | input | status | code | memory growth, MB | seconds |\n|---|---|---|---|---|---|\n"
 

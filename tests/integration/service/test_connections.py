@@ -11,8 +11,6 @@ from petmood.core.bundle import Bundle
 from tests.integration.service.served import Answer, Served, everything, head_of, one_answer, serving
 from tests.integration.service.table import FaultTable
 
-__all__: list[str] = []
-
 proof = pytest.mark.proof
 HOST = b"Host: x\r\n"
 POST = b"POST /predict HTTP/1.1\r\n" + HOST

@@ -18,8 +18,6 @@ from tests.integration.service.hostile import MUTATED, mutated
 from tests.integration.service.served import Served, exchange, serving
 from tests.integration.service.table import FaultTable
 
-__all__: list[str] = []
-
 HEADERS, BODIES = 200, 50
 ASKED = 150
 TRIES = 4

@@ -19,8 +19,6 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.settings import Settings
 
-__all__: list[str] = []
-
 CHECKS: Final = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 TOKEN: Final = "0123456789abcdef"  # noqa: S105 - nothing is behind it
 EXAMPLES: Final = 60

@@ -19,8 +19,6 @@ from petmood.core.bundle import Bundle
 from tests.integration.service.served import COMMAND, Served, serving
 from tests.integration.service.table import FaultTable
 
-__all__: list[str] = []
-
 proof = pytest.mark.proof
 TOKEN: Final = secrets.token_hex(16)
 ADMIN: Final = secrets.token_hex(16)

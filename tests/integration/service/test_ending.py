@@ -19,8 +19,6 @@ from tests.integration.service.served import Answer, Served, everything, one_ans
 from tests.integration.service.table import FaultTable
 from tests.integration.service.traffic import steady
 
-__all__: list[str] = []
-
 STALLED = 12
 CLIENTS = 60
 QUEUE = 4

@@ -15,8 +15,6 @@ from tests.integration.service.served import Served, serving
 from tests.integration.service.table import FaultTable
 from tests.integration.service.traffic import steady
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.proof
 ADDRESS = "registry://petmood@champion"
 

@@ -19,8 +19,6 @@ from tests.integration.service.served import Answer, Served, serving
 from tests.integration.service.table import FaultTable
 from tests.integration.service.traffic import steady
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.proof
 TOKEN: Final = secrets.token_hex(16)
 BEARER: Final = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}

@@ -10,8 +10,6 @@ from tests.integration.service.hostile import SMUGGLED
 from tests.integration.service.served import Served, everything, form, head_of, one_answer, serving
 from tests.integration.service.table import FaultTable
 
-__all__: list[str] = []
-
 proof = pytest.mark.proof
 HOST = b"Host: x\r\n"
 POST = b"POST /predict HTTP/1.1\r\n" + HOST

@@ -15,8 +15,6 @@ from tests.integration.service.hostile import DOCUMENTS, FILE_NAMES, METADATA, m
 from tests.integration.service.served import Answer, Served, form, serving
 from tests.integration.service.table import FaultTable
 
-__all__: list[str] = []
-
 proof = pytest.mark.proof
 FLOOR_MB = 10
 """Allocators and the interpreter move by so much from request to request."""

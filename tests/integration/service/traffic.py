@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from tests.integration.service.served import Answer, Served, exchange
 
-__all__ = ["Asked", "Traffic", "steady"]
-
 CLIENTS = 5
 
 

@@ -15,8 +15,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import train
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__ = ["Done", "petmood", "small_bundle", "small_run", "small_set"]
-
 
 @dataclass(frozen=True, slots=True)
 class Done:

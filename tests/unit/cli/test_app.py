@@ -20,8 +20,6 @@ from petmood.core.errors import ConfigError
 from petmood.training.folder import RunFolder
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 Petmood = Callable[..., Any]
 
 PATHS = [

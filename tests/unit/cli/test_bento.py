@@ -14,8 +14,6 @@ from petmood.serving.bento.build import Built
 from petmood.serving.bento.launch import Start
 from tests.unit.cli.conftest import Done
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:

@@ -9,8 +9,6 @@ import pytest
 
 from petmood.training.folder import RunFolder
 
-__all__: list[str] = []
-
 
 def test_a_run_becomes_a_bundle_that_is_whole(
     petmood: Callable[..., Any], small_run: RunFolder, tmp_path: Path

@@ -13,8 +13,6 @@ from petmood.data.index import read_index, write_index
 from tests.integration.small_sets import write_small_set
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:

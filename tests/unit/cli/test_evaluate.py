@@ -12,8 +12,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import train
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 
 @pytest.fixture(scope="module")
 def other_run(small_run: RunFolder) -> RunFolder:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.load.servers import serving
 
-__all__: list[str] = []
-
 
 @pytest.mark.spawns
 def test_a_ramp_prints_a_line_a_step_and_leaves_a_summary_and_a_plot(

@@ -12,8 +12,6 @@ import pytest
 
 from petmood.cli.app import main
 
-__all__: list[str] = []
-
 
 def free_port() -> int:
     """Return a port that nobody listens on."""

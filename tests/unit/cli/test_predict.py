@@ -11,8 +11,6 @@ from petmood.core.moods import MOODS
 from petmood.core.wire import ErrorBody, PredictionBody
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

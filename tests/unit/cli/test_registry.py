@@ -11,8 +11,6 @@ from petmood.registry.address import open_registry
 from petmood.registry.base import By
 from tests.bundles import word_bundle
 
-__all__: list[str] = []
-
 Petmood = Callable[..., Any]
 
 

@@ -10,8 +10,6 @@ from petmood.data.sources import Source
 from petmood.training import walk as walk_module
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 
 def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,8 +19,6 @@ from petmood.core.errors import ConfigError
 from petmood.serving import server
 from tests.networks import tiny_bundle
 
-__all__: list[str] = []
-
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a platform expects; a test listens for a second
 ADMIN = "b17e6c0d92f34a8855aa"
 

@@ -8,8 +8,6 @@ import pytest
 from petmood.cli import show
 from petmood.cli.show import bar
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def slow_clock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,6 @@ from petmood.training.search import sweep as story
 from petmood.training.search.sweep import sweep
 from tests.integration.small_sets import SMALL
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def wanted(small_set: Path, tmp_path: Path) -> list[str]:

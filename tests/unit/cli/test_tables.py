@@ -8,8 +8,6 @@ from petmood.core.prediction import Prediction
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
 
-__all__: list[str] = []
-
 
 def prediction(*, sure: bool, warnings: tuple[str, ...] = ()) -> Prediction:
     """Return an answer."""

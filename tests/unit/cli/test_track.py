@@ -18,8 +18,6 @@ import pytest
 from petmood.training.tracking.events import Artifact, Begin, Metrics, TrackerSpec
 from petmood.training.tracking.journal import JOURNAL_NAME, append
 
-__all__: list[str] = []
-
 Petmood = Callable[..., Any]
 
 

@@ -11,8 +11,6 @@ from petmood.configs.load import compose, dump
 from petmood.training.folder import RunFolder
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 
 def test_training_names_the_run_and_the_next_step(petmood: Callable[..., Any], small_set: Path, tmp_path: Path) -> None:
     done = petmood("train", *SMALL, f"data={small_set}", f"run.folder={tmp_path}", "name=one", "epochs=1")

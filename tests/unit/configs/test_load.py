@@ -9,8 +9,6 @@ from petmood.configs.load import SHORT_NAMES, compose, dump, expand, from_file, 
 from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError
 
-__all__: list[str] = []
-
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 
 

@@ -13,8 +13,6 @@ from petmood.core.errors import ConfigError
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
 from petmood.models.heads import HEADS
 
-__all__: list[str] = []
-
 FOLDER: Final = Path(schema.__file__).parent
 GROUPS: Final = {
     name: info.annotation

@@ -21,8 +21,6 @@ from petmood.core.image import ImageSpec
 from petmood.core.moods import MOODS
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 NAMES = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
 

@@ -7,8 +7,6 @@ import pytest
 from petmood.core import errors
 from petmood.core.errors import PetmoodError, PhotoError, Refused, RequestError
 
-__all__: list[str] = []
-
 
 def tree(kind: type[PetmoodError]) -> list[type[PetmoodError]]:
     """Return an error and all that were derived from it."""

@@ -9,8 +9,6 @@ import pytest
 from petmood.core.errors import MissingExtra
 from petmood.core.extras import require
 
-__all__: list[str] = []
-
 
 def test_an_installed_package_is_returned() -> None:
     assert require("json", extra="serve") is json

@@ -14,8 +14,6 @@ import pytest
 
 from petmood.core.files import create_bytes, folder_in_one_step, sha256_of, write_bytes, write_json, write_text
 
-__all__: list[str] = []
-
 ENDLESS_FILE = """
 import sys
 from pathlib import Path

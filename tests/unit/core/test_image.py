@@ -14,8 +14,6 @@ from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec, load, pre
 from petmood.core.photo import BACKGROUND, Limits, decode
 from tests.pictures import CORNERS, corners, jpeg, photo_like, png
 
-__all__: list[str] = []
-
 RULES = ("stretch", "cover", "pad")
 
 

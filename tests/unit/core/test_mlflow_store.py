@@ -7,8 +7,6 @@ import pytest
 
 from petmood.core.mlflow_store import artifacts_beside, be_brief_and_private, mlflow_uri
 
-__all__: list[str] = []
-
 
 def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

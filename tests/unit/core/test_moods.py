@@ -5,8 +5,6 @@ import pytest
 from petmood.core.errors import DataError, UnknownMood
 from petmood.core.moods import MOODS, parse_mood
 
-__all__: list[str] = []
-
 
 def test_the_columns_are_the_four_moods_in_alphabetical_order() -> None:
     assert MOODS == ("angry", "happy", "other", "sad")

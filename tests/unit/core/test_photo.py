@@ -36,8 +36,6 @@ from petmood.core.errors import (
 from petmood.core.photo import BACKGROUND, Limits, decode
 from tests import pictures
 
-__all__: list[str] = []
-
 RED = (220, 30, 30)
 STRANGE = {
     "svg": b"<?xml version='1.0'?><svg xmlns='x'><script>alert(1)</script></svg>",

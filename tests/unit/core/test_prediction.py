@@ -11,8 +11,6 @@ from hypothesis.extra.numpy import arrays
 from petmood.core.moods import MOODS
 from petmood.core.prediction import Decision, decide, softmax
 
-__all__: list[str] = []
-
 LOGITS = arrays(np.float32, 4, elements=st.floats(-1e4, 1e4, width=32))
 
 

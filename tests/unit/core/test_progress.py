@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 from petmood.core.progress import Track, silent
 
-__all__: list[str] = []
-
 
 def test_silent_yields_every_item_in_order() -> None:
     track: Track = silent

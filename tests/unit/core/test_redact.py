@@ -4,8 +4,6 @@ import pytest
 
 from petmood.core.redact import one_line, without_credentials
 
-__all__: list[str] = []
-
 
 @pytest.mark.parametrize(
     ("text", "shown"),

@@ -20,8 +20,6 @@ from petmood.core.wire import (
     prediction_body,
 )
 
-__all__: list[str] = []
-
 MODEL = ModelBody(name="demo", version="1", sha256="0" * 64)
 
 

@@ -18,8 +18,6 @@ from petmood.data.bank import PhotoBank, open_bank
 from petmood.inference.prepare import prepare_or_refuse
 from tests.pictures import exif, jpeg, photo_like, png, turned
 
-__all__: list[str] = []
-
 SPEC = ImageSpec(side_px=24)
 ON_DISK = 0.001
 

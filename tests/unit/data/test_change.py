@@ -5,8 +5,6 @@ from dataclasses import replace
 from petmood.data.change import compare
 from petmood.data.index import IndexRow
 
-__all__: list[str] = []
-
 
 def row(
     letter: str, *, mood: str = "happy", split: str = "train", role: str = "original", family: str = ""

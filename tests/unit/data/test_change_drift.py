@@ -11,8 +11,6 @@ from petmood.data.index import IndexRow
 from tests.data.trees import put
 from tests.pictures import photo_like, png
 
-__all__: list[str] = []
-
 LIMIT = 0.2
 
 

@@ -11,8 +11,6 @@ from petmood.data.change_verdict import report_change
 from petmood.data.index import read_index, write_index
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 HOSTILE = [
     "`</code><img src=x onerror=alert(1)>",
     "@everyone look",

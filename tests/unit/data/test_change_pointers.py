@@ -10,8 +10,6 @@ from petmood.core.errors import DataError
 from petmood.data.change_pointers import changed_pointers, report_pointers
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 POINTER = "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  nfiles: 1\n  hash: md5\n  path: {path}\n"
 
 

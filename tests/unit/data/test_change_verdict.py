@@ -15,8 +15,6 @@ from petmood.data.index import IndexRow, read_index, write_index
 from tests.integration.small_sets import write_small_set
 from tests.pictures import png
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def versions(tmp_path: Path) -> tuple[Path, Path]:

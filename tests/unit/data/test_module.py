@@ -14,8 +14,6 @@ from petmood.data.module import EpochBatches, PictureBatches, Request, eval_load
 from petmood.data.transforms import AugmentSpec, augment
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 SPEC = AugmentSpec(mirror=0.5, rotate_deg=20, zoom=0.7, brightness=0.3, saturation=0.3, cover=0.2)
 PIXELS = faces(11, side_px=32)
 BANK = PhotoBank(PIXELS, tuple(f"{number}.jpg" for number in range(11)))

@@ -9,8 +9,6 @@ from PIL import Image
 from petmood.data.thumbnail import THUMB_PX, jpeg_base64
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 
 def test_a_photo_becomes_a_small_jpeg_of_its_shape(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photo_like(640, 320)))

@@ -11,8 +11,6 @@ from petmood.configs.load import compose
 from petmood.data.transforms import AugmentSpec, augment
 from tests.pictures import photo_like
 
-__all__: list[str] = []
-
 PICTURE = photo_like(64, 64)
 
 

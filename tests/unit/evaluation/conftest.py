@@ -9,8 +9,6 @@ from petmood.core.moods import MOODS
 from petmood.data.index import IndexRow
 from petmood.evaluation.scored import Scored
 
-__all__ = ["MakeRows", "MakeScored"]
-
 MakeScored = Callable[..., Scored]
 MakeRows = Callable[..., list[IndexRow]]
 

@@ -6,8 +6,6 @@ import pytest
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.pages import page_template
 
-__all__: list[str] = []
-
 
 def test_a_page_can_write_numbers_and_names_of_measures() -> None:
     environment = page_template("report.html.j2").environment

@@ -5,8 +5,6 @@ import pytest
 from petmood.core.bundle import Bundle
 from tests.networks import tiny_bundle
 
-__all__ = ["shared_bundle"]
-
 
 @pytest.fixture(scope="session")
 def shared_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:

@@ -19,8 +19,6 @@ from petmood.models.network import NetworkSpec, build_network
 from tests.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 GOLDEN = faces(16, side_px=IMAGE.side_px)
 TRAINING = faces(4, side_px=IMAGE.side_px, seed=50)
 

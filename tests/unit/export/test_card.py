@@ -9,8 +9,6 @@ from petmood.core.moods import MOODS
 from petmood.export.card import card_text
 from tests.networks import IMAGE, METRICS
 
-__all__: list[str] = []
-
 PHOTOS = {"train": 40, "test": 120}
 
 

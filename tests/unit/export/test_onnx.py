@@ -17,8 +17,6 @@ from petmood.models.network import NetworkSpec, build_network
 from tests.networks import IMAGE, TEMPERATURE, tiny_network
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 PIXELS = faces(9, side_px=IMAGE.side_px)
 
 

@@ -15,8 +15,6 @@ from petmood.models.network import NetworkSpec, build_network
 from tests.networks import IMAGE, TEMPERATURE, tiny_network
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 PIXELS = faces(16, side_px=IMAGE.side_px)
 Logits = NDArray[np.floating]
 

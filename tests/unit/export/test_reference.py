@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from petmood.export.reference import STATISTICS, image_statistics, reference_bytes
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 EVEN = np.full((1, 16, 16, 3), 102, np.uint8)
 
 

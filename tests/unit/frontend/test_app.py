@@ -12,8 +12,6 @@ from petmood.core.wire import ModelBody, ModelCardBody, PredictionBody
 from petmood.frontend.client import Answered, Service, Trouble
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 MODEL = ModelBody(name="demo", version="7", sha256="0" * 64)
 PHOTO = jpeg(photo_like(80, 60))
 AWAY = Trouble("The service can't be reached just now. Your photo is kept here: try again.", again=True, code="away")

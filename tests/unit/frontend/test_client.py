@@ -13,8 +13,6 @@ import pytest
 from petmood.core.wire import ModelBody, ModelCardBody, PredictionBody
 from petmood.frontend.client import Answered, Service, Trouble
 
-__all__: list[str] = []
-
 WORD = "3f9ac2d871be40556ad1"
 MODEL = ModelBody(name="demo", version="1", sha256="0" * 64)
 BODY = PredictionBody(

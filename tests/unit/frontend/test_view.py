@@ -6,8 +6,6 @@ from petmood.core.moods import MOODS
 from petmood.core.wire import ModelBody, PredictionBody
 from petmood.frontend.view import ADVICE, UNSURE, card_of, mood_text, percent
 
-__all__: list[str] = []
-
 
 def body(*, sure: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> PredictionBody:
     """Return an answer."""

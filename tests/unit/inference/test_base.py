@@ -14,8 +14,6 @@ from petmood.inference.fake import FakePredictor
 from petmood.inference.load import open_bundle
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 PHOTO = jpeg(photo_like(90, 60))
 
 

@@ -14,8 +14,6 @@ from petmood.inference.batch import BATCH, find_photos, predict_stream
 from petmood.inference.fake import FakePredictor
 from tests.pictures import jpeg, photo_like, png
 
-__all__: list[str] = []
-
 PHOTO = jpeg(photo_like(40, 40))
 
 

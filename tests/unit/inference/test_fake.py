@@ -8,8 +8,6 @@ from petmood.core.prediction import Prediction
 from petmood.inference.fake import FakePredictor
 from tests.pictures import png
 
-__all__: list[str] = []
-
 
 def answer(shade: int) -> Prediction:
     """Return the answer for an even picture."""

@@ -25,8 +25,6 @@ from petmood.inference.load import BundlePredictor, open_bundle
 from petmood.inference.onnx import OnnxSession
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 PHOTOS = [jpeg(photo_like(90, 60, seed=seed)) for seed in range(3)]
 
 SERVED = """

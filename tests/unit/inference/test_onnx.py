@@ -17,8 +17,6 @@ from petmood.core.errors import BundleError, MissingExtra
 from petmood.inference.onnx import OnnxSession
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 PIXELS = faces(9, side_px=32)
 
 

@@ -11,8 +11,6 @@ from petmood.core.photo import Limits
 from petmood.inference.prepare import prepare_or_refuse
 from tests.pictures import jpeg, photo_like, png
 
-__all__: list[str] = []
-
 SPEC = ImageSpec(side_px=32)
 PHOTO = jpeg(photo_like(90, 60))
 

@@ -18,8 +18,6 @@ from petmood.models.backbones import (
     trunk_parts,
 )
 
-__all__: list[str] = []
-
 PROMISED = (
     *(f"efficientnet_b{size}" for size in range(8)),
     *("resnet18", "resnet50", "vgg16", "mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny", "tiny"),

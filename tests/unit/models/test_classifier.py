@@ -17,8 +17,6 @@ from petmood.training.callbacks import quiet_lightning
 from tests.networks import IMAGE, tiny_network
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 LABELS = torch.arange(8) % 4
 BATCH: classifier.Batch = {
     "pictures": torch.from_numpy(faces(8, side_px=32)).permute(0, 3, 1, 2),

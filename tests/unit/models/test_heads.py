@@ -7,8 +7,6 @@ from torch import nn
 from petmood.core.errors import ConfigError
 from petmood.models.heads import HEADS, make_head
 
-__all__: list[str] = []
-
 
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize("count", [1, 5])

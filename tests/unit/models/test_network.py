@@ -9,8 +9,6 @@ from petmood.models.network import MoodNetwork, NetworkSpec, build_network
 from tests.networks import tiny_network
 from tests.pictures import faces
 
-__all__: list[str] = []
-
 IMAGE = ImageSpec(side_px=32, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.2))
 PICTURES = torch.from_numpy(faces(3, side_px=32)).permute(0, 3, 1, 2)
 

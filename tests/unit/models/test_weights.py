@@ -21,8 +21,6 @@ from petmood.models.backbones import make_trunk
 from petmood.models.network import MoodNetwork, NetworkSpec, build_network
 from petmood.models.weights import load_trunk_weights
 
-__all__: list[str] = []
-
 PutIntoCache = Callable[[bytes], Path]
 
 

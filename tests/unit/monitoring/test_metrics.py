@@ -10,8 +10,6 @@ from petmood.core.prediction import Prediction
 from petmood.core.wire import ModelBody
 from petmood.monitoring.metrics import MULTIPROCESS_FOLDER, ServiceMetrics
 
-__all__: list[str] = []
-
 SURE = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, sure=True, prediction_set=("happy",))
 UNSURE = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, sure=False, prediction_set=("sad", "happy"))
 PROGRAM = """

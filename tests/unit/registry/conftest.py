@@ -11,8 +11,6 @@ from petmood.registry.registry import Registry
 from tests.bundles import word_bundle
 from tests.registries import KINDS, registry_address
 
-__all__ = ["make_bundle", "registry"]
-
 MakeBundle = Callable[[str], Path]
 
 

@@ -5,8 +5,6 @@ import pytest
 from petmood.core.errors import RegistryError
 from petmood.registry.objects import ObjectStore
 
-__all__ = ["gives_a_name_once", "knows_its_names", "refuses_in_one_line"]
-
 
 def gives_a_name_once(store: ObjectStore) -> None:
     """The first who creates a name has it; what was replaced is what is read."""

@@ -10,8 +10,6 @@ import pytest
 from petmood.core.errors import RegistryError
 from petmood.registry.address import Reference, is_reference, open_registry, parse_reference
 
-__all__: list[str] = []
-
 
 @pytest.mark.parametrize(
     ("text", "model", "version"),

@@ -5,8 +5,6 @@ import pytest
 from petmood.core.errors import RegistryError
 from petmood.registry.base import Change, State, fold
 
-__all__: list[str] = []
-
 
 def change(number: int, to: int, alias: str = "champion") -> Change:
     """Return a change."""

@@ -10,8 +10,6 @@ import pytest
 from petmood.registry.address import open_registry
 from petmood.registry.cache import cache_folder, cached
 
-__all__: list[str] = []
-
 MakeBundle = Callable[[str], Path]
 
 

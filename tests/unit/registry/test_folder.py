@@ -5,8 +5,6 @@ from pathlib import Path
 from petmood.registry.folder import FolderStore
 from tests.unit.registry.stores import gives_a_name_once, knows_its_names
 
-__all__: list[str] = []
-
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
     gives_a_name_once(FolderStore(tmp_path / "new"))

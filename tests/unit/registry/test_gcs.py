@@ -9,8 +9,6 @@ from petmood.registry.gcs import GcsStore
 from tests.registries import gcs_server
 from tests.unit.registry.stores import gives_a_name_once, knows_its_names, refuses_in_one_line
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:

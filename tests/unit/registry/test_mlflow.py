@@ -13,8 +13,6 @@ from petmood.registry.base import By
 from petmood.registry.registry import Registry
 from tests.registries import registry_address
 
-__all__: list[str] = []
-
 MakeBundle = Callable[[str], Path]
 
 

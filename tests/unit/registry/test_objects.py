@@ -12,8 +12,6 @@ from petmood.registry.folder import FolderStore
 from petmood.registry.objects import ObjectBackend
 from petmood.registry.registry import Registry
 
-__all__: list[str] = []
-
 MakeBundle = Callable[[str], Path]
 
 

@@ -12,8 +12,6 @@ from petmood.registry.address import open_registry
 from petmood.registry.base import By, State
 from petmood.registry.registry import Registry
 
-__all__: list[str] = []
-
 MakeBundle = Callable[[str], Path]
 ME = By("me", "it is better")
 

@@ -14,8 +14,6 @@ from petmood.serving.service import OpenModel, Service
 from petmood.serving.settings import Settings
 from tests.pictures import jpeg, photo_like
 
-__all__ = ["Served", "photo", "served"]
-
 
 class Served:
     """A running app, and what it is made of."""

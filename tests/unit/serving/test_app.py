@@ -11,8 +11,6 @@ from petmood.serving.app import create_app
 from petmood.serving.settings import Settings
 from tests.networks import tiny_bundle
 
-__all__: list[str] = []
-
 
 def test_making_an_app_starts_nothing() -> None:
     app = create_app(FakePredictor(), settings=Settings(threads=1))

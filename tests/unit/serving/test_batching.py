@@ -19,8 +19,6 @@ from petmood.serving.batching import Workers
 from petmood.serving.slot import ModelSlot
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 T = TypeVar("T")
 PHOTOS = [jpeg(photo_like(48, 48, seed=seed)) for seed in range(4)]
 

@@ -11,8 +11,6 @@ from petmood.serving.body import BodyReader, Pace
 from petmood.serving.drain import Drain
 from tests.clocks import Hours, played
 
-__all__: list[str] = []
-
 FOR_EVER = float("inf")
 PACE = Pace(grace_s=10, bytes_per_s=10)
 

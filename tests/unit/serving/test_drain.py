@@ -6,8 +6,6 @@ import pytest
 
 from petmood.serving.drain import Drain
 
-__all__: list[str] = []
-
 
 def test_beginning_to_end_cuts_nothing_yet() -> None:
     drain = Drain()

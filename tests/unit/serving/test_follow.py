@@ -19,8 +19,6 @@ from petmood.serving import follow
 from petmood.serving.follow import Follower, Following, begin_to_follow, following_thread
 from tests.bundles import word_bundle
 
-__all__: list[str] = []
-
 ADDRESS = "registry://petmood@champion"
 
 

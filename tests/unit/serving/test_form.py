@@ -9,8 +9,6 @@ import pytest
 from petmood.core.errors import BadForm, FileTooLarge, PetmoodError, WrongBody, WrongFields
 from petmood.serving.form import BodyType, one_photo, photos_of, type_of
 
-__all__: list[str] = []
-
 FORM = BodyType("edge")
 ODD_NAMES = [
     "../../../etc/passwd",

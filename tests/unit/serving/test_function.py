@@ -19,8 +19,6 @@ from petmood.serving import function
 from petmood.serving.function import Function
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 PHOTO = jpeg(photo_like(64, 48))
 EMPTY_FORM = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n\r\n--x--\r\n'
 RAW = {"Content-Type": "image/jpeg"}

@@ -5,8 +5,6 @@ import threading
 
 from petmood.serving.handover import Handover
 
-__all__: list[str] = []
-
 
 def test_without_a_crowd_a_result_is_there_at_once() -> None:
     async def scene() -> str:

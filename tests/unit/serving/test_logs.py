@@ -9,8 +9,6 @@ import pytest
 
 from petmood.serving.logs import JsonLines, set_up_logging
 
-__all__: list[str] = []
-
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:

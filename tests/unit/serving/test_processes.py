@@ -15,8 +15,6 @@ from petmood.serving import processes as processes_module
 from petmood.serving.processes import Processes
 from petmood.serving.server import bind
 
-__all__: list[str] = []
-
 CHILD = """
 import os, signal, sys, time
 from pathlib import Path

@@ -22,8 +22,6 @@ from petmood.serving.server import DrainingServer, bind, config_for
 from petmood.serving.settings import Settings
 from tests.clocks import Hours, played
 
-__all__: list[str] = []
-
 CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 TEXT = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n"
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -18,8 +18,6 @@ from petmood.serving.drain import Drain
 from petmood.serving.server import DrainingServer, bind, config_for, give_memory_back
 from petmood.serving.settings import Settings
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -4,8 +4,6 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.settings import Settings
 
-__all__: list[str] = []
-
 
 def test_a_service_is_unready_for_a_reason() -> None:
     service = create_app(FakePredictor(), settings=Settings(threads=1, file_mb=2)).state.service

@@ -9,8 +9,6 @@ from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS
 from petmood.serving.settings import Settings, read_settings
 
-__all__: list[str] = []
-
 PAGE = Path(__file__).parents[3] / "docs/serving.md"
 GOOD, OTHER = "3f9ac2d871be40556ad1", "b17e6c0d92f34a8855aa"
 

@@ -6,8 +6,6 @@ from petmood.core.errors import BundleError
 from petmood.inference.fake import FakePredictor
 from petmood.serving.slot import ModelSlot
 
-__all__: list[str] = []
-
 
 def test_a_swap_returns_the_old_model_and_keeps_it_for_a_rollback() -> None:
     first, second = FakePredictor(version="1"), FakePredictor(version="2")

@@ -13,8 +13,6 @@ from petmood.training.material import open_index as read_and_check
 from petmood.training.run import train
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__ = ["materials", "settings", "small_run", "small_set"]
-
 Settings = Callable[..., Config]
 
 

@@ -25,8 +25,6 @@ from petmood.training.callbacks import (
     read_checkpoint,
 )
 
-__all__: list[str] = []
-
 T = TypeVar("T")
 
 

@@ -16,8 +16,6 @@ from petmood.training.crossval import CrossvalReport, crossval, recipe_fit
 from petmood.training.material import Material, labels_of, open_material
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 PROBE = ("recipe=linear_probe", "weights=none", "recipe.ridge=[0.01]", "folds=3")
 

@@ -16,8 +16,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import train
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 
 

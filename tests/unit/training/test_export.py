@@ -20,8 +20,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import train
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 
 @pytest.fixture(scope="module")
 def bundle(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:

@@ -22,8 +22,6 @@ from petmood.training.callbacks import read_checkpoint
 from petmood.training.fit import class_weights, fit_network, make_network
 from petmood.training.material import Material
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 Materials = tuple[Material, Material]
 

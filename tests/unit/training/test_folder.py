@@ -7,8 +7,6 @@ import pytest
 from petmood.core.errors import ConfigError, RunError
 from petmood.training.folder import RunFolder, open_run
 
-__all__: list[str] = []
-
 
 def test_every_file_of_a_run_lies_in_its_folder_under_a_fixed_name() -> None:
     run = RunFolder(Path("runs/x"))

@@ -12,8 +12,6 @@ from petmood.core.moods import MOODS
 from petmood.data.index import DataIndex, read_index
 from petmood.training.material import Material, labels_of, open_index, open_material, rows_to_judge, rows_to_learn
 
-__all__: list[str] = []
-
 
 @pytest.fixture(scope="module")
 def index(small_set: Path) -> DataIndex:

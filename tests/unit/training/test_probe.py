@@ -15,8 +15,6 @@ from petmood.training.material import Material
 from petmood.training.probe import fit_probe, folded, trunk_features
 from petmood.training.score import logits_of
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 Materials = tuple[Material, Material]
 

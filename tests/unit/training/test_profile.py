@@ -8,8 +8,6 @@ from petmood.configs.schema import Config
 from petmood.training.folder import RunFolder
 from petmood.training.profile import STEPS, profile_training
 
-__all__: list[str] = []
-
 
 def test_a_profile_is_a_trace_that_can_be_opened_and_a_table(settings: Callable[..., Config], tmp_path: Path) -> None:
     """The small set has one batch an epoch, so the steps go over several epochs."""

@@ -22,8 +22,6 @@ from petmood.training.promotion import promote, read_limits
 from petmood.training.run import train
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 ME = By("me", "it learned for longer")
 Make = Callable[[str, int], Bundle]
 

@@ -10,8 +10,6 @@ import petmood
 from petmood.training import provenance
 from petmood.training.provenance import code_version, package_versions
 
-__all__: list[str] = []
-
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and return what it prints."""

@@ -22,8 +22,6 @@ from petmood.training.score import logits_of
 from tests.integration.killing import Nursery, nursery, same_weights
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 
 

@@ -11,8 +11,6 @@ from petmood.training.material import Material
 from petmood.training.run import load_network
 from petmood.training.score import logits_of, score
 
-__all__: list[str] = []
-
 
 def test_logits_do_not_depend_on_the_batch(
     small_run: RunFolder, materials: tuple[Material, Material], monkeypatch: pytest.MonkeyPatch

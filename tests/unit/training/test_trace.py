@@ -16,8 +16,6 @@ from petmood.training.export import export_run
 from petmood.training.folder import RunFolder
 from petmood.training.trace import trace
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:

@@ -17,8 +17,6 @@ from petmood.training.folder import RunFolder
 from petmood.training.walk import DEMO_FOLDER, Walked, walk
 from tests.integration.small_sets import write_small_set
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 
 

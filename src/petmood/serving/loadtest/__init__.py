@@ -1,3 +1,1 @@
 """How much load does a service bear? Locust, in a process of its own, and pure functions that judge what it saw."""
-
-__all__: list[str] = []

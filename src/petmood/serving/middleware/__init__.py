@@ -1,3 +1,1 @@
 """What surrounds every request? Watching it, and guarding the door."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """How are better settings found? By trials that share a storage, outlive kills and are chosen by validation alone."""
-
-__all__: list[str] = []

@@ -1,3 +1,1 @@
 """How do runs reach an experiment tracker? The run's folder is the truth, the tracker a mirror that may be away."""
-
-__all__: list[str] = []

@@ -12,8 +12,6 @@ from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 from petmood.serving.bento.service import Batching, create_service
 
-__all__ = ["asked"]
-
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:

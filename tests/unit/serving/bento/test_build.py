@@ -14,8 +14,6 @@ from petmood.serving.bento.build import Built, build_bento, write_project
 from petmood.serving.bento.launch import Start
 from tests.networks import tiny_bundle
 
-__all__: list[str] = []
-
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:

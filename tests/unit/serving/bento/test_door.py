@@ -15,8 +15,6 @@ from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from tests.pictures import jpeg, photo_like, png, zeros_png
 
-__all__: list[str] = []
-
 PHOTO = jpeg(photo_like(64, 48))
 
 

@@ -7,8 +7,6 @@ import pytest
 
 from petmood.serving.bento.launch import Start, bentoml_command, environment, serve_command
 
-__all__: list[str] = []
-
 
 def test_the_command_is_run_by_this_python_whatever_lies_in_the_current_folder() -> None:
     assert bentoml_command("list") == [sys.executable, "-P", "-m", "bentoml", "list"]

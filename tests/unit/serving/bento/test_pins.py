@@ -7,8 +7,6 @@ import pytest
 from petmood.core.errors import MissingExtra
 from petmood.serving.bento.pins import pinned
 
-__all__: list[str] = []
-
 
 def test_the_extra_is_pinned_all_the_way_down_and_nothing_else() -> None:
     pins = dict(line.split("==") for line in pinned(extra="bento"))

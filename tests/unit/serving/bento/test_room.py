@@ -10,8 +10,6 @@ from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 from petmood.serving.bento.room import Room, bundle_from_environment
 
-__all__: list[str] = []
-
 
 def test_a_room_is_open_between_open_and_close(tmp_path: Path) -> None:
     room = Room(opener=lambda _, **__: FakePredictor())

@@ -15,8 +15,6 @@ from petmood.serving.bento.launch import UNTRACKED
 from petmood.serving.bento.service import Batching, create_service, service
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 
 class Counting(FakePredictor):
     """Remembers how many photos it was given at a time."""

@@ -13,8 +13,6 @@ import pytest
 import petmood
 from petmood.serving.bento.wheel import pack_wheel
 
-__all__: list[str] = []
-
 
 def test_the_wheel_holds_every_file_of_the_package_and_no_compiled_one(tmp_path: Path) -> None:
     with zipfile.ZipFile(pack_wheel(tmp_path / "new")) as file:

@@ -6,8 +6,6 @@ from petmood.serving.loadtest.gate import Limits, missed
 from petmood.serving.loadtest.steps import Step
 from tests.load.steps import step
 
-__all__: list[str] = []
-
 SLOW = step(8, 12.5, 850, e503=3)
 
 

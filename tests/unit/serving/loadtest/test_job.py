@@ -3,8 +3,6 @@
 from petmood.serving.loadtest.job import Job, job_from
 from petmood.serving.loadtest.target import Target
 
-__all__: list[str] = []
-
 
 def test_a_job_comes_back_from_its_text() -> None:
     job = Job(

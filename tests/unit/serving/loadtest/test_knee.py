@@ -8,8 +8,6 @@ from petmood.serving.loadtest.knee import find_knee, is_past_the_knee
 from petmood.serving.loadtest.steps import Step
 from tests.load.steps import step
 
-__all__: list[str] = []
-
 RISING = [step(1, 30, 33), step(2, 60, 34), step(4, 100, 40)]
 
 

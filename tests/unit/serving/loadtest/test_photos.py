@@ -12,8 +12,6 @@ from petmood.core.image import ImageSpec, load
 from petmood.serving.loadtest.photos import MOST, drawn, form, read
 from tests.pictures import jpeg, photo_like
 
-__all__: list[str] = []
-
 
 def test_drawn_photos_are_different_jpegs_that_a_service_takes() -> None:
     photos = drawn(3)

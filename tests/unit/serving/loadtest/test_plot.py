@@ -13,8 +13,6 @@ from petmood.serving.loadtest.report import report_of
 from petmood.serving.loadtest.steps import Step
 from tests.load.steps import step
 
-__all__: list[str] = []
-
 RISING = [step(1, 30, 33), step(2, 60, 34)]
 
 

@@ -9,8 +9,6 @@ from petmood.serving.loadtest.gate import Limits
 from petmood.serving.loadtest.report import report_of
 from tests.load.steps import step
 
-__all__: list[str] = []
-
 URL = "http://127.0.0.1:8000/predict"
 STEPS = [step(1, 30, 33), step(2, 60, 34), step(4, 61, 70), step(8, 58, 150, e503=2)]
 

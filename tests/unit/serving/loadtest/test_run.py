@@ -22,8 +22,6 @@ from tests.load.steps import step
 if TYPE_CHECKING:
     from petmood.serving.loadtest.steps import Step
 
-__all__: list[str] = []
-
 WORD = "three-blind-mice"
 
 

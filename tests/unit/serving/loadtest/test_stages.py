@@ -5,8 +5,6 @@ import pytest
 from petmood.serving.loadtest.stages import NEW_USERS_PER_S, Stages, doubling, lengthened
 from petmood.serving.loadtest.steps import Sample, Step
 
-__all__: list[str] = []
-
 
 @pytest.mark.parametrize(("users", "expected"), [(1, (1,)), (2, (1, 2)), (8, (1, 2, 4, 8)), (9, (1, 2, 4, 8, 9))])
 def test_users_double_up_to_the_number_that_was_asked_for(users: int, expected: tuple[int, ...]) -> None:

@@ -6,8 +6,6 @@ import pytest
 
 from petmood.serving.loadtest.steps import NO_ANSWER, Sample, percentile, step_from, step_of
 
-__all__: list[str] = []
-
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 50), (0.95, 95), (0.99, 99), (1.0, 100)])
 def test_a_percentile_is_a_value_that_was_seen(share: float, expected: int) -> None:

@@ -5,8 +5,6 @@ import pytest
 from petmood.core.errors import ConfigError
 from petmood.serving.loadtest.target import Target, target_of
 
-__all__: list[str] = []
-
 
 @pytest.mark.parametrize(
     ("url", "expected"),

@@ -6,8 +6,6 @@ import pytest
 
 from petmood.serving.middleware.call import Call, call_of, header, open_call
 
-__all__: list[str] = []
-
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 

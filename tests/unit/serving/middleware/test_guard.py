@@ -14,8 +14,6 @@ from petmood.serving.middleware import guard
 from petmood.serving.middleware.guard import Guard, RateLimit
 from petmood.serving.settings import Settings
 
-__all__: list[str] = []
-
 TOKEN, ADMIN = "3f9ac2d871be40556ad1", "b17e6c0d92f34a8855aa"
 
 

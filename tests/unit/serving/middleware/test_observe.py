@@ -16,8 +16,6 @@ from petmood.serving.drain import Drain
 from petmood.serving.middleware import observe
 from petmood.serving.middleware.observe import App, Observe, error_headers
 
-__all__: list[str] = []
-
 Message = MutableMapping[str, Any]
 
 

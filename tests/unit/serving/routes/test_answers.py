@@ -8,8 +8,6 @@ from petmood.core.errors import FileTooLarge
 from petmood.core.wire import ErrorBody, PredictionBody, StateBody
 from petmood.serving.routes.answers import answer_each, json_response
 
-__all__: list[str] = []
-
 
 def test_a_photo_that_was_refused_already_keeps_its_place(served: Callable[..., Any], photo: bytes) -> None:
     app = served()

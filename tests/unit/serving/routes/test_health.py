@@ -9,8 +9,6 @@ from petmood.inference.load import open_bundle
 from petmood.monitoring.metrics import CONTENT_TYPE
 from tests.networks import tiny_bundle
 
-__all__: list[str] = []
-
 
 def test_a_fresh_service_lives_and_is_ready(served: Callable[..., Any]) -> None:
     client = served().client

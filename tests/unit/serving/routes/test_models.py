@@ -13,8 +13,6 @@ from petmood.core.errors import BundleError
 from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 
-__all__: list[str] = []
-
 ADMIN = "b17e6c0d92f34a8855aa"
 SIGNED = {"authorization": f"Bearer {ADMIN}"}
 

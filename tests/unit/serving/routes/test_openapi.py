@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__: list[str] = []
-
 SNAPSHOT = Path(__file__).parents[1] / "openapi.json"
 REFRESH = "If it is meant, write the new one: curl -s localhost:8000/openapi.json | python -m json.tool"
 

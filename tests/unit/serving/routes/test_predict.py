@@ -20,8 +20,6 @@ from petmood.serving.middleware.observe import Observe
 from petmood.serving.routes.predict import router
 from tests.pictures import animated, photo_like, png, zeros_png
 
-__all__: list[str] = []
-
 
 def test_a_form_and_the_raw_body_get_one_answer(served: Callable[..., Any], photo: bytes) -> None:
     client = served().client

@@ -13,8 +13,6 @@ from petmood.serving.routes import vertex
 from petmood.serving.routes.vertex import photos_of_instances
 from petmood.serving.settings import Settings
 
-__all__: list[str] = []
-
 ROUTES = {"vertex_predict_route": "/v1/models/m:predict", "vertex_health_route": "/v1/models/m"}
 
 

@@ -9,8 +9,6 @@ from petmood.configs.load import compose
 from petmood.core.errors import ConfigError
 from petmood.training.search.agents import sweep_file
 
-__all__: list[str] = []
-
 
 def test_the_committed_sweep_yaml_is_the_search_named_first(root: Path) -> None:
     written = sweep_file(["experiment=demo", "search=first"])

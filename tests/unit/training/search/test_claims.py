@@ -11,8 +11,6 @@ import pytest
 
 from petmood.training.search.claims import FileClaims
 
-__all__: list[str] = []
-
 HOLDER = """
 import sys
 from pathlib import Path

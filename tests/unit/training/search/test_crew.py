@@ -13,8 +13,6 @@ from petmood.core.errors import RunError
 from petmood.training.search import crew
 from petmood.training.search.crew import run_crew, share_of_threads
 
-__all__: list[str] = []
-
 END_WITH_INPUT = """
 import sys, time
 from petmood.training.search.crew import end_with_input

@@ -14,8 +14,6 @@ from petmood.configs.load import compose, from_file
 from petmood.training.search.paper import page_text, write_papers
 from petmood.training.search.report import SearchReport, rows_of
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def study() -> optuna.Study:

@@ -15,8 +15,6 @@ from PIL import Image
 from petmood.training.search import plots
 from petmood.training.search.plots import CAPTIONS, draw
 
-__all__: list[str] = []
-
 RANGES: dict[str, BaseDistribution] = {
     "optimiser.rate": FloatDistribution(1e-4, 1e-1, log=True),
     "recipe.label_smoothing": FloatDistribution(0, 0.3),

@@ -14,8 +14,6 @@ from optuna.trial import TrialState, create_trial
 from petmood.core.errors import RunError
 from petmood.training.search.report import SearchReport, TrialRow, best_of, csv_text, rows_of
 
-__all__: list[str] = []
-
 TRIALS = [
     (TrialState.COMPLETE, 0.4),
     (TrialState.PRUNED, 0.1),

@@ -7,8 +7,6 @@ from petmood.configs.load import compose
 from petmood.core.errors import ConfigError
 from petmood.training.search.space import Space, Value, again, grid, open_space, override, suggest
 
-__all__: list[str] = []
-
 
 def opened(*overrides: str) -> Space:
     """Open the space that overrides describe."""

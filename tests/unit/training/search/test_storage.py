@@ -12,8 +12,6 @@ from petmood.configs.load import compose
 from petmood.core.errors import ConfigError, RunError
 from petmood.training.search.storage import began_with, connect, open_study, sampler_for, storage_url
 
-__all__: list[str] = []
-
 
 def settings(*overrides: str, data_hash: str = "d1") -> dict[str, Any]:
     """Return what a search with these overrides begins with."""

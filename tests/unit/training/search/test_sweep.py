@@ -17,8 +17,6 @@ from petmood.training.search.sweep import sweep
 from petmood.training.search.trial import valid_value
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 T = TypeVar("T")
 
 

@@ -17,8 +17,6 @@ from petmood.evaluation.scored import Scored
 from petmood.training.run import resume
 from petmood.training.search.trial import Diverged, Watch, clear_checkpoints, run_of, run_trial, valid_value
 
-__all__: list[str] = []
-
 Settings = Callable[..., Config]
 
 

@@ -15,8 +15,6 @@ from petmood.training.search.trial import run_of
 from petmood.training.search.work import Worker, wanted_trials
 from tests.integration.small_sets import SMALL, write_small_set
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:

@@ -6,8 +6,6 @@ import pytest
 
 from petmood.training.tracking.events import Artifact, Begin, Entry, Metrics, Params, Status, Tags, TrackerSpec
 
-__all__ = ["RUN_ID", "begun", "entries", "folder"]
-
 RUN_ID = "0123456789abcdef0123456789abcdef"
 
 

@@ -15,8 +15,6 @@ from petmood.training.tracking.base import (
 )
 from petmood.training.tracking.events import Begin, TrackerSpec
 
-__all__: list[str] = []
-
 SECRET = "http://me:secret@tracker:5000"  # noqa: S105 - made up
 
 

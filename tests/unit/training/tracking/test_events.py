@@ -8,8 +8,6 @@ from pydantic import ValidationError
 from petmood.core.errors import TrackingError
 from petmood.training.tracking.events import Begin, Entry, Metrics, TrackerSpec, as_line, from_line
 
-__all__: list[str] = []
-
 
 def test_every_kind_of_entry_reads_back_equal_from_its_one_line(begun: Begin, entries: list[Entry]) -> None:
     for entry in [begun, *entries]:

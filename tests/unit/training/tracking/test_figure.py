@@ -9,8 +9,6 @@ from PIL import Image
 
 from petmood.training.tracking.figure import curves_png
 
-__all__: list[str] = []
-
 ROWS = [
     {"epoch": str(n), "train_loss": str(1 / (n + 1)), "valid_loss": str(2 / (n + 1)), "valid_accuracy": "0.5"}
     for n in range(4)

@@ -14,8 +14,6 @@ from petmood.training.tracking.follow import Job, Outcome, follow, main
 from petmood.training.tracking.journal import JOURNAL_NAME, append
 from petmood.training.tracking.sync import Session, alone, waiting
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 

@@ -13,8 +13,6 @@ from petmood.core.errors import TrackingError
 from petmood.training.tracking.events import Begin, Entry, Tags, as_line
 from petmood.training.tracking.journal import append, begin_of, read_journal
 
-__all__: list[str] = []
-
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:

@@ -9,8 +9,6 @@ from petmood.core.errors import TrackingError
 from petmood.training.tracking.events import Begin, Entry, Metrics, Params, Status
 from petmood.training.tracking.mlflow import RUN_ID_TAG, MlflowTracker
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 

@@ -16,8 +16,6 @@ from petmood.training.tracking.journal import JOURNAL_NAME, append
 from petmood.training.tracking.sender import Sender, send_now
 from petmood.training.tracking.sync import LOCK_NAME, waiting
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.spawns
 
 

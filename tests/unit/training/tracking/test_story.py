@@ -20,8 +20,6 @@ from petmood.training.tracking.journal import JOURNAL_NAME, read_journal
 from petmood.training.tracking.story import settings_of
 from tests.integration.mirrors import curves_of
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.spawns
 
 Settings = Callable[..., Config]

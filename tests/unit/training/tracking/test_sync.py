@@ -14,8 +14,6 @@ from petmood.training.tracking.events import Begin, Entry, Metrics
 from petmood.training.tracking.journal import JOURNAL_NAME, append, begin_of
 from petmood.training.tracking.sync import SENT_NAME, Session, alone, remember, sent_up_to, waiting
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 

@@ -14,8 +14,6 @@ from petmood.training.tracking.sender import Sender
 from petmood.training.tracking.sync import waiting
 from petmood.training.tracking.teller import Teller, telling
 
-__all__: list[str] = []
-
 AWAY = TrackerSpec(uri="http://127.0.0.1:9")
 
 

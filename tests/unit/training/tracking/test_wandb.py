@@ -10,8 +10,6 @@ from petmood.training.tracking.events import Begin, Entry, TrackerSpec
 from petmood.training.tracking.wandb import STEP, WandbTracker
 from tests.integration.wandb_files import records_of, settings_in, steps_in, summary_in
 
-__all__: list[str] = []
-
 pytestmark = pytest.mark.spawns
 
 
