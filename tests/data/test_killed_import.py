@@ -11,9 +11,8 @@ from tests.data.trees import bring_in, contents, tree
 pytestmark = pytest.mark.spawns
 
 CHILD = """
-import os, signal, sys
+import os, shutil, signal, sys
 from pathlib import Path
-from petmood.core import files
 from tests.data.trees import bring_in
 
 moment, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -30,13 +29,13 @@ def dies_at(owner, name, call):
 if moment == "copying":
     dies_at(Path, "write_bytes", 7)
 elif moment == "index":
-    dies_at(files.os, "fsync", 2)
+    dies_at(os, "fsync", 2)
 elif moment == "before the renames":
     dies_at(Path, "rename", 1)
 elif moment == "between the renames":
     dies_at(Path, "rename", 2)
 elif moment == "after the renames":
-    dies_at(files.shutil, "rmtree", 1)
+    dies_at(shutil, "rmtree", 1)
 bring_in(source, to=target)
 """
 MOMENTS = ("copying", "index", "before the renames", "between the renames", "after the renames")

@@ -1,5 +1,7 @@
 """Which verb does everything? `petmood run`: import, check, train, evaluate, export, predict."""
 
+from pathlib import Path
+
 import click
 
 from petmood.cli.show import bar
@@ -9,7 +11,14 @@ __all__ = ["run"]
 
 @click.command()
 @click.argument("overrides", nargs=-1)
-def run(*, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--bundles",
+    default="bundles",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The folder in which the bundle gets the data set's name.",
+)
+def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Do the whole walk on the demo data, or on data=FOLDER, skipping what is up to date."""
     from petmood.cli.tables import answer_text, headline_text
     from petmood.configs.load import compose
@@ -17,7 +26,7 @@ def run(*, overrides: tuple[str, ...]) -> None:
 
     names = [override.partition("=")[0] for override in overrides]
     demo = [] if {"data", "data.path", "experiment"} & set(names) else ["experiment=demo"]
-    walked = walk(compose([*demo, *overrides]), track=bar)
+    walked = walk(compose([*demo, *overrides]), bundles=bundles, track=bar)
     click.echo(f"Done now: {', '.join(walked.done) or 'nothing, all is up to date'}.\n")
     click.echo(headline_text(walked.run.evaluation.read_text()))
     click.echo("\nThree photos it never saw:")

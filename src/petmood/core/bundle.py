@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from petmood.core.atomic_directory import DirectoryDraft
+from petmood.core.bundle_target import MANIFEST, bundle_directory
 from petmood.core.errors import BundleError
-from petmood.core.files import folder_in_one_step, sha256_of, write_bytes
+from petmood.core.files import sha256_of, write_bytes
 from petmood.core.image import ImageSpec
 from petmood.core.prediction import Decision
 
@@ -32,10 +34,10 @@ __all__ = [
     "read_golden",
     "verify",
     "write",
+    "write_into",
 ]
 
 SCHEMA_VERSION: Final = 1
-MANIFEST: Final = "manifest.json"
 DATA_NAME: Final = "data.csv"
 """The index of the photos that the model saw, as it was then: its SHA-256 is the manifest's ``data_hash``."""
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
@@ -108,17 +110,26 @@ def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], *, repla
     Raises:
         BundleError: the target exists and ``replace`` is not set, or a required file is missing.
     """
-    if target.exists() and not replace:
-        raise BundleError(f"{target} exists, and a bundle is never changed. Give another name with --to.")
+    with bundle_directory(target, replace=replace) as draft:
+        made = write_into(draft, manifest, files)
+    return Bundle(target, made.manifest, made.sha256)
+
+
+def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle into the draft of its folder; the manifest's ``files`` and ``seal`` are filled in here.
+
+    Raises:
+        BundleError: a required file is missing.
+    """
     if missing := [name for name in REQUIRED if name not in files]:
         raise BundleError(f"A bundle needs {', '.join(REQUIRED)}; missing: {', '.join(missing)}.")
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     sealed = manifest.model_copy(update={"files": hashes}).sealed()
-    with folder_in_one_step(target) as folder:
-        for name, data in files.items():
-            write_bytes(folder / name, data)
-        write_bytes(folder / MANIFEST, sealed.model_dump_json(indent=2).encode() + b"\n")
-    return Bundle(target, sealed, sha256_of(target / MANIFEST))
+    for name, data in files.items():
+        write_bytes(draft.path / name, data)
+    write_bytes(draft.path / MANIFEST, sealed.model_dump_json(indent=2).encode() + b"\n")
+    draft.expect([*files, MANIFEST])
+    return Bundle(draft.path, sealed, sha256_of(draft.path / MANIFEST))
 
 
 def read(folder: Path) -> Manifest:

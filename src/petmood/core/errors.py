@@ -25,6 +25,8 @@ PetmoodError                      exit code 2 on the command line
 │   └── Unavailable         503   unavailable
 │       ├── Busy            503   busy
 │       └── ShuttingDown    503   shutting_down
+├── OutputError                   a folder can't be written, or must not be replaced
+│   └── OutputLocked              another process is writing it
 ├── BundleError                   a model bundle is incomplete, changed or does not answer as it should
 ├── RunError                      a training run can't be started, resumed or read
 ├── TrackingError                 a tracker can't be reached, or refuses
@@ -55,6 +57,8 @@ __all__ = [
     "MissingExtra",
     "NotWhole",
     "OfflineError",
+    "OutputError",
+    "OutputLocked",
     "PetmoodError",
     "PhotoError",
     "Refused",
@@ -82,6 +86,12 @@ class PetmoodError(Exception):
     exit_code: ClassVar[int] = 2
     code: ClassVar[str] = "error"
 
+    def __init_subclass__(cls, **facts: int | str) -> None:
+        """Set ``code``, ``status`` or ``retry_after_s`` of a kind of error from the keywords of its class statement."""
+        super().__init_subclass__()
+        for name, value in facts.items():
+            setattr(cls, name, value)
+
 
 class ConfigError(PetmoodError):
     """Refuse a setting with a wrong name or value."""
@@ -108,50 +118,32 @@ class PhotoError(PetmoodError):
     code = "bad_photo"
 
 
-class EmptyFile(PhotoError):
+class EmptyFile(PhotoError, status=400, code="empty_file"):
     """Refuse a file of zero bytes."""
 
-    status = 400
-    code = "empty_file"
 
-
-class FileTooLarge(PhotoError):
+class FileTooLarge(PhotoError, status=413, code="too_large"):
     """Refuse a file with more bytes than the limit."""
 
-    status = 413
-    code = "too_large"
 
-
-class TooManyPixels(PhotoError):
+class TooManyPixels(PhotoError, status=413, code="too_many_pixels"):
     """Refuse a picture whose header promises more pixels than the limit."""
 
-    status = 413
-    code = "too_many_pixels"
 
-
-class UnsupportedFormat(PhotoError):
+class UnsupportedFormat(PhotoError, status=415, code="unsupported_format"):
     """Refuse bytes that are no picture of a known format."""
 
-    status = 415
-    code = "unsupported_format"
 
-
-class TooSmall(PhotoError):
+class TooSmall(PhotoError, code="too_small"):
     """Refuse a picture with too few pixels to show a face."""
 
-    code = "too_small"
 
-
-class BadAspect(PhotoError):
+class BadAspect(PhotoError, code="bad_aspect"):
     """Refuse a picture that is far longer than wide, or wider than long."""
 
-    code = "bad_aspect"
 
-
-class CorruptImage(PhotoError):
+class CorruptImage(PhotoError, code="corrupt_image"):
     """Refuse a picture whose bytes can't be decoded to the end."""
-
-    code = "corrupt_image"
 
 
 class RequestError(PetmoodError):
@@ -162,86 +154,64 @@ class RequestError(PetmoodError):
     retry_after_s: ClassVar[int | None] = None
 
 
-class BadForm(RequestError):
+class BadForm(RequestError, code="bad_form"):
     """Refuse a multipart form that can't be taken apart, or has far too many parts."""
 
-    code = "bad_form"
 
-
-class BadRequest(RequestError):
+class BadRequest(RequestError, code="bad_request"):
     """Refuse a request that breaks HTTP's own rules, or JSON that can't be read."""
 
-    code = "bad_request"
 
-
-class Unauthorised(RequestError):
+class Unauthorised(RequestError, status=401, code="unauthorised"):
     """Refuse a caller without the right token."""
 
-    status = 401
-    code = "unauthorised"
 
-
-class Forbidden(RequestError):
+class Forbidden(RequestError, status=403, code="forbidden"):
     """Refuse what is switched off, or comes from another web page."""
 
-    status = 403
-    code = "forbidden"
 
-
-class TooSlow(RequestError):
+class TooSlow(RequestError, status=408, code="too_slow"):
     """Refuse a body that trickles in too slowly."""
 
-    status = 408
-    code = "too_slow"
 
-
-class WrongBody(RequestError):
+class WrongBody(RequestError, status=415, code="wrong_body"):
     """Refuse a body that is neither a form nor a picture."""
 
-    status = 415
-    code = "wrong_body"
 
-
-class WrongFields(RequestError):
+class WrongFields(RequestError, status=422, code="wrong_fields"):
     """Refuse a form without the expected field, or with it twice."""
 
-    status = 422
-    code = "wrong_fields"
 
-
-class TooManyRequests(RequestError):
+class TooManyRequests(RequestError, status=429, code="too_many_requests", retry_after_s=1):
     """Refuse a caller who asks more often than the limit allows."""
 
-    status = 429
-    code = "too_many_requests"
-    retry_after_s = 1
 
-
-class InternalError(RequestError):
+class InternalError(RequestError, status=500, code="internal"):
     """Say that the fault is ours; the log knows more."""
 
-    status = 500
-    code = "internal"
 
-
-class Unavailable(RequestError):
+class Unavailable(RequestError, status=503, code="unavailable", retry_after_s=1):
     """Say that the service can't answer just now."""
 
-    status = 503
-    code = "unavailable"
-    retry_after_s = 1
 
-
-class Busy(Unavailable):
+class Busy(Unavailable, code="busy"):
     """Say that as many photos are waiting as may wait."""
 
-    code = "busy"
 
-
-class ShuttingDown(Unavailable):
+class ShuttingDown(Unavailable, code="shutting_down"):
     """Say that this process is about to end, and another will answer."""
 
-    code = "shutting_down"
+
+class OutputError(PetmoodError):
+    """Refuse to write a folder that can't be written, or must not be replaced."""
+
+    code = "bad_output"
+
+
+class OutputLocked(OutputError):
+    """Refuse to write what another process is writing."""
+
+    code = "output_locked"
 
 
 class BundleError(PetmoodError):

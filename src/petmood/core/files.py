@@ -1,20 +1,32 @@
-"""How does petmood write to disk? In one step: a reader finds the old content or the new, never half of one.
+"""Atomic and durable writes of single files; folders are written by ``core.atomic_directory``.
 
-Every file is written under a temporary name in its own folder, flushed to the disk and then renamed;
-every folder likewise. A process killed at any moment leaves at most a hidden ``.partial`` entry.
+Every file is written under a temporary name in its own folder, flushed to the disk and then renamed. A process killed
+at any moment leaves at most a hidden ``.partial`` entry. Modes follow the umask of the process.
 """
 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["create_bytes", "folder_in_one_step", "sha256_of", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "create_bytes",
+    "flush_folder",
+    "partial_name",
+    "sha256_of",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+
+def partial_name(name: str) -> str:
+    """Return a new hidden name for what is written beside an entry: ``.NAME.<8 hexadecimal digits>.partial``."""
+    return f".{name}.{secrets.token_hex(4)}.partial"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -49,19 +61,17 @@ def create_bytes(path: Path, data: bytes) -> bool:
 def _partial(path: Path, data: bytes) -> Iterator[Path]:
     """Yield a flushed file with these bytes beside ``path``; afterwards it is gone and the folder is flushed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    partial = Path(name)
+    partial = path.with_name(partial_name(path.name))
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        partial.chmod(0o644)
         yield partial
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,52 +90,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
-def folder_in_one_step(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of ``target`` when the block ends without an error.
-
-    An existing ``target`` is replaced; should the process die between the two renames, the next call puts the
-    old one back first. After an error in the block, ``target`` is as it was.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    retired = target.parent / f".{target.name}.retired"
-    if retired.exists():
-        _put_back_or_clear(retired, target)
-    for litter in target.parent.glob(f".{target.name}.*.partial"):
-        shutil.rmtree(litter, ignore_errors=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial"))
-    try:
-        partial.chmod(0o755)
-        yield partial
-        _flush_tree(partial)
-        if target.exists():
-            target.rename(retired)
-        partial.rename(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        if retired.exists():
-            _put_back_or_clear(retired, target)
-        raise
-    _flush_folder(target.parent)
-    shutil.rmtree(retired, ignore_errors=True)
-
-
-def _put_back_or_clear(retired: Path, target: Path) -> None:
-    if target.exists():
-        shutil.rmtree(retired)
-    else:
-        retired.rename(target)
-
-
-def _flush_tree(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's list of names to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,21 +1,31 @@
 """How does a source become a data set? Look, inspect, relate, catalogue, and write the folder in one step.
 
 The originals are only read. Two imports of the same source write the same bytes; a process killed at any moment leaves
-the old data set or the new one under the name, and the next import clears what lies beside it.
+the old data set or the new one under the name, and the next import clears what lies beside it. A person's own files in
+an earlier data set are carried over.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
+from filecmp import cmp
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.atomic_directory import (
+    DirectoryDraft,
+    atomic_directory,
+    files_below,
+    is_leftover,
+    is_system_file,
+    name_some,
+)
 from petmood.core.errors import DataError
-from petmood.core.files import folder_in_one_step, write_json, write_text
+from petmood.core.files import write_json, write_text
 from petmood.core.progress import Track, silent
 from petmood.data import families as kinship
 from petmood.data.cataloguing import PHOTOS, Entry, SplitPlan, catalogue
@@ -30,6 +40,9 @@ from petmood.data.split import MENDED, Fractions
 __all__ = ["IMPORT_NAME", "FindRelations", "ImportReport", "import_photos"]
 
 IMPORT_NAME = "import.json"
+WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, IMPORT_NAME})
+MADE_LATER = frozenset({"check.html", ".cache"})
+"""What petmood itself puts into a data set afterwards, and makes again."""
 
 
 class FindRelations(Protocol):
@@ -103,38 +116,75 @@ def import_photos(
 
     `skip_bad` None does what the source is known for. Raises DataError with one report of all problems where bad
     photos aren't skipped (the whole list goes to `TO.problems.csv`), where a family straddles given splits and
-    `mend` is off, where a mood has too few photos, or where `to` holds something that is no data set.
+    `mend` is off, where a mood has too few photos, or where `to` holds something that is no data set. Raises
+    OutputError where `to` can't be written, or another process is writing it. Files in an earlier data set that are
+    none of an import are carried over.
     """
-    _refuse_foreign_folder(to)
     skip = source.tolerant if skip_bad is None else skip_bad
     try:
-        found = source.scan(track)
-        _refuse_own_photos(found, to=to)
-        intake = Intake(found, skip_bad=skip, to=to)
-        relations = (find_relations or kinship.find_relations)(intake, total=len(found), track=track)
-        options = {"skip_bad": skip, "mend": mend, "seed": seed, "fractions": asdict(fractions or Fractions())}
-        with folder_in_one_step(to) as partial:
+        with atomic_directory(to, existing=lambda place: _foreign_files(place, shown=to)) as draft:
+            found = source.scan(track)
+            _refuse_own_photos(found, to=to)
+            _refuse_collisions(found, to=to)
+            intake = Intake(found, skip_bad=skip, to=to)
+            relations = (find_relations or kinship.find_relations)(intake, total=len(found), track=track)
+            options = {"skip_bad": skip, "mend": mend, "seed": seed, "fractions": asdict(fractions or Fractions())}
             plan = SplitPlan(fractions or Fractions(), seed, _known_splits(to), mend)
             entries = intake.entries(relations)
             rows = catalogue(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
             report = _report(to, rows, rejected=intake.problems)
-            _copy(entries, to=partial, track=track)
-            write_index(partial, rows)
-            write_text(partial / REJECTED_NAME, problems_text(report.rejected))
-            write_text(partial / RELATIONS_NAME, link_text(intake.links(relations)))
+            _copy(entries, to=draft, track=track)
+            write_index(draft.path, rows)
+            write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))
+            write_text(draft.path / RELATIONS_NAME, link_text(intake.links(relations)))
             facts = {"source": source.name, "options": options, "counts": report.counts}
-            write_json(partial / IMPORT_NAME, facts | {"data_hash": report.index.hash})
+            write_json(draft.path / IMPORT_NAME, facts | {"data_hash": report.index.hash})
+            draft.expect([*WRITTEN, *(row.path for row in rows)])
     finally:
         source.close()
     problems_path(to).unlink(missing_ok=True)
     return report
 
 
-def _refuse_foreign_folder(to: Path) -> None:
-    if to.exists() and not (to.is_dir() and ((to / INDEX_NAME).is_file() or not any(to.iterdir()))):
+def _foreign_files(to: Path, *, shown: Path) -> list[str]:
+    """Return the files of an earlier import's folder that no part of petmood wrote; refuse any other folder."""
+    if not to.exists() or (to.is_dir() and all(is_system_file(path.name) for path in to.iterdir())):
+        return []
+    if not (to / INDEX_NAME).is_file():
         raise DataError(
-            f"Expected '{to}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else, "
+            f"Expected '{shown}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else, "
             "which an import would replace. Choose another folder with --to."
+        )
+    own = WRITTEN | {row.path for row in read_index(to)}
+    return sorted(name for name in files_below(to) if not _is_own(name, folder=to, own=own, shown=shown))
+
+
+def _is_own(name: str, *, folder: Path, own: Set[str], shown: Path) -> bool:
+    first, path = name.partition("/")[0], folder / name
+    if path.is_symlink() and (name in own or name == PHOTOS):
+        raise DataError(f"'{shown / name}' is a link, which an import would replace. Make '{shown}' the link.")
+    if path.is_symlink():
+        return False
+    emptied = name.endswith("/") and first == PHOTOS
+    return name in own or emptied or first in MADE_LATER or is_system_file(path.name) or is_leftover(path.name)
+
+
+def _refuse_collisions(found: Sequence[Found], *, to: Path) -> None:
+    """Refuse photos whose names are taken in the data set by a person's own files with other content."""
+    if not to.exists():
+        return
+    taken = set(_foreign_files(to, shown=to))
+    clashing = [
+        name
+        for entry in found
+        if not entry.problem
+        and (name := f"{PHOTOS}/{entry.name}") in taken
+        and not cmp(entry.path, to / name, shallow=False)
+    ]
+    if clashing:
+        raise DataError(
+            f"'{to}' holds files of the same name as new photos, which no import put there: {name_some(clashing)}. "
+            "Nothing was changed. Move them elsewhere."
         )
 
 
@@ -164,12 +214,15 @@ def _report(to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[Problem]) 
     )
 
 
-def _copy(entries: Sequence[Entry], *, to: Path, track: Track) -> None:
-    """Copy the photos byte for byte; raises DataError where one has changed since it was inspected."""
+def _copy(entries: Sequence[Entry], *, to: DirectoryDraft, track: Track) -> None:
+    """Copy the photos byte for byte; raises DataError where one has changed since it was inspected.
+
+    Folders are made once, before the first photo: one that is removed meanwhile is an error and not made again.
+    """
+    for folder in sorted({(to.path / PHOTOS / entry.found.name).parent for entry in entries}):
+        folder.mkdir(parents=True, exist_ok=True)
     for entry in track(entries, total=len(entries), what="copying photos"):
         data = entry.found.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != entry.facts.sha256:
             raise DataError(f"'{entry.found.name}' changed while it was imported. Import again.")
-        target = to / PHOTOS / entry.found.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        (to.path / PHOTOS / entry.found.name).write_bytes(data)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petmood.core.bundle import Bundle, Manifest, pack_arrays, write
-from petmood.core.errors import BundleError
+from petmood.core.atomic_directory import DirectoryDraft
+from petmood.core.bundle import Bundle, Manifest, pack_arrays, write_into
+from petmood.core.bundle_target import bundle_directory
 from petmood.core.files import write_bytes
 from petmood.core.image import ImageSpec
 from petmood.export.card import card_text
@@ -23,7 +25,7 @@ from petmood.export.reference import reference_bytes
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import MoodNetwork
 
-__all__ = ["Facts", "export_bundle"]
+__all__ = ["Facts", "export_bundle", "fill_bundle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,34 @@ def export_bundle(
     further: Mapping[str, bytes] | None = None,
     replace: bool = False,
 ) -> Bundle:
-    """Write a bundle of a trained network.
+    """Write a bundle of a trained network into the folder ``to``; the other arguments are those of ``fill_bundle``.
+
+    Raises:
+        BundleError: as ``fill_bundle`` does, or what stands at ``to`` is not replaced.
+        OutputError: ``to`` can't be written, or another process is writing it.
+    """
+    with bundle_directory(to, replace=replace) as draft:
+        made = fill_bundle(draft, network, facts, golden=golden, training=training, further=further)
+    return changed(made, folder=to)
+
+
+def fill_bundle(
+    draft: DirectoryDraft,
+    network: MoodNetwork,
+    facts: Facts,
+    *,
+    golden: NDArray[np.uint8],
+    training: NDArray[np.uint8],
+    further: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """Write a bundle of a trained network into the draft of its folder.
 
     ``golden`` are the pictures uint8 [N, S, S, 3] that every load will be checked by, ``training`` those that drift
     will be measured against, ``further`` files that are sealed with the others.
 
     Raises:
-        BundleError: ONNX and torch disagree, the network answers all photos alike, or ``to`` exists.
+        BundleError: ONNX and torch disagree, or the network answers all photos alike.
     """
-    if to.exists() and not replace:  # refused again when it is written; here, so that nobody waits in vain
-        raise BundleError(f"{to} exists, and a bundle is never changed. Give another name with --to.")
     network.eval()
     model = to_onnx(network, side_px=facts.image.side_px, temperature=facts.temperature)
     raw = _in_batches(network, golden)
@@ -85,7 +105,7 @@ def export_bundle(
         "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
         **(further or {}),
     }
-    return write(to, manifest, files, replace=replace)
+    return write_into(draft, manifest, files)
 
 
 def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, size: int = 32) -> NDArray[np.float32]:

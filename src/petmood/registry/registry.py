@@ -3,15 +3,16 @@
 import dataclasses
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from petmood.core.atomic_directory import atomic_directory
 from petmood.core.bundle import MANIFEST, Bundle, verify
+from petmood.core.bundle_target import is_bundle, refuse_foreign_files
 from petmood.core.errors import BundleError, Conflict, NotWhole, RegistryError
-from petmood.core.files import folder_in_one_step
 from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, Backend, By, Change, State, Version, fold
 
 __all__ = ["Registry", "Trouble", "bundle_at"]
@@ -103,17 +104,24 @@ class Registry:
 
         Raises:
             NotWhole: a file is missing, or it is another bundle than was registered.
-            BundleError: what came is damaged.
+            BundleError: what came is damaged, or the folder holds files that are no part of a bundle.
+            OutputError: the folder can't be written, or another process is writing it.
             RegistryError: the folder holds something else, or the registry can't be reached.
         """
         if (there := bundle_at(to)) is not None and there.sha256 == version.sha256:
             return there
-        if to.exists() and not (replace and (to / MANIFEST).is_file()):
-            raise RegistryError(
-                f"{to} exists and is not version {version.number}. Give another folder, or --replace for a bundle."
-            )
-        with folder_in_one_step(to) as partial:
-            came = self._fetch_verified(version, partial)
+
+        def existing(place: Path) -> Iterable[str]:
+            if place.exists() and not (replace and is_bundle(place)):
+                raise RegistryError(
+                    f"{to} exists and is not version {version.number}. Give another folder, or --replace for a bundle."
+                )
+            refuse_foreign_files(place, shown=to)
+            return ()
+
+        with atomic_directory(to, existing=existing) as draft:
+            came = self._fetch_verified(version, draft.path)
+            draft.expect([*came.manifest.files, MANIFEST])
         return dataclasses.replace(came, folder=to)
 
     def promote(self, version: Version, *, alias: str, by: By, seen: State, report: str | None = None) -> Change:

@@ -1,17 +1,20 @@
 """How does a run become a bundle? Its weights, its decision rule and its golden photos go to the export room."""
 
 import re
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import DATA_NAME, Bundle
+from petmood.core.bundle_target import bundle_directory
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.progress import Track, silent
 from petmood.data.index import IndexRow, index_text
-from petmood.export.bundle import Facts, export_bundle
+from petmood.export.bundle import Facts, fill_bundle
 from petmood.training.evaluate import evaluate_run, read_evaluation
 from petmood.training.folder import RunFolder
 from petmood.training.material import open_index, open_material, rows_to_judge, rows_to_learn
@@ -34,12 +37,21 @@ def export_run(
     """Write a run's bundle, evaluating the run first where that was not done yet.
 
     Raises:
-        BundleError: the target exists, or ONNX and torch disagree.
+        BundleError: the target exists, is none of our bundles or holds other files, or ONNX and torch disagree.
+        OutputError: the target can't be written, or another process is writing it.
         ConfigError: a name with other signs than small letters, digits, dots, dashes and underlines.
         DataError: the photos are not those that the run was trained on.
     """
-    if not run.evaluation.is_file():
-        evaluate_run(run, track=track)
+    model = _checked(name) if name else _name_of(to)
+    with bundle_directory(to, replace=replace) as draft:
+        if not run.evaluation.is_file():
+            evaluate_run(run, track=track)
+        made = changed(_fill(draft, run, name=model, track=track), folder=to)
+    tell_bundle(run, made)
+    return made
+
+
+def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, track: Track) -> Bundle:
     facts, config = run.read_facts(), run.read_config()
     folder = Path(facts.data_path)
     index = open_index(folder, expected_hash=facts.data_hash)
@@ -47,17 +59,14 @@ def export_run(
     judged = rows_to_judge(index.rows, "valid") + learned
     golden = open_material(folder, _spread_by_mood(judged), config=config, image=facts.image)
     training = open_material(folder, learned, config=config, image=facts.image, track=track)
-    made = export_bundle(
+    return fill_bundle(
+        draft,
         load_network(run),
-        _facts(run, name=_checked(name) if name else _name_of(to), species=_species(index.rows)),
+        _facts(run, name=name, species=_species(index.rows)),
         golden=np.asarray(golden.bank.pixels),
         training=training.bank.pixels,
-        to=to,
         further={DATA_NAME: index_text(index.rows).encode()},
-        replace=replace,
     )
-    tell_bundle(run, made)
-    return made
 
 
 def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> Facts:

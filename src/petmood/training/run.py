@@ -15,6 +15,7 @@ from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError, RunError
 from petmood.core.files import write_bytes, write_text
+from petmood.core.locks import exclusive_lock
 from petmood.core.moods import MOODS
 from petmood.core.progress import Track, silent
 from petmood.data.index import DataIndex
@@ -45,19 +46,27 @@ def train(
         ConfigError: a backbone, weights or head that don't fit together; nothing was written, as with all of these.
         OfflineError: ImageNet weights that can't be fetched.
         DataError: photos that can't be learned from, or another data version than asked for.
+        OutputLocked: another process is training into this folder.
         RunError: the folder exists.
     """
     index = open_index(Path(config.data.path), expected_hash=config.data.hash)
     run = RunFolder(Path(config.run.folder) / (config.run.name or _name_of_the_moment(Path(config.run.folder))))
+    _refuse_existing(run)
+    facts = _facts(config, index, run)
+    network = make_network(config)  # what can't be made is refused before anything is written
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(run.path):
+        _refuse_existing(run)
+        write_text(run.config, dump(config))
+        run.write_facts(facts)
+        return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
+
+
+def _refuse_existing(run: RunFolder) -> None:
     if run.facts.exists():
         raise RunError(
             f"The run {run.path} exists. Give another run.name, or go on with: petmood train --resume {run.path}"
         )
-    facts = _facts(config, index, run)
-    network = make_network(config)  # what can't be made is refused before anything is written
-    write_text(run.config, dump(config))
-    run.write_facts(facts)
-    return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
 
 
 def train_each(configs: Sequence[Config], *, track: Track = silent) -> list[RunFolder]:
@@ -84,13 +93,23 @@ def resume(
     Raises:
         RunError: no such run.
         DataError: the photos are not those that the run began with.
+        OutputLocked: another process is training into this folder.
     """
     run = open_run(path, finished=False)
+    if _is_complete(run, judged):
+        return run
+    with exclusive_lock(run.path):
+        return run if _is_complete(run, judged) else _resume(run, track=track, callbacks=callbacks, judged=judged)
+
+
+def _is_complete(run: RunFolder, judged: Sequence[str]) -> bool:
+    return run.read_facts().status == "done" and all(run.scored(split).is_file() for split in judged)
+
+
+def _resume(run: RunFolder, *, track: Track, callbacks: Sequence[Callback], judged: Sequence[str]) -> RunFolder:
     facts, config = run.read_facts(), run.read_config()
     missing = [split for split in judged if not run.scored(split).is_file()]
-    if facts.status == "done" and not missing:
-        return run
-    for litter in path.rglob(".*.partial"):
+    for litter in run.path.rglob(".*.partial"):
         litter.unlink(missing_ok=True)
     index = open_index(Path(config.data.path), expected_hash=facts.data_hash)
     if facts.status == "done":

@@ -8,6 +8,7 @@ from pathlib import Path
 from petmood.configs.load import dump
 from petmood.configs.schema import Config, TrackerConfig
 from petmood.core.bundle import read
+from petmood.core.bundle_target import check_target
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import sha256_of, write_text
 from petmood.core.progress import Track, silent
@@ -49,10 +50,14 @@ def walk(config: Config, *, bundles: Path = Path("bundles"), track: Track = sile
     """Import (the demo, where no other data is named), check, train, evaluate, export and predict.
 
     Raises:
+        BundleError: the folder for the bundle holds something that is no part of a bundle; nothing was done.
         DataError: the data is missing, or a check found what would spoil a measurement.
+        OutputLocked: another process is writing the data set, the run or the bundle.
     """
     done: list[str] = []
     data = Path(config.data.path)
+    target = bundles / data.name
+    check_target(target, replace=True)
     if _needs_import(data):
         import_photos(open_source("demo"), to=data, track=track)
         done.append("import")
@@ -69,7 +74,6 @@ def walk(config: Config, *, bundles: Path = Path("bundles"), track: Track = sile
     if trained or not run.report.is_file():
         evaluate_run(run, track=track)
         done.append("evaluate")
-    target = bundles / data.name
     if not _is_bundle_of(target, run):
         export_run(run, to=target, replace=True, track=track)
         done.append("export")

@@ -25,6 +25,13 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     assert done.out.count("photos/test-") == 3
     assert done.out.endswith("Next: petmood predict bundles/stripes your-photo.jpg\n")
     assert "Done now: nothing, all is up to date." in petmood("run", *wanted).out
+    (tmp_path / "mine/stripes").mkdir(parents=True)
+    (tmp_path / "mine/stripes/NOTES.md").write_text("mine")
+    refused = petmood("run", *wanted, "--bundles", "mine")
+    assert refused.code == 2
+    assert refused.err.count("\n") == 1
+    assert "mine/stripes is no bundle, and replacing it would lose NOTES.md. Nothing was changed." in refused.err
+    assert "Done now: export." in petmood("run", *wanted, "--bundles", "other").out
 
 
 def test_without_a_word_it_walks_over_the_demo(

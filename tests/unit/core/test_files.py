@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.files import create_bytes, folder_in_one_step, sha256_of, write_bytes, write_json, write_text
+from petmood.core.files import create_bytes, sha256_of, write_bytes, write_json, write_text
 
 ENDLESS_FILE = """
 import sys
@@ -22,19 +22,6 @@ path, number = Path(sys.argv[1]), 0
 while True:
     number += 1
     write_bytes(path, (b"%08d" % number) * 100_000)
-    print(number, flush=True)
-"""
-
-ENDLESS_FOLDER = """
-import sys
-from pathlib import Path
-from petmood.core.files import folder_in_one_step
-number = 0
-while True:
-    number += 1
-    with folder_in_one_step(Path(sys.argv[1])) as folder:
-        for name in "abc":
-            (folder / name).write_bytes((b"%08d" % number) * 10_000)
     print(number, flush=True)
 """
 
@@ -79,9 +66,15 @@ def test_bytes_text_and_json_are_written_and_parents_are_made(tmp_path: Path) ->
     assert names_in(tmp_path) == ["a", "text", "x.json"]
 
 
-def test_a_written_file_is_readable_by_others(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "file", b"")
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_mode_of_a_written_file_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_bytes(tmp_path / "file", b"")
+        create_bytes(tmp_path / "new", b"")
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "new")] == [mode, mode]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -147,81 +140,6 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path, round
     assert content == content[:8] * 100_000
     assert int(content[:8]) >= told
     assert all(name == "file" or name.endswith(".partial") for name in names_in(tmp_path))
-
-
-@pytest.mark.parametrize("round_", range(4))
-def test_a_folder_whose_writer_was_killed_is_whole_after_the_next_write_begins(tmp_path: Path, round_: int) -> None:
-    target = tmp_path / "folder"
-    told = killed_midway(ENDLESS_FOLDER, target, after_s=random.Random(round_).uniform(0, 0.05))
-    with pytest.raises(InterruptedError), folder_in_one_step(target):
-        raise InterruptedError
-    contents = {path.read_bytes() for path in target.iterdir()}
-    assert names_in(target) == ["a", "b", "c"]
-    assert len(contents) == 1
-    assert int(contents.pop()[:8]) >= told
-    assert names_in(tmp_path) == ["folder"]
-
-
-def test_a_folder_takes_its_name_only_when_the_block_ends(tmp_path: Path) -> None:
-    target = tmp_path / "deep" / "folder"
-    with folder_in_one_step(target) as folder:
-        (folder / "sub").mkdir()
-        (folder / "sub/file").write_text("x")
-        assert not target.exists()
-    assert (target / "sub/file").read_text() == "x"
-    assert target.stat().st_mode & 0o777 == 0o755
-    assert names_in(target.parent) == ["folder"]
-
-
-def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
-    for name in ("old", "new"):
-        with folder_in_one_step(tmp_path / "folder") as folder:
-            (folder / name).touch()
-    assert names_in(tmp_path / "folder") == ["new"]
-    assert names_in(tmp_path) == ["folder"]
-
-
-def test_an_error_in_the_block_leaves_the_old_folder(tmp_path: Path) -> None:
-    with folder_in_one_step(tmp_path / "folder") as folder:
-        (folder / "old").touch()
-    with pytest.raises(FileExistsError), folder_in_one_step(tmp_path / "folder") as folder:
-        (folder / ".").mkdir()
-    assert names_in(tmp_path / "folder") == ["old"]
-    assert names_in(tmp_path) == ["folder"]
-
-
-def test_a_folder_retired_by_a_killed_writer_is_put_back(tmp_path: Path) -> None:
-    (tmp_path / ".folder.retired").mkdir()
-    (tmp_path / ".folder.retired/old").touch()
-    with pytest.raises(InterruptedError), folder_in_one_step(tmp_path / "folder"):
-        raise InterruptedError
-    assert names_in(tmp_path / "folder") == ["old"]
-
-
-def test_a_retired_folder_and_litter_beside_a_whole_one_are_cleared(tmp_path: Path) -> None:
-    for name in (".folder.retired", ".folder.abc.partial", "folder"):
-        (tmp_path / name).mkdir()
-    with folder_in_one_step(tmp_path / "folder") as folder:
-        (folder / "new").touch()
-    assert names_in(tmp_path) == ["folder"]
-
-
-def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with folder_in_one_step(tmp_path / "folder") as folder:
-        (folder / "old").touch()
-    rename = Path.rename
-
-    def refuse_the_new_one(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
-    with pytest.raises(OSError, match="Input/output"), folder_in_one_step(tmp_path / "folder") as folder:
-        (folder / "new").touch()
-    assert names_in(tmp_path / "folder") == ["old"]
 
 
 def test_a_new_file_is_created_once_and_a_taken_name_is_left_as_it_is(tmp_path: Path) -> None:

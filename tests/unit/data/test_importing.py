@@ -1,6 +1,8 @@
 """Importing: the folder that is written, in one step, the same every time, the originals untouched."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from petmood.core.errors import DataError
+from petmood.core.errors import DataError, OutputError
 from petmood.core.progress import Track, silent
 from petmood.data import families
 from petmood.data.families import Relation
@@ -150,6 +152,98 @@ def test_an_import_never_replaces_what_is_no_data_set(tmp_path: Path) -> None:
     assert contents(tmp_path / "home") == {"letter.txt": b"dear"}
     (tmp_path / "empty").mkdir()
     bring_in(source, to=tmp_path / "empty")
+
+
+def test_a_person_s_own_files_are_carried_over_and_what_petmood_made_is_not(tmp_path: Path) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    mine = {"labels/corrections.csv": b"a,b", "README.txt": b"mine", "photos/happy/aside.txt": b"?", ".dvcignore": b""}
+    made = ("check.html", ".cache/checked", "photos/sad/.DS_Store", ".check.html.0abc1234.partial")
+    for name, data in mine.items() | dict.fromkeys(made, b"old").items():
+        put(pets, name, data)
+    (pets / "link").symlink_to("README.txt")
+    tree(source, each=5)
+    for _ in range(2):
+        report = bring_in(source, to=pets)
+        found = contents(pets)
+        assert {name: found[name] for name in mine} == mine
+        assert (pets / "link").is_symlink()
+        assert not set(made) & set(found)
+        assert len(found) == 4 + len(report.index) + len(mine) + 1
+
+
+def test_a_new_photo_never_overwrites_a_person_s_file_and_that_is_said_before_any_work(tmp_path: Path) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    tree(source, each=5)
+    put(pets, "photos/happy/4.png", (source / "happy/4.png").read_bytes())
+    assert len(bring_in(source, to=pets).index) == 20
+    put(source, "happy/5.png", picture(90))
+    put(pets, "photos/happy/5.png", picture(91))
+
+    def never(*_: object, **__: object) -> list[Relation]:
+        raise AssertionError("no photo may be looked at")
+
+    with pytest.raises(DataError, match=r"which no import put there: photos/happy/5\.png\. Nothing was changed"):
+        import_photos(FolderSource(source), to=pets, find_relations=never)
+    assert (pets / "photos/happy/5.png").read_bytes() == picture(91)
+
+
+@pytest.mark.parametrize("name", ["photos", "index.csv"])
+def test_a_link_inside_of_a_data_set_is_never_replaced(tmp_path: Path, name: str) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    (pets / name).rename(tmp_path / "elsewhere")
+    (pets / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=rf"pets/{name}' is a link, which an import would replace"):
+        bring_in(source, to=pets)
+    assert (pets / name).is_symlink()
+
+
+def test_a_data_set_that_is_a_link_is_written_where_it_points_time_and_again(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    (tmp_path / "large/pets").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "large")
+    (tmp_path / "pets").symlink_to("large/pets")
+    for each, to in ((4, "pets"), (5, "data/pets"), (6, "pets")):
+        tree(source, each=each)
+        assert len(bring_in(source, to=tmp_path / to).index) == 4 * each
+        assert len(read_index(tmp_path / "large/pets")) == 4 * each
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "in", "large", "pets"]
+    assert (tmp_path / "pets").is_symlink()
+
+
+def test_a_removed_folder_under_way_is_an_error_and_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What removed it here stands for anything that does; the old data set stays."""
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    before, real, calls = contents(pets), Path.write_bytes, []
+
+    def removing(path: Path, data: bytes) -> int:
+        calls.append(path)
+        if len(calls) == 6:
+            shutil.rmtree(path.parents[2])
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", removing)
+    with pytest.raises((FileNotFoundError, OutputError)):
+        bring_in(source, to=pets)
+    monkeypatch.undo()
+    assert contents(pets) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_modes_of_a_data_set_follow_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        bring_in(tree(tmp_path / "in"), to=tmp_path / "pets")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in [tmp_path / "pets", *(tmp_path / "pets").rglob("*")]}
+    assert modes == {0o777 & ~umask, 0o666 & ~umask}
 
 
 def test_an_import_never_reads_what_it_replaces(tmp_path: Path) -> None:

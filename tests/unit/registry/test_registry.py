@@ -131,6 +131,12 @@ def test_a_folder_with_something_else_is_not_replaced_unasked(
     (tmp_path / "photos").mkdir()
     with pytest.raises(RegistryError, match="exists and is not version 2"):
         registry.pull(second, tmp_path / "photos", replace=True)
+    (tmp_path / "there/NOTES.md").write_text("mine")
+    with pytest.raises(BundleError, match=r"would lose NOTES\.md"):
+        registry.pull(first, tmp_path / "there", replace=True)
+    assert (tmp_path / "there/NOTES.md").read_text() == "mine"
+    (tmp_path / "there/NOTES.md").unlink()
+    assert verify(tmp_path / "there").sha256 == second.sha256
 
 
 def test_what_is_not_there_is_told_with_what_is(registry: Registry, make_bundle: MakeBundle) -> None:

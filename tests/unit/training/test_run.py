@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from safetensors.numpy import load_file
 
 from petmood.configs.load import from_file
 from petmood.configs.schema import Config
-from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.core.errors import ConfigError, DataError, OutputLocked, RunError
+from petmood.core.locks import exclusive_lock
 from petmood.data.index import read_index, write_index
 from petmood.evaluation.scored import Scored
 from petmood.training.callbacks import MovableCheckpoint, read_checkpoint
@@ -197,6 +199,22 @@ def test_a_full_disk_stops_training_with_one_line_and_leaves_the_old_checkpoint_
     assert read_checkpoint(run.checkpoints / "last.ckpt")["epoch"] == reached
     assert list(run.checkpoints.iterdir()) == [run.checkpoints / "last.ckpt"]
     assert resume(run.path).read_facts().epochs == 4
+
+
+@pytest.mark.parametrize("again", ["train", "resume"])
+def test_two_trainings_into_one_folder_are_kept_apart(settings: Settings, tmp_path: Path, again: str) -> None:
+    config = settings("name=one", "epochs=1", f"run.folder={tmp_path}")
+    run = RunFolder(tmp_path / "one")
+    if again == "resume":
+        train(config).scored("test").unlink()
+    with (
+        exclusive_lock(run.path),
+        pytest.raises(OutputLocked, match=rf"one is being written by process {os.getpid()}\."),
+    ):
+        train(config) if again == "train" else resume(run.path)
+    assert run.path.exists() == (again == "resume")
+    assert (train(config) if again == "train" else resume(run.path)).scored("test").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 def test_a_run_that_was_moved_still_knows_its_best_epoch(settings: Settings, tmp_path: Path) -> None:

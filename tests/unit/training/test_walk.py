@@ -1,13 +1,14 @@
 """Does the walk do everything once, then only what changed, and never go on over data that a check refused?"""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from petmood.configs.schema import Config
-from petmood.core.bundle import REQUIRED, Manifest, read, write
-from petmood.core.errors import DataError
+from petmood.core.bundle import REQUIRED, Manifest, read, verify, write
+from petmood.core.errors import BundleError, DataError
 from petmood.core.files import sha256_of
 from petmood.core.prediction import Prediction
 from petmood.data.index import read_index, write_index
@@ -56,10 +57,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def walk_here(settings: Settings, *overrides: str) -> Walked:
+def walk_here(settings: Settings, *overrides: str, bundles: Path = Path("bundles")) -> Walked:
     """Walk over the demo folder below the working folder."""
     wanted = (f"data={DEMO_FOLDER}", "run.folder=runs", "name=demo", "evaluation.controls=false", *overrides)
-    return walk(settings(*wanted))
+    return walk(settings(*wanted), bundles=bundles)
 
 
 def test_the_first_walk_does_everything_and_the_second_nothing(settings: Settings, here: Path) -> None:
@@ -108,8 +109,58 @@ def test_a_walk_that_was_killed_while_training_goes_on(settings: Settings, here:
 def test_a_walk_that_was_killed_while_evaluating_or_exporting_goes_on(settings: Settings, here: Path) -> None:
     first = walk_here(settings)
     first.run.report.unlink()
-    (here / first.bundle / "manifest.json").unlink()
+    shutil.rmtree(here / first.bundle)
     assert walk_here(settings).done == ("evaluate", "export")
+
+
+def test_a_damaged_bundle_of_ours_is_replaced(settings: Settings, here: Path) -> None:
+    first = walk_here(settings)
+    manifest = here / first.bundle / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": "1"', '"version": "2"'))
+    (here / first.bundle / "card.md").unlink()
+    (here / first.bundle / ".DS_Store").touch()
+    assert walk_here(settings).done == ("export",)
+    assert verify(first.bundle).manifest.version == "1"
+
+
+def test_a_bundle_without_a_manifest_is_not_replaced(settings: Settings, here: Path) -> None:
+    first = walk_here(settings)
+    (here / first.bundle / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"bundles/demo is no bundle, and replacing it would lose card\.md, "):
+        walk_here(settings)
+    assert sorted(path.name for path in first.bundle.iterdir()) == sorted(REQUIRED)
+
+
+@pytest.mark.parametrize("name", ["thesis/chapter1.txt", "empty/folder/"])
+def test_a_folder_that_is_no_bundle_is_refused_before_any_work(settings: Settings, here: Path, name: str) -> None:
+    mine = here / "bundles/demo" / name
+    mine.parent.mkdir(parents=True)
+    mine.mkdir() if name.endswith("/") else mine.write_text("Once")
+    with pytest.raises(BundleError, match=rf"bundles/demo is no bundle, .* would lose {name}\. Nothing was changed\."):
+        walk_here(settings)
+    assert mine.exists()
+    assert sorted(path.name for path in here.iterdir()) == ["bundles"]
+    assert walk_here(settings, bundles=Path("other")).bundle == Path("other/demo")
+
+
+def test_a_bundle_with_a_person_s_notes_in_it_is_not_replaced(settings: Settings, here: Path) -> None:
+    first = walk_here(settings)
+    manifest = here / first.bundle / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": "1"', '"version": "2"'))
+    (here / first.bundle / "NOTES.md").write_text("mine")
+    with pytest.raises(BundleError, match=r"a bundle with other files in it, and replacing it would lose NOTES\.md\."):
+        walk_here(settings)
+    assert (here / first.bundle / "NOTES.md").read_text() == "mine"
+
+
+def test_a_bundle_that_is_a_link_is_written_where_it_points(settings: Settings, here: Path) -> None:
+    (here / "bundles").mkdir()
+    (here / "large").mkdir()
+    (here / "bundles/demo").symlink_to(here / "large/demo")
+    for seed in (0, 1):
+        assert walk_here(settings, f"seed={seed}").done[-1] == "export"
+    assert (here / "bundles/demo").is_symlink()
+    assert [path.name for path in (here / "large").iterdir()] == ["demo"]
 
 
 def test_data_that_would_spoil_a_measurement_is_refused_every_time(settings: Settings, here: Path) -> None:

@@ -5,15 +5,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from petmood.core.atomic_directory import atomic_directory, files_below
 from petmood.core.bundle import Bundle, verify
 from petmood.core.errors import BundleError, ConfigError
 from petmood.core.extras import require
-from petmood.core.files import folder_in_one_step
 from petmood.serving.bento.launch import Start, bentoml_command, environment
 from petmood.serving.bento.pins import pinned
 from petmood.serving.bento.wheel import pack_wheel
@@ -57,21 +57,36 @@ def build_bento(bundle: Path, *, to: Path | None = None, start: Start | None = N
         BundleError: the bundle is not whole, or BentoML refuses it.
         ConfigError: there is something at ``to`` already.
         MissingExtra: BentoML is not installed.
+        OutputError: ``to`` can't be written, or another process is writing it.
     """
     require("bentoml", extra="bento")
-    if to is not None and to.exists():
-        raise ConfigError(f"Expected a new folder for the bento, but {to} exists. Choose another one, or remove it.")
-    verified = verify(bundle)
-    with tempfile.TemporaryDirectory(prefix="petmood-bento-") as name:
-        project = Path(name) / "project"
-        write_project(verified, to=project)
-        if to is None:
-            return Built(_build(project, start or Start(), environment()), None)
+    if to is None:
+        with tempfile.TemporaryDirectory(prefix="petmood-bento-") as name:
+            return Built(_build_in(Path(name), bundle, start, environment()), None)
+
+    def existing(place: Path) -> Iterable[str]:
+        if place.exists():
+            raise ConfigError(
+                f"Expected a new folder for the bento, but {to} exists. Choose another one, or remove it."
+            )
+        return ()
+
+    with (
+        atomic_directory(to, existing=existing) as draft,
+        tempfile.TemporaryDirectory(prefix="petmood-bento-") as name,
+    ):
         home = Path(name) / "home"
-        tag = _build(project, start or Start(), {**environment(), "BENTOML_HOME": str(home)})
-        with folder_in_one_step(to) as folder:
-            shutil.copytree(home / "bentos" / tag.replace(":", "/"), folder, dirs_exist_ok=True)
+        tag = _build_in(Path(name), bundle, start, {**environment(), "BENTOML_HOME": str(home)})
+        built = home / "bentos" / tag.replace(":", "/")
+        shutil.copytree(built, draft.path, dirs_exist_ok=True)
+        draft.expect(files_below(built))
     return Built(tag, to)
+
+
+def _build_in(scratch: Path, bundle: Path, start: Start | None, env: Mapping[str, str]) -> str:
+    """Verify the bundle, write its project into a passing folder, let BentoML build it, and return the tag."""
+    write_project(verify(bundle), to=scratch / "project")
+    return _build(scratch / "project", start or Start(), env)
 
 
 def write_project(bundle: Bundle, *, to: Path) -> None:

@@ -1,0 +1,241 @@
+"""Atomic, locked and durable writes of whole folders.
+
+A folder is written under a hidden name beside its target and then renamed, so that a reader finds the old one or the
+new one. One process at a time writes a target; the second is refused before it has done any work. Nothing that the
+caller does not know is ever removed.
+"""
+
+import filecmp
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from petmood.core.errors import OutputError
+from petmood.core.files import flush_folder, partial_name
+from petmood.core.locks import exclusive_lock
+
+__all__ = [
+    "DirectoryDraft",
+    "Existing",
+    "atomic_directory",
+    "files_below",
+    "is_leftover",
+    "is_system_file",
+    "name_some",
+    "refuse_existing",
+    "resolve_target",
+]
+
+Existing = Callable[[Path], Iterable[str]]
+"""Judges what stands at the target: raises where it must not be replaced, else returns the files to carry over."""
+
+LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-z_]{8}\.partial", re.DOTALL)
+"""The random part has no dot, so that one hidden name belongs to exactly one target, whatever dots that one has."""
+SYSTEM_FILES: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+MOUNTS: Final = Path("/proc/self/mountinfo")
+NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryDraft:
+    """A folder under way: its hidden path, and the names of the files that have to be there before it is published."""
+
+    path: Path
+    expected: set[str] = field(default_factory=set)
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Note files that were written, relative to the folder; the target is not replaced where one is missing."""
+        self.expected.update(names)
+
+
+def refuse_existing(target: Path) -> Iterable[str]:
+    """Refuse a target that holds anything but files of the operating system.
+
+    Raises:
+        OutputError: it is a file, or a folder with something in it.
+    """
+    if target.exists() and not (target.is_dir() and all(is_system_file(path.name) for path in target.iterdir())):
+        raise OutputError(f"Expected {target} to be new or empty, got something else. Choose another folder.")
+    return ()
+
+
+@contextmanager
+def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> Iterator[DirectoryDraft]:
+    """Yield an empty folder that takes the place of ``target`` when the block ends without an error.
+
+    A target that is a link is written where the link points. ``existing`` is asked before the block and again before
+    the renames. After an error ``target`` is as it was. After a kill the next writer of exactly this target puts the
+    old folder back where it is missing, and clears what the dead process left. Where the file system has no locks,
+    nothing is cleared, since it may be of a living process.
+
+    Raises:
+        OutputLocked: another process is writing this target; nothing was done.
+        OutputError: it can't be replaced, or a file that the writer expected is missing; the old folder stays.
+    """
+    place = resolve_target(target)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(place, shown=target) as locked:
+        _put_back_or_clear(retired := place.with_name(f".{place.name}.retired"), place)
+        if locked:
+            _clear_leftovers(place)
+        list(existing(place))
+        draft = DirectoryDraft(place.parent / partial_name(place.name))
+        draft.path.mkdir()
+        made = draft.path.stat()
+        try:
+            yield draft
+            _carry_over(existing(place), place, draft.path)
+            _refuse_incomplete(draft, made, shown=target)
+            _flush_tree(draft.path)
+            _publish(draft.path, place, retired)
+        except BaseException:
+            shutil.rmtree(draft.path, ignore_errors=True)
+            raise
+
+
+def resolve_target(target: Path) -> Path:
+    """Return where a target is, links followed, without writing anything.
+
+    Raises:
+        OutputError: it is a mount point or holds one, its parent can't be written, or it is a link to nowhere.
+    """
+    try:
+        place = target.resolve()
+    except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for links that go round
+        place = target
+    astray = any(folder.is_symlink() and not folder.exists() for folder in target.parents)
+    if astray or place.is_symlink() or (target.is_symlink() and not place.parent.is_dir()):
+        raise OutputError(f"{target} leads by a link to a place that does not exist. Is its disk mounted?")
+    if mount := _mount_in(place):
+        raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Give a folder inside of it.")
+    parent = next(folder for folder in place.parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target} can't be written: {parent} is no folder that you can write in. Choose another.")
+    return place
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the posix path of every file below a folder, relative to it; links are not followed but named.
+
+    An empty folder is named too, with a slash at the end.
+    """
+    for path, folders, files in os.walk(folder, onerror=_raise):
+        here = Path(path)
+        links = [name for name in folders if (here / name).is_symlink()]
+        yield from ((here / name).relative_to(folder).as_posix() for name in (*files, *links))
+        if here != folder and not folders and not files:
+            yield f"{here.relative_to(folder).as_posix()}/"
+
+
+def is_system_file(name: str) -> bool:
+    """Tell whether a file was left by a file manager rather than by a person."""
+    return name.casefold() in SYSTEM_FILES
+
+
+def is_leftover(name: str) -> bool:
+    """Tell whether a name is that of a file or folder under way, left by a process that was killed."""
+    return LEFTOVER.fullmatch(name) is not None
+
+
+def name_some(names: Iterable[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    found = sorted(names)
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return ", ".join(found[:NAMED]) + more
+
+
+def _put_back_or_clear(retired: Path, place: Path) -> None:
+    """Finish what a dead process began: put the old folder back, or remove it where the new one is there."""
+    if os.path.lexists(retired):
+        if not os.path.lexists(place):
+            retired.rename(place)
+        elif retired.is_symlink():  # left by petmood 0.1.0, which took links for folders
+            retired.unlink()
+        else:
+            shutil.rmtree(retired, ignore_errors=True)
+    if place.is_symlink():
+        raise OutputError(f"{place} became a link meanwhile. Try again: it will be written where the link points.")
+
+
+def _clear_leftovers(place: Path) -> None:
+    """Remove what was left under way of exactly this target; with its lock held, whoever wrote that is dead."""
+    for path in place.parent.iterdir():
+        match = LEFTOVER.fullmatch(path.name)
+        if match and match["name"] == place.name and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _carry_over(names: Iterable[str], old: Path, new: Path) -> None:
+    """Put a person's own files of the old folder into the new one; a link to the same data where that is possible."""
+    for name in names:
+        source, target = old / name, new / name
+        if name.endswith("/"):
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        if os.path.lexists(target):
+            if source.is_symlink() or target.is_symlink() or not filecmp.cmp(source, target, shallow=False):
+                raise OutputError(f"{source} would be overwritten, and is not ours. Move it elsewhere.")
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError:  # a file system without hard links
+            shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _refuse_incomplete(draft: DirectoryDraft, made: os.stat_result, *, shown: Path) -> None:
+    advice = f"{shown} was not changed; try again."
+    if not draft.path.is_dir() or not os.path.samestat(draft.path.stat(), made):
+        raise OutputError(f"{draft.path.name} was removed while it was written. {advice}")
+    if missing := draft.expected.difference(files_below(draft.path)):
+        raise OutputError(
+            f"Expected {len(draft.expected)} files, {len(missing)} of them are missing: {name_some(missing)}. {advice}"
+        )
+
+
+def _publish(partial: Path, place: Path, retired: Path) -> None:
+    """Rename the old folder away and the new one into its place; put the old one back where that fails."""
+    try:
+        if place.exists():
+            place.rename(retired)
+        partial.rename(place)
+    except BaseException:
+        if retired.exists() and not os.path.lexists(place):
+            retired.rename(place)
+        raise
+    flush_folder(place.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _mount_in(place: Path) -> str:
+    """Return the first mount point at or below a folder; binds within one file system are found on Linux alone."""
+    if place.is_mount():
+        return str(place)
+    own = str(place).translate({ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"})
+    try:
+        lines = MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return ""
+    points = (line.split(" ")[4] for line in lines)
+    return next((point for point in points if point == own or point.startswith(f"{own}/")), "")
+
+
+def _flush_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            continue
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        elif path.is_dir():
+            flush_folder(path)
+    flush_folder(folder)
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,89 @@
+"""The folder that a bundle is written to, and what may be replaced there."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from petmood.core.atomic_directory import (
+    DirectoryDraft,
+    atomic_directory,
+    files_below,
+    is_system_file,
+    name_some,
+    resolve_target,
+)
+from petmood.core.errors import BundleError
+
+__all__ = ["MANIFEST", "bundle_directory", "check_target", "is_bundle", "refuse_foreign_files"]
+
+MANIFEST: Final = "manifest.json"
+OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files", "seal"})
+"""What every manifest of petmood has, by which even a damaged one is known."""
+ELSEWHERE: Final = (
+    "Nothing was changed. Move these elsewhere, or write to another folder (run: --bundles; export and pull: --to)."
+)
+
+
+@contextmanager
+def bundle_directory(target: Path, *, replace: bool = False) -> Iterator[DirectoryDraft]:
+    """Yield the draft of a bundle's folder; with ``replace`` an earlier bundle at the target is replaced.
+
+    Raises:
+        BundleError: the target exists and is no bundle, or holds files that are no part of one, or ``replace`` is off.
+        OutputError: the target can't be written, or another process is writing it.
+    """
+    with atomic_directory(target, existing=lambda place: _existing(place, target, replace=replace)) as draft:
+        yield draft
+
+
+def check_target(target: Path, *, replace: bool = False) -> None:
+    """Refuse early a target that ``bundle_directory`` would refuse, without writing anything."""
+    _existing(resolve_target(target), target, replace=replace)
+
+
+def _existing(place: Path, shown: Path, *, replace: bool) -> Iterable[str]:
+    if not replace and place.exists():
+        raise BundleError(f"{shown} exists, and a bundle is never changed. Give another name with --to.")
+    refuse_foreign_files(place, shown=shown)
+    return ()
+
+
+def is_bundle(folder: Path) -> bool:
+    """Tell whether a folder holds a manifest that petmood wrote, of whatever schema, whole or not."""
+    return bool(_own_names(folder))
+
+
+def refuse_foreign_files(folder: Path, *, shown: Path) -> None:
+    """Refuse to replace a folder in which anything is no part of a bundle; an empty one is fine.
+
+    Raises:
+        BundleError: naming what would be lost.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise BundleError(f"Expected a bundle's folder at {shown}, got a file. {ELSEWHERE}")
+    own = _own_names(folder)
+    foreign = [
+        name
+        for name in files_below(folder)
+        if not is_system_file(Path(name).name) and (name not in own or (folder / name).is_symlink())
+    ]
+    if foreign:
+        what = "a bundle with other files in it" if own else "no bundle"
+        raise BundleError(f"{shown} is {what}, and replacing it would lose {name_some(foreign)}. {ELSEWHERE}")
+
+
+def _own_names(folder: Path) -> set[str]:
+    """Return the names of a bundle's files by its manifest; none where the manifest is not of petmood's form."""
+    path = folder / MANIFEST
+    try:
+        raw = json.loads(path.read_bytes()) if path.is_file() and not path.is_symlink() else None
+    except (OSError, ValueError, RecursionError):
+        return set()
+    if not isinstance(raw, dict) or not raw.keys() >= OWN_KEYS or not isinstance(raw["files"], dict):
+        return set()
+    return {MANIFEST, *raw["files"]}
