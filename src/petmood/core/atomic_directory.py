@@ -112,7 +112,7 @@ def resolve_target(target: Path) -> Path:
     if astray or place.is_symlink() or (target.is_symlink() and not place.parent.is_dir()):
         raise OutputError(f"{target} leads by a link to a place that does not exist. Is its disk mounted?")
     if mount := _mount_in(place):
-        raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Give a folder inside of it.")
+        raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Give a folder inside of {target}.")
     parent = next(folder for folder in place.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"{target} can't be written: {parent} is no folder that you can write in. Choose another.")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import verify
-from petmood.core.errors import BundleError, Conflict, RegistryError
+from petmood.core.errors import BundleError, Conflict, OutputLocked, RegistryError
+from petmood.core.locks import exclusive_lock
 from petmood.registry.address import open_registry
 from petmood.registry.base import By, State
 from petmood.registry.registry import Registry
@@ -124,6 +125,8 @@ def test_a_folder_with_something_else_is_not_replaced_unasked(
     registry: Registry, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     first, second = registry.push(make_bundle("one"), by="me"), registry.push(make_bundle("two"), by="me")
+    with exclusive_lock(tmp_path / "there"), pytest.raises(OutputLocked, match="there is being written by process"):
+        registry.pull(first, tmp_path / "there")
     registry.pull(first, tmp_path / "there")
     with pytest.raises(RegistryError, match="exists and is not version 2"):
         registry.pull(second, tmp_path / "there")

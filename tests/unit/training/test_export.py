@@ -8,12 +8,14 @@ import pytest
 
 from petmood.configs.schema import Config
 from petmood.core.bundle import Bundle, read, read_golden, verify
-from petmood.core.errors import BundleError, ConfigError, DataError
+from petmood.core.errors import BundleError, ConfigError, DataError, OutputLocked
 from petmood.core.files import sha256_of
+from petmood.core.locks import exclusive_lock
 from petmood.core.prediction import Prediction
 from petmood.data.index import read_index
 from petmood.evaluation.scored import Scored
 from petmood.inference.load import open_bundle
+from petmood.training import export as exporting
 from petmood.training.evaluate import read_evaluation
 from petmood.training.export import GOLDEN_PHOTOS, export_run
 from petmood.training.folder import RunFolder
@@ -59,6 +61,19 @@ def test_golden_photos_are_of_every_mood(bundle: Bundle) -> None:
 def test_a_bundle_is_never_changed_unless_asked_for(bundle: Bundle, small_run: RunFolder) -> None:
     with pytest.raises(BundleError, match="exists, and a bundle is never changed"):
         export_run(small_run, to=bundle.folder)
+
+
+def test_a_second_export_to_one_folder_is_refused_before_any_work(
+    small_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("evaluate_run", "open_index", "load_network"):
+        monkeypatch.setattr(exporting, step, None)
+    with (
+        exclusive_lock(tmp_path / "bundle"),
+        pytest.raises(OutputLocked, match="bundle is being written by process"),
+    ):
+        export_run(small_run, to=tmp_path / "bundle", replace=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_no_bundle_may_have_is_refused(small_run: RunFolder, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import Bundle, verify
-from petmood.core.errors import BundleError, ConfigError, MissingExtra
+from petmood.core.errors import BundleError, ConfigError, MissingExtra, OutputLocked
+from petmood.core.locks import exclusive_lock
 from petmood.serving.bento import build
 from petmood.serving.bento.build import Built, build_bento, write_project
 from petmood.serving.bento.launch import Start
@@ -93,6 +94,18 @@ def test_a_damaged_bundle_is_refused_before_anything_is_built(tmp_path: Path) ->
     (tmp_path / "bad").mkdir()
     with pytest.raises(BundleError, match="no bundle"):
         build_bento(tmp_path / "bad", to=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_second_build_into_one_folder_is_refused_before_any_work(
+    bundle: Bundle, bentoml: Path, tmp_path: Path
+) -> None:
+    with (
+        exclusive_lock(tmp_path / "out"),
+        pytest.raises(OutputLocked, match="out is being written by process"),
+    ):
+        build_bento(bundle.folder, to=tmp_path / "out")
+    assert not bentoml.exists()
     assert not (tmp_path / "out").exists()
 
 
