@@ -2,33 +2,31 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
+from tests.support.generous import GENEROUS_ENVIRONMENT
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
 PROGRAMS = Path(sys.executable).parent
-START_WITHIN_S = 60.0
-END_WITHIN_S = 20.0
+START_WITHIN_S = 300.0
+ANSWER_WITHIN_S = 300.0
+END_WITHIN_S = 60.0
+FRESH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for every request: a server may close one that was kept just when it is used again."""
 SET_BY_PEOPLE = ("PETMOOD_", "BENTOML_", "PYTHON", "COV", "PORT", "AIP_", "PROMETHEUS_")
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens now."""
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def server_environment(home: Path) -> dict[str, str]:
     """Return an environment without settings of people, in which every default place for files is a folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_PEOPLE)}
     home.mkdir(exist_ok=True)
-    return {**kept, "HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": "1"}
+    return {**kept, "HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": "1", **GENEROUS_ENVIRONMENT}
 
 
 @contextlib.contextmanager
@@ -43,7 +41,7 @@ def running(
     with log.open("wb") as said:
         process = subprocess.Popen(words, cwd=home, env=environment, stdout=said, stderr=subprocess.STDOUT)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_WITHIN_S, limits=FRESH) as client:
             _wait(client, ready, process, log)
             yield client
     finally:
@@ -56,10 +54,13 @@ def running(
 
 
 def _wait(client: httpx.Client, path: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < until and process.poll() is None:
+    def answers() -> bool:
+        assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text('utf-8', 'replace')}"
         with contextlib.suppress(httpx.TransportError):
-            if client.get(path).status_code < 500:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"no answer (exit code {process.poll()}):\n{log.read_text('utf-8', 'replace')}")
+            return client.get(path).status_code < 500
+        return False
+
+    try:
+        wait_until(answers, within_s=START_WITHIN_S, every_s=0.1)
+    except TimeoutError:
+        raise AssertionError(f"no answer:\n{log.read_text('utf-8', 'replace')}") from None

@@ -53,7 +53,9 @@ WAYS = {
     "fastapi": Way((PETMOOD, "serve", "{bundle}", "--port", "{port}")),
     "fastapi, two workers": Way((PETMOOD, "serve", "{bundle}", "--port", "{port}", "--workers", "2")),
     "bentoml": Way((PETMOOD, "bento", "{bundle}", "--port", "{port}")),
-    "bentoml, batched": Way((PETMOOD, "bento", "{bundle}", "--port", "{port}", "--max-batch", "4")),
+    "bentoml, batched": Way(
+        (PETMOOD, "bento", "{bundle}", "--port", "{port}", "--max-batch", "4", "--max-latency-ms", "60000")
+    ),
     "function": Way((str(PROGRAMS / "functions-framework"), *TARGET, "--port", "{port}"), path="/", ready="/"),
 }
 

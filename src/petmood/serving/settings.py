@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     registry: str | None = Field(default=None, description="Where registry:// addresses are looked up.")
     follow_s: float = Field(default=2, ge=0.1, le=3600, description="How often a followed alias is looked up.")
 
-    drain_notice_s: float = Field(default=1, ge=0, le=5, description="Unready but answering, after SIGTERM.")
+    drain_notice_s: float = Field(default=1, ge=0, le=60, description="Unready but answering, after SIGTERM.")
     drain_s: float = Field(default=6, gt=0, le=60, description="For what is in flight to finish after that.")
 
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")

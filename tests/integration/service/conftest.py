@@ -1,5 +1,6 @@
 """Which service do the proofs meet? One that all uploads share, and bundles for those that need their own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,11 +50,12 @@ def service(bundle: Bundle, good: bytes, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultTable]:
-    """Collect what every fault did, and write it down at the end."""
+    """Collect what every fault did, and write it down at the end; processes of one test run share a folder."""
     rows = FaultTable()
     yield rows
     if rows.rows:
-        rows.write(tmp_path_factory.getbasetemp() / "faults.md")
+        base, worker = tmp_path_factory.getbasetemp(), os.environ.get("PYTEST_XDIST_WORKER")
+        rows.write(base.parent if worker else base, part=worker or "main")
 
 
 @pytest.fixture

@@ -15,8 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.generous import GENEROUS_ENVIRONMENT
+from tests.support.waiting import wait_until
+
 COMMAND = (sys.executable, "-m", "petmood", "serve")
-START_S = 30.0
+START_S = 300.0
+ANSWER_S = 300.0
+"""Far more than any answer takes: a test fails by it only where an answer never comes."""
+END_S = 60.0
+"""Six times the 10 seconds that a platform leaves a service to end in."""
+FIXED = {"PETMOOD_THREADS": "2"}
+"""The memory that pictures take depends on how many are decoded at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,18 @@ class Served:
         texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids]
         return sum(int(found[1]) for text in texts if (found := re.search(rf"{name}:\s+(\d+)", text))) / 1024
 
+    def wait_for_memory(self, below_mb: float) -> None:
+        """Wait until all that answer hold less; an answer is sent a moment before what it took is let go."""
+        try:
+            wait_until(lambda: self.memory_mb() < below_mb)
+        except TimeoutError:
+            raise AssertionError(f"expected less than {below_mb:.0f} MB, got {self.memory_mb():.0f}") from None
+
+    def processor_s(self) -> float:
+        """Return the processor time of all that answer, which neighbours on the machine don't lengthen."""
+        found = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
+        return sum(int(fields[11]) + int(fields[12]) for fields in found) / os.sysconf("SC_CLK_TCK")
+
     def forget_peak(self) -> None:
         """Count the largest memory anew."""
         for pid in self.pids:
@@ -77,7 +98,7 @@ class Served:
         method: str = "GET",
         body: bytes | Iterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout_s: float = 60,
+        timeout_s: float = ANSWER_S,
     ) -> Answer:
         """Ask over a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
@@ -90,7 +111,7 @@ class Served:
         """Send a photo as the body."""
         return self.ask("/predict", method="POST", body=photo, headers={"Content-Type": kind, **headers})
 
-    def connect(self, timeout_s: float = 20) -> socket.socket:
+    def connect(self, timeout_s: float = ANSWER_S) -> socket.socket:
         """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
 
@@ -105,25 +126,30 @@ class Served:
         return self.numbers().get(name, 0.0)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return its log."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Return the whole lines of its log; the last one may still be on its way."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def wait_until_ready(self) -> None:
         """Wait until it answers; fail with its log if it ends or takes too long."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(r"http://[^\s:]+:(\d+)", self.log.read_text())
-            if found:
-                self.port = int(found[1])
-                try:
-                    if self.ask("/readyz", timeout_s=5).status == 200:
-                        return
-                except OSError:
-                    pass
-            time.sleep(0.05)
-        raise AssertionError(f"the service didn't start ({self.process.poll()}):\n{self.log.read_text()}")
+        try:
+            wait_until(lambda: self.process.poll() is not None or self._is_ready(), within_s=START_S)
+        except TimeoutError as error:
+            raise AssertionError(f"the service didn't start:\n{self.log.read_text()}") from error
+        if (code := self.process.poll()) is not None:
+            raise AssertionError(f"the service ended with {code}:\n{self.log.read_text()}")
 
-    def end(self, *, within_s: float = 15) -> int:
+    def _is_ready(self) -> bool:
+        found = re.search(r"http://[^\s:]+:(\d+)\D", self.log.read_text())
+        if found is None:
+            return False
+        self.port = int(found[1])
+        try:
+            return self.ask("/readyz", timeout_s=30).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def end(self, *, within_s: float = END_S) -> int:
         """Tell it to end, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=within_s)
@@ -163,14 +189,19 @@ def serving(
 ) -> Iterator[Served]:
     """Serve a bundle on a free port; whatever is still running afterwards is killed.
 
-    Its log goes to a file, for a pipe that nobody reads would stop it. ``prefix`` runs it by another command.
+    Its deadlines are generous, unless ``given`` or ``environment`` says otherwise. Its log goes to a file, for a pipe
+    that nobody reads would stop it. ``prefix`` runs it by another command.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PETMOOD_", "AIP_"))}
     inherited.pop("PORT", None)
     command = [*prefix, *COMMAND, str(bundle), "--log", "json", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env=inherited | dict(given or {}) | environment, cwd=cwd, stdout=output, stderr=output
+            command,
+            env=inherited | FIXED | GENEROUS_ENVIRONMENT | dict(given or {}) | environment,
+            cwd=cwd,
+            stdout=output,
+            stderr=output,
         )
     served = Served(process, log)
     try:
@@ -180,7 +211,7 @@ def serving(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(timeout=12)
+                process.wait(timeout=END_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -1,46 +1,67 @@
-"""What did each fault do to the service? One row for each, kept as Markdown."""
+"""The table of what each fault did to the service, as Markdown; the same whoever collects it, and how fast."""
 
+import fcntl
+import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Final
 
-TABLE_VARIABLE = "PETMOOD_FAULT_TABLE"
-HEAD = "| fault | input | status | code | memory growth, MB | seconds |\n|---|---|---|---|---|---|\n"
+from petmood.core.files import write_bytes
+
+TABLE_VARIABLE: Final = "PETMOOD_FAULT_TABLE"
+HEAD: Final = "| fault | input | status | code | memory grows by less than, MB |\n|---|---|---|---|---|\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault's outcome; growth is of the largest memory meanwhile, nothing where it wasn't looked at."""
+    """One fault's outcome, and the bound on the largest memory meanwhile where that was looked at."""
 
     fault: int
     given: str
     status: str
     code: str = ""
-    growth_mb: float | None = None
-    seconds: float | None = None
+    below_mb: float | None = None
 
     def line(self) -> str:
         """Return the row as Markdown."""
-        growth = "" if self.growth_mb is None else f"{max(0.0, self.growth_mb):.0f}"
-        seconds = "" if self.seconds is None else f"{self.seconds:.2f}"
+        below = "" if self.below_mb is None else f"{self.below_mb:.0f}"
         code = f"`{self.code}`" if self.code else ""
-        return f"| {self.fault} | {self.given} | {self.status} | {code} | {growth} | {seconds} |"
+        return f"| {self.fault} | {self.given} | {self.status} | {code} | {below} |"
 
 
 @dataclass(slots=True)
 class FaultTable:
-    """Collects rows, and writes them in the faults' order."""
+    """Collects the rows of one process; every process of a test run adds its rows to one table."""
 
     rows: list[Row] = field(default_factory=list)
 
-    def add(self, fault: int, given: str, status: int | str, code: str = "", **numbers: float) -> None:
+    def add(self, fault: int, given: str, status: int | str, code: str = "", *, below_mb: float | None = None) -> None:
         """Note an outcome."""
-        self.rows.append(Row(fault, given, str(status), code, **numbers))
+        self.rows.append(Row(fault, given, str(status), code, below_mb))
 
-    def write(self, path: Path) -> Path:
-        """Write the table to a file, and where ``PETMOOD_FAULT_TABLE`` names one, to that too."""
-        text = HEAD + "".join(f"{row.line()}\n" for row in sorted(self.rows, key=lambda row: row.fault))
-        wanted = os.environ.get(TABLE_VARIABLE)
-        for target in [path, *([Path(wanted)] if wanted else [])]:
-            target.write_text(text, encoding="utf-8")
-        return path
+    def write(self, folder: Path, *, part: str) -> Path:
+        """Write these rows as one part, and the table of all parts so far to ``faults.md`` in the folder.
+
+        Where ``PETMOOD_FAULT_TABLE`` names a file, its table is replaced, and the text around it stays.
+        """
+        own = [asdict(row) for row in self.rows]
+        with (folder / "faults.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            write_bytes(folder / f"faults-{part}.json", json.dumps(own).encode())
+            rows = {Row(**row) for path in folder.glob("faults-*.json") for row in json.loads(path.read_bytes())}
+            table = HEAD + "".join(f"{row.line()}\n" for row in sorted(rows, key=lambda row: (row.fault, row.given)))
+            write_bytes(folder / "faults.md", table.encode())
+            if wanted := os.environ.get(TABLE_VARIABLE):
+                path = Path(wanted)
+                write_bytes(path, with_table(path.read_text("utf-8") if path.exists() else "", table).encode())
+        return folder / "faults.md"
+
+
+def with_table(text: str, table: str) -> str:
+    """Return a page with its table of faults replaced, or appended where it has none."""
+    lines = text.splitlines(keepends=True)
+    inside = [number for number, line in enumerate(lines) if line.startswith("|")]
+    if not inside:
+        return text + table
+    return "".join(lines[: inside[0]]) + table + "".join(lines[inside[-1] + 1 :])

@@ -1,7 +1,7 @@
 """Is what a connection may hold bounded: floods of headers and requests, senders who dawdle, and their number?"""
 
+import http.client
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from petmood.core.bundle import Bundle
 from tests.integration.service.served import Answer, Served, everything, head_of, one_answer, serving
 from tests.integration.service.table import FaultTable
+from tests.support.waiting import wait_until
 
 proof = pytest.mark.proof
 HOST = b"Host: x\r\n"
@@ -71,10 +72,9 @@ def test_a_flood_is_cut_before_it_fills_the_memory(service: Served, table: Fault
     """Trailers alone took 1.3 GB in three seconds, and requests in a row 0.4 GB."""
     before_mb = service.memory_mb()
     service.forget_peak()
-    began = time.monotonic()
     sent, said = flood(service, *FLOODS[name], most_bytes=100_000_000)
-    growth_mb, seconds = service.memory_mb(peak=True) - before_mb, time.monotonic() - began
-    table.add(11, f"{name} without end", said[9:12].decode() or "cut", growth_mb=growth_mb, seconds=seconds)
+    growth_mb = service.memory_mb(peak=True) - before_mb
+    table.add(11, f"{name} without end", said[9:12].decode() or "cut", below_mb=30)
     assert sent < 99_000_000
     assert growth_mb < 30
     assert service.predict(good).status == 200
@@ -101,14 +101,13 @@ DAWDLERS = {
 
 @proof
 def test_every_way_to_dawdle_has_a_deadline(hasty: Served) -> None:
-    """All at once, each a byte every 0.1 s where patience is one second: after five none is open."""
+    """All at once, each a byte every 0.1 s where patience is one second: after some three, at most 60, none is open."""
     open_ones: dict[str, socket.socket] = {}
     for name, (begin, _) in DAWDLERS.items():
         open_ones[name] = hasty.connect()
         open_ones[name].sendall(begin)
-    deadline = time.monotonic() + 5
-    while open_ones and time.monotonic() < deadline:
-        time.sleep(0.1)
+
+    def all_are_closed() -> bool:
         for name, connection in list(open_ones.items()):
             connection.setblocking(False)
             try:
@@ -120,12 +119,17 @@ def test_every_way_to_dawdle_has_a_deadline(hasty: Served) -> None:
                 closed = True
             if closed:
                 open_ones.pop(name).close()
-    assert list(open_ones) == []
+        return not open_ones
+
+    try:
+        wait_until(all_are_closed, within_s=60, every_s=0.1)
+    except TimeoutError:
+        raise AssertionError(f"still open: {list(open_ones)}") from None
 
 
 @proof
-def test_a_closed_connections_last_body_may_come_late(hasty: Served, good: bytes) -> None:
-    with hasty.connect() as connection:
+def test_a_closed_connections_last_body_may_come_late(service: Served, good: bytes) -> None:
+    with service.connect() as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
         assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
         connection.sendall(b"ab")
@@ -142,34 +146,34 @@ def test_who_asks_and_never_listens_is_cut(hasty: Served, good: bytes) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.setblocking(False)
         silent.append(connection)
-    until = time.monotonic() + 6
-    while time.monotonic() < until:
-        for connection in silent:
+
+    def all_are_cut() -> bool:
+        for connection in list(silent):
             try:
                 connection.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
-            except (BlockingIOError, ConnectionError):
+            except BlockingIOError:
                 continue
-        time.sleep(0.05)
-    assert hasty.count("petmood_requests_in_flight") <= 1, "this question alone is being answered"
-    assert hasty.predict(good).status == 200
-    for connection in silent:
-        connection.close()
+            except ConnectionError:
+                silent.remove(connection)
+                connection.close()
+        return not silent
+
+    wait_until(all_are_cut, every_s=0.05, what="an end of the silent connections")
+    wait_until(lambda: hasty.count("petmood_requests_in_flight") == 1, what="this question alone in flight")
+    wait_until(lambda: hasty.predict(good).status == 200, what="an answer; a slow machine may meet the short deadlines")
 
 
 @proof
-def test_who_goes_away_in_the_middle_leaves_nothing_behind(hasty: Served, good: bytes) -> None:
+def test_who_goes_away_in_the_middle_leaves_nothing_behind(service: Served, good: bytes) -> None:
     for data in (POST + b"Content-Length: 1000\r\n\r\nabc", POST + b"Content-Length: %d\r\n\r\n" % len(good) + good):
         for end in (socket.SHUT_WR, socket.SHUT_RDWR):
-            with hasty.connect() as connection:
+            with service.connect() as connection:
                 connection.sendall(data)
                 connection.shutdown(end)
                 if end == socket.SHUT_WR:
                     everything(connection)
-    deadline = time.monotonic() + 5
-    while hasty.count("petmood_requests_in_flight") > 1 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert hasty.count("petmood_requests_in_flight") == 1
-    assert hasty.predict(good).status == 200
+    wait_until(lambda: service.count("petmood_requests_in_flight") == 1, what="this question alone in flight")
+    assert service.predict(good).status == 200
 
 
 @proof
@@ -178,20 +182,21 @@ def test_more_connections_than_descriptors_are_survived(bundle: Bundle, good: by
         crowd = []
         for _ in range(300):
             try:
-                crowd.append(served.connect(timeout_s=2))
+                crowd.append(served.connect())
             except OSError:
                 break
         for connection in crowd:
             connection.close()
-        deadline = time.monotonic() + 10
-        answer: Answer | None = None
-        while answer is None and time.monotonic() < deadline:
+
+        def answer() -> Answer | None:
             try:
-                answer = served.predict(good)
-            except OSError:
-                time.sleep(0.1)
-        assert answer is not None
-        assert answer.status == 200
+                return served.predict(good)
+            except (OSError, http.client.HTTPException):
+                return None
+
+        found = wait_until(answer)
+        assert found is not None
+        assert found.status == 200
 
 
 @proof
@@ -204,4 +209,4 @@ def test_one_connection_too_many_is_told_so(bundle: Bundle, log: Path) -> None:
         assert "retry-after: 1" in head_of(said)
         for connection in crowd:
             connection.close()
-        assert served.ask("/livez").status == 200
+        wait_until(lambda: served.ask("/livez").status == 200, what="room again; their ends are heard one by one")

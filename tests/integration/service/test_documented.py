@@ -18,6 +18,7 @@ from petmood.core.errors import BundleError
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.settings import Settings
+from tests.support.generous import GENEROUS
 
 CHECKS: Final = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 TOKEN: Final = "0123456789abcdef"  # noqa: S105 - nothing is behind it
@@ -36,7 +37,7 @@ def every_second(folder: Path) -> FakePredictor:
 @pytest.mark.parametrize("vertex", [False, True], ids=["plain", "on Vertex AI"])
 def test_schemathesis_finds_nothing(vertex: bool, mode: GenerationMode) -> None:
     routes = {"AIP_HEALTH_ROUTE": "/ping", "AIP_PREDICT_ROUTE": "/v1"} if vertex else {}
-    chosen = Settings.model_validate({"threads": 1, "admin_token": TOKEN, **routes})
+    chosen = Settings.model_validate({"threads": 1, "admin_token": TOKEN, **GENEROUS, **routes})
     app = create_app(FakePredictor(), settings=chosen, open_model=every_second)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     asked: dict[str, int] = {}

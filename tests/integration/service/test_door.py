@@ -7,8 +7,8 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ import pytest
 from petmood.core.bundle import Bundle
 from tests.integration.service.served import COMMAND, Served, serving
 from tests.integration.service.table import FaultTable
+from tests.support.ports import free_port
 
 proof = pytest.mark.proof
 TOKEN: Final = secrets.token_hex(16)
@@ -34,7 +35,7 @@ def attempt(bundle: Bundle, environment: dict[str, str]) -> subprocess.Completed
     """Try to serve with settings that should be refused."""
     command = [*COMMAND, str(bundle.folder)]
     return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, timeout=30, check=False
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -71,7 +72,7 @@ def test_admin_routes_ask_for_their_token(guarded: Served, path: str, headers: d
 @proof
 def test_predictions_ask_for_their_token_before_the_body(guarded: Served, good: bytes, table: FaultTable) -> None:
     refused = guarded.predict(good)
-    table.add(30, "no token", refused.status, refused.code, seconds=refused.seconds)
+    table.add(30, "no token", refused.status, refused.code)
     assert refused.status == 401
     assert guarded.predict(good, **bearer(TOKEN)).status == 200
     assert guarded.ask("/model").status == 401
@@ -91,7 +92,7 @@ def test_posts_of_other_pages_are_refused(guarded: Served, good: bytes, table: F
         answer = guarded.ask(path, method="POST", body=good, headers=bearer(token) | {"Origin": origin})
         assert (answer.status, answer.code) == (403, "forbidden")
         assert "access-control-allow-origin" not in answer.headers
-    table.add(30, f"a post of a page of {origin!r}", answer.status, answer.code, seconds=answer.seconds)
+    table.add(30, f"a post of a page of {origin!r}", answer.status, answer.code)
 
 
 @proof
@@ -146,8 +147,12 @@ def test_no_timeout_looks_at_the_clock_on_the_wall(root: Path) -> None:
 @proof
 def test_the_rate_is_held_for_each_address(bundle: Bundle, good: bytes, log: Path) -> None:
     with serving(bundle.folder, log, PETMOOD_RATE_PER_MINUTE="5") as served:
-        answers = [served.predict(good) for _ in range(8)]
-        assert [answer.status for answer in answers] == [200] * 5 + [429] * 3
+        began, answers = time.monotonic(), [served.predict(good)]
+        while answers[-1].status == 200 and len(answers) < 1000:
+            answers.append(served.predict(good))
+        saved_up = 5 + (time.monotonic() - began) * 5 / 60
+        assert 5 <= len(answers) - 1 <= saved_up, "five at once, and one more for every 12 seconds"
+        assert answers[-1].status == 429
         assert int(answers[-1].headers["retry-after"]) > 0
         assert served.predict(good, **{"X-Forwarded-For": "10.0.0.1"}).status == 200, "a proxy here is believed"
 
@@ -177,12 +182,6 @@ def test_two_processes_count_as_one(bundle: Bundle, good: bytes, log: Path) -> N
 
 
 # --- Cloud Run and Vertex AI ------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @proof

@@ -10,24 +10,28 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from petmood.core.bundle import Bundle
 from tests import pictures
-from tests.integration.service.served import Answer, Served, everything, one_answer, serving
+from tests.integration.service.served import END_S, Answer, Served, everything, one_answer, serving
 from tests.integration.service.table import FaultTable
 from tests.integration.service.traffic import steady
+from tests.support.waiting import wait_until
 
 STALLED = 12
+ENDED_S = 6 * (1 + 20)
+"""Six times the notice and ``drain_s``."""
 CLIENTS = 60
 QUEUE = 4
+SOME = 20
 
 
-def stall(served: Served) -> socket.socket:
-    """Begin an upload and don't go on."""
-    connection = served.connect(timeout_s=15)
-    connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + bytes(100))
+def half_sent(served: Served, photo: bytes) -> socket.socket:
+    """Begin an upload, and stop halfway."""
+    connection = served.connect()
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(photo)
+    connection.sendall(head + photo[: len(photo) // 2])
     return connection
 
 
@@ -42,16 +46,11 @@ def never_listening(served: Served) -> socket.socket:
     return connection
 
 
-def wait_for_unready(served: Served, connection: socket.socket) -> str:
-    """Ask over an open connection whether it is ready until it is not; return what was said then."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
-        said = one_answer(connection)
-        if said.startswith(b"HTTP/1.1 503 "):
-            assert served.ask("/livez").status == 200, "it still answers, also over new connections"
-            return said.decode()
-    raise AssertionError("it stayed ready")
+def is_unready(connection: socket.socket) -> bool:
+    """Ask over an open connection whether the service is ready."""
+    connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+    said = one_answer(connection)
+    return said.startswith(b"HTTP/1.1 503 ") and b"shutting_down" in said
 
 
 def test_a_signal_ends_it_with_0(bundle: Bundle, log: Path) -> None:
@@ -60,33 +59,84 @@ def test_a_signal_ends_it_with_0(bundle: Bundle, log: Path) -> None:
         assert served.end() == 0
 
 
+both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+one_and_two_workers = pytest.mark.parametrize("workers", [1, 2])
+
+
 @pytest.mark.proof
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@one_and_two_workers
+@both_signals
+def test_after_a_signal_it_is_unready_and_answers_all_the_same(
+    bundle: Bundle, good: bytes, log: Path, workers: int, number: signal.Signals
+) -> None:
+    """The notice is longer than all of this takes, so nobody waits for its end."""
+    options = ["--port", "0", "--workers", str(workers)]
+    with serving(bundle.folder, log, options=options, PETMOOD_DRAIN_NOTICE_S="60") as served, served.connect() as probe:
+        assert not is_unready(probe)
+        pids = served.pids
+        served.process.send_signal(number)
+        wait_until(lambda: is_unready(probe), every_s=0.1)
+        assert served.ask("/livez").status == 200, "over a new connection"
+        assert served.predict(good).status == 200
+        for pid in {*pids, served.process.pid}:
+            with contextlib.suppress(ProcessLookupError):  # ended with the others
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.proof
+@one_and_two_workers
+@both_signals
+def test_what_was_begun_before_a_signal_is_answered(
+    bundle: Bundle, good: bytes, log: Path, workers: int, number: signal.Signals
+) -> None:
+    """It ends as soon as they are: of the time that is left to them, next to nothing is used."""
+    options = ["--port", "0", "--workers", str(workers)]
+    with serving(bundle.folder, log, options=options, PETMOOD_DRAIN_NOTICE_S="0", PETMOOD_DRAIN_S="60") as served:
+        begun = [half_sent(served, good) for _ in range(STALLED)]
+        wait_until(lambda: served.count("petmood_requests_in_flight") == STALLED + 1, what="all of them in flight")
+        served.process.send_signal(number)
+        wait_until(lambda: is_closed(served), what="an end of new connections")
+        for connection in begun:
+            connection.sendall(good[len(good) // 2 :])
+        answers = [everything(connection) for connection in begun]
+        code = served.process.wait(timeout=END_S)
+    for connection in begun:
+        connection.close()
+    assert [answer[9:12] for answer in answers] == [b"200"] * STALLED
+    assert code == 0
+
+
+def is_closed(served: Served) -> bool:
+    """Tell whether new connections are refused."""
+    try:
+        served.connect().close()
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.proof
+@one_and_two_workers
+@both_signals
 def test_a_signal_under_load_loses_nothing_and_waits_for_nobody(
     bundle: Bundle, good: bytes, table: FaultTable, log: Path, workers: int, number: signal.Signals
 ) -> None:
-    with serving(bundle.folder, log, options=["--port", "0", "--workers", str(workers)]) as served:
-        with steady(served, good) as traffic, served.connect() as probe:
-            time.sleep(1)
-            stalled, silent = [stall(served) for _ in range(STALLED)], never_listening(served)
-            time.sleep(0.3)
+    """Stalled uploads are cut after half of ``drain_s``, and have the other half to be told so."""
+    options = ["--port", "0", "--workers", str(workers)]
+    with serving(bundle.folder, log, options=options, PETMOOD_DRAIN_S="20") as served:
+        with steady(served, good) as traffic:
+            traffic.wait_for_more()
+            stalled, silent = [half_sent(served, good) for _ in range(STALLED)], never_listening(served)
+            traffic.wait_for_more()
             began = time.monotonic()
             served.process.send_signal(number)
-            said = wait_for_unready(served, probe)
-            code = served.process.wait(timeout=15)
-            seconds = time.monotonic() - began
+            code = served.process.wait(timeout=ENDED_S)
         answers = [everything(connection) for connection in stalled]
         for connection in [*stalled, silent]:
             connection.close()
-    given = f"{number.name} at 50 requests/s, {STALLED} stalled uploads, {workers} process(es)"
-    table.add(29, given, f"exit {code}", seconds=seconds)
-    assert "shutting_down" in said
+    table.add(29, f"{number.name} under requests, {STALLED} stalled uploads, {workers} process(es)", f"exit {code}")
     assert code == 0
-    assert seconds < 10
-    notice_s = 0.7  # of one second, in which new work is still answered
-    assert len(traffic.asked) > 50
-    assert traffic.failed(before=began + notice_s) == []
+    assert traffic.failed(ended_before=began) == []
     assert all(one.answer is None or one.answer.status in {200, 503} for one in traffic.asked)
     assert all(b"shutting_down" in answer for answer in answers)
 
@@ -96,22 +146,27 @@ def test_a_signal_under_load_loses_nothing_and_waits_for_nobody(
 def test_a_signal_before_it_is_ready_ends_all_of_it(bundle: Bundle, log: Path, workers: str) -> None:
     command = [sys.executable, "-m", "petmood", "serve", str(bundle.folder), "--port", "0", "--workers", workers]
     with log.open("wb") as output, subprocess.Popen(command, stderr=output, start_new_session=True) as process:
-        while process.poll() is None and "http://" not in log.read_text():
-            time.sleep(0.01)
-        time.sleep(0.1)
+        wait_until(lambda: process.poll() is not None or "http://" in log.read_text(), every_s=0.01)
         process.terminate()
-        process.wait(timeout=12)
+        process.wait(timeout=END_S)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
 
 
+def counts(answers: list[Answer]) -> tuple[int, int]:
+    """Return how many were answered, and how many were refused as busy."""
+    statuses = [answer.status for answer in answers]
+    return statuses.count(200), statuses.count(503)
+
+
 @pytest.mark.proof
-def test_ten_times_the_load_is_refused_at_once_and_the_rest_answered(
+def test_what_is_too_much_is_refused_and_the_rest_answered(
     bundle: Bundle, table: FaultTable, good: bytes, log: Path
 ) -> None:
+    """How fast is measured by ``benchmarks/serving_overload.py``."""
     photo = pictures.png(pictures.photo_like(1200, 900))
     answers: list[Answer] = []
-    environment = {"PETMOOD_QUEUE": str(QUEUE), "PETMOOD_THREADS": "1"}
+    environment = {"PETMOOD_QUEUE": str(QUEUE), "PETMOOD_THREADS": "1", "PETMOOD_HELD_MB": "30"}
     with serving(bundle.folder, log, given=environment) as served:
         before_mb = served.memory_mb()
         served.forget_peak()
@@ -126,10 +181,12 @@ def test_ten_times_the_load_is_refused_at_once_and_the_rest_answered(
         threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
-        time.sleep(4)
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            wait_until(lambda: all(count >= SOME for count in counts(list(answers))), what="some answers of both kinds")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         growth_mb = served.memory_mb(peak=True) - before_mb
         numbers = served.numbers()
         assert served.predict(good).status == 200
@@ -137,25 +194,19 @@ def test_ten_times_the_load_is_refused_at_once_and_the_rest_answered(
     refused = [answer for answer in answers if answer.status == 503]
     given = f"{CLIENTS} clients, room for {QUEUE}"
     for name, some in (("answered", taken), ("refused", refused)):
-        p99 = float(np.quantile([answer.seconds for answer in some], 0.99))
-        code = some[0].code
-        table.add(29, f"{given}: {len(some)} {name}, p99", some[0].status, code, growth_mb=growth_mb, seconds=p99)
+        table.add(29, f"{given}: some are {name}", some[0].status, some[0].code, below_mb=100)
     assert len(taken) + len(refused) == len(answers)
     assert {(answer.code, answer.headers["retry-after"]) for answer in refused} == {("busy", "1")}
     assert numbers['petmood_errors_total{code="busy"}'] == len(refused)
-    assert len(taken) > 10
     assert growth_mb < 100
 
 
 @pytest.mark.proof
 def test_a_process_that_is_killed_is_replaced(bundle: Bundle, good: bytes, log: Path) -> None:
     with serving(bundle.folder, log, options=["--port", "0", "--workers", "2"]) as served:
-        time.sleep(6)  # one that ends sooner after its start is thought to do so again
+        time.sleep(6)  # at least; one that ends sooner after its start is thought to do so again
         first = served.pids
         os.kill(first[0], signal.SIGKILL)
-        deadline = time.monotonic() + 15
-        while len(set(served.pids) - set(first)) < 1 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert len(served.pids) == 2
+        wait_until(lambda: len(served.pids) == 2 and set(served.pids) != set(first), what="another process")
         assert {served.predict(good).status for _ in range(20)} == {200}
         assert served.end() == 0

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.integration.service.served import Answer, Served, exchange
+from tests.integration.service.served import ANSWER_S, Answer, Served, exchange
+from tests.support.waiting import wait_until
 
 CLIENTS = 5
 
@@ -29,9 +30,15 @@ class Traffic:
     asked: list[Asked] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def failed(self, *, before: float = float("inf")) -> list[Asked]:
-        """Return what was asked before a moment and not answered with 200."""
-        return [one for one in self.asked if one.at < before and (one.answer is None or one.answer.status != 200)]
+    def failed(self, *, ended_before: float = float("inf")) -> list[Asked]:
+        """Return what had ended before a moment, but not with an answer of 200."""
+        ended = [one for one in self.asked if one.ended < ended_before]
+        return [one for one in ended if one.answer is None or one.answer.status != 200]
+
+    def wait_for_more(self, count: int = 10) -> None:
+        """Wait until so many questions have been both asked and answered from now on."""
+        now = time.monotonic()
+        wait_until(lambda: sum(one.at > now for one in list(self.asked)) >= count, what=f"{count} more answers")
 
     def models(self, *, since: float = 0.0, until: float = float("inf")) -> set[str]:
         """Return the SHA-256 of what answered the questions that were asked and answered between two moments."""
@@ -40,7 +47,7 @@ class Traffic:
 
     def run(self, served: Served, photo: bytes, every_s: float) -> None:
         """Ask until told to stop."""
-        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=ANSWER_S)
         next_at = time.monotonic()
         while not self.stop.is_set():
             began = time.monotonic()

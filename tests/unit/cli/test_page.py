@@ -2,21 +2,15 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
 
 from petmood.cli.app import main
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 
 def test_the_page_is_there_until_it_is_told_to_end() -> None:
@@ -28,23 +22,20 @@ def test_the_page_is_there_until_it_is_told_to_end() -> None:
             process.stderr.readline()
             == f"petmood shows its page at http://127.0.0.1:{port}, and asks http://127.0.0.1:9\n"
         )
-        assert healthy(port)
+        wait_until(lambda: is_healthy(port), within_s=300)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-    with pytest.raises(OSError, match="refused"), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
+        assert process.wait(timeout=120) == 0
+    with pytest.raises(OSError, match="refused"), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60):
         pass
 
 
-def healthy(port: int) -> bool:
-    """Wait until Streamlit says that it is well."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
-            time.sleep(0.1)
-    return False
+def is_healthy(port: int) -> bool:
+    """Tell whether Streamlit says that it is well."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=60) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
 
 
 def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def replies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answered | Trouble
 
 def page() -> AppTest:
     """Open the page."""
-    return AppTest.from_file(str(Path(petmood.frontend.app.__file__)), default_timeout=20).run()
+    return AppTest.from_file(str(Path(petmood.frontend.app.__file__)), default_timeout=300).run()
 
 
 def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,11 +30,12 @@ class Script:
 
     def __init__(self, *answers: tuple[int, Any, dict[str, str]]) -> None:
         self.answers, self.asked = list(answers), list[dict[str, Any]]()
+        self.over = threading.Event()
 
 
 @contextmanager
 def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iterator[tuple[str, Script]]:
-    """Serve answers in their order (the last for ever), and yield the address."""
+    """Serve answers in their order (the last for ever), and yield the address; None is answered when all is over."""
     script = Script(*((*answer, {})[:3] for answer in answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,7 +44,7 @@ def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iter
             script.asked.append({"path": self.path, "auth": self.headers.get("authorization"), "body": body})
             status, content, headers = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             if content is None:
-                time.sleep(2)
+                script.over.wait(120)
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             for name, value in {"content-length": str(len(data)), **headers}.items():
@@ -61,8 +61,11 @@ def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iter
         server.handle_error = lambda *_: None  # type: ignore[method-assign] # who went away is no news
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", script
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", script
+        finally:
+            script.over.set()
+            server.shutdown()
 
 
 def test_an_answer_comes_with_its_time_and_the_token_goes_along() -> None:

@@ -13,6 +13,7 @@ from petmood.serving.app import create_app
 from petmood.serving.service import OpenModel, Service
 from petmood.serving.settings import Settings
 from tests.pictures import jpeg, photo_like
+from tests.support.generous import GENEROUS
 
 
 class Served:
@@ -41,7 +42,9 @@ def served() -> Iterator[Callable[..., Served]]:
             **settings: Any,  # noqa: ANN401 - any setting
         ) -> Served:
             app = create_app(
-                predictor or FakePredictor(), settings=Settings(**{"threads": 1, **settings}), open_model=open_model
+                predictor or FakePredictor(),
+                settings=Settings(**{"threads": 1, **GENEROUS, **settings}),
+                open_model=open_model,
             )
             client = TestClient(app, base_url="http://testserver", raise_server_exceptions=False)
             return Served(stack.enter_context(client), app.state.service)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving.batching import Workers
 from petmood.serving.slot import ModelSlot
 from tests.pictures import jpeg, photo_like
+from tests.support.waiting import wait_until
 
 T = TypeVar("T")
 PHOTOS = [jpeg(photo_like(48, 48, seed=seed)) for seed in range(4)]
@@ -34,7 +36,7 @@ class Gated(FakePredictor):
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Wait for the gate, then answer."""
         self.entered.release()
-        assert self.gate.acquire(timeout=20)
+        assert self.gate.acquire(timeout=120)
         self.seen.append(len(photos))
         return super().predict(photos)
 
@@ -54,7 +56,7 @@ class Failing(FakePredictor):
 def run(work: Callable[[Workers], Awaitable[T]], predictor: FakePredictor | None = None, **settings: Any) -> T:  # noqa: ANN401 - any setting
     """Run something with workers that are started before and stopped after."""
     slot = settings.pop("slot", None) or ModelSlot(predictor or FakePredictor())
-    workers = Workers(slot, **{"threads": 1, "waiting": 8, **settings})
+    workers = Workers(slot, **{"threads": 1, "waiting": 8, "max_wait_s": 600.0, **settings})
 
     async def scene() -> T:
         workers.start()
@@ -68,7 +70,7 @@ def run(work: Callable[[Workers], Awaitable[T]], predictor: FakePredictor | None
 
 async def entered(predictor: Gated) -> None:
     """Wait until a worker has begun to predict."""
-    assert await asyncio.to_thread(predictor.entered.acquire, timeout=20)
+    assert await asyncio.to_thread(predictor.entered.acquire, timeout=120)
 
 
 def moods(answers: Sequence[Answer]) -> list[str]:
@@ -139,10 +141,11 @@ def test_a_batch_waits_a_while_to_be_filled() -> None:
 
     async def work(workers: Workers) -> None:
         first = asyncio.create_task(workers.answer(PHOTOS[:1]))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
+        await asyncio.to_thread(wait_until, lambda: workers.waiting == 0, what="a worker to take the first")
         await asyncio.gather(first, workers.answer(PHOTOS[1:2]))
 
-    run(work, predictor, batch=2, batch_wait_s=20.0)
+    run(work, predictor, batch=2, batch_wait_s=600.0)
     assert predictor.seen == [2]
 
 
@@ -162,9 +165,8 @@ def test_a_photo_is_let_go_when_it_was_answered() -> None:
         photo = bytes(bytearray(PHOTOS[0]))
         before = sys.getrefcount(photo)
         await workers.answer([photo])
-        for _ in range(1000):  # the thread hands its answer over first, and lets go then
-            if sys.getrefcount(photo) == before:
-                break
+        deadline = time.monotonic() + 120  # the thread hands its answer over first, and lets go then
+        while sys.getrefcount(photo) != before and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
         return sys.getrefcount(photo) - before
 

@@ -81,3 +81,9 @@ def test_the_page_about_serving_lists_every_setting_with_its_default() -> None:
     for name, default in own.items():
         told = float(rows[name]) if isinstance(default, int | float) else rows[name]
         assert told == ("none" if default in (None, ()) else default), name
+
+
+def test_by_default_the_end_comes_within_the_10_seconds_that_platforms_leave_it() -> None:
+    chosen = Settings()
+    assert chosen.drain_notice_s + chosen.drain_s < 10
+    assert Settings(drain_notice_s=60).drain_notice_s == 60, "where a load balancer hears of it late"

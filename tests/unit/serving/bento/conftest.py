@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 from petmood.serving.bento.service import Batching, create_service
+from tests.support.generous import GENEROUS_ENVIRONMENT
 
 
 @pytest.fixture
@@ -19,6 +20,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("PETMOOD_THREADS", "2")
+    for name, value in GENEROUS_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     before = set(REGISTRY._collector_to_names)
     with ExitStack() as stack:
 

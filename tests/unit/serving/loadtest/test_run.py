@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -15,12 +15,10 @@ from petmood.serving.loadtest.gate import Limits
 from petmood.serving.loadtest.job import Job
 from petmood.serving.loadtest.report import report_of
 from petmood.serving.loadtest.run import ask_once, keep, load_service, require_locust
+from petmood.serving.loadtest.steps import Step
 from petmood.serving.loadtest.target import Target
 from tests.load.servers import serving
 from tests.load.steps import step
-
-if TYPE_CHECKING:
-    from petmood.serving.loadtest.steps import Step
 
 WORD = "three-blind-mice"
 
@@ -30,13 +28,22 @@ def job(base: str, **more: object) -> Job:
     return replace(Job(Target(base, "/predict"), (2,), 1.0, "locust"), **more)  # type: ignore[arg-type] # any field
 
 
+def loaded(job: Job, *, to: Path, **more: Any) -> list[Step]:  # noqa: ANN401 - what ``load_service`` takes
+    """Load a service for a second, and longer where a busy machine got too few answers in that time."""
+    for duration_s in (1.0, 5.0, 25.0):
+        steps = load_service(replace(job, duration_s=duration_s), to=to, **more)
+        if all(one.requests > 1 and (one.p50_ms is not None or one.errors) for one in steps):
+            break
+    return steps
+
+
 @pytest.mark.spawns
 def test_a_service_is_loaded_by_locust_in_another_process(tmp_path: Path) -> None:
     said: list[Step] = []
     with serving(delay_s=0.01, token=WORD) as base:
-        steps = load_service(job(base, counts=(1, 2), token=WORD), to=tmp_path, on_step=said.append)
+        steps = loaded(job(base, counts=(1, 2), token=WORD), to=tmp_path, on_step=said.append)
     assert [one.users for one in steps] == [1, 2]
-    assert said == steps
+    assert said[-2:] == steps
     assert all(one.answered and not one.errors for one in steps)
     assert all(one.p50_ms is not None and one.p50_ms >= 10 for one in steps)
     assert "gevent" not in sys.modules
@@ -59,7 +66,7 @@ def test_more_users_than_come_at_once_make_their_step_longer_and_that_is_said(
 @pytest.mark.spawns
 def test_refusals_are_counted_by_their_status_and_stop_the_search_for_the_knee(tmp_path: Path) -> None:
     with serving(status=503, delay_s=0.01) as base:
-        (only,) = load_service(job(base, counts=(1, 2, 4), to_the_knee=True), to=tmp_path)
+        (only,) = loaded(job(base, counts=(1, 2, 4), to_the_knee=True), to=tmp_path)
     assert list(only.errors) == ["503"]
     assert (only.answered, only.p95_ms) == (0, None)
 

@@ -80,16 +80,16 @@ def test_photos_are_answered_while_another_model_is_looked_at(served: Callable[.
 
     def slowly(folder: Path) -> Predictor:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         return opened(folder)
 
     app = served(FakePredictor(version="1"), open_model=slowly, admin_token=ADMIN)
     with ThreadPoolExecutor(1) as other:
         loading = other.submit(app.client.post, "/models/load", json={"bundle": "2"}, headers=SIGNED)
-        assert begun.wait(20)
+        assert begun.wait(120)
         meanwhile = version(app, photo)
         go_on.set()
-        assert loading.result(timeout=20).status_code == 200
+        assert loading.result(timeout=120).status_code == 200
     assert (meanwhile, version(app, photo)) == ("1", "2")
 
 

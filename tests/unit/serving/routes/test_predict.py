@@ -2,7 +2,6 @@
 
 import gc
 import math
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving.middleware.observe import Observe
 from petmood.serving.routes.predict import router
 from tests.pictures import animated, photo_like, png, zeros_png
+from tests.support.waiting import wait_until
 
 
 def test_a_form_and_the_raw_body_get_one_answer(served: Callable[..., Any], photo: bytes) -> None:
@@ -154,11 +154,7 @@ def test_a_refused_photo_leaves_nothing_behind_in_memory(served: Callable[..., A
     gc.disable()
     try:
         assert client.post("/predict", content=photo).json()["code"] == "corrupt_image"
-        for _ in range(1000):  # the worker's thread may not have let go yet
-            if refused[0]() is None:
-                break
-            time.sleep(0.005)
-        assert refused[0]() is None
+        wait_until(lambda: refused[0]() is None, what="the worker's thread to let go")
     finally:
         gc.enable()
 
