@@ -62,10 +62,11 @@ database: ## a PostgreSQL for the proof of sweeps on several machines, installed
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq postgresql >/dev/null; } || \
 	  { echo "make proof needs PostgreSQL. Install it, such as with: apt-get install postgresql" >&2; exit 1; }
 
+# The hooks run alone: they look at every file of the repository, and their check of types needs the processors.
 proof: setup browser database ## slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 bench: setup ## run the benchmarks (all but the one that takes ten minutes) and print the table
 	@$(PY) -m benchmarks

@@ -8,6 +8,7 @@ export PETMOOD_REGISTRY=$PWD/registry PETMOOD_CACHE=$PWD/cache PETMOOD_FOLLOW_S=
 settings=(data=data/pets experiment=demo tracker=none evaluation.controls=false run.folder="$PWD/runs")
 say() { printf '\n== %s\n' "$*"; }
 field() { python -c 'import json, sys; print(json.load(sys.stdin)["model"]["sha256"])'; }
+wait_for() { for _ in $(seq 3000); do "$@" && return; sleep 0.2; done; echo "waited in vain for: $*" >&2; exit 1; }
 ask() { curl --silent --fail --form photo=@"$photo" "http://127.0.0.1:$port/predict"; }
 
 say "A folder of photos: a third of them today, all of them tomorrow"
@@ -44,7 +45,8 @@ petmood serve registry://petmood@champion --port "$port" --log json 2> ../servic
 service=$!
 trap 'kill "$service" 2>/dev/null || true; wait' EXIT
 photo=$(find data/pets/photos -name '*.jpg' | sort | head -n 1)
-for _ in $(seq 100); do ask >/dev/null 2>&1 && break; sleep 0.2; done
+answers() { ask >/dev/null 2>&1; }
+wait_for answers
 first=$(ask | field)
 echo "answers come from $first"
 
@@ -55,7 +57,8 @@ version v2
 say "A second model passes the gate, and is served without a restart"
 candidate second 16
 petmood registry promote 2 --to champion --why "three times the photos" --report ../gate-2
-for _ in $(seq 100); do [ "$(ask | field)" != "$first" ] && break; sleep 0.2; done
+is_another() { [ "$(ask | field)" != "$first" ]; }
+wait_for is_another
 second=$(ask | field)
 echo "answers come from $second"
 
@@ -84,8 +87,8 @@ cd ../project
 
 say "Something is wrong in production: back to the version before"
 petmood registry rollback --why "it was wrong about rabbits"
-for _ in $(seq 100); do [ "$(ask | field)" = "$first" ] && break; sleep 0.2; done
-[ "$(ask | field)" = "$first" ]
+is_first() { [ "$(ask | field)" = "$first" ]; }
+wait_for is_first
 petmood registry history
 petmood registry verify
 

@@ -1,4 +1,4 @@
-"""Which rules hold for every test? No network, no GPU, no credentials and no caches of the person who runs them."""
+"""Rules for every test: no network, no GPU, no credentials and no caches of the person who runs them."""
 
 import socket
 from pathlib import Path
@@ -6,11 +6,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from tests.pictures import photo_like
+from tests.support.schedule import group_by_file
 
 LOOPBACK = ("127.", "::1", "localhost")
+PROOF_WITHIN_S = 3600
+"""After so long a proof hangs: the longest take three minutes, and may take ten times as long on a busy machine."""
+
+settings.register_profile("petmood", deadline=None)  # how long an example takes says nothing about whether it is right
+settings.load_profile("petmood")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups while this hook is called
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give proofs their time limit, their order and their groups."""
+    for item in items:
+        if item.get_closest_marker("proof"):
+            item.add_marker(pytest.mark.timeout(PROOF_WITHIN_S))
+    group_by_file(items)
 
 
 @pytest.fixture(autouse=True)

@@ -84,7 +84,7 @@ def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @functools.cache
-def _empty_store() -> Path:
+def empty_mlflow_store() -> Path:
     """Make MLflow's database once for all tests of a process, for its migrations take seconds."""
     folder = Path(tempfile.mkdtemp(prefix="petmood-mlflow-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -98,7 +98,7 @@ def registry_address(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     if kind == "folder":
         yield str(folder / "registry")
     elif kind == "mlflow":
-        shutil.copyfile(_empty_store(), folder / "mlflow.db")
+        shutil.copyfile(empty_mlflow_store(), folder / "mlflow.db")
         yield f"sqlite:///{folder}/mlflow.db"
     elif kind == "gcs":
         with gcs_server(monkeypatch) as address:

@@ -53,7 +53,7 @@ class Repository:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=600,
+            timeout=1800,
         )
         assert code is None or done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout

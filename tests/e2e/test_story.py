@@ -1,23 +1,16 @@
-"""Does the whole story hold, as one script: two data versions, a model that moves up, is served, and goes back?"""
+"""The whole story as one script: two data versions, a model that is promoted, served, and rolled back."""
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
+
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp_path: Path) -> None:
@@ -25,7 +18,7 @@ def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp
     env = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
     (tmp_path / "home").mkdir()
     command = ["bash", str(root / "docs/story.sh"), str(tmp_path / "story"), str(free_port())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=900)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=3000)
     said = f"{done.stdout}\n{done.stderr}"
     assert done.returncode == 0, said
     first, second = re.findall(r"answers come from ([0-9a-f]{64})", done.stdout)

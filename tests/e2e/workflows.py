@@ -193,6 +193,6 @@ def _ran(job: str, step: Mapping[str, Any], repository: Repository, desk: Path, 
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=600,
+        timeout=1800,
     )
     return Step(job, step["name"], done.returncode, done.stdout)

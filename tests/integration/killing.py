@@ -1,12 +1,8 @@
-"""How is a training stopped at a chosen moment? In a child of its own, by SIGKILL or by a disk that refuses."""
+"""Trainings in child processes that end at a chosen moment: by SIGKILL, or by a disk that refuses."""
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +14,7 @@ from safetensors.numpy import load_file
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.training.folder import RunFolder
+from tests.house.tree import ROOT
 
 PROGRAM = """
 import json, os, resource, signal, sys
@@ -27,6 +24,15 @@ from petmood.cli import app
 from petmood.configs.load import from_file
 from petmood.training import callbacks
 from petmood.training.run import train
+sys.path.insert(0, sys.argv[1])
+from tests.support.kill_points import die_after
+
+def die(rows, calls, real=callbacks.EpochRows.on_train_epoch_end):
+    def write_row(self, *given):
+        real(self, *given)
+        if len(self.rows) == rows:
+            die_after(calls)
+    callbacks.EpochRows.on_train_epoch_end = write_row
 
 def refuse_from_now_on(limit, real=callbacks.write_bytes):
     def write(path, data):
@@ -41,6 +47,10 @@ def work(job):
     os.dup2(2, 1)
     if job["limit"]:
         refuse_from_now_on(job["limit"])
+    if job["rows"] is not None:
+        die(job["rows"], job["calls"])
+        if job["rows"] <= job["reached"]:
+            die_after(job["calls"])
     if Path(job["run"], "run.json").exists():
         return app.main(["train", "--resume", job["run"]]) or 0
     train(from_file(Path(job["settings"])))
@@ -71,33 +81,34 @@ class Nursery:
 
     def begin(self, config: Config, run: RunFolder, *, limit: int | None = None) -> int:
         """Begin or go on with a run; return the child's process id. ``limit``: no larger file after one epoch."""
-        settings = run.path.parent / f"{run.path.name}.yaml"
-        settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(dump(config))
-        job = {"settings": str(settings), "run": str(run.path), "limit": limit, "stderr": f"{settings}.txt"}
-        self._send(json.dumps(job))
-        return int(self._receive())
+        return self._begin(config, run, limit=limit)
 
     def end(self) -> int:
         """Wait for the child; return its exit code, negative for a signal."""
         return int(self._receive())
 
-    def kill(
-        self, config: Config, run: RunFolder, *, after_epochs: int, then_s: float = 0.0, wait_s: float = 120
-    ) -> int:
-        """Begin or go on with a run, and kill it ``then_s`` after its table of curves has so many rows.
+    def kill(self, config: Config, run: RunFolder, *, after_epochs: int, then_calls: int = 0) -> int:
+        """Begin or go on with a run that kills itself ``then_calls`` after its table of curves has so many rows.
 
-        Return the exit code: that of the run itself where it ended before.
+        Where the table has them already, the calls are counted from the start. Return the exit code: that of the run
+        itself where it ended before.
         """
-        child = self.begin(config, run)
-        deadline = time.monotonic() + wait_s
-        with contextlib.suppress(ProcessLookupError):  # it has ended
-            while count_rows(run.curves) < after_epochs and time.monotonic() < deadline:
-                os.kill(child, 0)
-                time.sleep(0.002)
-            time.sleep(then_s)
-            os.kill(child, signal.SIGKILL)
+        self._begin(config, run, rows=after_epochs, calls=then_calls, reached=count_rows(run.curves))
         return self.end()
+
+    def _begin(self, config: Config, run: RunFolder, **wanted: int | None) -> int:
+        settings = run.path.parent / f"{run.path.name}.yaml"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(dump(config))
+        job = {
+            "settings": str(settings),
+            "run": str(run.path),
+            "stderr": f"{settings}.txt",
+            "limit": None,
+            "rows": None,
+        }
+        self._send(json.dumps(job | wanted))
+        return int(self._receive())
 
     def _send(self, line: str) -> None:
         assert self.process.stdin
@@ -112,7 +123,7 @@ class Nursery:
 @contextmanager
 def nursery() -> Iterator[Nursery]:
     """Yield a nursery that is ready, and end it afterwards."""
-    command = [sys.executable, "-c", PROGRAM]
+    command = [sys.executable, "-c", PROGRAM, str(ROOT)]
     with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"

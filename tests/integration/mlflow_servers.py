@@ -1,15 +1,16 @@
-"""How do tests get an MLflow server of their own? A real one on loopback, to be killed, stopped and started again."""
+"""An MLflow server of a test's own: a real one on loopback, to be killed, stopped and started again."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Self
+
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 
 class MlflowServer:
@@ -17,13 +18,11 @@ class MlflowServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def begin(self, *, within_s: float = 120) -> Self:
+    def begin(self, *, within_s: float = 600) -> Self:
         """Start it and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
         places = ["--backend-store-uri", f"sqlite:///{self.folder}/server.db", "--artifacts-destination", self.folder]
@@ -36,11 +35,7 @@ class MlflowServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + within_s
-        while not self._answers():
-            assert self._process.poll() is None, (self.folder / "server.txt").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(self._answers, within_s=within_s, every_s=0.1, what=f"MLflow's server at {self.uri}")
         return self
 
     def kill(self) -> None:
@@ -67,8 +62,10 @@ class MlflowServer:
                 self._process = None
 
     def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "server.txt").read_text()
         try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=10) as answer:  # noqa: S310 - our own address
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

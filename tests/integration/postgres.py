@@ -1,19 +1,22 @@
-"""Where does a PostgreSQL for tests come from? The installed one, on a free port of this machine, with a password."""
+"""A PostgreSQL for tests: the installed one, on a free port of this machine, with a password."""
 
 import os
 import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psycopg
+
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def postgres_server() -> Iterator[Server]:
     assert programs, "the proof needs PostgreSQL; install it, such as with: apt-get install postgresql"
     folder = Path(tempfile.mkdtemp(prefix="petmood-pg-"))
     who = _other_user(folder)
-    server = Server(_free_port(), secrets.token_hex(12))
+    server = Server(free_port(), secrets.token_hex(12))
     (folder / "password").write_text(server.password)
     (folder / "password").chmod(0o644)
     initdb = [
@@ -68,7 +71,7 @@ def postgres_server() -> Iterator[Server]:
             subprocess.run([*initdb, f"--pwfile={folder / 'password'}"], check=True, **told)
             with subprocess.Popen([*run, "-h", "127.0.0.1"], **told) as process:
                 try:
-                    _wait_for(server.port, process, log=folder / "log.txt")
+                    _wait_for(server, process, log=folder / "log.txt")
                     yield server
                 finally:
                     process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
@@ -85,21 +88,15 @@ def _other_user(folder: Path) -> dict[str, Any]:
     return {"user": other.pw_uid, "group": other.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def _wait_for(server: Server, process: subprocess.Popen[bytes], *, log: Path) -> None:
+    """Wait for a whole session: the port is open before the server takes any."""
 
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], *, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("PostgreSQL didn't start in time")
+            psycopg.connect(server.url_with_password, connect_timeout=10).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(answers, within_s=300, every_s=0.1, what="PostgreSQL")

@@ -1,12 +1,11 @@
-"""How is a sweep driven and stopped from outside? As the command that a person types, in a process of its own."""
+"""A sweep driven and stopped from outside, as the command that a person types, in a process of its own."""
 
 import csv
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -16,20 +15,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tests.integration.small_sets import SMALL
+from tests.support.halts import ANY, Halts
+from tests.support.waiting import wait_until
 
 SWEEP = (*SMALL, "epochs=6", "search=first", "search.startup=3", "search.warmup=1")
 """Overrides of a sweep whose trials take a second or two."""
 
 
-def begin(overrides: Sequence[str], *, cwd: Path) -> subprocess.Popen[bytes]:
-    """Start `petmood sweep`; what it prints goes to files in ``cwd``."""
+def begin(overrides: Sequence[str], *, cwd: Path, halts: Halts | None = None) -> subprocess.Popen[bytes]:
+    """Start `petmood sweep`; what it prints goes to files in ``cwd``. Trials halt where ``halts`` says so."""
     environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
+    command = halts.command("sweep") if halts else [sys.executable, "-m", "petmood", "sweep"]
     with (cwd / "out.txt").open("ab") as out, (cwd / "err.txt").open("ab") as err:
-        command = [sys.executable, "-m", "petmood", "sweep", *overrides]
-        return subprocess.Popen(command, cwd=cwd, stdout=out, stderr=err, env=environment)
+        return subprocess.Popen([*command, *overrides], cwd=cwd, stdout=out, stderr=err, env=environment)
 
 
-def finish(overrides: Sequence[str], *, cwd: Path, wait_s: float = 600) -> str:
+def finish(overrides: Sequence[str], *, cwd: Path, wait_s: float = 1800) -> str:
     """Run `petmood sweep` to its end and return what it printed."""
     (cwd / "out.txt").unlink(missing_ok=True)
     (cwd / "err.txt").unlink(missing_ok=True)
@@ -39,24 +40,27 @@ def finish(overrides: Sequence[str], *, cwd: Path, wait_s: float = 600) -> str:
     return (cwd / "out.txt").read_text()
 
 
-def kill_when(process: subprocess.Popen[bytes], moment: Callable[[], bool], *, wait_s: float = 120) -> None:
-    """Kill a process by SIGKILL as soon as ``moment`` has come."""
-
-    def has_come() -> bool:
-        assert process.poll() is None, f"it ended by itself with {process.returncode}"
-        return moment()
-
-    until(has_come, wait_s=wait_s)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+def kill_at(halts: Halts, trial: str, *, epoch: int, overrides: Sequence[str], cwd: Path) -> None:
+    """Run `petmood sweep` until a trial has written the row of an epoch, and kill it there by SIGKILL."""
+    halts.add(trial, epoch=epoch)
+    with begin(overrides, cwd=cwd, halts=halts) as process:
+        wait_halted(halts, process, trial, epoch=epoch, cwd=cwd)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    halts.remove(trial, epoch=epoch)
 
 
-def until(moment: Callable[[], bool], *, wait_s: float = 120) -> None:
-    """Wait for a moment."""
-    deadline = time.monotonic() + wait_s
-    while not moment():
-        assert time.monotonic() < deadline, "the moment never came"
-        time.sleep(0.02)
+def wait_halted(
+    halts: Halts, process: subprocess.Popen[bytes], trial: str = ANY, *, epoch: int = 0, count: int = 1, cwd: Path
+) -> list[int]:
+    """Wait until so many processes of a sweep have halted, and return their ids; a sweep that ends fails the test."""
+
+    def halted() -> list[int]:
+        assert process.poll() is None, (cwd / "err.txt").read_text()
+        found = halts.reached(trial, epoch=epoch)
+        return found if len(found) >= count else []
+
+    return wait_until(halted, within_s=600, what=f"{count} processes at epoch {epoch} of trial {trial}")
 
 
 def trials_of(url: str, name: str = "first") -> list[FrozenTrial]:

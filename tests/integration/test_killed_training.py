@@ -1,9 +1,8 @@
-"""Is a training that is killed at twenty random moments, and gone on with each time, the same as an unbroken one?"""
+"""A training that is killed at twenty random moments, and resumed each time, equals an uninterrupted one."""
 
 import csv
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from petmood.training.folder import RunFolder
 from petmood.training.run import train
 from tests.integration.killing import count_rows, nursery, same_weights
 from tests.integration.small_sets import SMALL, write_small_set
+from tests.support.kill_points import count_calls
 
 KILLS = 20
 EPOCHS = 40
@@ -28,15 +28,14 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path, recipe: t
     """Each some epochs on and a part of one: at the start, in checkpoints, and when little or nothing is left."""
     data = write_small_set(tmp_path / "data")
     wanted = [*SMALL, *recipe, "augment=heavy", f"data={data}", f"run.folder={tmp_path}", f"epochs={EPOCHS}"]
-    began = time.monotonic()
     whole = train(compose([*wanted, "name=whole"]))
-    epoch_s = (time.monotonic() - began) / EPOCHS
+    calls_of_an_epoch = count_calls(lambda: train(compose([*wanted, "name=short", "epochs=4"]))) // 4
     config, run = compose([*wanted, "name=killed"]), RunFolder(tmp_path / "killed")
     chance, codes, reached = random.Random(22), [], []
     with nursery() as children:
         for _ in range(KILLS):
-            on, part_s = chance.randint(0, 4), chance.uniform(0, epoch_s)
-            codes.append(children.kill(config, run, after_epochs=count_rows(run.curves) + on, then_s=part_s))
+            on, part = chance.randint(0, 4), chance.randrange(calls_of_an_epoch)
+            codes.append(children.kill(config, run, after_epochs=count_rows(run.curves) + on, then_calls=part))
             reached.append(count_rows(run.curves))
             refuse_torn_files(run)
         children.begin(config, run)

@@ -1,11 +1,10 @@
-"""Does a sweep outlive kills, prune, share its work, and choose by validation photos alone?"""
+"""A sweep outlives kills, prunes, shares its work, and chooses by validation photos alone."""
 
 import json
 import os
 import shutil
 import signal
 import statistics
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,9 @@ from petmood.training.search.trial import valid_value
 from petmood.training.solvers import negative_log_likelihood
 from tests.integration.killing import count_rows
 from tests.integration.small_sets import write_small_set
-from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of
+from tests.integration.sweeping import SWEEP, begin, finish, kill_at, running, table, trials_of, wait_halted
+from tests.support.halts import Halts
+from tests.support.waiting import wait_until
 
 TRIALS = 9
 FOLDER = Path("runs/sweeps/first")
@@ -80,12 +81,10 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_if_it_never_was(whole: P
     shutil.copytree(whole / "data", tmp_path / "data")
     url = f"sqlite:///{tmp_path / FOLDER}/study.db"
     wanted = [*SWEEP, "data=data/set", f"n_trials={TRIALS}"]
-    interrupted = 0
-    for victim in (0, 2, 3, 6):
-        curves = tmp_path / FOLDER / f"trials/{victim:03d}/metrics.csv"
-        kill_when(begin(wanted, cwd=tmp_path), lambda path=curves: count_rows(path) >= 1)  # type: ignore[misc] # a default keeps this victim
-        interrupted += len(running(url))
-    assert interrupted >= 2, "most kills have to meet a running trial"
+    halts = Halts(tmp_path / "halts")
+    for victim, epoch in ((0, 0), (2, 4), (3, 1), (6, 0)):
+        kill_at(halts, f"{victim:03d}", epoch=epoch, overrides=wanted, cwd=tmp_path)
+        assert [trial.number for trial in running(url)] == [victim]
     finish(wanted, cwd=tmp_path)
     assert table(tmp_path / FOLDER) == table(whole / FOLDER)
     states = [trial.state for trial in trials_of(url)]
@@ -112,14 +111,14 @@ def test_two_workers_share_one_file_without_doing_a_trial_twice_and_one_takes_ov
     shutil.copytree(whole / "data", tmp_path / "data")
     url = f"sqlite:///{tmp_path / FOLDER}/study.db"
     wanted = [*SWEEP, "data=data/set", "n_trials=12", "search.workers=2"]
-    with begin(wanted, cwd=tmp_path) as parent:
-        deadline = time.monotonic() + 120
-        while len(workers := {int(t.user_attrs["process"]) for t in running(url) if "process" in t.user_attrs}) < 2:
-            assert time.monotonic() < deadline
-            assert parent.poll() is None, (tmp_path / "err.txt").read_text()
-            time.sleep(0.05)
-        os.kill(workers.pop(), signal.SIGKILL)
-        assert parent.wait(timeout=300) == 0
+    halts = Halts(tmp_path / "halts")
+    halts.add()
+    with begin(wanted, cwd=tmp_path, halts=halts) as parent:
+        workers = wait_halted(halts, parent, count=2, cwd=tmp_path)
+        assert {trial.user_attrs["process"] for trial in running(url)} == set(workers)
+        os.kill(workers[0], signal.SIGKILL)
+        halts.remove()
+        assert parent.wait(timeout=1800) == 0
     trials = trials_of(url)
     assert [trial.number for trial in trials] == list(range(12))
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
@@ -131,13 +130,13 @@ def test_workers_end_with_the_one_that_started_them_and_the_same_command_goes_on
     shutil.copytree(whole / "data", tmp_path / "data")
     url = f"sqlite:///{tmp_path / FOLDER}/study.db"
     wanted = [*SWEEP, "data=data/set", "n_trials=8", "search.workers=2"]
-    parent = begin(wanted, cwd=tmp_path)
-    kill_when(parent, lambda: len(running(url)) == 2)
-    workers = {trial.user_attrs["process"] for trial in running(url) if "process" in trial.user_attrs}
-    deadline = time.monotonic() + 20
-    while any(is_alive(worker) for worker in workers):
-        assert time.monotonic() < deadline, "a worker outlived the sweep"
-        time.sleep(0.05)
+    halts = Halts(tmp_path / "halts")
+    halts.add()
+    with begin(wanted, cwd=tmp_path, halts=halts) as parent:
+        workers = wait_halted(halts, parent, count=2, cwd=tmp_path)
+        parent.send_signal(signal.SIGKILL)
+    assert {trial.user_attrs["process"] for trial in running(url)} == set(workers)
+    wait_until(lambda: not any(map(is_alive, workers)), what="the end of the workers of a killed sweep")
     finish(wanted, cwd=tmp_path)
     assert sorted(map(int, table(tmp_path / FOLDER))) == list(range(8))
     assert {row["state"] for row in table(tmp_path / FOLDER).values()} <= {"finished", "pruned"}
@@ -156,8 +155,7 @@ def test_eight_trials_on_the_demo_killed_once_lead_to_a_measured_bundle(
 ) -> None:
     """As a person would: nothing is there before, not even the demo's photos."""
     wanted = ["search=first", "n_trials=8", "epochs=3", "search.startup=3", "search.warmup=1", "tracker=none"]
-    curves = tmp_path / FOLDER / "trials/002/metrics.csv"
-    kill_when(begin(wanted, cwd=tmp_path), lambda: count_rows(curves) >= 1, wait_s=300)
+    kill_at(Halts(tmp_path / "halts"), "002", epoch=0, overrides=wanted, cwd=tmp_path)
     printed = finish(wanted, cwd=tmp_path)
     rows = table(tmp_path / FOLDER)
     assert len(rows) == 8

@@ -1,5 +1,6 @@
-"""Does a sweep on PostgreSQL share its trials among processes, outlive kills, and keep the password to itself?"""
+"""A sweep on PostgreSQL shares its trials among processes, outlives kills, and keeps the password to itself."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,9 @@ from petmood.training.search.claims import PostgresClaims
 from petmood.training.search.storage import connect
 from tests.integration.postgres import Server, postgres_server
 from tests.integration.small_sets import write_small_set
-from tests.integration.sweeping import SWEEP, begin, finish, kill_when, running, table, trials_of
+from tests.integration.sweeping import SWEEP, begin, finish, running, table, trials_of, wait_halted
+from tests.support.halts import Halts
+from tests.support.waiting import wait_until
 
 FOLDER = Path("runs/sweeps/first")
 
@@ -57,6 +60,13 @@ def test_a_lock_belongs_to_one_session_and_is_free_when_that_session_dies(storag
         claims.close()
 
 
+def sessions_that_wait(storage: RDBStorage) -> int:
+    """Return how many sessions wait for an advisory lock."""
+    with storage.engine.connect() as session:
+        asked = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return int(session.execute(asked).scalar_one())
+
+
 def test_only_one_session_at_a_time_decides(storage: RDBStorage) -> None:
     one, other = PostgresClaims(storage.engine, study="turns"), PostgresClaims(storage.engine, study="turns")
     entered = threading.Event()
@@ -68,8 +78,9 @@ def test_only_one_session_at_a_time_decides(storage: RDBStorage) -> None:
     with one.deciding():
         waiting = threading.Thread(target=decide)
         waiting.start()
-        assert not entered.wait(0.5)
-    assert entered.wait(10)
+        wait_until(lambda: sessions_that_wait(storage) == 1, what="a session that waits for its turn")
+        assert not entered.is_set()
+    assert entered.wait(120)
     waiting.join()
     for claims in (one, other):
         claims.close()
@@ -84,10 +95,18 @@ def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
     for place in (here, there):
         write_small_set(place / "data/set", train=64, valid=32, noise=60)
     wanted = [*SWEEP, "data=data/set", "n_trials=30", "search.workers=2", f"search.storage={server.url}"]
-    kill_when(begin(wanted, cwd=here), lambda: len(running(driver_url(server))) == 2)
-    with begin([*wanted, "search.workers=1"], cwd=there) as helping:
+    halts, far = Halts(tmp_path / "halts"), Halts(tmp_path / "far")
+    halts.add()
+    with begin(wanted, cwd=here, halts=halts) as killed:
+        workers = wait_halted(halts, killed, count=2, cwd=here)
+        killed.send_signal(signal.SIGKILL)
+    assert {trial.user_attrs["process"] for trial in running(driver_url(server))} == set(workers)
+    far.add()
+    with begin([*wanted, "search.workers=1"], cwd=there, halts=far) as helping:
+        wait_halted(far, helping, cwd=there)  # it has a trial, however soon the others end
+        far.remove()
         printed = finish(wanted, cwd=here)
-        helping.wait(timeout=300)
+        assert helping.wait(timeout=1800) == 0
     trials = trials_of(driver_url(server))
     assert [trial.number for trial in trials] == list(range(30))
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
@@ -107,7 +126,7 @@ def test_a_password_in_the_address_is_written_nowhere(server: Server, tmp_path: 
     assert server.password not in str([(trial.user_attrs, trial.params) for trial in study])
     (tmp_path / "err.txt").unlink()
     begun = begin([*wanted, f"search.storage='{address.replace('/postgres', '/nowhere')}'"], cwd=tmp_path)
-    assert begun.wait(timeout=300) == 2
+    assert begun.wait(timeout=600) == 2
     said = (tmp_path / "err.txt").read_text()
     assert "The storage postgresql+psycopg://127.0.0.1:" in said
     assert server.password not in said

@@ -1,4 +1,4 @@
-"""Does a real training tell MLflow and W&B what its folder holds, through kills and full disks, and load neither?"""
+"""A real training tells MLflow and W&B what its folder holds, through kills and full disks, and loads neither."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from petmood.training.run import train
 from petmood.training.tracking.journal import JOURNAL_NAME, read_journal
 from petmood.training.tracking.sender import send_now
 from petmood.training.tracking.sync import waiting
-from tests.integration.killing import count_rows
 from tests.integration.mirrors import check_mirror, curves_of, tracked_run
 from tests.integration.small_sets import SMALL, write_small_set
 from tests.integration.wandb_files import records_of, settings_in, steps_in, summary_in
+from tests.support.halts import Halts
 
 pytestmark = [
     pytest.mark.proof,
@@ -41,8 +41,9 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def wanted(tmp_path: Path) -> tuple[str, ...]:
-    """Return the settings of a short training."""
-    return (*SMALL, f"data={write_small_set(tmp_path / 'data')}", "run.folder=runs", "name=x", "epochs=6")
+    """Return the settings of a short training that waits for its tracker as long as that takes."""
+    places = (f"data={write_small_set(tmp_path / 'data')}", "run.folder=runs", "name=x")
+    return (*SMALL, *places, "epochs=6", "tracker.deadline_s=1200")
 
 
 def test_without_a_word_a_run_is_in_an_embedded_store_beside_it_complete_with_its_bundle(
@@ -104,10 +105,12 @@ def test_a_disk_that_is_full_for_the_journal_lets_training_end_and_tells_the_res
     """A limit on the size of files stands for the full disk; the kernel refuses the journal's next entry."""
     command = [sys.executable, "-m", "petmood", "train"]
     away = ("tracker=mlflow", f"tracker.uri=sqlite:///{tmp_path}/m.db", "epochs=40")
-    with subprocess.Popen([*command, *wanted, *away]) as training:
-        while count_rows(Path("runs/x/metrics.csv")) < 3:
-            assert training.poll() is None
+    halts = Halts(tmp_path / "halts")
+    halts.add("x", epoch=2)
+    with subprocess.Popen(halts.command("train", *wanted, *away)) as training:
+        halts.wait("x", epoch=2)
         training.send_signal(signal.SIGKILL)
+    assert training.returncode == -signal.SIGKILL
     run = RunFolder(Path("runs/x"))
     while (outcome := send_now(run.path)).problem:
         assert "another process" in outcome.problem

@@ -1,12 +1,12 @@
-"""Does a training live through a tracker that is down at its start, midway or at its end, and is all sent once?"""
+"""A training outlives a tracker that is down at its start, midway or at its end, and everything is sent once."""
 
 import os
 import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from tests.integration.killing import count_rows
 from tests.integration.mirrors import check_mirror, runs_at, tracked_run
 from tests.integration.mlflow_servers import MlflowServer
 from tests.integration.small_sets import SMALL, write_small_set
+from tests.support.halts import Halts
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.proof,
@@ -26,22 +28,31 @@ pytestmark = [
 ]
 
 PETMOOD = (sys.executable, "-m", "petmood")
-EPOCHS = 60
+EPOCHS = 20
+GENEROUS = "tracker.deadline_s=1200"
+SYNC = """
+import sys
+from petmood.cli.app import main
+from petmood.training.tracking import sender
+sender.LOCK_S = 1200.0  # on a slow machine, too, the second waits until the first has sent all
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A training as a command in a process of its own, and the server that it tells."""
+    """A training as a command in a process of its own, the server that it tells, and where it halts."""
 
     run: RunFolder
     server: MlflowServer
-    command: tuple[str, ...]
+    halts: Halts
+    overrides: tuple[str, ...]
 
-    def begin(self, *, resume: bool = False, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    def begin(self, *changed: str, resume: bool = False, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start it, or go on with it."""
-        words = (*PETMOOD, "train", "--resume", str(self.run.path)) if resume else self.command
+        words = ("--resume", str(self.run.path)) if resume else (*self.overrides, *changed)
         return subprocess.Popen(
-            words,
+            self.halts.command("train", *words),
             cwd=self.run.path.parent,
             env={**os.environ, **(env or {})},
             text=True,
@@ -55,9 +66,9 @@ def trial(tmp_path: Path) -> Trial:
     """Return a training of many short epochs that tells a server which isn't begun yet."""
     server = MlflowServer(tmp_path / "server")
     data = write_small_set(tmp_path / "data")
-    told = ("tracker=mlflow", f"tracker.uri={server.uri}", "tracker.deadline_s=20")
+    told = ("tracker=mlflow", f"tracker.uri={server.uri}", GENEROUS)
     wanted = (*SMALL, *told, f"data={data}", f"run.folder={tmp_path}", "name=x", f"epochs={EPOCHS}")
-    return Trial(RunFolder(tmp_path / "x"), server, (*PETMOOD, "train", *wanted))
+    return Trial(RunFolder(tmp_path / "x"), server, Halts(tmp_path / "halts"), wanted)
 
 
 def sync(run: RunFolder, *more: str) -> subprocess.CompletedProcess[str]:
@@ -66,51 +77,55 @@ def sync(run: RunFolder, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def wait_for(happened: Callable[[], bool], *, within_s: float = 120) -> None:
-    """Wait until something has happened."""
-    deadline = time.monotonic() + within_s
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def is_told(trial: Trial) -> bool:
     """Tell whether the server has taken an epoch already."""
     return (trial.run.path / SENT_NAME).exists() and count_rows(trial.run.curves) > 2
 
 
-def never(_: Trial) -> None:
-    """Leave the server away from the start."""
+@contextmanager
+def halted(trial: Trial, training: subprocess.Popen[str], *, epoch: int) -> Iterator[None]:
+    """Wait until the training has written the row of an epoch, where it stays for the block."""
+
+    def reached() -> bool:
+        assert training.poll() is None, training.communicate()
+        return bool(trial.halts.reached(trial.run.path.name, epoch=epoch))
+
+    wait_until(reached, within_s=600, what=f"epoch {epoch}")
+    yield
+    trial.halts.remove(trial.run.path.name, epoch=epoch)
 
 
-def midway(trial: Trial) -> None:
-    """Kill the server when it has taken some epochs."""
-    wait_for(lambda: is_told(trial))
-    trial.server.kill()
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happens to the server while the training stands at an epoch, and how long the training waits at its end."""
+
+    epoch: int | None
+    happens: Callable[[MlflowServer], None] = MlflowServer.kill
+    overrides: tuple[str, ...] = ()
 
 
-def at_the_end(trial: Trial) -> None:
-    """Kill the server when the last epoch is in the table."""
-    wait_for(lambda: count_rows(trial.run.curves) == EPOCHS)
-    trial.server.kill()
+TROUBLES = {
+    "never there": Trouble(None),
+    "killed midway": Trouble(EPOCHS // 2),
+    "killed at the end": Trouble(EPOCHS - 1),
+    "hanging": Trouble(EPOCHS // 2, MlflowServer.hang, ("tracker.deadline_s=5",)),
+}
 
 
-def hanging(trial: Trial) -> None:
-    """Let the server take connections and answer none."""
-    wait_for(lambda: is_told(trial))
-    trial.server.hang()
-
-
-@pytest.mark.parametrize("trouble", [never, midway, at_the_end, hanging])
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everything_once_later(
-    trial: Trial, trouble: Callable[[Trial], None]
+    trial: Trial, trouble: Trouble
 ) -> None:
     with trial.server as server:
-        if trouble is not never:
+        if trouble.epoch is not None:
             server.begin()
-        with trial.begin() as training:
-            trouble(trial)
-            out, err = training.communicate(timeout=180)
+            trial.halts.add("x", epoch=trouble.epoch)
+        with trial.begin(*trouble.overrides) as training:
+            if trouble.epoch is not None:
+                with halted(trial, training, epoch=trouble.epoch):
+                    wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                    trouble.happens(server)
+            out, err = training.communicate(timeout=1800)
         assert (training.returncode, out) == (0, f"Run: {trial.run.path}. Next: petmood evaluate {trial.run.path}\n")
         left = waiting(trial.run.path)
         assert left > 0
@@ -134,11 +149,11 @@ def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everythin
 def test_two_that_send_at_once_make_no_duplicates(trial: Trial) -> None:
     with trial.server as server:
         with trial.begin() as training:
-            training.communicate(timeout=180)
+            training.communicate(timeout=1800)
         server.begin()
-        command = [*PETMOOD, "track", "sync", str(trial.run.path), "--again"]
+        command = [sys.executable, "-c", SYNC, "track", "sync", str(trial.run.path), "--again"]
         both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        assert [one.communicate(timeout=120)[0].endswith("0 waiting\n") for one in both] == [True, True]
+        assert [one.communicate(timeout=1800)[0].endswith("0 waiting\n") for one in both] == [True, True]
         check_mirror(trial.run, server.uri)
         assert len(runs_at(server.uri)) == 1
 
@@ -146,13 +161,16 @@ def test_two_that_send_at_once_make_no_duplicates(trial: Trial) -> None:
 def test_a_training_that_was_killed_and_gone_on_with_tells_each_epoch_once_in_the_same_run(trial: Trial) -> None:
     with trial.server as server:
         server.begin()
-        for rows in (5, 25):
-            with trial.begin(resume=rows > 5) as training:
-                wait_for(lambda rows=rows: count_rows(trial.run.curves) >= rows)  # type: ignore[misc] # a default binds it
+        for epoch in (4, 12):
+            trial.halts.add("x", epoch=epoch)
+            with trial.begin(resume=epoch > 4) as training, halted(trial, training, epoch=epoch):
                 training.send_signal(signal.SIGKILL)
-        wait_for(lambda: tracked_run(trial.run, server.uri).info.status == "RUNNING")
+                training.wait()
+        wait_until(
+            lambda: tracked_run(trial.run, server.uri).info.status == "RUNNING", within_s=600, what="a run that goes on"
+        )
         with trial.begin(resume=True) as training:
-            _, err = training.communicate(timeout=180)
+            _, err = training.communicate(timeout=1800)
         assert training.returncode == 0
         assert "WARNING" not in err
         check_mirror(trial.run, server.uri)
@@ -163,7 +181,7 @@ def test_a_tracker_that_lost_its_memory_gets_everything_again(trial: Trial) -> N
     with trial.server as server:
         server.begin()
         with trial.begin() as training:
-            training.communicate(timeout=180)
+            training.communicate(timeout=1800)
         server.kill()
         (server.folder / "server.db").unlink()
         server.begin()
@@ -176,10 +194,12 @@ def test_no_key_is_in_the_folder_of_a_run_or_in_what_is_printed_or_sent(trial: T
     keys = {name: secrets.token_hex(20) for name in names}
     with trial.server as server:
         server.begin()
+        trial.halts.add("x", epoch=EPOCHS // 2)
         with trial.begin(env=keys) as training:
-            wait_for(lambda: is_told(trial))
-            server.kill()
-            out, err = training.communicate(timeout=180)
+            with halted(trial, training, epoch=EPOCHS // 2):
+                wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                server.kill()
+            out, err = training.communicate(timeout=1800)
         server.begin()
         sent = sync(trial.run)
         assert check_mirror(trial.run, server.uri)

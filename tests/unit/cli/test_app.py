@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from petmood.cli.app import VERBS, main
 from petmood.core.errors import ConfigError
 from petmood.training.folder import RunFolder
 from tests.integration.small_sets import SMALL, write_small_set
+from tests.support.waiting import wait_until
 
 Petmood = Callable[..., Any]
 
@@ -139,11 +139,9 @@ def test_ctrl_c_while_training_ends_with_130_and_one_line_and_the_run_can_go_on(
     )
     program = f"{heard}; import sys; from petmood.cli.app import main; sys.exit(main(sys.argv[1:]))"
     with spawn(program, "train", *overrides, cwd=tmp_path) as process:
-        deadline = time.monotonic() + 300
-        while not (tmp_path / "long/checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until((tmp_path / "long/checkpoints/last.ckpt").exists, within_s=600, what="a checkpoint")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert err.strip() == "petmood: stopped."
     assert out == ""
@@ -157,7 +155,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     with spawn(program, cwd=tmp_path) as process:
         assert process.stdout
         process.stdout.close()
-        assert process.wait(timeout=300) != 0
+        assert process.wait(timeout=600) != 0
         assert process.stderr
         assert process.stderr.read() == ""
 

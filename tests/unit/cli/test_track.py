@@ -2,14 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
-import socket
+import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import pytest
 
 from petmood.training.tracking.events import Artifact, Begin, Metrics, TrackerSpec
 from petmood.training.tracking.journal import JOURNAL_NAME, append
+from tests.registries import empty_mlflow_store
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 Petmood = Callable[..., Any]
 
@@ -42,6 +46,7 @@ def told(folder: Path, number: int, **tracker: str) -> Path:
 def test_every_run_that_waits_is_sent_and_then_none_waits(petmood: Petmood) -> None:
     told(Path("runs/a"), 1)
     told(Path("runs/sweeps/b"), 2)
+    shutil.copyfile(empty_mlflow_store(), "mlflow.db")
     done = petmood("track", "sync")
     assert (done.code, done.err) == (0, "")
     assert done.out == "runs/a: 3 sent, 0 waiting\nruns/sweeps/b: 3 sent, 0 waiting\n"
@@ -53,6 +58,8 @@ def test_every_run_that_waits_is_sent_and_then_none_waits(petmood: Petmood) -> N
 def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_all_the_same(petmood: Petmood) -> None:
     told(Path("runs/a"), 1, uri="http://127.0.0.1:9")
     told(Path("runs/b"), 2)
+    for name in ("mlflow.db", "elsewhere.db"):
+        shutil.copyfile(empty_mlflow_store(), name)
     done = petmood("track", "sync")
     assert done.code == 2
     assert done.out == "runs/a: 0 sent, 3 waiting\nruns/b: 3 sent, 0 waiting\n"
@@ -60,7 +67,8 @@ def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_a
     assert done.err.count("\n") == 1
     other = petmood("track", "sync", "runs/a", "--uri", "sqlite:///elsewhere.db")
     assert other.out == "runs/a: 3 sent, 0 waiting\n"
-    assert Path("elsewhere.db").is_file()
+    with closing(sqlite3.connect("elsewhere.db")) as elsewhere:
+        assert elsewhere.execute("SELECT count(*) FROM metrics").fetchone() == (1,)
 
 
 def test_a_setting_with_a_password_in_it_is_refused_without_repeating_it(petmood: Petmood) -> None:
@@ -94,9 +102,7 @@ def test_what_is_missing_or_refused_is_one_line_and_code_2(petmood: Petmood, wor
 def test_the_page_of_mlflow_shows_the_runs_and_their_files(petmood: Petmood, tmp_path: Path) -> None:
     told(Path("runs/a"), 1)
     petmood("track", "sync")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "petmood", "track", "ui", "--port", str(port)]
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=tmp_path, text=True, start_new_session=True, **pipes) as page:  # type: ignore[call-overload]  # a mixed dict
@@ -117,13 +123,15 @@ def fetched(url: str, body: dict[str, Any] | None = None) -> bytes:
     """Return what a server answers, waiting until it is there."""
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - our own address
-    deadline = time.monotonic() + 120
-    while True:
+
+    def answer() -> tuple[bytes, ...]:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
-                return bytes(answer.read())
+            with urllib.request.urlopen(request, timeout=60) as got:  # noqa: S310 - our own address
+                return (bytes(got.read()),)
         except urllib.error.HTTPError:
             raise
         except (urllib.error.URLError, OSError):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+            return ()
+
+    (found,) = wait_until(answer, within_s=600, every_s=0.2, what=f"an answer of {url}")
+    return found

@@ -1,28 +1,32 @@
-"""Does a reader find the old content or the new, whatever kills the writer?"""
+"""A reader finds the old content or the new, whatever kills the writer."""
 
 import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from petmood.core.files import create_bytes, sha256_of, write_bytes, write_json, write_text
+from tests.house.tree import ROOT
+from tests.support.kill_points import count_calls
 
-ENDLESS_FILE = """
-import sys
+UNTIL_DEATH = """
+import itertools, sys
 from pathlib import Path
-from petmood.core.files import write_bytes
-path, number = Path(sys.argv[1]), 0
-while True:
-    number += 1
-    write_bytes(path, (b"%08d" % number) * 100_000)
+from tests.support.kill_points import die_after
+from tests.unit.core.test_files import {write}
+for number in itertools.count(1):
+    {write}(Path(sys.argv[1]), number)
     print(number, flush=True)
+    if number == 1:
+        die_after(int(sys.argv[2]))
 """
 
 FULL_DISK = """
@@ -38,17 +42,24 @@ except OSError as error:
 """
 
 
-def killed_midway(program: str, target: Path, *, after_s: float) -> int:
-    """Start an endless writer, kill it after its first result and ``after_s`` more; return the last number it told."""
-    child = subprocess.Popen([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    told = child.stdout.readline()
-    time.sleep(after_s)
-    child.send_signal(signal.SIGKILL)
-    rest = child.stdout.read().split("\n")[:-1]
-    child.stdout.close()
-    child.wait()
-    return int((rest or [told])[-1])
+def write_file(target: Path, number: int) -> None:
+    """Write a file that is told by its number."""
+    write_bytes(target, (b"%08d" % number) * 100_000)
+
+
+def killed_midway(write: Callable[[Path, int], None], target: Path, *, round_: int) -> int:
+    """Let a writer be killed somewhere in its second or third work; return the last number it told."""
+    other = target.with_name("measured") / target.name
+    write(other, 1)
+    calls = count_calls(lambda: write(other, 2))
+    shutil.rmtree(other.parent)
+    words = [str(target), str(random.Random(round_).randrange(2 * calls))]
+    program = UNTIL_DEATH.format(write=write.__name__)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return int(done.stdout.split()[-1])
 
 
 def names_in(folder: Path) -> list[str]:
@@ -134,11 +145,11 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file_whole(tmp_path: Path) -> 
 @pytest.mark.parametrize("round_", range(4))
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path, round_: int) -> None:
     target = tmp_path / "file"
-    told = killed_midway(ENDLESS_FILE, target, after_s=random.Random(round_).uniform(0, 0.05))
+    told = killed_midway(write_file, target, round_=round_)
     content = target.read_bytes()
     assert len(content) == 800_000
     assert content == content[:8] * 100_000
-    assert int(content[:8]) >= told
+    assert told <= int(content[:8]) <= told + 1
     assert all(name == "file" or name.endswith(".partial") for name in names_in(tmp_path))
 
 
@@ -169,6 +180,6 @@ def test_of_many_processes_that_create_one_name_one_succeeds(tmp_path: Path) -> 
         assert child.stdin
         child.stdin.write("go\n")
         child.stdin.flush()
-    said = [child.communicate(timeout=60)[0].strip() for child in children]
+    said = [child.communicate(timeout=600)[0].strip() for child in children]
     assert sorted(said) == ["False"] * 4 + ["True"]
     assert (tmp_path / "taken").read_text() == str(said.index("True"))

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -76,8 +76,9 @@ def _worker(
         )
     assert worker.stdin is not None  # noqa: S101 - it was asked for
     try:
-        worker.stdin.write(json.dumps(list(overrides)).encode() + b"\n")
-        worker.stdin.flush()
+        with suppress(BrokenPipeError):  # a worker that is dead already is found by its exit code
+            worker.stdin.write(json.dumps(list(overrides)).encode() + b"\n")
+            worker.stdin.flush()
         yield worker
     finally:
         worker.terminate()
@@ -86,7 +87,8 @@ def _worker(
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
-        worker.stdin.close()
+        with suppress(BrokenPipeError):
+            worker.stdin.close()
 
 
 def _refuse_refusals(codes: Sequence[int | None], files: Sequence[Path]) -> None:

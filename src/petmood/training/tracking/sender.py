@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -13,6 +14,9 @@ from petmood.training.tracking.follow import Job, Outcome
 from petmood.training.tracking.sync import waiting
 
 __all__ = ["Sender", "send_now"]
+
+LOCK_S: Final = 10.0
+"""How long ``send_now`` waits for another process that sends the same run."""
 
 
 class Sender:
@@ -53,5 +57,5 @@ class Sender:
 
 def send_now(folder: Path, *, uri: str | None = None, again: bool = False, within_s: float | None = None) -> Outcome:
     """Send what waits of one run, in a process of its own, and return what became of it."""
-    sender = Sender(Job(folder=folder, uri=uri, again=again, lock_s=10.0))
+    sender = Sender(Job(folder=folder, uri=uri, again=again, lock_s=LOCK_S))
     return sender.end(within_s=within_s or 24 * 3600)

@@ -17,7 +17,8 @@ __all__ = ["STEP", "WandbTracker"]
 STEP: Final = "epoch"
 """The axis of the curves."""
 
-INIT_TIMEOUT_S: Final = 15.0
+INIT_TIMEOUT_S: Final = {"online": 15.0, "offline": 600.0}
+"""How long W&B may take to begin a run: online less than a training waits for it; offline there is no server."""
 EXIT_CODES: Final = {"running": 0, "finished": 0, "failed": 1, "killed": 255}
 
 
@@ -112,7 +113,7 @@ class WandbTracker:
         return self._wandb.Settings(
             mode=mode,
             root_dir=str(self._folder.absolute()),
-            init_timeout=INIT_TIMEOUT_S,
+            init_timeout=INIT_TIMEOUT_S[mode],
             console="off",
             silent=True,
             disable_git=True,

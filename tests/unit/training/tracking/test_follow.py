@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from petmood.training.tracking.events import Begin, Entry, Metrics
 from petmood.training.tracking.follow import Job, Outcome, follow, main
 from petmood.training.tracking.journal import JOURNAL_NAME, append
 from petmood.training.tracking.sync import Session, alone, waiting
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -45,16 +45,13 @@ def test_what_comes_is_sent_while_the_parent_lives_and_the_rest_when_it_has_ende
     assert thread.is_alive()
     append(folder / JOURNAL_NAME, [Metrics(values={"loss": 0.05}, step=11)])
     os.close(parent)
-    thread.join(60)
+    thread.join(600)
     assert found == [Outcome(sent=len(entries) + 3)]
 
 
 def wait_until_sent(folder: Path) -> None:
     """Wait until nothing waits."""
-    deadline = time.monotonic() + 60
-    while waiting(folder):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not waiting(folder), within_s=600, what="all is sent")
 
 
 def test_a_tracker_that_is_away_is_tried_a_few_times_at_the_end_and_said_in_one_line(

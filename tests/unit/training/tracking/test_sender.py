@@ -1,11 +1,10 @@
-"""Is a run sent by a process of its own that ends in time, whatever the tracker does, and dies with its parent?"""
+"""A run is sent by a process of its own that ends in time, whatever the tracker does, and dies with its parent."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from petmood.training.tracking.follow import Job, Outcome
 from petmood.training.tracking.journal import JOURNAL_NAME, append
 from petmood.training.tracking.sender import Sender, send_now
 from petmood.training.tracking.sync import LOCK_NAME, waiting
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.spawns
 
@@ -40,16 +40,15 @@ def test_a_tracker_that_answers_nothing_is_left_behind_in_time(folder: Path, ent
         sender = Sender(Job(folder=folder, uri=uri))
         connection, _ = deaf.accept()
         with connection:
-            began = time.monotonic()
-            outcome = sender.end(within_s=0.5)
-    assert time.monotonic() - began < 5
+            outcome = sender.end(within_s=0.5)  # it would wait for the answer for ever
+    assert sender._process.poll() == -signal.SIGKILL
     assert outcome == Outcome(waiting=len(entries) + 1, problem="it did not answer within 0.5 s")
 
 
 def test_a_sender_that_was_killed_leaves_what_waits(folder: Path, entries: list[Entry]) -> None:
     sender = Sender(Job(folder=folder, uri="http://127.0.0.1:9"))
     os.kill(sender._process.pid, signal.SIGKILL)
-    outcome = sender.end(within_s=60)
+    outcome = sender.end(within_s=600)
     assert (outcome.sent, outcome.problem) == (0, "the process that sends ended with code -9")
     assert waiting(folder) == len(entries) + 1
 
@@ -70,10 +69,9 @@ def test_a_parent_that_was_killed_is_noticed_and_what_it_told_is_still_sent(fold
         assert parent.stdout
         child = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 60
-    while waiting(folder) or Path(f"/proc/{child}/cmdline").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(
+        lambda: not waiting(folder) and not Path(f"/proc/{child}/cmdline").exists(), within_s=600, what="all is sent"
+    )
     assert (folder / LOCK_NAME).exists()
 
 

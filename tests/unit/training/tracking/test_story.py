@@ -15,14 +15,32 @@ from petmood.training.evaluate import evaluate_run
 from petmood.training.export import export_run
 from petmood.training.folder import RunFolder
 from petmood.training.run import resume, train
+from petmood.training.tracking import teller
 from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, Status, Tags
+from petmood.training.tracking.follow import Job, Outcome
 from petmood.training.tracking.journal import JOURNAL_NAME, read_journal
+from petmood.training.tracking.sender import Sender
 from petmood.training.tracking.story import settings_of
 from tests.integration.mirrors import curves_of
 
-pytestmark = pytest.mark.spawns
-
 Settings = Callable[..., Config]
+
+
+class Unsent(Sender):
+    """Leaves everything in the journal, which is all that is looked at here: a process for each run takes seconds."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def end(self, *, within_s: float) -> Outcome:  # noqa: ARG002 - the signature of the one that sends
+        """Say that nothing waits."""
+        return Outcome()
+
+
+@pytest.fixture(autouse=True)
+def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send nothing."""
+    monkeypatch.setattr(teller, "Sender", Unsent)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_tracker_that_is_away_is_one_warning_with_the_command_to_type(
 def test_a_later_step_goes_on_with_the_journal_and_its_tracker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with telling(folder, tracker=TrackerSpec()) as teller:
+    with telling(folder, tracker=TrackerSpec(deadline_s=600)) as teller:
         tell(teller)
     with telling(folder) as teller:
         teller.metrics({"test/accuracy": 0.7})
