@@ -1,7 +1,9 @@
 # petmood: python3.11 or later and make are all that a machine needs. `make` alone lists the targets.
 VENV  := .venv
 PY    := $(VENV)/bin/python
+RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
+TORCH ?=
 JOBS  ?= 2
 RUN   ?=
 BUNDLE ?= bundles/demo
@@ -13,7 +15,7 @@ UV    := $(PY) -m uv
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## build .venv from the pinned versions; does nothing while they are unchanged
+setup: $(STAMP) ## everything for development into .venv, at pinned versions; does nothing while they are unchanged
 
 $(VENV)/.uv:
 	@if [ ! -x $(PY) ]; then \
@@ -31,14 +33,24 @@ $(VENV)/.uv:
 	@$(UV) --version >/dev/null 2>&1 || $(PY) -m pip install --quiet --constraint constraints.txt uv
 	@touch $@
 
-$(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@$(UV) pip install --compile-bytecode --python $(PY) --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
+# TORCH=cpu (or cu128, auto, ...) takes torch from the index of that build, where it can be reached: uv's --torch-backend.
+INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(PY) --constraint constraints.txt \
+  --build-constraint constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
+
+$(RUNTIME): $(VENV)/.uv pyproject.toml constraints.txt
+	@echo "Installing what petmood runs with into $(VENV): torch and some 150 packages, SIZE. Nothing is said until it is done."
+	@$(INSTALL) --editable '.[train,page]'
 	@touch $@
 
-run: setup ## the whole walk on demo data, or on RUN="data=data/pets ..."
+$(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
+	@echo "Installing what petmood is developed with into $(VENV): some 350 packages, SIZE. Nothing is said until it is done."
+	@$(INSTALL) --editable '.[dev]'
+	@touch $(RUNTIME) $@
+
+run: $(RUNTIME) ## the whole walk on demo data, or on RUN="data=data/pets ..."
 	@$(VENV)/bin/petmood run $(RUN)
 
-serve: setup ## the API on :8000 and the page on :8501, for BUNDLE=bundles/demo
+serve: $(RUNTIME) ## the API on :8000 and the page on :8501, for BUNDLE=bundles/demo
 	@[ -e $(BUNDLE)/manifest.json ] || $(VENV)/bin/petmood run
 	@$(VENV)/bin/petmood serve $(BUNDLE) --log text & api=$$!; $(VENV)/bin/petmood page & page=$$!; \
 	  trap 'kill $$api $$page 2>/dev/null; wait' INT TERM EXIT; wait

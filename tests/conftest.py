@@ -1,6 +1,8 @@
 """Rules for every test: no network, no GPU, no credentials and no caches of the person who runs them."""
 
+import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ def alone_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
     monkeypatch.setattr(socket.socket, "connect", connect_on_loopback)
     monkeypatch.setattr(socket, "getaddrinfo", resolve_loopback)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # as when activated
     caches = tmp_path_factory.getbasetemp() / "caches"
     for name in ("TORCH_HOME", "KAGGLEHUB_CACHE", "MPLCONFIGDIR"):
         folder = caches / name.lower()

@@ -106,6 +106,12 @@ def test_looking_at_photos_loads_no_torch(tmp_path: Path) -> None:
     assert loaded_by(names, tmp_path) & {"torch", "torchvision", "lightning"} == set()
 
 
+def test_composing_settings_loads_no_torch(tmp_path: Path) -> None:
+    loaded = loaded_by(("petmood.configs.load",), tmp_path)
+    assert "hydra" in loaded
+    assert loaded & (set(HEAVY) - {"hydra", "omegaconf"}) == set()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["data", "--help"], ["predict", "--help"], ["--version"]])
 def test_asking_for_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     program = (

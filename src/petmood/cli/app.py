@@ -1,5 +1,6 @@
 """Where does `petmood` begin? The list of verbs, each loaded only when it is called."""
 
+import difflib
 import importlib
 import logging
 import os
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import MissingExtra, PetmoodError
 
 __all__ = ["VERBS", "main", "petmood"]
@@ -35,6 +37,9 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("petmood.cli.train:config", "Show the settings, composed, and the groups to choose from."),
 }
 
+COMPLETE: Final = "_PETMOOD_COMPLETE"
+"""The variable by which a shell asks click for completions."""
+
 
 class LazyVerbs(click.Group):
     """A group whose verbs are imported when they are called, so that `petmood --help` needs no torch."""
@@ -51,6 +56,16 @@ class LazyVerbs(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb that the words name; an unknown one is refused with the nearest."""
+        name = args[0]
+        if not (ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name)):
+            near = difflib.get_close_matches(name, VERBS, n=1)
+            ctx.fail(f"No such command {name!r}.{f' Did you mean {near[0]!r}?' if near else ''}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the list of verbs without importing them."""
         with formatter.section("Commands"):
@@ -58,7 +73,7 @@ class LazyVerbs(click.Group):
 
 
 @click.group(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="petmood")
+@click.version_option(package_name="petmood", prog_name="petmood")
 @click.option("-v", "--verbose", is_flag=True, help="Log what is being done, and show where errors come from.")
 def petmood(*, verbose: bool) -> None:
     """Recognise the facial expression of a pet in a photo: from photos to a measured model that answers."""
@@ -77,7 +92,9 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        return petmood.main(args=arguments, prog_name="petmood", standalone_mode=False)
+        completes = COMPLETE in os.environ
+        name = "petmood" if completes else shell_command()  # click's hints name it: Try 'petmood --help'
+        return petmood.main(args=arguments, prog_name=name, complete_var=COMPLETE, standalone_mode=False)
     except PetmoodError as error:
         if logger.isEnabledFor(logging.INFO):
             logger.info("the error came from here", exc_info=True)
@@ -92,7 +109,8 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     except ModuleNotFoundError as error:
         if (error.name or "petmood").startswith("petmood"):
             raise
-        click.echo(f"petmood: '{error.name}' is not installed. Install it with: pip install 'petmood[train]'", err=True)
+        command = shell_command("install", "petmood[train]", program="pip")
+        click.echo(f"petmood: '{error.name}' is not installed. Install it with: {command}", err=True)
         sys.exit(MissingExtra.exit_code)
     except OSError as error:
         click.echo(f"petmood: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)

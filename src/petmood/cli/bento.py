@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from petmood.core.commands import shell_command
+
 __all__ = ["bento"]
 
 SERVE = "serve"
@@ -97,6 +99,7 @@ def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int)
 
     made = build_bento(bundle, to=to, start=Start(max_batch=max_batch, max_latency_ms=max_latency_ms))
     where = "" if made.folder is None else f" in {made.folder}"
-    click.echo(f"Bento: {made.tag}{where}. Next: BENTOML_DO_NOT_TRACK=True bentoml serve {made.name}")
+    next_ = shell_command("serve", made.name, program="bentoml")
+    click.echo(f"Bento: {made.tag}{where}. Next: BENTOML_DO_NOT_TRACK=True {next_}")
     if made.folder is None:
-        click.echo(f"A container of it: bentoml containerize {made.tag}")
+        click.echo(f"A container of it: {shell_command('containerize', made.tag, program='bentoml')}")

@@ -1,10 +1,15 @@
 """Which verbs make and look at bundles? `petmood export` and `petmood bundle verify`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from petmood.cli.show import bar
+from petmood.core.commands import shell_command
+
+if TYPE_CHECKING:
+    from petmood.training.folder import RunFolder
 
 __all__ = ["bundle", "export"]
 
@@ -20,8 +25,24 @@ def export(*, run: Path, to: Path, name: str | None) -> None:
     from petmood.training.export import export_run
     from petmood.training.folder import open_run
 
-    made = export_run(open_run(run), to=to, name=name, track=bar)
-    click.echo(f"Bundle: {to}, {made.manifest.name} {made.manifest.version}. Next: petmood predict {to} photo.jpg")
+    opened = open_run(run)
+    made = export_run(opened, to=to, name=name, track=bar)
+    predict = shell_command("predict", to, _photo_of(opened))
+    click.echo(f"Bundle: {to}, {made.manifest.name} {made.manifest.version}. Next: {predict}")
+
+
+def _photo_of(run: "RunFolder") -> Path:
+    """Return a photo that the run did not learn from, or a name to replace where its dataset has gone."""
+    from petmood.core.errors import DataError
+    from petmood.data.index import read_index
+    from petmood.training.material import rows_to_judge
+
+    folder = Path(run.read_facts().data_path)
+    try:
+        rows = rows_to_judge(read_index(folder).rows, "test")
+    except (DataError, OSError):
+        rows = []
+    return next((folder / row.path for row in rows if (folder / row.path).is_file()), Path("PHOTO"))
 
 
 @click.group()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from petmood.cli.show import bar
+from petmood.core.commands import shell_command
 
 __all__ = ["data"]
 
@@ -35,7 +36,7 @@ def import_(*, source: str, path: Path | None, to: Path, skip_bad: bool | None, 
 
     report = import_photos(open_source(source, path), to=to, skip_bad=skip_bad, mend=mend, seed=seed, track=bar)
     click.echo(report.summary())
-    click.echo(f"Data set: {to}, version {report.index.hash[:12]}. Next: petmood data check {to}")
+    click.echo(f"Data set: {to}, version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
 
 
 @data.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from petmood.cli.show import bar
+from petmood.core.commands import shell_command
 
 __all__ = ["evaluate"]
 
@@ -33,4 +34,4 @@ def evaluate(*, run: Path, data: Path | None, against: Path | None, as_json: boo
     if paired is not None:
         click.echo(f"\nAgainst {against}: {paired_text(paired)}")
     click.echo(f"Report: {opened.report if data is None else opened.path / f'report-{data.name}.html'}")
-    click.echo(f"Next: petmood export {run} --to bundles/first")
+    click.echo(f"Next: {shell_command('export', run, '--to', 'bundles/first')}")

@@ -6,14 +6,20 @@ from typing import Any
 
 import click
 
-__all__ = ["in_registry", "who_decides"]
+from petmood.core.commands import shell_command
+from petmood.core.redact import without_credentials
+
+__all__ = ["in_registry", "registry_command", "who_decides"]
+
+
+MODEL = "petmood"
 
 
 def in_registry(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the options ``--registry`` and ``--model``, and hand it the opened registry as ``opened``."""
 
     @click.option("--registry", "address", help="Folder, gs://, s3://, MLflow. Default: $PETMOOD_REGISTRY or MLflow.")
-    @click.option("--model", default="petmood", show_default=True, help="The model whose versions these are.")
+    @click.option("--model", default=MODEL, show_default=True, help="The model whose versions these are.")
     @functools.wraps(verb)
     def with_registry(*given: Any, address: str | None, model: str, **options: Any) -> Any:  # noqa: ANN401 - a verb's own
         from petmood.registry.address import open_registry
@@ -21,6 +27,14 @@ def in_registry(verb: Callable[..., Any]) -> Callable[..., Any]:
         return verb(*given, opened=open_registry(address, model=model), **options)
 
     return with_registry
+
+
+def registry_command(*words: object) -> str:
+    """Return a command of `petmood registry` to type next, in the registry that this verb was asked for."""
+    given = click.get_current_context().params
+    address = ["--registry", without_credentials(given["address"])] if given.get("address") else []
+    model = ["--model", given["model"]] if given.get("model", MODEL) != MODEL else []
+    return shell_command("registry", *words, *address, *model)
 
 
 def who_decides(given: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.in_registry import in_registry, who_decides
+from petmood.cli.in_registry import in_registry, registry_command, who_decides
 from petmood.cli.show import bar
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def promote(
         track=bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
-    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}. Back with: petmood registry rollback")
+    back = registry_command("rollback")
+    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}. Back with: {back}")
 
 
 @click.command()

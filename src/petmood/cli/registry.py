@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.in_registry import in_registry, who_decides
+from petmood.cli.in_registry import in_registry, registry_command, who_decides
 from petmood.cli.promotion import promote, rollback, trace
+from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
     from petmood.registry.registry import Registry
@@ -31,7 +32,7 @@ def push(opened: "Registry", *, bundle: Path, who: str | None) -> None:
     version = opened.push(bundle, by=who_decides(who))
     click.echo(
         f"Version {version.number} of {version.model}: {version.bundle} {version.bundle_version}, "
-        f"manifest {version.sha256[:12]}. Next: petmood registry promote {version.number} --to champion"
+        f"manifest {version.sha256[:12]}. Next: {registry_command('promote', version.number, '--to', 'champion')}"
     )
 
 
@@ -82,7 +83,7 @@ def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
     """Put VERSION's bundle into a folder, verified."""
     found = opened.find(version)
     opened.pull(found, to, replace=replace)
-    click.echo(f"{to} holds version {found.number} of {found.model}. Next: petmood serve {to}")
+    click.echo(f"{to} holds version {found.number} of {found.model}. Next: {shell_command('serve', to)}")
 
 
 @registry.command()

@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from petmood.cli.in_registry import registry_command
+
 if TYPE_CHECKING:
     from petmood.registry.base import Change, State, Version
     from petmood.training.trace import Trace
@@ -15,7 +17,7 @@ __all__ = ["history_text", "photos_text", "trace_text", "versions_text"]
 def versions_text(versions: Sequence["Version"], state: "State") -> str:
     """Return a line a version: number, aliases, accuracy with its interval, data, manifest, when and by whom."""
     if not versions:
-        return "No versions yet. Register one with: petmood registry push bundles/first"
+        return f"No versions yet. Register one with: {registry_command('push', 'bundles/first')}"
     lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<24}{'data':<14}{'manifest':<14}registered"]
     lines += [
         f"{one.number:<9}{', '.join(state.of(one.number)):<20}{_accuracy(one):<24}{one.data_hash[:12]:<14}"

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from petmood.cli.show import bar
+from petmood.core.commands import shell_command
 
 __all__ = ["run"]
 
@@ -22,11 +23,13 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Do the whole walk on the demo data, or on data=FOLDER, skipping what is up to date."""
     from petmood.cli.tables import answer_text, headline_text
     from petmood.configs.load import compose
-    from petmood.training.walk import walk
 
     names = [override.partition("=")[0] for override in overrides]
     demo = [] if {"data", "data.path", "experiment"} & set(names) else ["experiment=demo"]
-    walked = walk(compose([*demo, *overrides]), bundles=bundles, track=bar)
+    settings = compose([*demo, *overrides])
+    from petmood.training.walk import walk  # torch, only once the settings are good
+
+    walked = walk(settings, bundles=bundles, track=bar)
     click.echo(f"Done now: {', '.join(walked.done) or 'nothing, all is up to date'}.\n")
     click.echo(headline_text(walked.run.evaluation.read_text()))
     click.echo("\nThree photos it never saw:")
@@ -35,4 +38,5 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     click.echo(f"\nData    {walked.data}   ({walked.data / 'check.html'})")
     click.echo(f"Report  {walked.run.report}")
     click.echo(f"Bundle  {walked.bundle}")
-    click.echo(f"\nNext: petmood predict {walked.bundle} your-photo.jpg")
+    click.echo(f"\nNext: {shell_command('predict', walked.bundle, *[one.photo for one in walked.answers[:1]])}")
+    click.echo(f"      {shell_command('serve', walked.bundle)}")

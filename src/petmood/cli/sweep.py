@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from petmood.cli.show import bar
+from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
     from petmood.training.search.report import SearchReport
@@ -27,9 +28,14 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     import json
     import sys
 
+    from petmood.configs.load import compose
     from petmood.core.extras import require
 
     require("optuna", extra="sweep")
+    named = {override.partition("=")[0] for override in overrides}
+    wanted = [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
+    if not worker:
+        compose(wanted)  # a typo is answered before torch is loaded
     from petmood.training.search.agents import sweep_file
     from petmood.training.search.sweep import join_sweep
     from petmood.training.search.sweep import sweep as search
@@ -37,8 +43,6 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     if worker:
         join_sweep(json.loads(sys.stdin.readline()))
         return
-    named = {override.partition("=")[0] for override in overrides}
-    wanted = [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
     if as_file:
         click.echo(sweep_file(wanted), nl=False)
     else:
@@ -47,8 +51,6 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
 
 def sweep_text(report: "SearchReport") -> str:
     """Return the best trials as a table, what the choice is worth, where all lies, and what to do next."""
-    import shlex
-
     counts = ", ".join(f"{report.count(state)} {state}" for state in ("finished", "pruned", "failed"))
     names = list(report.best.settings)
     table = [["trial", report.metric.replace("_", " "), "epochs", "seconds", *names]]
@@ -69,7 +71,7 @@ def sweep_text(report: "SearchReport") -> str:
             f"Trials    {report.folder / 'trials.csv'}",
             f"Plots     {report.folder / 'sweep.html'}",
             *_next_steps(report),
-            f"Again: {shlex.join(report.command)}",
+            f"Again: {shell_command(*report.command[1:])}",
         ]
     )
 
@@ -79,8 +81,8 @@ def _next_steps(report: "SearchReport") -> list[str]:
         return [
             f"\nThe best run was trained elsewhere, at {report.best.run}. Evaluate it there, or train it again here."
         ]
-    export = f"      petmood export {report.best_run} --to bundles/{report.name}"
-    return [f"\nNext: petmood evaluate {report.best_run}", export]
+    export = shell_command("export", report.best_run, "--to", f"bundles/{report.name}")
+    return [f"\nNext: {shell_command('evaluate', report.best_run)}", f"      {export}"]
 
 
 def _short(value: object) -> str:

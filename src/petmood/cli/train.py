@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from petmood.cli.show import bar
+from petmood.core.commands import shell_command
 
 __all__ = ["config", "crossval", "profile", "train"]
 
@@ -16,17 +17,15 @@ __all__ = ["config", "crossval", "profile", "train"]
 def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) -> None:
     """Train a network. OVERRIDES are settings: data=data/pets backbone=efficientnet_b0 recipe=finetune."""
     from petmood.configs.load import compose, expand
-    from petmood.training import run
 
-    if resume is not None:
-        if overrides:
-            raise click.UsageError("A resumed run keeps its settings; leave the overrides out.")
-        runs = [run.resume(resume, track=bar)]
-    else:
-        settings = expand(overrides) if multirun else [list(overrides)]
-        runs = run.train_each([compose(one) for one in settings], track=bar)
+    if resume is not None and overrides:
+        raise click.UsageError("A resumed run keeps its settings; leave the overrides out.")
+    settings = [compose(one) for one in (expand(overrides) if multirun else [list(overrides)])]
+    from petmood.training import run  # torch, only once the settings are good
+
+    runs = run.train_each(settings, track=bar) if resume is None else [run.resume(resume, track=bar)]
     for done in runs:
-        click.echo(f"Run: {done.path}. Next: petmood evaluate {done.path}")
+        click.echo(f"Run: {done.path}. Next: {shell_command('evaluate', done.path)}")
 
 
 @click.command()
@@ -38,9 +37,11 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
 
     from petmood.cli.tables import crossval_text
     from petmood.configs.load import compose
+
+    settings = compose(overrides)
     from petmood.training.crossval import crossval as measure
 
-    report = measure(compose(overrides), track=bar)
+    report = measure(settings, track=bar)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
 
 
@@ -51,9 +52,11 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
 def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
     """Profile some training steps; leaves a trace and a table of the most expensive operations."""
     from petmood.configs.load import compose
+
+    settings = compose(overrides)
     from petmood.training.profile import profile_training
 
-    found = profile_training(compose(overrides), to=to, top=top, track=bar)
+    found = profile_training(settings, to=to, top=top, track=bar)
     click.echo(found.text)
     click.echo(f"Trace: {found.trace} (open it in Perfetto or chrome://tracing). Table: {found.table}")
 

@@ -1,4 +1,4 @@
-"""How do overrides become settings? Hydra composes the YAML groups, pydantic checks the result, once.
+"""Composition of settings: Hydra lays the YAML groups over the schema's defaults, pydantic checks the result, once.
 
 Beside Hydra's own syntax a few short names are known: ``data=data/pets`` means ``data.path=data/pets``.
 """
@@ -14,6 +14,7 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from petmood.configs.schema import Config
+from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError
 
 __all__ = ["SHORT_NAMES", "compose", "dump", "expand", "from_file", "groups"]
@@ -39,6 +41,8 @@ TEXTS: Final = {"data", "backbone", "weights", "name"}
 AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")
 """Values that Hydra reads itself: nothing, quoted ones, and those of a multirun."""
 FOLDER: Final = Path(str(files("petmood.configs")))
+DEFAULTS: Final = "schema_defaults"
+"""The entry of config.yaml that the defaults of ``Config`` stand for; YAML files hold what differs from them."""
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -48,6 +52,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         ConfigError: a syntax error, an unknown key or group option, or a value out of its range; one line.
     """
     spelled_out = [_spell_out(override) for override in overrides]
+    ConfigStore.instance().store(name=DEFAULTS, node=Config().model_dump(mode="json"), package="_global_")
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(FOLDER)):
             composed = hydra_compose("config", overrides=spelled_out)
@@ -137,7 +142,7 @@ def _no_such_key(key: str) -> str:
     known = [*_keys(Config), *SHORT_NAMES, *groups()]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else f" Known groups: {', '.join(groups())}."
-    return f"Unknown setting {key!r}.{hint} `petmood config` shows all."
+    return f"Unknown setting {key!r}.{hint} `{shell_command('config')}` shows all."
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

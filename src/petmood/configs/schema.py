@@ -1,4 +1,4 @@
-"""Which settings may a run have, and in which ranges? Every key of the YAML files, typed; anything else is refused."""
+"""Settings of a run: every key with its type, range and default; anything else is refused. Imports no torch."""
 
 from typing import Annotated, Literal
 
@@ -8,9 +8,8 @@ from pydantic_core import PydanticCustomError
 from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
 from petmood.core.redact import without_credentials
-from petmood.data.transforms import AugmentSpec
-from petmood.models.backbones import SIDES_PX, Channels, find_backbone
-from petmood.models.heads import HEADS
+from petmood.data.augment_spec import AugmentSpec
+from petmood.models.catalog import HEADS, SIDES_PX, Channels, find_backbone
 
 __all__ = [
     "Config",
@@ -63,6 +62,11 @@ class ModelConfig(_Checked):
     resize: Literal["stretch", "cover", "pad"] = "cover"
     mean: Channels | None = None
     std: tuple[Positive, Positive, Positive] | None = None
+
+    @field_validator("backbone")
+    @classmethod
+    def _is_declared(cls, backbone: str) -> str:
+        return find_backbone(backbone).name
 
     def image_spec(self) -> ImageSpec:
         """Return how pictures are prepared for this network.

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle_target import MANIFEST, bundle_directory
+from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError
 from petmood.core.files import sha256_of, write_bytes
 from petmood.core.image import ImageSpec
@@ -142,9 +143,8 @@ def read(folder: Path) -> Manifest:
     if path.is_symlink():
         raise BundleError(f"{path} is a link; only plain files are allowed. Copy the bundle with its files.")
     if not path.is_file():
-        raise BundleError(
-            f"{folder} is no bundle: {MANIFEST} is missing. Make one with: petmood export RUN --to {folder}"
-        )
+        command = shell_command("export", "RUN", "--to", folder)
+        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing. Make one with: {command}")
     try:
         raw = json.loads(path.read_bytes())
         found = raw.get("schema_version") if isinstance(raw, dict) else None

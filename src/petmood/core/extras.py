@@ -3,6 +3,7 @@
 from importlib import import_module
 from types import ModuleType
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import MissingExtra
 
 __all__ = ["require"]
@@ -20,5 +21,6 @@ def require(module: str, *, extra: str) -> ModuleType:
         package = module.partition(".")[0]
         if error.name is not None and error.name.partition(".")[0] != package:
             raise
-        message = f"'{package}' is not installed. Install it with: pip install 'petmood[{extra}]'"
+        command = shell_command("install", f"petmood[{extra}]", program="pip")
+        message = f"'{package}' is not installed. Install it with: {command}"
         raise MissingExtra(message) from error

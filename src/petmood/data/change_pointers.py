@@ -16,6 +16,7 @@ from typing import Final
 
 import yaml
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, MissingExtra
 from petmood.core.files import write_bytes, write_text
 from petmood.core.progress import Track, silent
@@ -123,7 +124,8 @@ def _refuse_foreign(path: PurePosixPath, content: bytes) -> None:
     except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path} can't be read as a pointer of `dvc add`. Add the data set again.") from error
     if named != path.stem or "wdir" in said or "deps" in said or "cmd" in said:
-        raise DataError(f"{path} should point to {path.stem!r} beside it and nothing else. Use: dvc add {path.stem}")
+        command = shell_command("add", path.stem, program="dvc")
+        raise DataError(f"{path} should point to {path.stem!r} beside it and nothing else. Use: {command}")
 
 
 def _git(repository: Path, *words: str) -> bytes:
@@ -132,7 +134,8 @@ def _git(repository: Path, *words: str) -> bytes:
 
 def _dvc(repository: Path, *words: str) -> None:
     if find_spec("dvc") is None:
-        raise MissingExtra("'dvc' is not installed. Install it with: pip install 'petmood[dvc]'")
+        command = shell_command("install", "petmood[dvc]", program="pip")
+        raise MissingExtra(f"'dvc' is not installed. Install it with: {command}")
     _run(repository, [sys.executable, "-m", "dvc", words[0], "--quiet", *words[1:]], what=f"dvc {words[0]}")
 
 

@@ -24,6 +24,7 @@ from petmood.core.atomic_directory import (
     is_system_file,
     name_some,
 )
+from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import write_json, write_text
 from petmood.core.progress import Track, silent
@@ -97,7 +98,7 @@ class ImportReport:
                 lines.append(f"  ... and {len(self.mended) - 20} more, see the notes in {INDEX_NAME}")
         if self.conflicts:
             families = "1 family has" if self.conflicts == 1 else f"{self.conflicts} families have"
-            lines.append(f"{families} photos under two moods: see petmood data check.")
+            lines.append(f"{families} photos under two moods: see `{shell_command('data', 'check')}`.")
         return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import write_text
 from petmood.core.moods import MOODS
@@ -115,7 +116,7 @@ def read_index(folder: Path) -> DataIndex:
     if not path.is_file():
         raise DataError(
             f"Expected a data set with an {INDEX_NAME} in '{folder}', got none. "
-            f"Make one with: petmood data import folder PHOTOS --to {folder}"
+            f"Make one with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--to', folder)}"
         )
     return parse_index(path.read_bytes(), name=str(path))
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from petmood.core.errors import DataError
+from petmood.data.augment_spec import AugmentSpec
 from petmood.data.bank import PhotoBank
-from petmood.data.transforms import AugmentSpec, augment
+from petmood.data.transforms import augment
 
 __all__ = ["EpochBatches", "PictureBatches", "Request", "eval_loader", "train_loader"]
 

@@ -9,35 +9,13 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["AugmentSpec", "augment"]
+from petmood.data.augment_spec import AugmentSpec
+
+__all__ = ["augment"]
 
 LUMA: Final = np.array([0.299, 0.587, 0.114])
 Pixels = NDArray[np.uint8]
-
-
-class AugmentSpec(BaseModel):
-    """How far a photo may be varied; all zeros leave it as it is.
-
-    ``zoom`` is the smallest share of the side that a crop keeps, ``stretch`` the largest change of aspect, ``shift``
-    the largest move as a share of the side; ``brightness``, ``contrast`` and ``saturation`` are largest relative
-    changes, ``tint`` that of one channel against the others; ``mirror``, ``grey`` and ``cover`` are probabilities.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mirror: float = Field(default=0.0, ge=0, le=1)
-    rotate_deg: float = Field(default=0.0, ge=0, le=180)
-    zoom: float = Field(default=1.0, gt=0, le=1)
-    stretch: float = Field(default=0.0, ge=0, lt=1)
-    shift: float = Field(default=0.0, ge=0, lt=1)
-    brightness: float = Field(default=0.0, ge=0, lt=1)
-    contrast: float = Field(default=0.0, ge=0, lt=1)
-    saturation: float = Field(default=0.0, ge=0, le=1)
-    tint: float = Field(default=0.0, ge=0, lt=1)
-    grey: float = Field(default=0.0, ge=0, le=1)
-    cover: float = Field(default=0.0, ge=0, le=1)
 
 
 def augment(picture: Pixels, spec: AugmentSpec, rng: np.random.Generator) -> Pixels:

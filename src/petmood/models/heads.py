@@ -5,10 +5,10 @@ from typing import Final
 from torch import nn
 
 from petmood.core.errors import ConfigError
+from petmood.models.catalog import HEADS
 
-__all__ = ["HEADS", "make_head"]
+__all__ = ["make_head"]
 
-HEADS: Final = ("linear", "mlp")
 HIDDEN: Final = 256
 
 

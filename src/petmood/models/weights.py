@@ -12,7 +12,7 @@ from torchvision.models import get_model_weights
 
 from petmood.core.errors import ConfigError, OfflineError
 from petmood.core.files import sha256_of
-from petmood.models.backbones import find_backbone
+from petmood.models.catalog import find_backbone
 
 __all__ = ["load_trunk_weights"]
 

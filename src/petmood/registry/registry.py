@@ -12,6 +12,7 @@ from typing import Any
 from petmood.core.atomic_directory import atomic_directory
 from petmood.core.bundle import MANIFEST, Bundle, verify
 from petmood.core.bundle_target import is_bundle, refuse_foreign_files
+from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, Conflict, NotWhole, RegistryError
 from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, Backend, By, Change, State, Version, fold
 
@@ -192,7 +193,7 @@ class Registry:
         if not self._backend.record(change):
             raise Conflict(
                 f"Somebody else changed {self.model} first (change {change.number} is theirs). "
-                "Look with: petmood registry list; then decide again."
+                f"Look with: {shell_command('registry', 'list', '--model', self.model)}; then decide again."
             )
         return change
 
@@ -209,7 +210,7 @@ class Registry:
 
 def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
     if not versions:
-        return "It has no versions. Register one with: petmood registry push bundles/first"
+        return f"It has no versions. Register one with: {shell_command('registry', 'push', 'bundles/first')}"
     return f"Known: {', '.join(map(str, sorted(versions)))}; aliases: {', '.join(aliases) or 'none'}."
 
 

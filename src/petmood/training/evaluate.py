@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
 from petmood.core.files import write_bytes, write_json
 from petmood.core.moods import MOODS
@@ -163,5 +164,6 @@ def read_evaluation(run: RunFolder) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(run.evaluation.read_bytes())
     except (OSError, ValueError) as error:
-        raise RunError(f"The run {run.path} has no numbers yet. Make them with: petmood evaluate {run.path}") from error
+        again = shell_command("evaluate", run.path)
+        raise RunError(f"The run {run.path} has no numbers yet. Make them with: {again}") from error
     return found

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from petmood.configs.load import from_file
 from petmood.configs.schema import Config
+from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
 from petmood.core.files import write_json
 from petmood.core.image import ImageSpec
@@ -119,8 +120,10 @@ def open_run(path: Path, *, finished: bool = True) -> RunFolder:
     run = RunFolder(path)
     if not run.facts.is_file():
         known = sorted(p.parent.name for p in path.parent.glob("*/run.json")) if path.parent.is_dir() else []
-        hint = f" Known there: {', '.join(known[-8:])}." if known else " Make one with: petmood train data=data/pets"
+        make = shell_command("train", "data=data/pets")
+        hint = f" Known there: {', '.join(known[-8:])}." if known else f" Make one with: {make}"
         raise RunError(f"{path} is no run: run.json is missing.{hint}")
     if finished and run.read_facts().status != "done":
-        raise RunError(f"The run {path} is not finished. Go on with: petmood train --resume {path}")
+        resumed = shell_command("train", "--resume", path)
+        raise RunError(f"The run {path} is not finished. Go on with: {resumed}")
     return run

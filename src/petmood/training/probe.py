@@ -14,7 +14,8 @@ from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError
 from petmood.core.moods import MOODS
 from petmood.core.progress import Track, silent
-from petmood.data.transforms import AugmentSpec, augment
+from petmood.data.augment_spec import AugmentSpec
+from petmood.data.transforms import augment
 from petmood.models.network import MoodNetwork
 from petmood.training.material import Material
 from petmood.training.solvers import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
+from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, RunError
 from petmood.core.files import write_bytes, write_text
 from petmood.core.locks import exclusive_lock
@@ -64,9 +65,8 @@ def train(
 
 def _refuse_existing(run: RunFolder) -> None:
     if run.facts.exists():
-        raise RunError(
-            f"The run {run.path} exists. Give another run.name, or go on with: petmood train --resume {run.path}"
-        )
+        resumed = shell_command("train", "--resume", run.path)
+        raise RunError(f"The run {run.path} exists. Give another run.name, or go on with: {resumed}")
 
 
 def train_each(configs: Sequence[Config], *, track: Track = silent) -> list[RunFolder]:
@@ -189,7 +189,7 @@ def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunFacts:
     if missing := [mood for mood, count in counts.items() if count == 0]:
         raise DataError(
             f"Expected training photos of every mood in {config.data.path}, got none of: {', '.join(missing)}. "
-            "`petmood data check` shows the counts."
+            f"`{shell_command('data', 'check', config.data.path)}` shows the counts."
         )
     photos = {"train": len(rows), **{split: len(rows_to_judge(index.rows, split)) for split in ("valid", "test")}}
     return RunFacts(

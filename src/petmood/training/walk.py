@@ -9,6 +9,7 @@ from petmood.configs.load import dump
 from petmood.configs.schema import Config, TrackerConfig
 from petmood.core.bundle import read
 from petmood.core.bundle_target import check_target
+from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import sha256_of, write_text
 from petmood.core.progress import Track, silent
@@ -85,7 +86,9 @@ def _needs_import(data: Path) -> bool:
     if (data / INDEX_NAME).is_file():
         return False
     if data != DEMO_FOLDER:
-        raise DataError(f"No data set at {data}. Make it with: petmood data import folder PHOTOS --to {data}")
+        raise DataError(
+            f"No data set at {data}. Make it with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--to', data)}"
+        )
     return True
 
 

@@ -63,6 +63,59 @@ def test_a_verb_that_does_not_exist_is_a_usage_error(petmood: Callable[..., Any]
 
 
 @pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (["trian"], "train"),
+        (["exprot"], "export"),
+        (["registry", "pus"], "push"),
+        (["data", "chekc"], "check"),
+        (["export", "--tu", "x"], "--to"),
+        (["train", "--multi"], "--multirun"),
+    ],
+)
+def test_a_typo_in_a_verb_or_an_option_is_answered_with_the_nearest(
+    petmood: Callable[..., Any], words: list[str], nearest: str
+) -> None:
+    done = petmood(*words)
+    assert done.code == 2
+    assert f"Did you mean '{nearest}'?" in done.err
+
+
+def test_what_resembles_no_verb_is_answered_with_where_to_look(petmood: Callable[..., Any]) -> None:
+    done = petmood("zzzzzz")
+    assert "Did you mean" not in done.err
+    assert "Try 'petmood --help' for help." in done.err
+
+
+def test_outside_an_activated_environment_hints_name_the_program_by_its_path(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", os.defpath)
+    path = Path(sys.executable).with_name("petmood")
+    assert f"Try '{path} --help' for help." in petmood("trian").err
+
+
+def completions(*words: str, cwd: Path) -> list[str]:
+    """Return what bash would offer for the last of the words, by the script that petmood prints for it."""
+    found = str(Path(sys.executable).parent)
+    script = (
+        'source <(_PETMOOD_COMPLETE=bash_source petmood); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+        '_petmood_completion petmood; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    environment = {**os.environ, "PATH": f"{found}{os.pathsep}{os.environ['PATH']}"}
+    command = ["bash", "-c", script, "bash", *words]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_a_shell_completes_verbs_and_options(tmp_path: Path) -> None:
+    assert completions("petmood", "tra", cwd=tmp_path) == ["train", "track"]
+    assert completions("petmood", "export", "--t", cwd=tmp_path) == ["--to"]
+    assert "promote" in completions("petmood", "registry", "pro", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
     ("error", "code", "said"),
     [
         (ConfigError("Expected this, got that."), 2, "petmood: Expected this, got that.\n"),

@@ -1,5 +1,6 @@
 """Does `petmood run` end with a table, three answers, the places of what it made and the next command?"""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,13 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     assert "Done now: check, train, evaluate, export." in done.out
     for word in ("this network (test)", "majority", "balanced accuracy", "Three photos it never saw:", "report.html"):
         assert word in done.out
-    assert done.out.count("photos/test-") == 3
-    assert done.out.endswith("Next: petmood predict bundles/stripes your-photo.jpg\n")
+    assert done.out.partition("Next: ")[0].count("photos/test-") == 3
+    predict, serve = done.out.partition("Next: ")[2].splitlines()
+    assert serve.strip() == "petmood serve bundles/stripes"
+    program, *words = shlex.split(predict)
+    assert (program, words[:2]) == ("petmood", ["predict", "bundles/stripes"])
+    assert Path(words[2]).is_file()
+    assert petmood(*words).code == 0
     assert "Done now: nothing, all is up to date." in petmood("run", *wanted).out
     (tmp_path / "mine/stripes").mkdir(parents=True)
     (tmp_path / "mine/stripes/NOTES.md").write_text("mine")

@@ -1,5 +1,9 @@
-"""Does every setting have one home in the YAML files, one in the schema, a range that holds, and an equal default?"""
+"""Settings: each default stands once, in the schema; files hold what differs; each has a range that holds."""
 
+import functools
+import json
+import operator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,10 +12,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from petmood.configs import schema
+from petmood.configs.load import DEFAULTS, compose, dump
 from petmood.configs.schema import Config, ModelConfig
 from petmood.core.errors import ConfigError
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
-from petmood.models.heads import HEADS
+from petmood.models.catalog import HEADS
 
 FOLDER: Final = Path(schema.__file__).parent
 GROUPS: Final = {
@@ -25,15 +30,31 @@ FILES: Final = sorted(path for path in FOLDER.glob("*/*.yaml") if path.parent.na
 def keys_of(path: Path) -> dict[str, Any]:
     """Return what a file of a group sets, those files that it starts from included."""
     found: dict[str, Any] = {}
-    content = yaml.safe_load(path.read_text("utf-8"))
+    content = yaml.safe_load(path.read_text("utf-8")) or {}
     for base in content.pop("defaults", ["_self_"]):
         found |= content if base == "_self_" else keys_of(path.parent / f"{base}.yaml")
     return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")
-def test_every_file_of_a_group_sets_every_key_of_its_schema_and_no_other(path: Path) -> None:
-    assert set(keys_of(path)) == set(GROUPS[path.parent.name].model_fields)
+def test_a_file_of_a_group_sets_keys_of_its_schema_and_repeats_no_default(path: Path) -> None:
+    defaults = GROUPS[path.parent.name]().model_dump(mode="json")
+    found = keys_of(path)
+    assert set(found) <= set(defaults)
+    assert [key for key, value in found.items() if value == defaults[key]] == []
+
+
+def test_every_key_of_the_schema_can_be_overridden() -> None:
+    def leaves(of: dict[str, Any], prefix: str = "") -> Iterator[str]:
+        for key, value in of.items():
+            yield from leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+
+    settings = yaml.safe_load(dump(compose()))
+    del settings["search"]["space"]
+    keys = list(leaves(settings))
+    assert len(keys) > 60
+    given = [f"{key}={json.dumps(functools.reduce(operator.getitem, key.split('.'), settings))}" for key in keys]
+    assert compose(given) == compose()
 
 
 def test_every_group_of_the_schema_is_a_folder_of_files_and_vice_versa() -> None:
@@ -43,7 +64,8 @@ def test_every_group_of_the_schema_is_a_folder_of_files_and_vice_versa() -> None
     top = yaml.safe_load((FOLDER / "config.yaml").read_text("utf-8"))
     chosen = [group for entry in top["defaults"] if isinstance(entry, dict) for group in entry]
     assert set(chosen) == {*GROUPS, "experiment"}
-    assert "seed" in top
+    assert top["defaults"][0] == DEFAULTS
+    assert set(top) == {"defaults"}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +136,11 @@ def test_pictures_have_the_backbone_s_own_side_unless_another_is_set() -> None:
     assert ModelConfig(backbone="efficientnet_b1").image_spec().side_px == 240
     chosen = ModelConfig(backbone="tiny", side_px=96, resize="pad", std=(1.0, 1.0, 1.0)).image_spec()
     assert (chosen.side_px, chosen.resize, chosen.std) == (96, "pad", (1.0, 1.0, 1.0))
+
+
+def test_an_unknown_backbone_is_refused_when_settings_are_composed() -> None:
+    with pytest.raises(ConfigError, match=r"Unknown backbone 'tinny'\. Did you mean tiny"):
+        compose(["backbone=tinny"])
 
 
 @pytest.mark.parametrize("side_px", [None, 64])

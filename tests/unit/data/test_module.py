@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from petmood.core.errors import DataError
+from petmood.data.augment_spec import AugmentSpec
 from petmood.data.bank import PhotoBank
 from petmood.data.module import EpochBatches, PictureBatches, Request, eval_loader, train_loader
-from petmood.data.transforms import AugmentSpec, augment
+from petmood.data.transforms import augment
 from tests.pictures import faces
 
 SPEC = AugmentSpec(mirror=0.5, rotate_deg=20, zoom=0.7, brightness=0.3, saturation=0.3, cover=0.2)

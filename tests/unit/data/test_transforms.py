@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from petmood.configs.load import compose
-from petmood.data.transforms import AugmentSpec, augment
+from petmood.data.augment_spec import AugmentSpec
+from petmood.data.transforms import augment
 from tests.pictures import photo_like
 
 PICTURE = photo_like(64, 64)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from petmood.core.errors import ConfigError
-from petmood.models.heads import HEADS, make_head
+from petmood.models.catalog import HEADS
+from petmood.models.heads import make_head
 
 
 @pytest.mark.parametrize("kind", HEADS)

@@ -136,7 +136,7 @@ def test_a_family_across_splits_is_refused_before_anything_is_written(settings: 
 
 def test_a_mood_without_training_photos_is_refused_by_name(settings: Settings, tmp_path: Path) -> None:
     folder = write_small_set(tmp_path / "three", moods=("angry", "happy", "other"))
-    with pytest.raises(DataError, match=r"every mood .* got none of: sad\. `petmood data check`"):
+    with pytest.raises(DataError, match=r"every mood .* got none of: sad\. `petmood data check .*three` shows"):
         train(settings(f"data={folder}", "name=three"))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.progress import Track
 
@@ -106,7 +107,8 @@ def open_source(name: str, path: Path | None = None) -> Source:
 def needed_path(path: Path | None, *, name: str, what: str) -> Path:
     """Return the path; raises DataError where it wasn't given or doesn't exist."""
     if path is None:
-        raise DataError(f"Source '{name}' needs {what}. Type: petmood data import {name} PATH --to data/pets")
+        command = shell_command("data", "import", name, "PATH", "--to", "data/pets")
+        raise DataError(f"Source '{name}' needs {what}. Type: {command}")
     if not path.exists():
         raise DataError(f"Expected {what} at '{path}', found nothing there. Check the path.")
     return path

@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, OfflineError
 from petmood.core.extras import require
 from petmood.core.progress import Track
@@ -72,7 +73,7 @@ def _download() -> Path:
             f"Can't download '{DATASET}' from Kaggle ({type(error).__name__}). Either put an API token in "
             "~/.kaggle/kaggle.json (or set KAGGLE_USERNAME and KAGGLE_KEY) and check the network, or download "
             f"the zip in a browser from kaggle.com/datasets/{DATASET} and type: "
-            "petmood data import kaggle ARCHIVE.zip --to data/pets"
+            f"{shell_command('data', 'import', 'kaggle', 'ARCHIVE.zip', '--to', 'data/pets')}"
         ) from error
 
 

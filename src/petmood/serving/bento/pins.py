@@ -5,6 +5,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import MissingExtra
 
 __all__ = ["pinned"]
@@ -44,5 +45,6 @@ def _installed(name: str, *, package: str, extra: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError as error:
-        text = f"'{name}' is not installed. Install it with: pip install '{package}[{extra}]'"
+        command = shell_command("install", f"{package}[{extra}]", program="pip")
+        text = f"'{name}' is not installed. Install it with: {command}"
         raise MissingExtra(text) from error

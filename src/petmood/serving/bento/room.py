@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError
 from petmood.inference.base import Predictor
 from petmood.inference.load import open_bundle
@@ -74,5 +75,6 @@ def bundle_from_environment() -> Path:
     """
     named = os.environ.get(BUNDLE)
     if not named:
-        raise ConfigError(f"Expected a bundle in {BUNDLE}, got none. Start it with: petmood bento BUNDLE")
+        command = shell_command("bento", "BUNDLE")
+        raise ConfigError(f"Expected a bundle in {BUNDLE}, got none. Start it with: {command}")
     return Path(named)

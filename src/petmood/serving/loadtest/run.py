@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, MissingExtra, OfflineError
 from petmood.core.files import write_bytes, write_json
 from petmood.serving.loadtest.job import Job
@@ -38,7 +39,8 @@ def require_locust() -> None:
         MissingExtra: Locust is not installed.
     """
     if find_spec("locust") is None:
-        raise MissingExtra("'locust' is not installed. Install it with: pip install 'petmood[loadtest]'")
+        command = shell_command("install", "petmood[loadtest]", program="pip")
+        raise MissingExtra(f"'locust' is not installed. Install it with: {command}")
 
 
 def ask_once(job: Job, *, timeout_s: float = 30.0) -> None:
@@ -60,8 +62,9 @@ def ask_once(job: Job, *, timeout_s: float = 30.0) -> None:
             status = connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             reason = f"{error}" or type(error).__name__
+            command = shell_command("serve", "BUNDLE")
             raise OfflineError(
-                f"{job.target.url} gives no answer ({reason}). Start a service with: petmood serve BUNDLE"
+                f"{job.target.url} gives no answer ({reason}). Start a service with: {command}"
             ) from error
     if status in REFUSALS:
         raise ConfigError(f"{job.target.url} answers {status}: {REFUSALS[status]}.")

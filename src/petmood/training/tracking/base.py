@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, MissingExtra
 from petmood.core.mlflow_store import mlflow_uri
 from petmood.core.redact import without_credentials
@@ -105,6 +106,5 @@ def refuse_missing(package: str) -> None:
         MissingExtra: the message is the command that installs it.
     """
     if importlib.util.find_spec(package) is None:
-        raise MissingExtra(
-            f"'{package}' is not installed. Install it with: pip install 'petmood[{package}]', or give tracker=none."
-        )
+        command = shell_command("install", f"petmood[{package}]", program="pip")
+        raise MissingExtra(f"'{package}' is not installed. Install it with: {command}, or give tracker=none.")

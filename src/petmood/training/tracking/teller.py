@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import TrackingError
 from petmood.training.tracking.base import refuse_missing
 from petmood.training.tracking.events import Artifact, Begin, Entry, Metrics, Params, Status, Tags, TrackerSpec
@@ -140,11 +141,11 @@ def _open(folder: Path, tracker: TrackerSpec | None) -> tuple[Teller, TrackerSpe
 def _report(outcome: Outcome, folder: Path, spec: TrackerSpec) -> None:
     if outcome.waiting:
         logger.warning(
-            "%s of the run's entries wait in %s, for %s. Send them with: petmood track sync %s",
+            "%s of the run's entries wait in %s, for %s. Send them with: %s",
             outcome.waiting,
             folder / JOURNAL_NAME,
             outcome.problem.rstrip(".") or f"{spec.kind} was away",
-            folder,
+            shell_command("track", "sync", folder),
         )
     elif outcome.note:
         logger.warning(outcome.note)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import PetmoodError, TrackingError
 from petmood.core.extras import require
 from petmood.core.redact import one_line
@@ -53,7 +54,8 @@ class WandbTracker:
             self._run.define_metric(STEP, hidden=True)
             self._run.define_metric("*", step_metric=STEP)
         if offline:
-            self.note = f"W&B's run was written offline. Send it with: wandb sync {self._run.settings.sync_dir}"
+            command = shell_command("sync", self._run.settings.sync_dir, program="wandb")
+            self.note = f"W&B's run was written offline. Send it with: {command}"
         return offline
 
     def send(self, entries: Sequence[Entry]) -> None:

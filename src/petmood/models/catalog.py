@@ -1,0 +1,100 @@
+"""Names and image sizes of the backbones and heads, without torch: what settings are checked against.
+
+``models/backbones.py`` and ``models/heads.py`` build what is named here.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from petmood.core.errors import ConfigError
+from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD
+
+__all__ = ["HEADS", "SIDES_PX", "TORCHVISION", "Backbone", "Channels", "declare", "find_backbone", "known_backbones"]
+
+HEADS: Final = ("linear", "mlp")
+
+SIDES_PX: Final = range(8, 2049)
+"""The image sizes that any backbone may be given."""
+
+TORCHVISION: Final = {
+    **{f"efficientnet_b{at}": size for at, size in enumerate((224, 240, 288, 300, 380, 456, 528, 600))},
+    **dict.fromkeys(("resnet18", "resnet34", "resnet50", "vgg11_bn", "vgg16"), 224),
+    **dict.fromkeys(("mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny", "convnext_small"), 224),
+    **dict.fromkeys(("regnet_y_400mf", "shufflenet_v2_x1_0"), 224),
+}
+"""torchvision's networks, and the crop size that their default weights are evaluated at."""
+
+STRIDES_OF_32: Final = ("vgg11_bn", "vgg16", "convnext_tiny", "convnext_small")
+"""Networks that shrink images by 32 without padding: of a smaller one nothing is left."""
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A declared backbone: its name, and the images it is meant for.
+
+    Those have a side of ``side_px`` and, per channel, ``mean`` taken off and ``std`` divided out of values in 0..1.
+    ``sides_px`` are the other sides that it can work on.
+    """
+
+    name: str
+    side_px: int
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    from_torchvision: bool = False
+    sides_px: Sequence[int] = SIDES_PX
+
+    def chosen_side(self, side_px: int | None) -> int:
+        """Return the side that was asked for, or the backbone's own.
+
+        Raises:
+            ConfigError: it can't work on images of such a side.
+        """
+        chosen = self.side_px if side_px is None else side_px
+        if chosen not in self.sides_px:
+            sides = self.sides_px
+            wanted = f"{sides[0]} to {sides[-1]}" if isinstance(sides, range) else " or ".join(map(str, sides))
+            raise ConfigError(f"Expected model.side_px of {wanted} for {self.name}, got {chosen}.")
+        return chosen
+
+
+_catalog: dict[str, Backbone] = {}
+
+
+def declare(backbone: Backbone) -> None:
+    """Add a backbone to those that settings may name.
+
+    Raises:
+        ConfigError: the name is taken.
+    """
+    if backbone.name in _catalog:
+        raise ConfigError(f"The backbone name {backbone.name!r} is taken. Choose another.")
+    _catalog[backbone.name] = backbone
+
+
+def known_backbones() -> tuple[str, ...]:
+    """Return every declared name, sorted."""
+    return tuple(sorted(_catalog))
+
+
+def find_backbone(name: str) -> Backbone:
+    """Return a declared backbone.
+
+    Raises:
+        ConfigError: no such name; the message lists the known ones and the nearest.
+    """
+    if name not in _catalog:
+        near = difflib.get_close_matches(name, _catalog, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"Unknown backbone {name!r}.{hint} Known: {', '.join(known_backbones())}.")
+    return _catalog[name]
+
+
+for _name, _side_px in TORCHVISION.items():
+    _sides_px = range(32, SIDES_PX.stop) if _name in STRIDES_OF_32 else SIDES_PX
+    declare(Backbone(_name, _side_px, from_torchvision=True, sides_px=_sides_px))
+declare(Backbone("tiny", 64))
+declare(Backbone("fixed_filters", 128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sides_px=(64, 128)))

@@ -1,0 +1,19 @@
+"""Strengths of the augmentation: a default that changes nothing, and ranges that hold."""
+
+import pytest
+from pydantic import ValidationError
+
+from petmood.data.augment_spec import AugmentSpec
+
+
+def test_by_default_nothing_is_varied() -> None:
+    assert AugmentSpec().model_dump(exclude={"zoom"}) == dict.fromkeys(set(AugmentSpec.model_fields) - {"zoom"}, 0.0)
+    assert AugmentSpec().zoom == 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mirror": 1.1}, {"zoom": 0.0}, {"stretch": 1.0}, {"rotate_deg": -1}, {"cover": 2}, {"flip": 0.5}]
+)
+def test_what_is_out_of_range_or_unknown_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        AugmentSpec.model_validate(wrong)
