@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.image import ImageSpec
-from tests.pictures import faces, jpeg, photo_like
+from tests.support.pictures import faces, jpeg, photo_like
 
 if TYPE_CHECKING:
-    from petmood.models.network import MoodNetwork
+    from petmood.models.network import ExpressionNet
 
 __all__ = ["main", "make_bundle", "write_photos"]
 
@@ -46,7 +46,7 @@ def main() -> None:
 
     from petmood.export.bundle import export_bundle  # noqa: PLC0415 - as above
     from petmood.models.network import NetworkSpec, build_network  # noqa: PLC0415 - as above
-    from tests.networks import facts  # noqa: PLC0415 - as above
+    from tests.support.networks import facts  # noqa: PLC0415 - as above
 
     backbone, folder = sys.argv[1], Path(sys.argv[2])
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def main() -> None:
     export_bundle(network, facts(image=image, backbone=backbone), golden=golden, training=golden, to=folder)
 
 
-def _warm(network: "MoodNetwork", pictures: NDArray[np.uint8]) -> None:
+def _warm(network: "ExpressionNet", pictures: NDArray[np.uint8]) -> None:
     """Let batch norms see pictures, and make the head so steep that logits spread as after a training."""
     import torch  # noqa: PLC0415 - in the child alone, see above
 

@@ -1,7 +1,7 @@
 """What does a training epoch cost against a bare loop on tensors? Target: within 1.15x (the usual loop: 1.64x).
 
 mobilenet_v3_small at 224 px. Ours: the bank, a draw of augmentation a photo, module and trainer of Lightning. Bare: the
-same network and optimiser in channels_last over pictures that are decoded and scaled already, unvaried. The usual loop
+same network and optimizer in channels_last over pictures that are decoded and scaled already, unvaried. The usual loop
 decodes each photo anew in two worker processes and varies it by torchvision's v2 transforms.
 """
 
@@ -21,10 +21,11 @@ from torchvision.transforms import v2
 from benchmarks.common import best_of, report
 from petmood.configs.schema import Config
 from petmood.data.index import IndexRow
-from petmood.models.network import MoodNetwork
+from petmood.models.network import ExpressionNet
+from petmood.pipelines.fit_settings import fit_settings
+from petmood.training.dataset import PhotoSet
 from petmood.training.fit import fit_network, make_network
-from petmood.training.material import Material
-from tests.integration.photo_sets import BATCH, learning_set, material_of, settings
+from tests.support.photo_sets import BATCH, learning_set, material_of, settings
 
 __all__ = ["main"]
 
@@ -71,7 +72,9 @@ def main() -> None:
             photos = FEWER_PHOTOS
             sys.stderr.write(f"an epoch would take about {seconds:.0f} s; measuring on {photos} photos\n")
         part = material.take(range(photos))
-        found = best_of(ROUNDS, ours=lambda: fit_network(config, part, None), bare=bare_epoch(config, part))
+        found = best_of(
+            ROUNDS, ours=lambda: fit_network(fit_settings(config), part, None), bare=bare_epoch(config, part)
+        )
         usual = _once(usual_epoch(config, part, folder))
     report(
         "epoch: mobilenet_v3_small at 224 px against a bare loop on tensors",
@@ -89,10 +92,10 @@ def main() -> None:
     )
 
 
-def bare_epoch(config: Config, material: Material) -> Callable[[], None]:
-    """Return one epoch over normalised float tensors in channels_last: forward, backward, optimiser."""
-    network = make_network(config).train().to(memory_format=torch.channels_last)
-    pixels = torch.from_numpy(material.bank.pixels).permute(0, 3, 1, 2)
+def bare_epoch(config: Config, material: PhotoSet) -> Callable[[], None]:
+    """Return one epoch over normalised float tensors in channels_last: forward, backward, optimizer."""
+    network = make_network(fit_settings(config)).train().to(memory_format=torch.channels_last)
+    pixels = torch.from_numpy(material.cache.pixels).permute(0, 3, 1, 2)
     pictures = ((pixels.float() - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
     labels = torch.from_numpy(material.labels)
 
@@ -103,9 +106,9 @@ def bare_epoch(config: Config, material: Material) -> Callable[[], None]:
     return epoch
 
 
-def usual_epoch(config: Config, material: Material, folder: Path) -> Callable[[], None]:
+def usual_epoch(config: Config, material: PhotoSet, folder: Path) -> Callable[[], None]:
     """Return one epoch of the loop that most projects have."""
-    network = make_network(config).train()
+    network = make_network(fit_settings(config)).train()
     photos = FilesDecodedEachEpoch(folder, material.rows, material.labels.tolist())
 
     def epoch() -> None:
@@ -115,9 +118,9 @@ def usual_epoch(config: Config, material: Material, folder: Path) -> Callable[[]
     return epoch
 
 
-def train_on(network: MoodNetwork, batches: Any, config: Config) -> None:  # noqa: ANN401 - a loader or a generator
+def train_on(network: ExpressionNet, batches: Any, config: Config) -> None:  # noqa: ANN401 - a loader or a generator
     """Take one step a batch; the network's own normalisation is done already."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimiser.rate)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimizer.lr)
     for pictures, labels in batches:
         loss = functional.cross_entropy(network.head(network.trunk(pictures)), labels)
         optimizer.zero_grad()
@@ -125,9 +128,9 @@ def train_on(network: MoodNetwork, batches: Any, config: Config) -> None:  # noq
         optimizer.step()
 
 
-def _epoch_s(config: Config, material: Material) -> float:
-    fit_network(config, material, None)
-    return _once(lambda: fit_network(config, material, None))
+def _epoch_s(config: Config, material: PhotoSet) -> float:
+    fit_network(fit_settings(config), material, None)
+    return _once(lambda: fit_network(fit_settings(config), material, None))
 
 
 def _once(work: Callable[[], object]) -> float:

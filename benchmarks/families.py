@@ -1,6 +1,6 @@
-"""How many of the real families are found from pixels alone, how purely, and in what time? Target: 60 s on two cores.
+"""How many of the real groups are found from pixels alone, how purely, and in what time? Target: 60 s on two cores.
 
-python -m benchmarks.families [PHOTOS]     or     PETMOOD_PHOTOS=PHOTOS python -m benchmarks.families
+python -m benchmarks.groups [PHOTOS]     or     PETMOOD_PHOTOS=PHOTOS python -m benchmarks.groups
 
 PHOTOS is the data set's `train` folder, with class folders in it. The truth comes from the names: `aug-7-012.jpg` is a
 copy of `012.jpg` in the same class folder. Beside it stand animals that were photographed more than once: those of the
@@ -26,8 +26,8 @@ from PIL import Image
 
 from benchmarks.common import report
 from benchmarks.families_scale import write_photos
-from petmood.data.families import COPY, Relation, families, find_relations
-from petmood.data.originals import Member, choose_originals
+from petmood.data.duplicates.near_duplicates import NEAR_DUPLICATE, Relation, find_near_duplicates, group_ids
+from petmood.data.duplicates.originals import Member, choose_originals
 
 __all__ = ["main"]
 
@@ -85,7 +85,7 @@ def pairs_of(names: Sequence[object], groups: Sequence[Sequence[str]] = ()) -> P
     joined = [*names, *(name for group in groups for name in group)]
     place = {name: number for number, name in enumerate(dict.fromkeys(joined))}
     links = [(place[group[0]], place[name]) for group in groups for name in group[1:]]
-    label = families(len(place), [Relation(min(a, b), max(a, b), COPY, 9, False, 1.0) for a, b in links])  # noqa: FBT003 - a record, field by field
+    label = group_ids(len(place), [Relation(min(a, b), max(a, b), NEAR_DUPLICATE, 9, False, 1.0) for a, b in links])  # noqa: FBT003 - a record, field by field
     members = defaultdict(list)
     for number, name in enumerate(names):
         members[label[place[name]]].append(number)
@@ -105,7 +105,7 @@ def originals_named(paths: Sequence[Path], relations: Sequence[Relation], *, nam
     for one in relations:
         a, b = there[one.first], there[one.second]
         inside = (one.first_inside, one.second_inside) if a < b else (one.second_inside, one.first_inside)
-        moved.append(Relation(min(a, b), max(a, b), one.kind, one.places, one.mirrored, one.scale, 1.0, *inside))
+        moved.append(Relation(min(a, b), max(a, b), one.kind, one.inliers, one.mirrored, one.scale, 1.0, *inside))
     members = [Member(224, 224, paths[place].name if names else "") for place in order]
     chosen = [position for position, original in enumerate(choose_originals(members, moved)) if position == original]
     true = {place for place, path in enumerate(paths) if not path.name.startswith("aug-")}
@@ -116,8 +116,8 @@ def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, A
     """Compare what was found with the truth."""
     names = [name_of(path) for path in paths]
     copies, noted, true = pairs_of(names), pairs_of(names, NOTED), pairs_of(names, NOTED + SEEN)
-    found = pairs_of(families(len(paths), relations))
-    said_copy = {(one.first, one.second) for one in relations if one.kind == COPY}
+    found = pairs_of(group_ids(len(paths), relations))
+    said_copy = {(one.first, one.second) for one in relations if one.kind == NEAR_DUPLICATE}
     wrong = Counter(" + ".join(sorted((names[a], names[b]))) for a, b in found - true)
     missed = Counter(" + ".join(sorted((names[a], names[b]))) for a, b in true - found)
     return {
@@ -139,14 +139,14 @@ def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, A
 
 
 def measure(folder: Path, *, what: str) -> None:
-    """Search the folder for families and report."""
+    """Search the folder for groups and report."""
     paths = sorted(folder.glob("*/*.jpg"))
     clock, began, used = Clock(), time.perf_counter(), time.process_time()
-    relations = find_relations(read(paths), total=len(paths), track=clock)
+    relations = find_near_duplicates(read(paths), total=len(paths), track=clock)
     steps, took, cpu = clock.steps(), time.perf_counter() - began, time.process_time() - used
     facts = compare(paths, relations)
     report(
-        f"families: {what}, seconds of {LIMIT_S:g}",
+        f"groups: {what}, seconds of {LIMIT_S:g}",
         ratio=took / LIMIT_S,
         target=1.0,
         details={

@@ -1,4 +1,4 @@
-"""How do the time and the memory of the search for families grow? Target: 10,000 photos in 15x the time of 1,000, 2 GB.
+"""How do the time and the memory of the search for groups grow? Target: 10,000 photos in 15x the time of 1,000, 2 GB.
 
 Every run is a process of its own on generated photos, seven of ten of them changed copies, as in the real set.
 The ratio is that of CPU seconds, which a busy machine disturbs less; wall seconds stand beside it.
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import report
-from petmood.data.families import families, find_relations
-from tests.pictures import photo_like
+from petmood.data.duplicates.near_duplicates import find_near_duplicates, group_ids
+from tests.support.pictures import photo_like
 
 __all__ = ["main", "write_photos"]
 
@@ -71,7 +71,7 @@ def write_photos(folder: Path, *, count: int, seed: int) -> None:
 
 
 def search(folder: Path) -> dict[str, Any]:
-    """Search a folder for families in this process; return the figures."""
+    """Search a folder for groups in this process; return the figures."""
 
     def read() -> Any:  # noqa: ANN401 - a stream of arrays
         for path in paths:
@@ -81,7 +81,7 @@ def search(folder: Path) -> dict[str, Any]:
     paths = sorted(folder.glob("*/*.jpg"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     began, used = time.perf_counter(), time.process_time()
-    numbers = families(len(paths), find_relations(read(), total=len(paths)))
+    numbers = group_ids(len(paths), find_near_duplicates(read(), total=len(paths)))
     took, cpu = time.perf_counter() - began, time.process_time() - used
     truth = [path.stem.rsplit("-", 1)[-1] for path in paths]
     return {
@@ -90,10 +90,10 @@ def search(folder: Path) -> dict[str, Any]:
         "cpu_s": round(cpu, 1),
         "memory_before_mb": before,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "families_true": len(set(truth)),
-        "families_found": len(set(numbers)),
-        "families_mixed": len(set(zip(truth, numbers, strict=True))) - len(set(numbers)),
-        "families_split": len(set(zip(truth, numbers, strict=True))) - len(set(truth)),
+        "groups_true": len(set(truth)),
+        "groups_found": len(set(numbers)),
+        "groups_mixed": len(set(zip(truth, numbers, strict=True))) - len(set(numbers)),
+        "groups_split": len(set(zip(truth, numbers, strict=True))) - len(set(truth)),
     }
 
 
@@ -114,7 +114,7 @@ def main() -> None:
         return
     small, large = in_a_process(SMALL), in_a_process(LARGE)
     report(
-        "families: 10,000 photos against 1,000",
+        "groups: 10,000 photos against 1,000",
         ratio=large["cpu_s"] / small["cpu_s"],
         target=RATIO,
         details={

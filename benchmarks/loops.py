@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 BROKEN, TIMED_OUT = 0, -1
-PAUSE_S: Final = 0.01
+MAX_RESTART_DELAY_S: Final = 0.01
 """A closed client whose connection broke comes back after this."""
 
 
@@ -157,7 +157,7 @@ async def closed_loop(load: Load) -> Generator:
         if made.note(connection.due_s, status) >= made.ends_s:
             connection.drop()
         elif connection.closed:
-            made.loop.call_later(PAUSE_S, made.open, done, ask)
+            made.loop.call_later(MAX_RESTART_DELAY_S, made.open, done, ask)
         else:
             ask(connection)
 

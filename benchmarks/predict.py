@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.common import report
-from tests.pictures import faces, jpeg, photo_like
+from tests.support.pictures import faces, jpeg, photo_like
 
 __all__ = ["main"]
 
@@ -72,7 +72,11 @@ def main() -> None:
 def _report_predict(runs: list[Process], answer: dict[str, Any]) -> None:
     seconds, megabytes = min(run.cpu_s for run in runs), max(run.peak_mb for run in runs)
     light = {"nothing of the training half is loaded": not any(run.loaded & HEAVY for run in runs)}
-    details = {"mood": answer["mood"], "probability": round(answer["probability"], 3), "backbone": "mobilenet_v3_small"}
+    details = {
+        "label": answer["label"],
+        "probability": round(answer["probability"], 3),
+        "backbone": "mobilenet_v3_small",
+    }
     report(
         "predict: one photo, whole process, CPU seconds against 1.0 s",
         ratio=seconds / PREDICT_S,
@@ -122,7 +126,7 @@ def _make_bundle(folder: Path) -> None:
     from petmood.core.image import ImageSpec  # noqa: PLC0415 - as above
     from petmood.export.bundle import export_bundle  # noqa: PLC0415 - as above
     from petmood.models.network import NetworkSpec, build_network  # noqa: PLC0415 - as above
-    from tests.networks import facts, warmed  # noqa: PLC0415 - as above
+    from tests.support.networks import facts, warmed  # noqa: PLC0415 - as above
 
     torch.manual_seed(0)
     image = ImageSpec(side_px=224)

@@ -9,8 +9,9 @@ from typing import Final
 import torch
 
 from benchmarks.common import best_of, report
+from petmood.pipelines.fit_settings import fit_settings
 from petmood.training.fit import fit_network
-from tests.integration.photo_sets import BATCH, learning_set, material_of, settings
+from tests.support.photo_sets import BATCH, learning_set, material_of, settings
 
 __all__ = ["main"]
 
@@ -29,9 +30,11 @@ def main() -> None:
         train, valid = material.take(range(PHOTOS)), material.take(range(PHOTOS, PHOTOS + CHOSEN_ON))
         found = best_of(
             ROUNDS,
-            probe=lambda: fit_network(probe, train, valid),
-            features=lambda: fit_network(settings(folder, "recipe=linear_probe", "recipe.ridge=[1.0]"), train, None),
-            epoch=lambda: fit_network(epoch, train, None),
+            probe=lambda: fit_network(fit_settings(probe), train, valid),
+            features=lambda: fit_network(
+                fit_settings(settings(folder, "recipe=linear_probe", "recipe.l2_strengths=[1.0]")), train, None
+            ),
+            epoch=lambda: fit_network(fit_settings(epoch), train, None),
         )
     report(
         "probe: a linear probe on 1,000 photos against one training epoch",

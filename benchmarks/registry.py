@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.common import report
-from petmood.registry.address import open_registry
-from tests.networks import tiny_bundle
+from petmood.registry.uri import open_registry
+from tests.support.networks import tiny_bundle
 
 __all__ = ["main"]
 
@@ -21,7 +21,7 @@ ROUNDS: Final = 5
 
 def pull_s(address: str, to: Path) -> float:
     """Pull the version 1 into a folder in a new process, and return the seconds that it took."""
-    command = [sys.executable, "-m", "petmood", "registry", "pull", "1", "--registry", address, "--to", str(to)]
+    command = [sys.executable, "-m", "petmood", "registry", "pull", "1", "--registry", address, "--output", str(to)]
     began = time.perf_counter()
     subprocess.run(
         command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -12,11 +12,11 @@ from typing import Final
 
 from benchmarks.common import best_of, report
 from petmood.data.index import read_index, write_index
-from petmood.training.run import train
-from petmood.training.tracking.journal import JOURNAL_NAME, read_journal
-from petmood.training.tracking.sync import waiting
-from petmood.training.tracking.teller import Teller
-from tests.integration.photo_sets import learning_set, settings
+from petmood.pipelines.train import train
+from petmood.training.tracking.run_logger import RunLogger
+from petmood.training.tracking.spool import JOURNAL_NAME, read_journal
+from petmood.training.tracking.sync import pending_entries
+from tests.support.photo_sets import learning_set, settings
 
 __all__ = ["main"]
 
@@ -46,7 +46,7 @@ def main() -> None:
         found = best_of(ROUNDS, none=lambda: once("tracker=none"), mlflow=lambda: once(*told))
         every = {name: sorted(some[1:]) for name, some in seconds.items()}
         last = once(*told)
-        entries, left = len(read_journal(last / JOURNAL_NAME)), waiting(last)
+        entries, left = len(read_journal(last / JOURNAL_NAME)), pending_entries(last)
         entry_ms = _entry_ms(folder)
     report(
         "tracking: a training that tells an embedded MLflow against one that tells nobody",
@@ -75,10 +75,10 @@ def _judge_some(folder: Path) -> None:
 
 def _entry_ms(folder: Path, *, count: int = 100) -> float:
     """Return what one epoch's entry costs the training itself, flushed to the disk."""
-    teller = Teller(folder / "entries.jsonl", [])
+    teller = RunLogger(folder / "entries.jsonl", [])
     began = time.perf_counter()
     for epoch in range(count):
-        teller.metrics({"train_loss": 1.0, "valid_loss": 1.0, "valid_accuracy": 0.5}, step=epoch)
+        teller.metrics({"train/loss": 1.0, "val/loss": 1.0, "val/accuracy": 0.5}, step=epoch)
     return (time.perf_counter() - began) / count * 1000
 
 

@@ -16,7 +16,7 @@ from torchvision import models, transforms
 
 __all__ = ["app", "predict"]
 
-MOODS = ("angry", "happy", "other", "sad")
+CLASSES = ("angry", "happy", "other", "sad")
 
 transform = transforms.Compose(
     [
@@ -31,7 +31,7 @@ transform = transforms.Compose(
 def load_model(backbone: str) -> Any:  # noqa: ANN401 - torchvision's models have no common type here
     """Build the network."""
     torch.manual_seed(0)
-    network = models.get_model(backbone, weights=None, num_classes=len(MOODS))
+    network = models.get_model(backbone, weights=None, num_classes=len(CLASSES))
     with torch.no_grad():
         for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
             norm.momentum = None
@@ -50,9 +50,9 @@ async def predict(file: UploadFile) -> dict[str, Any]:
     with torch.no_grad():
         logits = model(transform(image).unsqueeze(0))
         probabilities = torch.softmax(logits, dim=1)[0].tolist()
-    best = max(range(len(MOODS)), key=probabilities.__getitem__)
+    best = max(range(len(CLASSES)), key=probabilities.__getitem__)
     return {
-        "mood": MOODS[best],
+        "label": CLASSES[best],
         "probability": probabilities[best],
-        "probabilities": dict(zip(MOODS, probabilities, strict=True)),
+        "probabilities": dict(zip(CLASSES, probabilities, strict=True)),
     }

@@ -5,17 +5,17 @@ set -euo pipefail
 mkdir -p "$1" && cd "$1"
 port=${2:-8000}
 export PETMOOD_REGISTRY=$PWD/registry PETMOOD_CACHE=$PWD/cache PETMOOD_FOLLOW_S=1 DVC_NO_ANALYTICS=1
-settings=(data=data/pets experiment=demo tracker=none evaluation.controls=false run.folder="$PWD/runs")
+settings=(data=data/pets experiment=demo tracker=none evaluation.baselines=false run.folder="$PWD/runs")
 say() { printf '\n== %s\n' "$*"; }
 field() { python -c 'import json, sys; print(json.load(sys.stdin)["model"]["sha256"])'; }
 wait_for() { for _ in $(seq 3000); do "$@" && return; sleep 0.2; done; echo "waited in vain for: $*" >&2; exit 1; }
 ask() { curl --silent --fail --form photo=@"$photo" "http://127.0.0.1:$port/predict"; }
 
 say "A folder of photos: a third of them today, all of them tomorrow"
-petmood data import demo --to photos >/dev/null 2>&1
-for mood in angry happy other sad; do
-  mkdir -p "today/$mood"
-  find "photos/photos/$mood" -name '*.jpg' | sort | awk 'NR % 3 == 1' | xargs -I{} cp {} "today/$mood"
+petmood data import demo --output photos >/dev/null 2>&1
+for class in angry happy other sad; do
+  mkdir -p "today/$class"
+  find "photos/photos/$class" -name '*.jpg' | sort | awk 'NR % 3 == 1' | xargs -I{} cp {} "today/$class"
 done
 
 say "Version 1 of the data: imported, checked, pushed, tagged"
@@ -25,7 +25,7 @@ git config user.name story && git config user.email story@example.org
 dvc init --quiet
 dvc remote add --quiet --default team ../remote
 printf '.cache/\ncheck.html\n' > .dvcignore
-petmood data import folder ../today --to data/pets
+petmood data import folder ../today --output data/pets
 petmood data check data/pets | tail -n 1
 version() { dvc add --quiet data/pets && git add --all && git commit --quiet --message "$1" && git tag "$1" && dvc push --quiet; }
 version v1
@@ -34,11 +34,11 @@ say "A first model, judged by floors, becomes champion"
 candidate() {
   petmood train "${settings[@]}" name="$1" epochs="$2" 2>/dev/null
   petmood evaluate "../runs/$1" 2>/dev/null | grep --after-context 1 "^test"
-  petmood export "../runs/$1" --to "../bundles/$1" >/dev/null
+  petmood export "../runs/$1" --output "../bundles/$1" >/dev/null
   petmood registry push "../bundles/$1"
 }
 candidate first 30
-petmood registry promote 1 --to champion --why "the first" --report ../gate-1
+petmood registry promote 1 --to champion --reason "the first" --report ../gate-1
 
 say "It is served by its alias"
 petmood serve registry://petmood@champion --port "$port" --log json 2> ../service.log &
@@ -51,12 +51,12 @@ first=$(ask | field)
 echo "answers come from $first"
 
 say "Version 2 of the data"
-petmood data import folder ../photos/photos --to data/pets
+petmood data import folder ../photos/photos --output data/pets
 version v2
 
 say "A second model passes the gate, and is served without a restart"
 candidate second 16
-petmood registry promote 2 --to champion --why "three times the photos" --report ../gate-2
+petmood registry promote 2 --to champion --reason "three times the photos" --report ../gate-2
 is_another() { [ "$(ask | field)" != "$first" ]; }
 wait_for is_another
 second=$(ask | field)
@@ -67,11 +67,11 @@ code=0; petmood registry promote 1 --to champion || code=$?
 [ "$code" = 3 ]
 
 say "An answer is traced to its photos, and their hashes to the files of that data version in a fresh clone"
-petmood registry trace "$second"
+petmood registry lineage "$second"
 git clone --quiet . ../clone && cd ../clone
 check() {
   git checkout --quiet "$1" && dvc pull --quiet
-  petmood registry trace "$2" --photos > photos.csv
+  petmood registry lineage "$2" --photos > photos.csv
   python - <<'PY'
 import csv, hashlib, pathlib
 rows = list(csv.DictReader(open("photos.csv", newline="")))
@@ -86,7 +86,7 @@ check v2 "$second"
 cd ../project
 
 say "Something is wrong in production: back to the version before"
-petmood registry rollback --why "it was wrong about rabbits"
+petmood registry rollback --reason "it was wrong about rabbits"
 is_first() { [ "$(ask | field)" = "$first" ]; }
 wait_for is_first
 petmood registry history

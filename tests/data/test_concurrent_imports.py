@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from petmood.data.index import read_index
-from tests.data.trees import contents, put, tree
-from tests.stepping import SteppedProcess
+from tests.support.stepping import SteppedProcess
+from tests.support.trees import contents, put, tree
 
 pytestmark = pytest.mark.spawns
 
@@ -14,8 +14,8 @@ IMPORT = """
 import sys
 from pathlib import Path
 from petmood.cli.app import main
-from petmood.data import families
-from tests.data.trees import mirror_finder
+from petmood.data.duplicates import near_duplicates as groups
+from tests.support.trees import mirror_finder
 
 source, target, pause = sys.argv[1], sys.argv[2], int(sys.argv[3])
 real, calls = Path.write_bytes, []
@@ -28,8 +28,8 @@ def paused(path, data):
     return real(path, data)
 
 Path.write_bytes = paused
-families.find_relations = mirror_finder
-main(["data", "import", "folder", source, "--to", target])
+groups.find_relations = mirror_finder
+main(["data", "import", "folder", source, "--output", target])
 """
 
 

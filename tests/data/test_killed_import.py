@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.trees import bring_in, contents, tree
+from tests.support.trees import bring_in, contents, tree
 
 pytestmark = pytest.mark.spawns
 
 CHILD = """
 import os, shutil, signal, sys
 from pathlib import Path
-from tests.data.trees import bring_in
+from tests.support.trees import bring_in
 
 moment, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 
@@ -27,7 +27,7 @@ def dies_at(owner, name, call):
     setattr(owner, name, counted)
 
 if moment == "copying":
-    dies_at(Path, "write_bytes", 7)
+    dies_at(Path, "atomic_write_bytes", 7)
 elif moment == "index":
     dies_at(os, "fsync", 2)
 elif moment == "before the renames":

@@ -13,10 +13,10 @@ import httpx
 import pytest
 import yaml
 
-from petmood.core.wire import PredictionBody
-from tests.e2e.servers import PROGRAMS, running, server_environment
-from tests.networks import tiny_bundle
-from tests.pictures import jpeg, photo_like
+from petmood.core.schemas import PredictionResponse
+from tests.support.e2e_servers import PROGRAMS, running, server_environment
+from tests.support.networks import tiny_bundle
+from tests.support.pictures import jpeg, photo_like
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bento(place: Path) -> Path:
     """Build a bento as a person does, into a folder."""
     to = place / "made"
-    said = run(PROGRAMS / "petmood", "bento", "build", place / "bundle", "--to", to, home=place / "home")
+    said = run(PROGRAMS / "petmood", "bento", "build", place / "bundle", "--output", to, home=place / "home")
     assert f"bentoml serve {to}" in said
     assert not (place / "home/bentoml").exists()
     return to
@@ -86,7 +86,7 @@ def test_a_photo_is_answered_as_a_form_and_as_a_body(served: httpx.Client) -> No
     form = served.post("/predict", files={"photo": ("a.jpg", PHOTO)})
     raw = served.post("/predict", content=PHOTO, headers={"Content-Type": "image/jpeg", "X-Request-Id": "abc"})
     assert form.status_code == raw.status_code == 200
-    assert PredictionBody.model_validate_json(form.content).mood == raw.json()["mood"]
+    assert PredictionResponse.model_validate_json(form.content).label == raw.json()["label"]
     assert raw.json()["request_id"] == raw.headers["x-request-id"] == "abc"
 
 
@@ -119,7 +119,7 @@ def test_its_metrics_are_bentoml_s_with_batches_in_them_and_the_service_s_own(se
 
     text = wait_until(some_came_together)
     assert "bentoml_service_request_total" in text
-    assert "petmood_answers_total" in text
+    assert "petmood_predictions_total" in text
     assert served.get("/livez").status_code == served.get("/readyz").status_code == 200
 
 
@@ -153,7 +153,7 @@ def test_the_bento_answers_a_photo_in_an_empty_environment(place: Path, bento: P
     command: list[str | Path] = [clean / "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", "{port}"]
     with running(command, home=place / "elsewhere", ready="/readyz") as client:
         got = client.post("/predict", files={"photo": ("a.jpg", PHOTO)})
-        assert PredictionBody.model_validate_json(got.content).model.name == "demo"
+        assert PredictionResponse.model_validate_json(got.content).model.name == "demo"
         assert not (place / "elsewhere/.cache").exists(), "ONNX Runtime made itself an identifier"
         bad = client.post("/predict", files={"photo": ("a.jpg", b"no photo")})
     assert (bad.status_code, bad.json()["code"]) == (415, "unsupported_format")

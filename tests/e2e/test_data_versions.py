@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from petmood.data.index import read_index
-from tests.data.trees import bring_in, picture, put, tree
-from tests.e2e.remotes import KINDS, Remote, opened
-from tests.e2e.repositories import Repository, new_repository, photos_of
-from tests.integration.small_sets import SMALL
+from tests.support.remotes import KINDS, Remote, opened
+from tests.support.repositories import Repository, new_repository, parse_photos
+from tests.support.small_sets import SMALL
+from tests.support.trees import bring_in, picture, put, tree
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -80,7 +80,7 @@ def versions(remote: Remote, tmp_path_factory: pytest.TempPathFactory) -> Versio
         repository.run("dvc", "add", "--quiet", "data/pets")
         repository.commit(tag, tag=tag)
         repository.run("dvc", "push", "--quiet")
-        photos[tag], hashes[tag] = photos_of(data), read_index(data).hash
+        photos[tag], hashes[tag] = parse_photos(data), read_index(data).hash
     return Versions(repository, photos, hashes)
 
 
@@ -93,8 +93,8 @@ def test_a_fresh_clone_pulls_a_version_hash_by_hash(versions: Versions, tag: str
     pulled = clone.folder / "data/pets"
     index = read_index(pulled)
     assert index.hash == versions.hashes[tag]
-    assert photos_of(pulled) == versions.photos[tag]
-    assert photos_of(pulled) == {row.path: row.sha256 for row in index}
+    assert parse_photos(pulled) == versions.photos[tag]
+    assert parse_photos(pulled) == {row.path: row.sha256 for row in index}
     assert not (pulled / ".cache").exists()
     assert not (pulled / "check.html").exists()
     assert "Verdict: fit to measure on" in clone.run("petmood", "data", "check", "data/pets")
@@ -106,7 +106,7 @@ def test_one_clone_goes_from_version_to_version_and_back(versions: Versions, tmp
     for tag in ("v1", "v2", "v1"):
         clone.run("git", "checkout", "--quiet", tag)
         clone.run("dvc", "pull", "--quiet")
-        assert photos_of(clone.folder / "data/pets") == versions.photos[tag]
+        assert parse_photos(clone.folder / "data/pets") == versions.photos[tag]
 
 
 def test_both_versions_are_kept_in_the_remote_and_what_they_share_is_kept_once(
@@ -179,7 +179,7 @@ def test_an_object_that_was_damaged_in_the_remote_is_refused_when_it_is_pulled(t
         next(path for path in objects if path.suffix == ".dir").unlink()
         assert "2 files pushed" in repository.run("dvc", "push")
         clone.run("dvc", "pull", "--quiet")
-        assert photos_of(clone.folder / "data/pets") == photos_of(repository.folder / "data/pets")
+        assert parse_photos(clone.folder / "data/pets") == parse_photos(repository.folder / "data/pets")
 
 
 def kill_a_push(repository: Repository) -> None:

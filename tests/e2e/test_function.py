@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from petmood.core.wire import PredictionBody
-from petmood.serving import function
-from tests.e2e.servers import PROGRAMS, running
-from tests.networks import tiny_bundle
-from tests.pictures import jpeg, photo_like
+from petmood.core.schemas import PredictionResponse
+from petmood.serving.integrations import functions as function
+from tests.support.e2e_servers import PROGRAMS, running
+from tests.support.networks import tiny_bundle
+from tests.support.pictures import jpeg, photo_like
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -36,7 +36,7 @@ def test_many_photos_at_once_get_the_same_answer_from_the_first_on(served: httpx
     with ThreadPoolExecutor(8) as threads:
         got = list(threads.map(ask, range(16)))
     assert [one.status_code for one in got] == [200] * 16
-    answers = [PredictionBody.model_validate_json(one.content) for one in got]
+    answers = [PredictionResponse.model_validate_json(one.content) for one in got]
     assert len({answer.probability for answer in answers}) == 1
     assert len({answer.request_id for answer in answers}) == 16
 

@@ -10,15 +10,15 @@ import httpx
 import pytest
 
 from petmood.core.errors import PhotoError
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
-from petmood.core.wire import ErrorBody, PredictionBody
+from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.base import Answer
-from petmood.inference.load import open_bundle
-from petmood.serving import function
-from tests.e2e.servers import PROGRAMS, running
-from tests.networks import tiny_bundle
-from tests.pictures import animated, cmyk_jpeg, corners, exif, jpeg, photo_like, png
+from petmood.inference.load import load_bundle
+from petmood.serving.integrations import functions as function
+from tests.support.e2e_servers import PROGRAMS, running
+from tests.support.networks import tiny_bundle
+from tests.support.pictures import animated, cmyk_jpeg, corners, exif, jpeg, photo_like, png
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -69,7 +69,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(bundle: Path) -> dict[str, Answer]:
     """Answer the set in this process, each photo alone."""
-    predictor = open_bundle(bundle)
+    predictor = load_bundle(bundle)
     return {name: predictor.predict([photo])[0] for name, photo in GOLDEN.items()}
 
 
@@ -106,16 +106,16 @@ def test_probabilities_are_finite_and_sum_to_one_and_agree_with_those_in_process
         got = dict(zip(enumerate(names), threads.map(ask, names), strict=True))
     for (_, name), one in got.items():
         assert one.status_code == 200, (name, one.text)
-        agrees(PredictionBody.model_validate_json(one.content), good[name])
+        agrees(PredictionResponse.model_validate_json(one.content), good[name])
 
 
-def agrees(body: PredictionBody, answer: Prediction) -> None:
+def agrees(body: PredictionResponse, answer: Prediction) -> None:
     """Check one answer over HTTP against the one in this process."""
-    assert list(body.probabilities) == list(MOODS)
+    assert list(body.probabilities) == list(DEFAULT_CLASSES)
     assert all(math.isfinite(p) and 0 <= p <= 1 for p in body.probabilities.values())
     assert sum(body.probabilities.values()) == pytest.approx(1, abs=SAME)
     assert body.probabilities == pytest.approx(answer.probabilities, abs=SAME)
-    assert (body.mood, body.sure) == (answer.mood, answer.sure)
+    assert (body.label, body.confident) == (answer.label, answer.confident)
     assert body.prediction_set == list(answer.prediction_set)
     assert body.warnings == list(answer.warnings)
 
@@ -128,6 +128,6 @@ def test_refusals_have_the_same_status_code_and_message_as_in_process(
         if not isinstance(answer, PhotoError):
             continue
         got = client.post(path, files={"photo": (name, GOLDEN[name])})
-        body = ErrorBody.model_validate_json(got.content)
+        body = ErrorResponse.model_validate_json(got.content)
         assert (got.status_code, body.code, body.message) == (answer.status, answer.code, str(answer)), name
         assert body.request_id == got.headers["x-request-id"]

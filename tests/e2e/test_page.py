@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from petmood.core.photo import decode
-from tests.networks import tiny_bundle
-from tests.pictures import jpeg, photo_like
 from tests.support.generous import GENEROUS_ENVIRONMENT
+from tests.support.networks import tiny_bundle
+from tests.support.pictures import jpeg, photo_like
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 

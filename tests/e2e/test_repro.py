@@ -7,12 +7,12 @@ import yaml
 
 from petmood.core.bundle import read
 from petmood.data.index import read_index
-from tests.e2e.repositories import Repository, new_project
+from tests.support.repositories import Repository, new_project
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 STAGES = ["settings", "import", "check", "train", "evaluate", "export", "register"]
-QUICK = "experiment=demo epochs=1 model.side_px=32 evaluation.controls=false"
+QUICK = "experiment=demo epochs=1 model.image_size=32 evaluation.baselines=false"
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,15 @@ def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(walked: tupl
     """The value is changed where a person would: in a YAML file of Hydra's groups."""
     clone, _ = walked
     before = read(clone.folder / "bundles/dvc").version
-    path = clone.folder / "src/petmood/configs/optimiser/adamw_fast.yaml"
+    path = clone.folder / "src/petmood/configs/optimizer/adamw_fast.yaml"
     path.write_text(path.read_text("utf-8").replace("weight_decay: 0.05", "weight_decay: 0.04"), "utf-8")
     doing = clone.run("dvc", "status")
     assert "import:" not in doing
-    set_parameter(clone, "settings", f"{QUICK} optimiser.rate=0.002")
+    set_parameter(clone, "settings", f"{QUICK} optimizer.lr=0.002")
     said = clone.run("dvc", "repro")
     assert ran(said) == ["settings", "train", "evaluate", "export", "register"]
     config = yaml.safe_load((clone.folder / "runs/dvc/config.yaml").read_text("utf-8"))
-    assert config["optimiser"]["rate"] == 0.002
+    assert config["optimizer"]["rate"] == 0.002
     assert read(clone.folder / "bundles/dvc").version != before
     assert ran(clone.run("dvc", "repro")) == []
 

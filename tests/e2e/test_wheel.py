@@ -12,12 +12,12 @@ import pytest
 
 from petmood.cli.app import VERBS
 from petmood.configs.load import compose
-from petmood.core.wire import PredictionBody
-from petmood.training.evaluate import evaluate_run
-from petmood.training.export import export_run
-from petmood.training.run import train
-from tests.integration.small_sets import SMALL, write_small_set
-from tests.pictures import jpeg, photo_like
+from petmood.core.schemas import PredictionResponse
+from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.export import export_run
+from petmood.pipelines.train import train
+from tests.support.pictures import jpeg, photo_like
+from tests.support.small_sets import SMALL, write_small_set
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -86,7 +86,7 @@ def test_the_serving_environment_answers_a_photo_from_the_root_folder_without_to
     photo.write_bytes(jpeg(photo_like(320, 240)))
     assert not packages(installed) & {"torch", "torchvision", "lightning", "hydra-core", "opencv-python-headless"}
     text = run(installed / "petmood", "predict", bundle, photo, "--json", cwd=Path("/"))
-    answer = PredictionBody.model_validate_json(text)
+    answer = PredictionResponse.model_validate_json(text)
     assert answer.model.name == "x"
     assert str(bundle) in run(installed / "petmood", "bundle", "verify", bundle, cwd=Path("/"))
 

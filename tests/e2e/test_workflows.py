@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from petmood.data.index import read_index, write_index
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
+from petmood.registry.base import Author
 from petmood.registry.registry import Registry
-from tests.data.trees import bring_in, picture, put, tree
-from tests.e2e.remotes import opened
-from tests.e2e.repositories import Repository, new_project
-from tests.e2e.workflows import Event, Outcome, play
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.registry.uri import open_registry
+from tests.support.remotes import opened
+from tests.support.repositories import Repository, new_project
+from tests.support.small_sets import SMALL, write_small_set
+from tests.support.trees import bring_in, picture, put, tree
+from tests.support.workflows import Event, Outcome, play
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -142,14 +142,14 @@ def spoil_by_a_leak_over_time(data: Path) -> None:
 def spoil_by_flipped_labels(data: Path) -> None:
     rows = read_index(data).rows
     flips = {"happy": "sad", "sad": "happy"}
-    write_index(data, [replace(row, mood=flips.get(row.mood, row.mood)) for row in rows])
+    write_index(data, [replace(row, label=flips.get(row.label, row.label)) for row in rows])
 
 
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (spoil_by_a_cut_photo, "changed since the import"),
-        (spoil_by_a_leak_over_time, "leak_over_time"),
+        (spoil_by_a_leak_over_time, "train_test_leak"),
         (spoil_by_flipped_labels, "relabelled"),
     ],
 )
@@ -221,13 +221,13 @@ def scene(project: Proposals, tmp_path_factory: pytest.TempPathFactory) -> Scene
     clone = project.propose("Stripes", place / "clone")
     address = str(place / "registry")
     for name, data, epochs in (("weak", "data/few", 5), ("good", "data/pets", 6)):
-        settings = (*SMALL, f"epochs={epochs}", "evaluation.controls=false", f"name={name}")
+        settings = (*SMALL, f"epochs={epochs}", "evaluation.baselines=false", f"name={name}")
         main.run("petmood", "train", f"data={data}", *settings)
-        main.run("petmood", "export", f"runs/{name}", "--to", f"bundles/{name}")
+        main.run("petmood", "export", f"runs/{name}", "--output", f"bundles/{name}")
         main.run("petmood", "registry", "push", f"bundles/{name}", "--registry", address)
     project.reset()
     registry = open_registry(address)
-    registry.promote(registry.find("1"), alias="champion", by=By("tester", "the first"), seen=registry.state())
+    registry.promote(registry.find("1"), alias="champion", by=Author("tester", "the first"), seen=registry.state())
     return Scene(clone, registry, address)
 
 
@@ -250,7 +250,7 @@ def test_a_better_version_becomes_champion_and_then_a_worse_one_does_not(scene: 
     assert scene.champion() == 2
     assert "gate" in outcome.summary.lower()
     last = scene.registry.history()[-1]
-    assert (last.alias, last.to, last.who) == ("champion", 2, "octocat")
+    assert (last.alias, last.to, last.author) == ("champion", 2, "octocat")
 
     refused = scene.sent("1")
     assert refused.step("Let the version through the gate, or not").code == 3

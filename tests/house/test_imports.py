@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, modules, named
+from tests.support.source_tree import ROOT, modules, named
 
 CLIENTS = ("mlflow", "boto3", "botocore", "pandas", "sqlalchemy", "wandb", "optuna")
 HEAVY = ("torch", "torchvision", "lightning", "hydra", "omegaconf", "sklearn", "skimage", "cv2", "scipy", "onnx")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scmrepo.git import Git
 
-from tests.house.tree import ROOT
+from tests.support.source_tree import ROOT
 
 SEEN = ("data/", "data/pets.dvc", "data/.gitignore", "dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config")
 UNSEEN = (

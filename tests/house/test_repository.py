@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from petmood.cli.app import petmood
 from petmood.configs.load import compose
-from tests.house.tree import ROOT, modules, shown, tracked
+from tests.support.source_tree import ROOT, modules, shown, tracked
 
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """The SHA-256 of the licence's text as its authors publish it."""

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from tests.house.tree import ROOT, modules, parsed, shown
+from tests.support.source_tree import ROOT, modules, parsed, shown
 
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 CALLS_OF_LOAD = {"load"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, functions, modules, parsed, shown, tracked
+from tests.support.source_tree import ROOT, functions, modules, parsed, shown, tracked
 
 MODULE_LINES = 300
 FUNCTION_LINES = 50

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.workflows import evaluate, loaded
 from tests.house.test_repository import has_verb, targets
-from tests.house.tree import ROOT
+from tests.support.source_tree import ROOT
+from tests.support.workflows import evaluate, loaded
 
 PROGRAMS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))

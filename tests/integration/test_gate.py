@@ -15,14 +15,15 @@ from petmood.configs.load import compose
 from petmood.core.bundle import DATA_NAME, Bundle, pack_arrays, read_golden, write
 from petmood.core.errors import BundleError, DataError
 from petmood.data.index import index_text, read_index, write_index
-from petmood.evaluation.gate import GateLimits
-from petmood.evaluation.gate_report import GateReport, write_gate_report
-from petmood.evaluation.gate_run import run_gate
 from petmood.export.onnx import to_onnx
-from petmood.training.export import export_run
-from petmood.training.folder import RunFolder
-from petmood.training.run import load_network, train
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines.export import export_run
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import load_network, train
+from petmood.promotion.checks import PromotionLimits
+from petmood.promotion.records import PromotionReport
+from petmood.promotion.run_gate import run_promotion_checks
+from petmood.reports.promotion import write_promotion_report
+from tests.support.small_sets import SMALL, write_small_set
 
 pytestmark = pytest.mark.proof
 
@@ -42,7 +43,7 @@ class Scene:
 def learned(data: Path, name: str, *, epochs: int) -> RunFolder:
     """Train the tiny network."""
     places = (f"data={data}", f"run.folder={data.parent}/runs", f"name={name}")
-    return train(compose([*SMALL, *places, f"epochs={epochs}", "evaluation.controls=false"]))
+    return train(compose([*SMALL, *places, f"epochs={epochs}", "evaluation.baselines=false"]))
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +87,21 @@ def slowed(model: bytes, *, layers: int = 40, side: int = 64) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def failing(report: GateReport) -> list[str]:
+def failing(report: PromotionReport) -> list[str]:
     return [check.name for check in report.checks if not check.passed]
 
 
 def test_a_better_model_takes_the_place_of_a_weak_one(scene: Scene, tmp_path: Path) -> None:
-    report = run_gate(scene.good.folder, scene.weak.folder, data=scene.data, created="2026-01-01T00:00:00Z")
+    report = run_promotion_checks(scene.good.folder, scene.weak.folder, data=scene.data, created="2026-01-01T00:00:00Z")
     assert report.failed == ()
     assert report.passed
     assert [check.name for check in report.checks] == [
-        *("whole", "held_out", "better", "classes", "calibration", "robustness", "latency", "size"),
+        *("whole", "held_out", "superiority", "per_class_recall", "calibration", "robustness", "latency", "size"),
     ]
     assert report.held_out is not None
     assert (report.held_out.split, report.held_out.photos, report.held_out.excluded) == ("test", 120, 0)
     assert report.notes == ()
-    write_gate_report(report, tmp_path)
+    write_promotion_report(report, tmp_path)
     stored = json.loads((tmp_path / "gate.json").read_text())
     assert stored == json.loads(json.dumps(report.to_json()))
     assert (stored["verdict"], stored["candidate"]["sha256"]) == ("passed", scene.good.sha256)
@@ -108,29 +109,29 @@ def test_a_better_model_takes_the_place_of_a_weak_one(scene: Scene, tmp_path: Pa
 
 
 def test_a_worse_model_is_refused_because_it_is_worse(scene: Scene) -> None:
-    report = run_gate(scene.weak.folder, scene.good.folder, data=scene.data)
-    assert {"better", "classes", "robustness"} <= set(failing(report))
-    assert set(failing(report)) <= {"better", "classes", "robustness", "calibration"}
+    report = run_promotion_checks(scene.weak.folder, scene.good.folder, data=scene.data)
+    assert {"superiority", "per_class_recall", "robustness"} <= set(failing(report))
+    assert set(failing(report)) <= {"superiority", "per_class_recall", "robustness", "calibration"}
     assert report.failed[0].startswith("better: ")
 
 
 def test_an_equal_model_is_not_better_but_no_worse(scene: Scene) -> None:
-    assert failing(run_gate(scene.good.folder, scene.good.folder, data=scene.data)) == ["better"]
-    limits = GateLimits(must="no_worse")
-    assert run_gate(scene.good.folder, scene.good.folder, data=scene.data, limits=limits).failed == ()
+    assert failing(run_promotion_checks(scene.good.folder, scene.good.folder, data=scene.data)) == ["superiority"]
+    limits = PromotionLimits(criterion="non_inferior")
+    assert run_promotion_checks(scene.good.folder, scene.good.folder, data=scene.data, limits=limits).failed == ()
 
 
 def test_a_miscalibrated_model_is_refused_for_its_calibration_alone(scene: Scene, tmp_path: Path) -> None:
     """The same network, but for a temperature that makes it unsure of everything it knows."""
     model = to_onnx(load_network(scene.run), side_px=24, temperature=60.0)
     unsure = changed(scene.good, tmp_path / "unsure", files={"model.onnx": model}, temperature=60.0)
-    assert failing(run_gate(unsure, scene.weak.folder, data=scene.data)) == ["calibration"]
+    assert failing(run_promotion_checks(unsure, scene.weak.folder, data=scene.data)) == ["calibration"]
 
 
 def test_a_slow_model_is_refused_for_its_latency_alone(scene: Scene, tmp_path: Path) -> None:
     model = slowed((scene.good.folder / "model.onnx").read_bytes())
     slow = changed(scene.good, tmp_path / "slow", files={"model.onnx": model})
-    report = run_gate(slow, scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(slow, scene.weak.folder, data=scene.data)
     assert failing(report) == ["latency"]
     assert next(check for check in report.checks if check.name == "latency").numbers["ratio"] > 2
 
@@ -140,7 +141,7 @@ def test_a_large_model_is_refused_for_its_size_alone(scene: Scene, tmp_path: Pat
     ballast = np.random.default_rng(0).normal(size=(1300, 1000)).astype(np.float32)
     proto.graph.initializer.append(numpy_helper.from_array(ballast, "ballast"))
     large = changed(scene.good, tmp_path / "large", files={"model.onnx": bytes(proto.SerializeToString())})
-    assert failing(run_gate(large, scene.weak.folder, data=scene.data)) == ["size"]
+    assert failing(run_promotion_checks(large, scene.weak.folder, data=scene.data)) == ["size"]
 
 
 def flipped(folder: Path) -> None:
@@ -153,7 +154,7 @@ def flipped(folder: Path) -> None:
 def test_a_tampered_model_is_refused_before_it_is_run(scene: Scene, tmp_path: Path) -> None:
     shutil.copytree(scene.good.folder, tmp_path / "tampered")
     flipped(tmp_path / "tampered")
-    report = run_gate(tmp_path / "tampered", scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(tmp_path / "tampered", scene.weak.folder, data=scene.data)
     assert [(check.name, check.passed) for check in report.checks] == [("whole", False)]
     assert "model.onnx was changed or damaged" in report.failed[0]
     assert report.candidate.name == "good"
@@ -165,7 +166,7 @@ def test_a_network_that_was_exchanged_under_new_hashes_is_betrayed_by_its_golden
 ) -> None:
     other = (scene.weak.folder / "model.onnx").read_bytes()
     exchanged = changed(scene.good, tmp_path / "exchanged", files={"model.onnx": other})
-    report = run_gate(exchanged, scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(exchanged, scene.weak.folder, data=scene.data)
     assert failing(report) == ["whole"]
     assert "golden photos are answered otherwise" in report.failed[0]
 
@@ -174,13 +175,20 @@ def test_a_broken_champion_is_an_error_and_no_verdict(scene: Scene, tmp_path: Pa
     shutil.copytree(scene.weak.folder, tmp_path / "broken")
     flipped(tmp_path / "broken")
     with pytest.raises(BundleError, match=r"model\.onnx was changed"):
-        run_gate(scene.good.folder, tmp_path / "broken", data=scene.data)
+        run_promotion_checks(scene.good.folder, tmp_path / "broken", data=scene.data)
 
 
 def test_a_first_model_has_to_beat_chance_alone(scene: Scene) -> None:
-    report = run_gate(scene.good.folder, None, data=scene.data)
+    report = run_promotion_checks(scene.good.folder, None, data=scene.data)
     assert report.passed
-    assert [check.name for check in report.checks] == ["whole", "held_out", "better", "calibration", "latency", "size"]
+    assert [check.name for check in report.checks] == [
+        "whole",
+        "held_out",
+        "superiority",
+        "calibration",
+        "latency",
+        "size",
+    ]
 
 
 def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scene: Scene, tmp_path: Path) -> None:
@@ -189,9 +197,9 @@ def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scen
     places = [number for number, row in enumerate(rows) if row.split == "test"]
     for number in places[:30]:
         rows[number] = replace(rows[number], split="train")
-    kin = dict.fromkeys(places[30:40], rows[places[0]].family)
-    before = [replace(row, family=kin.get(number, row.family)) for number, row in enumerate(rows)]
-    before = [replace(row, role="dropped") if number in kin else row for number, row in enumerate(before)]
+    kin = dict.fromkeys(places[30:40], rows[places[0]].group_id)
+    before = [replace(row, group_id=kin.get(number, row.group_id)) for number, row in enumerate(rows)]
+    before = [replace(row, role="excluded") if number in kin else row for number, row in enumerate(before)]
     index = index_text(before).encode()
     leaky = changed(
         scene.good,
@@ -199,11 +207,11 @@ def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scen
         files={DATA_NAME: index},
         data_hash=write_index(tmp_path / "before", before).hash,
     )
-    report = run_gate(leaky, scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(leaky, scene.weak.folder, data=scene.data)
     assert report.held_out is not None
     assert (report.held_out.photos, report.held_out.excluded) == (80, 40)
     assert report.passed
-    as_champion = run_gate(scene.good.folder, leaky, data=scene.data)
+    as_champion = run_promotion_checks(scene.good.folder, leaky, data=scene.data)
     assert as_champion.held_out == report.held_out
 
 
@@ -211,32 +219,35 @@ def test_too_few_photos_that_nobody_learned_from_are_no_proof(scene: Scene, tmp_
     rows = [replace(row, split="train") if row.path > "photos/test-010" else row for row in read_index(scene.data)]
     files = {DATA_NAME: index_text(rows).encode()}
     leaky = changed(scene.good, tmp_path / "leaky", files=files, data_hash=write_index(tmp_path / "then", rows).hash)
-    report = run_gate(leaky, scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(leaky, scene.weak.folder, data=scene.data)
     assert [check.name for check in report.checks] == ["whole", "held_out"]
     assert failing(report) == ["held_out"]
-    assert "10 photos of 4 moods" in report.failed[0]
+    assert "10 photos of 4 classes" in report.failed[0]
     assert "110 were left out" in report.failed[0]
 
 
 def test_an_index_other_than_the_manifest_names_is_tampering(scene: Scene, tmp_path: Path) -> None:
     lying = changed(scene.good, tmp_path / "lying", files={DATA_NAME: (scene.weak.folder / DATA_NAME).read_bytes()})
-    report = run_gate(lying, scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(lying, scene.weak.folder, data=scene.data)
     assert failing(report) == ["whole"]
     assert "not the index that the manifest names" in report.failed[0]
     rubbish = changed(scene.good, tmp_path / "rubbish", files={DATA_NAME: b"\xff\x00"})
-    assert "data.csv can't be read. 'data.csv' isn't an index" in run_gate(rubbish, None, data=scene.data).failed[0]
+    assert (
+        "data.csv can't be read. 'data.csv' isn't an index"
+        in run_promotion_checks(rubbish, None, data=scene.data).failed[0]
+    )
 
 
-def test_a_model_of_other_moods_is_refused(scene: Scene, tmp_path: Path) -> None:
+def test_a_model_of_other_classes_is_refused(scene: Scene, tmp_path: Path) -> None:
     foreign = changed(scene.good, tmp_path / "foreign", classes=("angry", "bored", "other", "sad"))
-    report = run_gate(foreign, scene.weak.folder, data=scene.data)
+    report = run_promotion_checks(foreign, scene.weak.folder, data=scene.data)
     assert failing(report) == ["whole"]
     assert "got one for angry, bored, other, sad" in report.failed[0]
     with pytest.raises(BundleError, match="bored"):
-        run_gate(scene.good.folder, foreign, data=scene.data)
+        run_promotion_checks(scene.good.folder, foreign, data=scene.data)
 
 
-def test_moods_in_another_order_are_the_same_moods(scene: Scene, tmp_path: Path) -> None:
+def test_classes_in_another_order_are_the_same_classes(scene: Scene, tmp_path: Path) -> None:
     golden, order = read_golden(scene.good), [3, 1, 0, 2]
     proto = onnx.load_from_string((scene.good.folder / "model.onnx").read_bytes())
     (out,) = proto.graph.output
@@ -250,7 +261,7 @@ def test_moods_in_another_order_are_the_same_moods(scene: Scene, tmp_path: Path)
     }
     classes = tuple(scene.good.manifest.classes[place] for place in order)
     turned = changed(scene.good, tmp_path / "turned", files=files, classes=classes)
-    assert run_gate(turned, scene.weak.folder, data=scene.data).passed
+    assert run_promotion_checks(turned, scene.weak.folder, data=scene.data).passed
 
 
 def test_a_photo_that_is_not_what_the_index_says_judges_nobody(scene: Scene, tmp_path: Path) -> None:
@@ -258,7 +269,7 @@ def test_a_photo_that_is_not_what_the_index_says_judges_nobody(scene: Scene, tmp
     shutil.copytree(scene.data, data)
     shutil.copy(data / "photos/test-001.png", data / "photos/test-000.png")
     with pytest.raises(DataError, match=r"test-000\.png' of .* is another photo than its index says"):
-        run_gate(scene.good.folder, None, data=data)
+        run_promotion_checks(scene.good.folder, None, data=data)
     (data / "photos/test-000.png").unlink()
     with pytest.raises(DataError, match=r"test-000\.png' of .* can't be read"):
-        run_gate(scene.good.folder, None, data=data)
+        run_promotion_checks(scene.good.folder, None, data=data)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stepping import SteppedProcess
+from tests.support.stepping import SteppedProcess
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
+from petmood.registry.base import Author
 from petmood.registry.registry import Registry
-from tests.bundles import word_bundle
-from tests.house.tree import ROOT
-from tests.registries import registry_address
+from petmood.registry.uri import open_registry
+from tests.support.bundles import word_bundle
 from tests.support.kill_points import count_calls
+from tests.support.registries import registry_address
+from tests.support.source_tree import ROOT
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 PUSHES_UNTIL_DEATH = """
 import itertools, sys
 from pathlib import Path
-from petmood.registry.address import open_registry
-from tests.bundles import word_bundle
+from petmood.registry.uri import open_registry
+from tests.support.bundles import word_bundle
 from tests.support.kill_points import die_after
 address, folder, name, first, calls = sys.argv[1:]
 registry = open_registry(address)
@@ -37,38 +37,38 @@ for number, bundle in enumerate(itertools.cycle(bundles)):
 
 PROMOTIONS_UNTIL_DEATH = """
 import itertools, sys
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
+from petmood.registry.uri import open_registry
+from petmood.registry.base import Author
 from tests.support.kill_points import die_after
 registry = open_registry(sys.argv[1])
 registry.state()
 die_after(int(sys.argv[2]))
 for number in itertools.cycle((1, 2)):
     if registry.state().aliases.get("champion") != number:
-        registry.promote(registry.find(str(number)), alias="champion", by=By("me"), seen=registry.state())
+        registry.promote(registry.find(str(number)), alias="champion", by=Author("me"), seen=registry.state())
         print(number, flush=True)
 """
 
 ONE_PROMOTION = """
 import sys
-from petmood.core.errors import Conflict
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
+from petmood.core.errors import RegistryConflict
+from petmood.registry.uri import open_registry
+from petmood.registry.base import Author
 registry = open_registry(sys.argv[1])
 seen = registry.state()
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    registry.promote(registry.find(sys.argv[2]), alias="champion", by=By(f"writer {sys.argv[2]}"), seen=seen)
+    registry.promote(registry.find(sys.argv[2]), alias="champion", by=Author(f"writer {sys.argv[2]}"), seen=seen)
     print("won", flush=True)
-except Conflict:
+except RegistryConflict:
     print("conflict", flush=True)
 """
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from petmood.registry.address import open_registry
+from petmood.registry.uri import open_registry
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
@@ -85,7 +85,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
         opened = open_registry(address)
         for word in ("one", "two"):
             opened.push(word_bundle(tmp_path / "bundles", word), by="me")
-        opened.promote(opened.find("1"), alias="champion", by=By("me"), seen=opened.state())
+        opened.promote(opened.find("1"), alias="champion", by=Author("me"), seen=opened.state())
         yield opened
 
 
@@ -144,7 +144,7 @@ def test_promotions_killed_at_random_moments_leave_the_old_or_the_new_champion(
 ) -> None:
     chance = random.Random(1)
     calls = count_calls(
-        lambda: registry.promote(registry.find("2"), alias="champion", by=By("me"), seen=registry.state())
+        lambda: registry.promote(registry.find("2"), alias="champion", by=Author("me"), seen=registry.state())
     )
     for _ in range(kills_of(registry)):
         told = killed(PROMOTIONS_UNTIL_DEATH, registry.address, chance.randrange(3 * calls))
@@ -155,7 +155,7 @@ def test_promotions_killed_at_random_moments_leave_the_old_or_the_new_champion(
         if told:
             assert last.to == int(told[-1]) or last.before == int(told[-1]), "a change that was told is there"
     assert registry.verify(tmp_path / "scratch") == []
-    assert registry.roll_back(By("me")).kind == "rolled_back"
+    assert registry.roll_back(Author("me")).kind == "rolled_back"
 
 
 def test_of_two_promotions_at_once_by_two_processes_one_gets_a_conflict(registry: Registry, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_of_two_promotions_at_once_by_two_processes_one_gets_a_conflict(registry
         (won,) = (number for number, word in said.items() if word == "won")
         assert registry.find("champion").number == won
         assert len(registry.history()) == before + 1
-        assert registry.history()[-1].who == f"writer {won}"
+        assert registry.history()[-1].author == f"writer {won}"
 
 
 def test_a_full_disk_is_one_error_and_the_registry_is_as_it_was(tmp_path: Path) -> None:

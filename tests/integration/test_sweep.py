@@ -12,18 +12,18 @@ import pytest
 from optuna.trial import TrialState
 
 from petmood.configs.load import from_file
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import read_index, write_index
-from petmood.evaluation.scored import Scored
-from petmood.training.evaluate import evaluate_run
-from petmood.training.export import export_run
-from petmood.training.folder import RunFolder, open_run
-from petmood.training.search.trial import valid_value
-from petmood.training.solvers import negative_log_likelihood
-from tests.integration.killing import count_rows
-from tests.integration.small_sets import write_small_set
-from tests.integration.sweeping import SWEEP, begin, finish, kill_at, running, table, trials_of, wait_halted
+from petmood.evaluation.predictions import Predictions
+from petmood.models.linear import negative_log_likelihood
+from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.export import export_run
+from petmood.pipelines.run_folder import RunFolder, open_run
+from petmood.tuning.trial import valid_value
 from tests.support.halts import Halts
+from tests.support.killing import count_rows
+from tests.support.small_sets import write_small_set
+from tests.support.sweeping import SWEEP, begin, finish, kill_at, running, table, trials_of, wait_halted
 from tests.support.waiting import wait_until
 
 TRIALS = 9
@@ -47,13 +47,13 @@ def test_the_best_is_the_least_validation_loss_of_the_kept_weights_and_its_run_i
     for number, row in rows.items():
         run = RunFolder(whole / FOLDER / "trials" / f"{int(number):03d}")
         if row["state"] == "finished":
-            scored = Scored.load(run.scored("valid"))
+            scored = Predictions.load(run.predictions("valid"))
             losses[number] = negative_log_likelihood(scored.logits, scored.labels)
             assert float(row["value"]) == pytest.approx(losses[number], rel=1e-6)
     best = min(losses, key=losses.__getitem__)
     assert next(iter(rows)) == best
     settings = from_file(whole / FOLDER / "best.yaml")
-    assert repr(settings.optimiser.rate) == rows[best]["optimiser.rate"]
+    assert repr(settings.optimizer.lr) == rows[best]["optimizer.lr"]
     assert settings.augment == from_file(whole / FOLDER / "trials" / f"{int(best):03d}" / "config.yaml").augment
 
 
@@ -96,7 +96,9 @@ def test_changed_test_labels_change_neither_the_trials_nor_the_choice(whole: Pat
     shutil.copytree(whole / "data", tmp_path / "data")
     rows = read_index(tmp_path / "data/set").rows
     turned = [
-        replace(row, mood=MOODS[(MOODS.index(row.mood) + 1) % len(MOODS)]) if row.split == "test" else row
+        replace(row, label=DEFAULT_CLASSES[(DEFAULT_CLASSES.index(row.label) + 1) % len(DEFAULT_CLASSES)])
+        if row.split == "test"
+        else row
         for row in rows
     ]
     write_index(tmp_path / "data/set", turned)
@@ -162,7 +164,7 @@ def test_eight_trials_on_the_demo_killed_once_lead_to_a_measured_bundle(
     assert {row["state"] for row in rows.values()} <= {"finished", "pruned"}
     best = open_run(tmp_path / FOLDER / "trials" / f"{int(next(iter(rows))):03d}")
     assert f"Next: petmood evaluate {best.path.relative_to(tmp_path)}" in printed
-    assert valid_value(best, "valid_loss") == pytest.approx(float(next(iter(rows.values()))["value"]))
+    assert valid_value(best, "val/loss") == pytest.approx(float(next(iter(rows.values()))["value"]))
     for name in ("history", "importances", "parallel", "slice"):
         assert (tmp_path / FOLDER / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
     os.chdir(tmp_path)

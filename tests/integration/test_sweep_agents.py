@@ -10,9 +10,9 @@ import pytest
 import yaml
 from wandb.wandb_agent import Agent
 
-from petmood.training.folder import RunFolder
-from tests.integration.small_sets import write_small_set
-from tests.integration.wandb_files import records_of, summary_in
+from petmood.pipelines.run_folder import RunFolder
+from tests.support.small_sets import write_small_set
+from tests.support.wandb_files import records_of, summary_in
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -51,10 +51,12 @@ def test_the_agent_starts_run_after_run_with_what_it_was_sent(
         sent[run_id] = drawn(sweep["parameters"], chance)
         agent._command_run({"run_id": run_id, "program": sweep["program"], "args": sent[run_id]})
         assert agent._run_processes[run_id].wait() == 0
-    runs = sorted((RunFolder(path) for path in (tmp_path / "runs").iterdir()), key=lambda run: run.read_facts().created)
+    runs = sorted(
+        (RunFolder(path) for path in (tmp_path / "runs").iterdir()), key=lambda run: run.read_metadata().created
+    )
     assert len(runs) == 2
     for run, values in zip(runs, sent.values(), strict=True):
-        assert run.read_config().optimiser.rate == values["optimiser.rate"]["value"]
+        assert run.read_config().optimizer.lr == values["optimizer.lr"]["value"]
         assert run.read_config().recipe.label_smoothing == values["recipe.label_smoothing"]["value"]
         (written,) = run.path.rglob("*.wandb")
         assert sweep["metric"]["name"] in summary_in(records_of(written))

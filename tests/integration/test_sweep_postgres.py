@@ -13,12 +13,12 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from petmood.core.errors import RunError
-from petmood.training.search.claims import PostgresClaims
-from petmood.training.search.storage import connect
-from tests.integration.postgres import Server, postgres_server
-from tests.integration.small_sets import write_small_set
-from tests.integration.sweeping import SWEEP, begin, finish, running, table, trials_of, wait_halted
+from petmood.tuning.locks import PostgresTrialLocks
+from petmood.tuning.storage import connect
 from tests.support.halts import Halts
+from tests.support.postgres import Server, postgres_server
+from tests.support.small_sets import write_small_set
+from tests.support.sweeping import SWEEP, begin, finish, running, table, trials_of, wait_halted
 from tests.support.waiting import wait_until
 
 FOLDER = Path("runs/sweeps/first")
@@ -48,8 +48,8 @@ def storage(server: Server) -> Iterator[RDBStorage]:
 
 
 def test_a_lock_belongs_to_one_session_and_is_free_when_that_session_dies(storage: RDBStorage) -> None:
-    one, other = PostgresClaims(storage.engine, study="locks"), PostgresClaims(storage.engine, study="locks")
-    elsewhere = PostgresClaims(storage.engine, study="another")
+    one, other = PostgresTrialLocks(storage.engine, study="locks"), PostgresTrialLocks(storage.engine, study="locks")
+    elsewhere = PostgresTrialLocks(storage.engine, study="another")
     assert one.take(7)
     assert not other.take(7)
     assert other.take(8)
@@ -68,14 +68,14 @@ def sessions_that_wait(storage: RDBStorage) -> int:
 
 
 def test_only_one_session_at_a_time_decides(storage: RDBStorage) -> None:
-    one, other = PostgresClaims(storage.engine, study="turns"), PostgresClaims(storage.engine, study="turns")
+    one, other = PostgresTrialLocks(storage.engine, study="turns"), PostgresTrialLocks(storage.engine, study="turns")
     entered = threading.Event()
 
     def decide() -> None:
-        with other.deciding():
+        with other.allocation_lock():
             entered.set()
 
-    with one.deciding():
+    with one.allocation_lock():
         waiting = threading.Thread(target=decide)
         waiting.start()
         wait_until(lambda: sessions_that_wait(storage) == 1, what="a session that waits for its turn")

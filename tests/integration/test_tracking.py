@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from petmood.configs.load import compose
-from petmood.training.evaluate import evaluate_run
-from petmood.training.export import export_run
-from petmood.training.folder import RunFolder
-from petmood.training.run import train
-from petmood.training.tracking.journal import JOURNAL_NAME, read_journal
-from petmood.training.tracking.sender import send_now
-from petmood.training.tracking.sync import waiting
-from tests.integration.mirrors import check_mirror, curves_of, tracked_run
-from tests.integration.small_sets import SMALL, write_small_set
-from tests.integration.wandb_files import records_of, settings_in, steps_in, summary_in
+from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.export import export_run
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import train
+from petmood.training.tracking.spool import JOURNAL_NAME, read_journal
+from petmood.training.tracking.sync import pending_entries
+from petmood.training.tracking.uploader_process import send_now
 from tests.support.halts import Halts
+from tests.support.mirrors import check_mirror, curves_of, tracked_run
+from tests.support.small_sets import SMALL, write_small_set
+from tests.support.wandb_files import records_of, settings_in, steps_in, summary_in
 
 pytestmark = [
     pytest.mark.proof,
@@ -78,9 +78,9 @@ def test_wandb_without_a_key_writes_a_file_that_reads_back_as_the_run_s_folder(
     assert {name: [(row["epoch"], row[name]) for row in rows] for name in curves} == curves
     told = settings_in(records)
     settings = run.read_config()
-    assert (told["seed"], told["optimiser.rate"]) == (settings.seed, settings.optimiser.rate)
-    assert told["recipe.ridge"] == list(settings.recipe.ridge)
-    assert told["data_hash"] == run.read_facts().data_hash
+    assert (told["seed"], told["optimizer.lr"]) == (settings.seed, settings.optimizer.lr)
+    assert told["recipe.l2_strengths"] == list(settings.recipe.l2_strengths)
+    assert told["data_hash"] == run.read_metadata().data_hash
     assert isinstance(found, dict)
     assert summary_in(records)["test/macro_f1_low"] == found["test"]["macro_f1"]["low"]
     (artifact,) = [record.artifact for record in records if record.HasField("artifact")]
@@ -89,7 +89,7 @@ def test_wandb_without_a_key_writes_a_file_that_reads_back_as_the_run_s_folder(
     notes = [record.getMessage() for record in caplog.records if "wandb sync" in record.getMessage()]
     assert len(notes) == 3
     assert str(path.parent) in notes[-1]
-    assert waiting(run.path) == 0
+    assert pending_entries(run.path) == 0
 
 
 def grown(path: Path, size: int) -> None:
@@ -132,14 +132,14 @@ def test_a_disk_that_is_full_for_the_journal_lets_training_end_and_tells_the_res
     said = [line for line in done.stderr.splitlines() if "WARNING" in line]
     assert len([line for line in said if "File too large. The run goes on, and is tracked no further." in line]) == 1
     assert "Traceback" not in done.stderr
-    assert run.read_facts().epochs == 40
+    assert run.read_metadata().epochs == 40
     evaluate_run(run)
     steps = [getattr(placed.entry, "step", None) for placed in read_journal(run.path / JOURNAL_NAME)]
     assert [step for step in steps if step is not None] == list(range(40))
     uri = f"sqlite:///{tmp_path}/m.db"
     there = tracked_run(run, uri)
     assert there.info.status == "FINISHED"
-    assert there.data.metrics["valid_loss"] == curves_of(run)["valid_loss"][-1][1]
+    assert there.data.metrics["val/loss"] == curves_of(run)["val/loss"][-1][1]
 
 
 LOADED = """
@@ -153,8 +153,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 @pytest.mark.parametrize(
     "names",
     [
-        ("petmood.serving.app", "petmood.inference.load", "petmood.frontend.client", "petmood.monitoring.metrics"),
-        ("petmood.training.run", "petmood.training.evaluate", "petmood.training.export", "petmood.cli.track"),
+        ("petmood.serving.app", "petmood.inference.load", "petmood.frontend.client", "petmood.serving.metrics"),
+        ("petmood.pipelines.train", "petmood.pipelines.evaluate", "petmood.pipelines.export", "petmood.cli.track"),
     ],
     ids=["serving", "training"],
 )

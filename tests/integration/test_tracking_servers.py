@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from petmood.training.folder import RunFolder
-from petmood.training.tracking.sync import SENT_NAME, waiting
-from tests.integration.killing import count_rows
-from tests.integration.mirrors import check_mirror, runs_at, tracked_run
-from tests.integration.mlflow_servers import MlflowServer
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines.run_folder import RunFolder
+from petmood.training.tracking.sync import SENT_NAME, pending_entries
 from tests.support.halts import Halts
+from tests.support.killing import count_rows
+from tests.support.mirrors import check_mirror, runs_at, tracked_run
+from tests.support.mlflow_servers import MlflowServer
+from tests.support.small_sets import SMALL, write_small_set
 from tests.support.waiting import wait_until
 
 pytestmark = [
@@ -33,7 +33,7 @@ GENEROUS = "tracker.deadline_s=1200"
 SYNC = """
 import sys
 from petmood.cli.app import main
-from petmood.training.tracking import sender
+from petmood.training.tracking import uploader_process as sender
 sender.LOCK_S = 1200.0  # on a slow machine, too, the second waits until the first has sent all
 sys.exit(main(sys.argv[1:]))
 """
@@ -79,7 +79,7 @@ def sync(run: RunFolder, *more: str) -> subprocess.CompletedProcess[str]:
 
 def is_told(trial: Trial) -> bool:
     """Tell whether the server has taken an epoch already."""
-    return (trial.run.path / SENT_NAME).exists() and count_rows(trial.run.curves) > 2
+    return (trial.run.path / SENT_NAME).exists() and count_rows(trial.run.metrics_csv) > 2
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everythin
                     trouble.happens(server)
             out, err = training.communicate(timeout=1800)
         assert (training.returncode, out) == (0, f"Run: {trial.run.path}. Next: petmood evaluate {trial.run.path}\n")
-        left = waiting(trial.run.path)
+        left = pending_entries(trial.run.path)
         assert left > 0
         (warned,) = [line for line in err.splitlines() if not line.startswith("training: ")]
         assert f"{left} of the run's entries wait in {trial.run.path}/tracking.jsonl" in warned

@@ -25,7 +25,7 @@ def gate(delay_s: float, limits: tuple[str, ...], to: Path, root: Path) -> subpr
         assert server.stdout is not None
         base = server.stdout.readline().strip()
         petmood = str(Path(sys.executable).with_name("petmood"))
-        command = [petmood, "loadtest", base, "--users", "2", "--duration", str(DURATION_S), "--to", str(to)]
+        command = [petmood, "loadtest", base, "--users", "2", "--duration", str(DURATION_S), "--output", str(to)]
         try:
             return subprocess.run([*command, *limits], capture_output=True, text=True, timeout=300, check=False)
         finally:

@@ -11,17 +11,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from petmood.core.image import ImageSpec
-from petmood.data.bank import PhotoBank
-from petmood.data.module import train_loader
-from petmood.models.classifier import Learning, MoodClassifier, parameter_groups
-from petmood.models.network import MoodNetwork, NetworkSpec, build_network
-from tests.pictures import faces
+from petmood.data.image_cache import ImageCache
+from petmood.data.loaders import train_loader
+from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, parameter_groups
+from petmood.models.network import ExpressionNet, NetworkSpec, build_network
+from tests.support.pictures import faces
 
 SIDE = 24
 IMAGE = ImageSpec(side_px=SIDE)
 
 
-def fresh(*, dropout: float = 0.0) -> MoodNetwork:
+def fresh(*, dropout: float = 0.0) -> ExpressionNet:
     """Return the tiny network with random weights, always the same."""
     torch.manual_seed(0)
     return build_network(NetworkSpec("tiny", dropout=dropout), image=IMAGE, classes=4)
@@ -37,12 +37,12 @@ def simple_pictures(count: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArra
     return pixels, labels.astype(np.int64)
 
 
-def learn(network: MoodNetwork, pixels: NDArray[np.uint8], labels: NDArray[np.int64], *, epochs: int) -> None:
+def learn(network: ExpressionNet, pixels: NDArray[np.uint8], labels: NDArray[np.int64], *, epochs: int) -> None:
     """Train by the module's own loss and groups in a plain loop."""
-    learning = Learning(epochs, rate=3e-3)
-    module = MoodClassifier(network, learning)
+    learning = OptimizationConfig(epochs, lr=3e-3)
+    module = ExpressionClassifier(network, learning)
     optimizer = torch.optim.AdamW(parameter_groups(network, learning))
-    bank = PhotoBank(pixels, tuple(map(str, range(len(pixels)))))
+    bank = ImageCache(pixels, tuple(map(str, range(len(pixels)))))
     loader = train_loader(bank, labels, batch_size=32, seed=0, spec=None)
     network.train()
     for epoch in range(epochs):
@@ -60,7 +60,7 @@ def as_batch(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
-def accuracy(network: MoodNetwork, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+def accuracy(network: ExpressionNet, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
     """Return the share of right answers."""
     with torch.inference_mode():
         return float((network(as_batch(pixels)).argmax(1).numpy() == labels).mean())

@@ -75,15 +75,15 @@ def _key(run: str, epoch: int) -> str:
 def run(folder: str, words: Sequence[str]) -> None:
     """Run a verb; its trainings, and the workers that it starts, halt."""
     from petmood.cli.app import main  # noqa: PLC0415 - heavy packages are for the processes that train
-    from petmood.training.callbacks import EpochRows  # noqa: PLC0415 - as above
-    from petmood.training.search import crew  # noqa: PLC0415 - as above
+    from petmood.training.callbacks import CsvMetricsCallback  # noqa: PLC0415 - as above
+    from petmood.tuning import workers as crew  # noqa: PLC0415 - as above
 
-    halts, write_row = Halts(Path(folder)), EpochRows.on_train_epoch_end
+    halts, write_row = Halts(Path(folder)), CsvMetricsCallback.on_train_epoch_end
 
-    def write_row_and_halt(self: EpochRows, *given: Any) -> None:  # noqa: ANN401 - Lightning's signature
+    def write_row_and_halt(self: CsvMetricsCallback, *given: Any) -> None:  # noqa: ANN401 - Lightning's signature
         write_row(self, *given)
         halts.halt(self.path.parent.name, epoch=int(self.rows[-1]["epoch"]))
 
-    EpochRows.on_train_epoch_end = write_row_and_halt  # type: ignore[assignment,method-assign]  # in this process alone
+    CsvMetricsCallback.on_train_epoch_end = write_row_and_halt  # type: ignore[assignment,method-assign]  # in this process alone
     crew.COMMAND = tuple(halts.command("sweep", "--worker"))  # type: ignore[misc,assignment]  # in this process alone
     sys.exit(main(list(words)))

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from tests import pictures
+from tests.support import pictures
 
 COUNTLESS: Final = ("JPEG comments", "JPEG EXIF", "PNG texts", "PNG data", "GIF comments", "BMP runs")
 """What ``of_countless_pieces`` builds."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from petmood.core.commands import shell_command
-from petmood.core.errors import MissingExtra, PetmoodError
+from petmood.core.errors import MissingDependency, PetmoodError
 
 __all__ = ["VERBS", "main", "petmood"]
 
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
             raise
         command = shell_command("install", "petmood[train]", program="pip")
         click.echo(f"petmood: '{error.name}' is not installed. Install it with: {command}", err=True)
-        sys.exit(MissingExtra.exit_code)
+        sys.exit(MissingDependency.exit_code)
     except OSError as error:
         click.echo(f"petmood: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
         sys.exit(2)

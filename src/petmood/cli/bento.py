@@ -70,14 +70,14 @@ def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms:
     from petmood.core.extras import require
 
     require("bentoml", extra="bento")
-    from petmood.inference.load import open_bundle
-    from petmood.serving.bento.launch import Start, environment, serve_command
+    from petmood.inference.load import load_bundle
+    from petmood.serving.integrations.bentoml.cli_args import ServeOptions, environment, serve_command
     from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
 
     bind(host, port).close()  # a port that is taken is refused here, in one line, as is a bad bundle
-    open_bundle(bundle, limits=read_settings().limits)
-    start = Start(host=host, port=port, max_batch=max_batch, max_latency_ms=max_latency_ms)
+    load_bundle(bundle, limits=read_settings().limits)
+    start = ServeOptions(host=host, port=port, max_batch=max_batch, max_latency_ms=max_latency_ms)
     click.echo(f"petmood serves {bundle} through BentoML at http://{host}:{port}", err=True)
     command = serve_command(start)
     sys.stderr.flush()
@@ -86,7 +86,13 @@ def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms:
 
 @bento.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--to", type=click.Path(path_type=Path), help="A new folder; BentoML's own store where none is given.")
+@click.option(
+    "--output",
+    "-o",
+    "to",
+    type=click.Path(path_type=Path),
+    help="A new folder; BentoML's own store where none is given.",
+)
 @batching[0]
 @batching[1]
 def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int) -> None:
@@ -94,10 +100,10 @@ def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int)
     from petmood.core.extras import require
 
     require("bentoml", extra="bento")
-    from petmood.serving.bento.build import build_bento
-    from petmood.serving.bento.launch import Start
+    from petmood.serving.integrations.bentoml.build import build_bento
+    from petmood.serving.integrations.bentoml.cli_args import ServeOptions
 
-    made = build_bento(bundle, to=to, start=Start(max_batch=max_batch, max_latency_ms=max_latency_ms))
+    made = build_bento(bundle, to=to, start=ServeOptions(max_batch=max_batch, max_latency_ms=max_latency_ms))
     where = "" if made.folder is None else f" in {made.folder}"
     next_ = shell_command("serve", made.name, program="bentoml")
     click.echo(f"Bento: {made.tag}{where}. Next: BENTOML_DO_NOT_TRACK=True {next_}")

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
-    from petmood.training.folder import RunFolder
+    from petmood.pipelines.run_folder import RunFolder
 
 __all__ = ["bundle", "export"]
 
@@ -17,16 +17,21 @@ __all__ = ["bundle", "export"]
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--to", required=True, type=click.Path(path_type=Path), help="The bundle's folder, such as bundles/first."
+    "--output",
+    "-o",
+    "to",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The bundle's folder, such as bundles/first.",
 )
 @click.option("--name", help="The model's name; the folder's name where none is given.")
 def export(*, run: Path, to: Path, name: str | None) -> None:
     """Make a bundle from RUN: ONNX compared with torch, golden photos, reference data and a model card."""
-    from petmood.training.export import export_run
-    from petmood.training.folder import open_run
+    from petmood.pipelines.export import export_run
+    from petmood.pipelines.run_folder import open_run
 
     opened = open_run(run)
-    made = export_run(opened, to=to, name=name, track=bar)
+    made = export_run(opened, to=to, name=name, track=progress_bar)
     predict = shell_command("predict", to, _photo_of(opened))
     click.echo(f"Bundle: {to}, {made.manifest.name} {made.manifest.version}. Next: {predict}")
 
@@ -35,11 +40,11 @@ def _photo_of(run: "RunFolder") -> Path:
     """Return a photo that the run did not learn from, or a name to replace where its dataset has gone."""
     from petmood.core.errors import DataError
     from petmood.data.index import read_index
-    from petmood.training.material import rows_to_judge
+    from petmood.training.dataset import evaluation_rows
 
-    folder = Path(run.read_facts().data_path)
+    folder = Path(run.read_metadata().data_path)
     try:
-        rows = rows_to_judge(read_index(folder).rows, "test")
+        rows = evaluation_rows(read_index(folder).rows, "test")
     except (DataError, OSError):
         rows = []
     return next((folder / row.path for row in rows if (folder / row.path).is_file()), Path("PHOTO"))
@@ -54,7 +59,7 @@ def bundle() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def verify(*, folder: Path) -> None:
     """Check that a bundle is whole and answers its golden photos as it was trained to."""
-    from petmood.inference.load import open_bundle
+    from petmood.inference.load import load_bundle
 
-    model = open_bundle(folder).model
+    model = load_bundle(folder).model
     click.echo(f"{folder} is whole: {model.name} {model.version}, manifest {model.sha256[:12]}.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
 __all__ = ["evaluate"]
@@ -13,25 +13,25 @@ __all__ = ["evaluate"]
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="Measure on another data set.")
-@click.option("--against", type=click.Path(path_type=Path), help="A second run: the paired test of the two.")
+@click.option("--baseline", type=click.Path(path_type=Path), help="A second run: the paired test of the two.")
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
-def evaluate(*, run: Path, data: Path | None, against: Path | None, as_json: bool) -> None:
+def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bool) -> None:
     """Measure RUN with intervals, beside controls; leaves evaluation.json and report.html in its folder."""
     import json
 
     from petmood.cli.tables import paired_text
-    from petmood.evaluation.summary import summary_text
-    from petmood.training.evaluate import compare_runs, evaluate_run
-    from petmood.training.folder import open_run
+    from petmood.evaluation.evaluate import summary_text
+    from petmood.pipelines.evaluate import compare_runs, evaluate_run
+    from petmood.pipelines.run_folder import open_run
 
     opened = open_run(run)
-    paired = compare_runs(opened, open_run(against)) if against is not None else None
-    found = evaluate_run(opened, data=data, paired=paired, track=bar)
+    paired = compare_runs(opened, open_run(baseline)) if baseline is not None else None
+    found = evaluate_run(opened, data=data, paired=paired, track=progress_bar)
     if as_json:
         click.echo(json.dumps({**found.to_json(), **({"paired": paired.to_json()} if paired else {})}, indent=2))
         return
     click.echo(summary_text(found))
     if paired is not None:
-        click.echo(f"\nAgainst {against}: {paired_text(paired)}")
+        click.echo(f"\nAgainst {baseline}: {paired_text(paired)}")
     click.echo(f"Report: {opened.report if data is None else opened.path / f'report-{data.name}.html'}")
     click.echo(f"Next: {shell_command('export', run, '--to', 'bundles/first')}")

@@ -29,10 +29,12 @@ USERS, MOST_USERS = 32, 256
     help="Seconds at each number of users.",
 )
 @click.option("--ramp", is_flag=True, help="Double the users from 1 up to --users.")
-@click.option("--to-the-knee", is_flag=True, help="Double them until that brings nothing more, or errors.")
+@click.option("--until-saturation", is_flag=True, help="Double them until that brings nothing more, or errors.")
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of photos to send; else some are drawn.")
 @click.option(
-    "--to",
+    "--output",
+    "-o",
+    "to",
     type=click.Path(path_type=Path),
     default=Path("profiles/loadtest"),
     show_default=True,
@@ -51,7 +53,7 @@ def loadtest(  # noqa: PLR0913 - one an option
     users: int | None,
     duration: float,
     ramp: bool,
-    to_the_knee: bool,
+    until_saturation: bool,
     photos: Path | None,
     to: Path,
     p95_ms: float | None,
@@ -62,36 +64,36 @@ def loadtest(  # noqa: PLR0913 - one an option
 ) -> None:
     """Load the service at URL; limits are held against the last step, or the knee; ends with 1 if one is missed."""
     from petmood.core.extras import require
-    from petmood.serving.loadtest.gate import Limits
-    from petmood.serving.loadtest.job import Job
+    from petmood.serving.loadtest.config import LoadTestConfig
+    from petmood.serving.loadtest.limits import Limits
     from petmood.serving.loadtest.report import report_of
-    from petmood.serving.loadtest.run import ask_once, keep, load_service, require_locust
+    from petmood.serving.loadtest.run import load_service, preflight, require_locust, write_report
     from petmood.serving.loadtest.stages import doubling
     from petmood.serving.loadtest.target import target_of
 
     require_locust()
-    most = users or (MOST_USERS if to_the_knee else USERS)
-    rising = ramp or to_the_knee
+    most = users or (MOST_USERS if until_saturation else USERS)
+    rising = ramp or until_saturation
     if rising:
         require("matplotlib", extra="loadtest")
-    job = Job(
+    job = LoadTestConfig(
         target=target_of(url, allow_remote=allow_remote),
         counts=doubling(most) if rising else (most,),
         duration_s=duration,
         csv="locust",
-        to_the_knee=to_the_knee,
+        until_saturation=until_saturation,
         photos=None if photos is None else str(photos),
         token=token,
     )
-    ask_once(job)
+    preflight(job)
     click.echo(f"Loading {job.target.url}, {duration:g} s for each number of users.", err=True)
     click.echo(f"{'users':>6}{'answered/s':>12}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}  errors")
     steps = load_service(job, to=to, on_step=_show)
     limits = Limits(p95_ms=p95_ms, min_rps=min_rps, max_errors=max_errors)
-    report = report_of(steps, url=job.target.url, limits=limits, to_the_knee=to_the_knee)
-    keep(report, to=to)
+    report = report_of(steps, url=job.target.url, limits=limits, until_saturation=until_saturation)
+    write_report(report, to=to)
     _conclude(report, to, looked_for_the_knee=rising)
-    context.exit(1 if report.missed else 0)
+    context.exit(1 if report.violations else 0)
 
 
 def _show(step: "Step") -> None:
@@ -101,10 +103,10 @@ def _show(step: "Step") -> None:
 
 
 def _conclude(report: "Report", to: Path, *, looked_for_the_knee: bool) -> None:
-    if report.knee is not None:
-        click.echo(f"The knee is at {report.knee.step.users} users: {report.knee.reason}.")
+    if report.saturation is not None:
+        click.echo(f"The knee is at {report.saturation.step.users} users: {report.saturation.reason}.")
     elif looked_for_the_knee:
         click.echo(f"No knee up to {report.steps[-1].users} users.")
     click.echo(f"Numbers, Locust's CSV files and plots: {to}")
-    for line in report.missed:
+    for line in report.violations:
         click.echo(f"petmood: {line}", err=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -23,19 +23,19 @@ def predict(context: click.Context, *, bundle: Path, photos: tuple[Path, ...], a
     """Answer PHOTOS (files, or folders of them) with BUNDLE; ends with 1 if any photo got no answer."""
     from petmood.cli.tables import answer_text
     from petmood.core.prediction import Prediction
-    from petmood.core.wire import error_body, prediction_body
+    from petmood.core.schemas import error_response, prediction_response
     from petmood.inference.batch import find_photos, predict_stream
-    from petmood.inference.load import open_bundle
+    from petmood.inference.load import load_bundle
 
     found = find_photos(photos)
-    predictor = open_bundle(bundle, threads=threads)
+    predictor = load_bundle(bundle, threads=threads)
     refused = 0
-    for one in bar(predict_stream(predictor, found), total=len(found), what="answering photos"):
+    for one in progress_bar(predict_stream(predictor, found), total=len(found), what="answering photos"):
         name, answer = str(one.photo), one.answer
         if isinstance(answer, Prediction):
-            body: BaseModel = prediction_body(answer, model=predictor.model, photo=name)
+            body: BaseModel = prediction_response(answer, model=predictor.model, photo=name)
         else:
-            body, refused = error_body(answer, photo=name), refused + 1
+            body, refused = error_response(answer, photo=name), refused + 1
         if as_json:
             click.echo(body.model_dump_json(exclude_none=True))
         else:

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.in_registry import in_registry, registry_command, who_decides
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
+from petmood.cli.registry_options import current_author, in_registry, registry_command
 
 if TYPE_CHECKING:
     from petmood.registry.registry import Registry
 
 __all__ = ["promote", "rollback", "trace"]
 
-WHO = click.option("--who", help="Who decides; default: who runs this.")
-WHY = click.option("--why", default="", help="Why; it stands in the history.")
+WHO = click.option("--author", help="Who decides; default: author runs this.")
+WHY = click.option("--reason", default="", help="Why; it stands in the history.")
 
 
 @click.command()
@@ -24,7 +24,9 @@ WHY = click.option("--why", default="", help="Why; it stands in the history.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Judge on its held-out photos; default: the version's own."
 )
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit of the gate: must=no_worse.")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit of the gate: criterion=non_inferior."
+)
 @click.option("--report", "keep", type=click.Path(path_type=Path), help="Also write gate.json, .md and .html here.")
 @WHO
 @WHY
@@ -36,24 +38,24 @@ def promote(
     data: Path | None,
     limits: tuple[str, ...],
     keep: Path | None,
-    who: str | None,
-    why: str,
+    author: str | None,
+    reason: str,
 ) -> None:
     """Let an alias point to VERSION if it passes the gate against the champion; else end with 3 and the reasons."""
-    from petmood.registry.base import By
-    from petmood.training.promotion import promote as through_the_gate
-    from petmood.training.promotion import read_limits
+    from petmood.pipelines.promote import promote as through_the_gate
+    from petmood.pipelines.promote import read_limits
+    from petmood.registry.base import Author
 
     found = opened.find(version)
     done = through_the_gate(
         opened,
         found,
         alias=alias,
-        by=By(who_decides(who), why),
+        by=Author(current_author(author), reason),
         data=data,
         limits=read_limits(limits),
         keep=keep,
-        track=bar,
+        track=progress_bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
     back = registry_command("rollback")
@@ -64,11 +66,11 @@ def promote(
 @in_registry
 @WHO
 @WHY
-def rollback(opened: "Registry", *, who: str | None, why: str) -> None:
+def rollback(opened: "Registry", *, author: str | None, reason: str) -> None:
     """Let the champion be the version that it was before."""
-    from petmood.registry.base import By
+    from petmood.registry.base import Author
 
-    change = opened.roll_back(By(who_decides(who), why))
+    change = opened.roll_back(Author(current_author(author), reason))
     click.echo(f"Version {change.to} of {opened.model} is champion again, instead of {change.before}.")
 
 
@@ -78,8 +80,8 @@ def rollback(opened: "Registry", *, who: str | None, why: str) -> None:
 @click.option("--photos", is_flag=True, help="List every photo with its SHA-256, as CSV.")
 def trace(opened: "Registry", *, version: str, photos: bool) -> None:
     """Tell where an answer comes from, down to its photos; VERSION is the `model.sha256` that stands in the answer."""
-    from petmood.cli.registry_tables import photos_text, trace_text
-    from petmood.training.trace import trace as trace_answer
+    from petmood.cli.registry_tables import lineage_text, photos_text
+    from petmood.promotion.lineage import find_lineage as trace_answer
 
     found = trace_answer(opened, version)
-    click.echo(photos_text(found) if photos else trace_text(found))
+    click.echo(photos_text(found) if photos else lineage_text(found))

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.in_registry import in_registry, registry_command, who_decides
 from petmood.cli.promotion import promote, rollback, trace
+from petmood.cli.registry_options import current_author, in_registry, registry_command
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def registry() -> None:
 @registry.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @in_registry
-@click.option("--who", help="Who registers it; default: who runs this.")
-def push(opened: "Registry", *, bundle: Path, who: str | None) -> None:
+@click.option("--author", help="Who registers it; default: author runs this.")
+def push(opened: "Registry", *, bundle: Path, author: str | None) -> None:
     """Register BUNDLE as a new version; one that is registered already keeps its number."""
-    version = opened.push(bundle, by=who_decides(who))
+    version = opened.push(bundle, by=current_author(author))
     click.echo(
         f"Version {version.number} of {version.model}: {version.bundle} {version.bundle_version}, "
         f"manifest {version.sha256[:12]}. Next: {registry_command('promote', version.number, '--to', 'champion')}"
@@ -65,7 +65,7 @@ def show(opened: "Registry", *, version: str) -> None:
 @in_registry
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def history(opened: "Registry", *, as_json: bool) -> None:
-    """Tell who moved which alias, when and why; the newest is last."""
+    """Tell author moved which alias, when and why; the newest is last."""
     import json
 
     from petmood.cli.registry_tables import history_text
@@ -77,7 +77,7 @@ def history(opened: "Registry", *, as_json: bool) -> None:
 @registry.command()
 @click.argument("version")
 @in_registry
-@click.option("--to", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
+@click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--replace", is_flag=True, help="Replace another bundle that is there.")
 def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
     """Put VERSION's bundle into a folder, verified."""

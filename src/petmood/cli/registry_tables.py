@@ -5,16 +5,16 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from petmood.cli.in_registry import registry_command
+from petmood.cli.registry_options import registry_command
 
 if TYPE_CHECKING:
-    from petmood.registry.base import Change, State, Version
-    from petmood.training.trace import Trace
+    from petmood.promotion.lineage import Lineage
+    from petmood.registry.base import AliasChange, AliasState, Version
 
-__all__ = ["history_text", "photos_text", "trace_text", "versions_text"]
+__all__ = ["history_text", "lineage_text", "photos_text", "versions_text"]
 
 
-def versions_text(versions: Sequence["Version"], state: "State") -> str:
+def versions_text(versions: Sequence["Version"], state: "AliasState") -> str:
     """Return a line a version: number, aliases, accuracy with its interval, data, manifest, when and by whom."""
     if not versions:
         return f"No versions yet. Register one with: {registry_command('push', 'bundles/first')}"
@@ -27,14 +27,14 @@ def versions_text(versions: Sequence["Version"], state: "State") -> str:
     return "\n".join(lines)
 
 
-def history_text(changes: Sequence["Change"]) -> str:
+def history_text(changes: Sequence["AliasChange"]) -> str:
     """Return a line a change: when, who, which alias from where to where, by which gate's report, and why."""
     if not changes:
         return "Nothing was ever promoted."
     return "\n".join(_change(one) for one in changes)
 
 
-def trace_text(found: "Trace") -> str:
+def lineage_text(found: "Lineage") -> str:
     """Return where an answer comes from, from the version down to the number of photos."""
     version = found.version
     counts = ", ".join(f"{count} {split}" for split, count in sorted(found.counts.items()))
@@ -49,12 +49,12 @@ def trace_text(found: "Trace") -> str:
     return "\n".join([*lines, *(f"history  {_change(one)}" for one in found.changes)])
 
 
-def photos_text(found: "Trace") -> str:
+def photos_text(found: "Lineage") -> str:
     """Return every photo of the data version as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("sha256", "split", "role", "mood", "path"))
-    writer.writerows((one.sha256, one.split, one.role, one.mood, one.path) for one in found.photos)
+    writer.writerow(("sha256", "split", "role", "label", "path"))
+    writer.writerows((one.sha256, one.split, one.role, one.label, one.path) for one in found.photos)
     return text.getvalue().rstrip("\n")
 
 
@@ -67,9 +67,9 @@ def _accuracy(version: "Version") -> str:
     return f"{found['value']:.1%}{interval}"
 
 
-def _change(change: "Change") -> str:
+def _change(change: "AliasChange") -> str:
     before = f" from {change.before}" if change.before else ""
     gate = f", gate {change.report[:12]}" if change.report else ""
-    why = f": {change.why}" if change.why else ""
+    why = f": {change.reason}" if change.reason else ""
     kind = change.kind.replace("_", " ")
-    return f"{change.number}. {change.at[:19]} {change.who} {kind} {change.alias}{before} to {change.to}{gate}{why}"
+    return f"{change.number}. {change.at[:19]} {change.author} {kind} {change.alias}{before} to {change.to}{gate}{why}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
 __all__ = ["run"]
@@ -27,16 +27,16 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     names = [override.partition("=")[0] for override in overrides]
     demo = [] if {"data", "data.path", "experiment"} & set(names) else ["experiment=demo"]
     settings = compose([*demo, *overrides])
-    from petmood.training.walk import walk  # torch, only once the settings are good
+    from petmood.pipelines.end_to_end import run_pipeline  # torch, only once the settings are good
 
-    walked = walk(settings, bundles=bundles, track=bar)
+    walked = run_pipeline(settings, bundles=bundles, track=progress_bar)
     click.echo(f"Done now: {', '.join(walked.done) or 'nothing, all is up to date'}.\n")
     click.echo(headline_text(walked.run.evaluation.read_text()))
     click.echo("\nThree photos it never saw:")
-    for one in walked.answers:
+    for one in walked.predictions:
         click.echo(f"  {answer_text(str(one.photo), one.answer)}")
     click.echo(f"\nData    {walked.data}   ({walked.data / 'check.html'})")
     click.echo(f"Report  {walked.run.report}")
     click.echo(f"Bundle  {walked.bundle}")
-    click.echo(f"\nNext: {shell_command('predict', walked.bundle, *[one.photo for one in walked.answers[:1]])}")
+    click.echo(f"\nNext: {shell_command('predict', walked.bundle, *[one.photo for one in walked.predictions[:1]])}")
     click.echo(f"      {shell_command('serve', walked.bundle)}")

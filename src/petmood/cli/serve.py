@@ -50,15 +50,15 @@ def serve(
 
     require("uvicorn", extra="serve")
     from petmood.serving.logs import set_up_logging
-    from petmood.serving.processes import end_with_parent
     from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
+    from petmood.serving.supervisor import exit_with_parent
 
     settings = read_settings(**({} if threads is None else {"threads": threads}))
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
     if fd is not None:
-        end_with_parent()
+        exit_with_parent()
         with socket.socket(fileno=fd) as listener:
             _serve_here(bundle, listener, settings)
         return
@@ -74,17 +74,17 @@ def serve(
 
 
 def _serve_here(bundle: str, listener: socket.socket, settings: "Settings", *, address: str = "") -> None:
-    from petmood.inference.load import open_bundle
-    from petmood.registry.address import is_reference
+    from petmood.inference.load import load_bundle
+    from petmood.registry.uri import is_reference
+    from petmood.serving.alias_watcher import resolve_alias
     from petmood.serving.app import create_app
-    from petmood.serving.drain import Drain
-    from petmood.serving.follow import begin_to_follow
+    from petmood.serving.drain import DrainState
     from petmood.serving.server import serve as run
 
-    drain = Drain()
-    following = begin_to_follow(bundle, registry=settings.registry) if is_reference(bundle) else None
+    drain = DrainState()
+    following = resolve_alias(bundle, registry=settings.registry) if is_reference(bundle) else None
     folder = Path(bundle) if following is None else following.folder
-    predictor = open_bundle(folder, limits=settings.limits)
+    predictor = load_bundle(folder, limits=settings.limits)
     if address:
         click.echo(address, err=True)
     app = create_app(predictor, settings=settings, drain=drain, following=following)
@@ -95,7 +95,7 @@ def _serve_in_processes(
     context: click.Context, bundle: str, listener: socket.socket, settings: "Settings", *, workers: int
 ) -> int:
     from petmood.core.errors import ConfigError
-    from petmood.serving.processes import Processes
+    from petmood.serving.supervisor import Supervisor
 
     if settings.admin_token is not None:
         raise ConfigError(
@@ -106,7 +106,7 @@ def _serve_in_processes(
     command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]
     command += ["--log", context.params["log_format"]]
     end_within_s = settings.drain_notice_s + settings.drain_s + 1
-    return Processes(command, listener=listener, count=workers, end_within_s=end_within_s).run()
+    return Supervisor(command, listener=listener, count=workers, end_within_s=end_within_s).run()
 
 
 def _port(given: str | None) -> int:

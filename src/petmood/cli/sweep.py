@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
-    from petmood.training.search.report import SearchReport
+    from petmood.tuning.report import SearchReport
 
 __all__ = ["sweep", "sweep_text"]
 
@@ -36,9 +36,9 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     wanted = [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
     if not worker:
         compose(wanted)  # a typo is answered before torch is loaded
-    from petmood.training.search.agents import sweep_file
-    from petmood.training.search.sweep import join_sweep
-    from petmood.training.search.sweep import sweep as search
+    from petmood.tuning.sweep import join_sweep
+    from petmood.tuning.sweep import sweep as search
+    from petmood.tuning.wandb_sweep import sweep_file
 
     if worker:
         join_sweep(json.loads(sys.stdin.readline()))
@@ -46,7 +46,7 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     if as_file:
         click.echo(sweep_file(wanted), nl=False)
     else:
-        click.echo(sweep_text(search(wanted, track=bar)))
+        click.echo(sweep_text(search(wanted, track=progress_bar)))
 
 
 def sweep_text(report: "SearchReport") -> str:
@@ -81,7 +81,7 @@ def _next_steps(report: "SearchReport") -> list[str]:
         return [
             f"\nThe best run was trained elsewhere, at {report.best.run}. Evaluate it there, or train it again here."
         ]
-    export = shell_command("export", report.best_run, "--to", f"bundles/{report.name}")
+    export = shell_command("export", report.best_run, "--output", "-o", "to", f"bundles/{report.name}")
     return [f"\nNext: {shell_command('evaluate', report.best_run)}", f"      {export}"]
 
 

@@ -10,7 +10,7 @@ from petmood.inference.base import Answer
 if TYPE_CHECKING:
     from petmood.evaluation.crossval import CrossValidation
     from petmood.evaluation.paired import PairedTest
-    from petmood.training.crossval import CrossvalReport
+    from petmood.pipelines.crossval import CrossvalReport
 
 __all__ = ["answer_text", "crossval_text", "headline_text", "paired_text"]
 
@@ -21,18 +21,18 @@ def answer_text(photo: str, answer: Answer) -> str:
     """Return one line for one photo's answer, or for the reason why there is none."""
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"
-    sure = "" if answer.sure else f"  (not sure; one of: {', '.join(answer.prediction_set)})"
+    sure = "" if answer.confident else f"  (not sure; one of: {', '.join(answer.prediction_set)})"
     notes = "".join(f"  [{warning}]" for warning in answer.warnings)
-    return f"{photo}: {answer.mood} {answer.probability:.0%}{sure}{notes}"
+    return f"{photo}: {answer.label} {answer.probability:.0%}{sure}{notes}"
 
 
 def crossval_text(report: "CrossvalReport") -> str:
     """Return the recipe's accuracy, balanced accuracy and macro F1 beside its controls."""
     lines = [f"{'':<18}{'accuracy':>26}{'balanced accuracy':>26}{'macro F1':>26}"]
-    found: Sequence[tuple[str, CrossValidation]] = [("this recipe", report.recipe), *report.controls.items()]
+    found: Sequence[tuple[str, CrossValidation]] = [("this recipe", report.recipe), *report.baselines.items()]
     lines.extend(f"{name.replace('_', ' '):<18}{_numbers(one)}" for name, one in found)
     first = report.recipe.metrics["accuracy"]
-    lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over families.")
+    lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over groups.")
     lines.append(f"All numbers: {report.folder / 'crossval.json'}")
     return "\n".join(lines)
 
@@ -54,7 +54,7 @@ def paired_text(paired: "PairedTest") -> str:
     apart = paired.difference
     return (
         f"{paired.metric} {paired.first:.1%} here, {paired.second:.1%} there; difference {apart.value:+.1%} "
-        f"[{apart.low:+.1%}, {apart.high:+.1%}], p = {paired.p_value:.3g}, over {paired.families} families."
+        f"[{apart.low:+.1%}, {apart.high:+.1%}], p = {paired.p_value:.3g}, over {paired.groups} groups."
     )
 
 

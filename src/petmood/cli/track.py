@@ -23,7 +23,7 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
     import sys
 
     from petmood.core.errors import TrackingError
-    from petmood.core.mlflow_store import LOCAL_URI
+    from petmood.core.mlflow_env import LOCAL_URI
     from petmood.training.tracking.base import refuse_credentials, refuse_missing
 
     refuse_missing("mlflow")
@@ -43,22 +43,22 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
 @click.option("--uri", help="Another MLflow than the runs were tracked with.")
 @click.option("--again", is_flag=True, help="Send everything, also what the tracker should have; nothing comes twice.")
 @click.option(
-    "--below", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
+    "--runs_dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
 )
-def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, below: Path) -> None:
+def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, runs_dir: Path) -> None:
     """Send what waits of RUNS, or of every run in the folder of runs."""
     from petmood.core.errors import TrackingError
     from petmood.training.tracking.base import refuse_credentials
-    from petmood.training.tracking.sender import send_now
+    from petmood.training.tracking.uploader_process import send_now
 
     refuse_credentials(uri)
-    chosen = runs or tuple(_tracked(below))
+    chosen = runs or tuple(_tracked(runs_dir))
     if not chosen:
-        raise TrackingError(f"No tracked run in {below}. Train one with tracker=mlflow, or name its folder.")
+        raise TrackingError(f"No tracked run in {runs_dir}. Train one with tracker=mlflow, or name its folder.")
     problems = []
     for folder in chosen:
         done = send_now(folder, uri=uri, again=again)
-        click.echo(f"{folder}: {done.sent} sent, {done.waiting} waiting{f'. {done.note}' if done.note else ''}")
+        click.echo(f"{folder}: {done.sent} sent, {done.pending} waiting{f'. {done.note}' if done.note else ''}")
         if done.problem:
             problems.append(f"{folder}: {done.problem}")
     if problems:
@@ -67,7 +67,7 @@ def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, below: Path) -
         )
 
 
-def _tracked(below: Path) -> Iterator[Path]:
-    from petmood.training.tracking.journal import JOURNAL_NAME
+def _tracked(runs_dir: Path) -> Iterator[Path]:
+    from petmood.training.tracking.spool import JOURNAL_NAME
 
-    return (path.parent for path in sorted(below.rglob(JOURNAL_NAME)))
+    return (path.parent for path in sorted(runs_dir.rglob(JOURNAL_NAME)))

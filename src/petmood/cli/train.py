@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from petmood.cli.show import bar
+from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
 __all__ = ["config", "crossval", "profile", "train"]
@@ -16,14 +16,14 @@ __all__ = ["config", "crossval", "profile", "train"]
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with a stopped run, from its last whole epoch.")
 def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) -> None:
     """Train a network. OVERRIDES are settings: data=data/pets backbone=efficientnet_b0 recipe=finetune."""
-    from petmood.configs.load import compose, expand
+    from petmood.configs.load import compose, expand_multirun
 
     if resume is not None and overrides:
         raise click.UsageError("A resumed run keeps its settings; leave the overrides out.")
-    settings = [compose(one) for one in (expand(overrides) if multirun else [list(overrides)])]
-    from petmood.training import run  # torch, only once the settings are good
+    settings = [compose(one) for one in (expand_multirun(overrides) if multirun else [list(overrides)])]
+    from petmood.pipelines import train as run  # torch, only once the settings are good
 
-    runs = run.train_each(settings, track=bar) if resume is None else [run.resume(resume, track=bar)]
+    runs = run.train_each(settings, track=progress_bar) if resume is None else [run.resume(resume, track=progress_bar)]
     for done in runs:
         click.echo(f"Run: {done.path}. Next: {shell_command('evaluate', done.path)}")
 
@@ -32,31 +32,31 @@ def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) ->
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
 def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Cross-validate a recipe over all original photos, families whole. OVERRIDES as for train, and folds=5."""
+    """Cross-validate a recipe over all original photos, groups whole. OVERRIDES as for train, and folds=5."""
     import json
 
     from petmood.cli.tables import crossval_text
     from petmood.configs.load import compose
 
     settings = compose(overrides)
-    from petmood.training.crossval import crossval as measure
+    from petmood.pipelines.crossval import crossval as measure
 
-    report = measure(settings, track=bar)
+    report = measure(settings, track=progress_bar)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
 
 
 @click.command()
 @click.argument("overrides", nargs=-1)
-@click.option("--to", type=click.Path(path_type=Path), default=Path("profiles"), show_default=True)
+@click.option("--output", "-o", "to", type=click.Path(path_type=Path), default=Path("profiles"), show_default=True)
 @click.option("--top", default=15, show_default=True, help="How many rows the table has.")
 def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
     """Profile some training steps; leaves a trace and a table of the most expensive operations."""
     from petmood.configs.load import compose
 
     settings = compose(overrides)
-    from petmood.training.profile import profile_training
+    from petmood.pipelines.profile import profile_training
 
-    found = profile_training(settings, to=to, top=top, track=bar)
+    found = profile_training(settings, to=to, top=top, track=progress_bar)
     click.echo(found.text)
     click.echo(f"Trace: {found.trace} (open it in Perfetto or chrome://tracing). Table: {found.table}")
 

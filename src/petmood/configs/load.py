@@ -25,7 +25,7 @@ from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError
 
-__all__ = ["SHORT_NAMES", "compose", "dump", "expand", "from_file", "groups"]
+__all__ = ["SHORT_NAMES", "compose", "dump", "expand_multirun", "from_file", "groups"]
 
 SHORT_NAMES: Final = {
     "data": "data.path",
@@ -82,7 +82,7 @@ def dump(config: Config) -> str:
     return text
 
 
-def expand(overrides: Sequence[str]) -> list[list[str]]:
+def expand_multirun(overrides: Sequence[str]) -> list[list[str]]:
     """Return the overrides of each run of a multirun: ``seed=1,2 backbone=tiny`` makes two.
 
     Raises:

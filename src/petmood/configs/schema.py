@@ -18,7 +18,7 @@ __all__ = [
     "DimensionConfig",
     "EvaluationConfig",
     "ModelConfig",
-    "OptimiserConfig",
+    "OptimizerConfig",
     "RecipeConfig",
     "RunConfig",
     "SearchConfig",
@@ -37,13 +37,13 @@ class _Checked(BaseModel):
 class DataConfig(_Checked):
     """Which photos: ``path`` is a folder made by `petmood data import`.
 
-    ``copies``: ready-made augmented copies in the training split are dropped or kept; they are never evaluated on.
+    ``include_copies``: train on ready-made augmented copies too; they are never evaluated on.
     ``hash``: when given, a run on data with another hash is refused.
     ``memory_mb``: above it, pictures are memory-mapped.
     """
 
     path: str = "data/demo"
-    copies: Literal["drop", "keep"] = "drop"
+    include_copies: bool = False
     hash: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     memory_mb: float = Field(default=2000, gt=0)
 
@@ -51,15 +51,15 @@ class DataConfig(_Checked):
 class ModelConfig(_Checked):
     """Which network. ``weights``: auto (ImageNet, except from scratch), none, imagenet, or a safetensors file.
 
-    ``side_px``, ``mean``, ``std``: null means the backbone's own.
+    ``image_size``, ``mean``, ``std``: null means the backbone's own.
     """
 
     backbone: str = "efficientnet_b0"
     weights: str = "auto"
     head: Literal["linear", "mlp"] = HEADS[0]
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    side_px: int | None = Field(default=None, ge=SIDES_PX[0], le=SIDES_PX[-1])
-    resize: Literal["stretch", "cover", "pad"] = "cover"
+    image_size: int | None = Field(default=None, ge=SIDES_PX[0], le=SIDES_PX[-1])
+    resize: Literal["squash", "center_crop", "letterbox"] = "center_crop"
     mean: Channels | None = None
     std: tuple[Positive, Positive, Positive] | None = None
 
@@ -75,40 +75,41 @@ class ModelConfig(_Checked):
             ConfigError: an unknown backbone, or a side that it can't work on.
         """
         own = find_backbone(self.backbone)
-        side_px = own.chosen_side(self.side_px)
+        side_px = own.resolve_image_size(self.image_size)
         return ImageSpec(side_px=side_px, resize=self.resize, mean=self.mean or own.mean, std=self.std or own.std)
 
 
 class RecipeConfig(_Checked):
     """How to learn. ``linear_probe`` computes features once and fits the head alone; ``gradient`` trains by AdamW.
 
-    ``head_epochs``: epochs with a frozen trunk; ``trunk_rate``, ``depth_decay``: rates of the trunk, see ``Learning``.
-    ``ema``: decay of the weights' moving average (0 = off). ``patience``: epochs without a better validation loss
-    before training stops (0 = never). ``keep``: the weights of the epoch with the least validation loss, or the last.
-    ``views``: varied copies of each photo that a probe sees. ``ridge``: a probe's candidate strengths
-    of L2 regularisation; its ``solver`` chooses: logistic by validation photos, ridge by training families left out.
+    ``freeze_epochs``: epochs with a frozen backbone. ``backbone_lr_multiplier``, ``layer_decay``: learning rates of the
+    backbone, see ``OptimizationConfig``. ``ema_decay``: decay of the weights' moving average (0 = off). ``patience``:
+    epochs without a lower validation loss before training stops (0 = never). ``checkpoint``: the weights of the epoch
+    with the lowest validation loss, or of the last one.
+    ``num_views``: varied copies of each photo that a probe sees. ``l2_strengths``: a probe's candidate strengths
+    of L2 regularisation; its ``solver`` chooses: logistic by validation photos, ridge by training groups left out.
     """
 
     name: str = "scratch"
     kind: Literal["gradient", "linear_probe"] = "gradient"
-    head_epochs: int = Field(default=0, ge=0)
-    trunk_rate: float = Field(default=1.0, ge=0)
-    depth_decay: float = Field(default=1.0, gt=0, le=1)
+    freeze_epochs: int = Field(default=0, ge=0)
+    backbone_lr_multiplier: float = Field(default=1.0, ge=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0)
     class_weights: bool = True
-    ema: float = Field(default=0.0, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
-    keep: Literal["best", "last"] = "best"
-    views: int = Field(default=1, ge=1)
+    checkpoint: Literal["best", "last"] = "best"
+    num_views: int = Field(default=1, ge=1)
     solver: Literal["logistic", "ridge"] = "logistic"
-    ridge: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
+    l2_strengths: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
 
 
-class OptimiserConfig(_Checked):
+class OptimizerConfig(_Checked):
     """AdamW's numbers; ``warmup`` is a share of all steps."""
 
-    rate: float = Field(default=1e-3, gt=0)
+    lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
 
@@ -130,21 +131,21 @@ class EvaluationConfig(_Checked):
     """What the numbers promise.
 
     ``target_error``: the error allowed among sure answers; ``coverage``: of prediction sets.
-    ``controls``: also score majority, HOG + SVM, shuffled labels and a random split.
+    ``baselines``: also score majority, HOG + SVM, shuffled labels and a random split.
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
     coverage: float = Field(default=0.9, gt=0, lt=1)
-    controls: bool = True
+    baselines: bool = True
 
 
 class CrossvalConfig(_Checked):
-    """Grouped cross-validation over the original photos; ``leak`` also measures a random split of all files."""
+    """Grouped cross-validation over the original photos; ``leakage`` also measures a random split of all files."""
 
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=1, ge=1)
-    shuffled: bool = True
-    leak: bool = True
+    permuted_labels: bool = True
+    leakage: bool = True
 
 
 class RunConfig(_Checked):
@@ -157,14 +158,14 @@ class RunConfig(_Checked):
 class DimensionConfig(_Checked):
     """One searched setting: a number from ``low`` to ``high``, or one of ``choices`` written as on the command line.
 
-    ``log``: drawn evenly by its logarithm. ``step``: only ``low`` and whole steps above it. ``whole``: whole numbers.
+    ``log``: drawn evenly by its logarithm. ``step``: only ``low`` and whole steps above it. ``integer``: whole numbers.
     """
 
     low: float | None = None
     high: float | None = None
     log: bool = False
     step: float | None = Field(default=None, gt=0)
-    whole: bool = False
+    integer: bool = False
     choices: tuple[bool | int | float | str | None, ...] | None = None
 
     @model_validator(mode="after")
@@ -182,7 +183,7 @@ class DimensionConfig(_Checked):
             return "Expected low below high, or choices"
         if self.log and (self.low <= 0 or self.step is not None):
             return "Expected low above 0 and no step where log is true"
-        if self.whole and any(number is not None and number % 1 for number in (self.low, self.high, self.step)):
+        if self.integer and any(number is not None and number % 1 for number in (self.low, self.high, self.step)):
             return "Expected whole numbers where whole is true"
         if self.step is not None and abs((steps := (self.high - self.low) / self.step) - round(steps)) > 1e-6:
             return "Expected whole steps between low and high"
@@ -202,7 +203,7 @@ class SearchConfig(_Checked):
     folder: str = "runs/sweeps"
     space: Annotated[dict[str, DimensionConfig], BeforeValidator(lambda space: space or {})] = {}
     n_trials: int = Field(default=20, ge=1)
-    metric: Literal["valid_loss", "valid_accuracy"] = "valid_loss"
+    metric: Literal["val/loss", "val/accuracy"] = "val/loss"
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     pruner: Literal["median", "none"] = "median"
     startup: int = Field(default=5, ge=1)
@@ -214,7 +215,7 @@ class SearchConfig(_Checked):
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
         """Which way is better; a loss falls, an accuracy rises."""
-        return "minimize" if self.metric == "valid_loss" else "maximize"
+        return "minimize" if self.metric == "val/loss" else "maximize"
 
     @field_serializer("storage")
     def _hide(self, storage: str | None) -> str | None:
@@ -255,7 +256,7 @@ class Config(_Checked):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     recipe: RecipeConfig = RecipeConfig()
-    optimiser: OptimiserConfig = OptimiserConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentSpec = AugmentSpec()
     trainer: TrainerConfig = TrainerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -19,9 +19,9 @@ from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle_target import MANIFEST, bundle_directory
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError
-from petmood.core.files import sha256_of, write_bytes
+from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.image import ImageSpec
-from petmood.core.prediction import Decision
+from petmood.core.prediction import DecisionRule
 
 __all__ = [
     "DATA_NAME",
@@ -48,8 +48,8 @@ class Manifest(BaseModel):
     """What a bundle says of itself.
 
     ``temperature`` divides the network's own logits inside ``model.onnx``; the golden photos hold the logits before it.
-    ``files`` maps every other file to its SHA-256, and ``seal`` is the SHA-256 of this manifest without its seal:
-    both find damage, neither is a signature.
+    ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest without that
+    field. Both detect damage; neither is a signature.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,10 +60,10 @@ class Manifest(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     image: ImageSpec
     temperature: float = Field(gt=0)
-    sure_from: float = Field(ge=0)
+    confidence_threshold: float = Field(ge=0)
     target_error: float | None = None
-    set_quantile: float = Field(ge=0, le=1)
-    set_coverage: float | None = None
+    conformal_quantile: float = Field(ge=0, le=1)
+    target_coverage: float | None = None
     metrics: dict[str, Any] = {}
     backbone: str
     data_hash: str
@@ -71,16 +71,18 @@ class Manifest(BaseModel):
     created: str
     config: dict[str, Any] = {}
     files: dict[str, str]
-    seal: str = ""
+    manifest_digest: str = ""
 
     @property
-    def decision(self) -> Decision:
+    def decision(self) -> DecisionRule:
         """How this model's logits become an answer."""
-        return Decision(self.classes, sure_from=self.sure_from, set_quantile=self.set_quantile)
+        return DecisionRule(
+            self.classes, confidence_threshold=self.confidence_threshold, conformal_quantile=self.conformal_quantile
+        )
 
     def sealed(self) -> "Manifest":
         """Return the same manifest with its seal set."""
-        return self.model_copy(update={"seal": _seal(self)})
+        return self.model_copy(update={"manifest_digest": _manifest_digest(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,8 @@ def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, by
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     sealed = manifest.model_copy(update={"files": hashes}).sealed()
     for name, data in files.items():
-        write_bytes(draft.path / name, data)
-    write_bytes(draft.path / MANIFEST, sealed.model_dump_json(indent=2).encode() + b"\n")
+        atomic_write_bytes(draft.path / name, data)
+    atomic_write_bytes(draft.path / MANIFEST, sealed.model_dump_json(indent=2).encode() + b"\n")
     draft.expect([*files, MANIFEST])
     return Bundle(draft.path, sealed, sha256_of(draft.path / MANIFEST))
 
@@ -143,7 +145,7 @@ def read(folder: Path) -> Manifest:
     if path.is_symlink():
         raise BundleError(f"{path} is a link; only plain files are allowed. Copy the bundle with its files.")
     if not path.is_file():
-        command = shell_command("export", "RUN", "--to", folder)
+        command = shell_command("export", "RUN", "--output", folder)
         raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing. Make one with: {command}")
     try:
         raw = json.loads(path.read_bytes())
@@ -153,7 +155,7 @@ def read(folder: Path) -> Manifest:
         manifest = Manifest.model_validate(raw)
     except (ValueError, ValidationError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error
-    if manifest.seal != _seal(manifest):
+    if manifest.manifest_digest != _manifest_digest(manifest):
         raise BundleError(f"{path} was changed after it was written (its seal differs). Export the run again.")
     return manifest
 
@@ -215,8 +217,8 @@ def _verify_file(folder: Path, name: str, expected: str) -> None:
         )
 
 
-def _seal(manifest: Manifest) -> str:
-    content = manifest.model_dump(mode="json", exclude={"seal"})
+def _manifest_digest(manifest: Manifest) -> str:
+    content = manifest.model_dump(mode="json", exclude={"manifest_digest"})
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -20,10 +20,10 @@ from petmood.core.errors import BundleError
 __all__ = ["MANIFEST", "bundle_directory", "check_target", "is_bundle", "refuse_foreign_files"]
 
 MANIFEST: Final = "manifest.json"
-OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files", "seal"})
+OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files", "manifest_digest"})
 """What every manifest of petmood has, by which even a damaged one is known."""
 ELSEWHERE: Final = (
-    "Nothing was changed. Move these elsewhere, or write to another folder (run: --bundles; export and pull: --to)."
+    "Nothing was changed. Move these elsewhere, or write to another folder (run: --bundles; export and pull: --output)."
 )
 
 
@@ -46,7 +46,7 @@ def check_target(target: Path, *, replace: bool = False) -> None:
 
 def _existing(place: Path, shown: Path, *, replace: bool) -> Iterable[str]:
     if not replace and place.exists():
-        raise BundleError(f"{shown} exists, and a bundle is never changed. Give another name with --to.")
+        raise BundleError(f"{shown} exists, and a bundle is never changed. Give another name with --output.")
     refuse_foreign_files(place, shown=shown)
     return ()
 

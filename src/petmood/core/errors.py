@@ -3,7 +3,7 @@
 PetmoodError                      exit code 2 on the command line
 ├── ConfigError                   a setting has a wrong name or value
 ├── DataError                     photos, labels, index or splits are not usable as they are
-│   └── UnknownMood               a label is none of the known moods
+│   └── UnknownLabel              a label is none of the known classes
 ├── PhotoError                    one picture is refused; has an HTTP status and a code
 │   ├── EmptyFile           400   empty_file
 │   ├── FileTooLarge        413   too_large
@@ -15,15 +15,15 @@ PetmoodError                      exit code 2 on the command line
 ├── RequestError                  an HTTP request is refused; has a status and a code too
 │   ├── BadForm             400   bad_form
 │   ├── BadRequest          400   bad_request
-│   ├── Unauthorised        401   unauthorised
+│   ├── Unauthorized        401   unauthorized
 │   ├── Forbidden           403   forbidden
-│   ├── TooSlow             408   too_slow
-│   ├── WrongBody           415   wrong_body
-│   ├── WrongFields         422   wrong_fields
+│   ├── RequestTimeout      408   request_timeout
+│   ├── UnsupportedMediaType 415    unsupported_media_type
+│   ├── UnprocessableContent 422   unprocessable_content
 │   ├── TooManyRequests     429   too_many_requests
 │   ├── InternalError       500   internal
 │   └── Unavailable         503   unavailable
-│       ├── Busy            503   busy
+│       ├── Overloaded      503   overloaded
 │       └── ShuttingDown    503   shutting_down
 ├── OutputError                   a folder can't be written, or must not be replaced
 │   └── OutputLocked              another process is writing it
@@ -31,11 +31,11 @@ PetmoodError                      exit code 2 on the command line
 ├── RunError                      a training run can't be started, resumed or read
 ├── TrackingError                 a tracker can't be reached, or refuses
 ├── RegistryError                 a model registry, a version or an alias is not there or not whole
-│   ├── Conflict                  somebody else changed the registry first
-│   ├── NotWhole                  a version's files are missing or not what was registered
-│   └── Refused                   a candidate did not pass the gate; exit code 3
-├── MissingExtra                  an optional package is not installed
-└── OfflineError                  something has to be fetched and can't be
+│   ├── RegistryConflict          somebody else changed the registry first
+│   ├── CorruptVersion            a version's files are missing or not what was registered
+│   └── PromotionRejected         a candidate did not pass the gate; exit code 3
+├── MissingDependency             an optional package is not installed
+└── DownloadError                 something has to be fetched and can't be
 """
 
 from typing import ClassVar
@@ -45,38 +45,38 @@ __all__ = [
     "BadForm",
     "BadRequest",
     "BundleError",
-    "Busy",
     "ConfigError",
-    "Conflict",
     "CorruptImage",
+    "CorruptVersion",
     "DataError",
+    "DownloadError",
     "EmptyFile",
     "FileTooLarge",
     "Forbidden",
     "InternalError",
-    "MissingExtra",
-    "NotWhole",
-    "OfflineError",
+    "MissingDependency",
     "OutputError",
     "OutputLocked",
+    "Overloaded",
     "PetmoodError",
     "PhotoError",
-    "Refused",
+    "PromotionRejected",
+    "RegistryConflict",
     "RegistryError",
     "RequestError",
+    "RequestTimeout",
     "RunError",
     "ShuttingDown",
     "TooManyPixels",
     "TooManyRequests",
-    "TooSlow",
     "TooSmall",
     "TrackingError",
-    "Unauthorised",
+    "Unauthorized",
     "Unavailable",
-    "UnknownMood",
+    "UnknownLabel",
+    "UnprocessableContent",
     "UnsupportedFormat",
-    "WrongBody",
-    "WrongFields",
+    "UnsupportedMediaType",
 ]
 
 
@@ -105,10 +105,10 @@ class DataError(PetmoodError):
     code = "bad_data"
 
 
-class UnknownMood(DataError):
-    """Refuse a label that is none of the known moods."""
+class UnknownLabel(DataError):
+    """Refuse a label that is none of the known classes."""
 
-    code = "unknown_mood"
+    code = "unknown_label"
 
 
 class PhotoError(PetmoodError):
@@ -150,7 +150,7 @@ class RequestError(PetmoodError):
     """Refuse an HTTP request before any picture is looked at; ``retry_after_s`` says when to come again, if ever."""
 
     status: ClassVar[int] = 400
-    code = "bad_call"
+    code = "request_error"
     retry_after_s: ClassVar[int | None] = None
 
 
@@ -162,7 +162,7 @@ class BadRequest(RequestError, code="bad_request"):
     """Refuse a request that breaks HTTP's own rules, or JSON that can't be read."""
 
 
-class Unauthorised(RequestError, status=401, code="unauthorised"):
+class Unauthorized(RequestError, status=401, code="unauthorized"):
     """Refuse a caller without the right token."""
 
 
@@ -170,15 +170,15 @@ class Forbidden(RequestError, status=403, code="forbidden"):
     """Refuse what is switched off, or comes from another web page."""
 
 
-class TooSlow(RequestError, status=408, code="too_slow"):
+class RequestTimeout(RequestError, status=408, code="request_timeout"):
     """Refuse a body that trickles in too slowly."""
 
 
-class WrongBody(RequestError, status=415, code="wrong_body"):
+class UnsupportedMediaType(RequestError, status=415, code="unsupported_media_type"):
     """Refuse a body that is neither a form nor a picture."""
 
 
-class WrongFields(RequestError, status=422, code="wrong_fields"):
+class UnprocessableContent(RequestError, status=422, code="unprocessable_content"):
     """Refuse a form without the expected field, or with it twice."""
 
 
@@ -194,7 +194,7 @@ class Unavailable(RequestError, status=503, code="unavailable", retry_after_s=1)
     """Say that the service can't answer just now."""
 
 
-class Busy(Unavailable, code="busy"):
+class Overloaded(Unavailable, code="overloaded"):
     """Say that as many photos are waiting as may wait."""
 
 
@@ -229,7 +229,7 @@ class RunError(PetmoodError):
 class TrackingError(PetmoodError):
     """Say that a tracker can't be reached, or refuses what it is sent; nothing is lost by it."""
 
-    code = "bad_tracking"
+    code = "tracking_error"
 
 
 class RegistryError(PetmoodError):
@@ -238,32 +238,32 @@ class RegistryError(PetmoodError):
     code = "bad_registry"
 
 
-class Conflict(RegistryError):
+class RegistryConflict(RegistryError):
     """Refuse a change that was decided on a state which somebody else has changed meanwhile."""
 
-    code = "conflict"
+    code = "registry_conflict"
 
 
-class NotWhole(RegistryError):
+class CorruptVersion(RegistryError):
     """Refuse a version whose files are missing or another bundle's; a registry that is away is none of this."""
 
-    code = "not_whole"
+    code = "corrupt_version"
 
 
-class Refused(RegistryError):
+class PromotionRejected(RegistryError):
     """Refuse a candidate that did not pass the gate; the message has a line for each check that failed."""
 
     exit_code = 3
-    code = "refused"
+    code = "promotion_rejected"
 
 
-class MissingExtra(PetmoodError):
+class MissingDependency(PetmoodError):
     """Name the optional package that is not installed, and the command that installs it."""
 
-    code = "missing_extra"
+    code = "missing_dependency"
 
 
-class OfflineError(PetmoodError):
+class DownloadError(PetmoodError):
     """Say what could not be fetched, and how to provide it by hand."""
 
-    code = "offline"
+    code = "download_error"

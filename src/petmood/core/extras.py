@@ -4,7 +4,7 @@ from importlib import import_module
 from types import ModuleType
 
 from petmood.core.commands import shell_command
-from petmood.core.errors import MissingExtra
+from petmood.core.errors import MissingDependency
 
 __all__ = ["require"]
 
@@ -13,7 +13,7 @@ def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional package, such as ``require("onnxruntime", extra="serve")``.
 
     Raises:
-        MissingExtra: the package is not installed; the message is the command that installs it.
+        MissingDependency: the package is not installed; the message is the command that installs it.
     """
     try:
         return import_module(module)
@@ -23,4 +23,4 @@ def require(module: str, *, extra: str) -> ModuleType:
             raise
         command = shell_command("install", f"petmood[{extra}]", program="pip")
         message = f"'{package}' is not installed. Install it with: {command}"
-        raise MissingExtra(message) from error
+        raise MissingDependency(message) from error

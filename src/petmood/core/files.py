@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "create_bytes",
+    "atomic_write_bytes",
+    "atomic_write_json",
+    "atomic_write_text",
+    "create_exclusive",
     "flush_folder",
     "partial_name",
     "sha256_of",
-    "write_bytes",
-    "write_json",
-    "write_text",
 ]
 
 
@@ -29,7 +29,7 @@ def partial_name(name: str) -> str:
     return f".{name}.{secrets.token_hex(4)}.partial"
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def atomic_write_bytes(path: Path, data: bytes) -> None:
     """Write a file in one step; parents are made.
 
     Raises:
@@ -39,7 +39,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         partial.replace(path)
 
 
-def create_bytes(path: Path, data: bytes) -> bool:
+def create_exclusive(path: Path, data: bytes) -> bool:
     """Write a new file in one step; return False, changing nothing, where the name is taken. Parents are made.
 
     Of several processes that create one name at the same time, exactly one gets True.
@@ -74,14 +74,14 @@ def _partial(path: Path, data: bytes) -> Iterator[Path]:
     flush_folder(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
+def atomic_write_text(path: Path, text: str) -> None:
     """Write UTF-8 text in one step, with the line ends as they are in ``text``."""
-    write_bytes(path, text.encode())
+    atomic_write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever json can hold
+def atomic_write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever json can hold
     """Write indented JSON in one step; NaN and infinity are refused, since JSON has no word for them."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def sha256_of(path: Path) -> str:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from petmood.core.photo import BACKGROUND, LIMITS, Limits, decode
+from petmood.core.photo import BACKGROUND, LIMITS, ImageLimits, decode
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageSpec", "Prepared", "load", "prepare"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageSpec", "PreparedImage", "load", "prepare"]
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -26,21 +26,22 @@ Measured (benchmarks/decode.py): at 2.0 a prepared picture differs from a full d
 class ImageSpec(BaseModel):
     """How pictures are brought to one size; part of every bundle's manifest.
 
-    ``resize``: "stretch" ignores the aspect ratio, "cover" crops the middle square, "pad" adds bars of ``background``.
+    ``resize``: "squash" ignores the aspect ratio, "center_crop" crops the middle square, and "letterbox" adds bars of
+    ``background``.
     ``mean`` and ``std`` are per channel, for values in 0..1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     side_px: int = Field(default=224, ge=8, le=2048)
-    resize: Literal["stretch", "cover", "pad"] = "cover"
+    resize: Literal["squash", "center_crop", "letterbox"] = "center_crop"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     background: tuple[int, int, int] = BACKGROUND
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImage:
     """One picture ready for the network, uint8 [side, side, 3], with what a person should know of it."""
 
     pixels: NDArray[np.uint8]
@@ -49,7 +50,7 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
 
-def load(source: bytes | Path, spec: ImageSpec, *, limits: Limits = LIMITS) -> Prepared:
+def load(source: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage:
     """Decode a picture and bring it to the network's size, large JPEGs at a reduced scale.
 
     Raises:
@@ -60,7 +61,7 @@ def load(source: bytes | Path, spec: ImageSpec, *, limits: Limits = LIMITS) -> P
     notes = photo.warnings
     if min(photo.width, photo.height) < spec.side_px // 2:
         notes = (*notes, f"Small picture ({photo.width}x{photo.height}): the answer may be less reliable.")
-    return Prepared(prepare(photo.pixels, spec), photo.width, photo.height, notes)
+    return PreparedImage(prepare(photo.pixels, spec), photo.width, photo.height, notes)
 
 
 def prepare(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
@@ -70,9 +71,9 @@ def prepare(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
     if (height, width) == (side, side):
         return np.ascontiguousarray(pixels)
     image = Image.fromarray(pixels)
-    if spec.resize == "pad":
+    if spec.resize == "letterbox":
         return _padded(image, spec)
-    box = _middle_square(width, height) if spec.resize == "cover" else (0.0, 0.0, width, height)
+    box = _middle_square(width, height) if spec.resize == "center_crop" else (0.0, 0.0, width, height)
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 

@@ -23,7 +23,7 @@ from petmood.core.errors import (
     CorruptImage,
     EmptyFile,
     FileTooLarge,
-    MissingExtra,
+    MissingDependency,
     PhotoError,
     TooManyPixels,
     TooSmall,
@@ -31,7 +31,7 @@ from petmood.core.errors import (
 )
 from petmood.core.extras import require
 
-__all__ = ["BACKGROUND", "FORMATS", "LIMITS", "Limits", "Photo", "decode"]
+__all__ = ["BACKGROUND", "FORMATS", "LIMITS", "ImageLimits", "Photo", "decode"]
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """What Pillow is allowed to open; HEIC needs the extra 'heic'. (A phone's MPO is a JPEG.)"""
@@ -41,7 +41,7 @@ BACKGROUND: Final = (128, 128, 128)
 
 HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 SIGNATURES: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM")
-TURNS: Final = {
+EXIF_TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -51,12 +51,12 @@ TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 EXIF_ORIENTATION: Final = 0x0112
-READS: Final = 300_000
+MAX_READS: Final = 300_000
 """A whole 30 MB GIF takes 240,000 reads of its parser; 30 MB of three-byte comments would keep it busy for 20 s."""
-SCANS: Final = 100
+MAX_JPEG_SCANS: Final = 100
 """A progressive JPEG has about ten scans. Each goes over all pixels again, in as few as 14 bytes of the file: 1 MB of
 them keeps a thread busy for minutes."""
-EXIF_PIECES: Final = 64
+MAX_EXIF_CHUNKS: Final = 64
 """Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
 LARGE_PIXELS: Final = 16_000_000
 """A picture of 64 million pixels takes over a gigabyte while its colours are converted, out of 38 bytes of WebP."""
@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ImageLimits:
     """What a photo may ask for: bytes of the file, pixels in all, the shorter side, and length against width."""
 
     file_bytes: int = 30_000_000
@@ -75,7 +75,7 @@ class Limits:
     aspect: float = 12.0
 
 
-LIMITS: Final = Limits()
+LIMITS: Final = ImageLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Photo:
 def decode(
     source: bytes | Path,
     *,
-    limits: Limits = LIMITS,
+    limits: ImageLimits = LIMITS,
     at_least_px: int | None = None,
     background: tuple[int, int, int] = BACKGROUND,
 ) -> Photo:
@@ -127,7 +127,7 @@ def decode(
         raise CorruptImage(message) from error
 
 
-class _PatientReader(io.BytesIO):
+class _BoundedReader(io.BytesIO):
     """A file in memory that loses patience with a picture made of countless little pieces, or countless JPEG scans.
 
     Scans are counted in what the decoder asks for: what lies behind the picture (a phone's film, say) is never read.
@@ -143,12 +143,12 @@ class _PatientReader(io.BytesIO):
         data = super().read(size)
         if self._is_jpeg and len(data) > 1024:
             self.scans += data.count(b"\xff\xda")
-        if self.reads > READS or self.scans > SCANS:
+        if self.reads > MAX_READS or self.scans > MAX_JPEG_SCANS:
             raise CorruptImage("Expected a picture, got countless little pieces of one. Save the photo anew.")
         return data
 
 
-def _read(source: bytes | Path, limits: Limits) -> bytes:
+def _read(source: bytes | Path, limits: ImageLimits) -> bytes:
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if size == 0:
         raise EmptyFile("Expected a photo, got an empty file (0 bytes).")
@@ -160,8 +160,8 @@ def _read(source: bytes | Path, limits: Limits) -> bytes:
 
 
 def _open_header(data: bytes) -> Image.Image:
-    if data.count(b"Exif\0\0") > EXIF_PIECES:
-        raise CorruptImage(f"Expected at most {EXIF_PIECES} EXIF segments, got more. Save the photo anew.")
+    if data.count(b"Exif\0\0") > MAX_EXIF_CHUNKS:
+        raise CorruptImage(f"Expected at most {MAX_EXIF_CHUNKS} EXIF segments, got more. Save the photo anew.")
     formats = [*FORMATS]
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         _allow_heif()
@@ -170,17 +170,17 @@ def _open_header(data: bytes) -> Image.Image:
     # belong to the whole process, hence the lock; it is held for the header alone.
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Image.open(_PatientReader(data), formats=formats)
+        return Image.open(_BoundedReader(data), formats=formats)
 
 
 def _allow_heif() -> None:
     try:
         require("pillow_heif", extra="heic").register_heif_opener()
-    except MissingExtra as error:
+    except MissingDependency as error:
         raise UnsupportedFormat(f"Expected JPEG, PNG, WebP, GIF, BMP or AVIF, got HEIC. {error}") from error
 
 
-def _refuse_out_of_bounds(width: int, height: int, limits: Limits) -> None:
+def _refuse_out_of_bounds(width: int, height: int, limits: ImageLimits) -> None:
     size = f"{width}x{height}"
     if width * height > limits.pixels:
         raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got {size}. Send a smaller copy.")
@@ -207,8 +207,8 @@ def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tup
     image.load()
     orientation = _orientation(image)
     rgb = _to_rgb(image, background)
-    if orientation in TURNS:
-        rgb = rgb.transpose(TURNS[orientation])
+    if orientation in EXIF_TRANSPOSE:
+        rgb = rgb.transpose(EXIF_TRANSPOSE[orientation])
     if orientation >= 5:
         width, height = height, width
     return Photo(np.asarray(rgb), file_format, width, height, mode, tuple(notes))

@@ -1,4 +1,4 @@
-"""What is an answer? A mood with its probability, whether it is sure, and the moods that can't be ruled out."""
+"""What is an answer? A class with its probability, whether it is sure, and the classes that can't be ruled out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,31 +6,32 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "Prediction", "decide", "softmax"]
+__all__ = ["DecisionRule", "Prediction", "decide", "softmax"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DecisionRule:
     """How logits become an answer; fitted on validation photos, carried by the bundle.
 
-    ``classes`` are the column names. An answer is sure when its probability reaches ``sure_from`` (0..1; 0 = always,
-    above 1 = never). A mood is in the prediction set when ``1 - probability <= set_quantile`` (split conformal
-    prediction with the LAC score: Sadinle, Lei, Wasserman 2019); 1 = all moods.
+    ``classes`` are the column names. A prediction is confident when its probability reaches ``confidence_threshold``
+    (0..1; 0 = always, above 1 = never). A class is in the prediction set when
+    ``1 - probability <= conformal_quantile``; 1 = all classes (split conformal prediction with the LAC score: Sadinle,
+    Lei, Wasserman 2019).
     """
 
     classes: tuple[str, ...]
-    sure_from: float = 0.0
-    set_quantile: float = 1.0
+    confidence_threshold: float = 0.0
+    conformal_quantile: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one photo: ``probabilities`` by mood sum to 1; ``prediction_set`` always holds ``mood``."""
+    """The answer for one photo: ``probabilities`` by class sum to 1; ``prediction_set`` always holds ``label``."""
 
-    mood: str
+    label: str
     probability: float
     probabilities: dict[str, float]
-    sure: bool
+    confident: bool
     prediction_set: tuple[str, ...]
     warnings: tuple[str, ...] = field(default=())
 
@@ -46,21 +47,21 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def decide(logits: NDArray[np.floating], decision: Decision, *, warnings: Sequence[str] = ()) -> Prediction:
+def decide(logits: NDArray[np.floating], decision: DecisionRule, *, warnings: Sequence[str] = ()) -> Prediction:
     """Turn the calibrated logits [K] of one photo into an answer.
 
-    >>> decide(np.array([0.0, 9.0]), Decision(("sad", "happy"), sure_from=0.9)).mood
+    >>> decide(np.array([0.0, 9.0]), Decision(("sad", "happy"), confidence_threshold=0.9)).label
     'happy'
     """
     chances: list[float] = softmax(logits).tolist()
     top = chances.index(max(chances))
-    possible = [k for k in range(len(chances)) if k == top or 1 - chances[k] <= decision.set_quantile]
+    possible = [k for k in range(len(chances)) if k == top or 1 - chances[k] <= decision.conformal_quantile]
     possible.sort(key=lambda k: -chances[k])
     return Prediction(
-        mood=decision.classes[top],
+        label=decision.classes[top],
         probability=chances[top],
         probabilities=dict(zip(decision.classes, chances, strict=True)),
-        sure=chances[top] >= decision.sure_from,
+        confident=chances[top] >= decision.confidence_threshold,
         prediction_set=tuple(decision.classes[k] for k in possible),
         warnings=tuple(warnings),
     )

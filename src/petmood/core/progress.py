@@ -1,14 +1,14 @@
-"""How does a long loop tell how far it is? It takes a ``Track``; the command line passes a bar, tests pass nothing."""
+"""Progress reporting of long loops: a ``ProgressBar`` on the command line, ``no_progress`` elsewhere."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-__all__ = ["Track", "silent"]
+__all__ = ["ProgressBar", "no_progress"]
 
 T = TypeVar("T")
 
 
-class Track(Protocol):
+class ProgressBar(Protocol):
     """Hand items on one by one, and show progress while doing so."""
 
     def __call__(self, items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
@@ -16,6 +16,6 @@ class Track(Protocol):
         ...
 
 
-def silent(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:  # noqa: ARG001 - the protocol names them
+def no_progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:  # noqa: ARG001 - the protocol names them
     """Yield the items and show nothing."""
     yield from items

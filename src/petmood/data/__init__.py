@@ -1,1 +1,1 @@
-"""How do photos on disk become batches? Sources, index, families, splits, quality, and banks of pictures."""
+"""How do photos on disk become batches? Sources, index, groups, splits, quality, and banks of pictures."""

@@ -8,21 +8,22 @@ __all__ = ["AugmentSpec"]
 class AugmentSpec(BaseModel):
     """How far a photo may be varied; all zeros leave it as it is.
 
-    ``zoom`` is the smallest share of the side that a crop keeps, ``stretch`` the largest change of aspect, ``shift``
-    the largest move as a share of the side; ``brightness``, ``contrast`` and ``saturation`` are largest relative
-    changes, ``tint`` that of one channel against the others; ``mirror``, ``grey`` and ``cover`` are probabilities.
+    ``min_crop_scale`` is the smallest share of the side that a crop keeps, ``aspect_jitter`` the largest change of
+    aspect ratio, ``translate`` the largest shift as a share of the side. ``brightness``, ``contrast`` and
+    ``saturation`` are the largest relative changes, ``channel_jitter`` that of one channel against the others.
+    ``hflip``, ``grayscale_p`` and ``random_erasing_p`` are probabilities.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mirror: float = Field(default=0.0, ge=0, le=1)
+    hflip: float = Field(default=0.0, ge=0, le=1)
     rotate_deg: float = Field(default=0.0, ge=0, le=180)
-    zoom: float = Field(default=1.0, gt=0, le=1)
-    stretch: float = Field(default=0.0, ge=0, lt=1)
-    shift: float = Field(default=0.0, ge=0, lt=1)
+    min_crop_scale: float = Field(default=1.0, gt=0, le=1)
+    aspect_jitter: float = Field(default=0.0, ge=0, lt=1)
+    translate: float = Field(default=0.0, ge=0, lt=1)
     brightness: float = Field(default=0.0, ge=0, lt=1)
     contrast: float = Field(default=0.0, ge=0, lt=1)
     saturation: float = Field(default=0.0, ge=0, le=1)
-    tint: float = Field(default=0.0, ge=0, lt=1)
-    grey: float = Field(default=0.0, ge=0, le=1)
-    cover: float = Field(default=0.0, ge=0, le=1)
+    channel_jitter: float = Field(default=0.0, ge=0, lt=1)
+    grayscale_p: float = Field(default=0.0, ge=0, le=1)
+    random_erasing_p: float = Field(default=0.0, ge=0, le=1)

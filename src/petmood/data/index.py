@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
-from petmood.core.files import write_text
-from petmood.core.moods import MOODS
+from petmood.core.files import atomic_write_text
+from petmood.core.labels import DEFAULT_CLASSES
 
 __all__ = [
     "INDEX_NAME",
@@ -32,23 +32,23 @@ __all__ = [
 
 INDEX_NAME = "index.csv"
 SPLITS = ("train", "valid", "test")
-ROLES = ("original", "copy", "dropped")
+ROLES = ("original", "near_duplicate", "excluded")
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
     """One photo of a data set.
 
-    `path` is posix and relative to the data set's folder; `family` is equal for photos of one animal;
-    `role` is "original", "copy" (an augmented or re-encoded copy of its family's original) or "dropped" (kept on
-    disk, used nowhere; `note` says why). Width and height in pixels, after EXIF rotation.
+    `path` is posix and relative to the data set's folder; `group_id` is equal for photos of one animal;
+    `role` is "original", "near_duplicate" (an augmented or re-encoded copy of its group's original) or "excluded"
+    (kept on disk, used nowhere; `note` says why). Width and height in pixels, after EXIF rotation.
     """
 
     path: str
     sha256: str
-    mood: str
+    label: str
     split: str
-    family: str
+    group_id: str
     role: str
     width: int
     height: int
@@ -97,13 +97,13 @@ def data_hash(rows: Iterable[IndexRow]) -> str:
 def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
     """Check the rows and write them to index.csv in one atomic step.
 
-    Raises DataError where a row names an unknown mood, split or role, leaves the folder, or comes twice.
+    Raises DataError where a row names an unknown class, split or role, leaves the folder, or comes twice.
     """
     kept = tuple(sorted(rows, key=lambda row: row.path))
     seen: set[str] = set()
     for row in kept:
         _check(row, where=f"row '{row.path}'", seen=seen)
-    write_text(folder / INDEX_NAME, index_text(kept))
+    atomic_write_text(folder / INDEX_NAME, index_text(kept))
     return DataIndex(kept)
 
 
@@ -116,7 +116,7 @@ def read_index(folder: Path) -> DataIndex:
     if not path.is_file():
         raise DataError(
             f"Expected a data set with an {INDEX_NAME} in '{folder}', got none. "
-            f"Make one with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--to', folder)}"
+            f"Make one with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--output', folder)}"
         )
     return parse_index(path.read_bytes(), name=str(path))
 
@@ -154,7 +154,7 @@ def _parse(cells: list[str], *, where: str, seen: set[str]) -> IndexRow:
 
 def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
     for name, value, allowed in (
-        ("mood", row.mood, MOODS),
+        ("label", row.label, DEFAULT_CLASSES),
         ("split", row.split, SPLITS),
         ("role", row.role, ROLES),
     ):

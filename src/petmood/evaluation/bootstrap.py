@@ -1,8 +1,8 @@
 """How far can a measured number be from the truth: what is its 95% interval?
 
-Photos of one family (copies, or one animal twice) are not independent, so families are drawn, not photos
+Photos of one group (copies, or one animal twice) are not independent, so groups are drawn, not photos
 (cluster bootstrap, Davison and Hinkley 1997, 3.8). The interval is the expanded percentile interval of Hesterberg
-(2015), which widens the percentiles by the t distribution so that thirty families are covered as well as a thousand.
+(2015), which widens the percentiles by the t distribution so that thirty groups are covered as well as a thousand.
 """
 
 import math
@@ -15,16 +15,16 @@ from scipy import stats
 
 from petmood.core.errors import ConfigError
 from petmood.evaluation.metrics import CLASS_METRICS, METRICS, class_metrics, metrics
-from petmood.evaluation.scored import Scored
+from petmood.evaluation.predictions import Predictions
 
 __all__ = [
     "REPLICATES",
     "Estimate",
+    "bootstrap_estimate",
+    "cluster_bootstrap_weights",
     "estimate_class_metrics",
-    "estimate_from",
     "estimate_mean",
     "estimate_metrics",
-    "family_weights",
     "proportion_interval",
 ]
 
@@ -50,20 +50,22 @@ class Estimate:
         return {**{name: x if math.isfinite(x) else None for name, x in numbers.items()}, "n": self.n}
 
 
-def family_weights(families: NDArray[np.int64], *, replicates: int = REPLICATES, seed: int) -> NDArray[np.float64]:
-    """Draw families with replacement and say how often each photo came up: [replicates, N].
+def cluster_bootstrap_weights(
+    groups: NDArray[np.int64], *, replicates: int = REPLICATES, seed: int
+) -> NDArray[np.float64]:
+    """Draw groups with replacement and say how often each photo came up: [replicates, N].
 
-    `families` numbers them 0..F-1, as `Scored.family_numbers` does. Photos of one family share one count.
+    `groups` numbers them 0..F-1, as `Scored.group_numbers` does. Photos of one group share one count.
     """
     if replicates < 2:
         raise ConfigError(f"Expected at least 2 bootstrap replicates, got {replicates}. {REPLICATES} is usual.")
-    count = int(families.max()) + 1 if len(families) else 0
+    count = int(groups.max()) + 1 if len(groups) else 0
     if count == 0:
         return np.zeros((replicates, 0))
     drawn = np.random.default_rng(seed).integers(0, count, size=(replicates, count))
     drawn += np.arange(replicates)[:, None] * count
     times = np.bincount(drawn.ravel(), minlength=replicates * count).reshape(replicates, count)
-    return np.asarray(times[:, families], dtype=np.float64)
+    return np.asarray(times[:, groups], dtype=np.float64)
 
 
 def proportion_interval(successes: float, trials: float, *, confidence: float = _CONFIDENCE) -> tuple[float, float]:
@@ -76,51 +78,53 @@ def proportion_interval(successes: float, trials: float, *, confidence: float = 
     return low, high
 
 
-def estimate_from(value: float, replicates: Floats, *, n: int, families: int, proportion: bool = False) -> Estimate:
-    """Make an estimate from a value, its bootstrap replicates [B] and the number of families that were drawn.
+def bootstrap_estimate(value: float, replicates: Floats, *, n: int, groups: int, proportion: bool = False) -> Estimate:
+    """Make an estimate from a value, its bootstrap replicates [B] and the number of groups that were drawn.
 
-    Where every replicate is the same (all right, all wrong, or one family), the bootstrap has nothing to say: a
-    proportion then gets the exact interval of that share of `families`, any other number no interval (nan).
+    Where every replicate is the same (all right, all wrong, or one group), the bootstrap has nothing to say: a
+    proportion then gets the exact interval of that share of `groups`, any other number no interval (nan).
     The interval always holds the value: measures with a bias, such as the calibration error, are widened to it.
     """
     known = replicates[np.isfinite(replicates)]
     if not math.isfinite(value) or len(known) == 0:
         return Estimate(value=math.nan, low=math.nan, high=math.nan, n=n)
-    if families < 2 or float(np.ptp(known)) < 1e-12:
-        ends = proportion_interval(value * families, families) if proportion else (math.nan, math.nan)
+    if groups < 2 or float(np.ptp(known)) < 1e-12:
+        ends = proportion_interval(value * groups, groups) if proportion else (math.nan, math.nan)
         return Estimate(value, *ends, n=n)
-    spread = math.sqrt(families / (families - 1)) * stats.t.ppf((1 + _CONFIDENCE) / 2, families - 1)
+    spread = math.sqrt(groups / (groups - 1)) * stats.t.ppf((1 + _CONFIDENCE) / 2, groups - 1)
     tail = float(stats.norm.cdf(-spread))
     low, high = np.quantile(known, [tail, 1 - tail])
     return Estimate(value, min(float(low), value), max(float(high), value), n=n)
 
 
 def estimate_metrics(
-    scored: Scored, *, temperature: float = 1.0, replicates: int = REPLICATES, seed: int = 0
+    scored: Predictions, *, temperature: float = 1.0, replicates: int = REPLICATES, seed: int = 0
 ) -> dict[str, Estimate]:
     """Measure everything in METRICS with its interval."""
-    families = scored.family_numbers()
-    count = len(set(scored.families))
+    groups = scored.group_numbers()
+    count = len(set(scored.groups))
     probabilities = scored.probabilities(temperature=temperature)
     values = metrics(probabilities, scored.labels)
-    weights = family_weights(families, replicates=replicates, seed=seed)
+    weights = cluster_bootstrap_weights(groups, replicates=replicates, seed=seed)
     drawn = metrics(probabilities, scored.labels, weights=weights)
     n = len(scored)
     return {
-        name: estimate_from(float(values[name][0]), drawn[name], n=n, families=count, proportion=name in _PROPORTIONS)
+        name: bootstrap_estimate(
+            float(values[name][0]), drawn[name], n=n, groups=count, proportion=name in _PROPORTIONS
+        )
         for name in METRICS
     }
 
 
 def estimate_class_metrics(
-    scored: Scored, *, replicates: int = REPLICATES, seed: int = 0
+    scored: Predictions, *, replicates: int = REPLICATES, seed: int = 0
 ) -> dict[str, dict[str, Estimate]]:
     """Measure precision, recall and F1 of every class: class name -> measure -> estimate.
 
     `n` is the number of photos that the measure divides by: of the class (recall, F1) or called so (precision).
     """
     probabilities = scored.probabilities()
-    weights = family_weights(scored.family_numbers(), replicates=replicates, seed=seed)
+    weights = cluster_bootstrap_weights(scored.group_numbers(), replicates=replicates, seed=seed)
     values = class_metrics(probabilities, scored.labels)
     drawn = class_metrics(probabilities, scored.labels, weights=weights)
     return {name: _one_class(scored, number, values=values, drawn=drawn) for number, name in enumerate(scored.classes)}
@@ -128,38 +132,38 @@ def estimate_class_metrics(
 
 def estimate_mean(
     per_photo: Floats,
-    families: NDArray[np.int64],
+    groups: NDArray[np.int64],
     *,
     proportion: bool = False,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Estimate:
-    """Measure the mean of one number per photo [N] with its interval over families."""
+    """Measure the mean of one number per photo [N] with its interval over groups."""
     if len(per_photo) == 0:
         return Estimate(math.nan, math.nan, math.nan, n=0)
-    weights = family_weights(np.unique(families, return_inverse=True)[1], replicates=replicates, seed=seed)
+    weights = cluster_bootstrap_weights(np.unique(groups, return_inverse=True)[1], replicates=replicates, seed=seed)
     drawn = weights @ per_photo / weights.sum(axis=1)
-    return estimate_from(
+    return bootstrap_estimate(
         float(per_photo.mean()),
         drawn,
         n=len(per_photo),
-        families=len(np.unique(families)),
+        groups=len(np.unique(groups)),
         proportion=proportion,
     )
 
 
 def _one_class(
-    scored: Scored, number: int, *, values: Mapping[str, Floats], drawn: Mapping[str, Floats]
+    scored: Predictions, number: int, *, values: Mapping[str, Floats], drawn: Mapping[str, Floats]
 ) -> dict[str, Estimate]:
-    families = np.array(scored.families)
+    groups = np.array(scored.groups)
     of_class, called_so = scored.labels == number, scored.predicted() == number
     below = {"precision": called_so, "recall": of_class, "f1": of_class}
     return {
-        name: estimate_from(
+        name: bootstrap_estimate(
             float(values[name][0, number]),
             drawn[name][:, number],
             n=int(below[name].sum()),
-            families=len(np.unique(families[below[name]])),
+            groups=len(np.unique(groups[below[name]])),
             proportion=True,
         )
         for name in CLASS_METRICS

@@ -11,8 +11,8 @@ from scipy import optimize
 
 from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import proportion_interval
-from petmood.evaluation.metrics import equal_mass_bins, photo_nll
-from petmood.evaluation.scored import Scored
+from petmood.evaluation.metrics import equal_mass_bins, per_sample_nll
+from petmood.evaluation.predictions import Predictions
 
 __all__ = ["TEMPERATURES", "ReliabilityBin", "fit_temperature", "reliability"]
 
@@ -23,7 +23,7 @@ TEMPERATURES = (0.05, 20.0)
 class ReliabilityBin:
     """Hold one point of a reliability plot: mean confidence against accuracy, both 0 to 1, over `n` photos.
 
-    `low` and `high` are the exact 95% interval of the accuracy, counting families.
+    `low` and `high` are the exact 95% interval of the accuracy, counting groups.
     """
 
     confidence: float
@@ -43,7 +43,7 @@ class ReliabilityBin:
         }
 
 
-def fit_temperature(scored_valid: Scored, *, bounds: tuple[float, float] = TEMPERATURES) -> float:
+def fit_temperature(scored_valid: Predictions, *, bounds: tuple[float, float] = TEMPERATURES) -> float:
     """Find the temperature with the lowest NLL on validation photos; never give it test photos.
 
     A prior worth about one photo (normal, on log T around 0) keeps a network that is right on every validation
@@ -54,23 +54,23 @@ def fit_temperature(scored_valid: Scored, *, bounds: tuple[float, float] = TEMPE
 
     def loss(log_temperature: float) -> float:
         probabilities = scored_valid.probabilities(temperature=math.exp(log_temperature))
-        return float(photo_nll(probabilities, scored_valid.labels).sum()) + 0.5 * log_temperature**2
+        return float(per_sample_nll(probabilities, scored_valid.labels).sum()) + 0.5 * log_temperature**2
 
     within = (math.log(bounds[0]), math.log(bounds[1]))
     found = optimize.minimize_scalar(loss, bounds=within, method="bounded", options={"xatol": 1e-6})
     return float(math.exp(found.x))
 
 
-def reliability(scored: Scored, *, temperature: float = 1.0, bins: int = 10) -> tuple[ReliabilityBin, ...]:
+def reliability(scored: Predictions, *, temperature: float = 1.0, bins: int = 10) -> tuple[ReliabilityBin, ...]:
     """Give the reliability curve over equal-mass bins, from the least confident photos to the most."""
     probabilities = scored.probabilities(temperature=temperature)
     confidence, right = probabilities.max(axis=1), scored.predicted() == scored.labels
     member = equal_mass_bins(confidence, bins=bins)
-    families = scored.family_numbers()
+    groups = scored.group_numbers()
     points = []
     for number in np.unique(member):
         inside = member == number
-        accuracy, count = float(right[inside].mean()), len(np.unique(families[inside]))
+        accuracy, count = float(right[inside].mean()), len(np.unique(groups[inside]))
         low, high = proportion_interval(accuracy * count, count)
         points.append(ReliabilityBin(float(confidence[inside].mean()), accuracy, low, high, n=int(inside.sum())))
     return tuple(points)

@@ -1,7 +1,7 @@
 """What does a method score on photos it has not seen, when every photo is a test photo once?
 
 The method is a callback, so a network, an SVM and a control are measured by the same lines. Only originals are
-tested; pre-made copies may help training, in the folds where their family trains.
+tested; pre-made copies may help training, in the folds where their group trains.
 """
 
 import math
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.errors import DataError
-from petmood.core.progress import Track, silent
+from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow
-from petmood.evaluation.bootstrap import REPLICATES, Estimate, estimate_from, family_weights
+from petmood.evaluation.bootstrap import REPLICATES, Estimate, bootstrap_estimate, cluster_bootstrap_weights
 from petmood.evaluation.folds import Fold, grouped_folds, random_folds
 from petmood.evaluation.metrics import METRICS, metrics
-from petmood.evaluation.scored import Scored, from_rows
+from petmood.evaluation.predictions import Predictions, from_rows
 
 __all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "grouped_folds", "random_folds"]
 
@@ -46,11 +46,11 @@ class FoldScore:
 class CrossValidation:
     """Hold a cross-validation: out-of-fold answers (one Scored a repeat), every fold, and the numbers.
 
-    `metrics` are means over the repeats of the pooled measures, with intervals over families; `standard_errors`
+    `metrics` are means over the repeats of the pooled measures, with intervals over groups; `standard_errors`
     are over repeats (nan for one repeat) and say how much the luck of the folds moved the mean, nothing more.
     """
 
-    pooled: tuple[Scored, ...]
+    pooled: tuple[Predictions, ...]
     folds: tuple[FoldScore, ...]
     metrics: dict[str, Estimate]
     standard_errors: dict[str, float]
@@ -75,16 +75,16 @@ def cross_validate(
     repeats: int = 1,
     grouped: bool = True,
     seed: int = 0,
-    track: Track = silent,
+    track: ProgressBar = no_progress,
 ) -> CrossValidation:
     """Fit and test a method on every fold.
 
     `fit(train, test, seed)` gets positions in `rows` and a seed of its own for each fold, and returns logits
-    [len(test), K]. Rows whose role is "dropped" are left out, "copy" rows train only. With
-    `grouped=False` families may straddle folds, which measures the leak. Raises DataError without
-    originals, with fewer families than folds, or when the method returns another shape.
+    [len(test), K]. Rows whose role is "excluded" are left out, "near_duplicate" rows train only. With
+    `grouped=False` groups may straddle folds, which measures the leak. Raises DataError without
+    originals, with fewer groups than folds, or when the method returns another shape.
     """
-    used = np.array([row.role != "dropped" for row in rows], dtype=bool)
+    used = np.array([row.role != "excluded" for row in rows], dtype=bool)
     tested = np.array([row.role == "original" for row in rows], dtype=bool)
     if not tested.any():
         raise DataError("Expected original photos to cross-validate on, got none. Import photos first.")
@@ -116,9 +116,9 @@ def _plan(
 ) -> tuple[Fold, ...]:
     kept = [rows[i] for i in used]
     labels = from_rows(np.zeros((len(kept), len(classes))), kept, classes=classes).labels
-    families = [row.family for row in kept]
+    groups = [row.group_id for row in kept]
     made: Sequence[Fold] = (
-        grouped_folds(labels, families, folds=folds, repeats=repeats, seed=seed)
+        grouped_folds(labels, groups, folds=folds, repeats=repeats, seed=seed)
         if grouped
         else random_folds(labels, folds=folds, repeats=repeats, seed=seed)
     )
@@ -134,28 +134,28 @@ def _answers(fit: Fit, train: Ints, test: Ints, *, seed: int, classes: int) -> N
     return logits
 
 
-def _pool(rows: Sequence[IndexRow], logits: NDArray[np.float64], *, classes: Sequence[str]) -> Scored:
+def _pool(rows: Sequence[IndexRow], logits: NDArray[np.float64], *, classes: Sequence[str]) -> Predictions:
     answered = np.flatnonzero(~np.isnan(logits).any(axis=1))
     return from_rows(logits[answered], [rows[int(i)] for i in answered], classes=classes)
 
 
-def _numbers(pooled: Sequence[Scored], *, seed: int) -> tuple[dict[str, Estimate], dict[str, float]]:
+def _numbers(pooled: Sequence[Predictions], *, seed: int) -> tuple[dict[str, Estimate], dict[str, float]]:
     values: dict[str, list[float]] = {name: [] for name in METRICS}
     drawn: dict[str, NDArray[np.float64]] = {name: np.zeros(REPLICATES) for name in METRICS}
     for scored in pooled:
-        weights = family_weights(scored.family_numbers(), seed=seed)
+        weights = cluster_bootstrap_weights(scored.group_numbers(), seed=seed)
         once, many = (metrics(scored.probabilities(), scored.labels, weights=w) for w in (None, weights))
         for name in METRICS:
             values[name].append(float(once[name][0]))
             drawn[name] += many[name] / len(pooled)
-    families = len(set(pooled[0].families))
+    groups = len(set(pooled[0].groups))
     proportions = ("accuracy", "balanced_accuracy", "macro_f1")
     estimates = {
-        name: estimate_from(
+        name: bootstrap_estimate(
             float(np.mean(values[name])),
             drawn[name],
             n=len(pooled[0]),
-            families=families,
+            groups=groups,
             proportion=name in proportions,
         )
         for name in METRICS

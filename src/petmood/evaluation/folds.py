@@ -1,6 +1,6 @@
 """Which photos train and which are tested in each fold, so that relatives never meet?
 
-`grouped_folds` keeps families whole. `random_folds` ignores them, on purpose: it shows what the leak is worth.
+`grouped_folds` keeps groups whole. `random_folds` ignores them, on purpose: it shows what the leak is worth.
 """
 
 from collections.abc import Sequence
@@ -27,57 +27,57 @@ class Fold:
 
 
 def grouped_folds(
-    labels: ArrayLike, families: Sequence[str], *, folds: int = 5, repeats: int = 1, seed: int = 0
+    labels: ArrayLike, groups: Sequence[str], *, folds: int = 5, repeats: int = 1, seed: int = 0
 ) -> tuple[Fold, ...]:
-    """Split photos into folds that share no family and have about equal shares of every mood.
+    """Split photos into folds that share no group and have about equal shares of every class.
 
-    Families are dealt in random order, large ones first, each to the fold where its moods are scarcest. Deterministic
-    in the seed and the family names, whatever the order of the rows. Raises DataError with fewer families than folds.
+    Groups are dealt in random order, large ones first, each to the fold where its classes are scarcest. Deterministic
+    in the seed and the group names, whatever the order of the rows. Raises DataError with fewer groups than folds.
     """
     known = np.asarray(labels, dtype=np.int64)
-    names, member = np.unique(np.array(families, dtype=np.str_), return_inverse=True)
-    _check(folds=folds, repeats=repeats, units=len(names), unit="families")
+    names, member = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
+    _check(folds=folds, repeats=repeats, units=len(names), unit="groups")
     counts = np.zeros((len(names), int(known.max()) + 1))
     np.add.at(counts, (member, known), 1.0)
     made: list[Fold] = []
     for repeat in range(repeats):
-        place = _deal(counts, folds=folds, rng=np.random.default_rng([seed, repeat]))
+        place = _assign_folds(counts, folds=folds, rng=np.random.default_rng([seed, repeat]))
         made.extend(_as_folds(place[member], folds=folds, repeat=repeat))
     return tuple(made)
 
 
 def random_folds(labels: ArrayLike, *, folds: int = 5, repeats: int = 1, seed: int = 0) -> tuple[Fold, ...]:
-    """Split photos into folds stratified by mood alone: relatives may be trained and tested on at once."""
+    """Split photos into folds stratified by class alone: relatives may be trained and tested on at once."""
     known = np.asarray(labels, dtype=np.int64)
     _check(folds=folds, repeats=repeats, units=len(known), unit="photos")
     made: list[Fold] = []
     for repeat in range(repeats):
         rng = np.random.default_rng([seed, repeat])
         shuffled = rng.permutation(len(known))
-        by_mood = shuffled[np.argsort(known[shuffled], kind="stable")]
+        by_label = shuffled[np.argsort(known[shuffled], kind="stable")]
         place = np.empty(len(known), dtype=np.int64)
-        place[by_mood] = np.arange(len(known)) % folds
+        place[by_label] = np.arange(len(known)) % folds
         made.extend(_as_folds(place, folds=folds, repeat=repeat))
     return tuple(made)
 
 
-def _deal(counts: NDArray[np.float64], *, folds: int, rng: np.random.Generator) -> Ints:
-    """Give each family (its counts by mood, [F, K]) a fold [F]; no fold stays empty."""
+def _assign_folds(counts: NDArray[np.float64], *, folds: int, rng: np.random.Generator) -> Ints:
+    """Give each group (its counts by class, [F, K]) a fold [F]; no fold stays empty."""
     totals = np.maximum(counts.sum(axis=0), 1.0)
     shuffled = rng.permutation(len(counts))
     order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]
     load = np.zeros((folds, counts.shape[1]))
     place = np.empty(len(counts), dtype=np.int64)
-    for dealt, family in enumerate(order):
-        scarcity = (load * counts[family] / totals**2).sum(axis=1)
+    for dealt, group in enumerate(order):
+        scarcity = (load * counts[group] / totals**2).sum(axis=1)
         costs = np.stack([np.round(scarcity, 12), load.sum(axis=1), rng.random(folds)])
         open_folds = np.arange(folds)
         empty = load.sum(axis=1) == 0
         if int(empty.sum()) >= len(order) - dealt:
             open_folds = open_folds[empty]
         chosen = open_folds[np.lexsort(costs[::-1, open_folds])[0]]
-        place[family] = chosen
-        load[chosen] += counts[family]
+        place[group] = chosen
+        load[chosen] += counts[group]
     return place
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 __all__ = [
     "CLASS_METRICS",
     "METRICS",
-    "calibration_errors",
     "class_metrics",
-    "confusions",
+    "confusion_matrices",
     "equal_mass_bins",
+    "expected_calibration_error",
     "metrics",
-    "photo_brier",
-    "photo_nll",
+    "per_sample_brier",
+    "per_sample_nll",
 ]
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "brier", "nll", "ece")
@@ -36,20 +36,20 @@ def metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None = Non
     """Give every measure of METRICS, each as B values.
 
     `probabilities` is [N, K] with rows that sum to 1, `labels` int [N], `weights` [B, N]. Brier is the multiclass
-    score of Brier (1950), from 0 to 2; NLL is in nats; `ece` is described at `calibration_errors`.
+    score of Brier (1950), from 0 to 2; NLL is in nats; `ece` is described at `expected_calibration_error`.
     """
     counted = _weights(weights, len(labels))
-    table = confusions(probabilities.argmax(axis=1), labels, classes=probabilities.shape[1], weights=counted)
+    table = confusion_matrices(probabilities.argmax(axis=1), labels, classes=probabilities.shape[1], weights=counted)
     total = counted.sum(axis=1)
-    per_class = _from_confusions(table)
+    per_class = _from_confusion_matrices(table)
     seen = (table.sum(axis=1) + table.sum(axis=2)) > 0
     return {
         "accuracy": _ratio(np.trace(table, axis1=1, axis2=2), total),
         "balanced_accuracy": _mean_where(per_class["recall"], table.sum(axis=2) > 0),
         "macro_f1": _mean_where(per_class["f1"], seen),
-        "brier": _ratio(counted @ photo_brier(probabilities, labels), total),
-        "nll": _ratio(counted @ photo_nll(probabilities, labels), total),
-        "ece": calibration_errors(probabilities, labels, weights=counted),
+        "brier": _ratio(counted @ per_sample_brier(probabilities, labels), total),
+        "nll": _ratio(counted @ per_sample_nll(probabilities, labels), total),
+        "ece": expected_calibration_error(probabilities, labels, weights=counted),
     }
 
 
@@ -57,10 +57,12 @@ def class_metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None
     """Give precision, recall and F1 of every class, each [B, K]; nan where a class has nothing to divide by."""
     counted = _weights(weights, len(labels))
     predicted = probabilities.argmax(axis=1)
-    return _from_confusions(confusions(predicted, labels, classes=probabilities.shape[1], weights=counted))
+    return _from_confusion_matrices(
+        confusion_matrices(predicted, labels, classes=probabilities.shape[1], weights=counted)
+    )
 
 
-def confusions(predicted: Ints, labels: Ints, *, classes: int, weights: Floats | None = None) -> Floats:
+def confusion_matrices(predicted: Ints, labels: Ints, *, classes: int, weights: Floats | None = None) -> Floats:
     """Count answers per truth: [B, K, K], rows are the truth, columns the answer."""
     counted = _weights(weights, len(labels))
     cells = np.zeros((len(labels), classes * classes))
@@ -68,13 +70,13 @@ def confusions(predicted: Ints, labels: Ints, *, classes: int, weights: Floats |
     return np.asarray((counted @ cells).reshape(len(counted), classes, classes), dtype=np.float64)
 
 
-def photo_brier(probabilities: Floats, labels: Ints) -> Floats:
+def per_sample_brier(probabilities: Floats, labels: Ints) -> Floats:
     """Give each photo's squared distance [N] between its probabilities and the truth, 0 to 2."""
     truth = np.eye(probabilities.shape[1])[labels]
     return np.asarray(((probabilities - truth) ** 2).sum(axis=1), dtype=np.float64)
 
 
-def photo_nll(probabilities: Floats, labels: Ints) -> Floats:
+def per_sample_nll(probabilities: Floats, labels: Ints) -> Floats:
     """Give each photo's negative log probability [N] of the truth, in nats (a probability of 0 counts as 1e-12)."""
     given = probabilities[np.arange(len(labels)), labels]
     return np.asarray(-np.log(np.maximum(given, _LEAST_PROBABILITY)), dtype=np.float64)
@@ -93,7 +95,9 @@ def equal_mass_bins(confidence: Floats, *, bins: int = 10) -> Ints:
     return np.asarray(np.unique(raw, return_inverse=True)[1], dtype=np.int64)
 
 
-def calibration_errors(probabilities: Floats, labels: Ints, *, bins: int = 10, weights: Floats | None = None) -> Floats:
+def expected_calibration_error(
+    probabilities: Floats, labels: Ints, *, bins: int = 10, weights: Floats | None = None
+) -> Floats:
     """Give the expected calibration error [B]: mean gap between confidence and accuracy over equal-mass bins.
 
     Naeini et al. (2015), Guo et al. (2017); bins of equal mass after Nguyen and O'Connor (2015), since
@@ -112,7 +116,7 @@ def _weights(weights: Floats | None, photos: int) -> Floats:
     return np.ones((1, photos)) if weights is None else np.atleast_2d(np.asarray(weights, dtype=np.float64))
 
 
-def _from_confusions(table: Floats) -> dict[str, Floats]:
+def _from_confusion_matrices(table: Floats) -> dict[str, Floats]:
     hits = np.diagonal(table, axis1=1, axis2=2)
     truths, answers = table.sum(axis=2), table.sum(axis=1)
     return {

@@ -1,6 +1,6 @@
 """Is one run really better than another, or was it luck with these photos?
 
-Both runs answer the same photos, so photos are compared one by one and easy ones cancel out. Families, not
+Both runs answer the same photos, so photos are compared one by one and easy ones cancel out. Groups, not
 photos, are the units: of the bootstrap that gives the interval, and of the sign-flip permutation test that gives
 the p-value (Good, 2005; the resampling test of Noreen, 1989).
 """
@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.errors import ConfigError, DataError
-from petmood.evaluation.bootstrap import REPLICATES, Estimate, estimate_from, family_weights, proportion_interval
-from petmood.evaluation.metrics import photo_brier, photo_nll
-from petmood.evaluation.scored import Scored
+from petmood.evaluation.bootstrap import (
+    REPLICATES,
+    Estimate,
+    bootstrap_estimate,
+    cluster_bootstrap_weights,
+    proportion_interval,
+)
+from petmood.evaluation.metrics import per_sample_brier, per_sample_nll
+from petmood.evaluation.predictions import Predictions
 
 __all__ = ["PAIRED_METRICS", "PairedTest", "paired_test"]
 
@@ -27,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """Hold the comparison of two runs: `difference` is first minus second with its interval over families.
+    """Hold the comparison of two runs: `difference` is first minus second with its interval over groups.
 
     `p_value` is two-sided: how often a difference as large comes from runs that are equally good.
     """
@@ -37,7 +43,7 @@ class PairedTest:
     second: float
     difference: Estimate
     p_value: float
-    families: int
+    groups: int
 
     def to_json(self) -> dict[str, object]:
         """Give the fields by name."""
@@ -47,39 +53,39 @@ class PairedTest:
             "second": self.second,
             "difference": self.difference.to_json(),
             "p_value": self.p_value,
-            "families": self.families,
+            "groups": self.groups,
         }
 
 
 def paired_test(
-    first: Scored, second: Scored, *, metric: str = "accuracy", permutations: int = 10_000, seed: int = 0
+    first: Predictions, second: Predictions, *, metric: str = "accuracy", permutations: int = 10_000, seed: int = 0
 ) -> PairedTest:
     """Compare two runs on the same photos, in whatever order they come.
 
-    Up to 14 families that differ, every sign is tried and the p-value is exact; above, `permutations` random ones.
-    Where no photo is answered differently, the interval is the largest share of families that could differ without
+    Up to 14 groups that differ, every sign is tried and the p-value is exact; above, `permutations` random ones.
+    Where no photo is answered differently, the interval is the largest share of groups that could differ without
     having been seen to (Clopper and Pearson).
-    Raises DataError naming photos that only one run answered, or whose truth or family differs.
+    Raises DataError naming photos that only one run answered, or whose truth or group differs.
     """
     if metric not in PAIRED_METRICS:
         raise ConfigError(f"Unknown metric {metric!r} for a paired test. Known: {', '.join(PAIRED_METRICS)}.")
-    other = _in_the_order_of(first, second)
+    other = _align(first, second)
     values = _per_photo(first, metric=metric), _per_photo(other, metric=metric)
     apart = values[0] - values[1]
-    families = first.family_numbers()
-    sums = np.bincount(families, weights=apart).astype(np.float64)
-    weights = family_weights(families, replicates=REPLICATES, seed=seed)
+    groups = first.group_numbers()
+    sums = np.bincount(groups, weights=apart).astype(np.float64)
+    weights = cluster_bootstrap_weights(groups, replicates=REPLICATES, seed=seed)
     drawn = weights @ apart / weights.sum(axis=1)
-    difference = estimate_from(float(apart.mean()), drawn, n=len(apart), families=len(sums))
+    difference = bootstrap_estimate(float(apart.mean()), drawn, n=len(apart), groups=len(sums))
     if not math.isfinite(difference.low) and not apart.any():
         reach = proportion_interval(0, len(sums))[1]
         difference = Estimate(0.0, -reach, reach, n=len(apart))
     p_value = _sign_flip(sums, permutations=permutations, seed=seed)
     means = float(values[0].mean()), float(values[1].mean())
-    return PairedTest(metric, *means, difference=difference, p_value=p_value, families=len(sums))
+    return PairedTest(metric, *means, difference=difference, p_value=p_value, groups=len(sums))
 
 
-def _in_the_order_of(first: Scored, second: Scored) -> Scored:
+def _align(first: Predictions, second: Predictions) -> Predictions:
     if len(first) == 0:
         raise DataError("Expected photos to compare two runs on, got none. Evaluate both runs on the same data.")
     if first.classes != second.classes:
@@ -100,11 +106,11 @@ def _in_the_order_of(first: Scored, second: Scored) -> Scored:
     differing = [
         path
         for number, path in enumerate(first.paths)
-        if first.labels[number] != other.labels[number] or first.families[number] != other.families[number]
+        if first.labels[number] != other.labels[number] or first.groups[number] != other.groups[number]
     ]
     if differing:
         raise DataError(
-            f"Expected the same truth and family for every photo, got {len(differing)} that differ: "
+            f"Expected the same truth and group for every photo, got {len(differing)} that differ: "
             f"{_some(differing)}. Evaluate both runs on the same data version."
         )
     return other
@@ -115,13 +121,13 @@ def _some(paths: Sequence[str], *, shown: int = 3) -> str:
     return ", ".join(paths[:shown]) + rest
 
 
-def _per_photo(scored: Scored, *, metric: str) -> Floats:
+def _per_photo(scored: Predictions, *, metric: str) -> Floats:
     """Give one number a photo whose mean is the metric."""
     probabilities = scored.probabilities()
     if metric == "brier":
-        return photo_brier(probabilities, scored.labels)
+        return per_sample_brier(probabilities, scored.labels)
     if metric == "nll":
-        return photo_nll(probabilities, scored.labels)
+        return per_sample_nll(probabilities, scored.labels)
     right: Floats = (scored.predicted() == scored.labels).astype(np.float64)
     if metric == "accuracy":
         return right
@@ -131,7 +137,7 @@ def _per_photo(scored: Scored, *, metric: str) -> Floats:
 
 
 def _sign_flip(sums: Floats, *, permutations: int, seed: int) -> float:
-    """Give the two-sided p-value of the total under random signs of the families' differences."""
+    """Give the two-sided p-value of the total under random signs of the groups' differences."""
     moving = sums[np.abs(sums) > 1e-12]
     if len(moving) == 0:
         return 1.0

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from petmood.core.errors import ConfigError
-from petmood.evaluation.bootstrap import Estimate, estimate_from, family_weights
-from petmood.evaluation.scored import Scored
+from petmood.evaluation.bootstrap import Estimate, bootstrap_estimate, cluster_bootstrap_weights
+from petmood.evaluation.predictions import Predictions
 
-__all__ = ["AbstainRule", "RiskCoverage", "Selective", "measure_abstaining", "risk_coverage", "threshold_for"]
+__all__ = ["AbstainRule", "RiskCoverage", "Selective", "choose_threshold", "evaluate_selective", "risk_coverage"]
 
 _STARTS = (0.25, 0.5, 0.75, 1.0)
 
@@ -73,7 +73,7 @@ class Selective:
     coverage: Estimate
 
 
-def risk_coverage(scored: Scored, *, temperature: float = 1.0) -> RiskCoverage:
+def risk_coverage(scored: Predictions, *, temperature: float = 1.0) -> RiskCoverage:
     """Trace the error among answers given while the threshold falls; equal confidences move together."""
     confidence = scored.probabilities(temperature=temperature).max(axis=1)
     wrong = (scored.predicted() != scored.labels).astype(np.float64)
@@ -87,25 +87,25 @@ def risk_coverage(scored: Scored, *, temperature: float = 1.0) -> RiskCoverage:
     return RiskCoverage(ranked[last], answered / max(len(ranked), 1), risk, aurc)
 
 
-def threshold_for(
-    scored_valid: Scored, *, target_error: float = 0.1, temperature: float = 1.0, confidence: float = 0.9
+def choose_threshold(
+    scored_valid: Predictions, *, target_error: float = 0.1, temperature: float = 1.0, confidence: float = 0.9
 ) -> AbstainRule:
     """Find the lowest threshold whose true error among answers given is at most `target_error`.
 
     Candidates are the confidences seen. From each of four starts (the 25%, 50%, 75% and 100% most confident
     photos, a quarter of the risk each) the threshold is lowered while a binomial test rejects "the error is over the
-    target". A family counts as one trial; its errors count by their share, rounded up in total.
+    target". A group counts as one trial; its errors count by their share, rounded up in total.
     """
     for name, number in (("target_error", target_error), ("confidence", confidence)):
         if not 0 < number < 1:
             raise ConfigError(f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1.")
     curve = risk_coverage(scored_valid, temperature=temperature)
-    tried, errors, trials = _family_trials(scored_valid, curve, temperature=temperature)
+    tried, errors, trials = _group_trials(scored_valid, curve, temperature=temperature)
     passed = stats.binom.cdf(np.ceil(errors - 1e-9), trials, target_error) <= (1 - confidence) / len(_STARTS)
     best = _last_reached(passed, coverage=curve.coverage)
     photos = len(scored_valid)
     if best is None:
-        reason = _why_none(tried, target_error=target_error, confidence=confidence)
+        reason = _no_threshold_reason(tried, target_error=target_error, confidence=confidence)
         return AbstainRule(None, target_error, confidence, error=math.nan, coverage=0.0, n=photos, reason=reason)
     reason = f"error at most {target_error:.0%} with {confidence:.0%} confidence (Learn-then-Test, binomial)"
     return AbstainRule(
@@ -119,52 +119,54 @@ def threshold_for(
     )
 
 
-def measure_abstaining(scored: Scored, *, threshold: float, temperature: float = 1.0, seed: int = 0) -> Selective:
-    """Measure error among answers given and share answered at a threshold, with intervals over families."""
+def evaluate_selective(scored: Predictions, *, threshold: float, temperature: float = 1.0, seed: int = 0) -> Selective:
+    """Measure error among answers given and share answered at a threshold, with intervals over groups."""
     given = (scored.probabilities(temperature=temperature).max(axis=1) >= threshold).astype(np.float64)
     wrong = given * (scored.predicted() != scored.labels)
-    families = scored.family_numbers()
-    weights = family_weights(families, seed=seed)
+    groups = scored.group_numbers()
+    weights = cluster_bootstrap_weights(groups, seed=seed)
     answered, failed = weights @ given, weights @ wrong
     risks = np.divide(failed, answered, out=np.full(len(weights), np.nan), where=answered > 0)
     asked = weights.sum(axis=1)
     shares = np.divide(answered, asked, out=np.full(len(weights), np.nan), where=asked > 0)
     total = given.sum()
     return Selective(
-        error=estimate_from(
+        error=bootstrap_estimate(
             float(wrong.sum() / total) if total else math.nan,
             risks,
             n=int(total),
-            families=len(np.unique(families[given > 0])),
+            groups=len(np.unique(groups[given > 0])),
             proportion=True,
         ),
-        coverage=estimate_from(
+        coverage=bootstrap_estimate(
             float(given.mean()) if len(given) else math.nan,
             shares,
             n=len(scored),
-            families=len(set(scored.families)),
+            groups=len(set(scored.groups)),
             proportion=True,
         ),
     )
 
 
-def _family_trials(scored: Scored, curve: RiskCoverage, *, temperature: float) -> tuple[int, Floats, NDArray[np.int64]]:
-    """Count, for each threshold, the families answered and their errors by share; the first value counts all."""
+def _group_trials(
+    scored: Predictions, curve: RiskCoverage, *, temperature: float
+) -> tuple[int, Floats, NDArray[np.int64]]:
+    """Count, for each threshold, the groups answered and their errors by share; the first value counts all."""
     confidence = scored.probabilities(temperature=temperature).max(axis=1)
     wrong = scored.predicted() != scored.labels
-    families = scored.family_numbers()
-    count = len(set(scored.families))
+    groups = scored.group_numbers()
+    count = len(set(scored.groups))
     errors, trials = np.zeros(len(curve.thresholds)), np.zeros(len(curve.thresholds), dtype=np.int64)
     order = np.argsort(-confidence, kind="stable")
     given, failed = np.zeros(count), np.zeros(count)
     errors_now, place = 0.0, 0
     for step, threshold in enumerate(curve.thresholds):
         while place < len(order) and confidence[order[place]] >= threshold:
-            family = families[order[place]]
-            errors_now -= failed[family] / given[family] if given[family] else 0.0
-            given[family] += 1
-            failed[family] += wrong[order[place]]
-            errors_now += failed[family] / given[family]
+            group = groups[order[place]]
+            errors_now -= failed[group] / given[group] if given[group] else 0.0
+            given[group] += 1
+            failed[group] += wrong[order[place]]
+            errors_now += failed[group] / given[group]
             place += 1
         errors[step], trials[step] = errors_now, int((given > 0).sum())
     return count, errors, trials
@@ -182,14 +184,14 @@ def _last_reached(passed: NDArray[np.bool_], *, coverage: Floats) -> int | None:
     return best
 
 
-def _why_none(families: int, *, target_error: float, confidence: float) -> str:
+def _no_threshold_reason(groups: int, *, target_error: float, confidence: float) -> str:
     needed = math.ceil(math.log((1 - confidence) / len(_STARTS)) / math.log(1 - target_error))
-    if families < needed:
+    if groups < needed:
         return (
             f"too little data: to promise an error of at most {target_error:.0%} takes at least {needed} validation "
-            f"families, all answered rightly; there are {families}"
+            f"groups, all answered rightly; there are {groups}"
         )
     return (
-        f"no threshold: on {families} validation families no share of the answers is right often enough to promise "
+        f"no threshold: on {groups} validation groups no share of the answers is right often enough to promise "
         f"an error of at most {target_error:.0%}"
     )

@@ -1,4 +1,4 @@
-"""For which photos is the model better or worse: which species, source, size or mood?"""
+"""For which photos is the model better or worse: which species, source, size or class?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from petmood.evaluation.bootstrap import Estimate, estimate_mean
-from petmood.evaluation.scored import Scored
+from petmood.evaluation.predictions import Predictions
 
 __all__ = ["READABLE_FROM", "Slice", "size_bucket", "slice_metrics"]
 
@@ -33,20 +33,20 @@ class Slice:
         }
 
 
-def slice_metrics(scored: Scored, *, seed: int = 0) -> tuple[Slice, ...]:
-    """Measure accuracy by mood, species, source and size; unknown species and sources are left out.
+def slice_metrics(scored: Predictions, *, seed: int = 0) -> tuple[Slice, ...]:
+    """Measure accuracy by class, species, source and size; unknown species and sources are left out.
 
     Sources are listed where there are at least two; sizes go by the shorter side of the original photo.
     """
-    sizes = [size_bucket(int(side)) for side in scored.sides.min(axis=1)] if len(scored) else []
+    sizes = [size_bucket(int(side)) for side in scored.image_sizes.min(axis=1)] if len(scored) else []
     sources = scored.source if len(set(scored.source) - {""}) > 1 else ("",) * len(scored)
     columns: dict[str, Sequence[str]] = {
-        "mood": [scored.classes[label] for label in scored.labels],
+        "label": [scored.classes[label] for label in scored.labels],
         "species": scored.species,
         "source": sources,
         "size": sizes,
     }
-    order = {"mood": list(scored.classes), "size": [_bucket_name(at) for at in range(len(_SIDES_PX) + 1)]}
+    order = {"label": list(scored.classes), "size": [_bucket_name(at) for at in range(len(_SIDES_PX) + 1)]}
     found: list[Slice] = []
     for kind, values in columns.items():
         names = order.get(kind, sorted(set(values) - {""}))
@@ -67,8 +67,8 @@ def _bucket_name(at: int) -> str:
     return f"{_SIDES_PX[at - 1]} to {_SIDES_PX[at] - 1} px"
 
 
-def _slice(scored: Scored, kind: str, name: str, values: Sequence[str], *, seed: int) -> Slice:
+def _slice(scored: Predictions, kind: str, name: str, values: Sequence[str], *, seed: int) -> Slice:
     inside = np.array([value == name for value in values], dtype=bool)
     right = (scored.predicted() == scored.labels).astype(np.float64)
-    accuracy = estimate_mean(right[inside], scored.family_numbers()[inside], proportion=True, seed=seed)
+    accuracy = estimate_mean(right[inside], scored.group_numbers()[inside], proportion=True, seed=seed)
     return Slice(kind, name, accuracy, readable=accuracy.n >= READABLE_FROM)

@@ -16,30 +16,30 @@ from torch import Tensor
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import Bundle, Manifest, pack_arrays, write_into
 from petmood.core.bundle_target import bundle_directory
-from petmood.core.files import write_bytes
+from petmood.core.files import atomic_write_bytes
 from petmood.core.image import ImageSpec
-from petmood.export.card import card_text
+from petmood.export.drift_reference import reference_bytes
+from petmood.export.model_card import card_text
 from petmood.export.onnx import to_onnx
 from petmood.export.parity import check_parity
-from petmood.export.reference import reference_bytes
 from petmood.inference.onnx import OnnxSession
-from petmood.models.network import MoodNetwork
+from petmood.models.network import ExpressionNet
 
-__all__ = ["Facts", "export_bundle", "fill_bundle"]
+__all__ = ["BundleMetadata", "export_bundle", "fill_bundle"]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BundleMetadata:
     """What a bundle says of itself beyond its network; names as in ``core.bundle.Manifest``."""
 
     name: str
     classes: tuple[str, ...]
     image: ImageSpec
     temperature: float
-    sure_from: float
+    confidence_threshold: float
     target_error: float
-    set_quantile: float
-    set_coverage: float
+    conformal_quantile: float
+    target_coverage: float
     metrics: Mapping[str, Any]
     backbone: str
     data_hash: str
@@ -51,8 +51,8 @@ class Facts:
 
 
 def export_bundle(
-    network: MoodNetwork,
-    facts: Facts,
+    network: ExpressionNet,
+    facts: BundleMetadata,
     *,
     golden: NDArray[np.uint8],
     training: NDArray[np.uint8],
@@ -73,8 +73,8 @@ def export_bundle(
 
 def fill_bundle(
     draft: DirectoryDraft,
-    network: MoodNetwork,
-    facts: Facts,
+    network: ExpressionNet,
+    facts: BundleMetadata,
     *,
     golden: NDArray[np.uint8],
     training: NDArray[np.uint8],
@@ -121,21 +121,21 @@ def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, s
 def _compare(model: bytes, expected: NDArray[np.floating], golden: NDArray[np.uint8]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        write_bytes(path, model)
+        atomic_write_bytes(path, model)
         check_parity(expected, OnnxSession(path).logits, golden)
 
 
-def _manifest(facts: Facts, *, version: str) -> Manifest:
+def _manifest(facts: BundleMetadata, *, version: str) -> Manifest:
     return Manifest(
         name=facts.name,
         version=version,
         classes=facts.classes,
         image=facts.image,
         temperature=facts.temperature,
-        sure_from=facts.sure_from,
+        confidence_threshold=facts.confidence_threshold,
         target_error=facts.target_error,
-        set_quantile=facts.set_quantile,
-        set_coverage=facts.set_coverage,
+        conformal_quantile=facts.conformal_quantile,
+        target_coverage=facts.target_coverage,
         metrics=dict(facts.metrics),
         backbone=facts.backbone,
         data_hash=facts.data_hash,

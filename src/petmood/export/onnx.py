@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from petmood.models.network import MoodNetwork
+from petmood.models.network import ExpressionNet
 
-__all__ = ["AnsweringNetwork", "to_onnx"]
+__all__ = ["ServingModel", "to_onnx"]
 
 OPSET = 18
 
 
-class AnsweringNetwork(nn.Module):
+class ServingModel(nn.Module):
     """A network as it is served: uint8 [B, S, S, 3] in, logits divided by the temperature float32 [B, K] out."""
 
-    def __init__(self, network: MoodNetwork, *, temperature: float) -> None:
+    def __init__(self, network: ExpressionNet, *, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
@@ -30,9 +30,9 @@ class AnsweringNetwork(nn.Module):
         return logits / self.temperature
 
 
-def to_onnx(network: MoodNetwork, *, side_px: int, temperature: float) -> bytes:
+def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> bytes:
     """Return a network as the bytes of one ONNX file without external data; the batch size is free."""
-    serving = AnsweringNetwork(network.to(memory_format=torch.contiguous_format), temperature=temperature).eval()
+    serving = ServingModel(network.to(memory_format=torch.contiguous_format), temperature=temperature).eval()
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=4096)
     exporting = logging.getLogger("torch.onnx")

@@ -12,11 +12,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from petmood.core.errors import PhotoError
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import decode
-from petmood.core.wire import ModelCardBody
-from petmood.frontend.client import Answered, Service, Trouble
-from petmood.frontend.view import LIMITS, MEANING, Card, card_of, mood_text
+from petmood.core.schemas import ModelCardResponse
+from petmood.frontend.client import ApiClient, ApiResponse, ServiceError
+from petmood.frontend.view import LIMITS, MEANING, ResultView, mood_text, result_view
 
 __all__ = ["main"]
 
@@ -49,7 +49,7 @@ def main() -> None:
     """Draw the page; Streamlit calls this anew after everything that a person does."""
     st.set_page_config(page_title="petmood", page_icon=str(EXAMPLES / "cat.jpg"), layout="centered", menu_items={})
     st.html(STYLE)
-    service = Service(
+    service = ApiClient(
         os.environ.get("PETMOOD_API_URL", "http://127.0.0.1:8000"), token=os.environ.get("PETMOOD_TOKEN") or None
     )
     st.title(":material/pets: How does this pet look?", anchor=False)
@@ -86,7 +86,7 @@ def _examples() -> Sequence[Path]:
     return sorted(EXAMPLES.glob("*.jpg"))
 
 
-def _show(photo: Photo, service: Service) -> None:
+def _show(photo: Photo, service: ApiClient) -> None:
     answer = _answer(photo, service)
     with st.container(border=True, key=f"photo-{photo.key}"):
         left, right = st.columns([2, 3], gap="medium")
@@ -98,21 +98,21 @@ def _show(photo: Photo, service: Service) -> None:
                 st.image(pixels, width="stretch", alt=f"The photo {photo.name}")
             st.caption(photo.name.replace("[", "(").replace("]", ")"))
         with right:
-            if isinstance(answer, Trouble):
+            if isinstance(answer, ServiceError):
                 _show_trouble(photo, answer)
             else:
-                _show_card(photo, card_of(answer.body, seconds=answer.seconds), answer)
+                _show_card(photo, result_view(answer.body, seconds=answer.seconds), answer)
 
 
-def _answer(photo: Photo, service: Service) -> Answered | Trouble:
+def _answer(photo: Photo, service: ApiClient) -> ApiResponse | ServiceError:
     """Ask once for each photo: drawing the page again is no reason to ask again."""
-    known: dict[str, Answered | Trouble] = st.session_state.setdefault("answers", {})
+    known: dict[str, ApiResponse | ServiceError] = st.session_state.setdefault("answers", {})
     if photo.key not in known:
         with st.spinner("Looking at the photo ..."):
             known[photo.key] = service.predict(photo.data)
         found = known[photo.key]
-        if isinstance(found, Answered):
-            card = card_of(found.body)
+        if isinstance(found, ApiResponse):
+            card = result_view(found.body)
             st.session_state.setdefault("history", []).append((photo.name, card.headline))
     return known[photo.key]
 
@@ -127,7 +127,7 @@ def _preview(data: bytes) -> NDArray[np.uint8] | None:
     return np.ascontiguousarray(pixels[::step, ::step])
 
 
-def _show_card(photo: Photo, card: Card, answer: Answered) -> None:
+def _show_card(photo: Photo, card: ResultView, answer: ApiResponse) -> None:
     st.header(f"{card.icon} {card.headline}", anchor=False)
     st.write(card.sentence)
     for bar in card.bars:
@@ -138,14 +138,14 @@ def _show_card(photo: Photo, card: Card, answer: Answered) -> None:
         st.info("What helps:\n" + "\n".join(f"- {line}" for line in card.advice))
     st.caption(card.footnote)
     with st.expander("This is wrong"):
-        others = [mood for mood in MOODS if mood != answer.body.mood or not card.sure]
+        others = [mood for mood in DEFAULT_CLASSES if mood != answer.body.label or not card.confident]
         st.selectbox("It is ...", others, format_func=mood_text, key=f"right-{photo.key}")
         st.button("Send", key=f"send-{photo.key}", disabled=True)
         st.caption("The service doesn't take corrections yet; a later version will.")
 
 
-def _show_trouble(photo: Photo, trouble: Trouble) -> None:
-    if trouble.again:
+def _show_trouble(photo: Photo, trouble: ServiceError) -> None:
+    if trouble.retryable:
         st.warning(trouble.message, icon=":material/hourglass_empty:")
         if st.button("Try again", key=f"again-{photo.key}"):
             st.session_state["answers"].pop(photo.key, None)
@@ -161,12 +161,12 @@ def _show_history() -> None:
             st.table({"Photo": [name for name, _ in history], "Answer": [answer for _, answer in history]})
 
 
-def _show_meaning(service: Service) -> None:
+def _show_meaning(service: ApiClient) -> None:
     found = service.card()
     with st.expander("What the answers mean, and what they can't say"):
         st.markdown(MEANING)
         st.markdown(LIMITS)
-    if isinstance(found, ModelCardBody):
+    if isinstance(found, ModelCardResponse):
         with st.expander("The model's own card: what it saw, and how well it does"):
             st.markdown(found.card)
         st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")

@@ -8,9 +8,9 @@ from typing import Final
 import httpx
 from pydantic import ValidationError
 
-from petmood.core.wire import ErrorBody, ModelCardBody, PredictionBody
+from petmood.core.schemas import ErrorResponse, ModelCardResponse, PredictionResponse
 
-__all__ = ["Answered", "Service", "Trouble"]
+__all__ = ["ApiClient", "ApiResponse", "ServiceError"]
 
 TRIES: Final = 3
 LONGEST_PAUSE_S: Final = 3.0
@@ -23,24 +23,24 @@ STATUSES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ApiResponse:
     """An answer, and how long it took from here."""
 
-    body: PredictionBody
+    body: PredictionResponse
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why there is no answer, in words for a person; ``again`` says whether trying again may help."""
+class ServiceError:
+    """Why there is no answer, in words for a person; ``retryable`` says whether trying again may help."""
 
     message: str
-    again: bool
+    retryable: bool
     code: str = ""
 
 
-class Service:
-    """The service at an address; every call returns an answer or ``Trouble``, and none raises."""
+class ApiClient:
+    """The service at an address; every call returns an answer or ``ServiceError``, and none raises."""
 
     def __init__(
         self,
@@ -54,40 +54,40 @@ class Service:
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._timeout_s, self._pause = timeout_s, pause
 
-    def predict(self, photo: bytes) -> Answered | Trouble:
+    def predict(self, photo: bytes) -> ApiResponse | ServiceError:
         """Ask about one photo; a busy service is asked again, as it says, before that is told."""
         began = time.perf_counter()
-        response = self._send_patiently("POST", "/predict", files={"photo": ("photo", photo)})
-        if isinstance(response, Trouble):
+        response = self._send_with_retries("POST", "/predict", files={"photo": ("photo", photo)})
+        if isinstance(response, ServiceError):
             return response
         if response.status_code != 200:
             return _trouble(response)
         try:
-            return Answered(PredictionBody.model_validate_json(response.content), time.perf_counter() - began)
+            return ApiResponse(PredictionResponse.model_validate_json(response.content), time.perf_counter() - began)
         except ValidationError:
-            return Trouble(f"Something else than petmood answers at {self.address}.", again=False)
+            return ServiceError(f"Something else than petmood answers at {self.address}.", retryable=False)
 
-    def card(self) -> ModelCardBody | Trouble:
+    def card(self) -> ModelCardResponse | ServiceError:
         """Ask which model answers."""
         response = self._send("GET", "/model")
-        if isinstance(response, Trouble):
+        if isinstance(response, ServiceError):
             return response
         if response.status_code != 200:
             return _trouble(response)
         try:
-            return ModelCardBody.model_validate_json(response.content)
+            return ModelCardResponse.model_validate_json(response.content)
         except ValidationError:
-            return Trouble(f"Something else than petmood answers at {self.address}.", again=False)
+            return ServiceError(f"Something else than petmood answers at {self.address}.", retryable=False)
 
-    def _send_patiently(self, method: str, path: str, **content: object) -> httpx.Response | Trouble:
+    def _send_with_retries(self, method: str, path: str, **content: object) -> httpx.Response | ServiceError:
         for left in reversed(range(TRIES)):
             response = self._send(method, path, **content)
-            if isinstance(response, Trouble) or response.status_code not in {429, 503} or not left:
+            if isinstance(response, ServiceError) or response.status_code not in {429, 503} or not left:
                 break
             self._pause(_pause_s(response))
         return response
 
-    def _send(self, method: str, path: str, **content: object) -> httpx.Response | Trouble:
+    def _send(self, method: str, path: str, **content: object) -> httpx.Response | ServiceError:
         try:
             return httpx.request(
                 method,
@@ -98,10 +98,14 @@ class Service:
                 **content,  # type: ignore[arg-type] # the body, as httpx takes it
             )
         except httpx.TimeoutException:
-            return Trouble("The service takes too long to answer. Try again in a minute.", again=True, code="slow")
+            return ServiceError(
+                "The service takes too long to answer. Try again in a minute.", retryable=True, code="slow"
+            )
         except (httpx.HTTPError, httpx.InvalidURL):
-            return Trouble(
-                "The service can't be reached just now. Your photo is kept here: try again.", again=True, code="away"
+            return ServiceError(
+                "The service can't be reached just now. Your photo is kept here: try again.",
+                retryable=True,
+                code="away",
             )
 
 
@@ -110,10 +114,10 @@ def _pause_s(response: httpx.Response) -> float:
     return min(float(said) if said.isdigit() else 1.0, LONGEST_PAUSE_S)
 
 
-def _trouble(response: httpx.Response) -> Trouble:
+def _trouble(response: httpx.Response) -> ServiceError:
     again = response.status_code in {408, 429} or response.status_code >= 500
     try:
-        body = ErrorBody.model_validate_json(response.content)
+        body = ErrorResponse.model_validate_json(response.content)
     except ValidationError:
-        return Trouble(f"The service answered with status {response.status_code}, and no reason.", again=again)
-    return Trouble(STATUSES.get(response.status_code, body.message), again=again, code=body.code)
+        return ServiceError(f"The service answered with status {response.status_code}, and no reason.", retryable=again)
+    return ServiceError(STATUSES.get(response.status_code, body.message), retryable=again, code=body.code)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from petmood.core.wire import PredictionBody
+from petmood.core.schemas import PredictionResponse
 
-__all__ = ["ADVICE", "LIMITS", "MEANING", "Bar", "Card", "card_of", "mood_text", "percent"]
+__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "mood_text", "percent", "result_view"]
 
 ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
@@ -35,7 +35,7 @@ LIMITS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ClassBar:
     """One mood's bar: what stands beside it, and its length from 0 to 1."""
 
     text: str
@@ -43,31 +43,31 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ResultView:
     """All that is shown for one answer."""
 
     icon: str
     headline: str
     sentence: str
-    sure: bool
-    bars: tuple[Bar, ...]
+    confident: bool
+    bars: tuple[ClassBar, ...]
     advice: tuple[str, ...]
     warnings: tuple[str, ...]
     footnote: str
 
 
-def card_of(body: PredictionBody, *, seconds: float | None = None) -> Card:
+def result_view(body: PredictionResponse, *, seconds: float | None = None) -> ResultView:
     """Work out what to draw for an answer."""
     likely = sorted(body.probabilities.items(), key=lambda pair: -pair[1])
-    bars = tuple(Bar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
+    bars = tuple(ClassBar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
-    return Card(
-        icon=ICONS.get(body.mood, ICONS["other"]) if body.sure else UNSURE,
-        headline=WORDS.get(body.mood, body.mood.capitalize()) if body.sure else "Not sure",
+    return ResultView(
+        icon=ICONS.get(body.label, ICONS["other"]) if body.confident else UNSURE,
+        headline=WORDS.get(body.label, body.label.capitalize()) if body.confident else "Not sure",
         sentence=_sentence(body),
-        sure=body.sure,
+        confident=body.confident,
         bars=bars,
-        advice=() if body.sure else ADVICE,
+        advice=() if body.confident else ADVICE,
         warnings=tuple(body.warnings),
         footnote=f"Model {body.model.name} {body.model.version}{time_text}",
     )
@@ -95,11 +95,11 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def _sentence(body: PredictionBody) -> str:
-    if body.sure:
+def _sentence(body: PredictionResponse) -> str:
+    if body.confident:
         share = percent(body.probability)
         return f"Such answers are right in {share if ' ' in share else f'about {share}'} of cases."
     possible = [WORDS.get(mood, mood).lower() for mood in body.prediction_set]
     if len(possible) < 2:
-        return f"Perhaps {possible[0] if possible else body.mood}, but it could well be something else."
+        return f"Perhaps {possible[0] if possible else body.label}, but it could well be something else."
     return f"It may be {', '.join(possible[:-1])} or {possible[-1]}."

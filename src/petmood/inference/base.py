@@ -6,7 +6,7 @@ from typing import Protocol
 
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import Prediction
-from petmood.core.wire import ModelBody, ModelCardBody
+from petmood.core.schemas import ModelCardResponse, ModelInfo
 
 __all__ = ["Answer", "Predictor"]
 
@@ -18,11 +18,11 @@ class Predictor(Protocol):
     """Answer photos."""
 
     @property
-    def model(self) -> ModelBody:
+    def model(self) -> ModelInfo:
         """Which model answers."""
         ...
 
-    def card(self) -> ModelCardBody:
+    def card(self) -> ModelCardResponse:
         """Return what the model says of itself."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Final
 from petmood.core.errors import DataError
 from petmood.inference.base import Answer, Predictor
 
-__all__ = ["SUFFIXES", "Answered", "find_photos", "predict_stream"]
+__all__ = ["SUFFIXES", "PhotoResult", "find_photos", "predict_stream"]
 
 SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif"}
 """Which files of a folder are looked at; a file that is named by itself is looked at whatever its name."""
@@ -18,7 +18,7 @@ BATCH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PhotoResult:
     """One photo and what came back for it."""
 
     photo: Path
@@ -44,11 +44,11 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def predict_stream(predictor: Predictor, photos: Iterable[Path]) -> Iterator[Answered]:
+def predict_stream(predictor: Predictor, photos: Iterable[Path]) -> Iterator[PhotoResult]:
     """Answer photos batch by batch, in their order; memory stays that of one batch."""
     photos = iter(photos)
     while batch := list(itertools.islice(photos, BATCH)):
-        yield from map(Answered, batch, predictor.predict(batch))
+        yield from map(PhotoResult, batch, predictor.predict(batch))
 
 
 def _below(folder: Path) -> list[Path]:

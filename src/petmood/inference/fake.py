@@ -7,11 +7,11 @@ import numpy as np
 
 from petmood.core.errors import PhotoError
 from petmood.core.image import ImageSpec
-from petmood.core.moods import MOODS
-from petmood.core.prediction import Decision, decide
-from petmood.core.wire import ModelBody, ModelCardBody
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import DecisionRule, decide
+from petmood.core.schemas import ModelCardResponse, ModelInfo
 from petmood.inference.base import Answer
-from petmood.inference.prepare import prepare_or_refuse
+from petmood.inference.prepare import try_prepare
 
 __all__ = ["FakePredictor"]
 
@@ -20,26 +20,32 @@ class FakePredictor:
     """Answer by brightness: equal photos get equal answers, and bad photos the same errors as from a real one."""
 
     def __init__(self, *, name: str = "fake", version: str = "0") -> None:
-        self._model = ModelBody(name=name, version=version, sha256="0" * 64)
+        self._model = ModelInfo(name=name, version=version, sha256="0" * 64)
         self._spec = ImageSpec(side_px=32)
 
     @property
-    def model(self) -> ModelBody:
+    def model(self) -> ModelInfo:
         """Which model answers."""
         return self._model
 
-    def card(self) -> ModelCardBody:
+    def card(self) -> ModelCardResponse:
         """Return a card that says little."""
-        return ModelCardBody(model=self._model, classes=list(MOODS), manifest={}, card="A predictor for tests.")
+        return ModelCardResponse(
+            model=self._model, classes=list(DEFAULT_CLASSES), manifest={}, card="A predictor for tests."
+        )
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Return one answer a photo, in their order."""
         return [self._answer(photo) for photo in photos]
 
     def _answer(self, photo: bytes | Path) -> Answer:
-        prepared = prepare_or_refuse(photo, self._spec)
+        prepared = try_prepare(photo, self._spec)
         if isinstance(prepared, PhotoError):
             return prepared
-        shade = prepared.pixels.mean() / 255 * (len(MOODS) - 1)
-        logits = -2.0 * np.abs(np.arange(len(MOODS)) - shade)
-        return decide(logits, Decision(MOODS, sure_from=0.5, set_quantile=0.9), warnings=prepared.warnings)
+        shade = prepared.pixels.mean() / 255 * (len(DEFAULT_CLASSES) - 1)
+        logits = -2.0 * np.abs(np.arange(len(DEFAULT_CLASSES)) - shade)
+        return decide(
+            logits,
+            DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.9),
+            warnings=prepared.warnings,
+        )

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from petmood.core.errors import PhotoError
-from petmood.core.image import ImageSpec, Prepared, load
-from petmood.core.photo import LIMITS, Limits
+from petmood.core.image import ImageSpec, PreparedImage, load
+from petmood.core.photo import LIMITS, ImageLimits
 
-__all__ = ["prepare_or_refuse"]
+__all__ = ["try_prepare"]
 
 
-def prepare_or_refuse(photo: bytes | Path, spec: ImageSpec, *, limits: Limits = LIMITS) -> Prepared | PhotoError:
+def try_prepare(photo: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage | PhotoError:
     """Prepare a photo, or return (never raise) why it can't be: its bytes are refused, or its file can't be read."""
     try:
         return load(photo, spec, limits=limits)

@@ -1,1 +1,1 @@
-"""Which networks can learn moods, and how are they trained? Backbones, heads and the module that joins them."""
+"""Which networks can learn classes, and how are they trained? Backbones, heads and the module that joins them."""

@@ -1,6 +1,6 @@
 """Builders of backbones: networks that turn images into feature vectors. ``models/catalog.py`` declares their names.
 
-torchvision's networks are cut before their last linear layer, whatever the family: what is left is the trunk.
+torchvision's networks are cut before their last linear layer, whatever the group: what is left is the trunk.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD
-from petmood.models.catalog import SIDES_PX, TORCHVISION, Backbone, Channels, declare, find_backbone
-from petmood.models.fixed import FixedFilters
+from petmood.models.catalog import SIDES_PX, TORCHVISION, BackboneSpec, Channels, declare, find_backbone
+from petmood.models.handcrafted import HandcraftedFeatures
 
-__all__ = ["Trunk", "backbone", "make_trunk", "trunk_parts"]
+__all__ = ["BackboneModule", "backbone", "build_backbone", "layer_groups"]
 
 
 @dataclass(frozen=True, slots=True)
-class Trunk:
-    """A network float [B, 3, S, S] -> features [B, ``width``], with random weights."""
+class BackboneModule:
+    """A network float [B, 3, S, S] -> features [B, ``num_features``], with random weights."""
 
     module: nn.Module
-    width: int
+    num_features: int
 
 
 def backbone(
@@ -32,22 +32,22 @@ def backbone(
     mean: Channels = IMAGENET_MEAN,
     std: Channels = IMAGENET_STD,
     sides_px: Sequence[int] = SIDES_PX,
-) -> Callable[[Callable[[], Trunk]], Callable[[], Trunk]]:
+) -> Callable[[Callable[[], BackboneModule]], Callable[[], BackboneModule]]:
     """Declare the decorated function as the builder of a new backbone ``name``.
 
     Raises:
         ConfigError: the name is taken.
     """
 
-    def register(build: Callable[[], Trunk]) -> Callable[[], Trunk]:
-        declare(Backbone(name, side_px, mean, std, sides_px=sides_px))
+    def register(build: Callable[[], BackboneModule]) -> Callable[[], BackboneModule]:
+        declare(BackboneSpec(name, side_px, mean, std, supported_sizes=sides_px))
         _builders[name] = build
         return build
 
     return register
 
 
-def make_trunk(name: str) -> Trunk:
+def build_backbone(name: str) -> BackboneModule:
     """Build a backbone's trunk with random weights.
 
     Raises:
@@ -56,7 +56,7 @@ def make_trunk(name: str) -> Trunk:
     return _builders[find_backbone(name).name]()
 
 
-def trunk_parts(trunk: nn.Module) -> list[nn.Module]:
+def layer_groups(trunk: nn.Module) -> list[nn.Module]:
     """Return a trunk's parts that have weights, from the input to the output: the groups of layer-wise rates.
 
     Networks with a ``features`` sequence are divided by its members, others by their children.
@@ -68,9 +68,9 @@ def trunk_parts(trunk: nn.Module) -> list[nn.Module]:
     return parts
 
 
-def _torchvision_trunk(name: str) -> Trunk:
+def _torchvision_backbone(name: str) -> BackboneModule:
     network = get_model(name, weights=None)
-    return Trunk(network, _cut_last_linear(network))
+    return BackboneModule(network, _cut_last_linear(network))
 
 
 def _cut_last_linear(network: nn.Module) -> int:
@@ -80,7 +80,7 @@ def _cut_last_linear(network: nn.Module) -> int:
     return last.in_features
 
 
-class TinyTrunk(nn.Module):
+class TinyBackbone(nn.Module):
     """Six small convolutions for drawn faces: 0.4 M weights, some milliseconds a photo."""
 
     WIDTHS = (24, 48, 64, 96, 128, 160)
@@ -103,17 +103,17 @@ class TinyTrunk(nn.Module):
         return pooled.flatten(1)
 
 
-def _tiny() -> Trunk:
-    return Trunk(TinyTrunk(), TinyTrunk.WIDTHS[-1] * 4)
+def _tiny() -> BackboneModule:
+    return BackboneModule(TinyBackbone(), TinyBackbone.WIDTHS[-1] * 4)
 
 
-def _fixed_filters() -> Trunk:
-    filters = FixedFilters()
-    return Trunk(filters, sum(filters.blocks))
+def _fixed_filters() -> BackboneModule:
+    filters = HandcraftedFeatures()
+    return BackboneModule(filters, sum(filters.blocks))
 
 
-_builders: dict[str, Callable[[], Trunk]] = {
-    **{name: partial(_torchvision_trunk, name) for name in TORCHVISION},
+_builders: dict[str, Callable[[], BackboneModule]] = {
+    **{name: partial(_torchvision_backbone, name) for name in TORCHVISION},
     "tiny": _tiny,
     "fixed_filters": _fixed_filters,
 }

@@ -11,7 +11,16 @@ from typing import Final
 from petmood.core.errors import ConfigError
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["HEADS", "SIDES_PX", "TORCHVISION", "Backbone", "Channels", "declare", "find_backbone", "known_backbones"]
+__all__ = [
+    "HEADS",
+    "SIDES_PX",
+    "TORCHVISION",
+    "BackboneSpec",
+    "Channels",
+    "declare",
+    "find_backbone",
+    "known_backbones",
+]
 
 HEADS: Final = ("linear", "mlp")
 
@@ -33,11 +42,11 @@ Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Backbone:
+class BackboneSpec:
     """A declared backbone: its name, and the images it is meant for.
 
     Those have a side of ``side_px`` and, per channel, ``mean`` taken off and ``std`` divided out of values in 0..1.
-    ``sides_px`` are the other sides that it can work on.
+    ``supported_sizes`` are the other sides that it can work on.
     """
 
     name: str
@@ -45,26 +54,26 @@ class Backbone:
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     from_torchvision: bool = False
-    sides_px: Sequence[int] = SIDES_PX
+    supported_sizes: Sequence[int] = SIDES_PX
 
-    def chosen_side(self, side_px: int | None) -> int:
+    def resolve_image_size(self, side_px: int | None) -> int:
         """Return the side that was asked for, or the backbone's own.
 
         Raises:
             ConfigError: it can't work on images of such a side.
         """
         chosen = self.side_px if side_px is None else side_px
-        if chosen not in self.sides_px:
-            sides = self.sides_px
+        if chosen not in self.supported_sizes:
+            sides = self.supported_sizes
             wanted = f"{sides[0]} to {sides[-1]}" if isinstance(sides, range) else " or ".join(map(str, sides))
-            raise ConfigError(f"Expected model.side_px of {wanted} for {self.name}, got {chosen}.")
+            raise ConfigError(f"Expected model.image_size of {wanted} for {self.name}, got {chosen}.")
         return chosen
 
 
-_catalog: dict[str, Backbone] = {}
+_catalog: dict[str, BackboneSpec] = {}
 
 
-def declare(backbone: Backbone) -> None:
+def declare(backbone: BackboneSpec) -> None:
     """Add a backbone to those that settings may name.
 
     Raises:
@@ -80,7 +89,7 @@ def known_backbones() -> tuple[str, ...]:
     return tuple(sorted(_catalog))
 
 
-def find_backbone(name: str) -> Backbone:
+def find_backbone(name: str) -> BackboneSpec:
     """Return a declared backbone.
 
     Raises:
@@ -95,6 +104,6 @@ def find_backbone(name: str) -> Backbone:
 
 for _name, _side_px in TORCHVISION.items():
     _sides_px = range(32, SIDES_PX.stop) if _name in STRIDES_OF_32 else SIDES_PX
-    declare(Backbone(_name, _side_px, from_torchvision=True, sides_px=_sides_px))
-declare(Backbone("tiny", 64))
-declare(Backbone("fixed_filters", 128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sides_px=(64, 128)))
+    declare(BackboneSpec(_name, _side_px, from_torchvision=True, supported_sizes=_sides_px))
+declare(BackboneSpec("tiny", 64))
+declare(BackboneSpec("fixed_filters", 128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), supported_sizes=(64, 128)))

@@ -10,46 +10,48 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from petmood.models.backbones import trunk_parts
-from petmood.models.network import MoodNetwork
+from petmood.models.backbones import layer_groups
+from petmood.models.network import ExpressionNet
 
-__all__ = ["Batch", "Learning", "MoodClassifier", "cosine_after_warmup", "parameter_groups"]
+__all__ = ["Batch", "ExpressionClassifier", "OptimizationConfig", "cosine_after_warmup", "parameter_groups"]
 
 GROWTH = 1_000_003
 """A prime that keeps the random states of neighbouring epochs apart."""
 
 
 class Batch(TypedDict):
-    """Pictures uint8 [B, 3, S, S] and the numbers of their moods int64 [B]."""
+    """Pictures uint8 [B, 3, S, S] and the numbers of their classes int64 [B]."""
 
     pictures: Tensor
     labels: Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class OptimizationConfig:
     """The numbers of a recipe.
 
-    ``rate`` is AdamW's for the head; a trunk part d steps below the top at ``rate * trunk_rate * depth_decay**d``.
-    For ``head_epochs`` the trunk stays frozen. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018).
+    ``lr`` is AdamW's for the head; a trunk part d steps below the top at ``rate * trunk_rate * depth_decay**d``.
+    For ``freeze_epochs`` the trunk stays frozen. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018).
     """
 
     epochs: int
-    rate: float = 1e-3
+    lr: float = 1e-3
     weight_decay: float = 0.05
-    trunk_rate: float = 1.0
-    depth_decay: float = 1.0
-    head_epochs: int = 0
+    backbone_lr_multiplier: float = 1.0
+    layer_decay: float = 1.0
+    freeze_epochs: int = 0
     warmup: float = 0.1
     label_smoothing: float = 0.0
     mixup: float = 0.0
     seed: int = 0
 
 
-class MoodClassifier(LightningModule):
+class ExpressionClassifier(LightningModule):
     """Train a network on batches of pictures; random draws depend on the seed and the epoch alone, so it can resume."""
 
-    def __init__(self, network: MoodNetwork, learning: Learning, *, class_weights: Tensor | None = None) -> None:
+    def __init__(
+        self, network: ExpressionNet, learning: OptimizationConfig, *, class_weights: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.learning = learning
@@ -63,7 +65,7 @@ class MoodClassifier(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed this epoch's dropout and mixup; freeze or free the trunk."""
         torch.manual_seed(self.learning.seed * GROWTH + self.current_epoch)
-        frozen = self.current_epoch < self.learning.head_epochs
+        frozen = self.current_epoch < self.learning.freeze_epochs
         self.network.trunk.requires_grad_(not frozen)
         self.network.trunk.train(not frozen)
 
@@ -73,15 +75,15 @@ class MoodClassifier(LightningModule):
         if self.learning.mixup > 0:
             pictures, targets = _mixed(pictures, targets, self.learning.mixup)
         loss = self._loss(self(pictures), targets)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(pictures))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(pictures))
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Record loss and accuracy of one batch; plain cross-entropy, so that runs compare."""
         logits, labels = self(batch["pictures"]), batch["labels"]
         right = (logits.argmax(1) == labels).float().mean()
-        self.log("valid_loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
-        self.log("valid_accuracy", right, batch_size=len(labels), prog_bar=True)
+        self.log("val/loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
+        self.log("val/accuracy", right, batch_size=len(labels), prog_bar=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of a dozen forms
         """Return AdamW with one group a depth, and a cosine schedule that steps with every batch."""
@@ -115,14 +117,14 @@ def cosine_after_warmup(steps: int, *, warmup: float) -> Callable[[int], float]:
     return factor
 
 
-def parameter_groups(network: MoodNetwork, learning: Learning) -> list[dict[str, Any]]:
+def parameter_groups(network: ExpressionNet, learning: OptimizationConfig) -> list[dict[str, Any]]:
     """Divide a network's weights into AdamW's groups: rates fall with depth; biases and norms do not decay."""
-    parts = [*trunk_parts(network.trunk)]
+    parts = [*layer_groups(network.trunk)]
     groups: list[dict[str, Any]] = []
     for depth, part in enumerate(reversed(parts)):
-        rate = learning.rate * learning.trunk_rate * learning.depth_decay**depth
+        rate = learning.lr * learning.backbone_lr_multiplier * learning.layer_decay**depth
         groups.extend(_groups(part.named_parameters(), rate, learning.weight_decay))
-    groups.extend(_groups(network.head.named_parameters(), learning.rate, learning.weight_decay))
+    groups.extend(_groups(network.head.named_parameters(), learning.lr, learning.weight_decay))
     return groups
 
 

@@ -1,4 +1,4 @@
-"""What stands on a trunk? A head: features to one logit a mood."""
+"""What stands on a trunk? A head: features to one logit a class."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ def make_head(kind: str, *, width: int, classes: int, dropout: float) -> nn.Modu
         ConfigError: an unknown kind, or fewer than two classes.
     """
     if classes < 2:
-        raise ConfigError(f"Expected at least 2 classes to tell apart, got {classes}. Add photos of another mood.")
+        raise ConfigError(f"Expected at least 2 classes to tell apart, got {classes}. Add photos of another class.")
     if kind == "linear":
         return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
     if kind == "mlp":

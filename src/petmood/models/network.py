@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from petmood.core.image import ImageSpec
-from petmood.models.backbones import make_trunk
+from petmood.models.backbones import build_backbone
 from petmood.models.heads import make_head
-from petmood.models.weights import load_trunk_weights
+from petmood.models.pretrained import load_backbone_weights
 
-__all__ = ["MoodNetwork", "NetworkSpec", "build_network"]
+__all__ = ["ExpressionNet", "NetworkSpec", "build_network"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class NetworkSpec:
     dropout: float = 0.2
 
 
-class MoodNetwork(nn.Module):
+class ExpressionNet(nn.Module):
     """A trunk and a head behind the normalisation of an ``ImageSpec``.
 
     Pictures come as uint8 or float [B, 3, S, S] with values 0..255; logits go out as float [B, K].
@@ -50,14 +50,14 @@ class MoodNetwork(nn.Module):
         return out
 
 
-def build_network(spec: NetworkSpec, *, image: ImageSpec, classes: int, weights: str = "none") -> MoodNetwork:
+def build_network(spec: NetworkSpec, *, image: ImageSpec, classes: int, weights: str = "none") -> ExpressionNet:
     """Build a network; its trunk starts from ``weights`` (see ``models.weights``), its head at random.
 
     Raises:
         ConfigError: an unknown backbone, head or weights file.
-        OfflineError: ImageNet weights that can't be fetched.
+        DownloadError: ImageNet weights that can't be fetched.
     """
-    trunk = make_trunk(spec.backbone)
-    load_trunk_weights(trunk.module, backbone=spec.backbone, weights=weights)
-    head = make_head(spec.head, width=trunk.width, classes=classes, dropout=spec.dropout)
-    return MoodNetwork(trunk.module, head, image, classes=classes)
+    trunk = build_backbone(spec.backbone)
+    load_backbone_weights(trunk.module, backbone=spec.backbone, weights=weights)
+    head = make_head(spec.head, width=trunk.num_features, classes=classes, dropout=spec.dropout)
+    return ExpressionNet(trunk.module, head, image, classes=classes)

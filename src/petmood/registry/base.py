@@ -21,12 +21,12 @@ __all__ = [
     "CHAMPION",
     "MODEL_NAME",
     "PREVIOUS",
+    "AliasChange",
+    "AliasState",
+    "Author",
     "Backend",
-    "By",
-    "Change",
-    "State",
     "Version",
-    "fold",
+    "replay",
 ]
 
 CHAMPION: Final = "champion"
@@ -35,8 +35,8 @@ PREVIOUS: Final = "previous"
 ALIASES: Final = (CHAMPION, CHALLENGER)
 """What a version can be promoted to; ``previous`` is the champion before this one, and can't be chosen."""
 
-WHO_SIGNS: Final = 200
-WHY_SIGNS: Final = 500
+MAX_AUTHOR_CHARS: Final = 200
+MAX_REASON_CHARS: Final = 500
 MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
@@ -44,7 +44,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Written(_Record):
+class _StoredRecord(_Record):
     """What a backend stores; ``nonce`` is random, so that no two writers ever write equal bytes ("": an old record)."""
 
     nonce: str = Field(default="", repr=False)
@@ -54,7 +54,7 @@ class _Written(_Record):
         return self.model_dump(exclude={"nonce"})
 
 
-class Version(_Written):
+class Version(_StoredRecord):
     """One registered bundle: ``sha256`` is that of its manifest, which seals every file of it.
 
     ``accuracy`` is the bundle's own (value, low, high, n) on the photos it was tested on, where it was.
@@ -74,7 +74,7 @@ class Version(_Written):
     by: str
 
 
-class Change(_Written):
+class AliasChange(_StoredRecord):
     """One move of an alias: who let it point from ``before`` to ``to``, when, why, and by which gate's report."""
 
     number: int = Field(ge=1)
@@ -82,29 +82,29 @@ class Change(_Written):
     alias: Literal["champion", "challenger"]
     to: int = Field(ge=1)
     before: int | None = None
-    who: str
-    why: str
+    author: str
+    reason: str
     at: str
     report: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Author:
     """Who decides a change, and why; both stand in the history. Raises RegistryError where they can't."""
 
-    who: str
-    why: str = ""
+    name: str
+    reason: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a change by nobody, and a novel."""
-        if not self.who.strip() or len(self.who) > WHO_SIGNS or len(self.why) > WHY_SIGNS:
+        if not self.name.strip() or len(self.name) > MAX_AUTHOR_CHARS or len(self.reason) > MAX_REASON_CHARS:
             raise RegistryError(
-                f"Expected who decides (1 to {WHO_SIGNS} signs) and why (up to {WHY_SIGNS} signs), "
-                f"got {len(self.who)} and {len(self.why)} signs."
+                f"Expected who decides (1 to {MAX_AUTHOR_CHARS} signs) and why (up to {MAX_REASON_CHARS} signs), "
+                f"got {len(self.name)} and {len(self.reason)} signs."
             )
 
 
-class State(_Record):
+class AliasState(_Record):
     """Where the aliases point after the change number ``last`` (0: nothing was ever promoted)."""
 
     last: int
@@ -133,20 +133,20 @@ class Backend(Protocol):
         """Put a version's files into an empty folder, unverified.
 
         Raises:
-            NotWhole: a file is missing.
+            CorruptVersion: a file is missing.
             RegistryError: the registry can't be reached.
         """
         ...
 
-    def mend(self, version: Version, bundle: Bundle) -> None:
+    def repair(self, version: Version, bundle: Bundle) -> None:
         """Put a version's files back from the same bundle, where they are missing or damaged."""
         ...
 
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> Sequence[AliasChange]:
         """Return every change in its order."""
         ...
 
-    def record(self, change: Change) -> bool:
+    def record(self, change: AliasChange) -> bool:
         """Add a change under its number; return False, changing nothing, where that number is taken."""
         ...
 
@@ -163,7 +163,7 @@ class Backend(Protocol):
         ...
 
 
-def fold(changes: Sequence[Change]) -> State:
+def replay(changes: Sequence[AliasChange]) -> AliasState:
     """Return where the aliases point after these changes.
 
     Raises:
@@ -179,4 +179,4 @@ def fold(changes: Sequence[Change]) -> State:
         if change.alias == CHAMPION and CHAMPION in aliases and aliases[CHAMPION] != change.to:
             aliases[PREVIOUS] = aliases[CHAMPION]
         aliases[change.alias] = change.to
-    return State(last=len(changes), aliases=aliases)
+    return AliasState(last=len(changes), aliases=aliases)

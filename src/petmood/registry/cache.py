@@ -26,8 +26,8 @@ def cache_folder() -> Path:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "petmood"
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # RuntimeError: nobody knows this user's home
-        return _passing_folder()
-    return folder if os.access(folder, os.W_OK) else _passing_folder()
+        return _temporary_folder()
+    return folder if os.access(folder, os.W_OK) else _temporary_folder()
 
 
 def cached(registry: Registry, version: Version, *, folder: Path | None = None) -> Bundle:
@@ -53,7 +53,7 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
     return dataclasses.replace(came, folder=place)
 
 
-def _passing_folder() -> Path:
+def _temporary_folder() -> Path:
     """Return this user's temporary folder; its name can be guessed, so one made by another user is refused."""
     folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from petmood.core.files import create_bytes, write_bytes
+from petmood.core.files import atomic_write_bytes, create_exclusive
 
 __all__ = ["FolderStore"]
 
@@ -17,11 +17,11 @@ class FolderStore:
 
     def create(self, key: str, data: bytes) -> bool:
         """Store bytes under a new key; False where the key is taken."""
-        return create_bytes(self._folder / key, data)
+        return create_exclusive(self._folder / key, data)
 
     def replace(self, key: str, data: bytes) -> None:
         """Store bytes under a key, whatever was there."""
-        write_bytes(self._folder / key, data)
+        atomic_write_bytes(self._folder / key, data)
 
     def read(self, key: str) -> bytes | None:
         """Return the bytes under a key, or None."""

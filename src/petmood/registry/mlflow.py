@@ -16,12 +16,12 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import NotWhole, RegistryError
+from petmood.core.errors import CorruptVersion, RegistryError
 from petmood.core.extras import require
-from petmood.core.files import write_bytes
-from petmood.core.mlflow_store import artifacts_beside, be_brief_and_private
+from petmood.core.files import atomic_write_bytes
+from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location
 from petmood.core.redact import one_line, without_credentials
-from petmood.registry.base import Change, Version, fold
+from petmood.registry.base import AliasChange, Version, replay
 
 __all__ = ["MlflowBackend"]
 
@@ -39,7 +39,7 @@ class MlflowBackend:
     """A registry's backend in an MLflow tracking store: SQLite, another database, or a server."""
 
     def __init__(self, uri: str, *, model: str) -> None:
-        be_brief_and_private()
+        configure_mlflow_env()
         mlflow = require("mlflow", extra="mlflow")
         self._artifacts = require("mlflow.artifacts", extra="mlflow")
         self._uri, self.model, self.address = uri, model, without_credentials(uri)
@@ -52,7 +52,7 @@ class MlflowBackend:
         mine = [(int(one.version), one.tags[VERSION_TAG]) for one in found if VERSION_TAG in one.tags]
         return [self._parsed(Version, text, number=number) for number, text in sorted(mine)]
 
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> Sequence[AliasChange]:
         """Return every change in its order."""
         view = require("mlflow.entities", extra="mlflow").ViewType.ALL
         query, token = f"name LIKE '{self._prefix}%'", None
@@ -62,7 +62,7 @@ class MlflowBackend:
             found += page
             token = page.token or ""
         mine = [one for one in found if one.name.startswith(self._prefix)]  # to LIKE, "_" is any sign
-        return [self._parsed(Change, one.tags.get(CHANGE_TAG, "")) for one in mine]
+        return [self._parsed(AliasChange, one.tags.get(CHANGE_TAG, "")) for one in mine]
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
         """Store a bundle's files as artifacts of a run, and after that make a model version of them."""
@@ -80,7 +80,7 @@ class MlflowBackend:
         )
         return said.model_copy(update={"number": int(made.version)})
 
-    def mend(self, version: Version, bundle: Bundle) -> None:
+    def repair(self, version: Version, bundle: Bundle) -> None:
         """Put a version's files back where one is missing or damaged."""
         with TemporaryDirectory(prefix="petmood-") as passing:
             try:
@@ -96,7 +96,7 @@ class MlflowBackend:
         """Put a version's files into an empty folder."""
         run_id = self._run_of(version)
         if not self._call(lambda: self._client.list_artifacts(run_id, BUNDLE)):
-            raise NotWhole(
+            raise CorruptVersion(
                 f"The files of version {version.number} of {self.model} are missing in {self.address}. "
                 "Push the bundle again to put them back."
             )
@@ -104,25 +104,25 @@ class MlflowBackend:
             came = self._download(version, BUNDLE, passing)
             for file in sorted(came.iterdir()) if came.is_dir() else ():
                 if file.is_file():
-                    write_bytes(to / file.name, file.read_bytes())
+                    atomic_write_bytes(to / file.name, file.read_bytes())
 
-    def record(self, change: Change) -> bool:
+    def record(self, change: AliasChange) -> bool:
         """Add a change under its number, unless that is taken; then let MLflow's aliases say what the changes say."""
         name, tags = f"{self._prefix}{change.number:06}", {CHANGE_TAG: change.model_dump_json()}
         made = self._call(lambda: self._client.create_experiment(name, tags=tags), passed="RESOURCE_ALREADY_EXISTS")
         if made is None and not self._is_ours(name, tags):
             return False
         try:
-            self.show_aliases()
+            self.sync_aliases()
         except RegistryError as error:  # the change stands, and the next one shows them too
             logger.warning(
                 "change %d of %s is made, but MLflow's page shows old aliases: %s", change.number, self.model, error
             )
         return True
 
-    def show_aliases(self) -> None:
+    def sync_aliases(self) -> None:
         """Set MLflow's own aliases, which its page shows, to what the changes say."""
-        for alias, number in fold(self.changes()).aliases.items():
+        for alias, number in replay(self.changes()).aliases.items():
             self._call(partial(self._client.set_registered_model_alias, self.model, alias, str(number)))
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
@@ -130,7 +130,7 @@ class MlflowBackend:
         run_id = self._run_of(version)
         with TemporaryDirectory(prefix="petmood-") as passing:
             for name, data in files.items():
-                write_bytes(Path(passing) / name, data)
+                atomic_write_bytes(Path(passing) / name, data)
             self._call(lambda: self._client.log_artifacts(run_id, passing, ATTACHED))
 
     def attachment(self, version: Version, name: str) -> bytes:
@@ -162,7 +162,7 @@ class MlflowBackend:
         return found is not None and found.tags.get(CHANGE_TAG) == tags[CHANGE_TAG]
 
     def _experiment_of_runs(self) -> str:
-        place = artifacts_beside(self._uri)
+        place = default_artifact_location(self._uri)
         self._call(partial(self._client.create_experiment, RUNS, place), passed="RESOURCE_ALREADY_EXISTS")
         return str(self._call(lambda: self._client.get_experiment_by_name(RUNS)).experiment_id)
 

@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from petmood.core.bundle import MANIFEST, Bundle, read
-from petmood.core.errors import Conflict, NotWhole, RegistryError
-from petmood.core.files import write_bytes
-from petmood.registry.base import Change, Version
+from petmood.core.errors import CorruptVersion, RegistryConflict, RegistryError
+from petmood.core.files import atomic_write_bytes
+from petmood.registry.base import AliasChange, Version
 
 __all__ = ["ObjectBackend", "ObjectStore"]
 
@@ -58,9 +58,9 @@ class ObjectBackend:
         """Return every version by its number."""
         return self._records("versions", Version)
 
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> Sequence[AliasChange]:
         """Return every change in its order."""
-        return self._records("changes", Change)
+        return self._records("changes", AliasChange)
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
         """Store a bundle's files, the manifest last, and then take the next free number."""
@@ -69,9 +69,9 @@ class ObjectBackend:
             version = Version(number=number, model=self.model, **about)
             if self._create(self._record_key("versions", number), _as_json(version)):
                 return version
-        raise Conflict(f"Too many others register versions of {self.model} at this moment. Push again.")
+        raise RegistryConflict(f"Too many others register versions of {self.model} at this moment. Push again.")
 
-    def mend(self, version: Version, bundle: Bundle) -> None:
+    def repair(self, version: Version, bundle: Bundle) -> None:
         """Put back what is missing or damaged of a version's files."""
         del version  # its files are found by their content
         for name, data in bundle.contents():
@@ -84,10 +84,12 @@ class ObjectBackend:
         self._fetch_file(version, MANIFEST, to)
         for name in read(to).files:
             if PurePosixPath(name).name != name:
-                raise NotWhole(f"Version {version.number} names a file {name!r} outside of its bundle. Push again.")
+                raise CorruptVersion(
+                    f"Version {version.number} names a file {name!r} outside of its bundle. Push again."
+                )
             self._fetch_file(version, name, to)
 
-    def record(self, change: Change) -> bool:
+    def record(self, change: AliasChange) -> bool:
         """Add a change under its number, unless that is taken."""
         return self._create(self._record_key("changes", change.number), _as_json(change))
 
@@ -119,11 +121,11 @@ class ObjectBackend:
     def _fetch_file(self, version: Version, name: str, to: Path) -> None:
         data = self._store.read(f"{self._folder(version.sha256)}/{name}")
         if data is None:
-            raise NotWhole(
+            raise CorruptVersion(
                 f"{name} of version {version.number} of {self.model} is missing in {self.address}. "
                 "Push the bundle again to put it back."
             )
-        write_bytes(to / name, data)
+        atomic_write_bytes(to / name, data)
 
     def _records(self, kind: str, record: type[Record]) -> list[Record]:
         found = []

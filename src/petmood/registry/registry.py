@@ -13,10 +13,10 @@ from petmood.core.atomic_directory import atomic_directory
 from petmood.core.bundle import MANIFEST, Bundle, verify
 from petmood.core.bundle_target import is_bundle, refuse_foreign_files
 from petmood.core.commands import shell_command
-from petmood.core.errors import BundleError, Conflict, NotWhole, RegistryError
-from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, Backend, By, Change, State, Version, fold
+from petmood.core.errors import BundleError, CorruptVersion, RegistryConflict, RegistryError
+from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, AliasChange, AliasState, Author, Backend, Version, replay
 
-__all__ = ["Registry", "Trouble", "bundle_at"]
+__all__ = ["IntegrityIssue", "Registry", "bundle_at"]
 
 NUMBER = re.compile(r"v?(\d{1,9})")
 SHA = re.compile(r"[0-9a-f]{8,64}")
@@ -31,7 +31,7 @@ def bundle_at(folder: Path) -> Bundle | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class IntegrityIssue:
     """A version, or an alias, with what is wrong with it."""
 
     what: str
@@ -58,11 +58,11 @@ class Registry:
         """Return every version by its number."""
         return self._backend.versions()
 
-    def state(self) -> State:
+    def state(self) -> AliasState:
         """Return where the aliases point now."""
-        return fold(self._backend.changes())
+        return replay(self._backend.changes())
 
-    def history(self) -> Sequence[Change]:
+    def history(self) -> Sequence[AliasChange]:
         """Return who moved which alias, when and why, the oldest first."""
         return self._backend.changes()
 
@@ -96,7 +96,7 @@ class Registry:
         bundle = verify(folder)
         same = [version for version in self.versions() if version.sha256 == bundle.sha256]
         if same:
-            self._backend.mend(same[0], bundle)
+            self._backend.repair(same[0], bundle)
             return same[0]
         return self._backend.add(bundle, _about(bundle, by=by))
 
@@ -104,7 +104,7 @@ class Registry:
         """Put a version's bundle into a folder, verified; one that holds it already is only verified.
 
         Raises:
-            NotWhole: a file is missing, or it is another bundle than was registered.
+            CorruptVersion: a file is missing, or it is another bundle than was registered.
             BundleError: what came is damaged, or the folder holds files that are no part of a bundle.
             OutputError: the folder can't be written, or another process is writing it.
             RegistryError: the folder holds something else, or the registry can't be reached.
@@ -125,17 +125,19 @@ class Registry:
             draft.expect([*came.manifest.files, MANIFEST])
         return dataclasses.replace(came, folder=to)
 
-    def promote(self, version: Version, *, alias: str, by: By, seen: State, report: str | None = None) -> Change:
+    def promote(
+        self, version: Version, *, alias: str, by: Author, seen: AliasState, report: str | None = None
+    ) -> AliasChange:
         """Let an alias point to a version, if nothing was changed since ``seen``.
 
         Raises:
             Conflict: somebody else was first.
             RegistryError: an unknown alias, or it points there already.
         """
-        self.refuse_idle(version, alias=alias, seen=seen)
+        self.check_promotable(version, alias=alias, seen=seen)
         return self._move(version, kind="promoted", alias=alias, by=by, seen=seen, report=report)
 
-    def refuse_idle(self, version: Version, *, alias: str, seen: State) -> None:
+    def check_promotable(self, version: Version, *, alias: str, seen: AliasState) -> None:
         """Refuse a promotion that could change nothing, before anybody works for it.
 
         Raises:
@@ -146,7 +148,7 @@ class Registry:
         if seen.aliases.get(alias) == version.number:
             raise RegistryError(f"Version {version.number} of {self.model} is {alias} already: nothing to do.")
 
-    def roll_back(self, by: By) -> Change:
+    def roll_back(self, by: Author) -> AliasChange:
         """Let ``champion`` point to the version before it; a second time, it points to where it did first.
 
         Raises:
@@ -167,13 +169,13 @@ class Registry:
         """Return what was attached to a version under a name."""
         return self._backend.attachment(version, name)
 
-    def verify(self, scratch: Path) -> list[Trouble]:
+    def verify(self, scratch: Path) -> list[IntegrityIssue]:
         """Fetch every version into a passing folder and check it, the history and the aliases; return what is wrong."""
         found, broken, aliases = [], [], {}
         try:
             aliases = self.state().aliases  # before the versions, as in find
         except RegistryError as error:
-            broken = [Trouble("history", str(error))]
+            broken = [IntegrityIssue("history", str(error))]
         versions = self.versions()
         for version in versions:
             place = scratch / str(version.number)
@@ -181,17 +183,21 @@ class Registry:
             try:
                 self._fetch_verified(version, place)
             except (RegistryError, BundleError) as error:
-                found.append(Trouble(f"version {version.number}", str(error)))
+                found.append(IntegrityIssue(f"version {version.number}", str(error)))
         known = {version.number for version in versions}
         lost = [(alias, to) for alias, to in aliases.items() if to not in known]
-        return [*found, *broken, *(Trouble(alias, f"points to version {to}, which is not there") for alias, to in lost)]
+        return [
+            *found,
+            *broken,
+            *(IntegrityIssue(alias, f"points to version {to}, which is not there") for alias, to in lost),
+        ]
 
-    def _move(self, version: Version, *, alias: str, by: By, seen: State, **facts: Any) -> Change:  # noqa: ANN401 - the fields of Change
+    def _move(self, version: Version, *, alias: str, by: Author, seen: AliasState, **facts: Any) -> AliasChange:  # noqa: ANN401 - the fields of Change
         now, before = datetime.now(UTC).isoformat(timespec="milliseconds"), seen.aliases.get(alias)
-        told = {"who": by.who, "why": by.why, "at": now, "nonce": _nonce()}
-        change = Change(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)
+        told = {"author": by.name, "reason": by.reason, "at": now, "nonce": _nonce()}
+        change = AliasChange(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)
         if not self._backend.record(change):
-            raise Conflict(
+            raise RegistryConflict(
                 f"Somebody else changed {self.model} first (change {change.number} is theirs). "
                 f"Look with: {shell_command('registry', 'list', '--model', self.model)}; then decide again."
             )
@@ -201,7 +207,7 @@ class Registry:
         self._backend.fetch(version, to)
         came = verify(to)
         if came.sha256 != version.sha256:
-            raise NotWhole(
+            raise CorruptVersion(
                 f"Version {version.number} of {self.model} is another bundle than was registered "
                 f"({came.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
             )

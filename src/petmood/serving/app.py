@@ -9,23 +9,23 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from petmood.core.wire import ErrorBody
+from petmood.core.schemas import ErrorResponse
 from petmood.inference.base import Predictor
-from petmood.inference.load import open_bundle
-from petmood.monitoring.metrics import ServiceMetrics
-from petmood.serving.batching import Workers
-from petmood.serving.body import BodyReader, Pace
-from petmood.serving.drain import Drain
-from petmood.serving.follow import Following, following_thread
-from petmood.serving.middleware.call import call_of
-from petmood.serving.middleware.guard import Guard
-from petmood.serving.middleware.observe import Observe
+from petmood.inference.load import load_bundle
+from petmood.serving.active_model import ModelSlot
+from petmood.serving.alias_watcher import WatchedAlias, watching_thread
+from petmood.serving.drain import DrainState
+from petmood.serving.integrations.vertex_ai import vertex_router
+from petmood.serving.metrics import ServiceMetrics
+from petmood.serving.middleware.auth import AuthMiddleware
+from petmood.serving.middleware.context import context_of
+from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes import health, models, predict
-from petmood.serving.routes.answers import json_response
-from petmood.serving.routes.vertex import vertex_router
-from petmood.serving.service import OpenModel, Service
+from petmood.serving.routes.responses import json_response
+from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
-from petmood.serving.slot import ModelSlot
+from petmood.serving.uploads import BodyReader, MinUploadRate
+from petmood.serving.worker_pool import WorkerPool
 
 __all__ = ["create_app"]
 
@@ -36,20 +36,20 @@ def create_app(
     predictor: Predictor,
     *,
     settings: Settings | None = None,
-    drain: Drain | None = None,
+    drain: DrainState | None = None,
     open_model: OpenModel | None = None,
-    following: Following | None = None,
+    following: WatchedAlias | None = None,
 ) -> FastAPI:
     """Return the service around a predictor; its worker threads live while the app runs.
 
     ``open_model`` opens the bundles that ``POST /models/load`` names; ``following`` is the alias whose bundle answers.
     """
-    service = _assemble(predictor, settings or Settings(), drain or Drain(), open_model)
+    service = _assemble(predictor, settings or Settings(), drain or DrainState(), open_model)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.workers.start()
-        with following_thread(service, following):
+        with watching_thread(service, following):
             yield
         service.workers.stop()
 
@@ -60,9 +60,9 @@ def create_app(
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # it is called with this kind alone
     for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
-    app.add_middleware(predict.ShortCut, service=service)
-    app.add_middleware(Guard, settings=service.settings)
-    app.add_middleware(Observe, metrics=service.metrics, drain=service.drain)
+    app.add_middleware(predict.PredictFastPath, service=service)
+    app.add_middleware(AuthMiddleware, settings=service.settings)
+    app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
     if service.settings.origins:  # outermost: a page may read a refusal as well as an answer
         app.add_middleware(
             CORSMiddleware,
@@ -74,10 +74,10 @@ def create_app(
     return app
 
 
-def _assemble(predictor: Predictor, settings: Settings, drain: Drain, open_model: OpenModel | None) -> Service:
+def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_model: OpenModel | None) -> AppState:
     slot, metrics = ModelSlot(predictor), ServiceMetrics()
     metrics.serves(predictor.model)
-    workers = Workers(
+    workers = WorkerPool(
         slot,
         threads=settings.workers,
         waiting=settings.queue,
@@ -85,18 +85,18 @@ def _assemble(predictor: Predictor, settings: Settings, drain: Drain, open_model
         batch_wait_s=settings.batch_wait_ms / 1000,
         max_wait_s=settings.max_wait_s,
     )
-    pace = Pace(grace_s=settings.body_timeout_s, bytes_per_s=settings.body_kb_s * 1000)
+    pace = MinUploadRate(grace_s=settings.body_timeout_s, bytes_per_s=settings.body_kb_s * 1000)
     bodies = BodyReader(drain, held_bytes=int(settings.held_mb * 1e6), pace=pace)
 
     def with_limits(folder: Path) -> Predictor:
-        return open_bundle(folder, limits=settings.limits)
+        return load_bundle(folder, limits=settings.limits)
 
-    return Service(slot, workers, settings, metrics, drain, bodies, open_model or with_limits)
+    return AppState(slot, workers, settings, metrics, drain, bodies, open_model or with_limits)
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:
     """Give what the router refuses (no such route, no such method) the same form as every other refusal."""
-    call = call_of(request.scope)
+    call = context_of(request.scope)
     call.code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     message = {
         404: "There is nothing at this address. See /docs.",
@@ -104,7 +104,7 @@ async def _refuse(request: Request, error: HTTPException) -> Response:
     }
     text = message.get(error.status_code, str(error.detail))
     response = json_response(
-        ErrorBody(code=call.code, message=text, request_id=call.request_id), status=error.status_code
+        ErrorResponse(code=call.code, message=text, request_id=call.request_id), status=error.status_code
     )
     response.headers.update(error.headers or {})
     return response

@@ -3,10 +3,10 @@
 import asyncio
 from types import TracebackType
 
-__all__ = ["Drain"]
+__all__ = ["DrainState"]
 
 
-class Drain:
+class DrainState:
     """Whether the process is about to end; its methods are called from the event loop's thread."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from petmood.core.wire import ErrorBody
+from petmood.core.schemas import ErrorResponse
 from petmood.serving.settings import Settings
 
 __all__ = ["HEADER_BYTES", "BoundedProtocol", "protocol_for"]
@@ -47,7 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count the connection, and expect headers soon."""
         super().connection_made(transport)
         if len(self.connections) > self._most_connections:
-            self._refuse(503, "busy", "Too many connections. Try again in a second.")
+            self._refuse(503, "overloaded", "Too many connections. Try again in a second.")
             return
         self._expect_headers()
 
@@ -73,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget_deadline()
         self._unset_keepalive_if_required()
         if len(self.pipeline) >= PIPELINED:
-            self._refuse(503, "busy", f"Expected at most {PIPELINED} requests before the first answer, got more.")
+            self._refuse(503, "overloaded", f"Expected at most {PIPELINED} requests before the first answer, got more.")
             raise ConnectionAbortedError  # the parser stops here
         super().on_headers_complete()
 
@@ -135,7 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect_headers(self) -> None:
         self._heard = False
-        self._deadline = self.loop.call_later(self._header_timeout_s, self._lose_patience)
+        self._deadline = self.loop.call_later(self._header_timeout_s, self._on_timeout)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -152,9 +152,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
 
-    def _lose_patience(self) -> None:
+    def _on_timeout(self) -> None:
         if self._heard:
-            self._refuse(408, "too_slow", f"Expected a request's headers within {self._header_timeout_s:g} seconds.")
+            self._refuse(
+                408, "request_timeout", f"Expected a request's headers within {self._header_timeout_s:g} seconds."
+            )
         else:  # browsers open connections that they may never use
             self._close()
 
@@ -170,7 +172,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.cycle is None or self.cycle.response_complete:  # else the app notes that its sender went away
             self._refused(code)
-        body = ErrorBody(code=code, message=message, request_id=secrets.token_hex(16))
+        body = ErrorResponse(code=code, message=message, request_id=secrets.token_hex(16))
         content = body.model_dump_json(exclude_none=True).encode()
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(content)
         again = b"retry-after: 1\r\n" if status == 503 else b""

@@ -14,11 +14,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from petmood.core.errors import ConfigError
-from petmood.serving.drain import Drain
+from petmood.serving.drain import DrainState
 from petmood.serving.protocol import protocol_for
 from petmood.serving.settings import Settings
 
-__all__ = ["DrainingServer", "bind", "config_for", "give_memory_back", "serve"]
+__all__ = ["DrainingServer", "bind", "config_for", "configure_malloc", "serve"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 M_MMAP_THRESHOLD = -3
@@ -31,7 +31,7 @@ class DrainingServer(uvicorn.Server):
     uvicorn itself stops listening at once, waits for stalled uploads, and dies by the signal rather than with 0.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain: Drain, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, *, drain: DrainState, settings: Settings) -> None:
         super().__init__(config)
         self._drain, self._settings = drain, settings
         self._closes_at: float | None = None
@@ -86,13 +86,13 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigError(f"Can't listen on {host}:{port} ({reason}). Give another --port or --host.") from error
 
 
-def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: Drain) -> None:
+def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: DrainState) -> None:
     """Serve an app until a signal comes; returns when everything is answered or cut."""
-    give_memory_back()
+    configure_malloc()
     DrainingServer(config_for(app, settings), drain=drain, settings=settings).run(sockets=list(sockets))
 
 
-def give_memory_back() -> None:
+def configure_malloc() -> None:
     """Let the C library return a large picture's memory to the system when it is freed.
 
     glibc keeps more and more of it as pictures get larger: after one of 64 megapixels, 790 MB. Elsewhere there is

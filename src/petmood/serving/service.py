@@ -10,14 +10,14 @@ from fastapi import Request
 
 from petmood.core.errors import BundleError, ShuttingDown
 from petmood.inference.base import Predictor
-from petmood.monitoring.metrics import ServiceMetrics
-from petmood.serving.batching import Answered, Workers
-from petmood.serving.body import BodyReader
-from petmood.serving.drain import Drain
+from petmood.serving.active_model import ModelSlot
+from petmood.serving.drain import DrainState
+from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.settings import Settings
-from petmood.serving.slot import ModelSlot
+from petmood.serving.uploads import BodyReader
+from petmood.serving.worker_pool import WorkerPool, WorkerResult
 
-__all__ = ["OpenModel", "Service", "service_of"]
+__all__ = ["AppState", "OpenModel", "service_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +25,14 @@ OpenModel = Callable[[Path], Predictor]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class AppState:
     """A running service: which model answers, who works, what is counted, and when it ends."""
 
     slot: ModelSlot
-    workers: Workers
+    workers: WorkerPool
     settings: Settings
     metrics: ServiceMetrics
-    drain: Drain
+    drain: DrainState
     bodies: BodyReader
     open_model: OpenModel
 
@@ -41,7 +41,7 @@ class Service:
         """The largest photo."""
         return self.settings.limits.file_bytes
 
-    async def answer(self, photos: list[bytes]) -> list[Answered]:
+    async def answer(self, photos: list[bytes]) -> list[WorkerResult]:
         """Let the workers answer photos, and count the answers and refusals."""
         try:
             found = await self.workers.answer(photos)
@@ -66,7 +66,7 @@ class Service:
             self.metrics.loads.labels("refused").inc()
             logger.exception("a model was refused", extra=told)
             raise BundleError(f"The bundle was refused, the old model goes on: {error}") from error
-        self._tell(self.slot.swap(predictor), predictor, result=result, **told)
+        self._log_change(self.slot.swap(predictor), predictor, result=result, **told)
         return predictor
 
     def roll_back(self, **told: Any) -> Predictor:  # noqa: ANN401 - as above
@@ -76,23 +76,23 @@ class Service:
             BundleError: there was none before.
         """
         old = self.slot.roll_back()
-        self._tell(old, self.slot.current, result="rolled_back", **told)
+        self._log_change(old, self.slot.current, result="rolled_back", **told)
         return self.slot.current
 
-    def _tell(self, old: Predictor, new: Predictor, *, result: str, **told: Any) -> None:  # noqa: ANN401 - as above
+    def _log_change(self, old: Predictor, new: Predictor, *, result: str, **told: Any) -> None:  # noqa: ANN401 - as above
         self.metrics.loads.labels(result).inc()
         self.metrics.serves(new.model, instead_of=old.model)
         known = {"model": new.model.sha256, "model_before": old.model.sha256}
         logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=known | told)
 
-    def unready(self) -> str | None:
+    def readiness_failure(self) -> str | None:
         """Say why no work should be sent here, or nothing if it should."""
         if self.drain.begun:
             return ShuttingDown.code
         return None if self.workers.alive else "worker_died"
 
 
-def service_of(request: Request) -> Service:
+def service_of(request: Request) -> AppState:
     """Return the service that a request came to."""
-    service: Service = request.app.state.service
+    service: AppState = request.app.state.service
     return service

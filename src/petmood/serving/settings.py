@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from petmood.core.errors import ConfigError
-from petmood.core.photo import LIMITS, Limits
+from petmood.core.photo import LIMITS, ImageLimits
 
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
 
@@ -56,9 +56,9 @@ class Settings(BaseSettings):
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ImageLimits:
         """What one photo may ask for; more than all bodies together may hold would be refused for ever as busy."""
-        return Limits(file_bytes=int(min(self.file_mb, self.held_mb) * 1e6), pixels=int(self.megapixels * 1e6))
+        return ImageLimits(file_bytes=int(min(self.file_mb, self.held_mb) * 1e6), pixels=int(self.megapixels * 1e6))
 
     @property
     def batch_photos(self) -> int:

@@ -15,16 +15,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from petmood.core.files import write_bytes, write_text
-from petmood.core.progress import Track
+from petmood.core.files import atomic_write_bytes, atomic_write_text
+from petmood.core.progress import ProgressBar
 
 __all__ = [
     "AtomicCheckpoints",
-    "EpochRows",
-    "MovableCheckpoint",
-    "StepBar",
-    "interrupts_raised",
-    "is_over",
+    "CsvMetricsCallback",
+    "ProgressCallback",
+    "RelocatableCheckpoint",
+    "is_finished",
+    "propagate_keyboard_interrupt",
     "quiet_lightning",
     "read_checkpoint",
 ]
@@ -38,7 +38,7 @@ EXPECTED = (
 )
 """Warnings about what petmood does on purpose."""
 
-COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_accuracy")
+COLUMNS = ("epoch", "train/loss", "val/loss", "val/accuracy")
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -48,7 +48,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         """Write a checkpoint; a process killed meanwhile leaves the one before."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_bytes(Path(path), buffer.getvalue())
+        atomic_write_bytes(Path(path), buffer.getvalue())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:  # noqa: ANN401, ARG002, FBT001, FBT002 - Lightning's signature
         """Read a checkpoint."""
@@ -61,7 +61,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-class MovableCheckpoint(ModelCheckpoint):
+class RelocatableCheckpoint(ModelCheckpoint):
     """Lightning's, which else forgets the best score when the run's folder was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -74,13 +74,13 @@ class MovableCheckpoint(ModelCheckpoint):
         super().load_state_dict({name: here(value) for name, value in state_dict.items()} | {"best_k_models": best})
 
 
-def is_over(checkpoint: Mapping[str, Any], *, max_epochs: int) -> bool:
+def is_finished(checkpoint: Mapping[str, Any], *, max_epochs: int) -> bool:
     """Tell whether training had come to its end when this checkpoint was written: all epochs, or stopped early."""
     stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
     return stopped or int(checkpoint["epoch"]) + 1 >= max_epochs
 
 
-class EpochRows(Callback):
+class CsvMetricsCallback(Callback):
     """Keep one row an epoch, in the checkpoint and in a CSV file, so that a resumed run has each row once."""
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class EpochRows(Callback):
         found = trainer.callback_metrics
         row = {name: float(found[name]) for name in COLUMNS[1:] if name in found}
         self.rows.append({"epoch": float(trainer.current_epoch), **row})
-        write_text(self.path, rows_as_csv(self.rows))
+        atomic_write_text(self.path, rows_as_csv(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows for the checkpoint."""
@@ -117,10 +117,10 @@ def _written(row: Mapping[str, float], name: str) -> str:
     return f"{row[name]:.6f}" if name in row else ""
 
 
-class StepBar(Callback):
-    """Drive a ``Track`` by one item a training step, over all epochs, so that it can estimate the end."""
+class ProgressCallback(Callback):
+    """Drive a ``ProgressBar`` by one item a training step, over all epochs, so that it can estimate the end."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: ProgressBar) -> None:
         self.track = track
         self.bar: Iterator[int] = iter(())
 
@@ -156,7 +156,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_raised(trainer: Trainer) -> Iterator[None]:
+def propagate_keyboard_interrupt(trainer: Trainer) -> Iterator[None]:
     """Raise KeyboardInterrupt where Lightning turns Ctrl-C into an exit with code 1 and a deaf ear for the next."""
     try:
         yield

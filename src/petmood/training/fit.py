@@ -12,69 +12,67 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from torch import Tensor
 
-from petmood.configs.schema import Config
-from petmood.core.moods import MOODS
-from petmood.core.progress import Track, silent
-from petmood.data.module import eval_loader, train_loader
-from petmood.models.classifier import Learning, MoodClassifier
-from petmood.models.network import MoodNetwork, NetworkSpec, build_network
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.loaders import eval_loader, train_loader
+from petmood.models.classifier import ExpressionClassifier
+from petmood.models.network import ExpressionNet, build_network
 from petmood.training.callbacks import (
     AtomicCheckpoints,
-    EpochRows,
-    MovableCheckpoint,
-    StepBar,
-    interrupts_raised,
-    is_over,
+    CsvMetricsCallback,
+    ProgressCallback,
+    RelocatableCheckpoint,
+    is_finished,
+    propagate_keyboard_interrupt,
     quiet_lightning,
     read_checkpoint,
 )
-from petmood.training.material import Material
-from petmood.training.probe import fit_probe, refuse_other_heads
+from petmood.training.dataset import PhotoSet
+from petmood.training.linear_probe import fit_probe, refuse_other_heads
+from petmood.training.settings import FitSettings
 
-__all__ = ["Fitted", "class_weights", "fit_network", "make_network", "network_spec"]
+__all__ = ["FitResult", "class_weights", "fit_network", "make_network"]
 
 PREFIX = "network."
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FitResult:
     """A network with its learned weights, the epochs it took, and the epoch whose weights these are."""
 
-    network: MoodNetwork
+    network: ExpressionNet
     epochs: int
     best_epoch: int
 
 
-def network_spec(config: Config) -> NetworkSpec:
-    """Return what the configured network is made of."""
-    return NetworkSpec(config.model.backbone, head=config.model.head, dropout=config.model.dropout)
-
-
-def make_network(config: Config) -> MoodNetwork:
+def make_network(settings: FitSettings) -> ExpressionNet:
     """Build the configured network with its first weights; random ones depend on the seed alone.
 
     Raises:
         ConfigError: an unknown backbone, a weights file that doesn't fit, or a probe's head that is not linear.
-        OfflineError: ImageNet weights that can't be fetched.
+        DownloadError: ImageNet weights that can't be fetched.
     """
-    if config.recipe.kind == "linear_probe":
-        refuse_other_heads(config)
-    torch.manual_seed(config.seed)
+    if settings.kind == "linear_probe":
+        refuse_other_heads(settings.network.head)
+    torch.manual_seed(settings.seed)
     return build_network(
-        network_spec(config), image=config.model.image_spec(), classes=len(MOODS), weights=config.first_weights
+        settings.network,
+        image=settings.image,
+        classes=len(DEFAULT_CLASSES),
+        weights=settings.weights,
     )
 
 
 def fit_network(
-    config: Config,
-    train: Material,
-    valid: Material | None,
+    settings: FitSettings,
+    train: PhotoSet,
+    valid: PhotoSet | None,
     *,
     folder: Path | None = None,
-    track: Track = silent,
+    track: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
-    network: MoodNetwork | None = None,
-) -> Fitted:
+    network: ExpressionNet | None = None,
+) -> FitResult:
     """Learn from ``train``, choosing by ``valid`` where the recipe chooses; without it the last weights are kept.
 
     ``network`` is the one to teach, fresh from ``make_network`` (default: made here). With a ``folder``, checkpoints
@@ -82,128 +80,114 @@ def fit_network(
     gradient steps beside petmood's own; a probe has no epochs to tell of.
     """
     if network is None:
-        network = make_network(config)
+        network = make_network(settings)
     if valid is not None and not valid.rows:
         valid = None
-    if config.recipe.kind == "linear_probe":
-        fit_probe(network, config, train, valid, track=track)
-        return Fitted(network, epochs=0, best_epoch=0)
-    if folder is None and valid is not None and config.recipe.keep == "best":
+    if settings.kind == "linear_probe":
+        fit_probe(network, settings, train, valid, track=track)
+        return FitResult(network, epochs=0, best_epoch=0)
+    if folder is None and valid is not None and settings.trainer.checkpoint == "best":
         with TemporaryDirectory(prefix="petmood-") as passing:
-            return _fit_by_gradient(network, config, train, valid, folder=Path(passing), track=track, further=callbacks)
-    return _fit_by_gradient(network, config, train, valid, folder=folder, track=track, further=callbacks)
+            return _fit_by_gradient(
+                network, settings, train, valid, folder=Path(passing), track=track, further=callbacks
+            )
+    return _fit_by_gradient(network, settings, train, valid, folder=folder, track=track, further=callbacks)
 
 
 def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Tensor:
-    """Return one weight a mood, inverse to its share, with mean 1 over the photos; 1 for a mood without photos."""
-    counts = np.bincount(labels, minlength=len(MOODS))
+    """Return one weight a class, inverse to its share, with mean 1 over the photos; 1 for a class without photos."""
+    counts = np.bincount(labels, minlength=len(DEFAULT_CLASSES))
     weights = np.where(counts > 0, len(labels) / (max(1, (counts > 0).sum()) * np.maximum(counts, 1)), 1.0)
     return torch.tensor(weights, dtype=torch.float32)
 
 
 def _fit_by_gradient(
-    network: MoodNetwork,
-    config: Config,
-    train: Material,
-    valid: Material | None,
+    network: ExpressionNet,
+    settings: FitSettings,
+    train: PhotoSet,
+    valid: PhotoSet | None,
     *,
     folder: Path | None,
-    track: Track,
+    track: ProgressBar,
     further: Sequence[Callback],
-) -> Fitted:
-    chooses = valid is not None and config.recipe.keep == "best"
+) -> FitResult:
+    chooses = valid is not None and settings.trainer.checkpoint == "best"
     last = folder / "checkpoints" / "last.ckpt" if folder else None
     before = read_checkpoint(last) if last and last.exists() else None
     epochs = int(before["epoch"]) + 1 if before else 0
-    if before and is_over(before, max_epochs=config.trainer.max_epochs):
+    if before and is_finished(before, max_epochs=settings.optimization.epochs):
         _take_weights(network, before)
     else:
-        own = _callbacks(config, folder, chooses=chooses, has_valid=valid is not None, track=track)
+        own = _callbacks(settings, folder, chooses=chooses, has_valid=valid is not None, track=track)
         callbacks = [*own, *further]
         resumed = last if before else None
-        epochs = _run_trainer(network, config, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs)
+        epochs = _run_trainer(network, settings, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs)
     best_epoch = epochs - 1
     if folder is not None and chooses:
         best = read_checkpoint(folder / "checkpoints" / "best.ckpt")
         best_epoch = int(best["epoch"])
         _take_weights(network, best)
-    return Fitted(network.cpu().eval(), epochs=epochs, best_epoch=best_epoch)
+    return FitResult(network.cpu().eval(), epochs=epochs, best_epoch=best_epoch)
 
 
 def _run_trainer(
-    network: MoodNetwork,
-    config: Config,
-    train: Material,
-    valid: Material | None,
+    network: ExpressionNet,
+    settings: FitSettings,
+    train: PhotoSet,
+    valid: PhotoSet | None,
     *,
     callbacks: Sequence[Callback],
     last: Path | None,
     first_epoch: int,
 ) -> int:
     """Let Lightning train the network in place, from its ``last`` checkpoint on; return how many epochs it has now."""
-    weights = class_weights(train.labels) if config.recipe.class_weights else None
-    module = MoodClassifier(network, _learning(config), class_weights=weights)
+    weights = class_weights(train.labels) if settings.class_weights else None
+    module = ExpressionClassifier(network, settings.optimization, class_weights=weights)
     network.to(memory_format=torch.channels_last)
     batches = train_loader(
-        train.bank,
+        train.cache,
         train.labels,
-        batch_size=config.trainer.batch_size,
-        seed=config.seed,
-        spec=config.augment,
-        workers=config.trainer.workers,
+        batch_size=settings.trainer.batch_size,
+        seed=settings.seed,
+        spec=settings.augment,
+        workers=settings.trainer.workers,
         first_epoch=first_epoch,
     )
-    judged = eval_loader(valid.bank, valid.labels, batch_size=64) if valid is not None else None
+    judged = eval_loader(valid.cache, valid.labels, batch_size=64) if valid is not None else None
     with quiet_lightning():
-        trainer = _trainer(config, callbacks)
-        with interrupts_raised(trainer):
+        trainer = _trainer(settings, callbacks)
+        with propagate_keyboard_interrupt(trainer):
             trainer.fit(module, batches, judged, ckpt_path=last, weights_only=True)
     return int(trainer.current_epoch)
 
 
-def _take_weights(network: MoodNetwork, checkpoint: Mapping[str, Any]) -> None:
+def _take_weights(network: ExpressionNet, checkpoint: Mapping[str, Any]) -> None:
     state = checkpoint["state_dict"]
     network.load_state_dict({name.removeprefix(PREFIX): value for name, value in state.items() if PREFIX in name})
 
 
-def _learning(config: Config) -> Learning:
-    recipe, optimiser = config.recipe, config.optimiser
-    return Learning(
-        epochs=config.trainer.max_epochs,
-        rate=optimiser.rate,
-        weight_decay=optimiser.weight_decay,
-        warmup=optimiser.warmup,
-        trunk_rate=recipe.trunk_rate,
-        depth_decay=recipe.depth_decay,
-        head_epochs=recipe.head_epochs,
-        label_smoothing=recipe.label_smoothing,
-        mixup=recipe.mixup,
-        seed=config.seed,
-    )
-
-
 def _callbacks(
-    config: Config, folder: Path | None, *, chooses: bool, has_valid: bool, track: Track
+    settings: FitSettings, folder: Path | None, *, chooses: bool, has_valid: bool, track: ProgressBar
 ) -> Sequence[Callback]:
-    found: list[Callback] = [StepBar(track)]
-    if config.recipe.ema:
-        found.append(EMAWeightAveraging(decay=config.recipe.ema))
-    if config.recipe.patience and has_valid:
-        found.append(EarlyStopping("valid_loss", patience=config.recipe.patience))
+    found: list[Callback] = [ProgressCallback(track)]
+    if settings.trainer.ema_decay:
+        found.append(EMAWeightAveraging(decay=settings.trainer.ema_decay))
+    if settings.trainer.patience and has_valid:
+        found.append(EarlyStopping("val/loss", patience=settings.trainer.patience))
     if folder is None:
         return found
-    found.append(EpochRows(folder / "metrics.csv"))
+    found.append(CsvMetricsCallback(folder / "metrics.csv"))
     keep = {"dirpath": folder / "checkpoints", "save_on_train_epoch_end": True, "enable_version_counter": False}
     if chooses:
-        found.append(MovableCheckpoint(monitor="valid_loss", filename="best", **keep))  # type: ignore[arg-type] # a mixed dict
-    found.append(MovableCheckpoint(filename="last", every_n_epochs=1, **keep))  # type: ignore[arg-type] # a mixed dict
+        found.append(RelocatableCheckpoint(monitor="val/loss", filename="best", **keep))  # type: ignore[arg-type] # a mixed dict
+    found.append(RelocatableCheckpoint(filename="last", every_n_epochs=1, **keep))  # type: ignore[arg-type] # a mixed dict
     return found
 
 
-def _trainer(config: Config, callbacks: Sequence[Callback]) -> Trainer:
-    wanted = config.trainer
+def _trainer(settings: FitSettings, callbacks: Sequence[Callback]) -> Trainer:
+    wanted = settings.trainer
     return Trainer(
-        max_epochs=wanted.max_epochs,
+        max_epochs=settings.optimization.epochs,
         accelerator=wanted.accelerator,
         devices=wanted.devices,
         precision=wanted.precision,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from petmood.core.bundle import Bundle
 from petmood.export.bundle import export_bundle
-from tests.integration.service.served import Served, serving
-from tests.integration.service.table import FaultTable
-from tests.networks import IMAGE, facts, tiny_bundle, tiny_network
-from tests.pictures import faces, jpeg, photo_like
+from tests.support.fault_table import FaultTable
+from tests.support.networks import IMAGE, facts, tiny_bundle, tiny_network
+from tests.support.pictures import faces, jpeg, photo_like
+from tests.support.served import Served, serving
 
 
 @pytest.fixture(scope="session")

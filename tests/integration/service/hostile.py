@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests import pictures
-from tests.pictures import jpeg_with_segment, png_with_chunk
+from tests.support import pictures
+from tests.support.pictures import jpeg_with_segment, png_with_chunk
 
 DOCUMENTS: Final = {
     "SVG with a script": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import Bundle
-from tests.integration.service.served import Answer, Served, everything, head_of, one_answer, serving
-from tests.integration.service.table import FaultTable
+from tests.support.fault_table import FaultTable
+from tests.support.served import Answer, Served, everything, head_of, one_answer, serving
 from tests.support.waiting import wait_until
 
 proof = pytest.mark.proof

@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from petmood.core.bundle import Bundle
-from tests import pictures
 from tests.integration.service.hostile import MUTATED, mutated
-from tests.integration.service.served import ANSWER_S, Served, exchange, serving
-from tests.integration.service.table import FaultTable
+from tests.support import pictures
+from tests.support.fault_table import FaultTable
+from tests.support.served import ANSWER_S, Served, exchange, serving
 from tests.support.waiting import wait_until
 
 HEADERS, BODIES = 200, 50
@@ -107,9 +107,9 @@ def test_250_that_trickle_are_closed_by_a_deadline(bundle: Bundle, good: bytes, 
     with serving(bundle.folder, log, given=timeouts) as served:
         with trickling(served) as crowd:
             wait_until(lambda: not crowd.open, within_s=CLOSED_WITHIN_S, what="an end of all that trickle")
-        assert served.count('petmood_errors_total{code="too_slow"}') == HEADERS + BODIES
+        assert served.count('petmood_errors_total{code="request_timeout"}') == HEADERS + BODIES
         assert served.predict(good).status == 200
-    table.add(12, f"{HEADERS} headers, {BODIES} bodies at a byte a second", 408, "too_slow")
+    table.add(12, f"{HEADERS} headers, {BODIES} bodies at a byte a second", 408, "request_timeout")
 
 
 @pytest.mark.proof

@@ -16,9 +16,9 @@ from typing import Final
 import pytest
 
 from petmood.core.bundle import Bundle
-from tests.integration.service.served import COMMAND, Served, serving
-from tests.integration.service.table import FaultTable
+from tests.support.fault_table import FaultTable
 from tests.support.ports import free_port
+from tests.support.served import COMMAND, Served, serving
 
 proof = pytest.mark.proof
 TOKEN: Final = secrets.token_hex(16)
@@ -65,7 +65,7 @@ def test_admin_routes_are_off_without_a_token_and_pages_of_others_are_refused(se
 )
 def test_admin_routes_ask_for_their_token(guarded: Served, path: str, headers: dict[str, str]) -> None:
     answer = guarded.ask(path, method="POST", body=b'{"bundle": "x"}', headers=headers)
-    assert (answer.status, answer.code) == (401, "unauthorised")
+    assert (answer.status, answer.code) == (401, "unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -176,7 +176,7 @@ def test_two_processes_count_as_one(bundle: Bundle, good: bytes, log: Path) -> N
         assert grown[wanted % 200] == grown[wanted % 422] == 40
         assert grown['petmood_errors_total{code="corrupt_image"}'] == 40
         assert grown['petmood_rejected_photos_total{code="corrupt_image"}'] == 40
-        assert sum(grown[name] for name in grown if name.startswith("petmood_answers_total")) == 40
+        assert sum(grown[name] for name in grown if name.startswith("petmood_predictions_total")) == 40
         assert grown['petmood_request_duration_seconds_count{route="/predict"}'] == 80
         assert after["petmood_requests_in_flight"] == 1
 
@@ -226,7 +226,7 @@ def test_vertex_ai_gives_port_and_routes(bundle: Bundle, good: bytes, log: Path)
         answer = served.ask("/v1/predict", method="POST", body=body, headers=headers | bearer(TOKEN))
         first, bad, second = answer.body["predictions"]
         assert first["probabilities"] == second["probabilities"]
-        assert bad["code"] == "wrong_fields"
+        assert bad["code"] == "unprocessable_content"
         plain = served.predict(good, **bearer(TOKEN)).body
         assert plain["probabilities"] == first["probabilities"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import Bundle
-from tests import pictures
-from tests.integration.service.served import END_S, Answer, Served, everything, one_answer, serving
-from tests.integration.service.table import FaultTable
-from tests.integration.service.traffic import steady
+from tests.support import pictures
+from tests.support.fault_table import FaultTable
+from tests.support.served import END_S, Answer, Served, everything, one_answer, serving
+from tests.support.traffic import steady
 from tests.support.waiting import wait_until
 
 STALLED = 12
@@ -196,8 +196,8 @@ def test_what_is_too_much_is_refused_and_the_rest_answered(
     for name, some in (("answered", taken), ("refused", refused)):
         table.add(29, f"{given}: some are {name}", some[0].status, some[0].code, below_mb=100)
     assert len(taken) + len(refused) == len(answers)
-    assert {(answer.code, answer.headers["retry-after"]) for answer in refused} == {("busy", "1")}
-    assert numbers['petmood_errors_total{code="busy"}'] == len(refused)
+    assert {(answer.code, answer.headers["retry-after"]) for answer in refused} == {("overloaded", "1")}
+    assert numbers['petmood_errors_total{code="overloaded"}'] == len(refused)
     assert growth_mb < 100
 
 

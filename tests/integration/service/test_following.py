@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import Bundle
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
+from petmood.registry.base import Author
 from petmood.registry.registry import Registry
-from tests.integration.service.served import Served, serving
-from tests.integration.service.table import FaultTable
-from tests.integration.service.traffic import steady
+from petmood.registry.uri import open_registry
+from tests.support.fault_table import FaultTable
+from tests.support.served import Served, serving
+from tests.support.traffic import steady
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.proof
@@ -33,7 +33,7 @@ def registry(bundle: Bundle, other_bundle: Bundle, tmp_path: Path) -> Registry:
 
 def move(registry: Registry, number: int) -> None:
     """Let champion be another version."""
-    registry.promote(registry.find(str(number)), alias="champion", by=By("me"), seen=registry.state())
+    registry.promote(registry.find(str(number)), alias="champion", by=Author("me"), seen=registry.state())
 
 
 def environment(registry: Registry, tmp_path: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def test_the_alias_is_followed_under_requests_and_none_fails(
             there_at = time.monotonic()
             traffic.wait_for_more()
             rolled_back_at = time.monotonic()
-            registry.roll_back(By("me", "it was wrong about rabbits"))
+            registry.roll_back(Author("me", "it was wrong about rabbits"))
             wait_until(answers_with(served, bundle.sha256, good))
             back_at = time.monotonic()
             traffic.wait_for_more()

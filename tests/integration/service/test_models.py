@@ -15,9 +15,9 @@ import onnx
 import pytest
 
 from petmood.core.bundle import Bundle, write
-from tests.integration.service.served import Answer, Served, serving
-from tests.integration.service.table import FaultTable
-from tests.integration.service.traffic import steady
+from tests.support.fault_table import FaultTable
+from tests.support.served import Answer, Served, serving
+from tests.support.traffic import steady
 
 pytestmark = pytest.mark.proof
 TOKEN: Final = secrets.token_hex(16)
@@ -170,7 +170,7 @@ def test_a_bad_bundle_is_refused_and_the_old_model_goes_on(
     refused, before = admin.count(REFUSED), admin.predict(good).body
     answer = load(admin, tmp_path / "bad", **{"X-Request-Id": f"load-{len(name)}"})
     table.add(fault, name, answer.status, answer.code)
-    assert (answer.status, answer.code) == (422, "wrong_fields")
+    assert (answer.status, answer.code) == (422, "unprocessable_content")
     assert "the old model goes on" in answer.body["message"]
     assert admin.count(REFUSED) == refused + 1
     after = admin.predict(good).body

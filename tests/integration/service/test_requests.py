@@ -7,8 +7,8 @@ import pytest
 
 from petmood.core.bundle import Bundle
 from tests.integration.service.hostile import SMUGGLED
-from tests.integration.service.served import Served, everything, form, head_of, one_answer, serving
-from tests.integration.service.table import FaultTable
+from tests.support.fault_table import FaultTable
+from tests.support.served import Served, everything, form, head_of, one_answer, serving
 
 proof = pytest.mark.proof
 HOST = b"Host: x\r\n"
@@ -45,7 +45,7 @@ def test_50_mb_are_refused_at_the_limit(service: Served, table: FaultTable, good
     growth_mb = service.memory_mb(peak=True) - before_mb
     table.add(11, f"50 MB {way} to {path}", answer.status, answer.code, below_mb=50)
     expected = {"/models/load": (403, "forbidden")}.get(
-        path, (415, "wrong_body") if way == "as text" else (413, "too_large")
+        path, (415, "unsupported_media_type") if way == "as text" else (413, "too_large")
     )
     assert (answer.status, answer.code) == expected
     assert answer.headers["connection"] == "close"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service.table import HEAD, TABLE_VARIABLE, FaultTable
+from tests.support.fault_table import HEAD, TABLE_VARIABLE, FaultTable
 
 
 def collected(*rows: tuple[int, str, int]) -> FaultTable:

@@ -10,10 +10,10 @@ from PIL import Image
 
 from petmood.core.bundle import Bundle
 from petmood.core.photo import BACKGROUND
-from tests import pictures
 from tests.integration.service.hostile import DOCUMENTS, FILE_NAMES, METADATA, metadata_bomb, scan_bomb, smooth_jpeg
-from tests.integration.service.served import Answer, Served, form, serving
-from tests.integration.service.table import FaultTable
+from tests.support import pictures
+from tests.support.fault_table import FaultTable
+from tests.support.served import Answer, Served, form, serving
 
 proof = pytest.mark.proof
 REFUSED_WITHIN_S = 10
@@ -26,7 +26,7 @@ Send = Callable[..., Answer]
 
 @pytest.fixture
 def send(service: Served, table: FaultTable, good: bytes) -> Send:
-    """Return what sends a photo and then looks at the service, see ``look_at``."""
+    """Return what sends a photo and then looks at the service, see ``image_statistics``."""
 
     def send_and_look(
         fault: int,
@@ -44,14 +44,14 @@ def send(service: Served, table: FaultTable, good: bytes) -> Send:
         table.add(fault, given, answer.status, answer.code, below_mb=most_mb)
         assert (answer.status, answer.code) == expect, answer.content
         assert growth_mb < most_mb
-        look_at(service, before, memory_mb, code=expect[1])
+        image_statistics(service, before, memory_mb, code=expect[1])
         assert service.predict(good).status == 200
         return answer
 
     return send_and_look
 
 
-def look_at(service: Served, before: dict[str, float], memory_mb: float, *, code: str) -> None:
+def image_statistics(service: Served, before: dict[str, float], memory_mb: float, *, code: str) -> None:
     """Check that the process lives, gave its memory back and counted the refusal, if it was one, once."""
     assert service.process.poll() is None
     service.wait_for_memory(1.1 * memory_mb + FLOOR_MB)
@@ -61,7 +61,7 @@ def look_at(service: Served, before: dict[str, float], memory_mb: float, *, code
     assert grown == ({f'petmood_errors_total{{code="{code}"}}': 1.0} if code else {})
 
 
-def moods(answer: Answer) -> dict[str, float]:
+def classes(answer: Answer) -> dict[str, float]:
     """Return the probabilities."""
     found: dict[str, float] = answer.body["probabilities"]
     return found
@@ -73,7 +73,7 @@ def test_a_photo_and_a_refusal_go_through_the_real_service(service: Served, good
     before, memory_mb = service.numbers(), service.memory_mb()
     refused = service.predict(good[: len(good) // 2])
     assert (refused.status, refused.code) == (422, "corrupt_image")
-    look_at(service, before, memory_mb, code="corrupt_image")
+    image_statistics(service, before, memory_mb, code="corrupt_image")
 
 
 @proof
@@ -107,7 +107,7 @@ def test_a_megabyte_of_scans_does_not_keep_a_worker_for_minutes(send: Send, serv
 def test_a_polyglot_is_its_pixels_alone(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
     plain, both = pictures.jpeg(photo_pixels), pictures.polyglot(photo_pixels)
     answer = send(3, "JPEG + HTML + ZIP", both)
-    assert moods(answer) == moods(send(3, "the JPEG alone", plain))
+    assert classes(answer) == classes(send(3, "the JPEG alone", plain))
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-type"] == "application/json"
 
@@ -133,23 +133,23 @@ def test_of_300_frames_the_first_is_answered(send: Send, name: str, build: Calla
     answer = send(5, f"{name} of 300 frames", build())
     assert any("first frame" in warning for warning in answer.body["warnings"])
     first = send(5, f"the first frame of the {name}", pictures.png(np.full((24, 24, 3), (220, 30, 30), np.uint8)))
-    assert moods(answer) == pytest.approx(moods(first), abs=1e-6 if name != "GIF" else 0.02)
+    assert classes(answer) == pytest.approx(classes(first), abs=1e-6 if name != "GIF" else 0.02)
 
 
 @proof
 def test_16_bit_grey_is_scaled(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
     grey = np.asarray(Image.fromarray(photo_pixels).convert("L"))
     deep = send(6, "PNG of 16-bit grey", pictures.sixteen_bit_png(grey.astype(np.uint16) * 257))
-    assert moods(deep) == pytest.approx(moods(send(6, "PNG of 8-bit grey", pictures.png(Image.fromarray(grey)))))
+    assert classes(deep) == pytest.approx(classes(send(6, "PNG of 8-bit grey", pictures.png(Image.fromarray(grey)))))
 
 
 @proof
 @pytest.mark.parametrize("adobe", [True, False], ids=["with the marker", "without"])
-def test_cmyk_gets_the_mood_of_its_rgb_twin(send: Send, adobe: bool) -> None:
+def test_cmyk_gets_the_label_of_its_rgb_twin(send: Send, adobe: bool) -> None:
     pixels = pictures.corners(96, 64)
     twin = send(7, "RGB JPEG", pictures.jpeg(pixels, quality=95, subsampling=0))
     name = f"CMYK JPEG {'with' if adobe else 'without'} the Adobe marker"
-    assert send(7, name, pictures.cmyk_jpeg(pixels, adobe=adobe)).body["mood"] == twin.body["mood"]
+    assert send(7, name, pictures.cmyk_jpeg(pixels, adobe=adobe)).body["label"] == twin.body["label"]
 
 
 @proof
@@ -159,7 +159,7 @@ def test_eight_orientations_get_eight_equal_answers(send: Send) -> None:
         turn: pictures.png(Image.fromarray(pictures.turned(pixels, turn)), exif=pictures.exif(turn))
         for turn in range(1, 9)
     }
-    answers = [moods(send(8, f"EXIF orientation {turn}", photo)) for turn, photo in stored.items()]
+    answers = [classes(send(8, f"EXIF orientation {turn}", photo)) for turn, photo in stored.items()]
     assert all(answer == answers[0] for answer in answers)
 
 
@@ -184,7 +184,7 @@ def see_through(mode: str) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_laid_over_one_colour(send: Send, mode: str) -> None:
     data, laid = see_through(mode)
-    answers = moods(send(9, f"transparent {mode}", data)), moods(send(9, f"the {mode} laid over grey", laid))
+    answers = classes(send(9, f"transparent {mode}", data)), classes(send(9, f"the {mode} laid over grey", laid))
     assert answers[0] == pytest.approx(answers[1], abs=1e-6)
 
 
@@ -201,8 +201,8 @@ def test_bytes_decide_and_what_can_be_no_photo_gets_a_hint(send: Send, photo_pix
     send(13, "PNG as image/jpeg", pictures.png(photo_pixels), kind="image/jpeg")
     send(13, "PNG as application/pdf", pictures.png(photo_pixels), kind="application/pdf")
     hints = [
-        send(13, "JSON", b"{}", kind="application/json", expect=(415, "wrong_body")),
-        send(13, "text", b"hello", kind="text/plain", expect=(415, "wrong_body")),
+        send(13, "JSON", b"{}", kind="application/json", expect=(415, "unsupported_media_type")),
+        send(13, "text", b"hello", kind="text/plain", expect=(415, "unsupported_media_type")),
         send(13, "a form without a boundary", b"--x", kind="multipart/form-data", expect=(400, "bad_form")),
     ]
     assert all("curl -F photo=@pet.jpg" in hint.body["message"] for hint in hints)
@@ -230,9 +230,9 @@ def test_a_heic_without_the_extra_names_what_to_install(bundle: Bundle, log: Pat
 def test_odd_forms_are_refused_in_kind(send: Send, good: bytes) -> None:
     kind = "multipart/form-data; boundary=edge"
     nameless = b'--edge\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' + good + b"\r\n--edge--\r\n"
-    send(15, "a field without a file name", nameless, kind=kind, expect=(422, "wrong_fields"))
-    send(15, "two files", form(good, good)[0], kind=kind, expect=(422, "wrong_fields"))
-    send(15, "another field's name", form(good, field="image")[0], kind=kind, expect=(422, "wrong_fields"))
+    send(15, "a field without a file name", nameless, kind=kind, expect=(422, "unprocessable_content"))
+    send(15, "two files", form(good, good)[0], kind=kind, expect=(422, "unprocessable_content"))
+    send(15, "another field's name", form(good, field="image")[0], kind=kind, expect=(422, "unprocessable_content"))
     send(15, "2,000 parts", form(*[b"x"] * 2000)[0], kind=kind, expect=(400, "bad_form"))
     send(15, "no boundary", form(good)[0], kind="multipart/form-data", expect=(400, "bad_form"))
     send(15, "a form cut off", form(good)[0][:-20], kind=kind, expect=(400, "bad_form"))

@@ -9,11 +9,11 @@ import pytest
 
 from petmood.cli.app import main
 from petmood.configs.load import compose
-from petmood.training.evaluate import evaluate_run
-from petmood.training.export import export_run
-from petmood.training.folder import RunFolder
-from petmood.training.run import train
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.export import export_run
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import train
+from tests.support.small_sets import SMALL, write_small_set
 
 
 @dataclass(frozen=True, slots=True)

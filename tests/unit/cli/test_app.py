@@ -16,8 +16,8 @@ import pytest
 from petmood.cli import app
 from petmood.cli.app import VERBS, main
 from petmood.core.errors import ConfigError
-from petmood.training.folder import RunFolder
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines.run_folder import RunFolder
+from tests.support.small_sets import SMALL, write_small_set
 from tests.support.waiting import wait_until
 
 Petmood = Callable[..., Any]
@@ -69,7 +69,7 @@ def test_a_verb_that_does_not_exist_is_a_usage_error(petmood: Callable[..., Any]
         (["exprot"], "export"),
         (["registry", "pus"], "push"),
         (["data", "chekc"], "check"),
-        (["export", "--tu", "x"], "--to"),
+        (["export", "--tu", "x"], "--output"),
         (["train", "--multi"], "--multirun"),
     ],
 )
@@ -111,7 +111,7 @@ def completions(*words: str, cwd: Path) -> list[str]:
 
 def test_a_shell_completes_verbs_and_options(tmp_path: Path) -> None:
     assert completions("petmood", "tra", cwd=tmp_path) == ["train", "track"]
-    assert completions("petmood", "export", "--t", cwd=tmp_path) == ["--to"]
+    assert completions("petmood", "export", "--t", cwd=tmp_path) == ["--output"]
     assert "promote" in completions("petmood", "registry", "pro", cwd=tmp_path)
 
 
@@ -198,7 +198,7 @@ def test_ctrl_c_while_training_ends_with_130_and_one_line_and_the_run_can_go_on(
     assert process.returncode == 130
     assert err.strip() == "petmood: stopped."
     assert out == ""
-    assert RunFolder(tmp_path / "long").read_facts().status == "training"
+    assert RunFolder(tmp_path / "long").read_metadata().status == "training"
     assert list(tmp_path.rglob("*.partial")) == []
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from petmood.serving.bento import build
-from petmood.serving.bento.build import Built
-from petmood.serving.bento.launch import Start
+from petmood.serving.integrations.bentoml import build
+from petmood.serving.integrations.bentoml.build import Built
+from petmood.serving.integrations.bentoml.cli_args import ServeOptions
 from tests.unit.cli.conftest import Done
 
 
@@ -95,9 +95,9 @@ def test_a_port_that_is_taken_is_refused_in_one_line(
 def test_a_bento_is_named_with_what_to_type_next(
     petmood: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Start | None] = []
+    asked: list[ServeOptions | None] = []
 
-    def build_bento(_: Path, *, to: Path | None = None, start: Start | None = None) -> Built:
+    def build_bento(_: Path, *, to: Path | None = None, start: ServeOptions | None = None) -> Built:
         asked.append(start)
         return Built("petmood:v1", to)
 
@@ -105,8 +105,8 @@ def test_a_bento_is_named_with_what_to_type_next(
     stored = petmood("bento", "build", "x", "--max-batch", 4)
     assert "bentoml serve petmood:v1" in stored.out
     assert "bentoml containerize petmood:v1" in stored.out
-    assert asked == [Start(max_batch=4)]
-    put = petmood("bento", "build", "x", "--to", tmp_path / "b")
+    assert asked == [ServeOptions(max_batch=4)]
+    put = petmood("bento", "build", "x", "--output", tmp_path / "b")
     assert f"bentoml serve {tmp_path / 'b'}" in put.out
     assert "containerize" not in put.out
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from petmood.training.folder import RunFolder
+from petmood.pipelines.run_folder import RunFolder
 
 
 def test_a_run_becomes_a_bundle_that_is_whole(
     petmood: Callable[..., Any], small_run: RunFolder, tmp_path: Path
 ) -> None:
-    done = petmood("export", small_run.path, "--to", tmp_path / "first", "--name", "pets-1")
+    done = petmood("export", small_run.path, "--output", tmp_path / "first", "--name", "pets-1")
     assert done.code == 0
     assert done.out.startswith(f"Bundle: {tmp_path}/first, pets-1 ")
     program, *words = shlex.split(done.out.partition("Next: ")[2])
@@ -22,7 +22,7 @@ def test_a_run_becomes_a_bundle_that_is_whole(
     assert petmood(*words).code == 0
     done = petmood("bundle", "verify", tmp_path / "first")
     assert done.out.startswith(f"{tmp_path}/first is whole: pets-1 ")
-    again = petmood("export", small_run.path, "--to", tmp_path / "first")
+    again = petmood("export", small_run.path, "--output", tmp_path / "first")
     assert (again.code, again.err.count("\n")) == (2, 1)
     assert "a bundle is never changed" in again.err
 
@@ -44,7 +44,7 @@ def test_one_flipped_bit_is_one_line_and_code_2(
 
 
 def test_what_is_no_run_and_what_is_no_bundle_are_refused(petmood: Callable[..., Any], tmp_path: Path) -> None:
-    done = petmood("export", tmp_path, "--to", tmp_path / "b")
+    done = petmood("export", tmp_path, "--output", tmp_path / "b")
     assert (done.code, done.err.count("\n")) == (2, 1)
     done = petmood("bundle", "verify", tmp_path)
     assert done.code == 2

@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import read_index, write_index
-from tests.integration.small_sets import write_small_set
-from tests.pictures import jpeg, photo_like
+from tests.support.pictures import jpeg, photo_like
+from tests.support.small_sets import write_small_set
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Return class folders with three unlike photos each."""
     folder = tmp_path / "photos"
-    for number, mood in enumerate(np.repeat(MOODS, 3)):
-        (folder / mood).mkdir(parents=True, exist_ok=True)
-        (folder / mood / f"{number}.jpg").write_bytes(jpeg(photo_like(120, 90, seed=50 + number)))
+    for number, label in enumerate(np.repeat(DEFAULT_CLASSES, 3)):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        (folder / label / f"{number}.jpg").write_bytes(jpeg(photo_like(120, 90, seed=50 + number)))
     return folder
 
 
 def test_a_folder_is_imported_and_found_fit(petmood: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
-    done = petmood("data", "import", "folder", photos, "--to", tmp_path / "pets")
+    done = petmood("data", "import", "folder", photos, "--output", tmp_path / "pets")
     assert (done.code, done.err) == (0, "")
     index = read_index(tmp_path / "pets")
     assert f"version {index.hash[:12]}. Next: petmood data check {tmp_path}/pets\n" in done.out
@@ -41,7 +41,7 @@ def test_an_empty_class_is_refused_in_one_line_or_report(
 ) -> None:
     for photo in (photos / "sad").iterdir():
         photo.unlink()
-    done = petmood("data", "import", "folder", photos, "--to", tmp_path / "pets")
+    done = petmood("data", "import", "folder", photos, "--output", tmp_path / "pets")
     assert (done.code, done.out) == (2, "")
     assert "sad" in done.err
     assert "Traceback" not in done.err
@@ -53,7 +53,7 @@ def test_a_leak_makes_the_check_end_with_1(petmood: Callable[..., Any], tmp_path
     rows = list(read_index(data))
     first = next(row for row in rows if row.split == "test")
     write_index(
-        data, [replace(row, family=first.family) if row.path.endswith("train-000.png") else row for row in rows]
+        data, [replace(row, group_id=first.group_id) if row.path.endswith("train-000.png") else row for row in rows]
     )
     done = petmood("data", "check", data)
     assert done.code == 1
@@ -64,8 +64,8 @@ def test_a_leak_makes_the_check_end_with_1(petmood: Callable[..., Any], tmp_path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["import", "nowhere", "x", "--to", "y"], "nowhere"),
-        (["import", "folder", "missing", "--to", "y"], "missing"),
+        (["import", "nowhere", "x", "--output", "y"], "nowhere"),
+        (["import", "folder", "missing", "--output", "y"], "missing"),
         (["check", "missing"], "Expected a data set with an index.csv in 'missing'"),
     ],
 )
@@ -78,7 +78,7 @@ def test_what_is_missing_is_one_line_and_code_2(petmood: Callable[..., Any], arg
 
 def test_the_report_of_a_check_goes_where_it_is_asked_to(petmood: Callable[..., Any], tmp_path: Path) -> None:
     data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
-    done = petmood("data", "check", data, "--to", tmp_path / "pages/check.html")
+    done = petmood("data", "check", data, "--output", tmp_path / "pages/check.html")
     assert done.code == 0
     assert (tmp_path / "pages/check.html").is_file()
     assert not (data / "check.html").exists()
@@ -86,7 +86,7 @@ def test_the_report_of_a_check_goes_where_it_is_asked_to(petmood: Callable[..., 
 
 def test_a_version_is_reported_and_a_bad_one_ends_with_1(petmood: Callable[..., Any], tmp_path: Path) -> None:
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
-    asked = ("data", "report", new, "--against", last, "--to", tmp_path / "out")
+    asked = ("data", "report", new, "--baseline", last, "--output", tmp_path / "out")
     assert petmood(*asked).code == 0
     write_index(new, [replace(row, split="test") if row.path.endswith("000.png") else row for row in read_index(new)])
     done = petmood(*asked)
@@ -97,11 +97,11 @@ def test_a_version_is_reported_and_a_bad_one_ends_with_1(petmood: Callable[..., 
 
 def test_the_limits_of_a_report_are_options(petmood: Callable[..., Any], tmp_path: Path) -> None:
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
-    angry = [row.path for row in read_index(new) if row.mood == "angry" and row.split == "train"]
-    write_index(new, [replace(row, mood="sad") if row.path in angry[:6] else row for row in read_index(new)])
-    asked = ("data", "report", new, "--against", last, "--to", tmp_path / "out")
+    angry = [row.path for row in read_index(new) if row.label == "angry" and row.split == "train"]
+    write_index(new, [replace(row, label="sad") if row.path in angry[:6] else row for row in read_index(new)])
+    asked = ("data", "report", new, "--baseline", last, "--output", tmp_path / "out")
     done = petmood(*asked)
-    assert (done.code, "have another mood, over 5.0%" in done.out) == (1, True)
+    assert (done.code, "have another class, over 5.0%" in done.out) == (1, True)
     assert petmood(*asked, "--max-relabelled", "0.5").code == 0
 
 
@@ -109,7 +109,7 @@ def test_changed_data_without_a_repository_is_one_line_and_code_2(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = petmood("data", "changed", "--since", "main", "--to", "out")
+    done = petmood("data", "changed", "--since", "main", "--output", "out")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("petmood: git rev-parse ended with")
     assert done.err.count("\n") == 1

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from petmood.configs.load import compose
-from petmood.training.folder import RunFolder
-from petmood.training.run import train
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import train
+from tests.support.small_sets import SMALL, write_small_set
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +36,21 @@ def test_text_shows_intervals_controls_the_report_and_the_next_step(
     petmood: Callable[..., Any], small_run: RunFolder
 ) -> None:
     done = petmood("evaluate", small_run.path)
-    assert "test, 16 photos (95% interval over families)" in done.out
+    assert "test, 16 photos (95% interval over groups)" in done.out
     assert "accuracy of the controls" in done.out
     assert f"Report: {small_run.report}\n" in done.out
-    assert done.out.endswith(f"Next: petmood export {small_run.path} --to bundles/first\n")
+    assert done.out.endswith(f"Next: petmood export {small_run.path} --output bundles/first\n")
 
 
 def test_against_another_run_the_paired_test_is_printed(
     petmood: Callable[..., Any], small_run: RunFolder, other_run: RunFolder
 ) -> None:
-    text = petmood("evaluate", small_run.path, "--against", other_run.path).out
+    text = petmood("evaluate", small_run.path, "--baseline", other_run.path).out
     (line,) = [line for line in text.splitlines() if line.startswith(f"Against {other_run.path}: accuracy")]
     assert " p = " in line
-    assert "over 16 families" in line
-    paired = json.loads(petmood("evaluate", small_run.path, "--against", other_run.path, "--json").out)["paired"]
-    assert set(paired) == {"metric", "first", "second", "difference", "p_value", "families"}
+    assert "over 16 groups" in line
+    paired = json.loads(petmood("evaluate", small_run.path, "--baseline", other_run.path, "--json").out)["paired"]
+    assert set(paired) == {"metric", "first", "second", "difference", "p_value", "groups"}
 
 
 def test_another_data_set_has_a_report_of_its_own(
@@ -61,7 +61,7 @@ def test_another_data_set_has_a_report_of_its_own(
     assert f"Report: {small_run.path / 'report-fresh.html'}" in done.out
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["RUN", "--against", "nowhere"], ["RUN", "--data", "nowhere"]])
+@pytest.mark.parametrize("arguments", [["nowhere"], ["RUN", "--baseline", "nowhere"], ["RUN", "--data", "nowhere"]])
 def test_what_is_missing_is_one_line_and_code_2(
     petmood: Callable[..., Any], small_run: RunFolder, arguments: list[str]
 ) -> None:

@@ -18,7 +18,7 @@ def test_a_ramp_prints_a_line_a_step_and_leaves_a_summary_and_a_plot(
         for duration_s in (1, 5, 25):  # on a busy machine a second may pass without an answer
             limits = ("--max-errors", 0)
             done = petmood(
-                "loadtest", base, "--ramp", "--users", 2, "--duration", duration_s, "--to", tmp_path, *limits
+                "loadtest", base, "--ramp", "--users", 2, "--duration", duration_s, "--output", tmp_path, *limits
             )
             if all(step["answered"] for step in json.loads((tmp_path / "summary.json").read_text())["steps"]):
                 break
@@ -35,20 +35,20 @@ def test_a_ramp_prints_a_line_a_step_and_leaves_a_summary_and_a_plot(
 @pytest.mark.spawns
 def test_a_limit_that_is_missed_is_one_line_and_code_1(petmood: Callable[..., Any], tmp_path: Path) -> None:
     with serving(status=500) as base:
-        done = petmood("loadtest", base, "--to-the-knee", "--duration", 1, "--to", tmp_path, "--p95-ms", 50)
+        done = petmood("loadtest", base, "--until-saturation", "--duration", 1, "--output", tmp_path, "--p95-ms", 50)
     assert done.code == 1
     assert "petmood: p95 unknown, for nothing was answered, allowed 50 ms" in done.err.splitlines()
     assert json.loads((tmp_path / "summary.json").read_text())["missed"]
 
 
 def test_another_machine_is_refused_before_anything_is_sent(petmood: Callable[..., Any], tmp_path: Path) -> None:
-    done = petmood("loadtest", "http://192.0.2.1:8000", "--to", tmp_path / "new")
+    done = petmood("loadtest", "http://192.0.2.1:8000", "--output", tmp_path / "new")
     assert (done.code, done.out) == (2, "")
     assert "--allow-remote" in done.err
     assert not (tmp_path / "new").exists()
 
 
 def test_an_address_without_a_service_is_one_line(petmood: Callable[..., Any], tmp_path: Path) -> None:
-    done = petmood("loadtest", "http://127.0.0.1:9", "--to", tmp_path / "new")
+    done = petmood("loadtest", "http://127.0.0.1:9", "--output", tmp_path / "new")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "petmood serve BUNDLE" in done.err

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from petmood.core.moods import MOODS
-from petmood.core.wire import ErrorBody, PredictionBody
-from tests.pictures import jpeg, photo_like
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.schemas import ErrorResponse, PredictionResponse
+from tests.support.pictures import jpeg, photo_like
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_photo_is_answered_in_one_line(petmood: Callable[..., Any], small_bund
     assert (done.code, done.err) == (0, "")
     (line,) = done.out.splitlines()
     assert line.startswith(f"{folder}/3.jpg: ")
-    assert any(mood in line for mood in MOODS)
+    assert any(label in line for label in DEFAULT_CLASSES)
     assert "%" in line
 
 
@@ -49,13 +49,13 @@ def test_every_line_of_json_is_an_answer_or_a_reason(
     assert (done.code, done.err) == (1, "")
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert len(lines) == 12
-    answers = [PredictionBody.model_validate(line) for line in lines if "mood" in line]
-    reasons = [ErrorBody.model_validate(line) for line in lines if "code" in line]
+    answers = [PredictionResponse.model_validate(line) for line in lines if "label" in line]
+    reasons = [ErrorResponse.model_validate(line) for line in lines if "code" in line]
     assert [reason.code for reason in reasons] == ["corrupt_image", "unsupported_format"]
     assert len(answers) == 10
     assert answers[0].model.name == "first"
     assert sum(answers[0].probabilities.values()) == pytest.approx(1)
-    assert answers[0].mood in answers[0].prediction_set
+    assert answers[0].label in answers[0].prediction_set
 
 
 def test_two_threads_answer_like_one(petmood: Callable[..., Any], small_bundle: Path, folder: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
-from tests.bundles import word_bundle
+from petmood.registry.base import Author
+from petmood.registry.uri import open_registry
+from tests.support.bundles import word_bundle
 
 Petmood = Callable[..., Any]
 
@@ -30,7 +30,7 @@ def three(place: Path, petmood: Petmood, tmp_path: Path) -> Path:
         assert petmood("registry", "push", word_bundle(tmp_path / "bundles", word)).code == 0
     registry = open_registry(str(place))
     for number, why in ((1, "the first"), (2, "=cmd|calc")):
-        registry.promote(registry.find(str(number)), alias="champion", by=By("ann", why), seen=registry.state())
+        registry.promote(registry.find(str(number)), alias="champion", by=Author("ann", why), seen=registry.state())
     return place
 
 
@@ -64,7 +64,7 @@ def test_lists_are_for_people_and_for_programs(petmood: Petmood) -> None:
 
 @pytest.mark.usefixtures("three")
 def test_the_history_is_told(petmood: Petmood) -> None:
-    done = petmood("registry", "rollback", "--why", "it was wrong about rabbits", "--who", "bea")
+    done = petmood("registry", "rollback", "--reason", "it was wrong about rabbits", "--author", "bea")
     assert done.out == "Version 1 of petmood is champion again, instead of 2.\n"
     lines = petmood("registry", "history").out.splitlines()
     assert lines[0].endswith("ann promoted champion to 1: the first")
@@ -86,8 +86,8 @@ def test_a_pull_puts_the_bundle_there(petmood: Petmood, tmp_path: Path) -> None:
     done = petmood("registry", "pull", "champion", "--to", tmp_path / "pulled")
     assert done.out == f"{tmp_path}/pulled holds version 2 of petmood. Next: petmood serve {tmp_path}/pulled\n"
     assert (tmp_path / "pulled/model.onnx").read_bytes() == b"model.onnx of two"
-    assert petmood("registry", "pull", "1", "--to", tmp_path / "pulled").code == 2
-    assert petmood("registry", "pull", "1", "--to", tmp_path / "pulled", "--replace").code == 0
+    assert petmood("registry", "pull", "1", "--output", tmp_path / "pulled").code == 2
+    assert petmood("registry", "pull", "1", "--output", tmp_path / "pulled", "--replace").code == 0
 
 
 def test_verify_ends_with_1_where_something_is_wrong(petmood: Petmood, three: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_trace_leads_to_the_photos(petmood: Petmood, small_bundle: Path, small
     assert done.out.startswith("version  1 of petmood\n")
     assert "photos   16 test, 32 train, 16 valid; each with its hash: --photos" in done.out
     rows = petmood("registry", "trace", answer["model"]["sha256"], "--photos").out.splitlines()
-    assert rows[0] == "sha256,split,role,mood,path"
+    assert rows[0] == "sha256,split,role,class,path"
     assert len(rows) == 1 + 64
 
 
@@ -118,9 +118,9 @@ def test_a_promotion_through_the_gate(petmood: Petmood, small_bundle: Path, tmp_
     refused = petmood("registry", "promote", "1", "--to", "champion")
     assert refused.code == 3
     assert refused.err.startswith("petmood: Version 1 of petmood may not become champion:\n  held_out: ")
-    limits = ["--limit", "min_photos=8", "--limit", "min_families=8"]
+    limits = ["--limit", "min_photos=8", "--limit", "min_groups=8"]
     report = tmp_path / "report"
-    done = petmood("registry", "promote", "1", "--to", "champion", *limits, "--report", report, "--why", "the first")
+    done = petmood("registry", "promote", "1", "--to", "champion", *limits, "--report", report, "--reason", "the first")
     assert done.code == 0, done.err
     assert done.out == "Version 1 of petmood is champion now. Back with: petmood registry rollback\n"
     assert sorted(path.name for path in report.iterdir()) == ["gate.html", "gate.json", "gate.md"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from petmood.data.sources import Source
-from petmood.training import walk as walk_module
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines import end_to_end as walk_module
+from tests.support.small_sets import SMALL, write_small_set
 
 
 def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
@@ -21,7 +21,13 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     done = petmood("run", *wanted)
     assert (done.code, done.err) == (0, "")
     assert "Done now: check, train, evaluate, export." in done.out
-    for word in ("this network (test)", "majority", "balanced accuracy", "Three photos it never saw:", "report.html"):
+    for word in (
+        "this network (test)",
+        "most_frequent",
+        "balanced accuracy",
+        "Three photos it never saw:",
+        "report.html",
+    ):
         assert word in done.out
     assert done.out.partition("Next: ")[0].count("photos/test-") == 3
     predict, serve = done.out.partition("Next: ")[2].splitlines()

@@ -15,8 +15,8 @@ import pytest
 from petmood.cli.app import main
 from petmood.core.errors import ConfigError
 from petmood.serving import server
-from tests.networks import tiny_bundle
 from tests.support.generous import GENEROUS_ENVIRONMENT
+from tests.support.networks import tiny_bundle
 from tests.support.waiting import wait_until
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a platform expects; a test listens for a second

@@ -11,10 +11,10 @@ import yaml
 
 from petmood.cli import sweep as verb
 from petmood.configs.load import compose
-from petmood.training.folder import open_run
-from petmood.training.search import sweep as story
-from petmood.training.search.sweep import sweep
-from tests.integration.small_sets import SMALL
+from petmood.pipelines.run_folder import open_run
+from petmood.tuning import sweep as story
+from petmood.tuning.sweep import sweep
+from tests.support.small_sets import SMALL
 
 
 @pytest.fixture
@@ -30,20 +30,20 @@ def test_it_ends_with_the_best_trials_what_they_are_worth_and_what_to_do_next(
     assert (done.code, done.err) == (0, "")
     head, first = done.out.splitlines()[:2]
     assert head.split()[:5] == ["trial", "valid", "loss", "epochs", "seconds"]
-    assert "optimiser.rate" in head
+    assert "optimizer.lr" in head
     assert len({len(line) for line in done.out.splitlines()[:3]}) == 1
     best = tmp_path / f"first/trials/{int(first.split()[0]):03d}"
     for text in (
         "2 trials: 2 finished, 0 pruned, 0 failed.",
-        "the best of 2 by these 16 photos, so its valid_loss is optimistic. No trial opened the test photos.",
+        "the best of 2 by these 16 photos, so its val/loss is optimistic. No trial opened the test photos.",
         f"Next: petmood evaluate {best}\n",
-        f"petmood export {best} --to bundles/first\n",
+        f"petmood export {best} --output bundles/first\n",
         str(tmp_path / "first/sweep.html"),
     ):
         assert text in done.out
     again = shlex.split(done.out.splitlines()[-1].removeprefix("Again: "))
     assert again[:2] == ["petmood", "train"]
-    assert compose(again[2:]).optimiser == open_run(best).read_config().optimiser
+    assert compose(again[2:]).optimizer == open_run(best).read_config().optimizer
     assert petmood("evaluate", best).code == 0
 
 
@@ -89,7 +89,7 @@ def test_the_demo_is_searched_on_where_nothing_else_is_named(
         (["n_trials=0"], "search.n_trials: Input should be greater than or equal to 1, got 0."),
         (
             ["search.metric=test_loss"],
-            "search.metric: Input should be 'valid_loss' or 'valid_accuracy', got 'test_loss'.",
+            "search.metric: Input should be 'val/loss' or 'val/accuracy', got 'test_loss'.",
         ),
         (["search.storage=mysql://h/d"], "search.storage: Expected null, sqlite:///FILE or postgresql://"),
         (["data=nowhere"], "Expected a data set with an index.csv in 'nowhere', got none."),

@@ -9,18 +9,18 @@ from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
 
 
-def prediction(*, sure: bool, warnings: tuple[str, ...] = ()) -> Prediction:
+def prediction(*, confident: bool, warnings: tuple[str, ...] = ()) -> Prediction:
     """Return an answer."""
     chances = {"angry": 0.1, "happy": 0.6, "other": 0.25, "sad": 0.05}
-    return Prediction("happy", 0.6, chances, sure, ("happy", "other"), warnings)
+    return Prediction("happy", 0.6, chances, confident, ("happy", "other"), warnings)
 
 
-def test_a_sure_answer_is_a_mood_and_a_probability() -> None:
-    assert answer_text("a.jpg", prediction(sure=True)) == "a.jpg: happy 60%"
+def test_a_sure_answer_is_a_label_and_a_probability() -> None:
+    assert answer_text("a.jpg", prediction(confident=True)) == "a.jpg: happy 60%"
 
 
 def test_an_unsure_answer_names_what_it_may_be_and_warnings_follow() -> None:
-    text = answer_text("a.jpg", prediction(sure=False, warnings=("turned by EXIF",)))
+    text = answer_text("a.jpg", prediction(confident=False, warnings=("turned by EXIF",)))
     assert text == "a.jpg: happy 60%  (not sure; one of: happy, other)  [turned by EXIF]"
 
 
@@ -43,5 +43,5 @@ def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
 def test_a_comparison_says_how_likely_it_is_luck() -> None:
     paired = PairedTest("accuracy", 0.75, 0.5, Estimate(value=0.25, low=0.05, high=0.4, n=20), 0.03, 18)
     assert paired_text(paired) == (
-        "accuracy 75.0% here, 50.0% there; difference +25.0% [+5.0%, +40.0%], p = 0.03, over 18 families."
+        "accuracy 75.0% here, 50.0% there; difference +25.0% [+5.0%, +40.0%], p = 0.03, over 18 groups."
     )

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from petmood.training.tracking.events import Artifact, Begin, Metrics, TrackerSpec
-from petmood.training.tracking.journal import JOURNAL_NAME, append
-from tests.registries import empty_mlflow_store
+from petmood.training.tracking.events import Artifact, Metrics, RunStarted, TrackerSpec
+from petmood.training.tracking.spool import JOURNAL_NAME, append
 from tests.support.ports import free_port
+from tests.support.registries import empty_mlflow_store
 from tests.support.waiting import wait_until
 
 Petmood = Callable[..., Any]
@@ -37,7 +37,7 @@ def told(folder: Path, number: int, **tracker: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "report.html").write_text(f"report {number}")
     spec = TrackerSpec.model_validate(tracker)
-    begin = Begin(run_id=f"{number:032x}", name=folder.name, home=str(Path.cwd()), tracker=spec)
+    begin = RunStarted(run_id=f"{number:032x}", name=folder.name, home=str(Path.cwd()), tracker=spec)
     append(folder / JOURNAL_NAME, [begin, Metrics(values={"loss": 0.5}, step=0), Artifact(path="report.html")])
     return folder
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from petmood.configs.load import compose, dump
-from petmood.training.folder import RunFolder
-from tests.integration.small_sets import SMALL, write_small_set
+from petmood.pipelines.run_folder import RunFolder
+from tests.support.small_sets import SMALL, write_small_set
 
 
 def test_training_names_the_run_and_the_next_step(petmood: Callable[..., Any], small_set: Path, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_word_more_shows_what_is_being_done_but_none_of_lightnings_tips(
     petmood: Callable[..., Any], small_set: Path, tmp_path: Path
 ) -> None:
     done = petmood("-v", "train", *SMALL, f"data={small_set}", f"run.folder={tmp_path}", "name=one", "epochs=1")
-    assert "INFO petmood.training.run: run one: data" in done.err
+    assert "INFO petmood.pipelines.train: run one: data" in done.err
     for word in ("Tip", "litlogger", "GPU available", "`Trainer.fit` stopped", "many workers"):
         assert word not in done.err + done.out
 
@@ -53,7 +53,10 @@ def test_resuming_takes_no_settings(petmood: Callable[..., Any], small_run: RunF
         (["epochs=0"], "trainer.max_epochs: Input should be greater than or equal to 1, got 0."),
         (["seed=["], "The override can't be read"),
         (["backbone=resnet5"], "Unknown backbone 'resnet5'. Did you mean resnet50?"),
-        (["model=fixed_filters", "model.side_px=96"], "Expected model.side_px of 64 or 128 for fixed_filters, got 96."),
+        (
+            ["model=fixed_filters", "model.image_size=96"],
+            "Expected model.image_size of 64 or 128 for fixed_filters, got 96.",
+        ),
         (["weights=nowhere.safetensors"], "No weights file nowhere.safetensors. Allowed: none, imagenet"),
         (["data=nowhere"], "Expected a data set with an index.csv in 'nowhere', got none."),
     ],
@@ -67,8 +70,8 @@ def test_bad_settings_are_one_line_and_code_2(
     assert done.err.count("\n") == 1
 
 
-def test_a_mood_without_photos_is_one_line_and_code_2(petmood: Callable[..., Any], tmp_path: Path) -> None:
-    data = write_small_set(tmp_path / "data", moods=("angry", "happy", "sad"))
+def test_a_label_without_photos_is_one_line_and_code_2(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "data", classes=("angry", "happy", "sad"))
     done = petmood("train", *SMALL, f"data={data}", f"run.folder={tmp_path}")
     assert done.code == 2
     assert "got none of: other." in done.err
@@ -85,11 +88,11 @@ def test_a_photo_that_went_bad_is_one_line_that_names_it(petmood: Callable[..., 
 
 
 def test_cross_validation_prints_a_table_or_json(petmood: Callable[..., Any], small_set: Path, tmp_path: Path) -> None:
-    probe = ("recipe=linear_probe", "weights=none", "recipe.ridge=[0.01]", "folds=2", "crossval.leak=false")
+    probe = ("recipe=linear_probe", "weights=none", "recipe.l2_strengths=[0.01]", "folds=2", "crossval.leakage=false")
     wanted = (*SMALL, *probe, f"data={small_set}", f"run.folder={tmp_path}")
     table = petmood("crossval", *wanted, "name=table")
     assert table.code == 0
-    for word in ("this recipe", "majority", "hog svm", "shuffled labels", "macro F1", "n = 64 original photos"):
+    for word in ("this recipe", "most_frequent", "hog svm", "shuffled labels", "macro F1", "n = 64 original photos"):
         assert word in table.out
     numbers = json.loads(petmood("crossval", *wanted, "name=json", "--json").out)
     assert numbers == {
@@ -99,7 +102,7 @@ def test_cross_validation_prints_a_table_or_json(petmood: Callable[..., Any], sm
 
 
 def test_a_profile_is_printed_and_left_behind(petmood: Callable[..., Any], small_set: Path, tmp_path: Path) -> None:
-    done = petmood("profile", *SMALL, f"data={small_set}", "--to", tmp_path / "p", "--top", "4")
+    done = petmood("profile", *SMALL, f"data={small_set}", "--output", tmp_path / "p", "--top", "4")
     assert done.code == 0
     assert "Self CPU" in done.out
     assert (tmp_path / "p/trace.json").stat().st_size > 1000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from petmood.configs.load import SHORT_NAMES, compose, dump, expand, from_file, groups
+from petmood.configs.load import SHORT_NAMES, compose, dump, expand_multirun, from_file, groups
 from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError
 
@@ -31,7 +31,7 @@ def test_every_file_of_every_group_composes_and_survives_a_file(group: str, opti
 
 
 def test_every_promised_group_has_files() -> None:
-    assert set(groups()) >= {"data", "model", "recipe", "optimiser", "augment", "trainer", "experiment"}
+    assert set(groups()) >= {"data", "model", "recipe", "optimizer", "augment", "trainer", "experiment"}
     assert set(groups()["recipe"]) >= {"scratch", "linear_probe", "finetune"}
     assert "demo" in groups()["experiment"]
 
@@ -50,7 +50,7 @@ def test_an_override_wins_over_its_group_and_over_an_experiment() -> None:
     assert (config.trainer.max_epochs, config.seed, config.run.name) == (3, 7, "demo")
 
 
-@pytest.mark.parametrize("key", ["model.side_px", "data.hash", "run.name"])
+@pytest.mark.parametrize("key", ["model.image_size", "data.hash", "run.name"])
 def test_null_means_not_set(key: str) -> None:
     group, _, name = key.partition(".")
     assert getattr(getattr(compose([f"{key}=null"]), group), name) is None
@@ -83,7 +83,7 @@ def test_short_names_stand_for_long_ones() -> None:
 
 def test_the_name_of_a_file_of_the_data_group_means_that_file() -> None:
     config = compose(["data=keep_copies"])
-    assert (config.data.copies, config.data.path) == ("keep", "data/demo")
+    assert (config.data.include_copies, config.data.path) == (True, "data/demo")
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
         ("model=tiy", "Unknown model 'tiy'. Known: convnext_tiny, "),
         ("augment=nope", "Unknown augment 'nope'. Known: heavy, light, none, standard."),
         ("experiment=nope", "Unknown experiment 'nope'. Known: "),
-        ("optimiser.rate=-1", "optimiser.rate: Input should be greater than 0, got -1."),
-        ("optimiser.rate=fast", "optimiser.rate: Input should be a valid number"),
+        ("optimizer.lr=-1", "optimizer.lr: Input should be greater than 0, got -1."),
+        ("optimizer.lr=fast", "optimizer.lr: Input should be a valid number"),
         ("trainer.accelerator=tpu", "trainer.accelerator: Input should be 'auto', 'cpu', 'gpu' or 'mps', got 'tpu'."),
-        ("recipe.ridge=[]", "recipe.ridge: "),
+        ("recipe.l2_strengths=[]", "recipe.l2_strengths: "),
         ("seed=-1", "seed: Input should be greater than or equal to 0, got -1."),
         ("seed=1,2", "The override can't be read: "),
         ("seed=${nope}", "The override can't be read: "),
@@ -177,7 +177,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_dumped_holds_every_key_resolved() -> None:
     assert Config.model_validate(compose().model_dump(mode="json")) == compose()
-    assert "side_px: null" in dump(compose())
+    assert "image_size: null" in dump(compose())
 
 
 # --- multirun ---------------------------------------------------------------------------------------------------------
@@ -196,14 +196,14 @@ def test_what_is_dumped_holds_every_key_resolved() -> None:
     ],
 )
 def test_lists_of_values_become_runs_each_of_which_composes(overrides: list[str], expected: list[list[str]]) -> None:
-    runs = expand(overrides)
+    runs = expand_multirun(overrides)
     assert runs == expected
     for run in runs:
         compose(run)
 
 
 def test_every_combination_is_a_run() -> None:
-    runs = [compose(run) for run in expand(["seed=1,2", "backbone=tiny,resnet18", "data=my pets"])]
+    runs = [compose(run) for run in expand_multirun(["seed=1,2", "backbone=tiny,resnet18", "data=my pets"])]
     assert {(run.seed, run.model.backbone) for run in runs} == {
         (1, "tiny"),
         (1, "resnet18"),
@@ -216,5 +216,5 @@ def test_every_combination_is_a_run() -> None:
 @pytest.mark.parametrize("override", ["seed", "seed=range(", "seed={"])
 def test_a_multirun_that_can_t_be_read_is_one_line(override: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        expand([override])
+        expand_multirun([override])
     assert "\n" not in str(refused.value)

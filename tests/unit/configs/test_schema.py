@@ -90,11 +90,11 @@ def test_every_group_of_the_schema_is_a_folder_of_files_and_vice_versa() -> None
         ("recipe", {"views": 0}),
         ("recipe", {"ridge": ()}),
         ("recipe", {"ridge": (0.1, 0.0)}),
-        ("optimiser", {"rate": 0.0}),
-        ("optimiser", {"rate": float("nan")}),
-        ("optimiser", {"rate": float("inf")}),
-        ("optimiser", {"warmup": 1.0}),
-        ("augment", {"zoom": 0.0}),
+        ("optimizer", {"rate": 0.0}),
+        ("optimizer", {"rate": float("nan")}),
+        ("optimizer", {"rate": float("inf")}),
+        ("optimizer", {"warmup": 1.0}),
+        ("augment", {"min_crop_scale": 0.0}),
         ("trainer", {"max_epochs": 0}),
         ("trainer", {"batch_size": 1}),
         ("trainer", {"devices": 0}),
@@ -134,8 +134,8 @@ def test_the_default_head_is_a_known_one() -> None:
 def test_pictures_have_the_backbone_s_own_side_unless_another_is_set() -> None:
     assert ModelConfig(backbone="tiny").image_spec() == ImageSpec(side_px=64, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     assert ModelConfig(backbone="efficientnet_b1").image_spec().side_px == 240
-    chosen = ModelConfig(backbone="tiny", side_px=96, resize="pad", std=(1.0, 1.0, 1.0)).image_spec()
-    assert (chosen.side_px, chosen.resize, chosen.std) == (96, "pad", (1.0, 1.0, 1.0))
+    chosen = ModelConfig(backbone="tiny", image_size=96, resize="letterbox", std=(1.0, 1.0, 1.0)).image_spec()
+    assert (chosen.side_px, chosen.resize, chosen.std) == (96, "letterbox", (1.0, 1.0, 1.0))
 
 
 def test_an_unknown_backbone_is_refused_when_settings_are_composed() -> None:
@@ -146,7 +146,7 @@ def test_an_unknown_backbone_is_refused_when_settings_are_composed() -> None:
 @pytest.mark.parametrize("side_px", [None, 64])
 def test_the_pictures_of_an_unknown_backbone_are_refused(side_px: int | None) -> None:
     with pytest.raises(ConfigError, match="Did you mean tiny"):
-        ModelConfig(backbone="tinny", side_px=side_px).image_spec()
+        ModelConfig(backbone="tinny", image_size=side_px).image_spec()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from petmood.core.atomic_directory import (
     resolve_target,
 )
 from petmood.core.errors import OutputError, OutputLocked
-from tests.stepping import SteppedProcess
+from tests.support.stepping import SteppedProcess
 
 ENDLESS_FOLDER = """
 import sys

@@ -18,8 +18,8 @@ from petmood.core import bundle
 from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, read_golden, verify, write
 from petmood.core.errors import BundleError
 from petmood.core.image import ImageSpec
-from petmood.core.moods import MOODS
-from tests.pictures import faces
+from petmood.core.labels import DEFAULT_CLASSES
+from tests.support.pictures import faces
 
 NAMES = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
@@ -29,11 +29,11 @@ def manifest(**changes: Any) -> Manifest:  # noqa: ANN401 - any field of the man
     fields: dict[str, Any] = {
         "name": "demo",
         "version": "1",
-        "classes": MOODS,
+        "classes": DEFAULT_CLASSES,
         "image": ImageSpec(side_px=16),
         "temperature": 1.5,
-        "sure_from": 0.6,
-        "set_quantile": 0.9,
+        "confidence_threshold": 0.6,
+        "conformal_quantile": 0.9,
         "metrics": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}},
         "backbone": "tiny",
         "data_hash": "d" * 64,
@@ -96,7 +96,7 @@ def test_variants_of_the_model_travel_with_it(tmp_path: Path) -> None:
 
 def test_the_manifest_tells_how_logits_become_answers(whole: Bundle) -> None:
     decision = whole.manifest.decision
-    assert (decision.classes, decision.sure_from, decision.set_quantile) == (MOODS, 0.6, 0.9)
+    assert (decision.classes, decision.confidence_threshold, decision.conformal_quantile) == (DEFAULT_CLASSES, 0.6, 0.9)
 
 
 def test_metrics_that_json_cant_say_survive_or_are_refused_when_written(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_missing_file_is_named(whole: Bundle, name: str) -> None:
 
 def test_a_folder_that_is_no_bundle_is_told_how_to_make_one(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(BundleError, match="petmood export RUN --to"):
+        with pytest.raises(BundleError, match="petmood export RUN --output"):
             verify(folder)
 
 
@@ -174,10 +174,10 @@ def test_a_folder_that_is_no_bundle_is_told_how_to_make_one(tmp_path: Path) -> N
     [
         {"temperature": 9.0},
         {"classes": ["sad", "happy", "other", "angry"]},
-        {"sure_from": 0.0},
-        {"image": {**ImageSpec(side_px=16).model_dump(), "resize": "pad"}},
+        {"confidence_threshold": 0.0},
+        {"image": {**ImageSpec(side_px=16).model_dump(), "resize": "letterbox"}},
         {"files": {}},
-        {"seal": ""},
+        {"manifest_digest": ""},
     ],
 )
 def test_a_changed_manifest_is_refused_by_its_seal(whole: Bundle, changes: dict[str, Any]) -> None:
@@ -192,7 +192,7 @@ def test_a_changed_manifest_is_refused_by_its_seal(whole: Bundle, changes: dict[
         ({"temperature": 0}, "temperature"),
         ({"classes": None}, "classes"),
         ({"classes": ["one"]}, "classes"),
-        ({"set_quantile": 2}, "set_quantile"),
+        ({"conformal_quantile": 2}, "conformal_quantile"),
         ({"extra": 1}, "extra"),
         ({"name": "../up"}, "name"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from petmood.core.bundle_target import MANIFEST, bundle_directory, check_target, is_bundle, refuse_foreign_files
 from petmood.core.errors import BundleError, OutputError
-from tests.bundles import word_bundle
+from tests.support.bundles import word_bundle
 
 
 @pytest.fixture
@@ -28,11 +28,15 @@ def test_nothing_an_empty_folder_and_a_bundle_may_be_replaced(bundle: Path, tmp_
         check_target(folder, replace=True)
     check_target(tmp_path / "deep/new")
     assert not (tmp_path / "deep").exists()
-    with pytest.raises(BundleError, match=r"pets exists, and a bundle is never changed\. Give another name with --to"):
+    with pytest.raises(
+        BundleError, match=r"pets exists, and a bundle is never changed\. Give another name with --output"
+    ):
         check_target(bundle)
 
 
-@pytest.mark.parametrize("changes", [{"version": "edited"}, {"schema_version": 7}, {"seal": ""}, {"classes": []}])
+@pytest.mark.parametrize(
+    "changes", [{"version": "edited"}, {"schema_version": 7}, {"manifest_digest": ""}, {"classes": []}]
+)
 def test_a_damaged_bundle_is_known_by_its_manifest(bundle: Path, changes: dict[str, object]) -> None:
     rewrite(bundle, **changes)
     (bundle / "model.onnx").write_bytes(b"damaged")

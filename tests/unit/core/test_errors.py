@@ -5,7 +5,7 @@ import re
 import pytest
 
 from petmood.core import errors
-from petmood.core.errors import PetmoodError, PhotoError, Refused, RequestError
+from petmood.core.errors import PetmoodError, PhotoError, PromotionRejected, RequestError
 
 
 def tree(kind: type[PetmoodError]) -> list[type[PetmoodError]]:
@@ -38,8 +38,8 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 
 def test_every_error_ends_the_command_line_with_2_and_a_refused_candidate_with_3() -> None:
-    assert {kind for kind in tree(PetmoodError) if kind.exit_code != 2} == {Refused}
-    assert Refused.exit_code == 3
+    assert {kind for kind in tree(PetmoodError) if kind.exit_code != 2} == {PromotionRejected}
+    assert PromotionRejected.exit_code == 3
 
 
 @pytest.mark.parametrize("kind", tree(PhotoError)[1:] + tree(RequestError)[1:])

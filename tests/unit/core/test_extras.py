@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.errors import MissingExtra
+from petmood.core.errors import MissingDependency
 from petmood.core.extras import require
 
 
@@ -15,7 +15,7 @@ def test_an_installed_package_is_returned() -> None:
 
 
 def test_a_missing_package_names_the_command_that_installs_it() -> None:
-    with pytest.raises(MissingExtra) as refusal:
+    with pytest.raises(MissingDependency) as refusal:
         require("petmood_no_such_package.part", extra="serve")
     expected = "'petmood_no_such_package' is not installed. Install it with: pip install 'petmood[serve]'"
     assert str(refusal.value) == expected
@@ -23,7 +23,7 @@ def test_a_missing_package_names_the_command_that_installs_it() -> None:
 
 def test_a_package_blocked_in_sys_modules_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(MissingExtra, match="pillow_heif"):
+    with pytest.raises(MissingDependency, match="pillow_heif"):
         require("pillow_heif", extra="heic")
 
 

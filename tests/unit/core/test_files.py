@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.files import create_bytes, sha256_of, write_bytes, write_json, write_text
-from tests.house.tree import ROOT
+from petmood.core.files import atomic_write_bytes, atomic_write_json, atomic_write_text, create_exclusive, sha256_of
 from tests.support.kill_points import count_calls
+from tests.support.source_tree import ROOT
 
 UNTIL_DEATH = """
 import itertools, sys
@@ -32,11 +32,11 @@ for number in itertools.count(1):
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from petmood.core.files import write_bytes
+from petmood.core.files import atomic_write_bytes
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    write_bytes(Path(sys.argv[1]), b"new" * 10_000)
+    atomic_write_bytes(Path(sys.argv[1]), b"new" * 10_000)
 except OSError as error:
     print(error.errno)
 """
@@ -44,7 +44,7 @@ except OSError as error:
 
 def write_file(target: Path, number: int) -> None:
     """Write a file that is told by its number."""
-    write_bytes(target, (b"%08d" % number) * 100_000)
+    atomic_write_bytes(target, (b"%08d" % number) * 100_000)
 
 
 def killed_midway(write: Callable[[Path, int], None], target: Path, *, round_: int) -> int:
@@ -68,12 +68,12 @@ def names_in(folder: Path) -> list[str]:
 
 
 def test_bytes_text_and_json_are_written_and_parents_are_made(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "a/b/c.bin", b"\x00\xff")
-    write_text(tmp_path / "text", "ä\r\nb\n")
-    write_json(tmp_path / "x.json", {"mood": "traurig", "ü": [1, None]})
+    atomic_write_bytes(tmp_path / "a/b/c.bin", b"\x00\xff")
+    atomic_write_text(tmp_path / "text", "ä\r\nb\n")
+    atomic_write_json(tmp_path / "x.json", {"label": "traurig", "ü": [1, None]})
     assert (tmp_path / "a/b/c.bin").read_bytes() == b"\x00\xff"
     assert (tmp_path / "text").read_bytes() == "ä\r\nb\n".encode()
-    assert json.loads((tmp_path / "x.json").read_text("utf-8")) == {"mood": "traurig", "ü": [1, None]}
+    assert json.loads((tmp_path / "x.json").read_text("utf-8")) == {"label": "traurig", "ü": [1, None]}
     assert names_in(tmp_path) == ["a", "text", "x.json"]
 
 
@@ -81,8 +81,8 @@ def test_bytes_text_and_json_are_written_and_parents_are_made(tmp_path: Path) ->
 def test_the_mode_of_a_written_file_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
-        write_bytes(tmp_path / "file", b"")
-        create_bytes(tmp_path / "new", b"")
+        atomic_write_bytes(tmp_path / "file", b"")
+        create_exclusive(tmp_path / "new", b"")
     finally:
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "new")] == [mode, mode]
@@ -90,9 +90,9 @@ def test_the_mode_of_a_written_file_follows_the_umask(tmp_path: Path, umask: int
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_json_without_a_word_for_a_number_is_refused_and_the_old_file_stays(tmp_path: Path, value: float) -> None:
-    write_text(tmp_path / "x.json", "old")
+    atomic_write_text(tmp_path / "x.json", "old")
     with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "x.json", {"x": value})
+        atomic_write_json(tmp_path / "x.json", {"x": value})
     assert (tmp_path / "x.json").read_text() == "old"
 
 
@@ -116,25 +116,25 @@ def test_the_file_and_its_folder_reach_the_disk_in_that_order(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "replace", noted_replace)
-    write_bytes(tmp_path / "file", b"x")
+    atomic_write_bytes(tmp_path / "file", b"x")
     assert steps == ["file", "rename", "folder"]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_bytes(tmp_path / "file", b"old")
+    atomic_write_bytes(tmp_path / "file", b"old")
 
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_bytes(tmp_path / "file", b"new")
+        atomic_write_bytes(tmp_path / "file", b"new")
     assert names_in(tmp_path) == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_a_disk_that_takes_no_more_leaves_the_old_file_whole(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "file", b"old")
+    atomic_write_bytes(tmp_path / "file", b"old")
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "file")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 0
@@ -155,16 +155,16 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path, round
 
 def test_a_new_file_is_created_once_and_a_taken_name_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "deep/a.json"
-    assert create_bytes(path, b"first")
-    assert not create_bytes(path, b"second")
+    assert create_exclusive(path, b"first")
+    assert not create_exclusive(path, b"second")
     assert path.read_bytes() == b"first"
     assert [one.name for one in path.parent.iterdir()] == ["a.json"]
 
 
 def test_of_many_processes_that_create_one_name_one_succeeds(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from petmood.core.files import create_bytes\n"
-        "sys.stdin.readline(); print(create_bytes(Path('taken'), sys.argv[1].encode()))"
+        "import sys; from pathlib import Path; from petmood.core.files import create_exclusive\n"
+        "sys.stdin.readline(); print(create_exclusive(Path('taken'), sys.argv[1].encode()))"
     )
     children = [
         subprocess.Popen(

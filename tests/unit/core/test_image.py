@@ -11,15 +11,15 @@ from pydantic import ValidationError
 
 from petmood.core.errors import FileTooLarge
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec, load, prepare
-from petmood.core.photo import BACKGROUND, Limits, decode
-from tests.pictures import CORNERS, corners, jpeg, photo_like, png
+from petmood.core.photo import BACKGROUND, ImageLimits, decode
+from tests.support.pictures import CORNERS, corners, jpeg, photo_like, png
 
-RULES = ("stretch", "cover", "pad")
+RULES = ("squash", "center_crop", "letterbox")
 
 
 def test_the_default_is_imagenets_size_and_normalisation() -> None:
     spec = ImageSpec()
-    assert (spec.side_px, spec.resize, spec.mean, spec.std) == (224, "cover", IMAGENET_MEAN, IMAGENET_STD)
+    assert (spec.side_px, spec.resize, spec.mean, spec.std) == (224, "center_crop", IMAGENET_MEAN, IMAGENET_STD)
     assert spec.background == BACKGROUND
 
 
@@ -32,7 +32,7 @@ def test_a_spec_with_a_wrong_name_or_value_is_refused(wrong: dict[str, object]) 
 
 
 def test_a_spec_survives_json() -> None:
-    spec = ImageSpec(side_px=96, resize="pad", background=(1, 2, 3))
+    spec = ImageSpec(side_px=96, resize="letterbox", background=(1, 2, 3))
     assert ImageSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
@@ -57,7 +57,7 @@ def test_a_picture_of_the_right_size_is_untouched(rule: str) -> None:
 
 
 def test_stretch_keeps_all_four_corners() -> None:
-    prepared = prepare(corners(120, 40), ImageSpec(side_px=32, resize="stretch"))
+    prepared = prepare(corners(120, 40), ImageSpec(side_px=32, resize="squash"))
     found = [tuple(prepared[y, x]) for y in (0, -1) for x in (0, -1)]
     assert found == list(CORNERS)
 
@@ -67,12 +67,12 @@ def test_cover_takes_the_middle_square(width: int, height: int) -> None:
     pixels = np.zeros((height, width, 3), np.uint8)
     middle_y, middle_x = (height - 30) // 2, (width - 30) // 2
     pixels[middle_y : middle_y + 30, middle_x : middle_x + 30] = 200
-    assert np.all(prepare(pixels, ImageSpec(side_px=10, resize="cover"))[1:-1, 1:-1] == 200)
+    assert np.all(prepare(pixels, ImageSpec(side_px=10, resize="center_crop"))[1:-1, 1:-1] == 200)
 
 
 def test_pad_adds_bars_of_the_background_and_keeps_the_shape_of_things() -> None:
     pixels = np.full((20, 80, 3), 200, np.uint8)
-    prepared = prepare(pixels, ImageSpec(side_px=40, resize="pad", background=(1, 2, 3)))
+    prepared = prepare(pixels, ImageSpec(side_px=40, resize="letterbox", background=(1, 2, 3)))
     assert np.all(prepared[15:25] == 200)
     assert np.all(prepared[:15] == (1, 2, 3))
     assert np.all(prepared[25:] == (1, 2, 3))
@@ -81,7 +81,7 @@ def test_pad_adds_bars_of_the_background_and_keeps_the_shape_of_things() -> None
 def test_a_fine_pattern_is_averaged_and_not_sampled() -> None:
     stripes = np.zeros((128, 128, 3), np.uint8)
     stripes[:, ::2] = 255
-    prepared = prepare(stripes, ImageSpec(side_px=16, resize="stretch"))
+    prepared = prepare(stripes, ImageSpec(side_px=16, resize="squash"))
     assert np.all(np.abs(prepared.astype(int) - 127) < 8)
 
 
@@ -117,4 +117,4 @@ def test_a_picture_under_half_the_size_is_answered_with_a_warning() -> None:
 
 def test_limits_reach_the_decoder() -> None:
     with pytest.raises(FileTooLarge):
-        load(png(corners()), ImageSpec(), limits=Limits(file_bytes=10))
+        load(png(corners()), ImageSpec(), limits=ImageLimits(file_bytes=10))

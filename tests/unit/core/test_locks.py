@@ -11,7 +11,7 @@ import pytest
 
 from petmood.core.errors import OutputLocked
 from petmood.core.locks import exclusive_lock, lock_path
-from tests.stepping import SteppedProcess
+from tests.support.stepping import SteppedProcess
 
 HOLD = """
 import sys

@@ -32,8 +32,8 @@ from petmood.core.errors import (
     TooSmall,
     UnsupportedFormat,
 )
-from petmood.core.photo import BACKGROUND, Limits, decode
-from tests import pictures
+from petmood.core.photo import BACKGROUND, ImageLimits, decode
+from tests.support import pictures
 from tests.support.hostile_photos import COUNTLESS, mutated, of_countless_pieces, seeds_of_mutations
 
 RED = (220, 30, 30)
@@ -53,11 +53,11 @@ import sys
 from pathlib import Path
 from PIL import Image
 from petmood.core.errors import PhotoError
-from petmood.core.photo import Limits, decode
+from petmood.core.photo import ImageLimits, decode
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-data, limits = Path(sys.argv[1]).read_bytes(), Limits(file_bytes=1_000_000_000)
+data, limits = Path(sys.argv[1]).read_bytes(), ImageLimits(file_bytes=1_000_000_000)
 Image.init()
 before = peak()
 try:
@@ -160,7 +160,7 @@ def test_too_many_pixels_are_refused_at_every_size(side_px: int) -> None:
 
 
 def test_as_many_pixels_as_allowed_are_accepted_and_one_row_more_is_not() -> None:
-    limits = Limits(pixels=64 * 64)
+    limits = ImageLimits(pixels=64 * 64)
     assert decode(pictures.zeros_png(64, 64), limits=limits).width == 64
     with pytest.raises(TooManyPixels, match="got 64x65"):
         decode(pictures.zeros_png(64, 65), limits=limits)
@@ -204,9 +204,9 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
 
 def test_bytes_over_the_limit_are_refused_and_bytes_at_it_are_not() -> None:
     data = pictures.jpeg(pictures.corners())
-    assert decode(data, limits=Limits(file_bytes=len(data))).width == 48
+    assert decode(data, limits=ImageLimits(file_bytes=len(data))).width == 48
     with pytest.raises(FileTooLarge):
-        decode(data, limits=Limits(file_bytes=len(data) - 1))
+        decode(data, limits=ImageLimits(file_bytes=len(data) - 1))
 
 
 def test_a_path_that_cant_be_read_is_an_oserror(tmp_path: Path) -> None:
@@ -481,12 +481,12 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[io.BytesIO]:
     """Return the files in memory that are opened from now on."""
     opened: list[io.BytesIO] = []
 
-    class Noted(photo_module._PatientReader):
+    class Noted(photo_module._BoundedReader):
         def __init__(self, data: bytes) -> None:
             super().__init__(data)
             opened.append(self)
 
-    monkeypatch.setattr(photo_module, "_PatientReader", Noted)
+    monkeypatch.setattr(photo_module, "_BoundedReader", Noted)
     return opened
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from petmood.core.moods import MOODS
-from petmood.core.prediction import Decision, decide, softmax
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import DecisionRule, decide, softmax
 
 LOGITS = arrays(np.float32, 4, elements=st.floats(-1e4, 1e4, width=32))
 
@@ -23,20 +23,20 @@ def logits_of(*chances: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def test_probabilities_are_finite_and_sum_to_one_for_any_logits(
     logits: np.ndarray[tuple[int], np.dtype[np.float32]],
 ) -> None:
-    answer = decide(logits, Decision(MOODS))
+    answer = decide(logits, DecisionRule(DEFAULT_CLASSES))
     assert math.isclose(sum(answer.probabilities.values()), 1, abs_tol=1e-9)
     assert all(0 <= chance <= 1 for chance in answer.probabilities.values())
-    assert answer.probability == max(answer.probabilities.values()) == answer.probabilities[answer.mood]
+    assert answer.probability == max(answer.probabilities.values()) == answer.probabilities[answer.label]
 
 
 @given(LOGITS, st.floats(0, 1))
 def test_the_set_holds_the_answer_first_and_shrinks_with_the_quantile(
     logits: np.ndarray[tuple[int], np.dtype[np.float32]], quantile: float
 ) -> None:
-    answer = decide(logits, Decision(MOODS, set_quantile=quantile))
-    assert answer.prediction_set[0] == answer.mood
-    everything = decide(logits, Decision(MOODS)).prediction_set
-    assert set(answer.prediction_set) <= set(everything) == set(MOODS)
+    answer = decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile))
+    assert answer.prediction_set[0] == answer.label
+    everything = decide(logits, DecisionRule(DEFAULT_CLASSES)).prediction_set
+    assert set(answer.prediction_set) <= set(everything) == set(DEFAULT_CLASSES)
 
 
 def test_softmax_works_on_rows_and_survives_huge_logits() -> None:
@@ -47,35 +47,35 @@ def test_softmax_works_on_rows_and_survives_huge_logits() -> None:
 
 def test_an_answer_at_the_threshold_is_sure_and_one_below_is_not() -> None:
     logits = np.zeros(4)
-    assert decide(logits, Decision(MOODS, sure_from=0.25)).sure
-    assert not decide(logits, Decision(MOODS, sure_from=0.2500001)).sure
+    assert decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.25)).confident
+    assert not decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.2500001)).confident
 
 
 def test_a_threshold_of_zero_is_always_sure_and_one_above_one_never() -> None:
     certain = np.array([1000.0, 0, 0, 0])
-    assert decide(np.zeros(4), Decision(MOODS)).sure
-    assert not decide(certain, Decision(MOODS, sure_from=1.1)).sure
+    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES)).confident
+    assert not decide(certain, DecisionRule(DEFAULT_CLASSES, confidence_threshold=1.1)).confident
 
 
 @pytest.mark.parametrize(
     ("quantile", "expected"),
     [(0.0, ("happy",)), (0.45, ("happy",)), (0.75, ("happy", "sad")), (0.9, ("happy", "sad", "angry"))],
 )
-def test_the_set_holds_the_moods_whose_score_reaches_the_quantile_likeliest_first(
+def test_the_set_holds_the_classes_whose_score_reaches_the_quantile_likeliest_first(
     quantile: float, expected: tuple[str, ...]
 ) -> None:
     logits = logits_of(0.12, 0.55, 0.03, 0.30)
-    assert decide(logits, Decision(MOODS, set_quantile=quantile)).prediction_set == expected
+    assert decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile)).prediction_set == expected
 
 
-def test_the_first_of_equal_moods_is_the_answer() -> None:
-    assert decide(np.zeros(4), Decision(MOODS)).mood == "angry"
+def test_the_first_of_equal_classes_is_the_answer() -> None:
+    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES)).label == "angry"
 
 
 def test_warnings_of_the_picture_travel_with_the_answer() -> None:
-    assert decide(np.zeros(4), Decision(MOODS), warnings=["small"]).warnings == ("small",)
+    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), warnings=["small"]).warnings == ("small",)
 
 
 def test_logits_that_dont_fit_the_classes_are_an_error() -> None:
     with pytest.raises(ValueError, match="zip"):
-        decide(np.zeros(3), Decision(MOODS))
+        decide(np.zeros(3), DecisionRule(DEFAULT_CLASSES))

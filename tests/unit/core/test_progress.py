@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from petmood.core.progress import Track, silent
+from petmood.core.progress import ProgressBar, no_progress
 
 
 def test_silent_yields_every_item_in_order() -> None:
-    track: Track = silent
+    track: ProgressBar = no_progress
     assert list(track([3, 1, 2], total=3, what="counting")) == [3, 1, 2]
 
 
@@ -18,7 +18,7 @@ def test_silent_asks_for_the_next_item_only_when_it_is_wanted() -> None:
             asked.append(number)
             yield number
 
-    tracked = silent(items())
+    tracked = no_progress(items())
     assert asked == []
     assert next(tracked) == 0
     assert asked == [0]

@@ -8,7 +8,7 @@ from petmood.data.augment_spec import AugmentSpec
 
 def test_by_default_nothing_is_varied() -> None:
     assert AugmentSpec().model_dump(exclude={"zoom"}) == dict.fromkeys(set(AugmentSpec.model_fields) - {"zoom"}, 0.0)
-    assert AugmentSpec().zoom == 1.0
+    assert AugmentSpec().min_crop_scale == 1.0
 
 
 @pytest.mark.parametrize(

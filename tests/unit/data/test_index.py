@@ -11,7 +11,7 @@ from petmood.data.index import INDEX_NAME, IndexRow, data_hash, read_index, writ
 ROW = IndexRow(
     "photos/b.jpg", "b" * 64, "happy", "train", "f1", "original", 224, 200, "JPEG", "cat", "a note, with comma"
 )
-OTHER = IndexRow("photos/ä\n.jpg", "a" * 64, "sad", "test", "f2", "copy", 10, 20, "PNG")
+OTHER = IndexRow("photos/ä\n.jpg", "a" * 64, "sad", "test", "f2", "near_duplicate", 10, 20, "PNG")
 
 
 def test_rows_come_back_sorted_by_path_and_equal(tmp_path: Path) -> None:
@@ -40,9 +40,9 @@ def test_the_index_carries_its_own_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (replace(ROW, mood="Happy"), "unknown mood 'Happy'. Known: angry, happy, other, sad"),
+        (replace(ROW, label="Happy"), "unknown label 'Happy'. Known: angry, happy, other, sad"),
         (replace(ROW, split="dev"), "unknown split 'dev'. Known: train, valid, test"),
-        (replace(ROW, role="twin"), "unknown role 'twin'. Known: original, copy, dropped"),
+        (replace(ROW, role="twin"), "unknown role 'twin'. Known: original, near_duplicate, excluded"),
         (replace(ROW, path="../x.jpg"), "inside the data set's folder"),
         (replace(ROW, path="/x.jpg"), "inside the data set's folder"),
         (replace(ROW, sha256="abc"), "64 hex digits"),
@@ -68,7 +68,7 @@ def test_a_missing_index_names_the_command_that_makes_one(tmp_path: Path) -> Non
     ("content", "sentence"),
     [
         (b"", "got an empty file"),
-        (b"photo,mood\n", "expected the header path,sha256"),
+        (b"photo,label\n", "expected the header path,sha256"),
         (b"\xff\xfe", "UTF-8"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path, content: bytes, sent
     [
         (",224,", ",wide,", "line 2: expected width and height in pixels, got 'wide'"),
         (",224,", ",", "line 2: expected 11 cells, got 10"),
-        (",happy,", ",glad,", "line 2: unknown mood 'glad'"),
+        (",happy,", ",glad,", "line 2: unknown label 'glad'"),
     ],
 )
 def test_a_damaged_line_is_named_by_its_number(tmp_path: Path, old: str, new: str, sentence: str) -> None:

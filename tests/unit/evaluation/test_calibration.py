@@ -8,19 +8,19 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import proportion_interval
 from petmood.evaluation.calibration import TEMPERATURES, fit_temperature, reliability
-from petmood.evaluation.metrics import photo_nll
-from petmood.evaluation.scored import Scored
-from tests.unit.evaluation.conftest import MakeScored
+from petmood.evaluation.metrics import per_sample_nll
+from petmood.evaluation.predictions import Predictions
+from tests.support.evaluation import MakeScored
 
 
-def true_answers(n: int, *, seed: int) -> Scored:
+def true_answers(n: int, *, seed: int) -> Predictions:
     """Draw photos whose truth follows the softmax of their logits, so that the best temperature is 1."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(n, 3)) * 2
     labels = (logits + rng.gumbel(size=(n, 3))).argmax(axis=1)
     names = tuple(map(str, range(n)))
     blank = ("",) * n
-    return Scored(logits, labels, names, names, ("a", "b", "c"), blank, np.full((n, 2), 99), blank)
+    return Predictions(logits, labels, names, names, ("a", "b", "c"), blank, np.full((n, 2), 99), blank)
 
 
 @pytest.mark.parametrize("boast", [0.4, 1.0, 3.0])
@@ -34,7 +34,7 @@ def test_no_temperature_nearby_has_a_lower_loss(make_scored: MakeScored) -> None
     best = fit_temperature(scored)
 
     def loss(temperature: float) -> float:
-        return float(photo_nll(scored.probabilities(temperature=temperature), scored.labels).mean())
+        return float(per_sample_nll(scored.probabilities(temperature=temperature), scored.labels).mean())
 
     assert loss(best) <= min(loss(best * 0.9), loss(best * 1.1), loss(1.0))
 
@@ -62,9 +62,9 @@ def test_the_reliability_curve_counts_every_photo_once_and_rises() -> None:
     assert max(abs(point.accuracy - point.confidence) for point in points) < 0.08
 
 
-def test_intervals_of_the_curve_count_families(make_scored: MakeScored) -> None:
+def test_intervals_of_the_curve_count_groups(make_scored: MakeScored) -> None:
     scored = make_scored(8)
-    one = reliability(replace(scored, families=("same",) * 8), bins=1)[0]
+    one = reliability(replace(scored, groups=("same",) * 8), bins=1)[0]
     assert (one.low, one.high) == pytest.approx(proportion_interval(one.accuracy, 1))
     assert one.to_json()["n"] == 8
 

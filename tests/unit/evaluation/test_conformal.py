@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from petmood.core.errors import ConfigError, DataError
-from petmood.core.prediction import Decision, decide
-from petmood.evaluation.conformal import METHODS, conformity, measure_sets, prediction_sets, quantile_for
-from tests.unit.evaluation.conftest import MakeScored
+from petmood.core.prediction import DecisionRule, decide
+from petmood.evaluation.conformal import (
+    METHODS,
+    conformal_quantile,
+    evaluate_prediction_sets,
+    nonconformity_scores,
+    prediction_sets,
+)
+from tests.support.evaluation import MakeScored
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -17,7 +23,7 @@ def test_sets_hold_the_truth_at_least_as_often_as_promised(make_scored: MakeScor
     held = []
     unseen = make_scored(4000, skill=1.0, seed=10_000)
     for seed in range(150):
-        quantile = quantile_for(make_scored(n, skill=1.0, seed=seed), coverage=0.9, method=method)
+        quantile = conformal_quantile(make_scored(n, skill=1.0, seed=seed), coverage=0.9, method=method)
         sets = prediction_sets(unseen.probabilities(), quantile=quantile, method=method)
         held.append(sets[np.arange(4000), unseen.labels].mean())
     assert np.mean(held) >= 0.893
@@ -27,20 +33,20 @@ def test_sets_hold_the_truth_at_least_as_often_as_promised(make_scored: MakeScor
 def test_the_quantile_is_the_corrected_order_statistic(make_scored: MakeScored) -> None:
     scored = make_scored(30)
     losses = np.sort(1 - scored.probabilities()[np.arange(30), scored.labels])
-    assert quantile_for(scored, coverage=0.8) == losses[int(np.ceil(31 * 0.8)) - 1]
+    assert conformal_quantile(scored, coverage=0.8) == losses[int(np.ceil(31 * 0.8)) - 1]
 
 
 def test_too_few_photos_for_the_promise_give_every_class(make_scored: MakeScored) -> None:
-    assert quantile_for(make_scored(8), coverage=0.9) == 1.0
+    assert conformal_quantile(make_scored(8), coverage=0.9) == 1.0
     assert prediction_sets(make_scored(5).probabilities(), quantile=1.0).all()
 
 
 def test_copies_of_photos_do_not_change_the_quantile(make_scored: MakeScored) -> None:
     scored = make_scored(30)
-    assert quantile_for(scored.take(np.repeat(np.arange(30), 4))) == quantile_for(scored)
+    assert conformal_quantile(scored.take(np.repeat(np.arange(30), 4))) == conformal_quantile(scored)
 
 
-def test_families_of_unequal_size_keep_the_promise_for_a_new_family(make_scored: MakeScored) -> None:
+def test_groups_of_unequal_size_keep_the_promise_for_a_new_group(make_scored: MakeScored) -> None:
     held = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -48,20 +54,20 @@ def test_families_of_unequal_size_keep_the_promise_for_a_new_family(make_scored:
         scored = make_scored(len(members), skill=1.0, seed=seed)
         hard = rng.normal(size=60)[members]
         mixed = scored.logits + np.eye(4)[scored.labels] * hard[:, None] * 2
-        scored = replace(scored, logits=mixed, families=tuple(map(str, members)))
+        scored = replace(scored, logits=mixed, groups=tuple(map(str, members)))
         known, new = scored.take(members < 45), scored.take(members >= 45)
-        sets = prediction_sets(new.probabilities(), quantile=quantile_for(known, coverage=0.85))
+        sets = prediction_sets(new.probabilities(), quantile=conformal_quantile(known, coverage=0.85))
         inside = sets[np.arange(len(new)), new.labels]
-        numbers = new.family_numbers()
+        numbers = new.group_numbers()
         held.append(np.mean(np.bincount(numbers, weights=inside) / np.bincount(numbers)))
     assert np.mean(held) >= 0.84
 
 
 def test_the_sets_are_those_of_the_serving_half(make_scored: MakeScored) -> None:
     scored = make_scored(60)
-    quantile = quantile_for(scored, temperature=1.7)
+    quantile = conformal_quantile(scored, temperature=1.7)
     sets = prediction_sets(scored.probabilities(temperature=1.7), quantile=quantile)
-    decision = Decision(scored.classes, set_quantile=quantile)
+    decision = DecisionRule(scored.classes, conformal_quantile=quantile)
     for logits, inside in zip(scored.logits / 1.7, sets, strict=True):
         served = decide(logits, decision).prediction_set
         assert set(served) == {name for name, member in zip(scored.classes, inside, strict=True) if member}
@@ -74,13 +80,13 @@ def test_no_set_is_empty(make_scored: MakeScored, method: str) -> None:
 
 
 def test_aps_sums_everything_at_least_as_likely() -> None:
-    scores = conformity(np.array([[0.2, 0.5, 0.3]]), method="aps")
+    scores = nonconformity_scores(np.array([[0.2, 0.5, 0.3]]), method="aps")
     np.testing.assert_allclose(scores, [[1.0, 0.5, 0.8]])
 
 
 def test_coverage_and_size_are_measured_with_intervals(make_scored: MakeScored) -> None:
     scored = make_scored(100)
-    found = measure_sets(scored, quantile=quantile_for(make_scored(100, seed=1)))
+    found = evaluate_prediction_sets(scored, quantile=conformal_quantile(make_scored(100, seed=1)))
     assert 0.8 < found.coverage.value <= 1.0
     assert sum(found.sizes) == 100
     assert found.mean_size.value == pytest.approx(np.average([1, 2, 3, 4], weights=found.sizes))
@@ -89,8 +95,8 @@ def test_coverage_and_size_are_measured_with_intervals(make_scored: MakeScored) 
 
 def test_bad_settings_and_missing_photos_are_refused(make_scored: MakeScored) -> None:
     with pytest.raises(ConfigError, match="coverage"):
-        quantile_for(make_scored(9), coverage=1.0)
+        conformal_quantile(make_scored(9), coverage=1.0)
     with pytest.raises(ConfigError, match="lac, aps"):
-        quantile_for(make_scored(9), method="raps")
+        conformal_quantile(make_scored(9), method="raps")
     with pytest.raises(DataError, match="valid split"):
-        quantile_for(make_scored(0))
+        conformal_quantile(make_scored(0))

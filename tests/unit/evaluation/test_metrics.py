@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from petmood.evaluation.bootstrap import family_weights
+from petmood.evaluation.bootstrap import cluster_bootstrap_weights
 from petmood.evaluation.metrics import (
     CLASS_METRICS,
     METRICS,
-    calibration_errors,
     class_metrics,
-    confusions,
+    confusion_matrices,
     equal_mass_bins,
+    expected_calibration_error,
     metrics,
 )
-from tests.unit.evaluation.conftest import MakeScored
+from tests.support.evaluation import MakeScored
 
 
 @pytest.fixture(params=[None, 3])
@@ -46,7 +46,7 @@ def test_per_class_numbers_agree_with_scikit_learn(make_scored: MakeScored, weig
 
 def test_the_confusion_matrix_has_truths_as_rows(make_scored: MakeScored) -> None:
     scored = make_scored(50)
-    table = confusions(scored.predicted(), scored.labels, classes=4)[0]
+    table = confusion_matrices(scored.predicted(), scored.labels, classes=4)[0]
     np.testing.assert_array_equal(table, reference.confusion_matrix(scored.labels, scored.predicted()))
 
 
@@ -83,16 +83,16 @@ def test_calibration_error_is_the_mean_gap_over_bins(make_scored: MakeScored) ->
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
     member = equal_mass_bins(confidence)
     by_hand = sum(abs((right[member == b] - confidence[member == b]).sum()) for b in range(10)) / 100
-    assert calibration_errors(p, y)[0] == pytest.approx(by_hand)
+    assert expected_calibration_error(p, y)[0] == pytest.approx(by_hand)
 
 
 def test_true_probabilities_have_a_small_calibration_error_and_bragging_has_a_large_one() -> None:
     rng = np.random.default_rng(1)
     p = rng.dirichlet([0.7] * 4, size=20_000)
     y = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    assert calibration_errors(p, y)[0] < 0.012
+    assert expected_calibration_error(p, y)[0] < 0.012
     bragging = np.eye(4)[p.argmax(axis=1)] * 0.97 + 0.0075
-    assert calibration_errors(bragging, y)[0] > 0.1
+    assert expected_calibration_error(bragging, y)[0] > 0.1
 
 
 def test_weights_stand_for_repeated_photos(make_scored: MakeScored) -> None:
@@ -108,7 +108,7 @@ def test_weights_stand_for_repeated_photos(make_scored: MakeScored) -> None:
 def test_many_replicates_at_once_are_measured_as_one_by_one(make_scored: MakeScored) -> None:
     """How much quicker that is, the benchmark `bootstrap` measures."""
     scored = make_scored(1000)
-    weights = family_weights(scored.family_numbers(), replicates=2000, seed=0)
+    weights = cluster_bootstrap_weights(scored.group_numbers(), replicates=2000, seed=0)
     found = metrics(scored.probabilities(), scored.labels, weights=weights)
     assert found["accuracy"].shape == (2000,)
     for row in (0, 999, 1999):

@@ -11,11 +11,11 @@ from sklearn.metrics import balanced_accuracy_score
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.evaluation.paired import PAIRED_METRICS, paired_test
-from petmood.evaluation.scored import Scored
-from tests.unit.evaluation.conftest import MakeScored
+from petmood.evaluation.predictions import Predictions
+from tests.support.evaluation import MakeScored
 
 
-def disturbed(scored: Scored, *, share: float, seed: int) -> Scored:
+def disturbed(scored: Predictions, *, share: float, seed: int) -> Predictions:
     """Replace the answers to a share of the photos by noise."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=scored.logits.shape)
@@ -40,14 +40,14 @@ def test_equally_good_runs_seldom_look_different(make_scored: MakeScored) -> Non
     assert np.mean(p_values) > 0.4
 
 
-def test_few_differing_families_get_the_exact_p_value(make_scored: MakeScored) -> None:
+def test_few_differing_groups_get_the_exact_p_value(make_scored: MakeScored) -> None:
     first = make_scored(40, skill=9.0)
     logits = first.logits.copy()
     logits[:5] = -logits[:5]
     assert paired_test(first, replace(first, logits=logits)).p_value == pytest.approx(2 / 2**5)
 
 
-def test_single_photo_families_agree_with_the_exact_sign_test(make_scored: MakeScored) -> None:
+def test_single_photo_groups_agree_with_the_exact_sign_test(make_scored: MakeScored) -> None:
     first, second = make_scored(30, seed=1), make_scored(30, seed=1, skill=0.5)
     apart = (first.predicted() == first.labels).astype(int) - (second.predicted() == second.labels)
     moved = int((apart != 0).sum())
@@ -55,15 +55,15 @@ def test_single_photo_families_agree_with_the_exact_sign_test(make_scored: MakeS
     assert paired_test(first, second).p_value == pytest.approx(known)
 
 
-def test_families_are_flipped_as_one(make_scored: MakeScored) -> None:
-    first = make_scored(24, skill=9.0, family_size=6)
+def test_groups_are_flipped_as_one(make_scored: MakeScored) -> None:
+    first = make_scored(24, skill=9.0, group_size=6)
     logits = first.logits.copy()
     logits[:12] = -logits[:12]
     found = paired_test(first, replace(first, logits=logits))
     sums = [6, 6]
     known = np.mean([abs(np.dot(signs, sums)) >= 12 for signs in product((-1, 1), repeat=2)])
     assert found.p_value == known
-    assert found.families == 4
+    assert found.groups == 4
 
 
 def test_the_order_of_photos_does_not_matter(make_scored: MakeScored) -> None:
@@ -96,7 +96,7 @@ def test_what_can_not_be_compared_is_named(make_scored: MakeScored) -> None:
         r"and 7 more": make_scored(10, prefix="elsewhere"),
         r"same classes": make_scored(10, classes=("a", "b", "c", "d")),
         r"same truth .*photos/0000\.jpg": replace(scored, labels=(scored.labels + 1) % 4),
-        r"same truth and family": replace(scored, families=("x",) * 10),
+        r"same truth and group": replace(scored, groups=("x",) * 10),
         r"every photo once": scored.take([*range(10), 3]),
     }
     for said, other in refused.items():

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from petmood.core.errors import ConfigError
-from petmood.evaluation.scored import Scored
-from petmood.evaluation.selective import measure_abstaining, risk_coverage, threshold_for
-from tests.unit.evaluation.conftest import MakeScored
+from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.selective import choose_threshold, evaluate_selective, risk_coverage
+from tests.support.evaluation import MakeScored
 
 
-def two_classes(confidence: np.ndarray, right: np.ndarray) -> Scored:
+def two_classes(confidence: np.ndarray, right: np.ndarray) -> Predictions:
     """Make answers of class 0 with given confidences, right where said."""
     n = len(confidence)
     logits = np.stack([np.log(confidence / (1 - confidence)), np.zeros(n)], axis=1)
     names, blank = tuple(map(str, range(n))), ("",) * n
     labels = np.where(right, 0, 1)
-    return Scored(logits, labels, names, names, ("a", "b"), blank, np.full((n, 2), 99), blank)
+    return Predictions(logits, labels, names, names, ("a", "b"), blank, np.full((n, 2), 99), blank)
 
 
 def test_the_curve_is_the_running_error_of_the_surest_answers() -> None:
@@ -45,7 +45,7 @@ def test_the_true_error_stays_under_the_target_in_nine_of_ten_data_sets(target: 
     for seed in range(300):
         rng = np.random.default_rng(seed)
         confidence = rng.uniform(0.5, 1.0, 300)
-        rule = threshold_for(two_classes(confidence, rng.random(300) < confidence), target_error=target)
+        rule = choose_threshold(two_classes(confidence, rng.random(300) < confidence), target_error=target)
         if rule.threshold is not None:
             chosen += 1
             broken += 1 - (rule.threshold + 1.0) / 2 > target
@@ -55,45 +55,45 @@ def test_the_true_error_stays_under_the_target_in_nine_of_ten_data_sets(target: 
 
 def test_a_good_model_answers_everything(make_scored: MakeScored) -> None:
     scored = make_scored(300, skill=8.0)
-    rule = threshold_for(scored)
+    rule = choose_threshold(scored)
     assert rule.coverage == 1.0
     assert rule.threshold == pytest.approx(scored.probabilities().max(axis=1).min())
     assert rule.to_json()["valid_error"] == rule.error
 
 
 def test_too_little_data_is_said_with_the_number_that_would_do(make_scored: MakeScored) -> None:
-    rule = threshold_for(make_scored(20, skill=9.0))
+    rule = choose_threshold(make_scored(20, skill=9.0))
     assert rule.threshold is None
     assert "at least 36" in rule.reason
     assert rule.to_json()["valid_error"] is None
-    assert threshold_for(make_scored(36, skill=9.0)).threshold is not None
+    assert choose_threshold(make_scored(36, skill=9.0)).threshold is not None
 
 
 def test_copies_of_a_photo_are_no_extra_evidence(make_scored: MakeScored) -> None:
     scored = make_scored(20, skill=9.0)
-    assert threshold_for(scored.take(np.repeat(np.arange(20), 10))).threshold is None
+    assert choose_threshold(scored.take(np.repeat(np.arange(20), 10))).threshold is None
 
 
 def test_a_bad_model_gets_no_threshold_and_the_reason(make_scored: MakeScored) -> None:
-    rule = threshold_for(make_scored(200, skill=0.0))
+    rule = choose_threshold(make_scored(200, skill=0.0))
     assert rule.threshold is None
     assert "no threshold" in rule.reason
 
 
 def test_no_photos_give_no_threshold(make_scored: MakeScored) -> None:
-    assert "there are 0" in threshold_for(make_scored(0)).reason
+    assert "there are 0" in choose_threshold(make_scored(0)).reason
 
 
 @pytest.mark.parametrize("wrong", [{"target_error": 0.0}, {"confidence": 1.0}])
 def test_impossible_targets_are_refused(make_scored: MakeScored, wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        threshold_for(make_scored(9), **wrong)
+        choose_threshold(make_scored(9), **wrong)
 
 
 def test_error_and_coverage_are_measured_at_the_threshold() -> None:
     confidence = np.array([0.95, 0.9, 0.8, 0.7, 0.6] * 8)
     right = np.array([True, True, False, True, False] * 8)
-    found = measure_abstaining(two_classes(confidence, right), threshold=0.75)
+    found = evaluate_selective(two_classes(confidence, right), threshold=0.75)
     assert found.coverage.value == pytest.approx(0.6)
     assert found.error.value == pytest.approx(1 / 3)
     assert found.error.n == 24
@@ -101,17 +101,17 @@ def test_error_and_coverage_are_measured_at_the_threshold() -> None:
 
 
 def test_answering_nothing_has_no_error_to_measure(make_scored: MakeScored) -> None:
-    found = measure_abstaining(make_scored(10), threshold=1.5)
+    found = evaluate_selective(make_scored(10), threshold=1.5)
     assert found.error.to_json() == {"value": None, "low": None, "high": None, "n": 0}
     assert found.coverage.value == 0.0
-    nothing = measure_abstaining(make_scored(0), threshold=0.5)
+    nothing = evaluate_selective(make_scored(0), threshold=0.5)
     assert nothing.coverage.to_json()["value"] is None
 
 
-def test_families_answered_in_part_count_once_with_their_share_of_errors(make_scored: MakeScored) -> None:
-    scored = replace(make_scored(120, skill=9.0), families=tuple(f"f{i // 2}" for i in range(120)))
+def test_groups_answered_in_part_count_once_with_their_share_of_errors(make_scored: MakeScored) -> None:
+    scored = replace(make_scored(120, skill=9.0), groups=tuple(f"f{i // 2}" for i in range(120)))
     wrong = scored.labels.copy()
     wrong[:10:2] = (wrong[:10:2] + 1) % 4
-    rule = threshold_for(replace(scored, labels=wrong), target_error=0.2)
+    rule = choose_threshold(replace(scored, labels=wrong), target_error=0.2)
     assert rule.threshold is not None
     assert rule.n == 120

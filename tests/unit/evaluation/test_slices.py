@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from petmood.evaluation.slices import READABLE_FROM, size_bucket, slice_metrics
-from tests.unit.evaluation.conftest import MakeScored
+from tests.support.evaluation import MakeScored
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_every_slice_has_its_own_accuracy_and_count(make_scored: MakeScored) -> 
     assert found["species", "cat"].accuracy.n == int(cats.sum())
     assert found["species", "cat"].accuracy.value == pytest.approx(right[cats].mean())
     assert ("species", "") not in found
-    assert sum(part.accuracy.n for (kind, _), part in found.items() if kind == "mood") == 90
+    assert sum(part.accuracy.n for (kind, _), part in found.items() if kind == "label") == 90
     assert sum(part.accuracy.n for (kind, _), part in found.items() if kind == "size") == 90
     for part in found.values():
         assert part.accuracy.low <= part.accuracy.value <= part.accuracy.high

@@ -3,7 +3,7 @@
 import pytest
 
 from petmood.core.bundle import Bundle
-from tests.networks import tiny_bundle
+from tests.support.networks import tiny_bundle
 
 
 @pytest.fixture(scope="session")

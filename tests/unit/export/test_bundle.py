@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from petmood.core.bundle import Bundle, read_golden, verify
 from petmood.core.errors import BundleError
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.export import bundle as exporting
 from petmood.export.bundle import export_bundle
-from petmood.inference.load import open_bundle
+from petmood.inference.load import load_bundle
 from petmood.models.network import NetworkSpec, build_network
-from tests.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
-from tests.pictures import faces
+from tests.support.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
+from tests.support.pictures import faces
 
 GOLDEN = faces(16, side_px=IMAGE.side_px)
 TRAINING = faces(4, side_px=IMAGE.side_px, seed=50)
@@ -55,7 +55,7 @@ def raw_logits() -> NDArray[np.float32]:
 def test_a_bundle_is_whole_and_answers(shared_bundle: Bundle) -> None:
     assert verify(shared_bundle.folder) == shared_bundle
     assert set(shared_bundle.manifest.files) == {"model.onnx", "golden.npz", "reference.npz", "card.md"}
-    assert open_bundle(shared_bundle.folder).model.name == "demo"
+    assert load_bundle(shared_bundle.folder).model.name == "demo"
 
 
 def test_the_manifest_says_everything_that_the_facts_do(shared_bundle: Bundle) -> None:
@@ -63,7 +63,7 @@ def test_the_manifest_says_everything_that_the_facts_do(shared_bundle: Bundle) -
     for name in type(given).__dataclass_fields__:
         if name not in {"photos", "species"}:
             assert getattr(manifest, name) == getattr(given, name), name
-    assert (manifest.classes, manifest.image, manifest.metrics) == (MOODS, IMAGE, METRICS)
+    assert (manifest.classes, manifest.image, manifest.metrics) == (DEFAULT_CLASSES, IMAGE, METRICS)
     assert manifest.config == {"seed": 0}
 
 
@@ -143,7 +143,7 @@ def test_a_graph_of_another_network_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ready_graph")
-def test_another_order_of_the_moods_in_the_head_is_refused(tmp_path: Path) -> None:
+def test_another_order_of_the_classes_in_the_head_is_refused(tmp_path: Path) -> None:
     other = tiny_network()
     with torch.no_grad():
         for weight in other.head.parameters():

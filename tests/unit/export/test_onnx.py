@@ -11,11 +11,11 @@ from onnx import TensorProto
 
 from petmood.core.bundle import Bundle
 from petmood.core.image import ImageSpec
-from petmood.export.onnx import AnsweringNetwork, to_onnx
+from petmood.export.onnx import ServingModel, to_onnx
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import NetworkSpec, build_network
-from tests.networks import IMAGE, TEMPERATURE, tiny_network
-from tests.pictures import faces
+from tests.support.networks import IMAGE, TEMPERATURE, tiny_network
+from tests.support.pictures import faces
 
 PIXELS = faces(9, side_px=IMAGE.side_px)
 
@@ -51,7 +51,7 @@ def test_normalisation_and_temperature_are_inside(shared_bundle: Bundle, size: i
 def test_the_served_network_divides_by_the_temperature() -> None:
     network = tiny_network()
     pixels = torch.from_numpy(PIXELS)
-    cool, warm = (AnsweringNetwork(network, temperature=temperature)(pixels) for temperature in (1.0, 4.0))
+    cool, warm = (ServingModel(network, temperature=temperature)(pixels) for temperature in (1.0, 4.0))
     assert torch.allclose(cool, 4 * warm)
 
 

@@ -7,32 +7,39 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import petmood.frontend.app
-from petmood.core.moods import MOODS
-from petmood.core.wire import ModelBody, ModelCardBody, PredictionBody
-from petmood.frontend.client import Answered, Service, Trouble
-from tests.pictures import jpeg, photo_like
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.schemas import ModelCardResponse, ModelInfo, PredictionResponse
+from petmood.frontend.client import ApiClient, ApiResponse, ServiceError
+from tests.support.pictures import jpeg, photo_like
 
-MODEL = ModelBody(name="demo", version="7", sha256="0" * 64)
+MODEL = ModelInfo(name="demo", version="7", sha256="0" * 64)
 PHOTO = jpeg(photo_like(80, 60))
-AWAY = Trouble("The service can't be reached just now. Your photo is kept here: try again.", again=True, code="away")
+AWAY = ServiceError(
+    "The service can't be reached just now. Your photo is kept here: try again.", retryable=True, code="away"
+)
 
 
-def answer(*, sure: bool = True) -> Answered:
+def answer(*, confident: bool = True) -> ApiResponse:
     """Return an answer."""
-    chances = dict(zip(MOODS, (0.05, 0.85, 0.05, 0.05), strict=True))
-    body = PredictionBody(
-        mood="happy", probability=0.85, probabilities=chances, sure=sure, prediction_set=["happy", "sad"], model=MODEL
+    chances = dict(zip(DEFAULT_CLASSES, (0.05, 0.85, 0.05, 0.05), strict=True))
+    body = PredictionResponse(
+        label="happy",
+        probability=0.85,
+        probabilities=chances,
+        confident=confident,
+        prediction_set=["happy", "sad"],
+        model=MODEL,
     )
-    return Answered(body, 0.02)
+    return ApiResponse(body, 0.02)
 
 
 @pytest.fixture
-def replies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answered | Trouble]]:
+def replies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ApiResponse | ServiceError]]:
     """Return what the service will say, one after another; the number of questions is checked at the end."""
-    said: list[Answered | Trouble] = []
-    card = ModelCardBody(model=MODEL, classes=list(MOODS), manifest={}, card="It has seen cats.")
-    monkeypatch.setattr(Service, "predict", lambda *_: said.pop(0))
-    monkeypatch.setattr(Service, "card", lambda _: card)
+    said: list[ApiResponse | ServiceError] = []
+    card = ModelCardResponse(model=MODEL, classes=list(DEFAULT_CLASSES), manifest={}, card="It has seen cats.")
+    monkeypatch.setattr(ApiClient, "predict", lambda *_: said.pop(0))
+    monkeypatch.setattr(ApiClient, "card", lambda _: card)
     yield said
     assert said == []
 
@@ -54,7 +61,7 @@ def words(at: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
-def test_the_page_says_what_it_does_and_what_it_cannot(replies: list[Answered | Trouble]) -> None:
+def test_the_page_says_what_it_does_and_what_it_cannot(replies: list[ApiResponse | ServiceError]) -> None:
     at = page()
     assert not at.exception
     assert replies == []
@@ -67,7 +74,7 @@ def test_the_page_says_what_it_does_and_what_it_cannot(replies: list[Answered | 
         assert text in words(at)
 
 
-def test_a_photo_is_answered_once_however_often_the_page_is_drawn(replies: list[Answered | Trouble]) -> None:
+def test_a_photo_is_answered_once_however_often_the_page_is_drawn(replies: list[ApiResponse | ServiceError]) -> None:
     replies.append(answer())
     at = upload(page(), ("a.jpg", PHOTO)).run()
     assert not at.exception
@@ -75,15 +82,17 @@ def test_a_photo_is_answered_once_however_often_the_page_is_drawn(replies: list[
     assert "Model demo 7 · 20 ms" in words(at)
 
 
-def test_not_sure_comes_with_what_helps(replies: list[Answered | Trouble]) -> None:
-    replies.append(answer(sure=False))
+def test_not_sure_comes_with_what_helps(replies: list[ApiResponse | ServiceError]) -> None:
+    replies.append(answer(confident=False))
     at = upload(page(), ("a.jpg", PHOTO))
     assert "Not sure" in at.header[0].value
     assert "Show the whole face" in at.info[0].value
 
 
-def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(replies: list[Answered | Trouble]) -> None:
-    refusal = Trouble("Expected a whole picture, got one that is cut off.", again=False, code="corrupt_image")
+def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(
+    replies: list[ApiResponse | ServiceError],
+) -> None:
+    refusal = ServiceError("Expected a whole picture, got one that is cut off.", retryable=False, code="corrupt_image")
     replies.extend([refusal, answer()])  # the newest is asked about first
     at = upload(page(), ("a.jpg", PHOTO), ("[b](x).jpg", PHOTO[:300]))
     assert not at.exception
@@ -92,7 +101,9 @@ def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(replies: l
     assert "No preview of this file." in words(at)
 
 
-def test_when_the_service_is_away_the_photo_is_kept_and_can_be_sent_again(replies: list[Answered | Trouble]) -> None:
+def test_when_the_service_is_away_the_photo_is_kept_and_can_be_sent_again(
+    replies: list[ApiResponse | ServiceError],
+) -> None:
     replies.append(AWAY)
     at = upload(page(), ("a.jpg", PHOTO))
     assert at.warning[0].value == AWAY.message
@@ -102,7 +113,7 @@ def test_when_the_service_is_away_the_photo_is_kept_and_can_be_sent_again(replie
     assert "Happy" in at.header[0].value
 
 
-def test_an_example_can_be_tried(replies: list[Answered | Trouble]) -> None:
+def test_an_example_can_be_tried(replies: list[ApiResponse | ServiceError]) -> None:
     replies.append(answer())
     at = page()
     at.button_group(key="source").set_value("Examples").run()
@@ -113,15 +124,15 @@ def test_an_example_can_be_tried(replies: list[Answered | Trouble]) -> None:
     assert len(at.header) == 1
 
 
-def test_answers_of_this_visit_are_listed(replies: list[Answered | Trouble]) -> None:
-    replies.extend([answer(), answer(sure=False)])
+def test_answers_of_this_visit_are_listed(replies: list[ApiResponse | ServiceError]) -> None:
+    replies.extend([answer(), answer(confident=False)])
     at = upload(page(), ("a.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))))
     assert at.table[0].value["Answer"].tolist() == ["Happy", "Not sure"]
 
 
-def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: list[Answered | Trouble]) -> None:
+def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: list[ApiResponse | ServiceError]) -> None:
     replies.append(answer())
     at = upload(page(), ("a.jpg", PHOTO))
     assert "doesn't take corrections yet" in words(at)
     assert next(button for button in at.button if button.label == "Send").disabled
-    assert len(at.selectbox[0].options) == len(MOODS) - 1
+    assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES) - 1

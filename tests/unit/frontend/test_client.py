@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from petmood.core.wire import ModelBody, ModelCardBody, PredictionBody
-from petmood.frontend.client import Answered, Service, Trouble
+from petmood.core.schemas import ModelCardResponse, ModelInfo, PredictionResponse
+from petmood.frontend.client import ApiClient, ApiResponse, ServiceError
 
 WORD = "3f9ac2d871be40556ad1"
-MODEL = ModelBody(name="demo", version="1", sha256="0" * 64)
-BODY = PredictionBody(
-    mood="happy",
+MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
+BODY = PredictionResponse(
+    label="happy",
     probability=0.9,
     probabilities={"happy": 0.9, "sad": 0.1},
-    sure=True,
+    confident=True,
     prediction_set=["happy"],
     model=MODEL,
 )
@@ -70,8 +70,8 @@ def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iter
 
 def test_an_answer_comes_with_its_time_and_the_token_goes_along() -> None:
     with serving((200, BODY.model_dump())) as (address, script):
-        found = Service(address + "/", token=WORD).predict(b"pixels")
-    assert isinstance(found, Answered)
+        found = ApiClient(address + "/", token=WORD).predict(b"pixels")
+    assert isinstance(found, ApiResponse)
     assert found.body == BODY
     assert found.seconds >= 0
     (asked,) = script.asked
@@ -82,50 +82,50 @@ def test_an_answer_comes_with_its_time_and_the_token_goes_along() -> None:
 
 def test_a_refusal_comes_in_the_services_own_words() -> None:
     with serving((422, REFUSED)) as (address, _):
-        found = Service(address).predict(b"x")
-    assert found == Trouble(REFUSED["message"], again=False, code="corrupt_image")
+        found = ApiClient(address).predict(b"x")
+    assert found == ServiceError(REFUSED["message"], retryable=False, code="corrupt_image")
 
 
 @pytest.mark.parametrize(("status", "word"), [(401, "token"), (413, "too large"), (429, "Wait"), (503, "busy")])
 def test_what_a_person_can_do_something_about_is_said_plainly(status: int, word: str) -> None:
     with serving((status, {"code": "any", "message": "technical"})) as (address, _):
-        found = Service(address, pause=lambda _: None).predict(b"x")
-    assert isinstance(found, Trouble)
+        found = ApiClient(address, pause=lambda _: None).predict(b"x")
+    assert isinstance(found, ServiceError)
     assert word in found.message
-    assert found.again == (status in {429, 503})
+    assert found.retryable == (status in {429, 503})
 
 
 def test_a_busy_service_is_asked_again_after_the_time_that_it_names() -> None:
     pauses: list[float] = []
-    busy = (503, {"code": "busy", "message": "x"}, {"retry-after": "2"})
+    busy = (503, {"code": "overloaded", "message": "x"}, {"retry-after": "2"})
     with serving(busy, busy, (200, BODY.model_dump())) as (address, script):
-        found = Service(address, pause=pauses.append).predict(b"x")
-    assert isinstance(found, Answered)
+        found = ApiClient(address, pause=pauses.append).predict(b"x")
+    assert isinstance(found, ApiResponse)
     assert pauses == [2.0, 2.0]
     assert len(script.asked) == 3
 
 
 def test_a_service_that_stays_busy_is_not_asked_for_ever() -> None:
     pauses: list[float] = []
-    with serving((503, {"code": "busy", "message": "x"}, {"retry-after": "3600"})) as (address, script):
-        found = Service(address, pause=pauses.append).predict(b"x")
-    assert isinstance(found, Trouble)
+    with serving((503, {"code": "overloaded", "message": "x"}, {"retry-after": "3600"})) as (address, script):
+        found = ApiClient(address, pause=pauses.append).predict(b"x")
+    assert isinstance(found, ServiceError)
     assert pauses == [3.0, 3.0]
     assert len(script.asked) == 3
 
 
 def test_a_service_that_is_away_is_told_without_an_error() -> None:
-    found = Service("http://127.0.0.1:9").predict(b"x")
-    assert isinstance(found, Trouble)
-    assert (found.code, found.again) == ("away", True)
-    assert isinstance(Service("http://[not an address").card(), Trouble)
+    found = ApiClient("http://127.0.0.1:9").predict(b"x")
+    assert isinstance(found, ServiceError)
+    assert (found.code, found.retryable) == ("away", True)
+    assert isinstance(ApiClient("http://[not an address").card(), ServiceError)
 
 
 def test_a_service_that_takes_too_long_is_told() -> None:
     with serving((200, None)) as (address, _):
-        found = Service(address, timeout_s=0.2).predict(b"x")
-    assert isinstance(found, Trouble)
-    assert (found.code, found.again) == ("slow", True)
+        found = ApiClient(address, timeout_s=0.2).predict(b"x")
+    assert isinstance(found, ServiceError)
+    assert (found.code, found.retryable) == ("slow", True)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_a_service_that_takes_too_long_is_told() -> None:
 )
 def test_another_program_at_that_address_is_noticed(answer: tuple[int, Any]) -> None:
     with serving(answer) as (address, script):
-        assert isinstance(Service(address).predict(b"x"), Trouble)
-        assert isinstance(Service(address).card(), Trouble)
+        assert isinstance(ApiClient(address).predict(b"x"), ServiceError)
+        assert isinstance(ApiClient(address).card(), ServiceError)
     assert len(script.asked) == 2
 
 
 def test_the_models_card_is_fetched() -> None:
-    card = ModelCardBody(model=MODEL, classes=["happy"], manifest={"species": ["cat"]}, card="# Card")
+    card = ModelCardResponse(model=MODEL, classes=["happy"], manifest={"species": ["cat"]}, card="# Card")
     with serving((200, card.model_dump())) as (address, _):
-        assert Service(address).card() == card
-    assert isinstance(Service("http://127.0.0.1:9").card(), Trouble)
+        assert ApiClient(address).card() == card
+    assert isinstance(ApiClient("http://127.0.0.1:9").card(), ServiceError)

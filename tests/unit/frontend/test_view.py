@@ -2,39 +2,39 @@
 
 import pytest
 
-from petmood.core.moods import MOODS
-from petmood.core.wire import ModelBody, PredictionBody
-from petmood.frontend.view import ADVICE, UNSURE, card_of, mood_text, percent
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.schemas import ModelInfo, PredictionResponse
+from petmood.frontend.view import ADVICE, UNSURE, mood_text, percent, result_view
 
 
-def body(*, sure: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> PredictionBody:
+def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> PredictionResponse:
     """Return an answer."""
     fields: dict[str, object] = {
-        "mood": "sad",
+        "label": "sad",
         "probability": 0.88,
         "probabilities": {"angry": 0.02, "happy": 0.06, "other": 0.04, "sad": 0.88},
-        "sure": sure,
+        "confident": confident,
         "prediction_set": list(possible),
-        "model": ModelBody(name="demo", version="7", sha256="0" * 64),
+        "model": ModelInfo(name="demo", version="7", sha256="0" * 64),
     }
-    return PredictionBody.model_validate(fields | changes)
+    return PredictionResponse.model_validate(fields | changes)
 
 
 def test_a_sure_answer_is_named_with_how_often_it_is_right() -> None:
-    card = card_of(body(), seconds=0.0312)
+    card = result_view(body(), seconds=0.0312)
     assert (card.headline, card.sentence) == ("Sad", "Such answers are right in about 88% of cases.")
     assert card.footnote == "Model demo 7 · 31 ms"
     assert card.advice == ()
 
 
 def test_bars_are_there_for_every_mood_the_likely_ones_first() -> None:
-    bars = card_of(body()).bars
+    bars = result_view(body()).bars
     assert [bar.share for bar in bars] == [0.88, 0.06, 0.04, 0.02]
     assert bars[0].text.endswith("Sad · 88%")
 
 
 def test_not_sure_is_said_first_with_what_is_possible_and_what_helps() -> None:
-    card = card_of(body(sure=False, possible=("sad", "happy", "other")))
+    card = result_view(body(confident=False, possible=("sad", "happy", "other")))
     assert (card.headline, card.icon) == ("Not sure", UNSURE)
     assert card.sentence == "It may be sad, happy or another expression."
     assert card.advice == ADVICE
@@ -42,7 +42,7 @@ def test_not_sure_is_said_first_with_what_is_possible_and_what_helps() -> None:
 
 @pytest.mark.parametrize(("possible", "begins"), [(("sad",), "Perhaps sad, but"), ((), "Perhaps sad, but")])
 def test_one_possibility_alone_is_not_made_to_look_certain(possible: tuple[str, ...], begins: str) -> None:
-    assert card_of(body(sure=False, possible=possible)).sentence.startswith(begins)
+    assert result_view(body(confident=False, possible=possible)).sentence.startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_a_percentage_never_promises_more_than_is_known(share: float, text: str)
 
 
 def test_nearly_certain_reads_as_a_sentence() -> None:
-    assert card_of(body(probability=0.999)).sentence == "Such answers are right in over 99% of cases."
+    assert result_view(body(probability=0.999)).sentence == "Such answers are right in over 99% of cases."
 
 
 def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
-    card = card_of(body(mood="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
+    card = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
     assert card.headline == "Playful"
     assert card.warnings == ("Small picture.",)
 
 
 def test_every_mood_has_a_text_of_its_own() -> None:
-    assert len({mood_text(mood) for mood in MOODS}) == len(MOODS)
+    assert len({mood_text(mood) for mood in DEFAULT_CLASSES}) == len(DEFAULT_CLASSES)

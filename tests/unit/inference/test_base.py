@@ -8,11 +8,11 @@ import pytest
 from petmood.core.bundle import Bundle
 from petmood.core.errors import CorruptImage, EmptyFile, PetmoodError, PhotoError
 from petmood.core.prediction import Prediction
-from petmood.core.wire import ModelBody, error_body, prediction_body
+from petmood.core.schemas import ModelInfo, error_response, prediction_response
 from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
-from petmood.inference.load import open_bundle
-from tests.pictures import jpeg, photo_like
+from petmood.inference.load import load_bundle
+from tests.support.pictures import jpeg, photo_like
 
 PHOTO = jpeg(photo_like(90, 60))
 
@@ -20,7 +20,7 @@ PHOTO = jpeg(photo_like(90, 60))
 @pytest.fixture(params=["real", "fake"])
 def predictor(request: pytest.FixtureRequest, shared_bundle: Bundle) -> Predictor:
     """Return each predictor in turn."""
-    return open_bundle(shared_bundle.folder) if request.param == "real" else FakePredictor()
+    return load_bundle(shared_bundle.folder) if request.param == "real" else FakePredictor()
 
 
 def kinds(answers: Sequence[object]) -> list[str]:
@@ -29,7 +29,7 @@ def kinds(answers: Sequence[object]) -> list[str]:
 
 
 def test_a_predictor_says_which_model_answers(predictor: Predictor) -> None:
-    assert isinstance(predictor.model, ModelBody)
+    assert isinstance(predictor.model, ModelInfo)
     assert len(predictor.model.sha256) == 64
 
 
@@ -56,10 +56,10 @@ def test_every_answer_fits_on_the_wire(predictor: Predictor) -> None:
     assert isinstance(good, Prediction)
     assert isinstance(bad, PetmoodError)
     assert isinstance(bad, PhotoError)
-    body = prediction_body(good, model=predictor.model, photo="a.jpg")
+    body = prediction_response(good, model=predictor.model, photo="a.jpg")
     assert sum(body.probabilities.values()) == pytest.approx(1)
-    assert body.mood in body.prediction_set
-    assert error_body(bad).code == "empty_file"
+    assert body.label in body.prediction_set
+    assert error_response(bad).code == "empty_file"
 
 
 def test_warnings_about_a_photo_come_with_its_answer(predictor: Predictor) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from petmood.core.errors import DataError, PhotoError
 from petmood.core.prediction import Prediction
-from petmood.core.wire import ModelBody
+from petmood.core.schemas import ModelInfo
 from petmood.inference.base import Answer
 from petmood.inference.batch import BATCH, find_photos, predict_stream
 from petmood.inference.fake import FakePredictor
-from tests.pictures import jpeg, photo_like, png
+from tests.support.pictures import jpeg, photo_like, png
 
 PHOTO = jpeg(photo_like(40, 40))
 
@@ -121,9 +121,9 @@ def test_memory_stays_flat_over_two_thousand_photos(tmp_path: Path) -> None:
             return [PhotoError(str(len(data))) for data in held]
 
         @property
-        def model(self) -> ModelBody:
+        def model(self) -> ModelInfo:
             """Which model answers."""
-            return ModelBody(name="quick", version="0", sha256="0" * 64)
+            return ModelInfo(name="quick", version="0", sha256="0" * 64)
 
     def peak(count: int) -> int:
         tracemalloc.start()

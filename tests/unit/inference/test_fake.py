@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.inference.fake import FakePredictor
-from tests.pictures import png
+from tests.support.pictures import png
 
 
 def answer(shade: int) -> Prediction:
@@ -16,13 +16,16 @@ def answer(shade: int) -> Prediction:
     return found
 
 
-@pytest.mark.parametrize(("shade", "mood"), [(0, MOODS[0]), (85, MOODS[1]), (170, MOODS[2]), (255, MOODS[3])])
-def test_a_darker_or_lighter_picture_gets_another_mood_surely(shade: int, mood: str) -> None:
-    assert (answer(shade).mood, answer(shade).sure) == (mood, True)
+@pytest.mark.parametrize(
+    ("shade", "label"),
+    [(0, DEFAULT_CLASSES[0]), (85, DEFAULT_CLASSES[1]), (170, DEFAULT_CLASSES[2]), (255, DEFAULT_CLASSES[3])],
+)
+def test_a_darker_or_lighter_picture_gets_another_label_surely(shade: int, label: str) -> None:
+    assert (answer(shade).label, answer(shade).confident) == (label, True)
 
 
 def test_between_two_shades_it_is_not_sure() -> None:
-    assert not answer(127).sure
+    assert not answer(127).confident
     assert len(answer(127).prediction_set) >= 2
 
 
@@ -35,6 +38,6 @@ def test_its_name_and_version_can_be_chosen() -> None:
     assert (model.name, model.version) == ("shadow", "7")
 
 
-def test_its_card_names_it_and_its_moods() -> None:
+def test_its_card_names_it_and_its_classes() -> None:
     card = FakePredictor(name="shadow", version="7").card()
-    assert (card.model.name, card.model.version, card.classes) == ("shadow", "7", list(MOODS))
+    assert (card.model.name, card.model.version, card.classes) == ("shadow", "7", list(DEFAULT_CLASSES))

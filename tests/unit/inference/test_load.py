@@ -17,22 +17,22 @@ import pytest
 from onnx import numpy_helper
 
 from petmood.core.bundle import Bundle, pack_arrays, read, read_golden
-from petmood.core.errors import BundleError, MissingExtra
-from petmood.core.moods import MOODS
-from petmood.core.photo import Limits
+from petmood.core.errors import BundleError, MissingDependency
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import ImageLimits
 from petmood.core.prediction import Prediction, decide
-from petmood.inference.load import BundlePredictor, open_bundle
+from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.inference.onnx import OnnxSession
-from tests.pictures import jpeg, photo_like
+from tests.support.pictures import jpeg, photo_like
 
 PHOTOS = [jpeg(photo_like(90, 60, seed=seed)) for seed in range(3)]
 
 SERVED = """
 import json, sys
 from pathlib import Path
-from petmood.inference.load import open_bundle
-answer, = open_bundle(Path(sys.argv[1])).predict([Path(sys.argv[2])])
-print(json.dumps({"mood": answer.mood, "loaded": sorted(name for name in sys.modules if "." not in name)}))
+from petmood.inference.load import load_bundle
+answer, = load_bundle(Path(sys.argv[1])).predict([Path(sys.argv[2])])
+print(json.dumps({"label": answer.label, "loaded": sorted(name for name in sys.modules if "." not in name)}))
 """
 
 
@@ -51,7 +51,7 @@ def reseal(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any field of
 
 
 def rewire(folder: Path, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> None:
-    """Change the tensors of the last layer, which have one row or value for each mood."""
+    """Change the tensors of the last layer, which have one row or value for each class."""
     network = onnx.load(folder / "model.onnx")
     heads = [tensor for tensor in network.graph.initializer if tensor.name.startswith("network.head")]
     assert heads
@@ -64,7 +64,7 @@ def rewire(folder: Path, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any
 def refusal(folder: Path) -> str:
     """Return the one line with which a bundle is refused."""
     with pytest.raises(BundleError) as refused:
-        open_bundle(folder)
+        load_bundle(folder)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -73,38 +73,38 @@ def refusal(folder: Path) -> str:
 
 
 def test_a_predictor_answers_by_its_network_and_its_manifest(bundle: Path) -> None:
-    predictor = open_bundle(bundle)
+    predictor = load_bundle(bundle)
     answers = predictor.predict(PHOTOS)
     golden, manifest = read_golden(predictor.bundle), predictor.bundle.manifest
     logits = predictor.session.logits(golden.pixels)
     assert np.allclose(logits, golden.logits / manifest.temperature, rtol=1e-3, atol=1e-4)
-    assert [set(answer.probabilities) == set(MOODS) for answer in answers if isinstance(answer, Prediction)] == [
-        True
-    ] * 3
+    assert [
+        set(answer.probabilities) == set(DEFAULT_CLASSES) for answer in answers if isinstance(answer, Prediction)
+    ] == [True] * 3
     alone = [predictor.predict([photo])[0] for photo in PHOTOS]
     for one, among in zip(alone, answers, strict=True):
         assert isinstance(one, Prediction)
         assert isinstance(among, Prediction)
-        assert one.mood == among.mood
+        assert one.label == among.label
         assert one.probability == pytest.approx(among.probability, abs=1e-5)
 
 
 def test_sure_and_the_prediction_set_are_decided_by_the_manifest(bundle: Path) -> None:
-    reseal(bundle, sure_from=1.01, set_quantile=1.0)
-    for answer in open_bundle(bundle).predict(PHOTOS):
+    reseal(bundle, confidence_threshold=1.01, conformal_quantile=1.0)
+    for answer in load_bundle(bundle).predict(PHOTOS):
         assert isinstance(answer, Prediction)
-        assert not answer.sure
-        assert set(answer.prediction_set) == set(MOODS)
+        assert not answer.confident
+        assert set(answer.prediction_set) == set(DEFAULT_CLASSES)
 
 
 def test_the_model_is_named_by_its_manifest_s_hash(bundle: Path) -> None:
-    model = open_bundle(bundle).model
+    model = load_bundle(bundle).model
     assert (model.name, model.version) == ("demo", read(bundle).version)
     assert model.sha256 == hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
 
 
 def test_limits_on_photos_hold(bundle: Path) -> None:
-    (answer,) = open_bundle(bundle, limits=Limits(pixels=100)).predict(PHOTOS[:1])
+    (answer,) = load_bundle(bundle, limits=ImageLimits(pixels=100)).predict(PHOTOS[:1])
     assert "at most 100 pixels" in str(answer)
 
 
@@ -115,7 +115,7 @@ def test_answering_loads_neither_torch_nor_anything_of_the_training_half(bundle:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert done.stderr == ""
-    assert found["mood"] in MOODS
+    assert found["label"] in DEFAULT_CLASSES
     heavy = {"torch", "torchvision", "lightning", "hydra", "cv2", "sklearn", "scipy", "onnx", "matplotlib"}
     assert heavy & set(found["loaded"]) == set()
 
@@ -124,8 +124,8 @@ def test_without_onnxruntime_the_command_that_installs_it_is_named(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'petmood\[serve\]'"):
-        open_bundle(bundle)
+    with pytest.raises(MissingDependency, match=r"pip install 'petmood\[serve\]'"):
+        load_bundle(bundle)
 
 
 # --- 26 damage that hashes and seals don't show -----------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_logits_that_are_no_numbers_or_all_alike_are_refused(bundle: Path, value
 
 
 def test_golden_logits_that_are_no_numbers_are_refused(bundle: Path) -> None:
-    golden = read_golden(open_bundle(bundle).bundle)
+    golden = read_golden(load_bundle(bundle).bundle)
     for value in (np.nan, np.inf):
         logits = np.full_like(golden.logits, value)
         (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
@@ -163,16 +163,16 @@ def test_weights_that_are_slightly_off_are_refused(bundle: Path) -> None:
     assert "largest difference" in refusal(bundle)
 
 
-def test_a_network_for_fewer_moods_is_refused(bundle: Path) -> None:
-    golden = read_golden(open_bundle(bundle).bundle)
+def test_a_network_for_fewer_classes_is_refused(bundle: Path) -> None:
+    golden = read_golden(load_bundle(bundle).bundle)
     logits = golden.logits[:, :3].copy()
     (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
-    reseal(bundle, classes=MOODS[:3])
+    reseal(bundle, classes=DEFAULT_CLASSES[:3])
     assert "expected logits of shape (16, 3), got (16, 4)" in refusal(bundle)
 
 
 def test_golden_photos_of_another_size_are_refused(bundle: Path) -> None:
-    golden = read_golden(open_bundle(bundle).bundle)
+    golden = read_golden(load_bundle(bundle).bundle)
     small = np.ascontiguousarray(golden.pixels[:, :16, :16])
     (bundle / "golden.npz").write_bytes(pack_arrays(pixels=small, logits=golden.logits))
     reseal(bundle, image=read(bundle).image.model_copy(update={"side_px": 16}))
@@ -218,14 +218,14 @@ def test_a_link_in_place_of_a_file_is_refused(bundle: Path, name: str) -> None:
 
 def test_a_bundle_is_found_through_a_link_to_its_folder(bundle: Path) -> None:
     (bundle.parent / "champion").symlink_to(bundle, target_is_directory=True)
-    assert open_bundle(bundle.parent / "champion").model.name == "demo"
+    assert load_bundle(bundle.parent / "champion").model.name == "demo"
 
 
 # --- the old model goes on --------------------------------------------------------------------------------------------
 
 
 def test_a_refused_bundle_leaves_the_old_predictor_as_it_was(bundle: Path, shared_bundle: Bundle) -> None:
-    old = open_bundle(shared_bundle.folder)
+    old = load_bundle(shared_bundle.folder)
     before = old.predict(PHOTOS)
     reseal(bundle, temperature=9.0)
     refusal(bundle)
@@ -233,7 +233,7 @@ def test_a_refused_bundle_leaves_the_old_predictor_as_it_was(bundle: Path, share
 
 
 def test_a_predictor_needs_its_folder_no_longer(bundle: Path) -> None:
-    predictor = open_bundle(bundle)
+    predictor = load_bundle(bundle)
     before, card = predictor.predict(PHOTOS), predictor.card()
     shutil.rmtree(bundle)
     assert not os.path.exists(bundle)  # noqa: PTH110 - a second opinion
@@ -242,17 +242,17 @@ def test_a_predictor_needs_its_folder_no_longer(bundle: Path) -> None:
 
 
 def test_a_card_tells_the_manifest_and_the_text_of_the_bundle(bundle: Path) -> None:
-    card = open_bundle(bundle).card()
+    card = load_bundle(bundle).card()
     assert card.card == (bundle / "card.md").read_text("utf-8")
-    assert (card.classes, card.model) == (list(MOODS), open_bundle(bundle).model)
+    assert (card.classes, card.model) == (list(DEFAULT_CLASSES), load_bundle(bundle).model)
     assert card.manifest == json.loads(read(bundle).model_dump_json())
 
 
 def test_a_predictor_is_made_of_a_bundle_and_a_session(bundle: Path) -> None:
-    opened = open_bundle(bundle)
+    opened = load_bundle(bundle)
     made = BundlePredictor(opened.bundle, OnnxSession(bundle / "model.onnx"))
     (answer,) = made.predict(PHOTOS[:1])
     assert isinstance(answer, Prediction)
     assert answer == opened.predict(PHOTOS[:1])[0]
     logits = np.array([5.0, 0.0, 0.0, 0.0])
-    assert decide(logits, opened.bundle.manifest.decision).mood == MOODS[0]
+    assert decide(logits, opened.bundle.manifest.decision).label == DEFAULT_CLASSES[0]

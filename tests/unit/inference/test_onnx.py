@@ -13,9 +13,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import BundleError, MissingExtra
+from petmood.core.errors import BundleError, MissingDependency
 from petmood.inference.onnx import OnnxSession
-from tests.pictures import faces
+from tests.support.pictures import faces
 
 PIXELS = faces(9, side_px=32)
 
@@ -80,7 +80,7 @@ def test_without_onnxruntime_the_command_that_installs_it_is_named(
     shared_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'petmood\[serve\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'petmood\[serve\]'"):
         OnnxSession(shared_bundle.folder / "model.onnx")
 
 
@@ -185,7 +185,7 @@ def test_a_network_that_merely_speaks_of_a_location_is_not_refused(bait: Path) -
 def test_answering_leaves_nothing_in_the_home_folder_and_reports_to_nobody(
     shared_bundle: Bundle, tmp_path: Path
 ) -> None:
-    program = "import sys, pathlib; from petmood.inference.load import open_bundle as o; o(pathlib.Path(sys.argv[1]))"
+    program = "import sys, pathlib; from petmood.inference.load import load_bundle as o; o(pathlib.Path(sys.argv[1]))"
     told = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
     subprocess.run([sys.executable, "-c", program, str(shared_bundle.folder)], env=told, check=True)
     assert list(tmp_path.rglob("*")) == []

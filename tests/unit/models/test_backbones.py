@@ -9,10 +9,10 @@ from torchvision.models import get_model
 
 from petmood.core.errors import ConfigError
 from petmood.models import backbones, catalog
-from petmood.models.backbones import Trunk, backbone, make_trunk, trunk_parts
+from petmood.models.backbones import BackboneModule, backbone, build_backbone, layer_groups
 from petmood.models.catalog import find_backbone, known_backbones
 
-FAMILIES = (
+GROUPS = (
     *("efficientnet_b0", "resnet18", "resnet50", "vgg11_bn", "vgg16", "mobilenet_v3_small", "convnext_tiny"),
     *("regnet_y_400mf", "shufflenet_v2_x1_0"),
 )
@@ -20,7 +20,7 @@ FAMILIES = (
 
 
 @pytest.fixture
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, catalog.Backbone]:
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, catalog.BackboneSpec]:
     """Let a test declare what it likes; the real registry is back afterwards."""
     copy = dict(catalog._catalog)
     monkeypatch.setattr(catalog, "_catalog", copy)
@@ -56,30 +56,30 @@ def loss_after(features: Tensor, labels: Tensor, *, steps: int) -> list[float]:
 @pytest.mark.parametrize("name", known_backbones())
 def test_a_backbone_gives_features_of_its_width_from_which_a_head_learns(name: str) -> None:
     torch.manual_seed(0)
-    trunk = make_trunk(name)
+    trunk = build_backbone(name)
     with torch.no_grad():
         features = trunk.module.train()(pictures(side_px=64 if name == "fixed_filters" else 32))
-    assert features.shape == (6, trunk.width)
+    assert features.shape == (6, trunk.num_features)
     assert not any(isinstance(module, nn.Linear) and module.out_features == 1000 for module in trunk.module.modules())
     losses = loss_after(features, torch.tensor([0, 1, 0, 1, 1, 0]), steps=40)
     assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "tiny"])
+@pytest.mark.parametrize("name", [*GROUPS, "tiny"])
 def test_every_weight_of_a_trunk_lies_in_exactly_one_part_and_deeper_parts_come_later(name: str) -> None:
     with without_numbers(name):
-        trunk = make_trunk(name).module
-    parts = trunk_parts(trunk)
+        trunk = build_backbone(name).module
+    parts = layer_groups(trunk)
     in_parts = [id(weight) for part in parts for weight in part.parameters()]
     assert len(parts) >= 5
     assert sorted(in_parts) == sorted(id(weight) for weight in trunk.parameters())
     assert in_parts == [id(weight) for weight in trunk.parameters()]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", GROUPS)
 def test_a_trunk_of_torchvision_keeps_torchvision_s_names_so_that_its_weights_fit(name: str) -> None:
     with without_numbers(name):
-        whole, trunk = get_model(name, weights=None), make_trunk(name).module
+        whole, trunk = get_model(name, weights=None), build_backbone(name).module
     shapes = {key: value.shape for key, value in trunk.state_dict().items()}
     left_out = set(whole.state_dict()) - set(shapes)
     assert {key: value.shape for key, value in whole.state_dict().items() if key in shapes} == shapes
@@ -87,44 +87,44 @@ def test_a_trunk_of_torchvision_keeps_torchvision_s_names_so_that_its_weights_fi
     assert len(left_out) == 2
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", GROUPS)
 def test_each_backbone_works_on_the_least_picture_that_it_says(name: str) -> None:
     device = without_numbers(name)
     with device:
-        trunk = make_trunk(name)
-        side_px = find_backbone(name).sides_px[0]
-        assert trunk.module(torch.zeros(2, 3, side_px, side_px)).shape == (2, trunk.width)
+        trunk = build_backbone(name)
+        side_px = find_backbone(name).supported_sizes[0]
+        assert trunk.module(torch.zeros(2, 3, side_px, side_px)).shape == (2, trunk.num_features)
 
 
-@pytest.mark.parametrize("side_px", find_backbone("fixed_filters").sides_px)
+@pytest.mark.parametrize("side_px", find_backbone("fixed_filters").supported_sizes)
 def test_the_fixed_filters_have_one_width_for_every_side(side_px: int) -> None:
-    trunk = make_trunk("fixed_filters")
-    assert trunk.module(pictures(1, side_px)).shape == (1, trunk.width)
+    trunk = build_backbone("fixed_filters")
+    assert trunk.module(pictures(1, side_px)).shape == (1, trunk.num_features)
 
 
 def test_an_unknown_backbone_can_t_be_built() -> None:
     with pytest.raises(ConfigError, match=r"Unknown backbone 'zzz'\. Known: "):
-        make_trunk("zzz")
+        build_backbone("zzz")
 
 
 def test_every_declared_backbone_has_a_builder() -> None:
     assert set(backbones._builders) == set(known_backbones())
 
 
-def test_a_declared_backbone_is_found_and_built(own_registry: dict[str, catalog.Backbone]) -> None:
+def test_a_declared_backbone_is_found_and_built(own_registry: dict[str, catalog.BackboneSpec]) -> None:
     @backbone("flat", side_px=8)
-    def flat() -> Trunk:
-        return Trunk(nn.Flatten(), 192)
+    def flat() -> BackboneModule:
+        return BackboneModule(nn.Flatten(), 192)
 
     assert "flat" in own_registry
     assert known_backbones() == tuple(sorted(known_backbones()))
     assert flat is backbones._builders["flat"]
-    assert (find_backbone("flat").side_px, make_trunk("flat").width) == (8, 192)
+    assert (find_backbone("flat").side_px, build_backbone("flat").num_features) == (8, 192)
     assert not find_backbone("flat").from_torchvision
-    assert trunk_parts(nn.Sequential(nn.Flatten())) == []
+    assert layer_groups(nn.Sequential(nn.Flatten())) == []
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_taken_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="'resnet18' is taken"):
-        backbone("resnet18", side_px=8)(partial(Trunk, nn.Flatten(), 192))
+        backbone("resnet18", side_px=8)(partial(BackboneModule, nn.Flatten(), 192))

@@ -35,16 +35,16 @@ def test_each_backbone_knows_the_input_side_that_it_is_meant_for(name: str, side
 @pytest.mark.parametrize(
     ("name", "side_px", "said"),
     [
-        ("fixed_filters", 96, "Expected model.side_px of 64 or 128 for fixed_filters, got 96."),
-        ("vgg16", 31, "Expected model.side_px of 32 to 2048 for vgg16, got 31."),
-        ("resnet18", 7, "Expected model.side_px of 8 to 2048 for resnet18, got 7."),
+        ("fixed_filters", 96, "Expected model.image_size of 64 or 128 for fixed_filters, got 96."),
+        ("vgg16", 31, "Expected model.image_size of 32 to 2048 for vgg16, got 31."),
+        ("resnet18", 7, "Expected model.image_size of 8 to 2048 for resnet18, got 7."),
     ],
 )
 def test_a_side_that_a_backbone_cannot_work_on_is_refused(name: str, side_px: int, said: str) -> None:
     with pytest.raises(ConfigError) as refusal:
-        find_backbone(name).chosen_side(side_px)
+        find_backbone(name).resolve_image_size(side_px)
     assert str(refusal.value) == said
-    assert find_backbone(name).chosen_side(128) == 128
+    assert find_backbone(name).resolve_image_size(128) == 128
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_and_all_known_ones() -> None:

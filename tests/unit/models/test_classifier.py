@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from petmood.models import classifier
-from petmood.models.backbones import trunk_parts
-from petmood.models.classifier import Learning, MoodClassifier, cosine_after_warmup, parameter_groups
-from petmood.models.network import MoodNetwork, NetworkSpec, build_network
+from petmood.models.backbones import layer_groups
+from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, cosine_after_warmup, parameter_groups
+from petmood.models.network import ExpressionNet, NetworkSpec, build_network
 from petmood.training.callbacks import quiet_lightning
-from tests.networks import IMAGE, tiny_network
-from tests.pictures import faces
+from tests.support.networks import IMAGE, tiny_network
+from tests.support.pictures import faces
 
 LABELS = torch.arange(8) % 4
 BATCH: classifier.Batch = {
@@ -24,9 +24,11 @@ BATCH: classifier.Batch = {
 }
 
 
-def trained(learning: Learning, *, class_weights: Tensor | None = None) -> tuple[MoodClassifier, Trainer]:
+def trained(
+    learning: OptimizationConfig, *, class_weights: Tensor | None = None
+) -> tuple[ExpressionClassifier, Trainer]:
     """Train a tiny network on one batch an epoch; return it with what was measured."""
-    module = MoodClassifier(tiny_network().train(), learning, class_weights=class_weights)
+    module = ExpressionClassifier(tiny_network().train(), learning, class_weights=class_weights)
     with quiet_lightning():
         trainer = Trainer(
             max_epochs=learning.epochs,
@@ -49,26 +51,28 @@ def trained(learning: Learning, *, class_weights: Tensor | None = None) -> tuple
 def test_every_weight_is_in_exactly_one_group(backbone: str) -> None:
     with torch.device("meta"):
         network = build_network(NetworkSpec(backbone), image=IMAGE, classes=4)
-    grouped = [id(weight) for group in parameter_groups(network, Learning(1)) for weight in group["params"]]
+    grouped = [id(weight) for group in parameter_groups(network, OptimizationConfig(1)) for weight in group["params"]]
     assert sorted(grouped) == sorted(id(weight) for weight in network.parameters())
 
 
 def test_rates_fall_with_depth_from_the_head_to_the_first_layer() -> None:
     network = tiny_network()
-    groups = parameter_groups(network, Learning(1, rate=0.1, trunk_rate=0.5, depth_decay=0.8))
+    groups = parameter_groups(network, OptimizationConfig(1, lr=0.1, backbone_lr_multiplier=0.5, layer_decay=0.8))
     rate_of = {id(weight): group["lr"] for group in groups for weight in group["params"]}
     assert {rate_of[id(weight)] for weight in network.head.parameters()} == {0.1}
-    rates = [{rate_of[id(weight)] for weight in part.parameters()} for part in trunk_parts(network.trunk)]
+    rates = [{rate_of[id(weight)] for weight in part.parameters()} for part in layer_groups(network.trunk)]
     assert all(len(found) == 1 for found in rates)
     flat = [found.pop() for found in rates]
     assert flat == pytest.approx([0.05 * 0.8**depth for depth in (5, 4, 3, 2, 1, 0)])
 
 
 def test_biases_and_norms_do_not_decay() -> None:
-    for group in parameter_groups(tiny_network(), Learning(1, weight_decay=0.3)):
+    for group in parameter_groups(tiny_network(), OptimizationConfig(1, weight_decay=0.3)):
         assert {weight.ndim > 1 for weight in group["params"]} == {group["weight_decay"] == 0.3}
     whole = [
-        weight for group in parameter_groups(tiny_network(), Learning(1, weight_decay=0)) for weight in group["params"]
+        weight
+        for group in parameter_groups(tiny_network(), OptimizationConfig(1, weight_decay=0))
+        for weight in group["params"]
     ]
     assert len(whole) == len(list(tiny_network().parameters()))
 
@@ -105,35 +109,35 @@ def test_mixup_keeps_the_mass_of_the_labels_and_the_range_of_the_pictures() -> N
 
 
 def test_mixup_and_dropout_are_drawn_from_the_seed_and_the_epoch() -> None:
-    first, same, other = (trained(Learning(2, mixup=0.4, seed=seed))[0].state_dict() for seed in (1, 1, 2))
+    first, same, other = (trained(OptimizationConfig(2, mixup=0.4, seed=seed))[0].state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not torch.equal(first["network.head.1.weight"], other["network.head.1.weight"])
 
 
 def test_the_trunk_stays_frozen_while_the_head_learns_alone_and_is_free_afterwards() -> None:
     start = tiny_network()
-    alone, _ = trained(Learning(2, head_epochs=2))
+    alone, _ = trained(OptimizationConfig(2, freeze_epochs=2))
     names = start.trunk.state_dict()
     assert all(torch.equal(names[name], alone.network.trunk.state_dict()[name]) for name in names)
     assert not torch.equal(start.head.state_dict()["1.weight"], alone.network.head.state_dict()["1.weight"])
-    both, _ = trained(Learning(2, head_epochs=1))
+    both, _ = trained(OptimizationConfig(2, freeze_epochs=1))
     assert not torch.equal(names["features.0.0.weight"], both.network.trunk.state_dict()["features.0.0.weight"])
     assert all(weight.requires_grad for weight in both.parameters())
 
 
 def test_training_and_validation_are_measured() -> None:
-    _, trainer = trained(Learning(1))
-    assert set(trainer.callback_metrics) == {"train_loss", "valid_loss", "valid_accuracy"}
+    _, trainer = trained(OptimizationConfig(1))
+    assert set(trainer.callback_metrics) == {"train/loss", "val/loss", "val/accuracy"}
 
 
 def test_the_schedule_steps_with_every_batch_and_ends_at_nothing() -> None:
-    _, trainer = trained(Learning(3, rate=0.01, warmup=0))
+    _, trainer = trained(OptimizationConfig(3, lr=0.01, warmup=0))
     assert [group["lr"] for group in trainer.optimizers[0].param_groups] == pytest.approx([0.0] * 14, abs=1e-9)
 
 
-def loss_of(network: MoodNetwork, **named: Any) -> float:  # noqa: ANN401 - the module's own arguments
+def loss_of(network: ExpressionNet, **named: Any) -> float:  # noqa: ANN401 - the module's own arguments
     """Return the loss of one training step without its log."""
-    module = MoodClassifier(network, Learning(1, label_smoothing=named.pop("smoothing", 0.0)), **named)
+    module = ExpressionClassifier(network, OptimizationConfig(1, label_smoothing=named.pop("smoothing", 0.0)), **named)
     with torch.no_grad():
         return float(module._loss(module(BATCH["pictures"]), module._targets(BATCH["labels"])))
 
@@ -149,5 +153,5 @@ def test_the_loss_is_cross_entropy_and_class_weights_weigh_it() -> None:
 
 
 def test_class_weights_are_no_part_of_the_saved_weights() -> None:
-    module = MoodClassifier(tiny_network(), Learning(1), class_weights=torch.ones(4))
+    module = ExpressionClassifier(tiny_network(), OptimizationConfig(1), class_weights=torch.ones(4))
     assert not [name for name in module.state_dict() if "class_weights" in name]

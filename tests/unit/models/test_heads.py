@@ -1,4 +1,4 @@
-"""Does a head give one logit a mood, and refuse what can't be told apart?"""
+"""Does a head give one logit a class, and refuse what can't be told apart?"""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from petmood.models.heads import make_head
 
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_head_gives_one_logit_a_mood_for_any_number_of_photos(kind: str, count: int) -> None:
+def test_a_head_gives_one_logit_a_label_for_any_number_of_photos(kind: str, count: int) -> None:
     head = make_head(kind, width=12, classes=4, dropout=0.2)
     assert head(torch.zeros(count, 12)).shape == (count, 4)
 

@@ -5,16 +5,16 @@ import torch
 
 from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
-from petmood.models.network import MoodNetwork, NetworkSpec, build_network
-from tests.networks import tiny_network
-from tests.pictures import faces
+from petmood.models.network import ExpressionNet, NetworkSpec, build_network
+from tests.support.networks import tiny_network
+from tests.support.pictures import faces
 
 IMAGE = ImageSpec(side_px=32, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.2))
 PICTURES = torch.from_numpy(faces(3, side_px=32)).permute(0, 3, 1, 2)
 
 
 def test_normalisation_is_that_of_the_image_spec() -> None:
-    network = MoodNetwork(torch.nn.Flatten(), torch.nn.Identity(), IMAGE, classes=2)
+    network = ExpressionNet(torch.nn.Flatten(), torch.nn.Identity(), IMAGE, classes=2)
     mean, std = torch.tensor(IMAGE.mean).view(3, 1, 1), torch.tensor(IMAGE.std).view(3, 1, 1)
     expected = (PICTURES / 255 - mean) / std
     assert torch.allclose(network(PICTURES), expected.flatten(1), atol=1e-5)

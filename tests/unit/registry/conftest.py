@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from petmood.registry.address import open_registry
 from petmood.registry.registry import Registry
-from tests.bundles import word_bundle
-from tests.registries import KINDS, registry_address
+from petmood.registry.uri import open_registry
+from tests.support.bundles import word_bundle
+from tests.support.registries import KINDS, registry_address
 
 MakeBundle = Callable[[str], Path]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from petmood.registry.address import open_registry
 from petmood.registry.cache import cache_folder, cached
+from petmood.registry.uri import open_registry
 
 MakeBundle = Callable[[str], Path]
 

@@ -6,7 +6,7 @@ import pytest
 
 from petmood.core.errors import RegistryError
 from petmood.registry.gcs import GcsStore
-from tests.registries import gcs_server
+from tests.support.registries import gcs_server
 from tests.unit.registry.stores import gives_a_name_once, knows_its_names, refuses_in_one_line
 
 

@@ -8,10 +8,10 @@ import mlflow
 import pytest
 
 from petmood.core.errors import RegistryError
-from petmood.registry.address import open_registry
-from petmood.registry.base import By
+from petmood.registry.base import Author
 from petmood.registry.registry import Registry
-from tests.registries import registry_address
+from petmood.registry.uri import open_registry
+from tests.support.registries import registry_address
 
 MakeBundle = Callable[[str], Path]
 
@@ -27,7 +27,7 @@ def test_mlflows_own_page_shows_versions_and_aliases(opened: tuple[Registry, Any
     registry, client = opened
     for word in ("one", "two"):
         version = registry.push(make_bundle(word), by="me")
-        registry.promote(version, alias="champion", by=By("me"), seen=registry.state())
+        registry.promote(version, alias="champion", by=Author("me"), seen=registry.state())
     assert str(client.get_model_version_by_alias("petmood", "champion").version) == "2"
     assert str(client.get_model_version_by_alias("petmood", "previous").version) == "1"
     made = client.get_model_version("petmood", "2")
@@ -42,10 +42,10 @@ def test_an_alias_that_was_moved_in_mlflow_does_not_count(
     registry, client = opened
     for word in ("one", "two"):
         registry.push(make_bundle(word), by="me")
-    registry.promote(registry.find("1"), alias="champion", by=By("me"), seen=registry.state())
+    registry.promote(registry.find("1"), alias="champion", by=Author("me"), seen=registry.state())
     client.set_registered_model_alias("petmood", "champion", "2")
     assert registry.find("champion").number == 1
-    registry.promote(registry.find("2"), alias="challenger", by=By("me"), seen=registry.state())
+    registry.promote(registry.find("2"), alias="challenger", by=Author("me"), seen=registry.state())
     assert str(client.get_model_version_by_alias("petmood", "champion").version) == "1"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from petmood.core.bundle import verify
 from petmood.core.errors import BundleError, RegistryError
-from petmood.registry.base import By
+from petmood.registry.base import Author
 from petmood.registry.folder import FolderStore
 from petmood.registry.objects import ObjectBackend
 from petmood.registry.registry import Registry
@@ -25,7 +25,7 @@ def place(tmp_path: Path, make_bundle: MakeBundle) -> Path:
     """Return a folder with one registered version, which is the champion."""
     registry = opened(tmp_path / "registry")
     version = registry.push(make_bundle("one"), by="me")
-    registry.promote(version, alias="champion", by=By("me"), seen=registry.state())
+    registry.promote(version, alias="champion", by=Author("me"), seen=registry.state())
     return tmp_path / "registry"
 
 
@@ -76,7 +76,7 @@ def test_an_alias_of_a_version_that_is_gone_is_a_trouble(place: Path, tmp_path: 
 
 def test_a_history_with_a_gap_is_a_trouble(place: Path, tmp_path: Path) -> None:
     registry = opened(place)
-    registry.promote(registry.find("1"), alias="challenger", by=By("me"), seen=registry.state())
+    registry.promote(registry.find("1"), alias="challenger", by=Author("me"), seen=registry.state())
     (place / "petmood/changes/000001.json").unlink()
     (trouble,) = opened(place).verify(tmp_path / "scratch")
     assert trouble.what == "history"

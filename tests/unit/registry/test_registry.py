@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import verify
-from petmood.core.errors import BundleError, Conflict, OutputLocked, RegistryError
+from petmood.core.errors import BundleError, OutputLocked, RegistryConflict, RegistryError
 from petmood.core.locks import exclusive_lock
-from petmood.registry.address import open_registry
-from petmood.registry.base import By, State
+from petmood.registry.base import AliasState, Author
 from petmood.registry.registry import Registry
+from petmood.registry.uri import open_registry
 
 MakeBundle = Callable[[str], Path]
-ME = By("me", "it is better")
+ME = Author("me", "it is better")
 
 
-def promote(registry: Registry, number: int, *, alias: str = "champion", by: By = ME) -> None:
+def promote(registry: Registry, number: int, *, alias: str = "champion", by: Author = ME) -> None:
     """Promote a version as one who has looked just now."""
     registry.promote(registry.find(str(number)), alias=alias, by=by, seen=registry.state())
 
@@ -59,8 +59,8 @@ def test_aliases_move_and_the_champion_goes_back(registry: Registry, make_bundle
     promote(registry, 1)
     promote(registry, 3, alias="challenger")
     promote(registry, 2)
-    assert registry.state() == State(last=3, aliases={"champion": 2, "challenger": 3, "previous": 1})
-    back = registry.roll_back(By("the one on call", "it was wrong about rabbits"))
+    assert registry.state() == AliasState(last=3, aliases={"champion": 2, "challenger": 3, "previous": 1})
+    back = registry.roll_back(Author("the one on call", "it was wrong about rabbits"))
     assert (back.kind, back.before, back.to) == ("rolled_back", 2, 1)
     assert registry.state().aliases == {"champion": 1, "challenger": 3, "previous": 2}
     assert registry.find("champion").number == 1
@@ -70,10 +70,14 @@ def test_aliases_move_and_the_champion_goes_back(registry: Registry, make_bundle
 def test_the_history_says_who_when_and_why(registry: Registry, make_bundle: MakeBundle) -> None:
     registry.push(make_bundle("one"), by="me")
     change = registry.promote(
-        registry.find("1"), alias="champion", by=By("me", 'says "better"; 5%'), seen=registry.state(), report="f" * 64
+        registry.find("1"),
+        alias="champion",
+        by=Author("me", 'says "better"; 5%'),
+        seen=registry.state(),
+        report="f" * 64,
     )
     assert list(open_registry(_address(registry)).history()) == [change]
-    assert (change.who, change.why, change.report) == ("me", 'says "better"; 5%', "f" * 64)
+    assert (change.author, change.reason, change.report) == ("me", 'says "better"; 5%', "f" * 64)
     assert change.at.startswith("20")
 
 
@@ -82,7 +86,7 @@ def test_who_decided_on_an_older_state_gets_a_conflict(registry: Registry, make_
         registry.push(make_bundle(word), by="me")
     seen = registry.state()
     promote(registry, 1)
-    with pytest.raises(Conflict, match=r"Somebody else changed petmood first \(change 1 is theirs\)"):
+    with pytest.raises(RegistryConflict, match=r"Somebody else changed petmood first \(change 1 is theirs\)"):
         registry.promote(registry.find("2"), alias="champion", by=ME, seen=seen)
     assert registry.state().aliases == {"champion": 1}
     assert len(registry.history()) == 1
@@ -98,9 +102,9 @@ def test_of_many_promotions_at_once_one_wins(registry: Registry, make_bundle: Ma
         opened = open_registry(address)
         barrier.wait()
         try:
-            opened.promote(versions[number], alias="champion", by=By(f"number {number}"), seen=seen)
+            opened.promote(versions[number], alias="champion", by=Author(f"number {number}"), seen=seen)
             results.append("won")
-        except Conflict:
+        except RegistryConflict:
             results.append("conflict")
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(versions))]
@@ -183,7 +187,7 @@ def _address(registry: Registry) -> str:
     return registry.address
 
 
-@pytest.mark.parametrize(("who", "why"), [("", ""), ("  ", "x"), ("w" * 201, ""), ("me", "y" * 501)])
-def test_a_change_by_nobody_or_with_a_novel_is_refused(who: str, why: str) -> None:
+@pytest.mark.parametrize(("author", "reason"), [("", ""), ("  ", "x"), ("w" * 201, ""), ("me", "y" * 501)])
+def test_a_change_by_nobody_or_with_a_novel_is_refused(author: str, reason: str) -> None:
     with pytest.raises(RegistryError, match="Expected who decides"):
-        By(who, why)
+        Author(author, reason)

@@ -6,7 +6,7 @@ import pytest
 
 from petmood.core.errors import RegistryError
 from petmood.registry.s3 import S3Store
-from tests.registries import s3_server
+from tests.support.registries import s3_server
 from tests.unit.registry.stores import gives_a_name_once, knows_its_names, refuses_in_one_line
 
 

@@ -10,16 +10,16 @@ from starlette.testclient import TestClient
 from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
-from petmood.serving.service import OpenModel, Service
+from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
-from tests.pictures import jpeg, photo_like
 from tests.support.generous import GENEROUS
+from tests.support.pictures import jpeg, photo_like
 
 
 class Served:
     """A running app, and what it is made of."""
 
-    def __init__(self, client: TestClient, service: Service) -> None:
+    def __init__(self, client: TestClient, service: AppState) -> None:
         self.client, self.service = client, service
 
     def counted(self, line: str) -> float:

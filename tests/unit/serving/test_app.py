@@ -9,7 +9,7 @@ from petmood.core.errors import BundleError
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.settings import Settings
-from tests.networks import tiny_bundle
+from tests.support.networks import tiny_bundle
 
 
 def test_making_an_app_starts_nothing() -> None:

@@ -4,18 +4,18 @@ import asyncio
 
 import pytest
 
-from petmood.serving.drain import Drain
+from petmood.serving.drain import DrainState
 
 
 def test_beginning_to_end_cuts_nothing_yet() -> None:
-    drain = Drain()
+    drain = DrainState()
     before = drain.begun
     drain.begin()
     assert (before, drain.begun, drain.cut) == (False, True, False)
 
 
 def test_cutting_ends_every_upload_under_way_and_no_other() -> None:
-    async def upload(drain: Drain, *, watched: bool) -> str:
+    async def upload(drain: DrainState, *, watched: bool) -> str:
         try:
             async with asyncio.timeout(60) as timeout:
                 if watched:
@@ -27,7 +27,7 @@ def test_cutting_ends_every_upload_under_way_and_no_other() -> None:
         return "whole"
 
     async def scene() -> list[str]:
-        drain = Drain()
+        drain = DrainState()
         uploads = [asyncio.create_task(upload(drain, watched=watched)) for watched in (True, True, False)]
         await asyncio.sleep(0)
         drain.cut_uploads()
@@ -39,7 +39,7 @@ def test_cutting_ends_every_upload_under_way_and_no_other() -> None:
 
 def test_an_upload_that_is_over_is_not_watched_any_more() -> None:
     async def scene() -> None:
-        drain = Drain()
+        drain = DrainState()
         async with asyncio.timeout(60) as timeout:
             with drain.watched(timeout):
                 pass
@@ -48,4 +48,4 @@ def test_an_upload_that_is_over_is_not_watched_any_more() -> None:
 
     asyncio.run(scene())
     with pytest.raises(RuntimeError):
-        Drain().cut_uploads()  # only on an event loop
+        DrainState().cut_uploads()  # only on an event loop

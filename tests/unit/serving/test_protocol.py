@@ -14,12 +14,12 @@ from uvicorn.server import ServerState
 
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
-from petmood.serving.drain import Drain
-from petmood.serving.middleware import observe
+from petmood.serving.drain import DrainState
+from petmood.serving.middleware import observability as observe
 from petmood.serving.protocol import HEADER_BYTES, PIPELINED, BoundedProtocol, protocol_for
 from petmood.serving.server import DrainingServer, bind, config_for
 from petmood.serving.settings import Settings
-from tests.clocks import Hours, played
+from tests.support.clocks import Hours, played
 from tests.support.generous import GENEROUS
 from tests.support.waiting import wait_until
 
@@ -33,7 +33,7 @@ LAST_GET = GET[:-2] + b"Connection: close\r\n\r\n"
 def running(*, finish_s: int = 600, **settings: Any) -> Iterator[int]:  # noqa: ANN401 - any setting
     """Serve on a free port in a thread, and yield the port; what is in flight at the end has ``finish_s`` to finish."""
     chosen = Settings(**{"threads": 1, "drain_notice_s": 0.0, **GENEROUS, **settings})
-    drain, listener = Drain(), bind("127.0.0.1", 0)
+    drain, listener = DrainState(), bind("127.0.0.1", 0)
     app = create_app(FakePredictor(), settings=chosen, drain=drain)
     config = config_for(app, chosen)
     config.timeout_graceful_shutdown = finish_s
@@ -125,7 +125,7 @@ def test_headers_that_trickle_in_are_refused_and_the_connection_closed() -> None
 
     wire = played(scene)
     assert wire.written.startswith(b"HTTP/1.1 408 ")
-    assert body_of(wire.written)["code"] == "too_slow"
+    assert body_of(wire.written)["code"] == "request_timeout"
     assert wire.closing
 
 
@@ -239,7 +239,7 @@ def test_a_crowd_of_requests_before_the_first_answer_is_refused() -> None:
             response = everything(connection)
             assert response.startswith(b"HTTP/1.1 503 ")
             assert b"retry-after: 1\r\n" in response
-            assert body_of(response)["code"] == "busy"
+            assert body_of(response)["code"] == "overloaded"
 
 
 def test_refusals_of_connections_are_counted_too() -> None:
@@ -315,7 +315,7 @@ def test_whoever_asks_for_leave_to_send_gets_it_or_a_refusal() -> None:
         assert until(connection, b"}").startswith(b"HTTP/1.1 415 ")
         connection.sendall(asking + b"Content-Type: text/plain\r\n\r\n")
         refusal = until(connection, b"}")
-        assert b"wrong_body" in refusal
+        assert b"unsupported_media_type" in refusal
         assert b"connection: close\r\n" in refusal
 
 

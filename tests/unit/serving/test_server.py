@@ -14,8 +14,8 @@ from petmood.core.errors import ConfigError
 from petmood.inference.fake import FakePredictor
 from petmood.serving import server as server_module
 from petmood.serving.app import create_app
-from petmood.serving.drain import Drain
-from petmood.serving.server import DrainingServer, bind, config_for, give_memory_back
+from petmood.serving.drain import DrainState
+from petmood.serving.server import DrainingServer, bind, config_for, configure_malloc
 from petmood.serving.settings import Settings
 
 
@@ -27,9 +27,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def made(**settings: Any) -> tuple[DrainingServer, Drain]:  # noqa: ANN401 - any setting
+def made(**settings: Any) -> tuple[DrainingServer, DrainState]:  # noqa: ANN401 - any setting
     """Return a server that was not started."""
-    chosen, drain = Settings(threads=1, **settings), Drain()
+    chosen, drain = Settings(threads=1, **settings), DrainState()
     app = create_app(FakePredictor(), settings=chosen, drain=drain)
     return DrainingServer(config_for(app, chosen), drain=drain, settings=chosen), drain
 
@@ -93,7 +93,7 @@ def test_the_memory_of_large_pictures_is_asked_back_where_the_c_library_can(monk
     asked = []
     library = SimpleNamespace(mallopt=lambda *wish: asked.append(wish))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
-    give_memory_back()
+    configure_malloc()
     assert asked == [(-3, 4_000_000)]
 
 
@@ -105,7 +105,7 @@ def test_elsewhere_there_is_nothing_to_ask(library: Any, monkeypatch: pytest.Mon
         return library
 
     monkeypatch.setattr(ctypes, "CDLL", load)
-    give_memory_back()
+    configure_malloc()
 
 
 def test_signals_go_to_the_main_thread_alone() -> None:

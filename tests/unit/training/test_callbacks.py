@@ -16,11 +16,11 @@ from lightning.pytorch import LightningModule
 from petmood.training import callbacks
 from petmood.training.callbacks import (
     AtomicCheckpoints,
-    EpochRows,
-    MovableCheckpoint,
-    StepBar,
-    interrupts_raised,
-    is_over,
+    CsvMetricsCallback,
+    ProgressCallback,
+    RelocatableCheckpoint,
+    is_finished,
+    propagate_keyboard_interrupt,
     quiet_lightning,
     read_checkpoint,
 )
@@ -59,14 +59,14 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_rows_are_written_each_epoch_and_survive_in_the_checkpoint(tmp_path: Path) -> None:
-    rows, module = EpochRows(tmp_path / "metrics.csv"), LightningModule()
-    metrics = {"train_loss": torch.tensor(0.5), "valid_loss": torch.tensor(0.25), "valid_accuracy": torch.tensor(1.0)}
+    rows, module = CsvMetricsCallback(tmp_path / "metrics.csv"), LightningModule()
+    metrics = {"train/loss": torch.tensor(0.5), "val/loss": torch.tensor(0.25), "val/accuracy": torch.tensor(1.0)}
     rows.on_train_epoch_end(fake_trainer(callback_metrics=metrics, current_epoch=0), module)
-    again = EpochRows(tmp_path / "metrics.csv")
+    again = CsvMetricsCallback(tmp_path / "metrics.csv")
     again.load_state_dict(rows.state_dict())
-    again.on_train_epoch_end(fake_trainer(callback_metrics={"train_loss": torch.tensor(0.4)}, current_epoch=1), module)
+    again.on_train_epoch_end(fake_trainer(callback_metrics={"train/loss": torch.tensor(0.4)}, current_epoch=1), module)
     assert (tmp_path / "metrics.csv").read_text() == (
-        "epoch,train_loss,valid_loss,valid_accuracy\n0,0.500000,0.250000,1.000000\n1,0.400000,,\n"
+        "epoch,train/loss,val/loss,val/accuracy\n0,0.500000,0.250000,1.000000\n1,0.400000,,\n"
     )
     assert len(rows.rows) == 1
 
@@ -83,7 +83,7 @@ def test_the_bar_counts_the_steps_that_are_left_and_closes_early_or_late() -> No
         finally:
             seen.append("closed")
 
-    bar, module = StepBar(track), LightningModule()
+    bar, module = ProgressCallback(track), LightningModule()
     bar.on_train_end()
     bar.on_train_start(fake_trainer(estimated_stepping_batches=10, global_step=7), module)
     bar.on_train_batch_end()
@@ -95,15 +95,15 @@ def test_the_bar_counts_the_steps_that_are_left_and_closes_early_or_late() -> No
 @pytest.mark.parametrize(("epoch", "stopped_epoch", "over"), [(0, 0, False), (4, 0, True), (2, 2, True), (3, 0, False)])
 def test_training_is_over_after_its_last_epoch_or_an_early_stop(epoch: int, stopped_epoch: int, *, over: bool) -> None:
     checkpoint = {"epoch": epoch, "callbacks": {"EarlyStopping": {"stopped_epoch": stopped_epoch}, "rows": {}}}
-    assert is_over(checkpoint, max_epochs=5) is over
+    assert is_finished(checkpoint, max_epochs=5) is over
 
 
 def test_the_best_score_is_remembered_where_the_folder_was_moved(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    first = MovableCheckpoint(dirpath=old, monitor="valid_loss", filename="best")
+    first = RelocatableCheckpoint(dirpath=old, monitor="val/loss", filename="best")
     first.best_model_path, first.best_model_score = str(old / "best.ckpt"), torch.tensor(0.5)
     first.best_k_models = {str(old / "best.ckpt"): torch.tensor(0.5)}
-    moved = MovableCheckpoint(dirpath=new, monitor="valid_loss", filename="best")
+    moved = RelocatableCheckpoint(dirpath=new, monitor="val/loss", filename="best")
     moved.load_state_dict(first.state_dict())
     assert moved.best_model_path == str(new / "best.ckpt")
     assert moved.best_k_models == {str(new / "best.ckpt"): torch.tensor(0.5)}
@@ -130,7 +130,7 @@ def test_an_interrupt_that_lightning_swallows_is_an_interrupt_again() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def leave(*, interrupted: bool) -> None:
-        with interrupts_raised(fake_trainer(interrupted=interrupted)):
+        with propagate_keyboard_interrupt(fake_trainer(interrupted=interrupted)):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             raise SystemExit(3)
 

@@ -13,46 +13,53 @@ from torch.nn import functional
 from petmood.configs.schema import Config
 from petmood.core import files
 from petmood.core.errors import ConfigError
-from petmood.data.module import EpochBatches
+from petmood.data.loaders import EpochBatchSampler
 from petmood.models.classifier import cosine_after_warmup, parameter_groups
-from petmood.models.network import MoodNetwork
+from petmood.models.network import ExpressionNet
+from petmood.pipelines.fit_settings import fit_settings
 from petmood.training import callbacks
-from petmood.training import fit as fit_module
 from petmood.training.callbacks import read_checkpoint
+from petmood.training.dataset import PhotoSet
 from petmood.training.fit import class_weights, fit_network, make_network
-from petmood.training.material import Material
+from petmood.training.settings import FitSettings
 
-Settings = Callable[..., Config]
-Materials = tuple[Material, Material]
+Settings = Callable[..., FitSettings]
+Materials = tuple[PhotoSet, PhotoSet]
 
 
-def weights_of(network: MoodNetwork) -> dict[str, Tensor]:
+@pytest.fixture
+def settings(settings: Callable[..., Config]) -> Settings:
+    """Return a function that composes small training settings with overrides."""
+    return lambda *overrides: fit_settings(settings(*overrides))
+
+
+def weights_of(network: ExpressionNet) -> dict[str, Tensor]:
     """Return a copy of a network's weights."""
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def differ(first: MoodNetwork, second: MoodNetwork) -> list[str]:
+def differ(first: ExpressionNet, second: ExpressionNet) -> list[str]:
     """Return the names of the weights that are not equal to the last bit."""
     other = second.state_dict()
     return [name for name, value in first.state_dict().items() if not torch.equal(value, other[name])]
 
 
-def plain_loop(config: Config, train: Material) -> MoodNetwork:
+def plain_loop(config: FitSettings, train: PhotoSet) -> ExpressionNet:
     """Train as a textbook would: no Lightning, no loader."""
     network = make_network(config).train().to(memory_format=torch.channels_last)
-    order = EpochBatches(len(train.rows), config.trainer.batch_size, seed=config.seed)
-    steps = len(order) * config.trainer.max_epochs
-    optimizer = torch.optim.AdamW(parameter_groups(network, fit_module._learning(config)))
-    factor = cosine_after_warmup(steps, warmup=config.optimiser.warmup)
+    order = EpochBatchSampler(len(train.rows), config.trainer.batch_size, seed=config.seed)
+    steps = len(order) * config.optimization.epochs
+    optimizer = torch.optim.AdamW(parameter_groups(network, config.optimization))
+    factor = cosine_after_warmup(steps, warmup=config.optimization.warmup)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     weights = class_weights(train.labels)
-    for epoch in range(config.trainer.max_epochs):
+    for epoch in range(config.optimization.epochs):
         order.set_epoch(epoch)
         for request in order:
             numbers = list(request.numbers)
-            pictures = torch.from_numpy(train.bank.pixels[numbers]).permute(0, 3, 1, 2)
+            pictures = torch.from_numpy(train.cache.pixels[numbers]).permute(0, 3, 1, 2)
             targets = functional.one_hot(torch.from_numpy(train.labels[numbers]), 4).float()
-            smoothing = config.recipe.label_smoothing
+            smoothing = config.optimization.label_smoothing
             loss = functional.cross_entropy(network(pictures), targets, weight=weights, label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call] # torch's own method has no annotations
@@ -93,14 +100,14 @@ def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_work
     settings: Settings, materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     config = settings("augment=heavy", "recipe.mixup=0.2", "epochs=4", f"trainer.workers={workers}")
-    whole, broken, write = tmp_path / "whole", tmp_path / "broken", files.write_bytes
+    whole, broken, write = tmp_path / "whole", tmp_path / "broken", files.atomic_write_bytes
 
     def copy_after_two_epochs(path: Path, data: bytes) -> None:
         write(path, data)
         if path == whole / "checkpoints/last.ckpt" and read_checkpoint(path)["epoch"] == 1:
             shutil.copytree(whole, broken)
 
-    monkeypatch.setattr(callbacks, "write_bytes", copy_after_two_epochs)
+    monkeypatch.setattr(callbacks, "atomic_write_bytes", copy_after_two_epochs)
     first = fit_network(config, *materials, folder=whole).network
     second = fit_network(config, *materials, folder=broken).network
     assert differ(first, second) == []
@@ -115,7 +122,7 @@ def test_random_first_weights_depend_on_the_seed_alone(settings: Settings) -> No
 def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
     settings: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings("epochs=4", "optimiser.rate=0.02")
+    config = settings("epochs=4", "optimizer.lr=0.02")
     kept = fit_network(config, *materials, folder=tmp_path)
     passing = fit_network(config, *materials)
     best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
@@ -130,7 +137,7 @@ def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
 def test_the_last_weights_are_kept_where_the_recipe_says_so(
     settings: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    fitted = fit_network(settings("recipe.keep=last", "epochs=3"), *materials, folder=tmp_path)
+    fitted = fit_network(settings("recipe.checkpoint=last", "epochs=3"), *materials, folder=tmp_path)
     assert (fitted.epochs, fitted.best_epoch) == (3, 2)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
 
@@ -138,7 +145,7 @@ def test_the_last_weights_are_kept_where_the_recipe_says_so(
 def test_training_stops_early_when_validation_gets_no_better(
     settings: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings("recipe.patience=2", "epochs=30", "optimiser.rate=0.05")
+    config = settings("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
     fitted = fit_network(config, *materials, folder=tmp_path)
     assert fitted.epochs < 30
     assert fitted.best_epoch == fitted.epochs - 3
@@ -147,7 +154,7 @@ def test_training_stops_early_when_validation_gets_no_better(
 def test_a_training_that_had_stopped_early_is_not_gone_on_with(
     settings: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings("recipe.patience=2", "epochs=30", "optimiser.rate=0.05")
+    config = settings("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
     first = fit_network(config, *materials, folder=tmp_path)
     rows = (tmp_path / "metrics.csv").read_text()
     again = fit_network(config, *materials, folder=tmp_path)
@@ -166,8 +173,8 @@ def test_patience_without_validation_photos_is_no_error(settings: Settings, mate
 def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
     settings: Settings, materials: Materials, tmp_path: Path, keep: str
 ) -> None:
-    config = settings("recipe.ema=0.8", f"recipe.keep={keep}", "epochs=3")
-    plain = fit_network(settings(f"recipe.keep={keep}", "epochs=3"), *materials)
+    config = settings("recipe.ema_decay=0.8", f"recipe.checkpoint={keep}", "epochs=3")
+    plain = fit_network(settings(f"recipe.checkpoint={keep}", "epochs=3"), *materials)
     averaged = fit_network(config, *materials, folder=tmp_path)
     again = fit_network(config, *materials, folder=tmp_path)
     assert differ(plain.network, averaged.network) != []
@@ -175,15 +182,15 @@ def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
 
 
 def test_the_head_learns_first_while_the_trunk_stays_as_it_was(settings: Settings, materials: Materials) -> None:
-    config = settings("recipe.head_epochs=2", "epochs=2")
+    config = settings("recipe.freeze_epochs=2", "epochs=2")
     before, after = weights_of(make_network(config)), weights_of(fit_network(config, materials[0], None).network)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.1.weight", "head.1.bias"}
-    free = weights_of(fit_network(settings("recipe.head_epochs=1", "epochs=2"), materials[0], None).network)
+    free = weights_of(fit_network(settings("recipe.freeze_epochs=1", "epochs=2"), materials[0], None).network)
     assert not torch.equal(before["trunk.features.0.0.weight"], free["trunk.features.0.0.weight"])
 
 
-def test_rare_moods_weigh_more_and_the_mean_over_photos_is_one() -> None:
+def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
     labels = np.array([0, 0, 0, 1])
     weights = class_weights(labels)
     assert weights[1] == 3 * weights[0]
@@ -195,7 +202,7 @@ def test_one_batch_is_learned_by_heart(settings: Settings, materials: Materials)
     few = materials[0].take(range(8))
     fitted = fit_network(settings("epochs=25", "model.dropout=0"), few, None)
     with torch.inference_mode():
-        answers = fitted.network(torch.from_numpy(few.bank.pixels).permute(0, 3, 1, 2)).argmax(1)
+        answers = fitted.network(torch.from_numpy(few.cache.pixels).permute(0, 3, 1, 2)).argmax(1)
     assert answers.tolist() == few.labels.tolist()
 
 

@@ -12,13 +12,13 @@ from typing import Protocol
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError
-from petmood.core.progress import Track
+from petmood.core.progress import ProgressBar
 
 __all__ = [
     "PHOTO_SUFFIXES",
-    "Found",
     "Source",
-    "clean_species",
+    "SourcePhoto",
+    "normalize_species",
     "open_source",
     "parse_split",
     "printable",
@@ -41,16 +41,16 @@ _SPLIT_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourcePhoto:
     """One entry of a source: a file, its name (relative posix), and what the source says about it.
 
-    `mood` and `split` are None where nothing is said; `problem` is one sentence, empty where all is well, and
+    `class` and `split` are None where nothing is said; `problem` is one sentence, empty where all is well, and
     `code` its kind in one word.
     """
 
     path: Path
     name: str
-    mood: str | None
+    label: str | None
     split: str | None = None
     species: str = ""
     problem: str = ""
@@ -65,9 +65,9 @@ class Source(Protocol):
     """
 
     name: str
-    tolerant: bool
+    skip_bad_by_default: bool
 
-    def scan(self, track: Track) -> list[Found]:
+    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """List every entry, sorted by name, problems included; raises DataError where there is nothing to list."""
         ...
 
@@ -107,7 +107,7 @@ def open_source(name: str, path: Path | None = None) -> Source:
 def needed_path(path: Path | None, *, name: str, what: str) -> Path:
     """Return the path; raises DataError where it wasn't given or doesn't exist."""
     if path is None:
-        command = shell_command("data", "import", name, "PATH", "--to", "data/pets")
+        command = shell_command("data", "import", name, "PATH", "--output", "data/pets")
         raise DataError(f"Source '{name}' needs {what}. Type: {command}")
     if not path.exists():
         raise DataError(f"Expected {what} at '{path}', found nothing there. Check the path.")
@@ -123,10 +123,10 @@ def parse_split(text: str) -> str | None:
     return _SPLIT_NAMES.get(text.strip().casefold())
 
 
-def clean_species(text: str) -> str:
+def normalize_species(text: str) -> str:
     """Return a species in lower case, letters, digits, space, dash and underscore alone, 40 at most.
 
-    >>> clean_species("=Guinea Pig!")
+    >>> normalize_species("=Guinea Pig!")
     'guinea pig'
     """
     kept = "".join(c for c in text.strip().casefold() if c.isalnum() or c in " -_")

@@ -1,4 +1,4 @@
-"""Which photos does a table name? A CSV file with the columns photo, mood and, if wanted, split and species."""
+"""Which photos does a table name? A CSV file with the columns photo, label and, if wanted, split and species."""
 
 import csv
 import unicodedata
@@ -8,15 +8,15 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from petmood.core.errors import DataError, UnknownMood
-from petmood.core.moods import MOODS, parse_mood
-from petmood.core.progress import Track
+from petmood.core.errors import DataError, UnknownLabel
+from petmood.core.labels import DEFAULT_CLASSES, parse_label
+from petmood.core.progress import ProgressBar
 from petmood.data.index import SPLITS
 from petmood.data.sources.base import (
-    Found,
     Source,
-    clean_species,
+    SourcePhoto,
     needed_path,
+    normalize_species,
     parse_split,
     printable,
     source,
@@ -24,7 +24,7 @@ from petmood.data.sources.base import (
 
 __all__ = ["CsvSource"]
 
-_NEEDED = ("photo", "mood")
+_NEEDED = ("photo", "label")
 _ALLOWED = (*_NEEDED, "split", "species")
 
 
@@ -36,13 +36,13 @@ class CsvSource:
     """
 
     name = "csv"
-    tolerant = False
+    skip_bad_by_default = False
 
     def __init__(self, table: Path) -> None:
         """Look at a table; nothing is read before `scan`."""
         self.table = table
 
-    def scan(self, track: Track) -> list[Found]:
+    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """List one entry a line, sorted by name; raises DataError where the header or the encoding is wrong.
 
         Missing files, repeated lines, unknown labels and photos under two labels or splits are problems of their
@@ -80,29 +80,29 @@ class CsvSource:
             raise DataError(f"Expected the columns {', '.join(_NEEDED)} in '{self.table.name}', got an empty file.")
         return lines
 
-    def _entry(self, cells: list[str], *, header: list[str], line: int) -> Found:
+    def _entry(self, cells: list[str], *, header: list[str], line: int) -> SourcePhoto:
         if len(cells) != len(header):
             shown = printable(cells[0])
             problem = f"line {line}: expected {len(header)} cells, got {len(cells)}"
-            return Found(self.table, shown, None, problem=problem, code="bad_line")
+            return SourcePhoto(self.table, shown, None, problem=problem, code="bad_line")
         value = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
         name, path = self._find(value["photo"])
         try:
-            mood, wrong = parse_mood(value["mood"]), ""
-        except UnknownMood:
-            mood, wrong = None, f"unknown mood '{printable(value['mood'])}'; known: {', '.join(MOODS)}"
+            label, wrong = parse_label(value["label"]), ""
+        except UnknownLabel:
+            label, wrong = None, f"unknown class '{printable(value['label'])}'; known: {', '.join(DEFAULT_CLASSES)}"
         split = parse_split(value.get("split", ""))
         code, problem = "", ""
         if path is None:
             code, problem = "missing_file", "expected a file of this name below the table's folder, found none"
         elif wrong:
-            code, problem = "unknown_mood", wrong
+            code, problem = "unknown_label", wrong
         elif value.get("split") and split is None:
             known = ", ".join(SPLITS)
             code, problem = "unknown_split", f"unknown split '{printable(value['split'])}'; known: {known}"
         problem = f"line {line}: {problem}" if problem else ""
-        species = clean_species(value.get("species", ""))
-        return Found(path or self.table, name, mood, split, species, problem, code)
+        species = normalize_species(value.get("species", ""))
+        return SourcePhoto(path or self.table, name, label, split, species, problem, code)
 
     def _find(self, text: str) -> tuple[str, Path | None]:
         """Return the name as it is on disk and the path, None where there is no such file inside the folder."""
@@ -124,7 +124,7 @@ class CsvSource:
 
 @source("csv")
 def _open(path: Path | None) -> Source:
-    table = needed_path(path, name="csv", what="a CSV table with the columns photo, mood")
+    table = needed_path(path, name="csv", what="a CSV table with the columns photo, label")
     if not table.is_file():
         raise DataError(f"Expected a CSV table, got the folder '{table}'. For class folders type: import folder")
     return CsvSource(table)
@@ -140,26 +140,26 @@ def _header(cells: list[str], *, table: str) -> list[str]:
     unknown = [name for name in header if name not in _ALLOWED]
     if missing or unknown or len(set(header)) != len(header):
         raise DataError(
-            f"Expected in line 1 of '{table}' the columns photo, mood and, if wanted, split, species, each once; "
+            f"Expected in line 1 of '{table}' the columns photo, label and, if wanted, split, species, each once; "
             f"got: {printable(', '.join(header))}."
         )
     return header
 
 
-def _cross_check(entries: list[Found]) -> list[Found]:
+def _cross_check(entries: list[SourcePhoto]) -> list[SourcePhoto]:
     """Mark the entries that contradict or repeat one another; entries with a problem already keep theirs."""
-    by_name: dict[str, list[Found]] = defaultdict(list)
+    by_name: dict[str, list[SourcePhoto]] = defaultdict(list)
     for entry in entries:
         by_name[entry.name].append(entry)
     checked = []
     for same in by_name.values():
-        moods = sorted({entry.mood for entry in same if entry.mood})
+        classes = sorted({entry.label for entry in same if entry.label})
         splits = sorted({entry.split for entry in same if entry.split})
         seen: Counter[str] = Counter()
         for entry in same:
             code, problem = entry.code, entry.problem
-            if not problem and len(moods) > 1:
-                code, problem = "two_labels", f"one photo under two moods: {', '.join(moods)}"
+            if not problem and len(classes) > 1:
+                code, problem = "two_labels", f"one photo under two classes: {', '.join(classes)}"
             elif not problem and len(splits) > 1:
                 code, problem = "two_splits", f"one photo in two splits: {', '.join(splits)}"
             elif not problem and seen["good"]:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from petmood.core.errors import DataError
-from petmood.core.progress import Track
-from petmood.data.demo import write_demo
-from petmood.data.faces import SPECIES
-from petmood.data.sources.base import Found, Source, source
+from petmood.core.progress import ProgressBar
+from petmood.data.sources.base import Source, SourcePhoto, source
 from petmood.data.sources.folder import find_in_folder
+from petmood.data.synthetic.animal_faces import SPECIES
+from petmood.data.synthetic.dataset import write_demo
 
 __all__ = ["DEMO_PHOTOS", "DemoSource"]
 
@@ -20,14 +20,14 @@ class DemoSource:
     """Drawn pet faces in a temporary folder, the same for the same seed; file names begin with the species."""
 
     name = "demo"
-    tolerant = True
+    skip_bad_by_default = True
 
     def __init__(self, *, photos: int = DEMO_PHOTOS, seed: int = 0, flaws: bool = True) -> None:
         """Choose how many photos to draw; nothing is drawn before `scan`."""
         self.photos, self.seed, self.flaws = photos, seed, flaws
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def scan(self, track: Track) -> list[Found]:
+    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """Draw the photos and list them, species included."""
         self.close()
         self._folder = tempfile.TemporaryDirectory(prefix="petmood-demo-")

@@ -4,27 +4,27 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from petmood.core.errors import DataError, UnknownMood
-from petmood.core.moods import MOODS, parse_mood
-from petmood.core.progress import Track
-from petmood.data.sources.base import PHOTO_SUFFIXES, Found, Source, needed_path, parse_split, printable, source
+from petmood.core.errors import DataError, UnknownLabel
+from petmood.core.labels import DEFAULT_CLASSES, parse_label
+from petmood.core.progress import ProgressBar
+from petmood.data.sources.base import PHOTO_SUFFIXES, Source, SourcePhoto, needed_path, parse_split, printable, source
 
 __all__ = ["FolderSource", "find_in_folder"]
 
-_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 class FolderSource:
     """Class folders on disk, with or without split folders around them."""
 
     name = "folder"
-    tolerant = False
+    skip_bad_by_default = False
 
     def __init__(self, root: Path) -> None:
         """Look at a folder; nothing is read before `scan`."""
         self.root = root
 
-    def scan(self, track: Track) -> list[Found]:
+    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """List the files below the folder; raises DataError where there is no photo in a class folder."""
         return find_in_folder(self.root, track=track)
 
@@ -36,11 +36,11 @@ class FolderSource:
 def _open(path: Path | None) -> Source:
     root = needed_path(path, name="folder", what="a folder of class folders")
     if not root.is_dir():
-        raise DataError(f"Expected a folder of class folders ({', '.join(MOODS)}), got the file '{root}'.")
+        raise DataError(f"Expected a folder of class folders ({', '.join(DEFAULT_CLASSES)}), got the file '{root}'.")
     return FolderSource(root)
 
 
-def find_in_folder(root: Path, *, track: Track) -> list[Found]:
+def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
     """List every file below a folder of class folders, sorted by name.
 
     Files without a photo's suffix are listed with code "not_a_photo", photos outside the four class folders with
@@ -48,43 +48,43 @@ def find_in_folder(root: Path, *, track: Track) -> list[Found]:
     all is in a class folder.
     """
     names = sorted(_walk(root))
-    found = [_judge(root, name) for name in track(names, total=len(names), what="looking at folders")]
-    if not any(entry.mood for entry in found):
+    found = [_classify_entry(root, name) for name in track(names, total=len(names), what="looking at folders")]
+    if not any(entry.label for entry in found):
         shown = ", ".join(sorted(printable(p.name) for p in root.iterdir())[:8]) or "nothing"
         raise DataError(
-            f"Expected class folders {', '.join(MOODS)} (any case, or inside train, valid, test) with photos in "
-            f"'{root}', got: {shown}."
+            f"Expected class folders {', '.join(DEFAULT_CLASSES)} (any case, or inside train, valid, test) with photos "
+            f"in '{root}', got: {shown}."
         )
     return found
 
 
 def _walk(root: Path) -> Iterator[str]:
     for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not _is_litter(name)]
+        subfolders[:] = [name for name in subfolders if not _is_system_file(name)]
         here = Path(folder).relative_to(root)
-        yield from ((here / name).as_posix() for name in files if not _is_litter(name))
+        yield from ((here / name).as_posix() for name in files if not _is_system_file(name))
 
 
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _LITTER
+def _is_system_file(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _SYSTEM_FILES
 
 
-def _judge(root: Path, name: str) -> Found:
+def _classify_entry(root: Path, name: str) -> SourcePhoto:
     parts = PurePosixPath(name).parts
     path, shown = root / name, printable(name)
     if PurePosixPath(name).suffix.casefold() not in PHOTO_SUFFIXES:
-        return Found(path, shown, None, problem="not a photo by its suffix", code="not_a_photo")
+        return SourcePhoto(path, shown, None, problem="not a photo by its suffix", code="not_a_photo")
     if shown != name:
         problem = "expected a printable UTF-8 file name; rename the file"
-        return Found(path, shown, None, problem=problem, code="bad_name")
+        return SourcePhoto(path, shown, None, problem=problem, code="bad_name")
     split = parse_split(parts[0]) if len(parts) > 1 else None
     labels = parts[1:-1] if split else parts[:-1]
     try:
-        mood = parse_mood(labels[0]) if labels else None
-    except UnknownMood:
-        problem = f"unknown class folder '{labels[0]}'; known: {', '.join(MOODS)}"
-        return Found(path, name, None, split, problem=problem, code="unknown_class")
-    if mood is None:
-        problem = f"expected to lie in a class folder: {', '.join(MOODS)}"
-        return Found(path, name, None, split, problem=problem, code="unknown_class")
-    return Found(path, name, mood, split)
+        label = parse_label(labels[0]) if labels else None
+    except UnknownLabel:
+        problem = f"unknown class folder '{labels[0]}'; known: {', '.join(DEFAULT_CLASSES)}"
+        return SourcePhoto(path, name, None, split, problem=problem, code="unknown_class")
+    if label is None:
+        problem = f"expected to lie in a class folder: {', '.join(DEFAULT_CLASSES)}"
+        return SourcePhoto(path, name, None, split, problem=problem, code="unknown_class")
+    return SourcePhoto(path, name, label, split)

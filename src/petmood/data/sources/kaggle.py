@@ -6,19 +6,19 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from petmood.core.commands import shell_command
-from petmood.core.errors import DataError, OfflineError
+from petmood.core.errors import DataError, DownloadError
 from petmood.core.extras import require
-from petmood.core.progress import Track
-from petmood.data.sources.base import PHOTO_SUFFIXES, Found, Source, needed_path, source
+from petmood.core.progress import ProgressBar
+from petmood.data.sources.base import PHOTO_SUFFIXES, Source, SourcePhoto, needed_path, source
 from petmood.data.sources.folder import find_in_folder
 
 __all__ = ["DATASET", "KaggleSource", "unpack"]
 
 DATASET = "anshtanwar/pets-facial-expression-dataset"
 MASTER_FOLDER = "Master Folder"
-MOST_ENTRIES = 100_000
-MOST_BYTES = 4_000_000_000
-MOST_ENTRY_BYTES = 100_000_000
+MAX_ENTRIES = 100_000
+MAX_BYTES = 4_000_000_000
+MAX_ENTRY_BYTES = 100_000_000
 
 
 class KaggleSource:
@@ -28,17 +28,17 @@ class KaggleSource:
     """
 
     name = "kaggle"
-    tolerant = True
+    skip_bad_by_default = True
 
     def __init__(self, path: Path | None = None) -> None:
         """Use an archive or folder already downloaded, or with no path download at `scan`."""
         self.path = path
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
 
-    def scan(self, track: Track) -> list[Found]:
+    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """Fetch or unpack the set where needed, and list its files.
 
-        Raises OfflineError where the download isn't possible, DataError where the archive or layout is wrong.
+        Raises DownloadError where the download isn't possible, DataError where the archive or layout is wrong.
         """
         place = self.path or _download()
         self.close()
@@ -69,11 +69,11 @@ def _download() -> Path:
     try:
         return Path(kagglehub.dataset_download(DATASET))
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise OfflineError(
+        raise DownloadError(
             f"Can't download '{DATASET}' from Kaggle ({type(error).__name__}). Either put an API token in "
             "~/.kaggle/kaggle.json (or set KAGGLE_USERNAME and KAGGLE_KEY) and check the network, or download "
             f"the zip in a browser from kaggle.com/datasets/{DATASET} and type: "
-            f"{shell_command('data', 'import', 'kaggle', 'ARCHIVE.zip', '--to', 'data/pets')}"
+            f"{shell_command('data', 'import', 'kaggle', 'ARCHIVE.zip', '--output', 'data/pets')}"
         ) from error
 
 
@@ -85,41 +85,41 @@ def _master_folder(place: Path) -> Path:
     return place
 
 
-def unpack(archive: Path, *, to: Path, track: Track) -> None:
+def unpack(archive: Path, *, to: Path, track: ProgressBar) -> None:
     """Unpack the photos of a zip archive into a folder; nothing is written before every entry has been judged.
 
     Raises DataError for what isn't a zip, for entries that would leave the folder, for links, and for an archive
-    that would grow over its limits (`MOST_ENTRIES`, `MOST_BYTES`, `MOST_ENTRY_BYTES`).
+    that would grow over its limits (`MAX_ENTRIES`, `MAX_BYTES`, `MAX_ENTRY_BYTES`).
     """
     try:
         with zipfile.ZipFile(archive) as bundle:
             entries = bundle.infolist()
-            _judge(entries, archive=archive.name)
+            _check_archive(entries, archive=archive.name)
             photos = [e for e in entries if PurePosixPath(e.filename).suffix.casefold() in PHOTO_SUFFIXES]
             for entry in track(photos, total=len(photos), what="unpacking"):
                 target = to.joinpath(*PurePosixPath(entry.filename).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with bundle.open(entry) as stream:
-                    target.write_bytes(stream.read(MOST_ENTRY_BYTES))
+                    target.write_bytes(stream.read(MAX_ENTRY_BYTES))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise DataError(f"Expected a whole zip archive, got '{archive.name}': {error}. Download it again.") from error
 
 
-def _judge(entries: list[zipfile.ZipInfo], *, archive: str) -> None:
+def _check_archive(entries: list[zipfile.ZipInfo], *, archive: str) -> None:
     for entry in entries:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename or "\0" in entry.filename:
             raise DataError(f"'{archive}' is refused: its entry {entry.filename!r} would leave the folder.")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise DataError(f"'{archive}' is refused: its entry {entry.filename!r} is a link.")
-        if entry.file_size > MOST_ENTRY_BYTES:
+        if entry.file_size > MAX_ENTRY_BYTES:
             raise DataError(
                 f"'{archive}' is refused: {entry.filename!r} unpacks to {entry.file_size / 1e6:.0f} MB, "
-                f"expected at most {MOST_ENTRY_BYTES / 1e6:.0f} MB."
+                f"expected at most {MAX_ENTRY_BYTES / 1e6:.0f} MB."
             )
     total = sum(entry.file_size for entry in entries)
-    if len(entries) > MOST_ENTRIES or total > MOST_BYTES:
+    if len(entries) > MAX_ENTRIES or total > MAX_BYTES:
         raise DataError(
             f"'{archive}' is refused: {len(entries)} entries of {total / 1e9:.1f} GB in all, expected at most "
-            f"{MOST_ENTRIES} of {MOST_BYTES / 1e9:.0f} GB."
+            f"{MAX_ENTRIES} of {MAX_BYTES / 1e9:.0f} GB."
         )

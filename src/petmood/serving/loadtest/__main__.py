@@ -18,8 +18,8 @@ from locust import FastHttpUser, LoadTestShape, task
 from locust.env import Environment
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_history
 
-from petmood.serving.loadtest.job import Job, job_from
-from petmood.serving.loadtest.photos import Form, drawn, form, read
+from petmood.serving.loadtest.config import LoadTestConfig, load_test_config_from
+from petmood.serving.loadtest.photos import Form, form, read, synthetic_photos
 from petmood.serving.loadtest.stages import NEW_USERS_PER_S, Stages, lengthened
 from petmood.serving.loadtest.steps import Sample, Step
 
@@ -30,7 +30,7 @@ FINISH_WITHIN_S = 2.0
 AFTER_NO_ANSWER_S = 0.1
 
 
-def users_of(job: Job, forms: Iterator[Form]) -> type[FastHttpUser]:
+def users_of(job: LoadTestConfig, forms: Iterator[Form]) -> type[FastHttpUser]:
     """Return a kind of user that posts one photo after the other."""
     token = {} if job.token is None else {"Authorization": f"Bearer {job.token}"}
 
@@ -65,18 +65,18 @@ def shape_of(stages: Stages) -> LoadTestShape:
     return Course()
 
 
-def say(step: Step) -> None:
+def emit(step: Step) -> None:
     """Tell the process that started this one."""
     sys.stdout.write(json.dumps(asdict(step)) + "\n")
     sys.stdout.flush()
 
 
-def run(job: Job) -> None:
+def run(job: LoadTestConfig) -> None:
     """Load the service until the stages are over."""
     if longer := lengthened(job.counts):
         sys.stderr.write(longer + "\n")
-    photos = drawn() if job.photos is None else read(Path(job.photos))
-    stages = Stages(job.counts, job.duration_s, to_the_knee=job.to_the_knee, on_step=say)
+    photos = synthetic_photos() if job.photos is None else read(Path(job.photos))
+    stages = Stages(job.counts, job.duration_s, until_saturation=job.until_saturation, on_step=emit)
     forms = itertools.cycle([form(photo) for photo in photos])
     environment = Environment(
         user_classes=[users_of(job, forms)], shape_class=shape_of(stages), stop_timeout=FINISH_WITHIN_S
@@ -101,7 +101,7 @@ def run(job: Job) -> None:
 def main() -> None:
     """Do the job that stands on standard input."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    run(job_from(sys.stdin.read()))
+    run(load_test_config_from(sys.stdin.read()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from PIL import Image
 
 from petmood.inference.batch import find_photos
 
-__all__ = ["MOST", "Form", "drawn", "form", "read"]
+__all__ = ["MOST", "Form", "form", "read", "synthetic_photos"]
 
 SIDE_PX: Final = 224
 MOST: Final = 64
@@ -25,7 +25,7 @@ class Form:
     body: bytes
 
 
-def drawn(count: int = 4) -> list[bytes]:
+def synthetic_photos(count: int = 4) -> list[bytes]:
     """Draw different JPEGs of 224 px with soft clouds and a little grain, about as large as a photo of that size."""
     return [_drawn(np.random.default_rng(seed)) for seed in range(count)]
 

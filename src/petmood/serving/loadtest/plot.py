@@ -14,7 +14,7 @@ def ramp_png(report: Report) -> bytes:
     """Draw the steps of a ramp as a PNG: two panels over one axis of users, for their units differ.
 
     Raises:
-        MissingExtra: matplotlib is not installed.
+        MissingDependency: matplotlib is not installed.
     """
     figures = require("matplotlib.figure", extra="loadtest")
     figure = figures.Figure(figsize=(8, 6.5), dpi=120, layout="constrained")
@@ -38,8 +38,8 @@ def ramp_png(report: Report) -> bytes:
         for step in report.steps:
             if step.errors:
                 axes.axvspan(step.users / 1.15, step.users * 1.15, color="red", alpha=0.12)
-        if report.knee is not None:
-            axes.axvline(report.knee.step.users, color=GREY, linestyle=":")
+        if report.saturation is not None:
+            axes.axvline(report.saturation.step.users, color=GREY, linestyle=":")
     above.set_title(_title(report), fontsize=10, loc="left")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
@@ -48,10 +48,10 @@ def ramp_png(report: Report) -> bytes:
 
 def _title(report: Report) -> str:
     red = "\nRed: some requests failed." if any(step.errors for step in report.steps) else ""
-    if report.knee is None:
+    if report.saturation is None:
         return f"{report.url}: no knee up to {report.steps[-1].users} users{red}"
-    step = report.knee.step
+    step = report.saturation.step
     return (
         f"{report.url}: the knee is at {step.users} users, {step.answered_per_s:.0f} requests/s\n"
-        f"{report.knee.reason}{red}"
+        f"{report.saturation.reason}{red}"
     )

@@ -14,15 +14,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from petmood.core.commands import shell_command
-from petmood.core.errors import ConfigError, MissingExtra, OfflineError
-from petmood.core.files import write_bytes, write_json
-from petmood.serving.loadtest.job import Job
-from petmood.serving.loadtest.photos import drawn, form, read
+from petmood.core.errors import ConfigError, DownloadError, MissingDependency
+from petmood.core.files import atomic_write_bytes, atomic_write_json
+from petmood.serving.loadtest.config import LoadTestConfig
+from petmood.serving.loadtest.photos import form, read, synthetic_photos
 from petmood.serving.loadtest.plot import ramp_png
 from petmood.serving.loadtest.report import Report
 from petmood.serving.loadtest.steps import Step, step_from
 
-__all__ = ["ask_once", "keep", "load_service", "require_locust"]
+__all__ = ["load_service", "preflight", "require_locust", "write_report"]
 
 REFUSALS: Final = {
     401: "it asks for a token: set PETMOOD_TOKEN, or give --token",
@@ -36,22 +36,22 @@ def require_locust() -> None:
     """Make sure that Locust is there without importing it, for that would replace this process's sockets.
 
     Raises:
-        MissingExtra: Locust is not installed.
+        MissingDependency: Locust is not installed.
     """
     if find_spec("locust") is None:
         command = shell_command("install", "petmood[loadtest]", program="pip")
-        raise MissingExtra(f"'locust' is not installed. Install it with: {command}")
+        raise MissingDependency(f"'locust' is not installed. Install it with: {command}")
 
 
-def ask_once(job: Job, *, timeout_s: float = 30.0) -> None:
+def preflight(job: LoadTestConfig, *, timeout_s: float = 30.0) -> None:
     """Post one photo, so that a wrong address is one line rather than thousands of errors.
 
     Raises:
-        OfflineError: nothing answers there.
+        DownloadError: nothing answers there.
         ConfigError: what answers doesn't take photos there, or asks for a token.
         DataError: there are no photos to send.
     """
-    photo = form((drawn(1) if job.photos is None else read(Path(job.photos)))[0])
+    photo = form((synthetic_photos(1) if job.photos is None else read(Path(job.photos)))[0])
     headers = {"Content-Type": photo.content_type}
     headers |= {} if job.token is None else {"Authorization": f"Bearer {job.token}"}
     place = urlsplit(job.target.base)
@@ -63,18 +63,18 @@ def ask_once(job: Job, *, timeout_s: float = 30.0) -> None:
         except (OSError, http.client.HTTPException) as error:
             reason = f"{error}" or type(error).__name__
             command = shell_command("serve", "BUNDLE")
-            raise OfflineError(
+            raise DownloadError(
                 f"{job.target.url} gives no answer ({reason}). Start a service with: {command}"
             ) from error
     if status in REFUSALS:
         raise ConfigError(f"{job.target.url} answers {status}: {REFUSALS[status]}.")
 
 
-def load_service(job: Job, *, to: Path, on_step: Callable[[Step], None] | None = None) -> list[Step]:
+def load_service(job: LoadTestConfig, *, to: Path, on_step: Callable[[Step], None] | None = None) -> list[Step]:
     """Run Locust in a process of its own, put its CSV files into a folder and return the steps.
 
     Raises:
-        OfflineError: Locust's process failed; what it said is above.
+        DownloadError: Locust's process failed; what it said is above.
     """
     steps = []
     with tempfile.TemporaryDirectory() as name:
@@ -93,17 +93,17 @@ def load_service(job: Job, *, to: Path, on_step: Callable[[Step], None] | None =
                 process.kill()
                 raise
         for file in sorted(Path(name).glob("*.csv")):
-            write_bytes(to / file.name, file.read_bytes())
+            atomic_write_bytes(to / file.name, file.read_bytes())
     if process.returncode:
-        raise OfflineError(f"Locust's process ended with {process.returncode}; the reason stands above.")
+        raise DownloadError(f"Locust's process ended with {process.returncode}; the reason stands above.")
     return steps
 
 
-def keep(report: Report, *, to: Path) -> list[Path]:
+def write_report(report: Report, *, to: Path) -> list[Path]:
     """Write ``summary.json``, and ``ramp.png`` if there was more than one step; return what was written."""
-    write_json(to / "summary.json", report.as_json())
+    atomic_write_json(to / "summary.json", report.as_json())
     written = [to / "summary.json"]
     if len(report.steps) > 1:
-        write_bytes(to / "ramp.png", ramp_png(report))
+        atomic_write_bytes(to / "ramp.png", ramp_png(report))
         written.append(to / "ramp.png")
     return written

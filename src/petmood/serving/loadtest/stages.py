@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from petmood.serving.loadtest.knee import is_past_the_knee
+from petmood.serving.loadtest.saturation import is_past_the_knee
 from petmood.serving.loadtest.steps import Sample, Step, step_of
 
 __all__ = ["NEW_USERS_PER_S", "Stages", "doubling", "lengthened"]
@@ -55,7 +55,7 @@ class Stages:
 
     counts: tuple[int, ...]
     duration_s: float
-    to_the_knee: bool = False
+    until_saturation: bool = False
     on_step: Callable[[Step], None] | None = None
     steps: list[Step] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Stages:
             self._began_s = now_s
         elif len(self.steps) < len(self.counts) and now_s - self._began_s >= self._lasts_s():
             self._close(now_s)
-        done = len(self.steps) == len(self.counts) or (self.to_the_knee and is_past_the_knee(self.steps))
+        done = len(self.steps) == len(self.counts) or (self.until_saturation and is_past_the_knee(self.steps))
         return None if done else self.counts[len(self.steps)]
 
     def _lasts_s(self) -> float:

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from petmood.core.wire import ModelCardBody, StateBody
-from petmood.monitoring.metrics import CONTENT_TYPE
-from petmood.serving.routes.answers import json_response
+from petmood.core.schemas import HealthStatus, ModelCardResponse
+from petmood.serving.metrics import CONTENT_TYPE
+from petmood.serving.routes.responses import json_response
 from petmood.serving.service import service_of
 
 __all__ = ["ready", "router"]
@@ -19,22 +19,22 @@ async def root() -> Response:
     return RedirectResponse("/docs")
 
 
-@router.get("/livez", response_model=StateBody)
+@router.get("/livez", response_model=HealthStatus)
 async def live() -> Response:
     """Say that the process lives."""
-    return json_response(StateBody(status="ok"))
+    return json_response(HealthStatus(status="ok"))
 
 
-@router.get("/readyz", response_model=StateBody, responses={503: {"model": StateBody}})
+@router.get("/readyz", response_model=HealthStatus, responses={503: {"model": HealthStatus}})
 async def ready(request: Request) -> Response:
     """Say whether photos should be sent here: the golden photos were answered right, and the end is not near."""
-    reason = service_of(request).unready()
+    reason = service_of(request).readiness_failure()
     if reason is None:
-        return json_response(StateBody(status="ok"))
-    return json_response(StateBody(status="unready", reason=reason), status=503)
+        return json_response(HealthStatus(status="ok"))
+    return json_response(HealthStatus(status="unready", reason=reason), status=503)
 
 
-@router.get("/model", response_model=ModelCardBody)
+@router.get("/model", response_model=ModelCardResponse)
 async def model(request: Request) -> Response:
     """Tell which model answers: its card and its manifest."""
     return json_response(service_of(request).slot.current.card())

@@ -7,16 +7,16 @@ from typing import Final, TypeVar
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from petmood.core.errors import BadRequest, PetmoodError, WrongFields
-from petmood.core.wire import ModelBody
-from petmood.serving.middleware.call import call_of
-from petmood.serving.routes.answers import json_response
+from petmood.core.errors import BadRequest, PetmoodError, UnprocessableContent
+from petmood.core.schemas import ModelInfo
+from petmood.serving.middleware.context import context_of
 from petmood.serving.routes.openapi import LOAD_REQUEST, REFUSALS, ROLLBACK_REQUEST
+from petmood.serving.routes.responses import json_response
 from petmood.serving.service import service_of
 
 __all__ = ["LoadBody", "ReasonBody", "router"]
 
-MOST_BYTES: Final = 4096
+MAX_BYTES: Final = 4096
 Body = TypeVar("Body", bound="ReasonBody")
 
 router = APIRouter(tags=["admin"], prefix="/models")
@@ -36,30 +36,30 @@ class LoadBody(ReasonBody):
     bundle: str = Field(min_length=1, max_length=1024)
 
 
-@router.post("/load", response_model=ModelBody, openapi_extra=LOAD_REQUEST, responses=REFUSALS)
+@router.post("/load", response_model=ModelInfo, openapi_extra=LOAD_REQUEST, responses=REFUSALS)
 async def load(request: Request) -> Response:
     """Verify another bundle, let it answer its golden photos, and then the world; the old one answers until then."""
-    service, call = service_of(request), call_of(request.scope)
-    async with service.bodies.body(request.receive, declared=call.declared, limit=MOST_BYTES) as raw:
+    service, call = service_of(request), context_of(request.scope)
+    async with service.bodies.body(request.receive, declared=call.declared, limit=MAX_BYTES) as raw:
         body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"}, with a "reason" if you like, got something else.')
     told = {"request_id": call.request_id, "reason": body.reason or None}
     try:
         predictor = await asyncio.to_thread(service.load, Path(body.bundle), result="loaded", **told)
     except PetmoodError as error:
-        raise WrongFields(str(error)) from error
+        raise UnprocessableContent(str(error)) from error
     return json_response(predictor.model)
 
 
-@router.post("/rollback", response_model=ModelBody, openapi_extra=ROLLBACK_REQUEST, responses=REFUSALS)
+@router.post("/rollback", response_model=ModelInfo, openapi_extra=ROLLBACK_REQUEST, responses=REFUSALS)
 async def roll_back(request: Request) -> Response:
     """Let the model before this one answer again; it is still in memory, so that takes no time."""
-    service, call = service_of(request), call_of(request.scope)
-    async with service.bodies.body(request.receive, declared=call.declared, limit=MOST_BYTES) as raw:
+    service, call = service_of(request), context_of(request.scope)
+    async with service.bodies.body(request.receive, declared=call.declared, limit=MAX_BYTES) as raw:
         body = _read(ReasonBody, raw or b"{}", 'Expected nothing, or {"reason": "..."}, got something else.')
     try:
         predictor = service.roll_back(request_id=call.request_id, reason=body.reason or None)
     except PetmoodError as error:
-        raise WrongFields(str(error)) from error
+        raise UnprocessableContent(str(error)) from error
     return json_response(predictor.model)
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from petmood.core.wire import ErrorBody
-from petmood.serving.form import FIELD
+from petmood.core.schemas import ErrorResponse
+from petmood.serving.multipart import FIELD
 
 __all__ = ["BATCH_REQUEST", "LOAD_REQUEST", "PREDICT_REQUEST", "REFUSALS", "ROLLBACK_REQUEST", "VERTEX_REQUEST"]
 
@@ -92,5 +92,5 @@ _MEANING: Final = {
     503: "too busy, or about to end; see Retry-After",
 }
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ErrorBody, "description": meaning} for status, meaning in _MEANING.items()
+    status: {"model": ErrorResponse, "description": meaning} for status, meaning in _MEANING.items()
 }

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from petmood.core.commands import shell_command
-from petmood.core.errors import ConfigError, MissingExtra
-from petmood.core.mlflow_store import mlflow_uri
+from petmood.core.errors import ConfigError, MissingDependency
+from petmood.core.mlflow_env import mlflow_uri
 from petmood.core.redact import without_credentials
-from petmood.training.tracking.events import Begin, Entry
+from petmood.training.tracking.events import Entry, RunStarted
 
 __all__ = [
     "Tracker",
@@ -31,7 +31,7 @@ class Tracker(Protocol):
     confirms: bool
     note: str
 
-    def open(self, begin: Begin) -> bool:
+    def open(self, begin: RunStarted) -> bool:
         """Find or make the run; return True where it is new, so that all has to be sent.
 
         Raises:
@@ -56,11 +56,11 @@ class Tracker(Protocol):
         ...
 
 
-def open_tracker(begin: Begin, folder: Path, *, uri: str | None = None) -> Tracker:
+def open_tracker(begin: RunStarted, folder: Path, *, uri: str | None = None) -> Tracker:
     """Return the tracker of a run, not yet connected; here alone its package is imported.
 
     Raises:
-        MissingExtra: the tracker's package is not installed.
+        MissingDependency: the tracker's package is not installed.
     """
     if begin.tracker.kind == "wandb":
         from petmood.training.tracking.wandb import WandbTracker  # noqa: PLC0415 - half a second, and an extra
@@ -71,7 +71,7 @@ def open_tracker(begin: Begin, folder: Path, *, uri: str | None = None) -> Track
     return MlflowTracker(uri_of(begin, uri=uri), begin.tracker.experiment, folder)
 
 
-def uri_of(begin: Begin, *, uri: str | None = None) -> str:
+def uri_of(begin: RunStarted, *, uri: str | None = None) -> str:
     """Return where MLflow is: as given, as set, as ``MLFLOW_TRACKING_URI`` says, or a file where training began."""
     found = uri or begin.tracker.uri or mlflow_uri()
     if found.startswith("sqlite:///") and not found.startswith("sqlite:////"):
@@ -79,7 +79,7 @@ def uri_of(begin: Begin, *, uri: str | None = None) -> str:
     return found
 
 
-def address_of(begin: Begin, *, uri: str | None = None) -> str:
+def address_of(begin: RunStarted, *, uri: str | None = None) -> str:
     """Return the name under which is remembered what a tracker has; it holds no password."""
     if begin.tracker.kind == "wandb":
         return f"wandb:{begin.tracker.project}"
@@ -103,8 +103,8 @@ def refuse_missing(package: str) -> None:
     """Refuse a tracker that isn't installed, without importing it.
 
     Raises:
-        MissingExtra: the message is the command that installs it.
+        MissingDependency: the message is the command that installs it.
     """
     if importlib.util.find_spec(package) is None:
         command = shell_command("install", f"petmood[{package}]", program="pip")
-        raise MissingExtra(f"'{package}' is not installed. Install it with: {command}, or give tracker=none.")
+        raise MissingDependency(f"'{package}' is not installed. Install it with: {command}, or give tracker=none.")

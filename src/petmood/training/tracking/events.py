@@ -7,7 +7,18 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from petmood.core.errors import TrackingError
 
-__all__ = ["Artifact", "Begin", "Entry", "Metrics", "Params", "Status", "Tags", "TrackerSpec", "as_line", "from_line"]
+__all__ = [
+    "Artifact",
+    "Entry",
+    "Metrics",
+    "Params",
+    "RunStarted",
+    "Status",
+    "Tags",
+    "TrackerSpec",
+    "as_line",
+    "from_line",
+]
 
 
 class _Entry(BaseModel):
@@ -31,7 +42,7 @@ class TrackerSpec(BaseModel):
     deadline_s: float = 30.0
 
 
-class Begin(_Entry):
+class RunStarted(_Entry):
     """The first entry: who this is. ``run_id`` is unique in the world; ``home`` is where training was started."""
 
     kind: Literal["begin"] = "begin"
@@ -78,7 +89,7 @@ class Status(_Entry):
     status: Literal["running", "finished", "failed", "killed"]
 
 
-Entry = Begin | Params | Tags | Metrics | Artifact | Status
+Entry = RunStarted | Params | Tags | Metrics | Artifact | Status
 _ANY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from petmood.core.errors import PetmoodError, TrackingError
 from petmood.core.extras import require
-from petmood.core.mlflow_store import artifacts_beside, be_brief_and_private
+from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location
 from petmood.core.redact import one_line, without_credentials
-from petmood.training.tracking.events import Artifact, Begin, Entry, Metrics, Params, Status, Tags
+from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, RunStarted, Status, Tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +35,13 @@ class MlflowTracker:
     note = ""
 
     def __init__(self, uri: str, experiment: str, folder: Path) -> None:
-        be_brief_and_private()
+        configure_mlflow_env()
         self._mlflow = require("mlflow", extra="mlflow")
         self._uri, self._experiment, self._folder = uri, experiment, folder
         self._client: Any = None
         self._run_id = ""
 
-    def open(self, begin: Begin) -> bool:
+    def open(self, begin: RunStarted) -> bool:
         """Find the run by its tag, or make it in its experiment; return True where it is new."""
         with self._told():
             self._client = self._mlflow.MlflowClient(tracking_uri=self._uri)
@@ -106,7 +106,7 @@ class MlflowTracker:
         found = self._client.get_experiment_by_name(self._experiment)
         if found is None:
             try:
-                place = artifacts_beside(self._uri)
+                place = default_artifact_location(self._uri)
                 made: str = self._client.create_experiment(self._experiment, artifact_location=place)
             except self._mlflow.MlflowException:  # another run may have made it meanwhile
                 found = self._client.get_experiment_by_name(self._experiment)

@@ -11,11 +11,11 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from petmood.core.errors import TrackingError
-from petmood.core.files import write_json
+from petmood.core.files import atomic_write_json
 from petmood.training.tracking.base import Tracker, address_of, open_tracker
-from petmood.training.tracking.journal import JOURNAL_NAME, begin_of, read_journal
+from petmood.training.tracking.spool import JOURNAL_NAME, begin_of, read_journal
 
-__all__ = ["SENT_NAME", "Session", "alone", "waiting"]
+__all__ = ["SENT_NAME", "Session", "exclusive_lock", "pending_entries"]
 
 SENT_NAME: Final = "tracking.sent.json"
 LOCK_NAME: Final = "tracking.lock"
@@ -86,7 +86,7 @@ class Session:
         return 0 if self._again else sent_up_to(self._folder, self._address)
 
 
-def waiting(folder: Path, *, uri: str | None = None) -> int:
+def pending_entries(folder: Path, *, uri: str | None = None) -> int:
     """Return how many entries of a run its tracker does not have yet; 0 where the run was not tracked."""
     journal = folder / JOURNAL_NAME
     if not journal.is_file():
@@ -101,7 +101,7 @@ def sent_up_to(folder: Path, address: str) -> int:
 
 def remember(folder: Path, address: str, place: int) -> None:
     """Remember the place up to which a tracker has everything."""
-    write_json(folder / SENT_NAME, {**_places(folder), address: place})
+    atomic_write_json(folder / SENT_NAME, {**_places(folder), address: place})
 
 
 def _places(folder: Path) -> dict[str, int]:
@@ -113,7 +113,7 @@ def _places(folder: Path) -> dict[str, int]:
 
 
 @contextmanager
-def alone(folder: Path, *, wait_s: float) -> Iterator[None]:
+def exclusive_lock(folder: Path, *, wait_s: float) -> Iterator[None]:
     """Let one process at a time send a run's entries.
 
     Raises:

@@ -11,7 +11,7 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import PetmoodError, TrackingError
 from petmood.core.extras import require
 from petmood.core.redact import one_line
-from petmood.training.tracking.events import Artifact, Begin, Entry, Metrics, Params, Status, Tags, TrackerSpec
+from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, RunStarted, Status, Tags, TrackerSpec
 
 __all__ = ["STEP", "WandbTracker"]
 
@@ -37,7 +37,7 @@ class WandbTracker:
         self._exit_code = 0
         self.note = ""
 
-    def open(self, begin: Begin) -> bool:
+    def open(self, begin: RunStarted) -> bool:
         """Open the run by its id; return True offline, where all of it has to be written."""
         offline = self._is_offline()
         if offline:

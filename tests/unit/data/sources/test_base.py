@@ -6,7 +6,7 @@ import pytest
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.data.sources import open_source, source, source_names
-from petmood.data.sources.base import clean_species, parse_split, printable
+from petmood.data.sources.base import normalize_species, parse_split, printable
 
 
 def test_four_sources_are_declared() -> None:
@@ -32,7 +32,7 @@ def test_a_source_that_needs_a_path_says_so(name: str, tmp_path: Path) -> None:
 
 
 def test_a_path_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("photo,mood\n")
+    (tmp_path / "labels.csv").write_text("photo,label\n")
     with pytest.raises(DataError, match="got the file"):
         open_source("folder", tmp_path / "labels.csv")
     with pytest.raises(DataError, match="got the folder"):
@@ -42,12 +42,12 @@ def test_a_path_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_each_source_opens_under_its_own_name(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("photo,mood\n")
+    (tmp_path / "labels.csv").write_text("photo,label\n")
     paths = {"csv": tmp_path / "labels.csv", "demo": None, "folder": tmp_path, "kaggle": None}
     for name, path in paths.items():
         opened = open_source(name, path)
         assert opened.name == name
-        assert opened.tolerant is (name in {"demo", "kaggle"})
+        assert opened.skip_bad_by_default is (name in {"demo", "kaggle"})
         opened.close()
 
 
@@ -60,6 +60,6 @@ def test_split_names_are_understood_in_any_case(text: str, split: str | None) ->
 
 
 def test_a_species_holds_no_formula_and_a_name_no_control_character() -> None:
-    assert clean_species("=1+1 Cat\n") == "11 cat"
+    assert normalize_species("=1+1 Cat\n") == "11 cat"
     assert printable("a\x1b[2Jb\u202e.jpg") == "a\\x1b[2Jb\\u202e.jpg"
     assert printable("caf\udce9.jpg") == "caf\\xe9.jpg"

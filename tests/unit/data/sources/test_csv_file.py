@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.core.progress import silent
-from petmood.data.sources.base import Found
+from petmood.core.progress import no_progress
+from petmood.data.sources.base import SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
 
 Form = Literal["NFC", "NFD"]
@@ -23,9 +23,9 @@ def table(folder: Path, text: str, *, photos: tuple[str, ...] = ("a.jpg", "b.jpg
     return path
 
 
-def scan(path: Path) -> list[Found]:
+def scan(path: Path) -> list[SourcePhoto]:
     source = CsvSource(path)
-    found = source.scan(silent)
+    found = source.scan(no_progress)
     source.close()
     return found
 
@@ -34,11 +34,11 @@ def codes(path: Path) -> list[tuple[str, str]]:
     return [(entry.name, entry.code) for entry in scan(path)]
 
 
-def test_photos_get_mood_split_and_species(tmp_path: Path) -> None:
-    found = scan(table(tmp_path, "photo,mood,split,species\nb.jpg,HAPPY,Val,Guinea Pig\na.jpg, sad ,,\n"))
+def test_photos_get_label_split_and_species(tmp_path: Path) -> None:
+    found = scan(table(tmp_path, "photo,label,split,species\nb.jpg,HAPPY,Val,Guinea Pig\na.jpg, sad ,,\n"))
     assert found == [
-        Found(tmp_path / "a.jpg", "a.jpg", "sad"),
-        Found(tmp_path / "b.jpg", "b.jpg", "happy", "valid", "guinea pig"),
+        SourcePhoto(tmp_path / "a.jpg", "a.jpg", "sad"),
+        SourcePhoto(tmp_path / "b.jpg", "b.jpg", "happy", "valid", "guinea pig"),
     ]
 
 
@@ -48,9 +48,9 @@ def test_photos_get_mood_split_and_species(tmp_path: Path) -> None:
 def test_byte_order_mark_line_ends_and_separators_do_not_matter(
     tmp_path: Path, separator: str, end: str, mark: str
 ) -> None:
-    lines = [["Photo", "Mood"], ["a.jpg", "sad"], ["b.jpg", "angry"], []]
+    lines = [["Photo", "Label"], ["a.jpg", "sad"], ["b.jpg", "angry"], []]
     text = mark + end.join(separator.join(cells) for cells in lines)
-    assert [(e.name, e.mood, e.problem) for e in scan(table(tmp_path, text))] == [
+    assert [(e.name, e.label, e.problem) for e in scan(table(tmp_path, text))] == [
         ("a.jpg", "sad", ""),
         ("b.jpg", "angry", ""),
     ]
@@ -60,14 +60,14 @@ def test_byte_order_mark_line_ends_and_separators_do_not_matter(
 def test_names_composed_otherwise_are_found(tmp_path: Path, on_disk: Form, in_table: Form) -> None:
     name = "photos/Müsli é.jpg"
     disk, listed = unicodedata.normalize(on_disk, name), unicodedata.normalize(in_table, name)
-    (entry,) = scan(table(tmp_path, f"photo,mood\n{listed},sad\n", photos=(disk,)))
+    (entry,) = scan(table(tmp_path, f"photo,label\n{listed},sad\n", photos=(disk,)))
     assert entry.problem == ""
     assert entry.path == tmp_path / disk
 
 
 def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     text = (
-        "photo,mood,split\n"
+        "photo,label,split\n"
         "a.jpg,sad,train\n"
         "gone.jpg,sad,train\n"
         "a.jpg,sad,train\n"
@@ -88,7 +88,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
         ("a.jpg", "duplicate_line"),
         ("b.jpg", "two_labels"),
         ("b.jpg", "two_labels"),
-        ("c.jpg", "unknown_mood"),
+        ("c.jpg", "unknown_label"),
         ("d.jpg", "unknown_split"),
         ("e.jpg", "bad_line"),
         ("f.jpg", "two_splits"),
@@ -96,24 +96,24 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
         ("gone.jpg", "missing_file"),
     ]
     problems = {entry.code: entry.problem for entry in scan(path)}
-    assert problems["unknown_mood"] == "line 7: unknown mood 'glad'; known: angry, happy, other, sad"
-    assert problems["two_labels"] == "one photo under two moods: happy, sad"
+    assert problems["unknown_label"] == "line 7: unknown class 'glad'; known: angry, happy, other, sad"
+    assert problems["two_labels"] == "one photo under two classes: happy, sad"
     assert problems["bad_line"] == "line 9: expected 3 cells, got 2"
 
 
 def test_windows_separators_in_names_are_understood(tmp_path: Path) -> None:
-    assert codes(table(tmp_path, "photo,mood\nsub\\a.jpg,sad\n", photos=("sub/a.jpg",))) == [("sub/a.jpg", "")]
+    assert codes(table(tmp_path, "photo,label\nsub\\a.jpg,sad\n", photos=("sub/a.jpg",))) == [("sub/a.jpg", "")]
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("file,label\na.jpg,sad\n", "expected|got: file, label"),
-        ("photo,mood,splt\na.jpg,sad,x\n", "got: photo, mood, splt"),
-        ("photo,mood,mood\na.jpg,sad,sad\n", "each once"),
+        ("photo,label,splt\na.jpg,sad,x\n", "got: photo, label, splt"),
+        ("photo,label,class\na.jpg,sad,sad\n", "each once"),
         ("", "got an empty file"),
-        ("photo,mood\n", "Expected lines below the header"),
-        ('photo,mood\n"a.jpg,sad\n', "isn't a CSV table"),
+        ("photo,label\n", "Expected lines below the header"),
+        ('photo,label\n"a.jpg,sad\n', "isn't a CSV table"),
     ],
 )
 def test_a_wrong_table_is_refused_with_what_was_expected(tmp_path: Path, text: str, sentence: str) -> None:
@@ -123,4 +123,4 @@ def test_a_wrong_table_is_refused_with_what_was_expected(tmp_path: Path, text: s
 
 def test_another_encoding_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="CSV UTF-8"):
-        scan(table(tmp_path, "photo,mood\nMüsli.jpg,sad\n", encoding="latin-1"))
+        scan(table(tmp_path, "photo,label\nMüsli.jpg,sad\n", encoding="latin-1"))

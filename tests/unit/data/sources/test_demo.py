@@ -1,17 +1,17 @@
 """The demo source: drawn when scanned, species known, gone when closed."""
 
-from petmood.core.progress import silent
-from petmood.data.faces import SPECIES
+from petmood.core.progress import no_progress
 from petmood.data.sources.demo import DEMO_PHOTOS, DemoSource
+from petmood.data.synthetic.animal_faces import SPECIES
 
 
-def test_drawn_photos_have_moods_and_species_and_vanish_with_the_source() -> None:
+def test_drawn_photos_have_classes_and_species_and_vanish_with_the_source() -> None:
     source = DemoSource(photos=32, seed=1)
-    found = source.scan(silent)
+    found = source.scan(no_progress)
     paths = [entry.path for entry in found]
     good = [entry for entry in found if "flaw" not in entry.name]
     assert len(good) == 32
-    assert all(entry.mood and entry.split is None and entry.species in SPECIES for entry in good)
+    assert all(entry.label and entry.split is None and entry.species in SPECIES for entry in good)
     assert {entry.species for entry in found if "flaw" in entry.name} == {""}
     assert all(path.is_file() for path in paths)
     source.close()
@@ -21,8 +21,8 @@ def test_drawn_photos_have_moods_and_species_and_vanish_with_the_source() -> Non
 
 def test_scanning_again_draws_the_same_and_leaves_no_litter() -> None:
     source = DemoSource(photos=32, flaws=False)
-    first = source.scan(silent)
-    again = source.scan(silent)
+    first = source.scan(no_progress)
+    again = source.scan(no_progress)
     assert [entry.name for entry in first] == [entry.name for entry in again]
     assert not first[0].path.exists()
     source.close()

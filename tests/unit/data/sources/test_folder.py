@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.core.progress import silent
-from petmood.data.sources.base import Found
+from petmood.core.progress import no_progress
+from petmood.data.sources.base import SourcePhoto
 from petmood.data.sources.folder import FolderSource
 
 
@@ -18,17 +18,17 @@ def tree(root: Path, *names: str) -> Path:
     return root
 
 
-def scan(root: Path) -> dict[str, Found]:
+def scan(root: Path) -> dict[str, SourcePhoto]:
     source = FolderSource(root)
-    found = source.scan(silent)
+    found = source.scan(no_progress)
     source.close()
     assert [entry.name for entry in found] == sorted(entry.name for entry in found)
     return {entry.name: entry for entry in found}
 
 
-def test_class_folders_in_any_case_give_moods_without_splits(tmp_path: Path) -> None:
+def test_class_folders_in_any_case_give_classes_without_splits(tmp_path: Path) -> None:
     found = scan(tree(tmp_path, "Angry/1.jpg", "HAPPY/2.PNG", "sad/deep/er/3.jpeg", "other/4.webp"))
-    assert {name: (e.mood, e.split, e.problem) for name, e in found.items()} == {
+    assert {name: (e.label, e.split, e.problem) for name, e in found.items()} == {
         "Angry/1.jpg": ("angry", None, ""),
         "HAPPY/2.PNG": ("happy", None, ""),
         "other/4.webp": ("other", None, ""),
@@ -39,7 +39,7 @@ def test_class_folders_in_any_case_give_moods_without_splits(tmp_path: Path) -> 
 
 def test_split_folders_around_class_folders_give_splits(tmp_path: Path) -> None:
     found = scan(tree(tmp_path, "Train/Angry/1.jpg", "val/Sad/2.jpg", "validation/Sad/2.jpg", "TEST/happy/3.jpg"))
-    assert {(e.split, e.mood) for e in found.values()} == {
+    assert {(e.split, e.label) for e in found.values()} == {
         ("train", "angry"),
         ("valid", "sad"),
         ("test", "happy"),
@@ -50,7 +50,7 @@ def test_split_folders_around_class_folders_give_splits(tmp_path: Path) -> None:
 def test_a_photo_outside_the_four_classes_is_a_problem_with_the_allowed_names(tmp_path: Path, name: str) -> None:
     entry = scan(tree(tmp_path, "happy/good.jpg", name))[name]
     assert entry.code == "unknown_class"
-    assert entry.mood is None
+    assert entry.label is None
     assert "angry, happy, other, sad" in entry.problem
 
 

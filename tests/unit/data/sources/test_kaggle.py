@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.errors import DataError, OfflineError
-from petmood.core.progress import silent
+from petmood.core.errors import DataError, DownloadError
+from petmood.core.progress import no_progress
 from petmood.data.sources import kaggle, open_source
 from petmood.data.sources.kaggle import DATASET, KaggleSource, unpack
 
@@ -26,13 +26,13 @@ def archive(folder: Path, *entries: str, data: bytes = b"never decoded here") ->
 
 
 def labels(source: KaggleSource) -> set[tuple[str | None, str | None]]:
-    return {(entry.split, entry.mood) for entry in source.scan(silent)}
+    return {(entry.split, entry.label) for entry in source.scan(no_progress)}
 
 
 def test_an_archive_is_unpacked_for_the_scan_and_gone_when_closed(tmp_path: Path) -> None:
     source = KaggleSource(archive(tmp_path, *(f"Master Folder/{name}" for name in NAMES[:4])))
     assert labels(source) == EXPECTED
-    paths = [entry.path for entry in source.scan(silent)]
+    paths = [entry.path for entry in source.scan(no_progress)]
     assert all(path.is_file() for path in paths)
     source.close()
     assert not any(path.exists() for path in paths)
@@ -43,7 +43,7 @@ def test_an_unpacked_folder_is_used_as_it_is(tmp_path: Path, wrapping: str) -> N
     with zipfile.ZipFile(archive(tmp_path, *(wrapping + name for name in NAMES))) as bundle:
         bundle.extractall(tmp_path / "pets")
     source = open_source("kaggle", tmp_path / "pets")
-    assert {(entry.split, entry.mood) for entry in source.scan(silent) if not entry.problem} == EXPECTED
+    assert {(entry.split, entry.label) for entry in source.scan(no_progress) if not entry.problem} == EXPECTED
     source.close()
     assert (tmp_path / "pets").is_dir()
 
@@ -52,7 +52,7 @@ def test_an_unpacked_folder_is_used_as_it_is(tmp_path: Path, wrapping: str) -> N
 def test_an_entry_that_would_leave_the_folder_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path, "train/Angry/1.jpg", name)
     with pytest.raises(DataError, match="would leave the folder"):
-        unpack(path, to=tmp_path / "to", track=silent)
+        unpack(path, to=tmp_path / "to", track=no_progress)
     assert not (tmp_path / "to").exists()
     assert not (tmp_path / "evil.jpg").exists()
 
@@ -64,12 +64,12 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         bundle.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match="is a link"):
-        unpack(path, to=tmp_path / "to", track=silent)
+        unpack(path, to=tmp_path / "to", track=no_progress)
 
 
 @pytest.mark.parametrize(
     ("limit", "sentence"),
-    [("MOST_ENTRIES", "3 entries"), ("MOST_BYTES", "in all, expected at most"), ("MOST_ENTRY_BYTES", "unpacks to")],
+    [("MAX_ENTRIES", "3 entries"), ("MAX_BYTES", "in all, expected at most"), ("MAX_ENTRY_BYTES", "unpacks to")],
 )
 def test_an_archive_over_its_limits_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str
@@ -77,7 +77,7 @@ def test_an_archive_over_its_limits_is_refused(
     monkeypatch.setattr(kaggle, limit, 2)
     path = archive(tmp_path, "a/1.jpg", "a/2.jpg", "a/3.jpg", data=bytes(10))
     with pytest.raises(DataError, match=sentence):
-        unpack(path, to=tmp_path / "to", track=silent)
+        unpack(path, to=tmp_path / "to", track=no_progress)
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.5])
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_whole_archive_is_refused(tmp_path: Path, cut: float) 
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * cut)] or b"not a zip")
     with pytest.raises(DataError, match="whole zip archive"):
-        KaggleSource(path).scan(silent)
+        KaggleSource(path).scan(no_progress)
 
 
 def fake_kagglehub(monkeypatch: pytest.MonkeyPatch, answer: Path | Exception) -> list[str]:
@@ -109,7 +109,7 @@ def test_a_download_is_asked_for_by_its_name_and_used(tmp_path: Path, monkeypatc
         bundle.extractall(tmp_path / "cache")
     asked = fake_kagglehub(monkeypatch, tmp_path / "cache")
     source = KaggleSource()
-    assert {(e.split, e.mood) for e in source.scan(silent) if not e.problem} == EXPECTED
+    assert {(e.split, e.label) for e in source.scan(no_progress) if not e.problem} == EXPECTED
     assert asked == [DATASET]
 
 
@@ -118,8 +118,8 @@ def test_without_network_or_account_one_message_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     fake_kagglehub(monkeypatch, error)
-    with pytest.raises(OfflineError) as caught:
-        open_source("kaggle").scan(silent)
+    with pytest.raises(DownloadError) as caught:
+        open_source("kaggle").scan(no_progress)
     text = str(caught.value)
     assert "\n" not in text
     for word in ("kaggle.json", "KAGGLE_USERNAME", "KAGGLE_KEY", "petmood data import kaggle ARCHIVE.zip"):
@@ -128,5 +128,5 @@ def test_without_network_or_account_one_message_says_what_to_do(
 
 def test_the_real_client_without_network_gives_the_same_message() -> None:
     pytest.importorskip("kagglehub")
-    with pytest.raises(OfflineError, match="Can't download"):
-        KaggleSource().scan(silent)
+    with pytest.raises(DownloadError, match="Can't download"):
+        KaggleSource().scan(no_progress)

@@ -9,14 +9,14 @@ from PIL import Image
 
 from petmood.core.errors import DataError
 from petmood.core.image import ImageSpec, load
-from petmood.serving.loadtest.photos import MOST, drawn, form, read
-from tests.pictures import jpeg, photo_like
+from petmood.serving.loadtest.photos import MOST, form, read, synthetic_photos
+from tests.support.pictures import jpeg, photo_like
 
 
 def test_drawn_photos_are_different_jpegs_that_a_service_takes() -> None:
-    photos = drawn(3)
+    photos = synthetic_photos(3)
     assert len(set(photos)) == 3
-    assert photos == drawn(3)
+    assert photos == synthetic_photos(3)
     for photo in photos:
         assert Image.open(io.BytesIO(photo)).format == "JPEG"
         assert load(photo, ImageSpec()).warnings == ()

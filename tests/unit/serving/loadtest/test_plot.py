@@ -6,8 +6,8 @@ import sys
 import pytest
 from PIL import Image
 
-from petmood.core.errors import MissingExtra
-from petmood.serving.loadtest.gate import Limits
+from petmood.core.errors import MissingDependency
+from petmood.serving.loadtest.limits import Limits
 from petmood.serving.loadtest.plot import ramp_png
 from petmood.serving.loadtest.report import report_of
 from petmood.serving.loadtest.steps import Step
@@ -27,5 +27,5 @@ def test_without_matplotlib_the_command_to_type_is_named(monkeypatch: pytest.Mon
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'petmood\[loadtest\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'petmood\[loadtest\]'"):
         ramp_png(report_of(RISING, url="http://127.0.0.1:8000/predict", limits=Limits()))

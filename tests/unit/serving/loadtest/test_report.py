@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from petmood.core.errors import OfflineError
-from petmood.serving.loadtest.gate import Limits
+from petmood.core.errors import DownloadError
+from petmood.serving.loadtest.limits import Limits
 from petmood.serving.loadtest.report import report_of
 from tests.load.steps import step
 
@@ -15,18 +15,18 @@ STEPS = [step(1, 30, 33), step(2, 60, 34), step(4, 61, 70), step(8, 58, 150, e50
 
 def test_limits_are_held_against_the_last_step() -> None:
     report = report_of(STEPS, url=URL, limits=Limits(p95_ms=100))
-    assert report.judged.users == 8
-    assert report.missed == ("p95 150 ms, allowed 100 ms",)
-    assert report.knee is not None
+    assert report.checked.users == 8
+    assert report.violations == ("p95 150 ms, allowed 100 ms",)
+    assert report.saturation is not None
 
 
 def test_limits_are_held_against_the_knee_when_it_was_looked_for() -> None:
-    report = report_of(STEPS, url=URL, limits=Limits(p95_ms=100), to_the_knee=True)
-    assert (report.judged.users, report.missed) == (2, ())
+    report = report_of(STEPS, url=URL, limits=Limits(p95_ms=100), until_saturation=True)
+    assert (report.checked.users, report.violations) == (2, ())
 
 
 def test_without_a_knee_the_last_step_counts() -> None:
-    assert report_of(STEPS[:2], url=URL, limits=Limits(), to_the_knee=True).judged.users == 2
+    assert report_of(STEPS[:2], url=URL, limits=Limits(), until_saturation=True).checked.users == 2
 
 
 def test_the_summary_is_plain_json_with_the_judged_numbers_on_top() -> None:
@@ -39,5 +39,5 @@ def test_the_summary_is_plain_json_with_the_judged_numbers_on_top() -> None:
 
 
 def test_a_load_that_ended_before_its_first_step_is_no_report() -> None:
-    with pytest.raises(OfflineError, match="--duration"):
+    with pytest.raises(DownloadError, match="--duration"):
         report_of([], url=URL, limits=Limits())

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from petmood.core.errors import ConfigError, MissingExtra, OfflineError
-from petmood.serving.loadtest.gate import Limits
-from petmood.serving.loadtest.job import Job
+from petmood.core.errors import ConfigError, DownloadError, MissingDependency
+from petmood.serving.loadtest.config import LoadTestConfig
+from petmood.serving.loadtest.limits import Limits
 from petmood.serving.loadtest.report import report_of
-from petmood.serving.loadtest.run import ask_once, keep, load_service, require_locust
+from petmood.serving.loadtest.run import load_service, preflight, require_locust, write_report
 from petmood.serving.loadtest.steps import Step
 from petmood.serving.loadtest.target import Target
 from tests.load.servers import serving
@@ -23,12 +23,12 @@ from tests.load.steps import step
 WORD = "three-blind-mice"
 
 
-def job(base: str, **more: object) -> Job:
+def job(base: str, **more: object) -> LoadTestConfig:
     """Return a short job."""
-    return replace(Job(Target(base, "/predict"), (2,), 1.0, "locust"), **more)  # type: ignore[arg-type] # any field
+    return replace(LoadTestConfig(Target(base, "/predict"), (2,), 1.0, "locust"), **more)  # type: ignore[arg-type] # any field
 
 
-def loaded(job: Job, *, to: Path, **more: Any) -> list[Step]:  # noqa: ANN401 - what ``load_service`` takes
+def loaded(job: LoadTestConfig, *, to: Path, **more: Any) -> list[Step]:  # noqa: ANN401 - what ``load_service`` takes
     """Load a service for a second, and longer where a busy machine got too few answers in that time."""
     for duration_s in (1.0, 5.0, 25.0):
         steps = load_service(replace(job, duration_s=duration_s), to=to, **more)
@@ -66,39 +66,39 @@ def test_more_users_than_come_at_once_make_their_step_longer_and_that_is_said(
 @pytest.mark.spawns
 def test_refusals_are_counted_by_their_status_and_stop_the_search_for_the_knee(tmp_path: Path) -> None:
     with serving(status=503, delay_s=0.01) as base:
-        (only,) = loaded(job(base, counts=(1, 2, 4), to_the_knee=True), to=tmp_path)
+        (only,) = loaded(job(base, counts=(1, 2, 4), until_saturation=True), to=tmp_path)
     assert list(only.errors) == ["503"]
     assert (only.answered, only.p95_ms) == (0, None)
 
 
 @pytest.mark.spawns
 def test_a_process_that_fails_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(OfflineError, match="Locust's process ended with 1"):
+    with pytest.raises(DownloadError, match="Locust's process ended with 1"):
         load_service(job("http://127.0.0.1:9", photos=str(tmp_path / "nowhere")), to=tmp_path)
 
 
 def test_an_address_that_gives_no_answer_is_one_line() -> None:
-    with pytest.raises(OfflineError, match=r"gives no answer \(.*refused\).*petmood serve"):
-        ask_once(job("http://127.0.0.1:9"))
+    with pytest.raises(DownloadError, match=r"gives no answer \(.*refused\).*petmood serve"):
+        preflight(job("http://127.0.0.1:9"))
 
 
 @pytest.mark.parametrize(("path", "token", "reason"), [("/predict", "", "401: it asks for a token"), ("/x", "", "404")])
 def test_an_answer_that_will_stay_the_same_is_one_line(path: str, token: str, reason: str) -> None:
     with serving(token=WORD) as base, pytest.raises(ConfigError, match=reason):
-        ask_once(job(base, target=Target(base, path), token=token or None))
+        preflight(job(base, target=Target(base, path), token=token or None))
 
 
 @pytest.mark.parametrize("status", [200, 503])
 def test_a_service_that_answers_or_is_busy_may_be_loaded(status: int) -> None:
     with serving(status=status, token=WORD) as base:
-        ask_once(job(base, token=WORD))
+        preflight(job(base, token=WORD))
 
 
 def test_without_locust_the_command_to_type_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     require_locust()
     monkeypatch.setattr("petmood.serving.loadtest.run.find_spec", lambda _: None)
     assert util.find_spec("locust") is not None
-    with pytest.raises(MissingExtra, match=r"^'locust' is not installed.*pip install 'petmood\[loadtest\]'$"):
+    with pytest.raises(MissingDependency, match=r"^'locust' is not installed.*pip install 'petmood\[loadtest\]'$"):
         require_locust()
 
 
@@ -106,5 +106,5 @@ def test_without_locust_the_command_to_type_is_named(monkeypatch: pytest.MonkeyP
 def test_a_summary_is_kept_and_a_ramp_is_drawn(tmp_path: Path, count: int, names: list[str]) -> None:
     steps = [step(1, 30, 33), step(2, 60, 34)][:count]
     report = report_of(steps, url="http://127.0.0.1:8000/predict", limits=Limits())
-    assert [path.name for path in keep(report, to=tmp_path / "new")] == names
+    assert [path.name for path in write_report(report, to=tmp_path / "new")] == names
     assert json.loads((tmp_path / "new/summary.json").read_text())["users"] == count

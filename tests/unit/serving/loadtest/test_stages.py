@@ -57,7 +57,7 @@ def test_who_asks_for_many_users_is_told_that_it_takes_longer() -> None:
 
 
 def test_it_ends_as_soon_as_the_knee_is_passed() -> None:
-    stages = Stages((1, 2, 4, 8), 1.0, to_the_knee=True)
+    stages = Stages((1, 2, 4, 8), 1.0, until_saturation=True)
     seen = []
     for tenth in range(50):
         now = tenth / 10

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from petmood.core.moods import MOODS
-from petmood.inference.load import open_bundle
-from petmood.monitoring.metrics import CONTENT_TYPE
-from tests.networks import tiny_bundle
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.inference.load import load_bundle
+from petmood.serving.metrics import CONTENT_TYPE
+from tests.support.networks import tiny_bundle
 
 
 def test_a_fresh_service_lives_and_is_ready(served: Callable[..., Any]) -> None:
@@ -36,9 +36,9 @@ def test_a_person_is_led_to_the_documentation(served: Callable[..., Any]) -> Non
 
 def test_the_model_tells_its_card_and_manifest(served: Callable[..., Any], tmp_path_factory: Any) -> None:  # noqa: ANN401 - pytest's
     bundle = tiny_bundle(Path(tmp_path_factory.getbasetemp()) / "tiny-bundle")
-    body = served(open_bundle(bundle.folder)).client.get("/model").json()
+    body = served(load_bundle(bundle.folder)).client.get("/model").json()
     assert body["model"]["sha256"] == bundle.sha256
-    assert body["classes"] == list(MOODS)
+    assert body["classes"] == list(DEFAULT_CLASSES)
     assert body["manifest"]["files"] == dict(bundle.manifest.files)
     assert body["card"] == (bundle.folder / "card.md").read_text("utf-8")
 
@@ -47,4 +47,4 @@ def test_numbers_come_as_prometheus_reads_them(served: Callable[..., Any]) -> No
     response = served().client.get("/metrics")
     assert response.headers["content-type"] == CONTENT_TYPE
     assert 'petmood_model_info{name="fake",sha256="000000000000",version="0"} 1.0' in response.text
-    assert "petmood_queue_photos 0.0" in response.text
+    assert "petmood_queue_depth 0.0" in response.text

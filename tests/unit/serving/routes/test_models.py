@@ -66,7 +66,7 @@ def test_going_back_takes_the_model_before(app: Any, photo: bytes) -> None:  # n
 
 def test_there_is_nothing_to_go_back_to_at_first(app: Any) -> None:  # noqa: ANN401 - as above
     response = app.client.post("/models/rollback", headers=SIGNED)
-    assert (response.status_code, response.json()["code"]) == (422, "wrong_fields")
+    assert (response.status_code, response.json()["code"]) == (422, "unprocessable_content")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"bundle": ""}', b'{"bundle": "x", "url": "http://evil"}', b'["x"]'])

@@ -12,12 +12,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from petmood.core.errors import CorruptImage
-from petmood.core.moods import MOODS
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
-from petmood.serving.middleware.observe import Observe
+from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes.predict import router
-from tests.pictures import animated, photo_like, png, zeros_png
+from tests.support.pictures import animated, photo_like, png, zeros_png
 from tests.support.waiting import wait_until
 
 
@@ -39,16 +39,16 @@ def test_a_form_and_the_raw_body_get_one_answer(served: Callable[..., Any], phot
 def test_an_answer_holds_what_the_contract_says(served: Callable[..., Any], photo: bytes) -> None:
     body = served().client.post("/predict", content=photo, headers={"x-request-id": "abc"}).json()
     assert set(body) == {
-        "mood",
+        "label",
         "probability",
         "probabilities",
-        "sure",
+        "confident",
         "prediction_set",
         "model",
         "request_id",
         "warnings",
     }
-    assert list(body["probabilities"]) == list(MOODS)
+    assert list(body["probabilities"]) == list(DEFAULT_CLASSES)
     assert math.isclose(sum(body["probabilities"].values()), 1)
     assert body["model"] == {"name": "fake", "version": "0", "sha256": "0" * 64}
     assert body["request_id"] == "abc"
@@ -67,10 +67,10 @@ def test_an_animation_is_answered_with_a_warning(served: Callable[..., Any]) -> 
         (png(photo_like(8, 8)), {}, 422, "too_small"),
         (png(photo_like(400, 20)), {}, 422, "bad_aspect"),
         (zeros_png(13_000, 13_000), {}, 413, "too_many_pixels"),
-        (b"{}", {"content-type": "application/json"}, 415, "wrong_body"),
+        (b"{}", {"content-type": "application/json"}, 415, "unsupported_media_type"),
         (b"x", {"content-type": "multipart/form-data"}, 400, "bad_form"),
         (b"x", {"content-type": "multipart/form-data; boundary=e"}, 400, "bad_form"),
-        (b"--e--\r\n", {"content-type": "multipart/form-data; boundary=e"}, 422, "wrong_fields"),
+        (b"--e--\r\n", {"content-type": "multipart/form-data; boundary=e"}, 422, "unprocessable_content"),
     ],
 )
 def test_a_refusal_has_its_status_code_message_and_id(
@@ -104,7 +104,7 @@ def test_a_batch_answers_and_refuses_each_photo_by_itself(served: Callable[..., 
     response = client.post("/predict/batch", files=files, headers={"x-request-id": "b1"})
     body = response.json()
     assert response.status_code == 200
-    assert [result.get("mood") or result["code"] for result in body["results"]][1] == "corrupt_image"
+    assert [result.get("label") or result["code"] for result in body["results"]][1] == "corrupt_image"
     assert [result["request_id"] for result in body["results"]] == ["b1"] * 3
     assert body["request_id"] == "b1"
 
@@ -113,13 +113,13 @@ def test_a_batch_is_a_form_of_at_most_32_photos(served: Callable[..., Any], phot
     client = served().client
     assert client.post("/predict/batch", content=photo).json()["code"] == "bad_form"
     too_many = client.post("/predict/batch", files=[("photo", ("a.jpg", b"x"))] * 33)
-    assert (too_many.status_code, too_many.json()["code"]) == (422, "wrong_fields")
+    assert (too_many.status_code, too_many.json()["code"]) == (422, "unprocessable_content")
     assert client.post("/predict/batch", files=[("photo", ("a.jpg", photo))] * 32).status_code == 200
 
 
 def test_json_is_answered_where_vertex_was_given_this_very_route(served: Callable[..., Any], photo: bytes) -> None:
     client = served(vertex_predict_route="/predict").client
-    assert client.post("/predict", json={"instances": []}).json()["code"] == "wrong_fields"
+    assert client.post("/predict", json={"instances": []}).json()["code"] == "unprocessable_content"
     assert client.post("/predict", content=photo).status_code == 200
 
 
@@ -164,7 +164,7 @@ def test_the_short_cut_answers_as_the_route_itself_would(served: Callable[..., A
     plain = FastAPI()
     plain.state.service = service
     plain.include_router(router)
-    plain.add_middleware(Observe, metrics=service.metrics, drain=service.drain)
+    plain.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
     bodies = []
     for app in (served().client, TestClient(plain)):
         found = [app.post("/predict", content=content) for content in (photo, photo[:300], b"")]

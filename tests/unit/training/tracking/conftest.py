@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.training.tracking.events import Artifact, Begin, Entry, Metrics, Params, Status, Tags, TrackerSpec
+from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, RunStarted, Status, Tags, TrackerSpec
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
 
@@ -21,9 +21,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> Begin:
+def begun(tmp_path: Path) -> RunStarted:
     """Return the first entry of a run that tells MLflow in a file below ``tmp_path``."""
-    return Begin(at_ms=1_000, run_id=RUN_ID, name="run", home=str(tmp_path), tracker=TrackerSpec())
+    return RunStarted(at_ms=1_000, run_id=RUN_ID, name="run", home=str(tmp_path), tracker=TrackerSpec())
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def entries(tmp_path: Path) -> list[Entry]:
     ]
     return [
         Status(at_ms=1_001, status="running"),
-        Params(at_ms=1_002, values={"seed": 7, "recipe.ridge": [0.1, 1.0], "model.backbone": "tiny", "none": None}),
+        Params(
+            at_ms=1_002, values={"seed": 7, "recipe.l2_strengths": [0.1, 1.0], "model.backbone": "tiny", "none": None}
+        ),
         Tags(at_ms=1_003, values={"data_hash": "abc"}),
         *curves,
         Metrics(at_ms=3_000, values={"test/accuracy": 0.5}),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.errors import ConfigError, MissingExtra
+from petmood.core.errors import ConfigError, MissingDependency
 from petmood.training.tracking.base import (
     address_of,
     open_tracker,
@@ -13,7 +13,7 @@ from petmood.training.tracking.base import (
     refuse_missing,
     uri_of,
 )
-from petmood.training.tracking.events import Begin, TrackerSpec
+from petmood.training.tracking.events import RunStarted, TrackerSpec
 
 SECRET = "http://me:secret@tracker:5000"  # noqa: S105 - made up
 
@@ -24,13 +24,13 @@ def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def with_uri(begun: Begin, uri: str) -> Begin:
+def with_uri(begun: RunStarted, uri: str) -> RunStarted:
     """Return a run whose settings name an address."""
     return begun.model_copy(update={"tracker": TrackerSpec(uri=uri)})
 
 
 def test_an_address_is_the_given_one_then_the_set_one_then_the_environment_s_then_a_file_at_home(
-    begun: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    begun: RunStarted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert uri_of(begun) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment")
@@ -40,14 +40,14 @@ def test_an_address_is_the_given_one_then_the_set_one_then_the_environment_s_the
 
 
 def test_a_relative_file_is_meant_from_where_training_began_wherever_it_is_sent_from(
-    begun: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: RunStarted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
     assert uri_of(with_uri(begun, "sqlite:///here/x.db")) == f"sqlite:///{tmp_path}/here/x.db"
     assert uri_of(with_uri(begun, "sqlite:////there/x.db")) == "sqlite:////there/x.db"
 
 
-def test_the_name_that_is_remembered_holds_no_password(begun: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_that_is_remembered_holds_no_password(begun: RunStarted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", SECRET)
     assert uri_of(begun) == SECRET
     assert address_of(begun) == "http://tracker:5000"
@@ -66,15 +66,15 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(uri: str) ->
 
 def test_a_tracker_that_is_not_installed_is_named_with_both_ways_out() -> None:
     refuse_missing("mlflow")
-    with pytest.raises(MissingExtra, match=r"pip install 'petmood\[nothing_like_it\]', or give tracker=none"):
+    with pytest.raises(MissingDependency, match=r"pip install 'petmood\[nothing_like_it\]', or give tracker=none"):
         refuse_missing("nothing_like_it")
 
 
 @pytest.mark.parametrize("kind", ["mlflow", "wandb"])
 def test_a_package_is_imported_when_its_tracker_is_opened_and_not_before(
-    kind: str, begun: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, begun: RunStarted, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, kind, None)
     told = begun.model_copy(update={"tracker": TrackerSpec.model_validate({"kind": kind})})
-    with pytest.raises(MissingExtra, match=rf"pip install 'petmood\[{kind}\]'"):
+    with pytest.raises(MissingDependency, match=rf"pip install 'petmood\[{kind}\]'"):
         open_tracker(told, folder)

@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from petmood.core.errors import TrackingError
-from petmood.training.tracking.events import Begin, Entry, Metrics, TrackerSpec, as_line, from_line
+from petmood.training.tracking.events import Entry, Metrics, RunStarted, TrackerSpec, as_line, from_line
 
 
-def test_every_kind_of_entry_reads_back_equal_from_its_one_line(begun: Begin, entries: list[Entry]) -> None:
+def test_every_kind_of_entry_reads_back_equal_from_its_one_line(begun: RunStarted, entries: list[Entry]) -> None:
     for entry in [begun, *entries]:
         line = as_line(entry)
         assert line.count(b"\n") == 1
@@ -34,7 +34,7 @@ def test_anything_else_is_refused(line: bytes) -> None:
         from_line(line)
 
 
-def test_a_run_has_an_id_that_every_tracker_takes(begun: Begin) -> None:
+def test_a_run_has_an_id_that_every_tracker_takes(begun: RunStarted) -> None:
     with pytest.raises(ValidationError):
-        Begin(run_id="../x", name="x", home=".", tracker=TrackerSpec())
+        RunStarted(run_id="../x", name="x", home=".", tracker=TrackerSpec())
     assert begun.run_id.isalnum()

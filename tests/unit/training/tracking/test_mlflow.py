@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from petmood.core.errors import TrackingError
-from petmood.training.tracking.events import Begin, Entry, Metrics, Params, Status
+from petmood.training.tracking.events import Entry, Metrics, Params, RunStarted, Status
 from petmood.training.tracking.mlflow import RUN_ID_TAG, MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -46,7 +46,7 @@ def state(uri: str, run_id: str = "") -> dict[str, object]:
 
 
 def test_everything_arrives_as_it_was_told(
-    tracker: MlflowTracker, uri: str, begun: Begin, entries: list[Entry], tmp_path: Path
+    tracker: MlflowTracker, uri: str, begun: RunStarted, entries: list[Entry], tmp_path: Path
 ) -> None:
     assert tracker.open(begun)
     tracker.send(entries)
@@ -56,7 +56,12 @@ def test_everything_arrives_as_it_was_told(
     assert isinstance(history, dict)
     assert history["loss"] == [(n, 2000 + n, repr([1.0, 0.5, float("nan"), 0.25, 0.2][n])) for n in range(5)]
     assert history["test/accuracy"] == [(0, 3000, "0.5")]
-    assert found["params"] == {"seed": "7", "recipe.ridge": "[0.1, 1.0]", "model.backbone": "tiny", "none": "null"}
+    assert found["params"] == {
+        "seed": "7",
+        "recipe.l2_strengths": "[0.1, 1.0]",
+        "model.backbone": "tiny",
+        "none": "null",
+    }
     assert found["tags"] == {RUN_ID_TAG: begun.run_id, "mlflow.runName": "run", "data_hash": "abc"}
     assert found["files"] == ["reports/report.html", "bundle/manifest.json"]
     assert found["status"] == ("FINISHED", 1000, 3004, "run")
@@ -64,7 +69,7 @@ def test_everything_arrives_as_it_was_told(
 
 
 def test_whatever_is_sent_twice_or_in_part_changes_nothing(
-    tracker: MlflowTracker, uri: str, folder: Path, begun: Begin, entries: list[Entry]
+    tracker: MlflowTracker, uri: str, folder: Path, begun: RunStarted, entries: list[Entry]
 ) -> None:
     tracker.open(begun)
     tracker.send(entries)
@@ -77,7 +82,7 @@ def test_whatever_is_sent_twice_or_in_part_changes_nothing(
         assert state(uri) == whole
 
 
-def test_more_than_one_call_takes_is_sent_in_several(tracker: MlflowTracker, uri: str, begun: Begin) -> None:
+def test_more_than_one_call_takes_is_sent_in_several(tracker: MlflowTracker, uri: str, begun: RunStarted) -> None:
     tracker.open(begun)
     settings = Params(values={f"p{number:03d}": number for number in range(230)})
     rows = [Metrics(at_ms=1, values={"a": 1.0 * n, "b": -1.0 * n}, step=n) for n in range(1200)]
@@ -89,7 +94,7 @@ def test_more_than_one_call_takes_is_sent_in_several(tracker: MlflowTracker, uri
     assert {name: len(told) for name, told in found["history"].items()} == {"a": 1200, "b": 1200}
 
 
-def test_a_run_that_goes_on_is_running_again(tracker: MlflowTracker, uri: str, begun: Begin) -> None:
+def test_a_run_that_goes_on_is_running_again(tracker: MlflowTracker, uri: str, begun: RunStarted) -> None:
     tracker.open(begun)
     tracker.send([Status(status="killed")])
     assert MlflowClient(uri).search_runs(["1"])[0].info.status == "KILLED"
@@ -97,7 +102,7 @@ def test_a_run_that_goes_on_is_running_again(tracker: MlflowTracker, uri: str, b
     assert MlflowClient(uri).search_runs(["1"])[0].info.status == "RUNNING"
 
 
-def test_a_run_that_was_deleted_there_is_not_made_anew(tracker: MlflowTracker, uri: str, begun: Begin) -> None:
+def test_a_run_that_was_deleted_there_is_not_made_anew(tracker: MlflowTracker, uri: str, begun: RunStarted) -> None:
     tracker.open(begun)
     client = MlflowClient(uri)
     client.delete_run(client.search_runs(["1"])[0].info.run_id)
@@ -113,7 +118,9 @@ def test_a_run_that_was_deleted_there_is_not_made_anew(tracker: MlflowTracker, u
         ("sqlite:///{folder}/report.html/x.db", "File exists"),
     ],
 )
-def test_a_tracker_that_is_away_is_one_line_without_passwords(uri: str, said: str, folder: Path, begun: Begin) -> None:
+def test_a_tracker_that_is_away_is_one_line_without_passwords(
+    uri: str, said: str, folder: Path, begun: RunStarted
+) -> None:
     uri = uri.format(folder=folder)
     with pytest.raises(TrackingError, match=rf"^MLflow at .* can't be reached, or refuses: .*{said}") as refused:
         MlflowTracker(uri, "pets", folder).open(begun)
@@ -121,7 +128,7 @@ def test_a_tracker_that_is_away_is_one_line_without_passwords(uri: str, said: st
     assert "\n" not in str(refused.value)
 
 
-def test_a_changed_setting_is_refused_in_one_line(tracker: MlflowTracker, begun: Begin) -> None:
+def test_a_changed_setting_is_refused_in_one_line(tracker: MlflowTracker, begun: RunStarted) -> None:
     tracker.open(begun)
     tracker.send([Params(values={"seed": 1})])
     with pytest.raises(TrackingError, match="Changing param values is not allowed"):

@@ -10,15 +10,15 @@ import pytest
 
 from petmood.core.errors import TrackingError
 from petmood.training.tracking.base import address_of
-from petmood.training.tracking.events import Begin, Entry, Metrics
-from petmood.training.tracking.journal import JOURNAL_NAME, append, begin_of
-from petmood.training.tracking.sync import SENT_NAME, Session, alone, remember, sent_up_to, waiting
+from petmood.training.tracking.events import Entry, Metrics, RunStarted
+from petmood.training.tracking.spool import JOURNAL_NAME, append, begin_of
+from petmood.training.tracking.sync import SENT_NAME, Session, exclusive_lock, pending_entries, remember, sent_up_to
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
-def told(folder: Path, begun: Begin, entries: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
+def told(folder: Path, begun: RunStarted, entries: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a journal that nobody has sent."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     append(folder / JOURNAL_NAME, [begun, *entries])
@@ -33,12 +33,12 @@ def send(folder: Path, *, again: bool = False) -> int:
 
 
 def test_what_waits_is_sent_once_and_then_nothing_waits(folder: Path, entries: list[Entry]) -> None:
-    assert waiting(folder) == len(entries) + 1
+    assert pending_entries(folder) == len(entries) + 1
     assert send(folder) == len(entries) + 1
-    assert waiting(folder) == 0
+    assert pending_entries(folder) == 0
     assert send(folder) == 0
     append(folder / JOURNAL_NAME, [Metrics(values={"loss": 0.1}, step=9)])
-    assert waiting(folder) == 1
+    assert pending_entries(folder) == 1
     assert send(folder) == 1
 
 
@@ -72,7 +72,7 @@ class NewTracker:
     fails: int = 1
     got: list[Entry] = field(default_factory=list)
 
-    def open(self, begin: Begin) -> bool:
+    def open(self, begin: RunStarted) -> bool:
         assert begin.name == "run"
         is_new, self.is_new = self.is_new, False
         return is_new
@@ -107,8 +107,8 @@ def test_a_new_run_whose_first_sending_fails_still_gets_everything(
     session.send_waiting()
     session.close()
     assert len(new_tracker.got) == len(entries) + 2
-    assert isinstance(new_tracker.got[0], Begin)
-    assert waiting(folder) == 0
+    assert isinstance(new_tracker.got[0], RunStarted)
+    assert pending_entries(folder) == 0
 
 
 def test_a_session_that_ends_before_a_new_run_has_anything_leaves_all_of_it_to_the_next(
@@ -116,7 +116,7 @@ def test_a_session_that_ends_before_a_new_run_has_anything_leaves_all_of_it_to_t
 ) -> None:
     with pytest.raises(TrackingError, match="away"):
         Session(folder).send_waiting()
-    assert waiting(folder) == len(entries) + 2
+    assert pending_entries(folder) == len(entries) + 2
     assert send(folder) == len(entries) + 2
     assert len(new_tracker.got) == len(entries) + 2
 
@@ -124,10 +124,10 @@ def test_a_session_that_ends_before_a_new_run_has_anything_leaves_all_of_it_to_t
 def test_each_tracker_has_its_own_place(folder: Path, tmp_path: Path, entries: list[Entry]) -> None:
     send(folder)
     other = f"sqlite:///{tmp_path}/other.db"
-    assert waiting(folder, uri=other) == len(entries) + 1
+    assert pending_entries(folder, uri=other) == len(entries) + 1
     session = Session(folder, uri=other)
     session.send_waiting()
-    assert waiting(folder, uri=other) == 0
+    assert pending_entries(folder, uri=other) == 0
 
 
 def test_a_lost_memory_of_the_place_costs_time_alone(folder: Path, entries: list[Entry]) -> None:
@@ -143,23 +143,23 @@ def test_a_tracker_that_is_away_leaves_all_waiting(folder: Path, entries: list[E
     with pytest.raises(TrackingError):
         session.send_waiting()
     session.close()
-    assert waiting(folder, uri="http://127.0.0.1:9") == len(entries) + 1
+    assert pending_entries(folder, uri="http://127.0.0.1:9") == len(entries) + 1
     assert session.note == ""
 
 
 def test_a_run_that_was_not_tracked_has_nothing_waiting(tmp_path: Path) -> None:
-    assert waiting(tmp_path) == 0
+    assert pending_entries(tmp_path) == 0
     with pytest.raises(TrackingError, match="was not tracked"):
         Session(tmp_path)
 
 
 def test_one_process_at_a_time_sends(folder: Path) -> None:
-    with alone(folder, wait_s=0):
+    with exclusive_lock(folder, wait_s=0):
         with (folder / "tracking.lock").open() as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(TrackingError, match="is being sent by another process"), alone(folder, wait_s=0.1):
+        with pytest.raises(TrackingError, match="is being sent by another process"), exclusive_lock(folder, wait_s=0.1):
             pass
-    with alone(folder, wait_s=0):
+    with exclusive_lock(folder, wait_s=0):
         pass
 
 

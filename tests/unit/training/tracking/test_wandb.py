@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from petmood.training.tracking.events import Begin, Entry, TrackerSpec
+from petmood.training.tracking.events import Entry, RunStarted, TrackerSpec
 from petmood.training.tracking.wandb import STEP, WandbTracker
-from tests.integration.wandb_files import records_of, settings_in, steps_in, summary_in
+from tests.support.wandb_files import records_of, settings_in, steps_in, summary_in
 
 pytestmark = pytest.mark.spawns
 
@@ -28,7 +28,7 @@ def written(folder: Path) -> list[Any]:
     return records_of(path)
 
 
-def send(folder: Path, begun: Begin, entries: list[Entry]) -> WandbTracker:
+def send(folder: Path, begun: RunStarted, entries: list[Entry]) -> WandbTracker:
     """Send entries in a session of their own."""
     tracker = WandbTracker(TrackerSpec(kind="wandb"), folder)
     assert tracker.open(begun)
@@ -38,11 +38,17 @@ def send(folder: Path, begun: Begin, entries: list[Entry]) -> WandbTracker:
 
 
 def test_without_a_key_all_is_written_offline_and_reads_back_equal(
-    folder: Path, begun: Begin, entries: list[Entry], capfd: pytest.CaptureFixture[str]
+    folder: Path, begun: RunStarted, entries: list[Entry], capfd: pytest.CaptureFixture[str]
 ) -> None:
     tracker = send(folder, begun, entries)
     records = written(folder)
-    expected = {"seed": 7, "recipe.ridge": [0.1, 1.0], "model.backbone": "tiny", "none": None, "data_hash": "abc"}
+    expected = {
+        "seed": 7,
+        "recipe.l2_strengths": [0.1, 1.0],
+        "model.backbone": "tiny",
+        "none": None,
+        "data_hash": "abc",
+    }
     assert settings_in(records) == expected
     rows = [(row[STEP], json.dumps(row["loss"])) for row in steps_in(records)]
     assert rows == [(0, "1"), (1, "0.5"), (2, "NaN"), (3, "0.25"), (4, "0.2")]
@@ -61,7 +67,9 @@ def children() -> set[str]:
     return {pid for tasks in Path("/proc/self/task").glob("*/children") for pid in tasks.read_text().split()}
 
 
-def test_w_and_b_s_own_process_has_ended_when_close_returns(folder: Path, begun: Begin, entries: list[Entry]) -> None:
+def test_w_and_b_s_own_process_has_ended_when_close_returns(
+    folder: Path, begun: RunStarted, entries: list[Entry]
+) -> None:
     """While it ran, the file was at times still empty, in one of twelve runs."""
     before = children()
     tracker = WandbTracker(TrackerSpec(kind="wandb"), folder)
@@ -73,14 +81,14 @@ def test_w_and_b_s_own_process_has_ended_when_close_returns(folder: Path, begun:
 
 
 @pytest.mark.proof
-def test_all_is_on_the_disk_whenever_close_returns(folder: Path, begun: Begin, entries: list[Entry]) -> None:
+def test_all_is_on_the_disk_whenever_close_returns(folder: Path, begun: RunStarted, entries: list[Entry]) -> None:
     for _ in range(40):
         send(folder, begun, entries)
         assert len(steps_in(written(folder))) == 5
 
 
 def test_a_later_session_writes_everything_anew_and_leaves_one_file(
-    folder: Path, begun: Begin, entries: list[Entry]
+    folder: Path, begun: RunStarted, entries: list[Entry]
 ) -> None:
     send(folder, begun, entries[:5])
     send(folder, begun, entries)
@@ -89,7 +97,7 @@ def test_a_later_session_writes_everything_anew_and_leaves_one_file(
 
 
 def test_a_key_is_not_written_down(
-    folder: Path, begun: Begin, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+    folder: Path, begun: RunStarted, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "f00d" * 10
     monkeypatch.setenv("WANDB_API_KEY", key)

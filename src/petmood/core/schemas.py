@@ -1,0 +1,116 @@
+"""What does an answer look like as JSON? The bodies that the command line prints and the service sends."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from petmood.core.errors import PetmoodError
+from petmood.core.prediction import Prediction
+
+__all__ = [
+    "BatchResponse",
+    "ErrorResponse",
+    "HealthStatus",
+    "ModelCardResponse",
+    "ModelInfo",
+    "PredictionResponse",
+    "VertexResponse",
+    "error_response",
+    "prediction_response",
+]
+
+
+class ModelInfo(BaseModel):
+    """Which model answered; ``sha256`` is that of its manifest, which seals every other file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    sha256: str
+
+
+class PredictionResponse(BaseModel):
+    """The answer for one photo; ``photo`` is its name on the command line, ``request_id`` comes from the service."""
+
+    model_config = ConfigDict(frozen=True)
+
+    photo: str | None = None
+    label: str
+    probability: float = Field(ge=0, le=1)
+    probabilities: dict[str, float]
+    confident: bool
+    prediction_set: list[str]
+    model: ModelInfo
+    request_id: str | None = None
+    warnings: list[str] = []
+
+
+class ErrorResponse(BaseModel):
+    """Why a photo got no answer: ``code`` for programs, ``message`` for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    photo: str | None = None
+    code: str
+    message: str
+    request_id: str | None = None
+
+
+class BatchResponse(BaseModel):
+    """The answers of ``/predict/batch``, in the order of the photos: a prediction or an error for each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    results: list[PredictionResponse | ErrorResponse]
+    request_id: str
+
+
+class VertexResponse(BaseModel):
+    """The answers to a Vertex AI prediction request, one for each instance and in their order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    predictions: list[PredictionResponse | ErrorResponse]
+
+
+class HealthStatus(BaseModel):
+    """Whether the process lives or is ready; ``reason`` says why it is not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str
+    reason: str | None = None
+
+
+class ModelCardResponse(BaseModel):
+    """What the served model says of itself: its manifest and its card in Markdown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: ModelInfo
+    classes: list[str]
+    manifest: dict[str, Any]
+    card: str
+
+
+def prediction_response(
+    prediction: Prediction, *, model: ModelInfo, photo: str | None = None, request_id: str | None = None
+) -> PredictionResponse:
+    """Put a prediction, the model that made it and the photo's name into one body."""
+    return PredictionResponse(
+        photo=photo,
+        label=prediction.label,
+        probability=prediction.probability,
+        probabilities=prediction.probabilities,
+        confident=prediction.confident,
+        prediction_set=list(prediction.prediction_set),
+        model=model,
+        request_id=request_id,
+        warnings=list(prediction.warnings),
+    )
+
+
+def error_response(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorResponse:
+    """Put an error's code and message into a body."""
+    return ErrorResponse(photo=photo, code=error.code, message=str(error), request_id=request_id)

@@ -1,0 +1,212 @@
+"""Which pairs of photos share enough descriptors to be worth a closer look?
+
+Every descriptor, and its mirror image, asks for its nearest neighbours in other photos. A neighbour is a vote
+for its photo, worth more the nearer it is than the furthest neighbour found: fur, grass and caption letters look
+like many things, and so say little. Few descriptors are searched exactly; many in an inverted file of 8-bit
+vectors (faiss). Memory grows with the number of photos; nothing here grows with the number of pairs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.duplicates.keypoints import DESCRIPTOR_BINS, UNIT, Keypoints, mirror_descriptors
+from petmood.data.threads import ordered_map
+
+__all__ = ["Candidate", "find_candidates"]
+
+VOTERS = 128
+"""The strongest keypoints of a photo that ask and can be found: a quarter of the time that all 250 would take."""
+NEIGHBOURS = 12
+"""Neighbours asked for by a descriptor. Photos with more copies than this hang together through one another."""
+MIN_VOTES = 1.5
+"""The votes that a pair needs to be checked."""
+PARTNERS = 24
+"""The best partners that a photo keeps."""
+EXACT_UP_TO = 20_000
+"""Up to so many descriptors the search compares all of them."""
+PROBES = 3
+"""The lists of the inverted file that a search looks through."""
+SAMPLES_PER_LIST = 40
+"""Descriptors that the centre of a list is learned from."""
+CHUNK_PHOTOS = 128
+STOP_DISTANCE = 0.05
+"""A descriptor whose every neighbour is nearer than this (squared, length 1) is found everywhere, like a caption."""
+STOP_SHARE = 0.5
+"""A photo with more than this share of descriptors found everywhere has many copies, and keeps them all."""
+STOP_REACH_PX = 10.0
+"""How far around a keypoint that is found everywhere no keypoint is believed."""
+ROUNDS = 6
+"""Rounds of k-means for the centres of the lists."""
+SEED = 1
+LOW = 0xFFFFFFFF
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+class _Index(Protocol):
+    """What is used of a faiss index."""
+
+    def search(self, asked: Floats, wanted: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Return the squared distances and positions of the nearest stored vectors."""
+        ...
+
+    def add(self, vectors: Floats) -> None:
+        """Store vectors."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Name two photos, ``first`` < ``second``, that may belong together, one of them perhaps mirrored."""
+
+    first: int
+    second: int
+    mirrored: bool
+    votes: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """Hold the index, and for every stored descriptor the photo that it comes from."""
+
+    index: _Index
+    owners: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """Hold the votes of one chunk: photo pairs as asker << 32 | partner, and which descriptors say something."""
+
+    pairs: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+    votes: NDArray[np.float64]
+    distinctive: list[NDArray[np.bool_]]
+
+
+def find_candidates(
+    photos: Sequence[Keypoints], *, threads: int, track: ProgressBar = no_progress
+) -> tuple[list[Candidate], list[NDArray[np.bool_]]]:
+    """Return the pairs worth a check, sorted, and for every photo which of its descriptors say something (bool [K]).
+
+    ``threads`` are used for the search; the result doesn't depend on it.
+    """
+    telling = [np.ones(len(photo.positions), np.bool_) for photo in photos]
+    if not any(len(photo.positions) for photo in photos):
+        return [], telling
+    searched = _index(photos, threads=threads)
+    votes: dict[tuple[int, int, bool], float] = {}
+    starts = range(0, len(photos), CHUNK_PHOTOS)
+    answers = ordered_map(lambda start: _query(searched, photos, start), starts, threads=threads)
+    for start, answer in zip(starts, track(answers, total=len(starts), what="searching shared details"), strict=True):
+        for place, part in enumerate(answer.distinctive, start=start):
+            telling[place] = _away_from_stops(photos[place], part)
+        for pair, mirrored, value in zip(answer.pairs, answer.mirrored, answer.votes, strict=True):
+            a, b = int(pair >> 32), int(pair & LOW)
+            name = (min(a, b), max(a, b), bool(mirrored))
+            votes[name] = votes.get(name, 0.0) + float(value)
+    return [Candidate(*name, votes[name]) for name in sorted(votes) if votes[name] >= MIN_VOTES], telling
+
+
+def _index(photos: Sequence[Keypoints], *, threads: int) -> _Searched:
+    counts = [min(len(photo.positions), VOTERS) for photo in photos]
+    owners = np.repeat(np.arange(len(photos), dtype=np.int32), counts)
+    index: _Index = faiss.IndexFlatL2(DESCRIPTOR_BINS)
+    if len(owners) > EXACT_UP_TO:
+        index = _inverted_file(photos, len(owners), threads=threads)
+    for start in range(0, len(photos), CHUNK_PHOTOS):
+        index.add(_floats([photo.descriptors[:VOTERS] for photo in photos[start : start + CHUNK_PHOTOS]]))
+    return _Searched(index, owners)
+
+
+def _inverted_file(photos: Sequence[Keypoints], total: int, *, threads: int) -> _Index:
+    """Learn the lists from a sample; their number grows with the square root of the number of descriptors."""
+    lists = int(2 * np.sqrt(total))
+    centres = faiss.IndexFlatL2(DESCRIPTOR_BINS)
+    kind = faiss.ScalarQuantizer.QT_8bit_direct
+    # The descriptors themselves are stored, not their distances from a centre, which bytes can't hold.
+    index = faiss.IndexIVFScalarQuantizer(centres, DESCRIPTOR_BINS, lists, kind, faiss.METRIC_L2, False)  # noqa: FBT003 - faiss has no names here
+    index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = ROUNDS, SEED, SAMPLES_PER_LIST
+    index.cp.min_points_per_centroid = 1
+    index.nprobe = PROBES
+    step = max(1, total // (lists * SAMPLES_PER_LIST))
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads)
+    try:
+        index.train(_floats([photo.descriptors[place % step : VOTERS : step] for place, photo in enumerate(photos)]))
+    finally:
+        faiss.omp_set_num_threads(before)
+    return index
+
+
+def _floats(parts: Sequence[Bytes]) -> Floats:
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _query(searched: _Searched, photos: Sequence[Keypoints], start: int) -> _Votes:
+    """Let the photos of one chunk vote, as they are and mirrored."""
+    chunk = photos[start : start + CHUNK_PHOTOS]
+    strong = [photo.descriptors[:VOTERS] for photo in chunk]
+    counts = [len(part) for part in strong]
+    asking = np.repeat(np.arange(start, start + len(chunk), dtype=np.int32), counts)
+    distance, whose = _neighbours(searched, _floats(strong), asking)
+    telling = [~part for part in np.split(_stop_descriptors(distance), np.cumsum(counts)[:-1])]
+    telling = [part if len(part) and part.mean() >= 1 - STOP_SHARE else np.ones_like(part) for part in telling]
+    say = np.concatenate(telling)
+    pairs, votes = _count(distance, whose, asking, say)
+    distance, whose = _neighbours(searched, _floats([mirror_descriptors(part) for part in strong]), asking)
+    more_pairs, more_votes = _count(distance, whose, asking, say)
+    mirrored = np.repeat([False, True], [len(pairs), len(more_pairs)])
+    return _Votes(np.concatenate([pairs, more_pairs]), mirrored, np.concatenate([votes, more_votes]), telling)
+
+
+def _neighbours(searched: _Searched, asked: Floats, asking: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
+    """Return the squared distances (unit length 1; infinite where unusable) and photos of the neighbours, [Q, k]."""
+    wanted = min(NEIGHBOURS, len(searched.owners))
+    distance, found = searched.index.search(asked, wanted)
+    whose = searched.owners[found]
+    distance = (distance / UNIT**2).astype(np.float32)
+    distance[(found < 0) | (whose == asking[:, None])] = np.inf
+    return distance, whose
+
+
+def _stop_descriptors(distance: Floats) -> NDArray[np.bool_]:
+    """Say which descriptors have nothing but very near neighbours, as the letters of a caption do."""
+    usable = np.isfinite(distance)
+    near = np.where(usable, distance, 0.0) < STOP_DISTANCE
+    answer: NDArray[np.bool_] = near.all(axis=1) & (usable.sum(axis=1) >= NEIGHBOURS - 2)
+    return answer
+
+
+def _away_from_stops(photo: Keypoints, telling: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Silence also the weaker keypoints, which didn't ask, where a stronger one is found everywhere."""
+    where = photo.positions[:, :2]
+    answer = np.ones(len(where), np.bool_)
+    for stop in where[: len(telling)][~telling]:
+        answer &= np.abs(where - stop).max(axis=1) > STOP_REACH_PX
+    answer[: len(telling)] &= telling
+    return answer
+
+
+def _count(
+    distance: Floats, whose: NDArray[np.int32], asking: NDArray[np.int32], say: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Add the votes up for every pair; keep the best partners of each asker."""
+    usable = np.isfinite(distance)
+    furthest = np.maximum(distance.max(axis=1, initial=0.0, where=usable), STOP_DISTANCE)
+    weight = np.where(usable & say[:, None], 1.0 - np.where(usable, distance, 0.0) / furthest[:, None], 0.0)
+    rows, columns = np.nonzero(weight > 0.01)
+    code = asking[rows].astype(np.int64) << 32 | whose[rows, columns]
+    pairs, which = np.unique(code, return_inverse=True)
+    total = np.bincount(which, weights=weight[rows, columns], minlength=len(pairs))
+    order = np.lexsort((pairs, -total, pairs >> 32))
+    asker = (pairs >> 32)[order]
+    rank = np.arange(len(order)) - np.searchsorted(asker, asker)
+    kept = order[(rank < PARTNERS) & (total[order] >= MIN_VOTES / 2)]
+    return pairs[kept], total[kept]

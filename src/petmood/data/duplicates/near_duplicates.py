@@ -1,0 +1,216 @@
+"""Which photos are copies of one another, or show the same animal in the same moment, judged by their pixels alone?
+
+Four steps: describe every photo by its keypoints, let the descriptors vote for pairs worth a check, find the
+movement that lays one frame over the other, and compare the pixels there.
+Names are never looked at. See docs/decisions/families.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.duplicates.alignment import MATCHES, SimilarityTransform, estimate_transform
+from petmood.data.duplicates.candidates import Candidate, find_candidates
+from petmood.data.duplicates.correlation import aligned_correlation, thumbnail
+from petmood.data.duplicates.keypoints import UNIT, Keypoints, detect_and_compute, mirror_descriptors
+from petmood.data.threads import ordered_map, single_threaded_libraries
+
+__all__ = ["NEAR_DUPLICATE", "RELATED", "Relation", "find_near_duplicates", "group_ids"]
+
+NEAR_DUPLICATE, RELATED = "near_duplicate", "related"
+
+RELATED_INLIERS = 9
+"""Places that must agree without the pixels agreeing. Measured on 296 real originals: two animals that only look alike
+reach 8, six pairs of photos of one animal reach 9 to 25, and one such pair is missed with 7."""
+RELATED_CORRELATION = 0.3
+"""The agreement of the pixels that a relative needs besides: five groups of one animal have pairs with 0.34 to 0.62, of
+ten chance pairs among 240 drawn faces with 9 to 13 places one has more than 0.27 (0.305)."""
+CERTAIN_INLIERS = 14
+"""With so many places a relative needs no agreement: an animal on another background has little."""
+DUPLICATE_INLIERS = 5
+"""Places that must agree where the pixels do as well; the weakest real copy has 25."""
+DUPLICATE_CORRELATION = 0.75
+"""The agreement of the pixels that makes a copy: 1,323 real copy pairs have 0.86 to 1.0, other photos of one
+animal up to 0.62, animals that look alike up to 0.43."""
+RATIO = 0.85
+"""A match's squared distance over that of the second best in the same photo: above this it says nothing."""
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Say that photos ``first`` < ``second`` belong to one group.
+
+    ``kind`` is "near_duplicate" (the pixels agree wherever the frames overlap) or "related" (the same animal or scene,
+    photographed again). ``inliers`` counts the distinct places that agree. ``scale`` is the size of a thing in the
+    second frame over its size in the first, both frames scaled to one longer side. ``agreement`` is the correlation
+    of the pixels; ``first_inside`` and ``second_inside`` are the shares (0 to 1) of each frame that the other covers.
+    """
+
+    first: int
+    second: int
+    kind: str
+    inliers: int
+    mirrored: bool
+    scale: float
+    agreement: float = 1.0
+    first_inside: float = 1.0
+    second_inside: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _PhotoFeatures:
+    """Hold all that is kept of a photo: about 40 kB."""
+
+    keypoints: Keypoints
+    thumb: Bytes
+    digest: bytes
+
+
+def find_near_duplicates(
+    photos: Iterable[Bytes], *, total: int | None = None, threads: int = 2, track: ProgressBar = no_progress
+) -> list[Relation]:
+    """Compare photos, each uint8 [H, W, 3] RGB of any size, and return their relations sorted by position.
+
+    The photos are read once, one after the other, and not kept. The result doesn't depend on their order (but for the
+    numbers) or on ``threads``. Equal photos beyond the first are related to the first alone. Raises ``DataError`` for
+    an array that is no RGB photo, and for fewer than one thread.
+    """
+    if threads < 1:
+        raise DataError(f"Expected at least one thread to compare photos, got {threads}. Use 1 or more.")
+    with single_threaded_libraries():
+        read = track(photos, total=total, what="describing photos")
+        described = list(ordered_map(_describe, read, threads=threads))
+        # Everything below runs in the order of the content, so that the order of the photos can't matter.
+        order = sorted(range(len(described)), key=lambda place: described[place].digest)
+        firsts, again = _set_equals_apart(described, order)
+        unique = [described[place] for place in firsts]
+        candidates, telling = find_candidates([one.keypoints for one in unique], threads=threads, track=track)
+        checked = ordered_map(lambda pair: _check(pair, unique, telling), candidates, threads=threads)
+        found = list(track(checked, total=len(candidates), what="checking pairs of photos"))
+    relations = [_renumbered(one, firsts) for one in found if one is not None]
+    return _best_of_each_pair([*relations, *again])
+
+
+def group_ids(count: int, relations: Sequence[Relation]) -> list[int]:
+    """Return a group number for each of ``count`` photos: the position of the group's first member."""
+    parent = list(range(count))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    for relation in relations:
+        a, b = sorted((root(relation.first), root(relation.second)))
+        parent[b] = a
+    return [root(place) for place in range(count)]
+
+
+def _describe(pixels: Bytes) -> _PhotoFeatures:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise DataError(
+            f"Expected a photo as uint8 [height, width, 3], got {pixels.dtype} {list(pixels.shape)}. "
+            "Decode it with petmood.core.photo.decode first."
+        )
+    keypoints, thumb = detect_and_compute(pixels), thumbnail(pixels)
+    return _PhotoFeatures(keypoints, thumb, keypoints.digest() + thumb.tobytes())
+
+
+def _set_equals_apart(described: Sequence[_PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
+    """Keep one of equal photos: a hundred of them would fill all neighbour lists of the search with one another."""
+    firsts: dict[bytes, int] = {}
+    again = []
+    for place in order:
+        one = described[place]
+        first = firsts.setdefault(one.digest, place)
+        places = len(one.keypoints.positions)
+        if first != place and places:
+            again.append(Relation(first, place, NEAR_DUPLICATE, places, mirrored=False, scale=1.0))
+    return list(firsts.values()), again
+
+
+def _check(pair: Candidate, photos: Sequence[_PhotoFeatures], telling: Sequence[NDArray[np.bool_]]) -> Relation | None:
+    a, b = photos[pair.first], photos[pair.second]
+    matches = _match(a.keypoints, b.keypoints, (telling[pair.first], telling[pair.second]), mirrored=pair.mirrored)
+    movement = estimate_transform(a.keypoints, b.keypoints, matches, mirrored=pair.mirrored)
+    if movement is None or movement.inliers < DUPLICATE_INLIERS:
+        return None
+    overlap = aligned_correlation(a.thumb, b.thumb, _in_chunks(movement, a.keypoints, b.keypoints))
+    copied = overlap.agreement >= DUPLICATE_CORRELATION
+    related = movement.inliers >= RELATED_INLIERS and overlap.agreement >= RELATED_CORRELATION
+    if not (copied or related or movement.inliers >= CERTAIN_INLIERS):
+        return None
+    return Relation(
+        pair.first,
+        pair.second,
+        NEAR_DUPLICATE if copied else RELATED,
+        movement.inliers,
+        pair.mirrored,
+        round(movement.scale, 4),
+        round(overlap.agreement, 4),
+        round(overlap.first_inside, 4),
+        round(overlap.second_inside, 4),
+    )
+
+
+def _match(
+    a: Keypoints, b: Keypoints, telling: tuple[NDArray[np.bool_], NDArray[np.bool_]], *, mirrored: bool
+) -> NDArray[np.intp]:
+    """Return the descriptors that choose each other, clearly before the second best, as [M, 2], best first."""
+    rows, columns = np.flatnonzero(telling[0]), np.flatnonzero(telling[1])
+    left = mirror_descriptors(a.descriptors) if mirrored else a.descriptors
+    alike = (left[rows] / np.float32(UNIT)) @ (b.descriptors[columns] / np.float32(UNIT)).T
+    if min(alike.shape) < 2:
+        return np.zeros((0, 2), np.intp)
+    here = np.arange(len(rows))
+    chosen = alike.argmax(axis=1)
+    mutual = alike.argmax(axis=0)[chosen] == here
+    best = alike[here, chosen].copy()
+    alike[here, chosen] = -1.0
+    ratio = (1.0 - best) / np.maximum(1.0 - alike.max(axis=1), 1e-6)
+    kept = np.flatnonzero(mutual & (ratio < RATIO))
+    kept = kept[np.argsort(ratio[kept], kind="stable")[:MATCHES]]
+    return np.column_stack([rows[kept], columns[chosen[kept]]])
+
+
+def _in_chunks(movement: SimilarityTransform, a: Keypoints, b: Keypoints) -> NDArray[np.float64]:
+    """Return the movement's matrix for positions given as shares of the two frames, 0 to 1."""
+    matrix = movement.matrix * np.array([[a.width, a.height, 1.0]])
+    shares: NDArray[np.float64] = matrix / np.array([[b.width], [b.height]])
+    return shares
+
+
+def _renumbered(relation: Relation, firsts: Sequence[int]) -> Relation:
+    """Return a relation between positions in the content's order as one between positions of the photos."""
+    return replace(relation, first=firsts[relation.first], second=firsts[relation.second])
+
+
+def _best_of_each_pair(relations: Iterable[Relation]) -> list[Relation]:
+    best: dict[tuple[int, int], Relation] = {}
+    for one in relations:
+        turned = one if one.first < one.second else _swapped(one)
+        known = best.get((turned.first, turned.second))
+        if known is None or (turned.kind == NEAR_DUPLICATE, turned.inliers) > (
+            known.kind == NEAR_DUPLICATE,
+            known.inliers,
+        ):
+            best[turned.first, turned.second] = turned
+    return [best[pair] for pair in sorted(best)]
+
+
+def _swapped(one: Relation) -> Relation:
+    return replace(
+        one,
+        first=one.second,
+        second=one.first,
+        scale=round(1 / one.scale, 4),
+        first_inside=one.second_inside,
+        second_inside=one.first_inside,
+    )

@@ -1,0 +1,65 @@
+"""Which photo of a group is the original, and which are its copies?
+
+Only relations of the kind "near_duplicate" count: two photos of one animal are two originals. Names are looked at last.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from petmood.data.duplicates.near_duplicates import NEAR_DUPLICATE, Relation, group_ids
+
+__all__ = ["Member", "choose_originals"]
+
+CONTAINS = 0.03
+"""A frame that covers the other by so much more than the other covers it contains it; less is rounding."""
+COPY_MARK = re.compile(
+    r"(^|[^a-z])(aug(mented)?|copy|copied|flip(ped)?|rot(ated)?|crop(ped)?)([^a-z]|$)|\(\d+\)", re.IGNORECASE
+)
+"""What people and programs write into the names of copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Describe a photo: its sides in pixels and its file name, or "" where names must not be looked at."""
+
+    width: int
+    height: int
+    name: str = ""
+
+
+def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -> list[int]:
+    """Return for each member the position of its original, which is its own position for an original.
+
+    Preferred is the photo whose frame contains the others, because a crop is not the original; then the one with more
+    pixels, then a name without a copy mark (aug, copy, (1)), then the shorter name, then the first in the alphabet.
+    """
+    copies = [relation for relation in relations if relation.kind == NEAR_DUPLICATE]
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, first in enumerate(group_ids(len(members), copies)):
+        groups[first].append(place)
+    beaten = _count_containers(len(members), copies)
+    answer = list(range(len(members)))
+    for group in groups.values():
+        original = min(group, key=lambda place: (beaten[place], _rank(members[place]), place))
+        for place in group:
+            answer[place] = original
+    return answer
+
+
+def _count_containers(count: int, copies: Sequence[Relation]) -> list[int]:
+    """Count for every photo the copies whose frame contains more than its own."""
+    beaten = [0] * count
+    for one in copies:
+        if one.first_inside - one.second_inside > CONTAINS:
+            beaten[one.first] += 1
+        elif one.second_inside - one.first_inside > CONTAINS:
+            beaten[one.second] += 1
+    return beaten
+
+
+def _rank(member: Member) -> tuple[int, bool, int, str]:
+    name = PurePosixPath(member.name).name
+    return (-member.width * member.height, bool(COPY_MARK.search(PurePosixPath(name).stem)), len(name), member.name)

@@ -1,0 +1,49 @@
+"""Which pairs of photos belong together, and on what evidence? One line a pair in relations.csv."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from petmood.core.errors import DataError
+
+__all__ = ["RELATIONS_NAME", "RelationRow", "read_relations", "relations_text"]
+
+RELATIONS_NAME = "relations.csv"
+_HEADER = ("first", "second", "kind", "evidence")
+
+
+@dataclass(frozen=True, slots=True)
+class RelationRow:
+    """Two photos of one group, by path, the first before the second.
+
+    `kind` is "exact_duplicate" (equal bytes), "near_duplicate" (one picture, changed) or "related" (one animal in
+    the same moment).
+    """
+
+    first: str
+    second: str
+    kind: str
+    evidence: str
+
+
+def relations_text(links: Iterable[RelationRow]) -> str:
+    """Write links as CSV text with LF line ends, sorted."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_HEADER)
+    writer.writerows(sorted(astuple(link) for link in links))
+    return buffer.getvalue()
+
+
+def read_relations(folder: Path) -> tuple[RelationRow, ...]:
+    """Read relations.csv of a data set; a missing file holds none. Raises DataError where it is something else."""
+    path = folder / RELATIONS_NAME
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.reader(stream))
+    if not lines or tuple(lines[0]) != _HEADER or any(len(cells) != len(_HEADER) for cells in lines):
+        raise DataError(f"'{path.name}' isn't a list of relations: expected the columns {','.join(_HEADER)}.")
+    return tuple(RelationRow(*cells) for cells in lines[1:])

@@ -1,0 +1,95 @@
+"""Where do a network's pictures come from while it trains? A bank: each photo decoded once, then kept as uint8."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.image import ImageSpec, load
+from petmood.core.progress import ProgressBar, no_progress
+
+__all__ = ["MEMORY_LIMIT_MB", "ImageCache", "open_image_cache"]
+
+MEMORY_LIMIT_MB: Final = 2_000
+ABANDONED_S: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCache:
+    """Prepared pictures uint8 [N, S, S, 3], in memory or memory-mapped, in the order of ``paths``."""
+
+    pixels: NDArray[np.uint8]
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.paths)
+
+
+def open_image_cache(
+    folder: Path,
+    paths: Sequence[str],
+    spec: ImageSpec,
+    *,
+    limit_mb: float = MEMORY_LIMIT_MB,
+    threads: int = 2,
+    track: ProgressBar = no_progress,
+) -> ImageCache:
+    """Decode and prepare photos (paths relative to ``folder``) exactly as serving does.
+
+    Above ``limit_mb`` the pictures go to a file in ``folder/.cache``, which the next call with the same photos and spec
+    finds again.
+
+    Raises:
+        PhotoError: a photo can't be decoded.
+    """
+    shape = (len(paths), spec.side_px, spec.side_px, 3)
+    if np.prod(shape, dtype=np.int64) <= limit_mb * 1e6:
+        pixels = np.empty(shape, dtype=np.uint8)
+        _fill(pixels, folder, paths, spec, threads=threads, track=track)
+        return ImageCache(pixels, tuple(paths))
+    cached = folder / ".cache" / f"{_key(folder, paths, spec)}.npy"
+    if not cached.exists():
+        with _new_array(cached, shape) as pixels:
+            _fill(pixels, folder, paths, spec, threads=threads, track=track)
+    return ImageCache(np.load(cached, mmap_mode="r", allow_pickle=False), tuple(paths))
+
+
+def _fill(
+    pixels: NDArray[np.uint8], folder: Path, paths: Sequence[str], spec: ImageSpec, *, threads: int, track: ProgressBar
+) -> None:
+    with ThreadPoolExecutor(threads) as pool:
+        prepared = pool.map(lambda path: load(folder / path, spec).pixels, paths)
+        for k, picture in enumerate(track(prepared, total=len(paths), what="decoding photos")):
+            pixels[k] = picture
+
+
+@contextmanager
+def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        yield array
+        array.flush()
+        partial.replace(path)
+    finally:
+        for litter in path.parent.glob("*.partial"):  # ours, or of a process that was killed; not of one that runs
+            if litter == partial or time.time() - litter.stat().st_mtime > ABANDONED_S:
+                litter.unlink(missing_ok=True)
+
+
+def _key(folder: Path, paths: Sequence[str], spec: ImageSpec) -> str:
+    digest = hashlib.sha256(spec.model_dump_json().encode())
+    for path in paths:
+        status = (folder / path).stat()
+        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:32]

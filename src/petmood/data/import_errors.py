@@ -1,0 +1,67 @@
+"""What is wrong with which photo? One record a problem, and one report of them all."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from petmood.core.errors import DataError
+
+__all__ = ["HARMLESS", "REJECTED_NAME", "ImportProblem", "problems_text", "read_problems", "refusal", "safe_cell"]
+
+REJECTED_NAME = "rejected.csv"
+"""The file of a data set that lists what its import left out."""
+
+HARMLESS = frozenset({"not_a_photo"})
+"""Codes that are listed but never stop an import: a text beside the photos is no photo lost."""
+
+_HEADER = ("path", "reason", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProblem:
+    """One photo that can't be used: its name in the source, a code in one word, a sentence."""
+
+    path: str
+    code: str
+    message: str
+
+
+def safe_cell(text: str) -> str:
+    """Return a CSV cell that a spreadsheet takes for text: a formula's first character is quoted."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+def problems_text(problems: Iterable[ImportProblem]) -> str:
+    """Write problems as CSV text with LF line ends, sorted by path and code."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for problem in sorted(problems, key=lambda p: (p.path, p.code, p.message)):
+        writer.writerow([safe_cell(problem.path), problem.code, safe_cell(problem.message)])
+    return buffer.getvalue()
+
+
+def read_problems(path: Path) -> tuple[ImportProblem, ...]:
+    """Read what `problems_text` wrote; a missing file holds none. Raises DataError where it is something else."""
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.reader(stream))
+    if not lines or tuple(lines[0]) != _HEADER or any(len(cells) != len(_HEADER) for cells in lines):
+        raise DataError(f"'{path.name}' isn't a list of problems: expected the columns {','.join(_HEADER)}.")
+    return tuple(ImportProblem(*cells) for cells in lines[1:])
+
+
+def refusal(problems: Sequence[ImportProblem], *, looked_at: int, full_list: str, shown: int = 20) -> DataError:
+    """Return the one error that reports all problems, the first `shown` of them in its text."""
+    ordered = sorted(problems, key=lambda p: (p.path, p.code))
+    lines = [f"  {p.path}: {p.message} [{p.code}]" for p in ordered[:shown]]
+    if len(ordered) > shown:
+        lines.append(f"  ... and {len(ordered) - shown} more")
+    return DataError(
+        f"{len(problems)} of {looked_at} entries can't be used; nothing was imported:\n"
+        + "\n".join(lines)
+        + f"\nThe whole list: {full_list}. Mend the source, or leave them out with --skip-bad."
+    )

@@ -1,0 +1,235 @@
+"""How does a source become a data set? Look, inspect, relate, catalogue, and write the folder in one step.
+
+The originals are only read. Two imports of the same source write the same bytes; a process killed at any moment leaves
+the old data set or the new one under the name, and the next import clears what lies beside it. A person's own files in
+an earlier data set are carried over.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import asdict, dataclass
+from filecmp import cmp
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.atomic_directory import (
+    DirectoryDraft,
+    atomic_directory,
+    files_below,
+    is_leftover,
+    is_system_file,
+    name_some,
+)
+from petmood.core.commands import shell_command
+from petmood.core.errors import DataError
+from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.duplicates import near_duplicates as kinship
+from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
+from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
+from petmood.data.index import INDEX_NAME, DataIndex, IndexRow, read_index, write_index
+from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
+from petmood.data.scanner import PhotoScanner, problems_path
+from petmood.data.sources.base import Source, SourcePhoto
+from petmood.data.split import DROPPED_AS_LEAKING, Fractions
+
+__all__ = ["IMPORT_NAME", "FindRelations", "ImportReport", "import_photos"]
+
+IMPORT_NAME = "import.json"
+WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, IMPORT_NAME})
+MADE_LATER = frozenset({"check.html", ".cache"})
+"""What petmood itself puts into a data set afterwards, and makes again."""
+
+
+class FindRelations(Protocol):
+    """Finds which photos are related; `groups.find_relations` is the real one."""
+
+    def __call__(
+        self, photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: ProgressBar
+    ) -> Sequence[Relation]:
+        """Return relations between photos of a stream, by their number in it; at most `total` come, each once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import wrote, and what a person should know about it."""
+
+    folder: Path
+    index: DataIndex
+    rejected: tuple[ImportProblem, ...]
+    dropped_as_leaking: tuple[IndexRow, ...]
+    """Training photos that were dropped because a relative is evaluated on; the notes name it."""
+
+    conflicts: int
+    """Groups with photos under two classes."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count originals, copies, dropped photos, groups and rejected entries."""
+        roles = Counter(row.role for row in self.index)
+        used = [row for row in self.index if row.role != "excluded"]
+        return {
+            "originals": roles["original"],
+            "near_duplicates": roles["near_duplicate"],
+            "excluded": roles["excluded"],
+            "groups": len({row.group_id for row in used}),
+            "conflicts": self.conflicts,
+            "rejected": len(self.rejected),
+        } | {name: sum(row.split == name for row in used) for name in ("train", "valid", "test")}
+
+    def summary(self) -> str:
+        """Say in a few lines what was imported."""
+        n = self.counts
+        lines = [
+            (
+                f"{n['originals']} originals and {n['near_duplicates']} copies of them in {n['groups']} groups "
+                f"(train {n['train']}, valid {n['valid']}, test {n['test']}); "
+                f"{n['excluded']} dropped, {n['rejected']} rejected."
+            )
+        ]
+        if self.dropped_as_leaking:
+            lines.append(
+                f"Mended: {len(self.dropped_as_leaking)} photos left training, for a relative is evaluated on:"
+            )
+            lines += [f"  {row.path}: {row.note}" for row in self.dropped_as_leaking[:20]]
+            if len(self.dropped_as_leaking) > 20:
+                lines.append(f"  ... and {len(self.dropped_as_leaking) - 20} more, see the notes in {INDEX_NAME}")
+        if self.conflicts:
+            groups = "1 group has" if self.conflicts == 1 else f"{self.conflicts} groups have"
+            lines.append(f"{groups} photos under two classes: see `{shell_command('data', 'check')}`.")
+        return "\n".join(lines)
+
+
+def import_photos(
+    source: Source,
+    *,
+    to: Path,
+    skip_bad: bool | None = None,
+    mend: bool = False,
+    fractions: Fractions | None = None,
+    seed: int = 0,
+    find_near_duplicates: FindRelations | None = None,
+    track: ProgressBar = no_progress,
+) -> ImportReport:
+    """Import a source into the data set folder `to`; an earlier import there is replaced, known splits stay.
+
+    `skip_bad` None does what the source is known for. Raises DataError with one report of all problems where bad
+    photos aren't skipped (the whole list goes to `TO.problems.csv`), where a group straddles given splits and
+    `mend` is off, where a class has too few photos, or where `to` holds something that is no data set. Raises
+    OutputError where `to` can't be written, or another process is writing it. Files in an earlier data set that are
+    none of an import are carried over.
+    """
+    skip = source.skip_bad_by_default if skip_bad is None else skip_bad
+    try:
+        with atomic_directory(to, existing=lambda place: _foreign_files(place, shown=to)) as draft:
+            found = source.scan(track)
+            _refuse_own_photos(found, to=to)
+            _refuse_collisions(found, to=to)
+            intake = PhotoScanner(found, skip_bad=skip, to=to)
+            relations = (find_near_duplicates or kinship.find_near_duplicates)(intake, total=len(found), track=track)
+            options = {"skip_bad": skip, "mend": mend, "seed": seed, "fractions": asdict(fractions or Fractions())}
+            plan = SplitPlan(fractions or Fractions(), seed, _known_splits(to), mend)
+            entries = intake.entries(relations)
+            rows = build_index(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
+            report = _report(to, rows, rejected=intake.problems)
+            _copy(entries, to=draft, track=track)
+            write_index(draft.path, rows)
+            atomic_write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))
+            atomic_write_text(draft.path / RELATIONS_NAME, relations_text(intake.links(relations)))
+            facts = {"source": source.name, "options": options, "counts": report.counts}
+            atomic_write_json(draft.path / IMPORT_NAME, facts | {"data_hash": report.index.hash})
+            draft.expect([*WRITTEN, *(row.path for row in rows)])
+    finally:
+        source.close()
+    problems_path(to).unlink(missing_ok=True)
+    return report
+
+
+def _foreign_files(to: Path, *, shown: Path) -> list[str]:
+    """Return the files of an earlier import's folder that no part of petmood wrote; refuse any other folder."""
+    if not to.exists() or (to.is_dir() and all(is_system_file(path.name) for path in to.iterdir())):
+        return []
+    if not (to / INDEX_NAME).is_file():
+        raise DataError(
+            f"Expected '{shown}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else, "
+            "which an import would replace. Choose another folder with --output."
+        )
+    own = WRITTEN | {row.path for row in read_index(to)}
+    return sorted(name for name in files_below(to) if not _is_own(name, folder=to, own=own, shown=shown))
+
+
+def _is_own(name: str, *, folder: Path, own: Set[str], shown: Path) -> bool:
+    first, path = name.partition("/")[0], folder / name
+    if path.is_symlink() and (name in own or name == PHOTOS):
+        raise DataError(f"'{shown / name}' is a link, which an import would replace. Make '{shown}' the link.")
+    if path.is_symlink():
+        return False
+    emptied = name.endswith("/") and first == PHOTOS
+    return name in own or emptied or first in MADE_LATER or is_system_file(path.name) or is_leftover(path.name)
+
+
+def _refuse_collisions(found: Sequence[SourcePhoto], *, to: Path) -> None:
+    """Refuse photos whose names are taken in the data set by a person's own files with other content."""
+    if not to.exists():
+        return
+    taken = set(_foreign_files(to, shown=to))
+    clashing = [
+        name
+        for entry in found
+        if not entry.problem
+        and (name := f"{PHOTOS}/{entry.name}") in taken
+        and not cmp(entry.path, to / name, shallow=False)
+    ]
+    if clashing:
+        raise DataError(
+            f"'{to}' holds files of the same name as new photos, which no import put there: {name_some(clashing)}. "
+            "Nothing was changed. Move them elsewhere."
+        )
+
+
+def _refuse_own_photos(found: Sequence[SourcePhoto], *, to: Path) -> None:
+    own = to.resolve()
+    if any(own in entry.path.resolve().parents for entry in found):
+        raise DataError(
+            f"'{to}' lies inside the source; an import can't read what it replaces. Choose another --output."
+        )
+
+
+def _known_splits(to: Path) -> dict[str, str]:
+    """Read which split each used photo of an earlier import has, by SHA-256."""
+    if not (to / INDEX_NAME).is_file():
+        return {}
+    return {row.sha256: row.split for row in read_index(to) if row.role != "excluded"}
+
+
+def _report(to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[ImportProblem]) -> ImportReport:
+    classes: dict[str, set[str]] = {}
+    for row in rows:
+        classes.setdefault(row.group_id, set()).add(row.label)
+    return ImportReport(
+        folder=to,
+        index=DataIndex(tuple(rows)),
+        rejected=tuple(sorted(rejected, key=lambda problem: (problem.path, problem.code))),
+        dropped_as_leaking=tuple(row for row in rows if row.note.startswith(DROPPED_AS_LEAKING)),
+        conflicts=sum(len(names) > 1 for names in classes.values()),
+    )
+
+
+def _copy(entries: Sequence[ScannedPhoto], *, to: DirectoryDraft, track: ProgressBar) -> None:
+    """Copy the photos byte for byte; raises DataError where one has changed since it was inspected.
+
+    Folders are made once, before the first photo: one that is removed meanwhile is an error and not made again.
+    """
+    for folder in sorted({(to.path / PHOTOS / entry.source.name).parent for entry in entries}):
+        folder.mkdir(parents=True, exist_ok=True)
+    for entry in track(entries, total=len(entries), what="copying photos"):
+        data = entry.source.path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != entry.info.sha256:
+            raise DataError(f"'{entry.source.name}' changed while it was imported. Import again.")
+        (to.path / PHOTOS / entry.source.name).write_bytes(data)

@@ -1,0 +1,150 @@
+"""Which row of the index does each photo get? Group, split and role, from labels, hashes and relations.
+
+Rules, in this order:
+
+1. Photos with equal bytes under two classes say nothing: all of them are dropped.
+2. Splits: what the source says stays; else what an earlier import said (by SHA-256); else they are assigned.
+3. A group across splits is an error, or with `mend` its weaker side is dropped.
+4. Of photos with equal bytes one is kept: the first by name.
+5. Of what is left, each group has its originals; the rest are copies.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from petmood.data.index import IndexRow
+from petmood.data.photo_info import PhotoInfo
+from petmood.data.sources.base import SourcePhoto
+from petmood.data.split import (
+    Fractions,
+    assign_splits,
+    check_class_sizes,
+    check_no_group_leaks,
+)
+from petmood.data.split import drop_leaking_rows as drop_relatives
+
+__all__ = ["PHOTOS", "ScannedPhoto", "SplitPlan", "build_index"]
+
+PHOTOS = "photos"
+"""The folder of a data set that holds the photos, under their names in the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPhoto:
+    """One usable photo: what the source said, what the file holds, and the number of its group.
+
+    Photos with equal bytes have the same `kin`: the number of their pixels among all distinct ones.
+    """
+
+    source: SourcePhoto
+    info: PhotoInfo
+    content_id: int
+    group_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """How splits are made: shares, seed, splits of an earlier import by SHA-256, and whether leaks are mended."""
+
+    fractions: Fractions
+    seed: int
+    previous: Mapping[str, str]
+    drop_leaking: bool
+
+
+def build_index(
+    entries: Sequence[ScannedPhoto],
+    *,
+    plan: SplitPlan,
+    pick_originals: Callable[[frozenset[int]], set[int]],
+) -> tuple[IndexRow, ...]:
+    """Return the rows of the index, sorted by path.
+
+    `pick_originals` gets the kin numbers that are still in use and returns those that are originals.
+    Raises DataError for groups across splits (without `mend`) and for classes with too few photos.
+    """
+    rows = _rows_without_splits(entries)
+    rows = _drop_contradictions(rows)
+    rows = _with_splits(rows, plan=plan)
+    if plan.drop_leaking:
+        rows = list(drop_relatives(rows))
+    else:
+        check_no_group_leaks(rows)
+    rows = _drop_duplicates(rows)
+    kin = {_path(entry): entry.content_id for entry in entries}
+    originals = pick_originals(frozenset(kin[row.path] for row in rows if row.role != "excluded"))
+    rows = [
+        row if row.role == "excluded" or kin[row.path] in originals else replace(row, role="near_duplicate")
+        for row in rows
+    ]
+    check_class_sizes(rows)
+    return tuple(sorted(rows, key=lambda row: row.path))
+
+
+def _path(entry: ScannedPhoto) -> str:
+    return f"{PHOTOS}/{entry.source.name}"
+
+
+def _rows_without_splits(entries: Sequence[ScannedPhoto]) -> list[IndexRow]:
+    smallest: dict[int, str] = {}
+    for entry in entries:
+        sha256 = entry.info.sha256
+        smallest[entry.group_id] = min(sha256, smallest.get(entry.group_id, sha256))
+    return [
+        IndexRow(
+            path=_path(entry),
+            sha256=entry.info.sha256,
+            label=entry.source.label or "",
+            split=entry.source.split or "",
+            group_id=smallest[entry.group_id][:16],
+            role="original",
+            width=entry.info.width,
+            height=entry.info.height,
+            format=entry.info.format,
+            species=entry.source.species,
+        )
+        for entry in sorted(entries, key=_path)
+    ]
+
+
+def _same_bytes(rows: Sequence[IndexRow]) -> list[list[IndexRow]]:
+    groups: dict[str, list[IndexRow]] = defaultdict(list)
+    for row in rows:
+        if row.role != "excluded":
+            groups[row.sha256].append(row)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _drop_contradictions(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    notes: dict[str, IndexRow] = {}
+    for group in _same_bytes(rows):
+        if len({row.label for row in group}) > 1:
+            notes |= {row.path: next(o for o in group if o.label != row.label) for row in group}
+    return [
+        replace(row, role="excluded", note=f"same photo as {notes[row.path].path}, labelled {notes[row.path].label}")
+        if row.path in notes
+        else row
+        for row in rows
+    ]
+
+
+def _drop_duplicates(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    kept = {row.path: group[0].path for group in _same_bytes(rows) for row in group[1:]}
+    return [
+        replace(row, role="excluded", note=f"exact duplicate of {kept[row.path]}") if row.path in kept else row
+        for row in rows
+    ]
+
+
+def _with_splits(rows: Sequence[IndexRow], *, plan: SplitPlan) -> list[IndexRow]:
+    """Give a split to every row that has none; dropped rows follow their group, or go to train."""
+    active = [row for row in rows if row.role != "excluded"]
+    chosen: dict[str, str] = {}
+    if any(not row.split for row in active):
+        official = {row.sha256: row.split for row in active if row.split}
+        assigned = assign_splits(
+            active, fractions=plan.fractions, seed=plan.seed, previous={**plan.previous, **official}
+        )
+        chosen = {row.group_id: row.split for row in assigned}
+    return [row if row.split else replace(row, split=chosen.get(row.group_id, "train")) for row in rows]

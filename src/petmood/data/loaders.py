@@ -1,0 +1,105 @@
+"""How do pictures reach the network in batches? Whole batches by number, each epoch's order drawn from the seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from petmood.core.errors import DataError
+from petmood.data.augment_spec import AugmentSpec
+from petmood.data.augmentation import augment
+from petmood.data.image_cache import ImageCache
+
+__all__ = ["BatchDataset", "BatchIndices", "EpochBatchSampler", "eval_loader", "train_loader"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchIndices:
+    """Which photos make the next batch, and in which epoch."""
+
+    epoch: int
+    numbers: tuple[int, ...]
+
+
+class EpochBatchSampler(Sampler[BatchIndices]):
+    """Divide ``count`` photos into batches, in a new order each epoch that depends on the seed and the epoch alone.
+
+    Batches differ by at most one photo, and none is a single one, which batch normalisation can't take: three photos
+    in batches of two make one batch of three.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, seed: int, epoch: int = 0) -> None:
+        if min(count, batch_size) < 2:
+            raise DataError(f"Expected at least 2 photos a batch to train on, got {min(count, batch_size)}.")
+        self.count, self.batch_size, self.seed, self.epoch = count, batch_size, seed, epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take over the number of the epoch that begins; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches an epoch."""
+        return min(-(-self.count // self.batch_size), self.count // 2)
+
+    def __iter__(self) -> Iterator[BatchIndices]:
+        """Yield this epoch's batches; every photo exactly once."""
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        for numbers in np.array_split(order, len(self)):
+            yield BatchIndices(self.epoch, tuple(numbers.tolist()))
+
+
+class BatchDataset(Dataset[dict[str, Tensor]]):
+    """Whole batches of a bank: pictures uint8 [B, 3, S, S] (channels last in memory) and labels int64 [B]."""
+
+    def __init__(
+        self, bank: ImageCache, labels: NDArray[np.int64], *, spec: AugmentSpec | None = None, seed: int = 0
+    ) -> None:
+        self.bank, self.labels, self.spec, self.seed = bank, labels, spec, seed
+
+    def __getitem__(self, request: BatchIndices) -> dict[str, Tensor]:
+        """Return one batch; a photo's draw depends on the seed, the epoch and the photo, not on its batch or worker."""
+        pictures = self.bank.pixels[list(request.numbers)]
+        if self.spec is not None:
+            for place, number in enumerate(request.numbers):
+                rng = np.random.default_rng((self.seed, request.epoch, number))
+                pictures[place] = augment(pictures[place], self.spec, rng)
+        labels = self.labels[list(request.numbers)]
+        return {"pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2), "labels": torch.from_numpy(labels)}
+
+
+def train_loader(
+    bank: ImageCache,
+    labels: NDArray[np.int64],
+    *,
+    batch_size: int,
+    seed: int,
+    spec: AugmentSpec | None,
+    workers: int = 0,
+    first_epoch: int = 0,
+) -> DataLoader[dict[str, Tensor]]:
+    """Return batches for training, shuffled and varied anew each epoch, from ``first_epoch`` on.
+
+    It never draws from torch's own generator: when it is begun, before or after an epoch's seeding, changes nothing.
+
+    Raises:
+        DataError: fewer than two photos, or a batch size below two.
+    """
+    return DataLoader(
+        BatchDataset(bank, labels, spec=spec, seed=seed),
+        sampler=EpochBatchSampler(len(bank), batch_size, seed=seed, epoch=first_epoch),
+        batch_size=None,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def eval_loader(bank: ImageCache, labels: NDArray[np.int64], *, batch_size: int) -> DataLoader[dict[str, Tensor]]:
+    """Return batches in the bank's order, unvaried."""
+    starts = range(0, len(bank), batch_size)
+    requests = [BatchIndices(0, tuple(range(start, min(start + batch_size, len(bank))))) for start in starts]
+    return DataLoader(BatchDataset(bank, labels), sampler=requests, batch_size=None)

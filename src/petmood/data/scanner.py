@@ -1,0 +1,107 @@
+"""Which of the found photos can be used? They are decoded one by one, and their pixels handed on while at it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.files import atomic_write_text
+from petmood.data.duplicates.near_duplicates import Relation, group_ids
+from petmood.data.duplicates.originals import Member, choose_originals
+from petmood.data.duplicates.relations import RelationRow
+from petmood.data.import_errors import HARMLESS, ImportProblem, problems_text, refusal
+from petmood.data.index_builder import PHOTOS, ScannedPhoto
+from petmood.data.photo_info import PhotoInfo, read_photo_info
+from petmood.data.sources.base import SourcePhoto
+
+__all__ = ["PhotoScanner", "problems_path"]
+
+
+class PhotoScanner:
+    """A stream of the pixels of every distinct good photo; what was seen on the way is kept, the pixels aren't.
+
+    `problems` lists what can't be used. After the last photo DataError is raised where a problem stops the import.
+    """
+
+    def __init__(self, found: Sequence[SourcePhoto], *, skip_bad: bool, to: Path) -> None:
+        """Take what a source found; nothing is read before the stream is."""
+        self.found, self.problems = found, list[ImportProblem]()
+        self._skip_bad, self._to = skip_bad, to
+        self._good: list[tuple[SourcePhoto, PhotoInfo]] = []
+        self._kin: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Decode every photo once, yielding uint8 RGB [H, W, 3] for each that isn't byte-equal to an earlier one."""
+        for entry in self.found:
+            if entry.problem:
+                self.problems.append(ImportProblem(entry.name, entry.code, entry.problem))
+                continue
+            facts, pixels = read_photo_info(entry.path)
+            if pixels is None:
+                self.problems.append(ImportProblem(entry.name, facts.code, facts.problem))
+                continue
+            self._good.append((entry, facts))
+            if facts.sha256 not in self._kin:
+                self._kin[facts.sha256] = len(self._kin)
+                yield pixels
+        self._refuse()
+
+    def _refuse(self) -> None:
+        fatal = [problem for problem in self.problems if problem.code not in HARMLESS]
+        if fatal and not self._skip_bad:
+            full_list = problems_path(self._to)
+            atomic_write_text(full_list, problems_text(self.problems))
+            raise refusal(fatal, looked_at=len(self.found), full_list=str(full_list))
+        if not self._good:
+            raise DataError(f"None of {len(self.found)} entries is a photo that can be used.")
+
+    def entries(self, relations: Sequence[Relation]) -> list[ScannedPhoto]:
+        """Return the good photos with the numbers of their pixels and of their groups."""
+        group = group_ids(len(self._kin), relations)
+        numbered = [(found, facts, self._kin[facts.sha256]) for found, facts in self._good]
+        return [ScannedPhoto(found, facts, kin, int(group[kin])) for found, facts, kin in numbered]
+
+    def originals(self, relations: Sequence[Relation], *, used: frozenset[int]) -> set[int]:
+        """Return which of the used pixels, by number, are originals and no copies of other used ones."""
+        first: dict[int, Member] = {}
+        for found, facts in self._good:
+            first.setdefault(self._kin[facts.sha256], Member(facts.width, facts.height, found.name))
+        numbers = sorted(used)
+        place = {number: position for position, number in enumerate(numbers)}
+        left = [
+            replace(relation, first=place[relation.first], second=place[relation.second])
+            for relation in relations
+            if relation.first in place and relation.second in place
+        ]
+        answer = choose_originals([first[number] for number in numbers], left)
+        return {number for number, position in place.items() if answer[position] == position}
+
+    def links(self, relations: Sequence[Relation]) -> list[RelationRow]:
+        """Return the relations as pairs of paths, and the pairs with equal bytes."""
+        first: dict[int, str] = {}
+        links = []
+        for found, facts in self._good:
+            path, kin = f"{PHOTOS}/{found.name}", self._kin[facts.sha256]
+            if kin in first:
+                links.append(_relation_row(first[kin], path, kind="exact_duplicate", evidence="equal bytes"))
+            else:
+                first[kin] = path
+        for relation in relations:
+            mirrored = ", mirrored" if relation.mirrored else ""
+            evidence = f"{relation.inliers} places, scale {relation.scale:.2f}{mirrored}"
+            links.append(
+                _relation_row(first[relation.first], first[relation.second], kind=relation.kind, evidence=evidence)
+            )
+        return links
+
+
+def _relation_row(first: str, second: str, *, kind: str, evidence: str) -> RelationRow:
+    return RelationRow(min(first, second), max(first, second), kind, evidence)
+
+
+def problems_path(to: Path) -> Path:
+    """Return where the whole list of problems goes that stopped an import into `to`."""
+    return to.with_name(f"{to.name}.problems.csv")

@@ -1,0 +1,1 @@
+"""Drawn pets for the demo dataset."""

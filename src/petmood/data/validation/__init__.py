@@ -1,0 +1,1 @@
+"""Dataset checks and comparisons of dataset versions."""

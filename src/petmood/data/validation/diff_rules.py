@@ -1,0 +1,129 @@
+"""May a new version of a data set take the place of the last one? Every reason against it, in plain sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import DataIndex, read_index
+from petmood.data.validation.dataset_diff import DatasetDiff, diff_datasets
+from petmood.data.validation.drift import Drift, image_statistics, measure_drift
+from petmood.data.validation.issues import ValidationReport, validate_dataset
+
+__all__ = ["DatasetDiffReport", "DiffLimits", "Violation", "check_diff"]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLimits:
+    """How much may change unasked, as shares from 0 to 1.
+
+    ``drift``: the distance of a fact's distributions, see ``change_drift``; ``relabelled``: of the photos that stayed.
+    """
+
+    drift: float = 0.2
+    relabelled: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One reason against a version: a code, a sentence, and the photos."""
+
+    code: str
+    message: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDiffReport:
+    """All that is to be said of one version beside the last one; ``old`` is None for the first version."""
+
+    validation: ValidationReport
+    old: DataIndex | None
+    diff: DatasetDiff
+    drifts: tuple[Drift, ...]
+    violations: tuple[Violation, ...]
+
+    @property
+    def has_violations(self) -> bool:
+        """Say whether anything speaks against this version; `petmood data diff` then ends with 1."""
+        return bool(self.violations)
+
+    def summary(self) -> str:
+        """Say in a few lines what has changed and what speaks against it."""
+        change, last = self.diff, f"against {self.old.hash[:12]}" if self.old else "the first version"
+        counts = (
+            f"{len(change.added)} photos added, {len(change.removed)} removed, "
+            f"{len(change.relabelled)} relabelled, {len(change.moved)} in another split"
+        )
+        lines = [f"{self.validation.name}: version {self.validation.index.hash[:12]}, {last}: {counts}"]
+        lines += [f"[BAD] {reason.message}{_some(reason.paths)}" for reason in self.violations]
+        return "\n".join([*lines, f"Verdict: {'not fit to be the next version' if self.has_violations else 'fit'}."])
+
+
+def check_diff(
+    folder: Path, *, against: Path | None = None, limits: DiffLimits | None = None, track: ProgressBar = no_progress
+) -> DatasetDiffReport:
+    """Check a data set and compare it with the last version of it, if there is one.
+
+    Raises:
+        DataError: one of the two folders is no data set.
+    """
+    last = read_index(against) if against else None
+    checked = validate_dataset(folder, track=track)
+    change = diff_datasets(last or (), checked.index)
+    drifts: tuple[Drift, ...] = ()
+    if against and last:
+        before = image_statistics(against, last, track=track)
+        drifts = measure_drift(before, image_statistics(folder, checked.index, known=before, track=track))
+    reasons = (*_has_blocking_issues(checked), *_against(last, checked.index, change, drifts, limits or DiffLimits()))
+    return DatasetDiffReport(checked, last, change, drifts, reasons)
+
+
+def _has_blocking_issues(checked: ValidationReport) -> Iterator[Violation]:
+    for finding in checked.issues:
+        if finding.is_blocking:
+            yield Violation(finding.code, finding.message, finding.paths)
+
+
+def _against(
+    last: DataIndex | None, new: DataIndex, change: DatasetDiff, drifts: tuple[Drift, ...], limits: DiffLimits
+) -> Iterator[Violation]:
+    if last is None:
+        return
+    if change.leaked:
+        names = tuple(both.new.path for both in change.leaked)
+        yield Violation("train_test_leak", f"{len(names)} to be judged by were trained on in the last version", names)
+    if change.duplicates_of_trained:
+        names = tuple(row.path for row in change.duplicates_of_trained)
+        yield Violation(
+            "duplicate_of_training_photo",
+            f"{len(names)} new to be judged by are kin of photos trained on before",
+            names,
+        )
+    for label in DEFAULT_CLASSES:
+        if _has(last, label) and not _has(new, label):
+            yield Violation("class_missing", f"No original of class '{label}' is left")
+    relabelled = len(change.relabelled)
+    if relabelled > limits.relabelled * len(change.kept):
+        names = tuple(both.new.path for both in change.relabelled)
+        share = f"{relabelled / len(change.kept):.1%}"
+        yield Violation(
+            "relabelled", f"{share} of the photos that stayed have another class, over {limits.relabelled:.1%}", names
+        )
+    for drift in drifts:
+        if drift.is_significant(limits.drift):
+            moved = f"{drift.statistic} moved from {drift.old:.3g} to {drift.new:.3g} (medians)"
+            yield Violation(
+                "drift", f"{moved}: distance {drift.distance:.2f} over {limits.drift:.2f}, p = {drift.p_value:.2g}"
+            )
+
+
+def _has(rows: DataIndex, label: str) -> bool:
+    return any(row.label == label and row.role == "original" for row in rows)
+
+
+def _some(paths: tuple[str, ...], *, shown: int = 3) -> str:
+    """Return the first names for a terminal, signs that steer it spelled out."""
+    names = ["".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in path) for path in paths[:shown]]
+    return f": {', '.join(names)}{', ...' if len(paths) > shown else ''}" if names else ""

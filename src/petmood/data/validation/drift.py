@@ -1,0 +1,121 @@
+"""Do the photos of a new version look otherwise than those of the last one? Simple facts of every picture, compared.
+
+Two questions, two numbers. Is it luck? The photos that came (or went) against those of the last version, by the
+two-sample Kolmogorov-Smirnov test, with Holm's correction, since five facts are looked at. Is it much? The distance of
+the two whole versions, the same statistic: the largest difference of their distributions, from 0 to 1. In a large set
+a difference that means nothing is certain not to be luck, and in a small one a large difference may be; so a version
+drifts where both say so.
+
+Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.stats import ks_2samp
+
+from petmood.core.errors import PhotoError
+from petmood.core.photo import decode
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import IndexRow
+
+__all__ = ["FACTS", "SIGNIFICANCE", "Drift", "ImageStatistics", "holm", "image_statistics", "measure_drift"]
+
+FACTS: Final = ("brightness", "contrast", "sharpness", "aspect", "size")
+"""Mean and spread of the light (0 to 1), spread of its edges, width over height, shorter side in pixels."""
+SIGNIFICANCE: Final = 0.01
+"""The probability below which a difference is no luck."""
+SIDE_PX: Final = 128
+"""Light and edges are looked at in pictures of this size, so that a larger photo isn't a less sharp one."""
+FEWEST: Final = 5
+"""Fewer photos than this tell nothing of a distribution."""
+EXACT_UP_TO: Final = 1000
+"""With fewer photos the limit distribution calls luck too unlikely; with more it is right, and much quicker."""
+
+ImageStatistics = Mapping[str, NDArray[np.float64]]
+"""The facts of photos, float64 [5] in the order of ``FACTS``, by SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How one fact has moved: medians of both versions, distance of the whole, corrected probability of luck."""
+
+    statistic: str
+    old: float
+    new: float
+    distance: float
+    p_value: float
+
+    def is_significant(self, limit: float) -> bool:
+        """Tell whether the versions differ by more than ``limit``, and not by luck."""
+        return self.distance > limit and self.p_value < SIGNIFICANCE
+
+
+def image_statistics(
+    folder: Path, rows: Iterable[IndexRow], *, known: ImageStatistics | None = None, track: ProgressBar = no_progress
+) -> dict[str, NDArray[np.float64]]:
+    """Return the facts of the original photos of a data set that can be read; ``known`` ones aren't read again."""
+    originals = {row.sha256: row for row in rows if row.role == "original"}
+    found: dict[str, NDArray[np.float64]] = {}
+    for sha256, row in track(originals.items(), total=len(originals), what="looking at photos"):
+        if known and sha256 in known:
+            found[sha256] = known[sha256]
+            continue
+        try:
+            found[sha256] = _facts(folder / row.path, row)
+        except (PhotoError, OSError):
+            continue  # the check names it
+    return found
+
+
+def measure_drift(last: ImageStatistics, new: ImageStatistics) -> tuple[Drift, ...]:
+    """Compare every fact of two versions; nothing is returned where none came or went, or there are too few."""
+    came = [sha256 for sha256 in new if sha256 not in last]
+    went = [sha256 for sha256 in last if sha256 not in new]
+    if min(len(last), len(new)) < FEWEST or not (came or went):
+        return ()
+    before, after = _table(last, last), _table(new, new)
+    tried = (before, _table(new, came)) if came else (_table(last, went), after)
+    luck = holm([_ks(*pair)[1] for pair in zip(*tried, strict=True)])
+    return tuple(
+        Drift(fact, float(np.median(before[k])), float(np.median(after[k])), _ks(before[k], after[k])[0], luck[k])
+        for k, fact in enumerate(FACTS)
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct probabilities for how many there are, by Holm's step-down method.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected, least = [1.0] * len(p_values), 0.0
+    for place, number in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - place) * p_values[number]))
+        corrected[number] = least
+    return corrected
+
+
+def _table(looks: ImageStatistics, which: Iterable[str]) -> NDArray[np.float64]:
+    return np.stack([looks[sha256] for sha256 in which], axis=1)
+
+
+def _ks(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+    exact = max(len(before), len(after)) <= EXACT_UP_TO
+    found = ks_2samp(before, after, method="exact" if exact else "asymp")
+    return float(found.statistic), float(found.pvalue)
+
+
+def _facts(path: Path, row: IndexRow) -> NDArray[np.float64]:
+    image = Image.fromarray(decode(path, at_least_px=SIDE_PX).pixels).convert("L")
+    image.thumbnail((SIDE_PX, SIDE_PX))
+    light = np.asarray(image, np.float64) / 255
+    edges = light[1:-1, 1:-1] * 4 - light[:-2, 1:-1] - light[2:, 1:-1] - light[1:-1, :-2] - light[1:-1, 2:]
+    sharpness = edges.std() if edges.size else 0.0
+    return np.array([light.mean(), light.std(), sharpness, row.width / row.height, min(row.width, row.height)])

@@ -1,0 +1,231 @@
+"""Would anything in a data set spoil a measurement? Every photo is read again, every rule is checked."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.duplicates.relations import RelationRow, read_relations
+from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
+from petmood.data.index import SPLITS, DataIndex, IndexRow, read_index
+from petmood.data.index_builder import PHOTOS
+from petmood.data.photo_info import PhotoInfo, read_photo_info
+from petmood.data.split import find_group_leaks
+
+__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "validate_dataset"]
+
+ODD_DESCRIPTIONS = {
+    "mode": "in another colour mode than RGB or grey",
+    "exif": "turned by EXIF",
+    "small": "unusually small",
+    "large": "unusually large",
+    "animated": "animated, first frame used",
+}
+IMBALANCE_RATIO = 3.0
+"""Classes whose counts differ by more than this factor are called uneven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that was found: a code, a sentence, the photos, and whether it spoils a measurement."""
+
+    code: str
+    message: str
+    paths: tuple[str, ...]
+    is_blocking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabelConflict:
+    """A group with photos under two classes: a person should say which label is right."""
+
+    group_id: str
+    rows: tuple[IndexRow, ...]
+    relations: tuple[RelationRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """All that a check found out about one data set."""
+
+    name: str
+    index: DataIndex
+    issues: tuple[Issue, ...]
+    conflicts: tuple[LabelConflict, ...]
+    relations: tuple[RelationRow, ...]
+    rejected: tuple[ImportProblem, ...]
+
+    @property
+    def has_blocking_issues(self) -> bool:
+        """Say whether a measurement on this data would be wrong; `petmood data check` then ends with 1."""
+        return any(finding.is_blocking for finding in self.issues)
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str, str], int]:
+        """Count photos by (class, split, role); absent keys are 0."""
+        return Counter((row.label, row.split, row.role) for row in self.index)
+
+    def summary(self) -> str:
+        """Say in a few lines for a terminal what there is and what was found."""
+        roles = Counter(row.role for row in self.index)
+        counts = self.counts
+        lines = [
+            (
+                f"{self.name}: {len(self.index)} photos: {roles['original']} originals, "
+                f"{roles['near_duplicate']} near-duplicates, "
+                f"{roles['excluded']} excluded, {len(self.rejected)} rejected at import"
+            ),
+            f"{'originals':<10}" + "".join(f"{label:>8}" for label in DEFAULT_CLASSES),
+        ]
+        lines += [
+            f"{split:<10}" + "".join(f"{counts.get((label, split, 'original'), 0):>8}" for label in DEFAULT_CLASSES)
+            for split in SPLITS
+        ]
+        for finding in self.issues:
+            shown = ", ".join(finding.paths[:3]) + (", ..." if len(finding.paths) > 3 else "")
+            mark = "SPOILS" if finding.is_blocking else "note"
+            lines.append(f"[{mark}] {finding.message}" + (f": {shown}" if shown else ""))
+        verdict = (
+            "would spoil a measurement; mend it before training" if self.has_blocking_issues else "fit to measure on"
+        )
+        return "\n".join([*lines, f"Verdict: {verdict}."])
+
+
+def validate_dataset(folder: Path, *, track: ProgressBar = no_progress) -> ValidationReport:
+    """Read every photo of a data set again and check index, hashes, duplicates, labels, splits and balance.
+
+    Raises DataError where the folder is no data set.
+    """
+    index = read_index(folder)
+    links, rejected = read_relations(folder), read_problems(folder / REJECTED_NAME)
+    seen = [
+        (row, read_photo_info(folder / row.path)[0])
+        for row in track(index.rows, total=len(index), what="checking photos")
+    ]
+    conflicts = tuple(_conflicts(index, links))
+    findings = [
+        *_broken(seen),
+        *_leaks(index),
+        *_duplicates(index),
+        *_extra(folder, index),
+        *_label_conflicts(conflicts),
+        *_balance(index),
+        *_odd_photos(seen),
+        *_excluded(index, rejected),
+    ]
+    findings.sort(key=lambda finding: not finding.is_blocking)
+    return ValidationReport(folder.resolve().name, index, tuple(findings), conflicts, links, rejected)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _broken(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for row, facts in seen:
+        if facts.code == "unreadable":
+            kinds["missing"].append(row.path)
+        elif facts.sha256 != row.sha256:
+            kinds["changed"].append(row.path)
+        elif facts.problem:
+            kinds["undecodable"].append(row.path)
+    words = {
+        "missing": "in the index but not on disk",
+        "changed": "changed since the import",
+        "undecodable": "that can't be decoded",
+    }
+    for code, paths in sorted(kinds.items()):
+        yield Issue(code, f"{_number(len(paths), 'photo')} {words[code]}", tuple(paths), is_blocking=True)
+
+
+def _leaks(index: DataIndex) -> Iterator[Issue]:
+    leaks = find_group_leaks(index)
+    if leaks:
+        paths = tuple(path for leak in leaks for _, path in leak.paths)
+        count = "1 group straddles" if len(leaks) == 1 else f"{len(leaks)} groups straddle"
+        yield Issue("leak", f"{count} splits: the same animal on both sides", paths, is_blocking=True)
+
+
+def _duplicates(index: DataIndex) -> Iterator[Issue]:
+    groups: dict[str, list[IndexRow]] = defaultdict(list)
+    for row in index:
+        if row.role != "excluded":
+            groups[row.sha256].append(row)
+    for spoils, where in ((True, "in different splits"), (False, "within a split")):
+        paths = [
+            row.path
+            for group in groups.values()
+            if len(group) > 1 and (len({row.split for row in group}) > 1) is spoils
+            for row in group
+        ]
+        if paths:
+            yield Issue(
+                "duplicate", f"{_number(len(paths), 'photo')} byte-equal to another {where}", tuple(paths), spoils
+            )
+
+
+def _extra(folder: Path, index: DataIndex) -> Iterator[Issue]:
+    known = {row.path for row in index}
+    there = (p.relative_to(folder).as_posix() for p in (folder / PHOTOS).rglob("*") if p.is_file())
+    extra = tuple(sorted(name for name in there if name not in known))
+    if extra:
+        yield Issue("unindexed_file", f"{_number(len(extra), 'file')} in {PHOTOS}/ that the index doesn't know", extra)
+
+
+def _conflicts(index: DataIndex, links: Iterable[RelationRow]) -> Iterator[LabelConflict]:
+    members: dict[str, list[IndexRow]] = defaultdict(list)
+    for row in index:
+        members[row.group_id].append(row)
+    split_minded = {group: rows for group, rows in members.items() if len({row.label for row in rows}) > 1}
+    label = {row.path: row.label for rows in split_minded.values() for row in rows}
+    of = {row.path: group for group, rows in split_minded.items() for row in rows}
+    pairs: dict[str, list[RelationRow]] = defaultdict(list)
+    for link in links:
+        if link.first in of and link.second in of and label[link.first] != label[link.second]:
+            pairs[of[link.first]].append(link)
+    for group, rows in sorted(split_minded.items()):
+        yield LabelConflict(group, tuple(rows), tuple(pairs[group]))
+
+
+def _label_conflicts(conflicts: tuple[LabelConflict, ...]) -> Iterator[Issue]:
+    if conflicts:
+        paths = tuple(row.path for conflict in conflicts for row in conflict.rows)
+        count = "1 group has" if len(conflicts) == 1 else f"{len(conflicts)} groups have"
+        yield Issue("label_conflict", f"{count} photos under two classes: which label is right?", paths)
+
+
+def _balance(index: DataIndex) -> Iterator[Issue]:
+    held = Counter((row.label, row.split) for row in index if row.role == "original")
+    for label in DEFAULT_CLASSES:
+        for split in ("train", "valid"):
+            if not held[label, split]:
+                yield Issue("empty_class", f"Class '{label}' has no original in {split}", (), is_blocking=True)
+    totals = {label: sum(held[label, split] for split in SPLITS) for label in DEFAULT_CLASSES}
+    least, most = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
+    if totals[most] > IMBALANCE_RATIO * totals[least]:
+        yield Issue(
+            "class_imbalance", f"Classes are uneven: {totals[most]} '{most}' against {totals[least]} '{least}'", ()
+        )
+    if not any(held[label, "test"] for label in DEFAULT_CLASSES):
+        yield Issue("no_test", "There is no test split: scores come from cross-validation alone", ())
+
+
+def _odd_photos(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for row, facts in seen:
+        for code in facts.flags:
+            kinds[code].append(row.path)
+    for code, paths in sorted(kinds.items()):
+        yield Issue(code, f"{_number(len(paths), 'photo')} {ODD_DESCRIPTIONS[code]}", tuple(paths))
+
+
+def _excluded(index: DataIndex, rejected: tuple[ImportProblem, ...]) -> Iterator[Issue]:
+    dropped = tuple(row.path for row in index if row.role == "excluded")
+    if dropped:
+        yield Issue("excluded", f"{_number(len(dropped), 'photo')} dropped (the notes say why)", dropped)
+    if rejected:
+        names = tuple(problem.path for problem in rejected)
+        yield Issue("rejected", f"{_number(len(names), 'file')} rejected at import", names)

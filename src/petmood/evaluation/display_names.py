@@ -1,0 +1,46 @@
+"""How are measures, controls and slices called in front of people?"""
+
+from petmood.evaluation.bootstrap import Estimate
+
+__all__ = ["BASELINE_TITLES", "LOWER_IS_BETTER", "METRIC_TITLES", "number_text", "percent_text", "title"]
+
+METRIC_TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "brier": "Brier score",
+    "nll": "negative log likelihood",
+    "ece": "calibration error",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+}
+LOWER_IS_BETTER = frozenset({"brier", "nll", "ece"})
+BASELINE_TITLES = {
+    "most_frequent": "always the most frequent class",
+    "hog_svm": "HOG features + SVM",
+    "shuffled_labels": "HOG + SVM, labels shuffled",
+    "group_split": "HOG + SVM, all photos, groups kept whole",
+    "random_split": "HOG + SVM, all photos, random split (leaks)",
+}
+
+
+def title(name: str) -> str:
+    """Give the words for a measure or control; an unknown name is shown with spaces for underscores."""
+    return METRIC_TITLES.get(name) or BASELINE_TITLES.get(name) or name.replace("_", " ")
+
+
+def number_text(estimate: Estimate, *, digits: int = 3) -> str:
+    """Write an estimate with its interval: '0.447 (0.289 to 0.605)'; what is not known is a dash."""
+    if estimate.value != estimate.value:
+        return "-"
+    interval = f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})" if estimate.low == estimate.low else ""
+    return f"{estimate.value:.{digits}f}{interval}"
+
+
+def percent_text(estimate: Estimate) -> str:
+    """Write an estimate of a share in percent with its interval: '44.7% (28.9 to 60.5)'."""
+    if estimate.value != estimate.value:
+        return "-"
+    interval = f" ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})" if estimate.low == estimate.low else ""
+    return f"{100 * estimate.value:.1f}%{interval}"

@@ -1,0 +1,214 @@
+"""What is there to say about one run, all numbers together?
+
+Everything that is chosen (temperature, abstain threshold, conformal quantile) is chosen on the "valid" split and
+only measured on the main split, which is "test" where there is one. Where "valid" is all there is, nothing chosen
+on it is measured on it: the choices stand, their effects are left open.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from petmood.core.errors import DataError
+from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
+from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
+from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
+from petmood.evaluation.display_names import number_text, percent_text, title
+from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
+from petmood.evaluation.slices import Slice, slice_metrics
+
+__all__ = ["AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate", "summary_text"]
+
+Estimates = dict[str, Estimate]
+_MAIN_FIRST = ("test", "crossval", "valid")
+_PROBABILISTIC = ("brier", "nll", "ece")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Hold the temperature, the photos it was fitted on (0: none, it stays 1) and what it changed on the main split."""
+
+    temperature: float
+    fitted_on: int
+    before: Estimates
+    after: Estimates
+    reliability: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AbstentionResult:
+    """Hold the rule for "not sure", what it does on the main split (None where not measured), and the AURC there."""
+
+    rule: AbstainRule
+    measured: Selective | None
+    aurc: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conformal:
+    """Hold the prediction sets: promised coverage, the quantile (None without validation photos), what they do."""
+
+    method: str
+    target: float
+    quantile: float | None
+    measured: PredictionSetMetrics | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Hold every number about one run; `main` names the split that the headline speaks of."""
+
+    main: str
+    splits: dict[str, Estimates]
+    per_class: dict[str, dict[str, Estimates]]
+    calibration: Calibration
+    abstention: AbstentionResult
+    conformal: Conformal
+    baselines: dict[str, Estimates]
+    slices: tuple[Slice, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Give everything as JSON holds it: plain names, numbers, and None for what is not finite or not known."""
+        rule, sets = self.abstention, self.conformal.measured
+        return {
+            "main": self.main,
+            "splits": {name: _json(values) for name, values in self.splits.items()},
+            "classes": {name: {c: _json(v) for c, v in found.items()} for name, found in self.per_class.items()},
+            "calibration": {
+                "temperature": self.calibration.temperature,
+                "fitted_on": self.calibration.fitted_on,
+                "before": _json(self.calibration.before),
+                "after": _json(self.calibration.after),
+                "reliability": [point.to_json() for point in self.calibration.reliability],
+            },
+            "abstain": {
+                **rule.rule.to_json(),
+                "error": rule.measured.error.to_json() if rule.measured else None,
+                "coverage": rule.measured.coverage.to_json() if rule.measured else None,
+                "aurc": rule.aurc if math.isfinite(rule.aurc) else None,
+            },
+            "conformal": {
+                "method": self.conformal.method,
+                "target_coverage": self.conformal.target,
+                "quantile": self.conformal.quantile,
+                "coverage": sets.coverage.to_json() if sets else None,
+                "mean_size": sets.mean_size.to_json() if sets else None,
+                "sizes": list(sets.sizes) if sets else None,
+            },
+            "controls": {name: _json(values) for name, values in self.baselines.items()},
+            "slices": [part.to_json() for part in self.slices],
+        }
+
+
+def evaluate(
+    scored_by_split: Mapping[str, Predictions],
+    *,
+    controls: Mapping[str, Predictions] | None = None,
+    target_error: float = 0.1,
+    coverage: float = 0.9,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure a run on all its splits, beside its controls.
+
+    Splits without photos are left out; DataError when none is left. Brier, NLL and calibration error of the splits
+    are those of the calibrated probabilities.
+    """
+    splits = {name: scored for name, scored in scored_by_split.items() if len(scored)}
+    if not splits:
+        raise DataError("Expected at least one split with photos to evaluate, got none. Check the data set.")
+    main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
+    valid = splits.get("valid")
+    temperature = fit_temperature(valid) if valid else 1.0
+    measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
+    shown = splits[main]
+    return Evaluation(
+        main=main,
+        splits=measured,
+        per_class={name: estimate_class_metrics(part, seed=seed) for name, part in splits.items()},
+        calibration=_calibration(shown, after=measured[main], valid=valid, temperature=temperature, seed=seed),
+        abstention=_abstention(shown, valid=valid, temperature=temperature, target_error=target_error, seed=seed),
+        conformal=_conformal(shown, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
+        baselines={
+            name: estimate_metrics(control, seed=seed) for name, control in (controls or {}).items() if len(control)
+        },
+        slices=slice_metrics(shown, seed=seed),
+    )
+
+
+def summary_text(evaluation: Evaluation) -> str:
+    """Write the numbers as a table for a terminal: every value with its 95% interval beside it."""
+    lines: list[str] = []
+    for split, values in evaluation.splits.items():
+        lines += ["", f"{split}, {values['accuracy'].n} photos (95% interval over groups)"]
+        lines += [_line(title(name), number_text(estimate)) for name, estimate in values.items()]
+    if evaluation.baselines:
+        lines += ["", "accuracy of the controls"]
+        lines += [
+            _line(title(name), f"{number_text(values['accuracy'])}, {values['accuracy'].n} photos")
+            for name, values in evaluation.baselines.items()
+        ]
+    lines += ["", "certainty", *_certainty_lines(evaluation)]
+    return "\n".join(lines[1:])
+
+
+def _certainty_lines(evaluation: Evaluation) -> list[str]:
+    abstain, sets = evaluation.abstention, evaluation.conformal
+    fitted = evaluation.calibration.fitted_on
+    source = f"fitted on {fitted} validation photos" if fitted else "not fitted: no validation photos"
+    lines = [_line("temperature", f"{evaluation.calibration.temperature:.3f}, {source}")]
+    if abstain.rule.threshold is None:
+        lines.append(_line("not sure below", f"no threshold: {abstain.rule.reason}"))
+    else:
+        lines.append(_line("not sure below", f"{abstain.rule.threshold:.3f}, {abstain.rule.reason}"))
+    if abstain.measured is not None:
+        lines.append(_line("error among answers", percent_text(abstain.measured.error)))
+        lines.append(_line("photos answered", percent_text(abstain.measured.coverage)))
+    if sets.measured is not None:
+        lines.append(_line(f"sets for {sets.target:.0%}", f"hold the truth in {percent_text(sets.measured.coverage)}"))
+        lines.append(_line("classes in a set", number_text(sets.measured.mean_size, digits=2)))
+    return lines
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<44}{text}"
+
+
+def _json(values: Mapping[str, Estimate]) -> dict[str, dict[str, float | int | None]]:
+    return {name: estimate.to_json() for name, estimate in values.items()}
+
+
+def _calibration(
+    shown: Predictions, *, after: Estimates, valid: Predictions | None, temperature: float, seed: int
+) -> Calibration:
+    before = estimate_metrics(shown, seed=seed)
+    return Calibration(
+        temperature=temperature,
+        fitted_on=len(valid) if valid else 0,
+        before={name: before[name] for name in _PROBABILISTIC},
+        after={name: after[name] for name in _PROBABILISTIC},
+        reliability=reliability(shown, temperature=temperature),
+    )
+
+
+def _abstention(
+    shown: Predictions, *, valid: Predictions | None, temperature: float, target_error: float, seed: int
+) -> AbstentionResult:
+    aurc = risk_coverage(shown, temperature=temperature).aurc
+    rule = choose_threshold(valid or shown.take([]), target_error=target_error, temperature=temperature)
+    if rule.threshold is None or shown is valid:
+        return AbstentionResult(rule, measured=None, aurc=aurc)
+    measured = evaluate_selective(shown, threshold=rule.threshold, temperature=temperature, seed=seed)
+    return AbstentionResult(rule, measured=measured, aurc=aurc)
+
+
+def _conformal(
+    shown: Predictions, *, valid: Predictions | None, temperature: float, coverage: float, seed: int
+) -> Conformal:
+    if not valid:
+        return Conformal("lac", target=coverage, quantile=None, measured=None)
+    quantile = conformal_quantile(valid, coverage=coverage, temperature=temperature)
+    if shown is valid:
+        return Conformal("lac", target=coverage, quantile=quantile, measured=None)
+    measured = evaluate_prediction_sets(shown, quantile=quantile, temperature=temperature, seed=seed)
+    return Conformal("lac", target=coverage, quantile=quantile, measured=measured)

@@ -1,0 +1,143 @@
+"""What does an evaluation start from: which answers were given to which photos?
+
+A `Predictions` holds one network's raw answers for one set of photos with the little that the measures need to know
+of each photo. It is plain numpy and is stored without pickle, so numbers can be recomputed years later
+without the network.
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from petmood.core.errors import DataError
+from petmood.core.files import atomic_write_bytes
+from petmood.core.prediction import softmax
+from petmood.data.index import IndexRow
+
+__all__ = ["Predictions", "from_rows"]
+
+_TEXTS = ("groups", "paths", "classes", "species", "source")
+_ARRAYS = ("logits", "labels", "image_sizes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Hold the logits given to N photos over K classes, with each photo's truth and origin.
+
+    `logits` is float [N, K]; `labels` int [N] in 0..K-1; `sides` int [N, 2] the original width and height in
+    pixels; every other tuple has N entries ("" where unknown), `classes` K. Raises DataError when they disagree.
+    """
+
+    logits: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    groups: tuple[str, ...]
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]
+    species: tuple[str, ...]
+    image_sizes: NDArray[np.int64]
+    source: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Bring arrays to their one type and refuse fields that don't fit each other."""
+        object.__setattr__(self, "logits", np.asarray(self.logits, dtype=np.float64))
+        object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.int64))
+        object.__setattr__(self, "image_sizes", np.asarray(self.image_sizes, dtype=np.int64).reshape(-1, 2))
+        for name in _TEXTS:
+            object.__setattr__(self, name, tuple(str(text) for text in getattr(self, name)))
+        _check(self)
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        return len(self.labels)
+
+    def probabilities(self, *, temperature: float = 1.0) -> NDArray[np.float64]:
+        """Give the probabilities [N, K] after dividing the logits by a temperature over 0."""
+        return softmax(self.logits / temperature)
+
+    def predicted(self) -> NDArray[np.int64]:
+        """Give the most probable class [N]; of equals the first."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    def group_numbers(self) -> NDArray[np.int64]:
+        """Number the groups 0..F-1 in the order of their names; int [N]."""
+        return np.asarray(np.unique(np.array(self.groups), return_inverse=True)[1], dtype=np.int64)
+
+    def take(self, chosen: ArrayLike) -> Self:
+        """Keep the photos at the given positions (or under a mask), in that order."""
+        wanted = np.asarray(chosen)
+        where = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
+        pick = {name: tuple(getattr(self, name)[i] for i in where) for name in _TEXTS if name != "classes"}
+        return type(self)(
+            logits=self.logits[where],
+            labels=self.labels[where],
+            image_sizes=self.image_sizes[where],
+            classes=self.classes,
+            **pick,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write everything into one npz file, atomically and without pickle."""
+        texts = {name: np.array(getattr(self, name), dtype=np.str_) for name in _TEXTS}
+        buffer = io.BytesIO()
+        arrays = {"logits": self.logits, "labels": self.labels, "image_sizes": self.image_sizes, **texts}
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        atomic_write_bytes(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote; DataError names the file when it isn't that."""
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                kept: dict[str, Any] = {name: tuple(stored[name].tolist()) for name in _TEXTS}
+                kept.update({name: stored[name] for name in _ARRAYS})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            message = f"Expected scores written by petmood (npz) at '{path}', got something unreadable: {error}."
+            raise DataError(f"{message} Evaluate the run again to write them anew.") from error
+        return cls(**kept)
+
+
+def from_rows(
+    logits: ArrayLike, rows: Sequence[IndexRow], *, classes: Sequence[str], source: str | Sequence[str] = ""
+) -> Predictions:
+    """Join logits [N, K] with the index rows of the same N photos.
+
+    `source` says where the photos came from: one text for all, or one per photo.
+    """
+    column = {name: number for number, name in enumerate(classes)}
+    unknown = sorted({row.label for row in rows} - set(column))
+    if unknown:
+        allowed = ", ".join(classes)
+        raise DataError(f"Unknown class {unknown[0]!r} in the index. Known: {allowed}. Run data check for the list.")
+    return Predictions(
+        logits=np.asarray(logits, dtype=np.float64).reshape(len(rows), len(classes)),
+        labels=np.array([column[row.label] for row in rows], dtype=np.int64),
+        groups=tuple(row.group_id for row in rows),
+        paths=tuple(row.path for row in rows),
+        classes=tuple(classes),
+        species=tuple(row.species for row in rows),
+        image_sizes=np.array([(row.width, row.height) for row in rows], dtype=np.int64),
+        source=(source,) * len(rows) if isinstance(source, str) else tuple(source),
+    )
+
+
+def _check(scored: Predictions) -> None:
+    photos, known = len(scored.labels), len(scored.classes)
+    if scored.logits.shape != (photos, known):
+        got = scored.logits.shape
+        raise DataError(f"Expected logits of shape ({photos}, {known}) for these labels and classes, got {got}.")
+    for name in ("groups", "paths", "species", "source", "image_sizes"):
+        if len(getattr(scored, name)) != photos:
+            got_entries = len(getattr(scored, name))
+            raise DataError(f"Expected {photos} entries in '{name}', one a photo, got {got_entries}.")
+    if photos and not (scored.labels.min() >= 0 and scored.labels.max() < known):
+        worst = int(scored.labels.min()) if scored.labels.min() < 0 else int(scored.labels.max())
+        raise DataError(f"Expected labels from 0 to {known - 1}, one for each class, got {worst}.")
+    if not np.isfinite(scored.logits).all():
+        first = scored.paths[int(np.flatnonzero(~np.isfinite(scored.logits).all(axis=1))[0])]
+        raise DataError(f"Expected finite logits, got inf or nan for '{first}'. The training diverged; lower the rate.")

@@ -1,0 +1,91 @@
+"""What should a person know of a model before using it? The card: what it is for, how good it is, where it fails."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from petmood.core.bundle import Manifest
+
+__all__ = ["card_text"]
+
+PURPOSE = (
+    "It describes how a face looks. It does not know what an animal feels, and it is no judgement on health or "
+    "welfare: ask a vet for that. It expects one pet whose face can be seen."
+)
+WEAKNESS = (
+    "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "
+    "Class and species can be entangled in the data, and then so they are in the model."
+)
+
+SHOWN: Final = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
+
+
+def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[str, ...] = ()) -> str:
+    """Return a model card in Markdown (Mitchell et al. 2019) for a manifest whose files need not be known yet."""
+    lines = [
+        f"# {manifest.name} {manifest.version}",
+        "",
+        f"Tells the facial expression of a pet in a photo: {', '.join(manifest.classes)}.",
+        "",
+        "## What it is for, and what not",
+        "",
+        PURPOSE,
+        "",
+        "## How good it is",
+        "",
+        *_measures(manifest.metrics),
+        "",
+        _sure_line(manifest),
+        "",
+        "## How it was made",
+        "",
+        f"- Network: {manifest.backbone}, pictures of {manifest.image.side_px} px ({manifest.image.resize}).",
+        f"- Photos: {', '.join(f'{count} {name}' for name, count in photos.items())}; data version "
+        f"`{manifest.data_hash[:12]}`."
+        + (f" Species: {', '.join(species)}." if species else " Species: not recorded."),
+        f"- Code: `{manifest.code_version}`, {manifest.created}.",
+        "",
+        "## Where it fails",
+        "",
+        WEAKNESS,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _measures(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the table of the test split's numbers, or of validation's where there was no test split."""
+    splits = metrics.get("splits", {})
+    split = next((split for split in ("test", "valid") if splits.get(split)), "")
+    rows = [(name, splits[split][name]) for name in SHOWN if name in splits.get(split, {})]
+    if not rows:
+        return ["It was not measured: there were no photos to judge it by."]
+    return [
+        f"On {rows[0][1]['n']} {split} photos of animals it never saw, with 95% intervals over groups of photos:",
+        "",
+        "| measure | value | 95% interval |",
+        "|---|---|---|",
+        *(_row(name, value) for name, value in rows),
+    ]
+
+
+def _row(name: str, value: Mapping[str, Any]) -> str:
+    interval = f"{_number(value['low'])} to {_number(value['high'])}"
+    return f"| {name.replace('_', ' ')} | {_number(value['value'])} | {interval} |"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def _sure_line(manifest: Manifest) -> str:
+    sets = (
+        f"Prediction sets hold the right class for about {manifest.target_coverage:.0%} of photos."
+        if (manifest.target_coverage)
+        else "Prediction sets are not calibrated."
+    )
+    if manifest.confidence_threshold > 1:
+        return f"It had too few validation photos to promise any error rate, so that every answer is 'not sure'. {sets}"
+    return (
+        f"An answer counts as sure from a probability of {manifest.confidence_threshold:.3f}, "
+        f"chosen for an error of at most {manifest.target_error or 0:.0%} among sure answers. {sets}"
+    )

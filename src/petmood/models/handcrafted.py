@@ -1,0 +1,80 @@
+"""Which features need no training at all? Edges, wavelets and fine texture, of a picture and its mirror image.
+
+With 296 original photos a network that learns its own filters stays at chance; these filters with a linear head in
+closed form reach more (docs/results.md). Everything is convolution, pooling and products, so that it exports to ONNX as
+any network.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from petmood.models.hog import HOG
+from petmood.models.scattering import Scattering
+
+__all__ = ["HandcraftedFeatures", "LocalBinaryPatterns"]
+
+SIDE_PX = 64
+STEPS = 255.0 * 4
+"""Sums of three 8-bit channels over 2 x 2 pixels are whole numbers of these steps: ties are exact on every machine."""
+NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
+
+
+class LocalBinaryPatterns(nn.Module):
+    """Shares of the 58 uniform patterns, and of all others, over grids (Ojala, Pietikainen, Maenpaa 2002).
+
+    Pictures float [B, 3, S, S] -> features [B, 59 * (1 + 4 + 16 + 64)], square roots of shares.
+    """
+
+    patterns: Tensor
+
+    def __init__(self, *, grids: tuple[int, ...] = (1, 2, 4, 8)) -> None:
+        super().__init__()
+        self.grids = grids
+        self.register_buffer("patterns", functional.one_hot(_uniform_patterns(), 59).float(), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the pattern shares of all cells of all grids."""
+        steps = (pictures.sum(1, keepdim=True) * STEPS).round()
+        grey = functional.pad(steps, (1, 1, 1, 1), mode="replicate")
+        side = pictures.shape[-1]
+        middle = grey[:, :, 1:-1, 1:-1]
+        code = torch.zeros_like(middle, dtype=torch.int64)
+        for bit, (top, left) in enumerate(NEIGHBOURS):
+            code = code + (grey[:, :, top : top + side, left : left + side] >= middle).to(torch.int64) * (1 << bit)
+        found = self.patterns[code[:, 0]].permute(0, 3, 1, 2)
+        shares = [functional.avg_pool2d(found, side // grid).flatten(1) for grid in self.grids]
+        return (torch.cat(shares, 1) + 1e-6).sqrt()
+
+
+class HandcraftedFeatures(nn.Module):
+    """Three kinds of features, [B, ``sum(blocks)``], of pictures float [B, 3, S, S] in 0..1; S = 64 or 128.
+
+    ``blocks`` are the widths of the kinds: a closed-form head brings them to one scale.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds = nn.ModuleList([HOG(), Scattering(), LocalBinaryPatterns()])
+        with torch.no_grad():
+            probe = torch.zeros(1, 3, SIDE_PX, SIDE_PX)
+            self.blocks = tuple(int(kind(probe).shape[1]) for kind in self.kinds)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the mean of the features of a picture and of its mirror image."""
+        small = functional.avg_pool2d(pictures, pictures.shape[-1] // SIDE_PX)
+        return (self._describe(small) + self._describe(small.flip(-1))) / 2
+
+    def _describe(self, pictures: Tensor) -> Tensor:
+        return torch.cat([kind(pictures) for kind in self.kinds], 1)
+
+
+def _uniform_patterns() -> Tensor:
+    """Return the class of each of the 256 codes: 0..57 for those with at most two changes around, 58 for the others."""
+    classes, known = [], 0
+    for code in range(256):
+        bits = [(code >> bit) & 1 for bit in range(8)]
+        uniform = sum(bits[bit] != bits[bit - 1] for bit in range(8)) <= 2
+        classes.append(known if uniform else 58)
+        known += uniform
+    return torch.tensor(classes)

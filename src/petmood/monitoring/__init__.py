@@ -1,1 +1,0 @@
-"""What happens in production, and how is it watched? Every metric is declared here, once."""

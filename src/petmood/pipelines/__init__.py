@@ -1,0 +1,1 @@
+"""Conductors that take a whole configuration and call the packages below."""

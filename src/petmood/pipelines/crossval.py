@@ -1,0 +1,181 @@
+"""How good is a recipe, not just one network? Trained anew on every fold, groups whole, beside shuffled and leaky."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.configs.load import dump
+from petmood.configs.schema import Config
+from petmood.core.errors import RunError
+from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import decode
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import IndexRow, read_index
+from petmood.evaluation.baselines import hog_features, hog_svm, most_frequent
+from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, grouped_folds
+from petmood.pipelines.evaluate import ENOUGH_PX
+from petmood.pipelines.fit_settings import fit_settings
+from petmood.pipelines.predict_logits import logits_of
+from petmood.training.dataset import PhotoSet, labels_of, open_photo_set
+from petmood.training.fit import fit_network, make_network
+from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
+from petmood.training.provenance import code_version
+
+__all__ = ["CrossvalReport", "crossval", "recipe_fit"]
+
+INNER_FOLDS = 5
+Floats = NDArray[np.float64]
+Photos = TypeVar("Photos", PhotoSet, Features)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossvalReport:
+    """The recipe's numbers, and those of its controls under the same folds (``random_split``: under leaky ones)."""
+
+    folder: Path
+    recipe: CrossValidation
+    baselines: dict[str, CrossValidation]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every number by name."""
+        controls = {name: found.to_json() for name, found in self.baselines.items()}
+        return {**self.recipe.to_json(), "controls": controls}
+
+
+def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalReport:
+    """Cross-validate the configured recipe over all original photos of a data set, whatever their split.
+
+    Near-duplicates are trained on where ``data.include_copies=true``. They are never tested on, except in the random
+    split, which shows what testing on copies would have claimed. Leaves ``crossval.json`` in the run's folder.
+
+    Raises:
+        DataError: fewer groups than folds, or photos that can't be learned from.
+        RunError: the folder exists.
+    """
+    folder = Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
+    if (folder / "crossval.json").exists():
+        raise RunError(f"{folder} holds a cross-validation already. Give another run.name.")
+    data = Path(config.data.path)
+    every_row = [row for row in read_index(data) if row.role != "excluded"]
+    include_copies = config.data.include_copies
+    wanted = [row for row in every_row if row.role == "original" or include_copies or config.crossval.leakage]
+    material = open_photo_set(
+        data, wanted, image=config.model.image_spec(), memory_mb=config.data.memory_mb, track=track
+    )
+    rows = _grouped_rows(material.rows, include_copies=include_copies)
+    recipe = _run(rows, recipe_fit(config, material, track=track), config, track=track)
+    report = CrossvalReport(folder, recipe, _controls(config, data, rows, material, track=track))
+    atomic_write_text(folder / "config.yaml", dump(config))
+    atomic_write_json(folder / "crossval.json", {**report.to_json(), "code_version": code_version()})
+    return report
+
+
+def recipe_fit(config: Config, material: PhotoSet, *, shuffled: bool = False, track: ProgressBar = no_progress) -> Fit:
+    """Return the configured recipe as a function that trains on some photos and gives logits for others.
+
+    Where the recipe chooses by validation loss, a fifth of the training groups is set aside for that. A probe's trunk
+    learns nothing, so its features are computed once for all folds.
+    """
+    if config.recipe.kind == "linear_probe" and config.recipe.num_views == 1:
+        return _probe_fit(config, material, shuffled=shuffled, track=track)
+
+    def answer(seeded: Config, known: PhotoSet, valid: PhotoSet | None, test: NDArray[np.int64]) -> Floats:
+        return logits_of(fit_network(fit_settings(seeded), known, valid).network, material.cache.pixels[test])
+
+    return _fit(config, material, photos=material, answer=answer, shuffled=shuffled)
+
+
+def _probe_fit(config: Config, material: PhotoSet, *, shuffled: bool, track: ProgressBar) -> Fit:
+    network = make_network(fit_settings(config))
+    described, blocks = extract_features(network, material, track=track), blocks_of(network)
+
+    def answer(seeded: Config, known: Features, valid: Features | None, test: NDArray[np.int64]) -> Floats:
+        return fit_head(fit_settings(seeded), known, valid, blocks=blocks).logits(described.features[test])
+
+    return _fit(config, material, photos=described, answer=answer, shuffled=shuffled)
+
+
+def _fit(
+    config: Config,
+    material: PhotoSet,
+    *,
+    photos: Photos,
+    answer: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
+    shuffled: bool,
+) -> Fit:
+    """Return a fit that sets groups aside where the recipe needs them, and shuffles labels where the control does."""
+
+    def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Floats:
+        learn, choose = _holdout(material, train, seed=seed) if _chooses(config) else (train, None)
+        known = photos.take(learn)
+        if shuffled:
+            known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
+        valid = photos.take(choose) if choose is not None else None
+        return answer(config.model_copy(update={"seed": seed}), known, valid, test)
+
+    return fit
+
+
+def _chooses(config: Config) -> bool:
+    by_loss = config.recipe.patience > 0 and config.recipe.kind == "gradient"
+    is_probe = config.recipe.kind == "linear_probe" and config.recipe.solver == "logistic"
+    return by_loss or (is_probe and len(config.recipe.l2_strengths) > 1)
+
+
+def _holdout(material: PhotoSet, train: NDArray[np.int64], *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    groups = [material.rows[n].group_id for n in train]
+    first = grouped_folds(material.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
+    originals = np.array([material.rows[n].role == "original" for n in train])
+    return train[first.train], train[first.test[originals[first.test]]]
+
+
+def _grouped_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[IndexRow]:
+    """Return the rows with copies marked as dropped where they shall not be learned from."""
+    return [row if row.role == "original" or include_copies else replace(row, role="excluded") for row in rows]
+
+
+def _run(
+    rows: Sequence[IndexRow],
+    fit: Fit,
+    config: Config,
+    *,
+    grouped: bool = True,
+    repeats: int | None = None,
+    track: ProgressBar,
+) -> CrossValidation:
+    wanted = config.crossval
+    return cross_validate(
+        rows,
+        fit,
+        classes=DEFAULT_CLASSES,
+        folds=wanted.folds,
+        repeats=repeats or wanted.repeats,
+        grouped=grouped,
+        seed=config.seed,
+        track=track,
+    )
+
+
+def _controls(
+    config: Config, data: Path, rows: Sequence[IndexRow], material: PhotoSet, *, track: ProgressBar
+) -> dict[str, CrossValidation]:
+    labels = labels_of(rows)
+    pictures = (decode(data / row.path, at_least_px=ENOUGH_PX).pixels for row in rows)
+    features = hog_features(pictures, total=len(rows), track=track)
+    found = {
+        "most_frequent": _run(rows, most_frequent(labels, classes=len(DEFAULT_CLASSES)), config, track=no_progress),
+        "hog_svm": _run(rows, hog_svm(features, labels, classes=len(DEFAULT_CLASSES)), config, track=track),
+    }
+    if config.crossval.permuted_labels:
+        found["shuffled_labels"] = _run(
+            rows, recipe_fit(config, material, shuffled=True), config, repeats=1, track=track
+        )
+    if config.crossval.leakage:
+        leaky = [replace(row, role="original") for row in material.rows]
+        found["random_split"] = _run(leaky, recipe_fit(config, material), config, grouped=False, repeats=1, track=track)
+    return found

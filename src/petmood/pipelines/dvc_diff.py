@@ -1,0 +1,147 @@
+"""Which data sets does a commit change, and how? git tells which pointers, DVC brings both versions.
+
+What stands in the pointers is anyone's proposal: names go to git and DVC as whole arguments behind ``--``, and a
+pointer may name nothing but the folder beside it.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import yaml
+
+from petmood.core.commands import shell_command
+from petmood.core.errors import DataError, MissingDependency
+from petmood.core.files import atomic_write_bytes, atomic_write_text
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import INDEX_NAME
+from petmood.data.validation.diff_rules import DatasetDiffReport, DiffLimits, check_diff
+from petmood.reports.dataset_diff import write_dataset_diff
+from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
+
+__all__ = ["Pointer", "changed_pointers", "report_pointers"]
+
+OLD_VERSION: Final = "last-version-"
+"""How the folder in the repository is called into which the last version of a data set is pulled; gone afterwards."""
+NOTHING: Final = "No `.dvc` pointer of a data set has changed.\n"
+NO_COMMIT: Final = "0" * 40
+"""What GitHub calls the commit before the first one of a branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A changed ``.dvc`` file, relative to the repository, and its content in the last version; None for a new one."""
+
+    path: PurePosixPath
+    last: bytes | None
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Return the data set that it points to."""
+        return self.path.with_suffix("")
+
+
+def changed_pointers(repository: Path, *, since: str) -> tuple[Pointer, ...]:
+    """Return the pointers that differ from a commit, sorted; a pointer that is gone is not among them.
+
+    Raises:
+        DataError: no repository, no such commit, or a pointer that names anything but the folder beside it.
+    """
+    if since == NO_COMMIT:
+        names = _git(repository, "ls-files", "-z", "--", "*.dvc")
+        commit = ""
+    else:
+        commit = _git(
+            repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}"
+        ).decode()
+        commit = commit.strip()
+        names = _git(repository, "diff", "--name-only", "--diff-filter=d", "--no-renames", "-z", commit, "--", "*.dvc")
+    found = []
+    for name in sorted(filter(None, names.decode().split("\0"))):
+        path = PurePosixPath(name)
+        _refuse_foreign(path, (repository / path).read_bytes())
+        found.append(Pointer(path, _content(repository, commit, path)))
+    return tuple(found)
+
+
+def report_pointers(
+    repository: Path, *, since: str, to: Path, limits: DiffLimits | None = None, track: ProgressBar = no_progress
+) -> tuple[DatasetDiffReport, ...]:
+    """Pull and compare both versions of every changed data set; write a report each, and one comment for all.
+
+    Pointers to what is no data set, such as a single file, are passed by.
+
+    Raises:
+        DataError: as ``changed_pointers``; or DVC can't bring a version.
+    """
+    found = []
+    for pointer in changed_pointers(repository, since=since):
+        _dvc(repository, "pull", "--", str(pointer.path))
+        folder = repository / pointer.folder
+        if not (folder / INDEX_NAME).is_file():
+            continue
+        with _last_version(repository, pointer) as last:
+            report = check_diff(folder, against=last, limits=limits, track=track)
+            write_dataset_diff(report, folder, against=last, to=to / pointer.folder)
+        found.append(report)
+    atomic_write_text(to / "report.md", "\n".join(map(dataset_diff_markdown, found)) or NOTHING)
+    return tuple(found)
+
+
+@contextmanager
+def _last_version(repository: Path, pointer: Pointer) -> Iterator[Path | None]:
+    """Yield the last version of a data set in a folder of its own; None where there is none."""
+    if pointer.last is None:
+        yield None
+        return
+    _refuse_foreign(pointer.path, pointer.last)
+    with TemporaryDirectory(dir=repository, prefix=OLD_VERSION) as name:
+        pointed = Path(name) / pointer.path.name
+        atomic_write_bytes(pointed, pointer.last)
+        _dvc(repository, "pull", "--", str(pointed.relative_to(repository)))
+        yield pointed.with_suffix("")
+
+
+def _content(repository: Path, commit: str, path: PurePosixPath) -> bytes | None:
+    """Return a file as it was in a commit; None where it was not there."""
+    if not commit or not _git(repository, "ls-tree", "-z", commit, "--", str(path)):
+        return None
+    return _git(repository, "cat-file", "blob", f"{commit}:{path}")
+
+
+def _refuse_foreign(path: PurePosixPath, content: bytes) -> None:
+    """Refuse a pointer that would let DVC write anywhere but into the folder beside it."""
+    try:
+        said = yaml.safe_load(content)
+        (out,) = said["outs"]
+        named = out["path"]
+    except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
+        raise DataError(f"{path} can't be read as a pointer of `dvc add`. Add the data set again.") from error
+    if named != path.stem or "wdir" in said or "deps" in said or "cmd" in said:
+        command = shell_command("add", path.stem, program="dvc")
+        raise DataError(f"{path} should point to {path.stem!r} beside it and nothing else. Use: {command}")
+
+
+def _git(repository: Path, *words: str) -> bytes:
+    return _run(repository, ["git", *words], what=f"git {words[0]}")
+
+
+def _dvc(repository: Path, *words: str) -> None:
+    if find_spec("dvc") is None:
+        command = shell_command("install", "petmood[dvc]", program="pip")
+        raise MissingDependency(f"'dvc' is not installed. Install it with: {command}")
+    _run(repository, [sys.executable, "-m", "dvc", words[0], "--quiet", *words[1:]], what=f"dvc {words[0]}")
+
+
+def _run(repository: Path, words: Sequence[str], *, what: str) -> bytes:
+    try:
+        return subprocess.run(words, cwd=repository, capture_output=True, check=True).stdout  # noqa: S603 - no shell, names behind `--`
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise DataError(f"{what} ended with {error.returncode}: {said[0] if said else 'no such commit'}.") from error

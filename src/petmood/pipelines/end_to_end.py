@@ -1,0 +1,133 @@
+"""How does a data set become a measured bundle in one go? Every step of the walk, skipping what is up to date."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from petmood.configs.load import dump
+from petmood.configs.schema import Config, TrackerConfig
+from petmood.core.bundle import read
+from petmood.core.bundle_target import check_target
+from petmood.core.commands import shell_command
+from petmood.core.errors import BundleError, DataError
+from petmood.core.files import atomic_write_text, sha256_of
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.importer import import_photos
+from petmood.data.index import INDEX_NAME, read_index
+from petmood.data.sources import open_source
+from petmood.data.validation.issues import ValidationReport, validate_dataset
+from petmood.inference.batch import PhotoResult, predict_stream
+from petmood.inference.load import load_bundle
+from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.export import export_run
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import resume, train
+from petmood.reports.dataset_check import write_check_report
+from petmood.training.dataset import evaluation_rows, open_index
+
+__all__ = ["DEMO_FOLDER", "PipelineResult", "run_pipeline"]
+
+logger = logging.getLogger(__name__)
+
+DEMO_FOLDER = Path("data/demo")
+CHECKED = Path(".cache/checked")
+"""Where a data set keeps the hash of its last version that passed the check."""
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """What the walk left behind, the steps that it had to do, and some answers of the new bundle."""
+
+    data: Path
+    run: RunFolder
+    bundle: Path
+    done: tuple[str, ...]
+    predictions: tuple[PhotoResult, ...]
+
+
+def run_pipeline(
+    config: Config, *, bundles: Path = Path("bundles"), track: ProgressBar = no_progress
+) -> PipelineResult:
+    """Import (the demo, where no other data is named), check, train, evaluate, export and predict.
+
+    Raises:
+        BundleError: the folder for the bundle holds something that is no part of a bundle; nothing was done.
+        DataError: the data is missing, or a check found what would spoil a measurement.
+        OutputLocked: another process is writing the data set, the run or the bundle.
+    """
+    done: list[str] = []
+    data = Path(config.data.path)
+    target = bundles / data.name
+    check_target(target, replace=True)
+    if _needs_import(data):
+        import_photos(open_source("demo"), to=data, track=track)
+        done.append("import")
+    if _needs_check(data, read_index(data).hash):
+        report = validate_dataset(data, track=track)
+        write_check_report(report, data, to=data / "check.html")
+        _check_no_blocking_issues(report)
+        atomic_write_text(data / CHECKED, report.index.hash)
+        done.append("check")
+    index = open_index(data, expected_hash=config.data.hash)
+    run, trained = _trained(config, index.hash, track=track)
+    if trained:
+        done.append("train")
+    if trained or not run.report.is_file():
+        evaluate_run(run, track=track)
+        done.append("evaluate")
+    if not _is_bundle_of(target, run):
+        export_run(run, to=target, replace=True, track=track)
+        done.append("export")
+    answers = _some_answers(target, data, [row.path for row in evaluation_rows(index.rows, "test")])
+    return PipelineResult(data, run, target, tuple(done), answers)
+
+
+def _needs_import(data: Path) -> bool:
+    if (data / INDEX_NAME).is_file():
+        return False
+    if data != DEMO_FOLDER:
+        command = shell_command("data", "import", "folder", "PHOTOS", "--output", data)
+        raise DataError(f"No data set at {data}. Make it with: {command}")
+    return True
+
+
+def _needs_check(data: Path, data_hash: str) -> bool:
+    """Tell whether this version of the data was not yet checked, or not found good."""
+    passed = data / CHECKED
+    return not ((data / "check.html").is_file() and passed.is_file() and passed.read_text() == data_hash)
+
+
+def _check_no_blocking_issues(report: ValidationReport) -> None:
+    if report.has_blocking_issues:
+        raise DataError(f"A measurement on this data would be wrong.\n{report.summary()}")
+
+
+def _trained(config: Config, data_hash: str, *, track: ProgressBar) -> tuple[RunFolder, bool]:
+    """Return the run of these settings on this data, trained now if it was not before."""
+    plain = {"run": config.run.model_copy(update={"name": None}), "tracker": TrackerConfig()}
+    content = config.model_copy(update=plain)
+    key = hashlib.sha256(f"{dump(content)}{data_hash}".encode()).hexdigest()[:8]
+    name = f"{config.run.name or Path(config.data.path).name}-{key}"
+    run = RunFolder(Path(config.run.folder) / name)
+    if not run.metadata.is_file():
+        named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
+        return train(named, track=track), True
+    if run.read_metadata().status == "done":
+        return run, False
+    return resume(run.path, track=track), True
+
+
+def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
+    try:
+        metrics = read(folder).metrics
+    except BundleError:
+        return False
+    return metrics.get("weights") == sha256_of(run.weights) and metrics.get("run") == run.read_metadata().name
+
+
+def _some_answers(bundle: Path, data: Path, paths: list[str]) -> tuple[PhotoResult, ...]:
+    step = max(1, len(paths) // SHOWN)
+    predictor = load_bundle(bundle)
+    return tuple(predict_stream(predictor, [data / path for path in paths[::step][:SHOWN]]))

@@ -1,0 +1,171 @@
+"""How good is a run, honestly? Its logits become numbers with intervals beside controls, and a report."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.commands import shell_command
+from petmood.core.errors import RunError
+from petmood.core.files import atomic_write_bytes, atomic_write_json
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import decode
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import IndexRow, read_index
+from petmood.evaluation.baselines import fit_baselines, hog_features
+from petmood.evaluation.evaluate import Evaluation, evaluate
+from petmood.evaluation.paired import PairedTest, paired_test
+from petmood.evaluation.predictions import Predictions
+from petmood.pipelines.predict_logits import predict_logits
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.run_tracking import log_evaluation
+from petmood.pipelines.train import load_network
+from petmood.reports.run import write_report
+from petmood.training.dataset import evaluation_rows, open_photo_set
+
+__all__ = ["compare_runs", "evaluate_run", "read_evaluation", "scores_of"]
+
+EVALUATION_SPLITS = ("valid", "test")
+ENOUGH_PX = 256
+
+
+def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = no_progress) -> dict[str, Predictions]:
+    """Return a run's logits on validation and test photos, its own or those of another data set.
+
+    Raises:
+        RunError: its own are missing.
+        DataError: the other data set can't be read.
+    """
+    if data is not None:
+        return _score_anew(run, data, track=track)
+    missing = [split for split in EVALUATION_SPLITS if not run.predictions(split).is_file()]
+    if missing:
+        raise RunError(f"{run.predictions(missing[0])} is missing. Train the run again.")
+    return {split: Predictions.load(run.predictions(split)) for split in EVALUATION_SPLITS}
+
+
+def evaluate_run(
+    run: RunFolder, *, data: Path | None = None, paired: PairedTest | None = None, track: ProgressBar = no_progress
+) -> Evaluation:
+    """Measure a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the numbers.
+
+    With ``data``, another data set is used and nothing but the report is written, as ``report-NAME.html``. The abstain
+    threshold and the temperature always come from the run's own validation photos.
+    """
+    config, facts = run.read_config(), run.read_metadata()
+    folder = data or Path(facts.data_path)
+    scored = scores_of(run, track=track)
+    judged = scored if data is None else _score_anew(run, data, track=track)
+    split = "test" if len(judged["test"]) else "valid"
+    if data is not None:
+        scored = {"valid": scored["valid"], "test": judged[split]}
+    rows = [row for row in read_index(folder) if row.role != "excluded"]
+    learnable = config.evaluation.baselines and any(row.split == "train" for row in rows)
+    controls = _baselines(folder, rows, split=split, seed=config.seed, track=track) if learnable else {}
+    found = evaluate(
+        scored,
+        controls=controls,
+        target_error=config.evaluation.target_error,
+        coverage=config.evaluation.coverage,
+        seed=config.seed,
+    )
+    if data is None:
+        atomic_write_json(run.evaluation, found.to_json())
+    write_report(
+        run.report if data is None else run.path / f"report-{data.name}.html",
+        found,
+        scored,
+        photo_of=lambda path: decode(folder / path, at_least_px=ENOUGH_PX).pixels,
+        title=f"{facts.name}: {facts.backbone} on {folder.name}",
+        facts=_facts_to_show(run),
+        curves=_curves(run),
+        paired=paired,
+    )
+    if data is None:
+        log_evaluation(run, found.to_json())
+    return found
+
+
+def compare_runs(run: RunFolder, other: RunFolder) -> PairedTest:
+    """Return the paired test of two runs on the same test photos (or validation photos where there is no test).
+
+    Raises:
+        DataError: the two were not judged by the same photos.
+    """
+    first, second = scores_of(run), scores_of(other)
+    split = "test" if len(first["test"]) else "valid"
+    return paired_test(first[split], second[split])
+
+
+def _score_anew(run: RunFolder, data: Path, *, track: ProgressBar) -> dict[str, Predictions]:
+    config, facts, index = run.read_config(), run.read_metadata(), read_index(data)
+    network = load_network(run)
+    found = {}
+    for split in EVALUATION_SPLITS:
+        rows = evaluation_rows(index.rows, split)
+        material = open_photo_set(data, rows, image=facts.image, memory_mb=config.data.memory_mb, track=track)
+        found[split] = predict_logits(network, material, source=str(data))
+    return found
+
+
+def _baselines(
+    folder: Path, rows: list[IndexRow], *, split: str, seed: int, track: ProgressBar
+) -> dict[str, Predictions]:
+    features = _hog_of(folder, rows, track=track)
+    return fit_baselines(rows, features, classes=DEFAULT_CLASSES, split=split, seed=seed)
+
+
+def _hog_of(folder: Path, rows: list[IndexRow], *, track: ProgressBar) -> NDArray[np.float32]:
+    """Return the HOG features of some photos, kept beside the data set for the next evaluation."""
+    cached = folder / ".cache" / f"hog-{read_index(folder).hash[:24]}.npy"
+    if cached.is_file():
+        found: NDArray[np.float32] = np.load(cached, allow_pickle=False)
+        if len(found) == len(rows):
+            return found
+    found = hog_features(
+        (decode(folder / row.path, at_least_px=ENOUGH_PX).pixels for row in rows), total=len(rows), track=track
+    )
+    cached.parent.mkdir(exist_ok=True)
+    partial = cached.with_suffix(".partial.npy")
+    np.save(partial, found, allow_pickle=False)
+    atomic_write_bytes(cached, partial.read_bytes())
+    partial.unlink()
+    return found
+
+
+def _facts_to_show(run: RunFolder) -> dict[str, object]:
+    facts = run.read_metadata()
+    return {
+        "data version": facts.data_hash,
+        "code version": facts.code_version,
+        "backbone": facts.backbone,
+        "photos": facts.photos,
+        "epochs": facts.epochs,
+        "best epoch": facts.best_epoch,
+        "seconds": facts.seconds,
+        "settings": run.read_config().model_dump(mode="json"),
+    }
+
+
+def _curves(run: RunFolder) -> list[dict[str, float | None]]:
+    if not run.metrics_csv.is_file():
+        return []
+    with run.metrics_csv.open(encoding="utf-8", newline="") as file:
+        return [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def read_evaluation(run: RunFolder) -> dict[str, Any]:
+    """Return the numbers that ``evaluate_run`` wrote.
+
+    Raises:
+        RunError: the run was not evaluated yet.
+    """
+    try:
+        found: dict[str, Any] = json.loads(run.evaluation.read_bytes())
+    except (OSError, ValueError) as error:
+        again = shell_command("evaluate", run.path)
+        raise RunError(f"The run {run.path} has no numbers yet. Make them with: {again}") from error
+    return found

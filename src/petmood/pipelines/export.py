@@ -1,0 +1,119 @@
+"""How does a run become a bundle? Its weights, its decision rule and its golden photos go to the export room."""
+
+import re
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from petmood.core.atomic_directory import DirectoryDraft
+from petmood.core.bundle import DATA_NAME, Bundle
+from petmood.core.bundle_target import bundle_directory
+from petmood.core.errors import ConfigError
+from petmood.core.files import sha256_of
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import IndexRow, index_text
+from petmood.export.bundle import BundleMetadata, fill_bundle
+from petmood.pipelines.evaluate import evaluate_run, read_evaluation
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.run_tracking import log_bundle
+from petmood.pipelines.train import load_network
+from petmood.training.dataset import evaluation_rows, open_index, open_photo_set, training_rows
+
+__all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run"]
+
+GOLDEN_PHOTOS: Final = 32
+NEVER_CONFIDENT: Final = 1.01
+"""The threshold of a model that may promise no error rate: every answer is "not sure"."""
+EVERY_CLASS: Final = 1.0
+"""The quantile of a model without validation photos: no class can be ruled out."""
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def export_run(
+    run: RunFolder, *, to: Path, name: str | None = None, replace: bool = False, track: ProgressBar = no_progress
+) -> Bundle:
+    """Write a run's bundle, evaluating the run first where that was not done yet.
+
+    Raises:
+        BundleError: the target exists, is none of our bundles or holds other files, or ONNX and torch disagree.
+        OutputError: the target can't be written, or another process is writing it.
+        ConfigError: a name with other signs than small letters, digits, dots, dashes and underlines.
+        DataError: the photos are not those that the run was trained on.
+    """
+    model = _checked(name) if name else _name_of(to)
+    with bundle_directory(to, replace=replace) as draft:
+        if not run.evaluation.is_file():
+            evaluate_run(run, track=track)
+        made = changed(_fill(draft, run, name=model, track=track), folder=to)
+    log_bundle(run, made)
+    return made
+
+
+def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, track: ProgressBar) -> Bundle:
+    facts, config = run.read_metadata(), run.read_config()
+    folder = Path(facts.data_path)
+    index = open_index(folder, expected_hash=facts.data_hash)
+    learned = training_rows(index.rows, include_copies=config.data.include_copies)
+    judged = evaluation_rows(index.rows, "valid") + learned
+    golden = open_photo_set(folder, _spread_by_class(judged), image=facts.image, memory_mb=config.data.memory_mb)
+    training = open_photo_set(folder, learned, image=facts.image, memory_mb=config.data.memory_mb, track=track)
+    return fill_bundle(
+        draft,
+        load_network(run),
+        _facts(run, name=name, species=_species(index.rows)),
+        golden=np.asarray(golden.cache.pixels),
+        training=training.cache.pixels,
+        further={DATA_NAME: index_text(index.rows).encode()},
+    )
+
+
+def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMetadata:
+    facts, config, numbers = run.read_metadata(), run.read_config(), read_evaluation(run)
+    threshold, quantile = numbers["abstain"]["threshold"], numbers["conformal"]["quantile"]
+    return BundleMetadata(
+        name=name,
+        classes=facts.classes,
+        image=facts.image,
+        temperature=numbers["calibration"]["temperature"],
+        confidence_threshold=NEVER_CONFIDENT if threshold is None else threshold,
+        target_error=config.evaluation.target_error,
+        conformal_quantile=EVERY_CLASS if quantile is None else quantile,
+        target_coverage=config.evaluation.coverage,
+        metrics={"splits": numbers["splits"], "run": facts.name, "weights": sha256_of(run.weights)},
+        backbone=facts.backbone,
+        data_hash=facts.data_hash,
+        code_version=facts.code_version,
+        created=facts.created,
+        config=config.model_dump(mode="json", exclude={"tracker"}),
+        photos=facts.photos,
+        species=species,
+    )
+
+
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} can't be a model's name. Expected 1 to 64 of a-z, 0-9, dot, dash and underline, "
+            "the first a letter or digit."
+        )
+    return name
+
+
+def _name_of(folder: Path) -> str:
+    """Return a folder's name as a model's name: in small letters, other signs as dashes."""
+    return re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-")[:64] or "model"
+
+
+def _spread_by_class(rows: list[IndexRow]) -> list[IndexRow]:
+    """Return up to ``GOLDEN_PHOTOS`` rows, the first ones of each class in turn."""
+    by_label: dict[str, list[IndexRow]] = {}
+    for row in rows:
+        by_label.setdefault(row.label, []).append(row)
+    places = [(place, label, row) for label, found in by_label.items() for place, row in enumerate(found)]
+    return [row for _, _, row in sorted(places, key=lambda item: item[:2])[:GOLDEN_PHOTOS]]
+
+
+def _species(rows: tuple[IndexRow, ...]) -> tuple[str, ...]:
+    return tuple(sorted({row.species for row in rows if row.species}))

@@ -1,0 +1,51 @@
+"""Training settings taken from a whole configuration."""
+
+from petmood.configs.schema import Config
+from petmood.models.classifier import OptimizationConfig
+from petmood.models.network import NetworkSpec
+from petmood.training.settings import FitSettings, ProbeSettings, TrainerSettings
+
+__all__ = ["fit_settings"]
+
+
+def fit_settings(config: Config) -> FitSettings:
+    """Return the part of a configuration that a training depends on.
+
+    Raises:
+        ConfigError: an unknown backbone, or an image size that it can't work on.
+    """
+    model, recipe, trainer = config.model, config.recipe, config.trainer
+    return FitSettings(
+        seed=config.seed,
+        network=NetworkSpec(model.backbone, head=model.head, dropout=model.dropout),
+        image=model.image_spec(),
+        weights=config.first_weights,
+        kind=recipe.kind,
+        class_weights=recipe.class_weights,
+        augment=config.augment,
+        optimization=OptimizationConfig(
+            epochs=trainer.max_epochs,
+            lr=config.optimizer.lr,
+            weight_decay=config.optimizer.weight_decay,
+            warmup=config.optimizer.warmup,
+            backbone_lr_multiplier=recipe.backbone_lr_multiplier,
+            layer_decay=recipe.layer_decay,
+            freeze_epochs=recipe.freeze_epochs,
+            label_smoothing=recipe.label_smoothing,
+            mixup=recipe.mixup,
+            seed=config.seed,
+        ),
+        trainer=TrainerSettings(
+            batch_size=trainer.batch_size,
+            accelerator=trainer.accelerator,
+            devices=trainer.devices,
+            precision=trainer.precision,
+            gradient_clip=trainer.gradient_clip,
+            workers=trainer.workers,
+            deterministic=trainer.deterministic,
+            ema_decay=recipe.ema_decay,
+            patience=recipe.patience,
+            checkpoint=recipe.checkpoint,
+        ),
+        probe=ProbeSettings(recipe.num_views, recipe.solver, recipe.l2_strengths),
+    )

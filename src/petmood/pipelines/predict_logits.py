@@ -1,0 +1,40 @@
+"""What does a trained network say to photos? Its logits, beside everything that evaluation needs to know of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.evaluation.predictions import Predictions, from_rows
+from petmood.models.network import ExpressionNet
+from petmood.training.dataset import PhotoSet
+
+__all__ = ["logits_of", "predict_logits"]
+
+BATCH = 64
+
+
+def logits_of(
+    network: ExpressionNet, pixels: NDArray[np.uint8], *, track: ProgressBar = no_progress, what: str = "scoring"
+) -> NDArray[np.float64]:
+    """Return the logits float64 [N, K] of prepared pictures uint8 [N, S, S, 3]."""
+    network.eval()
+    starts: Sequence[int] = range(0, len(pixels), BATCH)
+    found = [np.zeros((0, network.classes))]
+    with torch.inference_mode():
+        for start in track(starts, total=len(starts), what=what):
+            pictures = torch.from_numpy(np.array(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
+            found.append(network(pictures).double().numpy())
+    return np.concatenate(found)
+
+
+def predict_logits(
+    network: ExpressionNet, material: PhotoSet, *, source: str = "", track: ProgressBar = no_progress
+) -> Predictions:
+    """Return a network's logits for some photos, with their labels and groups."""
+    return from_rows(
+        logits_of(network, material.cache.pixels, track=track), material.rows, classes=DEFAULT_CLASSES, source=source
+    )

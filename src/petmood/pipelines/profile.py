@@ -1,0 +1,70 @@
+"""Where does a training step spend its time? Some steps under torch's profiler: a trace and a table."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function, schedule
+
+from petmood.configs.schema import Config
+from petmood.core.files import atomic_write_text
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.loaders import train_loader
+from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, parameter_groups
+from petmood.pipelines.fit_settings import fit_settings
+from petmood.training.dataset import open_index, open_photo_set, training_rows
+from petmood.training.fit import make_network
+
+__all__ = ["Profile", "profile_training"]
+
+WARM_STEPS: Final = 2
+STEPS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where the trace (for chrome://tracing or Perfetto) and the table lie, and the table itself."""
+
+    trace: Path
+    table: Path
+    text: str
+
+
+def profile_training(config: Config, *, to: Path, top: int = 15, track: ProgressBar = no_progress) -> Profile:
+    """Profile some training steps as configured, on the processor, and write ``trace.json`` and ``table.txt``.
+
+    Raises:
+        DataError: photos that can't be learned from.
+    """
+    data = Path(config.data.path)
+    rows = training_rows(open_index(data).rows, include_copies=config.data.include_copies)
+    rows = rows[: (WARM_STEPS + STEPS) * config.trainer.batch_size]
+    material = open_photo_set(data, rows, image=config.model.image_spec(), memory_mb=config.data.memory_mb, track=track)
+    network = make_network(fit_settings(config)).train().to(memory_format=torch.channels_last)
+    learning = OptimizationConfig(epochs=1, lr=config.optimizer.lr)
+    module = ExpressionClassifier(network, learning)
+    optimizer = torch.optim.AdamW(parameter_groups(network, learning))
+    batches = train_loader(
+        material.cache, material.labels, batch_size=config.trainer.batch_size, seed=config.seed, spec=config.augment
+    )
+    to.mkdir(parents=True, exist_ok=True)
+    wanted = schedule(wait=0, warmup=WARM_STEPS, active=STEPS, repeat=1)
+    with profile(activities=[ProfilerActivity.CPU], schedule=wanted, acc_events=True) as profiler:
+        stream = itertools.chain.from_iterable(itertools.repeat(batches))
+        for _ in track(range(WARM_STEPS + STEPS), total=WARM_STEPS + STEPS, what="profiling"):
+            with record_function("petmood: next batch"):
+                batch = next(stream)
+            with record_function("petmood: forward"):
+                loss = torch.nn.functional.cross_entropy(module(batch["pictures"]), batch["labels"])
+            with record_function("petmood: backward"):
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call] # torch's own method has no annotations
+            with record_function("petmood: optimizer"):
+                optimizer.step()
+            profiler.step()
+    text = profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=top)
+    profiler.export_chrome_trace(str(to / "trace.json"))
+    atomic_write_text(to / "table.txt", text)
+    return Profile(to / "trace.json", to / "table.txt", text)

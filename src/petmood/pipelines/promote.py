@@ -1,0 +1,122 @@
+"""How does a better model move up? Fetched, judged by the gate beside the champion, and moved only if it passed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from petmood.core.bundle import Bundle
+from petmood.core.errors import BundleError, ConfigError, CorruptVersion, DataError, PromotionRejected
+from petmood.core.files import sha256_of
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.promotion.checks import PromotionLimits, PromotionReport
+from petmood.promotion.run_gate import run_promotion_checks
+from petmood.registry.base import CHAMPION, AliasChange, Author, Version
+from petmood.registry.cache import cached
+from petmood.registry.registry import Registry
+from petmood.reports.promotion import write_promotion_report
+
+__all__ = ["PromotionResult", "promote", "read_limits"]
+
+REPORTS = ("gate.json", "gate.md", "gate.html")
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionResult:
+    """A change that was made, and the gate's report that allowed it."""
+
+    change: AliasChange
+    report: PromotionReport
+
+
+def promote(
+    registry: Registry,
+    version: Version,
+    *,
+    alias: str,
+    by: Author,
+    data: Path | None = None,
+    limits: PromotionLimits | None = None,
+    keep: Path | None = None,
+    track: ProgressBar = no_progress,
+) -> PromotionResult:
+    """Judge a version against the champion on held-out photos, and let the alias point to it if it passes.
+
+    ``data`` is the data set to judge on, the one that the version was trained on where none is given. The report is
+    attached to the version, passed or not, and also written into the folder ``keep``.
+
+    Raises:
+        Refused: it did not pass, a line for each check that failed; or its bundle is not whole.
+        Conflict: somebody else changed the registry meanwhile.
+        RegistryError: it is the champion already, the champion itself can't be had, or the registry can't be reached.
+        DataError: there are no photos to judge on.
+    """
+    seen = registry.state()
+    registry.check_promotable(version, alias=alias, seen=seen)
+    champion = _champion(registry, seen.aliases.get(CHAMPION), but=version)
+    candidate = _candidate(registry, version)
+    report = run_promotion_checks(
+        candidate.folder,
+        champion.folder if champion is not None else None,
+        data=data or _own_data(candidate),
+        limits=limits or PromotionLimits(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        track=track,
+    )
+    digest = _keep(registry, version, report, folder=keep)
+    if not report.passed:
+        lines = "\n".join(f"  {line}" for line in report.failed)
+        raise PromotionRejected(f"Version {version.number} of {registry.model} may not become {alias}:\n{lines}")
+    change = registry.promote(version, alias=alias, by=by, seen=seen, report=digest)
+    return PromotionResult(change, report)
+
+
+def read_limits(texts: Sequence[str]) -> PromotionLimits:
+    """Read promotion limits such as ``criterion=non_inferior`` or ``max_latency_ratio=2``; others keep their default.
+
+    Raises:
+        ConfigError: an unknown name, or a value that can't be one.
+    """
+    known: dict[str, Callable[[str], Any]] = {one.name: one.default.__class__ for one in fields(PromotionLimits)}
+    given: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise ConfigError(f"Unknown limit {name!r} of the gate. Known: {', '.join(known)}.")
+        try:
+            given[name] = known[name](value)
+        except ValueError as error:
+            raise ConfigError(f"Expected a number for the gate's limit {name}, got {value!r}.") from error
+    return PromotionLimits(**given)
+
+
+def _champion(registry: Registry, number: int | None, *, but: Version) -> Bundle | None:
+    if number is None or number == but.number:
+        return None
+    return cached(registry, registry.find(str(number)))
+
+
+def _candidate(registry: Registry, version: Version) -> Bundle:
+    try:
+        return cached(registry, version)
+    except (BundleError, CorruptVersion) as error:
+        raise PromotionRejected(f"Version {version.number} of {registry.model} is not whole: {error}") from error
+
+
+def _own_data(bundle: Bundle) -> Path:
+    path = bundle.manifest.config.get("data", {}).get("path")
+    if not path or not Path(path).is_dir():
+        raise DataError(f"The data set {path or '(unknown)'} of this version is not here. Name one with --data FOLDER.")
+    return Path(path)
+
+
+def _keep(registry: Registry, version: Version, report: PromotionReport, *, folder: Path | None) -> str:
+    """Attach the report to the version, and return the SHA-256 of its JSON, under which it is found again."""
+    with TemporaryDirectory(prefix="petmood-") as passing:
+        place = folder or Path(passing)
+        write_promotion_report(report, place)
+        digest = sha256_of(place / "gate.json")
+        registry.attach(version, {f"gate/{digest[:16]}/{name}": (place / name).read_bytes() for name in REPORTS})
+    return digest

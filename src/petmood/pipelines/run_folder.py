@@ -1,0 +1,129 @@
+"""What does a run leave on disk? One folder with fixed names, so that every later step finds what it needs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from petmood.configs.load import from_file
+from petmood.configs.schema import Config
+from petmood.core.commands import shell_command
+from petmood.core.errors import RunError
+from petmood.core.files import atomic_write_json
+from petmood.core.image import ImageSpec
+
+__all__ = ["RunFolder", "RunMetadata", "open_run"]
+
+
+class RunMetadata(BaseModel):
+    """What a run says of itself, in ``run.json``; ``seconds`` is what training took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    status: Literal["training", "done"]
+    data_path: str
+    data_hash: str
+    code_version: str
+    packages: dict[str, str]
+    backbone: str
+    classes: tuple[str, ...]
+    image: ImageSpec
+    photos: dict[str, int]
+    created: str
+    seconds: float | None = None
+    epochs: int | None = None
+    best_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The places in a run's folder; they need not exist yet."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings, YAML."""
+        return self.path / "config.yaml"
+
+    @property
+    def metadata(self) -> Path:
+        """What the run says of itself, JSON."""
+        return self.path / "run.json"
+
+    @property
+    def weights(self) -> Path:
+        """The best weights, safetensors."""
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """One row an epoch, CSV."""
+        return self.path / "metrics.csv"
+
+    @property
+    def log(self) -> Path:
+        """The run's log, text."""
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Lightning's checkpoints, ``last.ckpt`` and ``best.ckpt``."""
+        return self.path / "checkpoints"
+
+    @property
+    def evaluation(self) -> Path:
+        """Every number, JSON."""
+        return self.path / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        """Every number and picture, HTML."""
+        return self.path / "report.html"
+
+    def predictions(self, split: str) -> Path:
+        """Return the place of the logits of one split, npz."""
+        return self.path / "scored" / f"{split}.npz"
+
+    def read_config(self) -> Config:
+        """Read the settings back."""
+        return from_file(self.config)
+
+    def read_metadata(self) -> RunMetadata:
+        """Read what the run says of itself.
+
+        Raises:
+            RunError: ``run.json`` is missing or damaged.
+        """
+        try:
+            return RunMetadata.model_validate(json.loads(self.metadata.read_bytes()))
+        except (OSError, ValueError, ValidationError) as error:
+            raise RunError(f"{self.metadata} can't be read; train again, or give another run.") from error
+
+    def write_metadata(self, facts: RunMetadata, *, update: Mapping[str, Any] | None = None) -> RunMetadata:
+        """Write what the run says of itself, with some fields changed, and return it."""
+        changed = facts.model_copy(update=dict(update or {}))
+        atomic_write_json(self.metadata, changed.model_dump(mode="json"))
+        return changed
+
+
+def open_run(path: Path, *, finished: bool = True) -> RunFolder:
+    """Return an existing run's folder.
+
+    Raises:
+        RunError: no such run, or it is not finished though it has to be.
+    """
+    run = RunFolder(path)
+    if not run.metadata.is_file():
+        known = sorted(p.parent.name for p in path.parent.glob("*/run.json")) if path.parent.is_dir() else []
+        make = shell_command("train", "data=data/pets")
+        hint = f" Known there: {', '.join(known[-8:])}." if known else f" Make one with: {make}"
+        raise RunError(f"{path} is no run: run.json is missing.{hint}")
+    if finished and run.read_metadata().status != "done":
+        resumed = shell_command("train", "--resume", path)
+        raise RunError(f"The run {path} is not finished. Go on with: {resumed}")
+    return run

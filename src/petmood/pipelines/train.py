@@ -1,0 +1,247 @@
+"""How does a configuration become a checkpoint? The story of one training, step by step."""
+
+import itertools
+import logging
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lightning.pytorch import Callback
+from safetensors.torch import load_file, save
+
+from petmood.configs.load import dump
+from petmood.configs.schema import Config
+from petmood.core.commands import shell_command
+from petmood.core.errors import DataError, RunError
+from petmood.core.files import atomic_write_bytes, atomic_write_text
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.locks import exclusive_lock
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import DataIndex
+from petmood.models.network import ExpressionNet, build_network
+from petmood.pipelines.fit_settings import fit_settings
+from petmood.pipelines.predict_logits import predict_logits
+from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run
+from petmood.pipelines.run_tracking import EpochLoggingCallback, log_results, tracked
+from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
+from petmood.training.fit import fit_network, make_network
+from petmood.training.provenance import code_version, package_versions
+
+__all__ = ["load_network", "resume", "train", "train_each"]
+
+logger = logging.getLogger(__name__)
+
+EVALUATION_SPLITS = ("valid", "test")
+
+
+def train(
+    config: Config,
+    *,
+    track: ProgressBar = no_progress,
+    callbacks: Sequence[Callback] = (),
+    judged: Sequence[str] = EVALUATION_SPLITS,
+) -> RunFolder:
+    """Train as configured in a new folder and return it.
+
+    ``callbacks`` are handed to ``fit_network``. A search has its trials ``judged`` by validation photos alone, so that
+    those of the test are not even opened; ``resume`` makes up for what is missing.
+
+    Raises:
+        ConfigError: a backbone, weights or head that don't fit together; nothing was written, as with all of these.
+        DownloadError: ImageNet weights that can't be fetched.
+        DataError: photos that can't be learned from, or another data version than asked for.
+        OutputLocked: another process is training into this folder.
+        RunError: the folder exists.
+    """
+    index = open_index(Path(config.data.path), expected_hash=config.data.hash)
+    run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
+    _refuse_existing(run)
+    facts = _facts(config, index, run)
+    network = make_network(fit_settings(config))  # what can't be made is refused before anything is written
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(run.path):
+        _refuse_existing(run)
+        atomic_write_text(run.config, dump(config))
+        run.write_metadata(facts)
+        return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
+
+
+def _refuse_existing(run: RunFolder) -> None:
+    if run.metadata.exists():
+        resumed = shell_command("train", "--resume", run.path)
+        raise RunError(f"The run {run.path} exists. Give another run.name, or go on with: {resumed}")
+
+
+def train_each(configs: Sequence[Config], *, track: ProgressBar = no_progress) -> list[RunFolder]:
+    """Train one run after another; runs that share a name get a number behind it.
+
+    Raises:
+        PetmoodError: as ``train`` does; the runs before the first that fails are finished.
+    """
+    names = [config.run.name for config in configs]
+    done = []
+    for number, config in enumerate(configs, start=1):
+        shared = config.run.name is not None and names.count(config.run.name) > 1
+        name = f"{config.run.name}-{number}" if shared else config.run.name
+        named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
+        done.append(train(named, track=track))
+    return done
+
+
+def resume(
+    path: Path,
+    *,
+    track: ProgressBar = no_progress,
+    callbacks: Sequence[Callback] = (),
+    judged: Sequence[str] = EVALUATION_SPLITS,
+) -> RunFolder:
+    """Go on with a run that was stopped, from its last whole epoch; a finished run gets only scores that it lacks.
+
+    Raises:
+        RunError: no such run.
+        DataError: the photos are not those that the run began with.
+        OutputLocked: another process is training into this folder.
+    """
+    run = open_run(path, finished=False)
+    if _is_complete(run, judged):
+        return run
+    with exclusive_lock(run.path):
+        return run if _is_complete(run, judged) else _resume(run, track=track, callbacks=callbacks, judged=judged)
+
+
+def _is_complete(run: RunFolder, judged: Sequence[str]) -> bool:
+    return run.read_metadata().status == "done" and all(run.predictions(split).is_file() for split in judged)
+
+
+def _resume(run: RunFolder, *, track: ProgressBar, callbacks: Sequence[Callback], judged: Sequence[str]) -> RunFolder:
+    facts, config = run.read_metadata(), run.read_config()
+    missing = [split for split in judged if not run.predictions(split).is_file()]
+    for litter in run.path.rglob(".*.partial"):
+        litter.unlink(missing_ok=True)
+    index = open_index(Path(config.data.path), expected_hash=facts.data_hash)
+    if facts.status == "done":
+        _evaluate(run, load_network(run), _open_splits(config, index, facts, missing, track=track), facts)
+        return run
+    network = make_network(fit_settings(config))
+    return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
+
+
+def load_network(run: RunFolder) -> ExpressionNet:
+    """Return a finished run's network, ready to answer.
+
+    Raises:
+        RunError: the weights are missing or don't fit the settings.
+    """
+    config, facts = run.read_config(), run.read_metadata()
+    network = build_network(fit_settings(config).network, image=facts.image, classes=len(facts.classes))
+    try:
+        network.load_state_dict(load_file(run.weights))
+    except Exception as error:  # safetensors and torch have no error in common
+        raise RunError(f"{run.weights} can't be read as weights of {facts.backbone}. Train the run again.") from error
+    return network.eval()
+
+
+def _learn(
+    run: RunFolder,
+    config: Config,
+    index: DataIndex,
+    facts: RunMetadata,
+    *,
+    network: ExpressionNet,
+    track: ProgressBar,
+    callbacks: Sequence[Callback],
+    judged: Sequence[str],
+) -> RunFolder:
+    with _log_to(run.log), tracked(run, config, facts) as teller:
+        began = time.monotonic()
+        logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
+        sets = _open_splits(config, index, facts, {"train", "valid", *judged}, track=track)
+        told = [*callbacks, EpochLoggingCallback(teller, run.metrics_csv)]
+        fitted = fit_network(
+            fit_settings(config),
+            sets["train"],
+            sets["valid"],
+            folder=run.path,
+            track=track,
+            callbacks=told,
+            network=network,
+        )
+        atomic_write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
+        _evaluate(run, fitted.network, {split: sets[split] for split in judged}, facts)
+        seconds = round(time.monotonic() - began, 1)
+        found = {"status": "done", "seconds": seconds, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch}
+        done = run.write_metadata(facts, update=found)
+        logger.info("done after %s s, %s epochs, best %s", seconds, fitted.epochs, fitted.best_epoch)
+        log_results(teller, run, done)
+    return run
+
+
+def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[str, PhotoSet], facts: RunMetadata) -> None:
+    for split, material in sets.items():
+        predict_logits(network, material, source=facts.data_path).save(run.predictions(split))
+
+
+def _open_splits(
+    config: Config, index: DataIndex, facts: RunMetadata, splits: Collection[str], *, track: ProgressBar
+) -> dict[str, PhotoSet]:
+    folder = Path(config.data.path)
+    chosen = {
+        "train": training_rows(index.rows, include_copies=config.data.include_copies),
+        **{split: evaluation_rows(index.rows, split) for split in EVALUATION_SPLITS},
+    }
+    return {
+        split: open_photo_set(folder, rows, image=facts.image, memory_mb=config.data.memory_mb, track=track)
+        for split, rows in chosen.items()
+        if split in splits
+    }
+
+
+def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
+    rows = training_rows(index.rows, include_copies=config.data.include_copies)
+    counts = {label: sum(row.label == label for row in rows) for label in DEFAULT_CLASSES}
+    if missing := [label for label, count in counts.items() if count == 0]:
+        raise DataError(
+            f"Expected training photos of every class in {config.data.path}, got none of: {', '.join(missing)}. "
+            f"`{shell_command('data', 'check', config.data.path)}` shows the counts."
+        )
+    photos = {"train": len(rows), **{split: len(evaluation_rows(index.rows, split)) for split in ("valid", "test")}}
+    return RunMetadata(
+        name=run.path.name,
+        status="training",
+        data_path=config.data.path,
+        data_hash=index.hash,
+        code_version=code_version(),
+        packages=package_versions(),
+        backbone=config.model.backbone,
+        classes=DEFAULT_CLASSES,
+        image=config.model.image_spec(),
+        photos=photos,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _timestamp_name(folder: Path) -> str:
+    """Return the time of day, with a number behind it where another run began in the same second."""
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = (f"{moment}-{number}" if number > 1 else moment for number in itertools.count(1))
+    return next(name for name in names if not (folder / name).exists())
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Let the run's own folder keep a copy of what petmood logs meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    house = logging.getLogger("petmood")
+    before = house.level
+    house.addHandler(handler)
+    house.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        house.removeHandler(handler)
+        house.setLevel(before)
+        handler.close()

@@ -1,0 +1,1 @@
+"""Templates, thumbnails and styles shared by reports and pages."""

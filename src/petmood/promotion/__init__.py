@@ -1,0 +1,1 @@
+"""Checks that decide whether a candidate may replace the champion."""

@@ -1,0 +1,270 @@
+"""May a candidate take the champion's place, by what both answered to the same held-out photos?
+
+A larger number is no proof. What counts is the interval of the difference, over groups: the wider one of the
+bootstrap and of the adjusted interval of Agresti and Min (2005), which adds one group to either side. The bootstrap
+alone is sure of itself too early where few photos are answered differently: four wins and no loss would do.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import ConfigError, DataError
+from petmood.evaluation.bootstrap import Estimate, bootstrap_estimate, cluster_bootstrap_weights, estimate_metrics
+from petmood.evaluation.display_names import percent_text, title
+from petmood.evaluation.metrics import expected_calibration_error
+from petmood.evaluation.paired import paired_test
+from petmood.evaluation.predictions import Predictions
+from petmood.promotion.compare import BundlePredictions, Latency
+from petmood.promotion.records import Check, PromotionReport, SliceComparison
+
+__all__ = ["Check", "PromotionLimits", "PromotionReport", "difference", "run_checks"]
+
+Z: Final = 1.959964
+MEGABYTE: Final = 1e6
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionLimits:
+    """What a candidate has to keep to; shares are from 0 to 1. Raises ConfigError for limits that mean nothing."""
+
+    criterion: Literal["superior", "non_inferior"] = "superior"
+    """"superior": the interval of the accuracy's difference lies above 0. "non_inferior": above ``-margin``."""
+    margin: float = 0.02
+    max_class_drop: float = 0.15
+    """How far a class's recall may fall, by more than one group, even where that might be luck."""
+    max_ece_increase: float = 0.05
+    max_nll_increase: float = 0.02
+    """In nats a photo. For this and the calibration error, only an increase that isn't luck is refused."""
+    max_corrupted_drop: float = 0.05
+    """How far the accuracy under corruption may fall, even where that might be luck."""
+    max_latency_ratio: float = 1.5
+    max_size_ratio: float = 3.0
+    max_latency_ms: float = 250.0
+    """On one thread; a candidate that is no slower than the champion may take as long as that one does."""
+    max_size_mb: float = 500.0
+    max_ece: float = 0.2
+    """For a first model, which has no champion to be compared with."""
+    min_photos: int = 20
+    min_groups: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that isn't known, and numbers that are negative or not finite."""
+        if self.criterion not in {"superior", "non_inferior"}:
+            raise ConfigError(f"Unknown rule criterion={self.criterion!r} for the gate. Known: better, non_inferior.")
+        for name, value in asdict(self).items():
+            if name != "criterion" and not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"Expected a finite gate limit {name} of 0 or more, got {value}.")
+
+    def to_json(self) -> dict[str, str | float]:
+        """Give the limits by name."""
+        return asdict(self)
+
+
+def run_checks(
+    candidate: BundlePredictions, champion: BundlePredictions | None, *, latency: Latency, limits: PromotionLimits
+) -> tuple[Check, ...]:
+    """Ask every question that answers and measurements can settle; all are asked, whichever fails.
+
+    Raises:
+        DataError: the two answered other photos, or none.
+    """
+    if len(candidate.clean) == 0:
+        raise DataError("Expected photos to judge a candidate by, got none. Give data with a test split.")
+    costs = (_latency(latency, limits), _size(candidate, champion, limits))
+    if champion is None:
+        return (_above_chance(candidate.clean), _calibrated(candidate.clean, limits), *costs)
+    clean = _side_by_side(candidate.clean, champion.clean)
+    corrupted = _side_by_side(candidate.corrupted, champion.corrupted)
+    return (
+        _superiority(*clean, limits),
+        _per_class_recall(*clean, limits),
+        _calibration(*clean, limits),
+        _robustness(*corrupted, limits),
+        *costs,
+    )
+
+
+def difference(candidate: Predictions, champion: Predictions) -> Estimate:
+    """Give the candidate's accuracy less the champion's on the same photos in the same order, with its interval."""
+    apart = _right(candidate) - _right(champion)
+    groups = candidate.group_numbers()
+    sums, sizes = np.bincount(groups, weights=apart), np.bincount(groups)
+    times = cluster_bootstrap_weights(np.arange(len(sums)), seed=0)
+    value = float(apart.mean())
+    drawn = bootstrap_estimate(value, times @ sums / (times @ sizes), n=len(apart), groups=len(sums))
+    low, high = _adjusted_interval(sums / sizes.mean())
+    return Estimate(value, float(np.fmin(drawn.low, low)), float(np.fmax(drawn.high, high)), n=len(apart))
+
+
+def _adjusted_interval(moved: Floats) -> tuple[float, float]:
+    """Give the interval of the mean of what each group moved by, as if one more had moved half a step either way."""
+    groups = len(moved) + 2
+    middle = float(moved.sum()) / groups
+    reach = Z * math.sqrt(float((moved**2).sum()) + 1 - groups * middle**2) / groups
+    return max(-1.0, middle - reach), min(1.0, middle + reach)
+
+
+def _right(scored: Predictions) -> Floats:
+    return np.asarray(scored.predicted() == scored.labels, dtype=np.float64)
+
+
+def _part(name: str, candidate: Predictions, champion: Predictions) -> SliceComparison:
+    accuracies = float(_right(candidate).mean()), float(_right(champion).mean())
+    return SliceComparison(name, *accuracies, difference(candidate, champion))
+
+
+def _side_by_side(candidate: Predictions, champion: Predictions) -> tuple[Predictions, Predictions]:
+    first, second = (scored.take(np.argsort(np.array(scored.paths))) for scored in (candidate, champion))
+    if (first.paths, first.groups, first.classes) != (second.paths, second.groups, second.classes) or (
+        first.labels.tolist() != second.labels.tolist()
+    ):
+        raise DataError("Expected both bundles to be judged by the same photos, got different ones. Judge both again.")
+    return first, second
+
+
+def _superiority(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
+    part = _part("all photos", candidate, champion)
+    bar = 0.0 if limits.criterion == "superior" else -limits.margin
+    passed, p_value = part.difference.low > bar, paired_test(candidate, champion).p_value
+    wanted = f"interval above {_points(bar)}" if bar else "interval above 0"
+    verdict = "so that" if passed else "so that it isn't shown that"
+    claim = (
+        "it is better" if limits.criterion == "superior" else f"it is no more than {100 * limits.margin:g} points worse"
+    )
+    sentence = (
+        f"{part.candidate:.1%} of {part.difference.n} photos answered rightly, by the champion {part.champion:.1%}: "
+        f"{_with_interval(part.difference)}, {verdict} {claim}."
+    )
+    return Check(
+        "superiority", passed, _with_interval(part.difference), wanted, sentence, {"p_value": p_value}, (part,)
+    )
+
+
+def _per_class_recall(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
+    parts, worse = [], []
+    for number, label in enumerate(candidate.classes):
+        of_label = candidate.labels == number
+        if of_label.any():
+            part = _part(label, candidate.take(of_label), champion.take(of_label))
+            groups = len({candidate.groups[place] for place in np.flatnonzero(of_label)})
+            drop = -part.difference.value
+            parts.append(part)
+            if part.difference.high < 0 or (drop > limits.max_class_drop and drop * groups > 1.5):
+                worse.append(f"{label} by {100 * drop:.1f} points ({part.champion:.1%} to {part.candidate:.1%})")
+    lowest = min(parts, key=lambda part: part.difference.value)
+    unseen = [label for label in candidate.classes if label not in {part.name for part in parts}]
+    sentence = f"Found more seldom: {'; '.join(worse)}." if worse else "No class is found much more seldom."
+    sentence += f" There are no photos to tell by for {', '.join(unseen)}." if unseen else ""
+    measured = f"{lowest.name} {_with_interval(lowest.difference)}"
+    limit = f"none surely below 0 or below {_points(-limits.max_class_drop)}"
+    return Check("per_class_recall", not worse, measured, limit, sentence, parts=tuple(parts))
+
+
+def _calibration(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
+    nll = paired_test(candidate, champion, metric="nll").difference
+    ece = _ece_difference(candidate, champion)
+    passed = not (nll.value > limits.max_nll_increase and nll.low > 0)
+    passed &= not (ece.value > limits.max_ece_increase and ece.low > 0)
+    measured = f"calibration error {_with_interval(ece)}, negative log likelihood {_number(nll)}"
+    verdict = "no worse" if passed else "worse"
+    sentence = f"Its probabilities are {verdict} than the champion's: {measured}."
+    numbers = {"ece": ece.value, "ece_low": ece.low, "ece_high": ece.high}
+    numbers |= {"nll": nll.value, "nll_low": nll.low, "nll_high": nll.high}
+    limit = f"not surely worse by {_points(limits.max_ece_increase)} or {limits.max_nll_increase:+g}"
+    return Check("calibration", passed, measured, limit, sentence, numbers)
+
+
+def _ece_difference(candidate: Predictions, champion: Predictions) -> Estimate:
+    weights = cluster_bootstrap_weights(candidate.group_numbers(), seed=0)
+    value, drawn = (
+        _ece(candidate, weights=some) - _ece(champion, weights=some) for some in (np.ones((1, len(candidate))), weights)
+    )
+    groups = len(set(candidate.groups))
+    return bootstrap_estimate(float(value[0]), drawn, n=len(candidate), groups=groups)
+
+
+def _ece(scored: Predictions, *, weights: Floats) -> Floats:
+    return expected_calibration_error(scored.probabilities(), scored.labels, weights=weights)
+
+
+def _robustness(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
+    total = _part("all corruptions", candidate, champion)
+    kinds = np.array(candidate.source)
+    parts = [_part(str(kind), candidate.take(kinds == kind), champion.take(kinds == kind)) for kind in np.unique(kinds)]
+    passed = total.difference.high >= 0 and total.difference.value >= -limits.max_corrupted_drop
+    weakest = min(parts, key=lambda part: part.difference.value)
+    sentence = (
+        f"Of corrupted photos {total.candidate:.1%} are answered rightly, by the champion {total.champion:.1%}: "
+        f"{_with_interval(total.difference)}; lowest for {weakest.name}, {_points(weakest.difference.value)}."
+    )
+    limit = f"not surely below 0, nor below {_points(-limits.max_corrupted_drop)}"
+    return Check("robustness", passed, _with_interval(total.difference), limit, sentence, parts=(total, *parts))
+
+
+def _above_chance(candidate: Predictions) -> Check:
+    found = estimate_metrics(candidate)
+    counts = np.bincount(candidate.labels)
+    bars = {"accuracy": counts.max() / counts.sum(), "balanced_accuracy": 1 / np.count_nonzero(counts)}
+    passed = all(found[name].low > bar for name, bar in bars.items())
+    measured = "; ".join(f"{title(name)} {percent_text(found[name])}" for name in bars)
+    limit = "; ".join(f"{title(name)}'s interval above {bar:.1%}" for name, bar in bars.items())
+    verdict = "better" if passed else "not shown to be better"
+    sentence = f"There is no champion; it is {verdict} than always giving the most frequent class: {measured}."
+    return Check("superiority", passed, measured, limit, sentence, {name: found[name].low for name in bars})
+
+
+def _calibrated(candidate: Predictions, limits: PromotionLimits) -> Check:
+    ece = float(_ece(candidate, weights=np.ones((1, len(candidate))))[0])
+    sentence = f"Its probabilities are off by {100 * ece:.1f} points on average."
+    return Check(
+        "calibration", ece <= limits.max_ece, f"{ece:.1%}", f"at most {limits.max_ece:.1%}", sentence, {"ece": ece}
+    )
+
+
+def _latency(latency: Latency, limits: PromotionLimits) -> Check:
+    took, ratio, bar = latency.candidate_ms, latency.ratio, limits.max_latency_ms
+    numbers = {"candidate_ms": took, "rounds": latency.rounds}
+    measured, limit = f"{took:.1f} ms", f"at most {bar:g} ms"
+    sentence = f"A photo takes {took:.2f} ms on one thread"
+    if ratio is None or latency.champion_ms is None:
+        return Check("latency", took <= bar, measured, limit, f"{sentence}.", numbers)
+    passed = ratio <= limits.max_latency_ratio and took <= max(bar, latency.champion_ms)
+    numbers |= {"champion_ms": latency.champion_ms, "ratio": ratio}
+    sentence += f", by the champion {latency.champion_ms:.2f} ms: {ratio:.2f} times as long."
+    measured = f"{ratio:.2f} times, {measured}"
+    return Check("latency", passed, measured, f"at most {limits.max_latency_ratio:g} times, {limit}", sentence, numbers)
+
+
+def _size(candidate: BundlePredictions, champion: BundlePredictions | None, limits: PromotionLimits) -> Check:
+    size, bar = candidate.bundle.model_bytes / MEGABYTE, limits.max_size_mb
+    measured, limit = f"{size:.2f} MB", f"at most {bar:g} MB"
+    sentence, numbers = f"The network has {size:.2f} MB", {"candidate_mb": size}
+    if champion is None:
+        return Check("size", size <= bar, measured, limit, f"{sentence}.", numbers)
+    before = champion.bundle.model_bytes / MEGABYTE
+    ratio = size / before
+    passed = ratio <= limits.max_size_ratio and size <= max(bar, before)
+    numbers |= {"champion_mb": before, "ratio": ratio}
+    sentence += f", the champion's {before:.2f} MB: {ratio:.2f} times as large."
+    measured = f"{ratio:.2f} times, {measured}"
+    return Check("size", passed, measured, f"at most {limits.max_size_ratio:g} times, {limit}", sentence, numbers)
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f} points"
+
+
+def _with_interval(estimate: Estimate) -> str:
+    interval = f" ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})" if math.isfinite(estimate.low) else ""
+    return _points(estimate.value) + interval
+
+
+def _number(estimate: Estimate) -> str:
+    interval = f" ({estimate.low:+.3f} to {estimate.high:+.3f})" if math.isfinite(estimate.low) else ""
+    return f"{estimate.value:+.3f}{interval}"

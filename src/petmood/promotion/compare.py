@@ -1,0 +1,241 @@
+"""How does a bundle answer held-out photos: as they are, as a worse camera would have taken them, and how fast?"""
+
+import hashlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from petmood.core.errors import BundleError, DataError, PhotoError
+from petmood.core.image import OVERSAMPLING, ImageSpec, prepare
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import decode
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import IndexRow
+from petmood.evaluation.corruptions import CORRUPTIONS, corrupt
+from petmood.evaluation.predictions import Predictions, from_rows
+from petmood.inference.load import BundlePredictor
+
+__all__ = [
+    "LEVEL",
+    "BundleInfo",
+    "BundlePredictions",
+    "Latency",
+    "bundle_info",
+    "measure_latency",
+    "pictures_to_time",
+    "predict_with_bundles",
+]
+
+LEVEL: Final = 3
+"""How strongly photos are corrupted: the middle one of the five levels."""
+TIMED_PHOTOS: Final = 8
+ROUNDS: Final = 60
+MIN_ROUNDS: Final = 12
+BUDGET_S: Final = 20.0
+WARM_UP: Final = 3
+
+Pixels = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+Answer = Callable[[Pixels], Logits]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInfo:
+    """Which bundle is meant; ``model_bytes`` is the size of its network's file. Unknown texts are empty."""
+
+    name: str
+    version: str
+    sha256: str
+    data_hash: str
+    model_bytes: int
+
+    def to_json(self) -> dict[str, str | int]:
+        """Give the fields by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundlePredictions:
+    """Calibrated logits of one bundle for every photo, clean and under each corruption.
+
+    In ``corrupted`` every photo comes once a corruption, which is its ``source``.
+    """
+
+    bundle: BundleInfo
+    clean: Predictions
+    corrupted: Predictions
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long one photo takes on one thread, as the median in milliseconds over ``rounds`` taken by turns."""
+
+    candidate_ms: float
+    champion_ms: float | None
+    rounds: int
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as long as the champion the candidate takes."""
+        return None if self.champion_ms is None else self.candidate_ms / max(self.champion_ms, 1e-6)
+
+
+def bundle_info(predictor: BundlePredictor) -> BundleInfo:
+    """Say which bundle a predictor answers with."""
+    bundle = predictor.bundle
+    manifest, size = bundle.manifest, (bundle.folder / "model.onnx").stat().st_size
+    return BundleInfo(manifest.name, manifest.version, bundle.sha256, manifest.data_hash, size)
+
+
+def predict_with_bundles(
+    predictors: Sequence[BundlePredictor], *, data: Path, rows: Sequence[IndexRow], track: ProgressBar = no_progress
+) -> list[BundlePredictions | BundleError]:
+    """Ask every bundle the same photos of a data set; one that can't answer them gets its error instead.
+
+    A photo is read once, at the scale that the largest bundle needs, and corrupted once, before each bundle prepares
+    it by its own rule: all are asked the very same picture.
+
+    Raises:
+        DataError: a photo can't be read, or is another one than the index says.
+    """
+    specs = [predictor.bundle.manifest.image for predictor in predictors]
+
+    def ask(row: IndexRow) -> list[Logits | BundleError]:
+        prepared = _prepared(data, row, specs)
+        return [_answer(predictor, prepared[spec]) for predictor, spec in zip(predictors, specs, strict=True)]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        answers = list(track(pool.map(ask, rows), total=len(rows), what="judging photos"))
+    columns = zip(*answers, strict=True)
+    return [_bundle_predictions(predictor, rows, column) for predictor, column in zip(predictors, columns, strict=True)]
+
+
+def pictures_to_time(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Pixels:
+    """Prepare some of the photos as a bundle sees them, uint8 [N, S, S, 3]."""
+    return np.stack([_prepared(data, row, [spec], corruptions=())[spec][0] for row in rows[:TIMED_PHOTOS]])
+
+
+def measure_latency(
+    candidate: tuple[Answer, Pixels],
+    champion: tuple[Answer, Pixels] | None = None,
+    *,
+    rounds: int = ROUNDS,
+    budget_s: float = BUDGET_S,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Latency:
+    """Time one photo at a time, the two bundles by turns, so that whatever else this machine does slows both.
+
+    Each is given as what answers, and the pictures uint8 [N, S, S, 3] to be answered. Slow ones are done when the
+    budget is spent, but not before twelve rounds; medians keep a hiccup out.
+    """
+    asked = [candidate] if champion is None else [candidate, champion]
+    for answer, pictures in asked:
+        for number in range(WARM_UP):
+            answer(_one(pictures, number))
+    took: list[list[float]] = [[] for _ in asked]
+    started = clock()
+    for number in range(rounds):
+        order = range(len(asked)) if number % 2 else reversed(range(len(asked)))
+        for who in order:
+            answer, pictures = asked[who]
+            picture, begun = _one(pictures, number), clock()
+            answer(picture)
+            took[who].append(clock() - begun)
+        if number + 1 >= MIN_ROUNDS and clock() - started > budget_s:
+            break
+    medians = [1000 * statistics.median(times) for times in took]
+    return Latency(medians[0], medians[1] if champion else None, rounds=len(took[0]))
+
+
+def _prepared(
+    data: Path, row: IndexRow, specs: Sequence[ImageSpec], *, corruptions: Iterable[str] = CORRUPTIONS
+) -> dict[ImageSpec, Pixels]:
+    """Give a photo and then its corrupted copies, prepared by each of the rules."""
+    source, side = _bytes_of(data, row), max(spec.side_px for spec in specs)
+    prepared: dict[ImageSpec, Pixels] = {}
+    for background in dict.fromkeys(spec.background for spec in specs):
+        try:
+            pixels = decode(source, at_least_px=round(side * OVERSAMPLING), background=background).pixels
+        except PhotoError as error:
+            raise DataError(f"'{row.path}' of {data} is no photo to judge by: {error}") from error
+        reduced = _reduced(pixels, side)
+        pictures = [pixels, *(corrupt(reduced, name, level=LEVEL) for name in corruptions)]
+        for spec in (spec for spec in specs if spec.background == background):
+            prepared[spec] = np.stack([prepare(picture, spec) for picture in pictures])
+    return prepared
+
+
+def _bytes_of(data: Path, row: IndexRow) -> bytes:
+    try:
+        source = (data / row.path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"'{row.path}' of {data} can't be read ({error.strerror}). Fetch the data set again."
+        ) from error
+    if hashlib.sha256(source).hexdigest() != row.sha256:
+        raise DataError(f"'{row.path}' of {data} is another photo than its index says. Fetch the data set again.")
+    return source
+
+
+def _reduced(pixels: Pixels, side: int) -> Pixels:
+    """Bring the shorter side down to what networks see: corruptions are as strong as they are meant to be there."""
+    height, width = pixels.shape[:2]
+    scale = side / min(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(side, round(width * scale)), max(side, round(height * scale))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+
+
+def _answer(predictor: BundlePredictor, pictures: Pixels) -> Logits | BundleError:
+    """Give logits whose columns are MOODS, whatever order the bundle has them in, or say why there are none."""
+    classes = predictor.bundle.manifest.classes
+    if sorted(classes) != sorted(DEFAULT_CLASSES):
+        return BundleError(
+            f"Expected a model that tells {', '.join(DEFAULT_CLASSES)} apart, got one for {', '.join(classes)}."
+        )
+    try:
+        logits = predictor.session.logits(pictures)
+    except BundleError as error:
+        return error
+    if logits.shape != (len(pictures), len(DEFAULT_CLASSES)) or not np.isfinite(logits).all():
+        got = f"an array of {' x '.join(map(str, logits.shape))}"
+        return BundleError(
+            f"Expected {len(DEFAULT_CLASSES)} finite numbers for each of {len(pictures)} pictures, got {got}."
+        )
+    return logits[:, [classes.index(label) for label in DEFAULT_CLASSES]]
+
+
+def _bundle_predictions(
+    predictor: BundlePredictor, rows: Sequence[IndexRow], answers: Sequence[Logits | BundleError]
+) -> BundlePredictions | BundleError:
+    logits: list[Logits] = []
+    for answer in answers:
+        if isinstance(answer, BundleError):
+            return answer
+        logits.append(answer)
+    spoilt = [(replace(row, path=f"{row.path}#{name}"), name) for row in rows for name in CORRUPTIONS]
+    return BundlePredictions(
+        bundle=bundle_info(predictor),
+        clean=from_rows([answer[0] for answer in logits], rows, classes=DEFAULT_CLASSES),
+        corrupted=from_rows(
+            np.concatenate([answer[1:] for answer in logits]),
+            [row for row, _ in spoilt],
+            classes=DEFAULT_CLASSES,
+            source=[name for _, name in spoilt],
+        ),
+    )
+
+
+def _one(pictures: Pixels, number: int) -> Pixels:
+    place = number % len(pictures)
+    return pictures[place : place + 1]

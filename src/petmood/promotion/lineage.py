@@ -1,0 +1,56 @@
+"""Which photos is an answer made of? From the SHA-256 in it to the version, the run, and every photo's hash."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from petmood.core.bundle import DATA_NAME, Bundle
+from petmood.core.errors import RegistryError
+from petmood.data.index import IndexRow, parse_index
+from petmood.registry.base import AliasChange, Version
+from petmood.registry.cache import cached
+from petmood.registry.registry import Registry
+
+__all__ = ["Lineage", "find_lineage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where an answer comes from."""
+
+    version: Version
+    aliases: tuple[str, ...]
+    changes: tuple[AliasChange, ...]
+    photos: tuple[IndexRow, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many photos of each split were used."""
+        return Counter(photo.split for photo in self.photos if photo.role != "excluded")
+
+
+def find_lineage(registry: Registry, key: str) -> Lineage:
+    """Trace a version, by the SHA-256 that every answer names, its number or its alias.
+
+    Raises:
+        RegistryError: no such version; or its bundle doesn't say which photos it saw.
+    """
+    version = registry.find(key)
+    bundle = cached(registry, version)
+    state, history = registry.state(), registry.history()
+    about = tuple(change for change in history if version.number in (change.to, change.before))
+    return Lineage(version, state.of(version.number), about, _photos(bundle))
+
+
+def _photos(bundle: Bundle) -> tuple[IndexRow, ...]:
+    path, manifest = bundle.folder / DATA_NAME, bundle.manifest
+    if DATA_NAME not in manifest.files:
+        raise RegistryError(
+            f"The bundle {manifest.name} {manifest.version} was exported before bundles held {DATA_NAME}. "
+            "Export its run again, and push that."
+        )
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != manifest.data_hash:
+        raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} that the manifest names.")
+    return parse_index(data, name=str(path)).rows

@@ -1,0 +1,195 @@
+"""How is a candidate brought before the gate? Opened, given photos that neither bundle knows, asked, timed and judged.
+
+A bundle may carry the index that it learned from. Together with the groups of today's index it tells which of
+today's held-out photos a bundle has seen, or has seen a relative of: those are left out.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from petmood.core.bundle import DATA_NAME, Bundle, read
+from petmood.core.errors import BundleError, DataError
+from petmood.core.files import sha256_of
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import DataIndex, IndexRow, parse_index, read_index
+from petmood.data.split import check_no_group_leaks
+from petmood.inference.load import BundlePredictor, load_bundle
+from petmood.promotion.checks import PromotionLimits, run_checks
+from petmood.promotion.compare import (
+    BundleInfo,
+    Latency,
+    bundle_info,
+    measure_latency,
+    pictures_to_time,
+    predict_with_bundles,
+)
+from petmood.promotion.records import Check, HeldOut, PromotionReport
+
+__all__ = ["HeldOutSelection", "LoadedBundle", "choose_held_out", "load_for_comparison", "run_promotion_checks"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBundle:
+    """A verified bundle, ready to answer, and the index that it learned from, where it carries one."""
+
+    predictor: BundlePredictor
+    learned: DataIndex | None
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle's folder and manifest."""
+        return self.predictor.bundle
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutSelection:
+    """The photos to judge by, and what a reader has to know of the choice."""
+
+    rows: tuple[IndexRow, ...]
+    held_out: HeldOut
+    notes: tuple[str, ...]
+
+
+def run_promotion_checks(
+    candidate: Path,
+    champion: Path | None,
+    *,
+    data: Path,
+    limits: PromotionLimits | None = None,
+    created: str = "",
+    track: ProgressBar = no_progress,
+) -> PromotionReport:
+    """Judge a candidate's bundle by held-out photos of a data set, against the champion's where there is one.
+
+    A candidate that is not whole, or for which too few photos are left, is refused before anything else is measured.
+    ``created`` is the caller's time, for the report.
+
+    Raises:
+        BundleError: the champion is not whole, or can't answer.
+        DataError: the data set can't be judged on.
+    """
+    limits = limits or PromotionLimits()
+    best = load_for_comparison(champion) if champion is not None else None
+    against = bundle_info(best.predictor) if best else None
+    report = PromotionReport(_stated(candidate), against, None, limits.to_json(), (), created=created)
+    try:
+        new = load_for_comparison(candidate)
+    except BundleError as error:
+        return replace(report, checks=(_whole(str(error)),))
+    bundles = [new, best] if best else [new]
+    chosen = choose_held_out(_index_of(data), bundles)
+    enough = _enough(chosen.held_out, limits)
+    report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_whole(), enough))
+    if not enough.passed:
+        return report
+    first, *others = predict_with_bundles([b.predictor for b in bundles], data=data, rows=chosen.rows, track=track)
+    second = others[0] if others else None
+    if isinstance(second, BundleError):
+        raise second
+    if isinstance(first, BundleError):
+        return replace(report, checks=(_whole(str(first)), enough))
+    latency = _timed(bundles, data=data, rows=chosen.rows)
+    return replace(report, checks=(*report.checks, *run_checks(first, second, latency=latency, limits=limits)))
+
+
+def load_for_comparison(folder: Path) -> LoadedBundle:
+    """Verify a bundle, let it answer its golden photos, and read the index that it carries.
+
+    Raises:
+        BundleError: it is not whole, or carries another index than it says it learned from.
+    """
+    try:
+        predictor = load_bundle(folder)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{folder} can't be read: {error}. Copy or export the bundle again.") from error
+    manifest = predictor.bundle.manifest
+    if DATA_NAME not in manifest.files:
+        return LoadedBundle(predictor, None)
+    try:
+        learned = parse_index((folder / DATA_NAME).read_bytes(), name=DATA_NAME)
+    except DataError as error:
+        raise BundleError(f"{folder}: {DATA_NAME} can't be read. {error} Export the run again.") from error
+    if learned.hash != manifest.data_hash:
+        raise BundleError(f"{folder}: {DATA_NAME} is not the index that the manifest names. Export the run again.")
+    return LoadedBundle(predictor, learned)
+
+
+def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOutSelection:
+    """Choose the originals of the test split (of the validation split where there is none) that no bundle knows.
+
+    Left out are photos of a group one of whose photos, or of whose relatives, a bundle learned from. Where the test
+    split is judged, that a bundle was chosen and calibrated by a photo counts as learning too.
+    """
+    originals = [row for row in index if row.role == "original"]
+    split = "test" if any(row.split == "test" for row in originals) else "valid"
+    notes = [] if split == "test" else ["There is no test split: validation photos flatter what was chosen by them."]
+    known: set[str] = set()
+    for opened in bundles:
+        if opened.bundle.manifest.data_hash == index.hash:
+            continue
+        if opened.learned is None:
+            notes.append(f"Can't tell what {_called(opened)} learned from: it carries no {DATA_NAME}.")
+        else:
+            known |= _learned_from(opened.learned, {"train", "valid"} if split == "test" else {"train"})
+    parse_photos: dict[str, set[str]] = defaultdict(set)
+    for row in index:
+        parse_photos[row.group_id].add(row.sha256)
+    judged = [row for row in originals if row.split == split]
+    kept = tuple(row for row in judged if not parse_photos[row.group_id] & known)
+    classes = dict(sorted(Counter(row.label for row in kept).items()))
+    groups = len({row.group_id for row in kept})
+    return HeldOutSelection(kept, HeldOut(index.hash, split, classes, groups, len(judged) - len(kept)), tuple(notes))
+
+
+def _learned_from(index: DataIndex, splits: set[str]) -> set[str]:
+    """Give the SHA-256 of every photo whose group, by the bundle's own index, was in one of the splits."""
+    groups = {row.group_id for row in index if row.split in splits and row.role != "excluded"}
+    return {row.sha256 for row in index if row.group_id in groups}
+
+
+def _called(opened: LoadedBundle) -> str:
+    manifest = opened.bundle.manifest
+    return f"{manifest.name} {manifest.version}"
+
+
+def _index_of(data: Path) -> DataIndex:
+    index = read_index(data)
+    check_no_group_leaks(index.rows)
+    return index
+
+
+def _stated(folder: Path) -> BundleInfo:
+    """Say what a bundle says of itself before it is verified, as far as that can be read at all."""
+    try:
+        manifest, network = read(folder), folder / "model.onnx"
+        size = network.stat().st_size if network.is_file() else 0
+        return BundleInfo(
+            manifest.name, manifest.version, sha256_of(folder / "manifest.json"), manifest.data_hash, size
+        )
+    except (BundleError, OSError):
+        return BundleInfo(folder.name, "", "", "", 0)
+
+
+def _timed(bundles: Sequence[LoadedBundle], *, data: Path, rows: Sequence[IndexRow]) -> Latency:
+    specs = [opened.bundle.manifest.image for opened in bundles]
+    pictures = [pictures_to_time(spec, data=data, rows=rows) for spec in specs]
+    answers = [opened.predictor.session.logits for opened in bundles]
+    return measure_latency(*zip(answers, pictures, strict=True))
+
+
+def _whole(error: str = "") -> Check:
+    sentence = error or "Every file has its hash, and every golden photo is answered as by the trained network."
+    return Check("whole", not error, "broken" if error else "whole", "a bundle as it was exported", sentence)
+
+
+def _enough(held_out: HeldOut, limits: PromotionLimits) -> Check:
+    photos, classes, groups = held_out.photos, len(held_out.classes), held_out.groups
+    passed = photos >= limits.min_photos and groups >= limits.min_groups and classes >= 2
+    measured = f"{photos} photos of {classes} classes in {groups} groups"
+    sentence = f"There are {measured} that no bundle is known to have learned from"
+    sentence += f"; {held_out.excluded} were left out." if held_out.excluded else "."
+    limit = f"{limits.min_photos} photos of 2 classes in {limits.min_groups} groups, or more"
+    numbers = {"photos": photos, "classes": classes, "groups": groups, "excluded": held_out.excluded}
+    return Check("held_out", passed, measured, limit, sentence, numbers)

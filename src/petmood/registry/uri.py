@@ -1,0 +1,97 @@
+"""Which registry does an address mean? A folder, a bucket, or MLflow, opened only when it is asked for.
+
+=====================  ==========================================================
+``mlflow``             ``$MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``
+``sqlite:///FILE``     MLflow in that file; likewise ``postgresql://``, ``http(s)://``
+``gs://BUCKET/PATH``   a Google Cloud Storage bucket
+``s3://BUCKET/PATH``   an S3 bucket
+anything else          a folder
+=====================  ==========================================================
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from petmood.core.errors import RegistryError
+from petmood.core.mlflow_env import mlflow_uri
+from petmood.registry.base import ALIASES, MODEL_NAME, PREVIOUS, Backend
+from petmood.registry.folder import FolderStore
+from petmood.registry.gcs import GcsStore
+from petmood.registry.mlflow import MlflowBackend
+from petmood.registry.objects import ObjectBackend
+from petmood.registry.registry import Registry
+from petmood.registry.s3 import S3Store
+
+__all__ = ["ADDRESS_VARIABLE", "DEFAULT_MODEL", "ModelReference", "is_reference", "open_registry", "parse_reference"]
+
+ADDRESS_VARIABLE: Final = "PETMOOD_REGISTRY"
+DEFAULT_MODEL: Final = "petmood"
+SCHEME: Final = "registry://"
+DATABASES: Final = ("sqlite:", "postgresql:", "postgresql+", "mysql:", "mysql+", "mssql:", "http:", "https:")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A version of a model by its alias, number or SHA-256, as in ``registry://petmood@champion``."""
+
+    model: str
+    version: str
+
+    def __str__(self) -> str:
+        """Write it as it is typed."""
+        return f"{SCHEME}{self.model}@{self.version}"
+
+    @property
+    def is_mutable(self) -> bool:
+        """Whether it may mean another version tomorrow."""
+        return self.version in (*ALIASES, PREVIOUS)
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether a text is an address in a registry, and not a folder."""
+    return text.startswith(SCHEME)
+
+
+def parse_reference(text: str) -> ModelReference:
+    """Read ``registry://MODEL@VERSION``; without a version it is the champion.
+
+    Raises:
+        RegistryError: it is something else.
+    """
+    model, _, version = text.removeprefix(SCHEME).partition("@")
+    if not (is_reference(text) and re.fullmatch(MODEL_NAME, model) and re.fullmatch(r"[\w-]*", version)):
+        raise RegistryError(f"Expected registry://MODEL@VERSION, such as registry://petmood@champion, got {text!r}.")
+    return ModelReference(model, version or "champion")
+
+
+def open_registry(address: str | None = None, *, model: str = DEFAULT_MODEL) -> Registry:
+    """Open the registry at an address; without one it is ``$PETMOOD_REGISTRY``, else MLflow's.
+
+    Raises:
+        RegistryError: a model's name that can't be one, or no access.
+        MissingDependency: the package for this kind of address is not installed.
+    """
+    if not re.fullmatch(MODEL_NAME, model):
+        raise RegistryError(f"{model!r} can't be a model's name. Expected 1 to 64 of a-z, 0-9, dot, dash, underline.")
+    return Registry(_backend(address or os.environ.get(ADDRESS_VARIABLE) or "mlflow", model))
+
+
+def _backend(address: str, model: str) -> Backend:
+    scheme, _, rest = address.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if address == "mlflow" or address.startswith(DATABASES):
+        uri = mlflow_uri() if address == "mlflow" else address
+        return MlflowBackend(uri, model=model)
+    if scheme == "gs" and bucket:
+        return ObjectBackend(GcsStore(bucket, prefix.strip("/")), model=model)
+    if scheme == "s3" and bucket:
+        return ObjectBackend(S3Store(bucket, prefix.strip("/")), model=model)
+    if "://" in address:
+        raise RegistryError(
+            f"Unknown kind of registry {scheme!r}. "
+            "Expected a folder, gs://, s3://, sqlite:///, postgresql:// or http(s)://."
+        )
+    return ObjectBackend(FolderStore(Path(address).expanduser()), model=model)

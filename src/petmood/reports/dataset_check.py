@@ -1,0 +1,200 @@
+"""What does a check look like to a person? One self-contained HTML file with contact sheets."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from petmood.core.files import atomic_write_text
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import SPLITS, IndexRow
+from petmood.data.index_builder import PHOTOS
+from petmood.data.split import find_group_leaks
+from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport
+from petmood.presentation.thumbnails import jpeg_base64
+
+__all__ = ["write_check_report"]
+
+_LISTED = 200
+_A_LABEL = 12
+_GROUPS = 18
+_A_GROUP = 8
+_TEMPLATE = "dataset_check.html.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class _Thumb:
+    data: str
+    label: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    title: str
+    text: str
+    thumbs: tuple[_Thumb, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    title: str
+    text: str
+    parts: tuple[_Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    originals: int
+    copies: int
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Balance:
+    label: str
+    cells: tuple[_Cell, ...]
+
+
+def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> None:
+    """Write a check of the data set in `folder` as one HTML file, under about 3 MB whatever the set's size.
+
+    Samples are the same at every run; names are escaped; nothing is loaded from anywhere.
+    """
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    text = resources.files("petmood.reports").joinpath("templates", _TEMPLATE).read_text(encoding="utf-8")
+    groups = (
+        _leaks(report, folder),
+        _conflicts(report, folder),
+        _samples(report, folder),
+        _groups(report, folder),
+        _odd(report, folder),
+    )
+    html = environment.from_string(text).render(
+        report=report,
+        total=len(report.index),
+        tiles=_tiles(report),
+        splits=SPLITS,
+        balance=_balance(report),
+        groups=[group for group in groups if group.parts],
+        listed=_LISTED,
+    )
+    atomic_write_text(to, html)
+
+
+def _tiles(report: ValidationReport) -> list[tuple[str, int]]:
+    roles = [row.role for row in report.index]
+    return [
+        ("originals", roles.count("original")),
+        ("copies", roles.count("near_duplicate")),
+        ("excluded", roles.count("excluded")),
+        ("rejected", len(report.rejected)),
+        ("groups", len({row.group_id for row in report.index if row.role != "excluded"})),
+        ("label conflicts", len(report.conflicts)),
+    ]
+
+
+def _balance(report: ValidationReport) -> list[_Balance]:
+    counts = report.counts
+    table = []
+    for label in DEFAULT_CLASSES:
+        pairs = [
+            (counts.get((label, split, "original"), 0), counts.get((label, split, "near_duplicate"), 0))
+            for split in SPLITS
+        ]
+        pairs.append((sum(a for a, _ in pairs), sum(b for _, b in pairs)))
+        table.append((label, pairs))
+    most = max(1, *(originals for _, pairs in table for originals, _ in pairs))
+    return [_Balance(label, tuple(_Cell(a, b, round(100 * a / most)) for a, b in pairs)) for label, pairs in table]
+
+
+def _leaks(report: ValidationReport, folder: Path) -> _Group:
+    rows = {row.path: row for row in report.index}
+    parts = [
+        _part(folder, [rows[path] for _, path in leak.paths], title=" and ".join(leak.splits))
+        for leak in find_group_leaks(report.index)[:_GROUPS]
+    ]
+    return _Group("Leaks", "One animal on both sides of a measurement: a score would flatter.", tuple(parts))
+
+
+def _conflicts(report: ValidationReport, folder: Path) -> _Group:
+    parts = []
+    for conflict in report.conflicts[:_GROUPS]:
+        paired = {path for link in conflict.relations for path in (link.first, link.second)}
+        rows = sorted(conflict.rows, key=lambda row: (row.path not in paired, row.label, row.path))
+        evidence = conflict.relations[0].evidence if conflict.relations else ""
+        classes = " or ".join(sorted({row.label for row in rows}))
+        parts.append(_part(folder, _across_classes(rows), title=f"{classes}?", text=evidence))
+    text = "One animal under two classes. Look, decide, and correct the label at the source."
+    return _Group("Label conflicts", text, tuple(parts))
+
+
+def _across_classes(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    """Order rows so that the first ones show every class of the group."""
+    first: dict[str, IndexRow] = {}
+    for row in rows:
+        first.setdefault(row.label, row)
+    return [*first.values(), *(row for row in rows if row not in first.values())]
+
+
+def _samples(report: ValidationReport, folder: Path) -> _Group:
+    parts = []
+    for label in DEFAULT_CLASSES:
+        rows = [row for row in report.index if row.label == label and row.role == "original"]
+        chosen = _spread(sorted(rows, key=lambda row: row.sha256), _A_LABEL)
+        if chosen:
+            parts.append(_part(folder, chosen, title=label, text=f"{len(chosen)} of {len(rows)}"))
+    return _Group("Classes", "A sample of the originals.", tuple(parts))
+
+
+def _spread(rows: Sequence[IndexRow], count: int) -> list[IndexRow]:
+    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    return [rows[int(place)] for place in places]
+
+
+def _groups(report: ValidationReport, folder: Path) -> _Group:
+    members: dict[str, list[IndexRow]] = defaultdict(list)
+    for row in report.index:
+        members[row.group_id].append(row)
+    many = [rows for rows in members.values() if len(rows) > 1]
+    many.sort(key=lambda rows: (-len(rows), rows[0].group_id))
+    order = {"original": 0, "near_duplicate": 1, "excluded": 2}
+    parts = [
+        _part(
+            folder,
+            sorted(rows, key=lambda row: (order[row.role], row.path)),
+            title=f"{len(rows)} photos",
+            text=rows[0].split,
+        )
+        for rows in many[:_GROUPS]
+    ]
+    text = f"Photos of one animal or copies of one photo, found from the pixels: {len(many)} groups, largest first."
+    return _Group("Groups", text, tuple(parts))
+
+
+def _odd(report: ValidationReport, folder: Path) -> _Group:
+    rows = {row.path: row for row in report.index}
+    parts = [
+        _part(folder, [rows[path] for path in finding.paths], title=ODD_DESCRIPTIONS[finding.code])
+        for finding in report.issues
+        if finding.code in ODD_DESCRIPTIONS
+    ]
+    return _Group("Unusual files", "Usable, but worth a look.", tuple(parts))
+
+
+def _part(folder: Path, rows: Iterable[IndexRow], *, title: str, text: str = "") -> _Part:
+    every = list(rows)
+    shown = every[:_A_GROUP] if len(every) > _A_LABEL else every
+    more = f" ({len(shown)} of {len(every)} shown)" if len(shown) < len(every) else ""
+    return _Part(title, text + more, tuple(_thumb(folder, row) for row in shown))
+
+
+def _thumb(folder: Path, row: IndexRow) -> _Thumb:
+    role = "" if row.role == "original" else f" {row.role}"
+    note = f" ({row.note})" if row.note else ""
+    caption = f"{row.path.removeprefix(PHOTOS + '/')}{note}"
+    return _Thumb(jpeg_base64(folder / row.path), f"{row.label}{role}", caption)

@@ -1,0 +1,110 @@
+"""What does a change of data look like? A page with pictures, a comment for a pull request, and the facts as JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+
+from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import SPLITS, DataIndex, IndexRow
+from petmood.data.validation.diff_rules import DatasetDiffReport
+from petmood.presentation.thumbnails import jpeg_base64
+from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
+
+__all__ = ["SHOWN", "write_dataset_diff"]
+
+SHOWN: Final = 12
+"""How many pictures a part of the page has."""
+LISTED: Final = 200
+TEMPLATE: Final = "dataset_diff.html.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class _Thumb:
+    data: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    title: str
+    count: int
+    thumbs: tuple[_Thumb, ...]
+
+
+def write_dataset_diff(report: DatasetDiffReport, folder: Path, *, against: Path | None = None, to: Path) -> None:
+    """Write ``report.html``, ``report.md`` and ``report.json`` into a folder.
+
+    The page holds its pictures and loads nothing; names are escaped. Which photos are shown depends on their bytes.
+    """
+    text = resources.files("petmood.reports").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(text).render(
+        report=report,
+        splits=SPLITS,
+        counts=_counts(report),
+        parts=[part for part in _parts(report, folder, against) if part.count],
+        listed=LISTED,
+    )
+    atomic_write_text(to / "report.html", page)
+    atomic_write_text(to / "report.md", dataset_diff_markdown(report))
+    atomic_write_json(to / "report.json", _facts(report))
+
+
+def _facts(report: DatasetDiffReport) -> dict[str, Any]:
+    change = report.diff
+    return {
+        "name": report.validation.name,
+        "version": report.validation.index.hash,
+        "last": report.old.hash if report.old else None,
+        "bad": report.has_violations,
+        "reasons": [asdict(reason) for reason in report.violations],
+        "added": [row.path for row in change.added],
+        "removed": [row.path for row in change.removed],
+        "relabelled": [{"path": b.new.path, "last": b.old.label, "new": b.new.label} for b in change.relabelled],
+        "moved": [{"path": b.new.path, "last": b.old.split, "new": b.new.split} for b in change.moved],
+        "drift": [asdict(drift) for drift in report.drifts],
+        "counts": [
+            {"label": m, "split": s, "role": r, "photos": n}
+            for (m, s, r), n in sorted(report.validation.counts.items())
+        ],
+    }
+
+
+def _counts(report: DatasetDiffReport) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Return for each class, and each split and all, the originals now and how many more they are than before."""
+    table = []
+    for label in DEFAULT_CLASSES:
+        now = [_originals(report.validation.index, label, split) for split in SPLITS]
+        then = [_originals(report.old, label, split) for split in SPLITS] if report.old else now
+        pairs = list(zip(now, then, strict=True))
+        table.append((label, [(a, a - b) for a, b in [*pairs, (sum(now), sum(then))]]))
+    return table
+
+
+def _originals(index: DataIndex, label: str, split: str) -> int:
+    return sum(row.role == "original" and row.label == label and row.split == split for row in index)
+
+
+def _parts(report: DatasetDiffReport, folder: Path, against: Path | None) -> Iterator[_Part]:
+    change = report.diff
+    if report.old is None or against is None:
+        yield _part("Photos", folder, [(row, row.label) for row in change.added])
+        return
+    yield _part("Added", folder, [(row, f"{row.label}, {row.split}") for row in change.added])
+    yield _part("Removed", against, [(row, f"{row.label}, {row.split}") for row in change.removed])
+    yield _part("Relabelled", folder, [(b.new, f"{b.old.label} -> {b.new.label}") for b in change.relabelled])
+    yield _part("In another split", folder, [(b.new, f"{b.old.split} -> {b.new.split}") for b in change.moved])
+
+
+def _part(title: str, folder: Path, rows: Sequence[tuple[IndexRow, str]]) -> _Part:
+    ordered = sorted(rows, key=lambda pair: pair[0].sha256)
+    places = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).round().astype(int)
+    chosen = [ordered[int(place)] for place in places]
+    thumbs = tuple(_Thumb(jpeg_base64(folder / row.path), f"{said}: {row.path}") for row, said in chosen)
+    return _Part(title, len(ordered), thumbs)

@@ -1,0 +1,100 @@
+"""How is a change of data told in a comment? Markdown in which a file's name can be nothing but a name.
+
+Names come from whoever proposes the photos. They stand in code spans, and every sign that could end one, begin markup,
+turn the direction of writing or notify somebody is spelled out.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import SPLITS, DataIndex
+from petmood.data.validation.diff_rules import DatasetDiffReport
+
+__all__ = ["dataset_diff_markdown", "safe_name"]
+
+SAFE: Final = frozenset("._-/ ()+,=~")
+LONGEST: Final = 80
+LISTED: Final = 10
+
+
+def safe_name(name: str) -> str:
+    r"""Return a name as a code span that holds letters, digits and a few harmless signs alone.
+
+    >>> print(safe_name("photos/`@everyone`<img>.jpg"))
+    `photos/\u0060\u0040everyone\u0060\u003cimg\u003e.jpg`
+    """
+    shown = "".join(sign if sign.isalnum() or sign in SAFE else f"\\u{ord(sign):04x}" for sign in name)
+    return f"`{shown if len(shown) <= LONGEST else f'{shown[: LONGEST - 3]}...'}`"
+
+
+def dataset_diff_markdown(report: DatasetDiffReport) -> str:
+    """Return a version's report as Markdown for a pull request; no longer than a few screens."""
+    verdict = "not fit to be the next version" if report.has_violations else "fit"
+    parts = [
+        f"## Data {safe_name(report.validation.name)}: {verdict}",
+        _versions(report),
+        *_reasons(report),
+        _counts(report.old, report.validation.index),
+        *_drift(report),
+        *_notes(report),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _versions(report: DatasetDiffReport) -> str:
+    change = report.diff
+    last = f"last `{report.old.hash[:12]}`" if report.old else "the first one"
+    return (
+        f"Version `{report.validation.index.hash[:12]}`, {last}: **{len(change.added)}** photos added, "
+        f"**{len(change.removed)}** removed, **{len(change.relabelled)}** relabelled, "
+        f"**{len(change.moved)}** in another split."
+    )
+
+
+def _reasons(report: DatasetDiffReport) -> Iterator[str]:
+    for reason in report.violations:
+        yield f"- **{reason.code}**: {reason.message}{_names(reason.paths)}"
+
+
+def _names(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - LISTED} more" if len(paths) > LISTED else ""
+    return f": {', '.join(map(safe_name, paths[:LISTED]))}{more}" if paths else ""
+
+
+def _counts(last: DataIndex | None, new: DataIndex) -> str:
+    before, after = _originals(last) if last else None, _originals(new)
+    lines = [f"| originals | {' | '.join(SPLITS)} | all |", "|---" * (len(SPLITS) + 2) + "|"]
+    for label in DEFAULT_CLASSES:
+        cells = [_cell(before, after, label, (split,)) for split in SPLITS]
+        lines.append(f"| {label} | {' | '.join([*cells, _cell(before, after, label, SPLITS)])} |")
+    return "\n".join(lines)
+
+
+def _originals(index: DataIndex) -> Counter[tuple[str, str]]:
+    return Counter((row.label, row.split) for row in index if row.role == "original")
+
+
+def _cell(
+    before: Counter[tuple[str, str]] | None, after: Counter[tuple[str, str]], label: str, splits: Sequence[str]
+) -> str:
+    now = sum(after[label, split] for split in splits)
+    then = now if before is None else sum(before[label, split] for split in splits)
+    return f"{now}" if now == then else f"{now} ({now - then:+d})"
+
+
+def _drift(report: DatasetDiffReport) -> Iterator[str]:
+    if report.drifts:
+        lines = ["| drift | last | new | distance | p |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {d.statistic} | {d.old:.3g} | {d.new:.3g} | {d.distance:.2f} | {d.p_value:.2g} |" for d in report.drifts
+        ]
+        yield "\n".join(lines)
+
+
+def _notes(report: DatasetDiffReport) -> Iterator[str]:
+    notes = [finding for finding in report.validation.issues if not finding.is_blocking]
+    if notes:
+        lines = [f"- {finding.message}" for finding in notes]
+        yield "\n".join(["<details><summary>Notes of the check</summary>", "", *lines, "", "</details>"])

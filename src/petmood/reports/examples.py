@@ -1,0 +1,104 @@
+"""Which photos does the report show: behind each cell of the confusion matrix, and as the worst mistakes?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.evaluation.predictions import Predictions
+from petmood.reports.thumbnails import Thumbnails
+
+__all__ = ["Cell", "PhotoExample", "confusion_cells", "most_confident_errors"]
+
+_PHOTOS_A_CELL = 24
+_PHOTOS_IN_ALL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoExample:
+    """Hold one photo as the report shows it: thumbnail (None where there is none), truth, answer, probabilities."""
+
+    path: str
+    uri: str | None
+    truth: str
+    answer: str
+    probability: float
+    probabilities: tuple[tuple[str, float], ...]
+
+    @property
+    def alt(self) -> str:
+        """Describe the photo for those who don't see it."""
+        verdict = "rightly" if self.truth == self.answer else "wrongly"
+        return f"{self.path}: {self.truth}, {verdict} called {self.answer} with {self.probability:.0%}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Hold one cell of the confusion matrix: count, share of the truth's photos (0 to 1), and photos to show."""
+
+    truth: str
+    answer: str
+    count: int
+    share: float
+    shown: tuple[PhotoExample, ...]
+
+
+def confusion_cells(
+    scored: Predictions, thumbnails: Thumbnails, *, temperature: float = 1.0
+) -> tuple[tuple[Cell, ...], ...]:
+    """Give the confusion matrix, a row for each truth, with the most confident photos of every cell first.
+
+    Mistakes are drawn before right answers, so that they get their thumbnails when the budget is short.
+    """
+    probabilities = scored.probabilities(temperature=temperature)
+    answers = scored.predicted()
+    kinds = range(len(scored.classes))
+    made: dict[tuple[int, int], Cell] = {}
+    for truth, answer in sorted(((t, a) for t in kinds for a in kinds), key=lambda pair: pair[0] == pair[1]):
+        inside = np.flatnonzero((scored.labels == truth) & (answers == answer))
+        of_truth = int((scored.labels == truth).sum())
+        made[truth, answer] = Cell(
+            truth=scored.classes[truth],
+            answer=scored.classes[answer],
+            count=len(inside),
+            share=len(inside) / of_truth if of_truth else 0.0,
+            shown=_show(scored, inside, probabilities, thumbnails, most=_cap(len(scored.classes))),
+        )
+    return tuple(tuple(made[truth, answer] for answer in kinds) for truth in kinds)
+
+
+def most_confident_errors(
+    scored: Predictions, thumbnails: Thumbnails, *, temperature: float = 1.0, most: int = 12
+) -> tuple[PhotoExample, ...]:
+    """Give the wrong answers that the model was surest of, surest first."""
+    wrong = np.flatnonzero(scored.predicted() != scored.labels)
+    return _show(scored, wrong, scored.probabilities(temperature=temperature), thumbnails, most=most)
+
+
+def _cap(classes: int) -> int:
+    return max(4, min(_PHOTOS_A_CELL, _PHOTOS_IN_ALL // classes**2))
+
+
+def _show(
+    scored: Predictions,
+    chosen: NDArray[np.intp],
+    probabilities: NDArray[np.float64],
+    thumbnails: Thumbnails,
+    *,
+    most: int,
+) -> tuple[PhotoExample, ...]:
+    surest = chosen[np.argsort(-probabilities[chosen].max(axis=1), kind="stable")] if len(chosen) else chosen
+    return tuple(_one(scored, int(i), probabilities[i].tolist(), thumbnails) for i in surest[:most])
+
+
+def _one(scored: Predictions, at: int, probabilities: Sequence[float], thumbnails: Thumbnails) -> PhotoExample:
+    ranked = sorted(zip(scored.classes, probabilities, strict=True), key=lambda pair: -pair[1])
+    return PhotoExample(
+        path=scored.paths[at],
+        uri=thumbnails.uri(scored.paths[at]),
+        truth=scored.classes[int(scored.labels[at])],
+        answer=ranked[0][0],
+        probability=ranked[0][1],
+        probabilities=tuple(ranked),
+    )

@@ -1,0 +1,87 @@
+"""Promotion report as JSON, Markdown for a pull request, and HTML.
+
+Names and reasons come from bundles that anyone may have made, so everything is escaped in both kinds of text.
+"""
+
+import html
+import math
+import re
+from pathlib import Path
+from typing import Final
+
+from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.promotion.compare import BundleInfo
+from petmood.promotion.records import HeldOut, PromotionReport
+from petmood.reports.templates import page_template
+
+__all__ = ["markdown", "photos_text", "render_promotion_report", "summary", "write_promotion_report"]
+
+TEMPLATE: Final = "promotion.html.j2"
+MARKS: Final = re.compile(r"([\\`*_{}\[\]|~$])")
+LINKS: Final = re.compile(r"(@|#|www|:|/(?=/))(?=\S)")
+"""What a forge turns into a mention, a reference or a link, unless something invisible stands behind it."""
+INVISIBLE: Final = "\u200b"
+
+
+def write_promotion_report(report: PromotionReport, folder: Path) -> None:
+    """Write gate.json, gate.md and gate.html into a folder, each in one step."""
+    atomic_write_json(folder / "gate.json", report.to_json())
+    atomic_write_text(folder / "gate.md", markdown(report))
+    atomic_write_text(folder / "gate.html", render_promotion_report(report))
+
+
+def markdown(report: PromotionReport) -> str:
+    """Write the report for a comment on a pull request: the verdict, why, and a table of all checks."""
+    lines = [f"## Promotion gate: {report.verdict}", "", _plain(summary(report)), ""]
+    lines += [f"- {_plain(line)}" for line in report.failed]
+    lines += ["", "| check | verdict | measured | limit |", "|---|---|---|---|"]
+    for check in report.checks:
+        verdict = "passed" if check.passed else "**refused**"
+        lines.append(f"| {check.name} | {verdict} | {_plain(check.measured)} | {_plain(check.limit)} |")
+    lines += ["", *(f"- {_plain(note)}" for note in report.notes), "", _plain(photos_text(report.held_out)), ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def render_promotion_report(report: PromotionReport) -> str:
+    """Give the report as one HTML page that needs nothing else."""
+    return page_template(TEMPLATE).render(
+        report=report, summary=summary(report), photos=photos_text(report.held_out), reach=_reach(report)
+    )
+
+
+def summary(report: PromotionReport) -> str:
+    """Say in a sentence who was judged against whom, and with what result."""
+    against = f"against {_named(report.champion)}" if report.champion else "without a champion to beat"
+    failed, asked = len(report.failed), len(report.checks)
+    result = f"passed all {asked} checks" if report.passed else f"failed {failed} of {asked} checks"
+    return f"The candidate {_named(report.candidate)}, {against}, {result}."
+
+
+def photos_text(held_out: HeldOut | None) -> str:
+    """Say in a sentence which photos the judgement rests on."""
+    if held_out is None:
+        return "No photo was looked at."
+    counts = ", ".join(f"{count} {label}" for label, count in held_out.classes.items())
+    told = f"Judged by {held_out.photos} {held_out.split} photos of {held_out.groups} groups"
+    told += f" ({counts})" if counts else ""
+    told += f", {held_out.excluded} left out" if held_out.excluded else ""
+    return f"{told}; data version {held_out.data_hash[:12]}."
+
+
+def _reach(report: PromotionReport) -> float:
+    """Give how far from 0 the chart of differences has to go, in tenths."""
+    differences = [part.difference for check in report.checks for part in check.parts]
+    farthest = max((max(abs(d.low), abs(d.high)) for d in differences), default=0.0)
+    return max(1, math.ceil(10 * farthest - 1e-9)) / 10
+
+
+def _named(subject: BundleInfo) -> str:
+    version = f" {subject.version}" if subject.version else ""
+    return f"{subject.name}{version}"
+
+
+def _plain(text: str) -> str:
+    """Make any text one line that a Markdown reader shows as it is, and that links to nothing and calls nobody."""
+    shown = "".join(sign if sign.isprintable() else " " for sign in text)
+    escaped = MARKS.sub(r"\\\1", html.escape(" ".join(shown.split()), quote=False))
+    return LINKS.sub(rf"\1{INVISIBLE}", escaped)

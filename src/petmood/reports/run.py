@@ -1,0 +1,135 @@
+"""How does a person read an evaluation? As one HTML file that needs no network and opens onto the photos."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from petmood.core.files import atomic_write_text
+from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.display_names import title
+from petmood.evaluation.evaluate import Evaluation
+from petmood.evaluation.paired import PairedTest
+from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.selective import risk_coverage
+from petmood.reports.examples import confusion_cells, most_confident_errors
+from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
+from petmood.reports.templates import page_template
+from petmood.reports.thumbnails import PhotoOf, Thumbnails
+
+__all__ = ["MetricBar", "bars", "render_report", "write_report"]
+
+Curves = Sequence[Mapping[str, float | None]]
+_TEMPLATE = "run.html.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricBar:
+    """Hold one row of the dot-and-interval chart; `kind` is "model", "control" or "leak"."""
+
+    name: str
+    estimate: Estimate
+    kind: str
+
+
+def write_report(
+    path: Path,
+    evaluation: Evaluation,
+    scored_by_split: Mapping[str, Predictions],
+    *,
+    photo_of: PhotoOf,
+    title: str,
+    facts: Mapping[str, object],
+    curves: Curves = (),
+    paired: PairedTest | None = None,
+) -> None:
+    """Write the report in one step.
+
+    `photo_of` gives the pixels of a photo by its path (uint8 [H, W, 3] RGB); one that raises PetmoodError or OSError is
+    listed without its picture. `facts` are shown as they are (data hash, code version, configuration). `curves` are
+    rows with `epoch`, `train/loss`, `val/loss` and `val/accuracy`. `paired` compares with another run.
+    """
+    shown = render_report(
+        evaluation,
+        scored_by_split,
+        photo_of=photo_of,
+        title=title,
+        facts=facts,
+        curves=curves,
+        paired=paired,
+    )
+    atomic_write_text(path, shown)
+
+
+def render_report(
+    evaluation: Evaluation,
+    scored_by_split: Mapping[str, Predictions],
+    *,
+    photo_of: PhotoOf,
+    title: str,
+    facts: Mapping[str, object],
+    curves: Curves = (),
+    paired: PairedTest | None = None,
+) -> str:
+    """Give the report as HTML; the arguments are those of `write_report`."""
+    scored = scored_by_split[evaluation.main]
+    temperature = evaluation.calibration.temperature
+    thumbnails = Thumbnails(photo_of)
+    return page_template(_TEMPLATE).render(
+        title=title,
+        evaluation=evaluation,
+        classes=scored.classes,
+        n=len(scored),
+        groups=len(set(scored.groups)),
+        chance=1 / len(scored.classes),
+        bars=bars(evaluation),
+        mistakes=most_confident_errors(scored, thumbnails, temperature=temperature),
+        cells=confusion_cells(scored, thumbnails, temperature=temperature),
+        reliability=reliability_chart(evaluation.calibration.reliability),
+        risk_coverage=_risk_coverage(evaluation, scored),
+        learning=_learning(curves),
+        leak=_leakage(evaluation),
+        paired=paired,
+        plain={name: _text(value) for name, value in facts.items() if not isinstance(value, Mapping)},
+        nested={name: _pretty(value) for name, value in facts.items() if isinstance(value, Mapping)},
+    )
+
+
+def bars(evaluation: Evaluation) -> tuple[MetricBar, ...]:
+    """Line up the accuracy of the run with those of its controls, the run first and the leak last."""
+    rows = [MetricBar(f"this model, {evaluation.main} photos", evaluation.splits[evaluation.main]["accuracy"], "model")]
+    for name, values in evaluation.baselines.items():
+        rows.append(MetricBar(title(name), values["accuracy"], "leak" if name == "random_split" else "control"))
+    return tuple(sorted(rows, key=lambda row: row.kind == "leak"))
+
+
+def _risk_coverage(evaluation: Evaluation, scored: Predictions) -> str:
+    measured = evaluation.abstention.measured
+    chosen = (measured.coverage.value, measured.error.value) if measured and measured.error.n else None
+    curve = risk_coverage(scored, temperature=evaluation.calibration.temperature)
+    return risk_coverage_chart(curve, target_error=evaluation.abstention.rule.target_error, chosen=chosen)
+
+
+def _learning(curves: Curves) -> tuple[str, ...]:
+    if not curves:
+        return ()
+    return (
+        learning_chart(curves, ("train/loss", "val/loss"), y_label="loss"),
+        learning_chart(curves, ("val/accuracy",), y_label="validation accuracy"),
+    )
+
+
+def _leakage(evaluation: Evaluation) -> float | None:
+    """Give how much accuracy a random split adds to the same method on the same photos."""
+    pair = [evaluation.baselines.get(name) for name in ("random_split", "group_split")]
+    if pair[0] is None or pair[1] is None:
+        return None
+    return pair[0]["accuracy"].value - pair[1]["accuracy"].value
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

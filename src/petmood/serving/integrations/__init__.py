@@ -1,0 +1,1 @@
+"""Adapters to BentoML, Functions and Vertex AI."""

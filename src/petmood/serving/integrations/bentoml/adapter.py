@@ -1,0 +1,122 @@
+"""How does a request keep the contract when BentoML answers it? A door before BentoML's routes takes and gives bodies.
+
+BentoML's own bodies have no place for a code or a request id, and it reads a form of any size. So the door reads the
+photo by the service's own rules, BentoML routes, batches, counts and traces, and the door writes what came back.
+"""
+
+from collections.abc import MutableMapping
+from functools import cached_property
+from typing import Any, Final
+
+from fastapi import Response
+
+from petmood.core.errors import InternalError, Overloaded, PetmoodError
+from petmood.core.schemas import ErrorResponse, prediction_response
+from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
+from petmood.serving.middleware.auth import AuthMiddleware
+from petmood.serving.middleware.context import context_of, header
+from petmood.serving.middleware.observability import App, Message, ObservabilityMiddleware, Receive, Scope, Send
+from petmood.serving.multipart import HINT, OVERHEAD_BYTES, one_photo, parse_content_type
+from petmood.serving.routes.responses import json_response
+
+__all__ = ["PATH", "QUESTION", "ContractMiddleware"]
+
+PATH: Final = "/predict"
+QUESTION: Final = "question"
+"""Where in a request's state its question lies."""
+
+NOWHERE: Final = {
+    404: ("not_found", f"There is nothing at this address; photos go to {PATH}. {HINT}"),
+    405: ("method_not_allowed", f"This address takes another method. {HINT}"),
+}
+
+
+class ContractMiddleware:
+    """ASGI middleware around BentoML's app: limits, tokens, bodies and errors are the service's own."""
+
+    def __init__(self, app: App, *, room: ServiceRuntime) -> None:
+        self._app, self._room = app, room
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass on what is none."""
+        if scope["type"] == "http":
+            await self._guarded(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    @cached_property
+    def _guarded(self) -> App:
+        service = self._room.service
+        return ObservabilityMiddleware(
+            AuthMiddleware(self._enter, settings=service.settings), metrics=service.metrics, drain=service.drain
+        )
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == PATH and scope["method"] == "POST":
+            response = await self._answer(scope, receive)
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, _Reworded(scope, send).send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        service, call = self._room.service, context_of(scope)
+        call.route, kind = PATH, parse_content_type(header(scope, b"content-type") or "")
+        most = service.settings.queue
+        if self._inside >= most:
+            raise Overloaded(f"Too many photos are waiting (limit {most}). Try again in a second.")
+        self._inside += 1
+        try:
+            limit = service.file_bytes + OVERHEAD_BYTES
+            async with service.bodies.body(receive, declared=call.declared, limit=limit) as body:
+                question = PendingPhoto(one_photo(body, kind, file_bytes=service.file_bytes))
+                await self._ask(scope, question)
+        finally:
+            self._inside -= 1
+        if question.found is None:
+            raise InternalError("Something went wrong here, and was logged. Try again later.")
+        if isinstance(question.found.answer, PetmoodError):
+            raise question.found.answer
+        return json_response(
+            prediction_response(question.found.answer, model=question.found.model, request_id=call.request_id)
+        )
+
+    async def _ask(self, scope: Scope, question: PendingPhoto) -> None:
+        """Let BentoML answer; what it would send is taken only as a sign of how it went.
+
+        Raises:
+            Busy: BentoML has given the question up, for it waited longer than the batching may take.
+        """
+        status = 200
+
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+
+        scope["state"][QUESTION] = question
+        await self._app(scope, nothing, note)
+        if question.found is None and status == Overloaded.status:
+            raise Overloaded("The photo waited too long. Try again in a second.")
+
+
+class _Reworded:
+    """Passes on what BentoML sends, but its word for an address that isn't there becomes ours."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send = scope, send
+        self._body: bytes | None = None
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] in NOWHERE:
+            call = context_of(self._scope)
+            call.code, text = NOWHERE[message["status"]]
+            response = json_response(ErrorResponse(code=call.code, message=text, request_id=call.request_id))
+            self._body = bytes(response.body)
+            allow = [(name, value) for name, value in message["headers"] if name == b"allow"]
+            message["headers"] = [*response.raw_headers, *allow]
+        elif self._body is not None:
+            message = {"type": "http.response.body", "body": self._body}
+        await self._send(message)

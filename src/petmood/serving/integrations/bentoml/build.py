@@ -1,0 +1,119 @@
+"""How does a bundle become a bento? With this petmood as a wheel, exact versions of what it needs, and nothing else."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from petmood.core.atomic_directory import atomic_directory, files_below
+from petmood.core.bundle import Bundle, verify
+from petmood.core.errors import BundleError, ConfigError
+from petmood.core.extras import require
+from petmood.serving.integrations.bentoml.cli_args import ServeOptions, bentoml_command, environment
+from petmood.serving.integrations.bentoml.requirements import pinned
+from petmood.serving.integrations.bentoml.wheel import pack_wheel
+
+__all__ = ["Built", "build_bento", "write_project"]
+
+SERVICE: Final = '''"""Which bundle does this bento serve? The one beside this file."""
+
+from pathlib import Path
+
+import bentoml
+from bentoml.images import Image
+
+from petmood.serving.integrations.bentoml.service import Batching, create_service
+
+HERE = Path(__file__).resolve().parent
+# Without a distro BentoML installs no compilers: every package here comes as a wheel.
+image = Image(base_image="python:{python}-slim", distro="", python_version="{python}", lock_python_packages=False)
+image = image.python_packages(*(HERE / "requirements.txt").read_text().split()).build_include("wheels")
+service = create_service(bentoml.use_arguments(Batching), bundle=HERE / "bundle", image=image)
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished bento; ``folder`` is where it was put, or nothing if it lies in BentoML's own store."""
+
+    tag: str
+    folder: Path | None
+
+    @property
+    def name(self) -> str:
+        """What BentoML's commands take for it."""
+        return self.tag if self.folder is None else str(self.folder)
+
+
+def build_bento(bundle: Path, *, to: Path | None = None, start: ServeOptions | None = None) -> Built:
+    """Build a bento, in BentoML's store or, with ``to``, in a folder that doesn't exist yet.
+
+    Raises:
+        BundleError: the bundle is not whole, or BentoML refuses it.
+        ConfigError: there is something at ``to`` already.
+        MissingDependency: BentoML is not installed.
+        OutputError: ``to`` can't be written, or another process is writing it.
+    """
+    require("bentoml", extra="bento")
+    if to is None:
+        with tempfile.TemporaryDirectory(prefix="petmood-bento-") as name:
+            return Built(_build_in(Path(name), bundle, start, environment()), None)
+
+    def existing(place: Path) -> Iterable[str]:
+        if place.exists():
+            raise ConfigError(
+                f"Expected a new folder for the bento, but {to} exists. Choose another one, or remove it."
+            )
+        return ()
+
+    with (
+        atomic_directory(to, existing=existing) as draft,
+        tempfile.TemporaryDirectory(prefix="petmood-bento-") as name,
+    ):
+        home = Path(name) / "home"
+        tag = _build_in(Path(name), bundle, start, {**environment(), "BENTOML_HOME": str(home)})
+        built = home / "bentos" / tag.replace(":", "/")
+        shutil.copytree(built, draft.path, dirs_exist_ok=True)
+        draft.expect(files_below(built))
+    return Built(tag, to)
+
+
+def _build_in(scratch: Path, bundle: Path, start: ServeOptions | None, env: Mapping[str, str]) -> str:
+    """Verify the bundle, write its project into a passing folder, let BentoML build it, and return the tag."""
+    write_project(verify(bundle), to=scratch / "project")
+    return _build(scratch / "project", start or ServeOptions(), env)
+
+
+def write_project(bundle: Bundle, *, to: Path) -> None:
+    """Write what BentoML builds from: the bundle, the wheel, the versions, the service and what to do with them."""
+    shutil.copytree(bundle.folder, to / "bundle")
+    wheel = pack_wheel(to / "wheels")
+    lines = [*pinned(extra="bento"), f"./wheels/{wheel.name}"]
+    (to / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (to / "service.py").write_text(SERVICE.format(python=python), "utf-8")
+    manifest = bundle.manifest
+    told = {
+        "service": "service:service",
+        "name": "petmood",
+        "description": "file: ./bundle/card.md",
+        "labels": {"model": manifest.name, "version": manifest.version, "sha256": bundle.sha256[:12]},
+        "include": ["service.py", "requirements.txt", "bundle/", "wheels/"],
+    }
+    (to / "bentofile.yaml").write_text(json.dumps(told, indent=2), "utf-8")  # JSON is YAML
+
+
+def _build(project: Path, start: ServeOptions, env: Mapping[str, str]) -> str:
+    """Let BentoML build in a process of its own, and return the tag."""
+    command = bentoml_command("build", str(project), "--output", "tag", *start.arguments)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(env), cwd=project)  # noqa: S603 - our own words
+    found = [line.partition("__tag__:")[2] for line in done.stdout.splitlines() if "__tag__:" in line]
+    if done.returncode or not found:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+        raise BundleError(f"BentoML can't build {project.name}; it says: {said}")
+    return found[0].strip()

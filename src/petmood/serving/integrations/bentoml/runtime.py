@@ -1,0 +1,80 @@
+"""What do the service and its door share? The running service, from its start on, and each photo's question."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from petmood.core.commands import shell_command
+from petmood.core.errors import ConfigError
+from petmood.inference.base import Predictor
+from petmood.inference.load import load_bundle
+from petmood.serving.app import create_app
+from petmood.serving.server import configure_malloc
+from petmood.serving.service import AppState
+from petmood.serving.settings import read_settings
+from petmood.serving.worker_pool import WorkerResult
+
+__all__ = ["BUNDLE", "PendingPhoto", "ServiceRuntime", "bundle_from_environment"]
+
+BUNDLE: Final = "PETMOOD_BUNDLE"
+"""The environment variable that names the bundle to serve."""
+
+
+@dataclass(slots=True)
+class PendingPhoto:
+    """One photo on its way through BentoML, and what came back for it."""
+
+    photo: bytes
+    found: WorkerResult | None = None
+
+
+@dataclass(slots=True)
+class ServiceRuntime:
+    """Holds the service while it runs: between ``open`` and ``close``."""
+
+    max_batch: int = 1
+    opener: Callable[..., Predictor] = load_bundle
+    _service: AppState | None = field(default=None, init=False)
+
+    @property
+    def service(self) -> AppState:
+        """The running service.
+
+        Raises:
+            RuntimeError: it was not opened.
+        """
+        if self._service is None:
+            raise RuntimeError("The service has not been started.")
+        return self._service
+
+    def open(self, bundle: Path) -> None:
+        """Verify and load a bundle, and start the threads that answer.
+
+        What a batch holds is shared out among the threads, each of which answers its part in one go.
+        """
+        configure_malloc()
+        settings = read_settings()
+        share = -(-self.max_batch // settings.workers)
+        settings = settings.model_copy(update={"batch": share, "queue": max(settings.queue, self.max_batch)})
+        self._service = create_app(self.opener(bundle, limits=settings.limits), settings=settings).state.service
+        self.service.workers.start()
+
+    def close(self) -> None:
+        """Answer what waits, and end the threads."""
+        if self._service is not None:
+            self._service.workers.stop()
+
+
+def bundle_from_environment() -> Path:
+    """Return the bundle that the environment names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    named = os.environ.get(BUNDLE)
+    if not named:
+        command = shell_command("bento", "BUNDLE")
+        raise ConfigError(f"Expected a bundle in {BUNDLE}, got none. Start it with: {command}")
+    return Path(named)

@@ -1,0 +1,107 @@
+"""What does BentoML serve? One service around a bundle, with adaptive batching as its setting.
+
+Load it as ``petmood.serving.integrations.bentoml.service:service``, with the bundle's folder in ``PETMOOD_BUNDLE``.
+A built bento makes its own with ``create_service``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import bentoml
+from bentoml.images import Image
+from bentoml.validators import ContentType
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petmood.core.schemas import PredictionResponse
+from petmood.inference.base import Predictor
+from petmood.inference.load import load_bundle
+from petmood.serving.integrations.bentoml.adapter import PATH, QUESTION, ContractMiddleware
+from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
+from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime, bundle_from_environment
+
+__all__ = ["Answer", "Batching", "Photo", "create_service", "service"]
+
+NAME: Final = "petmood"
+ENVIRONMENT: Final = [{"name": name, "value": value} for name, value in UNTRACKED.items()]
+
+
+class Batching(BaseModel):
+    """BentoML's adaptive batching, as arguments of the service: ``--arg max_batch=16 --arg max_latency_ms=500``.
+
+    With ``max_batch`` 1 there is none: on a CPU a batch gains little, and whoever comes first waits for the others.
+    """
+
+    max_batch: int = Field(default=1, ge=1, le=256)
+    max_latency_ms: int = Field(default=1000, ge=1, le=60_000)
+
+
+class Photo(bentoml.IODescriptor):  # type: ignore[misc] # BentoML exports it without a type
+    """A photo as BentoML documents it: a form with one file; the door has read it already."""
+
+    photo: Annotated[Path, ContentType("image/*")]
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> "Photo":  # noqa: ANN401, ARG003 - BentoML's signature
+        """Take the question that the door left with the request."""
+        taken: Photo = cls.model_construct(photo=[request.scope["state"][QUESTION]])
+        return taken
+
+
+class Answer(PredictionResponse, bentoml.IODescriptor):  # type: ignore[misc] # as above
+    """An answer as BentoML documents it; the door writes it."""
+
+    @classmethod
+    async def to_http_response(cls, obj: Any, serde: Any) -> Response:  # noqa: ANN401, ARG003 - BentoML's signature
+        """Say that there is one: what it is, the question knows."""
+        return Response()
+
+
+def create_service(
+    batching: Batching,
+    *,
+    bundle: Path | None = None,
+    image: Image | None = None,
+    opener: Callable[..., Predictor] = load_bundle,
+) -> Any:  # noqa: ANN401 - BentoML's decorators have no types
+    """Return a service for a bundle (default: the one that the environment names when it starts).
+
+    ``image`` is what a container of it is made of; ``opener`` makes a bundle a predictor.
+    """
+    room = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
+
+    class Petmood:
+        """Tells the facial expression of a pet in a photo: angry, happy, other or sad; or that it isn't sure."""
+
+        def __init__(self) -> None:
+            room.open(bundle or bundle_from_environment())
+
+        async def predict(self, photo: list[PendingPhoto]) -> list[PendingPhoto]:
+            """Answer photos, alone or as a batch that BentoML has gathered."""
+            found = await room.service.answer([question.photo for question in photo])
+            for question, one in zip(photo, found, strict=True):
+                question.found = one
+            return photo
+
+        def stop(self) -> None:
+            """End the threads."""
+            room.close()
+
+    as_route = bentoml.api(
+        route=PATH,
+        input_spec=Photo,
+        output_spec=Answer,
+        batchable=batching.max_batch > 1,
+        max_batch_size=max(2, batching.max_batch),
+        max_latency_ms=batching.max_latency_ms,
+    )
+    Petmood.predict = as_route(Petmood.predict)  # type: ignore[method-assign] # what a decorator does
+    bentoml.on_shutdown(Petmood.stop)
+    made: Any = bentoml.service(Petmood, name=NAME, workers=1, image=image, envs=ENVIRONMENT)
+    made.add_asgi_middleware(ContractMiddleware, room=room)
+    return made
+
+
+service = create_service(bentoml.use_arguments(Batching))

@@ -1,0 +1,30 @@
+"""Is a service good enough? Its measured step against limits, one line for each that it missed."""
+
+from dataclasses import dataclass
+
+from petmood.serving.loadtest.steps import Step
+
+__all__ = ["Limits", "violations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is allowed; None is not asked for. ``max_errors`` is a share of all requests, 0 to 1."""
+
+    p95_ms: float | None = None
+    min_rps: float | None = None
+    max_errors: float | None = None
+
+
+def violations(step: Step, limits: Limits) -> tuple[str, ...]:
+    """Return one line for every limit that the step missed, such as ``p95 850 ms, allowed 300 ms``."""
+    lines = []
+    if limits.p95_ms is not None and (step.p95_ms is None or step.p95_ms > limits.p95_ms):
+        got = "unknown, for nothing was answered" if step.p95_ms is None else f"{step.p95_ms:g} ms"
+        lines.append(f"p95 {got}, allowed {limits.p95_ms:g} ms")
+    if limits.min_rps is not None and step.answered_per_s < limits.min_rps:
+        lines.append(f"{step.answered_per_s:g} answered requests/s, expected at least {limits.min_rps:g}")
+    if limits.max_errors is not None and step.error_share > limits.max_errors:
+        kinds = ", ".join(f"{count} x {status}" for status, count in step.errors.items()) or "no request ended"
+        lines.append(f"errors {step.error_share:.2%} ({kinds}), allowed {limits.max_errors:.2%}")
+    return tuple(lines)

@@ -1,0 +1,128 @@
+"""What does the service count? Every Prometheus name and label, declared once and imported everywhere."""
+
+import os
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from petmood.core.errors import PetmoodError
+from petmood.core.prediction import Prediction
+from petmood.core.schemas import ModelInfo
+
+__all__ = ["CONTENT_TYPE", "MULTIPROCESS_FOLDER", "ServiceMetrics", "forget_process"]
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several processes put their numbers together; the client library reads this variable when it is imported."""
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+CHANCES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+
+class ServiceMetrics:
+    """The numbers of one service; with several processes each writes its own, and ``render`` adds them up.
+
+    Labels have few values: ``route`` is the route's pattern, never the path that was asked for.
+    """
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library has no types here; they double the page
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "petmood_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.errors = Counter(
+            "petmood_errors_total", "Requests refused or failed, by code.", ["code"], registry=registry
+        )
+        self.rejected = Counter(
+            "petmood_rejected_photos_total",
+            "Photos refused, by code; a batch may hold several.",
+            ["code"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "petmood_request_duration_seconds", "Time to the last byte.", ["route"], buckets=SECONDS, registry=registry
+        )
+        self.in_flight = Gauge(
+            "petmood_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.queue = Gauge(
+            "petmood_queue_depth", "Photos waiting for a worker.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.answers = Counter("petmood_predictions_total", "Photos answered, by class.", ["label"], registry=registry)
+        self.unsure = Counter("petmood_abstentions_total", "Photos answered with 'not sure'.", registry=registry)
+        self.probability = Histogram(
+            "petmood_prediction_confidence", "Probability of the answer.", buckets=CHANCES, registry=registry
+        )
+        self._count_models(registry)
+        self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _count_models(self, registry: CollectorRegistry) -> None:
+        self.model = Gauge(
+            "petmood_model_info",
+            "1 for the model that answers now, 0 for those before it.",
+            ["name", "version", "sha256"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.loads = Counter(
+            "petmood_model_loads_total",
+            "Models loaded, rolled back, followed or refused.",
+            ["result"],
+            registry=registry,
+        )
+        self.registry_up = Gauge(
+            "petmood_registry_up",
+            "1 where the registry that is followed answered, 0 where it can't be reached.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.registry_version = Gauge(
+            "petmood_registry_version",
+            "The number of the version that the followed alias points to.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        for result in ("loaded", "rolled_back", "followed", "refused"):
+            self.loads.labels(result)
+
+    def finished(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request and its time."""
+        key = (method, route, status)
+        found = self._finished.get(key)
+        if found is None:  # looking children up by their labels took a tenth of a request's time
+            found = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
+            self._finished[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def count(self, answer: Prediction | PetmoodError) -> None:
+        """Count what came back for a photo: an answer by its class and probability, a refusal by its code."""
+        if isinstance(answer, PetmoodError):
+            self.rejected.labels(answer.code).inc()
+            return
+        self.answers.labels(answer.label).inc()
+        self.probability.observe(answer.probability)
+        if not answer.confident:
+            self.unsure.inc()
+
+    def serves(self, model: ModelInfo, *, instead_of: ModelInfo | None = None) -> None:
+        """Note which model answers from now on."""
+        if instead_of is not None:
+            self.model.labels(instead_of.name, instead_of.version, instead_of.sha256[:12]).set(0)
+        self.model.labels(model.name, model.version, model.sha256[:12]).set(1)
+
+    def render(self) -> bytes:
+        """Return every number in Prometheus' text format, those of all processes together."""
+        if MULTIPROCESS_FOLDER not in os.environ:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call] # the library has no types here
+        return generate_latest(together)
+
+
+def forget_process(pid: int) -> None:
+    """Take a dead process out of the numbers that are about now, such as requests in flight."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call] # the library has no types here

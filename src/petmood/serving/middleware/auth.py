@@ -1,0 +1,105 @@
+"""Who may ask, and how often? Tokens, pages of other origins and a rate for each address, checked before any body."""
+
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from petmood.core.errors import Forbidden, TooManyRequests, Unauthorized
+from petmood.serving.middleware.context import Scope, header
+from petmood.serving.middleware.observability import App, Receive, Send
+from petmood.serving.settings import Settings
+
+__all__ = ["AuthMiddleware", "RateLimit"]
+
+PUBLIC_PATHS: Final = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+ADMIN: Final = "/models"
+REMEMBERED: Final = 10_000
+
+
+class RateLimit:
+    """Lets each address ask ``per_minute`` times a minute, with as many at once saved up (a token bucket).
+
+    Addresses that have been quiet longest are forgotten beyond ten thousand.
+    """
+
+    def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._most, self._clock = per_minute / 60, max(1.0, per_minute), clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def refuse_if_spent(self, address: str) -> None:
+        """Take one request from an address's bucket.
+
+        Raises:
+            TooManyRequests: the bucket is empty.
+        """
+        now = self._clock()
+        left, since = self._left.pop(address, (self._most, now))
+        left = min(self._most, left + (now - since) * self._rate)
+        self._left[address] = (left - 1 if left >= 1 else left, now)  # a refusal takes nothing of what is saved up
+        if len(self._left) > REMEMBERED:
+            self._left.popitem(last=False)
+        if left < 1:
+            raise TooManyRequests(f"Expected at most {self._rate * 60:g} requests a minute, got more. Wait a moment.")
+
+
+class AuthMiddleware:
+    """ASGI middleware that lets a request in, or refuses it by raising."""
+
+    def __init__(self, app: App, *, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._rate = RateLimit(settings.rate_per_minute) if settings.rate_per_minute else None
+        own = {settings.vertex_health_route, settings.vertex_predict_route} - {None}
+        self._open = PUBLIC_PATHS | {settings.vertex_health_route} if own else PUBLIC_PATHS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request in.
+
+        Raises:
+            Unauthorised, Forbidden, TooManyRequests: it stays outside.
+        """
+        if scope["type"] == "http":
+            self._check(scope)
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        path, method = scope["path"], scope["method"]
+        if method not in SAFE:
+            self._refuse_other_origins(scope)
+        if path == ADMIN or path.startswith(f"{ADMIN}/"):
+            self._refuse_without(
+                self._settings.admin_token, scope, off="Admin routes are off. Set PETMOOD_ADMIN_TOKEN."
+            )
+        elif path not in self._open and method != "OPTIONS":
+            if self._settings.token is not None:
+                self._refuse_without(self._settings.token, scope)
+            if self._rate is not None:
+                self._rate.refuse_if_spent(scope["client"][0] if scope.get("client") else "")
+
+    def _refuse_without(self, secret: SecretStr | None, scope: Scope, *, off: str = "") -> None:
+        if secret is None:
+            raise Forbidden(off)
+        kind, _, given = (header(scope, b"authorization") or "").partition(" ")
+        expected = secret.get_secret_value().encode()
+        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected):
+            raise Unauthorized("Expected a valid token. Send it as: Authorization: Bearer TOKEN")
+
+    def _refuse_other_origins(self, scope: Scope) -> None:
+        origin = header(scope, b"origin")
+        if origin is None or origin in self._settings.origins:
+            return
+        if not _is_same(origin, header(scope, b"host") or ""):
+            raise Forbidden(f"Pages of {origin[:100]!r} may not call this service. Allow them with PETMOOD_ORIGINS.")
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Tell whether an origin is the host that was asked; ``null`` (a sandboxed page, a file) never is."""
+    try:
+        return bool(host) and urlsplit(origin).netloc == host
+    except ValueError:
+        return False

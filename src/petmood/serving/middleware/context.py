@@ -1,0 +1,64 @@
+"""What does one request carry along? Its id, its trace, and how far its body was read."""
+
+import random
+import re
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["RequestContext", "context_of", "header", "start_request_context"]
+
+ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+CLOUD_TRACE: Final = re.compile(r"([0-9a-f]{32})(/.*)?")
+
+Scope = MutableMapping[str, Any]
+
+_ids = random.Random()  # noqa: S311 - an id has to differ from all others, not to be a secret; 30 times quicker than one
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request: its id (the sender's own, where it is a plain word), its trace, and what became of it."""
+
+    request_id: str
+    trace_id: str | None
+    declared: int | None
+    body_done: bool
+    code: str | None = None
+    route: str | None = None
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return a header's value, the first where there are several."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
+def start_request_context(scope: Scope) -> RequestContext:
+    """Read what a request says of itself; unreadable ids are replaced by an own one."""
+    request_id = trace = declared = parent = None
+    chunked = False
+    for key, value in scope["headers"]:
+        if key == b"content-length":
+            declared = int(value) if value.isdigit() else None
+        elif key == b"transfer-encoding":
+            chunked = True
+        elif key == b"x-request-id":
+            request_id = str(value, "latin-1")
+        elif key == b"traceparent":
+            parent = TRACEPARENT.fullmatch(str(value, "latin-1"))
+        elif key == b"x-cloud-trace-context":
+            trace = CLOUD_TRACE.fullmatch(str(value, "latin-1"))
+    if request_id is None or not ID.fullmatch(request_id):
+        request_id = f"{_ids.getrandbits(128):032x}"
+    found = parent or trace
+    return RequestContext(request_id, found[1] if found else None, declared, body_done=not declared and not chunked)
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """Return what ``Observe`` noted of a request."""
+    call: RequestContext = scope["state"]["call"]
+    return call

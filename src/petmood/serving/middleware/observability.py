@@ -1,0 +1,188 @@
+"""What became of a request? Every one gets an id, an answer in one form, a line in the log, and is counted."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from petmood.core.errors import InternalError, PetmoodError, PhotoError, RequestError, RequestTimeout
+from petmood.core.schemas import error_response
+from petmood.serving.drain import DrainState
+from petmood.serving.metrics import ServiceMetrics
+from petmood.serving.middleware.context import RequestContext, header, start_request_context
+
+__all__ = ["ObservabilityMiddleware", "error_headers"]
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SMALL_BYTES: Final = 65_536
+"""An unread body up to this size is read after a refusal, so that the connection can be used again."""
+LINGER_S: Final = 1.0
+LINGER_BYTES: Final = 64_000_000
+"""A larger one is thrown away for so long: a sender who is cut off while sending never sees the answer."""
+QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by machines; logged only when the answer is not 200."""
+
+
+class ObservabilityMiddleware:
+    """ASGI middleware around everything; no error of ours or of a library leaves it but as code and message."""
+
+    def __init__(self, app: App, *, metrics: ServiceMetrics, drain: DrainState) -> None:
+        self._app, self._metrics, self._drain = app, metrics, drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        call = start_request_context(scope)
+        scope.setdefault("state", {})["call"] = call
+        began = time.perf_counter()
+        self._metrics.in_flight.inc()
+        watch = _Watch(
+            call,
+            receive,
+            send,
+            closing=self._drain,
+            waits=header(scope, b"expect") is not None,
+            counted=lambda status: self._count(scope, call, status, time.perf_counter() - began),
+        )
+        try:
+            await self._app(scope, watch.receive, watch.send)
+        except PetmoodError as error:
+            await watch.refuse(error)
+        except Exception:
+            logger.exception("a request failed", extra=_extra(call))
+            await watch.refuse(InternalError("Something went wrong here, and was logged. Try again later."))
+        finally:
+            watch.count()
+            self._log(scope, call, watch.status, time.perf_counter() - began)
+        await watch.linger()
+
+    def _count(self, scope: Scope, call: RequestContext, status: int, seconds: float) -> None:
+        self._metrics.in_flight.dec()
+        self._metrics.finished(method=scope["method"], route=_route(scope, call), status=status, seconds=seconds)
+        if call.code is not None:
+            self._metrics.errors.labels(call.code).inc()
+
+    def _log(self, scope: Scope, call: RequestContext, status: int, seconds: float) -> None:
+        route = _route(scope, call)
+        if route in QUIET and status == 200:
+            return
+        level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
+        if logger.isEnabledFor(level):
+            text = f"{scope['method']} {route} {status}"
+            extra = {"status": status, "code": call.code, "duration_ms": round(seconds * 1000, 2)}
+            logger.log(level, text, extra=_extra(call) | extra)
+
+
+class _Watch:
+    """Passes messages on, and remembers what was sent and how far the body was read.
+
+    A request is counted before its last byte leaves: who has an answer finds it in every process' numbers.
+    """
+
+    def __init__(
+        self,
+        call: RequestContext,
+        receive: Receive,
+        send: Send,
+        *,
+        closing: DrainState,
+        waits: bool,
+        counted: Callable[[int], None],
+    ) -> None:
+        self._call, self._receive, self._send, self._drain = call, receive, send, closing
+        self._waits, self._counted = waits, counted
+        self.status = 499  # the client went away before anything was said
+        self._started = self._lingers = self._is_counted = False
+
+    def count(self) -> None:
+        """Count the request, once."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._counted(self.status)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._call.body_done = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started, self.status = True, message["status"]
+            headers = message["headers"] = [*message.get("headers", ()), *_plain_headers(self._call)]
+            if self._drain.begun or self._is_spent:
+                headers.append((b"connection", b"close"))
+        elif not message.get("more_body", False):
+            self.count()
+        await self._send(message)
+
+    async def refuse(self, error: PetmoodError) -> None:
+        """Answer with an error, unless an answer has begun; ``linger`` is to follow."""
+        self._call.code = error.code
+        if self._started:
+            return
+        body = error_response(error, request_id=self._call.request_id).model_dump_json(exclude_none=True).encode()
+        status = error.status if isinstance(error, PhotoError | RequestError) else InternalError.status
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers + error_headers(error)})
+        self._lingers = not self._call.body_done
+        self.count()
+        await self._send({"type": "http.response.body", "body": body, "more_body": self._lingers})
+
+    async def linger(self) -> None:
+        """Throw away what still comes of a refused body, for a while."""
+        if self._lingers:
+            await self._throw_away()
+            await self._send({"type": "http.response.body", "body": b""})
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether the connection can't be used again: the rest of the body is long, slow, or may never be sent.
+
+        Who waits for ``100 Continue`` and is refused sends its next request where we would still expect the body.
+        """
+        call = self._call
+        if call.body_done:
+            return False
+        return call.declared is None or call.declared > SMALL_BYTES or self._waits or call.code == RequestTimeout.code
+
+    async def _throw_away(self) -> None:
+        seen = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while not self._call.body_done and seen < LINGER_BYTES:
+                    seen += len((await self.receive()).get("body", b""))
+
+
+def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
+    """Return what an error says in headers: when to come again, and how to sign in."""
+    headers = []
+    if isinstance(error, RequestError) and error.retry_after_s is not None:
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if error.code == "unauthorized":
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+def _route(scope: Scope, call: RequestContext) -> str:
+    """Return the route's pattern; what matched none is told together."""
+    return call.route or str(getattr(scope.get("route"), "path", "none"))
+
+
+def _plain_headers(call: RequestContext) -> list[tuple[bytes, bytes]]:
+    return [(b"x-request-id", call.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+
+
+def _extra(call: RequestContext) -> dict[str, Any]:
+    return {"request_id": call.request_id, "trace_id": call.trace_id}

@@ -1,0 +1,102 @@
+"""Which photos does a body hold? A form's field, or the body itself; file names are never looked at."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+
+from petmood.core.errors import BadForm, FileTooLarge, PetmoodError, UnprocessableContent, UnsupportedMediaType
+
+__all__ = ["FIELD", "HINT", "OVERHEAD_BYTES", "ContentType", "one_photo", "parse_content_type", "parse_photos"]
+
+FIELD: Final = "photo"
+HINT: Final = (
+    "Send a photo as a form: curl -F photo=@pet.jpg URL, "
+    "or as the body: curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg URL"
+)
+OVERHEAD_BYTES: Final = 64_000
+"""What a form may have beside its photo: boundaries, headers, a few small fields."""
+
+OTHER_FIELDS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """What a body is said to be: a form with its boundary, or, without one, a picture judged by its bytes."""
+
+    boundary: str | None
+
+
+def parse_content_type(content_type: str) -> ContentType:
+    """Read a body's type, before the body; text and JSON can't be a picture, all else is judged by its bytes.
+
+    Raises:
+        UnsupportedMediaType: text, or JSON.
+        BadForm: a form without a boundary.
+    """
+    kind, options = parse_options_header(content_type)
+    if kind == "multipart/form-data" and options.get("boundary"):
+        return ContentType(options["boundary"])
+    if kind.startswith("text/") or kind == "application/json" or kind.endswith("+json"):
+        raise UnsupportedMediaType(f"Expected a photo, got {kind[:60]!r}. {HINT}")
+    if kind.startswith("multipart/"):
+        raise BadForm(f"Expected multipart/form-data with a boundary. {HINT}")
+    return ContentType(None)
+
+
+def parse_photos(body: bytes, kind: ContentType, *, most: int, file_bytes: int) -> list[bytes | PetmoodError]:
+    """Return the photos of a body, in their order; a photo over ``file_bytes`` has its refusal in its place.
+
+    Raises:
+        BadForm: the form can't be taken apart, or has far too many parts.
+        UnprocessableContent: no photo, or more than ``most``.
+    """
+    if kind.boundary is None:
+        return [body]
+    photos: list[bytes | PetmoodError] = []
+    wanted, pieces = False, list[bytes]()
+    try:
+        with PushMultipartParser(kind.boundary, max_segment_count=most + OTHER_FIELDS) as parser:
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    wanted, pieces = event.name == FIELD and event.filename is not None, []
+                elif event is not None:
+                    pieces.append(event)
+                elif wanted:
+                    photos.append(_checked(b"".join(pieces), file_bytes))
+    except ParserLimitReached as error:
+        raise BadForm(f"Expected a form of at most {most + OTHER_FIELDS} parts, got more. {HINT}") from _light(error)
+    except (MultipartError, UnicodeError) as error:
+        raise BadForm(f"Expected a whole form, got one that is cut off or damaged. {HINT}") from _light(error)
+    if not photos or len(photos) > most:
+        raise _wrong_number(len(photos), most)
+    return photos
+
+
+def one_photo(body: bytes, kind: ContentType, *, file_bytes: int) -> bytes:
+    """Return the one photo of a body.
+
+    Raises:
+        RequestError, FileTooLarge: see ``parse_photos``.
+    """
+    (photo,) = parse_photos(body, kind, most=1, file_bytes=file_bytes)
+    if isinstance(photo, PetmoodError):
+        raise photo
+    return photo
+
+
+def _checked(photo: bytes, file_bytes: int) -> bytes | PetmoodError:
+    if len(photo) > file_bytes:
+        got = f"{len(photo) / 1e6:.1f} MB"
+        return FileTooLarge(f"Expected at most {file_bytes / 1e6:.0f} MB, got {got}. Send a smaller copy.")
+    return photo
+
+
+def _light(error: Exception) -> Exception:
+    """Return a parser's error without its traceback, which the parser holds in turn, and with it the whole body."""
+    return error.with_traceback(None)
+
+
+def _wrong_number(got: int, most: int) -> UnprocessableContent:
+    expected = f"one field '{FIELD}'" if most == 1 else f"1 to {most} fields '{FIELD}'"
+    return UnprocessableContent(f"Expected {expected} with a file, got {got}. {HINT}")

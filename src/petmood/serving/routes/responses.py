@@ -1,0 +1,43 @@
+"""How do photos become bodies? Answered by the workers, each refusal in its photo's place."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from petmood.core.errors import PetmoodError
+from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response, prediction_response
+from petmood.serving.service import AppState
+from petmood.serving.worker_pool import WorkerResult
+
+__all__ = ["JSON", "answer_each", "body_of", "json_response"]
+
+JSON: Final = "application/json"
+
+
+async def answer_each(
+    service: AppState, photos: Sequence[bytes | PetmoodError], *, request_id: str
+) -> list[PredictionResponse | ErrorResponse]:
+    """Let the workers answer the photos that are some; those that were refused already keep their place."""
+    found = iter(await service.answer([photo for photo in photos if isinstance(photo, bytes)]))
+    bodies: list[PredictionResponse | ErrorResponse] = []
+    for photo in photos:
+        if isinstance(photo, PetmoodError):
+            service.metrics.count(photo)
+            bodies.append(error_response(photo, request_id=request_id))
+        else:
+            bodies.append(body_of(next(found), request_id=request_id))
+    return bodies
+
+
+def body_of(found: WorkerResult, *, request_id: str) -> PredictionResponse | ErrorResponse:
+    """Return a photo's answer or refusal as it is sent."""
+    if isinstance(found.answer, PetmoodError):
+        return error_response(found.answer, request_id=request_id)
+    return prediction_response(found.answer, model=found.model, request_id=request_id)
+
+
+def json_response(body: BaseModel, *, status: int = 200) -> Response:
+    """Return a body as JSON, without the fields that are empty."""
+    return Response(body.model_dump_json(exclude_none=True), status_code=status, media_type=JSON)

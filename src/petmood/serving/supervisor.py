@@ -1,0 +1,125 @@
+"""How do several processes serve one address? They share its socket; one that dies is replaced, all end together."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+from petmood.serving.metrics import MULTIPROCESS_FOLDER, forget_process
+
+__all__ = ["Supervisor", "exit_with_parent"]
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL_S: Final = 0.2
+EARLY_EXIT_S: Final = 5.0
+"""A process that ends sooner than this after its start would do so again."""
+MAX_RESTART_DELAY_S: Final = 30.0
+"""The longest pause before one more try, where others go on meanwhile: what it starts from may be away."""
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+PARENT: Final = "PETMOOD_PARENT_PID"
+
+
+def exit_with_parent() -> None:
+    """Let Linux end this process when the one that started it dies, were it by kill -9; called in a child.
+
+    Raises:
+        SystemExit: it has died already.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
+        raise SystemExit(1)
+
+
+class Supervisor:
+    """Runs ``count`` processes of one command until a signal comes, each with the listening socket as ``--fd``.
+
+    Their metrics lie together in a folder of their own, so that any of them can answer for all.
+    """
+
+    def __init__(self, command: Sequence[str], *, listener: socket.socket, count: int, end_within_s: float) -> None:
+        self._command, self._listener, self._count = list(command), listener, count
+        self._end_within_s = end_within_s
+        self._children: dict[subprocess.Popen[bytes], float] = {}
+        self._ending = self._has_lasted = False
+        self._pause_s = self._start_at = 0.0
+
+    def run(self) -> int:
+        """Keep the processes running; return 0 after a signal, 1 when they can't be kept alive."""
+        before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            with tempfile.TemporaryDirectory(prefix="petmood-metrics-") as folder:
+                environment = os.environ | {MULTIPROCESS_FOLDER: folder, PARENT: str(os.getpid())}
+                os.environ[MULTIPROCESS_FOLDER] = folder
+                code = self._keep(environment)
+                return max(code, self._stop())
+        finally:
+            os.environ.pop(MULTIPROCESS_FOLDER, None)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        self._ending = True
+
+    def _keep(self, environment: dict[str, str]) -> int:
+        while not self._ending:
+            now = time.monotonic()
+            self._has_lasted = self._has_lasted or any(now - began >= EARLY_EXIT_S for began in self._children.values())
+            for child in [child for child in self._children if child.poll() is not None]:
+                if not self._may_be_replaced(child, now - self._children.pop(child)):
+                    return 1
+            while len(self._children) < self._count and now >= self._start_at:
+                self._start(environment)
+            time.sleep(POLL_INTERVAL_S)
+        return 0
+
+    def _may_be_replaced(self, child: subprocess.Popen[bytes], lived_s: float) -> bool:
+        """Tell whether another process should start in a dead one's place; that may have to wait.
+
+        Where none ever lasted, none will. Where one did, it may be the registry that is away, or a bad version that is
+        named now: the others go on with what they have.
+        """
+        forget_process(child.pid)
+        ended_at_once = lived_s < EARLY_EXIT_S and bool(child.returncode)
+        if ended_at_once and not self._has_lasted:
+            logger.error("process %d ended at once with %s; giving up", child.pid, child.returncode)
+            return False
+        self._pause_s = min(MAX_RESTART_DELAY_S, 2 * self._pause_s or 1.0) if ended_at_once else 0.0
+        self._start_at = time.monotonic() + self._pause_s
+        text = "process %d ended with %s; starting another in %.0f s"
+        logger.error(text, child.pid, child.returncode, self._pause_s)
+        return True
+
+    def _start(self, environment: dict[str, str]) -> None:
+        handle = self._listener.fileno()
+        command = [*self._command, "--fd", str(handle)]
+        child = subprocess.Popen(command, env=environment, pass_fds=[handle], stdin=subprocess.DEVNULL)  # noqa: S603 - our own command
+        self._children[child] = time.monotonic()
+
+    def _stop(self) -> int:
+        """End every process, by force after a while; return 0 if all ended as told."""
+        self._listener.close()
+        for child in self._children:
+            child.send_signal(signal.SIGTERM)
+        until = time.monotonic() + self._end_within_s
+        for child in self._children:
+            try:
+                child.wait(timeout=max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                logger.warning("process %d didn't end in time and is killed", child.pid)
+                child.kill()
+                child.wait()
+        as_told = {0, -signal.SIGTERM}  # the latter where the signal came before its handler was there
+        return 0 if all(child.returncode in as_told for child in self._children) else 1

@@ -1,0 +1,110 @@
+"""How is a request's body read? Up to a size, at a pace, within what the process may hold; never by its word alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from petmood.core.errors import BadRequest, FileTooLarge, Overloaded, RequestTimeout, ShuttingDown
+from petmood.serving.drain import DrainState
+
+__all__ = ["BodyReader", "MinUploadRate"]
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class MinUploadRate:
+    """How slowly a body may come: ``grace_s`` seconds, and one more for every ``bytes_per_s`` that arrived."""
+
+    grace_s: float = 10.0
+    bytes_per_s: float = 16_000.0
+
+
+@dataclass(slots=True)
+class BodyReader:
+    """Reads bodies; ``held_bytes`` bounds what all of them together may hold at any moment."""
+
+    drain: DrainState
+    held_bytes: int
+    pace: MinUploadRate = MinUploadRate()
+    held: int = field(default=0, init=False)
+
+    def body(self, receive: Receive, *, declared: int | None, limit: int) -> "_Body":
+        """Return a context that yields a body of up to ``limit`` bytes; it counts as held until the context ends.
+
+        Raises (on entering):
+            FileTooLarge: it says so, or is found to be so.
+            RequestTimeout: it comes slower than its pace.
+            Busy: the process holds as many bytes as it may.
+            ShuttingDown: the process ends while the body is still under way.
+            BadRequest: the sender went away in the middle of it.
+        """
+        return _Body(self, receive, declared=declared, limit=limit)
+
+
+class _Body:
+    """One body under way; a class rather than a generator, since every request passes through it."""
+
+    def __init__(self, reader: BodyReader, receive: Receive, *, declared: int | None, limit: int) -> None:
+        self._reader, self._receive = reader, receive
+        self._declared, self._limit = declared, limit
+        self._taken = 0
+
+    async def __aenter__(self) -> bytes:
+        declared, limit, reader = self._declared, self._limit, self._reader
+        if declared is not None and declared > limit:
+            raise _too_large(limit)
+        if reader.held + (declared or 0) > reader.held_bytes:
+            raise Overloaded("Too many uploads at a time. Try again in a second.")
+        try:
+            return await self._read()
+        except BaseException:
+            self._release()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        self._reader.held -= self._taken
+        self._taken = 0
+
+    async def _read(self) -> bytes:
+        """Return the whole body; every piece of it earns the rest some time."""
+        reader, pace, pieces = self._reader, self._reader.pace, list[bytes]()
+        try:
+            async with asyncio.timeout(pace.grace_s) as timeout:
+                with reader.drain.watched(timeout):
+                    while True:
+                        message = await self._receive()
+                        if message["type"] == "http.disconnect":
+                            raise BadRequest("The sender went away before the whole body had come.")
+                        if piece := message.get("body", b""):
+                            pieces.append(piece)
+                            self._take(len(piece))
+                        if not message.get("more_body", False):
+                            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                        deadline = timeout.when()
+                        if deadline is not None and not reader.drain.cut:
+                            timeout.reschedule(deadline + len(piece) / pace.bytes_per_s)
+        except TimeoutError as error:
+            if reader.drain.cut:
+                raise ShuttingDown("This process is about to end. Send the photo again.") from error
+            rate = f"{pace.bytes_per_s / 1000:g} kB a second"
+            raise RequestTimeout(f"Expected at least {rate}, got less. Send a smaller copy.") from error
+
+    def _take(self, size: int) -> None:
+        self._taken += size
+        self._reader.held += size
+        if self._taken > self._limit:
+            raise _too_large(self._limit)
+        if self._reader.held > self._reader.held_bytes:
+            raise Overloaded("Too many uploads at a time. Try again in a second.")
+
+
+def _too_large(limit: int) -> FileTooLarge:
+    return FileTooLarge(f"Expected at most {limit / 1e6:.0f} MB, got more. Send a smaller copy.")

@@ -1,0 +1,175 @@
+"""Who answers the photos? A few threads that take them from a bounded queue; when it is full, nobody, and at once."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from petmood.core.errors import InternalError, Overloaded, PetmoodError, ShuttingDown
+from petmood.core.schemas import ModelInfo
+from petmood.inference.base import Answer
+from petmood.serving.active_model import ModelSlot
+from petmood.serving.result_dispatcher import ResultDispatcher
+
+__all__ = ["WorkerPool", "WorkerResult"]
+
+logger = logging.getLogger(__name__)
+
+MIN_WAITING_FOR_BATCHED_DELIVERY: Final = 4
+"""So many waiting photos for each thread are a crowd."""
+WORKER_NICENESS: Final = 5
+"""Workers yield to the event loop: a refusal takes no time to speak of, and must not wait behind pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResult:
+    """What came back for a photo, and which model said it."""
+
+    answer: Answer
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    photo: bytes
+    future: asyncio.Future[WorkerResult]
+    since: float
+
+
+class WorkerPool:
+    """Threads that decode, prepare and answer photos, each one picture (or one batch) at a time.
+
+    ``batch`` above 1 lets a thread take several waiting photos, for up to ``batch_wait_s``. Photos are submitted from
+    one event loop alone.
+    """
+
+    def __init__(
+        self,
+        slot: ModelSlot,
+        *,
+        threads: int,
+        waiting: int,
+        batch: int = 1,
+        batch_wait_s: float = 0.0,
+        max_wait_s: float = 10.0,
+    ) -> None:
+        self._slot = slot
+        self._limit, self._batch = waiting, batch
+        self._batch_wait_s, self._max_wait_s = batch_wait_s, max_wait_s
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._count = threads
+        self._threads: list[threading.Thread] = []
+        self._handover: ResultDispatcher[WorkerResult] = ResultDispatcher(
+            self._queue.qsize, crowd=MIN_WAITING_FOR_BATCHED_DELIVERY * threads
+        )
+        self._stopped = False
+
+    @property
+    def waiting(self) -> int:
+        """How many photos wait now."""
+        return self._queue.qsize()
+
+    @property
+    def alive(self) -> bool:
+        """Whether every thread is at work."""
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+
+    def start(self) -> None:
+        """Start the threads; they may be stopped and started again."""
+        self._stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"answers-{number}", daemon=True) for number in range(self._count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let the threads finish what waits, then end; blocks until they have."""
+        self._stopped = True
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def refuse_if_full(self, photos: int = 1) -> None:
+        """Refuse before a body is even read.
+
+        Raises:
+            Busy: so many photos can't wait any more.
+            ShuttingDown: the threads were told to end.
+        """
+        if self._stopped:
+            raise ShuttingDown("This process is about to end. Send the request again.")
+        if self.waiting + photos > self._limit:
+            raise Overloaded(f"Too many photos are waiting (limit {self._limit}). Try again in a second.")
+
+    async def answer(self, photos: Sequence[bytes]) -> list[WorkerResult]:
+        """Return what came back for each photo, in their order.
+
+        Raises:
+            Busy: as many photos wait as may wait; none of these was taken.
+        """
+        self.refuse_if_full(len(photos))
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        futures: list[asyncio.Future[WorkerResult]] = [loop.create_future() for _ in photos]
+        for photo, future in zip(photos, futures, strict=True):
+            self._queue.put(_Waiting(photo, future, now))
+        self._handover.watch(loop)
+        if len(futures) == 1:
+            return [await futures[0]]
+        return list(await asyncio.gather(*futures))
+
+    def _work(self) -> None:
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # Linux counts niceness by thread; elsewhere it is not needed
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
+        while (tasks := self._take()) is not None:
+            self._answer(tasks)
+            del tasks  # or this thread would hold on to the photo until the next one comes
+
+    def _take(self) -> list[_Waiting] | None:
+        """Return the next photos, or nothing when it is time to end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        tasks, until = [first], time.monotonic() + self._batch_wait_s
+        while len(tasks) < self._batch:
+            try:
+                task = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if task is None:
+                self._queue.put(None)  # for whoever looks next: this thread first answers what it has
+                break
+            tasks.append(task)
+        return tasks
+
+    def _answer(self, tasks: Sequence[_Waiting]) -> None:
+        predictor, too_old = self._slot.current, time.monotonic() - self._max_wait_s
+        timely = [task for task in tasks if task.since >= too_old and not task.future.cancelled()]
+        answers = self._predict(predictor.predict, [task.photo for task in timely])
+        late: list[Answer] = [Overloaded("The photo waited too long. Try again in a second.")] * (
+            len(tasks) - len(timely)
+        )
+        done = [*zip(timely, answers, strict=True), *zip([t for t in tasks if t not in timely], late, strict=True)]
+        results = [(task.future, WorkerResult(answer, predictor.model)) for task, answer in done]
+        self._handover.put(tasks[0].future.get_loop(), results)
+
+    def _predict(self, predict: Callable[[Sequence[bytes]], list[Answer]], photos: Sequence[bytes]) -> list[Answer]:
+        if not photos:
+            return []
+        try:
+            return predict(photos)
+        except PetmoodError as error:
+            return [error] * len(photos)
+        except Exception:
+            logger.exception("a predictor failed")
+            return [InternalError("The model failed on this photo, which was logged. Try another one.")] * len(photos)

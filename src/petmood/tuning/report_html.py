@@ -1,0 +1,43 @@
+"""What does a search leave to read? A table, the best settings, four pictures, and one page that shows them."""
+
+import base64
+from typing import Final
+
+import optuna
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from petmood.configs.load import dump
+from petmood.configs.schema import Config
+from petmood.core.files import atomic_write_bytes, atomic_write_text
+from petmood.tuning.plots import CAPTIONS, draw
+from petmood.tuning.report import SearchReport, csv_text
+
+__all__ = ["BEST", "PAGE", "TRIALS", "page_text", "write_reports"]
+
+BEST: Final = "best.yaml"
+TRIALS: Final = "trials.csv"
+PAGE: Final = "sweep.html"
+
+
+def write_reports(report: SearchReport, study: optuna.Study, *, settings: Config) -> None:
+    """Write everything that a person reads into the sweep's folder; ``settings`` are the best trial's."""
+    atomic_write_text(report.folder / BEST, dump(settings))
+    atomic_write_text(report.folder / TRIALS, csv_text(report.rows))
+    pictures = draw(study, metric=report.metric)
+    for name in CAPTIONS:
+        path = report.folder / "plots" / f"{name}.png"
+        if name in pictures:
+            atomic_write_bytes(path, pictures[name])
+        else:
+            path.unlink(missing_ok=True)
+    atomic_write_text(report.folder / PAGE, page_text(report, pictures))
+
+
+def page_text(report: SearchReport, pictures: dict[str, bytes]) -> str:
+    """Return one HTML page that needs nothing beside it; all text is escaped."""
+    environment = Environment(
+        loader=PackageLoader("petmood.training", "search"), autoescape=True, undefined=StrictUndefined
+    )
+    shown = [(name, CAPTIONS[name], base64.b64encode(png).decode()) for name, png in pictures.items()]
+    names = list(dict.fromkeys(name for row in report.rows for name in row.settings))
+    return environment.get_template("sweep.html.j2").render(report=report, pictures=shown, names=names)

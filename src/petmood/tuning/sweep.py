@@ -1,0 +1,161 @@
+"""How does a search become a chosen run? The story: space, storage, trials, the best by validation, and its papers."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from petmood.configs.load import compose
+from petmood.configs.schema import Config, SearchConfig
+from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.core.redact import one_line, without_credentials
+from petmood.data.importer import import_photos
+from petmood.data.index import INDEX_NAME
+from petmood.data.sources import open_source
+from petmood.pipelines.end_to_end import DEMO_FOLDER
+from petmood.pipelines.train import resume
+from petmood.training.dataset import evaluation_rows, open_index
+from petmood.tuning.locks import FileTrialLocks, PostgresTrialLocks, TrialLocks
+from petmood.tuning.report import SearchReport, best_of, rows_of
+from petmood.tuning.report_html import write_reports
+from petmood.tuning.space import Space, open_space, replay_overrides
+from petmood.tuning.storage import connect, open_study, storage_url, study_settings
+from petmood.tuning.trial import run_of
+from petmood.tuning.worker import Worker, wanted_trials
+from petmood.tuning.workers import exit_when_stdin_closes, run_workers
+
+__all__ = ["Sweep", "join_sweep", "open_sweep", "sweep"]
+
+ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A search that is open: its settings, its space, its study and the worker of this process."""
+
+    config: Config
+    space: Space
+    worker: Worker
+    photos: int
+
+    @property
+    def study(self) -> optuna.Study:
+        """The trials."""
+        return self.worker.study
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this sweep lies."""
+        return self.worker.place.parent
+
+
+def sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> SearchReport:
+    """Search as configured, or go on with that, and return what was found; its papers lie in the sweep's folder.
+
+    Raises:
+        ConfigError: nothing to search, or settings that don't exist or are out of range.
+        DataError: photos that can't be learned from or judged by.
+        RunError: a storage that can't be used, or a sweep that was begun otherwise.
+    """
+    with open_sweep(overrides, track=track) as opened:
+        search = opened.config.search
+        total = wanted_trials(search, opened.space)
+        for _ in track(_progress(opened, overrides), total=total, what=f"trials of {search.name}"):
+            pass
+        return _conclude(opened, track=track)
+
+
+def join_sweep(overrides: Sequence[str]) -> None:
+    """Work at a search as one of several, until it is done or the process that asked for it ends."""
+    exit_when_stdin_closes()
+    with open_sweep(overrides) as opened:
+        for _ in opened.worker.work():
+            pass
+
+
+@contextmanager
+def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> Iterator[Sweep]:
+    """Check everything that can be checked before the first trial, open the storage, and close it afterwards."""
+    config = compose(overrides)
+    search, space = config.search, open_space(overrides, config.search)
+    if search.name is None:
+        raise ConfigError("A sweep needs a name. Give it one: search.name=mine")
+    photos, data_hash = _photos(config, track=track)
+    folder = Path(search.folder) / search.name
+    url = storage_url(search, folder)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = connect(url)
+    try:
+        settings = study_settings(config, space.dimensions, data_hash=data_hash)
+        study = open_study(storage, search, settings=settings)
+        with closing(_claims(storage, url, search)) as claims:
+            yield Sweep(config, space, Worker(study, search, space, claims, folder / "trials"), photos)
+    except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+        where, reason = without_credentials(url), one_line(error)
+        raise RunError(f"The storage {where} failed. Go on with the same command. It said: {reason}") from error
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _photos(config: Config, *, track: ProgressBar) -> tuple[int, str]:
+    """Return how many validation photos there are, and the data's version; the demo is made where it is missing."""
+    folder = Path(config.data.path)
+    if folder == DEMO_FOLDER and not (folder / INDEX_NAME).is_file():
+        import_photos(open_source("demo"), to=folder, track=track)
+    index = open_index(folder, expected_hash=config.data.hash)
+    photos = len(evaluation_rows(index.rows, "valid"))
+    if photos == 0:
+        raise DataError(f"A sweep chooses by validation photos, but {folder} has none. Import it with a valid split.")
+    return photos, index.hash
+
+
+def _claims(storage: RDBStorage, url: str, search: SearchConfig) -> TrialLocks:
+    if url.startswith("sqlite"):
+        return FileTrialLocks(Path(f"{url.removeprefix('sqlite:///')}.{search.name}.locks"))
+    return PostgresTrialLocks(storage.engine, study=str(search.name))
+
+
+def _progress(opened: Sweep, overrides: Sequence[str]) -> Iterator[int]:
+    """Work, alone or with others, and yield once for every trial that has ended, those of before included."""
+    count = opened.config.search.workers
+    steps: Iterator[object] = (
+        opened.worker.work() if count == 1 else run_workers(overrides, count=count, logs=opened.folder / "logs")
+    )
+    told = 0
+    for _ in itertools.chain([None], steps):
+        ended = len(opened.study.get_trials(deepcopy=False, states=ENDED))
+        yield from range(told, ended)
+        told = ended
+    yield from range(told, len(opened.study.get_trials(deepcopy=False, states=ENDED)))
+
+
+def _conclude(opened: Sweep, *, track: ProgressBar) -> SearchReport:
+    """Choose, and only then let the chosen run answer the test photos, for `petmood evaluate`."""
+    search, rows = opened.config.search, rows_of(opened.study)
+    best = best_of(rows)
+    run = run_of(opened.worker.place, best.number)
+    is_here = run.metadata.is_file()
+    report = SearchReport(
+        name=str(search.name),
+        folder=opened.folder,
+        metric=search.metric,
+        rows=rows,
+        best=best,
+        best_run=run.path if is_here else None,
+        photos=opened.photos,
+        command=("petmood", "train", *replay_overrides(opened.space, best.settings)),
+    )
+    chosen = opened.space.compose(best.settings)
+    write_reports(report, opened.study, settings=chosen)
+    if is_here:
+        resume(run.path, track=track)
+    return report

@@ -1,0 +1,76 @@
+"""Which networks and bundles do the tests ask? Tiny ones whose answers depend on the photo, as a trained one's do."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from petmood.core.bundle import Bundle, verify
+from petmood.core.image import ImageSpec
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.export.bundle import BundleMetadata, export_bundle
+from petmood.models.network import ExpressionNet, NetworkSpec, build_network
+from tests.support.pictures import faces
+
+IMAGE: Final = ImageSpec(side_px=32)
+TEMPERATURE: Final = 1.7
+METRICS: Final[dict[str, Any]] = {
+    "splits": {"test": {"accuracy": {"value": 0.912, "low": 0.85, "high": 0.95, "n": 120}}},
+}
+
+
+def warmed(network: ExpressionNet, *, seed: int = 0) -> ExpressionNet:
+    """Let batch norms see some pictures and make the head steep, so that logits spread as after a training."""
+    pictures = torch.from_numpy(faces(32, side_px=64, seed=seed)).permute(0, 3, 1, 2)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+            norm.momentum = None
+        network.train()(pictures)
+        network.eval()
+        raw = network(pictures)
+        last = [module for module in network.head.modules() if isinstance(module, torch.nn.Linear)][-1]
+        last.bias.sub_(raw.mean(dim=0))
+        scale = 2.0 / raw.std(dim=0).mean()
+        last.weight.mul_(scale)
+        last.bias.mul_(scale)
+    return network
+
+
+def tiny_network(*, seed: int = 0, classes: int = len(DEFAULT_CLASSES), image: ImageSpec = IMAGE) -> ExpressionNet:
+    """Build the tiny network, warmed; equal seeds give equal weights."""
+    torch.manual_seed(seed)
+    return warmed(build_network(NetworkSpec("tiny"), image=image, classes=classes), seed=seed)
+
+
+def facts(**changes: Any) -> BundleMetadata:  # noqa: ANN401 - any field of the record
+    """Return what a bundle says of itself."""
+    fields: dict[str, Any] = {
+        "name": "demo",
+        "classes": DEFAULT_CLASSES,
+        "image": IMAGE,
+        "temperature": TEMPERATURE,
+        "confidence_threshold": 0.6,
+        "target_error": 0.1,
+        "conformal_quantile": 0.8,
+        "target_coverage": 0.9,
+        "metrics": METRICS,
+        "backbone": "tiny",
+        "data_hash": "d" * 64,
+        "code_version": "0.1.0",
+        "created": "2026-01-01T00:00:00Z",
+        "config": {"seed": 0},
+        "photos": {"train": 40, "test": 120},
+        "species": ("cat", "dog"),
+    }
+    return BundleMetadata(**{**fields, **changes})
+
+
+def tiny_bundle(folder: Path) -> Bundle:
+    """Export the tiny network, unless an earlier test of this session did: it takes some seconds."""
+    if folder.exists():
+        return verify(folder)
+    golden = faces(16, side_px=IMAGE.side_px)
+    training = np.concatenate([golden, faces(24, side_px=IMAGE.side_px, seed=100)])
+    return export_bundle(tiny_network(), facts(), golden=golden, training=training, to=folder)

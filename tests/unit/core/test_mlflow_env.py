@@ -1,0 +1,27 @@
+"""Is MLflow's store found where its own clients look, and its files beside it?"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location, mlflow_uri
+
+
+def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert mlflow_uri() == "sqlite:///mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert mlflow_uri() == "http://127.0.0.1:5000"
+
+
+def test_files_lie_beside_the_database_and_a_server_decides_for_itself(tmp_path: Path) -> None:
+    assert default_artifact_location(f"sqlite:///{tmp_path}/mlflow.db") == (tmp_path / "mlruns").as_uri()
+    assert default_artifact_location("http://127.0.0.1:5000") is None
+
+
+def test_what_is_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "99")
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    configure_mlflow_env()
+    assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_DISABLE_TELEMETRY"]) == ("99", "true")

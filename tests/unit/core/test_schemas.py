@@ -1,0 +1,86 @@
+"""Do answers and refusals become the JSON that programs rely on?"""
+
+import json
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from petmood.core.errors import TooSmall
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import DecisionRule, decide
+from petmood.core.schemas import (
+    BatchResponse,
+    HealthStatus,
+    ModelCardResponse,
+    ModelInfo,
+    PredictionResponse,
+    VertexResponse,
+    error_response,
+    prediction_response,
+)
+
+MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
+
+
+def test_an_answer_as_json_holds_label_chances_set_model_and_warnings() -> None:
+    prediction = decide(
+        np.array([0.0, 5.0, 0.0, 0.0]),
+        DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.5),
+        warnings=["w"],
+    )
+    body = json.loads(prediction_response(prediction, model=MODEL, photo="a.jpg").model_dump_json())
+    assert list(body["probabilities"]) == list(DEFAULT_CLASSES)
+    assert (body["photo"], body["label"], body["confident"], body["prediction_set"]) == (
+        "a.jpg",
+        "happy",
+        True,
+        ["happy"],
+    )
+    assert body["model"] == {"name": "demo", "version": "1", "sha256": "0" * 64}
+    assert body["warnings"] == ["w"]
+    assert body["probability"] == pytest.approx(body["probabilities"]["happy"])
+
+
+def test_a_refusal_as_json_holds_the_code_and_the_message() -> None:
+    body = error_response(TooSmall("Expected at least 16 pixels a side, got 1x1."), photo="dot.png").model_dump(
+        exclude_none=True
+    )
+    expected = {"photo": "dot.png", "code": "too_small", "message": "Expected at least 16 pixels a side, got 1x1."}
+    assert body == expected
+
+
+def test_a_probability_outside_of_0_to_1_is_refused() -> None:
+    with pytest.raises(ValidationError, match="probability"):
+        PredictionResponse(
+            label="sad", probability=1.5, probabilities={}, confident=True, prediction_set=[], model=MODEL
+        )
+
+
+def test_a_batch_tells_answers_from_refusals_when_it_is_read_again() -> None:
+    answer = prediction_response(
+        decide(
+            np.array([0.0, 5.0, 0.0, 0.0]),
+            DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.5),
+        ),
+        model=MODEL,
+    )
+    refusal = error_response(TooSmall("Expected more pixels."), request_id="r")
+    sent = BatchResponse(results=[refusal, answer], request_id="r").model_dump_json(exclude_none=True)
+    assert BatchResponse.model_validate_json(sent).results == [refusal, answer]
+    assert [min(result) for result in json.loads(sent)["results"]] == ["code", "confident"]
+    as_vertex = VertexResponse(predictions=[answer, refusal]).model_dump_json(exclude_none=True)
+    assert VertexResponse.model_validate_json(as_vertex).predictions == [answer, refusal]
+
+
+def test_a_state_gives_a_reason_only_where_there_is_one() -> None:
+    assert HealthStatus(status="ok").model_dump(exclude_none=True) == {"status": "ok"}
+    assert HealthStatus(status="unready", reason="why").model_dump() == {"status": "unready", "reason": "why"}
+
+
+def test_a_models_card_is_told_with_its_manifest_as_it_is() -> None:
+    card = ModelCardResponse(
+        model=MODEL, classes=list(DEFAULT_CLASSES), manifest={"temperature": 1.5, "any": None}, card="# Demo"
+    )
+    body = json.loads(card.model_dump_json(exclude_none=True))
+    assert (body["manifest"]["temperature"], body["card"], body["classes"]) == (1.5, "# Demo", list(DEFAULT_CLASSES))

@@ -1,0 +1,95 @@
+"""Is a planted movement found among chance matches, and nothing where there is none?"""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from petmood.data.duplicates.alignment import estimate_transform
+from petmood.data.duplicates.keypoints import Keypoints
+
+SIDE = 224.0
+
+
+def keypoints(places: NDArray[np.float64]) -> Keypoints:
+    return Keypoints(places.astype(np.float32), np.zeros((len(places), 128), np.uint8), SIDE, SIDE)
+
+
+def scattered(count: int, *, seed: int) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    return np.column_stack([rng.uniform(0, SIDE, (count, 2)), rng.uniform(2, 10, count), rng.uniform(-3, 3, count)])
+
+
+def moved(places: NDArray[np.float64], *, scale: float, turn: float, mirrored: bool) -> NDArray[np.float64]:
+    where, way = places[:, 0] + 1j * places[:, 1], places[:, 3]
+    if mirrored:
+        where, way = where.conj(), -way
+    there = scale * np.exp(1j * turn) * where + (12 + 30j)
+    return np.column_stack([there.real, there.imag, places[:, 2] * scale, way + turn])
+
+
+def numbered(count: int) -> NDArray[np.intp]:
+    return np.column_stack([np.arange(count), np.arange(count)])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(("scale", "turn"), [(1.0, 0.0), (0.6, 2.0), (1.7, -0.4)])
+def test_a_planted_movement_is_found_among_chance_matches(scale: float, turn: float, *, mirrored: bool) -> None:
+    places = scattered(60, seed=1)
+    there = moved(places, scale=scale, turn=turn, mirrored=mirrored)
+    there[25:] = scattered(35, seed=2)
+    found = estimate_transform(keypoints(places), keypoints(there), numbered(60), mirrored=mirrored)
+    assert found is not None
+    assert found.scale == pytest.approx(scale, rel=0.05)
+    assert found.mirrored is mirrored
+    assert 18 <= found.inliers <= 30
+    carried = places[:25, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
+    assert np.abs(carried - there[:25, :2]).max() < 3.0
+    assert (float(np.linalg.det(found.matrix[:, :2])) < 0) == mirrored
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_few_places_are_carried_by_a_similarity(*, mirrored: bool) -> None:
+    places = scattered(5, seed=4)
+    there = moved(places, scale=1.2, turn=0.5, mirrored=mirrored)
+    found = estimate_transform(keypoints(places), keypoints(there), numbered(5), mirrored=mirrored)
+    assert found is not None
+    assert found.inliers == 5
+    carried = places[:, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
+    assert carried == pytest.approx(there[:, :2], abs=0.01)
+
+
+def test_chance_matches_agree_on_hardly_any_place() -> None:
+    for seed in range(20):
+        one, other = keypoints(scattered(60, seed=seed)), keypoints(scattered(60, seed=100 + seed))
+        found = estimate_transform(one, other, numbered(60), mirrored=False)
+        assert found is None or found.inliers <= 4
+
+
+def test_many_keypoints_on_one_spot_are_one_place() -> None:
+    places = np.vstack([scattered(3, seed=5), np.tile([[100.0, 100.0, 4.0, 0.5]], (40, 1))])
+    found = estimate_transform(keypoints(places), keypoints(places), numbered(43), mirrored=False)
+    assert found is not None
+    assert found.inliers == 4
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_single_match_is_no_movement(count: int) -> None:
+    one = keypoints(scattered(count, seed=0))
+    assert estimate_transform(one, one, numbered(count), mirrored=False) is None
+
+
+def test_matches_on_one_spot_alone_are_no_movement() -> None:
+    one = keypoints(np.tile([[50.0, 60.0, 3.0, 0.1]], (9, 1)))
+    assert estimate_transform(one, one, numbered(9), mirrored=False) is None
+
+
+def test_a_scale_beyond_belief_is_no_movement() -> None:
+    places = scattered(12, seed=6)
+    tiny = places * [0.05, 0.05, 0.05, 1.0]
+    assert estimate_transform(keypoints(places), keypoints(tiny), numbered(12), mirrored=False) is None
+
+
+def test_spots_in_two_cells_that_fall_into_one_are_no_movement() -> None:
+    start = np.array([[10.0, 2.0, 4.0, 0.0], [16.0, 2.0, 4.0, 0.0]])
+    end = np.array([[1.0, 2.0, 4.0, 0.0], [7.0, 2.0, 4.0, 0.0]])
+    assert estimate_transform(keypoints(start), keypoints(end), numbered(2), mirrored=False) is None

@@ -1,0 +1,183 @@
+"""Are planted near-duplicates found from pixels alone, and nothing else?"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from petmood.core.errors import DataError
+from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
+from tests.support.pictures import jpeg, photo_like
+
+Pixels = NDArray[np.uint8]
+T = TypeVar("T")
+
+
+def turned(photo: Pixels, degrees: float) -> Pixels:
+    height, width = photo.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(photo, matrix, (width, height)), np.uint8)
+
+
+def recoloured(photo: Pixels) -> Pixels:
+    return np.clip(photo[..., ::-1] * [0.6, 0.8, 0.5] + 40, 0, 255).astype(np.uint8)
+
+
+def reencoded(photo: Pixels) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(jpeg(photo, quality=30))).convert("RGB"))
+
+
+COPIES: dict[str, Callable[[Pixels], Pixels]] = {
+    "resized": lambda photo: np.asarray(Image.fromarray(photo).resize((150, 150))),
+    "stretched": lambda photo: np.asarray(Image.fromarray(photo).resize((300, 260))),
+    "re-encoded": reencoded,
+    "flipped": lambda photo: np.ascontiguousarray(photo[:, ::-1]),
+    "upside down": lambda photo: np.ascontiguousarray(photo[::-1]),
+    "quarter turn": lambda photo: np.ascontiguousarray(np.rot90(photo)),
+    "cropped by 5%": lambda photo: np.ascontiguousarray(photo[11:-11, 11:-11]),
+    "a quarter of it": lambda photo: np.ascontiguousarray(photo[56:168, 56:168]),
+    "turned with black borders": lambda photo: turned(photo, 20),
+    "flipped and turned": lambda photo: turned(np.ascontiguousarray(photo[:, ::-1]), -15),
+    "recoloured": recoloured,
+    "grey": lambda photo: np.repeat(photo.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2),
+    "darkened": lambda photo: (photo * 0.35).astype(np.uint8),
+    "framed": lambda photo: np.pad(photo, ((20, 20), (20, 20), (0, 0))),
+    "equal": lambda photo: photo.copy(),
+}
+
+
+@cache
+def album() -> tuple[tuple[str, Pixels], ...]:
+    """Return a photo, all its copies, and photos that have nothing to do with it."""
+    photo = photo_like(224, 224, seed=50)
+    others = [(f"other {seed}", photo_like(224, 224, seed=seed)) for seed in range(8)]
+    return (*others[:4], ("the photo", photo), *((name, make(photo)) for name, make in COPIES.items()), *others[4:])
+
+
+@cache
+def album_relations() -> tuple[Relation, ...]:
+    return tuple(find_near_duplicates([pixels for _, pixels in album()]))
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_is_found_to_be_one(name: str) -> None:
+    names = [name for name, _ in album()]
+    photo, copy = names.index("the photo"), names.index(name)
+    numbers = group_ids(len(names), album_relations())
+    assert numbers[copy] == numbers[photo]
+    own = [one for one in album_relations() if copy in (one.first, one.second)]
+    assert any(one.kind == "near_duplicate" for one in own)
+    assert all(one.first < one.second for one in own)
+
+
+def test_unrelated_photos_stay_alone() -> None:
+    numbers = group_ids(len(album()), album_relations())
+    for place, (name, _) in enumerate(album()):
+        if name.startswith("other"):
+            assert numbers.count(numbers[place]) == 1
+
+
+def test_a_relation_tells_mirrors_scales_and_which_frame_contains_the_other() -> None:
+    photo = photo_like(224, 224, seed=50)
+    crop = np.ascontiguousarray(photo[40:184, 40:184])
+    (relation,) = find_near_duplicates([photo, np.ascontiguousarray(crop[:, ::-1])])
+    assert relation.mirrored
+    assert relation.scale == pytest.approx(224 / 144, rel=0.05)
+    assert relation.agreement > 0.8
+    assert relation.first_inside == pytest.approx((144 / 224) ** 2, abs=0.04)
+    assert relation.second_inside > 0.95
+
+
+def test_the_order_of_the_photos_changes_nothing_but_the_numbers() -> None:
+    pixels = [pixels for _, pixels in album()]
+    order = np.random.default_rng(4).permutation(len(pixels)).tolist()
+    shuffled = find_near_duplicates([pixels[place] for place in order])
+    back = {(*sorted((order[one.first], order[one.second])), one.kind, one.inliers, one.mirrored) for one in shuffled}
+    # Which of two equal photos stands for both depends on the order, and so do the pairs with them.
+    names = [name for name, _ in album()]
+    equal = {names.index("the photo"), names.index("equal")}
+    straight = {(one.first, one.second, one.kind, one.inliers, one.mirrored) for one in album_relations()}
+    assert {one for one in back if not {one[0], one[1]} & equal} == {
+        one for one in straight if not {one[0], one[1]} & equal
+    }
+    numbers = group_ids(len(pixels), album_relations())
+    again = group_ids(len(pixels), shuffled)
+    assert [[numbers[a] == numbers[b] for a in order] for b in order] == [[a == b for a in again] for b in again]
+
+
+def test_one_thread_says_the_same_as_two() -> None:
+    assert tuple(find_near_duplicates((pixels for _, pixels in album()), threads=1)) == album_relations()
+
+
+def test_flat_photos_have_no_relations() -> None:
+    flat = np.full((90, 120, 3), 77, np.uint8)
+    assert find_near_duplicates([flat, flat, np.zeros((5, 5, 3), np.uint8), photo_like(90, 90)]) == []
+    assert find_near_duplicates([]) == []
+
+
+def test_a_hundred_equal_photos_are_one_group_by_way_of_the_first() -> None:
+    small = photo_like(96, 96, seed=2)
+    relations = find_near_duplicates([small] * 100)
+    assert len(relations) == 99
+    assert set(group_ids(100, relations)) == {0}
+
+
+def test_a_caption_on_every_photo_makes_no_group() -> None:
+    caption = np.zeros((24, 224, 3), np.uint8)
+    cv2.putText(caption, "BEST PETS OF 2024 - petphotos", (4, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1)
+    photos = [photo_like(224, 224, seed=seed) for seed in range(100, 124)]
+    for photo in photos:
+        photo[-24:] = caption
+    assert find_near_duplicates(photos) == []
+
+
+def scene(*, seed: int, moved_px: int = 0) -> Pixels:
+    """Draw one animal, always the same, on a background of its own."""
+    picture = photo_like(224, 224, seed=seed)
+    animal = photo_like(110, 110, seed=500)
+    shape = np.hypot(*np.mgrid[-1:1:110j, -1:1:110j])[..., None] < 0.9
+    spot = picture[60 : 60 + 110, 50 + moved_px : 160 + moved_px]
+    spot[:] = np.where(shape, animal, spot)
+    return picture
+
+
+def test_one_animal_on_two_backgrounds_is_a_relative_and_no_copy() -> None:
+    photos = [scene(seed=1), scene(seed=2, moved_px=30), photo_like(224, 224, seed=3)]
+    (relation,) = find_near_duplicates(photos)
+    assert (relation.first, relation.second, relation.kind) == (0, 1, "related")
+
+
+def test_photos_are_read_one_by_one_and_progress_is_told() -> None:
+    told: list[tuple[str, int | None]] = []
+
+    def track(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
+        told.append((what, total))
+        yield from items
+
+    photo = photo_like(64, 64)
+    find_near_duplicates((each for each in [photo, photo]), total=2, track=track)
+    assert [total for what, total in told if "describ" in what] == [2]
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_something_that_is_no_photo_is_refused(bad: Pixels) -> None:
+    with pytest.raises(DataError, match=r"Expected a photo as uint8 \[height, width, 3\]"):
+        find_near_duplicates([bad])
+
+
+def test_no_thread_is_refused() -> None:
+    with pytest.raises(DataError, match="at least one thread"):
+        find_near_duplicates([], threads=0)
+
+
+def test_groups_are_connected_and_numbered_by_their_first_member() -> None:
+    relations = [Relation(a, b, "near_duplicate", 9, mirrored=False, scale=1.0) for a, b in [(4, 5), (1, 3), (3, 5)]]
+    assert group_ids(7, relations) == [0, 1, 2, 1, 1, 1, 6]
+    assert group_ids(0, []) == []

@@ -1,0 +1,53 @@
+"""Is the original told from its copies, by frames first and by names last?"""
+
+import pytest
+
+from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.originals import Member, choose_originals
+
+
+def copy(first: int, second: int, *, inside: tuple[float, float] = (1.0, 1.0)) -> Relation:
+    return Relation(first, second, "near_duplicate", 30, False, 1.0, 0.95, *inside)
+
+
+def test_a_photo_without_relations_is_its_own_original() -> None:
+    assert choose_originals([Member(10, 10, "b"), Member(10, 10, "a")], []) == [0, 1]
+    assert choose_originals([], []) == []
+
+
+def test_a_crop_is_not_the_original_even_with_more_pixels_and_the_better_name() -> None:
+    members = [Member(900, 900, "a.jpg"), Member(224, 224, "aug-1-a.jpg")]
+    assert choose_originals(members, [copy(0, 1, inside=(1.0, 0.6))]) == [1, 1]
+    assert choose_originals(members, [copy(0, 1, inside=(0.6, 1.0))]) == [0, 0]
+
+
+def test_of_equal_frames_the_one_with_more_pixels_is_the_original() -> None:
+    assert choose_originals([Member(100, 90, "a"), Member(200, 180, "aug-a")], [copy(0, 1)]) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "marked", ["aug-3-cat.jpg", "Copy of cat.jpg", "cat (1).jpg", "cat_flipped.png", "x/cat copy.jpg"]
+)
+def test_of_equal_sizes_a_name_without_a_copy_mark_is_the_original(marked: str) -> None:
+    members = [Member(50, 50, marked), Member(50, 50, "a-much-longer-name-for-the-cat.jpg")]
+    assert choose_originals(members, [copy(0, 1)]) == [1, 1]
+
+
+@pytest.mark.parametrize("plain", ["august.jpg", "copycat.jpg", "rotterdam.jpg"])
+def test_a_word_that_only_begins_like_a_copy_mark_is_none(plain: str) -> None:
+    assert choose_originals([Member(5, 5, plain), Member(5, 5, "z" * 30)], [copy(0, 1)]) == [0, 0]
+
+
+def test_the_shorter_and_then_the_earlier_name_decides_last() -> None:
+    members = [Member(5, 5, "bbb.jpg"), Member(5, 5, "bb.jpg"), Member(5, 5, "ab.jpg")]
+    assert choose_originals(members, [copy(0, 1), copy(1, 2)]) == [2, 2, 2]
+
+
+def test_relatives_are_two_originals() -> None:
+    relative = Relation(0, 1, "related", 12, False, 1.0)
+    assert choose_originals([Member(5, 5, "a"), Member(5, 5, "b")], [relative]) == [0, 1]
+
+
+def test_the_frame_that_contains_most_others_wins_in_a_larger_group() -> None:
+    relations = [copy(0, 1, inside=(1.0, 0.7)), copy(1, 2, inside=(0.5, 1.0)), copy(0, 2, inside=(0.8, 0.99))]
+    assert choose_originals([Member(5, 5), Member(5, 5), Member(5, 5), Member(5, 5)], relations) == [1, 1, 1, 3]

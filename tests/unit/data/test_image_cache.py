@@ -1,0 +1,163 @@
+"""Does a bank hold exactly what serving would see, in memory or on disk, whatever happens while it is filled?"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from petmood.core.errors import PhotoError
+from petmood.core.image import ImageSpec, load
+from petmood.data.image_cache import ImageCache, open_image_cache
+from petmood.inference.prepare import try_prepare
+from tests.support.pictures import exif, jpeg, photo_like, png, turned
+
+SPEC = ImageSpec(side_px=24)
+ON_DISK = 0.001
+
+HALTED = """
+import sys, threading
+from pathlib import Path
+from petmood.core.image import ImageSpec
+from petmood.data import image_cache as bank
+def two_of_six(path, spec, real=bank.load):
+    if path.name == "2.jpg":
+        print("two are decoded", flush=True)
+        threading.Event().wait()
+    return real(path, spec)
+bank.load = two_of_six
+paths = [f"{n}.jpg" for n in range(6)]
+bank.open_bank(Path(sys.argv[1]), paths, ImageSpec(side_px=24), limit_mb=0.001, threads=1)
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder of six photos of several sizes."""
+    for number in range(6):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(photo_like(60 + 9 * number, 50, seed=number)))
+    return tmp_path
+
+
+PATHS = tuple(f"{number}.jpg" for number in range(6))
+
+
+def cached(folder: Path) -> list[Path]:
+    """Return what lies in the folder's cache."""
+    return sorted((folder / ".cache").glob("*"))
+
+
+def test_pictures_lie_in_the_order_of_their_paths(photos: Path) -> None:
+    bank = open_image_cache(photos, PATHS[::-1], SPEC, threads=3)
+    assert len(bank) == 6
+    assert bank.paths == PATHS[::-1]
+    assert bank.pixels.shape == (6, 24, 24, 3)
+    assert bank.pixels.dtype == np.uint8
+    for path, pixels in zip(bank.paths, bank.pixels, strict=True):
+        assert np.array_equal(pixels, load(photos / path, SPEC).pixels)
+    assert cached(photos) == []
+
+
+@pytest.mark.parametrize("limit_mb", [100, ON_DISK], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("resize", ["center_crop", "squash", "letterbox"])
+def test_training_and_serving_see_the_same_pixels_of_a_file(tmp_path: Path, limit_mb: float, resize: str) -> None:
+    spec = SPEC.model_copy(update={"resize": resize})
+    pixels = photo_like(300, 200)
+    files = {
+        "large.jpg": jpeg(pixels),
+        "turned.jpg": jpeg(turned(pixels, 6), exif=exif(6)),
+        "clear.png": png(np.dstack([pixels, pixels[..., :1]])),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    bank = open_image_cache(tmp_path, tuple(files), spec, limit_mb=limit_mb)
+    for trained, data in zip(bank.pixels, files.values(), strict=True):
+        served = try_prepare(data, spec)
+        assert not isinstance(served, PhotoError)
+        assert np.array_equal(trained, served.pixels)
+
+
+def test_above_the_limit_pictures_are_memory_mapped_and_equal(photos: Path) -> None:
+    in_memory, mapped = open_image_cache(photos, PATHS, SPEC), open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert isinstance(mapped.pixels, np.memmap)
+    assert not isinstance(in_memory.pixels, np.memmap)
+    assert np.array_equal(in_memory.pixels, mapped.pixels)
+    assert not mapped.pixels.flags.writeable
+
+
+def test_the_limit_is_in_megabytes_of_pixels(photos: Path) -> None:
+    exactly = 6 * 24 * 24 * 3 / 1e6
+    open_image_cache(photos, PATHS, SPEC, limit_mb=exactly)
+    assert cached(photos) == []
+    open_image_cache(photos, PATHS, SPEC, limit_mb=exactly - 1e-6)
+    assert len(cached(photos)) == 1
+
+
+def test_a_mapped_file_is_found_again_without_decoding(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = np.array(open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK).pixels)
+    monkeypatch.setattr("petmood.data.image_cache.load", None)
+    again = open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert isinstance(again.pixels, np.memmap), "no pixel is read before it is asked for"
+    assert np.array_equal(again.pixels, first)
+
+
+def test_another_spec_other_photos_or_a_changed_photo_are_decoded_anew(photos: Path) -> None:
+    def count() -> int:
+        return len(cached(photos))
+
+    open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    open_image_cache(photos, PATHS, SPEC.model_copy(update={"resize": "letterbox"}), limit_mb=ON_DISK)
+    assert count() == 2
+    open_image_cache(photos, PATHS[:5], SPEC, limit_mb=ON_DISK)
+    assert count() == 3
+    (photos / "0.jpg").write_bytes(jpeg(photo_like(80, 80, seed=77)))
+    changed = open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert count() == 4
+    assert np.array_equal(changed.pixels[0], load(photos / "0.jpg", SPEC).pixels)
+
+
+@pytest.mark.parametrize("limit_mb", [100, ON_DISK])
+def test_a_photo_that_can_t_be_decoded_is_an_error_that_leaves_no_file(photos: Path, limit_mb: float) -> None:
+    (photos / "3.jpg").write_bytes(b"no photo")
+    with pytest.raises(PhotoError):
+        open_image_cache(photos, PATHS, SPEC, limit_mb=limit_mb)
+    assert cached(photos) == []
+
+
+@pytest.mark.spawns
+def test_killed_while_it_writes_the_next_call_makes_the_file_anew(photos: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", HALTED, str(photos)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"two are decoded\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (litter,) = cached(photos)
+    assert litter.suffix == ".partial"
+    os.utime(litter, (0, 0))
+    bank = open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert np.array_equal(bank.pixels, open_image_cache(photos, PATHS, SPEC).pixels)
+    assert [path.suffix for path in cached(photos)] == [".npy"]
+
+
+def test_decoding_is_shown_photo_by_photo(photos: Path) -> None:
+    seen: list[object] = []
+
+    def track(items: Iterable[Any], *, total: int | None = None, what: str = "") -> Iterator[Any]:
+        seen.append((total, what))
+        for item in items:
+            seen.append(item.shape)
+            yield item
+
+    open_image_cache(photos, PATHS, SPEC, track=track)
+    assert seen == [(6, "decoding photos"), *[(24, 24, 3)] * 6]
+
+
+def test_a_bank_of_nothing_is_empty(tmp_path: Path) -> None:
+    bank = open_image_cache(tmp_path, (), SPEC)
+    assert isinstance(bank, ImageCache)
+    assert (len(bank), bank.pixels.shape) == (0, (0, 24, 24, 3))

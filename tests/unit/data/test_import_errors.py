@@ -1,0 +1,45 @@
+"""Problems: one report of all, short on the terminal, whole in a file, harmless in a spreadsheet."""
+
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.data.import_errors import ImportProblem, problems_text, read_problems, refusal, safe_cell
+
+
+def test_problems_come_back_sorted(tmp_path: Path) -> None:
+    problems = [
+        ImportProblem("b.jpg", "empty_file", "nothing in it"),
+        ImportProblem("a, b.jpg", "two_labels", 'say "what"'),
+    ]
+    path = tmp_path / "rejected.csv"
+    path.write_text(problems_text(problems))
+    assert read_problems(path) == (problems[1], problems[0])
+    assert read_problems(tmp_path / "none.csv") == ()
+
+
+@pytest.mark.parametrize("content", ["", "what,ever\n", "path,reason,message\nonly-one\n"])
+def test_a_file_that_is_no_list_of_problems_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rejected.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match="path,reason,message"):
+        read_problems(path)
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_can_be_taken_for_a_formula(first: str) -> None:
+    assert safe_cell(f"{first}1+1") == f"'{first}1+1"
+    assert safe_cell("rex.jpg") == "rex.jpg"
+
+
+def test_a_refusal_shows_twenty_lines_and_counts_the_rest() -> None:
+    problems = [ImportProblem(f"{k:02}.jpg", "empty_file", "nothing in it") for k in range(25)]
+    text = str(refusal(problems, looked_at=40, full_list="pets.problems.csv"))
+    assert "25 of 40 entries" in text
+    assert "19.jpg: nothing in it [empty_file]" in text
+    assert "20.jpg" not in text
+    assert "and 5 more" in text
+    assert "pets.problems.csv" in text
+    assert "--skip-bad" in text
+    assert "more" not in str(refusal(problems[:2], looked_at=2, full_list="x"))

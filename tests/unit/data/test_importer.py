@@ -1,0 +1,309 @@
+"""Importing: the folder that is written, in one step, the same every time, the originals untouched."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError, OutputError
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.duplicates import near_duplicates as groups
+from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.relations import RelationRow, read_relations
+from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
+from petmood.data.importer import IMPORT_NAME, import_photos
+from petmood.data.index import read_index
+from petmood.data.sources.base import Source, SourcePhoto
+from petmood.data.sources.folder import FolderSource
+from petmood.data.split import Fractions
+from tests.support.trees import bring_in, contents, mirror_finder, picture, put, tree
+
+
+def test_a_data_set_holds_index_lists_and_byte_for_byte_copies(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    before = contents(source)
+    report = bring_in(source, to=tmp_path / "pets")
+    after = contents(tmp_path / "pets")
+    assert {f"photos/{name}": data for name, data in before.items()} == {
+        name: data for name, data in after.items() if name.startswith("photos/")
+    }
+    assert sorted(name for name in after if "/" not in name) == [
+        "import.json",
+        "index.csv",
+        "rejected.csv",
+        "relations.csv",
+    ]
+    assert contents(source) == before
+    assert read_index(tmp_path / "pets") == report.index
+    assert report.counts == {
+        "originals": 16, "near_duplicates": 0, "excluded": 0, "groups": 16, "conflicts": 0, "rejected": 0,
+        "train": 8, "valid": 4, "test": 4,
+    }  # fmt: skip
+
+
+def test_two_imports_are_byte_identical_wherever_they_lie(tmp_path: Path) -> None:
+    bring_in(tree(tmp_path / "in"), to=tmp_path / "one")
+    bring_in(tree(tmp_path / "elsewhere/in"), to=tmp_path / "deep/two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "deep/two")
+    bring_in(tmp_path / "in", to=tmp_path / "one")
+    assert contents(tmp_path / "one") == contents(tmp_path / "deep/two")
+    assert str(tmp_path).encode() not in b"".join(
+        data for name, data in contents(tmp_path / "one").items() if "/" not in name
+    )
+
+
+def test_the_facts_of_an_import_are_recorded(tmp_path: Path) -> None:
+    report = bring_in(tree(tmp_path / "in"), to=tmp_path / "pets", skip_bad=True)
+    facts = json.loads((tmp_path / "pets" / IMPORT_NAME).read_text())
+    assert facts["source"] == "folder"
+    assert facts["options"]["skip_bad"] is True
+    assert facts["counts"] == report.counts
+    assert facts["data_hash"] == read_index(tmp_path / "pets").hash
+
+
+def test_bad_photos_stop_a_strict_import_and_nothing_but_the_list_is_written(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "happy/empty.jpg", b"")
+    put(source, "confused/x.png", picture(99))
+    with pytest.raises(DataError, match="2 of 18 entries"):
+        bring_in(source, to=tmp_path / "pets")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets.problems.csv"]
+
+
+def test_skipping_bad_photos_keeps_their_list_and_clears_the_old_one(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "happy/empty.jpg", b"")
+    with pytest.raises(DataError):
+        bring_in(source, to=tmp_path / "pets")
+    report = bring_in(source, to=tmp_path / "pets", skip_bad=True)
+    assert read_problems(tmp_path / "pets" / REJECTED_NAME) == report.rejected
+    assert [problem.code for problem in report.rejected] == ["empty_file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets"]
+    assert "1 rejected" in report.summary()
+
+
+def test_a_tolerant_source_skips_unless_told_otherwise(tmp_path: Path) -> None:
+    put(tree(tmp_path / "in"), "happy/empty.jpg", b"")
+    source = FolderSource(tmp_path / "in")
+    source.skip_bad_by_default = True
+    report = import_photos(source, to=tmp_path / "pets", find_near_duplicates=mirror_finder)
+    assert len(report.rejected) == 1
+    with pytest.raises(DataError, match="1 of 17"):
+        import_photos(source, to=tmp_path / "pets", skip_bad=False, find_near_duplicates=mirror_finder)
+
+
+def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "angry/0-mirrored.png", picture(0, mirrored=True))
+    put(source, "sad/twin-of-happy.png", picture(4, mirrored=True))
+    report = bring_in(source, to=tmp_path / "pets")
+    rows = {row.path: row for row in report.index}
+    pair = rows["photos/angry/0.png"], rows["photos/angry/0-mirrored.png"]
+    assert {row.role for row in pair} == {"original", "near_duplicate"}
+    assert pair[0].group_id == pair[1].group_id
+    assert report.conflicts == 1
+    assert "1 group has photos under two classes" in report.summary()
+    assert RelationRow(
+        "photos/angry/0-mirrored.png", "photos/angry/0.png", "near_duplicate", "60 places, scale 1.00, mirrored"
+    ) in read_relations(tmp_path / "pets")
+
+
+def test_a_leak_of_official_splits_stops_until_it_is_mended(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
+    put(source, "train/angry/leak.png", picture(4, mirrored=True))
+    with pytest.raises(DataError, match=r"valid: photos/valid/angry/0\.png = train: photos/train/angry/leak\.png"):
+        bring_in(source, to=tmp_path / "pets")
+    assert not (tmp_path / "pets").exists()
+    report = bring_in(source, to=tmp_path / "pets", mend=True)
+    assert [row.path for row in report.dropped_as_leaking] == ["photos/train/angry/leak.png"]
+    assert "relative of valid photo photos/valid/angry/0.png" in report.summary()
+
+
+def test_a_long_list_of_mended_photos_is_cut_in_the_summary(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
+    for k in range(23):
+        put(source, f"train/angry/leak{k:02}.png", picture(4))
+    report = bring_in(source, to=tmp_path / "pets", mend=True)
+    assert len(report.dropped_as_leaking) == 23
+    assert "and 3 more" in report.summary()
+
+
+def test_known_photos_keep_their_split_when_photos_are_added(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", each=6)
+    before = {row.sha256: row.split for row in bring_in(source, to=tmp_path / "pets").index}
+    tree(source / "happy/..", each=9)
+    after = bring_in(source, to=tmp_path / "pets").index
+    assert len(after) == 36
+    known = [row for row in after if row.sha256 in before]
+    assert len(known) >= 20
+    assert all(row.split == before[row.sha256] for row in known)
+
+
+def test_an_import_never_replaces_what_is_no_data_set(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(tmp_path, "home/letter.txt", b"dear")
+    with pytest.raises(DataError, match="which an import would replace"):
+        bring_in(source, to=tmp_path / "home")
+    assert contents(tmp_path / "home") == {"letter.txt": b"dear"}
+    (tmp_path / "empty").mkdir()
+    bring_in(source, to=tmp_path / "empty")
+
+
+def test_a_person_s_own_files_are_carried_over_and_what_petmood_made_is_not(tmp_path: Path) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    mine = {"labels/corrections.csv": b"a,b", "README.txt": b"mine", "photos/happy/aside.txt": b"?", ".dvcignore": b""}
+    made = ("check.html", ".cache/checked", "photos/sad/.DS_Store", ".check.html.0abc1234.partial")
+    for name, data in mine.items() | dict.fromkeys(made, b"old").items():
+        put(pets, name, data)
+    (pets / "link").symlink_to("README.txt")
+    tree(source, each=5)
+    for _ in range(2):
+        report = bring_in(source, to=pets)
+        found = contents(pets)
+        assert {name: found[name] for name in mine} == mine
+        assert (pets / "link").is_symlink()
+        assert not set(made) & set(found)
+        assert len(found) == 4 + len(report.index) + len(mine) + 1
+
+
+def test_a_new_photo_never_overwrites_a_person_s_file_and_that_is_said_before_any_work(tmp_path: Path) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    tree(source, each=5)
+    put(pets, "photos/happy/4.png", (source / "happy/4.png").read_bytes())
+    assert len(bring_in(source, to=pets).index) == 20
+    put(source, "happy/5.png", picture(90))
+    put(pets, "photos/happy/5.png", picture(91))
+
+    def never(*_: object, **__: object) -> list[Relation]:
+        raise AssertionError("no photo may be looked at")
+
+    with pytest.raises(DataError, match=r"which no import put there: photos/happy/5\.png\. Nothing was changed"):
+        import_photos(FolderSource(source), to=pets, find_near_duplicates=never)
+    assert (pets / "photos/happy/5.png").read_bytes() == picture(91)
+
+
+@pytest.mark.parametrize("name", ["photos", "index.csv"])
+def test_a_link_inside_of_a_data_set_is_never_replaced(tmp_path: Path, name: str) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    (pets / name).rename(tmp_path / "elsewhere")
+    (pets / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=rf"pets/{name}' is a link, which an import would replace"):
+        bring_in(source, to=pets)
+    assert (pets / name).is_symlink()
+
+
+def test_a_data_set_that_is_a_link_is_written_where_it_points_time_and_again(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    (tmp_path / "large/pets").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "large")
+    (tmp_path / "pets").symlink_to("large/pets")
+    for each, to in ((4, "pets"), (5, "data/pets"), (6, "pets")):
+        tree(source, each=each)
+        assert len(bring_in(source, to=tmp_path / to).index) == 4 * each
+        assert len(read_index(tmp_path / "large/pets")) == 4 * each
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "in", "large", "pets"]
+    assert (tmp_path / "pets").is_symlink()
+
+
+def test_a_removed_folder_under_way_is_an_error_and_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What removed it here stands for anything that does; the old data set stays."""
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    bring_in(source, to=pets)
+    before, real, calls = contents(pets), Path.write_bytes, []
+
+    def removing(path: Path, data: bytes) -> int:
+        calls.append(path)
+        written = real(path, data)
+        if len(calls) == 6:
+            shutil.rmtree(path.parents[2])
+        return written
+
+    monkeypatch.setattr(Path, "atomic_write_bytes", removing)
+    with pytest.raises((FileNotFoundError, OutputError)):
+        bring_in(source, to=pets)
+    monkeypatch.undo()
+    assert contents(pets) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_modes_of_a_data_set_follow_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        bring_in(tree(tmp_path / "in"), to=tmp_path / "pets")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in [tmp_path / "pets", *(tmp_path / "pets").rglob("*")]}
+    assert modes == {0o777 & ~umask, 0o666 & ~umask}
+
+
+def test_an_import_never_reads_what_it_replaces(tmp_path: Path) -> None:
+    bring_in(tree(tmp_path / "in"), to=tmp_path / "pets")
+    with pytest.raises(DataError, match="lies inside the source"):
+        bring_in(tmp_path / "pets/photos", to=tmp_path / "pets")
+    assert len(read_index(tmp_path / "pets")) == 16
+
+
+class ChangingSource:
+    """A folder in which a photo changes after it was looked at."""
+
+    name = "changing"
+    skip_bad_by_default = False
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.closed = root, False
+
+    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
+        return FolderSource(self.root).scan(track)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_photo_that_changes_meanwhile_stops_the_import_and_the_source_is_closed(tmp_path: Path) -> None:
+    source = ChangingSource(tree(tmp_path / "in"))
+
+    def finder(photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: ProgressBar) -> list[Relation]:
+        relations = mirror_finder(photos, total=total, track=track)
+        put(tmp_path / "in", "sad/0.png", picture(77))
+        return relations
+
+    with pytest.raises(DataError, match=r"'sad/0\.png' changed while it was imported"):
+        import_photos(source, to=tmp_path / "pets", find_near_duplicates=finder, track=no_progress)
+    assert source.closed
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_fractions_and_seed_decide_on_the_splits(tmp_path: Path) -> None:
+    source: Source = FolderSource(tree(tmp_path / "in", each=10))
+    halves = Fractions(0.5, 0.5, 0.0)
+    rows = [
+        import_photos(source, to=tmp_path / f"{seed}", fractions=halves, seed=seed, find_near_duplicates=mirror_finder)
+        for seed in (0, 1)
+    ]
+    assert {row.split for row in rows[0].index} == {"train", "valid"}
+    assert [row.split for row in rows[0].index] != [row.split for row in rows[1].index]
+
+
+def test_the_real_finder_is_used_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "find_near_duplicates", mirror_finder)
+    assert len(import_photos(FolderSource(tree(tmp_path / "in")), to=tmp_path / "pets").index) == 16
+
+
+def test_rejected_entries_are_sorted(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "sad/z.txt", b"x")
+    put(source, "angry/a.jpg", b"")
+    rejected = bring_in(source, to=tmp_path / "pets", skip_bad=True).rejected
+    assert rejected[1] == ImportProblem("sad/z.txt", "not_a_photo", "not a photo by its suffix")
+    assert [problem.path for problem in rejected] == ["angry/a.jpg", "sad/z.txt"]

@@ -1,0 +1,181 @@
+"""Cataloguing: duplicates, contradictions, splits, leaks and copies become roles and notes."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import IndexRow
+from petmood.data.index_builder import ScannedPhoto, SplitPlan, build_index
+from petmood.data.photo_info import PhotoInfo
+from petmood.data.sources.base import SourcePhoto
+from petmood.data.split import Fractions
+
+Pick = Callable[[frozenset[int]], set[int]]
+
+
+class Album:
+    """Photos for one test: enough of every class in every split, and what the test adds."""
+
+    def __init__(self, *, official: bool = False) -> None:
+        self.entries: list[ScannedPhoto] = []
+        self._numbers: dict[str, int] = {}
+        splits = ("train", "valid", "test") if official else (None,) * 6
+        for label in DEFAULT_CLASSES:
+            for k, split in enumerate(splits):
+                self.add(f"base-{label}{k}", label=label, split=split)
+
+    def add(
+        self, name: str, *, label: str = "happy", split: str | None = None, content: str = "", group: str = ""
+    ) -> None:
+        digest = sha256((content or name).encode()).hexdigest()
+        facts = PhotoInfo(digest, 100, 80, "JPEG", "RGB")
+        found = SourcePhoto(Path(name), name, label, split, "cat")
+        kin = self._numbers.setdefault(digest, len(self._numbers))
+        number = self._numbers.setdefault(group or digest, len(self._numbers))
+        self.entries.append(ScannedPhoto(found, facts, kin, number))
+
+    def rows(
+        self,
+        *,
+        mend: bool = False,
+        previous: dict[str, str] | None = None,
+        copies: tuple[str, ...] = (),
+    ) -> dict[str, IndexRow]:
+        numbers = {e.content_id for e in self.entries if e.source.name in copies}
+        pick: Pick = lambda used: set(used - numbers)  # noqa: E731 - shorter than a function in a method
+        plan = SplitPlan(Fractions(), 0, previous or {}, mend)
+        rows = build_index(self.entries, plan=plan, pick_originals=pick)
+        assert [row.path for row in rows] == sorted(row.path for row in rows)
+        return {row.path.removeprefix("photos/"): row for row in rows}
+
+
+def test_a_plain_photo_becomes_an_original_with_all_its_facts() -> None:
+    album = Album()
+    album.add("x.jpg", label="sad")
+    row = album.rows()["x.jpg"]
+    assert (row.label, row.role, row.width, row.height, row.format, row.species) == (
+        "sad", "original", 100, 80, "JPEG", "cat",
+    )  # fmt: skip
+    assert row.sha256.startswith(row.group_id)
+    assert row.note == ""
+
+
+def test_of_exact_duplicates_the_first_by_name_is_kept() -> None:
+    album = Album()
+    for name in ("c.jpg", "a.jpg", "b.jpg"):
+        album.add(name, content="same")
+    rows = album.rows()
+    assert [rows[name].role for name in ("a.jpg", "b.jpg", "c.jpg")] == ["original", "excluded", "excluded"]
+    assert rows["c.jpg"].note == "exact duplicate of photos/a.jpg"
+    assert rows["c.jpg"].split == rows["a.jpg"].split
+
+
+def test_exact_duplicates_under_two_classes_are_all_dropped_and_name_each_other() -> None:
+    album = Album()
+    album.add("a.jpg", label="sad", content="same")
+    album.add("b.jpg", label="happy", content="same")
+    rows = album.rows()
+    assert {rows["a.jpg"].role, rows["b.jpg"].role} == {"excluded"}
+    assert rows["a.jpg"].note == "same photo as photos/b.jpg, labelled happy"
+    assert rows["b.jpg"].note == "same photo as photos/a.jpg, labelled sad"
+    assert rows["a.jpg"].split == "train"
+
+
+def test_copies_are_named_by_the_pick_and_share_their_originals_split() -> None:
+    album = Album()
+    album.add("a.jpg", group="one")
+    album.add("b.jpg", group="one")
+    rows = album.rows(copies=("b.jpg",))
+    assert (rows["a.jpg"].role, rows["b.jpg"].role) == ("original", "near_duplicate")
+    assert rows["a.jpg"].group_id == rows["b.jpg"].group_id
+    assert rows["a.jpg"].split == rows["b.jpg"].split
+
+
+def test_official_splits_are_kept_and_an_earlier_import_does_not_change_them() -> None:
+    album = Album(official=True)
+    previous = {e.info.sha256: "train" for e in album.entries}
+    rows = album.rows(previous=previous)
+    assert all(rows[e.source.name].split == e.source.split for e in album.entries)
+
+
+def test_photos_without_a_split_among_official_ones_are_assigned() -> None:
+    album = Album(official=True)
+    album.add("late.jpg")
+    album.add("cousin.jpg", group="one")
+    album.add("tested.jpg", group="one", split="test")
+    rows = album.rows()
+    assert rows["late.jpg"].split in {"train", "valid", "test"}
+    assert rows["cousin.jpg"].split == "test"
+
+
+def test_splits_of_an_earlier_import_are_kept() -> None:
+    album = Album()
+    first = {row.sha256: row.split for row in album.rows().values()}
+    for k in range(8):
+        album.add(f"new{k}")
+    again = album.rows(previous=first)
+    assert all(row.split == first[row.sha256] for row in again.values() if row.sha256 in first)
+
+
+def leaking() -> Album:
+    album = Album(official=True)
+    album.add("in-train.jpg", group="leak", split="train")
+    album.add("in-test.jpg", group="leak", split="test")
+    return album
+
+
+def test_a_group_across_official_splits_is_an_error_with_its_photos() -> None:
+    with pytest.raises(DataError, match=r"test: photos/in-test.jpg = train: photos/in-train.jpg"):
+        leaking().rows()
+
+
+def test_mending_drops_the_training_relative_and_names_the_evaluation_photo() -> None:
+    rows = leaking().rows(mend=True)
+    assert rows["in-test.jpg"].role == "original"
+    assert rows["in-train.jpg"].role == "excluded"
+    assert rows["in-train.jpg"].note == "relative of test photo photos/in-test.jpg"
+
+
+def test_equal_bytes_across_official_splits_are_a_leak_as_well() -> None:
+    album = Album(official=True)
+    album.add("a-train.jpg", content="same", split="train")
+    album.add("b-test.jpg", content="same", split="test")
+    with pytest.raises(DataError, match="1 group straddles"):
+        album.rows()
+    rows = album.rows(mend=True)
+    assert (rows["a-train.jpg"].role, rows["b-test.jpg"].role) == ("excluded", "original")
+
+
+def test_the_choice_of_originals_is_made_among_what_is_left() -> None:
+    seen: list[frozenset[int]] = []
+
+    def pick(used: frozenset[int]) -> set[int]:
+        seen.append(used)
+        return set(used)
+
+    album = leaking()
+    build_index(album.entries, plan=SplitPlan(Fractions(), 0, {}, drop_leaking=True), pick_originals=pick)
+    dropped = next(e.content_id for e in album.entries if e.source.name == "in-train.jpg")
+    assert [dropped in used for used in seen] == [False]
+
+
+def test_a_label_missing_in_official_validation_is_refused() -> None:
+    album = Album(official=True)
+    album.entries = [e for e in album.entries if (e.source.label, e.source.split) != ("sad", "valid")]
+    with pytest.raises(DataError, match="class 'sad' has 0 photos in valid"):
+        album.rows()
+
+
+def test_dropped_photos_do_not_count_towards_the_fewest_groups() -> None:
+    album = Album()
+    album.entries = [e for e in album.entries if e.source.label != "sad"]
+    for k in range(2):
+        album.add(f"s{k}", label="sad")
+    album.add("twice-a", label="sad", content="same")
+    album.add("twice-b", label="happy", content="same")
+    with pytest.raises(DataError, match="Class 'sad' has 2 independent photos"):
+        album.rows()

@@ -1,0 +1,81 @@
+"""Intake: each photo is decoded once, good pixels stream on, problems are kept or stop everything."""
+
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.relations import RelationRow
+from petmood.data.scanner import PhotoScanner, problems_path
+from petmood.data.sources.base import SourcePhoto
+from tests.support.trees import picture, put
+
+
+def found(root: Path, **files: bytes) -> list[SourcePhoto]:
+    for name, data in files.items():
+        put(root, name, data)
+    return [SourcePhoto(root / name, name, "happy") for name in sorted(files)]
+
+
+def intake(root: Path, entries: list[SourcePhoto], *, skip_bad: bool = False) -> PhotoScanner:
+    return PhotoScanner(entries, skip_bad=skip_bad, to=root / "pets")
+
+
+def test_equal_bytes_are_handed_on_once_and_share_their_number(tmp_path: Path) -> None:
+    stream = intake(tmp_path, found(tmp_path, a=picture(1), b=picture(1), c=picture(2)))
+    assert [pixels.shape for pixels in stream] == [(32, 32, 3)] * 2
+    entries = stream.entries([])
+    assert [entry.content_id for entry in entries] == [0, 0, 1]
+    assert entries[0].group_id == entries[1].group_id != entries[2].group_id
+    assert stream.links([]) == [RelationRow("photos/a", "photos/b", "exact_duplicate", "equal bytes")]
+
+
+def test_relations_become_groups_and_links_by_path(tmp_path: Path) -> None:
+    stream = intake(tmp_path, found(tmp_path, a=picture(1), b=picture(2), c=picture(3)))
+    assert len(list(stream)) == 3
+    relations = [Relation(2, 0, kind="related", inliers=14, mirrored=True, scale=0.5)]
+    groups = [entry.group_id for entry in stream.entries(relations)]
+    assert groups[0] == groups[2] != groups[1]
+    assert stream.links(relations) == [
+        RelationRow("photos/a", "photos/c", "related", "14 places, scale 0.50, mirrored")
+    ]
+
+
+def test_originals_are_chosen_among_the_photos_in_use(tmp_path: Path) -> None:
+    stream = intake(tmp_path, found(tmp_path, a=picture(1), b=picture(2), c=picture(3)))
+    assert len(list(stream)) == 3
+    relations = [Relation(0, 2, kind="near_duplicate", inliers=40, mirrored=False, scale=1.0)]
+    assert stream.originals(relations, used=frozenset({0, 1, 2})) == {0, 1}
+    assert stream.originals(relations, used=frozenset({1, 2})) == {1, 2}
+
+
+def test_problems_of_source_and_content_are_kept_where_they_may_be_skipped(tmp_path: Path) -> None:
+    entries = found(tmp_path, a=b"", b=picture(2))
+    entries.append(SourcePhoto(tmp_path / "z", "z", None, problem="unknown class folder", code="unknown_class"))
+    stream = intake(tmp_path, entries, skip_bad=True)
+    assert len(list(stream)) == 1
+    assert [(p.path, p.code) for p in stream.problems] == [("a", "empty_file"), ("z", "unknown_class")]
+    assert not problems_path(tmp_path / "pets").exists()
+
+
+def test_problems_that_stop_are_raised_after_the_last_photo_with_the_list_in_a_file(tmp_path: Path) -> None:
+    stream = intake(tmp_path, found(tmp_path, a=b"", b=picture(2), c=b"text"))
+    with pytest.raises(DataError, match=r"2 of 3 entries(.|\n)*\[empty_file\](.|\n)*\[unsupported_format\]"):
+        list(stream)
+    listed = problems_path(tmp_path / "pets").read_text()
+    assert listed.startswith("path,reason,message\na,empty_file")
+    assert "\nc,unsupported_format" in listed
+
+
+def test_files_that_are_no_photos_never_stop(tmp_path: Path) -> None:
+    entries = found(tmp_path, a=picture(1))
+    entries.append(SourcePhoto(tmp_path / "n.txt", "n.txt", None, problem="not a photo", code="not_a_photo"))
+    stream = intake(tmp_path, entries)
+    assert len(list(stream)) == 1
+    assert len(stream.problems) == 1
+
+
+def test_no_usable_photo_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="None of 1 entries"):
+        list(intake(tmp_path, found(tmp_path, a=b""), skip_bad=True))

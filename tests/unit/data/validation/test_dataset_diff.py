@@ -1,0 +1,46 @@
+"""What has changed: photos are known by their bytes, whatever happens to their names."""
+
+from dataclasses import replace
+
+from petmood.data.index import IndexRow
+from petmood.data.validation.dataset_diff import diff_datasets
+
+
+def row(
+    letter: str, *, label: str = "happy", split: str = "train", role: str = "original", group: str = ""
+) -> IndexRow:
+    return IndexRow(f"photos/{letter}.png", letter * 64, label, split, group or letter, role, 32, 32, "PNG")
+
+
+def test_photos_that_came_and_went_are_told_by_their_bytes() -> None:
+    change = diff_datasets([row("a"), row("b")], [replace(row("b"), path="photos/renamed.png"), row("c")])
+    assert [one.path for one in change.added] == ["photos/c.png"]
+    assert [one.path for one in change.removed] == ["photos/a.png"]
+    assert [(both.old.path, both.new.path) for both in change.kept] == [("photos/b.png", "photos/renamed.png")]
+    assert change.relabelled == change.moved == change.leaked == ()
+
+
+def test_another_label_and_another_split_are_told() -> None:
+    last = [row("a"), row("b"), row("c", split="test"), row("d", split="valid")]
+    new = [row("a", label="sad"), row("b", split="test"), row("c", split="train"), row("d", split="test")]
+    change = diff_datasets(last, new)
+    assert [both.new.path for both in change.relabelled] == ["photos/a.png"]
+    assert [both.new.path for both in change.moved] == ["photos/b.png", "photos/c.png", "photos/d.png"]
+    assert [both.new.path for both in change.leaked] == ["photos/b.png"], "trained on before, judged by now"
+
+
+def test_kin_of_photos_that_were_trained_on_may_not_judge() -> None:
+    last = [row("a", group="rex"), row("b", group="tom", split="test")]
+    new = [row("c", group="rex", split="test"), row("d", group="tom", split="test"), row("e", group="rex")]
+    assert [one.path for one in diff_datasets(last, new).duplicates_of_trained] == ["photos/c.png"]
+
+
+def test_photos_that_are_used_nowhere_do_not_count() -> None:
+    change = diff_datasets([row("a"), row("b", role="excluded")], [row("a", role="excluded"), row("b")])
+    assert [one.path for one in change.added] == ["photos/b.png"]
+    assert [one.path for one in change.removed] == ["photos/a.png"]
+
+
+def test_of_equal_photos_the_first_counts() -> None:
+    twin = replace(row("a"), path="photos/z.png")
+    assert len(diff_datasets([], [row("a"), twin]).added) == 1

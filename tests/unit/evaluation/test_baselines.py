@@ -1,0 +1,125 @@
+"""Do the controls show what they are there to show: chance, simple signal, and the leak?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage.feature import hog
+
+from petmood.core.errors import DataError
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import IndexRow
+from petmood.evaluation.baselines import (
+    BASELINES,
+    fit_baselines,
+    hog_features,
+    hog_svm,
+    hold_out,
+    leakage_gap,
+    most_frequent,
+    shuffled_labels,
+)
+from petmood.evaluation.predictions import Predictions
+from tests.support.evaluation import MakeRows
+
+
+def striped(angle: int, *, side_px: int = 64, seed: int = 0) -> NDArray[np.uint8]:
+    """Draw stripes at an angle in degrees, with noise, as RGB."""
+    y, x = np.mgrid[:side_px, :side_px]
+    turn = np.deg2rad(angle)
+    wave = np.sin((x * np.cos(turn) + y * np.sin(turn)) * 0.4)
+    noise = np.random.default_rng(seed).normal(0, 10, (side_px, side_px, 3))
+    return np.asarray(np.clip(128 + 90 * wave[..., None] + noise, 0, 255), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def stripes() -> np.ndarray:
+    """Give the features of 48 pictures whose class shows in the direction of stripes."""
+    return hog_features(striped(45 * (i % 4), seed=i) for i in range(48))
+
+
+def labels_of(rows: list[IndexRow]) -> np.ndarray:
+    return np.array([DEFAULT_CLASSES.index(row.label) for row in rows])
+
+
+def share_right(scored: Predictions) -> float:
+    return float((scored.predicted() == scored.labels).mean())
+
+
+def test_features_hold_the_picture_and_its_mirror_image() -> None:
+    picture = striped(30, side_px=128)
+    picture[:, 64:] //= 2
+    found, mirrored = hog_features([picture, picture[:, ::-1].copy()])
+    settings = {"pixels_per_cell": (16, 16), "cells_per_block": (2, 2), "transform_sqrt": True, "channel_axis": -1}
+    np.testing.assert_allclose(found[0], hog(picture, orientations=9, **settings), atol=1e-6)
+    alike, unlike = (np.corrcoef(view, mirrored[0])[0, 1] for view in (found[1], found[0]))
+    assert alike > 0.97
+    assert unlike < 0.9
+
+
+def test_grey_pictures_and_any_size_have_the_same_number_of_features() -> None:
+    assert hog_features([striped(0)[..., 0], striped(0, side_px=200)]).shape == (2, 2, 1764)
+    assert hog_features([]).shape[0] == 0
+
+
+def test_the_majority_control_always_gives_the_most_frequent_training_label() -> None:
+    labels = np.array([2, 2, 2, 0, 1, 1, 3])
+    logits = most_frequent(labels, classes=4)(np.arange(6), np.array([6, 3]), 0)
+    assert logits.argmax(axis=1).tolist() == [2, 2]
+    np.testing.assert_allclose(np.exp(logits[0]), [1 / 6, 2 / 6, 3 / 6, 0], atol=1e-3)
+
+
+def test_hog_and_svm_find_a_shape_and_shuffled_labels_find_nothing(stripes: np.ndarray, make_rows: MakeRows) -> None:
+    rows = make_rows(48, splits=("train", "train", "test"))
+    labels = labels_of(rows)
+    found = hold_out(hog_svm(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES)
+    assert len(found) == 16
+    assert share_right(found) > 0.9
+    chances = [
+        share_right(hold_out(shuffled_labels(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES, seed=seed))
+        for seed in range(8)
+    ]
+    assert np.mean(chances) < 0.5
+
+
+@pytest.mark.parametrize("known", [1, 2, 3])
+def test_classes_missing_from_training_are_never_answered(stripes: np.ndarray, known: int) -> None:
+    labels = np.arange(48) % 4
+    train = np.flatnonzero((labels < known) & (np.arange(48) < 36))
+    test = np.flatnonzero((labels < known) & (np.arange(48) >= 36))
+    logits = hog_svm(stripes, labels, classes=4)(train, test, 0)
+    assert logits.shape == (len(test), 4)
+    np.testing.assert_array_equal(logits.argmax(axis=1), labels[test])
+
+
+def test_the_leak_shows_where_copies_straddle(make_rows: MakeRows) -> None:
+    rows = make_rows(16, copies=3)
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(16, 1, 30)).repeat(4, axis=0) + rng.normal(0, 0.1, (64, 1, 30))
+    features = own.repeat(2, axis=1).astype(np.float32)
+    found = leakage_gap(rows, features, classes=DEFAULT_CLASSES, folds=4)
+    assert found["random_split"].paths == found["group_split"].paths
+    assert share_right(found["random_split"]) > share_right(found["group_split"]) + 0.3
+
+
+def test_all_controls_come_as_scores_of_originals(stripes: np.ndarray, make_rows: MakeRows) -> None:
+    rows = make_rows(48, splits=("train", "valid", "test"))
+    rows[1] = replace(rows[1], role="excluded")
+    found = fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, split="valid")
+    assert tuple(found) == BASELINES
+    assert found["most_frequent"].paths == tuple(row.path for row in rows if row.split == "valid")
+    assert len(found["random_split"]) == 47
+
+
+def test_too_few_groups_leave_the_leak_out(stripes: np.ndarray, make_rows: MakeRows) -> None:
+    rows = make_rows(8, splits=("train", "test"))
+    assert tuple(fit_baselines(rows, stripes[:8], classes=DEFAULT_CLASSES, folds=9)) == BASELINES[:3]
+
+
+@pytest.mark.parametrize(("splits", "lacking"), [(("train",), "test"), (("test",), "train")])
+def test_a_missing_split_is_named(
+    stripes: np.ndarray, make_rows: MakeRows, splits: tuple[str, ...], lacking: str
+) -> None:
+    with pytest.raises(DataError, match=f"the {lacking} split"):
+        fit_baselines(make_rows(8, splits=splits), stripes[:8], classes=DEFAULT_CLASSES)

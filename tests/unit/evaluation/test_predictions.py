@@ -1,0 +1,106 @@
+"""Are answers kept whole, checked, and stored without pickle?"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax as reference_softmax
+
+from petmood.core.errors import DataError
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.evaluation.predictions import Predictions, from_rows
+from tests.support.evaluation import MakeRows, MakeScored
+
+
+def test_probabilities_agree_with_scipy_at_any_temperature(make_scored: MakeScored) -> None:
+    scored = make_scored(9)
+    known = reference_softmax(scored.logits / 2.5, axis=1)
+    np.testing.assert_allclose(scored.probabilities(temperature=2.5), known, atol=1e-12)
+
+
+def test_a_saved_record_is_read_back_equal(make_scored: MakeScored, tmp_path: Path) -> None:
+    scored = replace(make_scored(9), source=("böse",) * 9)
+    scored.save(tmp_path / "a" / "scored.npz")
+    back = Predictions.load(tmp_path / "a" / "scored.npz")
+    for name in ("groups", "paths", "classes", "species", "source"):
+        assert getattr(back, name) == getattr(scored, name)
+    for name in ("logits", "labels", "image_sizes"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(scored, name))
+
+
+def test_an_empty_record_can_be_saved_and_read(make_scored: MakeScored, tmp_path: Path) -> None:
+    make_scored(0).save(tmp_path / "empty.npz")
+    assert len(Predictions.load(tmp_path / "empty.npz")) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off"])
+def test_a_file_that_holds_no_scores_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "scored.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"scored\.npz"):
+        Predictions.load(tmp_path / "scored.npz")
+
+
+def test_pickled_content_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "scored.npz", logits=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError):
+        Predictions.load(tmp_path / "scored.npz")
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Evaluate the run again"):
+        Predictions.load(tmp_path / "nothing.npz")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"logits": np.zeros((3, 2))}, "shape"),
+        ({"groups": ("a",)}, "groups"),
+        ({"image_sizes": np.zeros((2, 2))}, "image_sizes"),
+        ({"labels": np.array([0, 1, 9])}, "got 9"),
+        ({"labels": np.array([0, -1, 2])}, "got -1"),
+        ({"logits": np.array([[0.0] * 4, [np.nan] * 4, [0.0] * 4])}, "photos/0001.jpg"),
+    ],
+)
+def test_fields_that_do_not_fit_are_refused(make_scored: MakeScored, changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        replace(make_scored(3), **changed)
+
+
+def test_taking_photos_keeps_everything_about_them_together(make_scored: MakeScored) -> None:
+    scored = make_scored(12)
+    part = scored.take([5, 2])
+    assert part.paths == (scored.paths[5], scored.paths[2])
+    assert part.species == (scored.species[5], scored.species[2])
+    np.testing.assert_array_equal(part.logits, scored.logits[[5, 2]])
+    assert len(scored.take(scored.labels == 0)) == int((scored.labels == 0).sum())
+    assert len(scored.take([])) == 0
+
+
+def test_groups_are_numbered_without_gaps(make_scored: MakeScored) -> None:
+    numbers = make_scored(10, group_size=3).group_numbers()
+    assert numbers.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+
+
+def test_the_prediction_is_the_most_probable_class(make_scored: MakeScored) -> None:
+    scored = make_scored(20)
+    np.testing.assert_array_equal(scored.predicted(), scored.probabilities(temperature=3.0).argmax(axis=1))
+
+
+def test_index_rows_and_logits_are_joined(make_rows: MakeRows) -> None:
+    rows = make_rows(8)
+    scored = from_rows(np.zeros((8, 4)), rows, classes=DEFAULT_CLASSES, source="folder")
+    assert [scored.classes[label] for label in scored.labels] == [row.label for row in rows]
+    assert scored.image_sizes[3].tolist() == [103, 90]
+    assert scored.source == ("folder",) * 8
+    assert from_rows(np.zeros((8, 4)), rows, classes=DEFAULT_CLASSES, source=list("abcdefgh")).source == tuple(
+        "abcdefgh"
+    )
+
+
+def test_a_label_that_the_network_does_not_know_is_named(make_rows: MakeRows) -> None:
+    rows = make_rows(2, classes=("puzzled", *DEFAULT_CLASSES[:1]))
+    with pytest.raises(DataError, match="puzzled"):
+        from_rows(np.zeros((2, 4)), rows, classes=DEFAULT_CLASSES)

@@ -1,0 +1,98 @@
+"""Does the card tell a person what the model is, how good it is and where it fails?"""
+
+from typing import Any
+
+import pytest
+
+from petmood.core.bundle import Manifest
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.export.model_card import card_text
+from tests.support.networks import IMAGE, METRICS
+
+PHOTOS = {"train": 40, "test": 120}
+
+
+def manifest(**changes: Any) -> Manifest:  # noqa: ANN401 - any field of the manifest
+    """Return a manifest before it is sealed."""
+    fields: dict[str, Any] = {
+        "name": "demo",
+        "version": "abc",
+        "classes": DEFAULT_CLASSES,
+        "image": IMAGE,
+        "temperature": 1.5,
+        "confidence_threshold": 0.731,
+        "target_error": 0.1,
+        "conformal_quantile": 0.8,
+        "target_coverage": 0.9,
+        "metrics": METRICS,
+        "backbone": "tiny",
+        "data_hash": "d" * 64,
+        "code_version": "1.2.3",
+        "created": "2026-01-01T00:00:00Z",
+        "files": {},
+    }
+    return Manifest.model_validate({**fields, **changes})
+
+
+def measure(value: float | None, low: float | None, high: float | None, n: int = 50) -> dict[str, Any]:
+    """Return a number as an evaluation gives it."""
+    return {"value": value, "low": low, "high": high, "n": n}
+
+
+def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
+    text = card_text(manifest(), photos=PHOTOS, species=("cat", "dog"))
+    assert text.startswith("# demo abc\n")
+    assert "angry, happy, other, sad" in text
+    assert "Network: tiny, pictures of 32 px (center_crop)." in text
+    assert "40 train, 120 test" in text
+    assert "Species: cat, dog." in text
+    assert "data version `dddddddddddd`" in text
+    assert "Code: `1.2.3`, 2026-01-01T00:00:00Z." in text
+    assert text.endswith("\n")
+
+
+def test_every_number_comes_with_its_interval_and_the_number_of_photos() -> None:
+    text = card_text(manifest(), photos=PHOTOS)
+    assert "On 120 test photos of animals it never saw, with 95% intervals" in text
+    assert "| accuracy | 0.912 | 0.850 to 0.950 |" in text
+    assert "Species: not recorded." in text
+
+
+def test_measures_stand_in_a_fixed_order_and_others_are_left_out() -> None:
+    found = {"ece": measure(0.04, 0.02, 0.06), "odd": measure(1, 1, 1), "macro_f1": measure(0.8, 0.7, 0.9)}
+    text = card_text(manifest(metrics={"splits": {"test": found}}), photos=PHOTOS)
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert rows == ["| macro f1 | 0.800 | 0.700 to 0.900 |", "| ece | 0.040 | 0.020 to 0.060 |"]
+    assert "On 50 test photos" in text
+
+
+def test_without_test_photos_the_validation_s_numbers_stand_there_and_say_so() -> None:
+    text = card_text(manifest(metrics={"splits": {"valid": {"accuracy": measure(0.5, 0.4, 0.6)}}}), photos=PHOTOS)
+    assert "On 50 valid photos" in text
+
+
+@pytest.mark.parametrize("metrics", [{}, {"splits": {}}, {"splits": {"test": {"odd": measure(1, 1, 1)}}}])
+def test_without_numbers_it_says_that_nothing_was_measured(metrics: dict[str, Any]) -> None:
+    text = card_text(manifest(metrics=metrics), photos=PHOTOS)
+    assert "not measured" in text
+    assert "| measure |" not in text
+
+
+def test_an_unknown_number_is_called_unknown() -> None:
+    text = card_text(manifest(metrics={"splits": {"test": {"accuracy": measure(None, None, 0.6)}}}), photos=PHOTOS)
+    assert "| accuracy | unknown | unknown to 0.600 |" in text
+
+
+def test_what_sure_means_is_said_and_that_it_may_never_be() -> None:
+    sure = card_text(manifest(), photos=PHOTOS)
+    assert "sure from a probability of 0.731, chosen for an error of at most 10%" in sure
+    assert "hold the right class for about 90% of photos" in sure
+    never = card_text(manifest(confidence_threshold=1.01, target_coverage=None), photos=PHOTOS)
+    assert "every answer is 'not sure'" in never
+    assert "Prediction sets are not calibrated" in never
+
+
+def test_what_it_is_not_for_and_where_it_fails_is_said() -> None:
+    text = card_text(manifest(), photos=PHOTOS)
+    assert "ask a vet" in text
+    assert "## Where it fails" in text

@@ -1,0 +1,89 @@
+"""Do the closed-form heads find what gradient steps would, and choose without looking at the test?"""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+
+from petmood.models.linear import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood
+
+
+def blobs(
+    count: int = 120, *, width: int = 6, classes: int = 4, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    return rng.normal(size=(count, width)) + 3.0 * np.eye(classes, width)[labels], labels
+
+
+def accuracy(head: LinearHead, features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    return float((head.logits(features).argmax(1) == labels).mean())
+
+
+def test_both_solvers_tell_separable_classes_apart() -> None:
+    features, labels = blobs()
+    asked, truth = blobs(seed=1)
+    ridge = fit_ridge(features, labels, range(len(labels)), strengths=[0.1], classes=4)
+    logistic = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=False)
+    assert min(accuracy(ridge, asked, truth), accuracy(logistic, asked, truth)) > 0.8
+
+
+def test_the_ridge_head_is_the_textbook_solution_up_to_its_factor() -> None:
+    features, labels = blobs(width=3)
+    found = fit_ridge(features, labels, range(len(labels)), strengths=[0.5], classes=4)
+    targets = np.eye(4)[labels]
+    penalty = 0.5 * np.square(features).sum(axis=1).mean()
+    book = Ridge(alpha=penalty, fit_intercept=False).fit(features, targets - targets.mean(axis=0))
+    factor = found.bias[0] / targets.mean(axis=0)[0]
+    np.testing.assert_allclose(found.weight, factor * book.coef_, rtol=1e-6)
+
+
+def test_the_strength_is_chosen_by_groups_left_out() -> None:
+    """Fifty copies of each of six photos: a photo left out alone would be answered by its copies."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2, 3, 0, 1], 50)
+    features = np.repeat(rng.normal(size=(6, 40)), 50, axis=0) + 0.01 * rng.normal(size=(300, 40))
+    groups = np.repeat(np.arange(6), 50)
+    both = [1e-4, 10.0]
+    by_group = fit_ridge(features, labels, groups.tolist(), strengths=both, classes=4)
+    by_photo = fit_ridge(features, labels, range(300), strengths=both, classes=4)
+    assert np.abs(by_group.weight).max() < np.abs(by_photo.weight).max()
+
+
+def test_a_group_weighs_one_however_many_copies_it_has() -> None:
+    features, labels = blobs(40)
+    copies = np.concatenate([features, features[:5], features[:5]])
+    groups = [*range(40), *range(5), *range(5)]
+    once = fit_ridge(features, labels, range(40), strengths=[1.0], classes=4)
+    often = fit_ridge(copies, np.concatenate([labels, labels[:5], labels[:5]]), groups, strengths=[1.0], classes=4)
+    cosine = (once.weight * often.weight).sum() / np.linalg.norm(once.weight) / np.linalg.norm(often.weight)
+    assert cosine == pytest.approx(1.0, abs=1e-3)
+
+
+def test_left_out_scores_become_probabilities_of_the_right_size() -> None:
+    features, labels = blobs(400)
+    asked, truth = blobs(400, seed=3)
+    logits = fit_ridge(features, labels, range(400), strengths=[0.1], classes=4).logits(asked)
+    own = negative_log_likelihood(logits, truth)
+    assert own < min(negative_log_likelihood(factor * logits, truth) for factor in (0.3, 3.0))
+
+
+def test_a_label_without_photos_is_never_answered() -> None:
+    features, labels = blobs(classes=3)
+    head = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=True)
+    assert (head.logits(features).argmax(1) != 3).all()
+
+
+def test_two_classes_alone_are_told_apart() -> None:
+    features, labels = blobs(classes=2)
+    head = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=True)
+    assert accuracy(head, features, labels) > 0.9
+
+
+def test_scaling_folds_into_the_weights() -> None:
+    features, labels = blobs()
+    middle, scale = features.mean(axis=0), 1 / features.std(axis=0)
+    head = fit_logistic((features - middle) * scale, labels, strength=1e-2, classes=4, balanced=False)
+    np.testing.assert_allclose(
+        head.unscaled(middle, scale).logits(features), head.logits((features - middle) * scale), atol=1e-9
+    )

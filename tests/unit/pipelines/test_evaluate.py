@@ -1,0 +1,113 @@
+"""Are a run's numbers written down beside controls, on its own photos and on others, and paired with another run's?"""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from petmood.configs.schema import Config
+from petmood.core.errors import DataError, RunError
+from petmood.evaluation.baselines import BASELINES
+from petmood.pipelines import evaluate as evaluate_module
+from petmood.pipelines.evaluate import compare_runs, evaluate_run, read_evaluation, scores_of
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import train
+from tests.support.small_sets import write_small_set
+
+Settings = Callable[..., Config]
+
+
+@pytest.fixture(scope="module")
+def evaluated(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Return a copy of the shared run with its numbers."""
+    copy = RunFolder(tmp_path_factory.mktemp("evaluated") / "run")
+    shutil.copytree(small_run.path, copy.path)
+    evaluate_run(copy)
+    return copy
+
+
+def test_numbers_with_intervals_stand_beside_all_controls(evaluated: RunFolder) -> None:
+    found = read_evaluation(evaluated)
+    accuracy = found["splits"]["test"]["accuracy"]
+    assert set(accuracy) == {"value", "low", "high", "n"}
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    assert accuracy["n"] == 16
+    assert set(found["controls"]) == set(BASELINES)
+    assert found["main"] == "test"
+
+
+def test_the_report_shows_the_run_its_curves_and_its_settings(evaluated: RunFolder) -> None:
+    text = evaluated.report.read_text()
+    assert "shared: tiny on stripes" in text
+    assert "adamw" in text or "weight_decay" in text
+    assert "<script src=" not in text
+
+
+def test_hog_features_are_computed_once_for_a_version_of_the_data(
+    evaluated: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(evaluate_module, "hog_features", never)
+    before = evaluated.evaluation.read_text()
+    evaluate_run(evaluated)
+    assert evaluated.evaluation.read_text() == before
+
+
+def test_another_data_set_is_measured_without_touching_the_numbers(evaluated: RunFolder, tmp_path: Path) -> None:
+    before = evaluated.evaluation.read_text()
+    other = write_small_set(tmp_path / "other", test=8, seed=5)
+    found = evaluate_run(evaluated, data=other)
+    assert found.splits["test"]["accuracy"].n == 8
+    assert found.splits["valid"]["accuracy"].n == 16
+    assert evaluated.evaluation.read_text() == before
+    assert (evaluated.path / "report-other.html").is_file()
+    again = scores_of(evaluated, data=other)
+    assert {split: len(scored) for split, scored in again.items()} == {"valid": 16, "test": 8}
+
+
+def test_where_there_is_no_test_split_the_validation_photos_are_judged(settings: Settings, tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "no-test", test=0)
+    run = train(settings(f"data={data}", "name=no-test", "epochs=1"))
+    assert evaluate_run(run).main == "valid"
+    assert compare_runs(run, run).difference.value == 0
+    other = write_small_set(tmp_path / "other", test=0, seed=2)
+    assert evaluate_run(run, data=other).splits["test"]["accuracy"].n == 16
+
+
+def test_data_without_training_photos_is_measured_without_controls(evaluated: RunFolder, tmp_path: Path) -> None:
+    found = evaluate_run(evaluated, data=write_small_set(tmp_path / "judged-only", train=0))
+    assert found.splits["test"]["accuracy"].n == 16
+    assert found.baselines == {}
+
+
+def test_two_runs_are_compared_photo_by_photo(evaluated: RunFolder, settings: Settings, tmp_path: Path) -> None:
+    other = train(settings("name=worse", "epochs=1", "optimizer.lr=0.0000001"))
+    paired = compare_runs(evaluated, other)
+    assert paired.first > paired.second
+    assert paired.groups == 16
+    evaluate_run(evaluated, paired=paired)
+    stranger = train(settings(f"data={write_small_set(tmp_path / 'less', test=12)}", "name=less", "epochs=1"))
+    with pytest.raises(DataError):
+        compare_runs(evaluated, stranger)
+
+
+def test_a_run_without_curves_has_a_report_as_well(settings: Settings) -> None:
+    run = train(settings("recipe=linear_probe", "weights=none", "name=curveless", "evaluation.baselines=false"))
+    evaluate_run(run)
+    assert run.report.is_file()
+    assert json.loads(run.evaluation.read_text())["controls"] == {}
+
+
+def test_missing_scores_and_numbers_say_what_to_do(small_run: RunFolder, tmp_path: Path) -> None:
+    copy = RunFolder(tmp_path / "near_duplicate")
+    shutil.copytree(small_run.path, copy.path)
+    copy.evaluation.unlink(missing_ok=True)
+    with pytest.raises(RunError, match=r"has no numbers yet\. Make them with: petmood evaluate"):
+        read_evaluation(copy)
+    copy.predictions("valid").unlink()
+    with pytest.raises(RunError, match=r"valid\.npz is missing\. Train the run again"):
+        scores_of(copy)

@@ -1,0 +1,103 @@
+"""Does a run become a bundle that answers as the run did, and is nothing unfit exported?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from petmood.configs.schema import Config
+from petmood.core.bundle import Bundle, read, read_golden, verify
+from petmood.core.errors import BundleError, ConfigError, DataError, OutputLocked
+from petmood.core.files import sha256_of
+from petmood.core.locks import exclusive_lock
+from petmood.core.prediction import Prediction
+from petmood.data.index import read_index
+from petmood.evaluation.predictions import Predictions
+from petmood.inference.load import load_bundle
+from petmood.pipelines import export as exporting
+from petmood.pipelines.evaluate import read_evaluation
+from petmood.pipelines.export import GOLDEN_PHOTOS, export_run
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import train
+from tests.support.small_sets import write_small_set
+
+
+@pytest.fixture(scope="module")
+def bundle(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return the bundle of the shared run."""
+    return export_run(small_run, to=tmp_path_factory.mktemp("bundles") / "First One")
+
+
+def test_a_bundle_says_where_it_comes_from(bundle: Bundle, small_run: RunFolder, small_set: Path) -> None:
+    manifest, numbers = verify(bundle.folder).manifest, read_evaluation(small_run)
+    assert manifest.name == "first-one"
+    assert manifest.data_hash == read_index(small_set).hash
+    assert manifest.config["model"]["backbone"] == "tiny"
+    assert manifest.temperature == numbers["calibration"]["temperature"]
+    assert manifest.conformal_quantile == numbers["conformal"]["quantile"]
+    assert manifest.metrics["splits"] == numbers["splits"]
+    assert manifest.metrics["weights"] == sha256_of(small_run.weights)
+    card = (bundle.folder / "card.md").read_text()
+    assert "cat" in card
+    assert "dog" in card
+
+
+def test_the_bundle_answers_photos_as_the_run_did(bundle: Bundle, small_run: RunFolder, small_set: Path) -> None:
+    scored = Predictions.load(small_run.predictions("test"))
+    answers = load_bundle(bundle.folder).predict([small_set / path for path in scored.paths])
+    expected = scored.probabilities(temperature=bundle.manifest.temperature)
+    for answer, chances in zip(answers, expected, strict=True):
+        assert isinstance(answer, Prediction)
+        np.testing.assert_allclose(list(answer.probabilities.values()), chances, atol=1e-3)
+
+
+def test_golden_photos_are_of_every_label(bundle: Bundle) -> None:
+    golden = read_golden(bundle)
+    assert golden.pixels.shape == (GOLDEN_PHOTOS, 24, 24, 3)
+    assert set(golden.logits.argmax(axis=1)) == {0, 1, 2, 3}
+
+
+def test_a_bundle_is_never_changed_unless_asked_for(bundle: Bundle, small_run: RunFolder) -> None:
+    with pytest.raises(BundleError, match="exists, and a bundle is never changed"):
+        export_run(small_run, to=bundle.folder)
+
+
+def test_a_second_export_to_one_folder_is_refused_before_any_work(
+    small_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("evaluate_run", "open_index", "load_network"):
+        monkeypatch.setattr(exporting, step, None)
+    with (
+        exclusive_lock(tmp_path / "bundle"),
+        pytest.raises(OutputLocked, match="bundle is being written by process"),
+    ):
+        export_run(small_run, to=tmp_path / "bundle", replace=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_no_bundle_may_have_is_refused(small_run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'Mr\. X' can't be a model's name\. Expected 1 to 64 of a-z"):
+        export_run(small_run, to=tmp_path / "x", name="Mr. X")
+    assert export_run(small_run, to=tmp_path / "Ünique", name="unique-1").manifest.name == "unique-1"
+
+
+def test_without_validation_photos_nothing_is_promised(settings: Callable[..., Config], tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "no-valid", valid=0)
+    run = train(settings(f"data={data}", "name=no-valid", "evaluation.baselines=false"))
+    export_run(run, to=tmp_path / "bundle")
+    manifest = read(tmp_path / "bundle")
+    assert (manifest.temperature, manifest.conformal_quantile, manifest.decision.confidence_threshold > 1) == (
+        1.0,
+        1.0,
+        True,
+    )
+
+
+def test_other_photos_than_the_run_was_trained_on_are_refused(settings: Callable[..., Config], tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "data")
+    run = train(settings(f"data={data}", "name=before", "evaluation.baselines=false", "epochs=1"))
+    write_small_set(data, seed=1)
+    with pytest.raises(DataError, match="holds data version"):
+        export_run(run, to=tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()

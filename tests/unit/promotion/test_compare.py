@@ -1,0 +1,222 @@
+"""Do bundles answer held-out photos as they would in service, all of them the same photos?"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from petmood.core.errors import BundleError, DataError
+from petmood.core.files import sha256_of
+from petmood.core.image import ImageSpec, load, prepare
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import decode
+from petmood.core.prediction import Prediction
+from petmood.data.index import IndexRow, read_index, write_index
+from petmood.evaluation.corruptions import CORRUPTIONS, corrupt
+from petmood.inference.load import BundlePredictor, load_bundle
+from petmood.inference.onnx import OnnxSession
+from petmood.promotion.compare import (
+    LEVEL,
+    BundlePredictions,
+    bundle_info,
+    measure_latency,
+    pictures_to_time,
+    predict_with_bundles,
+)
+from tests.support.networks import IMAGE, tiny_bundle
+from tests.support.pictures import jpeg, photo_like, png
+from tests.support.small_sets import write_small_set
+
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> BundlePredictor:
+    return load_bundle(tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle").folder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data set of stripes, a large JPEG and a picture with transparency among them."""
+    folder = write_small_set(tmp_path_factory.mktemp("sets") / "judged", train=4, valid=4, test=6)
+    rows = list(read_index(folder))
+    glass = np.dstack([photo_like(90, 70), np.tile(np.arange(90, dtype=np.uint8) * 2, (70, 1))])
+    for row, data in zip(rows, (jpeg(photo_like(700, 500)), png(glass)), strict=False):
+        (folder / row.path).write_bytes(data)
+    changed = [replace(row, sha256=sha256_of(folder / row.path)) for row in rows]
+    write_index(folder, changed)
+    return folder
+
+
+def seeing(predictor: BundlePredictor, image: ImageSpec) -> BundlePredictor:
+    """Return a predictor that prepares photos by another rule."""
+    manifest = predictor.bundle.manifest.model_copy(update={"image": image})
+    return replace(predictor, bundle=replace(predictor.bundle, manifest=manifest))
+
+
+def judged_alone(predictor: BundlePredictor, data: Path, rows: list[IndexRow]) -> BundlePredictions:
+    (found,) = predict_with_bundles([predictor], data=data, rows=rows)
+    assert isinstance(found, BundlePredictions)
+    return found
+
+
+@pytest.mark.parametrize("resize", ["center_crop", "letterbox"])
+def test_clean_photos_are_answered_as_in_service(predictor: BundlePredictor, data: Path, resize: str) -> None:
+    rows = list(read_index(data))
+    asked = seeing(predictor, ImageSpec(side_px=32, resize=resize, background=(10, 200, 30)))
+    found = judged_alone(asked, data, rows)
+    assert found.clean.paths == tuple(row.path for row in rows)
+    assert found.bundle == bundle_info(predictor)
+    served = asked.predict([data / row.path for row in rows])
+    for chances, answer in zip(found.clean.probabilities(), served, strict=True):
+        assert isinstance(answer, Prediction)
+        np.testing.assert_allclose(chances, list(answer.probabilities.values()), atol=1e-5)
+
+
+def test_every_photo_comes_once_a_corruption_and_keeps_its_group(predictor: BundlePredictor, data: Path) -> None:
+    rows = list(read_index(data))
+    found = judged_alone(predictor, data, rows).corrupted
+    assert len(found) == len(rows) * len(CORRUPTIONS)
+    assert {path.split("#")[0] for path in found.paths} == {row.path for row in rows}
+    pixels = decode(data / rows[5].path).pixels
+    for place in (place for place, path in enumerate(found.paths) if path.startswith(f"{rows[5].path}#")):
+        assert found.groups[place] == rows[5].group_id
+        assert DEFAULT_CLASSES[found.labels[place]] == rows[5].label
+        picture = prepare(corrupt(pixels, found.source[place], level=LEVEL), IMAGE)
+        np.testing.assert_allclose(found.logits[place], predictor.session.logits(picture[None])[0], atol=1e-4)
+
+
+def test_large_photos_are_brought_to_the_size_that_corruptions_are_meant_for(
+    predictor: BundlePredictor, data: Path
+) -> None:
+    """Grain on a picture of 500 pixels would be gone by the time that a network sees 32 of them."""
+    rows = list(read_index(data))[:1]
+    found = judged_alone(predictor, data, rows)
+    clean = load(data / rows[0].path, IMAGE).pixels
+    place = found.corrupted.source.index("noise")
+    alike = predictor.session.logits(corrupt(clean, "noise", level=LEVEL)[None])[0]
+    far = np.abs(found.corrupted.logits[place] - found.clean.logits[0]).max()
+    assert far > 0.3 * np.abs(alike - found.clean.logits[0]).max()
+
+
+def test_two_bundles_are_asked_the_same_pictures(predictor: BundlePredictor, data: Path) -> None:
+    rows = list(read_index(data))
+    padded = seeing(predictor, ImageSpec(side_px=32, resize="letterbox"))
+    both = predict_with_bundles([predictor, padded], data=data, rows=rows)
+    for alone, together in zip(
+        (judged_alone(predictor, data, rows), judged_alone(padded, data, rows)), both, strict=True
+    ):
+        assert isinstance(together, BundlePredictions)
+        np.testing.assert_allclose(alone.clean.logits, together.clean.logits, atol=1e-5)
+        np.testing.assert_allclose(alone.corrupted.logits, together.corrupted.logits, atol=1e-5)
+
+
+def test_a_bundle_that_can_not_answer_gets_its_error_and_spoils_no_other(
+    predictor: BundlePredictor, data: Path
+) -> None:
+    rows = list(read_index(data))
+    refused, answered = predict_with_bundles(
+        [seeing(predictor, ImageSpec(side_px=48)), predictor], data=data, rows=rows
+    )
+    assert isinstance(answered, BundlePredictions)
+    assert isinstance(refused, BundleError)
+    assert "can't answer pictures of shape" in str(refused)
+
+
+def test_answers_that_are_no_numbers_are_refused(predictor: BundlePredictor, data: Path, tmp_path: Path) -> None:
+    proto = onnx.load(str(predictor.bundle.folder / "model.onnx"))
+    (out,) = proto.graph.output
+    for node in proto.graph.node:
+        node.output[:] = ["before" if name == out.name else name for name in node.output]
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(np.inf, np.float32), "inf"))
+    proto.graph.node.append(helper.make_node("Mul", ["before", "inf"], [out.name], name="spoil"))
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    broken = replace(predictor, session=OnnxSession(tmp_path / "model.onnx"))
+    (found,) = predict_with_bundles([broken], data=data, rows=list(read_index(data)))
+    assert isinstance(found, BundleError)
+    assert "Expected 4 finite numbers for each of 7 pictures" in str(found)
+
+
+def test_a_photo_that_is_gone_changed_or_no_photo_is_named(
+    predictor: BundlePredictor, data: Path, tmp_path: Path
+) -> None:
+    row = next(iter(read_index(data)))
+    (tmp_path / row.path).parent.mkdir()
+    with pytest.raises(DataError, match=r"photos/.*can't be read"):
+        predict_with_bundles([predictor], data=tmp_path, rows=[row])
+    (tmp_path / row.path).write_bytes(b"no photo")
+    with pytest.raises(DataError, match="another photo than its index says"):
+        predict_with_bundles([predictor], data=tmp_path, rows=[row])
+    with pytest.raises(DataError, match=r"photos/.*no photo to judge by: Expected one of JPEG"):
+        predict_with_bundles([predictor], data=tmp_path, rows=[replace(row, sha256=sha256_of(tmp_path / row.path))])
+
+
+def test_pictures_to_time_are_some_of_the_photos(data: Path) -> None:
+    rows = list(read_index(data))
+    pictures = pictures_to_time(ImageSpec(side_px=20), data=data, rows=rows)
+    assert pictures.shape == (8, 20, 20, 3)
+    np.testing.assert_array_equal(pictures[4], load(data / rows[4].path, ImageSpec(side_px=20)).pixels)
+
+
+class Stopwatch:
+    """A clock that moves only while somebody answers."""
+
+    now = 0.0
+
+    def read(self) -> float:
+        return self.now
+
+    def answering(self, took_s: Callable[[], float], seen: list[Pixels]) -> Callable[[Pixels], NDArray[np.float32]]:
+        def answer(pictures: Pixels) -> NDArray[np.float32]:
+            seen.append(pictures)
+            self.now += took_s()
+            return np.zeros((len(pictures), 4), np.float32)
+
+        return answer
+
+
+PICTURES = np.zeros((3, 8, 8, 3), np.uint8)
+
+
+def test_latency_is_the_median_of_turns_so_that_hiccups_and_warming_up_do_not_count() -> None:
+    watch, seen = Stopwatch(), list[Pixels]()
+    first = itertools.chain([9.0, 9.0, 9.0], itertools.cycle([0.02, 0.02, 0.02, 7.0]))
+    found = measure_latency(
+        (watch.answering(lambda: next(first), seen), PICTURES),
+        (watch.answering(lambda: 0.01, seen), PICTURES),
+        rounds=20,
+        budget_s=1e9,
+        clock=watch.read,
+    )
+    assert [found.candidate_ms, found.champion_ms, found.rounds] == pytest.approx([20, 10, 20])
+    assert found.ratio == pytest.approx(2)
+    assert {pictures.shape for pictures in seen} == {(1, 8, 8, 3)}
+
+
+def test_the_two_take_turns_and_each_begins_half_of_the_rounds() -> None:
+    watch, order = Stopwatch(), list[str]()
+
+    def note(name: str) -> Callable[[Pixels], NDArray[np.float32]]:
+        def answer(pictures: Pixels) -> NDArray[np.float32]:
+            order.append(name)
+            return np.zeros((len(pictures), 4), np.float32)
+
+        return answer
+
+    measure_latency((note("new"), PICTURES), (note("old"), PICTURES), rounds=4, clock=watch.read)
+    rounds = [order[place : place + 2] for place in range(6, len(order), 2)]
+    assert sorted(map(tuple, rounds)) == [("new", "old")] * 2 + [("old", "new")] * 2
+
+
+def test_slow_networks_end_when_the_budget_is_spent_but_not_before_twelve_rounds() -> None:
+    for took_s, rounds in ((100.0, 12), (0.9, 23)):
+        watch = Stopwatch()
+        answer = watch.answering(itertools.repeat(took_s).__next__, [])
+        found = measure_latency((answer, PICTURES), rounds=60, budget_s=20.0, clock=watch.read)
+        assert (found.rounds, found.champion_ms, found.ratio) == (rounds, None, None)

@@ -1,0 +1,69 @@
+"""Does an answer lead back to the photos that were learned from, hash by hash?"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from petmood.core.bundle import read, write
+from petmood.core.errors import RegistryError
+from petmood.data.index import read_index
+from petmood.pipelines.export import export_run
+from petmood.pipelines.run_folder import RunFolder
+from petmood.promotion.lineage import find_lineage
+from petmood.registry.base import Author
+from petmood.registry.registry import Registry
+from petmood.registry.uri import open_registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """Return an empty registry."""
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
+    return open_registry(str(tmp_path / "registry"))
+
+
+def test_a_version_is_traced_to_every_photo(
+    registry: Registry, small_run: RunFolder, small_set: Path, tmp_path: Path
+) -> None:
+    version = registry.push(export_run(small_run, to=tmp_path / "first").folder, by="me")
+    registry.promote(version, alias="champion", by=Author("me"), seen=registry.state())
+    found = find_lineage(registry, version.sha256)
+    index = read_index(small_set)
+    assert found.version.data_hash == index.hash
+    assert (found.version.run, found.aliases, [one.to for one in found.changes]) == (
+        small_run.path.name,
+        ("champion",),
+        [1],
+    )
+    assert [(one.path, one.sha256, one.split) for one in found.photos] == [
+        (row.path, row.sha256, row.split) for row in index
+    ]
+    assert all(hashlib.sha256((small_set / one.path).read_bytes()).hexdigest() == one.sha256 for one in found.photos)
+    assert found.counts == {"train": 36, "valid": 16, "test": 16}
+
+
+def without(folder: Path, to: Path, *, data: bytes | None) -> Path:
+    """Write a bundle again with another list of photos, or without one, sealed as it should be."""
+    manifest = read(folder)
+    files = {name: (folder / name).read_bytes() for name in manifest.files if name != "data.csv"}
+    return write(to, manifest, files | ({"data.csv": data} if data is not None else {})).folder
+
+
+def test_a_bundle_that_does_not_tell_its_photos_is_refused(
+    registry: Registry, small_run: RunFolder, tmp_path: Path
+) -> None:
+    folder = export_run(small_run, to=tmp_path / "first").folder
+    registry.push(without(folder, tmp_path / "old", data=None), by="me")
+    with pytest.raises(RegistryError, match=r"was exported before bundles held data\.csv"):
+        find_lineage(registry, "1")
+    registry.push(without(folder, tmp_path / "other", data=b"path,sha256,class,split,role\n"), by="me")
+    with pytest.raises(RegistryError, match="is not the data version"):
+        find_lineage(registry, "2")
+
+
+def test_a_trace_can_not_be_changed(registry: Registry, small_run: RunFolder, tmp_path: Path) -> None:
+    registry.push(export_run(small_run, to=tmp_path / "first").folder, by="me")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        find_lineage(registry, "1").photos[0].sha256 = "x"  # type: ignore[misc] # that is the test

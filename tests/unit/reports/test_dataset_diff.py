@@ -1,0 +1,109 @@
+"""The page of a change: pictures of what came and went, escaped names, nothing loaded; and the same facts as JSON."""
+
+import base64
+import io
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from petmood.data.index import read_index, write_index
+from petmood.data.validation.diff_rules import check_diff
+from petmood.reports.dataset_diff import SHOWN, write_dataset_diff
+from tests.support.small_sets import write_small_set
+
+HOSTILE = "photos/<script>alert(1)</script>\"onerror='x'.png"
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page and the addresses in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take a tag down."""
+        self.names.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "action", "data"}]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """Write the report of a version with all kinds of changes, one of them in a photo with a hostile name."""
+    last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "pets", test=32)
+    by_name = {row.path.rsplit("/", 1)[-1]: row for row in read_index(new)}
+    first = by_name["train-000.png"]
+    (new / HOSTILE).parent.mkdir(parents=True, exist_ok=True)
+    (new / first.path).rename(new / HOSTILE)
+    changed = {
+        first.path: replace(first, path=HOSTILE, label="sad"),
+        by_name["train-004.png"].path: replace(by_name["train-004.png"], split="valid"),
+        by_name["train-005.png"].path: replace(by_name["train-005.png"], role="excluded"),
+    }
+    write_index(new, [changed.get(row.path, row) for row in read_index(new)])
+    write_dataset_diff(check_diff(new, against=last), new, against=last, to=tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_three_files_are_written_the_same_each_time(written: Path, tmp_path: Path) -> None:
+    assert sorted(path.name for path in written.iterdir()) == ["report.html", "report.json", "report.md"]
+    again = tmp_path / "again"
+    last, new = tmp_path / "last", tmp_path / "pets"
+    write_dataset_diff(check_diff(new, against=last), new, against=last, to=again)
+    assert [path.read_bytes() for path in sorted(again.iterdir())] == [
+        path.read_bytes() for path in sorted(written.iterdir())
+    ]
+
+
+def test_a_hostile_name_is_text_and_the_page_loads_nothing(written: Path) -> None:
+    tags = Tags()
+    tags.feed((written / "report.html").read_text("utf-8"))
+    assert "script" not in tags.names
+    assert tags.addresses
+    assert all(address.startswith("data:image/jpeg;base64,") for address in tags.addresses)
+
+
+def test_the_page_shows_pictures_of_what_came_went_and_changed(written: Path) -> None:
+    page = (written / "report.html").read_text("utf-8")
+    for title in ("Added", "Removed", "Relabelled", "In another split"):
+        assert f"<h2>{title}</h2>" in page
+    assert "train -&gt; valid" in page
+    assert "Not fit to be the next version" in page
+    shown = [part.partition('"')[0] for part in page.split("data:image/jpeg;base64,")[1:]]
+    for picture in shown:
+        assert max(Image.open(io.BytesIO(base64.b64decode(picture))).size) <= 120
+    added = page.partition("<h2>Added</h2>")[2].partition("<h2>")[0]
+    assert added.count("<img") == SHOWN
+
+
+def test_the_facts_are_json(written: Path) -> None:
+    facts = json.loads((written / "report.json").read_bytes())
+    assert facts["bad"] is True
+    assert [reason["code"] for reason in facts["reasons"]] == ["train_test_leak"]
+    assert [entry["path"] for entry in facts["relabelled"]] == [HOSTILE]
+    assert facts["moved"] == [{"path": "photos/train-004.png", "last": "train", "new": "valid"}]
+    assert "photos/train-005.png" in facts["removed"]
+    assert {drift["fact"] for drift in facts["drift"]} == {"brightness", "contrast", "sharpness", "aspect", "size"}
+
+
+def test_a_first_version_shows_its_photos(tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "pets")
+    write_dataset_diff(check_diff(data), data, to=tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text("utf-8")
+    assert "<h2>Photos</h2>" in page
+    assert "Fit to be the next version" in page
+    assert json.loads((tmp_path / "out/report.json").read_bytes())["last"] is None
+
+
+def test_a_photo_that_cannot_be_read_has_no_picture(tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "pets", train=4, valid=4, test=0)
+    for row in read_index(data):
+        (data / row.path).write_bytes(b"never a photo")
+    write_dataset_diff(check_diff(data), data, to=tmp_path / "out")
+    assert (tmp_path / "out/report.html").read_text("utf-8").count("no picture") == 8

@@ -1,0 +1,191 @@
+"""Is the report one file that needs nothing else, escapes what it is given, and says what was measured?"""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from petmood.evaluation.evaluate import Evaluation, evaluate
+from petmood.evaluation.paired import paired_test
+from petmood.evaluation.predictions import Predictions
+from petmood.reports.run import bars, render_report, write_report
+from tests.support.evaluation import MakeScored
+
+CURVES = [
+    {"epoch": 0, "train/loss": 1.4, "val/loss": 1.4, "val/accuracy": 0.3},
+    {"epoch": 1, "train/loss": 0.9, "val/loss": 1.1, "val/accuracy": 0.5},
+]
+VOID = {"meta", "img", "br", "col"}
+
+
+class Page(HTMLParser):
+    """Collect tags and text, and check that tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def photo_of(path: str) -> np.ndarray:
+    if path.endswith("7.jpg"):
+        raise FileNotFoundError(path)
+    return np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def splits(make_scored: MakeScored) -> dict[str, Predictions]:
+    return {
+        "train": make_scored(40, skill=5.0, prefix="train"),
+        "valid": make_scored(120, seed=1, skill=3.0, prefix="valid"),
+        "test": make_scored(80, seed=2, skill=3.0, prefix="test"),
+    }
+
+
+@pytest.fixture
+def evaluation(splits: dict[str, Predictions], make_scored: MakeScored) -> Evaluation:
+    controls = {
+        "most_frequent": make_scored(80, skill=0.0),
+        "random_split": make_scored(200, skill=3.0),
+        "group_split": make_scored(200, skill=0.6),
+    }
+    return evaluate(splits, controls=controls)
+
+
+def rendered(evaluation: Evaluation, splits: dict[str, Predictions], **given: Any) -> str:  # noqa: ANN401 - as the arguments of render_report
+    facts = {"data hash": "abc", "classes": ("a", "b"), "configuration": {"seed": 1}}
+    settings: dict[str, Any] = {"photo_of": photo_of, "title": "a run", "facts": facts, "curves": CURVES, **given}
+    return render_report(evaluation, splits, **settings)
+
+
+def test_the_page_is_well_formed_and_asks_nobody_for_anything(
+    evaluation: Evaluation, splits: dict[str, Predictions], tmp_path: Path
+) -> None:
+    path = tmp_path / "run" / "report.html"
+    write_report(path, evaluation, splits, photo_of=photo_of, title="a run", facts={}, curves=CURVES)
+    text = path.read_text()
+    page = Page(text)
+    assert page.open == []
+    assert not re.search(r"https?://|//[a-z]+\.|@import|url\(|<script|<link|<iframe", text)
+    for tag, given in page.tags:
+        assert "href" not in given
+        assert (given.get("src") or "data:").startswith("data:"), tag
+    assert path.stat().st_size < 3_000_000
+
+
+def test_every_picture_and_drawing_has_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+    page = Page(rendered(evaluation, splits))
+    pictures = [given for tag, given in page.tags if tag == "img"]
+    assert pictures
+    assert all(given.get("alt") for given in pictures)
+    drawings = [given for tag, given in page.tags if tag == "svg"]
+    assert len(drawings) == 4
+    assert all(given.get("aria-label") for given in drawings)
+    assert "no picture" in page.text
+
+
+def test_every_count_of_the_matrix_opens_onto_its_photos(
+    evaluation: Evaluation, splits: dict[str, Predictions]
+) -> None:
+    page = Page(rendered(evaluation, splits))
+    sheets = {given["id"] for _, given in page.tags if "popover" in given}
+    opened = {given["popovertarget"] for tag, given in page.tags if tag == "button"}
+    assert sheets == opened
+    scored = splits["test"]
+    assert len(sheets) == len(set(zip(scored.labels.tolist(), scored.predicted().tolist(), strict=True)))
+    assert len({given["id"] for _, given in page.tags if "id" in given}) == sum("id" in g for _, g in page.tags)
+
+
+def test_names_from_outside_are_escaped(make_scored: MakeScored) -> None:
+    evil = "<script>alert('&')</script>"
+    scored = make_scored(40, skill=0.5, classes=(f"a{evil}", f"b{evil}"), prefix=evil)
+    scored = replace(scored, species=(evil,) * 40)
+    text = render_report(
+        evaluate({"test": scored}, controls={evil: scored}),
+        {"test": scored},
+        photo_of=photo_of,
+        title=evil,
+        facts={evil: evil, f"{evil} ": {evil: evil}},
+        curves=[],
+    )
+    assert "<script" not in text
+    assert Page(text).open == []
+    assert evil in Page(text).text
+
+
+def test_the_headline_stands_with_interval_count_and_controls(
+    evaluation: Evaluation, splits: dict[str, Predictions]
+) -> None:
+    text = Page(rendered(evaluation, splits)).text
+    accuracy = evaluation.splits["test"]["accuracy"]
+    for number in (accuracy.value, accuracy.low, accuracy.high):
+        assert f"{100 * number:.1f}%" in text
+    for words in ("80 test photos", "always the most frequent class", "random split (leaks)", "points", "abc", "a, b"):
+        assert words in text
+
+
+def test_the_model_comes_first_and_the_leak_last(evaluation: Evaluation) -> None:
+    assert [bar.kind for bar in bars(evaluation)] == ["model", "control", "control", "leak"]
+
+
+def test_a_paired_test_is_told_in_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+    same = paired_test(splits["test"], splits["test"])
+    assert "neither is shown to be better" in rendered(evaluation, splits, paired=same)
+    broken = replace(splits["test"], logits=-splits["test"].logits)
+    text = Page(rendered(evaluation, splits, paired=paired_test(splits["test"], broken))).text
+    assert "p < 0.001" in text
+    assert "more than luck" in text
+
+
+def test_a_report_of_little_data_says_what_is_missing(make_scored: MakeScored) -> None:
+    few = make_scored(4, skill=9.0)
+    text = Page(rendered(evaluate({"test": few}), {"test": few}, curves=())).text
+    for words in ("too little data", "no validation photos", "There are none", "too small to read"):
+        assert words in text
+    assert "How it learned" not in text
+
+
+def test_choices_measured_nowhere_are_said_to_be_unmeasured(make_scored: MakeScored) -> None:
+    valid = {"valid": make_scored(200, skill=6.0)}
+    text = Page(rendered(evaluate(valid), valid)).text
+    assert "no further photos to measure that on" in text
+    assert "no photos besides the validation photos" in text
+
+
+def test_a_single_photo_has_a_report(make_scored: MakeScored) -> None:
+    one = {"test": make_scored(1)}
+    text = Page(rendered(evaluate(one), one)).text
+    assert "1 test photo answered" in text
+    assert "nan" not in text
+
+
+def test_a_large_test_set_stays_under_three_megabytes(make_scored: MakeScored) -> None:
+    many = {"test": make_scored(2000, skill=0.3)}
+    noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+    assert len(rendered(evaluate(many), many, photo_of=lambda _: noise)) < 3_000_000

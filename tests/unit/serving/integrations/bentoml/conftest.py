@@ -1,0 +1,44 @@
+"""Which BentoML service do the tests ask? The real one around a predictor without a network, in this process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+from starlette.testclient import TestClient
+
+from petmood.inference.base import Predictor
+from petmood.inference.fake import FakePredictor
+from petmood.serving.integrations.bentoml.service import Batching, create_service
+from tests.support.generous import GENEROUS_ENVIRONMENT
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """Return a function that starts a service: a predictor, its batching, and any setting by its variable."""
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    monkeypatch.setenv("PETMOOD_THREADS", "2")
+    for name, value in GENEROUS_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    before = set(REGISTRY._collector_to_names)
+    with ExitStack() as stack:
+
+        def start(
+            predictor: Predictor | None = None, *, max_batch: int = 1, max_latency_ms: int = 1000, **settings: object
+        ) -> TestClient:
+            for name, value in settings.items():
+                monkeypatch.setenv(f"PETMOOD_{name.upper()}", str(value))
+
+            def opener(bundle: Path, **_: object) -> Predictor:
+                assert bundle == tmp_path
+                return predictor or FakePredictor()
+
+            batching = Batching(max_batch=max_batch, max_latency_ms=max_latency_ms)
+            service = create_service(batching, bundle=tmp_path, opener=opener)
+            return stack.enter_context(TestClient(service.to_asgi(), raise_server_exceptions=False))
+
+        yield start
+    for collector in set(REGISTRY._collector_to_names) - before:
+        REGISTRY.unregister(collector)

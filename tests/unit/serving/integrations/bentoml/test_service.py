@@ -1,0 +1,81 @@
+"""Is it truly BentoML's service: its route, its documentation, its batching, and none of its reports?"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from starlette.testclient import TestClient
+
+from petmood.inference.base import Answer
+from petmood.inference.fake import FakePredictor
+from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
+from petmood.serving.integrations.bentoml.service import Batching, create_service, service
+from tests.support.pictures import jpeg, photo_like
+
+
+class Counting(FakePredictor):
+    """Remembers how many photos it was given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self._lock = threading.Lock()
+
+    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        """Answer, and note how many."""
+        with self._lock:
+            self.sizes.append(len(photos))
+        return super().predict(photos)
+
+
+def test_the_service_of_the_module_batches_nothing_and_reports_nothing() -> None:
+    assert service.name == "petmood"
+    assert not service.apis["predict"].batchable
+    assert {env.name: env.value for env in service.envs} == UNTRACKED
+
+
+def test_batching_is_bentoml_s_own() -> None:
+    api = create_service(Batching(max_batch=16, max_latency_ms=250)).apis["predict"]
+    assert (api.batchable, api.max_batch_size, api.max_latency_ms) == (True, 16, 250)
+
+
+@pytest.mark.parametrize("wrong", [{"max_batch": 0}, {"max_batch": 1000}, {"max_latency_ms": 0}])
+def test_batching_out_of_bounds_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        Batching(**wrong)
+
+
+def test_what_is_documented_is_what_is_taken_and_given() -> None:
+    (route,) = service.schema()["routes"]
+    assert (route["route"], route["input"]["required"]) == ("/predict", ["photo"])
+    assert {"label", "probabilities", "prediction_set", "request_id"} <= set(route["output"]["properties"])
+
+
+@pytest.mark.parametrize("max_batch", [1, 8])
+def test_a_crowd_of_photos_get_each_their_own_answer(asked: Callable[..., TestClient], max_batch: int) -> None:
+    photos = [jpeg(photo_like(64, 48, seed=seed) // (1 + seed % 4)) for seed in range(24)]
+    predictor = Counting()
+    client = asked(predictor, max_batch=max_batch, max_latency_ms=60_000)  # on a busy machine too, none is given up
+
+    def ask(photo: bytes) -> dict[str, float]:
+        found: dict[str, float] = client.post("/predict", files={"photo": ("a.jpg", photo)}).json()["probabilities"]
+        return found
+
+    with ThreadPoolExecutor(12) as threads:
+        found = list(threads.map(ask, photos))
+    alone = FakePredictor().predict(photos)
+    assert found == [one.probabilities for one in alone if not isinstance(one, Exception)]
+    assert sum(predictor.sizes) == len(photos)
+    assert max(predictor.sizes) <= max(1, max_batch // 2)
+
+
+def test_the_threads_end_with_the_service(asked: Callable[..., TestClient]) -> None:
+    client = asked()
+    assert client.get("/readyz").status_code == 200
+    names = {thread.name for thread in threading.enumerate()}
+    assert {"answers-0", "answers-1"} <= names
+    client.__exit__(None, None, None)
+    assert not {thread.name for thread in threading.enumerate()} & {"answers-0", "answers-1"}

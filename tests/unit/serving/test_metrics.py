@@ -1,0 +1,118 @@
+"""Are the service's numbers exact, and those of several processes added up?"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from petmood.core.errors import TooSmall
+from petmood.core.prediction import Prediction
+from petmood.core.schemas import ModelInfo
+from petmood.serving.metrics import MULTIPROCESS_FOLDER, ServiceMetrics
+
+SURE = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, confident=True, prediction_set=("happy",))
+UNSURE = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, confident=False, prediction_set=("sad", "happy"))
+PROGRAM = """
+from petmood.core.prediction import Prediction
+from petmood.serving.metrics import ServiceMetrics
+metrics = ServiceMetrics()
+metrics.finished(method="POST", route="/predict", status=200, seconds=0.02)
+metrics.count(Prediction("happy", 0.91, {}, True, ("happy",)))
+metrics.in_flight.inc()
+import sys
+sys.stdout.buffer.write(metrics.render())
+"""
+
+
+def lines(page: bytes) -> set[str]:
+    """Return the numbers of a page."""
+    return {line for line in page.decode().splitlines() if not line.startswith("#")}
+
+
+def test_answers_are_counted_by_label_probability_and_certainty() -> None:
+    metrics = ServiceMetrics()
+    for answer in (SURE, SURE, UNSURE, TooSmall("x")):
+        metrics.count(answer)
+    assert {
+        'petmood_predictions_total{class="happy"} 2.0',
+        'petmood_predictions_total{class="sad"} 1.0',
+        "petmood_abstentions_total 1.0",
+        'petmood_prediction_confidence_bucket{le="0.6"} 1.0',
+        'petmood_prediction_confidence_bucket{le="0.95"} 3.0',
+        'petmood_rejected_photos_total{code="too_small"} 1.0',
+    } <= lines(metrics.render())
+
+
+def test_requests_are_counted_by_method_route_and_status() -> None:
+    metrics = ServiceMetrics()
+    for status in (200, 200, 422):
+        metrics.finished(method="POST", route="/predict", status=status, seconds=0.03)
+    assert {
+        'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0',
+        'petmood_requests_total{method="POST",route="/predict",status="422"} 1.0',
+        'petmood_request_duration_seconds_bucket{le="0.025",route="/predict"} 0.0',
+        'petmood_request_duration_seconds_bucket{le="0.05",route="/predict"} 3.0',
+    } <= lines(metrics.render())
+
+
+def test_one_model_answers_at_a_time() -> None:
+    metrics = ServiceMetrics()
+    first, second = (ModelInfo(name="pets", version=version, sha256=version * 64) for version in "12")
+    metrics.serves(first)
+    metrics.serves(second, instead_of=first)
+    assert {
+        'petmood_model_info{name="pets",sha256="111111111111",version="1"} 0.0',
+        'petmood_model_info{name="pets",sha256="222222222222",version="2"} 1.0',
+    } <= lines(metrics.render())
+
+
+def test_what_never_happened_is_there_as_0_so_that_an_alert_can_see_it_rise() -> None:
+    assert 'petmood_model_loads_total{result="refused"} 0.0' in lines(ServiceMetrics().render())
+
+
+def test_nothing_is_shared_between_two_services() -> None:
+    first, second = ServiceMetrics(), ServiceMetrics()
+    first.count(SURE)
+    assert 'petmood_predictions_total{class="happy"} 1.0' not in lines(second.render())
+
+
+def test_the_numbers_of_several_processes_are_added_up(tmp_path: Path) -> None:
+    environment = {**os.environ, MULTIPROCESS_FOLDER: str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, check=True)
+    found = lines(done.stdout)
+    assert 'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0' in found
+    assert 'petmood_predictions_total{class="happy"} 2.0' in found
+    assert "petmood_prediction_confidence_count 2.0" in found
+    assert any(line.startswith("petmood_requests_in_flight ") for line in found)
+
+
+def test_a_process_that_died_is_taken_out_of_what_is_about_now_and_not_out_of_what_was(tmp_path: Path) -> None:
+    environment = {**os.environ, MULTIPROCESS_FOLDER: str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE) as dead:
+        assert dead.communicate()[0]
+    forgetting = f"from petmood.serving.metrics import forget_process\nforget_process({dead.pid})\n{PROGRAM}"
+    done = subprocess.run([sys.executable, "-c", forgetting], env=environment, capture_output=True, check=True)
+    assert {
+        "petmood_requests_in_flight 1.0",
+        'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0',
+    } <= lines(done.stdout)
+
+
+def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
+    page = ServiceMetrics().render().decode()
+    assert dict(line.split()[2:] for line in page.splitlines() if line.startswith("# TYPE")) == {
+        "petmood_requests_total": "counter",
+        "petmood_errors_total": "counter",
+        "petmood_rejected_photos_total": "counter",
+        "petmood_request_duration_seconds": "histogram",
+        "petmood_requests_in_flight": "gauge",
+        "petmood_queue_depth": "gauge",
+        "petmood_predictions_total": "counter",
+        "petmood_abstentions_total": "counter",
+        "petmood_prediction_confidence": "histogram",
+        "petmood_model_info": "gauge",
+        "petmood_model_loads_total": "counter",
+        "petmood_registry_up": "gauge",
+        "petmood_registry_version": "gauge",
+    }

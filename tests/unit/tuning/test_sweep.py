@@ -1,0 +1,105 @@
+"""Does a search end with a run that is whole, chosen by validation photos, and go on when it is asked for more?"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from petmood.configs.load import compose, from_file
+from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.data.sources import Source
+from petmood.evaluation.predictions import Predictions
+from petmood.pipelines.run_folder import RunFolder, open_run
+from petmood.tuning import sweep as story
+from petmood.tuning.sweep import sweep
+from petmood.tuning.trial import valid_value
+from tests.support.small_sets import SMALL, write_small_set
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def wanted(small_set: Path, tmp_path: Path) -> list[str]:
+    """Return overrides of a sweep whose trials take half a second."""
+    return [*SMALL, f"data={small_set}", f"search.folder={tmp_path}", "epochs=1", "search=first"]
+
+
+def test_the_best_is_a_whole_run_and_more_trials_can_be_asked_for(wanted: list[str], tmp_path: Path) -> None:
+    first = sweep([*wanted, "n_trials=1"])
+    assert [row.state for row in first.rows] == ["finished"]
+    more = sweep([*wanted, "n_trials=3"])
+    assert first.rows[0] in more.rows
+    assert len(more.rows) == 3
+    values = {
+        row.number: valid_value(RunFolder(tmp_path / f"first/trials/{row.number:03d}"), "val/loss") for row in more.rows
+    }
+    assert more.best.number == min(values, key=values.__getitem__)
+    assert more.best_run == tmp_path / f"first/trials/{more.best.number:03d}"
+    assert len(Predictions.load(open_run(more.best_run).predictions("test"))) == 16
+    with (more.folder / "trials.csv").open(newline="") as file:
+        assert [int(row["trial"]) for row in csv.DictReader(file)] == sorted(values, key=values.__getitem__)
+
+
+def test_the_best_settings_and_the_command_train_the_best_again(wanted: list[str]) -> None:
+    found = sweep([*wanted, "n_trials=1"])
+    assert found.command[:2] == ("petmood", "train")
+    settings = from_file(found.folder / "best.yaml")
+    assert settings == compose(found.command[2:])
+    assert settings.optimizer.lr == found.best.settings["optimizer.lr"]
+    assert found.best_run
+    trained = open_run(found.best_run).read_config()
+    assert trained.model_copy(update={"run": settings.run}) == settings
+
+
+def test_progress_counts_trials_those_of_before_included(wanted: list[str]) -> None:
+    seen: list[tuple[int | None, int]] = []
+
+    def watch(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
+        for done, item in enumerate(items, start=1):
+            if what == "trials of first":
+                seen.append((total, done))
+            yield item
+
+    sweep([*wanted, "n_trials=1"], track=watch)
+    sweep([*wanted, "n_trials=2"], track=watch)
+    assert seen == [(1, 1), (2, 1), (2, 2)]
+
+
+def test_a_sweep_without_a_name_is_refused(wanted: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"A sweep needs a name\. Give it one: search\.name=mine"):
+        sweep([*wanted, "search.name=null"])
+
+
+def test_photos_that_nothing_can_be_chosen_by_are_refused(tmp_path: Path, wanted: list[str]) -> None:
+    data = write_small_set(tmp_path / "no_valid", valid=0)
+    with pytest.raises(DataError, match=r"A sweep chooses by validation photos, but .*no_valid has none"):
+        sweep([*wanted, f"data={data}"])
+    assert not (tmp_path / "first").exists()
+
+
+def test_the_demo_is_made_where_it_is_missing(
+    wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(source: Source, *, to: Path, **_: object) -> None:
+        assert source.name == "demo"
+        write_small_set(to)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(story, "import_photos", drawn)
+    found = sweep([*wanted, "data=data/demo", "n_trials=1"])
+    assert found.photos == 16
+
+
+def test_a_storage_that_fails_meanwhile_is_one_line(wanted: list[str], tmp_path: Path) -> None:
+    sweep([*wanted, "n_trials=1"])
+
+    def go_on() -> None:
+        with story.open_sweep([*wanted, "n_trials=2"]) as opened:
+            (tmp_path / "first/study.db").write_bytes(b"")
+            list(opened.worker.work())
+
+    with pytest.raises(RunError, match=r"The storage .* failed\. Go on with the same command\. It said: ") as refused:
+        go_on()
+    assert "\n" not in str(refused.value)
