@@ -1,4 +1,5 @@
 # petmood: python3.11 or later and make are all that a machine needs. `make` alone lists the targets.
+# run and serve install what they run with; test, lint, proof and bench install what development needs besides.
 VENV  := .venv
 PY    := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime
@@ -15,7 +16,7 @@ UV    := $(PY) -m uv
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## everything for development into .venv, at pinned versions; does nothing while they are unchanged
+setup: $(STAMP) ## what development needs into .venv, 8 GB, at pinned versions; nothing while they are unchanged
 
 $(VENV)/.uv:
 	@if [ ! -x $(PY) ]; then \
@@ -38,12 +39,12 @@ INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(PY) --constrai
   --build-constraint constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
 
 $(RUNTIME): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing what petmood runs with into $(VENV): torch and some 150 packages, SIZE. Nothing is said until it is done."
+	@echo "Installing what petmood runs with into $(VENV): 160 packages, 7 GB. Nothing is said until it is done."
 	@$(INSTALL) --editable '.[train,page]'
 	@touch $@
 
 $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing what petmood is developed with into $(VENV): some 350 packages, SIZE. Nothing is said until it is done."
+	@echo "Installing what petmood is developed with into $(VENV): 360 packages, 8 GB. Nothing is said until it is done."
 	@$(INSTALL) --editable '.[dev]'
 	@touch $(RUNTIME) $@
 

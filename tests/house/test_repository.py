@@ -142,6 +142,20 @@ def test_the_commands_of_the_pages_exist() -> None:
     assert unknown == []
 
 
+@pytest.mark.parametrize(
+    ("target", "extras"),
+    [("run", "train,page"), ("serve", "train,page"), *((name, "dev") for name in ("setup", "lint", "test", "bench"))],
+)
+def test_a_target_installs_no_more_than_it_needs_and_quietly(target: str, extras: str) -> None:
+    command = ["make", "--no-print-directory", "-n", "-W", "pyproject.toml", target, "TORCH=cpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (install,) = [line for line in done.stdout.splitlines() if " pip install " in line and "--editable" in line]
+    assert f"'.[{extras}]'" in install
+    assert "--quiet" in install
+    assert "--constraint constraints.txt" in install
+    assert "--torch-backend cpu" in install
+
+
 def test_make_help_lists_every_target() -> None:
     done = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(re.findall(r"make ([a-z-]+)", done.stdout)) >= targets()

@@ -55,7 +55,7 @@ def run(*words: str | Path) -> str:
 
 
 def test_there_are_workflows_to_look_at() -> None:
-    assert {"data-changed", "model-registered"} <= {path.stem for path in WORKFLOWS}
+    assert {"data-changed", "model-registered", "tests"} <= {path.stem for path in WORKFLOWS}
 
 
 @pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
@@ -98,7 +98,7 @@ def test_a_workflow_may_nothing_and_a_job_what_it_says(path: Path) -> None:
     for job in jobs(path):
         given = set(job["permissions"].values())
         assert given <= {"read", "write"}
-        runs_our_code = any("make setup" in step.get("run", "") for step in job["steps"])
+        runs_our_code = any("make " in step.get("run", "") for step in job["steps"])
         assert not (runs_our_code and "write" in given), "a token that may write is never where proposed code runs"
 
 
@@ -122,6 +122,16 @@ def test_changed_pointers_fire_and_nothing_else_does() -> None:
     }
 
 
+def test_proposals_and_what_has_landed_are_tested_by_the_command_of_the_readme_without_a_secret() -> None:
+    path = ROOT / ".github/workflows/tests.yml"
+    assert set(loaded(path)["on"]) == {"pull_request", "push"}
+    assert loaded(path)["on"]["pull_request"] is None
+    assert commands(path) == ["make test"]
+    assert "\nmake test " in (ROOT / "README.md").read_text("utf-8")
+    assert "secrets" not in path.read_text("utf-8")
+    assert [job["permissions"] for job in jobs(path)] == [{"contents": "read"}]
+
+
 def test_every_registered_version_is_judged_whatever_else_is_registered() -> None:
     """In one group a third run would cancel the second while it waits."""
     turns = [turn("model-registered", {"event": {"client_payload": {"version": version}}}) for version in (1, 2, 3)]
@@ -141,12 +151,11 @@ def test_a_hostile_version_can_t_name_another_workflow_s_group(version: str) -> 
     assert not [group for group in others if group.startswith(("model-registered-", "${{"))]
 
 
-def test_a_newer_proposal_cancels_the_older_one_and_a_push_cancels_nothing() -> None:
-    pulls = [
-        turn("data-changed", {"event_name": "pull_request", "ref": "refs/pull/7/merge", "sha": sha}) for sha in "ab"
-    ]
+@pytest.mark.parametrize("name", ["data-changed", "tests"])
+def test_a_newer_proposal_cancels_the_older_one_and_a_push_cancels_nothing(name: str) -> None:
+    pulls = [turn(name, {"event_name": "pull_request", "ref": "refs/pull/7/merge", "sha": sha}) for sha in "ab"]
     assert pulls[0] == pulls[1]
     assert pulls[0][1] == "true"
-    pushes = [turn("data-changed", {"event_name": "push", "ref": "refs/heads/main", "sha": sha}) for sha in "ab"]
+    pushes = [turn(name, {"event_name": "push", "ref": "refs/heads/main", "sha": sha}) for sha in "ab"]
     assert pushes[0][0] != pushes[1][0]
     assert {cancels for _, cancels in pushes} == {"false"}
