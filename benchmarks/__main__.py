@@ -1,4 +1,4 @@
-"""How fast is petmood, all in all? Runs every benchmark of this folder in a process of its own and prints a table.
+"""Runner of all benchmarks in this folder, each in its own process, with a table of the results.
 
 python -m benchmarks [NAME ...] [--json]
 """
@@ -14,10 +14,10 @@ __all__ = ["main", "names", "run", "table"]
 
 HERE = Path(__file__).resolve().parent
 LONG = {"families_scale", "bento"}
-"""Over ten minutes of processor time: run only when it is named."""
+"""Benchmarks of over ten minutes of CPU time, run only when named."""
 NOT_BENCHMARKS = {"__init__", "__main__", "common"}
 SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "usual_service"}
-"""What the benchmarks of serving share; no benchmarks either."""
+"""Modules shared by the serving benchmarks; not benchmarks themselves."""
 
 
 def names() -> list[str]:
@@ -26,7 +26,7 @@ def names() -> list[str]:
 
 
 def run(name: str) -> list[dict[str, Any]]:
-    """Run one benchmark and return what its JSON lines say; one that fails is reported as not met."""
+    """Run one benchmark and return its JSON lines; a benchmark that fails is reported as not met."""
     command = [sys.executable, "-m", f"benchmarks.{name}"]
     done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False)
     results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"name"')]
@@ -36,7 +36,7 @@ def run(name: str) -> list[dict[str, Any]]:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """Lay results out as a plain table: name, ratio, target, met."""
+    """Format results as a plain table: name, ratio, target, met."""
     width = max(len("name"), *(len(result["name"]) for result in results))
     lines = [f"{'name':{width}}  {'ratio':>8}  {'target':>8}  met"]
     for result in results:
@@ -46,7 +46,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the named benchmarks, or all but the long ones; return 1 if any result is not met."""
+    """Run the named benchmarks, or all but the long ones; return 1 if any target is not met."""
     quick = [name for name in names() if name not in LONG]
     chosen = [argument for argument in arguments if argument != "--json"] or quick
     results = []

@@ -1,7 +1,7 @@
-"""What does BentoML's adaptive batching gain on a CPU, and what does BentoML cost beside the service itself?
+"""Gain of BentoML's adaptive batching on a CPU, and overhead of BentoML over `petmood serve`.
 
-32 clients post JPEGs of 224 px to a mobilenet_v3_small in a closed loop: at `petmood bento`, the same with batches of
-up to 8, and `petmood serve`, by turns. Batching is off by default because it gains less than a tenth.
+32 clients post JPEGs of 224 px to a mobilenet_v3_small in a closed loop. `petmood bento`, the same with batches of up
+to 8, and `petmood serve` are measured in turns. Batching is off by default because it gains less than 10%.
 """
 
 import os
@@ -25,7 +25,7 @@ CLIENTS: Final = 32
 MAX_BATCH: Final = 8
 GAIN: Final = 1.1
 COST: Final = 2.0
-"""BentoML takes no more than so many times what the service takes for a request, all in all."""
+"""Maximum total time per request of BentoML, as a multiple of that of the service."""
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _bentoml(bundle: Path, home: Path, *options: str) -> tuple[list[str], str]:
-    """Return how `petmood bento` is started, with a store and metrics of its own."""
+    """Return the command that starts `petmood bento`, with its own store and metrics, and its form field."""
     petmood = str(Path(sys.executable).with_name("petmood"))
     return ["env", f"BENTOML_HOME={home}", petmood, "bento", str(bundle), "--port", "{port}", *options], "photo"
 

@@ -1,6 +1,6 @@
-"""Bootstrap replicates of all measures at once, against one replicate after the other. Target: 0.05x.
+"""Vectorized bootstrap of all metrics against one replicate after the other. Target: 0.05x.
 
-1000 answers to photos of four classes; both ways give equal numbers.
+1000 predictions for photos of four classes; both ways give equal results.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""Which bundle do the benchmarks of serving use? One of any backbone, from random weights, made in another process.
+"""Bundles for the serving benchmarks: any backbone with random weights, made in another process.
 
-Batch norms see pictures of the size and kind that are asked about later: warmed on others, an efficientnet_b0 of random
-weights gave logits of thousands, on which float32 itself is 0.2 off, and the export rightly refused it.
+Batch norms are warmed up on images of the same size and kind as the requests. Warmed up on others, an efficientnet_b0
+of random weights had logits of thousands, on which float32 errors reach 0.2, and the export rejected it.
 python -m benchmarks.bundles BACKBONE FOLDER
 """
 
@@ -25,14 +25,14 @@ SIDE_PX = 224
 
 
 def make_bundle(backbone: str, folder: Path) -> Path:
-    """Make the bundle in another process, so that torch's threads and memory don't stay beside what is measured."""
+    """Make the bundle in another process, so that torch's threads and memory don't affect the measurement."""
     command = [sys.executable, "-m", "benchmarks.bundles", backbone, str(folder)]
     subprocess.run(command, check=True, stdout=sys.stderr)
     return folder
 
 
 def write_photos(folder: Path, *, count: int, width: int = SIDE_PX, height: int = SIDE_PX) -> list[str]:
-    """Write JPEGs with detail at every scale, as photos have; return their paths."""
+    """Write JPEGs with detail at every scale, like photos; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{width}x{height}-{number}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
@@ -41,8 +41,8 @@ def write_photos(folder: Path, *, count: int, width: int = SIDE_PX, height: int 
 
 
 def main() -> None:
-    """Make the bundle that the arguments name."""
-    import torch  # noqa: PLC0415 - in this process alone, see above
+    """Make the bundle given by the arguments."""
+    import torch  # noqa: PLC0415 - in this process only, see above
 
     from petmood.export.bundle import export_bundle  # noqa: PLC0415 - as above
     from petmood.models.network import NetworkSpec, build_network  # noqa: PLC0415 - as above
@@ -58,8 +58,8 @@ def main() -> None:
 
 
 def _warm(network: "ExpressionNet", pictures: NDArray[np.uint8]) -> None:
-    """Let batch norms see pictures, and make the head so steep that logits spread as after a training."""
-    import torch  # noqa: PLC0415 - in the child alone, see above
+    """Warm up batch norms on images, and scale the head so that logits spread as after training."""
+    import torch  # noqa: PLC0415 - in the child process only, see above
 
     batch = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     with torch.no_grad():

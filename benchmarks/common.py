@@ -1,6 +1,6 @@
-"""What does a benchmark print? One JSON line of one shape, with a ratio that is better when it is lower.
+"""Timing and report format of benchmarks: one JSON line with a ratio; lower is better.
 
-Both sides of a ratio are measured in one run, by turns, so that a busy machine slows both alike.
+Both sides of a ratio are measured in turns in one run, so that load on the machine slows both alike.
 """
 
 import json
@@ -12,7 +12,7 @@ __all__ = ["best_of", "report"]
 
 
 def best_of(count: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Run every piece of work ``count`` times by turns and return the fastest wall time of each, in seconds.
+    """Run each function ``count`` times in turns and return the fastest wall time of each, in seconds.
 
     Each runs once beforehand, unmeasured, to fill caches.
     """
@@ -30,7 +30,7 @@ def best_of(count: int, **works: Callable[[], object]) -> dict[str, float]:
 def report(
     name: str, *, ratio: float, target: float, details: Mapping[str, Any], conditions: Mapping[str, bool] | None = None
 ) -> None:
-    """Print a result as one JSON line: met when ``ratio <= target`` and every further condition holds.
+    """Print a result as one JSON line; it is met if ``ratio <= target`` and all conditions hold.
 
     For a limit in seconds or bytes the ratio is measured / limit, with target 1.
     """

@@ -1,7 +1,7 @@
-"""How much faster is a large JPEG prepared than by a full decode, at what loss? Target: 0.35x, under 1 grey level.
+"""Speed and error of reduced JPEG decoding against a full decode. Target: 0.35x, error under 1 gray level.
 
-A 12-megapixel picture, as phones make them, brought to 224 px by ``core.image.load`` against Pillow's full decode
-followed by the same resize.
+A 12-megapixel photo, as phones take them, is resized to 224 px by ``core.image.load``. The baseline is Pillow's full
+decode followed by the same resize.
 """
 
 import io

@@ -1,10 +1,10 @@
-"""What do many small files cost DVC, and does packing them pay? Target: `dvc status` on 10,000 photos under 5 s.
+"""Cost of many small files in DVC, loose or packed. Target: `dvc status` on 10,000 photos under 5 s.
 
 python -m benchmarks.dvc_status [COUNT ...]     sizes other than 1000 and 10000
 
-Each size is measured twice: as the folder of photos that petmood uses, and packed into one tar a data set. Add, push
-and pull (in a fresh clone, from a folder as the remote), a status that finds nothing changed, and what one photo more
-costs in time and in the remote.
+Each size is measured twice: as the folder of photos that petmood uses, and packed into one tar per dataset. The steps
+are add, push, pull (in a fresh clone, from a folder as the remote), and a status without changes. The time and remote
+storage of adding one photo are measured too.
 """
 
 import os
@@ -26,7 +26,7 @@ __all__ = ["main"]
 SIZES: Final = (1000, 10_000)
 LIMIT_S: Final = 5.0
 PHOTO_BYTES: Final = (6_000, 18_000)
-"""What the demo's drawn JPEGs and photos of 224 px weigh."""
+"""File sizes of the demo's generated JPEGs and of photos of 224 px."""
 
 
 class Clone:
@@ -51,7 +51,7 @@ class Clone:
 
 
 def write_photos(folder: Path, *, count: int, first: int = 0) -> None:
-    """Write files that can't be compressed, as photos can't."""
+    """Write incompressible files, like photos."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + count):
         rng = np.random.default_rng(number)
@@ -59,13 +59,13 @@ def write_photos(folder: Path, *, count: int, first: int = 0) -> None:
 
 
 def write_packed(folder: Path, target: Path) -> None:
-    """Pack a folder into one tar."""
+    """Pack a folder into one tar file."""
     with tarfile.open(target, "w") as tar:
         tar.add(folder, arcname=folder.name)
 
 
 def unpack(clone: Clone, target: Path) -> float:
-    """Unpack a pulled tar, which a training would need first; return the seconds."""
+    """Unpack a pulled tar file, as training would require; return the seconds."""
     began = time.perf_counter()
     with tarfile.open(target) as tar:
         tar.extractall(clone.folder / "unpacked", filter="data")
@@ -73,7 +73,7 @@ def unpack(clone: Clone, target: Path) -> float:
 
 
 def measure(place: Path, *, count: int, packed: bool) -> dict[str, float]:
-    """Return the seconds of every step for one size and one form."""
+    """Return the seconds of every step for one size and one layout."""
     origin, photos = Clone(place / "origin"), place / "photos"
     write_photos(photos, count=count)
     origin.folder.mkdir()
@@ -110,12 +110,12 @@ def measure(place: Path, *, count: int, packed: bool) -> dict[str, float]:
 
 
 def stored_mb(folder: Path) -> float:
-    """Return what a folder holds."""
+    """Return the size of a folder in MB."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def main() -> None:
-    """Measure every size in both forms; the status of the largest folder is judged."""
+    """Measure every size in both layouts; the target applies to the status of the largest folder."""
     sizes = tuple(int(word) for word in sys.argv[1:]) or SIZES
     details: dict[str, Any] = {"load_average": round(os.getloadavg()[0], 1)}
     for count in sizes:

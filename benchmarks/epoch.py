@@ -1,8 +1,9 @@
-"""What does a training epoch cost against a bare loop on tensors? Target: within 1.15x (the usual loop: 1.64x).
+"""Duration of a training epoch against a bare loop on tensors. Target: within 1.15x (the usual loop: 1.64x).
 
-mobilenet_v3_small at 224 px. Ours: the bank, a draw of augmentation a photo, module and trainer of Lightning. Bare: the
-same network and optimizer in channels_last over pictures that are decoded and scaled already, unvaried. The usual loop
-decodes each photo anew in two worker processes and varies it by torchvision's v2 transforms.
+mobilenet_v3_small at 224 px. Ours: image cache, random augmentation of each photo, and Lightning's module and trainer.
+Bare: the same network and optimizer in channels_last, on images that are already decoded and normalized, without
+augmentation. The usual loop decodes each photo in every epoch in two worker processes and augments it with
+torchvision's v2 transforms.
 """
 
 import sys
@@ -37,7 +38,7 @@ TARGET: Final = 1.15
 
 
 class FilesDecodedEachEpoch(Dataset[tuple[Tensor, int]]):
-    """What most projects have: a file a photo, decoded and varied whenever it is asked for."""
+    """Dataset of most projects: one file per photo, decoded and augmented on each access."""
 
     def __init__(self, folder: Path, rows: tuple[IndexRow, ...], labels: list[int]) -> None:
         self.folder, self.rows, self.labels = folder, rows, labels
@@ -93,7 +94,7 @@ def main() -> None:
 
 
 def bare_epoch(config: Config, material: PhotoSet) -> Callable[[], None]:
-    """Return one epoch over normalised float tensors in channels_last: forward, backward, optimizer."""
+    """Return one epoch over normalized float tensors in channels_last: forward, backward, optimizer."""
     network = make_network(fit_settings(config)).train().to(memory_format=torch.channels_last)
     pixels = torch.from_numpy(material.cache.pixels).permute(0, 3, 1, 2)
     pictures = ((pixels.float() - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
@@ -107,7 +108,7 @@ def bare_epoch(config: Config, material: PhotoSet) -> Callable[[], None]:
 
 
 def usual_epoch(config: Config, material: PhotoSet, folder: Path) -> Callable[[], None]:
-    """Return one epoch of the loop that most projects have."""
+    """Return one epoch of the loop that most projects use."""
     network = make_network(fit_settings(config)).train()
     photos = FilesDecodedEachEpoch(folder, material.rows, material.labels.tolist())
 
@@ -119,7 +120,7 @@ def usual_epoch(config: Config, material: PhotoSet, folder: Path) -> Callable[[]
 
 
 def train_on(network: ExpressionNet, batches: Any, config: Config) -> None:  # noqa: ANN401 - a loader or a generator
-    """Take one step a batch; the network's own normalisation is done already."""
+    """Take one step per batch; the batches are already normalized."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimizer.lr)
     for pictures, labels in batches:
         loss = functional.cross_entropy(network.head(network.trunk(pictures)), labels)

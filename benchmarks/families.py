@@ -1,11 +1,11 @@
-"""How many of the real groups are found from pixels alone, how purely, and in what time? Target: 60 s on two cores.
+"""Recall, precision and time of grouping near-duplicates from pixels alone. Target: 60 s on two cores.
 
-python -m benchmarks.groups [PHOTOS]     or     PETMOOD_PHOTOS=PHOTOS python -m benchmarks.groups
+python -m benchmarks.families [PHOTOS]     or     PETMOOD_PHOTOS=PHOTOS python -m benchmarks.families
 
-PHOTOS is the data set's `train` folder, with class folders in it. The truth comes from the names: `aug-7-012.jpg` is a
-copy of `012.jpg` in the same class folder. Beside it stand animals that were photographed more than once: those of the
-data set's notes, and some that this search found first and a person then looked at. Without PHOTOS the photos are
-generated, see families_scale.
+PHOTOS is the dataset's `train` folder, with class folders in it. The ground truth comes from the names: `aug-7-012.jpg`
+is a near-duplicate of `012.jpg` in the same class folder. Animals that were photographed more than once are added:
+those in the dataset's notes, and some that this search found first and a person confirmed. Without PHOTOS the photos
+are generated, see families_scale.
 """
 
 import os
@@ -37,19 +37,19 @@ NOTED: Final = (
     ("Other/43.jpg", "Sad/037.jpg"),  # a cat
     ("Other/49.jpg", "Other/51.jpg"),  # a puppy
 )
-"""Same animals in the data set's notes."""
+"""Same animals, from the dataset's notes."""
 SEEN: Final = (
     ("Angry/18.jpg", "Angry/56.jpg"),  # a cat with one dark nostril: found by the search
-    ("Other/51.jpg", "Sad/091.jpg"),  # the puppy once more: NOT found by the search, 7 places of 9
+    ("Other/51.jpg", "Sad/091.jpg"),  # the puppy again: NOT found by the search, 7 of 9 positions
 )
-"""Same animals that nobody had noted, seen by eye while looking through the search's near misses."""
+"""Same animals that are not in the notes, found by visual inspection of the search's near misses."""
 
 T = TypeVar("T")
 Pairs = set[tuple[int, int]]
 
 
 class Clock:
-    """Pass items on like a progress bar, and note when each step began."""
+    """Pass items through like a progress bar, and record when each step began."""
 
     def __init__(self) -> None:
         self.began: list[tuple[str, float, float]] = []
@@ -60,7 +60,7 @@ class Clock:
         yield from items
 
     def steps(self) -> dict[str, dict[str, float]]:
-        """Return the wall and the CPU seconds of each step, up to the next one or now."""
+        """Return the wall and CPU seconds of each step, up to the next one or now."""
         ends = [*self.began[1:], ("", time.perf_counter(), time.process_time())]
         return {
             what: {"wall_s": round(end[1] - wall, 1), "cpu_s": round(end[2] - cpu, 1)}
@@ -69,7 +69,7 @@ class Clock:
 
 
 def name_of(path: Path) -> str:
-    """Return CLASS/ORIGINAL.jpg, the same for an original and its copies."""
+    """Return CLASS/ORIGINAL.jpg, the same for an original and its near-duplicates."""
     return f"{path.parent.name}/{re.sub(r'^aug-[0-9]+-', '', path.name)}"
 
 
@@ -81,7 +81,7 @@ def read(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
 
 
 def pairs_of(names: Sequence[object], groups: Sequence[Sequence[str]] = ()) -> Pairs:
-    """Return all pairs of positions with one name; names of one of the ``groups`` count as one."""
+    """Return all pairs of positions with the same name; names in one of the ``groups`` count as equal."""
     joined = [*names, *(name for group in groups for name in group)]
     place = {name: number for number, name in enumerate(dict.fromkeys(joined))}
     links = [(place[group[0]], place[name]) for group in groups for name in group[1:]]
@@ -93,12 +93,12 @@ def pairs_of(names: Sequence[object], groups: Sequence[Sequence[str]] = ()) -> P
 
 
 def share(part: Pairs, whole: Pairs) -> float:
-    """Return the share of ``whole`` that is in ``part``."""
+    """Return the fraction of the pairs in ``whole`` that are in ``part``."""
     return round(len(part & whole) / len(whole), 5) if whole else 1.0
 
 
 def originals_named(paths: Sequence[Path], relations: Sequence[Relation], *, names: bool) -> float:
-    """Return the share of the true originals that are chosen; hidden names leave ties to chance, not to the order."""
+    """Return the fraction of true originals that are kept; without ``names``, ties are broken by chance."""
     order = np.random.default_rng(0).permutation(len(paths)).tolist()
     there = {place: position for position, place in enumerate(order)}
     moved = []
@@ -113,7 +113,7 @@ def originals_named(paths: Sequence[Path], relations: Sequence[Relation], *, nam
 
 
 def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, Any]:
-    """Compare what was found with the truth."""
+    """Compare the detected groups with the ground truth."""
     names = [name_of(path) for path in paths]
     copies, noted, true = pairs_of(names), pairs_of(names, NOTED), pairs_of(names, NOTED + SEEN)
     found = pairs_of(group_ids(len(paths), relations))
@@ -139,7 +139,7 @@ def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, A
 
 
 def measure(folder: Path, *, what: str) -> None:
-    """Search the folder for groups and report."""
+    """Group the photos in the folder and report."""
     paths = sorted(folder.glob("*/*.jpg"))
     clock, began, used = Clock(), time.perf_counter(), time.process_time()
     relations = find_near_duplicates(read(paths), total=len(paths), track=clock)
@@ -166,7 +166,7 @@ def measure(folder: Path, *, what: str) -> None:
 
 
 def main() -> None:
-    """Measure the folder named, or generated photos."""
+    """Measure the given folder, or generated photos."""
     folder = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PETMOOD_PHOTOS")
     if folder:
         measure(Path(folder), what="real photos")

@@ -1,7 +1,7 @@
-"""How do the time and the memory of the search for groups grow? Target: 10,000 photos in 15x the time of 1,000, 2 GB.
+"""Growth of time and memory of the near-duplicate search. Target: 10,000 photos in 15x the time of 1,000, 2 GB.
 
-Every run is a process of its own on generated photos, seven of ten of them changed copies, as in the real set.
-The ratio is that of CPU seconds, which a busy machine disturbs less; wall seconds stand beside it.
+Every run is a separate process on generated photos, of which 70% are modified copies, as in the real dataset. The ratio
+is that of CPU seconds, which load on the machine affects less; wall seconds are reported too.
 """
 
 import json
@@ -35,7 +35,7 @@ Pixels = NDArray[np.uint8]
 
 
 def draw(number: int, *, seed: int) -> Pixels:
-    """Draw a picture of clouds and sharp shapes."""
+    """Draw an image of clouds and sharp shapes."""
     rng = np.random.default_rng([seed, number])
     picture = photo_like(SIDE_PX, SIDE_PX, seed=int(rng.integers(1 << 31)))
     for _ in range(int(rng.integers(5, 25))):
@@ -46,7 +46,7 @@ def draw(number: int, *, seed: int) -> Pixels:
 
 
 def change(picture: Pixels, *, seed: list[int]) -> Pixels:
-    """Flip, turn, enlarge and recolour a picture at random."""
+    """Flip, rotate, zoom and recolor an image at random."""
     rng = np.random.default_rng(seed)
     if rng.random() < 0.5:
         picture = np.ascontiguousarray(picture[:, ::-1])
@@ -56,7 +56,7 @@ def change(picture: Pixels, *, seed: list[int]) -> Pixels:
 
 
 def write_photos(folder: Path, *, count: int, seed: int) -> None:
-    """Write generated photos, named as the real ones are: NUMBER.jpg and aug-N-NUMBER.jpg in one class folder."""
+    """Write generated photos, named as the real ones: NUMBER.jpg and aug-N-NUMBER.jpg in one class folder."""
     (folder / "drawn").mkdir(parents=True)
     original, picture = -1, draw(0, seed=seed)
     for number in range(count):
@@ -71,7 +71,7 @@ def write_photos(folder: Path, *, count: int, seed: int) -> None:
 
 
 def search(folder: Path) -> dict[str, Any]:
-    """Search a folder for groups in this process; return the figures."""
+    """Group the photos of a folder in this process; return the measurements."""
 
     def read() -> Any:  # noqa: ANN401 - a stream of arrays
         for path in paths:
@@ -98,7 +98,7 @@ def search(folder: Path) -> dict[str, Any]:
 
 
 def in_a_process(count: int) -> dict[str, Any]:
-    """Make photos here, search them in a fresh process."""
+    """Generate photos here and group them in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         write_photos(Path(folder), count=count, seed=1)
         command = [sys.executable, "-m", "benchmarks.families_scale", folder]
@@ -108,7 +108,7 @@ def in_a_process(count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Compare two sizes; with a folder as the argument, search that one and print its figures."""
+    """Compare two sizes; with a folder as the argument, group only that one and print its measurements."""
     if len(sys.argv) > 1:
         print(json.dumps(search(Path(sys.argv[1]))))
         return

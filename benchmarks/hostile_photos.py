@@ -1,6 +1,6 @@
-"""Processor time of the slowest hostile photo: countless little pieces and 2000 mutations. Target: 2 s each.
+"""CPU time of the slowest hostile photo among fragmented files and 2000 mutations. Target: 2 s each.
 
-The processor time of this thread is measured, which neighbours hardly change.
+The CPU time of this thread is measured, which other processes hardly affect.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ MUTATIONS: Final = 2000
 
 
 def decode_s(data: bytes, *, at_least_px: int | None = None) -> float:
-    """Return the seconds of processor time that a decoding or a refusal takes."""
+    """Return the CPU seconds until a photo is decoded or rejected."""
     started = time.thread_time()
     with contextlib.suppress(PhotoError):
         decode(data, at_least_px=at_least_px)
@@ -30,7 +30,7 @@ def decode_s(data: bytes, *, at_least_px: int | None = None) -> float:
 def main() -> None:
     """Measure and report."""
     pieces = {name: decode_s(of_countless_pieces(name)) for name in COUNTLESS}
-    chance, seeds = random.Random(18), seeds_of_mutations()  # noqa: S311 - no secret depends on it
+    chance, seeds = random.Random(18), seeds_of_mutations()  # noqa: S311 - not used for secrets
     mutations = max(
         decode_s(mutated(chance.choice(seeds), chance), at_least_px=chance.choice((None, 16))) for _ in range(MUTATIONS)
     )

@@ -1,6 +1,6 @@
-"""How many photos can this machine answer at all? Decoding and the network alone, a process for each core, no HTTP.
+"""Upper limit of this machine's throughput: decoding and the network alone, one process per core, no HTTP.
 
-python -m benchmarks.inprocess BUNDLE PHOTO ... reads seconds from its standard input, a line for each measurement.
+python -m benchmarks.inprocess BUNDLE PHOTO ... reads seconds from its standard input, one line per measurement.
 """
 
 import contextlib
@@ -26,17 +26,17 @@ __all__ = ["InProcess", "in_process", "main"]
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """Processes that wait, their networks loaded, until they are asked to run."""
+    """Idle processes with loaded networks, which run on request."""
 
     processes: tuple[subprocess.Popen[str], ...]
 
     @property
     def pids(self) -> list[int]:
-        """Their process numbers."""
+        """The process IDs."""
         return [process.pid for process in self.processes]
 
     def photos_per_s(self, seconds: float) -> float:
-        """Let all of them answer for some seconds; return what they did together."""
+        """Run all processes for some seconds; return their total throughput."""
         for process in self.processes:
             pipe(process.stdin).write(f"{seconds}\n")
             pipe(process.stdin).flush()
@@ -62,14 +62,14 @@ def in_process(bundle: Path, photos: list[str], *, count: int) -> Iterator[InPro
 
 
 def pipe(end: IO[str] | None) -> IO[str]:
-    """Return a pipe that is there."""
+    """Return the pipe, which must exist."""
     if end is None:
         raise RuntimeError("The process was started without this pipe.")
     return end
 
 
 def main() -> None:
-    """Answer photos in a loop, for as many seconds as each line says; print how many a second."""
+    """Predict photos in a loop, for as many seconds as each input line gives; print photos per second."""
     folder = Path(sys.argv[1])
     spec = verify(folder).manifest.image
     session = OnnxSession(folder / "model.onnx", threads=1)

@@ -1,7 +1,7 @@
-"""How fast does a service answer? A load generator that costs little: bytes made beforehand, answers hardly looked at.
+"""Load generator with little overhead: requests are built beforehand, and responses are hardly parsed.
 
-Closed loop: so many clients, each asking again as soon as it was answered. Open loop: so many requests a second, come
-what may, each timed from the moment when it was due. Runs in a process of its own; `measure` starts it.
+Closed loop: a number of clients, each sending its next request after a response. Open loop: a constant request rate,
+with latency measured from the scheduled time. Runs in a separate process; `measure` starts it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ __all__ = ["Load", "Measured", "main", "measure"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Answers (2xx) a second; counts, and p50, p95 and p99 in ms, by status (0 is broken, -1 timed out)."""
+    """Successful responses (2xx) per second; counts and p50, p95, p99 in ms by status (0 is broken, -1 timed out)."""
 
     answered_per_s: float
     counts: dict[int, int]
@@ -33,12 +33,12 @@ class Measured:
     client_cpu_s: float
 
     def p99_ms(self, *statuses: int) -> float:
-        """Return the worst p99 of these statuses; 0 if none of them came."""
+        """Return the highest p99 of these statuses; 0 if none occurred."""
         return max((self.ms[status][2] for status in statuses if status in self.ms), default=0.0)
 
 
 def summary(made: Generator) -> dict[str, Any]:
-    """Sum the record up; a closed loop's first moments, and what ends after the time, don't count for throughput."""
+    """Summarize the record; throughput excludes the settling time of a closed loop and responses after the end."""
     load, from_s = made.load, made.began_s + (made.load.settle_s if made.load.clients else 0.0)
     took: dict[int, list[float]] = {}
     for ended_s, seconds, status in made.record:
@@ -56,7 +56,7 @@ def summary(made: Generator) -> dict[str, Any]:
 
 
 def measure(load: Load) -> Measured:
-    """Put a load on a service from another process, and return what came back."""
+    """Run a load against a service from another process, and return the measurements."""
     command = [sys.executable, "-m", "benchmarks.load"]
     text = json.dumps(asdict(load))
     done = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True)
@@ -67,7 +67,7 @@ def measure(load: Load) -> Measured:
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Do the job that stands on standard input as JSON, or as ``clients=8 port=...`` among the arguments."""
+    """Run the load given on standard input as JSON, or as ``clients=8 port=...`` among the arguments."""
     text = "{" + ",".join(f'"{name}":{value}' for name, _, value in (one.partition("=") for one in arguments)) + "}"
     load = Load(**json.loads(text if arguments else sys.stdin.read()))
     gc.disable()

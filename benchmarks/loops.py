@@ -1,4 +1,4 @@
-"""How are requests sent and answers awaited? On kept connections, written to and hardly read, in one of two loops."""
+"""Closed-loop and open-loop request generators over keep-alive connections."""
 
 import asyncio
 import time
@@ -25,14 +25,14 @@ __all__ = [
 
 BROKEN, TIMED_OUT = 0, -1
 MAX_RESTART_DELAY_S: Final = 0.01
-"""A closed client whose connection broke comes back after this."""
+"""Reconnection delay of a closed-loop client whose connection broke."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send: ``clients`` in a closed loop, or ``rate`` a second over at most ``connections``.
+    """Load to send: ``clients`` in a closed loop, or ``rate`` requests per second over at most ``connections``.
 
-    ``fresh`` opens a connection for every request; ``settle_s`` at the beginning of a closed loop isn't counted.
+    ``fresh`` opens a connection for every request; ``settle_s`` at the start of a closed loop isn't counted.
     """
 
     port: int
@@ -49,7 +49,7 @@ class Load:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in flight."""
 
     def __init__(self, done: Callable[["Connection", int], None]) -> None:
         self._done = done
@@ -61,18 +61,18 @@ class Connection(asyncio.Protocol):
         self.sent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def send(self, request: bytes, due_s: float) -> None:
-        """Send a request that was due at a moment."""
+        """Send a request whose scheduled time was ``due_s``."""
         self.due_s, self.busy, self.sent = due_s, True, True
         self._buffer.clear()
         if self._transport is not None:
             self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Wait until the answer is whole; of it only status, length and "connection: close" are read."""
+        """Buffer until the response is complete; only status, length and "connection: close" are parsed."""
         self._buffer += data
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0 or not self.busy:
@@ -88,13 +88,13 @@ class Connection(asyncio.Protocol):
         self._done(self, int(head[9:12]))
 
     def drop(self) -> None:
-        """Close at once."""
+        """Close immediately."""
         self.closed = True
         if self._transport is not None:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Say so if an answer was awaited."""
+        """Record a broken request if a response was pending."""
         self.closed = True
         if self.busy:
             self.busy = False
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
 
 
 class Generator:
-    """What both loops share: requests in turn, and a record of every one that ended."""
+    """State of both loops: requests in rotation, and a record of every finished one."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -115,13 +115,13 @@ class Generator:
         self._opening: set[asyncio.Task[None]] = set()
 
     def note(self, due_s: float, status: int) -> float:
-        """Keep a request that ended now."""
+        """Record a request that ended now."""
         now = time.perf_counter()
         self.record.append((now, now - due_s, status))
         return now
 
     def open(self, done: Callable[[Connection, int], None], first: Callable[[Connection], None]) -> None:
-        """Open a connection and let it do its first thing; one that is refused counts as broken."""
+        """Open a connection and call ``first`` with it; a rejected connection counts as broken."""
 
         async def connect() -> None:
             connection = Connection(done)
@@ -139,9 +139,9 @@ class Generator:
 
 
 async def closed_loop(load: Load) -> Generator:
-    """Let every client ask again as soon as it was answered, until the time is over; then wait for the last answers.
+    """Let every client send its next request after a response, until the time is over; then wait for pending responses.
 
-    A service that was left alone with its queue would still be busy while the next one is measured.
+    Without the wait, the service would still be busy with its queue during the next measurement.
     """
     made = Generator(load)
     under_way = 0
@@ -170,12 +170,12 @@ async def closed_loop(load: Load) -> Generator:
 
 
 async def open_loop(load: Load) -> Generator:
-    """Send at a constant rate for as long as the load says, then wait for what is under way."""
+    """Send at a constant rate for the duration of the load, then wait for pending responses."""
     return await OpenLoop(load).run()
 
 
 class OpenLoop:
-    """Sends at a constant rate; a request waits here when every connection is busy, and its clock runs meanwhile."""
+    """Open loop at a constant rate; a request waits here if every connection is busy, which counts as latency."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -186,7 +186,7 @@ class OpenLoop:
         self._opened = 0
 
     async def run(self) -> Generator:
-        """Send for as long as the load says, then wait for what is under way."""
+        """Send for the duration of the load, then wait for pending responses."""
         load, began_s = self.load, self.made.began_s
         for number in range(round(load.rate * load.seconds)):
             due_s = began_s + number / load.rate
@@ -242,7 +242,7 @@ class OpenLoop:
 
 
 def request_bytes(photo: bytes, load: Load) -> bytes:
-    """Return a whole request that posts a photo as a form."""
+    """Return a complete request that posts a photo as a form."""
     body = form(photo, field=load.field)
     close = "Connection: close\r\n" if load.fresh else ""
     head = f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n{close}"

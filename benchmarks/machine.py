@@ -1,7 +1,7 @@
-"""Did anyone else use the processors meanwhile? A ratio of two turns says nothing if one of them had to share.
+"""CPU use by other processes during a measurement, which would invalidate a ratio of two turns.
 
-Seen while these were written: with others at work a service "answered" 1.36 times what its own network and decoder can,
-and nothing in the ratio gave that away. So every turn says how much of the machine went to strangers.
+Without this check, a service on a shared machine "reached" 1.36 times the limit of its own network and decoder, and the
+ratio alone did not reveal it. So every turn reports the CPU share of other processes.
 """
 
 import os
@@ -15,13 +15,13 @@ __all__ = ["QUIET", "Turn", "quiet", "watched"]
 
 T = TypeVar("T")
 QUIET: Final = 0.05
-"""Strangers may take this share of the processors' time."""
+"""Maximum CPU share of other processes."""
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[T]):
-    """What one turn found, the share of all processors that strangers took, and what the watched processes used."""
+    """Result of one turn, the CPU share of other processes, and the CPU seconds of the watched processes."""
 
     found: T
     strangers: float
@@ -29,7 +29,10 @@ class Turn(Generic[T]):
 
 
 def watched(work: Callable[[], T], *, pids: Sequence[int] = ()) -> Turn[T]:
-    """Do some work and tell whose the processors were; ours are this process, children it waited for, and ``pids``."""
+    """Run a function and measure the CPU share of other processes.
+
+    Own processes are this one, the children it waited for, and ``pids``.
+    """
     began, busy, ours, theirs = time.perf_counter(), _busy_s(), _own_s(), _cpu_s(pids)
     found = work()
     available = (time.perf_counter() - began) * len(os.sched_getaffinity(0))
@@ -39,12 +42,12 @@ def watched(work: Callable[[], T], *, pids: Sequence[int] = ()) -> Turn[T]:
 
 
 def quiet(*turns: "Turn[T]") -> bool:
-    """Tell whether strangers left these turns alone."""
+    """Return whether other processes stayed below the limit in these turns."""
     return all(turn.strangers <= QUIET for turn in turns)
 
 
 def _busy_s() -> float:
-    """Return what all processors did and what was stolen from them: user, nice, system, irq, softirq, steal."""
+    """Return the busy and stolen seconds of all CPUs: user, nice, system, irq, softirq, steal."""
     fields = [int(field) for field in Path("/proc/stat").read_text("utf-8").split("\n", 1)[0].split()[1:]]
     return sum(fields[:3] + fields[5:8]) / TICKS
 

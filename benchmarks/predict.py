@@ -1,7 +1,7 @@
-"""How long does one answer take from the command line, in how much memory? Targets: 1.0 s of CPU and 250 MB, no torch.
+"""Time and memory of one prediction from the command line. Targets: 1.0 s of CPU and 250 MB, no torch.
 
-Whole processes are measured, as a person starts them: `petmood predict BUNDLE photo.jpg` with a mobilenet_v3_small
-whose batch norms saw some pictures (so that its answers differ), and `petmood --help`, which may take 0.3 s.
+Complete processes are measured: `petmood predict BUNDLE photo.jpg` with a mobilenet_v3_small whose batch norms are
+warmed up (so that its predictions differ), and `petmood --help`, with a limit of 0.3 s.
 """
 
 import json
@@ -47,7 +47,7 @@ print(json.dumps({**facts, "code": code or 0, "loaded": loaded}), file=sys.stder
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What one process used, printed and loaded."""
+    """Resource use, output and loaded modules of one process."""
 
     cpu_s: float
     peak_mb: float
@@ -114,14 +114,14 @@ def _run(arguments: list[str]) -> Process:
 
 
 def _bundle_from_another_process(folder: Path) -> None:
-    """Make the bundle in another process, so that torch's threads and memory don't stay beside what is measured."""
+    """Make the bundle in another process, so that torch's threads and memory don't affect the measurement."""
     program = "import sys; from pathlib import Path; from benchmarks.predict import _make_bundle as make; "
     command = [sys.executable, "-c", program + "make(Path(sys.argv[1]))", str(folder / "bundle")]
     subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
 
 def _make_bundle(folder: Path) -> None:
-    import torch  # noqa: PLC0415 - in the child alone, see above
+    import torch  # noqa: PLC0415 - in the child process only, see above
 
     from petmood.core.image import ImageSpec  # noqa: PLC0415 - as above
     from petmood.export.bundle import export_bundle  # noqa: PLC0415 - as above

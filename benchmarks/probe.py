@@ -1,7 +1,7 @@
-"""What does a linear probe cost against one training epoch? Target: 0.25x, features and head together.
+"""Duration of a linear probe against one training epoch. Target: 0.25x, features and head together.
 
-1,000 photos, mobilenet_v3_small at 224 px; the head is chosen among four strengths of regularisation on 200 further
-photos. The epoch is ours, as in the benchmark `epoch`, without augmentation.
+1,000 photos, mobilenet_v3_small at 224 px; the L2 strength of the head is selected among four on 200 further photos.
+The epoch is that of the benchmark `epoch`, without augmentation.
 """
 
 from typing import Final

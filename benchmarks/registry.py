@@ -1,4 +1,4 @@
-"""How long does it take to find out that a bundle is there already? `petmood registry pull`, a process each time."""
+"""Duration of `petmood registry pull` for a bundle that is already present, in a new process each time."""
 
 import os
 import statistics
@@ -20,7 +20,7 @@ ROUNDS: Final = 5
 
 
 def pull_s(address: str, to: Path) -> float:
-    """Pull the version 1 into a folder in a new process, and return the seconds that it took."""
+    """Pull version 1 into a folder in a new process, and return the seconds."""
     command = [sys.executable, "-m", "petmood", "registry", "pull", "1", "--registry", address, "--output", str(to)]
     began = time.perf_counter()
     subprocess.run(
@@ -30,7 +30,7 @@ def pull_s(address: str, to: Path) -> float:
 
 
 def main() -> None:
-    """Measure a registry in a folder and one in MLflow's SQLite by turns; the folder is judged."""
+    """Measure a registry in a folder and one in MLflow's SQLite in turns; the target applies to the folder."""
     with tempfile.TemporaryDirectory(prefix="petmood-bench-") as place:
         folder = Path(place)
         bundle = tiny_bundle(folder / "bundle").folder

@@ -1,4 +1,4 @@
-"""How does a benchmark start a service, ask it once and see its memory? Ours with its defaults, or the usual one."""
+"""Start, query and memory measurement of a service under test: petmood's with its defaults, or the usual one."""
 
 import contextlib
 import http.client
@@ -22,7 +22,7 @@ SET_BY_PEOPLE: Final = ("PETMOOD_", "OMP_", "MKL_", "AIP_", "PORT", "UVICORN_", 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service under test and the form's field in which it wants the photo."""
+    """A service under test and the name of its form field for the photo."""
 
     command: tuple[str, ...]
     port: int
@@ -30,7 +30,7 @@ class Service:
     process: subprocess.Popen[bytes]
 
     def ask(self, photo: bytes, *, timeout_s: float = 60.0) -> tuple[int, float]:
-        """Post one photo over a new connection; return the status and the seconds that it took."""
+        """Post one photo over a new connection; return the status and the seconds."""
         body = form(photo, field=self.field)
         began = time.perf_counter()
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)) as connection:
@@ -40,10 +40,10 @@ class Service:
             return answer.status, time.perf_counter() - began
 
     def until_it_answers(self, photo: bytes) -> None:
-        """Ask until the answer is 200.
+        """Send requests until the status is 200.
 
         Raises:
-            RuntimeError: it ended, or took too long.
+            RuntimeError: the service exited, or did not answer in time.
         """
         ends = time.monotonic() + START_WITHIN_S
         while time.monotonic() < ends and self.process.poll() is None:
@@ -54,26 +54,26 @@ class Service:
         raise RuntimeError(f"{' '.join(self.command)} gave no answer (exit code {self.process.poll()})")
 
     def memory_mb(self) -> tuple[float, float]:
-        """Return the resident memory of the process now and at its peak, MB (10^6), those it started included."""
+        """Return the current and the peak resident memory of the process and its children, MB (10^6 bytes)."""
         found = [_memory_kb(pid) for pid in (self.process.pid, *_children(self.process.pid))]
         return sum(now for now, _ in found) * 1024 / 1e6, sum(peak for _, peak in found) * 1024 / 1e6
 
 
 def ours(bundle: Path) -> tuple[list[str], str]:
-    """Return how `petmood serve` is started, with its defaults, and its field."""
+    """Return the command of `petmood serve` with its defaults, and its form field."""
     petmood = str(Path(sys.executable).with_name("petmood"))
     return [petmood, "serve", str(bundle), "--port", "{port}"], "photo"
 
 
 def usual(backbone: str) -> tuple[list[str], str]:
-    """Return how the usual service is started, with uvicorn's defaults, and its field."""
+    """Return the command of the usual service with uvicorn's defaults, and its form field."""
     uvicorn = str(Path(sys.executable).with_name("uvicorn"))
     return ["env", f"BACKBONE={backbone}", uvicorn, "benchmarks.usual_service:app", "--port", "{port}"], "file"
 
 
 @contextlib.contextmanager
 def running(how: tuple[Sequence[str], str], *, photo: bytes | None = None) -> Iterator[Service]:
-    """Start a service on a free port, wait for its first answer if there is a photo to ask with, and end it."""
+    """Start a service on a free port, wait for its first response if ``photo`` is given, and end it."""
     port = _free_port()
     command = tuple(part.format(port=port) for part in how[0])
     quiet = subprocess.DEVNULL if not os.environ.get("SHOW_SERVICES") else None
@@ -93,7 +93,7 @@ def running(how: tuple[Sequence[str], str], *, photo: bytes | None = None) -> It
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this environment without what would change a service's settings or its threads."""
+    """Return this environment without variables that would change a service's settings or its threads."""
     return {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_PEOPLE)}
 
 

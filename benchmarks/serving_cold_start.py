@@ -1,7 +1,7 @@
-"""How soon does a started service answer, in how much memory? 0.8 s to the first answer, 230 MB at its peak.
+"""Cold start of the service and its peak memory. Targets: 0.8 s to the first response, 230 MB.
 
-From the start of the process to the end of the first answer, files in the page cache; the peak is that after 8 clients
-were answered for some seconds.
+Time is measured from the start of the process to the end of the first response, with files in the page cache. The peak
+is that after some seconds of requests by 8 clients.
 """
 
 import os
@@ -27,7 +27,7 @@ START_S, PEAK_MB = 0.8, 230.0
 
 
 def main(backbone: str = "efficientnet_b0") -> None:
-    """Measure by turns with the usual service, for comparison, and report."""
+    """Measure in turns with the usual service, for comparison, and report."""
     with tempfile.TemporaryDirectory() as name:
         photos = write_photos(Path(name) / "photos", count=8)
         bundle = make_bundle(backbone, Path(name) / "bundle")
@@ -56,7 +56,7 @@ def main(backbone: str = "efficientnet_b0") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds to the first answer, the peak of memory, and what strangers took of the processors until that answer."""
+    """Seconds to the first response, peak memory, and the CPU share of other processes until that response."""
 
     first_s: float
     peak_mb: float

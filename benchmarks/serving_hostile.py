@@ -1,6 +1,6 @@
-"""Cost of hostile senders to everybody else: slow connections and files made to be slow, against honest ones.
+"""Impact of hostile clients on others: slow connections and files that are slow to decode.
 
-Every ratio is of two turns on the same service, by turns, so that a busy machine slows both alike.
+Both turns of a ratio are measured on the same service, so that load on the machine slows both alike.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ HEADERS, BODIES = 200, 50
 MUTATIONS: Final = 200
 FORM_BYTES: Final = 25_000_000
 TIMES: Final = 2.0
-"""What hostile senders may cost, as a multiple of the same without them."""
+"""Maximum latency with hostile clients, as a multiple of that without them."""
 
 
 def main(backbone: str = "mobilenet_v3_small") -> None:
@@ -80,7 +80,7 @@ def _load(service: Service, photos: list[str], seconds: float) -> Turn[Measured]
 
 @contextlib.contextmanager
 def _trickling(port: int) -> Iterator[None]:
-    """Hold connections open meanwhile, each with a request that goes on by a byte a second."""
+    """Hold connections open during the block, each with a request that sends one byte per second."""
     stop, crowd = threading.Event(), list[socket.socket]()
     for number in range(HEADERS + BODIES):
         crowd.append(socket.create_connection(("127.0.0.1", port)))

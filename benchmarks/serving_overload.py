@@ -1,6 +1,7 @@
-"""What happens at three times the capacity? For 20 s in an open loop: who is answered, who is refused, and how fast.
+"""Throughput, rejections, latency and memory at three times the capacity, for 20 s in an open loop.
 
-Capacity is what 32 clients get in a closed loop, just before. Every request is timed from the moment when it was due.
+Capacity is the throughput of 32 clients in a closed loop, measured just before. Latency counts from the scheduled time
+of a request.
 python -m benchmarks.serving_overload [BACKBONE] [fresh] - fresh opens a connection for every request.
 """
 
@@ -29,7 +30,7 @@ SHARE, ANSWERED_MS, REFUSED_MS, GROWTH_MB, NEXT_S = 0.9, 1000.0, 50.0, 10.0, 0.1
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What was seen before, during and after."""
+    """Measurements before, during and after the overload."""
 
     capacity: Turn[Measured]
     during: Turn[Measured]

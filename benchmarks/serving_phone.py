@@ -1,4 +1,4 @@
-"""How fast are photos as phones take them answered? JPEGs of 12 megapixels, against the usual service: 4 times."""
+"""Throughput for 12-megapixel JPEGs from phones, against the usual service. Target: 4 times."""
 
 import os
 import statistics
@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 4032, 3024
 
 
 def main(backbone: str = "efficientnet_b0") -> None:
-    """Measure by turns and report."""
+    """Measure in turns and report."""
     with tempfile.TemporaryDirectory() as name:
         photos = write_photos(Path(name) / "photos", count=3, width=WIDTH, height=HEIGHT)
         bundle = make_bundle(backbone, Path(name) / "bundle")

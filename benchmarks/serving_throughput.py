@@ -1,8 +1,8 @@
-"""How many requests a second does the service answer? Against this machine's limit, and against the usual service.
+"""Throughput of the service against this machine's limit and against the usual service.
 
-The limit is decoding and the network alone, in a process for each core. 32 clients post JPEGs of 224 px in a closed
-loop; the three are measured by turns, and rounds that strangers disturbed don't count. At 8 clients p99 may take 130 ms
-with efficientnet_b0.
+The limit is decoding and the network alone, one process per core. 32 clients post JPEGs of 224 px in a closed loop. The
+three are measured in turns, and rounds disturbed by other processes don't count. At 8 clients the limit of p99 is
+130 ms with efficientnet_b0.
 """
 
 import os
@@ -30,7 +30,7 @@ P99_MS: Final = 130.0
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a backbone has to reach: a share of the limit, and a multiple of the usual service."""
+    """Targets of a backbone: a fraction of the limit, and a multiple of the usual service."""
 
     of_limit: float
     of_usual: float
@@ -40,7 +40,7 @@ AIMS: Final = {"efficientnet_b0": Aim(0.92, 3.5), "mobilenet_v3_small": Aim(0.82
 
 
 def main() -> None:
-    """Measure and report; backbones may be named as arguments."""
+    """Measure and report; backbones may be given as arguments."""
     for backbone in sys.argv[1:] or AIMS:
         with tempfile.TemporaryDirectory() as name:
             _measure(backbone, Path(name))
@@ -63,7 +63,7 @@ def _measure(backbone: str, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One turn of all three, in answers a second."""
+    """One turn of all three, in responses per second."""
 
     service: Turn[Measured]
     usual: Turn[Measured]
@@ -71,12 +71,12 @@ class Round:
 
     @property
     def reach(self) -> float:
-        """Ours as a share of the limit."""
+        """The service's throughput as a fraction of the limit."""
         return self.service.found.answered_per_s / self.limit.found
 
     @property
     def times_the_usual(self) -> float:
-        """Ours as a multiple of the usual service."""
+        """The service's throughput as a multiple of the usual service's."""
         return self.service.found.answered_per_s / max(self.usual.found.answered_per_s, 1e-9)
 
 

@@ -1,7 +1,7 @@
-"""What does telling an embedded MLflow cost a training, from its start to its end? Target: within 1.05x of none.
+"""Overhead of tracking with an embedded MLflow on a complete training. Target: within 1.05x of no tracking.
 
-mobilenet_v3_small at 224 px for a few epochs, with ``tracker=mlflow`` and ``tracker=none`` by turns: everything that
-``petmood train`` does is in both, also the start of the process that sends and the wait for its last entry.
+mobilenet_v3_small at 224 px for a few epochs, with ``tracker=mlflow`` and ``tracker=none`` in turns. Both include
+everything that ``petmood train`` does, also the start of the uploader process and the wait for its last entry.
 """
 
 import itertools
@@ -67,14 +67,14 @@ def main() -> None:
 
 
 def _judge_some(folder: Path) -> None:
-    """Take some photos for validation and test, so that the training is a whole one."""
+    """Assign some photos to validation and test, so that training runs all its steps."""
     rows = read_index(folder).rows
     splits = ["train"] * (PHOTOS - 2 * JUDGED) + ["valid"] * JUDGED + ["test"] * JUDGED
     write_index(folder, [replace(row, split=split) for row, split in zip(rows, splits, strict=True)])
 
 
 def _entry_ms(folder: Path, *, count: int = 100) -> float:
-    """Return what one epoch's entry costs the training itself, flushed to the disk."""
+    """Return the ms that logging one epoch costs the training process, flushed to disk."""
     teller = RunLogger(folder / "entries.jsonl", [])
     began = time.perf_counter()
     for epoch in range(count):

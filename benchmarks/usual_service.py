@@ -1,8 +1,9 @@
-"""What are we compared with? The service that most people write: FastAPI, torch as trained, torchvision's transforms.
+"""Baseline service as most projects write it: FastAPI, the torch model, torchvision's transforms.
 
-Written as tutorials and templates have it and not slowed down: one process, uvicorn's defaults (uvloop and httptools
-where installed), the model loaded once, eval mode, no gradients. The network is torchvision's own, of random weights
-whose batch norms saw one batch, since not-a-number would be slower. BACKBONE=... uvicorn benchmarks.usual_service:app
+Written like tutorials and templates and not slowed down: one process, uvicorn's defaults (uvloop and httptools where
+installed), the model loaded once, eval mode, no gradients. The network is torchvision's own with random weights. Its
+batch norms are warmed up on one batch, since NaN would be slower.
+BACKBONE=... uvicorn benchmarks.usual_service:app
 """
 
 import io
@@ -45,7 +46,7 @@ model = load_model(os.environ.get("BACKBONE", "efficientnet_b0"))
 
 @app.post("/predict")
 async def predict(file: UploadFile) -> dict[str, Any]:
-    """Answer one photo."""
+    """Predict one photo."""
     image = Image.open(io.BytesIO(await file.read())).convert("RGB")
     with torch.no_grad():
         logits = model(transform(image).unsqueeze(0))

@@ -1,10 +1,10 @@
-"""What is petmood? The facial expression of a pet in a photo, and the whole life of the model that tells it."""
+"""Facial expression classification of pets in photos, from datasets and training to serving."""
 
 __all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """Look the version up when it is asked for: the look-up costs more than all other start-up code."""
+    """Look up the version on first access; the lookup takes longer than all other start-up code."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - as the docstring says

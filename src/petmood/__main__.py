@@ -1,4 +1,4 @@
-"""What does `python -m petmood` do? The same as `petmood`."""
+"""Entry point of `python -m petmood`; same as `petmood`."""
 
 import sys
 

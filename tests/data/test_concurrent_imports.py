@@ -1,4 +1,4 @@
-"""Imports of several processes at the same time lose no photo, and the exit codes say what happened."""
+"""Tests of concurrent imports by several processes: complete datasets and exit codes."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ main(["data", "import", "folder", source, "--output", target])
 
 
 def start(source: Path, target: Path, *, pause: int = 9) -> SteppedProcess:
-    """Start `petmood data import` in a process of its own, and wait until it has copied half of the photos."""
+    """Start `petmood data import` in a separate process, and wait until it has copied half of the photos."""
     child = SteppedProcess(IMPORT, source, target, str(pause))
     assert child.hear() == "copying"
     return child
@@ -46,7 +46,7 @@ def finish(source: Path, target: Path) -> tuple[int, str]:
 
 
 def has_all_photos(folder: Path, source: Path) -> bool:
-    """Tell whether a data set has its index and, byte for byte, every photo of the source."""
+    """Return whether a dataset has its index and, byte for byte, every photo of the source."""
     photos = {name.removeprefix("photos/"): data for name, data in contents(folder).items() if "/" in name}
     return photos == contents(source) and len(read_index(folder)) == len(photos)
 
@@ -72,7 +72,7 @@ def test_a_second_import_to_the_same_target_ends_with_2_and_one_line(tmp_path: P
     (tmp_path / "out").mkdir()
     (tmp_path / "out/link").symlink_to("pets")
     slow = start(source, tmp_path / "out/pets")
-    put(tmp_path / "bad", "happy/nothing.jpg", b"")  # it is not even looked at
+    put(tmp_path / "bad", "happy/nothing.jpg", b"")  # not read at all
     target = tmp_path / "out" / name
     code, errors = finish(tmp_path / "bad", target)
     assert code == 2

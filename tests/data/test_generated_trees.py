@@ -1,4 +1,4 @@
-"""Generated trees of every kind a person may bring: what comes in, what is listed, what is refused."""
+"""Tests of imports from generated folder trees: accepted, reported and rejected entries."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An import killed at any moment leaves the old data set or the new one, and the next import succeeds."""
+"""Tests of imports killed at any moment: a complete old or new dataset, and a working next import."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Does BentoML serve a bundle over real sockets, and does a built bento answer in an empty environment, torch-free?"""
+"""Bundle served by BentoML over sockets, and a built bento in an empty environment without torch."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Every version of the photos comes back hash by hash, from a folder, from GCS and from S3, with real clients."""
+"""Restoration of every dataset version by hash, from a folder, GCS and S3, with real clients."""
 
 import json
 import signal

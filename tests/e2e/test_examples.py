@@ -1,4 +1,4 @@
-"""The examples, each run as its README says, in its order, on a few drawn photos."""
+"""Examples, each run in order as its README describes, on a few generated photos."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Does the cloud function answer in a real functions-framework process, and refuse what is bad with its code?"""
+"""Cloud function in a real functions-framework process, with the status codes of invalid requests."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Do all doors give the same answer? One set of photos, in this process and through every server over HTTP."""
+"""Equal predictions for one set of photos, in this process and through every server over HTTP."""
 
 import math
 from collections.abc import Iterator

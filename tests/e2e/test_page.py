@@ -1,4 +1,4 @@
-"""Does a person get an answer in a real browser? Page and service as processes, headless Chromium before them."""
+"""Prediction through the web page in headless Chromium, with page and service as processes."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Does `dvc pull && dvc repro` go from nothing to a registered bundle, and then do only what has changed?"""
+"""`dvc pull && dvc repro` from an empty clone to a registered bundle, and only changed stages afterwards."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The whole story as one script: two data versions, a model that is promoted, served, and rolled back."""
+"""Complete life cycle as one script: two data versions, and a model that is promoted, served and rolled back."""
 
 import os
 import re

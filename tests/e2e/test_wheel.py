@@ -1,4 +1,4 @@
-"""Does the wheel hold the package alone, and work in an empty environment, from a foreign folder, without torch?"""
+"""Wheel with the package alone, working in an empty environment, from another folder, without torch."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Do the workflows do what they promise? Run step by step in clones of a repository with git and DVC in it."""
+"""GitHub workflows, run step by step in clones of a repository with git and DVC."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Does importing do nothing, and does every room import only what lies below it?"""
+"""Rules on imports: no side effects, layers import downward only, and serving loads nothing heavy."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does everyone see the pointers to data, and nobody the data? git and DVC read .gitignore with different programs."""
+"""Ignore rules of git and DVC: pointers to data are visible, the data is not."""
 
 import subprocess
 from pathlib import Path

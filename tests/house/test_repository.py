@@ -1,4 +1,4 @@
-"""Is the repository as it says? Licence, pins, addresses, paths, commands, settings."""
+"""Consistency of the repository: license, pins, addresses, paths, commands, settings."""
 
 import hashlib
 import json

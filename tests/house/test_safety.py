@@ -1,4 +1,4 @@
-"""Can a file that a user puts somewhere run code here? Nothing in src unpickles, and suppressed checks say why."""
+"""Rules on safety: no unpickling in src, and a reason for each suppressed check."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Are the workflows of GitHub valid, safe, and made of commands that exist?"""
+"""GitHub workflows: valid, safe, and made of existing commands."""
 
 import re
 import subprocess

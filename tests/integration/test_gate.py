@@ -1,4 +1,4 @@
-"""Does the gate let a better model through, and refuse every other one for its own reason?"""
+"""Promotion of a better model, and rejection of every other one by the check that applies."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Writers of alike names, interleaved and killed at random: nothing is lost, and every exit code is true."""
+"""Interleaved and randomly killed writers of similar names: no data loss, and correct exit codes."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A training that is killed at twenty random moments, and resumed each time, equals an uninterrupted one."""
+"""Training killed at twenty random moments and resumed each time, with a result equal to an uninterrupted one."""
 
 import csv
 import random

@@ -1,4 +1,4 @@
-"""A registry stays valid, whoever is killed, overtaken or out of space while writing to it. (faults 23 and 25)"""
+"""Registry validity after kills, conflicting writers and full disks. (faults 23 and 25)"""
 
 import random
 import signal

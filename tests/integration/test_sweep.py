@@ -1,4 +1,4 @@
-"""A sweep outlives kills, prunes, shares its work, and chooses by validation photos alone."""
+"""Sweep: resumption after kills, pruning, several workers, and selection by validation photos alone."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does the command of sweep.yaml run as W&B's own agent makes it, again and again in one folder?"""
+"""Command of sweep.yaml as W&B's own agent runs it, repeatedly in one folder."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A sweep on PostgreSQL shares its trials among processes, outlives kills, and keeps the password to itself."""
+"""Sweep on PostgreSQL: several processes, resumption after kills, and no leak of the password."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""A real training tells MLflow and W&B what its folder holds, through kills and full disks, and loads neither."""
+"""Tracking of a real training with MLflow and W&B, through kills and full disks, without importing either."""
 
 import json
 import os

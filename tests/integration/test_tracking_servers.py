@@ -1,4 +1,4 @@
-"""A training outlives a tracker that is down at its start, midway or at its end, and everything is sent once."""
+"""Training with a tracker that is down at the start, midway or at the end, and every entry sent once."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Does what a network learned of species help it with classes, at equal budget and without the internet?"""
+"""Transfer learning from species to classes, at equal budget and without internet access."""
 
 import hashlib
 import sys

@@ -1,4 +1,4 @@
-"""Against which services is the load test tried? Small ones on loopback that answer after a while, or refuse."""
+"""Small loopback servers for load tests, with a fixed delay or error status."""
 
 import contextlib
 import threading
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Answers every photo alike, in one piece: two would meet Nagle's algorithm and take 40 ms more."""
+    """Sends the same response to every photo in a single write; two writes would add 40 ms (Nagle's algorithm)."""
 
     protocol_version = "HTTP/1.1"
     delay_s = 0.0
@@ -24,7 +24,7 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.write(f"HTTP/1.1 {status} So\r\nContent-Length: 2\r\n\r\n{{}}".encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager

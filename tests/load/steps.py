@@ -1,4 +1,4 @@
-"""Which steps do the tests of the load test look at? Made ones."""
+"""Factory of load test steps for tests."""
 
 from petmood.serving.loadtest.steps import Step
 

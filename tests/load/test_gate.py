@@ -1,4 +1,4 @@
-"""Does the load-test gate let a fast service pass and fail one whose model was planted slow?"""
+"""Load test limits: a fast service passes, and one with an artificially slow model fails."""
 
 import re
 import subprocess
@@ -10,15 +10,15 @@ import pytest
 PLANTED = "import sys, time; from tests.load.servers import serving\n"
 PLANTED += "with serving(delay_s=float(sys.argv[1])) as base: print(base, flush=True); sys.stdin.read()"
 LOOSE = ("--p95-ms", "60000", "--min-rps", "0.03", "--max-errors", "0")
-"""A busy machine reaches these too: what is tested is the gate, not the machine."""
+"""Limits that a busy machine meets too: the limit checks are tested, not the machine."""
 TIGHT = ("--p95-ms", "150", "--min-rps", "10", "--max-errors", "0")
-"""No machine reaches these: two users who wait 0.3 s each get at most 6.7 answers a second."""
+"""Limits that no machine meets: two users with 0.3 s latency get at most 6.7 responses a second."""
 DURATION_S = 25
-"""Longer than a busy machine stands still, for something must be answered in that time."""
+"""Longer than the stalls of a busy machine, as some requests must complete in that time."""
 
 
 def gate(delay_s: float, limits: tuple[str, ...], to: Path, root: Path) -> subprocess.CompletedProcess[str]:
-    """Load a service in a process of its own, which takes this long for a photo, for ``DURATION_S``."""
+    """Run a load test for ``DURATION_S`` in a subprocess, against a service with the given delay per photo."""
     planted = [sys.executable, "-c", PLANTED, str(delay_s)]
     with subprocess.Popen(planted, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None

@@ -1,4 +1,4 @@
-"""Can a network learn what there is to learn, and nothing where there is nothing?"""
+"""Learning checks of the network: true and shuffled labels, saved weights, batch independence and dropout."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which bundles do tests of keeping and moving use? Whole and sealed ones without a network, told apart by a word."""
+"""Valid bundles without a network for tests of the registry, distinguished by one word."""
 
 from pathlib import Path
 

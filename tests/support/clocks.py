@@ -1,4 +1,4 @@
-"""How do tests let time pass without waiting? On an event loop whose clock they move themselves."""
+"""Event loop whose clock is advanced by the test, so that no test waits."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,4 @@
-"""How is a real server started for a proof? A process of its own on a free port, ended whatever happens."""
+"""Real servers for end-to-end tests: a process on a free port, always terminated at the end."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The table of what each fault did to the service, as Markdown; the same whoever collects it, and how fast."""
+"""Markdown table of the service's behavior under each fault, independent of test order and timing."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""Deadlines of the service that no slow machine reaches, for tests of anything but these deadlines."""
+"""Long service deadlines for tests of anything but these deadlines."""
 
 from typing import Any, Final
 

@@ -1,7 +1,7 @@
-"""petmood's command line, halted after chosen epochs of a training until a test lets it continue.
+"""Command line of petmood, halted after chosen epochs of a training until a test lets it continue.
 
-Workers of a sweep are halted likewise. A test that looks for a moment from outside may look too late on a busy machine;
-a halted process stays at the moment.
+Workers of a sweep are halted likewise. A test that polls for a moment from outside may miss it on a busy machine; a
+halted process stays at the moment.
 """
 
 import os

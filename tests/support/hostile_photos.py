@@ -1,4 +1,4 @@
-"""Photos of attackers, built here: countless little pieces, and mutations of every format."""
+"""Hostile photos, generated here: extremely fragmented files, and mutations of every format."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""A process's own SIGKILL after a given number of function calls: a moment that no clock and no neighbour moves."""
+"""SIGKILL of the own process after a given number of function calls, independent of timing."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Trainings in child processes that end at a chosen moment: by SIGKILL, or by a disk that refuses."""
+"""Trainings in child processes that end at a chosen moment, by SIGKILL or by a disk error."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What does a tracker have of a run? Read back with MLflow's own client, and compared with the run's folder."""
+"""Contents of a run in MLflow, read with its own client and compared with the run folder."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""An MLflow server of a test's own: a real one on loopback, to be killed, stopped and started again."""
+"""MLflow server for one test, on loopback, which can be killed, stopped and restarted."""
 
 import os
 import signal

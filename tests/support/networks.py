@@ -1,4 +1,4 @@
-"""Which networks and bundles do the tests ask? Tiny ones whose answers depend on the photo, as a trained one's do."""
+"""Tiny networks and bundles whose predictions depend on the photo, as those of trained ones do."""
 
 from pathlib import Path
 from typing import Any, Final

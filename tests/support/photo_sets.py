@@ -1,4 +1,4 @@
-"""What do the benchmarks of learning share? Generated photos as JPEG files, and settings for mobilenet_v3_small."""
+"""Generated JPEG photos and mobilenet_v3_small settings for the training benchmarks."""
 
 import hashlib
 import sys

@@ -1,6 +1,6 @@
-"""Which pictures do the tests look at? Bytes made here, the hostile ones of the fault list among them.
+"""Generated test images as file bytes, including the hostile ones of the fault list.
 
-Pixels are uint8 [H, W, 3]; every function returns the bytes of a whole file unless its name says otherwise.
+Images are uint8 [H, W, 3]; every function returns the bytes of a complete file unless its name says otherwise.
 """
 
 import io

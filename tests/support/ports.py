@@ -1,4 +1,4 @@
-"""TCP ports for test servers that no other test process is given, and no client of this machine takes by chance."""
+"""TCP ports for test servers, unique among test processes and outside the range of ephemeral client ports."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""A PostgreSQL for tests: the installed one, on a free port of this machine, with a password."""
+"""PostgreSQL server for tests: the installed one, on a free local port, with a password."""
 
 import os
 import pwd

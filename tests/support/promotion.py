@@ -1,4 +1,4 @@
-"""A promotion report with one check that passed and one that failed."""
+"""Promotion report with one passed and one failed check."""
 
 from petmood.evaluation.bootstrap import Estimate
 from petmood.promotion.compare import BundleInfo

@@ -1,4 +1,4 @@
-"""Where do the tests keep registries? In a folder, in MLflow's SQLite, and in buckets of servers on this machine."""
+"""Registries for tests: in a folder, in MLflow's SQLite, and in buckets of local servers."""
 
 import atexit
 import contextlib

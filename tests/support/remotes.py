@@ -1,4 +1,4 @@
-"""Where can a proof keep data versions? A folder, a GCS emulator or an S3 server, each through its real client."""
+"""DVC remotes for end-to-end tests: a folder, a GCS emulator and an S3 server, with their real clients."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping

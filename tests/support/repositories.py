@@ -1,4 +1,4 @@
-"""What is a repository of photos to a proof? A folder with git and DVC in it, driven by the real programs alone."""
+"""Repositories of photos for end-to-end tests: folders with git and DVC, driven by the real programs."""
 
 import hashlib
 import shutil

@@ -1,4 +1,4 @@
-"""The order of the proofs, and which of them share a process: two workers get equal shares of the work."""
+"""Order of tests marked `proof` and their distribution over processes, balanced for two workers."""
 
 from collections.abc import Iterable
 from typing import Final

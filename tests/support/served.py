@@ -1,4 +1,4 @@
-"""How do the proofs meet the real service? As a process of its own, over real sockets, watched from outside."""
+"""Real service in its own process for end-to-end tests, queried over sockets and observed from outside."""
 
 import http.client
 import json

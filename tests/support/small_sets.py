@@ -1,4 +1,4 @@
-"""Which data sets do the tests learn from? Index and pictures written directly, a class told by its stripes."""
+"""Small datasets for training tests: index and images written directly, with stripes that encode the class."""
 
 import hashlib
 from collections.abc import Sequence

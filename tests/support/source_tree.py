@@ -1,4 +1,4 @@
-"""Which files does the house consist of? What git tracks or would track, parsed once."""
+"""Source files of the repository: what git tracks or would track, parsed once."""
 
 import ast
 import subprocess

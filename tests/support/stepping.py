@@ -1,4 +1,4 @@
-"""Child processes that go on one step at a time, when they are told to."""
+"""Child processes that run step by step under a test's control."""
 
 import os
 import select

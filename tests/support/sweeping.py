@@ -1,4 +1,4 @@
-"""A sweep driven and stopped from outside, as the command that a person types, in a process of its own."""
+"""Sweep run as a command in its own process, which a test drives and stops."""
 
 import csv
 import os

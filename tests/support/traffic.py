@@ -1,4 +1,4 @@
-"""How do good clients ask meanwhile? At a steady rate, over connections that they keep, noting what became of each."""
+"""Well-behaved clients in the background: constant rate, kept connections, and a record of every response."""
 
 import http.client
 import threading

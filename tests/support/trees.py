@@ -1,4 +1,4 @@
-"""Which little data sets do the tests import? Class folders of small PNGs, and a finder of exact mirror images."""
+"""Small datasets for import tests: class folders of small PNGs, and a detector of exact mirror images."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Waiting for events with generous deadlines."""
+"""Waiting for events with long deadlines."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""What did Weights & Biases write offline? Its file's records, read by the format's rules and W&B's own messages.
+"""Reader of W&B's offline files: records by the file format, parsed with W&B's own messages.
 
-The file is a log of LevelDB's form: a header of seven bytes, then blocks of 32 KiB with chunks of a checksum (4 bytes),
-a length (2) and a kind (1: whole, 2: first, 3: middle, 4: last).
+The file is a log in LevelDB's format: a header of seven bytes, then blocks of 32 KiB. Each chunk has a checksum (4
+bytes), a length (2) and a kind (1: complete, 2: first, 3: middle, 4: last).
 """
 
 import json

@@ -1,8 +1,7 @@
-"""How does a workflow of GitHub run on this machine? Every `run:` in bash, in a clone, with the event that set it off.
+"""GitHub workflows on this machine: every `run:` in bash, in a clone, with the triggering event.
 
-Steps that `use` an action are passed by: the clone is there already, and artifacts stay in the same folder. Two
-programs are stood in for: `make` (the environment is there) and `gh` (nobody is asked); both write down what they are
-told.
+Steps that `use` an action are skipped: the clone exists already, and artifacts stay in the same folder. Two programs
+are replaced by stubs that record their arguments: `make` (the environment exists) and `gh` (no network).
 """
 
 import json

@@ -1,1 +1,1 @@
-"""What can a person type? Verbs that unpack, call one function and pack; heavy rooms are imported inside them."""
+"""Command-line interface; each command parses options, calls one function and prints. Heavy imports are deferred."""

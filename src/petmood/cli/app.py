@@ -1,4 +1,4 @@
-"""Where does `petmood` begin? The list of verbs, each loaded only when it is called."""
+"""Entry point of the `petmood` command; each subcommand is imported when it is called."""
 
 import difflib
 import importlib
@@ -38,7 +38,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 COMPLETE: Final = "_PETMOOD_COMPLETE"
-"""The variable by which a shell asks click for completions."""
+"""The environment variable by which a shell requests completions from click."""
 
 
 class LazyVerbs(click.Group):
@@ -81,7 +81,7 @@ def petmood(*, verbose: bool) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
-    logger.setLevel(level)  # where an error came from is shown to whoever asked, not to readers of a service's log
+    logger.setLevel(level)  # error locations are shown with --verbose, not in the log of a service
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's return value
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         completes = COMPLETE in os.environ
-        name = "petmood" if completes else shell_command()  # click's hints name it: Try 'petmood --help'
+        name = "petmood" if completes else shell_command()  # click's usage hints contain it: Try 'petmood --help'
         return petmood.main(args=arguments, prog_name=name, complete_var=COMPLETE, standalone_mode=False)
     except PetmoodError as error:
         if logger.isEnabledFor(logging.INFO):

@@ -1,4 +1,4 @@
-"""Which verbs go through BentoML? `petmood bento BUNDLE` serves, `petmood bento build BUNDLE` builds."""
+"""Commands for BentoML: `petmood bento BUNDLE` serves, `petmood bento build BUNDLE` builds."""
 
 import ipaddress
 import os
@@ -75,13 +75,13 @@ def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms:
     from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
 
-    bind(host, port).close()  # a port that is taken is refused here, in one line, as is a bad bundle
+    bind(host, port).close()  # a port in use is rejected here, in one line; an invalid bundle by load_bundle
     load_bundle(bundle, limits=read_settings().limits)
     start = ServeOptions(host=host, port=port, max_batch=max_batch, max_latency_ms=max_latency_ms)
     click.echo(f"petmood serves {bundle} through BentoML at http://{host}:{port}", err=True)
     command = serve_command(start)
     sys.stderr.flush()
-    os.execve(command[0], command, environment(bundle))  # noqa: S606 - BentoML takes this process's place, and its signals
+    os.execve(command[0], command, environment(bundle))  # noqa: S606 - BentoML replaces this process and receives its signals
 
 
 @bento.command()

@@ -1,4 +1,4 @@
-"""Which verbs make and look at bundles? `petmood export` and `petmood bundle verify`."""
+"""Commands for bundles: `petmood export` and `petmood bundle verify`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Which verbs handle photos? `petmood data import`, `check`, `report` and `changed`."""
+"""Commands for datasets: `petmood data import`, `check`, `report` and `changed`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which verb measures a run? `petmood evaluate`."""
+"""Command that evaluates a run: `petmood evaluate`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which verb loads a service? `petmood loadtest`; it needs the extra 'loadtest' alone."""
+"""Command that load-tests a service: `petmood loadtest`; it needs only the extra 'loadtest'."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ USERS, MOST_USERS = 32, 256
 @click.option("--token", envvar="PETMOOD_TOKEN", help="Bearer token of the service. [env: PETMOOD_TOKEN]")
 @click.option("--allow-remote", is_flag=True, help="Load another machine than this one.")
 @click.pass_context
-def loadtest(  # noqa: PLR0913 - one an option
+def loadtest(  # noqa: PLR0913 - one per option
     context: click.Context,
     *,
     url: str,

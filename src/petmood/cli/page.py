@@ -1,4 +1,4 @@
-"""Which verb shows the page? `petmood page`; it needs the extra 'page' alone."""
+"""Command that runs the web page: `petmood page`; it needs only the extra 'page'."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Which verb answers photos? `petmood predict`; it needs the extra 'serve' alone."""
+"""Command that predicts photos: `petmood predict`; it needs only the extra 'serve'."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

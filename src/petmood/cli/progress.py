@@ -1,4 +1,4 @@
-"""How does the command line show progress? A bar on a terminal, a line now and then elsewhere, nothing when quick."""
+"""Progress bar of the command line: a bar on a terminal, occasional lines elsewhere, nothing for quick tasks."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Which verbs move aliases and tell where answers come from? `petmood registry promote, rollback, trace`."""
+"""Commands that move aliases and trace predictions: `petmood registry promote`, `rollback` and `trace`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Which verbs keep versions? `petmood registry push, list, show, history, pull, verify, promote, rollback, trace`."""
+"""Commands for model versions: `petmood registry push, list, show, history, pull, verify, promote, rollback, trace`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ def list_(opened: "Registry", *, as_json: bool) -> None:
 
     from petmood.cli.registry_tables import versions_text
 
-    state, versions = opened.state(), opened.versions()  # in this order: whatever an alias points to is listed
+    state, versions = opened.state(), opened.versions()  # in this order, so that every version with an alias is listed
     rows = [one.shown() | {"aliases": state.of(one.number)} for one in versions]
     click.echo(json.dumps(rows, indent=2) if as_json else versions_text(versions, state))
 

@@ -1,4 +1,4 @@
-"""Which registry does a verb work in? Two options that all of them share, and who decides."""
+"""Options shared by the registry commands: registry address, model name and author."""
 
 import functools
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def in_registry(verb: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--registry", "address", help="Folder, gs://, s3://, MLflow. Default: $PETMOOD_REGISTRY or MLflow.")
     @click.option("--model", default=MODEL, show_default=True, help="The model whose versions these are.")
     @functools.wraps(verb)
-    def with_registry(*given: Any, address: str | None, model: str, **options: Any) -> Any:  # noqa: ANN401 - a verb's own
+    def with_registry(*given: Any, address: str | None, model: str, **options: Any) -> Any:  # noqa: ANN401 - a command's own
         from petmood.registry.uri import open_registry
 
         return verb(*given, opened=open_registry(address, model=model), **options)

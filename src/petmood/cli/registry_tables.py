@@ -1,4 +1,4 @@
-"""How does a registry look on a terminal? Versions, history and traces as plain text in columns."""
+"""Text tables of registry versions, history and lineage."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Which verb does everything? `petmood run`: import, check, train, evaluate, export, predict."""
+"""Command that runs the end-to-end pipeline: `petmood run`."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     names = [override.partition("=")[0] for override in overrides]
     demo = [] if {"data", "data.path", "experiment"} & set(names) else ["experiment=demo"]
     settings = compose([*demo, *overrides])
-    from petmood.pipelines.end_to_end import run_pipeline  # torch, only once the settings are good
+    from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
     walked = run_pipeline(settings, bundles=bundles, track=progress_bar)
     click.echo(f"Done now: {', '.join(walked.done) or 'nothing, all is up to date'}.\n")

@@ -1,4 +1,4 @@
-"""Which verb serves a bundle? `petmood serve`; it needs the extra 'serve' alone."""
+"""Command that serves a bundle over HTTP: `petmood serve`; it needs only the extra 'serve'."""
 
 import os
 import socket
@@ -63,7 +63,7 @@ def serve(
             _serve_here(bundle, listener, settings)
         return
     given = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
-    host = host or ("0.0.0.0" if given else "127.0.0.1")  # noqa: S104 - a container that was given its port
+    host = host or ("0.0.0.0" if given else "127.0.0.1")  # noqa: S104 - a container whose port is set by the platform
     with bind(host, port if port is not None else _port(given)) as listener:
         address = f"petmood serves {bundle} at http://{host}:{listener.getsockname()[1]}  (documentation at /docs)"
         if workers == 1:

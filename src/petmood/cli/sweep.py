@@ -1,4 +1,4 @@
-"""Which verb looks for better settings? `petmood sweep`."""
+"""Command that searches hyperparameters: `petmood sweep`."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +35,7 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     named = {override.partition("=")[0] for override in overrides}
     wanted = [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
     if not worker:
-        compose(wanted)  # a typo is answered before torch is loaded
+        compose(wanted)  # a typo is reported before torch is loaded
     from petmood.tuning.sweep import join_sweep
     from petmood.tuning.sweep import sweep as search
     from petmood.tuning.wandb_sweep import sweep_file

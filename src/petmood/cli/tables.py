@@ -1,4 +1,4 @@
-"""How are numbers laid out on a terminal? Plain text in columns, an interval beside every number."""
+"""Text tables of predictions and metrics, with a confidence interval beside each metric."""
 
 import json
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def paired_text(paired: "PairedTest") -> str:
     )
 
 
-def _interval(*, value: float, low: float, high: float, n: int) -> str:  # noqa: ARG001 - the number of photos is said once
+def _interval(*, value: float, low: float, high: float, n: int) -> str:  # noqa: ARG001 - the number of photos is printed once
     return f"{value:.1%} [{low:.1%}, {high:.1%}]"
 
 

@@ -1,4 +1,4 @@
-"""Which verbs look after tracking? `petmood track ui` and `petmood track sync`."""
+"""Commands for experiment tracking: `petmood track ui` and `petmood track sync`."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which verbs take settings? `petmood train`, `crossval`, `profile` and `config`."""
+"""Commands with training settings: `petmood train`, `crossval`, `profile` and `config`."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) ->
     if resume is not None and overrides:
         raise click.UsageError("A resumed run keeps its settings; leave the overrides out.")
     settings = [compose(one) for one in (expand_multirun(overrides) if multirun else [list(overrides)])]
-    from petmood.pipelines import train as run  # torch, only once the settings are good
+    from petmood.pipelines import train as run  # torch is imported only after the settings are validated
 
     runs = run.train_each(settings, track=progress_bar) if resume is None else [run.resume(resume, track=progress_bar)]
     for done in runs:

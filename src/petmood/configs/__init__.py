@@ -1,1 +1,1 @@
-"""Which settings are there? YAML groups beside this file, checked once by one schema."""
+"""Settings: YAML groups beside this file, validated by one schema."""

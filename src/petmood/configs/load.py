@@ -1,6 +1,6 @@
-"""Composition of settings: Hydra lays the YAML groups over the schema's defaults, pydantic checks the result, once.
+"""Composition of settings: Hydra merges YAML groups over the schema's defaults, and Pydantic validates the result.
 
-Beside Hydra's own syntax a few short names are known: ``data=data/pets`` means ``data.path=data/pets``.
+Besides Hydra's syntax a few short names are supported: ``data=data/pets`` means ``data.path=data/pets``.
 """
 
 import difflib
@@ -39,10 +39,10 @@ SHORT_NAMES: Final = {
 }
 TEXTS: Final = {"data", "backbone", "weights", "name"}
 AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")
-"""Values that Hydra reads itself: nothing, quoted ones, and those of a multirun."""
+"""Values with a meaning in Hydra's grammar: empty, quoted, and those of a multirun."""
 FOLDER: Final = Path(str(files("petmood.configs")))
 DEFAULTS: Final = "schema_defaults"
-"""The entry of config.yaml that the defaults of ``Config`` stand for; YAML files hold what differs from them."""
+"""The entry of config.yaml for the defaults of ``Config``; YAML files contain only differences from them."""
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -52,7 +52,9 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         ConfigError: a syntax error, an unknown key or group option, or a value out of its range; one line.
     """
     spelled_out = [_spell_out(override) for override in overrides]
-    ConfigStore.instance().store(name=DEFAULTS, node=Config().model_dump(mode="json"), package="_global_")
+    defaults = Config().model_dump(mode="json")
+    defaults["search"]["space"] = None  # Hydra refuses new keys in an empty mapping, but not in place of null
+    ConfigStore.instance().store(name=DEFAULTS, node=defaults, package="_global_")
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(FOLDER)):
             composed = hydra_compose("config", overrides=spelled_out)
@@ -65,10 +67,10 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
 
 def from_file(path: Path) -> Config:
-    """Read the resolved settings that a run left behind.
+    """Read the resolved settings of a run.
 
     Raises:
-        ConfigError: the file is missing, no YAML, or holds unknown settings.
+        ConfigError: the file is missing, is not YAML, or contains unknown settings.
     """
     try:
         return _checked(yaml.safe_load(path.read_text("utf-8")))
@@ -77,13 +79,13 @@ def from_file(path: Path) -> Config:
 
 
 def dump(config: Config) -> str:
-    """Return settings as YAML, every key resolved; ``from_file`` reads it back equal."""
+    """Return settings as YAML with every key resolved; ``from_file`` reads it back equal."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     return text
 
 
 def expand_multirun(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the overrides of each run of a multirun: ``seed=1,2 backbone=tiny`` makes two.
+    """Return the overrides of each run of a multirun: ``seed=1,2 backbone=tiny`` gives two.
 
     Raises:
         ConfigError: a syntax error.
@@ -97,13 +99,13 @@ def expand_multirun(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def groups() -> dict[str, tuple[str, ...]]:
-    """Return every group of settings with its options, from the files."""
+    """Return every group of settings with its options, from the YAML files."""
     folders = sorted(path for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith("_"))
     return {folder.name: tuple(sorted(file.stem for file in folder.glob("*.yaml"))) for folder in folders}
 
 
 def _spell_out(override: str) -> str:
-    """Write a short name out; what a person types as a path or a name is quoted for Hydra's grammar."""
+    """Expand a short name; a path or name is quoted for Hydra's grammar."""
     key, equals, value = override.partition("=")
     if not (equals or key.startswith("~")):
         raise ConfigError(f"Expected settings such as trainer.max_epochs=20, got {override!r}.")

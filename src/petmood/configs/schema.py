@@ -1,4 +1,4 @@
-"""Settings of a run: every key with its type, range and default; anything else is refused. Imports no torch."""
+"""Schema of a run's settings: type, range and default of each key; unknown keys are rejected. Imports no torch."""
 
 from typing import Annotated, Literal
 
@@ -35,11 +35,11 @@ class _Checked(BaseModel):
 
 
 class DataConfig(_Checked):
-    """Which photos: ``path`` is a folder made by `petmood data import`.
+    """Dataset settings; ``path`` is a folder made by `petmood data import`.
 
-    ``include_copies``: train on ready-made augmented copies too; they are never evaluated on.
-    ``hash``: when given, a run on data with another hash is refused.
-    ``memory_mb``: above it, pictures are memory-mapped.
+    ``include_copies``: train also on the dataset's augmented near-duplicates; they are never evaluated on.
+    ``hash``: if set, a run on data with another hash is rejected.
+    ``memory_mb``: above this size, cached images are memory-mapped.
     """
 
     path: str = "data/demo"
@@ -49,7 +49,7 @@ class DataConfig(_Checked):
 
 
 class ModelConfig(_Checked):
-    """Which network. ``weights``: auto (ImageNet, except from scratch), none, imagenet, or a safetensors file.
+    """Network settings; ``weights`` is auto (ImageNet, except from scratch), none, imagenet, or a safetensors file.
 
     ``image_size``, ``mean``, ``std``: null means the backbone's own.
     """
@@ -69,10 +69,10 @@ class ModelConfig(_Checked):
         return find_backbone(backbone).name
 
     def image_spec(self) -> ImageSpec:
-        """Return how pictures are prepared for this network.
+        """Return the image preprocessing of this network.
 
         Raises:
-            ConfigError: an unknown backbone, or a side that it can't work on.
+            ConfigError: an unknown backbone, or an image size that the backbone doesn't support.
         """
         own = find_backbone(self.backbone)
         side_px = own.resolve_image_size(self.image_size)
@@ -80,14 +80,14 @@ class ModelConfig(_Checked):
 
 
 class RecipeConfig(_Checked):
-    """How to learn. ``linear_probe`` computes features once and fits the head alone; ``gradient`` trains by AdamW.
+    """Training recipe; ``linear_probe`` fits a head to precomputed features, ``gradient`` trains with AdamW.
 
     ``freeze_epochs``: epochs with a frozen backbone. ``backbone_lr_multiplier``, ``layer_decay``: learning rates of the
     backbone, see ``OptimizationConfig``. ``ema_decay``: decay of the weights' moving average (0 = off). ``patience``:
-    epochs without a lower validation loss before training stops (0 = never). ``checkpoint``: the weights of the epoch
-    with the lowest validation loss, or of the last one.
-    ``num_views``: varied copies of each photo that a probe sees. ``l2_strengths``: a probe's candidate strengths
-    of L2 regularisation; its ``solver`` chooses: logistic by validation photos, ridge by training groups left out.
+    epochs without a lower validation loss before training stops (0 = never). ``checkpoint``: keep the weights of the
+    epoch with the lowest validation loss, or of the last one.
+    ``num_views``: augmented views of each photo for a probe. ``l2_strengths``: candidate strengths of L2 regularization
+    of a probe. Its ``solver`` selects one: logistic by validation photos, ridge by held-out training groups.
     """
 
     name: str = "scratch"
@@ -107,7 +107,7 @@ class RecipeConfig(_Checked):
 
 
 class OptimizerConfig(_Checked):
-    """AdamW's numbers; ``warmup`` is a share of all steps."""
+    """AdamW settings; ``warmup`` is a fraction of all steps."""
 
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
@@ -115,7 +115,7 @@ class OptimizerConfig(_Checked):
 
 
 class TrainerConfig(_Checked):
-    """How Lightning runs it. ``workers``: processes that vary pictures (0 = in the main one)."""
+    """Lightning trainer settings; ``workers``: processes for augmentation (0 = in the main process)."""
 
     max_epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=32, ge=2)
@@ -128,10 +128,10 @@ class TrainerConfig(_Checked):
 
 
 class EvaluationConfig(_Checked):
-    """What the numbers promise.
+    """Evaluation settings.
 
-    ``target_error``: the error allowed among sure answers; ``coverage``: of prediction sets.
-    ``baselines``: also score majority, HOG + SVM, shuffled labels and a random split.
+    ``target_error``: maximum error rate of confident predictions. ``coverage``: coverage of prediction sets.
+    ``baselines``: also evaluate majority, HOG + SVM, shuffled labels and a random split.
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
@@ -140,7 +140,7 @@ class EvaluationConfig(_Checked):
 
 
 class CrossvalConfig(_Checked):
-    """Grouped cross-validation over the original photos; ``leakage`` also measures a random split of all files."""
+    """Grouped cross-validation over the original photos; ``leakage`` also evaluates a random split of all files."""
 
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=1, ge=1)
@@ -149,16 +149,17 @@ class CrossvalConfig(_Checked):
 
 
 class RunConfig(_Checked):
-    """Where runs are kept; ``name`` null means the time of day."""
+    """Run folder settings; ``name`` null means the current time."""
 
     folder: str = "runs"
     name: str | None = None
 
 
 class DimensionConfig(_Checked):
-    """One searched setting: a number from ``low`` to ``high``, or one of ``choices`` written as on the command line.
+    """One dimension of a search: a number from ``low`` to ``high``, or one of ``choices`` in command-line syntax.
 
-    ``log``: drawn evenly by its logarithm. ``step``: only ``low`` and whole steps above it. ``integer``: whole numbers.
+    ``log``: sample uniformly in log space. ``step``: only ``low`` and multiples of the step above it. ``integer``:
+    integers only.
     """
 
     low: float | None = None
@@ -191,11 +192,11 @@ class DimensionConfig(_Checked):
 
 
 class SearchConfig(_Checked):
-    """What `petmood sweep` varies (``space``: a setting's name to its range), and how it finds the best.
+    """Hyperparameter search: the settings that `petmood sweep` varies in ``space``, and its sampler and pruner.
 
-    ``metric`` is one of the validation photos; there is no way to choose by test photos.
-    ``startup``: trials drawn by chance before the sampler and the pruner judge by them. ``warmup``: epochs that every
-    trial gets. ``workers``: processes. ``storage``: null (SQLite in the sweep's folder), or postgresql://USER@HOST/NAME
+    ``metric`` is computed on the validation photos; selection by test photos is not possible.
+    ``startup``: random trials before the sampler and the pruner use results. ``warmup``: epochs before a trial may be
+    pruned. ``workers``: processes. ``storage``: null (SQLite in the sweep's folder), or postgresql://USER@HOST/NAME
     with the password in PGPASSWORD or a pgpass file.
     """
 
@@ -214,7 +215,7 @@ class SearchConfig(_Checked):
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """Which way is better; a loss falls, an accuracy rises."""
+        """Direction of optimization: minimize a loss, maximize an accuracy."""
         return "minimize" if self.metric == "val/loss" else "maximize"
 
     @field_serializer("storage")
@@ -223,12 +224,12 @@ class SearchConfig(_Checked):
 
 
 class TrackerConfig(_Checked):
-    """Whom a run tells what it does. ``kind``: MLflow, Weights & Biases, or nobody.
+    """Experiment tracker; ``kind`` is MLflow, Weights & Biases, or none.
 
-    ``uri``: where MLflow is; null means ``MLFLOW_TRACKING_URI`` and else ``sqlite:///mlflow.db`` where training starts.
-    It holds no password, for settings are written down and sent.
-    ``experiment``: MLflow's group of runs. ``project``, ``mode``: W&B's; auto is online where there is a key.
-    ``deadline_s``: how long a finished training waits for what is still being sent.
+    ``uri``: MLflow's URI; null means ``MLFLOW_TRACKING_URI`` or else ``sqlite:///mlflow.db`` where training starts. It
+    must not contain a password, since settings are stored and sent.
+    ``experiment``: MLflow experiment. ``project``, ``mode``: of W&B; auto is online if there is an API key.
+    ``deadline_s``: how long a finished training waits for pending entries.
     """
 
     kind: Literal["mlflow", "wandb", "none"] = "mlflow"
@@ -242,7 +243,7 @@ class TrackerConfig(_Checked):
     @classmethod
     def _has_no_password(cls, uri: str | None) -> str | None:
         if uri is not None and without_credentials(uri) != uri:
-            raise ConfigError(  # not a ValidationError, which would be shown with the password
+            raise ConfigError(  # not a ValidationError, which would print the password
                 "tracker.uri can't hold a name or password. Give them as MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, or leave tracker.uri=null and set MLFLOW_TRACKING_URI."
             )
@@ -267,7 +268,7 @@ class Config(_Checked):
 
     @property
     def first_weights(self) -> str:
-        """Where the trunk starts from: none, imagenet, or a file."""
+        """Initial weights of the backbone: none, imagenet, or a file."""
         if self.model.weights != "auto":
             return self.model.weights
         return "none" if self.recipe.name == "scratch" else "imagenet"

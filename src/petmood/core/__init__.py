@@ -1,1 +1,4 @@
-"""Which facts do all rooms share? Numpy, Pillow and pydantic are enough for them; no other room is imported."""
+"""Types, errors, file operations and image preprocessing shared by every package.
+
+Depends on NumPy, Pillow and pydantic only; imports no other petmood package.
+"""

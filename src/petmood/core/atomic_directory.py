@@ -1,8 +1,8 @@
-"""Atomic, locked and durable writes of whole folders.
+"""Atomic, locked and durable writes of folders.
 
-A folder is written under a hidden name beside its target and then renamed, so that a reader finds the old one or the
-new one. One process at a time writes a target; the second is refused before it has done any work. Nothing that the
-caller does not know is ever removed.
+A folder is written under a hidden name beside its target and then renamed. A reader finds either the old folder or the
+new one. One process at a time writes a target; a second one fails before it does any work. Files that the caller does
+not list are never removed.
 """
 
 import filecmp
@@ -32,10 +32,10 @@ __all__ = [
 ]
 
 Existing = Callable[[Path], Iterable[str]]
-"""Judges what stands at the target: raises where it must not be replaced, else returns the files to carry over."""
+"""Checks the existing target: raises if it must not be replaced, otherwise returns the files to carry over."""
 
 LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-z_]{8}\.partial", re.DOTALL)
-"""The random part has no dot, so that one hidden name belongs to exactly one target, whatever dots that one has."""
+"""The random part has no dot, so a hidden name maps to exactly one target, even if the target's name has dots."""
 SYSTEM_FILES: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 MOUNTS: Final = Path("/proc/self/mountinfo")
 NAMED: Final = 5
@@ -43,21 +43,21 @@ NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class DirectoryDraft:
-    """A folder under way: its hidden path, and the names of the files that have to be there before it is published."""
+    """A folder being written: its hidden path and the names of the files that must exist before it is published."""
 
     path: Path
     expected: set[str] = field(default_factory=set)
 
     def expect(self, names: Iterable[str]) -> None:
-        """Note files that were written, relative to the folder; the target is not replaced where one is missing."""
+        """Record files that were written, relative to the folder; the target is not replaced if one is missing."""
         self.expected.update(names)
 
 
 def refuse_existing(target: Path) -> Iterable[str]:
-    """Refuse a target that holds anything but files of the operating system.
+    """Reject a target that contains anything but files of the operating system.
 
     Raises:
-        OutputError: it is a file, or a folder with something in it.
+        OutputError: the target is a file or a folder that is not empty.
     """
     if target.exists() and not (target.is_dir() and all(is_system_file(path.name) for path in target.iterdir())):
         raise OutputError(f"Expected {target} to be new or empty, got something else. Choose another folder.")
@@ -66,16 +66,16 @@ def refuse_existing(target: Path) -> Iterable[str]:
 
 @contextmanager
 def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> Iterator[DirectoryDraft]:
-    """Yield an empty folder that takes the place of ``target`` when the block ends without an error.
+    """Yield an empty folder that replaces ``target`` when the block ends without an error.
 
-    A target that is a link is written where the link points. ``existing`` is asked before the block and again before
-    the renames. After an error ``target`` is as it was. After a kill the next writer of exactly this target puts the
-    old folder back where it is missing, and clears what the dead process left. Where the file system has no locks,
-    nothing is cleared, since it may be of a living process.
+    If the target is a link, the folder is written where the link points. ``existing`` is called before the block and
+    again before the renames. After an error ``target`` is unchanged. After a kill the next writer of the same target
+    restores the old folder if it is missing, and removes leftover files. If the file system has no locks, nothing is
+    removed, since the files may belong to a running process.
 
     Raises:
         OutputLocked: another process is writing this target; nothing was done.
-        OutputError: it can't be replaced, or a file that the writer expected is missing; the old folder stays.
+        OutputError: the target can't be replaced, or an expected file is missing; the old folder is kept.
     """
     place = resolve_target(target)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> I
 
 
 def resolve_target(target: Path) -> Path:
-    """Return where a target is, links followed, without writing anything.
+    """Return the path of a target with links resolved, without writing anything.
 
     Raises:
-        OutputError: it is a mount point or holds one, its parent can't be written, or it is a link to nowhere.
+        OutputError: the target is or contains a mount point, is a broken link, or its parent can't be written.
     """
     try:
         place = target.resolve()
-    except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for links that go round
+    except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for circular links
         place = target
     astray = any(folder.is_symlink() and not folder.exists() for folder in target.parents)
     if astray or place.is_symlink() or (target.is_symlink() and not place.parent.is_dir()):
@@ -120,9 +120,9 @@ def resolve_target(target: Path) -> Path:
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the posix path of every file below a folder, relative to it; links are not followed but named.
+    """Yield the POSIX path of every file below a folder, relative to it; links are listed but not followed.
 
-    An empty folder is named too, with a slash at the end.
+    An empty folder is listed too, with a trailing slash.
     """
     for path, folders, files in os.walk(folder, onerror=_raise):
         here = Path(path)
@@ -133,28 +133,28 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def is_system_file(name: str) -> bool:
-    """Tell whether a file was left by a file manager rather than by a person."""
+    """Return whether a file name is one that file managers create, such as ``.DS_Store``."""
     return name.casefold() in SYSTEM_FILES
 
 
 def is_leftover(name: str) -> bool:
-    """Tell whether a name is that of a file or folder under way, left by a process that was killed."""
+    """Return whether a name is that of a partial file or folder left by a process that was killed."""
     return LEFTOVER.fullmatch(name) is not None
 
 
 def name_some(names: Iterable[str]) -> str:
-    """Return the first few names, and how many more there are."""
+    """Return the first few names, sorted, and the number of the others."""
     found = sorted(names)
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return ", ".join(found[:NAMED]) + more
 
 
 def _put_back_or_clear(retired: Path, place: Path) -> None:
-    """Finish what a dead process began: put the old folder back, or remove it where the new one is there."""
+    """Recover from a killed writer: restore the old folder, or remove it if the new one was published."""
     if os.path.lexists(retired):
         if not os.path.lexists(place):
             retired.rename(place)
-        elif retired.is_symlink():  # left by petmood 0.1.0, which took links for folders
+        elif retired.is_symlink():  # left by petmood 0.1.0, which treated links as folders
             retired.unlink()
         else:
             shutil.rmtree(retired, ignore_errors=True)
@@ -163,7 +163,7 @@ def _put_back_or_clear(retired: Path, place: Path) -> None:
 
 
 def _clear_leftovers(place: Path) -> None:
-    """Remove what was left under way of exactly this target; with its lock held, whoever wrote that is dead."""
+    """Remove partial folders of exactly this target; the lock is held, so their writers have ended."""
     for path in place.parent.iterdir():
         match = LEFTOVER.fullmatch(path.name)
         if match and match["name"] == place.name and path.is_dir() and not path.is_symlink():
@@ -171,7 +171,7 @@ def _clear_leftovers(place: Path) -> None:
 
 
 def _carry_over(names: Iterable[str], old: Path, new: Path) -> None:
-    """Put a person's own files of the old folder into the new one; a link to the same data where that is possible."""
+    """Carry the user's own files from the old folder into the new one, as hard links if possible."""
     for name in names:
         source, target = old / name, new / name
         if name.endswith("/"):
@@ -199,7 +199,7 @@ def _refuse_incomplete(draft: DirectoryDraft, made: os.stat_result, *, shown: Pa
 
 
 def _publish(partial: Path, place: Path, retired: Path) -> None:
-    """Rename the old folder away and the new one into its place; put the old one back where that fails."""
+    """Rename the old folder away and the new one to the target; restore the old one if that fails."""
     try:
         if place.exists():
             place.rename(retired)
@@ -213,7 +213,7 @@ def _publish(partial: Path, place: Path, retired: Path) -> None:
 
 
 def _mount_in(place: Path) -> str:
-    """Return the first mount point at or below a folder; binds within one file system are found on Linux alone."""
+    """Return the first mount point at or below a folder; bind mounts in one file system are found on Linux only."""
     if place.is_mount():
         return str(place)
     own = str(place).translate({ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"})

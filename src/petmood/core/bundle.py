@@ -1,6 +1,6 @@
-"""What is a model bundle? A folder, complete in itself, written in one step, sealed by hashes and never changed.
+"""Reading, writing and verification of model bundles: self-contained, immutable folders with SHA-256 hashes.
 
-The training half writes it, the serving half reads it, and nothing else crosses between them.
+Training code writes bundles and serving code reads them; the two share nothing else.
 """
 
 import hashlib
@@ -40,16 +40,16 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 DATA_NAME: Final = "data.csv"
-"""The index of the photos that the model saw, as it was then: its SHA-256 is the manifest's ``data_hash``."""
+"""Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
 
 class Manifest(BaseModel):
-    """What a bundle says of itself.
+    """Metadata of a bundle, stored as ``manifest.json``.
 
-    ``temperature`` divides the network's own logits inside ``model.onnx``; the golden photos hold the logits before it.
-    ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest without that
-    field. Both detect damage; neither is a signature.
+    ``temperature`` divides the network's logits inside ``model.onnx``; ``golden.npz`` holds the logits before that
+    division. ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest
+    without that field. Both detect corruption; neither is a signature.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,40 +75,40 @@ class Manifest(BaseModel):
 
     @property
     def decision(self) -> DecisionRule:
-        """How this model's logits become an answer."""
+        """The rule that turns this model's logits into a prediction."""
         return DecisionRule(
             self.classes, confidence_threshold=self.confidence_threshold, conformal_quantile=self.conformal_quantile
         )
 
     def sealed(self) -> "Manifest":
-        """Return the same manifest with its seal set."""
+        """Return a copy of the manifest with ``manifest_digest`` set."""
         return self.model_copy(update={"manifest_digest": _manifest_digest(self)})
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that was read and verified: where it lies, what it says, and the SHA-256 of its manifest."""
+    """A verified bundle: its folder, its manifest and the SHA-256 of the manifest file."""
 
     folder: Path
     manifest: Manifest
     sha256: str
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the name and the bytes of every file, the manifest last: it seals the others."""
+        """Yield the name and the bytes of every file; the manifest, which holds the hashes, comes last."""
         for name in (*self.manifest.files, MANIFEST):
             yield name, (self.folder / name).read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Prepared photos uint8 [N, S, S, 3] and the logits float32 [N, K] that the trained network gave for them."""
+    """Golden photos as prepared pixels uint8 [N, S, S, 3], with the trained network's logits float32 [N, K]."""
 
     pixels: NDArray[np.uint8]
     logits: NDArray[np.float32]
 
 
 def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False) -> Bundle:
-    """Write a bundle in one step; the manifest's ``files`` and ``seal`` are filled in here.
+    """Write a bundle atomically; the manifest's ``files`` and ``manifest_digest`` are filled in here.
 
     Raises:
         BundleError: the target exists and ``replace`` is not set, or a required file is missing.
@@ -119,7 +119,7 @@ def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], *, repla
 
 
 def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
-    """Write a bundle into the draft of its folder; the manifest's ``files`` and ``seal`` are filled in here.
+    """Write a bundle into a folder draft; the manifest's ``files`` and ``manifest_digest`` are filled in here.
 
     Raises:
         BundleError: a required file is missing.
@@ -136,10 +136,10 @@ def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, by
 
 
 def read(folder: Path) -> Manifest:
-    """Read a bundle's manifest and check it and its seal; the other files are looked at by ``verify``.
+    """Read a bundle's manifest and check its schema and digest; ``verify`` checks the other files.
 
     Raises:
-        BundleError: no manifest, of another schema, incomplete, or changed since it was written.
+        BundleError: the manifest is missing, has another schema version, is incomplete or was changed.
     """
     path = folder / MANIFEST
     if path.is_symlink():
@@ -161,10 +161,10 @@ def read(folder: Path) -> Manifest:
 
 
 def verify(folder: Path) -> Bundle:
-    """Check that a bundle is whole: every file there, regular, with the hash that the manifest gives, and no other.
+    """Verify a bundle: every listed file is a regular file with the listed hash, and there are no other files.
 
     Raises:
-        BundleError: naming the first file that is missing, changed, foreign or a link.
+        BundleError: a file is missing, changed, unlisted or a link; the message names the first one.
     """
     manifest = read(folder)
     for name in REQUIRED:
@@ -179,23 +179,27 @@ def verify(folder: Path) -> Bundle:
 
 
 def pack_arrays(**arrays: NDArray[Any]) -> bytes:
-    """Return the bytes of a compressed npz file; arrays of Python objects are refused."""
+    """Return arrays as the bytes of a compressed npz file.
+
+    Raises:
+        ValueError: an array holds Python objects.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
 def read_golden(bundle: Bundle) -> Golden:
-    """Read the golden photos.
+    """Read the golden photos: pixels uint8 [N, S, S, 3] and logits float32 [N, K].
 
     Raises:
-        BundleError: the file is not the npz that it should be, or its shapes don't fit the manifest.
+        BundleError: the file is no valid npz, or its shapes or types don't match the manifest.
     """
     manifest, path = bundle.manifest, bundle.folder / "golden.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             golden = Golden(arrays["pixels"], arrays["logits"])
-    except Exception as error:  # zip, deflate and npy each have errors of their own; all of them mean the same here
+    except Exception as error:  # zip, deflate and npy raise different errors; all mean a corrupt file
         raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error
     side, count = manifest.image.side_px, golden.logits.shape[0] if golden.logits.ndim else 0
     expected = f"uint8 {(count, side, side, 3)}, float32 {(count, len(manifest.classes))}"

@@ -1,4 +1,4 @@
-"""The folder that a bundle is written to, and what may be replaced there."""
+"""Checks of a bundle's target folder, and atomic replacement of a bundle."""
 
 import json
 import os
@@ -21,7 +21,7 @@ __all__ = ["MANIFEST", "bundle_directory", "check_target", "is_bundle", "refuse_
 
 MANIFEST: Final = "manifest.json"
 OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files", "manifest_digest"})
-"""What every manifest of petmood has, by which even a damaged one is known."""
+"""Keys of every petmood manifest; they identify even a damaged one."""
 ELSEWHERE: Final = (
     "Nothing was changed. Move these elsewhere, or write to another folder (run: --bundles; export and pull: --output)."
 )
@@ -29,10 +29,10 @@ ELSEWHERE: Final = (
 
 @contextmanager
 def bundle_directory(target: Path, *, replace: bool = False) -> Iterator[DirectoryDraft]:
-    """Yield the draft of a bundle's folder; with ``replace`` an earlier bundle at the target is replaced.
+    """Yield the draft of a bundle's folder; with ``replace`` an existing bundle at the target is replaced.
 
     Raises:
-        BundleError: the target exists and is no bundle, or holds files that are no part of one, or ``replace`` is off.
+        BundleError: the target exists and ``replace`` is off, or it is no bundle, or it holds files of other kinds.
         OutputError: the target can't be written, or another process is writing it.
     """
     with atomic_directory(target, existing=lambda place: _existing(place, target, replace=replace)) as draft:
@@ -40,7 +40,12 @@ def bundle_directory(target: Path, *, replace: bool = False) -> Iterator[Directo
 
 
 def check_target(target: Path, *, replace: bool = False) -> None:
-    """Refuse early a target that ``bundle_directory`` would refuse, without writing anything."""
+    """Check a target early, without writing anything.
+
+    Raises:
+        BundleError: as ``bundle_directory``.
+        OutputError: the target can't be written.
+    """
     _existing(resolve_target(target), target, replace=replace)
 
 
@@ -52,15 +57,15 @@ def _existing(place: Path, shown: Path, *, replace: bool) -> Iterable[str]:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Tell whether a folder holds a manifest that petmood wrote, of whatever schema, whole or not."""
+    """Return whether a folder holds a petmood manifest, of any schema version and valid or not."""
     return bool(_own_names(folder))
 
 
 def refuse_foreign_files(folder: Path, *, shown: Path) -> None:
-    """Refuse to replace a folder in which anything is no part of a bundle; an empty one is fine.
+    """Refuse to replace a folder with files that are not part of a bundle; an empty folder is accepted.
 
     Raises:
-        BundleError: naming what would be lost.
+        BundleError: files would be lost; the message names them.
     """
     if not os.path.lexists(folder):
         return
@@ -78,7 +83,7 @@ def refuse_foreign_files(folder: Path, *, shown: Path) -> None:
 
 
 def _own_names(folder: Path) -> set[str]:
-    """Return the names of a bundle's files by its manifest; none where the manifest is not of petmood's form."""
+    """Return the file names that a bundle's manifest lists; empty if there is no petmood manifest."""
     path = folder / MANIFEST
     try:
         raw = json.loads(path.read_bytes()) if path.is_file() and not path.is_symlink() else None

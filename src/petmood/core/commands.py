@@ -1,4 +1,4 @@
-"""Commands that messages tell a person to type, spelled so that they run as printed."""
+"""Shell commands for error messages, quoted so that they run as printed."""
 
 import shlex
 import shutil
@@ -11,8 +11,8 @@ __all__ = ["shell_command"]
 def shell_command(*words: object, program: str = "petmood") -> str:
     """Return a command, quoted for the shell.
 
-    ``program`` is a script of this environment; where the shell would not find it by its name, its path is printed,
-    relative to the working directory where it lies below.
+    ``program`` is a script of this environment. If the shell would not find it by name, its path is used, relative to
+    the working directory if it lies below.
 
     >>> shell_command("predict", "my photo.jpg").rpartition("petmood ")[2]
     "predict 'my photo.jpg'"

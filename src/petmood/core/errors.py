@@ -1,4 +1,4 @@
-"""Error tree of petmood. A message says what was expected, what came, what is allowed and what to do next.
+"""Error tree of petmood. A message states what was expected, what came, what is allowed and what to do next.
 
 PetmoodError                      exit code 2 on the command line
 ├── ConfigError                   a setting has a wrong name or value
@@ -81,73 +81,73 @@ __all__ = [
 
 
 class PetmoodError(Exception):
-    """Say in one line what is wrong and what to do; the command line prints it and ends with ``exit_code``."""
+    """Base of petmood's errors: a message with the next step; the CLI prints it and exits with ``exit_code``."""
 
     exit_code: ClassVar[int] = 2
     code: ClassVar[str] = "error"
 
     def __init_subclass__(cls, **facts: int | str) -> None:
-        """Set ``code``, ``status`` or ``retry_after_s`` of a kind of error from the keywords of its class statement."""
+        """Set ``code``, ``status`` or ``retry_after_s`` of a subclass from the keywords of its class statement."""
         super().__init_subclass__()
         for name, value in facts.items():
             setattr(cls, name, value)
 
 
 class ConfigError(PetmoodError):
-    """Refuse a setting with a wrong name or value."""
+    """A setting has a wrong name or value."""
 
     code = "bad_config"
 
 
 class DataError(PetmoodError):
-    """Refuse photos, labels, an index or a split that can't be used as they are."""
+    """Photos, labels, an index or a split can't be used as they are."""
 
     code = "bad_data"
 
 
 class UnknownLabel(DataError):
-    """Refuse a label that is none of the known classes."""
+    """A label is none of the known classes."""
 
     code = "unknown_label"
 
 
 class PhotoError(PetmoodError):
-    """Refuse one picture; ``status`` is the HTTP status that a service answers with."""
+    """One photo is rejected; ``status`` is the HTTP status of the response."""
 
     status: ClassVar[int] = 422
     code = "bad_photo"
 
 
 class EmptyFile(PhotoError, status=400, code="empty_file"):
-    """Refuse a file of zero bytes."""
+    """A file has zero bytes."""
 
 
 class FileTooLarge(PhotoError, status=413, code="too_large"):
-    """Refuse a file with more bytes than the limit."""
+    """A file has more bytes than the limit."""
 
 
 class TooManyPixels(PhotoError, status=413, code="too_many_pixels"):
-    """Refuse a picture whose header promises more pixels than the limit."""
+    """A photo's header declares more pixels than the limit."""
 
 
 class UnsupportedFormat(PhotoError, status=415, code="unsupported_format"):
-    """Refuse bytes that are no picture of a known format."""
+    """The bytes are no image of a known format."""
 
 
 class TooSmall(PhotoError, code="too_small"):
-    """Refuse a picture with too few pixels to show a face."""
+    """A photo has too few pixels to show a face."""
 
 
 class BadAspect(PhotoError, code="bad_aspect"):
-    """Refuse a picture that is far longer than wide, or wider than long."""
+    """A photo's aspect ratio is above the limit."""
 
 
 class CorruptImage(PhotoError, code="corrupt_image"):
-    """Refuse a picture whose bytes can't be decoded to the end."""
+    """A photo's bytes can't be decoded completely."""
 
 
 class RequestError(PetmoodError):
-    """Refuse an HTTP request before any picture is looked at; ``retry_after_s`` says when to come again, if ever."""
+    """An HTTP request is rejected before a photo is decoded; ``retry_after_s`` is the Retry-After value, if any."""
 
     status: ClassVar[int] = 400
     code = "request_error"
@@ -155,115 +155,115 @@ class RequestError(PetmoodError):
 
 
 class BadForm(RequestError, code="bad_form"):
-    """Refuse a multipart form that can't be taken apart, or has far too many parts."""
+    """A multipart form can't be parsed or has too many parts."""
 
 
 class BadRequest(RequestError, code="bad_request"):
-    """Refuse a request that breaks HTTP's own rules, or JSON that can't be read."""
+    """A request violates HTTP, or its JSON can't be parsed."""
 
 
 class Unauthorized(RequestError, status=401, code="unauthorized"):
-    """Refuse a caller without the right token."""
+    """A request has no valid token."""
 
 
 class Forbidden(RequestError, status=403, code="forbidden"):
-    """Refuse what is switched off, or comes from another web page."""
+    """A feature is disabled, or the request comes from another origin."""
 
 
 class RequestTimeout(RequestError, status=408, code="request_timeout"):
-    """Refuse a body that trickles in too slowly."""
+    """A request body arrives too slowly."""
 
 
 class UnsupportedMediaType(RequestError, status=415, code="unsupported_media_type"):
-    """Refuse a body that is neither a form nor a picture."""
+    """A request body is neither a form nor a photo."""
 
 
 class UnprocessableContent(RequestError, status=422, code="unprocessable_content"):
-    """Refuse a form without the expected field, or with it twice."""
+    """A form lacks the expected field, or has it twice."""
 
 
 class TooManyRequests(RequestError, status=429, code="too_many_requests", retry_after_s=1):
-    """Refuse a caller who asks more often than the limit allows."""
+    """A client exceeds the rate limit."""
 
 
 class InternalError(RequestError, status=500, code="internal"):
-    """Say that the fault is ours; the log knows more."""
+    """An unexpected error in the service; the log has the details."""
 
 
 class Unavailable(RequestError, status=503, code="unavailable", retry_after_s=1):
-    """Say that the service can't answer just now."""
+    """The service is temporarily unavailable."""
 
 
 class Overloaded(Unavailable, code="overloaded"):
-    """Say that as many photos are waiting as may wait."""
+    """The queue of waiting photos is full."""
 
 
 class ShuttingDown(Unavailable, code="shutting_down"):
-    """Say that this process is about to end, and another will answer."""
+    """This process is shutting down; another one will serve the request."""
 
 
 class OutputError(PetmoodError):
-    """Refuse to write a folder that can't be written, or must not be replaced."""
+    """A folder can't be written, or must not be replaced."""
 
     code = "bad_output"
 
 
 class OutputLocked(OutputError):
-    """Refuse to write what another process is writing."""
+    """Another process is writing the target."""
 
     code = "output_locked"
 
 
 class BundleError(PetmoodError):
-    """Refuse a model bundle that is incomplete, changed, or answers otherwise than its golden photos."""
+    """A model bundle is incomplete, changed, or its predictions differ from its golden outputs."""
 
     code = "bad_bundle"
 
 
 class RunError(PetmoodError):
-    """Refuse to start, resume or read a training run."""
+    """A training run can't be started, resumed or read."""
 
     code = "bad_run"
 
 
 class TrackingError(PetmoodError):
-    """Say that a tracker can't be reached, or refuses what it is sent; nothing is lost by it."""
+    """A tracker can't be reached, or rejects what it is sent; no local results are lost."""
 
     code = "tracking_error"
 
 
 class RegistryError(PetmoodError):
-    """Refuse a registry, a version or an alias that is not there or not whole."""
+    """A registry, a version or an alias is missing or invalid."""
 
     code = "bad_registry"
 
 
 class RegistryConflict(RegistryError):
-    """Refuse a change that was decided on a state which somebody else has changed meanwhile."""
+    """A change is based on an outdated state: another writer has changed the registry since."""
 
     code = "registry_conflict"
 
 
 class CorruptVersion(RegistryError):
-    """Refuse a version whose files are missing or another bundle's; a registry that is away is none of this."""
+    """A version's files are missing or are another bundle's; not raised for an unreachable registry."""
 
     code = "corrupt_version"
 
 
 class PromotionRejected(RegistryError):
-    """Refuse a candidate that did not pass the gate; the message has a line for each check that failed."""
+    """A candidate failed the promotion checks; the message has a line for each failed check."""
 
     exit_code = 3
     code = "promotion_rejected"
 
 
 class MissingDependency(PetmoodError):
-    """Name the optional package that is not installed, and the command that installs it."""
+    """An optional package is not installed; the message has the command that installs it."""
 
     code = "missing_dependency"
 
 
 class DownloadError(PetmoodError):
-    """Say what could not be fetched, and how to provide it by hand."""
+    """A download failed; the message explains how to provide the file manually."""
 
     code = "download_error"

@@ -1,4 +1,4 @@
-"""How is an optional package asked for? By name, and its absence is answered with the command to type."""
+"""Import of optional packages, with the install command in the error message."""
 
 from importlib import import_module
 from types import ModuleType
@@ -13,7 +13,8 @@ def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional package, such as ``require("onnxruntime", extra="serve")``.
 
     Raises:
-        MissingDependency: the package is not installed; the message is the command that installs it.
+        MissingDependency: the package is not installed; the message has the command that installs it.
+        ModuleNotFoundError: the package is installed, but lacks a dependency of its own.
     """
     try:
         return import_module(module)

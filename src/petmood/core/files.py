@@ -1,7 +1,7 @@
-"""Atomic and durable writes of single files; folders are written by ``core.atomic_directory``.
+"""Atomic and durable writes of single files; ``core.atomic_directory`` writes folders.
 
-Every file is written under a temporary name in its own folder, flushed to the disk and then renamed. A process killed
-at any moment leaves at most a hidden ``.partial`` entry. Modes follow the umask of the process.
+Every file is written under a temporary name in its own folder, flushed to disk and then renamed. A killed process
+leaves at most a hidden ``.partial`` entry. File modes follow the umask of the process.
 """
 
 import hashlib
@@ -25,27 +25,27 @@ __all__ = [
 
 
 def partial_name(name: str) -> str:
-    """Return a new hidden name for what is written beside an entry: ``.NAME.<8 hexadecimal digits>.partial``."""
+    """Return a new hidden name for a temporary file or folder: ``.NAME.<8 hexadecimal digits>.partial``."""
     return f".{name}.{secrets.token_hex(4)}.partial"
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
-    """Write a file in one step; parents are made.
+    """Write a file atomically; parent folders are created.
 
     Raises:
-        OSError: the disk refuses; the old file, if any, is untouched and no partial file is left.
+        OSError: the write failed; an old file is unchanged and no partial file is left.
     """
     with _partial(path, data) as partial:
         partial.replace(path)
 
 
 def create_exclusive(path: Path, data: bytes) -> bool:
-    """Write a new file in one step; return False, changing nothing, where the name is taken. Parents are made.
+    """Write a new file atomically; return False and change nothing if it exists. Parent folders are created.
 
-    Of several processes that create one name at the same time, exactly one gets True.
+    If several processes create the same name at the same time, exactly one gets True.
 
     Raises:
-        OSError: the disk refuses, or its file system knows no hard links.
+        OSError: the write failed, or the file system has no hard links.
     """
     with _partial(path, data) as partial:
         try:
@@ -59,7 +59,7 @@ def create_exclusive(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def _partial(path: Path, data: bytes) -> Iterator[Path]:
-    """Yield a flushed file with these bytes beside ``path``; afterwards it is gone and the folder is flushed."""
+    """Yield a flushed temporary file beside ``path``; on exit the folder is flushed, on error the file is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(partial_name(path.name))
     try:
@@ -75,12 +75,16 @@ def _partial(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step, with the line ends as they are in ``text``."""
+    """Write UTF-8 text atomically; line endings are kept as they are in ``text``."""
     atomic_write_bytes(path, text.encode())
 
 
-def atomic_write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever json can hold
-    """Write indented JSON in one step; NaN and infinity are refused, since JSON has no word for them."""
+def atomic_write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write indented JSON atomically.
+
+    Raises:
+        ValueError: the value holds NaN or infinity, which JSON does not support.
+    """
     atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -91,7 +95,7 @@ def sha256_of(path: Path) -> str:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush a folder's list of names to the disk."""
+    """Flush a folder's entries to disk (fsync)."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""How do pixels become what a network sees? The only preprocessing: training and serving both call it.
+"""Image preprocessing shared by training and serving.
 
 The result is uint8; mean and standard deviation are recorded here but applied inside the network's graph.
 """
@@ -19,12 +19,12 @@ __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageSpec", "PreparedImage", "load"
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 OVERSAMPLING: Final = 2.0
-"""A JPEG is decoded at the smallest scale that still has this many times the pixels a side that the network wants.
-Measured (benchmarks/decode.py): at 2.0 a prepared picture differs from a full decode's by under one grey level."""
+"""A JPEG is decoded at the smallest scale whose shorter side is at least this many times the network's input side.
+Measured (benchmarks/decode.py): at 2.0 a prepared image differs from a full decode's by under one gray level."""
 
 
 class ImageSpec(BaseModel):
-    """How pictures are brought to one size; part of every bundle's manifest.
+    """Input size, resize mode and normalization of images; part of every bundle's manifest.
 
     ``resize``: "squash" ignores the aspect ratio, "center_crop" crops the middle square, and "letterbox" adds bars of
     ``background``.
@@ -42,7 +42,7 @@ class ImageSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """One picture ready for the network, uint8 [side, side, 3], with what a person should know of it."""
+    """Network input uint8 [side, side, 3], with the photo's size in pixels and warnings for the user."""
 
     pixels: NDArray[np.uint8]
     width: int
@@ -51,10 +51,11 @@ class PreparedImage:
 
 
 def load(source: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage:
-    """Decode a picture and bring it to the network's size, large JPEGs at a reduced scale.
+    """Decode a photo and resize it to the network's input size; large JPEGs are decoded at a reduced scale.
 
     Raises:
-        PhotoError: the picture is refused, see ``core.photo.decode``.
+        PhotoError: the photo is rejected, see ``core.photo.decode``.
+        OSError: the path can't be read.
     """
     enough_px = round(spec.side_px * OVERSAMPLING)
     photo = decode(source, limits=limits, at_least_px=enough_px, background=spec.background)
@@ -65,7 +66,7 @@ def load(source: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS)
 
 
 def prepare(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
-    """Bring RGB pixels uint8 [H, W, 3] to uint8 [side, side, 3] by the spec's rule, anti-aliased (bilinear)."""
+    """Resize RGB pixels uint8 [H, W, 3] to uint8 [side, side, 3] in the spec's mode, bilinear with anti-aliasing."""
     side = spec.side_px
     height, width = pixels.shape[:2]
     if (height, width) == (side, side):

@@ -1,4 +1,4 @@
-"""Which classes does petmood know? The names stand here once; their order is the order of every column."""
+"""Class names and label parsing; the order of the classes is the order of every logit column."""
 
 from typing import Final
 
@@ -7,17 +7,17 @@ from petmood.core.errors import UnknownLabel
 __all__ = ["DEFAULT_CLASSES", "parse_label"]
 
 DEFAULT_CLASSES: Final = ("angry", "happy", "other", "sad")
-"""The class names, sorted: column k of every logit array is ``MOODS[k]``."""
+"""The class names, sorted: column k of every logit array is ``DEFAULT_CLASSES[k]``."""
 
 
 def parse_label(text: str) -> str:
-    """Return the class that a label or folder name means, in any case and with surrounding space.
+    """Return the class of a label or folder name; case and surrounding space are ignored.
 
     >>> parse_label(" Happy")
     'happy'
 
     Raises:
-        UnknownLabel: the text names none of ``DEFAULT_CLASSES``.
+        UnknownLabel: the text is none of ``DEFAULT_CLASSES``.
     """
     label = text.strip().casefold()
     if label not in DEFAULT_CLASSES:

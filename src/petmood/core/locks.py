@@ -1,4 +1,4 @@
-"""Exclusive locks between processes on a file or folder that is being written."""
+"""Exclusive inter-process locks on files and folders that are being written."""
 
 import os
 from collections.abc import Iterator
@@ -12,28 +12,28 @@ from petmood.core.errors import OutputLocked
 __all__ = ["exclusive_lock", "lock_path"]
 
 WITHOUT_LOCKS: Final = frozenset({ENOLCK, ENOSYS, ENOTSUP})
-"""What a file system without locks answers, such as some network drives."""
+"""Error codes of file systems without locks, such as some network drives."""
 
 
 def lock_path(target: Path) -> Path:
-    """Return the hidden lock file beside a target; its name is one that nobody else gives to a file."""
+    """Return the path of the hidden lock file beside a target."""
     return target.with_name(f".{target.name}.petmood-lock")
 
 
 @contextmanager
 def exclusive_lock(target: Path, *, shown: Path | None = None) -> Iterator[bool]:
-    """Hold the lock of a target, whose parent exists, while the block runs; ``shown`` is what the message calls it.
+    """Hold the lock of a target, whose parent must exist, while the block runs; messages show ``shown`` as its path.
 
-    Yields True where the lock is held. Yields False where the system or the file system has no ``flock`` (Windows,
-    some network drives): then nothing keeps two writers apart, and nothing may be inferred about other processes.
+    Yields True if the lock is held. Yields False if the system or the file system has no ``flock`` (Windows, some
+    network drives). In that case two writers are not kept apart, and nothing can be inferred about other processes.
 
-    The kernel releases the lock when the process ends in any way; forked children that live on keep it. The lock file
-    is removed by its holder. That is safe since a lock counts only while its file still has the name: who locked a
-    file that was removed meanwhile opens the new one. So the name leads to one inode that one process has locked.
+    The kernel releases the lock when the process ends in any way; forked children that are still running keep it. The
+    holder removes the lock file. That is safe because a lock is valid only while its file still has the name. A process
+    that locked a removed file opens the new one, so the name always refers to an inode locked by one process.
 
     Raises:
-        OutputLocked: another process, or another thread of this one, holds it.
-        OSError: the lock file can't be made.
+        OutputLocked: another process, or another thread of this one, holds the lock.
+        OSError: the lock file can't be created.
     """
     path = lock_path(target)
     handle = _acquire(path, shown=shown or target) if _has_flock() else None
@@ -55,7 +55,7 @@ def _has_flock() -> bool:
 
 
 def _acquire(path: Path, *, shown: Path) -> int | None:
-    """Return the open and locked lock file with this process' id in it, or None where there are no locks."""
+    """Return the descriptor of the locked file, which holds this process's id; None if locks are not supported."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
@@ -90,7 +90,7 @@ def _lock(handle: int, *, shown: Path) -> None:
 
 
 def _has_name(handle: int, path: Path) -> bool:
-    """Tell whether an open file is still the one at this path."""
+    """Return whether an open file is still the one at this path."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Where does MLflow keep things, and how is it asked? The facts that tracking and the registry share."""
+"""MLflow URIs and environment variables shared by tracking and the registry."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["LOCAL_URI", "configure_mlflow_env", "default_artifact_location", "mlflow_uri"]
 
 LOCAL_URI: Final = "sqlite:///mlflow.db"
-"""What is used when nothing else is said: a file in the working folder, no server, no account."""
+"""Default tracking URI: an SQLite file in the working folder, without a server or an account."""
 
 ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -21,18 +21,21 @@ ENVIRONMENT: Final = {
 
 
 def mlflow_uri() -> str:
-    """Return ``$MLFLOW_TRACKING_URI``, as for every MLflow client, else the local file."""
+    """Return ``$MLFLOW_TRACKING_URI``, as for every MLflow client, or the local file."""
     return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_URI
 
 
 def default_artifact_location(uri: str) -> str | None:
-    """Return where a new experiment keeps its files: ``mlruns`` beside an SQLite file; a server decides for itself."""
+    """Return the artifact location of a new experiment: ``mlruns`` beside an SQLite file; None for a server."""
     if not uri.startswith("sqlite:///"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).absolute().parent / "mlruns").as_uri()
 
 
 def configure_mlflow_env() -> None:
-    """Let MLflow send nothing home, chat not, and notice soon that a server is away; what is set stays."""
+    """Disable MLflow telemetry and progress output and shorten its HTTP timeouts.
+
+    Environment variables that are already set take precedence.
+    """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

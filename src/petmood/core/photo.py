@@ -1,8 +1,8 @@
-"""How do a stranger's bytes become pixels? Judged by content, bounded before decoding, decoded to the end or refused.
+"""Safe decoding of untrusted image bytes to RGB pixels.
 
-Measured on Pillow's defaults: a 0.5 MB PNG can ask for 660 MiB, ``verify()`` passes half a JPEG, 16-bit grey saturates
-on conversion and EPS starts Ghostscript. So formats are listed, limits are checked on the header, and modes are mapped
-here.
+Measured on Pillow's defaults: a 0.5 MB PNG can need 660 MiB, ``verify()`` accepts half a JPEG, 16-bit gray saturates
+on conversion and EPS starts Ghostscript. Therefore the formats are listed, limits are checked on the header, and color
+modes are converted here.
 """
 
 import io
@@ -34,10 +34,10 @@ from petmood.core.extras import require
 __all__ = ["BACKGROUND", "FORMATS", "LIMITS", "ImageLimits", "Photo", "decode"]
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
-"""What Pillow is allowed to open; HEIC needs the extra 'heic'. (A phone's MPO is a JPEG.)"""
+"""Formats that Pillow may open; HEIC needs the extra 'heic'. MPO files of phones are opened as JPEG."""
 
 BACKGROUND: Final = (128, 128, 128)
-"""Transparent pixels are laid over this grey, in training as in serving."""
+"""Gray that transparent pixels are composited over, in training and in serving."""
 
 HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 SIGNATURES: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM")
@@ -52,14 +52,14 @@ EXIF_TRANSPOSE: Final = {
 }
 EXIF_ORIENTATION: Final = 0x0112
 MAX_READS: Final = 300_000
-"""A whole 30 MB GIF takes 240,000 reads of its parser; 30 MB of three-byte comments would keep it busy for 20 s."""
+"""Parsing a valid 30 MB GIF takes 240,000 reads; 30 MB of three-byte comments would take 20 s."""
 MAX_JPEG_SCANS: Final = 100
-"""A progressive JPEG has about ten scans. Each goes over all pixels again, in as few as 14 bytes of the file: 1 MB of
-them keeps a thread busy for minutes."""
+"""A progressive JPEG has about ten scans. Each scan updates all pixels and can be as short as 14 bytes, so 1 MB of
+scans occupies a thread for minutes."""
 MAX_EXIF_CHUNKS: Final = 64
 """Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
 LARGE_PIXELS: Final = 16_000_000
-"""A picture of 64 million pixels takes over a gigabyte while its colours are converted, out of 38 bytes of WebP."""
+"""Color conversion of a 64-megapixel image needs over a gigabyte; the WebP file can be as small as 38 bytes."""
 _header_lock = threading.Lock()
 _large_lock = threading.Lock()
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What a photo may ask for: bytes of the file, pixels in all, the shorter side, and length against width."""
+    """Limits of a photo: file size in bytes, total pixels, shorter side in pixels, longer to shorter side ratio."""
 
     file_bytes: int = 30_000_000
     pixels: int = 64_000_000
@@ -80,10 +80,10 @@ LIMITS: Final = ImageLimits()
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One decoded picture, upright.
+    """One decoded photo, upright.
 
-    ``pixels`` is uint8 [H, W, 3] RGB, possibly at a reduced scale; ``width``, ``height`` are of the file, upright;
-    ``mode`` is the file's own colour mode; ``warnings`` are sentences for a person.
+    ``pixels`` is uint8 [H, W, 3] RGB, possibly at a reduced scale; ``width`` and ``height`` are the file's, upright;
+    ``mode`` is the file's color mode; ``warnings`` are messages for the user.
     """
 
     pixels: NDArray[np.uint8]
@@ -101,12 +101,12 @@ def decode(
     at_least_px: int | None = None,
     background: tuple[int, int, int] = BACKGROUND,
 ) -> Photo:
-    """Decode a picture fully, upright, in RGB; a name or a content type is never believed.
+    """Decode a photo completely to upright RGB; the format is detected from the content, not from a name or type.
 
-    With ``at_least_px`` a JPEG may be decoded at 1/2, 1/4 or 1/8 of its scale, its shorter side keeping that length.
+    With ``at_least_px`` a JPEG may be decoded at 1/2, 1/4 or 1/8 scale if its shorter side keeps that length.
 
     Raises:
-        PhotoError: one of its kinds, see ``core.errors``.
+        PhotoError: one of its subclasses, see ``core.errors``.
         OSError: the path can't be read.
     """
     data = _read(source, limits)
@@ -119,7 +119,7 @@ def decode(
         raise
     except Image.DecompressionBombError as error:
         raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got several times that.") from error
-    except Exception as error:  # a decoder fed by strangers may raise anything; all of it means the same to them
+    except Exception as error:  # a decoder may raise anything on untrusted bytes; the user gets one message
         logger.debug("a picture was refused", exc_info=True)
         if isinstance(error, UnidentifiedImageError) and not data.startswith(SIGNATURES):
             raise UnsupportedFormat(_unsupported(data)) from error
@@ -128,9 +128,13 @@ def decode(
 
 
 class _BoundedReader(io.BytesIO):
-    """A file in memory that loses patience with a picture made of countless little pieces, or countless JPEG scans.
+    """BytesIO that raises after too many reads or JPEG scans (guard against decompression bombs).
 
-    Scans are counted in what the decoder asks for: what lies behind the picture (a phone's film, say) is never read.
+    Scans are counted in the bytes that the decoder reads; data after the image, such as a motion photo's video, is not
+    read.
+
+    Raises:
+        CorruptImage: more than ``MAX_READS`` reads or ``MAX_JPEG_SCANS`` scans.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -166,8 +170,8 @@ def _open_header(data: bytes) -> Image.Image:
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         _allow_heif()
         formats.append("HEIF")
-    # Our own limit is lower than Pillow's and answers clearly, so Pillow's warning would be noise. The warning filters
-    # belong to the whole process, hence the lock; it is held for the header alone.
+    # The limit here is lower than Pillow's and has a clearer message, so Pillow's warning is suppressed. Warning
+    # filters are process-wide, hence the lock; it is held only while the header is read.
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Image.open(_BoundedReader(data), formats=formats)
@@ -193,7 +197,7 @@ def _refuse_out_of_bounds(width: int, height: int, limits: ImageLimits) -> None:
 
 
 def _is_large(image: Image.Image) -> bool:
-    """Say whether a picture is to be decoded alone; a JPEG is decoded at a reduced scale."""
+    """Return whether to decode an image under the lock for large images; JPEGs are exempt (reduced scale)."""
     return image.width * image.height > LARGE_PIXELS and image.format not in {"JPEG", "MPO"}
 
 
@@ -222,13 +226,13 @@ def _draft_size(width: int, height: int, at_least_px: int) -> tuple[int, int]:
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(EXIF_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - rubbish in the metadata must not cost the picture
+    except Exception:  # noqa: BLE001 - invalid metadata must not reject the photo
         return 1
-    return value if isinstance(value, int) else 1  # pillow_heif has turned a HEIC by now and says 1
+    return value if isinstance(value, int) else 1  # pillow_heif has already rotated a HEIC and reports 1
 
 
 def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would saturate
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow would saturate
         grey = np.clip(np.asarray(image, dtype=np.float64) / 257.0, 0, 255)
         return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
     if image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info:

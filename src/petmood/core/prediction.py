@@ -1,4 +1,4 @@
-"""What is an answer? A class with its probability, whether it is sure, and the classes that can't be ruled out."""
+"""Decision rule from logits to a prediction: label, probability, confidence flag and prediction set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ __all__ = ["DecisionRule", "Prediction", "decide", "softmax"]
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
-    """How logits become an answer; fitted on validation photos, carried by the bundle.
+    """Parameters of the rule from logits to a prediction; fitted on validation photos and stored in the bundle.
 
     ``classes`` are the column names. A prediction is confident when its probability reaches ``confidence_threshold``
     (0..1; 0 = always, above 1 = never). A class is in the prediction set when
-    ``1 - probability <= conformal_quantile``; 1 = all classes (split conformal prediction with the LAC score: Sadinle,
-    Lei, Wasserman 2019).
+    ``1 - probability <= conformal_quantile``; 1 = all classes. The method is split conformal prediction with the LAC
+    score (Sadinle, Lei, Wasserman 2019).
     """
 
     classes: tuple[str, ...]
@@ -26,7 +26,7 @@ class DecisionRule:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one photo: ``probabilities`` by class sum to 1; ``prediction_set`` always holds ``label``."""
+    """Prediction for one photo: ``probabilities`` by class sum to 1; ``prediction_set`` always contains ``label``."""
 
     label: str
     probability: float
@@ -48,7 +48,7 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def decide(logits: NDArray[np.floating], decision: DecisionRule, *, warnings: Sequence[str] = ()) -> Prediction:
-    """Turn the calibrated logits [K] of one photo into an answer.
+    """Turn the calibrated logits [K] of one photo into a prediction.
 
     >>> decide(np.array([0.0, 9.0]), Decision(("sad", "happy"), confidence_threshold=0.9)).label
     'happy'

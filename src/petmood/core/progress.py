@@ -9,13 +9,13 @@ T = TypeVar("T")
 
 
 class ProgressBar(Protocol):
-    """Hand items on one by one, and show progress while doing so."""
+    """Callable that yields items one by one and shows progress."""
 
     def __call__(self, items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
-        """Yield ``items`` unchanged; ``total`` is their number where it is known, ``what`` a few words."""
+        """Yield ``items`` unchanged; ``total`` is their number if known, ``what`` a short description."""
         ...
 
 
 def no_progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:  # noqa: ARG001 - the protocol names them
-    """Yield the items and show nothing."""
+    """Yield the items without showing progress."""
     yield from items

@@ -1,4 +1,4 @@
-"""How is what another library says told to a person? In one line, not long, and without passwords."""
+"""One-line error messages of other libraries, with credentials removed."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ LONGEST: Final = 240
 
 
 def without_credentials(text: str) -> str:
-    """Return a text with the names and passwords of its addresses left out.
+    """Return a text with the user names and passwords of its URLs removed.
 
     >>> without_credentials("no access to postgresql://me:secret@db/pets")
     'no access to postgresql://db/pets'
@@ -19,6 +19,6 @@ def without_credentials(text: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says, on one line of at most 240 signs; the error's kind where it says nothing."""
+    """Return an error's message on one line, cut after 240 characters; the error's type if the message is empty."""
     words = " ".join(without_credentials(str(error)).split()) or type(error).__name__
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."

@@ -1,4 +1,4 @@
-"""What does an answer look like as JSON? The bodies that the command line prints and the service sends."""
+"""JSON response bodies of the command line and the HTTP service."""
 
 from typing import Any
 
@@ -97,7 +97,7 @@ class ModelCardResponse(BaseModel):
 def prediction_response(
     prediction: Prediction, *, model: ModelInfo, photo: str | None = None, request_id: str | None = None
 ) -> PredictionResponse:
-    """Put a prediction, the model that made it and the photo's name into one body."""
+    """Build the response body of a prediction, with its model and the photo's name."""
     return PredictionResponse(
         photo=photo,
         label=prediction.label,
@@ -112,5 +112,5 @@ def prediction_response(
 
 
 def error_response(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorResponse:
-    """Put an error's code and message into a body."""
+    """Build the response body of an error from its code and message."""
     return ErrorResponse(photo=photo, code=error.code, message=str(error), request_id=request_id)

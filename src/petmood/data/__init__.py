@@ -1,1 +1,1 @@
-"""How do photos on disk become batches? Sources, index, groups, splits, quality, and banks of pictures."""
+"""Dataset building: sources, index, groups, splits, validation and image caches."""

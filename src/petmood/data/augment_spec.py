@@ -1,4 +1,4 @@
-"""Strengths of the augmentation of training photos: the settings, without the libraries that apply them."""
+"""Settings of the training augmentation, without the libraries that apply them."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,9 +6,9 @@ __all__ = ["AugmentSpec"]
 
 
 class AugmentSpec(BaseModel):
-    """How far a photo may be varied; all zeros leave it as it is.
+    """Strengths of the training augmentation; the defaults change nothing.
 
-    ``min_crop_scale`` is the smallest share of the side that a crop keeps, ``aspect_jitter`` the largest change of
+    ``min_crop_scale`` is the smallest share of the side that a crop keeps. ``aspect_jitter`` is the largest change of
     aspect ratio, ``translate`` the largest shift as a share of the side. ``brightness``, ``contrast`` and
     ``saturation`` are the largest relative changes, ``channel_jitter`` that of one channel against the others.
     ``hflip``, ``grayscale_p`` and ``random_erasing_p`` are probabilities.

@@ -1,7 +1,7 @@
-"""How is a training photo varied? Each one by its own draw: turned, cropped, mirrored, recoloured, partly covered.
+"""Per-photo augmentation: rotation, crop, flip, colour changes and random erasing.
 
-One affine warp and one colour matrix a photo, on uint8: about a third of a millisecond at 224 pixels.
-(torchvision's v2 transforms draw one set of parameters for a whole batch.)
+One affine warp and one colour matrix per photo, on uint8: about a third of a millisecond at 224 pixels.
+(torchvision's v2 transforms draw one set of parameters for a complete batch.)
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 
 def augment(picture: Pixels, spec: AugmentSpec, rng: np.random.Generator) -> Pixels:
-    """Return a varied copy of a picture uint8 [S, S, 3]; what comes in from outside the frame is mirrored."""
+    """Return an augmented copy of an image uint8 [S, S, 3]; content beyond the frame is reflected at the border."""
     side = picture.shape[0]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     out = cv2.warpAffine(picture, _warp(spec, side, rng), (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
@@ -30,7 +30,7 @@ def augment(picture: Pixels, spec: AugmentSpec, rng: np.random.Generator) -> Pix
 
 
 def _warp(spec: AugmentSpec, side: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the matrix [2, 3] that maps a pixel of the result to the place in the picture where it is read."""
+    """Return the affine matrix float64 [2, 3] that maps output pixel coordinates to input coordinates."""
     mirror = -1.0 if rng.random() < spec.hflip else 1.0
     angle = np.deg2rad(rng.uniform(-spec.rotate_deg, spec.rotate_deg))
     zoom = rng.uniform(spec.min_crop_scale, 1.0)
@@ -45,7 +45,7 @@ def _warp(spec: AugmentSpec, side: int, rng: np.random.Generator) -> NDArray[np.
 
 
 def _color_matrix(spec: AugmentSpec, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the matrix [3, 4] that maps an RGB colour in 0..255 to its varied form."""
+    """Return the matrix float64 [3, 4] that maps RGB colours in 0..255 to augmented ones."""
     saturation = 0.0 if rng.random() < spec.grayscale_p else 1 + rng.uniform(-spec.saturation, spec.saturation)
     colour = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
     gain = 1 + rng.uniform(-spec.channel_jitter, spec.channel_jitter, size=3)
@@ -56,7 +56,7 @@ def _color_matrix(spec: AugmentSpec, rng: np.random.Generator) -> NDArray[np.flo
 
 
 def _cover(picture: Pixels, rng: np.random.Generator) -> None:
-    """Lay a grey rectangle over 2 to 15% of the picture, in place (random erasing: Zhong et al. 2020)."""
+    """Fill a random rectangle over 2 to 15% of the image with grey, in place (random erasing: Zhong et al. 2020)."""
     side = picture.shape[0]
     area, aspect = rng.uniform(0.02, 0.15), np.exp(rng.uniform(-0.7, 0.7))
     height = min(side, max(1, round(side * np.sqrt(area * aspect))))

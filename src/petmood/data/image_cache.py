@@ -1,4 +1,4 @@
-"""Where do a network's pictures come from while it trains? A bank: each photo decoded once, then kept as uint8."""
+"""Cache of decoded training images: each photo is decoded once and kept as uint8, in memory or on disk."""
 
 import hashlib
 import os
@@ -24,13 +24,13 @@ ABANDONED_S: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class ImageCache:
-    """Prepared pictures uint8 [N, S, S, 3], in memory or memory-mapped, in the order of ``paths``."""
+    """Preprocessed images uint8 [N, S, S, 3], in memory or memory-mapped, in the order of ``paths``."""
 
     pixels: NDArray[np.uint8]
     paths: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.paths)
 
 
@@ -43,10 +43,10 @@ def open_image_cache(
     threads: int = 2,
     track: ProgressBar = no_progress,
 ) -> ImageCache:
-    """Decode and prepare photos (paths relative to ``folder``) exactly as serving does.
+    """Decode and preprocess photos (paths relative to ``folder``) exactly as serving does.
 
-    Above ``limit_mb`` the pictures go to a file in ``folder/.cache``, which the next call with the same photos and spec
-    finds again.
+    Above ``limit_mb`` megabytes the images go to a file in ``folder/.cache``. The next call with the same photos and
+    spec reuses that file.
 
     Raises:
         PhotoError: a photo can't be decoded.
@@ -82,7 +82,7 @@ def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]
         array.flush()
         partial.replace(path)
     finally:
-        for litter in path.parent.glob("*.partial"):  # ours, or of a process that was killed; not of one that runs
+        for litter in path.parent.glob("*.partial"):  # our own, or abandoned by a killed process
             if litter == partial or time.time() - litter.stat().st_mtime > ABANDONED_S:
                 litter.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What is wrong with which photo? One record a problem, and one report of them all."""
+"""Import problems: one record per problem, and one error that reports them all."""
 
 import csv
 import io
@@ -11,17 +11,17 @@ from petmood.core.errors import DataError
 __all__ = ["HARMLESS", "REJECTED_NAME", "ImportProblem", "problems_text", "read_problems", "refusal", "safe_cell"]
 
 REJECTED_NAME = "rejected.csv"
-"""The file of a data set that lists what its import left out."""
+"""Name of the dataset file that lists the entries rejected at import."""
 
 HARMLESS = frozenset({"not_a_photo"})
-"""Codes that are listed but never stop an import: a text beside the photos is no photo lost."""
+"""Codes that are reported but never stop an import, such as a text file beside the photos."""
 
 _HEADER = ("path", "reason", "message")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProblem:
-    """One photo that can't be used: its name in the source, a code in one word, a sentence."""
+    """One photo that can't be used: its name in the source, a one-word code and a message."""
 
     path: str
     code: str
@@ -29,12 +29,12 @@ class ImportProblem:
 
 
 def safe_cell(text: str) -> str:
-    """Return a CSV cell that a spreadsheet takes for text: a formula's first character is quoted."""
+    """Return a CSV cell that a spreadsheet reads as text: the first character of a formula is quoted."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def problems_text(problems: Iterable[ImportProblem]) -> str:
-    """Write problems as CSV text with LF line ends, sorted by path and code."""
+    """Return problems as CSV text with LF line ends, sorted by path, code and message."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -44,7 +44,7 @@ def problems_text(problems: Iterable[ImportProblem]) -> str:
 
 
 def read_problems(path: Path) -> tuple[ImportProblem, ...]:
-    """Read what `problems_text` wrote; a missing file holds none. Raises DataError where it is something else."""
+    """Read what `problems_text` wrote; a missing file gives (). Raises DataError for any other content."""
     if not path.is_file():
         return ()
     with path.open(encoding="utf-8", newline="") as stream:
@@ -55,7 +55,7 @@ def read_problems(path: Path) -> tuple[ImportProblem, ...]:
 
 
 def refusal(problems: Sequence[ImportProblem], *, looked_at: int, full_list: str, shown: int = 20) -> DataError:
-    """Return the one error that reports all problems, the first `shown` of them in its text."""
+    """Return the DataError that reports all problems, with the first `shown` of them in its message."""
     ordered = sorted(problems, key=lambda p: (p.path, p.code))
     lines = [f"  {p.path}: {p.message} [{p.code}]" for p in ordered[:shown]]
     if len(ordered) > shown:

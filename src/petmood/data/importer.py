@@ -1,8 +1,8 @@
-"""How does a source become a data set? Look, inspect, relate, catalogue, and write the folder in one step.
+"""Dataset import: scan a source, group near-duplicates, assign splits and write the folder atomically.
 
-The originals are only read. Two imports of the same source write the same bytes; a process killed at any moment leaves
-the old data set or the new one under the name, and the next import clears what lies beside it. A person's own files in
-an earlier data set are carried over.
+The source is only read. Two imports of the same source write the same bytes. A process killed at any moment leaves the
+old dataset or the new one under the name, and the next import removes leftover files. User files in an earlier dataset
+are carried over.
 """
 
 import hashlib
@@ -43,35 +43,35 @@ __all__ = ["IMPORT_NAME", "FindRelations", "ImportReport", "import_photos"]
 IMPORT_NAME = "import.json"
 WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, IMPORT_NAME})
 MADE_LATER = frozenset({"check.html", ".cache"})
-"""What petmood itself puts into a data set afterwards, and makes again."""
+"""Files that petmood adds to a dataset after the import and can generate again."""
 
 
 class FindRelations(Protocol):
-    """Finds which photos are related; `groups.find_relations` is the real one."""
+    """Finds related photos; `near_duplicates.find_near_duplicates` is the implementation."""
 
     def __call__(
         self, photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: ProgressBar
     ) -> Sequence[Relation]:
-        """Return relations between photos of a stream, by their number in it; at most `total` come, each once."""
+        """Return relations between photos of a stream, by index in it; at most `total` photos come, each once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import wrote, and what a person should know about it."""
+    """Result of an import: the dataset written, rejected entries, leaking photos dropped, and label conflicts."""
 
     folder: Path
     index: DataIndex
     rejected: tuple[ImportProblem, ...]
     dropped_as_leaking: tuple[IndexRow, ...]
-    """Training photos that were dropped because a relative is evaluated on; the notes name it."""
+    """Photos excluded because their group has a photo in an evaluation split; the notes name that photo."""
 
     conflicts: int
-    """Groups with photos under two classes."""
+    """Number of groups with photos under two classes."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Count originals, copies, dropped photos, groups and rejected entries."""
+        """Counts of originals, near-duplicates, excluded photos, groups, conflicts, rejected entries and splits."""
         roles = Counter(row.role for row in self.index)
         used = [row for row in self.index if row.role != "excluded"]
         return {
@@ -84,7 +84,7 @@ class ImportReport:
         } | {name: sum(row.split == name for row in used) for name in ("train", "valid", "test")}
 
     def summary(self) -> str:
-        """Say in a few lines what was imported."""
+        """Return a summary of the import in a few lines."""
         n = self.counts
         lines = [
             (
@@ -117,13 +117,12 @@ def import_photos(
     find_near_duplicates: FindRelations | None = None,
     track: ProgressBar = no_progress,
 ) -> ImportReport:
-    """Import a source into the data set folder `to`; an earlier import there is replaced, known splits stay.
+    """Import a source into the dataset folder `to`; an earlier import there is replaced, known splits are kept.
 
-    `skip_bad` None does what the source is known for. Raises DataError with one report of all problems where bad
-    photos aren't skipped (the whole list goes to `TO.problems.csv`), where a group straddles given splits and
-    `mend` is off, where a class has too few photos, or where `to` holds something that is no data set. Raises
-    OutputError where `to` can't be written, or another process is writing it. Files in an earlier data set that are
-    none of an import are carried over.
+    `skip_bad` None uses the source's default. Files in an earlier dataset that no import wrote are carried over. Raises
+    DataError with one report of all problems if bad photos aren't skipped (full list: `TO.problems.csv`). Raises it
+    also for group leakage across given splits with `mend` off, for a class with too few photos, and if `to` isn't a
+    dataset. Raises OutputError if `to` can't be written or another process is writing it.
     """
     skip = source.skip_bad_by_default if skip_bad is None else skip_bad
     try:
@@ -152,7 +151,7 @@ def import_photos(
 
 
 def _foreign_files(to: Path, *, shown: Path) -> list[str]:
-    """Return the files of an earlier import's folder that no part of petmood wrote; refuse any other folder."""
+    """Return the files of an earlier import's folder that petmood didn't write; DataError for any other folder."""
     if not to.exists() or (to.is_dir() and all(is_system_file(path.name) for path in to.iterdir())):
         return []
     if not (to / INDEX_NAME).is_file():
@@ -175,7 +174,7 @@ def _is_own(name: str, *, folder: Path, own: Set[str], shown: Path) -> bool:
 
 
 def _refuse_collisions(found: Sequence[SourcePhoto], *, to: Path) -> None:
-    """Refuse photos whose names are taken in the data set by a person's own files with other content."""
+    """Raise DataError if a user's file with other content has the path of a new photo."""
     if not to.exists():
         return
     taken = set(_foreign_files(to, shown=to))
@@ -202,7 +201,7 @@ def _refuse_own_photos(found: Sequence[SourcePhoto], *, to: Path) -> None:
 
 
 def _known_splits(to: Path) -> dict[str, str]:
-    """Read which split each used photo of an earlier import has, by SHA-256."""
+    """Return the split of each used photo of an earlier import, by SHA-256."""
     if not (to / INDEX_NAME).is_file():
         return {}
     return {row.sha256: row.split for row in read_index(to) if row.role != "excluded"}
@@ -222,9 +221,9 @@ def _report(to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[ImportProb
 
 
 def _copy(entries: Sequence[ScannedPhoto], *, to: DirectoryDraft, track: ProgressBar) -> None:
-    """Copy the photos byte for byte; raises DataError where one has changed since it was inspected.
+    """Copy the photos byte for byte; raises DataError if one has changed since it was inspected.
 
-    Folders are made once, before the first photo: one that is removed meanwhile is an error and not made again.
+    Folders are created once, before the first photo. A folder removed meanwhile is an error and isn't created again.
     """
     for folder in sorted({(to.path / PHOTOS / entry.source.name).parent for entry in entries}):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Which photos does a data set hold? One row a photo in index.csv.
+"""Dataset index: one row per photo in index.csv.
 
-A data set is a folder: `index.csv`, `rejected.csv`, `relations.csv`, `import.json` and `photos/`.
-The index is deterministic: rows sorted by path, LF line ends, no time, no machine path; so its hash names a
-data version.
+A dataset is a folder: `index.csv`, `rejected.csv`, `relations.csv`, `import.json` and `photos/`. The index is
+deterministic: rows sorted by path, LF line ends, no timestamps, no absolute paths. Its hash therefore identifies a data
+version.
 """
 
 import csv
@@ -37,11 +37,12 @@ ROLES = ("original", "near_duplicate", "excluded")
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """One photo of a data set.
+    """One photo of a dataset.
 
-    `path` is posix and relative to the data set's folder; `group_id` is equal for photos of one animal;
-    `role` is "original", "near_duplicate" (an augmented or re-encoded copy of its group's original) or "excluded"
-    (kept on disk, used nowhere; `note` says why). Width and height in pixels, after EXIF rotation.
+    `path` is POSIX and relative to the dataset's folder. `group_id` is equal for near-duplicates and photos of one
+    animal. `role` is "original", "near_duplicate" (an augmented or re-encoded copy of its group's original) or
+    "excluded" (kept on disk, used nowhere; `note` gives the reason). Width and height are in pixels, after EXIF
+    rotation.
     """
 
     path: str
@@ -62,26 +63,26 @@ COLUMNS = tuple(field.name for field in fields(IndexRow))
 
 @dataclass(frozen=True, slots=True)
 class DataIndex:
-    """The rows of one data set, sorted by path."""
+    """The rows of one dataset, sorted by path."""
 
     rows: tuple[IndexRow, ...]
 
     def __len__(self) -> int:
-        """Count the rows, dropped ones included."""
+        """Return the number of rows, excluded ones included."""
         return len(self.rows)
 
     def __iter__(self) -> Iterator[IndexRow]:
-        """Go through the rows in path order."""
+        """Iterate over the rows in path order."""
         return iter(self.rows)
 
     @property
     def hash(self) -> str:
-        """Name this data version: the hex SHA-256 of its index."""
+        """Hex SHA-256 of the index, which identifies this data version."""
         return data_hash(self.rows)
 
 
 def index_text(rows: Iterable[IndexRow]) -> str:
-    """Write rows as the text of index.csv: a header, then one line a row, sorted by path."""
+    """Return rows as the text of index.csv: a header, then one line per row, sorted by path."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -90,14 +91,15 @@ def index_text(rows: Iterable[IndexRow]) -> str:
 
 
 def data_hash(rows: Iterable[IndexRow]) -> str:
-    """Return the hex SHA-256 of the index text of these rows, whatever their order."""
+    """Return the hex SHA-256 of the index text of these rows, independent of their order."""
     return hashlib.sha256(index_text(rows).encode()).hexdigest()
 
 
 def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
-    """Check the rows and write them to index.csv in one atomic step.
+    """Check the rows and write them to index.csv atomically.
 
-    Raises DataError where a row names an unknown class, split or role, leaves the folder, or comes twice.
+    Raises DataError for an unknown class, split or role, an invalid hash, a path outside the folder, or a repeated
+    path.
     """
     kept = tuple(sorted(rows, key=lambda row: row.path))
     seen: set[str] = set()
@@ -108,9 +110,9 @@ def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
 
 
 def read_index(folder: Path) -> DataIndex:
-    """Read index.csv of a data set's folder.
+    """Read index.csv of a dataset's folder.
 
-    Raises DataError with the line number where the file is missing or isn't an index.
+    Raises DataError if the file is missing or isn't an index, with the line number of an invalid row.
     """
     path = folder / INDEX_NAME
     if not path.is_file():
@@ -122,9 +124,9 @@ def read_index(folder: Path) -> DataIndex:
 
 
 def parse_index(data: bytes, *, name: str) -> DataIndex:
-    """Read the bytes of an index, wherever they come from; `name` is what errors call them.
+    """Parse the bytes of an index from any source; `name` is its name in error messages.
 
-    Raises DataError with the line number where they aren't an index.
+    Raises DataError if they aren't an index, with the line number of an invalid row.
     """
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))

@@ -1,12 +1,12 @@
-"""Which row of the index does each photo get? Group, split and role, from labels, hashes and relations.
+"""Index rows for imported photos: group, split and role from labels, hashes and relations.
 
 Rules, in this order:
 
-1. Photos with equal bytes under two classes say nothing: all of them are dropped.
-2. Splits: what the source says stays; else what an earlier import said (by SHA-256); else they are assigned.
-3. A group across splits is an error, or with `mend` its weaker side is dropped.
-4. Of photos with equal bytes one is kept: the first by name.
-5. Of what is left, each group has its originals; the rest are copies.
+1. Photos with equal bytes under two classes have no reliable label: all of them are excluded.
+2. Splits: the source's split is kept; else that of an earlier import (by SHA-256); else one is assigned.
+3. A group across splits is an error, or with `drop_leaking` only its photos in the strongest split are kept.
+4. Of photos with equal bytes one is kept: the first by path.
+5. Of the remaining photos, each group has its originals; the rest are near-duplicates.
 """
 
 from collections import defaultdict
@@ -27,14 +27,14 @@ from petmood.data.split import drop_leaking_rows as drop_relatives
 __all__ = ["PHOTOS", "ScannedPhoto", "SplitPlan", "build_index"]
 
 PHOTOS = "photos"
-"""The folder of a data set that holds the photos, under their names in the source."""
+"""Subfolder of a dataset that holds the photos, under their names in the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedPhoto:
-    """One usable photo: what the source said, what the file holds, and the number of its group.
+    """One usable photo: the source's entry, the file's properties, and its content and group numbers.
 
-    Photos with equal bytes have the same `kin`: the number of their pixels among all distinct ones.
+    Photos with equal bytes have the same `content_id`: the index of their content among all distinct ones.
     """
 
     source: SourcePhoto
@@ -45,7 +45,7 @@ class ScannedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """How splits are made: shares, seed, splits of an earlier import by SHA-256, and whether leaks are mended."""
+    """How splits are assigned: shares, seed, earlier splits by SHA-256, and whether leaking photos are dropped."""
 
     fractions: Fractions
     seed: int
@@ -61,8 +61,8 @@ def build_index(
 ) -> tuple[IndexRow, ...]:
     """Return the rows of the index, sorted by path.
 
-    `pick_originals` gets the kin numbers that are still in use and returns those that are originals.
-    Raises DataError for groups across splits (without `mend`) and for classes with too few photos.
+    `pick_originals` gets the content ids that are still in use and returns those that are originals. Raises DataError
+    for groups across splits (without `drop_leaking`) and for classes with too few photos.
     """
     rows = _rows_without_splits(entries)
     rows = _drop_contradictions(rows)
@@ -138,7 +138,7 @@ def _drop_duplicates(rows: Sequence[IndexRow]) -> list[IndexRow]:
 
 
 def _with_splits(rows: Sequence[IndexRow], *, plan: SplitPlan) -> list[IndexRow]:
-    """Give a split to every row that has none; dropped rows follow their group, or go to train."""
+    """Assign a split to every row that has none; excluded rows follow their group, or go to train."""
     active = [row for row in rows if row.role != "excluded"]
     chosen: dict[str, str] = {}
     if any(not row.split for row in active):

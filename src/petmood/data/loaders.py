@@ -1,4 +1,4 @@
-"""How do pictures reach the network in batches? Whole batches by number, each epoch's order drawn from the seed."""
+"""DataLoaders over an image cache: batches by photo index, in an epoch order drawn from the seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,17 +19,18 @@ __all__ = ["BatchDataset", "BatchIndices", "EpochBatchSampler", "eval_loader", "
 
 @dataclass(frozen=True, slots=True)
 class BatchIndices:
-    """Which photos make the next batch, and in which epoch."""
+    """The photo indices of one batch, and its epoch."""
 
     epoch: int
     numbers: tuple[int, ...]
 
 
 class EpochBatchSampler(Sampler[BatchIndices]):
-    """Divide ``count`` photos into batches, in a new order each epoch that depends on the seed and the epoch alone.
+    """Divide ``count`` photos into batches, in a new order each epoch that depends only on the seed and the epoch.
 
-    Batches differ by at most one photo, and none is a single one, which batch normalisation can't take: three photos
-    in batches of two make one batch of three.
+    Batch sizes differ by at most one. No batch has a single photo, which batch normalization can't train on: three
+    photos in batches of two make one batch of three. Raises DataError for fewer than two photos or a batch size below
+    two.
     """
 
     def __init__(self, count: int, batch_size: int, *, seed: int, epoch: int = 0) -> None:
@@ -38,22 +39,22 @@ class EpochBatchSampler(Sampler[BatchIndices]):
         self.count, self.batch_size, self.seed, self.epoch = count, batch_size, seed, epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Take over the number of the epoch that begins; Lightning calls this."""
+        """Set the number of the epoch that begins; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of batches an epoch."""
+        """Return the number of batches per epoch."""
         return min(-(-self.count // self.batch_size), self.count // 2)
 
     def __iter__(self) -> Iterator[BatchIndices]:
-        """Yield this epoch's batches; every photo exactly once."""
+        """Yield this epoch's batches; every photo occurs exactly once."""
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         for numbers in np.array_split(order, len(self)):
             yield BatchIndices(self.epoch, tuple(numbers.tolist()))
 
 
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Whole batches of a bank: pictures uint8 [B, 3, S, S] (channels last in memory) and labels int64 [B]."""
+    """Batches of an image cache: images uint8 [B, 3, S, S] (channels last in memory) and labels int64 [B]."""
 
     def __init__(
         self, bank: ImageCache, labels: NDArray[np.int64], *, spec: AugmentSpec | None = None, seed: int = 0
@@ -61,7 +62,7 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
         self.bank, self.labels, self.spec, self.seed = bank, labels, spec, seed
 
     def __getitem__(self, request: BatchIndices) -> dict[str, Tensor]:
-        """Return one batch; a photo's draw depends on the seed, the epoch and the photo, not on its batch or worker."""
+        """Return one batch; a photo's augmentation depends on the seed, the epoch and the photo alone."""
         pictures = self.bank.pixels[list(request.numbers)]
         if self.spec is not None:
             for place, number in enumerate(request.numbers):
@@ -81,9 +82,9 @@ def train_loader(
     workers: int = 0,
     first_epoch: int = 0,
 ) -> DataLoader[dict[str, Tensor]]:
-    """Return batches for training, shuffled and varied anew each epoch, from ``first_epoch`` on.
+    """Return training batches, shuffled and augmented anew each epoch, from ``first_epoch`` on.
 
-    It never draws from torch's own generator: when it is begun, before or after an epoch's seeding, changes nothing.
+    It never draws from torch's global generator: starting it before or after an epoch's seeding gives the same results.
 
     Raises:
         DataError: fewer than two photos, or a batch size below two.
@@ -99,7 +100,7 @@ def train_loader(
 
 
 def eval_loader(bank: ImageCache, labels: NDArray[np.int64], *, batch_size: int) -> DataLoader[dict[str, Tensor]]:
-    """Return batches in the bank's order, unvaried."""
+    """Return batches in the cache's order, without augmentation."""
     starts = range(0, len(bank), batch_size)
     requests = [BatchIndices(0, tuple(range(start, min(start + batch_size, len(bank))))) for start in starts]
     return DataLoader(BatchDataset(bank, labels), sampler=requests, batch_size=None)

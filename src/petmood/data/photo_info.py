@@ -1,4 +1,4 @@
-"""What is in one photo file? Its hash, its size, how it is encoded, or why it can't be used."""
+"""Inspection of a photo file: its hash, size and encoding, or the reason why it can't be used."""
 
 import hashlib
 import io
@@ -15,20 +15,20 @@ from petmood.core.photo import LIMITS, decode
 __all__ = ["ODD_SIDE_PX", "PIXELS_SIDE_PX", "PhotoInfo", "read_photo_info"]
 
 PIXELS_SIDE_PX = 512
-"""Large JPEGs are decoded to about this shorter side: all of the file is read, a quarter of the memory is used."""
+"""Large JPEGs are decoded to about this shorter side: the complete file is read with a quarter of the memory."""
 
 ODD_SIDE_PX = (96, 4000)
-"""Shorter sides under the first and longer sides over the second are called unusual."""
+"""A shorter side below the first value or a longer side above the second is flagged as unusual."""
 
 _ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoInfo:
-    """What one file holds. `problem` is empty where the photo can be used, else a sentence with its `code`.
+    """Properties of one photo file; `problem` is empty for a usable photo, else a sentence with its `code`.
 
-    Width and height in pixels, after EXIF rotation; `oddities` are codes for a person's eye: "mode", "exif",
-    "small", "large", "animated".
+    Width and height are in pixels, after EXIF rotation. `flags` are codes for manual review: "mode", "exif", "small",
+    "large", "animated".
     """
 
     sha256: str = ""
@@ -42,9 +42,9 @@ class PhotoInfo:
 
 
 def read_photo_info(path: Path) -> tuple[PhotoInfo, NDArray[np.uint8] | None]:
-    """Read a file once, decode all of it, and return the facts with its pixels, uint8 RGB [H, W, 3].
+    """Read a file once, decode it completely, and return its properties and its pixels, uint8 RGB [H, W, 3].
 
-    The pixels are None where the photo can't be used; no error is raised for any content.
+    The pixels are None if the photo can't be used; no file content raises an error.
     """
     sha256 = ""
     try:
@@ -65,7 +65,7 @@ def read_photo_info(path: Path) -> tuple[PhotoInfo, NDArray[np.uint8] | None]:
 
 def _read(path: Path) -> bytes:
     if path.stat().st_size > LIMITS.file_bytes:
-        decode(path)  # refuses by the size alone, before the file is in memory
+        decode(path)  # raises by file size alone, before the file is in memory
     return path.read_bytes()
 
 
@@ -86,5 +86,5 @@ def _turned(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "MPO", "PNG", "WEBP")) as image:
             return int(image.getexif().get(_ORIENTATION, 1)) in range(2, 9)
-    except Exception:  # noqa: BLE001 - rubbish in the metadata says nothing about the picture
+    except Exception:  # noqa: BLE001 - invalid metadata doesn't make the pixels invalid
         return False

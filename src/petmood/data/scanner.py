@@ -1,4 +1,4 @@
-"""Which of the found photos can be used? They are decoded one by one, and their pixels handed on while at it."""
+"""Scanner that decodes a source's photos one by one, streams their pixels and records problems."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,20 +21,21 @@ __all__ = ["PhotoScanner", "problems_path"]
 
 
 class PhotoScanner:
-    """A stream of the pixels of every distinct good photo; what was seen on the way is kept, the pixels aren't.
+    """Stream of the pixels of every distinct usable photo; file properties are kept, pixels aren't.
 
-    `problems` lists what can't be used. After the last photo DataError is raised where a problem stops the import.
+    `problems` lists the entries that can't be used. After the last photo DataError is raised if a problem stops the
+    import.
     """
 
     def __init__(self, found: Sequence[SourcePhoto], *, skip_bad: bool, to: Path) -> None:
-        """Take what a source found; nothing is read before the stream is."""
+        """Take a source's entries; nothing is read before iteration starts."""
         self.found, self.problems = found, list[ImportProblem]()
         self._skip_bad, self._to = skip_bad, to
         self._good: list[tuple[SourcePhoto, PhotoInfo]] = []
         self._kin: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Decode every photo once, yielding uint8 RGB [H, W, 3] for each that isn't byte-equal to an earlier one."""
+        """Decode every photo once; yield uint8 RGB [H, W, 3] for each that isn't byte-equal to an earlier one."""
         for entry in self.found:
             if entry.problem:
                 self.problems.append(ImportProblem(entry.name, entry.code, entry.problem))
@@ -59,13 +60,13 @@ class PhotoScanner:
             raise DataError(f"None of {len(self.found)} entries is a photo that can be used.")
 
     def entries(self, relations: Sequence[Relation]) -> list[ScannedPhoto]:
-        """Return the good photos with the numbers of their pixels and of their groups."""
+        """Return the usable photos with their content and group numbers."""
         group = group_ids(len(self._kin), relations)
         numbered = [(found, facts, self._kin[facts.sha256]) for found, facts in self._good]
         return [ScannedPhoto(found, facts, kin, int(group[kin])) for found, facts, kin in numbered]
 
     def originals(self, relations: Sequence[Relation], *, used: frozenset[int]) -> set[int]:
-        """Return which of the used pixels, by number, are originals and no copies of other used ones."""
+        """Return which of the used content numbers are originals, not near-duplicates of other used ones."""
         first: dict[int, Member] = {}
         for found, facts in self._good:
             first.setdefault(self._kin[facts.sha256], Member(facts.width, facts.height, found.name))
@@ -80,7 +81,7 @@ class PhotoScanner:
         return {number for number, position in place.items() if answer[position] == position}
 
     def links(self, relations: Sequence[Relation]) -> list[RelationRow]:
-        """Return the relations as pairs of paths, and the pairs with equal bytes."""
+        """Return the relations as pairs of paths, and the pairs of byte-equal photos."""
         first: dict[int, str] = {}
         links = []
         for found, facts in self._good:
@@ -103,5 +104,5 @@ def _relation_row(first: str, second: str, *, kind: str, evidence: str) -> Relat
 
 
 def problems_path(to: Path) -> Path:
-    """Return where the whole list of problems goes that stopped an import into `to`."""
+    """Return the path of the full list of problems that stopped an import into `to`."""
     return to.with_name(f"{to.name}.problems.csv")

@@ -1,8 +1,8 @@
-"""Which split does each photo belong to, so that no group straddles two?
+"""Group-aware, stratified assignment of photos to train, valid and test splits.
 
-The rules: a split that is given stays (official splits, and those of an earlier import, known again by SHA-256);
-every other group goes, whole, to the split of its class that lacks the most groups. Groups are ranked by a
-hash of the seed and their smallest SHA-256, so the answer depends on the photos, never on file order or names.
+A given split is kept (official splits, and those of an earlier import, matched by SHA-256). Every other group goes,
+undivided, to the split of its class that lacks the most groups. Groups are ranked by a hash of the seed and their
+smallest SHA-256, so the result depends on the photos, never on file order or names.
 """
 
 import hashlib
@@ -28,24 +28,24 @@ __all__ = [
 ]
 
 MIN_GROUPS = 3
-"""Automatic splits need this many independent photos of a class."""
+"""Smallest number of independent photos of a class for automatic splits."""
 
 DROPPED_AS_LEAKING = "relative of "
-"""How the note of a photo begins that was dropped because a relative is evaluated on."""
+"""Prefix of the note of a photo that is excluded because its group has a photo in an evaluation split."""
 
 _STRENGTH = {"train": 0, "valid": 1, "test": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Fractions:
-    """The share of groups that each split gets, for every class; they sum to 1."""
+    """The share of groups in each split, for every class; the shares sum to 1."""
 
     train: float = 0.7
     valid: float = 0.15
     test: float = 0.15
 
     def __post_init__(self) -> None:
-        """Refuse shares that leave nothing to train or validate on; raises DataError."""
+        """Raise DataError for shares that leave nothing to train or validate on."""
         shares = (self.train, self.valid, self.test)
         if not (self.train > 0 and self.valid > 0 and self.test >= 0 and abs(sum(shares) - 1) < 1e-6):
             raise DataError(
@@ -54,7 +54,7 @@ class Fractions:
             )
 
     def quotas(self, groups: int) -> dict[str, int]:
-        """Say how many of so many groups each split should hold, at least one where its share isn't 0."""
+        """Return the target number of groups per split, at least one where its share isn't 0."""
         valid = max(1, round(self.valid * groups))
         test = max(1, round(self.test * groups)) if self.test else 0
         return {"train": max(1, groups - valid - test), "valid": valid, "test": test}
@@ -70,11 +70,11 @@ class Leak:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Name the splits that the group straddles, strongest first."""
+        """The splits that the group is spread over, strongest first."""
         return tuple(dict.fromkeys(split for split, _ in self.paths))
 
     def __str__(self) -> str:
-        """Write the leak in one line."""
+        """Return the leak in one line."""
         return " = ".join(f"{split}: {path}" for split, path in self.paths)
 
 
@@ -90,11 +90,11 @@ def assign_splits(
     seed: int = 0,
     previous: Mapping[str, str] | None = None,
 ) -> tuple[IndexRow, ...]:
-    """Give every row a split, groups whole, stratified by class; whatever split the rows came with is replaced.
+    """Assign a split to every row by undivided groups, stratified by class; existing splits are replaced.
 
-    `previous` maps a photo's SHA-256 to its split in an earlier version: groups with a known photo keep that
-    split (the strongest, where a new photo joins two groups). A group with two classes counts for its most
-    frequent one. Raises DataError where a class has fewer than three groups.
+    `previous` maps a photo's SHA-256 to its split in an earlier version. Groups with a known photo keep that split (the
+    strongest, if a new photo joins two groups). A group with two classes counts for its most frequent one. Raises
+    DataError if a class with new groups has fewer than `MIN_GROUPS`.
     """
     fractions = fractions or Fractions()
     known = previous or {}
@@ -142,7 +142,7 @@ def _fill(groups: Sequence[str], *, quotas: Mapping[str, int], taken: Counter[st
 
 
 def find_group_leaks(rows: Iterable[IndexRow]) -> list[Leak]:
-    """List the groups that have photos in more than one split; dropped photos don't count."""
+    """Return the groups with photos in more than one split; excluded photos don't count."""
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
         if row.role != "excluded":
@@ -158,7 +158,7 @@ def find_group_leaks(rows: Iterable[IndexRow]) -> list[Leak]:
 
 
 def check_no_group_leaks(rows: Iterable[IndexRow], *, shown: int = 20) -> None:
-    """Raise DataError with the list where a group is forced apart; a measurement on such splits would flatter."""
+    """Raise DataError with a list of the groups across splits; metrics on such splits would be too optimistic."""
     leaks = find_group_leaks(rows)
     if leaks:
         lines = [f"  {leak}" for leak in leaks[:shown]]
@@ -172,10 +172,10 @@ def check_no_group_leaks(rows: Iterable[IndexRow], *, shown: int = 20) -> None:
 
 
 def drop_leaking_rows(rows: Sequence[IndexRow]) -> tuple[IndexRow, ...]:
-    """Drop the relatives of evaluation photos: test wins over valid, valid over train.
+    """Exclude photos whose group has a photo in a stronger split: test wins over valid, valid over train.
 
-    Each dropped row's note names an evaluation photo that it is related to. Where the group's originals are
-    among the dropped, the largest photo that is left becomes the original: evaluation uses originals alone.
+    Each excluded row's note names an evaluation photo of its group. If all originals of a group are excluded, the
+    largest remaining photo becomes the original, as evaluation uses only originals.
     """
     by_group = {leak.group_id: leak for leak in find_group_leaks(rows)}
     heirs = _reassigned(rows, winners={name: leak.splits[0] for name, leak in by_group.items()})
@@ -205,7 +205,7 @@ def _reassigned(rows: Iterable[IndexRow], *, winners: Mapping[str, str]) -> set[
 
 
 def check_class_sizes(rows: Iterable[IndexRow], *, classes: Sequence[str] = DEFAULT_CLASSES) -> None:
-    """Raise DataError where a class has no original photo to train on, or none to validate with."""
+    """Raise DataError if a class has no original photo in train or in valid."""
     held = Counter((row.label, row.split) for row in rows if row.role == "original")
     empty = [(label, split) for label in classes for split in ("train", "valid") if not held[label, split]]
     if empty:

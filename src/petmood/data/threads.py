@@ -1,4 +1,4 @@
-"""How do a few threads work through a stream, in order, without reading it all at once?"""
+"""Ordered parallel map over a stream, with a few threads and bounded look-ahead."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,16 +13,16 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # sh
 __all__ = ["ordered_map", "single_threaded_libraries"]
 
 AHEAD_PER_THREAD = 4
-"""Items that wait, finished or not, for every thread: enough to keep it busy, few enough to hold in memory."""
+"""Items queued per thread, finished or not: enough to keep it busy, few enough to hold in memory."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def ordered_map(work: Callable[[T], R], items: Iterable[T], *, threads: int) -> Iterator[R]:
-    """Yield ``work(item)`` for every item, in the order of the items, worked on by ``threads`` threads."""
+    """Yield ``work(item)`` for every item, in the order of the items, computed by ``threads`` threads."""
     waiting: deque[Future[R]] = deque()
-    # faiss counts its threads per calling thread: without this each worker would start a team of its own.
+    # faiss sets its thread count per calling thread: without this each worker would start its own OpenMP threads.
     with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         try:
             for item in items:
@@ -38,7 +38,7 @@ def ordered_map(work: Callable[[T], R], items: Iterable[T], *, threads: int) -> 
 
 @contextmanager
 def single_threaded_libraries() -> Iterator[None]:
-    """Keep OpenCV and the matrix products from starting threads of their own, which would wait for one another."""
+    """Limit OpenCV and BLAS to one thread, as their own threads would compete with the workers."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -1,1 +1,1 @@
-"""How good is a model, honestly? Measures with intervals, controls beside them, and a report that shows the photos."""
+"""Model evaluation: metrics with confidence intervals, baselines, calibration, abstention and prediction sets."""

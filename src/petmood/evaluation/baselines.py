@@ -1,8 +1,8 @@
-"""What would methods score that know little or nothing, and what would a leak pretend?
+"""Baselines for interpreting a score: majority class, HOG + SVM, shuffled labels, random split with leakage.
 
-A score means something only beside these: always the most frequent class; HOG features (Dalal and Triggs, 2005)
-with a support vector machine, which needs no network; the same fitted on shuffled labels, which shows chance; and the
-same again where relatives of the tested photos may be in training, which shows what a leak is worth.
+HOG features (Dalal and Triggs, 2005) with a support vector machine need no network. Fitted on shuffled labels, they
+show chance level. A random split lets photos of one group be in both training and test. Its score shows how much
+group leakage adds to the accuracy.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,12 +50,13 @@ def hog_features(
     total: int | None = None,
     track: ProgressBar = no_progress,
 ) -> NDArray[np.float32]:
-    """Describe pictures (uint8 [H, W, 3] RGB, any size) and their mirror images by HOG: float32 [N, 2, D].
+    """Compute HOG features of images (uint8 [H, W, 3] RGB, any size) and their mirror images: float32 [N, 2, D].
 
-    `total` is their number, for progress. Each is squeezed to a square of `side_px`; 9 orientations, cells of 16 px,
-    blocks of 2 x 2, at every pixel the strongest gradient of the three colours. A mirror image has the same blocks,
-    cells and orientations in reverse order (but for edges exactly level, which stay in their bin), so it is free; it is
-    worth one to two points of accuracy (docs/decisions/controls.md).
+    `total` is the number of images, for the progress bar. Each image is resized to a square of `side_px`. HOG uses
+    9 orientations, cells of 16 px, blocks of 2 x 2 cells, and the strongest gradient of the three channels per pixel.
+    The features of the mirror image are the same values in reverse order, so they cost nothing. The one exception is
+    exactly horizontal edges, which stay in their bin. Mirror images add one to two points of accuracy
+    (docs/decisions/controls.md).
     """
     tracked = track(pictures, total=total, what="describing photos by HOG")
     described = [_hog(picture, side_px=side_px) for picture in tracked]
@@ -63,7 +64,7 @@ def hog_features(
 
 
 def most_frequent(labels: Ints, *, classes: int) -> Fit:
-    """Make a method that gives every photo the shares of the training classes, so always the most frequent."""
+    """Make a method that predicts the class frequencies of the training photos, so always the most frequent class."""
 
     def fit(train: Ints, test: Ints, seed: int) -> Floats:
         del seed
@@ -76,8 +77,9 @@ def most_frequent(labels: Ints, *, classes: int) -> Fit:
 def hog_svm(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit:
     """Make a method that fits an RBF support vector machine on the `features` of `hog_features`.
 
-    Standardised, reduced to 64 principal components (four times as fast, no less accurate), learned from photos and
-    mirror images. The one-against-rest decision values stand in for logits: they rank, but are no log probabilities.
+    Features are standardized and reduced to 64 principal components, which is four times as fast and no less
+    accurate. Training uses photos and their mirror images. The one-vs-rest decision values serve as logits: they rank
+    the classes but are not log probabilities.
     """
 
     def fit(train: Ints, test: Ints, seed: int) -> Floats:
@@ -88,7 +90,7 @@ def hog_svm(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit
 
 
 def shuffled_labels(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit:
-    """Make the method of `hog_svm`, fitted on training labels in random order: what chance looks like."""
+    """Make the method of `hog_svm`, fitted on permuted training labels: a chance-level baseline."""
 
     def fit(train: Ints, test: Ints, seed: int) -> Floats:
         wrong = np.random.default_rng(seed).permutation(labels[train])
@@ -100,7 +102,11 @@ def shuffled_labels(features: NDArray[np.float32], labels: Ints, *, classes: int
 def hold_out(
     fit: Fit, rows: Sequence[IndexRow], *, classes: Sequence[str], split: str = "test", seed: int = 0
 ) -> Predictions:
-    """Fit a method on the train rows and score it on the originals of another split."""
+    """Fit a method on the train rows and score it on the original photos of another split.
+
+    Raises:
+        DataError: there are no photos to train on or to test on.
+    """
     train = np.array([row.split == "train" and row.role != "excluded" for row in rows], dtype=bool).nonzero()[0]
     test = np.array([row.split == split and row.role == "original" for row in rows], dtype=bool).nonzero()[0]
     for which, found in (("train", train), (split, test)):
@@ -112,9 +118,9 @@ def hold_out(
 def leakage_gap(
     rows: Sequence[IndexRow], features: NDArray[np.float32], *, classes: Sequence[str], folds: int = 5, seed: int = 0
 ) -> dict[str, Predictions]:
-    """Score HOG + SVM on every original, with groups kept whole and with groups straddling folds.
+    """Score HOG + SVM on every original photo, with grouped folds and with random folds.
 
-    The two differ in nothing else: "random_split" minus "group_split" is what the leak pretends.
+    Nothing else differs, so "random_split" minus "group_split" is the accuracy gained from group leakage.
     """
     labels = _labels(rows, classes=classes)
     method = hog_svm(features, labels, classes=len(classes))
@@ -134,10 +140,10 @@ def fit_baselines(
     folds: int = 5,
     seed: int = 0,
 ) -> dict[str, Predictions]:
-    """Score every baseline of BASELINES; `features` are those of `rows`, computed once with `hog_features`.
+    """Score every baseline in BASELINES; `features` are those of `rows`, computed once with `hog_features`.
 
-    The first three are fitted on train and scored on `split`. The last two are `leakage_gap` over all originals;
-    they are left out where there are fewer groups than folds.
+    The first three are fitted on the train split and scored on `split`. The last two come from `leakage_gap` over all
+    original photos; they are omitted if there are fewer groups than folds.
     """
     labels = _labels(rows, classes=classes)
     methods = {

@@ -1,8 +1,8 @@
-"""How far can a measured number be from the truth: what is its 95% interval?
+"""Cluster bootstrap over groups and 95% confidence intervals of metrics.
 
-Photos of one group (copies, or one animal twice) are not independent, so groups are drawn, not photos
+Photos of one group (near-duplicates, or one animal twice) are not independent, so groups are resampled, not photos
 (cluster bootstrap, Davison and Hinkley 1997, 3.8). The interval is the expanded percentile interval of Hesterberg
-(2015), which widens the percentiles by the t distribution so that thirty groups are covered as well as a thousand.
+(2015). It widens the percentiles by the t distribution, so that coverage holds for 30 groups as well as for 1,000.
 """
 
 import math
@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Hold a number, its 95% interval and the count of photos behind it; nan where it is not defined."""
+    """Value of a metric, its 95% interval and the number of photos it is based on; nan where undefined."""
 
     value: float
     low: float
@@ -45,7 +45,7 @@ class Estimate:
     n: int
 
     def to_json(self) -> dict[str, float | int | None]:
-        """Give the four numbers by name; what is not finite becomes None."""
+        """Return the four numbers by name; values that are not finite become None."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
         return {**{name: x if math.isfinite(x) else None for name, x in numbers.items()}, "n": self.n}
 
@@ -53,9 +53,12 @@ class Estimate:
 def cluster_bootstrap_weights(
     groups: NDArray[np.int64], *, replicates: int = REPLICATES, seed: int
 ) -> NDArray[np.float64]:
-    """Draw groups with replacement and say how often each photo came up: [replicates, N].
+    """Draw groups with replacement and return how often each photo was drawn: [replicates, N].
 
-    `groups` numbers them 0..F-1, as `Scored.group_numbers` does. Photos of one group share one count.
+    `groups` is int [N] with values 0..F-1, as from `Predictions.group_numbers`. Photos of one group share one count.
+
+    Raises:
+        ConfigError: fewer than 2 replicates.
     """
     if replicates < 2:
         raise ConfigError(f"Expected at least 2 bootstrap replicates, got {replicates}. {REPLICATES} is usual.")
@@ -69,7 +72,7 @@ def cluster_bootstrap_weights(
 
 
 def proportion_interval(successes: float, trials: float, *, confidence: float = _CONFIDENCE) -> tuple[float, float]:
-    """Give the exact two-sided interval of Clopper and Pearson (1934) for a proportion; (0, 1) without trials."""
+    """Return the exact two-sided interval of Clopper and Pearson (1934) for a proportion; (0, 1) without trials."""
     if trials <= 0:
         return 0.0, 1.0
     tail = (1 - confidence) / 2
@@ -81,9 +84,9 @@ def proportion_interval(successes: float, trials: float, *, confidence: float = 
 def bootstrap_estimate(value: float, replicates: Floats, *, n: int, groups: int, proportion: bool = False) -> Estimate:
     """Make an estimate from a value, its bootstrap replicates [B] and the number of groups that were drawn.
 
-    Where every replicate is the same (all right, all wrong, or one group), the bootstrap has nothing to say: a
-    proportion then gets the exact interval of that share of `groups`, any other number no interval (nan).
-    The interval always holds the value: measures with a bias, such as the calibration error, are widened to it.
+    If all replicates are equal (all correct, all wrong, or one group), the bootstrap gives no interval. A proportion
+    then gets the exact interval of that share of `groups`, any other number gets nan.
+    The interval always contains the value: for biased metrics, such as the calibration error, it is extended to it.
     """
     known = replicates[np.isfinite(replicates)]
     if not math.isfinite(value) or len(known) == 0:
@@ -100,7 +103,7 @@ def bootstrap_estimate(value: float, replicates: Floats, *, n: int, groups: int,
 def estimate_metrics(
     scored: Predictions, *, temperature: float = 1.0, replicates: int = REPLICATES, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Measure everything in METRICS with its interval."""
+    """Estimate every metric in METRICS with its 95% interval over groups."""
     groups = scored.group_numbers()
     count = len(set(scored.groups))
     probabilities = scored.probabilities(temperature=temperature)
@@ -119,9 +122,9 @@ def estimate_metrics(
 def estimate_class_metrics(
     scored: Predictions, *, replicates: int = REPLICATES, seed: int = 0
 ) -> dict[str, dict[str, Estimate]]:
-    """Measure precision, recall and F1 of every class: class name -> measure -> estimate.
+    """Estimate precision, recall and F1 of every class: class name -> metric -> estimate.
 
-    `n` is the number of photos that the measure divides by: of the class (recall, F1) or called so (precision).
+    `n` is the number of photos of the class (recall, F1) or predicted as the class (precision).
     """
     probabilities = scored.probabilities()
     weights = cluster_bootstrap_weights(scored.group_numbers(), replicates=replicates, seed=seed)
@@ -138,7 +141,7 @@ def estimate_mean(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Estimate:
-    """Measure the mean of one number per photo [N] with its interval over groups."""
+    """Estimate the mean of one number per photo [N] with its 95% interval over groups."""
     if len(per_photo) == 0:
         return Estimate(math.nan, math.nan, math.nan, n=0)
     weights = cluster_bootstrap_weights(np.unique(groups, return_inverse=True)[1], replicates=replicates, seed=seed)

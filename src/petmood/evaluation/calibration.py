@@ -1,6 +1,6 @@
-"""Do the probabilities mean what they say, and which temperature makes them?
+"""Temperature scaling and reliability curves.
 
-Temperature scaling (Guo et al., 2017) divides all logits by one number, so it never changes which class wins.
+Temperature scaling (Guo et al., 2017) divides all logits by one number, so it never changes the predicted class.
 """
 
 import math
@@ -21,9 +21,9 @@ TEMPERATURES = (0.05, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Hold one point of a reliability plot: mean confidence against accuracy, both 0 to 1, over `n` photos.
+    """One point of a reliability curve: mean confidence and accuracy, both 0 to 1, over `n` photos.
 
-    `low` and `high` are the exact 95% interval of the accuracy, counting groups.
+    `low` and `high` are the exact 95% interval of the accuracy, with groups as trials.
     """
 
     confidence: float
@@ -33,7 +33,7 @@ class ReliabilityBin:
     n: int
 
     def to_json(self) -> dict[str, float | int]:
-        """Give the point's numbers by name."""
+        """Return the fields by name."""
         return {
             "confidence": self.confidence,
             "accuracy": self.accuracy,
@@ -44,10 +44,13 @@ class ReliabilityBin:
 
 
 def fit_temperature(scored_valid: Predictions, *, bounds: tuple[float, float] = TEMPERATURES) -> float:
-    """Find the temperature with the lowest NLL on validation photos; never give it test photos.
+    """Find the temperature with the lowest NLL on validation photos; never pass test photos.
 
-    A prior worth about one photo (normal, on log T around 0) keeps a network that is right on every validation
-    photo from becoming sure of everything: without it, the best temperature would be 0.
+    A normal prior on log T, with mean 0 and the weight of about one photo, prevents overconfidence. Without it, the
+    best temperature of a network that is correct on every validation photo would be 0.
+
+    Raises:
+        DataError: there are no validation photos.
     """
     if len(scored_valid) == 0:
         raise DataError("Expected validation photos to fit a temperature on, got none. Give the data a valid split.")
@@ -62,7 +65,7 @@ def fit_temperature(scored_valid: Predictions, *, bounds: tuple[float, float] = 
 
 
 def reliability(scored: Predictions, *, temperature: float = 1.0, bins: int = 10) -> tuple[ReliabilityBin, ...]:
-    """Give the reliability curve over equal-mass bins, from the least confident photos to the most."""
+    """Return the reliability curve over equal-mass bins, from the least confident photos to the most confident."""
     probabilities = scored.probabilities(temperature=temperature)
     confidence, right = probabilities.max(axis=1), scored.predicted() == scored.labels
     member = equal_mass_bins(confidence, bins=bins)

@@ -1,8 +1,8 @@
-"""Which set of classes holds the true one in nine photos out of ten?
+"""Split conformal prediction sets that contain the true class with a chosen coverage (Vovk et al., 2005).
 
-Split conformal prediction (Vovk et al., 2005). Two scores: LAC, 1 - p of a class (Sadinle et al., 2019), and APS, the
-probability of everything at least as likely (Romano et al., 2020; without randomisation). LAC is the default: its
-sets are the smallest at equal coverage, and the rule is one comparison that the serving half can't get wrong.
+There are two scores. LAC is 1 - p of a class (Sadinle et al., 2019). APS is the total probability of all classes at
+least as likely (Romano et al., 2020), without randomization. LAC is the default: its sets are the smallest at equal
+coverage, and serving needs only one comparison.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PredictionSetMetrics:
-    """Hold how often the sets hold the truth, how large they are, and how many have 1, 2, ... K classes."""
+    """Coverage of the true class, mean set size, and the number of sets with 1, 2, ... K classes."""
 
     coverage: Estimate
     mean_size: Estimate
@@ -38,7 +38,11 @@ class PredictionSetMetrics:
 
 
 def nonconformity_scores(probabilities: Floats, *, method: str = "lac") -> Floats:
-    """Score every class of every photo [N, K], 0 to 1: the lower, the better the class fits."""
+    """Score every class of every photo [N, K], 0 to 1: the lower, the better the class fits.
+
+    Raises:
+        ConfigError: unknown method.
+    """
     if method not in METHODS:
         raise ConfigError(f"Unknown conformal method {method!r}. Known: {', '.join(METHODS)}.")
     if method == "lac":
@@ -53,11 +57,15 @@ def nonconformity_scores(probabilities: Floats, *, method: str = "lac") -> Float
 def conformal_quantile(
     scored_valid: Predictions, *, coverage: float = 0.9, temperature: float = 1.0, method: str = "lac"
 ) -> float:
-    """Find the score up to which classes enter the set, from validation photos; 0 to 1.
+    """Compute the score threshold for prediction sets from validation photos; 0 to 1.
 
-    With one photo a group this is the ceil((n + 1) * coverage)-th smallest score of the truth, or 1.0 (every class)
-    when n is too small for the promise. Larger groups share one weight (hierarchical conformal prediction,
-    Lee, Barber and Willett, 2023), so copies of a photo are no extra evidence.
+    With one photo per group, this is the ceil((n + 1) * coverage)-th smallest score of the true class. It is 1.0
+    (every class) if n is too small for the coverage. Photos of one group share one weight (hierarchical conformal
+    prediction, Lee, Barber and Willett, 2023), so near-duplicates add no evidence.
+
+    Raises:
+        ConfigError: the coverage is not between 0 and 1, or the method is unknown.
+        DataError: there are no validation photos.
     """
     if not 0 < coverage < 1:
         raise ConfigError(f"Expected coverage between 0 and 1, got {coverage}. For example: coverage=0.9.")
@@ -74,7 +82,7 @@ def conformal_quantile(
 
 
 def prediction_sets(probabilities: Floats, *, quantile: float, method: str = "lac") -> NDArray[np.bool_]:
-    """Say which classes are in each photo's set [N, K]; the most probable class always is."""
+    """Return which classes are in each photo's prediction set [N, K]; the most probable class always is."""
     inside = nonconformity_scores(probabilities, method=method) <= quantile
     inside[np.arange(len(probabilities)), probabilities.argmax(axis=1)] = True
     return np.asarray(inside, dtype=np.bool_)
@@ -83,7 +91,7 @@ def prediction_sets(probabilities: Floats, *, quantile: float, method: str = "la
 def evaluate_prediction_sets(
     scored: Predictions, *, quantile: float, temperature: float = 1.0, method: str = "lac", seed: int = 0
 ) -> PredictionSetMetrics:
-    """Measure coverage and mean size of the sets on photos that had no part in the quantile."""
+    """Estimate coverage and mean size of prediction sets on photos that were not used for the quantile."""
     inside = prediction_sets(scored.probabilities(temperature=temperature), quantile=quantile, method=method)
     groups = scored.group_numbers()
     sizes = inside.sum(axis=1)

@@ -1,8 +1,8 @@
-"""What does a worse camera do to a photo? Blur, grain, wrong light, haze, hard compression, a badly chosen frame.
+"""Deterministic image corruptions: blur, noise, brightness, contrast, JPEG compression and crop, at five levels.
 
-The kinds and the five levels follow ImageNet-C (Hendrycks and Dietterich, 2019), whose strengths are meant for
-pictures of about 224 pixels a side. Chance (the grain, the frame) is seeded by the photo's own pixels: whoever
-corrupts a photo, and in whatever order, gets the same picture, so two networks are asked the very same question.
+Kinds and levels follow ImageNet-C (Hendrycks and Dietterich, 2019), whose strengths are meant for images of about
+224 pixels a side. Random values (noise, crop position) are seeded by the photo's pixels. The result does not depend on
+the order of calls, so two networks get identical corrupted images.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from petmood.core.errors import ConfigError
 __all__ = ["CORRUPTIONS", "LEVELS", "Corruption", "corrupt", "corruption"]
 
 LEVELS: Final = (1, 2, 3, 4, 5)
-"""From hardly visible to hard to recognise."""
+"""Severity, from hardly visible to hard to recognize."""
 SIDE_PX: Final = 224
-"""The side for which a radius in pixels is meant; it grows and shrinks with the picture."""
+"""Image side that a radius in pixels refers to; the radius scales with the image."""
 
 Pixels = NDArray[np.uint8]
 Make = Callable[[Pixels, float, np.random.Generator], Pixels]
@@ -31,7 +31,7 @@ Make = Callable[[Pixels, float, np.random.Generator], Pixels]
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A declared way to spoil a photo: how, and how strongly at each of the five levels."""
+    """A declared corruption: its function and its strength at each of the five levels."""
 
     name: str
     make: Make
@@ -48,7 +48,7 @@ def corruption(name: str, *, strengths: tuple[float, float, float, float, float]
     """Declare the decorated function ``(pixels, strength, rng) -> pixels`` as a corruption.
 
     Raises:
-        ConfigError: the name is taken.
+        ConfigError: the name is already declared.
     """
 
     def declare(make: Make) -> Make:
@@ -61,12 +61,12 @@ def corruption(name: str, *, strengths: tuple[float, float, float, float, float]
 
 
 def corrupt(pixels: Pixels, name: str, *, level: int) -> Pixels:
-    """Return a spoilt copy, uint8 [H, W, 3] as the photo is; equal photos are spoilt equally.
+    """Return a corrupted copy of an image, uint8 [H, W, 3]; equal images are corrupted equally.
 
-    The chance in it is the same at all five levels, so that a curve over the levels shows the level alone.
+    The random seed is the same at all five levels, so a curve over the levels shows the effect of the level alone.
 
     Raises:
-        ConfigError: no such corruption, or no such level.
+        ConfigError: unknown corruption or level.
     """
     if name not in _registry:
         raise ConfigError(f"Unknown corruption {name!r}. Known: {', '.join(sorted(_registry))}.")
@@ -81,27 +81,27 @@ def corrupt(pixels: Pixels, name: str, *, level: int) -> Pixels:
 
 @corruption("blur", strengths=(1.0, 2.0, 3.0, 4.0, 6.0))
 def _blur(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - as every corruption
-    """Blur by a Gaussian of so many pixels, at 224 a side."""
+    """Blur by a Gaussian with a radius of ``strength`` pixels at a side of 224 pixels."""
     radius = strength * min(pixels.shape[:2]) / SIDE_PX
     return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
 
 
 @corruption("noise", strengths=(0.08, 0.12, 0.18, 0.26, 0.38))
 def _noise(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Add grain of this standard deviation, of values in 0..1."""
+    """Add Gaussian noise with a standard deviation of ``strength``, on values in 0..1."""
     grain = rng.standard_normal(pixels.shape, dtype=np.float32)
     return _to_pixels(pixels / np.float32(255) + np.float32(strength) * grain)
 
 
 @corruption("brightness", strengths=(0.1, 0.2, 0.3, 0.4, 0.5))
 def _brightness(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Take or add so much light of 0..1: half of the photos are too dark, half too bright."""
+    """Add or subtract ``strength`` on values in 0..1: half of the photos get too dark, half too bright."""
     return _to_pixels(pixels / np.float32(255) + np.float32(strength * rng.choice((-1.0, 1.0))))
 
 
 @corruption("contrast", strengths=(0.4, 0.3, 0.2, 0.1, 0.05))
 def _contrast(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - as every corruption
-    """Leave so much of each channel's distance from its mean, as haze does."""
+    """Scale each channel's deviation from its mean by ``strength``, as haze does."""
     values = pixels / np.float32(255)
     middle = values.mean(axis=(0, 1), keepdims=True)
     return _to_pixels(middle + np.float32(strength) * (values - middle))
@@ -109,7 +109,7 @@ def _contrast(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
 
 @corruption("jpeg", strengths=(25, 18, 15, 10, 7))
 def _jpeg(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - as every corruption
-    """Compress with this JPEG quality."""
+    """Compress with a JPEG quality of ``strength``."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=int(strength))
     return np.asarray(Image.open(buffer, formats=("JPEG",)).convert("RGB"))
@@ -117,7 +117,7 @@ def _jpeg(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels: 
 
 @corruption("crop", strengths=(0.95, 0.9, 0.85, 0.8, 0.7))
 def _crop(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Zoom into a frame with this share of each side, anywhere in the photo, brought back to the photo's size."""
+    """Crop to ``strength`` of each side at a random position and resize to the original size."""
     height, width = pixels.shape[:2]
     kept = width * strength, height * strength
     left, top = (float(rng.random() * (whole - part)) for whole, part in zip((width, height), kept, strict=True))

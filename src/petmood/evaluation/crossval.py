@@ -1,7 +1,7 @@
-"""What does a method score on photos it has not seen, when every photo is a test photo once?
+"""Cross-validation of any fit-and-predict function over grouped or random folds.
 
-The method is a callback, so a network, an SVM and a control are measured by the same lines. Only originals are
-tested; pre-made copies may help training, in the folds where their group trains.
+The method is a callback, so a network, an SVM and a baseline are evaluated by the same code. Only original photos are
+tested; near-duplicates are used for training, in the folds where their group is in training.
 """
 
 import math
@@ -27,7 +27,7 @@ Fit = Callable[[Ints, Ints, int], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class FoldScore:
-    """Hold what one fold showed: photos trained and tested on, and the plain measures."""
+    """Result of one fold: the numbers of training and test photos, and the metric values."""
 
     repeat: int
     fold: int
@@ -36,7 +36,7 @@ class FoldScore:
     values: dict[str, float]
 
     def to_json(self) -> dict[str, object]:
-        """Give the fold by name; undefined measures become None."""
+        """Return the fields by name; undefined metrics become None."""
         values = {name: value if math.isfinite(value) else None for name, value in self.values.items()}
         numbers = {"repeat": self.repeat, "fold": self.fold, "trained": self.trained, "tested": self.tested}
         return {**numbers, **values}
@@ -44,10 +44,10 @@ class FoldScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossValidation:
-    """Hold a cross-validation: out-of-fold answers (one Scored a repeat), every fold, and the numbers.
+    """Result of a cross-validation: out-of-fold predictions (one Predictions per repeat), all folds, and metrics.
 
-    `metrics` are means over the repeats of the pooled measures, with intervals over groups; `standard_errors`
-    are over repeats (nan for one repeat) and say how much the luck of the folds moved the mean, nothing more.
+    `metrics` are means over the repeats of the pooled metrics, with intervals over groups. `standard_errors` are over
+    repeats (nan for one repeat); they measure only the variation due to the random choice of folds.
     """
 
     pooled: tuple[Predictions, ...]
@@ -56,7 +56,7 @@ class CrossValidation:
     standard_errors: dict[str, float]
 
     def to_json(self) -> dict[str, object]:
-        """Give numbers, standard errors over repeats and folds as JSON holds them."""
+        """Return metrics, standard errors over repeats and folds as JSON values."""
         errors = {name: x if math.isfinite(x) else None for name, x in self.standard_errors.items()}
         return {
             "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
@@ -79,10 +79,12 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit and test a method on every fold.
 
-    `fit(train, test, seed)` gets positions in `rows` and a seed of its own for each fold, and returns logits
-    [len(test), K]. Rows whose role is "excluded" are left out, "near_duplicate" rows train only. With
-    `grouped=False` groups may straddle folds, which measures the leak. Raises DataError without
-    originals, with fewer groups than folds, or when the method returns another shape.
+    `fit(train, test, seed)` gets indices into `rows` and a separate seed for each fold, and returns logits
+    [len(test), K]. Rows with the role "excluded" are left out; "near_duplicate" rows are used for training only. With
+    `grouped=False`, groups may be split across folds, which measures group leakage.
+
+    Raises:
+        DataError: no original photos, fewer groups than folds, or logits of the wrong shape.
     """
     used = np.array([row.role != "excluded" for row in rows], dtype=bool)
     tested = np.array([row.role == "original" for row in rows], dtype=bool)

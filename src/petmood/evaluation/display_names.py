@@ -1,4 +1,4 @@
-"""How are measures, controls and slices called in front of people?"""
+"""Display names and number formats of metrics, baselines and slices."""
 
 from petmood.evaluation.bootstrap import Estimate
 
@@ -26,12 +26,12 @@ BASELINE_TITLES = {
 
 
 def title(name: str) -> str:
-    """Give the words for a measure or control; an unknown name is shown with spaces for underscores."""
+    """Return the display name of a metric or baseline; for an unknown name, underscores become spaces."""
     return METRIC_TITLES.get(name) or BASELINE_TITLES.get(name) or name.replace("_", " ")
 
 
 def number_text(estimate: Estimate, *, digits: int = 3) -> str:
-    """Write an estimate with its interval: '0.447 (0.289 to 0.605)'; what is not known is a dash."""
+    """Format an estimate with its interval: '0.447 (0.289 to 0.605)'; nan becomes a dash."""
     if estimate.value != estimate.value:
         return "-"
     interval = f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})" if estimate.low == estimate.low else ""
@@ -39,7 +39,7 @@ def number_text(estimate: Estimate, *, digits: int = 3) -> str:
 
 
 def percent_text(estimate: Estimate) -> str:
-    """Write an estimate of a share in percent with its interval: '44.7% (28.9 to 60.5)'."""
+    """Format an estimate of a share in percent with its interval: '44.7% (28.9 to 60.5)'; nan becomes a dash."""
     if estimate.value != estimate.value:
         return "-"
     interval = f" ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})" if estimate.low == estimate.low else ""

@@ -1,8 +1,8 @@
-"""What is there to say about one run, all numbers together?
+"""Complete evaluation of a run: metrics per split, calibration, abstention, prediction sets, baselines and slices.
 
-Everything that is chosen (temperature, abstain threshold, conformal quantile) is chosen on the "valid" split and
-only measured on the main split, which is "test" where there is one. Where "valid" is all there is, nothing chosen
-on it is measured on it: the choices stand, their effects are left open.
+Temperature, abstention threshold and conformal quantile are chosen on the "valid" split and measured on the main
+split, which is "test" if it exists. If "valid" is the only split, the choices are reported but their effects are not
+measured.
 """
 
 import math
@@ -27,7 +27,7 @@ _PROBABILISTIC = ("brier", "nll", "ece")
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Hold the temperature, the photos it was fitted on (0: none, it stays 1) and what it changed on the main split."""
+    """Temperature, the number of photos it was fitted on (0: not fitted, it is 1) and its effect on the main split."""
 
     temperature: float
     fitted_on: int
@@ -38,7 +38,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class AbstentionResult:
-    """Hold the rule for "not sure", what it does on the main split (None where not measured), and the AURC there."""
+    """Abstention rule, its effect on the main split (None if not measured), and the AURC on the main split."""
 
     rule: AbstainRule
     measured: Selective | None
@@ -47,7 +47,7 @@ class AbstentionResult:
 
 @dataclass(frozen=True, slots=True)
 class Conformal:
-    """Hold the prediction sets: promised coverage, the quantile (None without validation photos), what they do."""
+    """Prediction sets: target coverage, quantile (None without validation photos), metrics (None if unmeasured)."""
 
     method: str
     target: float
@@ -57,7 +57,7 @@ class Conformal:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Hold every number about one run; `main` names the split that the headline speaks of."""
+    """All results of one run; `main` is the split that the headline metrics come from."""
 
     main: str
     splits: dict[str, Estimates]
@@ -69,7 +69,7 @@ class Evaluation:
     slices: tuple[Slice, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Give everything as JSON holds it: plain names, numbers, and None for what is not finite or not known."""
+        """Return all results as JSON values; None where a value is not finite or not known."""
         rule, sets = self.abstention, self.conformal.measured
         return {
             "main": self.main,
@@ -109,10 +109,13 @@ def evaluate(
     coverage: float = 0.9,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure a run on all its splits, beside its controls.
+    """Evaluate a run on all its splits, together with its baselines.
 
-    Splits without photos are left out; DataError when none is left. Brier, NLL and calibration error of the splits
-    are those of the calibrated probabilities.
+    Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
+    calibrated probabilities.
+
+    Raises:
+        DataError: no split has photos.
     """
     splits = {name: scored for name, scored in scored_by_split.items() if len(scored)}
     if not splits:
@@ -137,7 +140,7 @@ def evaluate(
 
 
 def summary_text(evaluation: Evaluation) -> str:
-    """Write the numbers as a table for a terminal: every value with its 95% interval beside it."""
+    """Format the results as a text table for a terminal, each value with its 95% interval."""
     lines: list[str] = []
     for split, values in evaluation.splits.items():
         lines += ["", f"{split}, {values['accuracy'].n} photos (95% interval over groups)"]

@@ -1,6 +1,6 @@
-"""Which photos train and which are tested in each fold, so that relatives never meet?
+"""Cross-validation folds, stratified by class, with or without grouping.
 
-`grouped_folds` keeps groups whole. `random_folds` ignores them, on purpose: it shows what the leak is worth.
+`grouped_folds` never splits a group across folds. `random_folds` ignores groups, in order to measure group leakage.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """Hold one fold: positions to train on and to test on, int arrays in rising order."""
+    """One fold: indices to train on and to test on, int arrays in ascending order."""
 
     repeat: int
     fold: int
@@ -31,8 +31,12 @@ def grouped_folds(
 ) -> tuple[Fold, ...]:
     """Split photos into folds that share no group and have about equal shares of every class.
 
-    Groups are dealt in random order, large ones first, each to the fold where its classes are scarcest. Deterministic
-    in the seed and the group names, whatever the order of the rows. Raises DataError with fewer groups than folds.
+    Groups are assigned by size, large ones first, in random order at equal size. Each goes to the fold where its
+    classes are rarest. The result depends on the seed and the group names, not on the order of the rows.
+
+    Raises:
+        ConfigError: fewer than 2 folds or fewer than 1 repeat.
+        DataError: fewer groups than folds.
     """
     known = np.asarray(labels, dtype=np.int64)
     names, member = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
@@ -47,7 +51,12 @@ def grouped_folds(
 
 
 def random_folds(labels: ArrayLike, *, folds: int = 5, repeats: int = 1, seed: int = 0) -> tuple[Fold, ...]:
-    """Split photos into folds stratified by class alone: relatives may be trained and tested on at once."""
+    """Split photos into folds stratified by class only: a group may be in both training and test.
+
+    Raises:
+        ConfigError: fewer than 2 folds or fewer than 1 repeat.
+        DataError: fewer photos than folds.
+    """
     known = np.asarray(labels, dtype=np.int64)
     _check(folds=folds, repeats=repeats, units=len(known), unit="photos")
     made: list[Fold] = []
@@ -62,7 +71,7 @@ def random_folds(labels: ArrayLike, *, folds: int = 5, repeats: int = 1, seed: i
 
 
 def _assign_folds(counts: NDArray[np.float64], *, folds: int, rng: np.random.Generator) -> Ints:
-    """Give each group (its counts by class, [F, K]) a fold [F]; no fold stays empty."""
+    """Assign each group (its counts by class, [F, K]) to a fold [F]; no fold stays empty."""
     totals = np.maximum(counts.sum(axis=0), 1.0)
     shuffled = rng.permutation(len(counts))
     order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]

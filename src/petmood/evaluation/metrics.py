@@ -1,11 +1,11 @@
-"""How good are the answers, in the numbers that the field reads?
+"""Classification metrics with batched sample weights: accuracy, balanced accuracy, macro F1, Brier score, NLL and ECE.
 
-Every measure takes sample weights [B, N] and gives B values at once, so that a bootstrap is a few matrix products
-rather than thousands of passes. Without weights, B is 1 and every photo weighs the same. Values that are not
-defined (a class without photos) are nan.
+Every metric takes sample weights [B, N] and returns B values at once, so that a bootstrap is a few matrix products
+rather than thousands of passes. Without weights, B is 1 and all photos have equal weight. Undefined values (a class
+without photos) are nan.
 
-Definitions follow scikit-learn: balanced accuracy averages the recall of the classes that occur; macro F1 averages
-over the classes that occur in the truth or the answers.
+Definitions follow scikit-learn: balanced accuracy averages the recall of the classes that occur in the labels. Macro F1
+averages over the classes that occur in the labels or the predictions.
 """
 
 import numpy as np
@@ -33,10 +33,10 @@ Ints = NDArray[np.int64]
 
 
 def metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None = None) -> dict[str, Floats]:
-    """Give every measure of METRICS, each as B values.
+    """Compute every metric in METRICS, each as B values.
 
-    `probabilities` is [N, K] with rows that sum to 1, `labels` int [N], `weights` [B, N]. Brier is the multiclass
-    score of Brier (1950), from 0 to 2; NLL is in nats; `ece` is described at `expected_calibration_error`.
+    `probabilities` is [N, K] with rows that sum to 1, `labels` int [N], `weights` [B, N]. `brier` is the multiclass
+    score of Brier (1950), from 0 to 2; `nll` is in nats; for `ece` see `expected_calibration_error`.
     """
     counted = _weights(weights, len(labels))
     table = confusion_matrices(probabilities.argmax(axis=1), labels, classes=probabilities.shape[1], weights=counted)
@@ -54,7 +54,7 @@ def metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None = Non
 
 
 def class_metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None = None) -> dict[str, Floats]:
-    """Give precision, recall and F1 of every class, each [B, K]; nan where a class has nothing to divide by."""
+    """Compute precision, recall and F1 of every class, each [B, K]; nan where the denominator is 0."""
     counted = _weights(weights, len(labels))
     predicted = probabilities.argmax(axis=1)
     return _from_confusion_matrices(
@@ -63,7 +63,7 @@ def class_metrics(probabilities: Floats, labels: Ints, *, weights: Floats | None
 
 
 def confusion_matrices(predicted: Ints, labels: Ints, *, classes: int, weights: Floats | None = None) -> Floats:
-    """Count answers per truth: [B, K, K], rows are the truth, columns the answer."""
+    """Count predictions per true class: [B, K, K], rows are true classes, columns are predicted classes."""
     counted = _weights(weights, len(labels))
     cells = np.zeros((len(labels), classes * classes))
     cells[np.arange(len(labels)), labels * classes + predicted] = 1.0
@@ -71,21 +71,21 @@ def confusion_matrices(predicted: Ints, labels: Ints, *, classes: int, weights: 
 
 
 def per_sample_brier(probabilities: Floats, labels: Ints) -> Floats:
-    """Give each photo's squared distance [N] between its probabilities and the truth, 0 to 2."""
+    """Compute each photo's squared distance [N] between its probabilities and the one-hot label, 0 to 2."""
     truth = np.eye(probabilities.shape[1])[labels]
     return np.asarray(((probabilities - truth) ** 2).sum(axis=1), dtype=np.float64)
 
 
 def per_sample_nll(probabilities: Floats, labels: Ints) -> Floats:
-    """Give each photo's negative log probability [N] of the truth, in nats (a probability of 0 counts as 1e-12)."""
+    """Compute each photo's negative log probability [N] of the true class, in nats (0 is clipped to 1e-12)."""
     given = probabilities[np.arange(len(labels)), labels]
     return np.asarray(-np.log(np.maximum(given, _LEAST_PROBABILITY)), dtype=np.float64)
 
 
 def equal_mass_bins(confidence: Floats, *, bins: int = 10) -> Ints:
-    """Sort photos into at most `bins` groups of about equal size by confidence; equal confidences stay together.
+    """Sort photos by confidence into at most `bins` bins of about equal size; equal confidences stay together.
 
-    Gives int [N], numbered from 0 without gaps. With few photos there are fewer bins, about five photos in each.
+    Returns int [N], numbered from 0 without gaps. With few photos there are fewer bins, about five photos in each.
     """
     if len(confidence) == 0:
         return np.zeros(0, dtype=np.int64)
@@ -98,10 +98,10 @@ def equal_mass_bins(confidence: Floats, *, bins: int = 10) -> Ints:
 def expected_calibration_error(
     probabilities: Floats, labels: Ints, *, bins: int = 10, weights: Floats | None = None
 ) -> Floats:
-    """Give the expected calibration error [B]: mean gap between confidence and accuracy over equal-mass bins.
+    """Compute the expected calibration error [B]: mean gap between confidence and accuracy over equal-mass bins.
 
     Naeini et al. (2015), Guo et al. (2017); bins of equal mass after Nguyen and O'Connor (2015), since
-    equal-width bins are mostly empty on small sets. The bins are those of the unweighted photos.
+    equal-width bins are mostly empty on small datasets. The bins are those of the unweighted photos.
     """
     counted = _weights(weights, len(labels))
     confidence = probabilities.max(axis=1)

@@ -1,8 +1,8 @@
-"""Is one run really better than another, or was it luck with these photos?
+"""Paired comparison of two runs on the same photos: difference, interval and p-value.
 
-Both runs answer the same photos, so photos are compared one by one and easy ones cancel out. Groups, not
-photos, are the units: of the bootstrap that gives the interval, and of the sign-flip permutation test that gives
-the p-value (Good, 2005; the resampling test of Noreen, 1989).
+Both runs predict the same photos, so they are compared photo by photo. Groups, not photos, are the units of the
+bootstrap that gives the interval. They are also the units of the sign-flip permutation test that gives the p-value
+(Good, 2005; the resampling test of Noreen, 1989).
 """
 
 import math
@@ -33,9 +33,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """Hold the comparison of two runs: `difference` is first minus second with its interval over groups.
+    """Result of a paired comparison: `difference` is first minus second with its interval over groups.
 
-    `p_value` is two-sided: how often a difference as large comes from runs that are equally good.
+    `p_value` is two-sided: the probability of a difference at least as large if both runs are equally good.
     """
 
     metric: str
@@ -46,7 +46,7 @@ class PairedTest:
     groups: int
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields by name."""
+        """Return the fields by name."""
         return {
             "metric": self.metric,
             "first": self.first,
@@ -60,12 +60,15 @@ class PairedTest:
 def paired_test(
     first: Predictions, second: Predictions, *, metric: str = "accuracy", permutations: int = 10_000, seed: int = 0
 ) -> PairedTest:
-    """Compare two runs on the same photos, in whatever order they come.
+    """Compare two runs on the same photos, in any order.
 
-    Up to 14 groups that differ, every sign is tried and the p-value is exact; above, `permutations` random ones.
-    Where no photo is answered differently, the interval is the largest share of groups that could differ without
-    having been seen to (Clopper and Pearson).
-    Raises DataError naming photos that only one run answered, or whose truth or group differs.
+    If at most 14 groups differ, all sign patterns are tried and the p-value is exact; otherwise `permutations` random
+    ones are drawn. If the runs do not differ on any photo, the interval comes from Clopper and Pearson: the largest
+    share of groups that could differ although none was observed to.
+
+    Raises:
+        ConfigError: unknown metric.
+        DataError: different classes, no photos, photos that only one run has, or photos whose label or group differs.
     """
     if metric not in PAIRED_METRICS:
         raise ConfigError(f"Unknown metric {metric!r} for a paired test. Known: {', '.join(PAIRED_METRICS)}.")
@@ -122,7 +125,7 @@ def _some(paths: Sequence[str], *, shown: int = 3) -> str:
 
 
 def _per_photo(scored: Predictions, *, metric: str) -> Floats:
-    """Give one number a photo whose mean is the metric."""
+    """Compute one number per photo [N] whose mean is the metric."""
     probabilities = scored.probabilities()
     if metric == "brier":
         return per_sample_brier(probabilities, scored.labels)
@@ -137,7 +140,7 @@ def _per_photo(scored: Predictions, *, metric: str) -> Floats:
 
 
 def _sign_flip(sums: Floats, *, permutations: int, seed: int) -> float:
-    """Give the two-sided p-value of the total under random signs of the groups' differences."""
+    """Compute the two-sided p-value of the total under random sign flips of the groups' differences."""
     moving = sums[np.abs(sums) > 1e-12]
     if len(moving) == 0:
         return 1.0

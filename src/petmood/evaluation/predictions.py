@@ -1,8 +1,6 @@
-"""What does an evaluation start from: which answers were given to which photos?
+"""Logits of one model for a set of photos, with labels, groups and origin; the input of every evaluation.
 
-A `Predictions` holds one network's raw answers for one set of photos with the little that the measures need to know
-of each photo. It is plain numpy and is stored without pickle, so numbers can be recomputed years later
-without the network.
+`Predictions` uses plain numpy arrays and is stored without pickle, so metrics can be recomputed without the network.
 """
 
 import io
@@ -28,10 +26,13 @@ _ARRAYS = ("logits", "labels", "image_sizes")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Hold the logits given to N photos over K classes, with each photo's truth and origin.
+    """Logits of N photos over K classes, with each photo's label and origin.
 
-    `logits` is float [N, K]; `labels` int [N] in 0..K-1; `sides` int [N, 2] the original width and height in
-    pixels; every other tuple has N entries ("" where unknown), `classes` K. Raises DataError when they disagree.
+    `logits` is float [N, K]; `labels` int [N] in 0..K-1; `image_sizes` int [N, 2] the original width and height in
+    pixels. `classes` has K entries, every other tuple N entries ("" where unknown).
+
+    Raises:
+        DataError: the lengths or shapes disagree, a label is out of range, or a logit is not finite.
     """
 
     logits: NDArray[np.float64]
@@ -44,7 +45,7 @@ class Predictions:
     source: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Bring arrays to their one type and refuse fields that don't fit each other."""
+        """Convert arrays to their dtypes and validate the fields."""
         object.__setattr__(self, "logits", np.asarray(self.logits, dtype=np.float64))
         object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.int64))
         object.__setattr__(self, "image_sizes", np.asarray(self.image_sizes, dtype=np.int64).reshape(-1, 2))
@@ -53,23 +54,23 @@ class Predictions:
         _check(self)
 
     def __len__(self) -> int:
-        """Count the photos."""
+        """Return the number of photos."""
         return len(self.labels)
 
     def probabilities(self, *, temperature: float = 1.0) -> NDArray[np.float64]:
-        """Give the probabilities [N, K] after dividing the logits by a temperature over 0."""
+        """Return the probabilities [N, K] after dividing the logits by a temperature above 0."""
         return softmax(self.logits / temperature)
 
     def predicted(self) -> NDArray[np.int64]:
-        """Give the most probable class [N]; of equals the first."""
+        """Return the most probable class [N]; the first one of ties."""
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
     def group_numbers(self) -> NDArray[np.int64]:
-        """Number the groups 0..F-1 in the order of their names; int [N]."""
+        """Return the group of each photo as int [N]: groups are numbered 0..F-1 in the order of their names."""
         return np.asarray(np.unique(np.array(self.groups), return_inverse=True)[1], dtype=np.int64)
 
     def take(self, chosen: ArrayLike) -> Self:
-        """Keep the photos at the given positions (or under a mask), in that order."""
+        """Return the photos at the given indices (or under a mask), in that order."""
         wanted = np.asarray(chosen)
         where = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         pick = {name: tuple(getattr(self, name)[i] for i in where) for name in _TEXTS if name != "classes"}
@@ -82,7 +83,7 @@ class Predictions:
         )
 
     def save(self, path: Path) -> None:
-        """Write everything into one npz file, atomically and without pickle."""
+        """Write all fields to one npz file, atomically and without pickle."""
         texts = {name: np.array(getattr(self, name), dtype=np.str_) for name in _TEXTS}
         buffer = io.BytesIO()
         arrays = {"logits": self.logits, "labels": self.labels, "image_sizes": self.image_sizes, **texts}
@@ -91,7 +92,11 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; DataError names the file when it isn't that."""
+        """Read a file written by `save`.
+
+        Raises:
+            DataError: the file can't be read or has another format.
+        """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 kept: dict[str, Any] = {name: tuple(stored[name].tolist()) for name in _TEXTS}
@@ -107,7 +112,10 @@ def from_rows(
 ) -> Predictions:
     """Join logits [N, K] with the index rows of the same N photos.
 
-    `source` says where the photos came from: one text for all, or one per photo.
+    `source` is the origin of the photos: one text for all, or one per photo.
+
+    Raises:
+        DataError: a row has a class that is not in `classes`.
     """
     column = {name: number for number, name in enumerate(classes)}
     unknown = sorted({row.label for row in rows} - set(column))

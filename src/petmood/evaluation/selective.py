@@ -1,8 +1,8 @@
-"""When should the model say "not sure", so that the answers it does give are right often enough?
+"""Selective classification: abstention threshold with an error guarantee, and risk-coverage curves.
 
-The threshold is chosen by Learn-then-Test (Angelopoulos et al., 2021): every candidate is tested with an exact
-binomial bound, along sequences fixed by the confidences alone, so that with the stated confidence the true error
-among the answers given is at most the target. It is chosen on validation photos and only measured on test photos.
+The threshold is chosen by Learn-then-Test (Angelopoulos et al., 2021). Every candidate is tested with an exact
+binomial bound, along sequences fixed by the confidences alone. With the stated confidence, the true error among
+accepted predictions is at most the target. The threshold is chosen on validation photos and measured on test photos.
 """
 
 import math
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """Hold the error among the answers given [M] against the share answered [M] for falling thresholds [M].
+    """Error among accepted predictions [M] and share of accepted photos [M], for descending thresholds [M].
 
     `aurc` is the mean error over all coverages (Geifman et al., 2019): lower is better, 0 is perfect.
     """
@@ -38,10 +38,10 @@ class RiskCoverage:
 
 @dataclass(frozen=True, slots=True)
 class AbstainRule:
-    """Hold the chosen threshold, or None with the reason; answers below the threshold are "not sure".
+    """Confidence threshold below which the model abstains, or None; `reason` explains either.
 
-    With `confidence` (0.9: nine data sets in ten) the true error among the answers given is at most
-    `target_error`. `error` and `coverage` are what the validation photos showed at the threshold.
+    With probability `confidence` over validation sets (0.9: nine of ten), the true error among accepted predictions is
+    at most `target_error`. `error` and `coverage` are the values on the validation photos at the threshold.
     """
 
     threshold: float | None
@@ -53,7 +53,7 @@ class AbstainRule:
     reason: str
 
     def to_json(self) -> dict[str, float | int | str | None]:
-        """Give the fields by name; numbers that don't exist become None."""
+        """Return the fields by name; undefined numbers become None."""
         return {
             "threshold": self.threshold,
             "target_error": self.target_error,
@@ -67,14 +67,14 @@ class AbstainRule:
 
 @dataclass(frozen=True, slots=True)
 class Selective:
-    """Hold the measured error among the answers given (`n` of them) and the share of photos answered."""
+    """Measured error among accepted predictions (`error.n` of them), and the share of photos accepted."""
 
     error: Estimate
     coverage: Estimate
 
 
 def risk_coverage(scored: Predictions, *, temperature: float = 1.0) -> RiskCoverage:
-    """Trace the error among answers given while the threshold falls; equal confidences move together."""
+    """Compute the risk-coverage curve; photos of equal confidence are accepted together."""
     confidence = scored.probabilities(temperature=temperature).max(axis=1)
     wrong = (scored.predicted() != scored.labels).astype(np.float64)
     order = np.argsort(-confidence, kind="stable")
@@ -90,11 +90,14 @@ def risk_coverage(scored: Predictions, *, temperature: float = 1.0) -> RiskCover
 def choose_threshold(
     scored_valid: Predictions, *, target_error: float = 0.1, temperature: float = 1.0, confidence: float = 0.9
 ) -> AbstainRule:
-    """Find the lowest threshold whose true error among answers given is at most `target_error`.
+    """Find the lowest threshold whose true error among accepted predictions is at most `target_error`.
 
-    Candidates are the confidences seen. From each of four starts (the 25%, 50%, 75% and 100% most confident
-    photos, a quarter of the risk each) the threshold is lowered while a binomial test rejects "the error is over the
-    target". A group counts as one trial; its errors count by their share, rounded up in total.
+    Candidates are the observed confidences. There are four starts: the 25%, 50%, 75% and 100% most confident photos,
+    with a quarter of the error probability each. From each start, the threshold is lowered while a binomial test
+    rejects "the error is above the target". A group is one trial; its errors count by their share, rounded up in total.
+
+    Raises:
+        ConfigError: `target_error` or `confidence` is not between 0 and 1.
     """
     for name, number in (("target_error", target_error), ("confidence", confidence)):
         if not 0 < number < 1:
@@ -120,7 +123,7 @@ def choose_threshold(
 
 
 def evaluate_selective(scored: Predictions, *, threshold: float, temperature: float = 1.0, seed: int = 0) -> Selective:
-    """Measure error among answers given and share answered at a threshold, with intervals over groups."""
+    """Estimate error among accepted predictions and share of accepted photos, with intervals over groups."""
     given = (scored.probabilities(temperature=temperature).max(axis=1) >= threshold).astype(np.float64)
     wrong = given * (scored.predicted() != scored.labels)
     groups = scored.group_numbers()
@@ -151,7 +154,7 @@ def evaluate_selective(scored: Predictions, *, threshold: float, temperature: fl
 def _group_trials(
     scored: Predictions, curve: RiskCoverage, *, temperature: float
 ) -> tuple[int, Floats, NDArray[np.int64]]:
-    """Count, for each threshold, the groups answered and their errors by share; the first value counts all."""
+    """Return the number of groups and, for each threshold, the groups' errors by share and the groups accepted."""
     confidence = scored.probabilities(temperature=temperature).max(axis=1)
     wrong = scored.predicted() != scored.labels
     groups = scored.group_numbers()

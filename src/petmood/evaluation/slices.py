@@ -1,4 +1,4 @@
-"""For which photos is the model better or worse: which species, source, size or class?"""
+"""Accuracy by slice: class, species, source and image size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SIDES_PX = (128, 256, 512, 1024)
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Hold the accuracy on one part of the photos; not `readable` with fewer than ten photos."""
+    """Accuracy on one slice of the photos; `readable` is False with fewer than ten photos."""
 
     kind: str
     name: str
@@ -24,7 +24,7 @@ class Slice:
     readable: bool
 
     def to_json(self) -> dict[str, object]:
-        """Give the slice by name."""
+        """Return the fields by name."""
         return {
             "kind": self.kind,
             "name": self.name,
@@ -34,9 +34,9 @@ class Slice:
 
 
 def slice_metrics(scored: Predictions, *, seed: int = 0) -> tuple[Slice, ...]:
-    """Measure accuracy by class, species, source and size; unknown species and sources are left out.
+    """Estimate accuracy by class, species, source and size; unknown species and sources are left out.
 
-    Sources are listed where there are at least two; sizes go by the shorter side of the original photo.
+    Sources are listed if there are at least two; sizes are those of the shorter side of the original photo.
     """
     sizes = [size_bucket(int(side)) for side in scored.image_sizes.min(axis=1)] if len(scored) else []
     sources = scored.source if len(set(scored.source) - {""}) > 1 else ("",) * len(scored)
@@ -55,7 +55,7 @@ def slice_metrics(scored: Predictions, *, seed: int = 0) -> tuple[Slice, ...]:
 
 
 def size_bucket(side_px: int) -> str:
-    """Name the bucket of a photo by its shorter side in pixels."""
+    """Return the name of the size bucket for a shorter side in pixels."""
     return _bucket_name(int(np.searchsorted(_SIDES_PX, side_px, side="right")))
 
 

@@ -1,1 +1,1 @@
-"""How does a trained network leave the training half? As a bundle whose answers were compared photo by photo."""
+"""Export of trained networks to model bundles, with a parity check of ONNX against PyTorch."""

@@ -1,4 +1,4 @@
-"""How is a bundle made from a network? Exported, compared with torch, described, sealed and written in one step."""
+"""Export of a trained network to a bundle: ONNX conversion, parity check, model card and atomic write."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ __all__ = ["BundleMetadata", "export_bundle", "fill_bundle"]
 
 @dataclass(frozen=True, slots=True)
 class BundleMetadata:
-    """What a bundle says of itself beyond its network; names as in ``core.bundle.Manifest``."""
+    """Metadata for a bundle's manifest and model card; names as in ``core.bundle.Manifest``."""
 
     name: str
     classes: tuple[str, ...]
@@ -63,7 +63,7 @@ def export_bundle(
     """Write a bundle of a trained network into the folder ``to``; the other arguments are those of ``fill_bundle``.
 
     Raises:
-        BundleError: as ``fill_bundle`` does, or what stands at ``to`` is not replaced.
+        BundleError: as ``fill_bundle``, or the existing target may not be replaced.
         OutputError: ``to`` can't be written, or another process is writing it.
     """
     with bundle_directory(to, replace=replace) as draft:
@@ -82,11 +82,11 @@ def fill_bundle(
 ) -> Bundle:
     """Write a bundle of a trained network into the draft of its folder.
 
-    ``golden`` are the pictures uint8 [N, S, S, 3] that every load will be checked by, ``training`` those that drift
-    will be measured against, ``further`` files that are sealed with the others.
+    ``golden`` is the prepared photos uint8 [N, S, S, 3] that every load of the bundle is checked with. ``training`` is
+    the prepared photos, of the same shape, that drift is measured against. ``further`` is additional files by name.
 
     Raises:
-        BundleError: ONNX and torch disagree, or the network answers all photos alike.
+        BundleError: ONNX and PyTorch disagree, or the logits are the same for all photos.
     """
     network.eval()
     model = to_onnx(network, side_px=facts.image.side_px, temperature=facts.temperature)
@@ -109,7 +109,7 @@ def fill_bundle(
 
 
 def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, size: int = 32) -> NDArray[np.float32]:
-    """Run a network's function over prepared pictures; its batch norms use what they learned."""
+    """Run a network's function over prepared photos uint8 [N, S, S, 3] in batches, without gradients."""
     with torch.inference_mode():
         parts = [
             run(torch.from_numpy(np.array(pixels[start : start + size])).permute(0, 3, 1, 2)).float().numpy()

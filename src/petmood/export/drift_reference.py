@@ -1,4 +1,4 @@
-"""What did the training data look like? Statistics, features and answers that later photos are compared with."""
+"""Drift reference of the training photos: image statistics, features and predictions."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ STATISTICS = ("brightness", "contrast", "saturation", "sharpness")
 
 
 def image_statistics(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return one row a picture, float32 [N, 4]: brightness, contrast, saturation and sharpness, each about 0..1.
+    """Return float32 [N, 4] for pixels uint8 [N, H, W, 3]: brightness, contrast, saturation, sharpness; each in 0..1.
 
-    Brightness and contrast are mean and standard deviation of the grey values; saturation the mean distance between the
-    strongest and the weakest channel; sharpness the mean absolute difference of neighbouring pixels.
+    Brightness and contrast are mean and standard deviation of the gray values. Saturation is the mean difference
+    between the highest and the lowest channel. Sharpness is the mean absolute difference of neighboring pixels.
     """
     found = np.empty((len(pixels), len(STATISTICS)), dtype=np.float32)
     for row, picture in enumerate(pixels):
@@ -35,9 +35,9 @@ def reference_bytes(
     logits: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
     most: int = 1000,
 ) -> bytes:
-    """Return the npz of a bundle's reference, from at most ``most`` training pictures spread evenly.
+    """Return the npz bytes of a bundle's drift reference, from at most ``most`` evenly spaced training photos.
 
-    Arrays: ``statistics`` [N, 4], ``features`` float16 [N, D], ``class_counts`` [K] of the model's own answers,
+    Arrays: ``statistics`` float32 [N, 4], ``features`` float16 [N, D], ``class_counts`` [K] of the model's predictions,
     ``confidence_histogram`` [20] over 0..1.
     """
     chosen = pixels[np.unique(np.linspace(0, len(pixels) - 1, min(most, len(pixels))).round().astype(int))]

@@ -1,4 +1,4 @@
-"""What should a person know of a model before using it? The card: what it is for, how good it is, where it fails."""
+"""Model card in Markdown: purpose, metrics, training data and limitations."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,7 +20,7 @@ SHOWN: Final = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
 
 
 def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[str, ...] = ()) -> str:
-    """Return a model card in Markdown (Mitchell et al. 2019) for a manifest whose files need not be known yet."""
+    """Return a model card in Markdown (Mitchell et al. 2019); the manifest's ``files`` may still be empty."""
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
@@ -53,7 +53,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
 
 
 def _measures(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the table of the test split's numbers, or of validation's where there was no test split."""
+    """Return the metrics table of the test split, or of the validation split if there is no test split."""
     splits = metrics.get("splits", {})
     split = next((split for split in ("test", "valid") if splits.get(split)), "")
     rows = [(name, splits[split][name]) for name in SHOWN if name in splits.get(split, {})]

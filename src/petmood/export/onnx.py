@@ -1,4 +1,4 @@
-"""How does a network become ONNX? Pixels in, calibrated logits out; normalisation and temperature are in the graph."""
+"""ONNX export of a network, with normalization and temperature inside the graph."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ OPSET = 18
 
 
 class ServingModel(nn.Module):
-    """A network as it is served: uint8 [B, S, S, 3] in, logits divided by the temperature float32 [B, K] out."""
+    """Serving graph: input uint8 [B, S, S, 3], output logits divided by the temperature, float32 [B, K]."""
 
     def __init__(self, network: ExpressionNet, *, temperature: float) -> None:
         super().__init__()
@@ -25,13 +25,17 @@ class ServingModel(nn.Module):
         self.temperature = temperature
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return calibrated logits."""
+        """Return calibrated logits float32 [B, K] for pixels uint8 [B, S, S, 3]."""
         logits: Tensor = self.network(pixels.permute(0, 3, 1, 2))
         return logits / self.temperature
 
 
 def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> bytes:
-    """Return a network as the bytes of one ONNX file without external data; the batch size is free."""
+    """Return the bytes of a network's ONNX file, without external data and with a dynamic batch size.
+
+    Raises:
+        RuntimeError: the exporter returned no program.
+    """
     serving = ServingModel(network.to(memory_format=torch.contiguous_format), temperature=temperature).eval()
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -40,7 +44,7 @@ def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> byte
     exporting.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")  # the exporter's own deprecations, which no caller can act on
+            warnings.simplefilter("ignore")  # the exporter's internal deprecation warnings
             program = torch.onnx.export(
                 serving,
                 (example,),
@@ -59,7 +63,7 @@ def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> byte
 
 
 def _without_traces(model: Any) -> bytes:  # noqa: ANN401 - protobuf's own class
-    """Return a model's bytes without the exporter's notes: they hold the paths of this machine, and change the hash."""
+    """Return a model's bytes without the exporter's metadata, which contains local paths and changes the hash."""
     for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")

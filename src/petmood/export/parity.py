@@ -1,4 +1,4 @@
-"""Do torch and ONNX agree? Compared on golden photos at several batch sizes, by a check that is able to fail."""
+"""Parity check of ONNX and PyTorch logits on golden photos at several batch sizes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ RTOL: Final = 1e-3
 ATOL: Final = 1e-4
 BATCH_SIZES: Final = (1, 2, 7)
 SPREAD: Final = 1e-2
-"""Logits that differ less than this from photo to photo would agree whatever the network did (an untrained
-efficientnet's differ by 1e-19), so the comparison would prove nothing."""
+"""Smallest accepted standard deviation of a logit over the photos. Below it the logits would agree whatever the input
+(an untrained EfficientNet's vary by 1e-19), so the check would prove nothing."""
 
 Logits = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far two networks were apart at the most, and how far photos are apart from one another."""
+    """Largest difference of the logits, their spread over the photos, and the number of photos."""
 
     largest_difference: float
     spread: float
@@ -31,10 +31,11 @@ class Parity:
 
 
 def check_parity(expected: Logits, answer: Callable[[NDArray[np.uint8]], Logits], pixels: NDArray[np.uint8]) -> Parity:
-    """Compare expected logits [N, K] with what ``answer`` gives for the pixels [N, S, S, 3] at batch 1, 2 and 7.
+    """Compare expected logits [N, K] with ``answer(pixels)`` for pixels uint8 [N, S, S, 3] at batch sizes 1, 2 and 7.
 
     Raises:
-        BundleError: the logits don't depend on the photo, or differ beyond ``ATOL + RTOL * |expected|``, or in a class.
+        BundleError: the logits don't depend on the photo, differ by more than ``ATOL + RTOL * |expected|``, or predict
+            another class.
     """
     spread = float(expected.std(axis=0).max())
     if not np.isfinite(expected).all() or spread < SPREAD:

@@ -1,1 +1,1 @@
-"""How does a person ask? A page that speaks HTTP to the service, and knows nothing else of it."""
+"""Streamlit page that calls the service over HTTP."""

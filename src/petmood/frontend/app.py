@@ -1,4 +1,4 @@
-"""What does the page show? Photos come in, answers come out, in words; everything else is asked of the service."""
+"""Streamlit page for photos and their predictions, which come from the service."""
 
 import hashlib
 import os
@@ -34,19 +34,19 @@ STYLE: Final = """<style>
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo that a person gave: its bytes, and a name to show."""
+    """One photo of the user: its bytes and a display name."""
 
     name: str
     data: bytes
 
     @property
     def key(self) -> str:
-        """A short name for its content."""
+        """The first 16 hexadecimal digits of the content's SHA-256."""
         return hashlib.sha256(self.data).hexdigest()[:16]
 
 
 def main() -> None:
-    """Draw the page; Streamlit calls this anew after everything that a person does."""
+    """Draw the page; Streamlit reruns this after every interaction."""
     st.set_page_config(page_title="petmood", page_icon=str(EXAMPLES / "cat.jpg"), layout="centered", menu_items={})
     st.html(STYLE)
     service = ApiClient(
@@ -54,14 +54,14 @@ def main() -> None:
     )
     st.title(":material/pets: How does this pet look?", anchor=False)
     st.write("Show a pet's face. petmood says whether it looks angry, happy, sad or otherwise, or that it isn't sure.")
-    for photo in reversed(_photos()):  # the newest first
+    for photo in reversed(_photos()):  # newest first
         _show(photo, service)
     _show_history()
     _show_meaning(service)
 
 
 def _photos() -> list[Photo]:
-    """Return the photos that a person has given, by the way they have chosen."""
+    """Return the user's photos from the selected source."""
     source = st.segmented_control("Where is the photo?", SOURCES, default=SOURCES[0], required=True, key="source")
     if source == "Camera":
         taken = st.camera_input("Take a photo of the pet's face", key="camera")
@@ -105,7 +105,7 @@ def _show(photo: Photo, service: ApiClient) -> None:
 
 
 def _answer(photo: Photo, service: ApiClient) -> ApiResponse | ServiceError:
-    """Ask once for each photo: drawing the page again is no reason to ask again."""
+    """Return the service's result for a photo; it is requested once per session and kept across reruns."""
     known: dict[str, ApiResponse | ServiceError] = st.session_state.setdefault("answers", {})
     if photo.key not in known:
         with st.spinner("Looking at the photo ..."):
@@ -118,7 +118,7 @@ def _answer(photo: Photo, service: ApiClient) -> ApiResponse | ServiceError:
 
 
 def _preview(data: bytes) -> NDArray[np.uint8] | None:
-    """Return the photo upright and small, or nothing where it can't be drawn; the service says why."""
+    """Return the photo's pixels, upright and small; None if it can't be decoded (the service reports why)."""
     try:
         pixels = decode(data, at_least_px=PREVIEW_PX).pixels
     except PhotoError:

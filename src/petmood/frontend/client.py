@@ -1,4 +1,4 @@
-"""How does the page ask the service? Over HTTP alone; whatever goes wrong comes back as words for a person."""
+"""HTTP client of the service, which returns every failure as a message for the user."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ STATUSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """An answer, and how long it took from here."""
+    """A prediction with the duration of the request in seconds, as measured by the client."""
 
     body: PredictionResponse
     seconds: float
@@ -32,7 +32,7 @@ class ApiResponse:
 
 @dataclass(frozen=True, slots=True)
 class ServiceError:
-    """Why there is no answer, in words for a person; ``retryable`` says whether trying again may help."""
+    """Why a request failed, as a message for the user; ``retryable`` is True if trying again may help."""
 
     message: str
     retryable: bool
@@ -40,7 +40,7 @@ class ServiceError:
 
 
 class ApiClient:
-    """The service at an address; every call returns an answer or ``ServiceError``, and none raises."""
+    """Client of the service at an address; every call returns a response or ``ServiceError`` and never raises."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ApiClient:
         self._timeout_s, self._pause = timeout_s, pause
 
     def predict(self, photo: bytes) -> ApiResponse | ServiceError:
-        """Ask about one photo; a busy service is asked again, as it says, before that is told."""
+        """Request the prediction of one photo; 429 and 503 are retried after the Retry-After time (at most 3 s)."""
         began = time.perf_counter()
         response = self._send_with_retries("POST", "/predict", files={"photo": ("photo", photo)})
         if isinstance(response, ServiceError):
@@ -68,7 +68,7 @@ class ApiClient:
             return ServiceError(f"Something else than petmood answers at {self.address}.", retryable=False)
 
     def card(self) -> ModelCardResponse | ServiceError:
-        """Ask which model answers."""
+        """Request the manifest and model card of the served model."""
         response = self._send("GET", "/model")
         if isinstance(response, ServiceError):
             return response
@@ -95,7 +95,7 @@ class ApiClient:
                 headers=self._headers,
                 timeout=self._timeout_s,
                 follow_redirects=False,
-                **content,  # type: ignore[arg-type] # the body, as httpx takes it
+                **content,  # type: ignore[arg-type] # the body arguments of httpx
             )
         except httpx.TimeoutException:
             return ServiceError(

@@ -1,4 +1,4 @@
-"""What is drawn for an answer? Words, bars and advice, worked out here so that the page only has to show them."""
+"""View model of a prediction: headline, sentence, class bars and advice for the page."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ ICONS: Final = {
     "other": ":material/pets:",
     "sad": ":material/sentiment_dissatisfied:",
 }
-"""Drawn from a font that comes with Streamlit: not every machine has one for emoji."""
+"""Icons of a font that comes with Streamlit, since not every machine has an emoji font."""
 
 UNSURE: Final = ":material/help:"
 WORDS: Final = {"angry": "Angry", "happy": "Happy", "other": "Another expression", "sad": "Sad"}
@@ -36,7 +36,7 @@ LIMITS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ClassBar:
-    """One mood's bar: what stands beside it, and its length from 0 to 1."""
+    """Bar of one class: its text, and its length from 0 to 1."""
 
     text: str
     share: float
@@ -44,7 +44,7 @@ class ClassBar:
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """All that is shown for one answer."""
+    """Everything that the page shows for one prediction."""
 
     icon: str
     headline: str
@@ -57,7 +57,7 @@ class ResultView:
 
 
 def result_view(body: PredictionResponse, *, seconds: float | None = None) -> ResultView:
-    """Work out what to draw for an answer."""
+    """Return the view of a prediction."""
     likely = sorted(body.probabilities.items(), key=lambda pair: -pair[1])
     bars = tuple(ClassBar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
@@ -74,7 +74,7 @@ def result_view(body: PredictionResponse, *, seconds: float | None = None) -> Re
 
 
 def mood_text(mood: str) -> str:
-    """Return a mood with its icon, as Streamlit draws it.
+    """Return a class name with its icon, in Streamlit's Markdown.
 
     >>> mood_text("other")
     ':material/pets: Another expression'
@@ -83,7 +83,7 @@ def mood_text(mood: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a person reads it; never 100% or 0% where that isn't so.
+    """Return a share from 0 to 1 as a percentage; only exact values become 100% or 0%.
 
     >>> percent(0.9999), percent(0.421), percent(0.0004)
     ('over 99%', '42%', 'under 1%')

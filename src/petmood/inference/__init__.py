@@ -1,1 +1,1 @@
-"""How does a bundle answer? By numpy, Pillow and onnxruntime alone; torch is never imported here."""
+"""Inference with model bundles on NumPy, Pillow and ONNX Runtime; PyTorch is not imported."""

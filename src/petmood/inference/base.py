@@ -1,4 +1,4 @@
-"""What can answer? Anything with this protocol: the service, the command line and the tests depend on it alone."""
+"""Predictor protocol that the service and the command line depend on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ from petmood.core.schemas import ModelCardResponse, ModelInfo
 __all__ = ["Answer", "Predictor"]
 
 Answer = Prediction | PetmoodError
-"""What comes back for one photo: an answer, or the reason why there is none."""
+"""Result for one photo: a prediction, or the error that prevented it."""
 
 
 class Predictor(Protocol):
-    """Answer photos."""
+    """A model that predicts labels of photos."""
 
     @property
     def model(self) -> ModelInfo:
-        """Which model answers."""
+        """Name, version and SHA-256 of the model."""
         ...
 
     def card(self) -> ModelCardResponse:
-        """Return what the model says of itself."""
+        """Return the model's manifest and model card."""
         ...
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Return one answer a photo, in their order; a bad photo gets its error and spoils no other."""
+        """Return one result per photo, in order; the result of an invalid photo is its error."""
         ...

@@ -1,4 +1,4 @@
-"""How are many photos answered? As a stream: found, answered in small batches, handed on in order."""
+"""Search for photos in folders, and streamed prediction in small batches."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,26 +12,26 @@ from petmood.inference.base import Answer, Predictor
 __all__ = ["SUFFIXES", "PhotoResult", "find_photos", "predict_stream"]
 
 SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif"}
-"""Which files of a folder are looked at; a file that is named by itself is looked at whatever its name."""
+"""File suffixes that are read from a folder; a file that is given by path is always read."""
 
 BATCH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
-    """One photo and what came back for it."""
+    """A photo's path with its prediction or error."""
 
     photo: Path
     answer: Answer
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:
-    """Return the files that are named, and the photos below the folders that are named, each folder sorted.
+    """Return the given files and the photos below the given folders, each folder sorted.
 
-    Hidden files and folders are passed over, unless they are named themselves.
+    Hidden files and folders are skipped, unless they are given themselves.
 
     Raises:
-        DataError: a path doesn't exist, or there is no photo at all.
+        DataError: a path doesn't exist, or no photo was found.
     """
     found: list[Path] = []
     for path in paths:
@@ -45,7 +45,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
 
 
 def predict_stream(predictor: Predictor, photos: Iterable[Path]) -> Iterator[PhotoResult]:
-    """Answer photos batch by batch, in their order; memory stays that of one batch."""
+    """Yield the results of photos in order, batch by batch; memory use is that of one batch."""
     photos = iter(photos)
     while batch := list(itertools.islice(photos, BATCH)):
         yield from map(PhotoResult, batch, predictor.predict(batch))

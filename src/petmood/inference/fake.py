@@ -1,4 +1,4 @@
-"""What answers in a test? A predictor without a network, which decides by the photo's mean colour."""
+"""Fake predictor for tests, which predicts from a photo's mean brightness without a network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ __all__ = ["FakePredictor"]
 
 
 class FakePredictor:
-    """Answer by brightness: equal photos get equal answers, and bad photos the same errors as from a real one."""
+    """Deterministic predictor by brightness; invalid photos get the same errors as from a real predictor."""
 
     def __init__(self, *, name: str = "fake", version: str = "0") -> None:
         self._model = ModelInfo(name=name, version=version, sha256="0" * 64)
@@ -25,17 +25,17 @@ class FakePredictor:
 
     @property
     def model(self) -> ModelInfo:
-        """Which model answers."""
+        """Name, version and SHA-256 (zeros) of the fake model."""
         return self._model
 
     def card(self) -> ModelCardResponse:
-        """Return a card that says little."""
+        """Return a placeholder model card."""
         return ModelCardResponse(
             model=self._model, classes=list(DEFAULT_CLASSES), manifest={}, card="A predictor for tests."
         )
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Return one answer a photo, in their order."""
+        """Return one result per photo, in order; the result of an invalid photo is its error."""
         return [self._answer(photo) for photo in photos]
 
     def _answer(self, photo: bytes | Path) -> Answer:

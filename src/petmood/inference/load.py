@@ -1,4 +1,4 @@
-"""How does a bundle become a predictor? Verified by hash, loaded, and made to answer its golden photos first."""
+"""Loading of a bundle as a predictor, after hash verification and a golden-photo check."""
 
 import os
 from collections.abc import Sequence
@@ -28,29 +28,29 @@ ATOL: Final = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class BundlePredictor:
-    """Answers photos with a verified bundle; safe to share between threads."""
+    """Predictor with a verified bundle; thread-safe."""
 
     bundle: Bundle
     session: OnnxSession
     limits: ImageLimits = LIMITS
     text: str = ""
-    """The bundle's card, read once: the folder may be gone by the time that somebody asks."""
+    """The bundle's model card, read once, since the folder may be removed later."""
 
     @property
     def model(self) -> ModelInfo:
-        """Which model answers."""
+        """Name, version and SHA-256 of the bundle."""
         manifest = self.bundle.manifest
         return ModelInfo(name=manifest.name, version=manifest.version, sha256=self.bundle.sha256)
 
     def card(self) -> ModelCardResponse:
-        """Return the bundle's manifest and its card."""
+        """Return the bundle's manifest and model card."""
         manifest = self.bundle.manifest
         return ModelCardResponse(
             model=self.model, classes=list(manifest.classes), manifest=manifest.model_dump(mode="json"), card=self.text
         )
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Return one answer a photo, in their order; a bad photo gets its error and spoils no other."""
+        """Return one result per photo, in order; the result of an invalid photo is its error."""
         spec = self.bundle.manifest.image
         prepared = [try_prepare(photo, spec, limits=self.limits) for photo in photos]
         good = [photo for photo in prepared if isinstance(photo, PreparedImage)]
@@ -66,10 +66,10 @@ class BundlePredictor:
 
 
 def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS) -> BundlePredictor:
-    """Verify a bundle, load its network and check its golden photos; nothing of it is used before that.
+    """Verify a bundle, load its network, check its golden photos and return the predictor.
 
     Raises:
-        BundleError: the bundle is incomplete, changed, can't be run, or answers otherwise than it was trained to.
+        BundleError: the bundle is incomplete, changed or can't be run, or its golden outputs differ.
         MissingDependency: onnxruntime is not installed.
     """
     bundle = verify(folder)
@@ -79,16 +79,16 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
 
 
 def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Answer pictures as a service does, one at a time: all 32 together took 0.5 GB that were never given back."""
+    """Return logits [N, K], run in batches of one; a single batch of 32 took 0.5 GB that was never freed."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
         return np.concatenate(list(threads.map(session.logits, np.split(pixels, len(pixels)))))
 
 
 def check_golden(bundle: Bundle, session: OnnxSession) -> None:
-    """Let the network answer its golden photos, and compare with what the trained network said of them.
+    """Compare the session's logits of the golden photos with those of the trained network.
 
     Raises:
-        BundleError: a logit differs by more than ``ATOL + RTOL * |expected|``, or a class differs.
+        BundleError: a logit differs by more than ``ATOL + RTOL * |expected|``, or a predicted class differs.
     """
     golden = read_golden(bundle)
     expected = golden.logits / bundle.manifest.temperature

@@ -1,4 +1,4 @@
-"""How does ONNX Runtime run a bundle's network? One session, one thread unless asked, no spinning."""
+"""ONNX Runtime session of a bundle's network: CPU only, one thread by default, no spinning."""
 
 import logging
 import os
@@ -19,22 +19,22 @@ logger = logging.getLogger(__name__)
 TELEMETRY_OFF: Final = "ORT_DISABLE_TELEMETRY"
 
 EXTERNAL: Final = re.compile(rb"(?:\x08|\x88\x80{0,8}\x00)location")
-"""The key of a tensor that lies in another file, behind its length (8, in every way that protobuf can write it);
+"""The protobuf key ``location`` of a tensor in an external file, after its length 8 in every valid varint encoding;
 fields may come in any order."""
 
 
 class OnnxSession:
-    """A loaded network: uint8 [B, S, S, 3] in, float32 logits [B, K] out.
+    """A loaded network: input uint8 [B, S, S, 3], output logits float32 [B, K].
 
-    The file is read into memory first, so that data outside of it (ONNX external data, which may name any path) is
-    never followed.
+    The file is read into memory first. So ONNX external data, which may refer to any path, is never read.
 
     Raises:
-        BundleError: the bytes are no ONNX network with one such input and one output.
+        BundleError: the file is no ONNX network with one uint8 input and one output, or it uses external data.
+        MissingDependency: onnxruntime is not installed.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
-        os.environ.setdefault(TELEMETRY_OFF, "1")  # before the import: it would write a device id, and report home
+        os.environ.setdefault(TELEMETRY_OFF, "1")  # before the import, which would write a device id and send telemetry
         runtime = require("onnxruntime", extra="serve")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -46,7 +46,7 @@ class OnnxSession:
         _refuse_external_data(data, path)
         try:
             self._session: Any = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own errors have no common public base
+        except Exception as error:  # onnxruntime's errors have no common public base class
             logger.debug("onnxruntime refused %s", path, exc_info=True)
             raise BundleError(f"{path} is no network that can be run. Copy or export the bundle again.") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -55,10 +55,10 @@ class OnnxSession:
         self._input = inputs[0].name
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return calibrated logits [B, K] for prepared pictures uint8 [B, S, S, 3].
+        """Return calibrated logits float32 [B, K] for prepared photos uint8 [B, S, S, 3].
 
         Raises:
-            BundleError: the network can't take pictures of this size.
+            BundleError: the network can't run on pixels of this shape.
         """
         try:
             (out,) = self._session.run(None, {self._input: pixels})
@@ -69,6 +69,6 @@ class OnnxSession:
 
 
 def _refuse_external_data(data: bytes, path: Path) -> None:
-    """Refuse a network that keeps tensors in other files: such a tensor has an entry with the key "location"."""
+    """Reject a network with tensors in external files; such a tensor has an entry with the key "location"."""
     if EXTERNAL.search(data):
         raise BundleError(f"{path} keeps its weights in another file, which is not allowed. Export the bundle again.")

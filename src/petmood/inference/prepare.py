@@ -1,4 +1,4 @@
-"""What becomes of a photo that can't be prepared? Its error takes its place, so that it spoils no other."""
+"""Photo preparation that returns the error of a photo that can't be decoded."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ __all__ = ["try_prepare"]
 
 
 def try_prepare(photo: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage | PhotoError:
-    """Prepare a photo, or return (never raise) why it can't be: its bytes are refused, or its file can't be read."""
+    """Prepare a photo; return (never raise) a ``PhotoError`` if it is rejected or its file can't be read."""
     try:
         return load(photo, spec, limits=limits)
     except PhotoError as error:
-        # Its traceback holds the photo and all that was decoded of it, for as long as the error waits in a batch.
+        # The traceback would keep the photo and its pixels in memory as long as the error.
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Which networks can learn classes, and how are they trained? Backbones, heads and the module that joins them."""
+"""Networks for expression classification: backbones, heads and the Lightning training module."""

@@ -1,6 +1,6 @@
 """Builders of backbones: networks that turn images into feature vectors. ``models/catalog.py`` declares their names.
 
-torchvision's networks are cut before their last linear layer, whatever the group: what is left is the trunk.
+A torchvision network is cut before its last linear layer; the remaining part is the backbone.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def backbone(
     """Declare the decorated function as the builder of a new backbone ``name``.
 
     Raises:
-        ConfigError: the name is taken.
+        ConfigError: the name is already declared.
     """
 
     def register(build: Callable[[], BackboneModule]) -> Callable[[], BackboneModule]:
@@ -48,18 +48,18 @@ def backbone(
 
 
 def build_backbone(name: str) -> BackboneModule:
-    """Build a backbone's trunk with random weights.
+    """Build a backbone with random weights.
 
     Raises:
-        ConfigError: no such name.
+        ConfigError: unknown name.
     """
     return _builders[find_backbone(name).name]()
 
 
 def layer_groups(trunk: nn.Module) -> list[nn.Module]:
-    """Return a trunk's parts that have weights, from the input to the output: the groups of layer-wise rates.
+    """Return a backbone's parts that have weights, from input to output, for layer-wise learning rates.
 
-    Networks with a ``features`` sequence are divided by its members, others by their children.
+    A child that is an ``nn.Sequential`` is divided into its members; any other child is one part.
     """
     parts: list[nn.Module] = []
     for child in trunk.children():
@@ -74,14 +74,14 @@ def _torchvision_backbone(name: str) -> BackboneModule:
 
 
 def _cut_last_linear(network: nn.Module) -> int:
-    """Replace the last linear layer by nothing and return the number of features that went into it."""
+    """Replace the last linear layer by an identity and return its number of input features."""
     path, last = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
     network.set_submodule(path, nn.Identity())
     return last.in_features
 
 
 class TinyBackbone(nn.Module):
-    """Six small convolutions for drawn faces: 0.4 M weights, some milliseconds a photo."""
+    """Six small convolutions for synthetic faces: 0.4 M weights, a few milliseconds per photo."""
 
     WIDTHS = (24, 48, 64, 96, 128, 160)
 
@@ -98,7 +98,7 @@ class TinyBackbone(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(2)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return features [B, 640] of pictures float [B, 3, S, S]."""
+        """Return features [B, 640] of images float [B, 3, S, S]."""
         pooled: Tensor = self.pool(self.features(pictures))
         return pooled.flatten(1)
 

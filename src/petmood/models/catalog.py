@@ -1,6 +1,6 @@
-"""Names and image sizes of the backbones and heads, without torch: what settings are checked against.
+"""Names and image sizes of backbones and heads, for configuration validation without torch.
 
-``models/backbones.py`` and ``models/heads.py`` build what is named here.
+``models/backbones.py`` and ``models/heads.py`` build the modules named here.
 """
 
 import difflib
@@ -25,7 +25,7 @@ __all__ = [
 HEADS: Final = ("linear", "mlp")
 
 SIDES_PX: Final = range(8, 2049)
-"""The image sizes that any backbone may be given."""
+"""Image sizes allowed for any backbone."""
 
 TORCHVISION: Final = {
     **{f"efficientnet_b{at}": size for at, size in enumerate((224, 240, 288, 300, 380, 456, 528, 600))},
@@ -33,20 +33,20 @@ TORCHVISION: Final = {
     **dict.fromkeys(("mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny", "convnext_small"), 224),
     **dict.fromkeys(("regnet_y_400mf", "shufflenet_v2_x1_0"), 224),
 }
-"""torchvision's networks, and the crop size that their default weights are evaluated at."""
+"""torchvision networks, and the crop size that their default weights are evaluated at."""
 
 STRIDES_OF_32: Final = ("vgg11_bn", "vgg16", "convnext_tiny", "convnext_small")
-"""Networks that shrink images by 32 without padding: of a smaller one nothing is left."""
+"""Networks that downsample by 32 without padding: smaller images would leave an empty feature map."""
 
 Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
-    """A declared backbone: its name, and the images it is meant for.
+    """A declared backbone: its name and its input format.
 
-    Those have a side of ``side_px`` and, per channel, ``mean`` taken off and ``std`` divided out of values in 0..1.
-    ``supported_sizes`` are the other sides that it can work on.
+    Images have a side of ``side_px`` and values in 0..1, normalized per channel by ``mean`` and ``std``.
+    ``supported_sizes`` are all sides that the backbone accepts.
     """
 
     name: str
@@ -57,10 +57,10 @@ class BackboneSpec:
     supported_sizes: Sequence[int] = SIDES_PX
 
     def resolve_image_size(self, side_px: int | None) -> int:
-        """Return the side that was asked for, or the backbone's own.
+        """Return the requested side, or the backbone's default if it is None.
 
         Raises:
-            ConfigError: it can't work on images of such a side.
+            ConfigError: the backbone doesn't support this side.
         """
         chosen = self.side_px if side_px is None else side_px
         if chosen not in self.supported_sizes:
@@ -74,10 +74,10 @@ _catalog: dict[str, BackboneSpec] = {}
 
 
 def declare(backbone: BackboneSpec) -> None:
-    """Add a backbone to those that settings may name.
+    """Add a backbone to the catalog.
 
     Raises:
-        ConfigError: the name is taken.
+        ConfigError: the name is already declared.
     """
     if backbone.name in _catalog:
         raise ConfigError(f"The backbone name {backbone.name!r} is taken. Choose another.")
@@ -93,7 +93,7 @@ def find_backbone(name: str) -> BackboneSpec:
     """Return a declared backbone.
 
     Raises:
-        ConfigError: no such name; the message lists the known ones and the nearest.
+        ConfigError: unknown name; the message lists the known names and the closest match.
     """
     if name not in _catalog:
         near = difflib.get_close_matches(name, _catalog, n=1)

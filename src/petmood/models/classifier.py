@@ -1,4 +1,4 @@
-"""How does a network learn? The Lightning module: loss, rates by depth, schedule, and what is measured."""
+"""Lightning module for training: loss, layer-wise learning rates, schedule, mixup and validation metrics."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +16,11 @@ from petmood.models.network import ExpressionNet
 __all__ = ["Batch", "ExpressionClassifier", "OptimizationConfig", "cosine_after_warmup", "parameter_groups"]
 
 GROWTH = 1_000_003
-"""A prime that keeps the random states of neighbouring epochs apart."""
+"""A prime that separates the random seeds of different runs and epochs."""
 
 
 class Batch(TypedDict):
-    """Pictures uint8 [B, 3, S, S] and the numbers of their classes int64 [B]."""
+    """Images uint8 [B, 3, S, S] and their class indices int64 [B]."""
 
     pictures: Tensor
     labels: Tensor
@@ -28,10 +28,11 @@ class Batch(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class OptimizationConfig:
-    """The numbers of a recipe.
+    """Hyperparameters of the optimization.
 
-    ``lr`` is AdamW's for the head; a trunk part d steps below the top at ``rate * trunk_rate * depth_decay**d``.
-    For ``freeze_epochs`` the trunk stays frozen. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018).
+    ``lr`` is AdamW's learning rate for the head. A backbone part d steps below the top has
+    ``lr * backbone_lr_multiplier * layer_decay**d``. The backbone is frozen for the first ``freeze_epochs`` epochs.
+    ``warmup`` is a share of all steps. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018).
     """
 
     epochs: int
@@ -47,7 +48,7 @@ class OptimizationConfig:
 
 
 class ExpressionClassifier(LightningModule):
-    """Train a network on batches of pictures; random draws depend on the seed and the epoch alone, so it can resume."""
+    """Train a network on batches of images; random draws depend only on seed and epoch, so training can resume."""
 
     def __init__(
         self, network: ExpressionNet, learning: OptimizationConfig, *, class_weights: Tensor | None = None
@@ -63,7 +64,7 @@ class ExpressionClassifier(LightningModule):
         return out
 
     def on_train_epoch_start(self) -> None:
-        """Seed this epoch's dropout and mixup; freeze or free the trunk."""
+        """Seed this epoch's dropout and mixup; freeze or unfreeze the backbone."""
         torch.manual_seed(self.learning.seed * GROWTH + self.current_epoch)
         frozen = self.current_epoch < self.learning.freeze_epochs
         self.network.trunk.requires_grad_(not frozen)
@@ -79,14 +80,14 @@ class ExpressionClassifier(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Record loss and accuracy of one batch; plain cross-entropy, so that runs compare."""
+        """Log loss and accuracy of one batch; the loss is unweighted cross-entropy, so that runs are comparable."""
         logits, labels = self(batch["pictures"]), batch["labels"]
         right = (logits.argmax(1) == labels).float().mean()
         self.log("val/loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
         self.log("val/accuracy", right, batch_size=len(labels), prog_bar=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of a dozen forms
-        """Return AdamW with one group a depth, and a cosine schedule that steps with every batch."""
+        """Return AdamW with parameter groups by depth, and a cosine schedule that steps with every batch."""
         optimizer = torch.optim.AdamW(parameter_groups(self.network, self.learning))
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         schedule = cosine_after_warmup(steps, warmup=self.learning.warmup)
@@ -102,9 +103,9 @@ class ExpressionClassifier(LightningModule):
 
 
 def cosine_after_warmup(steps: int, *, warmup: float) -> Callable[[int], float]:
-    """Return the factor of the rate at each step: a line up over ``warmup * steps``, then half a cosine down to 0.
+    """Return the learning-rate factor by step: linear warmup over ``warmup * steps``, then cosine decay to 0.
 
-    (SGDR without restarts: Loshchilov, Hutter 2017.)
+    SGDR without restarts (Loshchilov, Hutter 2017).
     """
     warmup_steps = max(1, round(steps * warmup)) if warmup else 0
 
@@ -118,7 +119,7 @@ def cosine_after_warmup(steps: int, *, warmup: float) -> Callable[[int], float]:
 
 
 def parameter_groups(network: ExpressionNet, learning: OptimizationConfig) -> list[dict[str, Any]]:
-    """Divide a network's weights into AdamW's groups: rates fall with depth; biases and norms do not decay."""
+    """Return AdamW's parameter groups: layer-wise learning rates; no weight decay for biases and norms."""
     parts = [*layer_groups(network.trunk)]
     groups: list[dict[str, Any]] = []
     for depth, part in enumerate(reversed(parts)):

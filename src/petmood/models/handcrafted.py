@@ -1,8 +1,8 @@
-"""Which features need no training at all? Edges, wavelets and fine texture, of a picture and its mirror image.
+"""Handcrafted features without training: HOG, scattering and local binary patterns, averaged with the mirror image.
 
-With 296 original photos a network that learns its own filters stays at chance; these filters with a linear head in
-closed form reach more (docs/results.md). Everything is convolution, pooling and products, so that it exports to ONNX as
-any network.
+With 296 original photos, a network that learns its own filters stays at chance level. These features with a linear
+head in closed form are better (docs/results.md). All operations are convolutions, pooling and products, so the module
+exports to ONNX like any network.
 """
 
 import torch
@@ -16,14 +16,14 @@ __all__ = ["HandcraftedFeatures", "LocalBinaryPatterns"]
 
 SIDE_PX = 64
 STEPS = 255.0 * 4
-"""Sums of three 8-bit channels over 2 x 2 pixels are whole numbers of these steps: ties are exact on every machine."""
+"""Sums of three 8-bit channels over 2 x 2 pixels are integers in these units: ties are exact on every machine."""
 NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
 
 class LocalBinaryPatterns(nn.Module):
-    """Shares of the 58 uniform patterns, and of all others, over grids (Ojala, Pietikainen, Maenpaa 2002).
+    """Histograms of the 58 uniform patterns, and of all others, over grids (Ojala, Pietikainen, Maenpaa 2002).
 
-    Pictures float [B, 3, S, S] -> features [B, 59 * (1 + 4 + 16 + 64)], square roots of shares.
+    Images float [B, 3, S, S] -> features [B, 59 * (1 + 4 + 16 + 64)], square roots of shares.
     """
 
     patterns: Tensor
@@ -34,7 +34,7 @@ class LocalBinaryPatterns(nn.Module):
         self.register_buffer("patterns", functional.one_hot(_uniform_patterns(), 59).float(), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return the pattern shares of all cells of all grids."""
+        """Return the square roots of the pattern shares in all cells of all grids."""
         steps = (pictures.sum(1, keepdim=True) * STEPS).round()
         grey = functional.pad(steps, (1, 1, 1, 1), mode="replicate")
         side = pictures.shape[-1]
@@ -48,9 +48,9 @@ class LocalBinaryPatterns(nn.Module):
 
 
 class HandcraftedFeatures(nn.Module):
-    """Three kinds of features, [B, ``sum(blocks)``], of pictures float [B, 3, S, S] in 0..1; S = 64 or 128.
+    """Three kinds of features, [B, ``sum(blocks)``], of images float [B, 3, S, S] in 0..1; S = 64 or 128.
 
-    ``blocks`` are the widths of the kinds: a closed-form head brings them to one scale.
+    ``blocks`` are the widths of the kinds; a closed-form head scales each kind separately.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class HandcraftedFeatures(nn.Module):
             self.blocks = tuple(int(kind(probe).shape[1]) for kind in self.kinds)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return the mean of the features of a picture and of its mirror image."""
+        """Return the mean of the features of an image and of its mirror image."""
         small = functional.avg_pool2d(pictures, pictures.shape[-1] // SIDE_PX)
         return (self._describe(small) + self._describe(small.flip(-1))) / 2
 
@@ -70,7 +70,7 @@ class HandcraftedFeatures(nn.Module):
 
 
 def _uniform_patterns() -> Tensor:
-    """Return the class of each of the 256 codes: 0..57 for those with at most two changes around, 58 for the others."""
+    """Return the pattern of each of the 256 codes: 0..57 if at most two bits change around the circle, else 58."""
     classes, known = [], 0
     for code in range(256):
         bits = [(code >> bit) & 1 for bit in range(8)]

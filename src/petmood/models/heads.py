@@ -1,4 +1,4 @@
-"""What stands on a trunk? A head: features to one logit a class."""
+"""Classification heads: modules that map backbone features to one logit per class."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ HIDDEN: Final = 256
 
 
 def make_head(kind: str, *, width: int, classes: int, dropout: float) -> nn.Module:
-    """Build a head for features [B, ``width``] that gives logits [B, ``classes``].
+    """Build a head that maps features [B, ``width``] to logits [B, ``classes``].
 
     Raises:
         ConfigError: an unknown kind, or fewer than two classes.

@@ -1,4 +1,4 @@
-"""How are edges described by ordinary convolutions? Histograms of oriented gradients, without learned weights."""
+"""Histograms of oriented gradients (HOG) as a torch module of fixed convolutions."""
 
 import math
 
@@ -9,14 +9,15 @@ from torch.nn import functional
 __all__ = ["HOG"]
 
 TEXTURE = 0.2357
-"""1 / sqrt(18): the weight of the four texture channels, as in Felzenszwalb's code."""
+"""1 / sqrt(18): weight of the four texture channels, as in Felzenszwalb's code."""
 
 
 class HOG(nn.Module):
-    """Histograms of oriented gradients with 31 channels a cell (Felzenszwalb et al. 2010, after Dalal, Triggs 2005).
+    """Histograms of oriented gradients with 31 channels per cell (Felzenszwalb et al. 2010, after Dalal, Triggs 2005).
 
-    Pictures float [B, 3, S, S] in 0..1 -> features [B, 31 * (S / cell)**2]. At each pixel the strongest colour's
-    gradient votes for its two nearest directions; votes are pooled by a triangle and normalised by four blocks.
+    Images float [B, 3, S, S] in 0..1 -> features [B, 31 * (S / cell)**2]. Each pixel votes for the two directions
+    nearest to its gradient; the strongest of the three channels counts. Votes are pooled with triangular weights and
+    normalized by four blocks.
     """
 
     directions: Tensor
@@ -39,7 +40,7 @@ class HOG(nn.Module):
         )
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return the histograms of all cells."""
+        """Return the normalized histograms of all cells, flattened."""
         signed = self._cells(pictures)
         unsigned = signed[:, : self.bins] + signed[:, self.bins :]
         energy = (unsigned * unsigned).sum(1, keepdim=True)
@@ -55,7 +56,7 @@ class HOG(nn.Module):
         return torch.cat([both[0] + both[1] + both[2] + both[3], *texture], 1).flatten(1)
 
     def _cells(self, pictures: Tensor) -> Tensor:
-        """Return the votes for signed directions, pooled: [B, 2 * bins, S / cell, S / cell]."""
+        """Return the pooled votes for signed directions: [B, 2 * bins, S / cell, S / cell]."""
         count = pictures.shape[0]
         roots = functional.pad(pictures.clamp(min=1e-6).sqrt(), (1, 1, 1, 1), mode="replicate")
         planes = roots.flatten(0, 1).unsqueeze(1)

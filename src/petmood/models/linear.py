@@ -1,4 +1,4 @@
-"""How is a linear head found without gradient steps? Logistic regression, or ridge regression in closed form."""
+"""Linear heads fitted on features: logistic regression, and ridge regression in closed form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,33 +16,33 @@ __all__ = ["LinearHead", "fit_logistic", "fit_ridge", "negative_log_likelihood"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 UNSEEN: Final = -30.0
-"""The bias of a class without training photos: no photo reaches it."""
+"""Bias of a class without training photos, so low that the class is never predicted."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinearHead:
-    """Logits are ``features @ weight.T + bias``: weight [K, D], bias [K]."""
+    """A linear head: logits are ``features @ weight.T + bias``, with weight [K, D] and bias [K]."""
 
     weight: Floats
     bias: Floats
 
     def logits(self, features: NDArray[np.floating]) -> Floats:
-        """Return logits [N, K]."""
+        """Return logits [N, K] of features [N, D]."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
 
     def unscaled(self, middle: Floats, scale: Floats) -> "LinearHead":
-        """Return the same head for features that were not brought to ``(features - middle) * scale``."""
+        """Return the equivalent head for raw features, given a head fitted on ``(features - middle) * scale``."""
         weight = self.weight * scale
         return LinearHead(weight, self.bias - weight @ middle)
 
 
 def negative_log_likelihood(logits: Floats, labels: Ints) -> float:
-    """Return the mean negative log-likelihood of the labels."""
+    """Return the mean negative log-likelihood of labels [N] under logits [N, K], in nats."""
     return float(-np.log(np.maximum(softmax(logits)[np.arange(len(labels)), labels], 1e-12)).mean())
 
 
 def fit_logistic(features: Floats, labels: Ints, *, strength: float, classes: int, balanced: bool) -> LinearHead:
-    """Fit multinomial logistic regression to standardised features, with an L2 penalty of ``strength`` a photo."""
+    """Fit multinomial logistic regression to standardized features, with an L2 penalty of ``strength`` per photo."""
     weighting = "balanced" if balanced else None
     model = LogisticRegression(C=1 / (strength * len(features)), max_iter=1000, class_weight=weighting)
     model.fit(features, labels)
@@ -57,11 +57,11 @@ def fit_logistic(features: Floats, labels: Ints, *, strength: float, classes: in
 def fit_ridge(
     features: Floats, labels: Ints, groups: Sequence[object], *, strengths: Sequence[float], classes: int
 ) -> LinearHead:
-    """Fit ridge regression on one-hot labels in closed form; each group weighs 1, however many photos it has.
+    """Fit ridge regression on one-hot labels in closed form; each group has weight 1, whatever its number of photos.
 
-    The strength, in units of the mean squared length of a photo's features, is the candidate with the least loss on
-    groups left out, one at a time, which costs nothing more here (the residuals of leave-one-group-out are known in
-    closed form). The same left-out scores give the factor that makes logits of the regression's values.
+    The chosen strength has the lowest loss in leave-one-group-out cross-validation, whose residuals have a closed
+    form. Its unit is the mean squared norm of a photo's features. The same left-out scores give the factor that scales
+    regression values to logits.
     """
     members = _members(groups)
     weights = np.empty(len(labels))
@@ -86,7 +86,7 @@ def _members(groups: Sequence[object]) -> list[Ints]:
 
 
 def _solve(gram: Floats, targets: Floats, penalty: float, members: Sequence[Ints]) -> tuple[Floats, Floats]:
-    """Return the dual weights, and the residual of each row when its group is left out."""
+    """Return the dual weights and the leave-one-group-out residual of each row."""
     inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
     alpha = inverse @ targets
     residual = np.empty_like(alpha)
@@ -96,7 +96,7 @@ def _solve(gram: Floats, targets: Floats, penalty: float, members: Sequence[Ints
 
 
 def _scale(weighted_scores: Floats, root: Floats, labels: Ints) -> tuple[float, float]:
-    """Return the least loss that the left-out scores reach as logits, and the factor that reaches it."""
+    """Return the lowest loss of the left-out scores as scaled logits, and the scale factor."""
     scores = weighted_scores / root
     best = minimize_scalar(
         lambda log_factor: negative_log_likelihood(np.exp(log_factor) * scores, labels),

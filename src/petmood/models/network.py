@@ -1,4 +1,4 @@
-"""What is the whole network? Normalisation, trunk and head in one module: uint8 pictures in, logits out."""
+"""Complete network in one module: normalization, backbone and head, from uint8 images to logits."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ __all__ = ["ExpressionNet", "NetworkSpec", "build_network"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """What a network is made of; enough to build it again and load its weights."""
+    """Architecture of a network; sufficient to build it again and load its weights."""
 
     backbone: str
     head: str = "linear"
@@ -23,9 +23,9 @@ class NetworkSpec:
 
 
 class ExpressionNet(nn.Module):
-    """A trunk and a head behind the normalisation of an ``ImageSpec``.
+    """A backbone and a head after the normalization of an ``ImageSpec``.
 
-    Pictures come as uint8 or float [B, 3, S, S] with values 0..255; logits go out as float [B, K].
+    Input: images uint8 or float [B, 3, S, S] with values 0..255. Output: logits float [B, K].
     """
 
     mean: Tensor
@@ -40,7 +40,7 @@ class ExpressionNet(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(image.std).view(1, 3, 1, 1), persistent=False)
 
     def features(self, pictures: Tensor) -> Tensor:
-        """Return what the trunk sees in the pictures, [B, width]."""
+        """Return the backbone's features of the images, [B, width]."""
         out: Tensor = self.trunk((pictures.float() - self.mean) / self.std)
         return out
 
@@ -51,11 +51,11 @@ class ExpressionNet(nn.Module):
 
 
 def build_network(spec: NetworkSpec, *, image: ImageSpec, classes: int, weights: str = "none") -> ExpressionNet:
-    """Build a network; its trunk starts from ``weights`` (see ``models.weights``), its head at random.
+    """Build a network; the backbone is initialized from ``weights`` (see ``models.pretrained``), the head randomly.
 
     Raises:
-        ConfigError: an unknown backbone, head or weights file.
-        DownloadError: ImageNet weights that can't be fetched.
+        ConfigError: unknown backbone or head, or a weights file that is missing or doesn't fit.
+        DownloadError: the ImageNet weights can't be fetched.
     """
     trunk = build_backbone(spec.backbone)
     load_backbone_weights(trunk.module, backbone=spec.backbone, weights=weights)

@@ -1,4 +1,4 @@
-"""Where do a trunk's first weights come from? ImageNet (torchvision's own, cached, checked), a file, or nowhere."""
+"""Initial backbone weights: ImageNet weights of torchvision (cached and verified), a safetensors file, or none."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -18,13 +18,13 @@ __all__ = ["load_backbone_weights"]
 
 TRUNK: Final = "trunk."
 COUNTER: Final = "num_batches_tracked"
-"""Batch norms count their batches, but many of torchvision's files lack the counts, and evaluation needs none."""
+"""Batch counter of batch norms: many of torchvision's files lack it, and evaluation doesn't need it."""
 
 
 def load_backbone_weights(trunk: nn.Module, *, backbone: str, weights: str) -> None:
-    """Fill a trunk with weights: "none", "imagenet", or the path of a safetensors file.
+    """Load weights into a backbone: "none", "imagenet", or the path of a safetensors file.
 
-    A file may hold a trunk alone, a whole network of petmood (its head is left out) or torchvision's own names.
+    A file may contain a backbone, a complete petmood network (its head is ignored) or torchvision's tensor names.
 
     Raises:
         ConfigError: no such file, not safetensors, or made for another backbone.
@@ -52,7 +52,7 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
         raise ConfigError(f"{cached} is damaged (the SHA-256 in its name differs). Delete it, and it is fetched again.")
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: what was fetched has another hash
+    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the download has the wrong hash
         raise DownloadError(
             f"The ImageNet weights of {backbone} can't be fetched. Put {cached.name} into {cached.parent} "
             "(TORCH_HOME moves it), or train with model.weights=none or model.weights=FILE.safetensors."

@@ -1,4 +1,4 @@
-"""How is texture described by ordinary convolutions? Two layers of wavelets at several scales, nothing learned."""
+"""Two-layer wavelet scattering at several scales as a torch module of fixed convolutions."""
 
 import math
 
@@ -9,20 +9,20 @@ from torch.nn import functional
 __all__ = ["Scattering", "gabor_bank", "opponent_colours"]
 
 CALM = 1e-7
-"""Keeps the modulus of calm planes off 0. (Not 1e-8: torch's ONNX exporter takes adding that for adding 0.)"""
+"""Keeps the modulus of constant planes above 0. (Not 1e-8: torch's ONNX exporter treats it as 0.)"""
 FLOOR = 0.01
-"""Added before the logarithm; the second layer's values are about half as large."""
+"""Added before the logarithm; the second layer uses half of it, as its values are about half as large."""
 
 
 def opponent_colours(pictures: Tensor) -> Tensor:
-    """Return brightness, red against green, and yellow against blue of RGB pictures [B, 3, H, W]."""
+    """Convert RGB images [B, 3, H, W] to brightness, red-green and yellow-blue channels [B, 3, H, W]."""
     red, green, blue = pictures[:, 0:1], pictures[:, 1:2], pictures[:, 2:3]
     bright = (red + green + blue) / 3
     return torch.cat([bright, (red - green) / math.sqrt(2), (red + green - 2 * blue) / math.sqrt(6)], 1)
 
 
 def gabor_bank(orientations: int, *, length: int = 7, sigma: float = 1.1, frequency: float = 1.8) -> Tensor:
-    """Return Gabor wavelets [2 * orientations, 1, length, length]: first the even ones (of mean zero), then the odd."""
+    """Return Gabor wavelets [2 * orientations, 1, length, length]: the even ones (zero mean), then the odd ones."""
     reach = torch.arange(length) - length // 2.0
     down, across = torch.meshgrid(reach, reach, indexing="ij")
     even, odd = [], []
@@ -38,10 +38,10 @@ def gabor_bank(orientations: int, *, length: int = 7, sigma: float = 1.1, freque
 
 
 class Scattering(nn.Module):
-    """Moduli of wavelets, and of wavelets of those, pooled on a grid (after Bruna, Mallat 2013).
+    """First- and second-order moduli of wavelet responses, pooled on a grid (after Bruna, Mallat 2013).
 
-    Pictures float [B, 3, S, S] in 0..1 -> features [B, D]; S is a power of 2, at least ``grid * 2**(scales - 1)``.
-    Scales are the levels of a pyramid, and the second layer looks at brightness alone.
+    Images float [B, 3, S, S] in 0..1 -> features [B, D]; S is a power of 2, at least ``grid * 2**(scales - 1)``.
+    Scales are the levels of an image pyramid; the second layer uses the brightness channel only.
     """
 
     first: Tensor
@@ -68,7 +68,7 @@ class Scattering(nn.Module):
         return torch.cat(parts, 1)
 
     def _pool(self, planes: Tensor) -> Tensor:
-        """Return overlapping means over the grid, flat."""
+        """Return overlapping means over the grid, flattened."""
         side = planes.shape[-1] // self.grid
         pooled = functional.avg_pool2d(planes, side, max(side // 2, 1)) if side > 1 else planes
         return pooled.flatten(1)

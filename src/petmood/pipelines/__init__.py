@@ -1,1 +1,1 @@
-"""Conductors that take a whole configuration and call the packages below."""
+"""Pipelines that take a complete configuration and call the packages below."""

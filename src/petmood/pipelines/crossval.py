@@ -1,4 +1,4 @@
-"""How good is a recipe, not just one network? Trained anew on every fold, groups whole, beside shuffled and leaky."""
+"""Grouped cross-validation of a recipe, with shuffled-label and random-split baselines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -35,27 +35,28 @@ Photos = TypeVar("Photos", PhotoSet, Features)
 
 @dataclass(frozen=True, slots=True)
 class CrossvalReport:
-    """The recipe's numbers, and those of its controls under the same folds (``random_split``: under leaky ones)."""
+    """Metrics of the recipe and of its baselines under the same folds (``random_split``: folds with group leakage)."""
 
     folder: Path
     recipe: CrossValidation
     baselines: dict[str, CrossValidation]
 
     def to_json(self) -> dict[str, Any]:
-        """Return every number by name."""
+        """Return all metrics by name."""
         controls = {name: found.to_json() for name, found in self.baselines.items()}
         return {**self.recipe.to_json(), "controls": controls}
 
 
 def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalReport:
-    """Cross-validate the configured recipe over all original photos of a data set, whatever their split.
+    """Cross-validate the configured recipe over all original photos of a dataset, whatever their split.
 
-    Near-duplicates are trained on where ``data.include_copies=true``. They are never tested on, except in the random
-    split, which shows what testing on copies would have claimed. Leaves ``crossval.json`` in the run's folder.
+    Near-duplicates are trained on if ``data.include_copies=true``. They are never tested on, except in the random
+    split, which shows the accuracy that testing on near-duplicates would have reported. Writes ``crossval.json`` into
+    the run folder.
 
     Raises:
-        DataError: fewer groups than folds, or photos that can't be learned from.
-        RunError: the folder exists.
+        DataError: fewer groups than folds, or photos that can't be trained on.
+        RunError: the run folder exists.
     """
     folder = Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
     if (folder / "crossval.json").exists():
@@ -76,10 +77,10 @@ def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalRep
 
 
 def recipe_fit(config: Config, material: PhotoSet, *, shuffled: bool = False, track: ProgressBar = no_progress) -> Fit:
-    """Return the configured recipe as a function that trains on some photos and gives logits for others.
+    """Return the configured recipe as a function that trains on some photos and returns logits for others.
 
-    Where the recipe chooses by validation loss, a fifth of the training groups is set aside for that. A probe's trunk
-    learns nothing, so its features are computed once for all folds.
+    If the recipe selects by validation loss, a fifth of the training groups is held out for that. The backbone of a
+    linear probe is frozen, so its features are computed once for all folds.
     """
     if config.recipe.kind == "linear_probe" and config.recipe.num_views == 1:
         return _probe_fit(config, material, shuffled=shuffled, track=track)
@@ -108,7 +109,7 @@ def _fit(
     answer: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
     shuffled: bool,
 ) -> Fit:
-    """Return a fit that sets groups aside where the recipe needs them, and shuffles labels where the control does."""
+    """Return a fit function that holds groups out if the recipe needs them, and shuffles labels for that baseline."""
 
     def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Floats:
         learn, choose = _holdout(material, train, seed=seed) if _chooses(config) else (train, None)
@@ -135,7 +136,7 @@ def _holdout(material: PhotoSet, train: NDArray[np.int64], *, seed: int) -> tupl
 
 
 def _grouped_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[IndexRow]:
-    """Return the rows with copies marked as dropped where they shall not be learned from."""
+    """Return the rows, with near-duplicates marked as dropped unless ``include_copies`` is set."""
     return [row if row.role == "original" or include_copies else replace(row, role="excluded") for row in rows]
 
 

@@ -1,7 +1,7 @@
-"""Which data sets does a commit change, and how? git tells which pointers, DVC brings both versions.
+"""Comparison of datasets whose DVC pointers changed since a commit: git lists the pointers, DVC pulls both versions.
 
-What stands in the pointers is anyone's proposal: names go to git and DVC as whole arguments behind ``--``, and a
-pointer may name nothing but the folder beside it.
+Pointer contents are untrusted: names are passed to git and DVC as single arguments after ``--``, and a pointer may
+only name the folder beside it.
 """
 
 import subprocess
@@ -28,27 +28,27 @@ from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
 __all__ = ["Pointer", "changed_pointers", "report_pointers"]
 
 OLD_VERSION: Final = "last-version-"
-"""How the folder in the repository is called into which the last version of a data set is pulled; gone afterwards."""
+"""Prefix of the temporary folder in the repository into which the previous version of a dataset is pulled."""
 NOTHING: Final = "No `.dvc` pointer of a data set has changed.\n"
 NO_COMMIT: Final = "0" * 40
-"""What GitHub calls the commit before the first one of a branch."""
+"""The commit that GitHub reports before the first commit of a branch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """A changed ``.dvc`` file, relative to the repository, and its content in the last version; None for a new one."""
+    """A changed ``.dvc`` file, relative to the repository, and its previous content; None for a new one."""
 
     path: PurePosixPath
     last: bytes | None
 
     @property
     def folder(self) -> PurePosixPath:
-        """Return the data set that it points to."""
+        """Return the folder of the dataset that it points to."""
         return self.path.with_suffix("")
 
 
 def changed_pointers(repository: Path, *, since: str) -> tuple[Pointer, ...]:
-    """Return the pointers that differ from a commit, sorted; a pointer that is gone is not among them.
+    """Return the pointers that differ from a commit, sorted; deleted pointers are not included.
 
     Raises:
         DataError: no repository, no such commit, or a pointer that names anything but the folder beside it.
@@ -73,12 +73,12 @@ def changed_pointers(repository: Path, *, since: str) -> tuple[Pointer, ...]:
 def report_pointers(
     repository: Path, *, since: str, to: Path, limits: DiffLimits | None = None, track: ProgressBar = no_progress
 ) -> tuple[DatasetDiffReport, ...]:
-    """Pull and compare both versions of every changed data set; write a report each, and one comment for all.
+    """Pull and compare both versions of every changed dataset; write a report for each and a comment for all.
 
-    Pointers to what is no data set, such as a single file, are passed by.
+    Pointers to anything but a dataset, such as a single file, are skipped.
 
     Raises:
-        DataError: as ``changed_pointers``; or DVC can't bring a version.
+        DataError: as ``changed_pointers``, or DVC can't pull a version.
     """
     found = []
     for pointer in changed_pointers(repository, since=since):
@@ -96,7 +96,7 @@ def report_pointers(
 
 @contextmanager
 def _last_version(repository: Path, pointer: Pointer) -> Iterator[Path | None]:
-    """Yield the last version of a data set in a folder of its own; None where there is none."""
+    """Yield the previous version of a dataset in a temporary folder; None if there is none."""
     if pointer.last is None:
         yield None
         return
@@ -109,14 +109,14 @@ def _last_version(repository: Path, pointer: Pointer) -> Iterator[Path | None]:
 
 
 def _content(repository: Path, commit: str, path: PurePosixPath) -> bytes | None:
-    """Return a file as it was in a commit; None where it was not there."""
+    """Return the content of a file in a commit; None if it did not exist."""
     if not commit or not _git(repository, "ls-tree", "-z", commit, "--", str(path)):
         return None
     return _git(repository, "cat-file", "blob", f"{commit}:{path}")
 
 
 def _refuse_foreign(path: PurePosixPath, content: bytes) -> None:
-    """Refuse a pointer that would let DVC write anywhere but into the folder beside it."""
+    """Reject a pointer that would let DVC write anywhere but into the folder beside it."""
     try:
         said = yaml.safe_load(content)
         (out,) = said["outs"]

@@ -1,4 +1,4 @@
-"""How does a data set become a measured bundle in one go? Every step of the walk, skipping what is up to date."""
+"""End-to-end pipeline from dataset import to predictions of an exported bundle; up-to-date steps are skipped."""
 
 import hashlib
 import logging
@@ -32,13 +32,13 @@ logger = logging.getLogger(__name__)
 
 DEMO_FOLDER = Path("data/demo")
 CHECKED = Path(".cache/checked")
-"""Where a data set keeps the hash of its last version that passed the check."""
+"""File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """What the walk left behind, the steps that it had to do, and some answers of the new bundle."""
+    """Outputs of the pipeline, the steps that were executed, and some predictions of the new bundle."""
 
     data: Path
     run: RunFolder
@@ -50,12 +50,12 @@ class PipelineResult:
 def run_pipeline(
     config: Config, *, bundles: Path = Path("bundles"), track: ProgressBar = no_progress
 ) -> PipelineResult:
-    """Import (the demo, where no other data is named), check, train, evaluate, export and predict.
+    """Import (the demo, if no other data is given), validate, train, evaluate, export and predict.
 
     Raises:
-        BundleError: the folder for the bundle holds something that is no part of a bundle; nothing was done.
-        DataError: the data is missing, or a check found what would spoil a measurement.
-        OutputLocked: another process is writing the data set, the run or the bundle.
+        BundleError: the bundle folder contains files that aren't part of a bundle; nothing was done.
+        DataError: the data is missing, or validation found a blocking issue.
+        OutputLocked: another process is writing the dataset, the run or the bundle.
     """
     done: list[str] = []
     data = Path(config.data.path)
@@ -94,7 +94,7 @@ def _needs_import(data: Path) -> bool:
 
 
 def _needs_check(data: Path, data_hash: str) -> bool:
-    """Tell whether this version of the data was not yet checked, or not found good."""
+    """Return whether this version of the data was not yet validated, or failed validation."""
     passed = data / CHECKED
     return not ((data / "check.html").is_file() and passed.is_file() and passed.read_text() == data_hash)
 
@@ -105,7 +105,7 @@ def _check_no_blocking_issues(report: ValidationReport) -> None:
 
 
 def _trained(config: Config, data_hash: str, *, track: ProgressBar) -> tuple[RunFolder, bool]:
-    """Return the run of these settings on this data, trained now if it was not before."""
+    """Return the run of these settings on this data and whether it was trained now."""
     plain = {"run": config.run.model_copy(update={"name": None}), "tracker": TrackerConfig()}
     content = config.model_copy(update=plain)
     key = hashlib.sha256(f"{dump(content)}{data_hash}".encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""How good is a run, honestly? Its logits become numbers with intervals beside controls, and a report."""
+"""Evaluation of a run: metrics with confidence intervals beside baselines, and an HTML report."""
 
 import csv
 import json
@@ -33,11 +33,11 @@ ENOUGH_PX = 256
 
 
 def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = no_progress) -> dict[str, Predictions]:
-    """Return a run's logits on validation and test photos, its own or those of another data set.
+    """Return the logits of a run on validation and test photos, its own or those of another dataset.
 
     Raises:
-        RunError: its own are missing.
-        DataError: the other data set can't be read.
+        RunError: the logits of its own photos are missing.
+        DataError: the other dataset can't be read.
     """
     if data is not None:
         return _score_anew(run, data, track=track)
@@ -50,9 +50,9 @@ def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = 
 def evaluate_run(
     run: RunFolder, *, data: Path | None = None, paired: PairedTest | None = None, track: ProgressBar = no_progress
 ) -> Evaluation:
-    """Measure a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the numbers.
+    """Evaluate a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the metrics.
 
-    With ``data``, another data set is used and nothing but the report is written, as ``report-NAME.html``. The abstain
+    With ``data``, another dataset is used and only the report is written, as ``report-NAME.html``. The confidence
     threshold and the temperature always come from the run's own validation photos.
     """
     config, facts = run.read_config(), run.read_metadata()
@@ -90,10 +90,10 @@ def evaluate_run(
 
 
 def compare_runs(run: RunFolder, other: RunFolder) -> PairedTest:
-    """Return the paired test of two runs on the same test photos (or validation photos where there is no test).
+    """Return the paired test of two runs on the same test photos (or validation photos if there are no test photos).
 
     Raises:
-        DataError: the two were not judged by the same photos.
+        DataError: the two runs were not evaluated on the same photos.
     """
     first, second = scores_of(run), scores_of(other)
     split = "test" if len(first["test"]) else "valid"
@@ -119,7 +119,7 @@ def _baselines(
 
 
 def _hog_of(folder: Path, rows: list[IndexRow], *, track: ProgressBar) -> NDArray[np.float32]:
-    """Return the HOG features of some photos, kept beside the data set for the next evaluation."""
+    """Return the HOG features of photos, cached beside the dataset for the next evaluation."""
     cached = folder / ".cache" / f"hog-{read_index(folder).hash[:24]}.npy"
     if cached.is_file():
         found: NDArray[np.float32] = np.load(cached, allow_pickle=False)
@@ -158,7 +158,7 @@ def _curves(run: RunFolder) -> list[dict[str, float | None]]:
 
 
 def read_evaluation(run: RunFolder) -> dict[str, Any]:
-    """Return the numbers that ``evaluate_run`` wrote.
+    """Return the metrics written by ``evaluate_run``.
 
     Raises:
         RunError: the run was not evaluated yet.

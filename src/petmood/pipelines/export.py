@@ -1,4 +1,4 @@
-"""How does a run become a bundle? Its weights, its decision rule and its golden photos go to the export room."""
+"""Export of a run to a bundle: weights, decision rule, golden photos and reference data."""
 
 import re
 from dataclasses import replace as changed
@@ -25,21 +25,21 @@ __all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run"]
 
 GOLDEN_PHOTOS: Final = 32
 NEVER_CONFIDENT: Final = 1.01
-"""The threshold of a model that may promise no error rate: every answer is "not sure"."""
+"""The threshold of a model without a guaranteed error rate: it abstains on every photo ("not sure")."""
 EVERY_CLASS: Final = 1.0
-"""The quantile of a model without validation photos: no class can be ruled out."""
+"""The quantile of a model without validation photos: no class can be excluded from a prediction set."""
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def export_run(
     run: RunFolder, *, to: Path, name: str | None = None, replace: bool = False, track: ProgressBar = no_progress
 ) -> Bundle:
-    """Write a run's bundle, evaluating the run first where that was not done yet.
+    """Write the bundle of a run, evaluating the run first if needed.
 
     Raises:
-        BundleError: the target exists, is none of our bundles or holds other files, or ONNX and torch disagree.
+        BundleError: the target exists, isn't a petmood bundle or contains other files, or ONNX and torch disagree.
         OutputError: the target can't be written, or another process is writing it.
-        ConfigError: a name with other signs than small letters, digits, dots, dashes and underlines.
+        ConfigError: a name with characters other than a-z, 0-9, '.', '-' and '_'.
         DataError: the photos are not those that the run was trained on.
     """
     model = _checked(name) if name else _name_of(to)
@@ -102,12 +102,12 @@ def _checked(name: str) -> str:
 
 
 def _name_of(folder: Path) -> str:
-    """Return a folder's name as a model's name: in small letters, other signs as dashes."""
+    """Return the name of a folder as a model name: lower case, other characters replaced by dashes."""
     return re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-")[:64] or "model"
 
 
 def _spread_by_class(rows: list[IndexRow]) -> list[IndexRow]:
-    """Return up to ``GOLDEN_PHOTOS`` rows, the first ones of each class in turn."""
+    """Return up to ``GOLDEN_PHOTOS`` rows, taken from the classes in turn."""
     by_label: dict[str, list[IndexRow]] = {}
     for row in rows:
         by_label.setdefault(row.label, []).append(row)

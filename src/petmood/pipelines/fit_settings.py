@@ -1,4 +1,4 @@
-"""Training settings taken from a whole configuration."""
+"""Training settings taken from a complete configuration."""
 
 from petmood.configs.schema import Config
 from petmood.models.classifier import OptimizationConfig
@@ -9,10 +9,10 @@ __all__ = ["fit_settings"]
 
 
 def fit_settings(config: Config) -> FitSettings:
-    """Return the part of a configuration that a training depends on.
+    """Return the part of a configuration that determines the trained weights.
 
     Raises:
-        ConfigError: an unknown backbone, or an image size that it can't work on.
+        ConfigError: an unknown backbone, or an image size that the backbone doesn't support.
     """
     model, recipe, trainer = config.model, config.recipe, config.trainer
     return FitSettings(

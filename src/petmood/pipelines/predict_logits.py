@@ -1,4 +1,4 @@
-"""What does a trained network say to photos? Its logits, beside everything that evaluation needs to know of them."""
+"""Logits of a trained network for photos, with the labels and groups that evaluation needs."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ BATCH = 64
 def logits_of(
     network: ExpressionNet, pixels: NDArray[np.uint8], *, track: ProgressBar = no_progress, what: str = "scoring"
 ) -> NDArray[np.float64]:
-    """Return the logits float64 [N, K] of prepared pictures uint8 [N, S, S, 3]."""
+    """Return the logits float64 [N, K] of preprocessed images uint8 [N, S, S, 3]."""
     network.eval()
     starts: Sequence[int] = range(0, len(pixels), BATCH)
     found = [np.zeros((0, network.classes))]
@@ -34,7 +34,7 @@ def logits_of(
 def predict_logits(
     network: ExpressionNet, material: PhotoSet, *, source: str = "", track: ProgressBar = no_progress
 ) -> Predictions:
-    """Return a network's logits for some photos, with their labels and groups."""
+    """Return the logits of a network for photos, with their labels and groups."""
     return from_rows(
         logits_of(network, material.cache.pixels, track=track), material.rows, classes=DEFAULT_CLASSES, source=source
     )

@@ -1,4 +1,4 @@
-"""Where does a training step spend its time? Some steps under torch's profiler: a trace and a table."""
+"""Profile of training steps with torch's profiler: a trace and a table of operations."""
 
 import itertools
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ STEPS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Where the trace (for chrome://tracing or Perfetto) and the table lie, and the table itself."""
+    """Paths of the trace (for chrome://tracing or Perfetto) and of the table, and the text of the table."""
 
     trace: Path
     table: Path
@@ -33,10 +33,10 @@ class Profile:
 
 
 def profile_training(config: Config, *, to: Path, top: int = 15, track: ProgressBar = no_progress) -> Profile:
-    """Profile some training steps as configured, on the processor, and write ``trace.json`` and ``table.txt``.
+    """Profile some training steps as configured, on the CPU, and write ``trace.json`` and ``table.txt``.
 
     Raises:
-        DataError: photos that can't be learned from.
+        DataError: photos that can't be trained on.
     """
     data = Path(config.data.path)
     rows = training_rows(open_index(data).rows, include_copies=config.data.include_copies)

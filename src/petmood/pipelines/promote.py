@@ -1,4 +1,4 @@
-"""How does a better model move up? Fetched, judged by the gate beside the champion, and moved only if it passed."""
+"""Promotion of a model version: fetch it, run the promotion checks against the champion, move the alias on success."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -25,7 +25,7 @@ REPORTS = ("gate.json", "gate.md", "gate.html")
 
 @dataclass(frozen=True, slots=True)
 class PromotionResult:
-    """A change that was made, and the gate's report that allowed it."""
+    """A completed promotion, and the report of the checks that allowed it."""
 
     change: AliasChange
     report: PromotionReport
@@ -42,16 +42,16 @@ def promote(
     keep: Path | None = None,
     track: ProgressBar = no_progress,
 ) -> PromotionResult:
-    """Judge a version against the champion on held-out photos, and let the alias point to it if it passes.
+    """Check a version against the champion on held-out photos, and move the alias to it if the checks pass.
 
-    ``data`` is the data set to judge on, the one that the version was trained on where none is given. The report is
-    attached to the version, passed or not, and also written into the folder ``keep``.
+    ``data`` is the dataset to evaluate on; by default the one that the version was trained on. The report is attached
+    to the version, whether it passed or not, and also written into the folder ``keep``.
 
     Raises:
-        Refused: it did not pass, a line for each check that failed; or its bundle is not whole.
-        Conflict: somebody else changed the registry meanwhile.
-        RegistryError: it is the champion already, the champion itself can't be had, or the registry can't be reached.
-        DataError: there are no photos to judge on.
+        Refused: a check failed (one line for each), or the bundle of the version is corrupted.
+        Conflict: another process changed the registry in the meantime.
+        RegistryError: it is the champion already, the champion can't be fetched, or the registry can't be reached.
+        DataError: there are no photos to evaluate on.
     """
     seen = registry.state()
     registry.check_promotable(version, alias=alias, seen=seen)
@@ -74,10 +74,10 @@ def promote(
 
 
 def read_limits(texts: Sequence[str]) -> PromotionLimits:
-    """Read promotion limits such as ``criterion=non_inferior`` or ``max_latency_ratio=2``; others keep their default.
+    """Parse promotion limits such as ``criterion=non_inferior`` or ``max_latency_ratio=2``; others keep their default.
 
     Raises:
-        ConfigError: an unknown name, or a value that can't be one.
+        ConfigError: an unknown name or an invalid value.
     """
     known: dict[str, Callable[[str], Any]] = {one.name: one.default.__class__ for one in fields(PromotionLimits)}
     given: dict[str, Any] = {}
@@ -113,7 +113,7 @@ def _own_data(bundle: Bundle) -> Path:
 
 
 def _keep(registry: Registry, version: Version, report: PromotionReport, *, folder: Path | None) -> str:
-    """Attach the report to the version, and return the SHA-256 of its JSON, under which it is found again."""
+    """Attach the report to the version, and return the SHA-256 of its JSON, which identifies it in the registry."""
     with TemporaryDirectory(prefix="petmood-") as passing:
         place = folder or Path(passing)
         write_promotion_report(report, place)

@@ -1,4 +1,4 @@
-"""What does a run leave on disk? One folder with fixed names, so that every later step finds what it needs."""
+"""Layout of a run folder, with fixed file names for all later steps."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = ["RunFolder", "RunMetadata", "open_run"]
 
 
 class RunMetadata(BaseModel):
-    """What a run says of itself, in ``run.json``; ``seconds`` is what training took."""
+    """Metadata of a run, in ``run.json``; ``seconds`` is the duration of training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +41,7 @@ class RunMetadata(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The places in a run's folder; they need not exist yet."""
+    """Paths in a run folder; the files need not exist yet."""
 
     path: Path
 
@@ -52,7 +52,7 @@ class RunFolder:
 
     @property
     def metadata(self) -> Path:
-        """What the run says of itself, JSON."""
+        """The metadata of the run, JSON."""
         return self.path / "run.json"
 
     @property
@@ -62,7 +62,7 @@ class RunFolder:
 
     @property
     def metrics_csv(self) -> Path:
-        """One row an epoch, CSV."""
+        """Per-epoch metrics, CSV."""
         return self.path / "metrics.csv"
 
     @property
@@ -77,24 +77,24 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """Every number, JSON."""
+        """All metrics, JSON."""
         return self.path / "evaluation.json"
 
     @property
     def report(self) -> Path:
-        """Every number and picture, HTML."""
+        """The evaluation report with all metrics and figures, HTML."""
         return self.path / "report.html"
 
     def predictions(self, split: str) -> Path:
-        """Return the place of the logits of one split, npz."""
+        """Return the path of the logits of one split, npz."""
         return self.path / "scored" / f"{split}.npz"
 
     def read_config(self) -> Config:
-        """Read the settings back."""
+        """Read the resolved settings."""
         return from_file(self.config)
 
     def read_metadata(self) -> RunMetadata:
-        """Read what the run says of itself.
+        """Read the metadata of the run.
 
         Raises:
             RunError: ``run.json`` is missing or damaged.
@@ -105,17 +105,17 @@ class RunFolder:
             raise RunError(f"{self.metadata} can't be read; train again, or give another run.") from error
 
     def write_metadata(self, facts: RunMetadata, *, update: Mapping[str, Any] | None = None) -> RunMetadata:
-        """Write what the run says of itself, with some fields changed, and return it."""
+        """Write the metadata of the run, with some fields updated, and return it."""
         changed = facts.model_copy(update=dict(update or {}))
         atomic_write_json(self.metadata, changed.model_dump(mode="json"))
         return changed
 
 
 def open_run(path: Path, *, finished: bool = True) -> RunFolder:
-    """Return an existing run's folder.
+    """Return an existing run folder.
 
     Raises:
-        RunError: no such run, or it is not finished though it has to be.
+        RunError: there is no such run, or it is not finished and ``finished`` is set.
     """
     run = RunFolder(path)
     if not run.metadata.is_file():

@@ -1,4 +1,4 @@
-"""What does a run tell its tracker? Settings, where it comes from, each epoch, its numbers, its files, its bundle."""
+"""Tracking of a run: settings, origin, per-epoch metrics, results, files and bundle."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ CURVES_NAME: Final = "curves.png"
 
 @contextmanager
 def tracked(run: RunFolder, config: Config, facts: RunMetadata) -> Iterator[RunLogger]:
-    """Yield whom a training tells; its settings and origin are told now, how it ended when the block ends."""
+    """Yield the logger of a training; logs settings and origin at the start, and the status at the end."""
     wanted = config.tracker.model_dump()
     spec = None if config.tracker.kind == "none" else TrackerSpec.model_validate(wanted)
     with run_logger(run.path, tracker=spec) as teller:
@@ -47,18 +47,18 @@ def tracked(run: RunFolder, config: Config, facts: RunMetadata) -> Iterator[RunL
 
 
 class EpochLoggingCallback(Callback):
-    """Tells each epoch once: as the next one begins, when its checkpoint is written and it can't be trained again."""
+    """Log each epoch once, when the next one begins: its checkpoint is then written, so it is never trained again."""
 
     def __init__(self, teller: RunLogger, curves: Path) -> None:
         self.teller, self.curves = teller, curves
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
-        """Tell the epochs before this one."""
+        """Log the epochs before this one."""
         log_epochs(self.teller, self.curves, before=trainer.current_epoch)
 
 
 def log_epochs(teller: RunLogger, curves: Path, *, before: int | None = None) -> None:
-    """Tell the rows of a table of curves that were not told yet, with the numbers that stand in it."""
+    """Log the rows of a metrics file that were not logged yet."""
     for row in _rows(curves):
         epoch = int(row.pop("epoch"))
         if before is None or epoch < before:
@@ -66,7 +66,7 @@ def log_epochs(teller: RunLogger, curves: Path, *, before: int | None = None) ->
 
 
 def log_results(teller: RunLogger, run: RunFolder, facts: RunMetadata) -> None:
-    """Tell what a training ended with: every epoch, the kept weights' numbers on validation photos, and its files."""
+    """Log the results of a training: every epoch, the validation metrics of the kept weights, and its files."""
     if not teller.enabled:
         return
     log_epochs(teller, run.metrics_csv)
@@ -85,9 +85,9 @@ def log_results(teller: RunLogger, run: RunFolder, facts: RunMetadata) -> None:
 
 
 def log_evaluation(run: RunFolder, numbers: Mapping[str, Any]) -> None:
-    """Tell a tracked run's headline numbers with their intervals, and its report.
+    """Log the headline metrics of a tracked run with their intervals, and its report.
 
-    Epochs that a full disk kept out of the journal are made up for.
+    Epochs that are missing from the journal because the disk was full are logged now.
     """
     with run_logger(run.path) as teller:
         log_epochs(teller, run.metrics_csv)
@@ -100,14 +100,14 @@ def log_evaluation(run: RunFolder, numbers: Mapping[str, Any]) -> None:
 
 
 def log_bundle(run: RunFolder, bundle: Bundle) -> None:
-    """Tell of a tracked run's bundle: the SHA-256 of its manifest, which holds those of its files, and the folder."""
+    """Log the bundle of a tracked run: the SHA-256 of its manifest, which contains the file hashes, and its folder."""
     with run_logger(run.path) as teller:
         teller.tags({"bundle_name": bundle.manifest.name, "bundle_sha256": bundle.sha256})
         teller.artifact(bundle.folder.absolute(), to="bundle")
 
 
 def settings_of(config: Config) -> dict[str, JsonValue]:
-    """Return settings under dotted names such as ``optimizer.lr``, without those that don't shape a run."""
+    """Return settings under dotted names such as ``optimizer.lr``, without those that don't affect a run."""
     return dict(_flat(config.model_dump(mode="json", exclude={"tracker", "search"}), ""))
 
 

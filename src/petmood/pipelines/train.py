@@ -1,4 +1,4 @@
-"""How does a configuration become a checkpoint? The story of one training, step by step."""
+"""Training pipeline from a configuration to a run folder, and resumption of interrupted runs."""
 
 import itertools
 import logging
@@ -43,15 +43,15 @@ def train(
     callbacks: Sequence[Callback] = (),
     judged: Sequence[str] = EVALUATION_SPLITS,
 ) -> RunFolder:
-    """Train as configured in a new folder and return it.
+    """Train as configured in a new run folder and return it.
 
-    ``callbacks`` are handed to ``fit_network``. A search has its trials ``judged`` by validation photos alone, so that
-    those of the test are not even opened; ``resume`` makes up for what is missing.
+    ``callbacks`` are passed to ``fit_network``. A search evaluates trials on the validation photos alone, through
+    ``judged``, so that test photos are not even opened; ``resume`` adds the missing predictions.
 
     Raises:
-        ConfigError: a backbone, weights or head that don't fit together; nothing was written, as with all of these.
+        ConfigError: a backbone, weights or head that don't fit together; nothing was written, as for all these errors.
         DownloadError: ImageNet weights that can't be fetched.
-        DataError: photos that can't be learned from, or another data version than asked for.
+        DataError: photos that can't be trained on, or another data version than requested.
         OutputLocked: another process is training into this folder.
         RunError: the folder exists.
     """
@@ -59,7 +59,7 @@ def train(
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
     _refuse_existing(run)
     facts = _facts(config, index, run)
-    network = make_network(fit_settings(config))  # what can't be made is refused before anything is written
+    network = make_network(fit_settings(config))  # invalid settings are rejected before anything is written
     run.path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(run.path):
         _refuse_existing(run)
@@ -75,10 +75,10 @@ def _refuse_existing(run: RunFolder) -> None:
 
 
 def train_each(configs: Sequence[Config], *, track: ProgressBar = no_progress) -> list[RunFolder]:
-    """Train one run after another; runs that share a name get a number behind it.
+    """Train one run after another; runs with the same name get a numeric suffix.
 
     Raises:
-        PetmoodError: as ``train`` does; the runs before the first that fails are finished.
+        PetmoodError: as ``train``; the runs before the first failure are finished.
     """
     names = [config.run.name for config in configs]
     done = []
@@ -97,7 +97,7 @@ def resume(
     callbacks: Sequence[Callback] = (),
     judged: Sequence[str] = EVALUATION_SPLITS,
 ) -> RunFolder:
-    """Go on with a run that was stopped, from its last whole epoch; a finished run gets only scores that it lacks.
+    """Resume an interrupted run from its last complete epoch; for a finished run only missing predictions are added.
 
     Raises:
         RunError: no such run.
@@ -129,16 +129,16 @@ def _resume(run: RunFolder, *, track: ProgressBar, callbacks: Sequence[Callback]
 
 
 def load_network(run: RunFolder) -> ExpressionNet:
-    """Return a finished run's network, ready to answer.
+    """Return the network of a finished run in evaluation mode.
 
     Raises:
-        RunError: the weights are missing or don't fit the settings.
+        RunError: the weights are missing or don't match the settings.
     """
     config, facts = run.read_config(), run.read_metadata()
     network = build_network(fit_settings(config).network, image=facts.image, classes=len(facts.classes))
     try:
         network.load_state_dict(load_file(run.weights))
-    except Exception as error:  # safetensors and torch have no error in common
+    except Exception as error:  # safetensors and torch have no common exception class
         raise RunError(f"{run.weights} can't be read as weights of {facts.backbone}. Train the run again.") from error
     return network.eval()
 
@@ -223,7 +223,7 @@ def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
 
 
 def _timestamp_name(folder: Path) -> str:
-    """Return the time of day, with a number behind it where another run began in the same second."""
+    """Return the current time as a name, with a numeric suffix if another run began in the same second."""
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     names = (f"{moment}-{number}" if number > 1 else moment for number in itertools.count(1))
     return next(name for name in names if not (folder / name).exists())
@@ -231,7 +231,7 @@ def _timestamp_name(folder: Path) -> str:
 
 @contextmanager
 def _log_to(path: Path) -> Iterator[None]:
-    """Let the run's own folder keep a copy of what petmood logs meanwhile."""
+    """Copy petmood's log messages to a file for the duration of the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

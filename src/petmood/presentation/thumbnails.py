@@ -1,4 +1,4 @@
-"""How does a photo get into a page that is one file? As a small JPEG in text."""
+"""Base64 JPEG thumbnails of photos for self-contained HTML pages."""
 
 import base64
 import io
@@ -13,11 +13,11 @@ from petmood.core.photo import decode
 __all__ = ["THUMB_PX", "jpeg_base64"]
 
 THUMB_PX: Final = 120
-"""The longer side of a thumbnail."""
+"""Longer side of a thumbnail in pixels."""
 
 
 def jpeg_base64(path: Path) -> str:
-    """Return a small JPEG of a photo as base64; the empty text where the photo can't be read."""
+    """Return a thumbnail of a photo as a base64 JPEG; an empty string if the photo can't be read."""
     try:
         picture = Image.fromarray(decode(path, at_least_px=THUMB_PX).pixels)
     except (PhotoError, OSError):

@@ -1,8 +1,8 @@
-"""May a candidate take the champion's place, by what both answered to the same held-out photos?
+"""Promotion checks: compare a candidate with the champion on the same held-out photos.
 
-A larger number is no proof. What counts is the interval of the difference, over groups: the wider one of the
-bootstrap and of the adjusted interval of Agresti and Min (2005), which adds one group to either side. The bootstrap
-alone is sure of itself too early where few photos are answered differently: four wins and no loss would do.
+A check uses the interval of the difference over groups, not the difference alone. The interval is the wider of two:
+the bootstrap interval, and the adjusted interval of Agresti and Min (2005), which adds one group to either side.
+The bootstrap alone is too narrow if few predictions differ: four wins and no loss would count as an improvement.
 """
 
 import math
@@ -31,30 +31,34 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PromotionLimits:
-    """What a candidate has to keep to; shares are from 0 to 1. Raises ConfigError for limits that mean nothing."""
+    """Limits of the promotion checks; shares are from 0 to 1.
+
+    Raises:
+        ConfigError: unknown criterion, or a limit that is negative or not finite.
+    """
 
     criterion: Literal["superior", "non_inferior"] = "superior"
     """"superior": the interval of the accuracy's difference lies above 0. "non_inferior": above ``-margin``."""
     margin: float = 0.02
     max_class_drop: float = 0.15
-    """How far a class's recall may fall, by more than one group, even where that might be luck."""
+    """Largest allowed drop of a class's recall, if more than one group is affected, even if not significant."""
     max_ece_increase: float = 0.05
     max_nll_increase: float = 0.02
-    """In nats a photo. For this and the calibration error, only an increase that isn't luck is refused."""
+    """In nats per photo. For this and the calibration error, only a significant increase fails the check."""
     max_corrupted_drop: float = 0.05
-    """How far the accuracy under corruption may fall, even where that might be luck."""
+    """Largest allowed drop of the accuracy under corruption, even if not significant."""
     max_latency_ratio: float = 1.5
     max_size_ratio: float = 3.0
     max_latency_ms: float = 250.0
-    """On one thread; a candidate that is no slower than the champion may take as long as that one does."""
+    """On one thread; a candidate that is no slower than the champion passes even above this limit."""
     max_size_mb: float = 500.0
     max_ece: float = 0.2
-    """For a first model, which has no champion to be compared with."""
+    """For a first model, without a champion to compare with."""
     min_photos: int = 20
     min_groups: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse a rule that isn't known, and numbers that are negative or not finite."""
+        """Reject an unknown criterion, and limits that are negative or not finite."""
         if self.criterion not in {"superior", "non_inferior"}:
             raise ConfigError(f"Unknown rule criterion={self.criterion!r} for the gate. Known: better, non_inferior.")
         for name, value in asdict(self).items():
@@ -62,17 +66,17 @@ class PromotionLimits:
                 raise ConfigError(f"Expected a finite gate limit {name} of 0 or more, got {value}.")
 
     def to_json(self) -> dict[str, str | float]:
-        """Give the limits by name."""
+        """Return the limits by name."""
         return asdict(self)
 
 
 def run_checks(
     candidate: BundlePredictions, champion: BundlePredictions | None, *, latency: Latency, limits: PromotionLimits
 ) -> tuple[Check, ...]:
-    """Ask every question that answers and measurements can settle; all are asked, whichever fails.
+    """Run all checks that need predictions, latency and size; a failed check does not stop the others.
 
     Raises:
-        DataError: the two answered other photos, or none.
+        DataError: the two bundles predicted different photos, or there are no photos.
     """
     if len(candidate.clean) == 0:
         raise DataError("Expected photos to judge a candidate by, got none. Give data with a test split.")
@@ -91,7 +95,7 @@ def run_checks(
 
 
 def difference(candidate: Predictions, champion: Predictions) -> Estimate:
-    """Give the candidate's accuracy less the champion's on the same photos in the same order, with its interval."""
+    """Estimate the candidate's accuracy minus the champion's, with its interval; both have the same photos in order."""
     apart = _right(candidate) - _right(champion)
     groups = candidate.group_numbers()
     sums, sizes = np.bincount(groups, weights=apart), np.bincount(groups)
@@ -103,7 +107,7 @@ def difference(candidate: Predictions, champion: Predictions) -> Estimate:
 
 
 def _adjusted_interval(moved: Floats) -> tuple[float, float]:
-    """Give the interval of the mean of what each group moved by, as if one more had moved half a step either way."""
+    """Return the interval of the mean change per group (Agresti and Min, 2005), with one group added to each side."""
     groups = len(moved) + 2
     middle = float(moved.sum()) / groups
     reach = Z * math.sqrt(float((moved**2).sum()) + 1 - groups * middle**2) / groups

@@ -1,4 +1,4 @@
-"""How does a bundle answer held-out photos: as they are, as a worse camera would have taken them, and how fast?"""
+"""Predictions of bundles on clean and corrupted held-out photos, and their latency."""
 
 import hashlib
 import os
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 LEVEL: Final = 3
-"""How strongly photos are corrupted: the middle one of the five levels."""
+"""Corruption level: the middle one of the five levels."""
 TIMED_PHOTOS: Final = 8
 ROUNDS: Final = 60
 MIN_ROUNDS: Final = 12
@@ -50,7 +50,7 @@ Answer = Callable[[Pixels], Logits]
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
-    """Which bundle is meant; ``model_bytes`` is the size of its network's file. Unknown texts are empty."""
+    """Identity of a bundle; ``model_bytes`` is the size of its model file. Unknown texts are empty."""
 
     name: str
     version: str
@@ -59,7 +59,7 @@ class BundleInfo:
     model_bytes: int
 
     def to_json(self) -> dict[str, str | int]:
-        """Give the fields by name."""
+        """Return the fields by name."""
         return asdict(self)
 
 
@@ -67,7 +67,7 @@ class BundleInfo:
 class BundlePredictions:
     """Calibrated logits of one bundle for every photo, clean and under each corruption.
 
-    In ``corrupted`` every photo comes once a corruption, which is its ``source``.
+    ``corrupted`` has one entry per photo and corruption; ``source`` is the name of the corruption.
     """
 
     bundle: BundleInfo
@@ -77,7 +77,7 @@ class BundlePredictions:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long one photo takes on one thread, as the median in milliseconds over ``rounds`` taken by turns."""
+    """Latency of one photo on one thread: the median in milliseconds over ``rounds`` interleaved rounds."""
 
     candidate_ms: float
     champion_ms: float | None
@@ -85,12 +85,12 @@ class Latency:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as long as the champion the candidate takes."""
+        """Latency of the candidate divided by that of the champion; None without a champion."""
         return None if self.champion_ms is None else self.candidate_ms / max(self.champion_ms, 1e-6)
 
 
 def bundle_info(predictor: BundlePredictor) -> BundleInfo:
-    """Say which bundle a predictor answers with."""
+    """Return the identity of a predictor's bundle."""
     bundle = predictor.bundle
     manifest, size = bundle.manifest, (bundle.folder / "model.onnx").stat().st_size
     return BundleInfo(manifest.name, manifest.version, bundle.sha256, manifest.data_hash, size)
@@ -99,13 +99,13 @@ def bundle_info(predictor: BundlePredictor) -> BundleInfo:
 def predict_with_bundles(
     predictors: Sequence[BundlePredictor], *, data: Path, rows: Sequence[IndexRow], track: ProgressBar = no_progress
 ) -> list[BundlePredictions | BundleError]:
-    """Ask every bundle the same photos of a data set; one that can't answer them gets its error instead.
+    """Predict the same photos of a dataset with every bundle; a bundle that fails gets its error instead.
 
-    A photo is read once, at the scale that the largest bundle needs, and corrupted once, before each bundle prepares
-    it by its own rule: all are asked the very same picture.
+    A photo is read once, at the scale that the largest bundle needs, and corrupted once. Each bundle then applies its
+    own preprocessing, so all bundles get the same clean and corrupted images.
 
     Raises:
-        DataError: a photo can't be read, or is another one than the index says.
+        DataError: a photo can't be read, or its hash differs from the index.
     """
     specs = [predictor.bundle.manifest.image for predictor in predictors]
 
@@ -120,7 +120,7 @@ def predict_with_bundles(
 
 
 def pictures_to_time(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Pixels:
-    """Prepare some of the photos as a bundle sees them, uint8 [N, S, S, 3]."""
+    """Preprocess the first photos for a latency measurement, uint8 [N, S, S, 3]."""
     return np.stack([_prepared(data, row, [spec], corruptions=())[spec][0] for row in rows[:TIMED_PHOTOS]])
 
 
@@ -132,10 +132,10 @@ def measure_latency(
     budget_s: float = BUDGET_S,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """Time one photo at a time, the two bundles by turns, so that whatever else this machine does slows both.
+    """Measure the latency of one photo at a time, with the two bundles in turn, so that other load affects both.
 
-    Each is given as what answers, and the pictures uint8 [N, S, S, 3] to be answered. Slow ones are done when the
-    budget is spent, but not before twelve rounds; medians keep a hiccup out.
+    Each bundle is given as its function from images to logits and its images, uint8 [N, S, S, 3]. The measurement
+    stops when the budget is spent, but not before twelve rounds. Medians exclude outliers.
     """
     asked = [candidate] if champion is None else [candidate, champion]
     for answer, pictures in asked:
@@ -159,7 +159,7 @@ def measure_latency(
 def _prepared(
     data: Path, row: IndexRow, specs: Sequence[ImageSpec], *, corruptions: Iterable[str] = CORRUPTIONS
 ) -> dict[ImageSpec, Pixels]:
-    """Give a photo and then its corrupted copies, prepared by each of the rules."""
+    """Return a photo and its corrupted copies, preprocessed for each spec: uint8 [1 + corruptions, S, S, 3]."""
     source, side = _bytes_of(data, row), max(spec.side_px for spec in specs)
     prepared: dict[ImageSpec, Pixels] = {}
     for background in dict.fromkeys(spec.background for spec in specs):
@@ -187,7 +187,7 @@ def _bytes_of(data: Path, row: IndexRow) -> bytes:
 
 
 def _reduced(pixels: Pixels, side: int) -> Pixels:
-    """Bring the shorter side down to what networks see: corruptions are as strong as they are meant to be there."""
+    """Reduce the shorter side to the network's input size, for which the corruption strengths are meant."""
     height, width = pixels.shape[:2]
     scale = side / min(height, width)
     if scale >= 1:
@@ -197,7 +197,7 @@ def _reduced(pixels: Pixels, side: int) -> Pixels:
 
 
 def _answer(predictor: BundlePredictor, pictures: Pixels) -> Logits | BundleError:
-    """Give logits whose columns are MOODS, whatever order the bundle has them in, or say why there are none."""
+    """Return logits with columns in the order of DEFAULT_CLASSES, or the error if the bundle can't predict."""
     classes = predictor.bundle.manifest.classes
     if sorted(classes) != sorted(DEFAULT_CLASSES):
         return BundleError(

@@ -1,4 +1,4 @@
-"""Which photos is an answer made of? From the SHA-256 in it to the version, the run, and every photo's hash."""
+"""Lineage of a prediction: from its bundle's SHA-256 to the version and the hashes of the training photos."""
 
 import hashlib
 from collections import Counter
@@ -17,7 +17,7 @@ __all__ = ["Lineage", "find_lineage"]
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where an answer comes from."""
+    """Version, aliases, alias changes and photos behind a prediction."""
 
     version: Version
     aliases: tuple[str, ...]
@@ -26,15 +26,15 @@ class Lineage:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many photos of each split were used."""
+        """Number of photos used, by split."""
         return Counter(photo.split for photo in self.photos if photo.role != "excluded")
 
 
 def find_lineage(registry: Registry, key: str) -> Lineage:
-    """Trace a version, by the SHA-256 that every answer names, its number or its alias.
+    """Trace a version by the SHA-256 in every prediction, by its number or by its alias.
 
     Raises:
-        RegistryError: no such version; or its bundle doesn't say which photos it saw.
+        RegistryError: no such version, or its bundle has no valid index of its photos.
     """
     version = registry.find(key)
     bundle = cached(registry, version)

@@ -1,4 +1,4 @@
-"""Records of a promotion decision: checks, held-out photos and the whole report."""
+"""Records of a promotion decision: checks, held-out photos and the report."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SliceComparison:
-    """One class, one corruption or all photos within a check: both accuracies, and the difference with its interval."""
+    """Comparison on one class, one corruption or all photos: both accuracies, and the difference with its interval."""
 
     name: str
     candidate: float
@@ -23,13 +23,13 @@ class SliceComparison:
     difference: Estimate
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields by name."""
+        """Return the fields by name."""
         return {**asdict(self), "difference": self.difference.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question that was asked of the candidate: what was measured against which limit, and in a sentence why."""
+    """Result of one promotion check: the measured value, the limit, and an explanation in one sentence."""
 
     name: str
     passed: bool
@@ -40,7 +40,7 @@ class Check:
     parts: tuple[SliceComparison, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields by name; numbers that are not finite become None."""
+        """Return the fields by name; numbers that are not finite become None."""
         texts = {name: getattr(self, name) for name in ("name", "passed", "measured", "limit", "sentence")}
         numbers = {name: value if math.isfinite(value) else None for name, value in self.numbers.items()}
         return {**texts, "numbers": numbers, "parts": [part.to_json() for part in self.parts]}
@@ -48,9 +48,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Which photos were judged by: of which data version and split, how many of each class, and how many were left out.
+    """Photos used for the checks: data version, split, counts by class, groups, and photos left out.
 
-    ``excluded`` counts photos of the split that a bundle may have learned from.
+    ``excluded`` counts photos of the split that a bundle may have been trained on.
     """
 
     data_hash: str
@@ -61,19 +61,19 @@ class HeldOut:
 
     @property
     def photos(self) -> int:
-        """Count the photos that are left."""
+        """Number of held-out photos."""
         return sum(self.classes.values())
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields by name, and the count of photos."""
+        """Return the fields by name, and the number of photos."""
         return {**asdict(self), "classes": dict(self.classes), "photos": self.photos}
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionReport:
-    """The verdict on a candidate, with everything that led to it; ``held_out`` is None where it never came to photos.
+    """Promotion decision on a candidate, with all checks and limits.
 
-    ``created`` is the caller's time, as text.
+    ``held_out`` is None if no photos were selected. ``created`` is the caller's time, as text.
     """
 
     candidate: BundleInfo
@@ -86,22 +86,22 @@ class PromotionReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed; a report without checks is no proof."""
+        """Whether every check passed; False for a report without checks."""
         return bool(self.checks) and not self.failed
 
     @property
     def verdict(self) -> str:
-        """The verdict in a word: "passed" or "refused"."""
+        """The decision: "passed" or "refused"."""
         return "passed" if self.passed else "refused"
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """A line for each check that failed: its name, why, and what would have passed."""
+        """One line for each failed check: its name, the reason and the limit."""
         told = (f"{check.name}: {check.sentence} Allowed: {check.limit}." for check in self.checks if not check.passed)
         return tuple(" ".join(line.split()) for line in told)
 
     def to_json(self) -> dict[str, object]:
-        """Give the whole report by name, ready for JSON."""
+        """Return the complete report as JSON values."""
         return {
             "schema_version": SCHEMA_VERSION,
             "verdict": self.verdict,

@@ -1,7 +1,7 @@
-"""How is a candidate brought before the gate? Opened, given photos that neither bundle knows, asked, timed and judged.
+"""Run the promotion checks: load both bundles, select unseen photos, predict, measure latency, check.
 
-A bundle may carry the index that it learned from. Together with the groups of today's index it tells which of
-today's held-out photos a bundle has seen, or has seen a relative of: those are left out.
+A bundle may contain the index of its training data. Together with the groups of the current index, it shows which
+held-out photos, or photos of the same group, a bundle was trained on. Those photos are left out.
 """
 
 from collections import Counter, defaultdict
@@ -32,7 +32,7 @@ __all__ = ["HeldOutSelection", "LoadedBundle", "choose_held_out", "load_for_comp
 
 @dataclass(frozen=True, slots=True)
 class LoadedBundle:
-    """A verified bundle, ready to answer, and the index that it learned from, where it carries one."""
+    """A verified and loaded bundle, and the index of its training data (None if the bundle has none)."""
 
     predictor: BundlePredictor
     learned: DataIndex | None
@@ -45,7 +45,7 @@ class LoadedBundle:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutSelection:
-    """The photos to judge by, and what a reader has to know of the choice."""
+    """Held-out photos for the checks, and notes on the selection for the report."""
 
     rows: tuple[IndexRow, ...]
     held_out: HeldOut
@@ -61,14 +61,14 @@ def run_promotion_checks(
     created: str = "",
     track: ProgressBar = no_progress,
 ) -> PromotionReport:
-    """Judge a candidate's bundle by held-out photos of a data set, against the champion's where there is one.
+    """Check a candidate's bundle on held-out photos of a dataset, against the champion's bundle if there is one.
 
-    A candidate that is not whole, or for which too few photos are left, is refused before anything else is measured.
+    A candidate that is not valid, or for which too few photos are left, is refused before anything else is measured.
     ``created`` is the caller's time, for the report.
 
     Raises:
-        BundleError: the champion is not whole, or can't answer.
-        DataError: the data set can't be judged on.
+        BundleError: the champion's bundle is not valid, or can't predict the photos.
+        DataError: the dataset's index or photos can't be used.
     """
     limits = limits or PromotionLimits()
     best = load_for_comparison(champion) if champion is not None else None
@@ -95,10 +95,10 @@ def run_promotion_checks(
 
 
 def load_for_comparison(folder: Path) -> LoadedBundle:
-    """Verify a bundle, let it answer its golden photos, and read the index that it carries.
+    """Verify a bundle against its hashes and golden outputs, and read the index in it.
 
     Raises:
-        BundleError: it is not whole, or carries another index than it says it learned from.
+        BundleError: the bundle is not valid, or its index is not the one that the manifest names.
     """
     try:
         predictor = load_bundle(folder)
@@ -117,10 +117,10 @@ def load_for_comparison(folder: Path) -> LoadedBundle:
 
 
 def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOutSelection:
-    """Choose the originals of the test split (of the validation split where there is none) that no bundle knows.
+    """Select the original photos of the test split, or of the validation split if there is none, unseen by any bundle.
 
-    Left out are photos of a group one of whose photos, or of whose relatives, a bundle learned from. Where the test
-    split is judged, that a bundle was chosen and calibrated by a photo counts as learning too.
+    A photo is left out if a bundle was trained on a photo of its group, by the current index or by the bundle's index.
+    For the test split, photos used to select or calibrate a bundle (its validation split) are left out as well.
     """
     originals = [row for row in index if row.role == "original"]
     split = "test" if any(row.split == "test" for row in originals) else "valid"
@@ -144,7 +144,7 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
 
 
 def _learned_from(index: DataIndex, splits: set[str]) -> set[str]:
-    """Give the SHA-256 of every photo whose group, by the bundle's own index, was in one of the splits."""
+    """Return the SHA-256 of every photo whose group, by the bundle's own index, was in one of the splits."""
     groups = {row.group_id for row in index if row.split in splits and row.role != "excluded"}
     return {row.sha256 for row in index if row.group_id in groups}
 
@@ -161,7 +161,7 @@ def _index_of(data: Path) -> DataIndex:
 
 
 def _stated(folder: Path) -> BundleInfo:
-    """Say what a bundle says of itself before it is verified, as far as that can be read at all."""
+    """Return a bundle's identity from its manifest before verification; only the folder name if it can't be read."""
     try:
         manifest, network = read(folder), folder / "model.onnx"
         size = network.stat().st_size if network.is_file() else 0

@@ -1,1 +1,1 @@
-"""Where do bundles live once they are more than a folder? Under a version number, an alias and a history."""
+"""Model registry: versions, aliases and history of bundles in folders, buckets and MLflow."""

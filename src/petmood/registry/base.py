@@ -1,8 +1,8 @@
-"""What is a model registry made of? Versions that never change, changes that are only ever added, and a backend.
+"""Records of a model registry (immutable versions, append-only alias changes) and the backend protocol.
 
-An alias is not stored: it is what the changes, read in their order, say. Each change has the number after the last one
-and is created only if nobody else has created that number. So two promotions at once can't both win, and a process
-killed at any moment leaves the change whole or not at all.
+Aliases are not stored: they are computed by replaying the changes in order. Each change has the next number and is
+created only if that number is free. So of two concurrent promotions only one succeeds, and a killed process leaves
+either a complete change or none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
 ALIASES: Final = (CHAMPION, CHALLENGER)
-"""What a version can be promoted to; ``previous`` is the champion before this one, and can't be chosen."""
+"""Aliases that a version can be promoted to; ``previous`` is derived: the champion before the current one."""
 
 MAX_AUTHOR_CHARS: Final = 200
 MAX_REASON_CHARS: Final = 500
@@ -45,19 +45,20 @@ class _Record(BaseModel):
 
 
 class _StoredRecord(_Record):
-    """What a backend stores; ``nonce`` is random, so that no two writers ever write equal bytes ("": an old record)."""
+    """A stored record; its random ``nonce`` makes the bytes of each writer unique ("" in old records)."""
 
     nonce: str = Field(default="", repr=False)
 
     def shown(self) -> dict[str, Any]:
-        """Return what people see of it."""
+        """Return the fields that are shown to users: all but ``nonce``."""
         return self.model_dump(exclude={"nonce"})
 
 
 class Version(_StoredRecord):
-    """One registered bundle: ``sha256`` is that of its manifest, which seals every file of it.
+    """One registered bundle; ``sha256`` is that of its manifest, which lists the SHA-256 of every other file.
 
-    ``accuracy`` is the bundle's own (value, low, high, n) on the photos it was tested on, where it was.
+    ``accuracy`` is the accuracy in the bundle's metrics (value, low, high, n) on test photos, else on validation
+    photos; None if it was not measured.
     """
 
     number: int = Field(ge=1)
@@ -75,7 +76,7 @@ class Version(_StoredRecord):
 
 
 class AliasChange(_StoredRecord):
-    """One move of an alias: who let it point from ``before`` to ``to``, when, why, and by which gate's report."""
+    """One move of an alias from version ``before`` to version ``to``: author, reason, time and promotion report."""
 
     number: int = Field(ge=1)
     kind: Literal["promoted", "rolled_back"]
@@ -90,13 +91,17 @@ class AliasChange(_StoredRecord):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who decides a change, and why; both stand in the history. Raises RegistryError where they can't."""
+    """Author of a change and the reason, both recorded in the history.
+
+    Raises:
+        RegistryError: the author is empty, or the author or the reason is too long.
+    """
 
     name: str
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a change by nobody, and a novel."""
+        """Reject an empty or overlong author or reason."""
         if not self.name.strip() or len(self.name) > MAX_AUTHOR_CHARS or len(self.reason) > MAX_REASON_CHARS:
             raise RegistryError(
                 f"Expected who decides (1 to {MAX_AUTHOR_CHARS} signs) and why (up to {MAX_REASON_CHARS} signs), "
@@ -105,7 +110,7 @@ class Author:
 
 
 class AliasState(_Record):
-    """Where the aliases point after the change number ``last`` (0: nothing was ever promoted)."""
+    """Versions that the aliases point to after change number ``last`` (0 = nothing was ever promoted)."""
 
     last: int
     aliases: dict[str, int]
@@ -116,21 +121,21 @@ class AliasState(_Record):
 
 
 class Backend(Protocol):
-    """Keep the versions and changes of one model; nothing that was written is ever written anew."""
+    """Storage of the versions and changes of one model; existing records are never overwritten."""
 
     model: str
     address: str
 
     def versions(self) -> Sequence[Version]:
-        """Return every version by its number."""
+        """Return every version, sorted by number."""
         ...
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
-        """Store a verified bundle's files, and after that give it the next free number."""
+        """Store a verified bundle's files, then register it under the next free number."""
         ...
 
     def fetch(self, version: Version, to: Path) -> None:
-        """Put a version's files into an empty folder, unverified.
+        """Download a version's files into an empty folder without verifying them.
 
         Raises:
             CorruptVersion: a file is missing.
@@ -139,35 +144,35 @@ class Backend(Protocol):
         ...
 
     def repair(self, version: Version, bundle: Bundle) -> None:
-        """Put a version's files back from the same bundle, where they are missing or damaged."""
+        """Restore missing or damaged files of a version from the same bundle."""
         ...
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change in its order."""
+        """Return every change, sorted by number."""
         ...
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number; return False, changing nothing, where that number is taken."""
+        """Add a change under its number; return False and change nothing if the number is taken."""
         ...
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
-        """Keep further files, such as the gate's report, beside a version: ``name`` may hold one slash."""
+        """Attach files, such as a promotion report, to a version; a file name may contain one slash."""
         ...
 
     def attachment(self, version: Version, name: str) -> bytes:
-        """Return what was attached under a name.
+        """Return the content of an attached file.
 
         Raises:
-            RegistryError: nothing was.
+            RegistryError: no file is attached under this name.
         """
         ...
 
 
 def replay(changes: Sequence[AliasChange]) -> AliasState:
-    """Return where the aliases point after these changes.
+    """Return the versions that the aliases point to after these changes.
 
     Raises:
-        RegistryError: a number is missing between them.
+        RegistryError: a change is missing in the sequence.
     """
     aliases: dict[str, int] = {}
     for expected, change in enumerate(changes, start=1):

@@ -1,4 +1,4 @@
-"""Where are pulled bundles kept on this machine? In one folder by their SHA-256, so that each is fetched once."""
+"""Local cache of pulled bundles, keyed by SHA-256."""
 
 import dataclasses
 import functools
@@ -19,24 +19,24 @@ CACHE_VARIABLE: Final = "PETMOOD_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return ``$PETMOOD_CACHE``, else one in the person's cache, else (where that is read-only) a temporary one."""
+    """Return ``$PETMOOD_CACHE``, else a folder in the user's cache, else (if that is read-only) a temporary folder."""
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "petmood"
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # RuntimeError: nobody knows this user's home
+    except (OSError, RuntimeError):  # RuntimeError: the user's home folder is unknown
         return _temporary_folder()
     return folder if os.access(folder, os.W_OK) else _temporary_folder()
 
 
 def cached(registry: Registry, version: Version, *, folder: Path | None = None) -> Bundle:
-    """Return a version's bundle from the cache, verified; fetch it first where it is not there or damaged.
+    """Return a version's verified bundle from the cache; fetch it first if it is missing or damaged.
 
-    Several processes may do so at once: each fetches into a folder of its own, and the first to finish wins.
+    Safe for concurrent processes: each fetches into its own temporary folder, and the first to finish wins.
 
     Raises:
-        RegistryError: it can't be fetched, or is not what was registered.
+        RegistryError: the version can't be fetched, or its files are not the registered ones.
     """
     place = (folder or cache_folder()) / "bundles" / version.sha256
     if (found := bundle_at(place)) is not None and found.sha256 == version.sha256:
@@ -54,7 +54,7 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
 
 
 def _temporary_folder() -> Path:
-    """Return this user's temporary folder; its name can be guessed, so one made by another user is refused."""
+    """Return this user's temporary folder; its name is predictable, so a folder of another user is not used."""
     folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -67,12 +67,12 @@ def _temporary_folder() -> Path:
 
 @functools.cache
 def _fresh_folder() -> Path:
-    """Make a folder that nobody could foresee, once a process."""
+    """Create a temporary folder with an unpredictable name, once per process."""
     return Path(tempfile.mkdtemp(prefix="petmood-"))
 
 
 def _moved(folder: Path, place: Path) -> bool:
-    """Move a folder to a place, unless something is there already or another process was quicker."""
+    """Move a folder to a path; return False if the path is already taken."""
     try:
         folder.rename(place)
     except OSError:

@@ -1,4 +1,4 @@
-"""How does a plain folder keep a registry? A file an object, linked into place: a taken name is never changed."""
+"""Object store in a plain folder: one file per object, created exclusively with hard links."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,28 +9,28 @@ __all__ = ["FolderStore"]
 
 
 class FolderStore:
-    """Objects as files below a folder, which need not exist yet; several machines may share it (NFS)."""
+    """Object store of files below a folder, which need not exist yet; machines may share it over NFS."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.address = str(folder)
 
     def create(self, key: str, data: bytes) -> bool:
-        """Store bytes under a new key; False where the key is taken."""
+        """Store bytes under a new key; return False if the key is taken."""
         return create_exclusive(self._folder / key, data)
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store bytes under a key, whatever was there."""
+        """Store bytes under a key, replacing existing ones."""
         atomic_write_bytes(self._folder / key, data)
 
     def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key, or None."""
+        """Return the bytes under a key; None if there are none."""
         try:
             return (self._folder / key).read_bytes()
         except FileNotFoundError:
             return None
 
     def names(self, prefix: str) -> Sequence[str]:
-        """Return the names directly below a prefix, sorted; unfinished files are hidden."""
+        """Return the names directly below a prefix, sorted; hidden (partial) files are left out."""
         place = self._folder / prefix
         return sorted(path.name for path in place.iterdir() if path.name[0] != ".") if place.is_dir() else []

@@ -1,4 +1,4 @@
-"""How does a Google Cloud Storage bucket keep a registry? By the precondition that an object has no generation yet."""
+"""Object store in a Google Cloud Storage bucket; exclusive creation uses the precondition of generation 0."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,14 +13,19 @@ TIMEOUT_S: Final = 30
 
 
 class GcsStore:
-    """Objects of a bucket below a prefix; ``STORAGE_EMULATOR_HOST`` names another server, as for any Google client."""
+    """Object store below a prefix of a bucket; ``STORAGE_EMULATOR_HOST`` selects another server.
+
+    Raises:
+        RegistryError: the bucket can't be accessed; every method raises it too.
+        MissingDependency: google-cloud-storage is not installed.
+    """
 
     def __init__(self, bucket: str, prefix: str = "") -> None:
         storage = require("google.cloud.storage", extra="bucket")
         self._exceptions = require("google.api_core.exceptions", extra="bucket")
         try:
             self._bucket: Any = storage.Client().bucket(bucket)
-        except Exception as error:  # google-auth's errors have no base in common with those of the client
+        except Exception as error:  # google-auth's errors share no base class with the client's
             raise RegistryError(
                 f"No access to gs://{bucket}: {one_line(error)} Log in with: gcloud auth login"
             ) from error
@@ -28,7 +33,7 @@ class GcsStore:
         self.address = f"gs://{bucket}/{prefix}".rstrip("/")
 
     def create(self, key: str, data: bytes) -> bool:
-        """Store bytes under a new key; False where the key is taken."""
+        """Store bytes under a new key; return False if the key is taken."""
         try:
             self._upload(key, data, if_generation_match=0)
         except self._exceptions.PreconditionFailed:
@@ -36,11 +41,11 @@ class GcsStore:
         return True
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store bytes under a key, whatever was there."""
+        """Store bytes under a key, replacing existing ones."""
         self._upload(key, data)
 
     def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key, or None."""
+        """Return the bytes under a key; None if there are none."""
         blob = self._bucket.blob(self._prefix + key)
         try:
             data: bytes = blob.download_as_bytes(timeout=TIMEOUT_S)

@@ -1,8 +1,9 @@
-"""How does MLflow keep a registry? Versions are its model versions, aliases its aliases, and changes experiments.
+"""Registry backend in MLflow: versions are model versions, alias changes are experiments.
 
-MLflow lets an alias be set by anyone at any time, so two promotions at once would both win, and nobody would know who
-did it. The one thing that it creates exclusively and in one step is an experiment with its tags: its name is unique in
-the database. So each change is an experiment whose tag holds it, and MLflow's aliases are set from the changes.
+MLflow lets any client set an alias at any time. So two concurrent promotions would both succeed, and their author would
+not be recorded. An experiment with its tags is the one object that MLflow creates exclusively and atomically, since its
+name is unique in the database. Therefore each change is stored in a tag of an experiment of its own, and MLflow's
+aliases are set from the changes.
 """
 
 import json
@@ -36,7 +37,12 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class MlflowBackend:
-    """A registry's backend in an MLflow tracking store: SQLite, another database, or a server."""
+    """Registry backend in an MLflow tracking store: SQLite, another database, or a server.
+
+    Raises:
+        RegistryError: MLflow can't be reached; every method raises it too.
+        MissingDependency: mlflow is not installed.
+    """
 
     def __init__(self, uri: str, *, model: str) -> None:
         configure_mlflow_env()
@@ -47,13 +53,13 @@ class MlflowBackend:
         self._client: Any = self._call(lambda: mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
 
     def versions(self) -> Sequence[Version]:
-        """Return every version by its number; those that petmood didn't register are none of its business."""
+        """Return every version, sorted by number; versions that petmood did not register are left out."""
         found = self._call(lambda: self._client.search_model_versions(f"name='{self.model}'", max_results=10_000))
         mine = [(int(one.version), one.tags[VERSION_TAG]) for one in found if VERSION_TAG in one.tags]
         return [self._parsed(Version, text, number=number) for number, text in sorted(mine)]
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change in its order."""
+        """Return every change, sorted by number."""
         view = require("mlflow.entities", extra="mlflow").ViewType.ALL
         query, token = f"name LIKE '{self._prefix}%'", None
         found: list[Any] = []
@@ -61,11 +67,11 @@ class MlflowBackend:
             page = self._call(partial(self._client.search_experiments, view, 1000, query, ["name ASC"], token))
             found += page
             token = page.token or ""
-        mine = [one for one in found if one.name.startswith(self._prefix)]  # to LIKE, "_" is any sign
+        mine = [one for one in found if one.name.startswith(self._prefix)]  # in LIKE, "_" matches any character
         return [self._parsed(AliasChange, one.tags.get(CHANGE_TAG, "")) for one in mine]
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
-        """Store a bundle's files as artifacts of a run, and after that make a model version of them."""
+        """Store a bundle's files as artifacts of a run, then create a model version from them."""
         self._call(lambda: self._client.create_registered_model(self.model), passed="RESOURCE_ALREADY_EXISTS")
         experiment = self._experiment_of_runs()
         run = self._call(lambda: self._client.create_run(experiment, run_name=f"{self.model} {bundle.sha256[:12]}"))
@@ -81,7 +87,7 @@ class MlflowBackend:
         return said.model_copy(update={"number": int(made.version)})
 
     def repair(self, version: Version, bundle: Bundle) -> None:
-        """Put a version's files back where one is missing or damaged."""
+        """Restore a version's files if one is missing or damaged."""
         with TemporaryDirectory(prefix="petmood-") as passing:
             try:
                 self.fetch(version, Path(passing))
@@ -93,7 +99,7 @@ class MlflowBackend:
             self._call(lambda: self._client.log_artifacts(run_id, str(bundle.folder), BUNDLE))
 
     def fetch(self, version: Version, to: Path) -> None:
-        """Put a version's files into an empty folder."""
+        """Download a version's files into an empty folder without verifying them."""
         run_id = self._run_of(version)
         if not self._call(lambda: self._client.list_artifacts(run_id, BUNDLE)):
             raise CorruptVersion(
@@ -107,26 +113,26 @@ class MlflowBackend:
                     atomic_write_bytes(to / file.name, file.read_bytes())
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number, unless that is taken; then let MLflow's aliases say what the changes say."""
+        """Add a change under its number and update MLflow's aliases; return False if the number is taken."""
         name, tags = f"{self._prefix}{change.number:06}", {CHANGE_TAG: change.model_dump_json()}
         made = self._call(lambda: self._client.create_experiment(name, tags=tags), passed="RESOURCE_ALREADY_EXISTS")
         if made is None and not self._is_ours(name, tags):
             return False
         try:
             self.sync_aliases()
-        except RegistryError as error:  # the change stands, and the next one shows them too
+        except RegistryError as error:  # the change is recorded, and the next one updates the aliases too
             logger.warning(
                 "change %d of %s is made, but MLflow's page shows old aliases: %s", change.number, self.model, error
             )
         return True
 
     def sync_aliases(self) -> None:
-        """Set MLflow's own aliases, which its page shows, to what the changes say."""
+        """Set MLflow's own aliases, which its UI shows, from the changes."""
         for alias, number in replay(self.changes()).aliases.items():
             self._call(partial(self._client.set_registered_model_alias, self.model, alias, str(number)))
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
-        """Keep further files beside a version, as artifacts of its run."""
+        """Attach files to a version as artifacts of its run."""
         run_id = self._run_of(version)
         with TemporaryDirectory(prefix="petmood-") as passing:
             for name, data in files.items():
@@ -134,7 +140,7 @@ class MlflowBackend:
             self._call(lambda: self._client.log_artifacts(run_id, passing, ATTACHED))
 
     def attachment(self, version: Version, name: str) -> bytes:
-        """Return what was attached to a version under a name."""
+        """Return the content of a file attached to a version."""
         with TemporaryDirectory(prefix="petmood-") as passing:
             return self._download(version, f"{ATTACHED}/{name}", passing).read_bytes()
 
@@ -146,7 +152,7 @@ class MlflowBackend:
                     run_id=run_id, artifact_path=path, dst_path=to, tracking_uri=self._uri
                 )
             )
-        except Exception as error:  # each artifact store has errors of its own
+        except Exception as error:  # each artifact store raises its own errors
             raise RegistryError(
                 f"{path} of version {version.number} of {self.model} can't be fetched from {self.address}: "
                 f"{one_line(error)} Push the bundle again to put it back."
@@ -157,7 +163,7 @@ class MlflowBackend:
         return str(found.run_id)
 
     def _is_ours(self, name: str, tags: Mapping[str, str]) -> bool:
-        """Tell whether an experiment that is there already is ours after all: the answer that said so was lost."""
+        """Return whether an existing experiment is ours: the response to its creation may have been lost."""
         found = self._call(lambda: self._client.get_experiment_by_name(name))
         return found is not None and found.tags.get(CHANGE_TAG) == tags[CHANGE_TAG]
 
@@ -167,10 +173,10 @@ class MlflowBackend:
         return str(self._call(lambda: self._client.get_experiment_by_name(RUNS)).experiment_id)
 
     def _call(self, ask: Callable[[], Any], *, passed: str = "") -> Any:  # noqa: ANN401 - MLflow's entities are untyped here
-        """Ask MLflow; None where it refuses with the code that is ``passed``."""
+        """Call MLflow; return None if it fails with the error code ``passed``."""
         try:
             return ask()
-        except Exception as error:  # SQLAlchemy's and requests' errors come through as they are
+        except Exception as error:  # MLflow does not wrap the errors of SQLAlchemy and requests
             if passed and getattr(error, "error_code", "") == passed:
                 return None
             raise RegistryError(f"MLflow at {self.address} can't be used: {one_line(error)}") from error

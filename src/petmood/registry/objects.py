@@ -1,9 +1,9 @@
-"""How is a registry kept as plain objects, in a folder or a bucket? By one act: create what is not there yet.
+"""Registry backend over an object store (folder or bucket), based on exclusive creation of objects.
 
 MODEL/bundles/SHA256/FILE     a bundle's files, the manifest last
 MODEL/versions/000001.json    a version, created after its files
 MODEL/changes/000001.json     a change of an alias
-MODEL/attached/000001/NAME    what was kept beside a version
+MODEL/attached/000001/NAME    a file attached to a version
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,20 +24,20 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class ObjectStore(Protocol):
-    """Keep bytes under keys such as ``a/b.json``."""
+    """Storage of bytes under keys such as ``a/b.json``."""
 
     address: str
 
     def create(self, key: str, data: bytes) -> bool:
-        """Store bytes under a new key, whole or not at all; return False, changing nothing, where the key is taken."""
+        """Store bytes under a new key atomically; return False and change nothing if the key is taken."""
         ...
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store bytes under a key, whole or not at all, whatever was there."""
+        """Store bytes under a key atomically, replacing existing ones."""
         ...
 
     def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key, or None."""
+        """Return the bytes under a key; None if there are none."""
         ...
 
     def names(self, prefix: str) -> Sequence[str]:
@@ -46,7 +46,7 @@ class ObjectStore(Protocol):
 
 
 class ObjectBackend:
-    """A registry's backend over an object store; records never change, so each is read once."""
+    """Registry backend over an object store; records are immutable, so each is read once."""
 
     def __init__(self, store: ObjectStore, *, model: str) -> None:
         self.model = model
@@ -55,15 +55,19 @@ class ObjectBackend:
         self._known: dict[str, BaseModel] = {}
 
     def versions(self) -> Sequence[Version]:
-        """Return every version by its number."""
+        """Return every version, sorted by number."""
         return self._records("versions", Version)
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change in its order."""
+        """Return every change, sorted by number."""
         return self._records("changes", AliasChange)
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
-        """Store a bundle's files, the manifest last, and then take the next free number."""
+        """Store a bundle's files, the manifest last, then register it under the next free number.
+
+        Raises:
+            RegistryConflict: too many others register versions at the same time.
+        """
         self._store_files(bundle)
         for number in range(len(self.versions()) + 1, len(self.versions()) + TRIES):
             version = Version(number=number, model=self.model, **about)
@@ -72,15 +76,15 @@ class ObjectBackend:
         raise RegistryConflict(f"Too many others register versions of {self.model} at this moment. Push again.")
 
     def repair(self, version: Version, bundle: Bundle) -> None:
-        """Put back what is missing or damaged of a version's files."""
-        del version  # its files are found by their content
+        """Restore missing or damaged files of a version."""
+        del version  # the files are stored under the bundle's hash
         for name, data in bundle.contents():
             key = f"{self._folder(bundle.sha256)}/{name}"
             if self._store.read(key) != data:
                 self._store.replace(key, data)
 
     def fetch(self, version: Version, to: Path) -> None:
-        """Put a version's files into an empty folder."""
+        """Download a version's files into an empty folder without verifying them."""
         self._fetch_file(version, MANIFEST, to)
         for name in read(to).files:
             if PurePosixPath(name).name != name:
@@ -90,16 +94,16 @@ class ObjectBackend:
             self._fetch_file(version, name, to)
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number, unless that is taken."""
+        """Add a change under its number; return False if the number is taken."""
         return self._create(self._record_key("changes", change.number), _as_json(change))
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
-        """Keep further files beside a version."""
+        """Attach files to a version, replacing those of the same name."""
         for name, data in files.items():
             self._store.replace(self._attached_key(version, name), data)
 
     def attachment(self, version: Version, name: str) -> bytes:
-        """Return what was attached to a version under a name."""
+        """Return the content of a file attached to a version."""
         found = self._store.read(self._attached_key(version, name))
         if found is None:
             raise RegistryError(f"Version {version.number} of {self.model} has no {name} attached.")
@@ -109,12 +113,12 @@ class ObjectBackend:
         for name, data in bundle.contents():
             key = f"{self._folder(bundle.sha256)}/{name}"
             if not self._create(key, data):
-                self._store.replace(key, data)  # left damaged by somebody else; its content is known, so it is mended
+                self._store.replace(key, data)  # may be damaged; the key fixes the content, so it is safe to restore
 
     def _create(self, key: str, data: bytes) -> bool:
-        """Create an object; where the key is taken by these very bytes, it was created by us.
+        """Create an object; return True too if the key already holds exactly these bytes.
 
-        A client repeats a request whose answer was lost, and is then refused for what the first one created.
+        A client repeats a request whose response was lost; the repeat then fails because the first one succeeded.
         """
         return self._store.create(key, data) or self._store.read(key) == data
 
@@ -136,7 +140,7 @@ class ObjectBackend:
             if key not in self._known:
                 self._known[key] = _parsed(self._store.read(key) or b"", record, where=f"{self.address}/{key}")
             one = self._known[key]
-            assert isinstance(one, record)  # noqa: S101 - for the type checker: the key names the kind
+            assert isinstance(one, record)  # noqa: S101 - for the type checker: the key determines the type
             found.append(one)
         return found
 

@@ -1,4 +1,4 @@
-"""How does a bundle become a version, a version the champion, and a champion a folder again? Verified at every door."""
+"""Push, promote, roll back and pull model bundles; hashes are verified at each step."""
 
 import dataclasses
 import re
@@ -23,7 +23,7 @@ SHA = re.compile(r"[0-9a-f]{8,64}")
 
 
 def bundle_at(folder: Path) -> Bundle | None:
-    """Return the bundle in a folder, verified; None where there is none, or a damaged one."""
+    """Return the verified bundle in a folder; None if there is none or it is damaged."""
     try:
         return verify(folder)
     except BundleError:
@@ -32,14 +32,14 @@ def bundle_at(folder: Path) -> Bundle | None:
 
 @dataclass(frozen=True, slots=True)
 class IntegrityIssue:
-    """A version, or an alias, with what is wrong with it."""
+    """A problem of a version, an alias or the history."""
 
     what: str
     message: str
 
 
 class Registry:
-    """The versions of one model; everything that is true of every backend."""
+    """Versions and aliases of one model; backend-independent logic."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -51,28 +51,28 @@ class Registry:
 
     @property
     def address(self) -> str:
-        """Where it is kept, without a password."""
+        """The backend's address, without credentials."""
         return self._backend.address
 
     def versions(self) -> Sequence[Version]:
-        """Return every version by its number."""
+        """Return every version, sorted by number."""
         return self._backend.versions()
 
     def state(self) -> AliasState:
-        """Return where the aliases point now."""
+        """Return the versions that the aliases point to now."""
         return replay(self._backend.changes())
 
     def history(self) -> Sequence[AliasChange]:
-        """Return who moved which alias, when and why, the oldest first."""
+        """Return every alias change with its author, time and reason, oldest first."""
         return self._backend.changes()
 
     def find(self, name: str) -> Version:
-        """Return the version with this number, alias, or beginning of a SHA-256.
+        """Return the version with this number, alias or SHA-256 prefix.
 
         Raises:
-            RegistryError: there is none, or several.
+            RegistryError: no version matches, or several do.
         """
-        aliases = self.state().aliases  # before the versions: a champion of this moment is then among them
+        aliases = self.state().aliases  # read before the versions, so that a new champion is among them
         versions = {version.number: version for version in self.versions()}
         if name in (*ALIASES, PREVIOUS):
             if name not in aliases:
@@ -88,10 +88,11 @@ class Registry:
         return found[0]
 
     def push(self, folder: Path, *, by: str) -> Version:
-        """Register a bundle, or mend and return the version that it is already.
+        """Register a bundle; if it is registered already, restore its files and return that version.
 
         Raises:
-            BundleError: the bundle is not whole.
+            BundleError: the bundle is incomplete or was changed.
+            RegistryError: the registry can't be reached.
         """
         bundle = verify(folder)
         same = [version for version in self.versions() if version.sha256 == bundle.sha256]
@@ -101,11 +102,11 @@ class Registry:
         return self._backend.add(bundle, _about(bundle, by=by))
 
     def pull(self, version: Version, to: Path, *, replace: bool = False) -> Bundle:
-        """Put a version's bundle into a folder, verified; one that holds it already is only verified.
+        """Download a version's bundle into a folder and verify it; a folder that already holds it is only verified.
 
         Raises:
-            CorruptVersion: a file is missing, or it is another bundle than was registered.
-            BundleError: what came is damaged, or the folder holds files that are no part of a bundle.
+            CorruptVersion: a file is missing, or the bundle is not the registered one.
+            BundleError: the downloaded files are damaged, or the folder holds files that are not part of a bundle.
             OutputError: the folder can't be written, or another process is writing it.
             RegistryError: the folder holds something else, or the registry can't be reached.
         """
@@ -128,20 +129,20 @@ class Registry:
     def promote(
         self, version: Version, *, alias: str, by: Author, seen: AliasState, report: str | None = None
     ) -> AliasChange:
-        """Let an alias point to a version, if nothing was changed since ``seen``.
+        """Point an alias to a version, if nothing was changed since the state ``seen``.
 
         Raises:
-            Conflict: somebody else was first.
-            RegistryError: an unknown alias, or it points there already.
+            RegistryConflict: another writer changed the registry first.
+            RegistryError: the alias is unknown, or it points to this version already.
         """
         self.check_promotable(version, alias=alias, seen=seen)
         return self._move(version, kind="promoted", alias=alias, by=by, seen=seen, report=report)
 
     def check_promotable(self, version: Version, *, alias: str, seen: AliasState) -> None:
-        """Refuse a promotion that could change nothing, before anybody works for it.
+        """Reject a promotion without effect early, before the promotion checks run.
 
         Raises:
-            RegistryError: an unknown alias, or it points there already.
+            RegistryError: the alias is unknown, or it points to this version already.
         """
         if alias not in ALIASES:
             raise RegistryError(f"Unknown alias {alias!r}. Expected one of: {', '.join(ALIASES)}.")
@@ -149,11 +150,11 @@ class Registry:
             raise RegistryError(f"Version {version.number} of {self.model} is {alias} already: nothing to do.")
 
     def roll_back(self, by: Author) -> AliasChange:
-        """Let ``champion`` point to the version before it; a second time, it points to where it did first.
+        """Point ``champion`` back to its previous version; a second rollback undoes the first.
 
         Raises:
-            Conflict: somebody else changed the registry at this moment.
-            RegistryError: there is no version before it.
+            RegistryConflict: another writer changed the registry at the same time.
+            RegistryError: there is no previous champion.
         """
         seen = self.state()
         if PREVIOUS not in seen.aliases:
@@ -162,18 +163,22 @@ class Registry:
         return self._move(version, kind="rolled_back", alias=CHAMPION, by=by, seen=seen)
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
-        """Keep further files beside a version."""
+        """Attach files to a version."""
         self._backend.attach(version, files)
 
     def attachment(self, version: Version, name: str) -> bytes:
-        """Return what was attached to a version under a name."""
+        """Return the content of a file attached to a version.
+
+        Raises:
+            RegistryError: no file is attached under this name.
+        """
         return self._backend.attachment(version, name)
 
     def verify(self, scratch: Path) -> list[IntegrityIssue]:
-        """Fetch every version into a passing folder and check it, the history and the aliases; return what is wrong."""
+        """Check every version (downloaded into ``scratch``), the history and the aliases; return the issues found."""
         found, broken, aliases = [], [], {}
         try:
-            aliases = self.state().aliases  # before the versions, as in find
+            aliases = self.state().aliases  # read before the versions, as in find
         except RegistryError as error:
             broken = [IntegrityIssue("history", str(error))]
         versions = self.versions()
@@ -192,7 +197,7 @@ class Registry:
             *(IntegrityIssue(alias, f"points to version {to}, which is not there") for alias, to in lost),
         ]
 
-    def _move(self, version: Version, *, alias: str, by: Author, seen: AliasState, **facts: Any) -> AliasChange:  # noqa: ANN401 - the fields of Change
+    def _move(self, version: Version, *, alias: str, by: Author, seen: AliasState, **facts: Any) -> AliasChange:  # noqa: ANN401 - the fields of AliasChange
         now, before = datetime.now(UTC).isoformat(timespec="milliseconds"), seen.aliases.get(alias)
         told = {"author": by.name, "reason": by.reason, "at": now, "nonce": _nonce()}
         change = AliasChange(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)

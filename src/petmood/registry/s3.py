@@ -1,4 +1,4 @@
-"""How does an S3 bucket keep a registry? By the precondition that no object has the key yet (If-None-Match)."""
+"""Object store in an S3 bucket; exclusive creation uses the If-None-Match precondition."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,12 @@ MISSING: Final = {"NoSuchKey", "404"}
 
 
 class S3Store:
-    """Objects of a bucket below a prefix; ``AWS_ENDPOINT_URL_S3`` names another server, as for every AWS client."""
+    """Object store below a prefix of a bucket; ``AWS_ENDPOINT_URL_S3`` selects another server.
+
+    Raises:
+        RegistryError: the bucket can't be accessed; every method raises it too.
+        MissingDependency: boto3 is not installed.
+    """
 
     def __init__(self, bucket: str, prefix: str = "") -> None:
         boto3 = require("boto3", extra="bucket")
@@ -32,20 +37,20 @@ class S3Store:
         self.address = f"s3://{bucket}/{prefix}".rstrip("/")
 
     def create(self, key: str, data: bytes) -> bool:
-        """Store bytes under a new key; False where the key is taken."""
+        """Store bytes under a new key; return False if the key is taken."""
         return self._call("put_object", key, passed=TAKEN, Body=data, IfNoneMatch="*") is not None
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store bytes under a key, whatever was there."""
+        """Store bytes under a key, replacing existing ones."""
         self._call("put_object", key, Body=data)
 
     def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key, or None."""
+        """Return the bytes under a key; None if there are none."""
         found = self._call("get_object", key, passed=MISSING)
         if found is None:
             return None
         with self._told_in_one_line():
-            data: bytes = found["Body"].read()  # the answer has only begun: it can break off here
+            data: bytes = found["Body"].read()  # the body is streamed, so the connection can break here
         return data
 
     def names(self, prefix: str) -> Sequence[str]:
@@ -57,7 +62,7 @@ class S3Store:
         return sorted({key.removeprefix(start).partition("/")[0] for key in keys})
 
     def _call(self, name: str, key: str, *, passed: frozenset[str] | set[str] = frozenset(), **given: Any) -> Any:  # noqa: ANN401 - boto3's
-        """Call the client; None where it refuses with one of the codes that are ``passed``."""
+        """Call the client; return None if it fails with one of the error codes in ``passed``."""
         with self._told_in_one_line():
             try:
                 return getattr(self._client, name)(Bucket=self._bucket, Key=self._prefix + key, **given)
@@ -68,7 +73,7 @@ class S3Store:
 
     @contextmanager
     def _told_in_one_line(self) -> Iterator[None]:
-        """Turn the client's errors into ours."""
+        """Turn the client's errors into ``RegistryError``."""
         try:
             yield
         except (self._refused, self._failed) as error:

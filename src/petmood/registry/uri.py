@@ -1,4 +1,4 @@
-"""Which registry does an address mean? A folder, a bucket, or MLflow, opened only when it is asked for.
+"""Registry addresses and ``registry://`` references: parsing, and opening of the matching backend.
 
 =====================  ==========================================================
 ``mlflow``             ``$MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``
@@ -35,31 +35,31 @@ DATABASES: Final = ("sqlite:", "postgresql:", "postgresql+", "mysql:", "mysql+",
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """A version of a model by its alias, number or SHA-256, as in ``registry://petmood@champion``."""
+    """Reference to a model version by alias, number or SHA-256, such as ``registry://petmood@champion``."""
 
     model: str
     version: str
 
     def __str__(self) -> str:
-        """Write it as it is typed."""
+        """Return the reference as ``registry://MODEL@VERSION``."""
         return f"{SCHEME}{self.model}@{self.version}"
 
     @property
     def is_mutable(self) -> bool:
-        """Whether it may mean another version tomorrow."""
+        """Whether the reference is an alias and may refer to another version later."""
         return self.version in (*ALIASES, PREVIOUS)
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text is an address in a registry, and not a folder."""
+    """Return whether a text is a ``registry://`` reference rather than a folder."""
     return text.startswith(SCHEME)
 
 
 def parse_reference(text: str) -> ModelReference:
-    """Read ``registry://MODEL@VERSION``; without a version it is the champion.
+    """Parse ``registry://MODEL@VERSION``; the version defaults to the champion.
 
     Raises:
-        RegistryError: it is something else.
+        RegistryError: the text is no valid reference.
     """
     model, _, version = text.removeprefix(SCHEME).partition("@")
     if not (is_reference(text) and re.fullmatch(MODEL_NAME, model) and re.fullmatch(r"[\w-]*", version)):
@@ -68,10 +68,10 @@ def parse_reference(text: str) -> ModelReference:
 
 
 def open_registry(address: str | None = None, *, model: str = DEFAULT_MODEL) -> Registry:
-    """Open the registry at an address; without one it is ``$PETMOOD_REGISTRY``, else MLflow's.
+    """Open the registry at an address; the default is ``$PETMOOD_REGISTRY``, else MLflow.
 
     Raises:
-        RegistryError: a model's name that can't be one, or no access.
+        RegistryError: the model name or the address is invalid, or access failed.
         MissingDependency: the package for this kind of address is not installed.
     """
     if not re.fullmatch(MODEL_NAME, model):

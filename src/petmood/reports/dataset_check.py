@@ -1,4 +1,4 @@
-"""What does a check look like to a person? One self-contained HTML file with contact sheets."""
+"""Dataset validation report: one self-contained HTML file with thumbnails."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -61,9 +61,9 @@ class _Balance:
 
 
 def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> None:
-    """Write a check of the data set in `folder` as one HTML file, under about 3 MB whatever the set's size.
+    """Write the validation report of the dataset in `folder` as one HTML file of about 3 MB at most.
 
-    Samples are the same at every run; names are escaped; nothing is loaded from anywhere.
+    The sampled photos are the same in every run. Names are escaped, and the page loads no external resources.
     """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     text = resources.files("petmood.reports").joinpath("templates", _TEMPLATE).read_text(encoding="utf-8")

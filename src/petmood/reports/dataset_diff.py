@@ -1,4 +1,4 @@
-"""What does a change of data look like? A page with pictures, a comment for a pull request, and the facts as JSON."""
+"""Report of a dataset diff: an HTML page with thumbnails, a Markdown comment for a pull request, and JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
 __all__ = ["SHOWN", "write_dataset_diff"]
 
 SHOWN: Final = 12
-"""How many pictures a part of the page has."""
+"""Number of thumbnails in each section of the page."""
 LISTED: Final = 200
 TEMPLATE: Final = "dataset_diff.html.j2"
 
@@ -40,7 +40,7 @@ class _Part:
 def write_dataset_diff(report: DatasetDiffReport, folder: Path, *, against: Path | None = None, to: Path) -> None:
     """Write ``report.html``, ``report.md`` and ``report.json`` into a folder.
 
-    The page holds its pictures and loads nothing; names are escaped. Which photos are shown depends on their bytes.
+    Thumbnails are embedded, the page loads nothing, and names are escaped. The shown photos are selected by SHA-256.
     """
     text = resources.files("petmood.reports").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
@@ -77,7 +77,7 @@ def _facts(report: DatasetDiffReport) -> dict[str, Any]:
 
 
 def _counts(report: DatasetDiffReport) -> list[tuple[str, list[tuple[int, int]]]]:
-    """Return for each class, and each split and all, the originals now and how many more they are than before."""
+    """Return, for each class, per split and in total, the number of original photos and its change."""
     table = []
     for label in DEFAULT_CLASSES:
         now = [_originals(report.validation.index, label, split) for split in SPLITS]

@@ -1,7 +1,7 @@
-"""How is a change of data told in a comment? Markdown in which a file's name can be nothing but a name.
+"""Markdown comment of a dataset diff, with untrusted file names escaped.
 
-Names come from whoever proposes the photos. They stand in code spans, and every sign that could end one, begin markup,
-turn the direction of writing or notify somebody is spelled out.
+File names come from the author of the pull request. They are written as code spans. Every character that could end a
+code span, start markup, change the text direction or mention a user is replaced by its code point.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ LISTED: Final = 10
 
 
 def safe_name(name: str) -> str:
-    r"""Return a name as a code span that holds letters, digits and a few harmless signs alone.
+    r"""Return a name as a code span of letters, digits and a few harmless characters; others become code points.
 
     >>> print(safe_name("photos/`@everyone`<img>.jpg"))
     `photos/\u0060\u0040everyone\u0060\u003cimg\u003e.jpg`
@@ -30,7 +30,7 @@ def safe_name(name: str) -> str:
 
 
 def dataset_diff_markdown(report: DatasetDiffReport) -> str:
-    """Return a version's report as Markdown for a pull request; no longer than a few screens."""
+    """Return the report of a dataset version as Markdown for a pull request, at most a few screens long."""
     verdict = "not fit to be the next version" if report.has_violations else "fit"
     parts = [
         f"## Data {safe_name(report.validation.name)}: {verdict}",

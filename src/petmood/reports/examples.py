@@ -1,4 +1,4 @@
-"""Which photos does the report show: behind each cell of the confusion matrix, and as the worst mistakes?"""
+"""Example photos of the report: for each cell of the confusion matrix, and the most confident errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PHOTOS_IN_ALL = 400
 
 @dataclass(frozen=True, slots=True)
 class PhotoExample:
-    """Hold one photo as the report shows it: thumbnail (None where there is none), truth, answer, probabilities."""
+    """One photo of the report: thumbnail (None if missing), true class, predicted class and probabilities."""
 
     path: str
     uri: str | None
@@ -28,14 +28,14 @@ class PhotoExample:
 
     @property
     def alt(self) -> str:
-        """Describe the photo for those who don't see it."""
+        """Alternative text of the photo, for screen readers."""
         verdict = "rightly" if self.truth == self.answer else "wrongly"
         return f"{self.path}: {self.truth}, {verdict} called {self.answer} with {self.probability:.0%}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Hold one cell of the confusion matrix: count, share of the truth's photos (0 to 1), and photos to show."""
+    """One cell of the confusion matrix: count, share of the true class's photos (0 to 1), and example photos."""
 
     truth: str
     answer: str
@@ -47,9 +47,9 @@ class Cell:
 def confusion_cells(
     scored: Predictions, thumbnails: Thumbnails, *, temperature: float = 1.0
 ) -> tuple[tuple[Cell, ...], ...]:
-    """Give the confusion matrix, a row for each truth, with the most confident photos of every cell first.
+    """Return the confusion matrix, one row per true class, with the most confident photos of every cell first.
 
-    Mistakes are drawn before right answers, so that they get their thumbnails when the budget is short.
+    Cells with errors are rendered before correct ones, so that errors get thumbnails if the budget is short.
     """
     probabilities = scored.probabilities(temperature=temperature)
     answers = scored.predicted()
@@ -71,7 +71,7 @@ def confusion_cells(
 def most_confident_errors(
     scored: Predictions, thumbnails: Thumbnails, *, temperature: float = 1.0, most: int = 12
 ) -> tuple[PhotoExample, ...]:
-    """Give the wrong answers that the model was surest of, surest first."""
+    """Return the wrong predictions with the highest confidence, in descending order."""
     wrong = np.flatnonzero(scored.predicted() != scored.labels)
     return _show(scored, wrong, scored.probabilities(temperature=temperature), thumbnails, most=most)
 

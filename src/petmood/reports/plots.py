@@ -1,7 +1,7 @@
-"""What do the report's charts look like? Small SVG drawings, made by hand so that they follow the page's colours.
+"""SVG charts of the evaluation report, styled by the CSS of the page.
 
-Drawings hold no colours and no fonts: classes `line-1`, `line-2`, `dots`, `guide`, `grid` and `mark` are styled by the
-page, so dark mode and print work. All text is escaped.
+Charts contain no colors and no fonts. The page styles the classes `line-1`, `line-2`, `dots`, `guide`, `grid` and
+`mark`, so dark mode and print work. All text is escaped.
 """
 
 import math
@@ -23,7 +23,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Map data onto the drawing: ranges of both axes, and how their numbers are written."""
+    """Axes of a chart: ranges of both axes, and whether their labels are percentages."""
 
     x: Point
     y: Point
@@ -31,18 +31,18 @@ class _Frame:
     percent_y: bool = False
 
     def across(self, value: float) -> float:
-        """Give the horizontal place of a value in drawing units."""
+        """Return the x coordinate of a value in SVG units."""
         low, high = self.x
         return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
     def down(self, value: float) -> float:
-        """Give the vertical place of a value in drawing units."""
+        """Return the y coordinate of a value in SVG units."""
         low, high = self.y
         return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
-    """Draw accuracy with its interval against confidence; on the diagonal the probabilities are true."""
+    """Draw accuracy with its interval against confidence; the diagonal is perfect calibration."""
     frame = _Frame((0.0, 1.0), (0.0, 1.0), percent_x=True, percent_y=True)
     drawn = [_axes(frame, x_label="how sure the model is", y_label="how often it is right")]
     drawn.append(_path(frame, [(0.0, 0.0), (1.0, 1.0)], kind="guide"))
@@ -57,7 +57,7 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
 def risk_coverage_chart(
     curve: RiskCoverage, *, target_error: float, chosen: tuple[float, float] | None = None
 ) -> Markup:
-    """Draw the error among answers against the share answered; `chosen` marks (coverage, error) at the threshold."""
+    """Draw the error among accepted predictions against coverage; `chosen` is (coverage, error) at the threshold."""
     points = list(zip(curve.coverage.tolist(), curve.risk.tolist(), strict=True))
     worst = max([risk for _, risk in points] + [target_error, 0.1])
     frame = _Frame((0.0, 1.0), (0.0, min(1.0, math.ceil(worst * 10) / 10)), percent_x=True, percent_y=True)
@@ -75,7 +75,7 @@ def risk_coverage_chart(
 
 
 def learning_chart(curves: Sequence[Mapping[str, float | None]], names: Sequence[str], *, y_label: str) -> Markup:
-    """Draw up to three columns of the learning curves against the epoch; gaps where a value is missing."""
+    """Draw up to three columns of the learning curves against the epoch; missing values are skipped."""
     lines = [_known(curves, name) for name in names]
     values = [y for line in lines for _, y in line] or [0.0, 1.0]
     epochs = [x for line in lines for x, _ in line] or [0.0, 1.0]
@@ -93,7 +93,7 @@ def learning_chart(curves: Sequence[Mapping[str, float | None]], names: Sequence
 
 
 def ticks(low: float, high: float, *, about: int = 5) -> tuple[float, ...]:
-    """Give round numbers from low to high, about as many as asked."""
+    """Return round tick values from low to high, about `about` of them."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
@@ -111,7 +111,7 @@ def _padded(low: float, high: float) -> Point:
 
 
 def _thinned(points: list[Point], *, most: int = 400) -> list[Point]:
-    """Keep at most about `most` points, always the last."""
+    """Keep at most about `most` points, always including the last."""
     step = max(1, math.ceil(len(points) / most))
     return points[:-1:step] + points[-1:]
 

@@ -1,6 +1,6 @@
 """Promotion report as JSON, Markdown for a pull request, and HTML.
 
-Names and reasons come from bundles that anyone may have made, so everything is escaped in both kinds of text.
+Names and reasons come from untrusted bundles, so all text is escaped in Markdown and HTML.
 """
 
 import html
@@ -19,19 +19,19 @@ __all__ = ["markdown", "photos_text", "render_promotion_report", "summary", "wri
 TEMPLATE: Final = "promotion.html.j2"
 MARKS: Final = re.compile(r"([\\`*_{}\[\]|~$])")
 LINKS: Final = re.compile(r"(@|#|www|:|/(?=/))(?=\S)")
-"""What a forge turns into a mention, a reference or a link, unless something invisible stands behind it."""
+"""Characters that GitHub turns into a mention, reference or link, unless an invisible character follows."""
 INVISIBLE: Final = "\u200b"
 
 
 def write_promotion_report(report: PromotionReport, folder: Path) -> None:
-    """Write gate.json, gate.md and gate.html into a folder, each in one step."""
+    """Write gate.json, gate.md and gate.html into a folder, each atomically."""
     atomic_write_json(folder / "gate.json", report.to_json())
     atomic_write_text(folder / "gate.md", markdown(report))
     atomic_write_text(folder / "gate.html", render_promotion_report(report))
 
 
 def markdown(report: PromotionReport) -> str:
-    """Write the report for a comment on a pull request: the verdict, why, and a table of all checks."""
+    """Format the report as a pull request comment: the decision, the reasons and a table of all checks."""
     lines = [f"## Promotion gate: {report.verdict}", "", _plain(summary(report)), ""]
     lines += [f"- {_plain(line)}" for line in report.failed]
     lines += ["", "| check | verdict | measured | limit |", "|---|---|---|---|"]
@@ -43,14 +43,14 @@ def markdown(report: PromotionReport) -> str:
 
 
 def render_promotion_report(report: PromotionReport) -> str:
-    """Give the report as one HTML page that needs nothing else."""
+    """Render the report as one self-contained HTML page."""
     return page_template(TEMPLATE).render(
         report=report, summary=summary(report), photos=photos_text(report.held_out), reach=_reach(report)
     )
 
 
 def summary(report: PromotionReport) -> str:
-    """Say in a sentence who was judged against whom, and with what result."""
+    """Summarize in one sentence the candidate, the champion and the result."""
     against = f"against {_named(report.champion)}" if report.champion else "without a champion to beat"
     failed, asked = len(report.failed), len(report.checks)
     result = f"passed all {asked} checks" if report.passed else f"failed {failed} of {asked} checks"
@@ -58,7 +58,7 @@ def summary(report: PromotionReport) -> str:
 
 
 def photos_text(held_out: HeldOut | None) -> str:
-    """Say in a sentence which photos the judgement rests on."""
+    """Describe in one sentence the photos used for the checks."""
     if held_out is None:
         return "No photo was looked at."
     counts = ", ".join(f"{count} {label}" for label, count in held_out.classes.items())
@@ -69,7 +69,7 @@ def photos_text(held_out: HeldOut | None) -> str:
 
 
 def _reach(report: PromotionReport) -> float:
-    """Give how far from 0 the chart of differences has to go, in tenths."""
+    """Return the axis limit of the chart of differences: the largest distance from 0, rounded up to a tenth."""
     differences = [part.difference for check in report.checks for part in check.parts]
     farthest = max((max(abs(d.low), abs(d.high)) for d in differences), default=0.0)
     return max(1, math.ceil(10 * farthest - 1e-9)) / 10
@@ -81,7 +81,7 @@ def _named(subject: BundleInfo) -> str:
 
 
 def _plain(text: str) -> str:
-    """Make any text one line that a Markdown reader shows as it is, and that links to nothing and calls nobody."""
+    """Escape text to one Markdown line that is shown literally, without links or mentions."""
     shown = "".join(sign if sign.isprintable() else " " for sign in text)
     escaped = MARKS.sub(r"\\\1", html.escape(" ".join(shown.split()), quote=False))
     return LINKS.sub(rf"\1{INVISIBLE}", escaped)

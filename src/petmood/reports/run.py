@@ -1,4 +1,4 @@
-"""How does a person read an evaluation? As one HTML file that needs no network and opens onto the photos."""
+"""Evaluation report of a run as one self-contained HTML file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _TEMPLATE = "run.html.j2"
 
 @dataclass(frozen=True, slots=True)
 class MetricBar:
-    """Hold one row of the dot-and-interval chart; `kind` is "model", "control" or "leak"."""
+    """One row of the accuracy chart; `kind` is "model", "control" (a baseline) or "leak"."""
 
     name: str
     estimate: Estimate
@@ -43,11 +43,11 @@ def write_report(
     curves: Curves = (),
     paired: PairedTest | None = None,
 ) -> None:
-    """Write the report in one step.
+    """Write the report atomically.
 
-    `photo_of` gives the pixels of a photo by its path (uint8 [H, W, 3] RGB); one that raises PetmoodError or OSError is
-    listed without its picture. `facts` are shown as they are (data hash, code version, configuration). `curves` are
-    rows with `epoch`, `train/loss`, `val/loss` and `val/accuracy`. `paired` compares with another run.
+    `photo_of` returns the pixels of a photo by its path (uint8 [H, W, 3] RGB). If it raises PetmoodError or OSError,
+    the photo is listed without a thumbnail. `facts` are shown unchanged (data hash, code version, configuration).
+    `curves` are rows with `epoch`, `train/loss`, `val/loss` and `val/accuracy`. `paired` compares with another run.
     """
     shown = render_report(
         evaluation,
@@ -71,7 +71,7 @@ def render_report(
     curves: Curves = (),
     paired: PairedTest | None = None,
 ) -> str:
-    """Give the report as HTML; the arguments are those of `write_report`."""
+    """Render the report as HTML; the arguments are those of `write_report`."""
     scored = scored_by_split[evaluation.main]
     temperature = evaluation.calibration.temperature
     thumbnails = Thumbnails(photo_of)
@@ -96,7 +96,7 @@ def render_report(
 
 
 def bars(evaluation: Evaluation) -> tuple[MetricBar, ...]:
-    """Line up the accuracy of the run with those of its controls, the run first and the leak last."""
+    """Return the accuracies of the run and its baselines, the run first and the random split (leakage) last."""
     rows = [MetricBar(f"this model, {evaluation.main} photos", evaluation.splits[evaluation.main]["accuracy"], "model")]
     for name, values in evaluation.baselines.items():
         rows.append(MetricBar(title(name), values["accuracy"], "leak" if name == "random_split" else "control"))
@@ -120,7 +120,7 @@ def _learning(curves: Curves) -> tuple[str, ...]:
 
 
 def _leakage(evaluation: Evaluation) -> float | None:
-    """Give how much accuracy a random split adds to the same method on the same photos."""
+    """Return the accuracy that a random split adds to the same method on the same photos; None if not measured."""
     pair = [evaluation.baselines.get(name) for name in ("random_split", "group_split")]
     if pair[0] is None or pair[1] is None:
         return None

@@ -1,4 +1,4 @@
-"""How does a page come from its template? With everything escaped, and no name that it wasn't given."""
+"""Jinja templates of reports, with autoescape, strict undefined names and number filters."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -8,7 +8,7 @@ __all__ = ["page_template"]
 
 
 def page_template(name: str) -> Template:
-    """Return a template of this room by its file's name, with the filters for numbers and names of measures."""
+    """Return a template of this package by its file name, with filters for numbers and metric names."""
     environment = Environment(
         loader=PackageLoader("petmood.reports", "templates"),
         autoescape=True,

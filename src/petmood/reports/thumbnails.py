@@ -1,4 +1,4 @@
-"""How do photos get into a report that is a single file? As small JPEG pictures in text, within a budget."""
+"""JPEG thumbnails as data URIs for single-file reports, within a size budget."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ _QUALITY = 70
 
 
 def jpeg_uri(photo: NDArray[np.uint8], *, side_px: int = _SIDE_PX) -> str:
-    """Shrink a photo (uint8 [H, W, 3] RGB or [H, W] grey) to fit a square and give it as a data URI of a JPEG."""
+    """Shrink an image (uint8 [H, W, 3] RGB or [H, W] gray) to fit a square and return it as a JPEG data URI."""
     picture = Image.fromarray(photo).convert("RGB")
     picture.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
     buffer = io.BytesIO()
@@ -30,14 +30,14 @@ def jpeg_uri(photo: NDArray[np.uint8], *, side_px: int = _SIDE_PX) -> str:
 
 @dataclass(slots=True)
 class Thumbnails:
-    """Make thumbnails until `budget_bytes` of page are used up; a photo that can't be read gives none either."""
+    """Make thumbnails until `budget_bytes` are used; there is none for a photo that can't be read."""
 
     photo_of: PhotoOf
     budget_bytes: int = 2_200_000
     _made: dict[str, str | None] = field(default_factory=dict)
 
     def uri(self, path: str) -> str | None:
-        """Give the thumbnail of the photo at `path`, or None where it can't be read or doesn't fit any more."""
+        """Return the thumbnail of the photo at `path`, or None if it can't be read or exceeds the remaining budget."""
         if path not in self._made:
             self._made[path] = self._make(path)
         made = self._made[path]

@@ -1,1 +1,1 @@
-"""How does a bundle answer over the network? An app that receives a predictor, and the server around it."""
+"""HTTP service for a model bundle: application, middleware, routes, worker threads and server."""

@@ -1,4 +1,4 @@
-"""Which model answers now, and which did before? Changed in one step, under requests, and back."""
+"""Thread-safe holder of the active and the previous predictor, for swap and rollback without downtime."""
 
 import threading
 
@@ -9,7 +9,7 @@ __all__ = ["ModelSlot"]
 
 
 class ModelSlot:
-    """Holds the predictor that answers; whoever has taken it may finish with it after a change."""
+    """Holds the active predictor; a caller that already took it may finish with it after a swap."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._lock = threading.Lock()
@@ -23,20 +23,20 @@ class ModelSlot:
 
     @property
     def previous(self) -> Predictor | None:
-        """The predictor before it, which ``roll_back`` returns to."""
+        """The previous predictor, restored by ``roll_back``; None before the first swap."""
         return self._previous
 
     def swap(self, predictor: Predictor) -> Predictor:
-        """Let another predictor answer from now on, and return the one that did so far."""
+        """Make another predictor the active one and return the one it replaces."""
         with self._lock:
             self._previous, self._current = self._current, predictor
             return self._previous
 
     def roll_back(self) -> Predictor:
-        """Let the predictor before this one answer again, and return the one that did so far.
+        """Restore the previous predictor and return the one it replaces.
 
         Raises:
-            BundleError: there was none before.
+            BundleError: there is no previous predictor.
         """
         with self._lock:
             if self._previous is None:

@@ -1,4 +1,4 @@
-"""Which version should answer now? The alias is looked up again and again, and the version that it names swapped in."""
+"""Background thread that polls a registry alias and loads the version it points to."""
 
 import contextlib
 import logging
@@ -21,15 +21,15 @@ __all__ = ["RETRY_S", "AliasWatcher", "WatchedAlias", "resolve_alias", "watching
 logger = logging.getLogger(__name__)
 
 RETRY_S: Final = 30.0
-"""After this, a version that could not be had or was refused is tried once more."""
+"""Seconds until a version that could not be fetched or was rejected is tried again."""
 
 LEAVE_S: Final = 0.2
-"""At the end a look that hangs in a registry is left alone: its thread dies with the process."""
+"""Seconds to wait for the thread at shutdown; a lookup that hangs is abandoned, as the thread is a daemon."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedAlias:
-    """The alias that is followed, the version that it named at the start, and where that lies on this machine."""
+    """The watched alias, the version it pointed to at startup, and the local folder of its bundle."""
 
     registry: Registry
     reference: ModelReference
@@ -38,10 +38,10 @@ class WatchedAlias:
 
 
 def resolve_alias(address: str, *, registry: str | None = None) -> WatchedAlias:
-    """Look an address such as ``registry://petmood@champion`` up and fetch its bundle.
+    """Resolve an address such as ``registry://petmood@champion`` and fetch its bundle.
 
     Raises:
-        RegistryError: no such version, or the registry can't be reached.
+        RegistryError: the version doesn't exist, or the registry can't be reached.
     """
     reference = parse_reference(address)
     opened = open_registry(registry, model=reference.model)
@@ -50,10 +50,10 @@ def resolve_alias(address: str, *, registry: str | None = None) -> WatchedAlias:
 
 
 class AliasWatcher:
-    """Swaps in what the alias names, when it names another version than before.
+    """Polls an alias and loads its version whenever it changes.
 
-    A model that an admin loaded by hand stays until the alias moves. A version that is refused leaves the old model
-    answering. While the registry can't be reached, everything stays as it is.
+    A model loaded through the admin route stays until the alias moves. If a version is rejected, the old model stays
+    active. While the registry can't be reached, nothing changes.
     """
 
     def __init__(self, service: AppState, following: WatchedAlias) -> None:
@@ -65,10 +65,10 @@ class AliasWatcher:
         self._record_version(following.version)
 
     def poll_once(self) -> None:
-        """Look the alias up once, and swap its version in where it is another one; never raises."""
+        """Look the alias up once and load its version if it changed; never raises."""
         try:
             version = self._registry.find(self._reference.version)
-        except Exception as error:  # noqa: BLE001 - a registry that fails in any way must not end the service
+        except Exception as error:  # noqa: BLE001 - no registry failure may stop the service
             self._record_failure(error)
             return
         self._record_version(version)
@@ -82,7 +82,7 @@ class AliasWatcher:
             self._refused, self._try_again_at = version, time.monotonic() + RETRY_S
 
     def run(self, stop: threading.Event) -> None:
-        """Look the alias up until told to stop."""
+        """Poll the alias every ``follow_s`` seconds until ``stop`` is set."""
         while not stop.wait(self._service.settings.follow_s):
             self.poll_once()
 
@@ -101,20 +101,20 @@ class AliasWatcher:
         told = {"registry_version": version.number, "reason": str(self._reference)}
         try:
             folder = cached(self._registry, version).folder
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - see poll_once
             self._service.metrics.loads.labels("refused").inc()
             logger.warning("version %s can't be had, the old model goes on: %s", version.number, error, extra=told)
             return False
         try:
             self._service.load(folder, result="followed", **told)
-        except BundleError:  # counted and logged where it was refused
+        except BundleError:  # already counted and logged by AppState.load
             return False
         return True
 
 
 @contextlib.contextmanager
 def watching_thread(service: AppState, following: WatchedAlias | None) -> Iterator[None]:
-    """Follow meanwhile, in a thread; without anything that moves, do nothing."""
+    """Poll in a thread while the context is open; do nothing for a fixed version or without an alias."""
     if following is None or not following.reference.is_mutable:
         yield
         return

@@ -1,4 +1,4 @@
-"""What is the service? An app made around a predictor that it receives; nothing happens until it is started."""
+"""FastAPI application factory around an injected predictor; threads start with the lifespan, not at import."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,9 +40,9 @@ def create_app(
     open_model: OpenModel | None = None,
     following: WatchedAlias | None = None,
 ) -> FastAPI:
-    """Return the service around a predictor; its worker threads live while the app runs.
+    """Return the FastAPI application for a predictor; its worker threads run for the application's lifespan.
 
-    ``open_model`` opens the bundles that ``POST /models/load`` names; ``following`` is the alias whose bundle answers.
+    ``open_model`` loads the bundles named by ``POST /models/load``. ``following`` is the registry alias to watch.
     """
     service = _assemble(predictor, settings or Settings(), drain or DrainState(), open_model)
 
@@ -57,13 +57,13 @@ def create_app(
         title="petmood", version=version("petmood"), description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     app.state.service = service
-    app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # it is called with this kind alone
+    app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # only called with HTTPException
     for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
     app.add_middleware(predict.PredictFastPath, service=service)
     app.add_middleware(AuthMiddleware, settings=service.settings)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
-    if service.settings.origins:  # outermost: a page may read a refusal as well as an answer
+    if service.settings.origins:  # outermost, so that error responses carry CORS headers too
         app.add_middleware(
             CORSMiddleware,
             allow_origins=service.settings.origins,
@@ -95,7 +95,7 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:
-    """Give what the router refuses (no such route, no such method) the same form as every other refusal."""
+    """Return the router's errors (unknown path, wrong method) in the common error format."""
     call = context_of(request.scope)
     call.code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     message = {

@@ -1,4 +1,4 @@
-"""How does the service come to an end? It says so, lets what is under way finish, and cuts what trickles in."""
+"""Shutdown state of the process: draining has begun, and stalled uploads are cut."""
 
 import asyncio
 from types import TracebackType
@@ -7,7 +7,7 @@ __all__ = ["DrainState"]
 
 
 class DrainState:
-    """Whether the process is about to end; its methods are called from the event loop's thread."""
+    """Shutdown state of one process; call its methods from the event loop's thread only."""
 
     def __init__(self) -> None:
         self._begun = self._cut = False
@@ -15,27 +15,27 @@ class DrainState:
 
     @property
     def begun(self) -> bool:
-        """Whether no new work should come."""
+        """Whether draining has begun, so the process is no longer ready."""
         return self._begun
 
     @property
     def cut(self) -> bool:
-        """Whether uploads have been cut."""
+        """Whether running uploads have been cut."""
         return self._cut
 
     def begin(self) -> None:
-        """Say from now on that the process is about to end."""
+        """Start draining: the process reports that it is not ready."""
         self._begun = True
 
     def cut_uploads(self) -> None:
-        """End every upload that is still under way, and every later one at once."""
+        """Expire the deadline of every running upload; later deadlines are no longer extended."""
         self._begun = self._cut = True
         now = asyncio.get_running_loop().time()
         for timeout in self._uploads:
             timeout.reschedule(now)
 
     def watched(self, timeout: asyncio.Timeout) -> "_Watched":
-        """Let an upload's deadline be moved forward while the returned context lasts."""
+        """Return a context in which ``cut_uploads`` can expire an upload's deadline."""
         return _Watched(self._uploads, timeout)
 
 

@@ -1,4 +1,4 @@
-"""How does the service log? One JSON object a line where machines read, plain text on a terminal; set up at start."""
+"""Logging set-up: JSON lines for machines, plain text on a terminal."""
 
 import json
 import logging
@@ -13,10 +13,10 @@ STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as Cloud Logging reads it: severity, message, time, and whatever was given as ``extra``.
+    """Formats records as JSON for Cloud Logging: severity, message, time and the fields of ``extra``.
 
-    ``project`` is the cloud project that a trace belongs to, where there is one. Line breaks and control characters
-    in a message are escaped by JSON itself, so nobody can forge a line.
+    ``project`` is the cloud project of a trace, if any. JSON escapes line breaks and control characters in a message,
+    which prevents log injection.
     """
 
     def __init__(self, *, project: str | None = None) -> None:
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
         self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON."""
+        """Return the record as one line of JSON."""
         fields: dict[str, Any] = {
             "severity": record.levelname,
             "message": record.getMessage(),
@@ -40,7 +40,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(*, as_json: bool, project: str | None = None, level: int = logging.INFO) -> None:
-    """Send every log of this process to stderr; called by entry points alone."""
+    """Send all log records of this process to stderr; call it from entry points only."""
     handler = logging.StreamHandler(sys.stderr)
     text = "%(asctime)s %(levelname)s %(message)s"
     handler.setFormatter(JsonLines(project=project) if as_json else logging.Formatter(text, "%H:%M:%S"))

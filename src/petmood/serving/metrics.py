@@ -1,4 +1,4 @@
-"""What does the service count? Every Prometheus name and label, declared once and imported everywhere."""
+"""Prometheus metrics of the service: all names and labels, and multiprocess rendering."""
 
 import os
 from typing import Final
@@ -15,20 +15,20 @@ __all__ = ["CONTENT_TYPE", "MULTIPROCESS_FOLDER", "ServiceMetrics", "forget_proc
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where several processes put their numbers together; the client library reads this variable when it is imported."""
+"""Environment variable for the shared metrics folder; prometheus_client reads it when it is imported."""
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CHANCES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 class ServiceMetrics:
-    """The numbers of one service; with several processes each writes its own, and ``render`` adds them up.
+    """Metrics of one service; with several processes each writes its own values, and ``render`` aggregates them.
 
-    Labels have few values: ``route`` is the route's pattern, never the path that was asked for.
+    Labels have low cardinality: ``route`` is the route's pattern, never the requested path.
     """
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call] # the library has no types here; they double the page
+        disable_created_metrics()  # type: ignore[no-untyped-call] # untyped; *_created samples double the page size
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
             "petmood_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
@@ -89,17 +89,17 @@ class ServiceMetrics:
             self.loads.labels(result)
 
     def finished(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request and its time."""
+        """Count a request and observe its duration in seconds."""
         key = (method, route, status)
         found = self._finished.get(key)
-        if found is None:  # looking children up by their labels took a tenth of a request's time
+        if found is None:  # cached: looking children up by label took 10% of a request's time
             found = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
             self._finished[key] = found
         found[0].inc()
         found[1].observe(seconds)
 
     def count(self, answer: Prediction | PetmoodError) -> None:
-        """Count what came back for a photo: an answer by its class and probability, a refusal by its code."""
+        """Count the result for one photo: a prediction by class and probability, an error by code."""
         if isinstance(answer, PetmoodError):
             self.rejected.labels(answer.code).inc()
             return
@@ -109,13 +109,13 @@ class ServiceMetrics:
             self.unsure.inc()
 
     def serves(self, model: ModelInfo, *, instead_of: ModelInfo | None = None) -> None:
-        """Note which model answers from now on."""
+        """Set the model info gauge to 1 for the active model and to 0 for the one it replaces."""
         if instead_of is not None:
             self.model.labels(instead_of.name, instead_of.version, instead_of.sha256[:12]).set(0)
         self.model.labels(model.name, model.version, model.sha256[:12]).set(1)
 
     def render(self) -> bytes:
-        """Return every number in Prometheus' text format, those of all processes together."""
+        """Return all metrics in the Prometheus text format, aggregated over all processes."""
         if MULTIPROCESS_FOLDER not in os.environ:
             return generate_latest(self._registry)
         together = CollectorRegistry()
@@ -124,5 +124,5 @@ class ServiceMetrics:
 
 
 def forget_process(pid: int) -> None:
-    """Take a dead process out of the numbers that are about now, such as requests in flight."""
+    """Remove a dead process from the live gauges, such as requests in flight."""
     mark_process_dead(pid)  # type: ignore[no-untyped-call] # the library has no types here

@@ -1,4 +1,4 @@
-"""Which photos does a body hold? A form's field, or the body itself; file names are never looked at."""
+"""Photo extraction from a request body: multipart form fields or the raw body; file names are ignored."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,20 +15,20 @@ HINT: Final = (
     "or as the body: curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg URL"
 )
 OVERHEAD_BYTES: Final = 64_000
-"""What a form may have beside its photo: boundaries, headers, a few small fields."""
+"""Bytes allowed for a form in addition to its photo: boundaries, headers, a few small fields."""
 
 OTHER_FIELDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ContentType:
-    """What a body is said to be: a form with its boundary, or, without one, a picture judged by its bytes."""
+    """Parsed Content-Type: a form with its boundary or, if ``boundary`` is None, a raw photo."""
 
     boundary: str | None
 
 
 def parse_content_type(content_type: str) -> ContentType:
-    """Read a body's type, before the body; text and JSON can't be a picture, all else is judged by its bytes.
+    """Parse a Content-Type header before the body is read; formats other than text and JSON are decided by content.
 
     Raises:
         UnsupportedMediaType: text, or JSON.
@@ -45,10 +45,10 @@ def parse_content_type(content_type: str) -> ContentType:
 
 
 def parse_photos(body: bytes, kind: ContentType, *, most: int, file_bytes: int) -> list[bytes | PetmoodError]:
-    """Return the photos of a body, in their order; a photo over ``file_bytes`` has its refusal in its place.
+    """Return the photos of a body in order; a photo over ``file_bytes`` is replaced by its error.
 
     Raises:
-        BadForm: the form can't be taken apart, or has far too many parts.
+        BadForm: the form can't be parsed, or has too many parts.
         UnprocessableContent: no photo, or more than ``most``.
     """
     if kind.boundary is None:
@@ -93,7 +93,7 @@ def _checked(photo: bytes, file_bytes: int) -> bytes | PetmoodError:
 
 
 def _light(error: Exception) -> Exception:
-    """Return a parser's error without its traceback, which the parser holds in turn, and with it the whole body."""
+    """Return a parser's error without its traceback, which references the parser and so keeps the body in memory."""
     return error.with_traceback(None)
 
 

@@ -1,4 +1,4 @@
-"""How long may a connection dawdle? Headers have a deadline and a size, connections a number; uvicorn has neither."""
+"""uvicorn protocol with a header timeout, a header size limit and a connection limit."""
 
 import asyncio
 import secrets
@@ -16,13 +16,13 @@ from petmood.serving.settings import Settings
 __all__ = ["HEADER_BYTES", "BoundedProtocol", "protocol_for"]
 
 HEADER_BYTES: Final = 65_536
-"""For a request's headers, and for trailers and the framing of chunks as far as they outweigh the body."""
+"""Limit for a request's headers, and for trailers and chunk framing in excess of the body size."""
 PIPELINED: Final = 32
-"""Requests that may wait on one connection; uvicorn would take 14,000 from one piece of 256 kB, and then more."""
+"""Pipelined requests allowed per connection; uvicorn accepts 14,000 from one read of 256 kB, and then more."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds on what a sender can hold open or pile up beside its requests' bodies."""
+    """uvicorn's httptools protocol with limits on headers, pipelined requests, open connections and unread output."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._heard = False
         self._begun = self._piece_bytes = self._body_bytes = self._framing_bytes = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
-        """Count the connection, and expect headers soon."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
+        """Check the connection limit and start the header timeout."""
         super().connection_made(transport)
         if len(self.connections) > self._most_connections:
             self._refuse(503, "overloaded", "Too many connections. Try again in a second.")
@@ -52,39 +52,39 @@ class BoundedProtocol(HttpToolsProtocol):
         self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; between two requests the next one's headers begin here."""
+        """Parse received data; start the header timeout if it begins a new request."""
         if self._deadline is None and self._is_between_requests:
             self._expect_headers()
         self._heard, self._begun, self._piece_bytes = True, 0, 0
         super().data_received(data)
-        if self._begun <= 1:  # several small requests in one piece are bounded by the piece
+        if self._begun <= 1:  # several small requests in one read are bounded by the read size
             self._framing_bytes += len(data) - self._piece_bytes
             if self._framing_bytes > HEADER_BYTES + self._body_bytes:
                 self._refuse(431, "bad_request", f"Expected at most {HEADER_BYTES} bytes of headers, got more.")
 
     def on_message_begin(self) -> None:
-        """Count anew for the next request."""
+        """Reset the byte counters for the next request."""
         self._begun += 1
         self._body_bytes = self._framing_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Go on with the request, unless a crowd of them waits on this connection."""
+        """Dispatch the request, unless too many are pipelined on this connection."""
         self._forget_deadline()
         self._unset_keepalive_if_required()
         if len(self.pipeline) >= PIPELINED:
             self._refuse(503, "overloaded", f"Expected at most {PIPELINED} requests before the first answer, got more.")
-            raise ConnectionAbortedError  # the parser stops here
+            raise ConnectionAbortedError  # stops the parser
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count what is body, as against headers, trailers and the framing of chunks, which have their own bound."""
+        """Count body bytes separately from headers, trailers and chunk framing, which have their own limit."""
         self._piece_bytes += len(body)
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note the end of a body that went on after its answer; uvicorn would wait for it for ever."""
+        """Handle a body that ends after its response was sent; uvicorn would never time such a connection out."""
         super().on_message_complete()
         if self.cycle.response_complete and self.cycle.more_body:
             self.cycle.more_body = False
@@ -95,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
-        """Expect the end of a body that nobody reads any more, and of a connection that was closed."""
+        """Start a timeout for the unread rest of a body, or for flushing a closed connection."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_reader()
@@ -104,29 +104,29 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(self._header_timeout_s, self._close)
 
     def pause_writing(self) -> None:
-        """Wait for a reader, but not for ever."""
+        """Pause writing, and abort if the client doesn't read within the timeout."""
         super().pause_writing()
         self._expect_reader()
 
     def resume_writing(self) -> None:
-        """Go on writing; the rest of a closed connection has its own time to be taken."""
+        """Resume writing; a closing connection gets a new timeout for flushing the rest."""
         self._forget_reader()
         if self.transport.is_closing():
             self._expect_reader()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that nobody uses."""
+        """Close an idle connection."""
         self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Cancel the timers of the connection."""
         self._forget_deadline()
         self._forget_reader()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, in the form of every other refusal."""
+        """Send the common error format for input that isn't valid HTTP."""
         self._refuse(400, "bad_request", f"Expected an HTTP/1.1 request. {msg}")
 
     @property
@@ -143,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _expect_reader(self) -> None:
-        """Cut a connection whose other side doesn't take what was written: closing it would wait for that."""
+        """Abort the connection after a timeout if the client doesn't read; a plain close would wait for the flush."""
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._header_timeout_s, self.transport.abort)
 
@@ -157,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(
                 408, "request_timeout", f"Expected a request's headers within {self._header_timeout_s:g} seconds."
             )
-        else:  # browsers open connections that they may never use
+        else:  # browsers open speculative connections that may stay unused
             self._close()
 
     def _close(self) -> None:
@@ -170,7 +170,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._forget_deadline()
             return
-        if self.cycle is None or self.cycle.response_complete:  # else the app notes that its sender went away
+        if self.cycle is None or self.cycle.response_complete:  # otherwise the application records the disconnect
             self._refused(code)
         body = ErrorResponse(code=code, message=message, request_id=secrets.token_hex(16))
         content = body.model_dump_json(exclude_none=True).encode()
@@ -180,8 +180,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._close()
 
 
-def protocol_for(settings: Settings, *, refused: Callable[[str], object] = str) -> Any:  # noqa: ANN401 - uvicorn asks for a type, and takes whatever makes one
-    """Return what makes a connection's protocol with these settings; ``refused`` hears the code of each refusal."""
+def protocol_for(settings: Settings, *, refused: Callable[[str], object] = str) -> Any:  # noqa: ANN401 - uvicorn wants a type, accepts any factory
+    """Return a protocol factory for these settings; ``refused`` is called with the code of each rejection."""
     return partial(
         BoundedProtocol,
         header_timeout_s=settings.header_timeout_s,

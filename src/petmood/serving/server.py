@@ -1,4 +1,4 @@
-"""How does the app run? In uvicorn on uvloop; a signal drains it first, and it ends with 0 in time."""
+"""uvicorn server with graceful shutdown: drains on SIGTERM and exits with status 0."""
 
 import asyncio
 import contextlib
@@ -26,9 +26,10 @@ LARGE_BYTES = 4_000_000
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's server, ending in steps: unready but answering, then closed to new work, then uploads cut, then over.
+    """uvicorn server that shuts down in steps: report not ready, stop listening, cut stalled uploads, exit.
 
-    uvicorn itself stops listening at once, waits for stalled uploads, and dies by the signal rather than with 0.
+    uvicorn itself stops listening immediately, waits for stalled uploads, and re-raises the signal instead of exiting
+    with status 0.
     """
 
     def __init__(self, config: uvicorn.Config, *, drain: DrainState, settings: Settings) -> None:
@@ -38,8 +39,8 @@ class DrainingServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals while serving; afterwards the process ends with 0, having done what it was told."""
-        if threading.current_thread() is not threading.main_thread():  # signals go to the main thread alone
+        """Handle signals while serving without re-raising them afterwards, so that the process exits with status 0."""
+        if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
@@ -50,7 +51,7 @@ class DrainingServer(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
-        """Begin to end; a second Ctrl-C ends at once."""
+        """Start draining; a second Ctrl-C exits immediately."""
         if self._closes_at is not None and sig == signal.SIGINT:
             self.should_exit = self.force_exit = True
         elif self._closes_at is None:
@@ -58,13 +59,13 @@ class DrainingServer(uvicorn.Server):
             self._closes_at = time.monotonic() + self._settings.drain_notice_s
 
     async def on_tick(self, counter: int) -> bool:
-        """Go on until the notice is over."""
+        """Keep serving until the drain notice period is over."""
         if self._closes_at is not None and time.monotonic() >= self._closes_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, let work in flight finish, and cut uploads that are still stalled halfway through."""
+        """Stop listening, let requests in flight finish, and cut stalled uploads after half of ``drain_s``."""
         cut = asyncio.get_running_loop().call_later(self._settings.drain_s / 2, self._drain.cut_uploads)
         try:
             await super().shutdown(sockets)
@@ -76,7 +77,7 @@ def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
     Raises:
-        ConfigError: the address can't be had.
+        ConfigError: the address can't be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -87,23 +88,23 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: DrainState) -> None:
-    """Serve an app until a signal comes; returns when everything is answered or cut."""
+    """Serve an application until a signal arrives; return when all requests are completed or cut."""
     configure_malloc()
     DrainingServer(config_for(app, settings), drain=drain, settings=settings).run(sockets=list(sockets))
 
 
 def configure_malloc() -> None:
-    """Let the C library return a large picture's memory to the system when it is freed.
+    """Fix glibc's mmap threshold, so that the memory of large images is returned to the system when freed.
 
-    glibc keeps more and more of it as pictures get larger: after one of 64 megapixels, 790 MB. Elsewhere there is
-    nothing to set.
+    By default glibc raises the threshold as images get larger; after one of 64 megapixels it keeps 790 MB. Does
+    nothing with other C libraries.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def config_for(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """Return how uvicorn shall run an app: uvloop, our bounds on connections, and no log of its own."""
+    """Return the uvicorn configuration: uvloop, the bounded protocol, and uvicorn's own logging disabled."""
     return uvicorn.Config(
         app,
         loop="uvloop",

@@ -1,4 +1,4 @@
-"""What do the routes share? One record of the running service, made by ``create_app`` and handed to every request."""
+"""Shared state of the running service, built by ``create_app`` and available to every request."""
 
 import logging
 from collections.abc import Callable
@@ -26,7 +26,7 @@ OpenModel = Callable[[Path], Predictor]
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """A running service: which model answers, who works, what is counted, and when it ends."""
+    """State of a running service: active model, workers, settings, metrics, shutdown state and body reader."""
 
     slot: ModelSlot
     workers: WorkerPool
@@ -38,27 +38,27 @@ class AppState:
 
     @property
     def file_bytes(self) -> int:
-        """The largest photo."""
+        """Largest allowed photo in bytes."""
         return self.settings.limits.file_bytes
 
     async def answer(self, photos: list[bytes]) -> list[WorkerResult]:
-        """Let the workers answer photos, and count the answers and refusals."""
+        """Predict photos in the worker pool and count the predictions and errors."""
         try:
             found = await self.workers.answer(photos)
         finally:
-            self.metrics.queue.set(self.workers.waiting)  # each process its own: any of them may be asked for all
+            self.metrics.queue.set(self.workers.waiting)  # each process sets its own value; any of them may render all
         for one in found:
             self.metrics.count(one.answer)
         return found
 
-    def load(self, folder: Path, *, result: str, **told: Any) -> Predictor:  # noqa: ANN401 - whatever the log should hold
-        """Verify a bundle, let it answer its golden photos, and then the world; the old one answers until then.
+    def load(self, folder: Path, *, result: str, **told: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields
+        """Verify a bundle against its golden outputs, then switch traffic to it; the old model serves until then.
 
-        ``result`` is what it is counted as, ``told`` what the log should hold of who asked and why. It takes seconds:
-        call it from a thread.
+        ``result`` is the label of the load counter; ``told`` holds extra log fields, such as the requester and the
+        reason. Loading takes seconds, so call it from a thread.
 
         Raises:
-            BundleError: the bundle is refused, the old model goes on.
+            BundleError: the bundle was rejected; the old model stays active.
         """
         try:
             predictor = self.open_model(folder)
@@ -70,10 +70,10 @@ class AppState:
         return predictor
 
     def roll_back(self, **told: Any) -> Predictor:  # noqa: ANN401 - as above
-        """Let the model before this one answer again; it is still in memory, so that takes no time.
+        """Restore the previous model; it is still in memory, so no loading is needed.
 
         Raises:
-            BundleError: there was none before.
+            BundleError: there is no previous model.
         """
         old = self.slot.roll_back()
         self._log_change(old, self.slot.current, result="rolled_back", **told)
@@ -86,13 +86,13 @@ class AppState:
         logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=known | told)
 
     def readiness_failure(self) -> str | None:
-        """Say why no work should be sent here, or nothing if it should."""
+        """Return the code that explains why the process is not ready, or None if it is ready."""
         if self.drain.begun:
             return ShuttingDown.code
         return None if self.workers.alive else "worker_died"
 
 
 def service_of(request: Request) -> AppState:
-    """Return the service that a request came to."""
+    """Return the service state of the application that received the request."""
     service: AppState = request.app.state.service
     return service

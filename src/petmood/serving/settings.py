@@ -1,4 +1,4 @@
-"""What can be set about the service? Every limit, timeout and switch, with its default and why."""
+"""Settings of the service from environment variables: limits, timeouts, tokens and switches."""
 
 import os
 from typing import Final, Self
@@ -16,7 +16,7 @@ LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class Settings(BaseSettings):
-    """The service's settings; each can be given as an environment variable ``PETMOOD_<NAME>``."""
+    """Service settings; each can be set by the environment variable ``PETMOOD_<NAME>``."""
 
     model_config = SettingsConfigDict(
         env_prefix="PETMOOD_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
@@ -57,22 +57,22 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> ImageLimits:
-        """What one photo may ask for; more than all bodies together may hold would be refused for ever as busy."""
+        """Limits of one photo, capped at ``held_mb``; a larger one would always be rejected as overload."""
         return ImageLimits(file_bytes=int(min(self.file_mb, self.held_mb) * 1e6), pixels=int(self.megapixels * 1e6))
 
     @property
     def batch_photos(self) -> int:
-        """How many photos a batch may have; more than the queue takes would be refused for ever as busy."""
+        """Photos allowed per batch, capped at the queue size; a larger batch would always be rejected as overload."""
         return min(self.photos, self.queue)
 
     @property
     def batch_bytes(self) -> int:
-        """How large a batch may be, as above."""
+        """Bytes allowed per batch, capped at ``held_mb``."""
         return int(min(self.body_mb, self.held_mb) * 1e6)
 
     @property
     def workers(self) -> int:
-        """How many threads answer."""
+        """Number of worker threads; by default one for each available processor."""
         return self.threads or len(os.sched_getaffinity(0))
 
     @model_validator(mode="after")
@@ -90,14 +90,14 @@ class Settings(BaseSettings):
 
 
 def read_settings(**given: object) -> Settings:
-    """Read settings from the environment, those given here first.
+    """Read settings from the environment; keyword arguments take precedence.
 
     Raises:
-        ConfigError: a value is wrong; the message names it, and never shows a token.
+        ConfigError: a value is invalid; the message names the setting and never contains a token.
     """
     try:
-        return Settings(**given)  # type: ignore[arg-type] # pydantic checks them
-    except SettingsError as error:  # a list that is no JSON; the error names it in its sentence alone
+        return Settings(**given)  # type: ignore[arg-type] # validated by pydantic
+    except SettingsError as error:  # a list that isn't valid JSON; only the message names the field
         name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a list").upper()
         raise ConfigError(f"PETMOOD_{name}: expected JSON, such as '[\"https://pets.example\"]'.") from error
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""How do several processes serve one address? They share its socket; one that dies is replaced, all end together."""
+"""Process supervisor: several server processes share one socket, are restarted on failure and stop together."""
 
 import contextlib
 import ctypes
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S: Final = 0.2
 EARLY_EXIT_S: Final = 5.0
-"""A process that ends sooner than this after its start would do so again."""
+"""Seconds; a process that exits with an error sooner than this has failed at startup."""
 MAX_RESTART_DELAY_S: Final = 30.0
-"""The longest pause before one more try, where others go on meanwhile: what it starts from may be away."""
+"""Longest delay in seconds before a restart; a dependency, such as the registry, may be unavailable meanwhile."""
 
 PR_SET_PDEATHSIG: Final = 1
 
@@ -32,10 +32,10 @@ PARENT: Final = "PETMOOD_PARENT_PID"
 
 
 def exit_with_parent() -> None:
-    """Let Linux end this process when the one that started it dies, were it by kill -9; called in a child.
+    """Make Linux terminate this process when its parent dies, even on SIGKILL; call it in the child.
 
     Raises:
-        SystemExit: it has died already.
+        SystemExit: the parent has died already.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -46,7 +46,7 @@ def exit_with_parent() -> None:
 class Supervisor:
     """Runs ``count`` processes of one command until a signal comes, each with the listening socket as ``--fd``.
 
-    Their metrics lie together in a folder of their own, so that any of them can answer for all.
+    The processes write their metrics into one temporary folder, so that each of them can report for all.
     """
 
     def __init__(self, command: Sequence[str], *, listener: socket.socket, count: int, end_within_s: float) -> None:
@@ -57,7 +57,7 @@ class Supervisor:
         self._pause_s = self._start_at = 0.0
 
     def run(self) -> int:
-        """Keep the processes running; return 0 after a signal, 1 when they can't be kept alive."""
+        """Keep the processes running; return 0 after a signal, or 1 if they fail at startup or don't stop cleanly."""
         before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             with tempfile.TemporaryDirectory(prefix="petmood-metrics-") as folder:
@@ -86,10 +86,10 @@ class Supervisor:
         return 0
 
     def _may_be_replaced(self, child: subprocess.Popen[bytes], lived_s: float) -> bool:
-        """Tell whether another process should start in a dead one's place; that may have to wait.
+        """Return whether to restart a dead process, and set the delay before the restart.
 
-        Where none ever lasted, none will. Where one did, it may be the registry that is away, or a bad version that is
-        named now: the others go on with what they have.
+        If no process ever outlived the startup period, give up. Otherwise the cause may be temporary, such as an
+        unreachable registry or a bad version, and the other processes keep serving.
         """
         forget_process(child.pid)
         ended_at_once = lived_s < EARLY_EXIT_S and bool(child.returncode)
@@ -105,11 +105,11 @@ class Supervisor:
     def _start(self, environment: dict[str, str]) -> None:
         handle = self._listener.fileno()
         command = [*self._command, "--fd", str(handle)]
-        child = subprocess.Popen(command, env=environment, pass_fds=[handle], stdin=subprocess.DEVNULL)  # noqa: S603 - our own command
+        child = subprocess.Popen(command, env=environment, pass_fds=[handle], stdin=subprocess.DEVNULL)  # noqa: S603 - fixed command
         self._children[child] = time.monotonic()
 
     def _stop(self) -> int:
-        """End every process, by force after a while; return 0 if all ended as told."""
+        """Stop all processes with SIGTERM, then SIGKILL after a timeout; return 0 if all stopped cleanly."""
         self._listener.close()
         for child in self._children:
             child.send_signal(signal.SIGTERM)
@@ -121,5 +121,5 @@ class Supervisor:
                 logger.warning("process %d didn't end in time and is killed", child.pid)
                 child.kill()
                 child.wait()
-        as_told = {0, -signal.SIGTERM}  # the latter where the signal came before its handler was there
+        as_told = {0, -signal.SIGTERM}  # -SIGTERM if the signal arrived before the handler was installed
         return 0 if all(child.returncode in as_told for child in self._children) else 1

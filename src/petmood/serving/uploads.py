@@ -1,4 +1,4 @@
-"""How is a request's body read? Up to a size, at a pace, within what the process may hold; never by its word alone."""
+"""Request body reader with a size limit, a minimum upload rate and a memory budget shared by all requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class MinUploadRate:
-    """How slowly a body may come: ``grace_s`` seconds, and one more for every ``bytes_per_s`` that arrived."""
+    """Minimum upload rate: a body has ``grace_s`` seconds, plus one second for every ``bytes_per_s`` bytes received."""
 
     grace_s: float = 10.0
     bytes_per_s: float = 16_000.0
@@ -24,7 +24,7 @@ class MinUploadRate:
 
 @dataclass(slots=True)
 class BodyReader:
-    """Reads bodies; ``held_bytes`` bounds what all of them together may hold at any moment."""
+    """Reads request bodies; ``held_bytes`` limits the total size of all bodies in memory."""
 
     drain: DrainState
     held_bytes: int
@@ -32,20 +32,20 @@ class BodyReader:
     held: int = field(default=0, init=False)
 
     def body(self, receive: Receive, *, declared: int | None, limit: int) -> "_Body":
-        """Return a context that yields a body of up to ``limit`` bytes; it counts as held until the context ends.
+        """Return a context manager that reads a body of up to ``limit`` bytes; its bytes count as held until exit.
 
         Raises (on entering):
-            FileTooLarge: it says so, or is found to be so.
-            RequestTimeout: it comes slower than its pace.
-            Busy: the process holds as many bytes as it may.
-            ShuttingDown: the process ends while the body is still under way.
-            BadRequest: the sender went away in the middle of it.
+            FileTooLarge: the declared or the received size exceeds ``limit``.
+            RequestTimeout: the upload is slower than the minimum rate.
+            Overloaded: the memory budget of the process is exhausted.
+            ShuttingDown: the process shuts down before the body is complete.
+            BadRequest: the client disconnected before the body was complete.
         """
         return _Body(self, receive, declared=declared, limit=limit)
 
 
 class _Body:
-    """One body under way; a class rather than a generator, since every request passes through it."""
+    """Context manager for one body; a class instead of a generator for speed, as every request uses it."""
 
     def __init__(self, reader: BodyReader, receive: Receive, *, declared: int | None, limit: int) -> None:
         self._reader, self._receive = reader, receive
@@ -74,7 +74,7 @@ class _Body:
         self._taken = 0
 
     async def _read(self) -> bytes:
-        """Return the whole body; every piece of it earns the rest some time."""
+        """Return the complete body; every received chunk extends the deadline."""
         reader, pace, pieces = self._reader, self._reader.pace, list[bytes]()
         try:
             async with asyncio.timeout(pace.grace_s) as timeout:

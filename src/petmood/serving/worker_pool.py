@@ -1,4 +1,4 @@
-"""Who answers the photos? A few threads that take them from a bounded queue; when it is full, nobody, and at once."""
+"""Inference worker threads behind a bounded queue; requests are rejected immediately when it is full."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ __all__ = ["WorkerPool", "WorkerResult"]
 logger = logging.getLogger(__name__)
 
 MIN_WAITING_FOR_BATCHED_DELIVERY: Final = 4
-"""So many waiting photos for each thread are a crowd."""
+"""Waiting photos per thread from which results are delivered in batches."""
 WORKER_NICENESS: Final = 5
-"""Workers yield to the event loop: a refusal takes no time to speak of, and must not wait behind pictures."""
+"""Niceness of the workers: the event loop has priority, so that rejections don't wait behind image decoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerResult:
-    """What came back for a photo, and which model said it."""
+    """Prediction or error for one photo, and the model that produced it."""
 
     answer: Answer
     model: ModelInfo
@@ -43,10 +43,10 @@ class _Waiting:
 
 
 class WorkerPool:
-    """Threads that decode, prepare and answer photos, each one picture (or one batch) at a time.
+    """Threads that decode, preprocess and predict photos, one photo (or one batch) at a time each.
 
-    ``batch`` above 1 lets a thread take several waiting photos, for up to ``batch_wait_s``. Photos are submitted from
-    one event loop alone.
+    With ``batch`` above 1 a thread collects several waiting photos, for up to ``batch_wait_s`` seconds. A photo that
+    waited longer than ``max_wait_s`` seconds gets an error. Submit photos from a single event loop.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class WorkerPool:
 
     @property
     def waiting(self) -> int:
-        """How many photos wait now."""
+        """Number of photos in the queue."""
         return self._queue.qsize()
 
     @property
     def alive(self) -> bool:
-        """Whether every thread is at work."""
+        """Whether all worker threads are running."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
-        """Start the threads; they may be stopped and started again."""
+        """Start the threads; the pool can be restarted after ``stop``."""
         self._stopped = False
         self._threads = [
             threading.Thread(target=self._work, name=f"answers-{number}", daemon=True) for number in range(self._count)
@@ -90,7 +90,7 @@ class WorkerPool:
             thread.start()
 
     def stop(self) -> None:
-        """Let the threads finish what waits, then end; blocks until they have."""
+        """Let the threads finish the queued photos, then stop them; blocks until they have ended."""
         self._stopped = True
         for _ in self._threads:
             self._queue.put(None)
@@ -99,11 +99,11 @@ class WorkerPool:
                 thread.join()
 
     def refuse_if_full(self, photos: int = 1) -> None:
-        """Refuse before a body is even read.
+        """Reject a request before its body is read.
 
         Raises:
-            Busy: so many photos can't wait any more.
-            ShuttingDown: the threads were told to end.
+            Overloaded: the queue has no room for so many photos.
+            ShuttingDown: the pool is stopped.
         """
         if self._stopped:
             raise ShuttingDown("This process is about to end. Send the request again.")
@@ -111,10 +111,11 @@ class WorkerPool:
             raise Overloaded(f"Too many photos are waiting (limit {self._limit}). Try again in a second.")
 
     async def answer(self, photos: Sequence[bytes]) -> list[WorkerResult]:
-        """Return what came back for each photo, in their order.
+        """Return the prediction or error for each photo, in order.
 
         Raises:
-            Busy: as many photos wait as may wait; none of these was taken.
+            Overloaded: the queue has no room for all photos; none was queued.
+            ShuttingDown: the pool is stopped.
         """
         self.refuse_if_full(len(photos))
         loop, now = asyncio.get_running_loop(), time.monotonic()
@@ -127,16 +128,14 @@ class WorkerPool:
         return list(await asyncio.gather(*futures))
 
     def _work(self) -> None:
-        with contextlib.suppress(
-            OSError, AttributeError
-        ):  # Linux counts niceness by thread; elsewhere it is not needed
+        with contextlib.suppress(OSError, AttributeError):  # niceness is per thread on Linux; not supported elsewhere
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
         while (tasks := self._take()) is not None:
             self._answer(tasks)
-            del tasks  # or this thread would hold on to the photo until the next one comes
+            del tasks  # free the photos before blocking on the queue again
 
     def _take(self) -> list[_Waiting] | None:
-        """Return the next photos, or nothing when it is time to end."""
+        """Return the next batch of photos, or None when the thread should end."""
         first = self._queue.get()
         if first is None:
             return None
@@ -147,7 +146,7 @@ class WorkerPool:
             except queue.Empty:
                 break
             if task is None:
-                self._queue.put(None)  # for whoever looks next: this thread first answers what it has
+                self._queue.put(None)  # put the stop marker back: this thread first finishes its batch
                 break
             tasks.append(task)
         return tasks

@@ -1,1 +1,1 @@
-"""How does a configuration become a measured model? One story: train, score, export; each step a function."""
+"""Training of a network: photo sets, gradient steps, linear probes, checkpoints and experiment tracking."""

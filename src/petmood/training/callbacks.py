@@ -1,4 +1,4 @@
-"""What happens around Lightning's loop? Whole checkpoints, one row an epoch, and a progress bar."""
+"""Lightning callbacks: atomic checkpoints, per-epoch metrics as CSV, and a progress bar."""
 
 import csv
 import io
@@ -36,16 +36,16 @@ EXPECTED = (
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
     ".*Checkpoint directory .* exists and is not empty.*",
 )
-"""Warnings about what petmood does on purpose."""
+"""Warnings from Lightning about settings that petmood chooses deliberately."""
 
 COLUMNS = ("epoch", "train/loss", "val/loss", "val/accuracy")
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Write checkpoints in one flushed step, and read them without unpickling objects."""
+    """Write checkpoints atomically, and read them without unpickling objects."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401, ARG002 - Lightning's signature
-        """Write a checkpoint; a process killed meanwhile leaves the one before."""
+        """Write a checkpoint; if the process is killed during the write, the previous checkpoint remains."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         atomic_write_bytes(Path(path), buffer.getvalue())
@@ -56,18 +56,18 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read tensors and plain values; anything else in the file is refused by torch."""
+    """Read tensors and plain values; torch rejects any other object in the file."""
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return checkpoint
 
 
 class RelocatableCheckpoint(ModelCheckpoint):
-    """Lightning's, which else forgets the best score when the run's folder was moved."""
+    """``ModelCheckpoint`` that keeps the best score after the run folder was moved; Lightning's would drop it."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state over from a checkpoint, its places moved to where the run is now."""
+        """Restore the state from a checkpoint, with its paths rebased onto the current run folder."""
 
-        def here(value: Any) -> Any:  # noqa: ANN401 - places among numbers and tensors
+        def here(value: Any) -> Any:  # noqa: ANN401 - paths among numbers and tensors
             return value.replace(str(state_dict["dirpath"]), str(self.dirpath)) if isinstance(value, str) else value
 
         best = {here(path): score for path, score in state_dict["best_k_models"].items()}
@@ -75,20 +75,20 @@ class RelocatableCheckpoint(ModelCheckpoint):
 
 
 def is_finished(checkpoint: Mapping[str, Any], *, max_epochs: int) -> bool:
-    """Tell whether training had come to its end when this checkpoint was written: all epochs, or stopped early."""
+    """Return whether training had ended when this checkpoint was written: all epochs done, or stopped early."""
     stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
     return stopped or int(checkpoint["epoch"]) + 1 >= max_epochs
 
 
 class CsvMetricsCallback(Callback):
-    """Keep one row an epoch, in the checkpoint and in a CSV file, so that a resumed run has each row once."""
+    """Record one row per epoch in the checkpoint and in a CSV file, so that a resumed run has each row once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
-        """Add this epoch's row and write the file."""
+        """Add the row of this epoch and write the file."""
         found = trainer.callback_metrics
         row = {name: float(found[name]) for name in COLUMNS[1:] if name in found}
         self.rows.append({"epoch": float(trainer.current_epoch), **row})
@@ -99,12 +99,12 @@ class CsvMetricsCallback(Callback):
         return {"rows": list(self.rows)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the rows back from a checkpoint."""
+        """Restore the rows from a checkpoint."""
         self.rows = list(state_dict["rows"])
 
 
 def rows_as_csv(rows: list[dict[str, float]]) -> str:
-    """Return rows as CSV, epochs as whole numbers, a missing value as nothing."""
+    """Return rows as CSV, with epochs as integers and missing values as empty fields."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -118,23 +118,23 @@ def _written(row: Mapping[str, float], name: str) -> str:
 
 
 class ProgressCallback(Callback):
-    """Drive a ``ProgressBar`` by one item a training step, over all epochs, so that it can estimate the end."""
+    """Advance a ``ProgressBar`` by one item per training step, over all epochs, so that it can estimate the end."""
 
     def __init__(self, track: ProgressBar) -> None:
         self.track = track
         self.bar: Iterator[int] = iter(())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
-        """Open the bar over the steps that are left."""
+        """Open the bar over the remaining steps."""
         left = max(0, int(trainer.estimated_stepping_batches) - trainer.global_step)
         self.bar = self.track(range(left), total=left, what="training")
 
     def on_train_batch_end(self, *_: Any) -> None:  # noqa: ANN401 - Lightning's signature
-        """Move the bar by one step."""
+        """Advance the bar by one step."""
         next(self.bar, None)
 
     def on_train_end(self, *_: Any) -> None:  # noqa: ANN401 - Lightning's signature
-        """Close the bar, also when training stopped early."""
+        """Close the bar, also after early stopping."""
         close = getattr(self.bar, "close", None)
         if close is not None:
             close()
@@ -142,7 +142,7 @@ class ProgressCallback(Callback):
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Leave out Lightning's advice on worker processes and loggers, which petmood has decided otherwise."""
+    """Suppress Lightning's warnings about worker processes and loggers, which petmood configures deliberately."""
     theirs = logging.getLogger("lightning.pytorch")
     before = theirs.level
     theirs.setLevel(logging.WARNING)
@@ -157,7 +157,7 @@ def quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def propagate_keyboard_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Raise KeyboardInterrupt where Lightning turns Ctrl-C into an exit with code 1 and a deaf ear for the next."""
+    """Re-raise KeyboardInterrupt; Lightning would exit with status 1 and ignore a second Ctrl-C."""
     try:
         yield
     except SystemExit as stopped:

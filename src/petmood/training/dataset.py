@@ -1,4 +1,4 @@
-"""Which photos does a run learn from, and which is it judged by? Rows of the index, opened as banks of pictures."""
+"""Selection of training and evaluation photos from a dataset index, with their images in a cache."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ __all__ = ["PhotoSet", "evaluation_rows", "labels_of", "open_index", "open_photo
 
 @dataclass(frozen=True, slots=True)
 class PhotoSet:
-    """Some photos: their rows, their pictures and the numbers of their classes, in one order."""
+    """Photos of a dataset: their index rows, cached images and class indices, in the same order."""
 
     rows: tuple[IndexRow, ...]
     cache: ImageCache
     labels: NDArray[np.int64]
 
     def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> "PhotoSet":
-        """Return some of the photos, in the order of their numbers."""
+        """Return the photos at these positions, in the given order."""
         chosen = [int(n) for n in numbers]
         rows = tuple(self.rows[n] for n in chosen)
         pixels = self.cache.pixels[chosen]
@@ -35,10 +35,10 @@ class PhotoSet:
 
 
 def open_index(folder: Path, *, expected_hash: str | None = None) -> DataIndex:
-    """Read a data set's index and refuse one whose groups straddle splits, or that is not the expected version.
+    """Read the index of a dataset and check it for group leakage and, if given, for the expected version.
 
     Raises:
-        DataError: no index, a leak, or another hash.
+        DataError: no index, group leakage across splits, or a different hash than ``expected_hash``.
     """
     index = read_index(folder)
     if expected_hash is not None and index.hash != expected_hash:
@@ -51,18 +51,18 @@ def open_index(folder: Path, *, expected_hash: str | None = None) -> DataIndex:
 
 
 def training_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[IndexRow]:
-    """Return the training split's originals, and its copies if they are kept."""
+    """Return the originals of the training split, and its near-duplicates if ``include_copies`` is set."""
     roles = {"original", "near_duplicate"} if include_copies else {"original"}
     return [row for row in rows if row.split == "train" and row.role in roles]
 
 
 def evaluation_rows(rows: Sequence[IndexRow], split: str) -> list[IndexRow]:
-    """Return a split's originals: copies are never evaluated on."""
+    """Return the originals of a split; near-duplicates are never evaluated on."""
     return [row for row in rows if row.split == split and row.role == "original"]
 
 
 def labels_of(rows: Sequence[IndexRow]) -> NDArray[np.int64]:
-    """Return the number of each row's class, its place in ``DEFAULT_CLASSES``."""
+    """Return the class index of each row, int64 [N]: its position in ``DEFAULT_CLASSES``."""
     return np.array([DEFAULT_CLASSES.index(row.label) for row in rows], dtype=np.int64)
 
 
@@ -74,7 +74,7 @@ def open_photo_set(
     memory_mb: float = MEMORY_LIMIT_MB,
     track: ProgressBar = no_progress,
 ) -> PhotoSet:
-    """Decode some photos of a data set."""
+    """Decode photos of a dataset into an image cache."""
     paths = [row.path for row in rows]
     bank = open_image_cache(folder, paths, image, limit_mb=memory_mb, track=track)
     return PhotoSet(tuple(rows), bank, labels_of(rows))

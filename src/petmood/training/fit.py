@@ -1,4 +1,4 @@
-"""How are weights learned from pictures? By gradient steps under Lightning, or by a head on features computed once."""
+"""Training of a network: gradient steps under Lightning, or a linear head on precomputed features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ PREFIX = "network."
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """A network with its learned weights, the epochs it took, and the epoch whose weights these are."""
+    """A trained network, the number of epochs it was trained for, and the epoch whose weights were kept."""
 
     network: ExpressionNet
     epochs: int
@@ -46,10 +46,10 @@ class FitResult:
 
 
 def make_network(settings: FitSettings) -> ExpressionNet:
-    """Build the configured network with its first weights; random ones depend on the seed alone.
+    """Build the configured network with its initial weights; random weights depend on the seed alone.
 
     Raises:
-        ConfigError: an unknown backbone, a weights file that doesn't fit, or a probe's head that is not linear.
+        ConfigError: an unknown backbone, a weights file that doesn't fit, or a linear probe with another head.
         DownloadError: ImageNet weights that can't be fetched.
     """
     if settings.kind == "linear_probe":
@@ -73,11 +73,11 @@ def fit_network(
     callbacks: Sequence[Callback] = (),
     network: ExpressionNet | None = None,
 ) -> FitResult:
-    """Learn from ``train``, choosing by ``valid`` where the recipe chooses; without it the last weights are kept.
+    """Train on ``train`` and select the epoch on ``valid`` if the recipe selects one; otherwise keep the last weights.
 
-    ``network`` is the one to teach, fresh from ``make_network`` (default: made here). With a ``folder``, checkpoints
-    and curves are kept there, and training goes on from its last checkpoint. ``callbacks`` are told of a training by
-    gradient steps beside petmood's own; a probe has no epochs to tell of.
+    ``network`` is the network to train, fresh from ``make_network`` (built here by default). With a ``folder``,
+    checkpoints and metrics are kept there, and training resumes from its last checkpoint. ``callbacks`` are added to
+    petmood's own in gradient training; a linear probe has no epochs and doesn't call them.
     """
     if network is None:
         network = make_network(settings)
@@ -95,7 +95,10 @@ def fit_network(
 
 
 def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Tensor:
-    """Return one weight a class, inverse to its share, with mean 1 over the photos; 1 for a class without photos."""
+    """Return one weight per class, inversely proportional to its frequency; 1 for a class without photos.
+
+    The weights have mean 1 over the photos.
+    """
     counts = np.bincount(labels, minlength=len(DEFAULT_CLASSES))
     weights = np.where(counts > 0, len(labels) / (max(1, (counts > 0).sum()) * np.maximum(counts, 1)), 1.0)
     return torch.tensor(weights, dtype=torch.float32)
@@ -140,7 +143,7 @@ def _run_trainer(
     last: Path | None,
     first_epoch: int,
 ) -> int:
-    """Let Lightning train the network in place, from its ``last`` checkpoint on; return how many epochs it has now."""
+    """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
     weights = class_weights(train.labels) if settings.class_weights else None
     module = ExpressionClassifier(network, settings.optimization, class_weights=weights)
     network.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""How is a head fitted to a frozen trunk? Features once for each view of a photo, then a linear head without epochs."""
+"""Linear probe: features of a frozen backbone, computed once per view, and a linear head fitted to them."""
 
 import copy
 import itertools
@@ -42,7 +42,7 @@ def backbone_features(
     track: ProgressBar = no_progress,
     what: str = "computing features",
 ) -> NDArray[np.float32]:
-    """Return the trunk's features float32 [N, width] of prepared pictures uint8 [N, S, S, 3]."""
+    """Return backbone features float32 [N, width] of preprocessed images uint8 [N, S, S, 3]."""
     frozen = fuse_batchnorm(network)
     starts = range(0, len(pixels), BATCH)
     with torch.inference_mode():
@@ -54,9 +54,9 @@ def backbone_features(
 
 
 def fuse_batchnorm(network: ExpressionNet) -> ExpressionNet:
-    """Return a copy for answering alone, each batch norm that follows its convolution in a sequence folded into it.
+    """Return an inference-only copy with each batch norm folded into the convolution before it in a sequence.
 
-    A third less work for MobileNet; the features differ by rounding.
+    This saves a third of the computation for MobileNet; features differ by rounding.
     """
     frozen = copy.deepcopy(network).eval()
     for sequence in [module for module in frozen.modules() if isinstance(module, nn.Sequential)]:
@@ -68,19 +68,19 @@ def fuse_batchnorm(network: ExpressionNet) -> ExpressionNet:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a frozen trunk saw in some photos: features [N, D], the numbers of their classes, and their groups."""
+    """Features of a frozen backbone [N, D], with the class index and the group of each photo."""
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     groups: tuple[str, ...]
 
     def take(self, numbers: NDArray[np.int64]) -> "Features":
-        """Return some of the photos, in the order of their numbers."""
+        """Return the rows at these positions, in the given order."""
         return Features(self.features[numbers], self.labels[numbers], tuple(self.groups[n] for n in numbers))
 
 
 def extract_features(network: ExpressionNet, material: PhotoSet, *, track: ProgressBar = no_progress) -> Features:
-    """Compute the trunk's features of some photos, once."""
+    """Compute the backbone features of photos, once."""
     features = backbone_features(network, material.cache.pixels, track=track)
     return Features(features, material.labels, tuple(row.group_id for row in material.rows))
 
@@ -93,14 +93,14 @@ def fit_probe(
     *,
     track: ProgressBar = no_progress,
 ) -> None:
-    """Fit the network's linear head in place to the features of its trunk."""
+    """Fit the linear head of the network in place on the features of its backbone."""
     known = _with_views(network, settings, train, extract_features(network, train, track=track), track=track)
     choosing = extract_features(network, valid) if valid is not None and len(valid.rows) else None
     _write(network.head, fit_head(settings, known, choosing, blocks=blocks_of(network)))
 
 
 def refuse_other_heads(head: str) -> None:
-    """Refuse a probe of anything but a linear head.
+    """Reject a linear probe with any other head.
 
     Raises:
         ConfigError: the head is not linear.
@@ -112,10 +112,10 @@ def refuse_other_heads(head: str) -> None:
 def fit_head(
     settings: FitSettings, known: Features, choosing: Features | None, *, blocks: tuple[int, ...]
 ) -> LinearHead:
-    """Fit a linear head to features that are known already.
+    """Fit a linear head to precomputed features.
 
-    They are brought to one scale for the fit, and the scaling is folded into the head. A logistic head's regularisation
-    is the one with the least loss on ``choosing``; a ridge head chooses on groups of the training photos left out.
+    Features are standardized for the fit, and the scaling is folded into the head. For a logistic head, the L2 strength
+    with the lowest loss on ``choosing`` is selected. A ridge head selects it by held-out groups of the training photos.
     """
     features = known.features.astype(np.float64)
     if settings.probe.solver == "ridge":
@@ -130,7 +130,7 @@ def fit_head(
 
 
 def blocks_of(network: ExpressionNet) -> tuple[int, ...]:
-    """Return the widths of the kinds of features that a trunk puts side by side; most have one kind."""
+    """Return the widths of the feature blocks that a backbone concatenates; most have one block."""
     linear = next(module for module in network.head.modules() if isinstance(module, nn.Linear))
     found: tuple[int, ...] = getattr(network.trunk, "blocks", (linear.in_features,))
     return found
@@ -139,7 +139,7 @@ def blocks_of(network: ExpressionNet) -> tuple[int, ...]:
 def _with_views(
     network: ExpressionNet, settings: FitSettings, train: PhotoSet, plain: Features, *, track: ProgressBar
 ) -> Features:
-    """Return the photos and further, varied views of each, as many as the recipe asks for."""
+    """Return the features of the photos and of augmented views of each, ``num_views`` in all."""
     views = [plain.features]
     for view in range(1, settings.probe.num_views):
         pixels = _varied(train.cache.pixels, settings.augment, seed=settings.seed, view=view)
@@ -152,9 +152,10 @@ def _varied(pixels: NDArray[np.uint8], spec: AugmentSpec, *, seed: int, view: in
 
 
 def _blockwise(features: Floats, blocks: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Return middle and scale [D] that give each feature a like spread, and each block of features a like length.
+    """Return mean and scale [D] that equalize the spread of features and the norm of each block.
 
-    A tenth of the block's mean spread is added to each feature's, so that nearly constant ones aren't blown up.
+    A tenth of the mean spread of the block is added to the spread of each feature, so that nearly constant features
+    aren't amplified.
     """
     middle, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.empty_like(spread)

@@ -1,4 +1,4 @@
-"""Where does a run come from? The version of the code and of the packages that made it."""
+"""Provenance of a run: code version and package versions."""
 
 import platform
 import subprocess
@@ -27,7 +27,7 @@ def code_version() -> str:
     here = Path(petmood.__file__).parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude=*", "--", "."]
     try:
-        done = subprocess.run(command[:-2], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - no input of a user in it
+        done = subprocess.run(command[:-2], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - no user input
         tracked = subprocess.run(  # noqa: S603 - as above
             ["git", "-C", str(here), "ls-files", "--error-unmatch", "__init__.py"],  # noqa: S607 - git is found by PATH
             capture_output=True,
@@ -40,7 +40,7 @@ def code_version() -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that numbers depend on."""
+    """Return the versions of Python and of the packages that affect numerical results."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

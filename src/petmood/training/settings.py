@@ -13,7 +13,7 @@ __all__ = ["FitSettings", "ProbeSettings", "TrainerSettings"]
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """How a linear head is fitted to frozen features.
+    """Settings of a linear head fitted to frozen features.
 
     ``num_views``: augmented views of each photo. ``l2_strengths``: candidate strengths of L2 regularization.
     """
@@ -25,7 +25,7 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainerSettings:
-    """How Lightning runs a training; ``ema_decay`` 0 and ``patience`` 0 turn averaging and early stopping off."""
+    """Settings of Lightning's trainer; ``ema_decay`` 0 and ``patience`` 0 disable averaging and early stopping."""
 
     batch_size: int = 32
     accelerator: str = "auto"
@@ -41,9 +41,9 @@ class TrainerSettings:
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """Everything that determines the weights of a training, besides the photos.
+    """Settings that determine the weights of a training, apart from the photos.
 
-    ``weights``: where the backbone starts from (none, imagenet, or a file). ``kind``: gradient steps, or a linear head
+    ``weights``: initial weights of the backbone (none, imagenet, or a file). ``kind``: gradient steps, or a linear head
     on frozen features.
     """
 

@@ -1,1 +1,1 @@
-"""How are better settings found? By trials that share a storage, outlive kills and are chosen by validation alone."""
+"""Hyperparameter search: resumable trials in a shared storage, selected by validation metrics alone."""

@@ -1,7 +1,7 @@
-"""Who runs which trial? Whoever holds its lock; a lock dies with its process, so that a trial is never lost or shared.
+"""Locks of trials, as files or PostgreSQL advisory locks, which the system releases when their process dies.
 
-A trial that is marked as running but whose lock is free was left by a process that died, and may be gone on with.
-No clock decides: a kill is seen at once, and a machine that slept keeps its trial.
+A trial that is marked as running but whose lock is free was left by a process that died, and may be resumed. There are
+no heartbeats or timeouts: a kill is noticed at once, and a machine that slept keeps its trial.
 """
 
 import fcntl
@@ -18,31 +18,31 @@ from sqlalchemy.engine import Connection, Engine
 __all__ = ["FileTrialLocks", "PostgresTrialLocks", "TrialLocks"]
 
 DECIDING: Final = -1
-"""The number whose lock lets one process at a time decide what to run next."""
+"""The lock number that lets one process at a time allocate the next trial."""
 
 
 class TrialLocks(Protocol):
-    """The locks of one search."""
+    """Locks of the trials of one search."""
 
     def allocation_lock(self) -> AbstractContextManager[None]:
-        """Wait until no other process decides what to run next, and keep others from it for the block."""
+        """Hold the lock for allocating trials during the block; wait until it is free."""
         ...
 
     def take(self, number: int) -> bool:
-        """Take a trial's lock, and tell whether it was free."""
+        """Acquire the lock of a trial without waiting; return whether this succeeded."""
         ...
 
     def release(self, number: int) -> None:
-        """Let a trial's lock go."""
+        """Release the lock of a trial."""
         ...
 
     def close(self) -> None:
-        """Let every lock go."""
+        """Release all locks."""
         ...
 
 
 class FileTrialLocks:
-    """Locks of files in a folder beside a SQLite file (POSIX record locks: a child doesn't inherit them)."""
+    """Lock files in a folder beside a SQLite file (POSIX record locks, which child processes don't inherit)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class FileTrialLocks:
 
     @contextmanager
     def allocation_lock(self) -> Iterator[None]:
-        """Wait for the one lock of decisions."""
+        """Hold the allocation lock; wait until it is free."""
         handle = self._open(DECIDING)
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX)
@@ -60,7 +60,7 @@ class FileTrialLocks:
             os.close(handle)
 
     def take(self, number: int) -> bool:
-        """Lock a trial's file without waiting."""
+        """Lock the file of a trial without waiting; return whether this succeeded."""
         if number in self._held:
             return True
         handle = self._open(number)
@@ -73,11 +73,11 @@ class FileTrialLocks:
         return True
 
     def release(self, number: int) -> None:
-        """Unlock a trial's file."""
+        """Unlock the file of a trial."""
         os.close(self._held.pop(number))
 
     def close(self) -> None:
-        """Unlock every file."""
+        """Unlock all files."""
         for number in list(self._held):
             self.release(number)
 
@@ -87,9 +87,9 @@ class FileTrialLocks:
 
 
 class PostgresTrialLocks:
-    """Advisory locks of one session of PostgreSQL, which frees them when the session's process dies.
+    """Advisory locks of one PostgreSQL session, which the server releases when the session's process dies.
 
-    They belong to the session, so a pooler that hands sessions around must not stand between.
+    They belong to the session, so they don't work through a connection pooler that shares sessions.
     """
 
     def __init__(self, engine: Engine, *, study: str) -> None:
@@ -98,7 +98,7 @@ class PostgresTrialLocks:
 
     @contextmanager
     def allocation_lock(self) -> Iterator[None]:
-        """Wait for the one lock of decisions."""
+        """Hold the allocation lock; wait until it is free."""
         self._ask("pg_advisory_lock", DECIDING)
         try:
             yield
@@ -106,7 +106,7 @@ class PostgresTrialLocks:
             self.release(DECIDING)
 
     def take(self, number: int) -> bool:
-        """Lock a trial without waiting."""
+        """Lock a trial without waiting; return whether this succeeded."""
         return bool(self._ask("pg_try_advisory_lock", number))
 
     def release(self, number: int) -> None:
@@ -114,7 +114,7 @@ class PostgresTrialLocks:
         self._ask("pg_advisory_unlock", number)
 
     def close(self) -> None:
-        """Let every lock go, and end the session; the server takes a moment to notice its end."""
+        """Release all locks and close the session; the server takes a moment to notice that."""
         self._session.execute(text("SELECT pg_advisory_unlock_all()"))
         self._session.invalidate()
         self._session.close()

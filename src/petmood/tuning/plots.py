@@ -1,4 +1,4 @@
-"""What do the pictures of a search look like? Optuna's four, their labels written so that they can be read."""
+"""Plots of a search with Optuna and matplotlib, with readable labels."""
 
 import io
 import warnings
@@ -26,7 +26,7 @@ FEW_DECADES: Final = 40
 
 
 def draw(study: optuna.Study, *, metric: str) -> dict[str, bytes]:
-    """Return PNGs by the names in ``CAPTIONS``; one that these trials say nothing for is left out."""
+    """Return PNGs under the names in ``CAPTIONS``; plots without data are omitted."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not finished:
         return {}
@@ -42,21 +42,21 @@ def draw(study: optuna.Study, *, metric: str) -> dict[str, bytes]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Draw without a screen, and leave matplotlib's settings as they were."""
+    """Render without a display, and restore matplotlib's settings afterwards."""
     plt.switch_backend("agg")
     with warnings.catch_warnings(), mpl.rc_context():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
 
 
-def _png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib's types don't know its own figures
+def _png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib's annotations don't cover its figures
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     plt.close("all")
     return buffer.getvalue()
 
 
-def _history(study: optuna.Study, metric: str, _: list[str]) -> Any:  # noqa: ANN401 - matplotlib's own types are loose
+def _history(study: optuna.Study, metric: str, _: list[str]) -> Any:  # noqa: ANN401 - matplotlib's annotations are incomplete
     axes: Any = optuna.visualization.matplotlib.plot_optimization_history(study, target_name=metric)
     axes.set_title("")
     axes.set_xlabel("trial")
@@ -109,7 +109,7 @@ def _slice(study: optuna.Study, metric: str, names: list[str]) -> Any:  # noqa: 
 
 
 def _write_plainly(axis: Any) -> None:  # noqa: ANN401 - as above
-    """Label a logarithmic axis with a few plain numbers; others stay as they are."""
+    """Label a logarithmic axis with a few plain numbers; leave other axes unchanged."""
     if axis.get_scale() == "log":
         low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=SUBDIVISIONS if high / low < FEW_DECADES else (1.0,)))

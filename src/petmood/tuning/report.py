@@ -1,4 +1,4 @@
-"""What did a search find? Every trial in order of merit, the best by validation photos, and how it stands to luck."""
+"""Report of a search: ranked trials, the best by validation metrics, and the limits of that estimate."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ State = Literal["finished", "pruned", "failed", "running"]
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial. ``value`` is what it scored, or what it had last when it was pruned; ``reason``: why it failed."""
+    """One trial; ``value`` is its final metric, or the last one before pruning, and ``reason`` why it failed."""
 
     number: int
     state: str
@@ -36,10 +36,10 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class SearchReport:
-    """What a search left: its rows, the best of them, and where everything lies.
+    """Result of a search: its trials, the best of them, and the paths of its files.
 
-    ``photos`` is how many validation photos the choice rests on; ``command`` trains the best anew. ``best_run`` is None
-    where another machine trained it.
+    ``photos`` is the number of validation photos used for the selection; ``command`` trains the best trial again.
+    ``best_run`` is None if another machine trained it.
     """
 
     name: str
@@ -52,12 +52,12 @@ class SearchReport:
     command: tuple[str, ...]
 
     def count(self, state: str) -> int:
-        """Return how many trials ended like this."""
+        """Return the number of trials that ended in this state."""
         return Counter(row.state for row in self.rows)[state]
 
     @property
     def caveat(self) -> str:
-        """Say what the best number is worth."""
+        """Return a sentence on the reliability of the best metric."""
         return (
             f"It is the best of {len(self.rows)} by these {self.photos} photos, so its {self.metric} is optimistic. "
             "No trial opened the test photos."
@@ -65,7 +65,7 @@ class SearchReport:
 
 
 def rows_of(study: optuna.Study) -> tuple[TrialRow, ...]:
-    """Return every trial: the finished ones from the best to the worst, then the others as they came."""
+    """Return all trials: completed ones from best to worst, then the others in order of creation."""
     rows = [_row(trial) for trial in study.get_trials(deepcopy=False)]
     falls = study.direction == optuna.study.StudyDirection.MINIMIZE
 
@@ -77,10 +77,10 @@ def rows_of(study: optuna.Study) -> tuple[TrialRow, ...]:
 
 
 def best_of(rows: Sequence[TrialRow]) -> TrialRow:
-    """Return the best finished trial; of equals the first.
+    """Return the best completed trial; the first one on a tie.
 
     Raises:
-        RunError: none has finished.
+        RunError: no trial has completed.
     """
     if not rows or rows[0].state != "finished":
         reasons = Counter(row.reason or row.state for row in rows).most_common(1)
@@ -92,7 +92,7 @@ def best_of(rows: Sequence[TrialRow]) -> TrialRow:
 
 
 def csv_text(rows: Sequence[TrialRow]) -> str:
-    """Return the rows as CSV, one column a setting."""
+    """Return the trials as CSV, with one column per setting."""
     names = list(dict.fromkeys(name for row in rows for name in row.settings))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""What does a search leave to read? A table, the best settings, four pictures, and one page that shows them."""
+"""Report files of a search: a CSV table, the best settings, plots, and one HTML page with all of them."""
 
 import base64
 from typing import Final
@@ -20,7 +20,7 @@ PAGE: Final = "sweep.html"
 
 
 def write_reports(report: SearchReport, study: optuna.Study, *, settings: Config) -> None:
-    """Write everything that a person reads into the sweep's folder; ``settings`` are the best trial's."""
+    """Write all report files into the sweep folder; ``settings`` are those of the best trial."""
     atomic_write_text(report.folder / BEST, dump(settings))
     atomic_write_text(report.folder / TRIALS, csv_text(report.rows))
     pictures = draw(study, metric=report.metric)
@@ -34,7 +34,7 @@ def write_reports(report: SearchReport, study: optuna.Study, *, settings: Config
 
 
 def page_text(report: SearchReport, pictures: dict[str, bytes]) -> str:
-    """Return one HTML page that needs nothing beside it; all text is escaped."""
+    """Return a self-contained HTML page; all text is escaped."""
     environment = Environment(
         loader=PackageLoader("petmood.training", "search"), autoescape=True, undefined=StrictUndefined
     )

@@ -1,4 +1,4 @@
-"""Which settings does a search vary, and how does a draw become a trial's configuration? By overrides, as typed."""
+"""Search space: sampled values become a trial's configuration through command-line overrides."""
 
 import itertools
 import math
@@ -29,13 +29,13 @@ OF_A_SWEEP: Final = ("search", "n_trials")
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The searched settings, and the overrides that hold for every trial."""
+    """The searched settings, and the overrides that are fixed for all trials."""
 
     base: tuple[str, ...]
     dimensions: Mapping[str, DimensionConfig]
 
     def compose(self, values: Values) -> Config:
-        """Return the configuration of a trial with these values; it knows nothing of the search.
+        """Return the configuration of a trial with these values; it contains no search settings.
 
         Raises:
             ConfigError: an unknown setting, or a value out of its range.
@@ -45,10 +45,10 @@ class Space:
 
 
 def open_space(overrides: Sequence[str], search: SearchConfig) -> Space:
-    """Return the space of a search. A setting that is named among the overrides is fixed, and not searched.
+    """Return the space of a search; a setting that is named in the overrides is fixed, and not searched.
 
     Raises:
-        ConfigError: nothing is left to search, or a setting doesn't exist or refuses what could be drawn for it.
+        ConfigError: no setting is left to search, or a setting doesn't exist or doesn't allow a value of its dimension.
     """
     fixed = {SHORT_NAMES.get(key, key) for key in (text.partition("=")[0].lstrip("+") for text in overrides)}
     dimensions = {name: dimension for name, dimension in search.space.items() if name not in fixed}
@@ -66,7 +66,7 @@ def open_space(overrides: Sequence[str], search: SearchConfig) -> Space:
 
 
 def suggest(trial: BaseTrial, name: str, dimension: DimensionConfig) -> Value:
-    """Let a trial draw a value; one that it has drawn before stays."""
+    """Sample a value for a trial; a value that it has sampled before is kept."""
     if dimension.choices is not None:
         chosen: Value = trial.suggest_categorical(name, dimension.choices)
         return chosen
@@ -77,19 +77,19 @@ def suggest(trial: BaseTrial, name: str, dimension: DimensionConfig) -> Value:
 
 
 def override(name: str, value: Value) -> str:
-    """Write a value as a person would type it; text is taken as it is, so that ``[0.1,1.0]`` is a list."""
+    """Format a value as a command-line override; text is used unchanged, so that ``[0.1,1.0]`` is a list."""
     words = {None: "null", True: "true", False: "false"}
     return f"{name}={words[value] if value is None or isinstance(value, bool) else value}"
 
 
 def replay_overrides(space: Space, values: Values) -> list[str]:
-    """Return the overrides of `petmood train` that train with these values once more."""
+    """Return the overrides of `petmood train` that train with these values again."""
     kept = [text for text in space.base if text.partition("=")[0].lstrip("+~").partition(".")[0] not in OF_A_SWEEP]
     return [*kept, *(override(name, value) for name, value in values.items())]
 
 
 def grid(space: Space) -> list[dict[str, Value]]:
-    """Return every combination, the last setting varying quickest.
+    """Return every combination of values; the last setting varies fastest.
 
     Raises:
         ConfigError: a setting has no finite number of values.
@@ -112,7 +112,7 @@ def _points(name: str, dimension: DimensionConfig) -> Sequence[Value]:
 
 
 def _ends(dimension: DimensionConfig) -> Sequence[Value]:
-    """Return every choice, or both ends and something between them that no whole number is."""
+    """Return every choice, or the bounds of a range and, for real numbers, a non-integer value between them."""
     if dimension.choices is not None:
         return dimension.choices
     low, high = _range(dimension)

@@ -1,4 +1,4 @@
-"""Where are a search's trials kept? In SQLite beside its runs or in PostgreSQL, under the settings it began with."""
+"""Optuna storage of a search, in SQLite or PostgreSQL, with its study, sampler and pruner."""
 
 import json
 import time
@@ -25,20 +25,20 @@ __all__ = ["STUDY_FILE", "connect", "open_study", "sampler_for", "storage_url", 
 STUDY_FILE: Final = "study.db"
 STUDY_SETTINGS: Final = "study_settings"
 MAY_CHANGE: Final = ("run.", "tracker.", "search.n_trials", "search.workers", "search.storage", "search.folder")
-"""Settings that don't decide what a trial finds."""
+"""Settings that don't affect the result of a trial."""
 POSTGRES: Final = ("postgresql://", "postgres://", "postgresql+psycopg://")
 WAIT_S: Final = 60.0
 ATTEMPTS: Final = 4
 MAX_RESTART_DELAY_S: Final = 0.3
 OPTIONS: Final = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-"""Let PostgreSQL notice within a minute that a machine is gone, and free the trial that it held."""
+"""TCP keepalive options: PostgreSQL notices within a minute that a machine is gone, and frees its trial."""
 
 
 def storage_url(search: SearchConfig, folder: Path) -> str:
-    """Return SQLAlchemy's address of the storage.
+    """Return the SQLAlchemy URL of the storage.
 
     Raises:
-        ConfigError: another kind of database.
+        ConfigError: an unsupported database.
         MissingDependency: the driver is not installed.
     """
     if search.storage is None:
@@ -55,10 +55,10 @@ def storage_url(search: SearchConfig, folder: Path) -> str:
 
 
 def connect(url: str) -> RDBStorage:
-    """Open a storage, making its tables where there are none.
+    """Open a storage, and create its tables if they are missing.
 
     Raises:
-        RunError: it can't be reached.
+        RunError: the storage can't be reached.
     """
     local = url.startswith("sqlite")
     options = {"timeout": WAIT_S} if local else {"options": OPTIONS, "connect_timeout": int(WAIT_S)}
@@ -74,7 +74,7 @@ def connect(url: str) -> RDBStorage:
 
 
 def _make_tables(url: str, connecting: Mapping[str, Any]) -> None:
-    """Make the tables where there are none; processes that do so at once are in each other's way for a moment."""
+    """Create the tables if they are missing; retry if other processes do so concurrently."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             RDBStorage(url, engine_kwargs={**connecting, "poolclass": NullPool}).remove_session()
@@ -87,10 +87,10 @@ def _make_tables(url: str, connecting: Mapping[str, Any]) -> None:
 
 
 def open_study(storage: RDBStorage, search: SearchConfig, *, settings: Mapping[str, Any]) -> optuna.Study:
-    """Return the study of this name, made where there is none.
+    """Return the study of this name, created if it is missing.
 
     Raises:
-        RunError: it was begun with other settings.
+        RunError: the study was created with other settings.
     """
     name = str(search.name)
     study = optuna.create_study(
@@ -111,7 +111,7 @@ def open_study(storage: RDBStorage, search: SearchConfig, *, settings: Mapping[s
 
 
 def study_settings(config: Config, dimensions: Mapping[str, Any], *, data_hash: str) -> dict[str, Any]:
-    """Return every setting on which a trial's value depends, by its name: plain values that JSON keeps as they are."""
+    """Return all settings that affect the result of a trial, by name, as values that JSON preserves."""
     raw = config.model_dump(mode="json")
     raw["search"]["space"] = {name: dimension.model_dump(mode="json") for name, dimension in dimensions.items()}
     space = raw["search"].pop("space")
@@ -122,9 +122,10 @@ def study_settings(config: Config, dimensions: Mapping[str, Any], *, data_hash: 
 
 
 def sampler_for(search: SearchConfig, number: int, *, points: Sequence[Mapping[str, Any]] = ()) -> BaseSampler:
-    """Return what draws a trial's settings. It depends on the seed and the trial's number, not on what ran before it.
+    """Return the sampler of a trial; it depends on the seed and the trial number, not on what ran before.
 
-    So a sweep that was killed and gone on with draws what an unbroken one draws. A grid's ``points`` come in turn.
+    So a sweep that was killed and resumed samples the same values as an uninterrupted one. The ``points`` of a grid are
+    used in order.
     """
     seed = int(np.random.SeedSequence((search.seed, number)).generate_state(1)[0])
     if points:
@@ -137,7 +138,7 @@ def sampler_for(search: SearchConfig, number: int, *, points: Sequence[Mapping[s
 
 
 def pruner_for(search: SearchConfig) -> BasePruner:
-    """Return what ends trials early: those that are worse at an epoch than half of the finished ones were there."""
+    """Return the pruner; the median pruner ends trials below the median of completed trials at the same epoch."""
     if search.pruner == "none":
         return NopPruner()
     return MedianPruner(n_startup_trials=search.startup, n_warmup_steps=search.warmup)

@@ -1,4 +1,4 @@
-"""How does a search become a chosen run? The story: space, storage, trials, the best by validation, and its papers."""
+"""Hyperparameter sweep: open space and storage, run trials, select the best by validation metric, write reports."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A search that is open: its settings, its space, its study and the worker of this process."""
+    """An open search: its settings, its space, its study and the worker of this process."""
 
     config: Config
     space: Space
@@ -48,22 +48,22 @@ class Sweep:
 
     @property
     def study(self) -> optuna.Study:
-        """The trials."""
+        """The Optuna study with the trials."""
         return self.worker.study
 
     @property
     def folder(self) -> Path:
-        """Where everything of this sweep lies."""
+        """The folder of this sweep."""
         return self.worker.place.parent
 
 
 def sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> SearchReport:
-    """Search as configured, or go on with that, and return what was found; its papers lie in the sweep's folder.
+    """Start or resume the configured search, and return its report; report files are in the sweep folder.
 
     Raises:
-        ConfigError: nothing to search, or settings that don't exist or are out of range.
-        DataError: photos that can't be learned from or judged by.
-        RunError: a storage that can't be used, or a sweep that was begun otherwise.
+        ConfigError: no setting to search, or settings that don't exist or are out of range.
+        DataError: photos that can't be trained or evaluated on.
+        RunError: a storage that can't be used, or a sweep that was started with other settings.
     """
     with open_sweep(overrides, track=track) as opened:
         search = opened.config.search
@@ -74,7 +74,7 @@ def sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> Sear
 
 
 def join_sweep(overrides: Sequence[str]) -> None:
-    """Work at a search as one of several, until it is done or the process that asked for it ends."""
+    """Run trials as one of several workers, until the search is done or the parent process ends."""
     exit_when_stdin_closes()
     with open_sweep(overrides) as opened:
         for _ in opened.worker.work():
@@ -83,7 +83,7 @@ def join_sweep(overrides: Sequence[str]) -> None:
 
 @contextmanager
 def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> Iterator[Sweep]:
-    """Check everything that can be checked before the first trial, open the storage, and close it afterwards."""
+    """Validate everything possible before the first trial, open the storage, and close it afterwards."""
     config = compose(overrides)
     search, space = config.search, open_space(overrides, config.search)
     if search.name is None:
@@ -107,7 +107,7 @@ def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) ->
 
 
 def _photos(config: Config, *, track: ProgressBar) -> tuple[int, str]:
-    """Return how many validation photos there are, and the data's version; the demo is made where it is missing."""
+    """Return the number of validation photos and the data hash; the demo dataset is generated if it is missing."""
     folder = Path(config.data.path)
     if folder == DEMO_FOLDER and not (folder / INDEX_NAME).is_file():
         import_photos(open_source("demo"), to=folder, track=track)
@@ -125,7 +125,7 @@ def _claims(storage: RDBStorage, url: str, search: SearchConfig) -> TrialLocks:
 
 
 def _progress(opened: Sweep, overrides: Sequence[str]) -> Iterator[int]:
-    """Work, alone or with others, and yield once for every trial that has ended, those of before included."""
+    """Run trials, alone or with other workers; yield once per ended trial, including trials of earlier processes."""
     count = opened.config.search.workers
     steps: Iterator[object] = (
         opened.worker.work() if count == 1 else run_workers(overrides, count=count, logs=opened.folder / "logs")
@@ -139,7 +139,7 @@ def _progress(opened: Sweep, overrides: Sequence[str]) -> Iterator[int]:
 
 
 def _conclude(opened: Sweep, *, track: ProgressBar) -> SearchReport:
-    """Choose, and only then let the chosen run answer the test photos, for `petmood evaluate`."""
+    """Select the best run, and only then predict the test photos with it, for `petmood evaluate`."""
     search, rows = opened.config.search, rows_of(opened.study)
     best = best_of(rows)
     run = run_of(opened.worker.place, best.number)

@@ -1,4 +1,4 @@
-"""What is one trial? A training in its own run folder, judged by validation photos alone, stopped early if hopeless."""
+"""Training of one trial in its own run folder, with pruning by a validation metric."""
 
 import math
 import shutil
@@ -19,18 +19,18 @@ from petmood.pipelines.train import resume, train
 __all__ = ["Diverged", "PruningCallback", "clear_checkpoints", "run_of", "run_trial", "valid_value"]
 
 OBJECTIVE_SPLITS: Final = ("valid",)
-"""The only photos that a trial is judged by; those of the test are not opened."""
+"""The only splits that a trial is evaluated on; test photos are not opened."""
 MEASURES: Final = {"val/loss": "nll", "val/accuracy": "accuracy"}
 
 
 class Diverged(Exception):
-    """Say that a training's numbers are no numbers any more."""
+    """The validation loss of a training is not finite."""
 
 
 class PruningCallback(Callback):
-    """Report a validation metric after every epoch, and end a trial that has diverged or is hopeless.
+    """Report a validation metric after every epoch, and end a trial that diverged or is pruned.
 
-    ``reported`` epochs were reported before the trial was interrupted.
+    ``reported``: epochs that were reported before the trial was interrupted.
     """
 
     def __init__(self, trial: optuna.Trial, *, metric: str, reported: Sequence[int] = ()) -> None:
@@ -39,7 +39,7 @@ class PruningCallback(Callback):
         self.reported = set(reported)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
-        """Report this epoch before its checkpoint is written, so that a resumed trial has reported all it has done."""
+        """Report this epoch before its checkpoint is written, so that a resumed trial has no unreported epochs."""
         epoch, told = int(trainer.current_epoch), trainer.callback_metrics
         if not math.isfinite(loss := float(told["val/loss"])):
             raise Diverged(f"the validation loss was {loss} after epoch {epoch + 1}")
@@ -51,16 +51,16 @@ class PruningCallback(Callback):
 
 
 def run_of(place: Path, number: int) -> RunFolder:
-    """Return the folder of a trial's run."""
+    """Return the run folder of a trial."""
     return RunFolder(place / f"{number:03d}")
 
 
 def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) -> float:
-    """Train as a trial has drawn, or go on with that, and return its validation metric.
+    """Train with the sampled settings of a trial, or resume its training, and return its validation metric.
 
     Raises:
-        Diverged: the loss is no number any more.
-        TrialPruned: it is worse than others were at the same epoch.
+        Diverged: the validation loss is not finite.
+        TrialPruned: the trial is worse than others at the same epoch.
         RunError: its folder holds another training.
     """
     run = run_of(place, trial.number)
@@ -79,11 +79,11 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
 
 
 def valid_value(run: RunFolder, metric: str) -> float:
-    """Return what the kept weights score on the validation photos."""
+    """Return the validation metric of the kept weights."""
     scored = Predictions.load(run.predictions("valid"))
     return float(metrics(scored.probabilities(), scored.labels)[MEASURES[metric]][0])
 
 
 def clear_checkpoints(run: RunFolder) -> None:
-    """Remove the checkpoints of a trial that has ended; they serve only to go on with one."""
+    """Remove the checkpoints of a trial that has ended; they are only needed to resume it."""
     shutil.rmtree(run.checkpoints, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How is a search handed to W&B's agents? As a sweep.yaml with the same space, whose command is petmood's own."""
+"""Export of a search space as a sweep.yaml for W&B agents, which run `petmood train`."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,17 +13,17 @@ __all__ = ["sweep_file"]
 
 METHODS: Final = {"tpe": "bayes", "random": "random", "grid": "grid"}
 EVERY_RUN: Final = ("tracker=wandb", "name=null")
-"""Runs are told to W&B, and named by the time of day: an agent starts many in one folder."""
+"""Runs log to W&B and are named by their start time, since an agent starts many in one folder."""
 
 
 def sweep_file(overrides: Sequence[str]) -> str:
-    """Return the text of a sweep.yaml, W&B's sweep configuration, for the search that ``overrides`` name.
+    """Return the text of a sweep.yaml, W&B's sweep configuration, for the search that ``overrides`` select.
 
-    Its metric is the kept weights', as in a sweep of petmood's own; the tracker tells it under that name at the end.
-    An agent fills ``${args_no_hyphens}`` with words such as ``optimizer.lr=0.01``, and ``${env}`` with env(1).
+    Its metric is that of the kept weights, as in petmood's own sweep; the tracker logs it under that name at the end.
+    An agent replaces ``${args_no_hyphens}`` by arguments such as ``optimizer.lr=0.01``, and ``${env}`` by env(1).
 
     Raises:
-        ConfigError: nothing to search, or settings that don't exist.
+        ConfigError: no setting to search, or settings that don't exist.
     """
     search = compose(overrides).search
     space = open_space(overrides, search)
@@ -31,7 +31,7 @@ def sweep_file(overrides: Sequence[str]) -> str:
         "program": "petmood",
         "name": search.name,
         "method": METHODS[search.sampler],
-        "metric": {"name": f"kept_{search.metric}", "goal": search.direction},
+        "metric": {"name": search.metric.replace("/", "/kept_"), "goal": search.direction},
         "run_cap": search.n_trials,
         "parameters": {name: _parameter(dimension) for name, dimension in space.dimensions.items()},
         "command": ["${env}", "petmood", "train", *replay_overrides(space, {}), *EVERY_RUN, "${args_no_hyphens}"],

@@ -1,4 +1,4 @@
-"""What does one worker of a search do? It takes over what a dead one left, or begins a trial, until all are done."""
+"""Worker of a search: resumes interrupted trials and starts new ones until all are done."""
 
 import logging
 import os
@@ -27,13 +27,13 @@ POLL_INTERVAL_S: Final = 0.2
 
 
 def wanted_trials(search: SearchConfig, space: Space) -> int:
-    """Return how many trials the sweep will have in all; a grid ends with its last combination."""
+    """Return the total number of trials of the sweep; a grid ends with its last combination."""
     return min(search.n_trials, len(grid(space))) if search.sampler == "grid" else search.n_trials
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One process's part in a search; runs lie in ``place``."""
+    """Worker of a search in one process; run folders are in ``place``."""
 
     study: optuna.Study
     search: SearchConfig
@@ -42,10 +42,10 @@ class Worker:
     place: Path
 
     def work(self) -> Iterator[int]:
-        """Run trials until there are as many as wanted, and yield the number of each that has ended.
+        """Run trials until the wanted number is reached, and yield the number of each ended trial.
 
-        An error that is not the trial's own (a full disk, missing weights, Ctrl-C) leaves the trial as one that runs,
-        so that the next sweep of this name goes on with it.
+        An error outside the trial (a full disk, missing weights, Ctrl-C) leaves the trial in state RUNNING, so that the
+        next sweep of this name resumes it.
 
         Raises:
             PetmoodError: settings that can't be trained with, or photos that can't be read.
@@ -57,7 +57,7 @@ class Worker:
             yield trial.number
 
     def _next(self) -> tuple[optuna.Trial, Values] | None:
-        """Return a trial to run and what it has drawn; wait while others run the last ones, for they may die."""
+        """Return a trial to run and its sampled values; wait while others run the last trials, since they may die."""
         while True:
             with self.claims.allocation_lock():
                 trials = self.study.get_trials(deepcopy=False)
@@ -73,7 +73,7 @@ class Worker:
             time.sleep(POLL_INTERVAL_S)
 
     def _take(self, number: int) -> bool:
-        """Take a trial that was left; its worker may have ended it and let it go since we looked."""
+        """Lock an interrupted trial; return False if its worker ended it after the study was read."""
         if not self.claims.take(number):
             return False
         if self.study.get_trials(deepcopy=False)[number].state == TrialState.RUNNING:

@@ -1,7 +1,7 @@
-"""How do several processes search together? Each is a `petmood sweep` on one storage; all end with the first.
+"""Worker processes of a search: each runs `petmood sweep` on one storage and ends with its parent.
 
-A worker learns what to search from its standard input, which stays open: when it closes, the process that holds the
-other end has ended, were it by kill -9, and the worker ends too. Nothing secret is on a command line.
+A worker reads the search from its standard input, which stays open. When it closes, the parent has ended, even on
+SIGKILL, and the worker ends too. No secrets are on a command line.
 """
 
 import json
@@ -30,12 +30,12 @@ END_WITHIN_S: Final = 10.0
 
 
 def run_workers(overrides: Sequence[str], *, count: int, logs: Path) -> Iterator[None]:
-    """Let ``count`` workers search, and yield now and then until all have ended; leaving early ends them.
+    """Run ``count`` workers, and yield at intervals until all have ended; leaving early ends them.
 
-    A worker that was killed is left out: the others take over its trial.
+    Other workers resume the trial of a worker that was killed.
 
     Raises:
-        RunError: a worker refused to go on, and why; or all were killed.
+        RunError: a worker exited with an error, which the message contains, or all were killed.
     """
     logs.mkdir(parents=True, exist_ok=True)
     environment = os.environ | share_of_threads(os.environ, count=count)
@@ -60,7 +60,7 @@ def exit_when_stdin_closes() -> None:
 
 
 def share_of_threads(environment: Mapping[str, str], *, count: int) -> dict[str, str]:
-    """Return how many threads each of ``count`` workers may compute with, so that together they fit the processors."""
+    """Return the thread limit of each of ``count`` workers, so that together they use all processors once."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = environment.get(THREADS, "")
     return {THREADS: str(max(1, (int(given) if given.isdecimal() else processors) // count))}
@@ -74,9 +74,9 @@ def _worker(
         worker = subprocess.Popen(  # noqa: S603 - our own command
             COMMAND, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
         )
-    assert worker.stdin is not None  # noqa: S101 - it was asked for
+    assert worker.stdin is not None  # noqa: S101 - PIPE was requested above
     try:
-        with suppress(BrokenPipeError):  # a worker that is dead already is found by its exit code
+        with suppress(BrokenPipeError):  # a worker that has exited already is detected by its exit code
             worker.stdin.write(json.dumps(list(overrides)).encode() + b"\n")
             worker.stdin.flush()
         yield worker

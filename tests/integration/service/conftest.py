@@ -1,4 +1,4 @@
-"""Which service do the proofs meet? One that all uploads share, and bundles for those that need their own."""
+"""Fixtures with a shared service, test bundles and the table of fault results."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Return another bundle of the same shape, which answers otherwise."""
+    """Return a bundle of the same architecture with different predictions."""
     folder = tmp_path_factory.getbasetemp() / "other-bundle"
     golden = faces(16, side_px=IMAGE.side_px, seed=7)
     training = np.concatenate([golden, faces(24, side_px=IMAGE.side_px, seed=200)])
@@ -33,13 +33,13 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def good(photo_pixels: NDArray[np.uint8]) -> bytes:
-    """Return a photo that nothing is wrong with."""
+    """Return a valid photo."""
     return jpeg(photo_pixels)
 
 
 @pytest.fixture(scope="session")
 def service(bundle: Bundle, good: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve the tiny bundle for all uploads, warmed up: first photos of every size take memory that stays."""
+    """Serve the tiny bundle, warmed up, as the first photo of every size allocates memory that stays."""
     with serving(bundle.folder, tmp_path_factory.getbasetemp() / "service.log") as served:
         large = jpeg(photo_like(1600, 1200))
         for _ in range(8):
@@ -50,7 +50,7 @@ def service(bundle: Bundle, good: bytes, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultTable]:
-    """Collect what every fault did, and write it down at the end; processes of one test run share a folder."""
+    """Collect the result of every fault and write them at the end; processes of one test run share a folder."""
     rows = FaultTable()
     yield rows
     if rows.rows:
@@ -60,5 +60,5 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultTable]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Return where a service of one's own may log."""
+    """Return the log path for a test's own service."""
     return tmp_path / "service.log"

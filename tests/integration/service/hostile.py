@@ -1,4 +1,4 @@
-"""What do strangers send? Whole files with one thing wrong, and requests that no honest client writes."""
+"""Hostile inputs: decompression bombs, malformed metadata, mutated files and smuggled requests."""
 
 import io
 import zlib
@@ -42,7 +42,7 @@ SMUGGLED: Final = {
     "NUL in a header": b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
     "bare line feeds": b"X: a\nContent-Length: 0\n\n",
 }
-"""What follows ``POST /predict HTTP/1.1``; two servers in a row may disagree on where such a request ends."""
+"""Header blocks after ``POST /predict HTTP/1.1`` on whose request end two chained servers may disagree."""
 METADATA: Final[dict[str, Callable[[bytes, bytes], bytes]]] = {
     "80 MB of text, compressed": lambda png, _: png_with_chunk(png, b"zTXt", b"Comment\0\0" + _zeros()),
     "80 MB of international text": lambda png, _: png_with_chunk(png, b"iTXt", b"Comment\0\1\0\0\0" + _zeros()),
@@ -52,7 +52,7 @@ METADATA: Final[dict[str, Callable[[bytes, bytes], bytes]]] = {
     "rubbish ICC profile, JPEG": lambda _, jpeg: jpeg_with_segment(jpeg, 0xE2, b"ICC_PROFILE\0\x01\x01rubbish"),
     "rubbish ICC profile, PNG": lambda png, _: png_with_chunk(png, b"iCCP", b"x\0\0rubbish"),
 }
-"""How each picture with hostile metadata is made of a plain PNG and a plain JPEG."""
+"""Builders of photos with hostile metadata from a valid PNG and a valid JPEG."""
 MUTATED: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
 
 
@@ -66,20 +66,20 @@ def scan_bomb(side_px: int = 2000, *, scans: int = 60_000) -> bytes:
 
 
 def metadata_bomb(name: str) -> bytes:
-    """Build a picture whose metadata are far larger than they should be, or rubbish."""
+    """Build a photo with oversized or malformed metadata."""
     pixels = pictures.corners()
     png, jpeg = pictures.png(pixels), pictures.jpeg(pixels)
     return METADATA[name](png, jpeg)
 
 
 def smooth_jpeg(width: int, height: int) -> bytes:
-    """Encode a large soft picture that is quick to make."""
+    """Encode a large smooth image that is fast to create."""
     small = Image.fromarray(pictures.photo_like(64, 48)).resize((width, height))
     return pictures.jpeg(small)
 
 
 def mutated(originals: list[bytes], rng: np.random.Generator) -> bytes:
-    """Change a few bytes of a file, cut it, repeat a piece of it, or put pieces of two together."""
+    """Mutate a file: change bytes, truncate it, repeat a chunk, or splice two files."""
     data = np.frombuffer(originals[rng.integers(len(originals))], np.uint8).copy()
     kind = rng.integers(5)
     start, end = np.sort(rng.integers(0, len(data), 2))

@@ -1,4 +1,4 @@
-"""Is what a connection may hold bounded: floods of headers and requests, senders who dawdle, and their number?"""
+"""Tests of connection limits: header and request floods, slow clients, and number of connections."""
 
 import http.client
 import socket
@@ -20,7 +20,7 @@ MB = b"a" * 1_000_000
 
 @pytest.fixture(scope="module")
 def hasty(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve with little patience, so that nobody has to wait for it to run out."""
+    """Serve with short timeouts, so that the tests are fast."""
     limits = dict.fromkeys(("HEADER_TIMEOUT_S", "BODY_TIMEOUT_S", "IDLE_TIMEOUT_S"), "1")
     log = tmp_path_factory.getbasetemp() / "hasty.log"
     with serving(bundle.folder, log, given={f"PETMOOD_{name}": value for name, value in limits.items()}) as served:
@@ -28,7 +28,7 @@ def hasty(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def flood(served: Served, begin: bytes, piece: bytes, *, most_bytes: int = 200_000_000) -> tuple[int, bytes]:
-    """Send pieces until the other side closes; return how many bytes it took, and what it said."""
+    """Send chunks until the server closes; return the number of bytes sent and the response."""
     sent, said = 0, b""
     with served.connect() as connection:
         connection.sendall(begin)
@@ -80,7 +80,7 @@ def test_a_flood_is_cut_before_it_fills_the_memory(service: Served, table: Fault
     assert service.predict(good).status == 200
 
 
-# --- 12 those who dawdle ----------------------------------------------------------------------------------------------
+# --- 12 slow clients -------------------------------------------------------------------------------------------------
 
 DAWDLERS = {
     "headers": (b"GET /livez HTTP/1.1\r\nX: ", b"a"),
@@ -101,7 +101,7 @@ DAWDLERS = {
 
 @proof
 def test_every_way_to_dawdle_has_a_deadline(hasty: Served) -> None:
-    """All at once, each a byte every 0.1 s where patience is one second: after some three, at most 60, none is open."""
+    """All at once, each sends a byte every 0.1 s with a timeout of 1 s; all are closed within 60 s, typically 3 s."""
     open_ones: dict[str, socket.socket] = {}
     for name, (begin, _) in DAWDLERS.items():
         open_ones[name] = hasty.connect()
@@ -139,7 +139,7 @@ def test_a_closed_connections_last_body_may_come_late(service: Served, good: byt
 
 @proof
 def test_who_asks_and_never_listens_is_cut(hasty: Served, good: bytes) -> None:
-    """Their answers fill every buffer; uvicorn waited for ever, with a connection and a request each."""
+    """Their responses fill every buffer; plain uvicorn would keep each connection and request forever."""
     silent = []
     for _ in range(8):
         connection = hasty.connect()

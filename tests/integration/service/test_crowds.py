@@ -1,4 +1,4 @@
-"""Do slow senders and mutated files leave good clients alone? 250 connections that trickle, 2,000 broken files."""
+"""Tests of valid clients alongside 250 slow connections, and of 2,000 mutated files."""
 
 import http.client
 import socket
@@ -24,14 +24,14 @@ HEADERS, BODIES = 200, 50
 ASKED = 20
 MUTATIONS = 2000
 MUTATION_S = 0.2
-"""Processor time; some 0.005 s on the machine that this was written on."""
+"""CPU time in seconds; about 0.005 s on the development machine."""
 PATIENCE_S = 20
-"""Longer than a busy machine lets a sender stand still, for each must have begun its request in that time."""
+"""Timeout in seconds; longer than the stalls of a busy machine, as each sender must start its request in that time."""
 CLOSED_WITHIN_S = 6 * PATIENCE_S
 
 
 class Trickle:
-    """Connections that send a byte a second each, in one thread, until they are closed by the other side."""
+    """Connections that each send a byte a second, from one thread, until the server closes them."""
 
     def __init__(self, served: Served) -> None:
         self.open: list[socket.socket] = []
@@ -71,7 +71,7 @@ class Trickle:
 
 @contextmanager
 def trickling(served: Served) -> Iterator[Trickle]:
-    """Let connections trickle meanwhile."""
+    """Keep slow connections open inside the context."""
     trickle = Trickle(served)
     try:
         yield trickle
@@ -80,7 +80,7 @@ def trickling(served: Served) -> Iterator[Trickle]:
 
 
 def statuses(served: Served, photo: bytes) -> list[int]:
-    """Return what good clients get over connections that they keep, two of them at a time."""
+    """Return the status codes of two concurrent valid clients with keep-alive connections."""
 
     def ask(_: int) -> list[int]:
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=ANSWER_S)
@@ -94,7 +94,7 @@ def statuses(served: Served, photo: bytes) -> list[int]:
 
 @pytest.mark.proof
 def test_while_250_trickle_everybody_else_is_answered(bundle: Bundle, log: Path) -> None:
-    """How fast is measured by ``benchmarks/serving_hostile.py``."""
+    """Speed is measured by ``benchmarks/serving_hostile.py``."""
     photo = pictures.jpeg(pictures.photo_like(800, 600))
     with serving(bundle.folder, log) as served, trickling(served) as crowd:
         assert statuses(served, photo) == [200] * 2 * ASKED
@@ -116,7 +116,7 @@ def test_250_that_trickle_are_closed_by_a_deadline(bundle: Bundle, good: bytes, 
 def test_2000_mutated_files_are_answered_or_refused(
     service: Served, table: FaultTable, good: bytes, photo_pixels: NDArray[np.uint8]
 ) -> None:
-    """Seeded, over connections that are kept: none is dropped, none fails, none is a labour to read."""
+    """Seeded, over keep-alive connections: no dropped connection, no server error, no slow request."""
     pytest.importorskip("pillow_heif").register_heif_opener()
     originals = [pictures.encode(photo_pixels, kind) for kind in MUTATED]
     originals += [

@@ -1,4 +1,4 @@
-"""Does the app do what its OpenAPI document says, whatever is sent? Asked by schemathesis, in this process."""
+"""Schemathesis tests of the application against its OpenAPI document, in this process."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +21,12 @@ from petmood.serving.settings import Settings
 from tests.support.generous import GENEROUS
 
 CHECKS: Final = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-TOKEN: Final = "0123456789abcdef"  # noqa: S105 - nothing is behind it
+TOKEN: Final = "0123456789abcdef"  # noqa: S105 - test token
 EXAMPLES: Final = 60
 
 
 def every_second(folder: Path) -> FakePredictor:
-    """Refuse about half of all bundles."""
+    """Reject about half of all bundles."""
     if len(str(folder)) % 2:
         raise BundleError("No bundle.")
     return FakePredictor(version=str(len(str(folder))))
@@ -42,9 +42,9 @@ def test_schemathesis_finds_nothing(vertex: bool, mode: GenerationMode) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     asked: dict[str, int] = {}
     for found in schema.get_all_operations():
-        operation = found.ok()  # type: ignore[union-attr] # a bad document is a finding too
+        operation = found.ok()  # type: ignore[union-attr] # an invalid document fails here
         if mode is GenerationMode.NEGATIVE and not operation.body:
-            continue  # what asks for nothing can't be asked wrongly
+            continue  # without parameters there is no invalid input
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(

@@ -1,4 +1,4 @@
-"""Who gets in, on which port, as whom? Tokens, origins, ids, metrics, and what Cloud Run and Vertex AI expect."""
+"""Tests of tokens, origins, request ids, metrics, and the Cloud Run and Vertex AI contracts."""
 
 import base64
 import concurrent.futures
@@ -32,7 +32,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def attempt(bundle: Bundle, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Try to serve with settings that should be refused."""
+    """Run the service with settings that should be rejected."""
     command = [*COMMAND, str(bundle.folder)]
     return subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False
@@ -138,7 +138,7 @@ def test_ids_are_unique_and_a_senders_own_are_echoed_when_they_are_plain(service
 
 @proof
 def test_no_timeout_looks_at_the_clock_on_the_wall(root: Path) -> None:
-    """An hour back and forth changes nothing where only monotonic clocks are read."""
+    """Wall-clock changes have no effect if only monotonic clocks are read."""
     wall = re.compile(r"time\.time\(|datetime\.now\((?!UTC)|utcnow|localtime")
     sources = [*(root / "src/petmood/serving").rglob("*.py"), *(root / "src/petmood/inference").rglob("*.py")]
     assert [str(path) for path in sources if wall.search(path.read_text("utf-8"))] == []
@@ -188,7 +188,7 @@ def test_two_processes_count_as_one(bundle: Bundle, good: bytes, log: Path) -> N
 def test_cloud_run_gives_the_port_and_takes_everything_else_away(
     bundle: Bundle, good: bytes, tmp_path_factory: pytest.TempPathFactory, log: Path
 ) -> None:
-    """$PORT on every address, nobody's user, no folder that can be written, and replicas that agree."""
+    """$PORT on all addresses, an unprivileged user, a read-only file system, and identical replicas."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root may become nobody")
     home = tmp_path_factory.mktemp("readable")

@@ -1,4 +1,4 @@
-"""Does the service end as it should under load, and refuse at once what it can't take?"""
+"""Tests of graceful shutdown under load and of immediate rejection on overload."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 STALLED = 12
 ENDED_S = 6 * (1 + 20)
-"""Six times the notice and ``drain_s``."""
+"""Seconds; six times the drain notice and ``drain_s``."""
 CLIENTS = 60
 QUEUE = 4
 SOME = 20
@@ -36,7 +36,7 @@ def half_sent(served: Served, photo: bytes) -> socket.socket:
 
 
 def never_listening(served: Served) -> socket.socket:
-    """Ask for more than all buffers hold, and read none of it."""
+    """Request more data than all buffers hold, without reading it."""
     connection = served.connect(timeout_s=0.2)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     with contextlib.suppress(TimeoutError, ConnectionError):
@@ -47,7 +47,7 @@ def never_listening(served: Served) -> socket.socket:
 
 
 def is_unready(connection: socket.socket) -> bool:
-    """Ask over an open connection whether the service is ready."""
+    """Return whether the service is ready, over an open connection."""
     connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
     said = one_answer(connection)
     return said.startswith(b"HTTP/1.1 503 ") and b"shutting_down" in said
@@ -69,7 +69,7 @@ one_and_two_workers = pytest.mark.parametrize("workers", [1, 2])
 def test_after_a_signal_it_is_unready_and_answers_all_the_same(
     bundle: Bundle, good: bytes, log: Path, workers: int, number: signal.Signals
 ) -> None:
-    """The notice is longer than all of this takes, so nobody waits for its end."""
+    """The notice period is longer than the test, so nothing waits for its end."""
     options = ["--port", "0", "--workers", str(workers)]
     with serving(bundle.folder, log, options=options, PETMOOD_DRAIN_NOTICE_S="60") as served, served.connect() as probe:
         assert not is_unready(probe)
@@ -89,7 +89,7 @@ def test_after_a_signal_it_is_unready_and_answers_all_the_same(
 def test_what_was_begun_before_a_signal_is_answered(
     bundle: Bundle, good: bytes, log: Path, workers: int, number: signal.Signals
 ) -> None:
-    """It ends as soon as they are: of the time that is left to them, next to nothing is used."""
+    """The service exits as soon as they complete, long before the drain timeout."""
     options = ["--port", "0", "--workers", str(workers)]
     with serving(bundle.folder, log, options=options, PETMOOD_DRAIN_NOTICE_S="0", PETMOOD_DRAIN_S="60") as served:
         begun = [half_sent(served, good) for _ in range(STALLED)]
@@ -107,7 +107,7 @@ def test_what_was_begun_before_a_signal_is_answered(
 
 
 def is_closed(served: Served) -> bool:
-    """Tell whether new connections are refused."""
+    """Return whether new connections are refused."""
     try:
         served.connect().close()
     except ConnectionError:
@@ -121,7 +121,7 @@ def is_closed(served: Served) -> bool:
 def test_a_signal_under_load_loses_nothing_and_waits_for_nobody(
     bundle: Bundle, good: bytes, table: FaultTable, log: Path, workers: int, number: signal.Signals
 ) -> None:
-    """Stalled uploads are cut after half of ``drain_s``, and have the other half to be told so."""
+    """Stalled uploads are cut after half of ``drain_s``; the other half is left for the error response."""
     options = ["--port", "0", "--workers", str(workers)]
     with serving(bundle.folder, log, options=options, PETMOOD_DRAIN_S="20") as served:
         with steady(served, good) as traffic:
@@ -154,7 +154,7 @@ def test_a_signal_before_it_is_ready_ends_all_of_it(bundle: Bundle, log: Path, w
 
 
 def counts(answers: list[Answer]) -> tuple[int, int]:
-    """Return how many were answered, and how many were refused as busy."""
+    """Return the numbers of successful and of overload responses."""
     statuses = [answer.status for answer in answers]
     return statuses.count(200), statuses.count(503)
 
@@ -163,7 +163,7 @@ def counts(answers: list[Answer]) -> tuple[int, int]:
 def test_what_is_too_much_is_refused_and_the_rest_answered(
     bundle: Bundle, table: FaultTable, good: bytes, log: Path
 ) -> None:
-    """How fast is measured by ``benchmarks/serving_overload.py``."""
+    """Speed is measured by ``benchmarks/serving_overload.py``."""
     photo = pictures.png(pictures.photo_like(1200, 900))
     answers: list[Answer] = []
     environment = {"PETMOOD_QUEUE": str(QUEUE), "PETMOOD_THREADS": "1", "PETMOOD_HELD_MB": "30"}
@@ -204,7 +204,7 @@ def test_what_is_too_much_is_refused_and_the_rest_answered(
 @pytest.mark.proof
 def test_a_process_that_is_killed_is_replaced(bundle: Bundle, good: bytes, log: Path) -> None:
     with serving(bundle.folder, log, options=["--port", "0", "--workers", "2"]) as served:
-        time.sleep(6)  # at least; one that ends sooner after its start is thought to do so again
+        time.sleep(6)  # at least; an earlier exit counts as a startup failure
         first = served.pids
         os.kill(first[0], signal.SIGKILL)
         wait_until(lambda: len(served.pids) == 2 and set(served.pids) != set(first), what="another process")

@@ -1,4 +1,4 @@
-"""Is a promotion served under requests without a restart, a bad one never, and a rollback within five seconds? (28)"""
+"""Tests of alias watching: promotion without restart, rejected bad versions, and rollback within five seconds. (28)"""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.proof
 FOLLOWED_S = 30
-"""Six times the 5 seconds within which a rollback is to be served; it is looked for every second."""
+"""Seconds; six times the 5 s within which a rollback must be served, polled every second."""
 ADDRESS = "registry://petmood@champion"
 
 
@@ -32,17 +32,17 @@ def registry(bundle: Bundle, other_bundle: Bundle, tmp_path: Path) -> Registry:
 
 
 def move(registry: Registry, number: int) -> None:
-    """Let champion be another version."""
+    """Move the champion alias to another version."""
     registry.promote(registry.find(str(number)), alias="champion", by=Author("me"), seen=registry.state())
 
 
 def environment(registry: Registry, tmp_path: Path) -> dict[str, str]:
-    """Return what the service has to know."""
+    """Return the environment of the service."""
     return {"PETMOOD_REGISTRY": registry.address, "PETMOOD_CACHE": str(tmp_path / "cache"), "PETMOOD_FOLLOW_S": "1"}
 
 
 def answers_with(served: Served, sha256: str, photo: bytes) -> Callable[[], bool]:
-    """Return a question: does the service answer with this bundle by now?"""
+    """Return a predicate: whether the service predicts with this bundle."""
     return lambda: served.predict(photo).body["model"]["sha256"] == sha256
 
 

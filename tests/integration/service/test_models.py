@@ -1,4 +1,4 @@
-"""Is a bad model refused while the old one answers, and a good one swapped in and out without a failed request?"""
+"""Tests of model changes: bad bundles are rejected; loads and rollbacks fail no request."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.proof
 TOKEN: Final = secrets.token_hex(16)
 BEARER: Final = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 ROLLED_BACK_S: Final = 30
-"""Six times what a rollback may take: the model before is still in memory."""
+"""Seconds; six times the allowed rollback time, as the previous model is still in memory."""
 REFUSED: Final = 'petmood_model_loads_total{result="refused"}'
 
 
@@ -36,13 +36,13 @@ def admin(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def load(served: Served, folder: Path | str, **headers: str) -> Answer:
-    """Ask for another bundle."""
+    """Request the load of another bundle."""
     body = json.dumps({"bundle": str(folder)}).encode()
     return served.ask("/models/load", method="POST", body=body, headers=BEARER | headers)
 
 
 def roll_back(served: Served) -> Answer:
-    """Ask for the model before this one."""
+    """Request a rollback to the previous model."""
     return served.ask("/models/rollback", method="POST", headers=BEARER | {"X-Request-Id": "back"})
 
 
@@ -52,7 +52,7 @@ Files = dict[str, bytes]
 
 
 def sealed(bundle: Bundle, to: Path, change: Callable[[Files], Files], **manifest: Any) -> None:  # noqa: ANN401 - any field
-    """Write a changed bundle with hashes that are right again, as someone who means harm would."""
+    """Write a tampered bundle with recomputed hashes, as an attacker would."""
     files = {name: (bundle.folder / name).read_bytes() for name in bundle.manifest.files}
     write(to, bundle.manifest.model_copy(update=manifest), change(files))
 
@@ -63,7 +63,7 @@ def same(files: Files) -> Files:
 
 
 def model_of(content: Callable[[bytes], bytes]) -> Callable[[Files], Files]:
-    """Return what changes the network alone."""
+    """Return a change of the network file only."""
     return lambda files: files | {"model.onnx": content(files["model.onnx"])}
 
 
@@ -90,7 +90,7 @@ def with_external_data(data: bytes) -> bytes:
 
 
 class Harm:
-    """Leaves a trace where it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -100,7 +100,7 @@ class Harm:
 
 
 def objects(files: Files, trace: Path) -> Files:
-    """Put pickled objects where the golden photos are."""
+    """Replace the golden photos by pickled objects."""
     path = trace.with_suffix(".npz")
     np.savez(path, pixels=np.array([Harm(trace)], dtype=object), logits=np.zeros((1, 4), np.float32))
     return files | {"golden.npz": path.read_bytes()}
@@ -113,13 +113,13 @@ def copied(bundle: Bundle, to: Path) -> Path:
 
 
 def cut_file(bundle: Bundle, to: Path) -> None:
-    """Cut the network, without new hashes."""
+    """Truncate the network without updating the hashes."""
     path = copied(bundle, to) / "model.onnx"
     path.write_bytes(path.read_bytes()[:-1000])
 
 
 def without_classes(bundle: Bundle, to: Path) -> None:
-    """Take the class map out of the manifest."""
+    """Remove the class map from the manifest."""
     path = copied(bundle, to) / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["classes"]
@@ -127,14 +127,14 @@ def without_classes(bundle: Bundle, to: Path) -> None:
 
 
 def linked(bundle: Bundle, to: Path) -> None:
-    """Let the network be a link to one outside."""
+    """Replace the network by a symlink to a file outside."""
     path = copied(bundle, to) / "model.onnx"
     outside = path.rename(to.parent / "outside.onnx")
     path.symlink_to(outside)
 
 
 def piped(bundle: Bundle, to: Path) -> None:
-    """Let the network be a pipe, which would be read for ever."""
+    """Replace the network by a named pipe, which would block the reader."""
     path = copied(bundle, to) / "model.onnx"
     path.unlink()
     os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""Does a hostile request get a plain refusal: too large a body, two readings of its end, or a labour to read?"""
+"""Tests of hostile requests: oversized bodies, request smuggling, and bodies that are expensive to parse."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_who_waits_for_permission_gets_it_for_a_good_photo(service: Served, good
 
 @proof
 def test_a_refusal_before_the_body_ends_the_connection_that_waited(service: Served) -> None:
-    """The sender won't send that body any more: its next request would be taken for it."""
+    """The client skips the body, so its next request would be read as the body."""
     with service.connect() as connection:
         head = b"Expect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n"
         connection.sendall(POST + head)
@@ -96,7 +96,7 @@ def test_a_small_refused_body_leaves_the_connection_usable(service: Served, good
         assert everything(connection).startswith(b"HTTP/1.1 200 ")
 
 
-# --- what two servers in a row may read differently -------------------------------------------------------------------
+# --- request smuggling between chained servers ------------------------------------------------------------------------
 
 
 @proof
@@ -162,12 +162,12 @@ def test_old_and_upgrading_clients_get_their_answer(service: Served) -> None:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
-# --- bodies that are a labour to read ---------------------------------------------------------------------------------
+# --- bodies that are expensive to parse -------------------------------------------------------------------------------
 
 
 @proof
 def test_deep_and_broad_json_is_refused_before_it_is_built(bundle: Bundle, table: FaultTable, log: Path) -> None:
-    """100 MB of empty lists would become 2 GB, and hold every thread up meanwhile."""
+    """100 MB of empty lists would parse to 2 GB and block every thread."""
     with serving(bundle.folder, log, AIP_PREDICT_ROUTE="/v1") as served:
         for name, filling in (("lists", b"[],"), ("numbers", b"1,"), ("deep lists", b"[")):
             body = b'{"instances":[' + filling * (60_000_000 // len(filling)) + b"1]}"
@@ -182,7 +182,7 @@ def test_deep_and_broad_json_is_refused_before_it_is_built(bundle: Bundle, table
 
 @proof
 def test_a_form_that_looks_like_its_boundary_everywhere_is_read_in_time(service: Served) -> None:
-    """Some 0.1 s of processor time each; a reader that looks back at every piece would take hours."""
+    """About 0.1 s of CPU time each; a parser that rescans at every chunk would take hours."""
     for piece in (b"\r\n", b"\r\n--edg", b"\r\n-", b"--edge--"):
         body, kind = form(piece * (25_000_000 // len(piece)))
         before_s = service.processor_s()

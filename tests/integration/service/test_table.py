@@ -1,4 +1,4 @@
-"""Whether processes that share a test run write one table of faults together, always the same."""
+"""Tests that the processes of one test run write one deterministic table of faults."""
 
 from pathlib import Path
 

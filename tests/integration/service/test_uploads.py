@@ -1,4 +1,4 @@
-"""Do hostile and odd photos get their answers over HTTP, and does the service stand as before after each?"""
+"""Tests of hostile and unusual photos over HTTP, with a check of the service's state after each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +17,16 @@ from tests.support.served import Answer, Served, form, serving
 
 proof = pytest.mark.proof
 REFUSED_WITHIN_S = 10
-"""Processor time; the scans are refused unread in some 0.01 s, and take minutes to decode."""
+"""CPU time in seconds; the scans are rejected undecoded in about 0.01 s and would take minutes to decode."""
 FLOOR_MB = 10
-"""Allocators and the interpreter move by so much from request to request."""
+"""Memory variation between requests from allocators and the interpreter."""
 
 Send = Callable[..., Answer]
 
 
 @pytest.fixture
 def send(service: Served, table: FaultTable, good: bytes) -> Send:
-    """Return what sends a photo and then looks at the service, see ``image_statistics``."""
+    """Return a function that sends a photo and then checks the service with ``image_statistics``."""
 
     def send_and_look(
         fault: int,
@@ -52,7 +52,7 @@ def send(service: Served, table: FaultTable, good: bytes) -> Send:
 
 
 def image_statistics(service: Served, before: dict[str, float], memory_mb: float, *, code: str) -> None:
-    """Check that the process lives, gave its memory back and counted the refusal, if it was one, once."""
+    """Check that the process is alive, released its memory and counted an error, if any, exactly once."""
     assert service.process.poll() is None
     service.wait_for_memory(1.1 * memory_mb + FLOOR_MB)
     after = service.numbers()
@@ -84,7 +84,7 @@ def test_pixels_are_counted_from_the_header(send: Send) -> None:
 
 @proof
 def test_a_large_picture_gives_its_memory_back(send: Send) -> None:
-    """64 megapixels are allowed, and take what their pixels take; glibc kept 790 MB of it."""
+    """64 megapixels are allowed; glibc by default kept 790 MB afterwards."""
     send(1, "PNG of 7000x7000", pictures.zeros_png(7000, 7000), most_mb=1000)
     send(1, "JPEG of 8000x6000", smooth_jpeg(8000, 6000))
 
@@ -164,7 +164,7 @@ def test_eight_orientations_get_eight_equal_answers(send: Send) -> None:
 
 
 def see_through(mode: str) -> tuple[bytes, bytes]:
-    """Build a picture with transparency, and the same laid over the documented colour."""
+    """Build an image with transparency, and the same one over the documented background color."""
     rgba = Image.fromarray(pictures.photo_like(96, 64)).convert("RGBA")
     rgba.putalpha(Image.linear_gradient("L").resize((96, 64)))
     if mode == "P":
@@ -211,7 +211,7 @@ def test_bytes_decide_and_what_can_be_no_photo_gets_a_hint(send: Send, photo_pix
 @proof
 def test_photos_of_phones_are_answered(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
     pytest.importorskip("pillow_heif").register_heif_opener()
-    # their decoders are loaded when the first such photo comes, and stay
+    # decoders are loaded on the first photo of their format and stay loaded
     send(14, "HEIC", pictures.encode(photo_pixels, "HEIF"), kind="image/heic", most_mb=60)
     send(14, "AVIF", pictures.encode(photo_pixels, "AVIF"), kind="image/avif", most_mb=60)
 
@@ -260,7 +260,7 @@ def test_metadata_never_cost_more_than_the_picture(send: Send, service: Served, 
 
 @proof
 def test_a_batch_of_cut_pictures_takes_the_memory_of_one(service: Served, table: FaultTable) -> None:
-    """Each error's traceback held what was decoded of its picture until the batch was answered: 2.4 GB for 16."""
+    """Each error's traceback kept its decoded pixels until the batch was done: 2.4 GB for 16 photos."""
     cut = pictures.zeros_png(4000, 4000)[:-1000]
     one_mb = 4 * 16
     body, kind = form(*[cut] * 16)
@@ -276,7 +276,7 @@ def test_a_batch_of_cut_pictures_takes_the_memory_of_one(service: Served, table:
 
 @proof
 def test_refused_files_are_let_go(service: Served) -> None:
-    """A refusal's traceback and the frame it was raised in held each other, and the photo, until a sweep."""
+    """An error's traceback and frame formed a cycle that kept the photo until garbage collection."""
     before_mb = service.memory_mb()
     for _ in range(6):
         assert service.predict(b"\xff\xd8\xff" + bytes(25_000_000)).status == 422

@@ -1,4 +1,4 @@
-"""What do the tests of the verbs share? One data set, one run and one bundle, and a way to type commands."""
+"""Fixtures for tests of commands: a dataset, a run, a bundle and a command runner."""
 
 import logging
 from collections.abc import Callable, Iterator

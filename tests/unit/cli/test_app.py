@@ -1,4 +1,4 @@
-"""Does the command line list its verbs, print one line for an error, and end with the right code?"""
+"""Command list, one-line error messages and exit codes of the command line."""
 
 import errno
 import logging

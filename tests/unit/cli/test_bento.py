@@ -1,4 +1,4 @@
-"""Do the verbs of BentoML take a bundle with or without the word `serve`, and refuse in one line what can't be?"""
+"""BentoML commands: the optional word `serve`, and one-line rejection of invalid options."""
 
 import os
 import socket

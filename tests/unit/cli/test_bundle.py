@@ -1,4 +1,4 @@
-"""Do the verbs for bundles make one, find it whole, and refuse it after one flipped bit?"""
+"""Bundle commands: export, verification, and rejection of a bundle after one flipped bit."""
 
 import shlex
 import shutil

@@ -1,4 +1,4 @@
-"""Do the verbs for photos import a folder, and end with 1 where a check finds a leak?"""
+"""Dataset commands: import of a folder, and exit status 1 if validation finds group leakage."""
 
 from collections.abc import Callable
 from dataclasses import replace

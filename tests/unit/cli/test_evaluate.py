@@ -1,4 +1,4 @@
-"""Does `petmood evaluate` print numbers that can be trusted and parsed, and compare two runs?"""
+"""`petmood evaluate`: printed metrics, JSON output and comparison of two runs."""
 
 import json
 from collections.abc import Callable

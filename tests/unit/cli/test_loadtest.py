@@ -1,4 +1,4 @@
-"""Does `petmood loadtest` show each step, hold limits against them, and refuse other machines?"""
+"""`petmood loadtest`: output of each step, limits, and rejection of remote hosts."""
 
 import json
 from collections.abc import Callable

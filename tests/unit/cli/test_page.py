@@ -1,4 +1,4 @@
-"""Does `petmood page` start where it is told, end when it is told, and refuse what can't be?"""
+"""`petmood page`: address, shutdown and rejection of invalid options."""
 
 import os
 import signal

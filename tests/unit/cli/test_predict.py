@@ -1,4 +1,4 @@
-"""Does `petmood predict` answer files and folders, as text and as JSON lines, and tell if one was refused?"""
+"""`petmood predict`: files and folders, text and JSON lines, and the exit status after a rejected photo."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Does progress go to stderr, as a bar on a terminal, as a line now and then elsewhere, and not at all when quick?"""
+"""Progress on stderr: a bar on a terminal, occasional lines elsewhere, nothing for quick tasks."""
 
 import sys
 from collections.abc import Iterator

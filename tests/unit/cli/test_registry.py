@@ -1,4 +1,4 @@
-"""Do the verbs of the registry say what happened, what to type next, and end with the right code?"""
+"""Registry commands: output, suggested next commands and exit codes."""
 
 import json
 from collections.abc import Callable

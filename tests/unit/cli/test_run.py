@@ -1,4 +1,4 @@
-"""Does `petmood run` end with a table, three answers, the places of what it made and the next command?"""
+"""`petmood run`: table of metrics, three predictions, output paths and the next command."""
 
 import shlex
 from collections.abc import Callable

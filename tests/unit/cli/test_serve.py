@@ -1,4 +1,4 @@
-"""Does `petmood serve` listen where it is told, and refuse what can't be, in one line?"""
+"""`petmood serve`: listening address, and one-line rejection of invalid options."""
 
 import logging
 import os

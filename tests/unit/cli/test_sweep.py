@@ -1,4 +1,4 @@
-"""Does `petmood sweep` end with a table, the best run and the next commands, and refuse in one line?"""
+"""`petmood sweep`: table of trials, best run, next commands and one-line errors."""
 
 import shlex
 from collections.abc import Callable

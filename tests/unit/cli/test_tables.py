@@ -1,4 +1,4 @@
-"""Are answers, numbers and comparisons laid out so that a person reads them right?"""
+"""Text tables of predictions, metrics and comparisons."""
 
 import json
 

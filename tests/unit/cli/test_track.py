@@ -1,4 +1,4 @@
-"""Do the verbs of tracking show MLflow's page, send what waits, and say in one line what is wrong?"""
+"""Tracking commands: MLflow's page, sync of pending entries, and one-line errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Do the verbs with settings train, resume, multiply, measure, profile and show, and refuse typos in one line?"""
+"""Commands with training settings: train, resume, multirun, crossval, profile and config; one-line errors for typos."""
 
 import json
 from collections.abc import Callable

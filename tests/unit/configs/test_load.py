@@ -1,4 +1,4 @@
-"""Do overrides become settings, and does everything else become one line that helps?"""
+"""Composition of settings from overrides, and one-line errors for invalid ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Settings: each default stands once, in the schema; files hold what differs; each has a range that holds."""
+"""Settings schema: each default is defined once, YAML files contain only differences, and ranges are enforced."""
 
 import functools
 import json

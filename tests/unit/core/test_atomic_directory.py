@@ -1,4 +1,4 @@
-"""Atomic, locked and durable writes of whole folders, with real processes and real kills."""
+"""Tests of atomic folder writes, with real processes and kills."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Is a bundle what was written, whole, or refused in one line, whatever was done to its files?"""
+"""Tests of writing, reading and verifying bundles, including damaged and forged ones."""
 
 import hashlib
 import io

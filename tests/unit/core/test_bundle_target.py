@@ -1,4 +1,4 @@
-"""What may be replaced at the place of a bundle: nothing, or a bundle of ours with nothing else in it."""
+"""Tests of the checks on a bundle's target folder."""
 
 import json
 from pathlib import Path

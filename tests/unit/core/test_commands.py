@@ -1,4 +1,4 @@
-"""Commands in messages: by name in an activated environment, by path elsewhere, always quoted for the shell."""
+"""Tests of shell commands in messages: program name or path, and quoting."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""Is the tree in the docstring the tree in the code, and can a program tell the errors apart?"""
+"""Tests of the error tree: the docstring matches the code, and codes are unique."""
 
 import re
 

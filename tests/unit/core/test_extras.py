@@ -1,4 +1,4 @@
-"""Is a missing optional package answered with the command to type, and nothing else hidden by that?"""
+"""Tests of the import of optional packages."""
 
 import json
 import sys

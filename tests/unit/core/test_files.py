@@ -1,4 +1,4 @@
-"""A reader finds the old content or the new, whatever kills the writer."""
+"""Tests of atomic file writes, with writers that are killed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Is the one preprocessing the same whatever the picture's size, and as good at a reduced scale?"""
+"""Tests of image preprocessing at several sizes and reduced scales."""
 
 from pathlib import Path
 

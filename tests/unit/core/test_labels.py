@@ -1,4 +1,4 @@
-"""Do labels become classes, and is anything else refused by name?"""
+"""Tests of class names and label parsing."""
 
 import pytest
 

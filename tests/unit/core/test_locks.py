@@ -1,4 +1,4 @@
-"""Exclusive locks: one holder at a time, released by any end of the process, nothing left behind."""
+"""Tests of exclusive locks between processes."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Is MLflow's store found where its own clients look, and its files beside it?"""
+"""Tests of MLflow's URI, artifact location and environment variables."""
 
 import os
 from pathlib import Path

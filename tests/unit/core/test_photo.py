@@ -1,4 +1,4 @@
-"""Are a stranger's bytes decoded to the right pixels, or refused by the right name, at a bounded price?
+"""Tests of safe decoding of untrusted image bytes.
 
 The numbers in the sections are those of the fault list.
 """

@@ -1,4 +1,4 @@
-"""Do logits become the answer that the decision asks for?"""
+"""Tests of the decision rule from logits to a prediction."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Does the silent progress hand everything on, and one by one?"""
+"""Tests of the silent progress bar."""
 
 from collections.abc import Iterator
 

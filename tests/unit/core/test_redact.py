@@ -1,4 +1,4 @@
-"""Is what another library says told in one line, and without passwords?"""
+"""Tests of one-line error messages without credentials."""
 
 import pytest
 

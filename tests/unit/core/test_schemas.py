@@ -1,4 +1,4 @@
-"""Do answers and refusals become the JSON that programs rely on?"""
+"""Tests of the JSON response bodies."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Strengths of the augmentation: a default that changes nothing, and ranges that hold."""
+"""Tests of the augmentation settings: neutral defaults and validated ranges."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Is each photo varied by its own draw, within what the spec allows, and left alone by a spec of zeros?"""
+"""Tests of the augmentation: independent draws per photo, ranges of the settings, and the neutral default."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ PICTURE = photo_like(64, 64)
 
 
 def varied(*, seed: int = 0, picture: NDArray[np.uint8] = PICTURE, **spec: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - any field of the spec
-    """Return a varied copy."""
+    """Return an augmented copy."""
     return augment(picture, AugmentSpec(**spec), np.random.default_rng(seed))
 
 
@@ -71,7 +71,7 @@ def test_every_variation_shows(name: str, value: Any) -> None:  # noqa: ANN401 -
 
 
 def test_a_half_turn_is_at_most_what_was_asked_for() -> None:
-    """A bright spot at the edge of a dark picture moves along a circle, never further than the angle allows."""
+    """A bright spot at the edge of a dark image moves along a circle, never further than the angle allows."""
     picture = np.zeros((65, 65, 3), np.uint8)
     picture[30:35, 60:65] = 255
     for seed in range(50):
@@ -81,7 +81,7 @@ def test_a_half_turn_is_at_most_what_was_asked_for() -> None:
 
 
 def test_a_crop_keeps_at_least_the_share_that_was_asked_for() -> None:
-    """The columns of a ramp tell which part of the side is still seen."""
+    """The columns of a ramp show which part of the side is still visible."""
     ramp = np.repeat(np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))[..., None], 3, axis=2)
     shares = [np.ptp(varied(seed=seed, picture=ramp, min_crop_scale=0.6).astype(int)) / 255 for seed in range(100)]
     assert 0.55 < min(shares) < 0.7

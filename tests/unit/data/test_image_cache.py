@@ -1,4 +1,4 @@
-"""Does a bank hold exactly what serving would see, in memory or on disk, whatever happens while it is filled?"""
+"""Tests of the image cache: equality with serving's preprocessing, in memory and on disk, and interrupted writes."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ PATHS = tuple(f"{number}.jpg" for number in range(6))
 
 
 def cached(folder: Path) -> list[Path]:
-    """Return what lies in the folder's cache."""
+    """Return the files in the folder's cache."""
     return sorted((folder / ".cache").glob("*"))
 
 

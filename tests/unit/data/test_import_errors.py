@@ -1,4 +1,4 @@
-"""Problems: one report of all, short on the terminal, whole in a file, harmless in a spreadsheet."""
+"""Tests of import problems: error message, CSV file and spreadsheet safety."""
 
 from pathlib import Path
 

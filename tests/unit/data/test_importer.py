@@ -1,4 +1,4 @@
-"""Importing: the folder that is written, in one step, the same every time, the originals untouched."""
+"""Tests of dataset import: atomic and reproducible output, with an unchanged source."""
 
 import json
 import os
@@ -216,7 +216,7 @@ def test_a_data_set_that_is_a_link_is_written_where_it_points_time_and_again(tmp
 def test_a_removed_folder_under_way_is_an_error_and_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What removed it here stands for anything that does; the old data set stays."""
+    """Any removal of a folder during the import raises an error; the old dataset stays."""
     source, pets = tree(tmp_path / "in"), tmp_path / "pets"
     bring_in(source, to=pets)
     before, real, calls = contents(pets), Path.write_bytes, []
@@ -255,7 +255,7 @@ def test_an_import_never_reads_what_it_replaces(tmp_path: Path) -> None:
 
 
 class ChangingSource:
-    """A folder in which a photo changes after it was looked at."""
+    """A source in which a photo changes after the scan."""
 
     name = "changing"
     skip_bad_by_default = False

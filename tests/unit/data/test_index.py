@@ -1,4 +1,4 @@
-"""The index: what is written is read back, sorted and checked."""
+"""Tests of writing, reading and validating the dataset index."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Cataloguing: duplicates, contradictions, splits, leaks and copies become roles and notes."""
+"""Tests of index rows: duplicates, contradictions, splits, leakage and near-duplicates."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -18,7 +18,7 @@ Pick = Callable[[frozenset[int]], set[int]]
 
 
 class Album:
-    """Photos for one test: enough of every class in every split, and what the test adds."""
+    """Photos for one test: enough of every class in every split, and those that the test adds."""
 
     def __init__(self, *, official: bool = False) -> None:
         self.entries: list[ScannedPhoto] = []

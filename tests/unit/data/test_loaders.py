@@ -1,4 +1,4 @@
-"""Do batches hold every photo once an epoch, each varied by a draw that depends on seed, epoch and photo alone?"""
+"""Tests of the loaders: every photo once per epoch, with augmentation that depends on seed, epoch and photo."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ def epoch_of(loader: DataLoader[dict[str, Tensor]], epoch: int) -> list[dict[str
 
 
 def equal(first: list[dict[str, Tensor]], second: list[dict[str, Tensor]]) -> bool:
-    """Tell whether two epochs are the same, batch by batch."""
+    """Return whether two epochs are equal, batch by batch."""
     pairs = zip(first, second, strict=True)
     return all(torch.equal(one[name], other[name]) for one, other in pairs for name in ("pictures", "labels"))
 

@@ -1,4 +1,4 @@
-"""Inspecting: one read gives hash, size and pixels, or the reason why not; nothing is raised."""
+"""Tests of photo inspection: properties, pixels and problems, without raised errors."""
 
 from hashlib import sha256
 from pathlib import Path

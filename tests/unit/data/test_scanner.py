@@ -1,4 +1,4 @@
-"""Intake: each photo is decoded once, good pixels stream on, problems are kept or stop everything."""
+"""Tests of the photo scanner: one decode per photo, streamed pixels and recorded problems."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Splits: groups stay whole, known photos stay put, leaks are never silent."""
+"""Tests of split assignment: undivided groups, stable known splits, and reported group leakage."""
 
 from collections import Counter
 from dataclasses import replace

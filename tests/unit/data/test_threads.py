@@ -1,4 +1,4 @@
-"""Does the work come back in order, a few items at a time, with its errors?"""
+"""Tests of the ordered parallel map: order, bounded look-ahead and errors."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Do the controls show what they are there to show: chance, simple signal, and the leak?"""
+"""Tests of the baselines: majority class, HOG + SVM, shuffled labels and the leakage gap."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from tests.support.evaluation import MakeRows
 
 
 def striped(angle: int, *, side_px: int = 64, seed: int = 0) -> NDArray[np.uint8]:
-    """Draw stripes at an angle in degrees, with noise, as RGB."""
+    """Return stripes at an angle in degrees, with noise, as RGB."""
     y, x = np.mgrid[:side_px, :side_px]
     turn = np.deg2rad(angle)
     wave = np.sin((x * np.cos(turn) + y * np.sin(turn)) * 0.4)
@@ -35,7 +35,7 @@ def striped(angle: int, *, side_px: int = 64, seed: int = 0) -> NDArray[np.uint8
 
 @pytest.fixture(scope="module")
 def stripes() -> np.ndarray:
-    """Give the features of 48 pictures whose class shows in the direction of stripes."""
+    """Return the features of 48 images whose class determines the direction of stripes."""
     return hog_features(striped(45 * (i % 4), seed=i) for i in range(48))
 
 

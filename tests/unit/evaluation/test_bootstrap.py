@@ -1,4 +1,4 @@
-"""Do the intervals cover the truth as often as they say, groups and edges included?"""
+"""Tests of the cluster bootstrap: coverage of intervals, groups and edge cases."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Does the temperature make probabilities true, and is it fitted safely?"""
+"""Tests of temperature scaling and reliability curves."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from tests.support.evaluation import MakeScored
 
 
 def true_answers(n: int, *, seed: int) -> Predictions:
-    """Draw photos whose truth follows the softmax of their logits, so that the best temperature is 1."""
+    """Return photos whose labels follow the softmax of their logits, so that the best temperature is 1."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(n, 3)) * 2
     labels = (logits + rng.gumbel(size=(n, 3))).argmax(axis=1)

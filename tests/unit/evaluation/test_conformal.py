@@ -1,4 +1,4 @@
-"""Do the prediction sets hold the truth as often as promised, by the rule that the serving half uses?"""
+"""Tests of conformal prediction sets: coverage, set size and the decision rule used in serving."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Is a photo spoilt in the same way by everybody, more at each level, and never beyond the rules of pixels?"""
+"""Tests of image corruptions: determinism, increasing severity and valid pixel values."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ NAMES = tuple(CORRUPTIONS)
 
 
 def damage(spoilt: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> float:
-    """Return the root of the mean squared difference, in grey levels."""
+    """Return the root mean squared difference, in gray levels."""
     return float(np.sqrt(np.mean((spoilt.astype(float) - pixels) ** 2)))
 
 

@@ -1,4 +1,4 @@
-"""Do people read words and intervals, never names of variables or nan?"""
+"""Tests of display names and number formats."""
 
 import math
 

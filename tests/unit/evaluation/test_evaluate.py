@@ -1,4 +1,4 @@
-"""Is everything measured where it may be, and said so where it may not?"""
+"""Tests of the complete evaluation: which values are measured on which split."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Do groups stay whole, whatever the data set, and are classes spread evenly?"""
+"""Tests of folds: groups are never split, and classes are balanced."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Do the measures agree with scikit-learn, with and without weights?"""
+"""Tests of the metrics against scikit-learn, with and without weights."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_weights_stand_for_repeated_photos(make_scored: MakeScored) -> None:
 
 
 def test_many_replicates_at_once_are_measured_as_one_by_one(make_scored: MakeScored) -> None:
-    """How much quicker that is, the benchmark `bootstrap` measures."""
+    """The benchmark `bootstrap` measures the speedup."""
     scored = make_scored(1000)
     weights = cluster_bootstrap_weights(scored.group_numbers(), replicates=2000, seed=0)
     found = metrics(scored.probabilities(), scored.labels, weights=weights)

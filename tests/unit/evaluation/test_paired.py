@@ -1,4 +1,4 @@
-"""Does the paired test call luck luck, and refuse what can't be compared?"""
+"""Tests of the paired comparison: chance differences and incomparable runs."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.support.evaluation import MakeScored
 
 
 def disturbed(scored: Predictions, *, share: float, seed: int) -> Predictions:
-    """Replace the answers to a share of the photos by noise."""
+    """Replace the predictions of a share of the photos by noise."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=scored.logits.shape)
     return replace(scored, logits=np.where(rng.random((len(scored), 1)) < share, noise, scored.logits))

@@ -1,4 +1,4 @@
-"""Are answers kept whole, checked, and stored without pickle?"""
+"""Tests of Predictions: validation, selection and storage without pickle."""
 
 from dataclasses import replace
 from pathlib import Path

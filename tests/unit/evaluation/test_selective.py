@@ -1,4 +1,4 @@
-"""Is the error among the answers given as small as promised, and is a promise refused that can't be kept?"""
+"""Tests of selective classification: error guarantee of the threshold and missing thresholds."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from tests.support.evaluation import MakeScored
 
 
 def two_classes(confidence: np.ndarray, right: np.ndarray) -> Predictions:
-    """Make answers of class 0 with given confidences, right where said."""
+    """Make predictions of class 0 with given confidences, correct where `right` is true."""
     n = len(confidence)
     logits = np.stack([np.log(confidence / (1 - confidence)), np.zeros(n)], axis=1)
     names, blank = tuple(map(str, range(n))), ("",) * n

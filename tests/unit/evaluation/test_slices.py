@@ -1,4 +1,4 @@
-"""Are photos sorted into the right slices, and small slices marked?"""
+"""Tests of slice metrics: assignment of photos to slices, and the flag for small slices."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Is an exported bundle complete, does it answer as torch does, and is a doubtful one never written?"""
+"""Tests of bundle export and its refusals."""
 
 import hashlib
 import io

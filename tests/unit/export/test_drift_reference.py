@@ -1,4 +1,4 @@
-"""Does the reference say what the training photos looked like?"""
+"""Tests of the drift reference of the training photos."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""Does the card tell a person what the model is, how good it is and where it fails?"""
+"""Tests of the model card."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Does the exported graph hold everything, and nothing of the machine that made it?"""
+"""Tests of the exported ONNX graph."""
 
 import re
 

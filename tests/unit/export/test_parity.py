@@ -1,4 +1,4 @@
-"""Is the check of parity able to pass, and able to fail?"""
+"""Tests of the parity check of ONNX and PyTorch."""
 
 from collections.abc import Callable
 

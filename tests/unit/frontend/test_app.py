@@ -1,4 +1,4 @@
-"""Does the page ask, answer, refuse and remember as a person expects? In Streamlit's own test runner."""
+"""Tests of the Streamlit page in Streamlit's own test runner."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does whatever a service does come back as an answer or as words for a person? A real server on loopback."""
+"""Tests of the HTTP client against a server on loopback."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Are answers put into words that a person understands, and never into more than is known?"""
+"""Tests of the view model of a prediction."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which bundle do the tests of this room ask? One tiny bundle, exported once a session and never changed."""
+"""Fixture of the inference tests: one tiny bundle per session."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Do the real and the pretended predictor keep to one protocol?"""
+"""Tests that the real and the fake predictor follow the predictor protocol."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Are many photos found and answered in order, in a stream whose memory doesn't grow?"""
+"""Tests of photo search and streamed prediction."""
 
 import tracemalloc
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Is the pretended predictor one that tests can rely on?"""
+"""Tests of the fake predictor."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Is a bundle used only after it was verified, loaded and found to answer as it was trained to?"""
+"""Tests of bundle loading, with damaged and malicious bundles."""
 
 import hashlib
 import json

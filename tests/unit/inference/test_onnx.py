@@ -1,4 +1,4 @@
-"""Is a network run as it was exported, and is every file that is no such network refused?"""
+"""Tests of the ONNX Runtime session, with damaged and malicious files."""
 
 import os
 import pickle

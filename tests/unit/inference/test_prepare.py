@@ -1,4 +1,4 @@
-"""Does a photo that can't be prepared become an error in its place, never an exception?"""
+"""Tests of photo preparation that returns errors."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Does every declared backbone turn pictures into features that a head can learn from?"""
+"""Tests of the backbones: feature shapes, trainable features and declaration of new ones."""
 
 from functools import partial
 
@@ -16,12 +16,12 @@ GROUPS = (
     *("efficientnet_b0", "resnet18", "resnet50", "vgg11_bn", "vgg16", "mobilenet_v3_small", "convnext_tiny"),
     *("regnet_y_400mf", "shufflenet_v2_x1_0"),
 )
-"""One backbone of each make: the others differ in size alone."""
+"""One backbone of each architecture: the others differ only in size."""
 
 
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, catalog.BackboneSpec]:
-    """Let a test declare what it likes; the real registry is back afterwards."""
+    """Isolate the catalog: declarations of a test are undone afterwards."""
     copy = dict(catalog._catalog)
     monkeypatch.setattr(catalog, "_catalog", copy)
     monkeypatch.setattr(backbones, "_builders", dict(backbones._builders))
@@ -29,17 +29,17 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, catalog.BackboneS
 
 
 def pictures(count: int = 6, side_px: int = 32) -> Tensor:
-    """Return different pictures, in 0..1."""
+    """Return random images float [B, 3, S, S] in 0..1."""
     return torch.rand(count, 3, side_px, side_px, generator=torch.Generator().manual_seed(0))
 
 
 def without_numbers(name: str) -> torch.device:
-    """Return the device on which networks have shapes alone and cost nothing; regnets compute theirs from numbers."""
+    """Return the meta device, which computes shapes only; regnets need the CPU to compute theirs."""
     return torch.device("cpu" if name.startswith("regnet") else "meta")
 
 
 def loss_after(features: Tensor, labels: Tensor, *, steps: int) -> list[float]:
-    """Train a head on features that don't change; return its loss before every step."""
+    """Train a head on fixed features; return the loss before every step."""
     torch.manual_seed(0)
     scaled = (features - features.mean(dim=0)) / (features.std(dim=0) + 1e-6)
     head, losses = nn.Linear(features.shape[1], 2), []

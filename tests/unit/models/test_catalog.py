@@ -1,4 +1,4 @@
-"""Names and image sizes of backbones: the promised ones are there, and torchvision's agree with torchvision."""
+"""Tests of the backbone catalog: names, and image sizes equal to torchvision's."""
 
 import pytest
 from torchvision.models import get_model_weights

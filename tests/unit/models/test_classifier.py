@@ -1,4 +1,4 @@
-"""Does the module learn by the recipe's numbers: rates by depth, schedule, mixup, freezing, seeds?"""
+"""Tests of the Lightning module: layer-wise rates, schedule, mixup, freezing and seeds."""
 
 from itertools import pairwise
 from typing import Any
@@ -27,7 +27,7 @@ BATCH: classifier.Batch = {
 def trained(
     learning: OptimizationConfig, *, class_weights: Tensor | None = None
 ) -> tuple[ExpressionClassifier, Trainer]:
-    """Train a tiny network on one batch an epoch; return it with what was measured."""
+    """Train a tiny network on one batch per epoch; return it with its logged metrics."""
     module = ExpressionClassifier(tiny_network().train(), learning, class_weights=class_weights)
     with quiet_lightning():
         trainer = Trainer(
@@ -39,7 +39,7 @@ def trained(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        batches: Any = DataLoader([BATCH], batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+        batches: Any = DataLoader([BATCH], batch_size=None)  # type: ignore[arg-type]  # a list works as a dataset
         trainer.fit(module, batches, batches)
     return module, trainer
 
@@ -136,7 +136,7 @@ def test_the_schedule_steps_with_every_batch_and_ends_at_nothing() -> None:
 
 
 def loss_of(network: ExpressionNet, **named: Any) -> float:  # noqa: ANN401 - the module's own arguments
-    """Return the loss of one training step without its log."""
+    """Return the loss of one training step without logging it."""
     module = ExpressionClassifier(network, OptimizationConfig(1, label_smoothing=named.pop("smoothing", 0.0)), **named)
     with torch.no_grad():
         return float(module._loss(module(BATCH["pictures"]), module._targets(BATCH["labels"])))

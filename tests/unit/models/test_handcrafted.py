@@ -1,4 +1,4 @@
-"""Are the fixed features the same for a picture and its mirror image, and on every machine?"""
+"""Tests of the handcrafted features: mirror invariance and exact ties on every machine."""
 
 import torch
 from torch.nn import functional

@@ -1,4 +1,4 @@
-"""Does a head give one logit a class, and refuse what can't be told apart?"""
+"""Tests of the heads: one logit per class, and rejected arguments."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Do the histograms of oriented gradients see edges, and nothing else?"""
+"""Tests of the HOG module: response to edges and to nothing else."""
 
 import torch
 
@@ -6,7 +6,7 @@ from petmood.models.hog import HOG
 
 
 def stripes(angle_deg: float, *, side_px: int = 64) -> torch.Tensor:
-    """Return a grey picture [1, 3, S, S] of smooth stripes whose gradient points along an angle."""
+    """Return a gray image [1, 3, S, S] of smooth stripes whose gradient points along an angle."""
     reach = torch.arange(side_px, dtype=torch.float32)
     down, across = torch.meshgrid(reach, reach, indexing="ij")
     angle = torch.deg2rad(torch.tensor(angle_deg))

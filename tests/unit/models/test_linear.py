@@ -1,4 +1,4 @@
-"""Do the closed-form heads find what gradient steps would, and choose without looking at the test?"""
+"""Tests of linear heads: agreement with gradient descent, and selection of the strength by group."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_the_ridge_head_is_the_textbook_solution_up_to_its_factor() -> None:
 
 
 def test_the_strength_is_chosen_by_groups_left_out() -> None:
-    """Fifty copies of each of six photos: a photo left out alone would be answered by its copies."""
+    """Fifty near-duplicates of each of six photos: a single left-out photo would be predicted from its duplicates."""
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2, 3, 0, 1], 50)
     features = np.repeat(rng.normal(size=(6, 40)), 50, axis=0) + 0.01 * rng.normal(size=(300, 40))

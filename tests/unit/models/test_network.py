@@ -1,4 +1,4 @@
-"""Does the whole network normalise, see and answer as it should, whatever the pictures' type?"""
+"""Tests of the complete network: normalization, input types and logits."""
 
 import pytest
 import torch

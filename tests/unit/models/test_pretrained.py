@@ -1,4 +1,4 @@
-"""Are first weights taken from where they should be, and is everything else refused in one line?"""
+"""Tests of initial weights: ImageNet and file sources, and one-line errors."""
 
 import hashlib
 import pickle
@@ -25,18 +25,18 @@ PutIntoCache = Callable[[bytes], Path]
 
 
 def tiny(weights: str, *, head: str = "linear") -> ExpressionNet:
-    """Build the tiny network from first weights."""
+    """Build the tiny network from initial weights."""
     return build_network(NetworkSpec("tiny", head=head), image=ImageSpec(side_px=32), classes=4, weights=weights)
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    """Tell whether two sets of weights are equal, but for the counts of batches."""
+    """Return whether two state dicts are equal, ignoring batch counters."""
     names = [name for name in first if not name.endswith("num_batches_tracked")]
     return all(torch.equal(first[name], second[name]) for name in names)
 
 
 def refusal(weights: str, *, backbone: str = "tiny") -> str:
-    """Return the one line with which weights are refused."""
+    """Return the one-line error for rejected weights."""
     trunk = build_backbone(backbone).module
     before = {name: value.clone() for name, value in trunk.state_dict().items()}
     with pytest.raises(PetmoodError) as refused:
@@ -48,7 +48,7 @@ def refusal(weights: str, *, backbone: str = "tiny") -> str:
 
 @pytest.fixture
 def put_into_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PutIntoCache:
-    """Give a function that puts bytes where torchvision keeps resnet18's weights, under a name with their hash."""
+    """Return a function that writes bytes to torchvision's cache of resnet18, under a name with their hash."""
 
     def put(data: bytes) -> Path:
         name = f"resnet18-{hashlib.sha256(data).hexdigest()[:8]}.pth"
@@ -110,7 +110,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 class Dangerous:
-    """A pickle that leaves a mark when it is opened."""
+    """A pickle that creates a file when it is loaded."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("opened"),))
@@ -173,7 +173,7 @@ def test_cached_imagenet_weights_are_used_without_a_network(put_into_cache: PutI
 def test_imagenet_weights_that_lack_the_counts_of_batches_are_used(
     put_into_cache: PutIntoCache, tmp_path: Path
 ) -> None:
-    """torchvision's own file of resnet18 has 102 tensors, its network 122."""
+    """torchvision's weights file of resnet18 has 102 tensors, its network 122."""
     whole = get_model("resnet18", weights=None).state_dict()
     bare = {name: value for name, value in whole.items() if not name.endswith("num_batches_tracked")}
     assert (len(bare), len(whole)) == (102, 122)

@@ -1,4 +1,4 @@
-"""Do the wavelets answer to texture, at the right scale and direction?"""
+"""Tests of the scattering module: response to texture by scale and direction."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def test_a_small_shift_moves_the_features_less_than_another_picture_does() -> No
 
 
 def test_the_constant_that_keeps_the_modulus_off_zero_survives_the_export_to_onnx() -> None:
-    """1e-8 did not: the exporter takes adding it for adding 0, and flat pictures then differ by 1e-2."""
+    """1e-8 did not: the exporter treats it as 0, and constant images then differ by 1e-2."""
     onnxruntime = pytest.importorskip("onnxruntime")
     layer, flat = Scattering().eval(), torch.full((2, 3, 64, 64), 0.5)
     with pytest.MonkeyPatch.context() as patch:

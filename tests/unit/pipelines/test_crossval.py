@@ -1,4 +1,4 @@
-"""Is a recipe measured with groups whole, beside shuffled labels at chance and a leak that flatters?"""
+"""Grouped cross-validation, with shuffled labels at chance level and an optimistic random split."""
 
 import json
 from collections.abc import Callable

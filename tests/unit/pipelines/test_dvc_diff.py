@@ -1,4 +1,4 @@
-"""Changed pointers: git tells which, DVC brings both versions, and a hostile pointer gets nowhere."""
+"""Changed DVC pointers: detection with git, both versions from DVC, and rejection of hostile pointers."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Does the walk do everything once, then only what changed, and never go on over data that a check refused?"""
+"""End-to-end pipeline: all steps once, then only outdated ones, and a stop after failed validation."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Are a run's numbers written down beside controls, on its own photos and on others, and paired with another run's?"""
+"""Evaluation of a run beside baselines, on its own and on other photos, and paired with another run."""
 
 import json
 import shutil

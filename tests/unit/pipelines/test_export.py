@@ -1,4 +1,4 @@
-"""Does a run become a bundle that answers as the run did, and is nothing unfit exported?"""
+"""Export of a run: equal predictions of the bundle, and rejection of runs that can't be exported."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Are logits those of the network in evaluation, in batches of any size, beside what is known of the photos?"""
+"""Logits in evaluation mode, independent of batch size, with the labels and groups of the photos."""
 
 import numpy as np
 import pytest

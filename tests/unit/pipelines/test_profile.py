@@ -1,4 +1,4 @@
-"""Does profiling leave a trace and a table, and does training leave neither?"""
+"""Profiler output: a trace and a table from profiling, and neither from training."""
 
 import json
 from collections.abc import Callable

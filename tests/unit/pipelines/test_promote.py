@@ -1,4 +1,4 @@
-"""Does a version move up by proof alone, with the report kept, whichever way it went?"""
+"""Promotion after passed checks only, with the report kept in either case."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Are a run's places fixed, and is a missing, damaged or unfinished run one clear error?"""
+"""Paths of a run folder, and errors for missing, damaged or unfinished runs."""
 
 from pathlib import Path
 

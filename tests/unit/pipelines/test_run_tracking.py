@@ -1,4 +1,4 @@
-"""Does a run tell its settings, origin, epochs, results, numbers and bundle, each once, and how it ended?"""
+"""Tracking of a run: settings, origin, epochs, results, evaluation, bundle and status, each logged once."""
 
 import shutil
 from collections.abc import Callable

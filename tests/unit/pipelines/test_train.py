@@ -1,4 +1,4 @@
-"""Does a configuration become a run folder with everything in it, and does a killed run end like an unbroken one?"""
+"""Training pipeline: contents of the run folder, and equal results of a killed and resumed run."""
 
 import csv
 import logging

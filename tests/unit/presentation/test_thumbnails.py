@@ -1,4 +1,4 @@
-"""Is a photo small in a page, and one that can't be read no picture rather than an error?"""
+"""Tests of thumbnails in HTML pages."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Does the gate refuse what is worse for its own reason, and let through what is better and nothing else?"""
+"""Tests of the promotion checks: each fails for its own reason, and better candidates pass."""
 
 import json
 import math
@@ -22,7 +22,7 @@ KINDS = ("blur", "noise")
 
 
 def answers(right: np.ndarray, *, labels: np.ndarray | None = None, group_size: int = 1) -> Predictions:
-    """Make answers of which exactly these are right, as sure as that is often; a wrong one calls the next class."""
+    """Make calibrated predictions, correct where `right` is true; a wrong one is the next class."""
     count, share = len(right), float(np.clip(np.mean(right), 0.05, 0.95))
     truth = np.arange(count) % 4 if labels is None else labels
     logits = np.zeros((count, 4))
@@ -40,7 +40,7 @@ def answers(right: np.ndarray, *, labels: np.ndarray | None = None, group_size: 
 
 
 def spoilt(scored: Predictions) -> Predictions:
-    """Give the same answers once a corruption."""
+    """Return the same predictions once per corruption."""
     twice = scored.take([*range(len(scored))] * 2)
     kinds = tuple(kind for kind in KINDS for _ in range(len(scored)))
     paths = tuple(f"{path}#{kind}" for path, kind in zip(twice.paths, kinds, strict=True))
@@ -54,7 +54,7 @@ def judged(
 
 
 def shares(count: int, share: float) -> np.ndarray:
-    """Give flags of which a share are true, spread evenly over the classes."""
+    """Return flags of which a share are true, spread evenly over the classes."""
     return (np.arange(count) // 4 * 0.618034) % 1 < share
 
 
@@ -126,7 +126,7 @@ def test_a_worse_model_fails_what_it_is_worse_at() -> None:
 @pytest.mark.parametrize("group_size", [1, 4])
 @pytest.mark.parametrize(("groups", "apart"), [(20, 0.5), (60, 0.1), (60, 0.3), (150, 0.2)])
 def test_equal_models_are_seldom_promoted(groups: int, apart: float, group_size: int) -> None:
-    """At most 2.5% may be; of 400 draws, 21 (5.2%) would be three standard deviations above that."""
+    """At most 2.5% may be promoted; 21 of 400 draws (5.2%) would be three standard deviations above that."""
     rng = np.random.default_rng(groups)
     promoted = 0
     for _ in range(400):
@@ -137,7 +137,7 @@ def test_equal_models_are_seldom_promoted(groups: int, apart: float, group_size:
 
 
 def test_better_models_are_mostly_promoted(make_scored: MakeScored) -> None:
-    """120 photos, about 70% against about 90% right, independent answers: a gate that refuses those is no use."""
+    """120 photos, accuracies of about 70% and 90%, independent predictions: the checks need this much power."""
     passed = 0
     for seed in range(40):
         runs = []
@@ -193,7 +193,7 @@ def test_different_photos_can_not_be_compared() -> None:
 
 
 def test_no_worse_is_shown_by_many_photos_and_not_by_few() -> None:
-    """An interval of 95% around no difference at all is as wide as 2 points up to about 96 groups."""
+    """A 95% interval around a difference of 0 reaches 2 points or more with up to about 96 groups."""
     for count, shown in ((60, False), (120, True)):
         same = judged(answers(shares(count, 0.8)))
         assert failed(verdicts(same, same, criterion="non_inferior")) == ([] if shown else ["superiority"])

@@ -1,4 +1,4 @@
-"""Do bundles answer held-out photos as they would in service, all of them the same photos?"""
+"""Tests of bundle predictions on held-out photos: same images for all bundles, preprocessing as in serving, latency."""
 
 import itertools
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> BundlePredictor:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a data set of stripes, a large JPEG and a picture with transparency among them."""
+    """Return a dataset of striped images, including a large JPEG and an image with transparency."""
     folder = write_small_set(tmp_path_factory.mktemp("sets") / "judged", train=4, valid=4, test=6)
     rows = list(read_index(folder))
     glass = np.dstack([photo_like(90, 70), np.tile(np.arange(90, dtype=np.uint8) * 2, (70, 1))])
@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def seeing(predictor: BundlePredictor, image: ImageSpec) -> BundlePredictor:
-    """Return a predictor that prepares photos by another rule."""
+    """Return a predictor with another preprocessing spec."""
     manifest = predictor.bundle.manifest.model_copy(update={"image": image})
     return replace(predictor, bundle=replace(predictor.bundle, manifest=manifest))
 
@@ -95,7 +95,7 @@ def test_every_photo_comes_once_a_corruption_and_keeps_its_group(predictor: Bund
 def test_large_photos_are_brought_to_the_size_that_corruptions_are_meant_for(
     predictor: BundlePredictor, data: Path
 ) -> None:
-    """Grain on a picture of 500 pixels would be gone by the time that a network sees 32 of them."""
+    """Noise on an image of 500 pixels would be averaged out when it is reduced to 32 pixels."""
     rows = list(read_index(data))[:1]
     found = judged_alone(predictor, data, rows)
     clean = load(data / rows[0].path, IMAGE).pixels
@@ -165,7 +165,7 @@ def test_pictures_to_time_are_some_of_the_photos(data: Path) -> None:
 
 
 class Stopwatch:
-    """A clock that moves only while somebody answers."""
+    """A clock that advances only during predictions."""
 
     now = 0.0
 

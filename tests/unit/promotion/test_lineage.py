@@ -1,4 +1,4 @@
-"""Does an answer lead back to the photos that were learned from, hash by hash?"""
+"""Tests of lineage: from a prediction to the hashes of the training photos."""
 
 import dataclasses
 import hashlib
@@ -45,7 +45,7 @@ def test_a_version_is_traced_to_every_photo(
 
 
 def without(folder: Path, to: Path, *, data: bytes | None) -> Path:
-    """Write a bundle again with another list of photos, or without one, sealed as it should be."""
+    """Write a bundle again with another index of photos, or without one, with valid hashes."""
     manifest = read(folder)
     files = {name: (folder / name).read_bytes() for name in manifest.files if name != "data.csv"}
     return write(to, manifest, files | ({"data.csv": data} if data is not None else {})).folder
@@ -66,4 +66,4 @@ def test_a_bundle_that_does_not_tell_its_photos_is_refused(
 def test_a_trace_can_not_be_changed(registry: Registry, small_run: RunFolder, tmp_path: Path) -> None:
     registry.push(export_run(small_run, to=tmp_path / "first").folder, by="me")
     with pytest.raises(dataclasses.FrozenInstanceError):
-        find_lineage(registry, "1").photos[0].sha256 = "x"  # type: ignore[misc] # that is the test
+        find_lineage(registry, "1").photos[0].sha256 = "x"  # type: ignore[misc] # the assignment is what is tested

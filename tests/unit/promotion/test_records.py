@@ -1,4 +1,4 @@
-"""Records of a promotion decision."""
+"""Tests of the records of a promotion decision."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Are the judging photos held out from both bundles, and is a candidate refused at the first thing that is missing?"""
+"""Tests of the promotion run: held-out photos unseen by both bundles, and early refusal."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,13 +32,13 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> BundlePredictor:
 
 @pytest.fixture
 def index(make_rows: MakeRows) -> DataIndex:
-    """Return 60 groups of an original and a copy: 20 a split."""
+    """Return 60 groups of an original and a near-duplicate: 20 per split."""
     rows = make_rows(60, copies=1, splits=("train", "valid", "test"))
     return DataIndex(tuple(replace(row, sha256=f"{number:064x}") for number, row in enumerate(rows)))
 
 
 def opened(predictor: BundlePredictor, *, learned: Sequence[IndexRow] | None, named: str = "") -> LoadedBundle:
-    """Return a bundle that learned from these rows, or one without an index."""
+    """Return a bundle that was trained on these rows, or one without an index."""
     hashed = named or (data_hash(learned) if learned is not None else "0" * 64)
     manifest = predictor.bundle.manifest.model_copy(update={"data_hash": hashed})
     bundle = replace(predictor.bundle, manifest=manifest)
@@ -98,7 +98,7 @@ def test_a_copy_that_was_learned_from_bars_its_original(index: DataIndex, predic
 
 
 def test_a_relative_by_the_bundles_own_index_bars_a_photo_too(index: DataIndex, predictor: BundlePredictor) -> None:
-    """Today's index has lost the training photo that showed the same animal; the bundle's own index knows."""
+    """The current index lacks the training photo of the same animal; the bundle's own index has it."""
     photo = next(row for row in index if row.split == "test" and row.role == "original")
     gone = replace(photo, path="photos/gone.png", sha256="f" * 64, split="train", group_id="rex")
     dropped = replace(photo, split="train", group_id="rex", role="excluded")

@@ -1,4 +1,4 @@
-"""Which registries and bundles do the tests of this room use? One of each kind, and small bundles without a network."""
+"""Fixtures of the registry tests: small bundles and one registry per backend."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""What does every object store have to keep to? The same rules for a folder and for each kind of bucket."""
+"""Checks that every object store must pass, shared by the tests of folders and buckets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Do changes, read in their order, say where the aliases point?"""
+"""Tests of alias replay and the registry's records."""
 
 import pytest
 

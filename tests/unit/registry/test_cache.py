@@ -1,4 +1,4 @@
-"""Is each version fetched once, mended when damaged, and found where it may be written?"""
+"""Tests of the local cache of pulled bundles."""
 
 import stat
 import threading

@@ -1,4 +1,4 @@
-"""Does a folder keep each object whole, and give a name to the first who asks?"""
+"""Tests of the object store in a folder."""
 
 from pathlib import Path
 

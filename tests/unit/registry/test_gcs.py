@@ -1,4 +1,4 @@
-"""Does a Google Cloud Storage bucket keep each object, give a name to the first, and say in one line when it can't?"""
+"""Tests of the object store in Google Cloud Storage, against a local emulator."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Does MLflow show the versions and aliases as its own, keep what petmood didn't make apart, and tell no password?"""
+"""Tests of the MLflow registry backend."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

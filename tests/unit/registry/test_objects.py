@@ -1,4 +1,4 @@
-"""Is what is damaged or missing in a plain registry noticed, told, and mended by a second push?"""
+"""Tests of the object-store backend with damaged and missing objects."""
 
 from collections.abc import Callable
 from pathlib import Path

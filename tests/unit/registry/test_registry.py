@@ -1,4 +1,4 @@
-"""Is a version what was registered, an alias what was decided, and a change nobody's but the first one's?"""
+"""Tests of push, pull, promotion and rollback on every backend."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Does an S3 bucket keep each object, give a name to the first who asks, and say in one line when it can't?"""
+"""Tests of the object store in S3, against a local server."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Is an address read as a person means it, and nothing heavy loaded for a plain folder?"""
+"""Tests of registry addresses and references."""
 
 import json
 import subprocess

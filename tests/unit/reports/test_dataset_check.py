@@ -1,4 +1,4 @@
-"""The check as a page: complete in itself, safe against names, small whatever the set's size."""
+"""Tests of the dataset validation page: self-contained, names escaped, limited size."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.support.trees import bring_in, picture, put, tree
 
 
 class Tags(HTMLParser):
-    """Collects tags and their attributes."""
+    """Collect tags and their attributes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The page of a change: pictures of what came and went, escaped names, nothing loaded; and the same facts as JSON."""
+"""Tests of the dataset diff report: thumbnails, escaped names, no external resources, and the JSON file."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ HOSTILE = "photos/<script>alert(1)</script>\"onerror='x'.png"
 
 
 class Tags(HTMLParser):
-    """Collects the tags of a page and the addresses in them."""
+    """Collect the tags of a page and the URLs in them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Tags(HTMLParser):
         self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take a tag down."""
+        """Record a tag."""
         self.names.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "action", "data"}]
         assert not [name for name, _ in attrs if name.startswith("on")]

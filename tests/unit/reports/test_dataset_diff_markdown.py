@@ -1,4 +1,4 @@
-"""The comment on a change: what it says, and that a hostile name in it is a name and nothing else."""
+"""Tests of the Markdown comment of a dataset diff: content, and escaping of hostile names."""
 
 import re
 from dataclasses import replace

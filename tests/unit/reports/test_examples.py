@@ -1,4 +1,4 @@
-"""Does the report show the right photos in the right cells, the surest first?"""
+"""Tests of the report's example photos: confusion cells and most confident errors."""
 
 import numpy as np
 import pytest

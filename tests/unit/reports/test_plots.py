@@ -1,4 +1,4 @@
-"""Are the drawings well-formed, in their frame, escaped, and told in words as well?"""
+"""Tests of the SVG charts: well-formed, within the frame, escaped, with a text alternative."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -14,7 +14,7 @@ from tests.support.evaluation import MakeScored
 
 
 def parsed(drawing: str) -> ET.Element:
-    """Parse a drawing and check that all its points lie inside."""
+    """Parse a chart and check that all its points lie within the frame."""
     root = ET.fromstring(drawing)  # noqa: S314 - made by the code under test
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     for line in root.iter("polyline"):

@@ -1,4 +1,4 @@
-"""The promotion report says the same in JSON, Markdown and HTML, and nothing in it is taken for code."""
+"""Tests of the promotion report: same content in JSON, Markdown and HTML, all text escaped."""
 
 import json
 import re
@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 
 def hostile() -> PromotionReport:
-    """Return a report every free text of which wants to be more than text."""
+    """Return a report whose free texts all contain markup."""
     subject = BundleInfo(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1)
     check = Check("whole", False, HOSTILE, HOSTILE, HOSTILE, parts=(replace(ALL, name=HOSTILE),))
     held_out = HeldOut(HOSTILE, HOSTILE, {HOSTILE: 3}, 3, 0)
@@ -98,7 +98,7 @@ def test_nothing_in_the_page_is_taken_for_code() -> None:
 
 
 def test_nothing_in_the_comment_is_taken_for_markup_a_link_or_a_mention() -> None:
-    """Read by the reader of GitHub's dialect, which also links bare addresses."""
+    """Render as GitHub-flavored Markdown, which also links bare URLs."""
     text = markdown(hostile())
     page = Page(MarkdownIt("gfm-like").render(text))
     tags = [tag for tag, _ in page.tags]

@@ -1,4 +1,4 @@
-"""Is the report one file that needs nothing else, escapes what it is given, and says what was measured?"""
+"""Tests of the evaluation report: self-contained HTML, escaped text and reported values."""
 
 import re
 from dataclasses import replace
@@ -78,7 +78,7 @@ def evaluation(splits: dict[str, Predictions], make_scored: MakeScored) -> Evalu
     return evaluate(splits, controls=controls)
 
 
-def rendered(evaluation: Evaluation, splits: dict[str, Predictions], **given: Any) -> str:  # noqa: ANN401 - as the arguments of render_report
+def rendered(evaluation: Evaluation, splits: dict[str, Predictions], **given: Any) -> str:  # noqa: ANN401 - arguments of render_report
     facts = {"data hash": "abc", "classes": ("a", "b"), "configuration": {"seed": 1}}
     settings: dict[str, Any] = {"photo_of": photo_of, "title": "a run", "facts": facts, "curves": CURVES, **given}
     return render_report(evaluation, splits, **settings)

@@ -1,4 +1,4 @@
-"""Does a template get the filters that pages use, and refuse what it wasn't given?"""
+"""Tests of report templates: filters and strict undefined names."""
 
 import jinja2
 import pytest

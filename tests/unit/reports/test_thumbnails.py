@@ -1,4 +1,4 @@
-"""Are thumbnails small, readable pictures within the page's budget?"""
+"""Tests of thumbnails: size, readability and budget."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Which service do the tests ask? The real app around a predictor without a network, in this process."""
+"""Fixtures with the real application around a fake predictor, in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,13 +17,13 @@ from tests.support.pictures import jpeg, photo_like
 
 
 class Served:
-    """A running app, and what it is made of."""
+    """A running application and its parts."""
 
     def __init__(self, client: TestClient, service: AppState) -> None:
         self.client, self.service = client, service
 
     def counted(self, line: str) -> float:
-        """Return a number of the metrics page by its name and labels; 0 where it isn't there."""
+        """Return a metric's value by its name and labels; 0 if it is missing."""
         for row in self.service.metrics.render().decode().splitlines():
             if row.startswith(f"{line} "):
                 return float(row.rpartition(" ")[2])
@@ -32,7 +32,7 @@ class Served:
 
 @pytest.fixture
 def served() -> Iterator[Callable[..., Served]]:
-    """Return a function that starts an app: a predictor, and any setting by name."""
+    """Return a function that starts an application from a predictor and settings."""
     with ExitStack() as stack:
 
         def start(

@@ -1,4 +1,4 @@
-"""Is the model changed in one step, and back?"""
+"""Tests of the active model's swap and rollback."""
 
 import pytest
 

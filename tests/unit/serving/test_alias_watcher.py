@@ -1,4 +1,4 @@
-"""Does the service answer with what the alias names, and go on with the old model whatever happens to the registry?"""
+"""Tests of the alias watcher: new versions are loaded, and registry failures leave the old model active."""
 
 import logging
 import shutil
@@ -25,7 +25,7 @@ ADDRESS = "registry://petmood@champion"
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return a registry of two versions, the first of which is champion."""
+    """Return the address of a registry with two versions, the first of which is champion."""
     monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
     registry = open_registry(str(tmp_path / "registry"))
     for word in ("one", "two"):
@@ -35,25 +35,25 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def move(address: str, number: int) -> None:
-    """Let champion be another version, as another process would."""
+    """Move the champion alias, as another process would."""
     registry = open_registry(address)
     registry.promote(registry.find(str(number)), alias="champion", by=Author("me"), seen=registry.state())
 
 
 def open_model(folder: Path) -> FakePredictor:
-    """Open a bundle without a network, named as it is."""
+    """Return a fake predictor for a bundle."""
     manifest = read(folder)
     return FakePredictor(name=manifest.name, version=manifest.version)
 
 
 def refuse(folder: Path) -> FakePredictor:
-    """Refuse a bundle as one that answers its golden photos wrong."""
+    """Reject a bundle, as if its golden outputs didn't match."""
     raise BundleError(f"{folder}: 3 of 16 golden photos are answered otherwise")
 
 
 @pytest.fixture
 def follower(place: str, served: Callable[..., Any]) -> Callable[..., tuple[Any, AliasWatcher]]:
-    """Return a function that starts a service and what follows for it, which looks only when told."""
+    """Return a function that starts a service and a watcher that polls only on request."""
 
     def started(**given: Any) -> tuple[Any, AliasWatcher]:  # noqa: ANN401 - whatever ``served`` takes
         app = served(**{"open_model": open_model, **given})

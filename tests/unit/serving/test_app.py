@@ -1,4 +1,4 @@
-"""Is the app made from what it is given, and does it say no in one form?"""
+"""Tests of the application factory and the common error format."""
 
 from collections.abc import Callable
 from typing import Any

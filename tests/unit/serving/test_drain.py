@@ -1,4 +1,4 @@
-"""Does the end announce itself, and are uploads cut when it comes?"""
+"""Tests of the shutdown state and of cutting uploads."""
 
 import asyncio
 

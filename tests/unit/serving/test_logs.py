@@ -1,4 +1,4 @@
-"""Is every record one line of JSON that a machine can read and nobody can forge?"""
+"""Tests of JSON log lines and of protection against log injection."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Are the service's numbers exact, and those of several processes added up?"""
+"""Tests of the metrics of one process and their aggregation over several."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Are photos found in whatever people and clients send?"""
+"""Tests of photo extraction from forms and raw bodies."""
 
 import contextlib
 import gc
@@ -29,7 +29,7 @@ def part(content: bytes, *, field: str = "photo", name: str | None = "a.jpg") ->
 
 
 def form(*parts: bytes) -> bytes:
-    """Return a whole form."""
+    """Return a complete form."""
     return b"".join(parts) + b"--edge--\r\n"
 
 
@@ -133,7 +133,7 @@ def test_an_empty_form_has_no_photo() -> None:
 
 @pytest.mark.parametrize("kind", ["damaged", "too many parts"])
 def test_a_refused_form_is_let_go_at_once(kind: str) -> None:
-    """Not by the collector, some time later: a form can be 100 MB."""
+    """Memory must not wait for the garbage collector: a form can be 100 MB."""
     parts = 50 if kind == "too many parts" else 1
     body = b"".join([part(b"x" * 100)] * parts)
     before = sys.getrefcount(body)

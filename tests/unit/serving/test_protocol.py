@@ -1,4 +1,4 @@
-"""Are connections bounded before there is a request? A real server on loopback, and senders who dawdle."""
+"""Tests of the connection, header and timeout limits with slow clients on loopback."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ def until(connection: socket.socket, end: bytes) -> bytes:
 
 
 class Wire(asyncio.Transport):
-    """A connection whose other side never reads: what was written stays here, and closing it waits."""
+    """Transport whose peer never reads: written data stays buffered, and close waits for the flush."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Wire(asyncio.Transport):
         self.written += bytes(data)
 
     def is_closing(self) -> bool:
-        """Tell whether it was closed."""
+        """Return whether it was closed."""
         return self.closing
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ def test_endless_headers_are_refused() -> None:
             for _ in range(2 * HEADER_BYTES // 1000):
                 connection.sendall(b"x-filler: " + b"y" * 990 + b"\r\n")
             response = everything(connection)
-        except OSError:  # closed while we were sending: refused all the same
+        except OSError:  # closed while sending: rejected as expected
             return
         assert response.startswith(b"HTTP/1.1 431 ")
 
@@ -217,7 +217,7 @@ def test_at_the_end_a_stalled_upload_is_told_and_cut() -> None:
         )
         with connect(port) as watcher:
             found = b""
-            while b"petmood_requests_in_flight 2.0" not in found:  # the upload, and this question
+            while b"petmood_requests_in_flight 2.0" not in found:  # the upload and this request
                 watcher.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 found = until(watcher, b"petmood_requests_in_flight")
                 found += until(watcher, b"\n") if not found.endswith(b"\n") else b""
@@ -259,7 +259,7 @@ def test_the_framing_of_chunks_may_not_outweigh_what_they_hold() -> None:
             for _ in range(40):
                 connection.sendall(b"1\r\nx\r\n" * 1000)
             response = everything(connection)
-        except OSError:  # closed while we were sending: refused all the same
+        except OSError:  # closed while sending: rejected as expected
             return
         assert response.startswith(b"HTTP/1.1 431 ")
 
@@ -271,7 +271,7 @@ def test_endless_trailers_are_refused() -> None:
             for _ in range(2 * HEADER_BYTES // 1000):
                 connection.sendall(b"x-trailer: " + b"y" * 989 + b"\r\n")
             response = everything(connection)
-        except OSError:  # closed while we were sending: refused all the same
+        except OSError:  # closed while sending: rejected as expected
             return
         assert response.startswith(b"HTTP/1.1 431 ")
 
@@ -290,7 +290,7 @@ def test_a_body_that_ends_long_after_its_refusal_leaves_the_connection_usable() 
         protocol, wire = wired()
         protocol.data_received(TEXT + b"half")
         await loop.pass_by(0)
-        await loop.pass_by(2)  # longer than what comes after a refusal is waited for
+        await loop.pass_by(2)  # longer than the linger time after a rejection
         await asyncio.gather(*protocol.tasks)
         protocol.data_received(b" later" + GET)
         await asyncio.gather(*protocol.tasks)
@@ -335,7 +335,7 @@ def test_a_reader_who_takes_nothing_is_cut_and_a_slow_one_is_not() -> None:
         await loop.pass_by(9)
         slow.resume_writing()
         slow.resume_writing()
-        stuck.pause_writing()  # its patience began with the first one
+        stuck.pause_writing()  # the timeout started with the first call
         slow.pause_writing()
         await loop.pass_by(2)
         return [stuck_wire.aborted, slow_wire.aborted]
@@ -404,7 +404,7 @@ def test_an_idle_connection_is_closed_and_a_body_that_trickles_after_its_refusal
         idle.data_received(GET)
         trickle.data_received(TEXT)
         await loop.pass_by(0)
-        await loop.pass_by(2)  # longer than what comes after a refusal is waited for
+        await loop.pass_by(2)  # longer than the linger time after a rejection
         await asyncio.gather(*idle.tasks, *trickle.tasks)
         found = []
         for _ in range(2):

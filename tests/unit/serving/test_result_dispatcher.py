@@ -1,4 +1,4 @@
-"""Do answers reach the event loop at once, and in a crowd in handfuls, and never get lost?"""
+"""Tests of result delivery: immediate, batched under load, and without loss."""
 
 import asyncio
 import threading

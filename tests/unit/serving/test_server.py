@@ -1,4 +1,4 @@
-"""Does a signal end the server in steps, and is a taken address told in one line?"""
+"""Tests of the server's graceful shutdown and of the error for a used address."""
 
 import asyncio
 import ctypes

@@ -1,4 +1,4 @@
-"""Does the record that routes share tell what is so?"""
+"""Tests of the shared service state."""
 
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app

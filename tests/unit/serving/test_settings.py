@@ -1,4 +1,4 @@
-"""Are settings read from the environment, checked, and never shown when they are secret?"""
+"""Tests of the settings: environment variables, validation and hidden tokens."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Do several processes share an address, is a dead one replaced, and do all end together?"""
+"""Tests of the process supervisor: shared socket, restarts and shutdown."""
 
 import ctypes
 import os
@@ -36,7 +36,7 @@ time.sleep(600)
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Look after the processes often, and leave no variable behind."""
+    """Poll the processes often, and restore the environment afterwards."""
     monkeypatch.setattr(processes_module, "POLL_INTERVAL_S", 0.02)
     yield
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
@@ -70,12 +70,12 @@ def pids(folder: Path) -> list[int]:
 
 
 def end(_: list[int]) -> None:
-    """Send this very process the signal that ends a service."""
+    """Send the termination signal to the current process."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def gone(pid: int) -> bool:
-    """Say whether a process has ended."""
+    """Return whether a process has ended."""
     return not Path(f"/proc/{pid}").exists()
 
 
@@ -100,7 +100,7 @@ def test_one_that_was_killed_is_replaced(tmp_path: Path, monkeypatch: pytest.Mon
 def test_one_that_cannot_be_replaced_now_is_tried_again_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it starts from may be away: a registry, or a good version in it."""
+    """A dependency may be unavailable: the registry, or a good version in it."""
     monkeypatch.setattr(processes_module, "EARLY_EXIT_S", 0.3)
     monkeypatch.setattr(processes_module, "MAX_RESTART_DELAY_S", 0.05)
     left: list[bool] = []

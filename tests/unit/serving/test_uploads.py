@@ -1,4 +1,4 @@
-"""Is a body read up to its size, at its pace, within what the process may hold?"""
+"""Tests of the body reader: size limit, minimum rate and memory budget."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ async def stall() -> None:
 
 
 class Sender:
-    """Sends a body in pieces; a number among them is a pause in seconds, None a sender who goes away."""
+    """ASGI receive channel; a number among the chunks is a pause in seconds, None a disconnect."""
 
     def __init__(self, pieces: Sequence[bytes | float | None]) -> None:
         self.pieces = list(pieces)
@@ -42,7 +42,7 @@ class Sender:
 def read(
     *pieces: bytes | float | None, reader: BodyReader | None = None, declared: int | None = None, limit: int = 100
 ) -> bytes:
-    """Read a body, and look that nothing is held afterwards."""
+    """Read a body and check that no bytes are held afterwards."""
     reader = reader or BodyReader(DrainState(), held_bytes=1000, pace=PACE)
 
     async def scene(_: Hours) -> bytes:

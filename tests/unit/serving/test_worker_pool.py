@@ -1,4 +1,4 @@
-"""Are photos answered in order by threads that never die, and refused at once when too many wait?"""
+"""Tests of the worker pool: order of results, error handling and rejection when full."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ PHOTOS = [jpeg(photo_like(48, 48, seed=seed)) for seed in range(4)]
 
 
 class Gated(FakePredictor):
-    """Answers only when it is let, and remembers in what company photos came."""
+    """Predictor that blocks until it is released and records its batches."""
 
     def __init__(self, *, version: str = "0") -> None:
         super().__init__(version=version)
@@ -34,7 +34,7 @@ class Gated(FakePredictor):
         self.seen: list[int] = []
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Wait for the gate, then answer."""
+        """Wait for the release, then predict."""
         self.entered.release()
         assert self.gate.acquire(timeout=120)
         self.seen.append(len(photos))
@@ -42,10 +42,10 @@ class Gated(FakePredictor):
 
 
 class Failing(FakePredictor):
-    """Raises for photos that ask for it."""
+    """Predictor that raises for marked photos."""
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Fail as the photo says."""
+        """Raise the error that the photo names."""
         if b"broken" in photos:
             raise RuntimeError("a secret path: /srv/secret")
         if b"bundle" in photos:
@@ -54,7 +54,7 @@ class Failing(FakePredictor):
 
 
 def run(work: Callable[[WorkerPool], Awaitable[T]], predictor: FakePredictor | None = None, **settings: Any) -> T:  # noqa: ANN401 - any setting
-    """Run something with workers that are started before and stopped after."""
+    """Run a coroutine function with a started pool, and stop the pool afterwards."""
     slot = settings.pop("slot", None) or ModelSlot(predictor or FakePredictor())
     workers = WorkerPool(slot, **{"threads": 1, "waiting": 8, "max_wait_s": 600.0, **settings})
 
@@ -74,7 +74,7 @@ async def entered(predictor: Gated) -> None:
 
 
 def classes(answers: Sequence[Answer]) -> list[str]:
-    """Return what was answered, as classes or codes."""
+    """Return the predicted classes or error codes."""
     return [answer.label if isinstance(answer, Prediction) else answer.code for answer in answers]
 
 
@@ -165,7 +165,7 @@ def test_a_photo_is_let_go_when_it_was_answered() -> None:
         photo = bytes(bytearray(PHOTOS[0]))
         before = sys.getrefcount(photo)
         await workers.answer([photo])
-        deadline = time.monotonic() + 120  # the thread hands its answer over first, and lets go then
+        deadline = time.monotonic() + 120  # the thread delivers its result before it frees the photo
         while sys.getrefcount(photo) != before and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
         return sys.getrefcount(photo) - before

@@ -1,4 +1,4 @@
-"""Are checkpoints whole, rows written once, bars moved, and Lightning quiet?"""
+"""Atomic checkpoints, unique metric rows, the progress bar and suppressed Lightning warnings."""
 
 import logging
 import pickle

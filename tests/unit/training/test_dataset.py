@@ -1,4 +1,4 @@
-"""Are the right photos learned from and judged by, in one order?"""
+"""Selection and order of training and evaluation photos."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Are weights learned as a plain loop would, repeatably, and chosen as the recipe says?"""
+"""Training equal to a plain loop, reproducibility, and selection of the kept weights."""
 
 import shutil
 from collections.abc import Callable

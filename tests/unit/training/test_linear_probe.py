@@ -1,4 +1,4 @@
-"""Is a head fitted to features as logistic regression would, and put into the network?"""
+"""Linear head equal to logistic regression on the features, and its transfer into the network."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Does a run know the version of the code, with and without a git checkout?"""
+"""Code version of a run, with and without a git checkout."""
 
 import subprocess
 from pathlib import Path

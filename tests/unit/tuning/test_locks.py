@@ -1,4 +1,4 @@
-"""Does a trial's lock keep other processes out, and is it free when its process dies? (PostgreSQL has its own.)"""
+"""File locks of trials across processes, and their release when a process dies; PostgreSQL is tested elsewhere."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Are the pictures drawn with labels that don't overlap, and left out where there is nothing to say?"""
+"""Plots without overlapping labels, omitted if there is no data."""
 
 import io
 import itertools

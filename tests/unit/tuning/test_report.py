@@ -1,4 +1,4 @@
-"""Are trials told in the order of their merit, the best by validation alone, and a number's worth beside it?"""
+"""Search report: ranking of trials, selection by validation metrics, and the caveat."""
 
 import csv
 import io

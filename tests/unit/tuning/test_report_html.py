@@ -1,4 +1,4 @@
-"""Does a sweep's page hold everything in one file, with nothing in it that runs?"""
+"""Self-contained HTML page of a sweep, without scripts."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Is a space made of real settings alone, drawn within its ranges, and written as a person would type it?"""
+"""Search space: existing settings only, samples within their ranges, and overrides in command-line syntax."""
 
 import optuna
 import pytest
@@ -29,7 +29,7 @@ def refusal(*overrides: str) -> str:
         ("{optimizer.lr:{low:1}}", "search.space.optimizer.lr: Expected low below high, or choices"),
         ("{optimizer.lr:{low:0,high:1,log:true}}", "search.space.optimizer.lr: Expected low above 0"),
         ("{optimizer.lr:{low:1,high:2,step:0.3}}", "search.space.optimizer.lr: Expected whole steps"),
-        ("{trainer.batch_size:{low:1.5,high:8,whole:true}}", "search.space.trainer.batch_size: Expected whole numbers"),
+        ("{trainer.batch_size:{low:1.5,high:8,integer:true}}", "search.space.trainer.batch_size: Expected whole numbers"),
         (
             "{optimizer.lr:{low:1,high:2,choices:[1,2]}}",
             "search.space.optimizer.lr: Expected two different choices",
@@ -40,7 +40,7 @@ def refusal(*overrides: str) -> str:
         ("{model.dropout:{low:0,high:1}}", "model.dropout: Input should be less than 1, got 1.0."),
         ("{trainer.batch_size:{low:8,high:64}}", "trainer.batch_size: Input should be a valid integer"),
         (
-            "{seed:{low:0,high:9,whole:true}}",
+            "{seed:{low:0,high:9,integer:true}}",
             "search.space: seed can't be searched: the best seed is the luckiest one.",
         ),
         (
@@ -98,7 +98,7 @@ def test_values_are_written_as_typed(value: Value, written: str) -> None:
 def test_draws_stay_in_their_range_on_their_step_and_of_their_kind() -> None:
     dimensions = opened(
         "search.space={optimizer.lr:{low:0.001,high:0.1,log:true},model.dropout:{low:0,high:0.4,step:0.2},"
-        "trainer.batch_size:{low:8,high:32,step:8,whole:true},recipe.class_weights:{choices:[true,false]}}"
+        "trainer.batch_size:{low:8,high:32,step:8,integer:true},recipe.class_weights:{choices:[true,false]}}"
     ).dimensions
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = [
@@ -125,7 +125,7 @@ def test_a_grid_has_every_combination_once_the_last_setting_quickest() -> None:
     assert [tuple(point.values()) for point in grid(space)] == [
         ("none", 0.0), ("none", 0.25), ("none", 0.5), ("light", 0.0), ("light", 0.25), ("light", 0.5),
     ]  # fmt: skip
-    whole = opened("search.space={trainer.batch_size:{low:2,high:4,whole:true}}")
+    whole = opened("search.space={trainer.batch_size:{low:2,high:4,integer:true}}")
     assert [point["trainer.batch_size"] for point in grid(whole)] == [2, 3, 4]
 
 

@@ -1,4 +1,4 @@
-"""Is a study found again, refused to other settings, and sampled by its seed and the trial's number alone?"""
+"""Study reuse, rejection of other settings, and sampling by seed and trial number alone."""
 
 from pathlib import Path
 from typing import Any

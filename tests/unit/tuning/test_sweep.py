@@ -1,4 +1,4 @@
-"""Does a search end with a run that is whole, chosen by validation photos, and go on when it is asked for more?"""
+"""Sweep: complete best run, selection by validation photos, and continuation with more trials."""
 
 import csv
 from collections.abc import Iterable, Iterator

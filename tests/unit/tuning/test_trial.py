@@ -1,4 +1,4 @@
-"""Is a trial a whole run judged by validation photos, reported epoch by epoch, and ended when it is hopeless?"""
+"""Trial: complete run, evaluation on validation photos alone, per-epoch reports and pruning."""
 
 import math
 from collections.abc import Callable

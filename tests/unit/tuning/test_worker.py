@@ -1,4 +1,4 @@
-"""Does a worker run as many trials as wanted, count what diverged, and leave to the next what was interrupted?"""
+"""Worker: number of trials, diverged trials, and resumption of interrupted ones."""
 
 from collections.abc import Iterator
 from dataclasses import replace

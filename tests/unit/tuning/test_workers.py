@@ -1,4 +1,4 @@
-"""Workers get their job and their share of threads, end with the first, and say in one line why they refuse."""
+"""Worker processes: job input, thread limits, exit with the parent, and one-line errors."""
 
 import os
 import signal

@@ -1,1 +1,1 @@
-"""Near-duplicate groups found from pixels."""
+"""Detection of near-duplicate groups from pixels."""

@@ -1,8 +1,9 @@
-"""Is there one movement (turn, scale, shift, perhaps a mirror) that carries spots of one photo onto another's?
+"""Robust estimation of the transform between two photos from their keypoint matches.
 
-Every match of two keypoints proposes such a movement by itself, because keypoints have a size and a direction; the
-one that most other matches agree with wins and is refined by least squares, first as a similarity, then as an affine
-map. Agreement is counted over distinct places: many keypoints on one spot are not evidence.
+The transform is a rotation, scale and translation, possibly with a mirror. Every match of two keypoints proposes one by
+itself, because keypoints have a size and a direction. The proposal with the most inliers is refined by least squares,
+first as a similarity, then as an affine transform. Inliers are counted over distinct grid cells: many keypoints in one
+spot are not independent evidence.
 """
 
 from dataclasses import dataclass
@@ -15,21 +16,21 @@ from petmood.data.duplicates.keypoints import Keypoints
 __all__ = ["SimilarityTransform", "estimate_transform"]
 
 MATCHES = 160
-"""The best matches of a pair that are looked at: the time of a check grows with their square."""
+"""Number of best matches of a pair that are used: the time of a check grows with its square."""
 FIRST_REACH_PX = 8.0
-"""How far a match may be off the movement proposed by another match."""
+"""Largest residual of an inlier in pixels, under the transform proposed by another match."""
 REACH_PX = 6.0
-"""How far a match may be off the refined movement."""
+"""Largest residual of an inlier in pixels, under the refined transform."""
 OCTAVES = 0.8
-"""How far the ratio of the sizes may be off the movement's scale, in powers of two."""
+"""Largest difference between the size ratio of an inlier and the transform's scale, in powers of two."""
 COSINE = 0.8
-"""How well the directions must agree with the movement's turn (37 degrees)."""
+"""Smallest cosine of the angle between the rotations of an inlier and the transform (37 degrees)."""
 SCALES = (0.2, 5.0)
-"""The scales of a movement that are believed."""
+"""Smallest and largest scale accepted."""
 CELL_PX = 14.0
-"""Two keypoints in one square of this side are one place: 256 of them in a square photo."""
+"""Side of a grid cell; keypoints in one cell count once. A square photo has 256 cells."""
 AFFINE_INLIERS = 8
-"""A movement with fewer places stays a similarity: an affine map could bend to a few chance matches."""
+"""With fewer inliers the transform stays a similarity: an affine one could fit a few chance matches."""
 
 Floats = NDArray[np.float64]
 Points = NDArray[np.complex128]
@@ -38,10 +39,11 @@ Chosen = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class SimilarityTransform:
-    """Say how the first photo's frame lies in the second's.
+    """Transform from the first photo's frame to the second's.
 
     ``matrix`` is float64 [2, 3]: (x, y, 1) of the first frame -> (x, y) of the second, in pixels of the scaled frames.
-    ``inliers`` counts the distinct places that agree. ``scale`` is the second's size of a thing over the first's.
+    ``inliers`` counts the distinct grid cells that agree. ``scale`` is an object's size in the second frame over its
+    size in the first.
     """
 
     matrix: Floats
@@ -53,9 +55,9 @@ class SimilarityTransform:
 def estimate_transform(
     first: Keypoints, second: Keypoints, matches: NDArray[np.intp], *, mirrored: bool
 ) -> SimilarityTransform | None:
-    """Find the movement that most matches agree with, or None where no two places do.
+    """Return the transform with the most inliers, or None if fewer than two grid cells agree.
 
-    ``matches`` is [M, 2], positions in the two photos, best first; those beyond ``MATCHES`` are not looked at.
+    ``matches`` is [M, 2], keypoint indices in the two photos, best first; only the first ``MATCHES`` are used.
     """
     a, b = first.positions[matches[:MATCHES, 0]], second.positions[matches[:MATCHES, 1]]
     if len(a) < 2:
@@ -82,7 +84,7 @@ def estimate_transform(
 
 
 def _points(places: NDArray[np.float32], *, mirrored: bool) -> tuple[Points, Points]:
-    """Return positions and directions as complex numbers; the mirror turns the picture upside down."""
+    """Return positions and directions as complex128 [M]; ``mirrored`` flips the image upside down."""
     where = places[:, 0].astype(np.float64) + 1j * places[:, 1]
     way = np.exp(1j * places[:, 3].astype(np.float64))
     return (where.conj(), way.conj()) if mirrored else (where, way)

@@ -1,9 +1,9 @@
-"""Which pairs of photos share enough descriptors to be worth a closer look?
+"""Candidate pairs of related photos, found by nearest-neighbour search over keypoint descriptors.
 
-Every descriptor, and its mirror image, asks for its nearest neighbours in other photos. A neighbour is a vote
-for its photo, worth more the nearer it is than the furthest neighbour found: fur, grass and caption letters look
-like many things, and so say little. Few descriptors are searched exactly; many in an inverted file of 8-bit
-vectors (faiss). Memory grows with the number of photos; nothing here grows with the number of pairs.
+The strongest descriptors of each photo, and their mirror images, query for their nearest neighbours in other photos. A
+neighbour is a vote for its photo, with more weight the nearer it is than the furthest neighbour found. Fur, grass and
+caption letters resemble many things and so add little weight. Few descriptors are searched exhaustively; many in an
+inverted file of 8-bit vectors (faiss). Memory grows with the number of photos, not with the number of pairs.
 """
 
 from collections.abc import Sequence
@@ -21,28 +21,28 @@ from petmood.data.threads import ordered_map
 __all__ = ["Candidate", "find_candidates"]
 
 VOTERS = 128
-"""The strongest keypoints of a photo that ask and can be found: a quarter of the time that all 250 would take."""
+"""Strongest keypoints per photo that are indexed and queried: a quarter of the time of all 250."""
 NEIGHBOURS = 12
-"""Neighbours asked for by a descriptor. Photos with more copies than this hang together through one another."""
+"""Neighbours per query. Photos with more near-duplicates than this are grouped through one another."""
 MIN_VOTES = 1.5
-"""The votes that a pair needs to be checked."""
+"""Smallest number of votes of a candidate pair."""
 PARTNERS = 24
-"""The best partners that a photo keeps."""
+"""Largest number of partners kept per photo."""
 EXACT_UP_TO = 20_000
-"""Up to so many descriptors the search compares all of them."""
+"""Largest number of descriptors that are searched exhaustively."""
 PROBES = 3
-"""The lists of the inverted file that a search looks through."""
+"""Lists of the inverted file that are searched per query."""
 SAMPLES_PER_LIST = 40
-"""Descriptors that the centre of a list is learned from."""
+"""Training descriptors per list centroid."""
 CHUNK_PHOTOS = 128
 STOP_DISTANCE = 0.05
-"""A descriptor whose every neighbour is nearer than this (squared, length 1) is found everywhere, like a caption."""
+"""A descriptor whose neighbours are all nearer (squared, at unit length) is found everywhere, as in a caption."""
 STOP_SHARE = 0.5
-"""A photo with more than this share of descriptors found everywhere has many copies, and keeps them all."""
+"""Above this share of descriptors found everywhere, a photo has many near-duplicates and keeps all descriptors."""
 STOP_REACH_PX = 10.0
-"""How far around a keypoint that is found everywhere no keypoint is believed."""
+"""Keypoints this near, in pixels, to one that is found everywhere are ignored."""
 ROUNDS = 6
-"""Rounds of k-means for the centres of the lists."""
+"""k-means iterations for the list centroids."""
 SEED = 1
 LOW = 0xFFFFFFFF
 
@@ -51,20 +51,20 @@ Floats = NDArray[np.float32]
 
 
 class _Index(Protocol):
-    """What is used of a faiss index."""
+    """The part of the faiss index interface that is used."""
 
     def search(self, asked: Floats, wanted: int) -> tuple[Floats, NDArray[np.int64]]:
-        """Return the squared distances and positions of the nearest stored vectors."""
+        """Return the squared distances and positions of the nearest stored vectors, each [Q, wanted]."""
         ...
 
     def add(self, vectors: Floats) -> None:
-        """Store vectors."""
+        """Add vectors, float32 [N, 128], to the index."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Name two photos, ``first`` < ``second``, that may belong together, one of them perhaps mirrored."""
+    """Two photos, ``first`` < ``second``, that may be related, one of them possibly mirrored."""
 
     first: int
     second: int
@@ -74,7 +74,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Searched:
-    """Hold the index, and for every stored descriptor the photo that it comes from."""
+    """The index, and the photo of every stored descriptor."""
 
     index: _Index
     owners: NDArray[np.int32]
@@ -82,7 +82,7 @@ class _Searched:
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """Hold the votes of one chunk: photo pairs as asker << 32 | partner, and which descriptors say something."""
+    """Votes of one chunk: photo pairs as query << 32 | partner, and masks of the distinctive descriptors."""
 
     pairs: NDArray[np.int64]
     mirrored: NDArray[np.bool_]
@@ -93,7 +93,7 @@ class _Votes:
 def find_candidates(
     photos: Sequence[Keypoints], *, threads: int, track: ProgressBar = no_progress
 ) -> tuple[list[Candidate], list[NDArray[np.bool_]]]:
-    """Return the pairs worth a check, sorted, and for every photo which of its descriptors say something (bool [K]).
+    """Return the candidate pairs, sorted, and for every photo the mask of its distinctive descriptors (bool [K]).
 
     ``threads`` are used for the search; the result doesn't depend on it.
     """
@@ -126,11 +126,11 @@ def _index(photos: Sequence[Keypoints], *, threads: int) -> _Searched:
 
 
 def _inverted_file(photos: Sequence[Keypoints], total: int, *, threads: int) -> _Index:
-    """Learn the lists from a sample; their number grows with the square root of the number of descriptors."""
+    """Train the inverted file on a sample; its lists grow with the square root of the number of descriptors."""
     lists = int(2 * np.sqrt(total))
     centres = faiss.IndexFlatL2(DESCRIPTOR_BINS)
     kind = faiss.ScalarQuantizer.QT_8bit_direct
-    # The descriptors themselves are stored, not their distances from a centre, which bytes can't hold.
+    # The descriptors themselves are stored, not their residuals from a centroid, which don't fit in bytes.
     index = faiss.IndexIVFScalarQuantizer(centres, DESCRIPTOR_BINS, lists, kind, faiss.METRIC_L2, False)  # noqa: FBT003 - faiss has no names here
     index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = ROUNDS, SEED, SAMPLES_PER_LIST
     index.cp.min_points_per_centroid = 1
@@ -150,7 +150,7 @@ def _floats(parts: Sequence[Bytes]) -> Floats:
 
 
 def _query(searched: _Searched, photos: Sequence[Keypoints], start: int) -> _Votes:
-    """Let the photos of one chunk vote, as they are and mirrored."""
+    """Return the votes of the photos of one chunk, as they are and mirrored."""
     chunk = photos[start : start + CHUNK_PHOTOS]
     strong = [photo.descriptors[:VOTERS] for photo in chunk]
     counts = [len(part) for part in strong]
@@ -167,7 +167,7 @@ def _query(searched: _Searched, photos: Sequence[Keypoints], start: int) -> _Vot
 
 
 def _neighbours(searched: _Searched, asked: Floats, asking: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
-    """Return the squared distances (unit length 1; infinite where unusable) and photos of the neighbours, [Q, k]."""
+    """Return the squared distances (unit length 1; infinite if unusable) and photos of the neighbours, [Q, k]."""
     wanted = min(NEIGHBOURS, len(searched.owners))
     distance, found = searched.index.search(asked, wanted)
     whose = searched.owners[found]
@@ -177,7 +177,7 @@ def _neighbours(searched: _Searched, asked: Floats, asking: NDArray[np.int32]) -
 
 
 def _stop_descriptors(distance: Floats) -> NDArray[np.bool_]:
-    """Say which descriptors have nothing but very near neighbours, as the letters of a caption do."""
+    """Return the mask of descriptors whose neighbours are all very near, such as the letters of a caption."""
     usable = np.isfinite(distance)
     near = np.where(usable, distance, 0.0) < STOP_DISTANCE
     answer: NDArray[np.bool_] = near.all(axis=1) & (usable.sum(axis=1) >= NEIGHBOURS - 2)
@@ -185,7 +185,7 @@ def _stop_descriptors(distance: Floats) -> NDArray[np.bool_]:
 
 
 def _away_from_stops(photo: Keypoints, telling: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Silence also the weaker keypoints, which didn't ask, where a stronger one is found everywhere."""
+    """Return the mask of distinctive keypoints; weaker ones near one that is found everywhere are excluded too."""
     where = photo.positions[:, :2]
     answer = np.ones(len(where), np.bool_)
     for stop in where[: len(telling)][~telling]:
@@ -197,7 +197,7 @@ def _away_from_stops(photo: Keypoints, telling: NDArray[np.bool_]) -> NDArray[np
 def _count(
     distance: Floats, whose: NDArray[np.int32], asking: NDArray[np.int32], say: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Add the votes up for every pair; keep the best partners of each asker."""
+    """Sum the votes of every pair; keep the best partners of each querying photo."""
     usable = np.isfinite(distance)
     furthest = np.maximum(distance.max(axis=1, initial=0.0, where=usable), STOP_DISTANCE)
     weight = np.where(usable & say[:, None], 1.0 - np.where(usable, distance, 0.0) / furthest[:, None], 0.0)

@@ -1,7 +1,7 @@
-"""Do two photos agree pixel by pixel where one frame lies on the other, so that one is a copy of the other?
+"""Correlation of the pixels of two aligned photos over the area that both frames cover.
 
-The pictures are small grey thumbnails. Light and contrast are taken out around every spot first, because a copy may be
-recoloured; what is left is compared by the correlation over the part that both frames cover.
+The images are small grey thumbnails. Local brightness and contrast are normalized first, because a near-duplicate may
+be recoloured.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 __all__ = ["THUMB_PX", "Overlap", "aligned_correlation", "thumbnail"]
 
 THUMB_PX = 64
-"""The side of a thumbnail: 4 kB a photo is all the pixels that a search for groups keeps."""
+"""Side of a thumbnail in pixels: these 4 kB per photo are the only pixels that the search keeps."""
 NEIGHBOURHOOD_PX = 4.0
-"""The width (standard deviation) of the surroundings whose light and contrast are taken out."""
+"""Standard deviation in pixels of the Gaussian window for local normalization."""
 FLOOR = 6.0
-"""A contrast, in grey levels, below which surroundings count as flat."""
+"""Added to the local standard deviation, in grey levels, so that flat areas aren't amplified."""
 MIN_SHARED_PX = 200
-"""Fewer common pixels of the thumbnail than this decide nothing."""
+"""Smallest shared area in thumbnail pixels; below it the correlation is 0."""
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -27,9 +27,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Say how well two photos agree, and how much of each frame lies inside the other.
+    """Agreement of two photos, and how much of each frame lies inside the other.
 
-    ``agreement`` is a correlation from -1 to 1, 0 where too little is shared; the two shares are from 0 to 1.
+    ``agreement`` is a correlation from -1 to 1, 0 if too little is shared; the two shares are from 0 to 1.
     """
 
     agreement: float
@@ -38,13 +38,16 @@ class Overlap:
 
 
 def thumbnail(pixels: Bytes) -> Bytes:
-    """Return a photo, uint8 [H, W, 3] RGB, as a small grey square, uint8 [64, 64]."""
+    """Return a grey thumbnail, uint8 [64, 64], of a photo, uint8 [H, W, 3] RGB."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def aligned_correlation(first: Bytes, second: Bytes, matrix: Floats) -> Overlap:
-    """Lay the first thumbnail over the second by ``matrix``, float64 [2, 3], given in shares of the frames (0 to 1)."""
+    """Return the overlap of two thumbnails, uint8 [64, 64], with the first warped onto the second.
+
+    ``matrix`` is float64 [2, 3] and maps positions given as shares of the frames (0 to 1).
+    """
     moved = matrix.copy()
     moved[:, 2] *= THUMB_PX
     # Pixel centres lie half a pixel inside the frame.
@@ -63,7 +66,7 @@ def aligned_correlation(first: Bytes, second: Bytes, matrix: Floats) -> Overlap:
 
 
 def _level(grey: Bytes, where: NDArray[np.bool_]) -> Floats:
-    """Take light and contrast out; what lies outside ``where`` has no part in it."""
+    """Normalize local brightness and contrast; pixels outside ``where`` are ignored."""
     values, part = grey.astype(np.float64), where.astype(np.float64)
     share = np.maximum(cv2.GaussianBlur(part, (0, 0), NEIGHBOURHOOD_PX), 1e-6)
     mean = cv2.GaussianBlur(values * part, (0, 0), NEIGHBOURHOOD_PX) / share

@@ -1,8 +1,9 @@
-"""Which spots of a photo are distinctive, what do they look like, and what would they look like in a mirror?
+"""SIFT keypoints and descriptors of a photo, and descriptors of its mirror image.
 
 The method is SIFT (Lowe, "Distinctive image features from scale-invariant keypoints", 2004) on contrast-equalised grey
-(CLAHE), with the square-root normalisation of Arandjelovic and Zisserman ("Three things everyone should know to improve
-object retrieval", 2012). A mirrored photo needs no second run: its descriptors are a fixed permutation of the bins.
+(CLAHE). Descriptors have the square-root normalization of Arandjelovic and Zisserman ("Three things everyone should
+know to improve object retrieval", 2012). A mirrored photo needs no second run: its descriptors are a fixed permutation
+of the bins.
 """
 
 import hashlib
@@ -15,26 +16,26 @@ from numpy.typing import NDArray
 __all__ = ["DESCRIPTOR_BINS", "FRAME_PX", "UNIT", "Keypoints", "detect_and_compute", "mirror_descriptors"]
 
 FRAME_PX = 224
-"""Every photo is scaled so that its longer side has this length; the positions of keypoints are measured on that."""
+"""Longer side in pixels to which every photo is scaled; keypoint positions are measured in that frame."""
 KEYPOINTS = 250
-"""The strongest keypoints kept of a photo. Of 1,323 real copy pairs the weakest still shares 20 places at 250."""
+"""Strongest keypoints kept per photo. Of 1,323 real near-duplicate pairs the weakest shares 20 cells at 250."""
 CONTRAST = 0.02
-"""SIFT's contrast threshold: half of the usual, so that soft fur and blurred copies have keypoints too."""
+"""SIFT's contrast threshold: half of the default, so that soft fur and blurred copies have keypoints too."""
 DESCRIPTOR_BINS = 128
 UNIT = 512.0
-"""The length of a descriptor: one after the square root, times this, rounded to whole numbers up to 255."""
+"""Scale of a descriptor: unit length after the square root, times this, rounded to integers up to 255."""
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# SIFT's bins are 4 rows x 4 columns x 8 directions, relative to the keypoint's own direction: in a mirror the rows
-# change places and the directions turn the other way round.
+# SIFT's bins are 4 rows x 4 columns x 8 directions, relative to the keypoint's own direction: a mirror reverses the
+# order of the rows and the sense of the directions.
 _MIRROR = np.arange(DESCRIPTOR_BINS).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].ravel()
 
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
-    """Hold the K keypoints of one photo.
+    """The K keypoints of one photo.
 
     ``positions`` is float32 [K, 4]: x, y and size in pixels of the scaled frame, direction in radians.
     ``descriptors`` is uint8 [K, 128], each row of length about ``UNIT``.
@@ -47,14 +48,14 @@ class Keypoints:
     height: float
 
     def digest(self) -> bytes:
-        """Return a fingerprint that is equal for equal keypoints, and by which photos can be put in order."""
+        """Return a hash that is equal for equal keypoints and gives photos a deterministic order."""
         told = hashlib.blake2b(self.descriptors.tobytes(), digest_size=16)
         told.update(self.positions.tobytes())
         return told.digest()
 
 
 def detect_and_compute(pixels: Bytes) -> Keypoints:
-    """Find and describe the keypoints of one photo, uint8 [H, W, 3] RGB; a flat one has none."""
+    """Return the keypoints of one photo, uint8 [H, W, 3] RGB, strongest first; a flat photo has none."""
     height, width = pixels.shape[:2]
     factor = FRAME_PX / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -66,14 +67,14 @@ def detect_and_compute(pixels: Bytes) -> Keypoints:
     points, found = sift.detectAndCompute(level, None)
     rows = [(p.pt[0], p.pt[1], p.size, np.radians(p.angle), p.response) for p in points[:KEYPOINTS]]
     places = np.array(rows, np.float32).reshape(-1, 5)
-    # OpenCV's order among equals depends on its threads; ours doesn't.
+    # OpenCV's order of equal responses depends on its threads; this order doesn't.
     order = np.lexsort((places[:, 3], places[:, 1], places[:, 0], -places[:, 4]))
     raw = np.zeros((0, DESCRIPTOR_BINS), np.float32) if found is None else np.asarray(found[:KEYPOINTS], np.float32)
     return Keypoints(places[order, :4].copy(), _rooted(raw[order]), float(size[0]), float(size[1]))
 
 
 def mirror_descriptors(descriptors: Bytes) -> Bytes:
-    """Return the descriptors, uint8 [K, 128], as the mirror image of the photo would have them."""
+    """Return the descriptors, uint8 [K, 128], of the mirrored photo."""
     return np.ascontiguousarray(descriptors[:, _MIRROR])
 
 

@@ -1,8 +1,7 @@
-"""Which photos are copies of one another, or show the same animal in the same moment, judged by their pixels alone?
+"""Detection of near-duplicate and related photos from their pixels alone.
 
-Four steps: describe every photo by its keypoints, let the descriptors vote for pairs worth a check, find the
-movement that lays one frame over the other, and compare the pixels there.
-Names are never looked at. See docs/decisions/families.md.
+Four steps: describe every photo by its keypoints, vote for candidate pairs with the descriptors, estimate the transform
+between the two frames, and compare the aligned pixels. File names are never used. See docs/decisions/families.md.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,32 +23,41 @@ __all__ = ["NEAR_DUPLICATE", "RELATED", "Relation", "find_near_duplicates", "gro
 NEAR_DUPLICATE, RELATED = "near_duplicate", "related"
 
 RELATED_INLIERS = 9
-"""Places that must agree without the pixels agreeing. Measured on 296 real originals: two animals that only look alike
-reach 8, six pairs of photos of one animal reach 9 to 25, and one such pair is missed with 7."""
+"""Smallest number of inliers of a related pair.
+
+Measured on 296 real originals: pairs of two similar animals reach 8, six pairs of photos of one animal reach 9 to 25,
+and one such pair with 7 is missed.
+"""
 RELATED_CORRELATION = 0.3
-"""The agreement of the pixels that a relative needs besides: five groups of one animal have pairs with 0.34 to 0.62, of
-ten chance pairs among 240 drawn faces with 9 to 13 places one has more than 0.27 (0.305)."""
+"""Smallest correlation of a related pair with fewer than ``CERTAIN_INLIERS``.
+
+Five groups of one animal have pairs with 0.34 to 0.62. Of ten chance pairs among 240 drawn faces with 9 to 13 inliers,
+one has more than 0.27 (0.305).
+"""
 CERTAIN_INLIERS = 14
-"""With so many places a relative needs no agreement: an animal on another background has little."""
+"""With this many inliers a related pair needs no correlation: an animal on another background has little."""
 DUPLICATE_INLIERS = 5
-"""Places that must agree where the pixels do as well; the weakest real copy has 25."""
+"""Smallest number of inliers of a near-duplicate pair; the weakest real pair has 25."""
 DUPLICATE_CORRELATION = 0.75
-"""The agreement of the pixels that makes a copy: 1,323 real copy pairs have 0.86 to 1.0, other photos of one
-animal up to 0.62, animals that look alike up to 0.43."""
+"""Smallest correlation of a near-duplicate pair.
+
+1,323 real near-duplicate pairs have 0.86 to 1.0, other photos of one animal up to 0.62, similar animals up to 0.43.
+"""
 RATIO = 0.85
-"""A match's squared distance over that of the second best in the same photo: above this it says nothing."""
+"""Largest ratio of a match's squared distance to that of the second best in the same photo (ratio test)."""
 
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Say that photos ``first`` < ``second`` belong to one group.
+    """Relation of two photos, ``first`` < ``second``, of one group.
 
     ``kind`` is "near_duplicate" (the pixels agree wherever the frames overlap) or "related" (the same animal or scene,
-    photographed again). ``inliers`` counts the distinct places that agree. ``scale`` is the size of a thing in the
-    second frame over its size in the first, both frames scaled to one longer side. ``agreement`` is the correlation
-    of the pixels; ``first_inside`` and ``second_inside`` are the shares (0 to 1) of each frame that the other covers.
+    photographed again). ``inliers`` counts the distinct grid cells that agree. ``scale`` is an object's size in the
+    second frame over its size in the first, with both frames scaled to one longer side. ``agreement`` is the
+    correlation of the pixels. ``first_inside`` and ``second_inside`` are the shares (0 to 1) of each frame that the
+    other covers.
     """
 
     first: int
@@ -65,7 +73,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class _PhotoFeatures:
-    """Hold all that is kept of a photo: about 40 kB."""
+    """Features kept per photo: about 40 kB."""
 
     keypoints: Keypoints
     thumb: Bytes
@@ -75,18 +83,18 @@ class _PhotoFeatures:
 def find_near_duplicates(
     photos: Iterable[Bytes], *, total: int | None = None, threads: int = 2, track: ProgressBar = no_progress
 ) -> list[Relation]:
-    """Compare photos, each uint8 [H, W, 3] RGB of any size, and return their relations sorted by position.
+    """Compare photos, each uint8 [H, W, 3] RGB of any size, and return their relations sorted by index.
 
-    The photos are read once, one after the other, and not kept. The result doesn't depend on their order (but for the
-    numbers) or on ``threads``. Equal photos beyond the first are related to the first alone. Raises ``DataError`` for
-    an array that is no RGB photo, and for fewer than one thread.
+    The photos are read once, in sequence, and not kept. The result doesn't depend on their order (except for the
+    indices) or on ``threads``. Equal photos after the first are related only to the first. Raises ``DataError`` for an
+    array that is not an RGB photo, and for fewer than one thread.
     """
     if threads < 1:
         raise DataError(f"Expected at least one thread to compare photos, got {threads}. Use 1 or more.")
     with single_threaded_libraries():
         read = track(photos, total=total, what="describing photos")
         described = list(ordered_map(_describe, read, threads=threads))
-        # Everything below runs in the order of the content, so that the order of the photos can't matter.
+        # Everything below runs in content order, so that the order of the photos has no effect.
         order = sorted(range(len(described)), key=lambda place: described[place].digest)
         firsts, again = _set_equals_apart(described, order)
         unique = [described[place] for place in firsts]
@@ -98,7 +106,7 @@ def find_near_duplicates(
 
 
 def group_ids(count: int, relations: Sequence[Relation]) -> list[int]:
-    """Return a group number for each of ``count`` photos: the position of the group's first member."""
+    """Return a group number for each of ``count`` photos: the index of the group's first member."""
     parent = list(range(count))
 
     def root(place: int) -> int:
@@ -124,7 +132,7 @@ def _describe(pixels: Bytes) -> _PhotoFeatures:
 
 
 def _set_equals_apart(described: Sequence[_PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
-    """Keep one of equal photos: a hundred of them would fill all neighbour lists of the search with one another."""
+    """Keep one of equal photos: many of them would fill the search's neighbour lists with one another."""
     firsts: dict[bytes, int] = {}
     again = []
     for place in order:
@@ -163,7 +171,7 @@ def _check(pair: Candidate, photos: Sequence[_PhotoFeatures], telling: Sequence[
 def _match(
     a: Keypoints, b: Keypoints, telling: tuple[NDArray[np.bool_], NDArray[np.bool_]], *, mirrored: bool
 ) -> NDArray[np.intp]:
-    """Return the descriptors that choose each other, clearly before the second best, as [M, 2], best first."""
+    """Return mutually nearest descriptors that pass the ratio test, as index pairs [M, 2], best first."""
     rows, columns = np.flatnonzero(telling[0]), np.flatnonzero(telling[1])
     left = mirror_descriptors(a.descriptors) if mirrored else a.descriptors
     alike = (left[rows] / np.float32(UNIT)) @ (b.descriptors[columns] / np.float32(UNIT)).T
@@ -181,14 +189,14 @@ def _match(
 
 
 def _in_chunks(movement: SimilarityTransform, a: Keypoints, b: Keypoints) -> NDArray[np.float64]:
-    """Return the movement's matrix for positions given as shares of the two frames, 0 to 1."""
+    """Return the transform's matrix for positions given as shares of the two frames, 0 to 1."""
     matrix = movement.matrix * np.array([[a.width, a.height, 1.0]])
     shares: NDArray[np.float64] = matrix / np.array([[b.width], [b.height]])
     return shares
 
 
 def _renumbered(relation: Relation, firsts: Sequence[int]) -> Relation:
-    """Return a relation between positions in the content's order as one between positions of the photos."""
+    """Return a relation between unique photos with the indices of the input photos."""
     return replace(relation, first=firsts[relation.first], second=firsts[relation.second])
 
 

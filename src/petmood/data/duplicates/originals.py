@@ -1,6 +1,6 @@
-"""Which photo of a group is the original, and which are its copies?
+"""Selection of the original of each near-duplicate group.
 
-Only relations of the kind "near_duplicate" count: two photos of one animal are two originals. Names are looked at last.
+Only relations of the kind "near_duplicate" count: two photos of one animal are two originals. Names are compared last.
 """
 
 import re
@@ -14,16 +14,16 @@ from petmood.data.duplicates.near_duplicates import NEAR_DUPLICATE, Relation, gr
 __all__ = ["Member", "choose_originals"]
 
 CONTAINS = 0.03
-"""A frame that covers the other by so much more than the other covers it contains it; less is rounding."""
+"""A frame contains another if it covers more of it, by this share, than the reverse; less is rounding."""
 COPY_MARK = re.compile(
     r"(^|[^a-z])(aug(mented)?|copy|copied|flip(ped)?|rot(ated)?|crop(ped)?)([^a-z]|$)|\(\d+\)", re.IGNORECASE
 )
-"""What people and programs write into the names of copies."""
+"""Marks that people and programs add to the names of copies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Describe a photo: its sides in pixels and its file name, or "" where names must not be looked at."""
+    """A photo: its sides in pixels and its file name, or "" if names must not be used."""
 
     width: int
     height: int
@@ -31,10 +31,10 @@ class Member:
 
 
 def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -> list[int]:
-    """Return for each member the position of its original, which is its own position for an original.
+    """Return for each member the index of its original, which is its own index for an original.
 
-    Preferred is the photo whose frame contains the others, because a crop is not the original; then the one with more
-    pixels, then a name without a copy mark (aug, copy, (1)), then the shorter name, then the first in the alphabet.
+    Preferred is the photo whose frame contains the others, because a crop is not the original. Ties go to more pixels,
+    then to a name without a copy mark (aug, copy, (1)), then to the shorter name, then to alphabetical order.
     """
     copies = [relation for relation in relations if relation.kind == NEAR_DUPLICATE]
     groups: dict[int, list[int]] = defaultdict(list)
@@ -50,7 +50,7 @@ def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -
 
 
 def _count_containers(count: int, copies: Sequence[Relation]) -> list[int]:
-    """Count for every photo the copies whose frame contains more than its own."""
+    """Count for every photo the near-duplicates whose frame contains its own."""
     beaten = [0] * count
     for one in copies:
         if one.first_inside - one.second_inside > CONTAINS:

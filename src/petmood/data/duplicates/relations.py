@@ -1,4 +1,4 @@
-"""Which pairs of photos belong together, and on what evidence? One line a pair in relations.csv."""
+"""Related pairs of photos with their evidence: one line per pair in relations.csv."""
 
 import csv
 import io
@@ -18,8 +18,8 @@ _HEADER = ("first", "second", "kind", "evidence")
 class RelationRow:
     """Two photos of one group, by path, the first before the second.
 
-    `kind` is "exact_duplicate" (equal bytes), "near_duplicate" (one picture, changed) or "related" (one animal in
-    the same moment).
+    `kind` is "exact_duplicate" (equal bytes), "near_duplicate" (one image, edited) or "related" (one animal in the same
+    moment).
     """
 
     first: str
@@ -29,7 +29,7 @@ class RelationRow:
 
 
 def relations_text(links: Iterable[RelationRow]) -> str:
-    """Write links as CSV text with LF line ends, sorted."""
+    """Return relations as CSV text with LF line ends, sorted."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -38,7 +38,7 @@ def relations_text(links: Iterable[RelationRow]) -> str:
 
 
 def read_relations(folder: Path) -> tuple[RelationRow, ...]:
-    """Read relations.csv of a data set; a missing file holds none. Raises DataError where it is something else."""
+    """Read relations.csv of a dataset; a missing file gives (). Raises DataError for any other content."""
     path = folder / RELATIONS_NAME
     if not path.is_file():
         return ()

@@ -1,4 +1,4 @@
-"""Where do photos come from? Each module beside this one declares a source; importing the package knows them all."""
+"""Photo sources; importing this package registers all of them."""
 
 from petmood.data.sources import csv_file, demo, folder, kaggle
 from petmood.data.sources.base import Source, SourcePhoto, open_source, source, source_names

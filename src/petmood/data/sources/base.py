@@ -1,7 +1,7 @@
-"""What is a source of photos? Something with a name that lists photos and what is said about each.
+"""Interface and registry of photo sources.
 
-A source only looks: it never decodes a photo and never writes beside the originals. What is wrong with an entry
-(an unknown class folder, a missing file) is noted on the entry itself, so that one report can show everything.
+A source only lists entries: it never decodes a photo and never writes beside the originals. A problem with an entry (an
+unknown class folder, a missing file) is recorded on the entry itself, so that one report can show all of them.
 """
 
 import os
@@ -42,10 +42,10 @@ _SPLIT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
-    """One entry of a source: a file, its name (relative posix), and what the source says about it.
+    """One entry of a source: a file, its name (relative POSIX path), and the source's metadata.
 
-    `class` and `split` are None where nothing is said; `problem` is one sentence, empty where all is well, and
-    `code` its kind in one word.
+    `label` and `split` are None if the source gives none. `problem` is one sentence, empty if there is none, and `code`
+    is its kind in one word.
     """
 
     path: Path
@@ -58,21 +58,21 @@ class SourcePhoto:
 
 
 class Source(Protocol):
-    """Lists photos.
+    """Lists photos and their labels.
 
-    `name` is the registered one; `tolerant` says whether bad photos are skipped without being asked, which suits
-    published data sets with known flaws.
+    `name` is the registered name. `skip_bad_by_default` is for published datasets with known flaws: bad photos are
+    skipped unless the caller decides otherwise.
     """
 
     name: str
     skip_bad_by_default: bool
 
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
-        """List every entry, sorted by name, problems included; raises DataError where there is nothing to list."""
+        """Return every entry, sorted by name, problems included; raises DataError if there is nothing to list."""
         ...
 
     def close(self) -> None:
-        """Let go of temporary files; what `scan` found can't be read afterwards."""
+        """Delete temporary files; photos found by `scan` may not be readable afterwards."""
         ...
 
 
@@ -81,7 +81,7 @@ _OPENERS: dict[str, Opener] = {}
 
 
 def source(name: str) -> Callable[[Opener], Opener]:
-    """Declare an opener of sources under a name; a taken name is refused with ConfigError."""
+    """Return a decorator that registers an opener of sources; raises ConfigError if the name is taken."""
 
     def declare(opener: Opener) -> Opener:
         if name in _OPENERS:
@@ -93,19 +93,19 @@ def source(name: str) -> Callable[[Opener], Opener]:
 
 
 def source_names() -> tuple[str, ...]:
-    """Name the declared sources, sorted."""
+    """Return the registered source names, sorted."""
     return tuple(sorted(_OPENERS))
 
 
 def open_source(name: str, path: Path | None = None) -> Source:
-    """Open a declared source on a path; raises ConfigError for an unknown name, DataError for an unusable path."""
+    """Open a registered source on a path; raises ConfigError for an unknown name, DataError for an unusable path."""
     if name not in _OPENERS:
         raise ConfigError(f"Unknown source '{name}'. Known: {', '.join(source_names())}.")
     return _OPENERS[name](path)
 
 
 def needed_path(path: Path | None, *, name: str, what: str) -> Path:
-    """Return the path; raises DataError where it wasn't given or doesn't exist."""
+    """Return the path; raises DataError if it wasn't given or doesn't exist."""
     if path is None:
         command = shell_command("data", "import", name, "PATH", "--output", "data/pets")
         raise DataError(f"Source '{name}' needs {what}. Type: {command}")
@@ -124,7 +124,7 @@ def parse_split(text: str) -> str | None:
 
 
 def normalize_species(text: str) -> str:
-    """Return a species in lower case, letters, digits, space, dash and underscore alone, 40 at most.
+    """Return a species in lower case: only letters, digits, spaces, dashes and underscores, at most 40 characters.
 
     >>> normalize_species("=Guinea Pig!")
     'guinea pig'
@@ -134,6 +134,6 @@ def normalize_species(text: str) -> str:
 
 
 def printable(name: str) -> str:
-    """Return a file name that can be printed and stored as UTF-8: undecodable bytes and controls are escaped."""
+    """Return a file name that is printable UTF-8: undecodable bytes and control characters are escaped."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Which photos does a table name? A CSV file with the columns photo, label and, if wanted, split and species."""
+"""Photo source for a CSV file with the columns photo, label and, optionally, split and species."""
 
 import csv
 import unicodedata
@@ -29,24 +29,24 @@ _ALLOWED = (*_NEEDED, "split", "species")
 
 
 class CsvSource:
-    """A table of labels; photo paths are relative to the table's folder and stay inside it.
+    """A CSV table of labels; photo paths are relative to the table's folder and stay inside it.
 
-    A byte-order mark, any line ends, separators `,` `;` or tab, and names that are composed otherwise than the
-    files on disk (NFC against NFD) are understood.
+    Accepts a byte-order mark, any line ends, and the separators `,` `;` or tab. File names may differ from those on
+    disk in their Unicode normalization (NFC or NFD).
     """
 
     name = "csv"
     skip_bad_by_default = False
 
     def __init__(self, table: Path) -> None:
-        """Look at a table; nothing is read before `scan`."""
+        """Set the table's path; nothing is read before `scan`."""
         self.table = table
 
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
-        """List one entry a line, sorted by name; raises DataError where the header or the encoding is wrong.
+        """Return one entry per line, sorted by name; raises DataError for a wrong header or encoding, or no lines.
 
-        Missing files, repeated lines, unknown labels and photos under two labels or splits are problems of their
-        entries; of a photo with two labels no entry can be used.
+        Missing files, repeated lines, unknown labels, and photos under two labels or splits are recorded as problems of
+        their entries. Every entry of a photo with two labels has a problem.
         """
         lines = self._lines()
         header = _header(lines[0], table=self.table.name)
@@ -105,7 +105,7 @@ class CsvSource:
         return SourcePhoto(path or self.table, name, label, split, species, problem, code)
 
     def _find(self, text: str) -> tuple[str, Path | None]:
-        """Return the name as it is on disk and the path, None where there is no such file inside the folder."""
+        """Return the name as spelled on disk and the path, which is None if no such file is inside the folder."""
         name = PurePosixPath(text.replace("\\", "/"))
         if not text or name.is_absolute() or ".." in name.parts:
             return printable(text or "(no name)"), None
@@ -147,7 +147,7 @@ def _header(cells: list[str], *, table: str) -> list[str]:
 
 
 def _cross_check(entries: list[SourcePhoto]) -> list[SourcePhoto]:
-    """Mark the entries that contradict or repeat one another; entries with a problem already keep theirs."""
+    """Record a problem on entries that contradict or repeat one another; existing problems are kept."""
     by_name: dict[str, list[SourcePhoto]] = defaultdict(list)
     for entry in entries:
         by_name[entry.name].append(entry)

@@ -1,4 +1,4 @@
-"""Which photos does the program draw for a first walk? Pet faces, with flaws planted for the check to find."""
+"""Photo source of synthetic pet faces, with planted flaws for the dataset check to find."""
 
 import tempfile
 from dataclasses import replace
@@ -17,18 +17,18 @@ DEMO_PHOTOS = 800
 
 
 class DemoSource:
-    """Drawn pet faces in a temporary folder, the same for the same seed; file names begin with the species."""
+    """Synthetic pet faces in a temporary folder, the same for the same seed; file names begin with the species."""
 
     name = "demo"
     skip_bad_by_default = True
 
     def __init__(self, *, photos: int = DEMO_PHOTOS, seed: int = 0, flaws: bool = True) -> None:
-        """Choose how many photos to draw; nothing is drawn before `scan`."""
+        """Set how many photos to draw; nothing is drawn before `scan`."""
         self.photos, self.seed, self.flaws = photos, seed, flaws
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
-        """Draw the photos and list them, species included."""
+        """Draw the photos and return their entries, species included."""
         self.close()
         self._folder = tempfile.TemporaryDirectory(prefix="petmood-demo-")
         root = Path(self._folder.name)
@@ -36,7 +36,7 @@ class DemoSource:
         return [replace(entry, species=_species(entry.name)) for entry in find_in_folder(root, track=track)]
 
     def close(self) -> None:
-        """Remove the drawn photos."""
+        """Delete the drawn photos."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None

@@ -1,4 +1,4 @@
-"""Which photos lie in class folders? `happy/rex.jpg`, or with splits `train/Happy/rex.jpg`, in any case."""
+"""Photo source for class folders: `happy/rex.jpg`, or with splits `train/Happy/rex.jpg`, case-insensitive."""
 
 import os
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ class FolderSource:
     skip_bad_by_default = False
 
     def __init__(self, root: Path) -> None:
-        """Look at a folder; nothing is read before `scan`."""
+        """Set the root folder; nothing is read before `scan`."""
         self.root = root
 
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
-        """List the files below the folder; raises DataError where there is no photo in a class folder."""
+        """Return the files below the folder; raises DataError if there is no photo in a class folder."""
         return find_in_folder(self.root, track=track)
 
     def close(self) -> None:
@@ -41,11 +41,11 @@ def _open(path: Path | None) -> Source:
 
 
 def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
-    """List every file below a folder of class folders, sorted by name.
+    """Return every file below a folder of class folders, sorted by name.
 
-    Files without a photo's suffix are listed with code "not_a_photo", photos outside the four class folders with
-    "unknown_class". Hidden files and a file manager's litter are passed over. Raises DataError where no photo at
-    all is in a class folder.
+    Files without a photo's suffix get the code "not_a_photo", photos outside the four class folders "unknown_class",
+    and names that aren't printable UTF-8 "bad_name". Hidden files and system files of file managers are skipped. Raises
+    DataError if no photo is in a class folder.
     """
     names = sorted(_walk(root))
     found = [_classify_entry(root, name) for name in track(names, total=len(names), what="looking at folders")]

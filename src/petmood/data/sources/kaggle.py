@@ -1,4 +1,4 @@
-"""Which photos does the Kaggle set hold? Downloaded with one's own account, or given as the archive or its folder."""
+"""Photo source for the Kaggle dataset: downloaded, or read from its archive or folder."""
 
 import stat
 import tempfile
@@ -22,23 +22,23 @@ MAX_ENTRY_BYTES = 100_000_000
 
 
 class KaggleSource:
-    """The set of `DATASET`: `Master Folder/{train,valid,test}/{Angry,happy,Sad,Other}`, with its own splits.
+    """The dataset `DATASET`: `Master Folder/{train,valid,test}/{Angry,happy,Sad,Other}`, with its own splits.
 
-    Tolerant: a published set is taken as it is, its flaws are listed.
+    Bad photos of the published dataset are skipped and listed by default.
     """
 
     name = "kaggle"
     skip_bad_by_default = True
 
     def __init__(self, path: Path | None = None) -> None:
-        """Use an archive or folder already downloaded, or with no path download at `scan`."""
+        """Set an archive or folder that is already downloaded; without a path, `scan` downloads the dataset."""
         self.path = path
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
 
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
-        """Fetch or unpack the set where needed, and list its files.
+        """Download or unpack the dataset where needed, and return its files.
 
-        Raises DownloadError where the download isn't possible, DataError where the archive or layout is wrong.
+        Raises DownloadError if the download isn't possible, DataError if the archive or layout is wrong.
         """
         place = self.path or _download()
         self.close()
@@ -53,7 +53,7 @@ class KaggleSource:
             raise
 
     def close(self) -> None:
-        """Remove what was unpacked; a download stays in kagglehub's cache."""
+        """Delete unpacked files; a download stays in kagglehub's cache."""
         if self._unpacked is not None:
             self._unpacked.cleanup()
             self._unpacked = None
@@ -78,7 +78,7 @@ def _download() -> Path:
 
 
 def _master_folder(place: Path) -> Path:
-    """Return the folder that holds the split folders, which archives wrap in one more folder."""
+    """Return the folder that holds the split folders; archives wrap it in one more folder."""
     for candidate in (place / MASTER_FOLDER, *sorted(place.glob(f"*/{MASTER_FOLDER}"))):
         if candidate.is_dir():
             return candidate
@@ -86,10 +86,10 @@ def _master_folder(place: Path) -> Path:
 
 
 def unpack(archive: Path, *, to: Path, track: ProgressBar) -> None:
-    """Unpack the photos of a zip archive into a folder; nothing is written before every entry has been judged.
+    """Unpack the photos of a zip archive into a folder; every entry is checked before anything is written.
 
-    Raises DataError for what isn't a zip, for entries that would leave the folder, for links, and for an archive
-    that would grow over its limits (`MAX_ENTRIES`, `MAX_BYTES`, `MAX_ENTRY_BYTES`).
+    Raises DataError for a file that isn't a zip archive, for entries outside the folder, and for links. Raises it also
+    for an archive over its limits when unpacked (`MAX_ENTRIES`, `MAX_BYTES`, `MAX_ENTRY_BYTES`).
     """
     try:
         with zipfile.ZipFile(archive) as bundle:

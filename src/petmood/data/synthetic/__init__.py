@@ -1,1 +1,1 @@
-"""Drawn pets for the demo dataset."""
+"""Synthetic pet faces for the demo dataset."""

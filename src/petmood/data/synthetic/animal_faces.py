@@ -1,4 +1,4 @@
-"""What does a drawn pet of this class look like? One face, put together from head, expression and scene."""
+"""Synthetic pet faces drawn from a head, an expression and a scene."""
 
 import math
 
@@ -19,17 +19,17 @@ _WHITE: Colour = (252, 250, 246)
 _MOUTH: Colour = (122, 36, 48)
 _TONGUE: Colour = (240, 124, 134)
 _REACH = 0.08
-"""How far a face's parts are from their usual places, in head units: no two animals are the same shape bent rigidly."""
+"""Displacement of a face's parts in head units, so that no two animals differ only by a rigid transform."""
 
 _TOY_SHARE = 0.05
-"""The share of faces whose mouth is behind a ball: the other cues must do."""
+"""Share of faces whose mouth is covered by a ball, so that models need the other cues."""
 
 
 def draw_face(label: str, species: str, *, rng: np.random.Generator, side_px: int = 192) -> NDArray[np.uint8]:
     """Draw one pet face as uint8 [side, side, 3]; the same generator state gives the same pixels.
 
-    Species, coat, pose, background, light and noise are drawn apart from the class, which is shown by mouth, ears,
-    eyes and brows alone. Drawn at twice the size and reduced, so edges are smooth.
+    Species, coat, pose, background, light and noise are independent of the class, which is shown only by mouth, ears,
+    eyes and brows. Drawn at twice the size and downsampled for smooth edges.
     """
     big_px = side_px * _OVERSAMPLING
     canvas = paint_background(big_px, rng)
@@ -111,7 +111,7 @@ def _eye(brush: Brush, *, head: Head, coat: Coat, expression: Expression, side: 
 
 
 def _contrast(coat: Coat) -> Colour:
-    """Return a line colour that is seen on the coat: dark on light coats, near black on dark ones too."""
+    """Return a line colour that contrasts with the coat: dark on light coats, nearly black on dark ones."""
     return _DARK if sum(coat.main) > 300 else mix(coat.main, (8, 6, 8), 0.8)
 
 

@@ -1,4 +1,4 @@
-"""What does each species' head look like? Ears, head outline and muzzle, in coat colours drawn at random."""
+"""Synthetic animal heads: ears, outline and muzzle per species, in randomly drawn coat colours."""
 
 import math
 from collections.abc import Callable
@@ -27,8 +27,8 @@ PATTERNS = ("plain", "muzzle", "patch", "stripes", "blaze", "spots")
 class Coat:
     """The colours of one animal; `pattern` is one of "plain", "muzzle", "patch", "stripes", "blaze", "spots".
 
-    `stroke` scales the width of its lines, `glint` is where light is seen in its eyes, `slit` how narrow its
-    pupils are.
+    `stroke` scales the line width, `glint` is the position of the eye's highlight, `slit` scales the width of the
+    pupils.
     """
 
     main: Colour
@@ -48,10 +48,11 @@ class Coat:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the parts of a species' face lie, in head units.
+    """Positions of the parts of a species' face, in head units.
 
-    `ear`: (x, y) of the right ear's root, its length and half width, the turn in radians that its upright and its
-    laid position have. `outline`: half an outline, top to bottom, x over 0. `room`: how far the ears reach up.
+    `ear_root` is (x, y) of the right ear's root, `ear_length` and `ear_width` its length and half width. `ear_turns`
+    are its rotations in radians when upright and when laid flat. `outline` is the right half of the outline, top to
+    bottom. `headroom` is how far the ears reach up.
     """
 
     outline: tuple[tuple[float, float], ...]
@@ -105,7 +106,7 @@ _HEADS = {
 
 
 def head_of(species: str, rng: np.random.Generator | None = None) -> Head:
-    """Return the measures of a species of `SPECIES`; with a generator, those of one animal of it."""
+    """Return the measures of a species in `SPECIES`; with a generator, randomly varied for one animal."""
     head = _HEADS[species]
     if rng is None:
         return head
@@ -123,7 +124,7 @@ def head_of(species: str, rng: np.random.Generator | None = None) -> Head:
 
 
 def pick_coat(rng: np.random.Generator) -> Coat:
-    """Draw the colours of an animal, whatever its species or class."""
+    """Draw the colours of an animal, independent of its species and class."""
     main, second = (_COATS[int(k)] for k in rng.choice(len(_COATS), size=2, replace=False))
     jitter = rng.integers(-14, 15, size=3)
     r, g, b = (int(np.clip(c + j, 25, 250)) for c, j in zip(main, jitter, strict=True))
@@ -137,7 +138,7 @@ def pick_coat(rng: np.random.Generator) -> Coat:
 
 
 def draw_head(brush: Brush, *, head: Head, coat: Coat, ear_turn: float, rng: np.random.Generator) -> None:
-    """Draw both ears, the head's outline, its fur and the coat's pattern."""
+    """Draw both ears, the head's outline, the coat's pattern, the fur and the muzzle."""
     for side in (-1, 1):
         _ear(brush, head=head, coat=coat, side=side, ear_turn=ear_turn)
     right = np.asarray(head.outline)
@@ -170,7 +171,7 @@ def _turned(points: Points, *, turn: float, side: int, root: tuple[float, float]
 
 
 def _fur(brush: Brush, *, head: Head, coat: Coat, rng: np.random.Generator) -> None:
-    # Lighter and darker tufts that point away from the nose, each animal's its own.
+    # Lighter and darker tufts that point away from the nose, random for each animal.
     across = max(x for x, _ in head.outline)
     angles, reach = rng.uniform(0.0, 2.0 * math.pi, size=_TUFTS), np.sqrt(rng.uniform(0.03, 0.86, size=_TUFTS))
     roots = np.stack([np.cos(angles) * reach * across, np.sin(angles) * reach * 0.9], axis=1)

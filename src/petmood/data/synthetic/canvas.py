@@ -1,4 +1,4 @@
-"""How are smooth shapes drawn on a tilted head? A brush places points given in head units on the canvas.
+"""Brush that draws smooth shapes in head units on a canvas.
 
 Head units: the origin is the middle of the face, x to the right, y down, 1 is half the head's height.
 """
@@ -17,7 +17,7 @@ Colour = tuple[int, int, int]
 Points = NDArray[np.float64]
 
 _WAVES = 7
-_PITCH = np.array([1.0, 1.0, 1.0, 1.0, 4.0, 5.0, 6.0])  # the last three make lines look drawn by hand
+_PITCH = np.array([1.0, 1.0, 1.0, 1.0, 4.0, 5.0, 6.0])  # the last three make lines irregular at a small scale
 _ANGLES = np.linspace(0.0, 2.0 * math.pi, 28, endpoint=False)
 _CIRCLE: Final = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _STEPS: Final = np.linspace(0.0, 1.0, 6, endpoint=False)[:, None]
@@ -25,10 +25,10 @@ _BEND_STEPS: Final = np.linspace(0.0, 1.0, 10)[:, None]
 
 
 class HeadPose:
-    """A smooth bend of the plane, drawn at random: it makes every animal's proportions its own."""
+    """Random smooth deformation of the plane, which varies the proportions of each animal."""
 
     def __init__(self, rng: np.random.Generator, *, reach: float) -> None:
-        """Draw waves that move points by about `reach` head units, and a look to the side."""
+        """Draw waves that move points by about `reach` head units, and a shift of the middle of the face."""
         angles = rng.uniform(0.0, 2.0 * math.pi, size=_WAVES)
         lengths = rng.uniform(1.6, 3.4, size=_WAVES) * _PITCH
         self._waves = np.stack([np.cos(angles), np.sin(angles)]) * lengths
@@ -55,14 +55,14 @@ class Brush:
         turn: float,
         warp: HeadPose | None = None,
     ) -> None:
-        """Place the head: its middle and radius in canvas pixels, its turn in radians, and what bends it."""
+        """Set the head's centre and radius in canvas pixels, its rotation in radians, and its deformation."""
         self.draw, self.radius_px, self._warp = draw, radius_px, warp
         self._origin = np.array(centre)
         cos, sin = math.cos(turn) * radius_px, math.sin(turn) * radius_px
         self._matrix = np.array([[cos, sin], [-sin, cos]])
 
     def place(self, points: ArrayLike) -> list[float]:
-        """Return canvas coordinates, x and y in turn, of points in head units."""
+        """Return canvas coordinates of points in head units, x and y alternating."""
         bent = np.asarray(points, dtype=np.float64)
         if self._warp is not None:
             bent = self._warp(bent)
@@ -82,12 +82,12 @@ class Brush:
             self.draw.ellipse((x - half, y - half, x + half, y + half), fill=fill)
 
     def oval(self, x: float, y: float, rx: float, ry: float, *, fill: Colour, turn: float = 0.0) -> None:
-        """Fill an oval around (x, y), turned by radians."""
+        """Fill an ellipse around (x, y), rotated by `turn` radians."""
         self.shape(oval_points(x, y, rx, ry, turn=turn), fill=fill)
 
 
 def oval_points(x: float, y: float, rx: float, ry: float, *, turn: float = 0.0) -> Points:
-    """Return 28 points [28, 2] around an oval."""
+    """Return 28 points [28, 2] on an ellipse."""
     points: Points = _CIRCLE * (rx, ry)
     if turn:
         cos, sin = math.cos(turn), math.sin(turn)
@@ -96,7 +96,7 @@ def oval_points(x: float, y: float, rx: float, ry: float, *, turn: float = 0.0) 
 
 
 def rounded(corners: Sequence[tuple[float, float]]) -> Points:
-    """Return a smooth closed outline through the corners (a Catmull-Rom spline, six points a corner)."""
+    """Return a smooth closed outline through the corners (a Catmull-Rom spline, six points per corner)."""
     here = np.asarray(corners, dtype=np.float64)
     before, after, later = np.roll(here, 1, axis=0), np.roll(here, -1, axis=0), np.roll(here, -2, axis=0)
     t = _STEPS[None]
@@ -106,12 +106,12 @@ def rounded(corners: Sequence[tuple[float, float]]) -> Points:
 
 
 def bend(start: tuple[float, float], pull: tuple[float, float], end: tuple[float, float]) -> Points:
-    """Return ten points [10, 2] along a quadratic curve that `pull` draws to its side."""
+    """Return ten points [10, 2] on a quadratic Bezier curve with the control point `pull`."""
     t = _BEND_STEPS
     return np.asarray((1 - t) ** 2 * start + 2 * (1 - t) * t * np.asarray(pull) + t**2 * np.asarray(end))
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return a colour with this share of the second in it."""
+    """Return a mix of two colours with this share of the second."""
     r, g, b = (round(a + (c - a) * share) for a, c in zip(first, second, strict=True))
     return r, g, b

@@ -1,4 +1,4 @@
-"""How is the demo data set drawn? Class folders of pet faces, some copies among them, with flaws planted."""
+"""Synthetic demo dataset: class folders of drawn pet faces, with near-duplicates and planted flaws."""
 
 import io
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from petmood.data.synthetic.animal_faces import SPECIES, draw_face
 __all__ = ["COPY_SHARE", "FLAWS", "SIDES_PX", "draw_face", "write_demo"]
 
 SIDES_PX = (160, 208)
-"""The smallest and the largest side of a drawn photo."""
+"""Smallest and largest side of a drawn photo."""
 
 COPY_SHARE = 0.1
-"""The share of pre-made augmented copies among the photos, as published sets have them."""
+"""Share of augmented copies among the photos, as in published datasets."""
 
 FLAWS = {
     "happy/flaw-truncated.jpg": "a JPEG cut at half",
@@ -34,7 +34,7 @@ FLAWS = {
     "happy/flaw-relabelled.jpg": "a near-duplicate of an angry photo",
     "confused/flaw-class.jpg": "a photo in an unknown class folder",
 }
-"""What is planted, by name."""
+"""Planted flaws, by file name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def write_demo(
 ) -> None:
     """Draw `photos` photos into the class folders of `folder`, and the flaws of `FLAWS` beside them.
 
-    Classes come equally often and species apart from them; a tenth are copies (mirrored, cropped or recoloured) of
-    others. File names begin with the species. The same seed writes the same bytes.
-    Raises DataError for fewer photos than make a split of every class.
+    Classes are equally frequent and independent of species. A tenth of the photos are mirrored, cropped or recoloured
+    copies of others. File names begin with the species. The same seed writes the same bytes. Raises DataError if there
+    are too few photos for splits of every class.
     """
     fewest = 8 * len(DEFAULT_CLASSES)
     if photos < fewest:

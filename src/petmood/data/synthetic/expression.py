@@ -1,4 +1,4 @@
-"""How does a drawn face show a class? By mouth, ears, eyes and brows, each with some play."""
+"""Expressions of a synthetic face: mouth, ears, eyes and brows per class, with random variation."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,11 +12,11 @@ Mouth = Literal["laugh", "smile", "snarl", "teeth", "frown", "pout", "flat", "ro
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """The numbers that a face is drawn from.
+    """Parameters of a drawn face.
 
-    `ear_turn`: 0 upright, 1 laid flat to the side. `lid`: -1 eye wide open, 1 shut; `lid_slant` is over 0 where the
-    inner end is lower (angry), under 0 where the outer end is (sad). `eye` scales the eye, `pupil` the pupil in it.
-    `brow_slant` as `lid_slant`; `brow_lift` in head units. `shut` draws the closed eye as an arch or a line.
+    `ear_turn`: 0 upright, 1 laid flat to the side. `lid`: -1 eye wide open, 1 shut. `lid_slant` is over 0 if the inner
+    end is lower (angry), under 0 if the outer end is (sad). `eye` scales the eye, `pupil` the pupil in it. `brow_slant`
+    as `lid_slant`; `brow_lift` in head units. `shut` draws the closed eye as an arch or a line.
     """
 
     ear_turn: float
@@ -35,7 +35,7 @@ class Expression:
 
 
 def sample_expression(label: str, rng: np.random.Generator) -> Expression:
-    """Draw an expression of a class; its strength varies, and now and then the ears or the brows don't join in."""
+    """Draw a random expression of a class; its strength varies, and sometimes the ears or the brows don't show it."""
     variants = _VARIANTS[label]
     base = variants[int(rng.integers(len(variants)))]
     strength = float(rng.uniform(0.7, 1.0))

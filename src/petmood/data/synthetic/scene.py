@@ -1,4 +1,4 @@
-"""What is around a drawn pet? Background, things in front, and what light and camera do to the picture."""
+"""Scene of a synthetic pet: background, occluders, lighting and camera effects."""
 
 import math
 from collections.abc import Callable
@@ -14,13 +14,13 @@ _MOTTLE_LEVELS = [round(128 + 0.9 * (level - 128)) for level in range(256)]
 
 
 def paint_background(side_px: int, rng: np.random.Generator) -> Image.Image:
-    """Paint a background, RGB, side by side: a gradient, a room, a meadow, or clutter out of focus."""
+    """Paint an RGB background, `side_px` by `side_px`: a gradient, an interior, a meadow or blurred clutter."""
     painter = _PAINTERS[int(rng.integers(len(_PAINTERS)))]
     return painter(side_px, rng)
 
 
 def add_occluder(canvas: Image.Image, rng: np.random.Generator) -> None:
-    """Now and then draw a blade, a ball or a bar in front, at the rim, where it hides little of the face."""
+    """Sometimes draw one or two balls or bars at the edge of the image, where they hide little of the face."""
     if rng.random() > 0.45:
         return
     side = canvas.width
@@ -39,7 +39,7 @@ def add_occluder(canvas: Image.Image, rng: np.random.Generator) -> None:
 
 
 def mottle(canvas: Image.Image, rng: np.random.Generator) -> None:
-    """Lay irregular lighter and darker spots over all, as fur, grass and cloth have: no two surfaces are alike."""
+    """Add irregular lighter and darker spots, as on fur, grass and cloth, so that no two surfaces are alike."""
     small = (canvas.width // 3, canvas.height // 3)
     shades = []
     for cells in _MOTTLE_CELLS:
@@ -51,7 +51,7 @@ def mottle(canvas: Image.Image, rng: np.random.Generator) -> None:
 
 
 def apply_camera_effects(picture: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Light the picture from one side, tint it, blur it a little and add sensor noise; uint8 [H, W, 3]."""
+    """Light the image from one side, tint it, blur it slightly and add sensor noise; returns uint8 [H, W, 3]."""
     if rng.random() < 0.5:
         picture = picture.filter(ImageFilter.BoxBlur(float(rng.uniform(0.2, 1.1))))
     pixels = np.asarray(picture, dtype=np.float32)
@@ -67,14 +67,14 @@ def apply_camera_effects(picture: Image.Image, rng: np.random.Generator) -> NDAr
 
 
 def _noise(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    # Bytes are drawn three times as fast as normal numbers, and no one sees the difference in noise.
+    # Uniform bytes are drawn three times as fast as normal variates, and the noise looks the same.
     raw = np.frombuffer(rng.bytes(height * width * 3), dtype=np.uint8).reshape(height, width, 3)
     return (raw.astype(np.float32) - 127.5) / 73.6
 
 
 def _colour(rng: np.random.Generator, *, low: int = 70, high: int = 240) -> tuple[int, int, int]:
     drawn = rng.integers(low, high, size=3)
-    r, g, b = (round(c * 0.6 + drawn.mean() * 0.4) for c in drawn.tolist())  # soft, or the pets drown in neon
+    r, g, b = (round(c * 0.6 + drawn.mean() * 0.4) for c in drawn.tolist())  # less saturated than the pet
     return r, g, b
 
 
@@ -114,7 +114,7 @@ def _meadow(side_px: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _clutter(side_px: int, rng: np.random.Generator) -> Image.Image:
-    # Painted small and enlarged: out of focus for free.
+    # Painted small and enlarged, which blurs it at no cost.
     small_px = side_px // 6
     canvas = Image.new("RGB", (small_px, small_px), _colour(rng))
     draw = ImageDraw.Draw(canvas)

@@ -1,1 +1,1 @@
-"""Dataset checks and comparisons of dataset versions."""
+"""Dataset validation and comparison of dataset versions."""

@@ -1,4 +1,4 @@
-"""What has changed between two versions of a data set? Photos are known by their bytes, whatever they are called."""
+"""Differences between two dataset versions; photos are matched by SHA-256, not by name."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ EVALUATION_SPLITS = frozenset({"valid", "test"})
 
 @dataclass(frozen=True, slots=True)
 class RowPair:
-    """One photo in both versions: its row in the last one and in the new one."""
+    """One photo in both versions: its row in the previous version and in the new one."""
 
     old: IndexRow
     new: IndexRow
@@ -20,35 +20,35 @@ class RowPair:
 
 @dataclass(frozen=True, slots=True)
 class DatasetDiff:
-    """What came, what went, and what became of the photos that stayed; photos that are used nowhere don't count."""
+    """Photos added, removed and kept between two versions; excluded photos don't count."""
 
     added: tuple[IndexRow, ...]
     removed: tuple[IndexRow, ...]
     kept: tuple[RowPair, ...]
     duplicates_of_trained: tuple[IndexRow, ...]
-    """New photos to be judged by whose group the last version trained on."""
+    """New evaluation photos whose group has photos that the previous version trained on."""
 
     @property
     def relabelled(self) -> tuple[RowPair, ...]:
-        """Return the photos that stayed under another class."""
+        """Kept photos that have another class."""
         return tuple(both for both in self.kept if both.old.label != both.new.label)
 
     @property
     def moved(self) -> tuple[RowPair, ...]:
-        """Return the photos that stayed in another split."""
+        """Kept photos that are in another split."""
         return tuple(both for both in self.kept if both.old.split != both.new.split)
 
     @property
     def leaked(self) -> tuple[RowPair, ...]:
-        """Return the photos that the last version trained on and the new one judges by: a leak over time.
+        """Training photos of the previous version that are evaluation photos in the new one: leakage over time.
 
-        Whatever was trained on the last version knows them, and would be flattered beside a network that doesn't.
+        A model trained on the previous version has seen them, so its metrics would be too optimistic.
         """
         return tuple(both for both in self.moved if both.old.split == "train" and both.new.split in EVALUATION_SPLITS)
 
 
 def diff_datasets(last: Iterable[IndexRow], new: Iterable[IndexRow]) -> DatasetDiff:
-    """Compare the rows of two versions, in the order of the new one."""
+    """Compare the rows of two versions; added and kept photos are in the order of the new version."""
     before, after = _used(last), _used(new)
     trained = {row.group_id for row in before.values() if row.split == "train"}
     added = tuple(row for sha256, row in after.items() if sha256 not in before)
@@ -61,7 +61,7 @@ def diff_datasets(last: Iterable[IndexRow], new: Iterable[IndexRow]) -> DatasetD
 
 
 def _used(rows: Iterable[IndexRow]) -> dict[str, IndexRow]:
-    """Return the rows that are used by SHA-256; of equal photos the first."""
+    """Return the used rows by SHA-256; of equal photos the first."""
     found: dict[str, IndexRow] = {}
     for row in rows:
         if row.role != "excluded":

@@ -1,4 +1,4 @@
-"""May a new version of a data set take the place of the last one? Every reason against it, in plain sentences."""
+"""Rules on whether a new dataset version may replace the previous one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ __all__ = ["DatasetDiffReport", "DiffLimits", "Violation", "check_diff"]
 
 @dataclass(frozen=True, slots=True)
 class DiffLimits:
-    """How much may change unasked, as shares from 0 to 1.
+    """Largest changes allowed, as shares from 0 to 1.
 
-    ``drift``: the distance of a fact's distributions, see ``change_drift``; ``relabelled``: of the photos that stayed.
+    ``drift`` limits the distance between the distributions of a statistic, see ``measure_drift``. ``relabelled`` limits
+    the share of kept photos with another class.
     """
 
     drift: float = 0.2
@@ -27,7 +28,7 @@ class DiffLimits:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One reason against a version: a code, a sentence, and the photos."""
+    """One violated rule: a code, a message and the photos."""
 
     code: str
     message: str
@@ -36,7 +37,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class DatasetDiffReport:
-    """All that is to be said of one version beside the last one; ``old`` is None for the first version."""
+    """Comparison of a dataset version with the previous one; ``old`` is None for the first version."""
 
     validation: ValidationReport
     old: DataIndex | None
@@ -46,11 +47,11 @@ class DatasetDiffReport:
 
     @property
     def has_violations(self) -> bool:
-        """Say whether anything speaks against this version; `petmood data diff` then ends with 1."""
+        """Whether any rule is violated; `petmood data diff` then exits with status 1."""
         return bool(self.violations)
 
     def summary(self) -> str:
-        """Say in a few lines what has changed and what speaks against it."""
+        """Return a summary of changes and violations in a few lines."""
         change, last = self.diff, f"against {self.old.hash[:12]}" if self.old else "the first version"
         counts = (
             f"{len(change.added)} photos added, {len(change.removed)} removed, "
@@ -64,10 +65,10 @@ class DatasetDiffReport:
 def check_diff(
     folder: Path, *, against: Path | None = None, limits: DiffLimits | None = None, track: ProgressBar = no_progress
 ) -> DatasetDiffReport:
-    """Check a data set and compare it with the last version of it, if there is one.
+    """Validate a dataset and compare it with its previous version, if there is one.
 
     Raises:
-        DataError: one of the two folders is no data set.
+        DataError: one of the two folders is not a dataset.
     """
     last = read_index(against) if against else None
     checked = validate_dataset(folder, track=track)
@@ -124,6 +125,6 @@ def _has(rows: DataIndex, label: str) -> bool:
 
 
 def _some(paths: tuple[str, ...], *, shown: int = 3) -> str:
-    """Return the first names for a terminal, signs that steer it spelled out."""
+    """Return the first names for a terminal, with control characters escaped."""
     names = ["".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in path) for path in paths[:shown]]
     return f": {', '.join(names)}{', ...' if len(paths) > shown else ''}" if names else ""

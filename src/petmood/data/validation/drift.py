@@ -1,10 +1,10 @@
-"""Do the photos of a new version look otherwise than those of the last one? Simple facts of every picture, compared.
+"""Two-sample drift tests on simple image statistics between two dataset versions.
 
-Two questions, two numbers. Is it luck? The photos that came (or went) against those of the last version, by the
-two-sample Kolmogorov-Smirnov test, with Holm's correction, since five facts are looked at. Is it much? The distance of
-the two whole versions, the same statistic: the largest difference of their distributions, from 0 to 1. In a large set
-a difference that means nothing is certain not to be luck, and in a small one a large difference may be; so a version
-drifts where both say so.
+A statistic drifts if its change is both significant and large. Significance: the added photos against the previous
+version (or the removed ones against the new version). The test is the two-sample Kolmogorov-Smirnov test, with Holm's
+correction for five statistics. Size: the Kolmogorov-Smirnov statistic of the two complete versions, from 0 to 1. In a
+large dataset a negligible difference is significant, and in a small one a large difference may be due to chance; so
+both are required.
 
 Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
 """
@@ -27,23 +27,27 @@ from petmood.data.index import IndexRow
 __all__ = ["FACTS", "SIGNIFICANCE", "Drift", "ImageStatistics", "holm", "image_statistics", "measure_drift"]
 
 FACTS: Final = ("brightness", "contrast", "sharpness", "aspect", "size")
-"""Mean and spread of the light (0 to 1), spread of its edges, width over height, shorter side in pixels."""
+"""Statistics of a photo, in the order of their values.
+
+Mean and standard deviation of the luminance (0 to 1), standard deviation of its Laplacian, width over height, shorter
+side in pixels.
+"""
 SIGNIFICANCE: Final = 0.01
-"""The probability below which a difference is no luck."""
+"""Corrected p-value below which a difference is significant."""
 SIDE_PX: Final = 128
-"""Light and edges are looked at in pictures of this size, so that a larger photo isn't a less sharp one."""
+"""Luminance and edges are measured at this longer side, so that a larger photo doesn't count as less sharp."""
 FEWEST: Final = 5
-"""Fewer photos than this tell nothing of a distribution."""
+"""Smallest number of photos in a version for a test."""
 EXACT_UP_TO: Final = 1000
-"""With fewer photos the limit distribution calls luck too unlikely; with more it is right, and much quicker."""
+"""Up to this many photos the exact p-value is used, as the asymptotic one is too small; above, it is accurate."""
 
 ImageStatistics = Mapping[str, NDArray[np.float64]]
-"""The facts of photos, float64 [5] in the order of ``FACTS``, by SHA-256."""
+"""Statistics of photos, float64 [5] in the order of ``FACTS``, by SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How one fact has moved: medians of both versions, distance of the whole, corrected probability of luck."""
+    """Change of one statistic: medians of both versions, distance of their distributions, corrected p-value."""
 
     statistic: str
     old: float
@@ -52,14 +56,14 @@ class Drift:
     p_value: float
 
     def is_significant(self, limit: float) -> bool:
-        """Tell whether the versions differ by more than ``limit``, and not by luck."""
+        """Return whether the distance is over ``limit`` and the p-value below ``SIGNIFICANCE``."""
         return self.distance > limit and self.p_value < SIGNIFICANCE
 
 
 def image_statistics(
     folder: Path, rows: Iterable[IndexRow], *, known: ImageStatistics | None = None, track: ProgressBar = no_progress
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the facts of the original photos of a data set that can be read; ``known`` ones aren't read again."""
+    """Return the statistics of a dataset's readable original photos; ``known`` ones aren't computed again."""
     originals = {row.sha256: row for row in rows if row.role == "original"}
     found: dict[str, NDArray[np.float64]] = {}
     for sha256, row in track(originals.items(), total=len(originals), what="looking at photos"):
@@ -69,12 +73,12 @@ def image_statistics(
         try:
             found[sha256] = _facts(folder / row.path, row)
         except (PhotoError, OSError):
-            continue  # the check names it
+            continue  # the dataset check reports it
     return found
 
 
 def measure_drift(last: ImageStatistics, new: ImageStatistics) -> tuple[Drift, ...]:
-    """Compare every fact of two versions; nothing is returned where none came or went, or there are too few."""
+    """Compare every statistic of two versions; () if no photo was added or removed, or there are too few."""
     came = [sha256 for sha256 in new if sha256 not in last]
     went = [sha256 for sha256 in last if sha256 not in new]
     if min(len(last), len(new)) < FEWEST or not (came or went):
@@ -89,7 +93,7 @@ def measure_drift(last: ImageStatistics, new: ImageStatistics) -> tuple[Drift, .
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct probabilities for how many there are, by Holm's step-down method.
+    """Return p-values corrected for multiple testing by Holm's step-down method.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

@@ -1,4 +1,4 @@
-"""Would anything in a data set spoil a measurement? Every photo is read again, every rule is checked."""
+"""Dataset validation: every photo is read again and every rule is checked."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,12 +24,12 @@ ODD_DESCRIPTIONS = {
     "animated": "animated, first frame used",
 }
 IMBALANCE_RATIO = 3.0
-"""Classes whose counts differ by more than this factor are called uneven."""
+"""Classes whose counts differ by more than this factor are reported as imbalanced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that was found: a code, a sentence, the photos, and whether it spoils a measurement."""
+    """One finding: a code, a message, the photos, and whether it makes evaluation on this data invalid."""
 
     code: str
     message: str
@@ -39,7 +39,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class LabelConflict:
-    """A group with photos under two classes: a person should say which label is right."""
+    """A group with photos under two classes, whose labels need manual review."""
 
     group_id: str
     rows: tuple[IndexRow, ...]
@@ -48,7 +48,7 @@ class LabelConflict:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """All that a check found out about one data set."""
+    """All findings of the validation of one dataset."""
 
     name: str
     index: DataIndex
@@ -59,16 +59,16 @@ class ValidationReport:
 
     @property
     def has_blocking_issues(self) -> bool:
-        """Say whether a measurement on this data would be wrong; `petmood data check` then ends with 1."""
+        """Whether evaluation on this data would be invalid; `petmood data check` then exits with status 1."""
         return any(finding.is_blocking for finding in self.issues)
 
     @property
     def counts(self) -> Mapping[tuple[str, str, str], int]:
-        """Count photos by (class, split, role); absent keys are 0."""
+        """Number of photos by (class, split, role); absent keys are 0."""
         return Counter((row.label, row.split, row.role) for row in self.index)
 
     def summary(self) -> str:
-        """Say in a few lines for a terminal what there is and what was found."""
+        """Return the counts, issues and verdict in a few lines for a terminal."""
         roles = Counter(row.role for row in self.index)
         counts = self.counts
         lines = [
@@ -94,9 +94,9 @@ class ValidationReport:
 
 
 def validate_dataset(folder: Path, *, track: ProgressBar = no_progress) -> ValidationReport:
-    """Read every photo of a data set again and check index, hashes, duplicates, labels, splits and balance.
+    """Read every photo of a dataset again and check index, hashes, duplicates, labels, splits and balance.
 
-    Raises DataError where the folder is no data set.
+    Raises DataError if the folder is not a dataset.
     """
     index = read_index(folder)
     links, rejected = read_relations(folder), read_problems(folder / REJECTED_NAME)

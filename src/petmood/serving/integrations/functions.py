@@ -1,4 +1,4 @@
-"""How does a bundle answer as a cloud function? One function of a request, for functions-framework.
+"""Cloud Functions entry point for functions-framework that serves a bundle.
 
 Start it with ``PETMOOD_BUNDLE`` set and
 ``functions-framework --source .../petmood/serving/integrations/functions.py --target predict``.
@@ -47,7 +47,7 @@ PIECE_BYTES: Final = 65_536
 
 
 class Function:
-    """Answers requests with a bundle that is opened at the first of them and kept; safe to share between threads."""
+    """Serves a bundle that is loaded on the first request and kept; thread-safe."""
 
     def __init__(self, opener: Callable[..., Predictor] = load_bundle) -> None:
         self._opener = opener
@@ -55,7 +55,7 @@ class Function:
         self._opened: tuple[Predictor, Settings] | None = None
 
     def __call__(self, request: "Request") -> "Response":
-        """Answer one request; every error is a body with its code."""
+        """Handle one request; every error becomes a JSON body with its code."""
         request_id = start_request_context({"headers": _raw_headers(request)}).request_id
         try:
             if request.method != "POST":
@@ -94,7 +94,7 @@ _function = Function()
 
 
 def predict(request: "Request") -> "Response":
-    """Answer one photo, sent as the form field `photo` or as the body itself."""
+    """Predict one photo, sent as the form field `photo` or as the raw body."""
     return _function(request)
 
 
@@ -112,11 +112,13 @@ def _refuse_strangers(request: "Request", settings: Settings) -> None:
 
 
 def _take_body(request: "Request", *, limit: int) -> bytes:
-    """Return the body, and leave an empty one: after a refusal the framework would read the rest of it into memory.
+    """Return the body and replace the input stream by an empty one.
+
+    Otherwise the framework would read the rest of a rejected body into memory.
 
     Raises:
-        FileTooLarge: it says so, or is found to be so.
-        BadRequest: the sender went away in the middle of it.
+        FileTooLarge: the declared or the received size exceeds ``limit`` bytes.
+        BadRequest: the client disconnected before the body was complete.
     """
     wsgi = require("werkzeug.wsgi", extra="functions")
     disconnected: type[Exception] = require("werkzeug.exceptions", extra="functions").ClientDisconnected
@@ -128,7 +130,7 @@ def _take_body(request: "Request", *, limit: int) -> bytes:
         raise too_large
     pieces, size = [], 0
     try:
-        while piece := stream.read(PIECE_BYTES):  # one read may give less than was asked for
+        while piece := stream.read(PIECE_BYTES):  # a read may return less than requested
             pieces.append(piece)
             if (size := size + len(piece)) > limit:
                 raise too_large
@@ -148,7 +150,7 @@ def _not_allowed(request: "Request", request_id: str) -> "Response":
 
 
 def _refusal(error: PetmoodError, request_id: str) -> "Response":
-    if not isinstance(error, PhotoError | RequestError):  # a bundle or a setting: for the log, not for strangers
+    if not isinstance(error, PhotoError | RequestError):  # bundle and settings errors are logged, not shown to clients
         logger.error("the function can't start: %s", error)
         error = InternalError("The function is not set up right, which was logged.")
     response = _json(error_response(error, request_id=request_id), status=error.status, request_id=request_id)

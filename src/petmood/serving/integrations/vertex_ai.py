@@ -1,4 +1,4 @@
-"""How does Vertex AI ask? Its custom-container contract: JSON instances with base64 photos in, predictions out."""
+"""Vertex AI custom-container contract: JSON instances with base64 photos in, predictions out."""
 
 import asyncio
 import base64
@@ -22,11 +22,11 @@ __all__ = ["answer_instances", "photos_of_instances", "vertex_router"]
 EXAMPLE: Final = 'Send {"instances": [{"b64": "..."}]}.'
 LARGE_BYTES: Final = 1_000_000
 PIECES: Final = 32
-"""Lists, objects and commas that one instance may have (base64 holds none); 100 MB of them would become 3 GB."""
+"""JSON brackets, braces and commas allowed per instance (base64 has none); 100 MB of them would parse to 3 GB."""
 
 
 def vertex_router(settings: Settings) -> APIRouter:
-    """Return routes at the places that Vertex AI gave in ``AIP_HEALTH_ROUTE`` and ``AIP_PREDICT_ROUTE``, if it did."""
+    """Return routes at the paths that Vertex AI sets in ``AIP_HEALTH_ROUTE`` and ``AIP_PREDICT_ROUTE``, if any."""
     router = APIRouter(tags=["vertex"])
     predict, health = settings.vertex_predict_route, settings.vertex_health_route
     if predict is not None and predict != "/predict":
@@ -49,7 +49,7 @@ async def answer_instances(request: Request) -> Response:
     service.workers.refuse_if_full()
     limit = service.settings.batch_bytes
     async with service.bodies.body(request.receive, declared=call.declared, limit=limit) as body:
-        if len(body) > LARGE_BYTES:  # megabytes of JSON take a while; others are answered meanwhile
+        if len(body) > LARGE_BYTES:  # parse megabytes of JSON off the event loop
             photos = await asyncio.to_thread(photos_of_instances, body, service.settings)
         else:
             photos = photos_of_instances(body, service.settings)
@@ -58,11 +58,11 @@ async def answer_instances(request: Request) -> Response:
 
 
 def photos_of_instances(body: bytes, settings: Settings) -> list[bytes | PetmoodError]:
-    """Return the photos of a request's instances; one that can't be read has its refusal in its place.
+    """Return the photos of a request's instances; one that can't be decoded is replaced by its error.
 
     Raises:
-        BadRequest: no JSON, or far too much of it.
-        UnprocessableContent: no list of instances, or too many of them.
+        BadRequest: the body is not JSON, or has too many elements.
+        UnprocessableContent: there is no list of instances, or it is too long.
     """
     if sum(map(body.count, b"[{,")) > PIECES * (settings.batch_photos + 1):
         raise BadRequest(f"Expected 1 to {settings.batch_photos} instances, got far more pieces of JSON. {EXAMPLE}")
@@ -77,7 +77,7 @@ def photos_of_instances(body: bytes, settings: Settings) -> list[bytes | Petmood
     return [_photo(instance, file_bytes=settings.limits.file_bytes) for instance in instances]
 
 
-def _photo(instance: Any, *, file_bytes: int) -> bytes | PetmoodError:  # noqa: ANN401 - whatever JSON holds
+def _photo(instance: Any, *, file_bytes: int) -> bytes | PetmoodError:  # noqa: ANN401 - any JSON value
     text = instance.get("b64") if isinstance(instance, dict) else None
     if not isinstance(text, str):
         return UnprocessableContent(f"Expected an instance with 'b64', got another shape. {EXAMPLE}")

@@ -1,1 +1,1 @@
-"""How much load does a service bear? Locust, in a process of its own, and pure functions that judge what it saw."""
+"""Load test: Locust in a subprocess, and pure functions that evaluate its measurements."""

@@ -1,6 +1,7 @@
-"""How does Locust load a service? Users that post photos without a pause; each finished step is a line of JSON.
+"""Locust process of a load test: users post photos without pause; each finished step is printed as a JSON line.
 
-A process of its own (``python -m petmood.serving.loadtest < job``), for importing Locust replaces sockets and threads.
+It is a separate process (``python -m petmood.serving.loadtest < job``), as importing Locust monkey-patches sockets and
+threads.
 """
 
 import itertools
@@ -13,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import gevent  # type: ignore[import-untyped] # it comes without types
+import gevent  # type: ignore[import-untyped] # no type information
 from locust import FastHttpUser, LoadTestShape, task
 from locust.env import Environment
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_history
@@ -31,7 +32,7 @@ AFTER_NO_ANSWER_S = 0.1
 
 
 def users_of(job: LoadTestConfig, forms: Iterator[Form]) -> type[FastHttpUser]:
-    """Return a kind of user that posts one photo after the other."""
+    """Return a Locust user class that posts one photo after another."""
     token = {} if job.token is None else {"Authorization": f"Bearer {job.token}"}
 
     class PhotoUser(FastHttpUser):
@@ -40,10 +41,10 @@ def users_of(job: LoadTestConfig, forms: Iterator[Form]) -> type[FastHttpUser]:
 
         @task
         def predict(self) -> None:
-            """Post the next photo; a redirect is not followed, for it may lead to another machine."""
+            """Post the next photo; redirects are not followed, as they may lead to another machine."""
             photo = next(forms)
             headers = {"Content-Type": photo.content_type, **token}
-            body: Any = photo.body  # Locust says str, and sends bytes as they are
+            body: Any = photo.body  # annotated as str by Locust, but bytes are sent unchanged
             answer = self.client.request("POST", job.target.path, data=body, headers=headers, allow_redirects=False)
             if not answer.status_code:
                 gevent.sleep(AFTER_NO_ANSWER_S)
@@ -52,11 +53,11 @@ def users_of(job: LoadTestConfig, forms: Iterator[Form]) -> type[FastHttpUser]:
 
 
 def shape_of(stages: Stages) -> LoadTestShape:
-    """Let Locust ask the stages for its number of users, once a second."""
+    """Return a Locust load shape that reads the number of users from the stages once a second."""
 
     class Course(LoadTestShape):
         def __init__(self) -> None:
-            super().__init__()  # type: ignore[no-untyped-call] # Locust leaves it untyped
+            super().__init__()  # type: ignore[no-untyped-call] # untyped in Locust
 
         def tick(self) -> tuple[int, float] | None:
             users = stages.users_at(time.perf_counter())
@@ -66,13 +67,13 @@ def shape_of(stages: Stages) -> LoadTestShape:
 
 
 def emit(step: Step) -> None:
-    """Tell the process that started this one."""
+    """Print a step as a JSON line for the parent process."""
     sys.stdout.write(json.dumps(asdict(step)) + "\n")
     sys.stdout.flush()
 
 
 def run(job: LoadTestConfig) -> None:
-    """Load the service until the stages are over."""
+    """Run the load test until all stages are finished."""
     if longer := lengthened(job.counts):
         sys.stderr.write(longer + "\n")
     photos = synthetic_photos() if job.photos is None else read(Path(job.photos))
@@ -82,7 +83,7 @@ def run(job: LoadTestConfig) -> None:
         user_classes=[users_of(job, forms)], shape_class=shape_of(stages), stop_timeout=FINISH_WITHIN_S
     )
 
-    def keep(*, response_time: float, response: Any, **_: Any) -> None:  # noqa: ANN401 - Locust's own objects
+    def keep(*, response_time: float, response: Any, **_: Any) -> None:  # noqa: ANN401 - Locust objects
         stages.add(Sample(time.perf_counter(), response_time, getattr(response, "status_code", 0) or 0))
 
     environment.events.request.add_listener(keep)  # type: ignore[no-untyped-call] # as above
@@ -93,13 +94,13 @@ def run(job: LoadTestConfig) -> None:
     if runner.shape_greenlet is not None:
         runner.shape_greenlet.join()
     runner.quit()
-    gevent.sleep(1.1)  # the files are written once a second
+    gevent.sleep(1.1)  # Locust writes its CSV files once a second
     gevent.killall(writing)
     writer.close_files()
 
 
 def main() -> None:
-    """Do the job that stands on standard input."""
+    """Run the job given as JSON on standard input."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     run(load_test_config_from(sys.stdin.read()))
 

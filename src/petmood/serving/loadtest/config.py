@@ -1,4 +1,4 @@
-"""What does the process that loads a service have to know? One record, handed over as JSON on its standard input."""
+"""Configuration of a load test, passed to the Locust process as JSON on standard input."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ __all__ = ["LoadTestConfig", "load_test_config_from"]
 
 @dataclass(frozen=True, slots=True)
 class LoadTestConfig:
-    """``counts`` are the numbers of users, ``photos`` a folder or None, ``csv`` how Locust's own files begin."""
+    """Load test settings: ``counts`` of users per step, ``photos`` folder or None, ``csv`` prefix of Locust's files."""
 
     target: Target
     counts: tuple[int, ...]
@@ -21,11 +21,11 @@ class LoadTestConfig:
     token: str | None = None
 
     def as_text(self) -> str:
-        """Return JSON; not as arguments, for those every user of the machine can see, and this may hold a token."""
+        """Return JSON; sent by stdin, as command-line arguments are visible to all users and it may contain a token."""
         return json.dumps(asdict(self))
 
 
 def load_test_config_from(text: str) -> LoadTestConfig:
-    """Return the record that ``as_text`` wrote."""
+    """Parse the JSON written by ``as_text``."""
     fields = json.loads(text)
     return LoadTestConfig(**{**fields, "target": Target(**fields["target"]), "counts": tuple(fields["counts"])})

@@ -1,4 +1,4 @@
-"""Is a service good enough? Its measured step against limits, one line for each that it missed."""
+"""Limits of a load test, and the violations found in a measured step."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["Limits", "violations"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is allowed; None is not asked for. ``max_errors`` is a share of all requests, 0 to 1."""
+    """Limits of a step; None is not checked. ``max_errors`` is a fraction of all requests, 0 to 1."""
 
     p95_ms: float | None = None
     min_rps: float | None = None
@@ -17,7 +17,7 @@ class Limits:
 
 
 def violations(step: Step, limits: Limits) -> tuple[str, ...]:
-    """Return one line for every limit that the step missed, such as ``p95 850 ms, allowed 300 ms``."""
+    """Return one line for every violated limit, such as ``p95 850 ms, allowed 300 ms``."""
     lines = []
     if limits.p95_ms is not None and (step.p95_ms is None or step.p95_ms > limits.p95_ms):
         got = "unknown, for nothing was answered" if step.p95_ms is None else f"{step.p95_ms:g} ms"

@@ -1,4 +1,4 @@
-"""Which photos are sent? Those of a folder, or some that are drawn in memory; each as a ready form."""
+"""Photos of a load test, from a folder or synthetic, encoded as multipart forms."""
 
 import io
 from dataclasses import dataclass
@@ -14,33 +14,33 @@ __all__ = ["MOST", "Form", "form", "read", "synthetic_photos"]
 
 SIDE_PX: Final = 224
 MOST: Final = 64
-"""Of a folder no more photos than these are sent: they are kept in memory, and a service doesn't mind repetition."""
+"""Maximum number of photos read from a folder; they are kept in memory and sent repeatedly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A multipart body and the content type that names its boundary."""
+    """A multipart body and its content type with the boundary."""
 
     content_type: str
     body: bytes
 
 
 def synthetic_photos(count: int = 4) -> list[bytes]:
-    """Draw different JPEGs of 224 px with soft clouds and a little grain, about as large as a photo of that size."""
+    """Return different synthetic JPEGs of 224 px with noise, about as many bytes as a real photo of that size."""
     return [_drawn(np.random.default_rng(seed)) for seed in range(count)]
 
 
 def read(folder: Path) -> list[bytes]:
-    """Return the first photos of a folder as they are; whatever is wrong with them is the service's to say.
+    """Return the bytes of the first photos in a folder, without validation.
 
     Raises:
-        DataError: there is no such folder, or no photo in it.
+        DataError: the folder doesn't exist or contains no photo.
     """
     return [photo.read_bytes() for photo in find_photos([folder])[:MOST]]
 
 
 def form(photo: bytes, *, field: str = "photo") -> Form:
-    """Put a photo into a multipart form of one field."""
+    """Encode a photo as a multipart form of one field."""
     number = 0
     while (boundary := f"petmood-{number}").encode() in photo:
         number += 1

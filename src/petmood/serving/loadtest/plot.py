@@ -1,4 +1,4 @@
-"""How does a ramp look? Throughput and p95 over users, the knee marked."""
+"""Plot of a load test: throughput and p95 latency over users, with the saturation point marked."""
 
 import io
 
@@ -11,7 +11,7 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#c05a00", "#666666"
 
 
 def ramp_png(report: Report) -> bytes:
-    """Draw the steps of a ramp as a PNG: two panels over one axis of users, for their units differ.
+    """Return a PNG of the steps: two panels (different units) over a shared axis of users.
 
     Raises:
         MissingDependency: matplotlib is not installed.

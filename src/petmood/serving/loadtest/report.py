@@ -1,4 +1,4 @@
-"""What is left of a load test? Its steps, the one that counts, the knee, and what of the limits was missed."""
+"""Result of a load test: all steps, the checked step, the saturation point and violated limits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ __all__ = ["Report", "report_of"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``checked`` is the step that limits are held against: the knee's if it was looked for, else the last."""
+    """Load test result; limits apply to ``checked``: the saturation point if searched and found, else the last."""
 
     url: str
     steps: tuple[Step, ...]
@@ -25,7 +25,7 @@ class Report:
     violations: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``summary.json`` holds; the judged step's numbers stand at the top."""
+        """Return the content of ``summary.json``, with the checked step's values at the top level."""
         every: Counter[str] = Counter()
         for step in self.steps:
             every.update(step.errors)
@@ -44,10 +44,10 @@ class Report:
 
 
 def report_of(steps: Sequence[Step], *, url: str, limits: Limits, until_saturation: bool = False) -> Report:
-    """Find the knee and the step that counts, and hold it against the limits.
+    """Find the saturation point, select the step to check and compare it with the limits.
 
     Raises:
-        DownloadError: no step came to its end.
+        DownloadError: no step was completed.
     """
     if not steps:
         raise DownloadError(f"The load on {url} ended before its first step did. Give it more time with --duration.")

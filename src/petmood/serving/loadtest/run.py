@@ -1,4 +1,4 @@
-"""How is a load test run? Locust is started beside this process, listened to, and what it left is kept."""
+"""Run a load test in a Locust subprocess, collect its steps and write the report."""
 
 import contextlib
 import http.client
@@ -33,7 +33,7 @@ REFUSALS: Final = {
 
 
 def require_locust() -> None:
-    """Make sure that Locust is there without importing it, for that would replace this process's sockets.
+    """Check that Locust is installed without importing it, which would monkey-patch this process's sockets.
 
     Raises:
         MissingDependency: Locust is not installed.
@@ -44,11 +44,11 @@ def require_locust() -> None:
 
 
 def preflight(job: LoadTestConfig, *, timeout_s: float = 30.0) -> None:
-    """Post one photo, so that a wrong address is one line rather than thousands of errors.
+    """Post one photo before the load test, so that a wrong URL gives one error instead of thousands.
 
     Raises:
-        DownloadError: nothing answers there.
-        ConfigError: what answers doesn't take photos there, or asks for a token.
+        DownloadError: there is no response.
+        ConfigError: the URL doesn't accept photos, or requires a token.
         DataError: there are no photos to send.
     """
     photo = form((synthetic_photos(1) if job.photos is None else read(Path(job.photos)))[0])
@@ -71,10 +71,10 @@ def preflight(job: LoadTestConfig, *, timeout_s: float = 30.0) -> None:
 
 
 def load_service(job: LoadTestConfig, *, to: Path, on_step: Callable[[Step], None] | None = None) -> list[Step]:
-    """Run Locust in a process of its own, put its CSV files into a folder and return the steps.
+    """Run Locust in a subprocess, copy its CSV files into a folder and return the steps.
 
     Raises:
-        DownloadError: Locust's process failed; what it said is above.
+        DownloadError: the Locust process failed; its output is on stderr.
     """
     steps = []
     with tempfile.TemporaryDirectory() as name:
@@ -100,7 +100,7 @@ def load_service(job: LoadTestConfig, *, to: Path, on_step: Callable[[Step], Non
 
 
 def write_report(report: Report, *, to: Path) -> list[Path]:
-    """Write ``summary.json``, and ``ramp.png`` if there was more than one step; return what was written."""
+    """Write ``summary.json``, and ``ramp.png`` if there are several steps; return the written paths."""
     atomic_write_json(to / "summary.json", report.as_json())
     written = [to / "summary.json"]
     if len(report.steps) > 1:

@@ -1,4 +1,4 @@
-"""Where does more load stop helping? At the last number of users before throughput stood still or errors began."""
+"""Detection of the saturation point: the last step before throughput stalls or errors appear."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from petmood.serving.loadtest.steps import Step
 __all__ = ["GROWTH", "Knee", "find_knee", "is_past_the_knee"]
 
 GROWTH: Final = 0.05
-"""Throughput that grows by less than this share from one step to the next stands still."""
+"""Relative throughput growth between two steps below which throughput has stalled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """The last step that was worth its users, and what the next one showed."""
+    """The saturation point: the last step before saturation, and why the next one is saturated."""
 
     step: Step
     reason: str
@@ -24,7 +24,7 @@ class Knee:
 def find_knee(steps: Sequence[Step]) -> Knee | None:
     """Return the first step after which throughput grew by less than 5% while p95 grew, or errors appeared.
 
-    None when every step still helped, or when there were errors from the first step on.
+    None if the service never saturates, or if errors occur in the first step already.
     """
     for before, after in pairwise(steps):
         if before.errors:
@@ -35,7 +35,7 @@ def find_knee(steps: Sequence[Step]) -> Knee | None:
 
 
 def is_past_the_knee(steps: Sequence[Step]) -> bool:
-    """Tell whether a further step would show nothing new."""
+    """Return whether the ramp can stop: saturation was found, or the first step failed."""
     return bool(steps) and (bool(steps[0].errors) or not steps[0].answered or find_knee(steps) is not None)
 
 

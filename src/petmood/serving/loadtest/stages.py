@@ -1,4 +1,4 @@
-"""How many users are there now? The course of a load test, kept apart from Locust."""
+"""Schedule of a load test: the number of users over time, independent of Locust."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from petmood.serving.loadtest.steps import Sample, Step, step_of
 __all__ = ["NEW_USERS_PER_S", "Stages", "doubling", "lengthened"]
 
 NEW_USERS_PER_S: Final = 100
-"""How quickly users come: up to this many at once, then as many again each second."""
+"""Spawn rate: up to this many users start immediately, larger increments at this many per second."""
 
 SETTLE_S: Final = 1.0
 SETTLE_SHARE: Final = 0.2
 
 
 def doubling(users: int) -> tuple[int, ...]:
-    """Return 1, 2, 4, ... and ``users`` itself at the end.
+    """Return the user counts 1, 2, 4, ... up to and including ``users``.
 
     >>> doubling(12)
     (1, 2, 4, 8, 12)
@@ -29,13 +29,13 @@ def doubling(users: int) -> tuple[int, ...]:
 
 
 def coming_s(counts: Sequence[int], at: int) -> float:
-    """Return how long the users that one number adds to the last take to come; those that come at once take no time."""
+    """Return the seconds needed to start the users added at step ``at``; 0 if they start immediately."""
     added = counts[at] - (counts[at - 1] if at else 0)
     return added / NEW_USERS_PER_S if added > NEW_USERS_PER_S else 0.0
 
 
 def lengthened(counts: Sequence[int]) -> str:
-    """Return a line on the steps that last longer than was said, or nothing where none does.
+    """Return a line on the steps extended by the spawn time, or an empty string if there are none.
 
     >>> lengthened((1, 2)), lengthened((1000,))
     ('', 'Users come 100 a second, and a step begins once all are there: 1000 users last 10 s longer.')
@@ -47,10 +47,10 @@ def lengthened(counts: Sequence[int]) -> str:
 
 @dataclass(slots=True)
 class Stages:
-    """Goes through numbers of users, ``duration_s`` for each, and sums each up when it is over.
+    """Runs through the user counts, ``duration_s`` seconds each, and aggregates each stage when it ends.
 
-    Where more users are added than come at once, a stage is longer by the time that they take; neither that time nor
-    the second after it (a fifth of the duration, if that is less) counts for speed.
+    A stage is extended by the time that its new users take to start. Speed is measured after that time and a settling
+    period of one second, or a fifth of the duration if that is less.
     """
 
     counts: tuple[int, ...]
@@ -62,11 +62,11 @@ class Stages:
     _began_s: float | None = None
 
     def add(self, sample: Sample) -> None:
-        """Keep a request of the present stage."""
+        """Add a request to the current stage."""
         self._samples.append(sample)
 
     def users_at(self, now_s: float) -> int | None:
-        """Return how many users there are at a moment, or None when all is over; call it with rising moments."""
+        """Return the number of users at a time in seconds, or None at the end; call it with increasing times."""
         if self._began_s is None:
             self._began_s = now_s
         elif len(self.steps) < len(self.counts) and now_s - self._began_s >= self._lasts_s():

@@ -1,4 +1,4 @@
-"""What did one number of users get? Its throughput, its percentiles and its errors, from single requests."""
+"""Aggregation of requests into steps: throughput, latency percentiles and errors per number of users."""
 
 import math
 from collections import Counter
@@ -9,12 +9,12 @@ from typing import Any, Final
 __all__ = ["NO_ANSWER", "Sample", "Step", "percentile", "step_from", "step_of"]
 
 NO_ANSWER: Final = "no answer"
-"""The status of a request whose connection was refused, broken or timed out."""
+"""Error key of requests whose connection was refused, broken or timed out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request: when it ended (seconds of any one clock), how long it took, and its status; 0 is none."""
+    """One request: end time (seconds of any one clock), duration and HTTP status; 0 means no response."""
 
     ended_s: float
     ms: float
@@ -23,7 +23,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What ``users`` at once got: every request is counted, but speed is that of answers (2xx) once things settled."""
+    """Result for ``users`` concurrent users; errors cover all requests, speed only 2xx responses after settling."""
 
     users: int
     seconds: float
@@ -37,12 +37,12 @@ class Step:
 
     @property
     def error_share(self) -> float:
-        """How many of the requests got no 2xx, 0 to 1; 1 when there was no request at all."""
+        """Fraction of requests without a 2xx response, 0 to 1; 1 if there were no requests."""
         return sum(self.errors.values()) / self.requests if self.requests else 1.0
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the smallest value that at least ``share`` of the values don't exceed (nearest rank); None of nothing.
+    """Return the nearest-rank percentile (``share`` from 0 to 1), or None if there are no values.
 
     >>> percentile([40, 10, 20, 30], 0.5)
     20
@@ -53,7 +53,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def step_of(samples: Sequence[Sample], *, users: int, began_s: float, ended_s: float, settle_s: float = 0.0) -> Step:
-    """Summarise what ended between two moments; the first ``settle_s`` count for errors, not for speed."""
+    """Aggregate the requests of one step; those in the first ``settle_s`` seconds count for errors, not for speed."""
     inside = [sample for sample in samples if began_s <= sample.ended_s <= ended_s]
     bad = Counter(str(sample.status or NO_ANSWER) for sample in inside if not _is_good(sample))
     counted_s = ended_s - began_s - settle_s
@@ -73,7 +73,7 @@ def step_of(samples: Sequence[Sample], *, users: int, began_s: float, ended_s: f
 
 
 def step_from(fields: dict[str, Any]) -> Step:
-    """Return the step that ``dataclasses.asdict`` took apart."""
+    """Rebuild a step from the output of ``dataclasses.asdict``."""
     return Step(**fields)
 
 

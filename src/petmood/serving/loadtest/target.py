@@ -1,4 +1,4 @@
-"""Which service may be loaded? One on this machine; any other only if that is said aloud."""
+"""Target URL of a load test; remote machines need explicit permission."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ PREDICT: Final = "/predict"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where photos are sent: ``base`` such as ``http://127.0.0.1:8000``, ``path`` such as ``/predict``."""
+    """Target of a load test: ``base`` such as ``http://127.0.0.1:8000`` and ``path`` such as ``/predict``."""
 
     base: str
     path: str
 
     @property
     def url(self) -> str:
-        """The whole address."""
+        """The complete URL."""
         return self.base + self.path
 
 
 def target_of(url: str, *, allow_remote: bool) -> Target:
-    """Return where to send photos: ``url`` itself, or its ``/predict`` when it names no path.
+    """Return the target for ``url``, with the path ``/predict`` if it has none.
 
     Raises:
-        ConfigError: it is no http(s) address, or is another machine's and ``allow_remote`` is not given.
+        ConfigError: ``url`` is not an http(s) URL, or is not loopback and ``allow_remote`` is False.
     """
     try:
         parts = urlsplit(url)
@@ -49,7 +49,7 @@ def target_of(url: str, *, allow_remote: bool) -> Target:
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell by the name alone: a name that has to be looked up can point anywhere a moment later."""
+    """Return whether a host is loopback, without DNS: a resolved name may point elsewhere a moment later."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,1 +1,1 @@
-"""What surrounds every request? Watching it, and guarding the door."""
+"""ASGI middleware: request context, observability, authentication and rate limiting."""

@@ -1,4 +1,4 @@
-"""Who may ask, and how often? Tokens, pages of other origins and a rate for each address, checked before any body."""
+"""Authentication, origin check and rate limiting, before the body is read."""
 
 import hmac
 import time
@@ -23,9 +23,9 @@ REMEMBERED: Final = 10_000
 
 
 class RateLimit:
-    """Lets each address ask ``per_minute`` times a minute, with as many at once saved up (a token bucket).
+    """Token bucket per client address: ``per_minute`` requests a minute, with a burst of the same size.
 
-    Addresses that have been quiet longest are forgotten beyond ten thousand.
+    Keeps at most 10,000 addresses; the least recently used ones are evicted.
     """
 
     def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class RateLimit:
         now = self._clock()
         left, since = self._left.pop(address, (self._most, now))
         left = min(self._most, left + (now - since) * self._rate)
-        self._left[address] = (left - 1 if left >= 1 else left, now)  # a refusal takes nothing of what is saved up
+        self._left[address] = (left - 1 if left >= 1 else left, now)  # a rejected request consumes no token
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         if left < 1:
@@ -49,7 +49,7 @@ class RateLimit:
 
 
 class AuthMiddleware:
-    """ASGI middleware that lets a request in, or refuses it by raising."""
+    """ASGI middleware that raises an error for requests that are not allowed."""
 
     def __init__(self, app: App, *, settings: Settings) -> None:
         self._app, self._settings = app, settings
@@ -58,10 +58,12 @@ class AuthMiddleware:
         self._open = PUBLIC_PATHS | {settings.vertex_health_route} if own else PUBLIC_PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request in.
+        """Check one request and pass it on.
 
         Raises:
-            Unauthorised, Forbidden, TooManyRequests: it stays outside.
+            Unauthorized: the token is missing or wrong.
+            Forbidden: admin routes are off, or the page's origin is not allowed.
+            TooManyRequests: the client's rate limit is exceeded.
         """
         if scope["type"] == "http":
             self._check(scope)
@@ -98,7 +100,7 @@ class AuthMiddleware:
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Tell whether an origin is the host that was asked; ``null`` (a sandboxed page, a file) never is."""
+    """Return whether an origin matches the request's Host; ``null`` (a sandboxed page, a local file) never does."""
     try:
         return bool(host) and urlsplit(origin).netloc == host
     except ValueError:

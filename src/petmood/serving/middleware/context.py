@@ -1,4 +1,4 @@
-"""What does one request carry along? Its id, its trace, and how far its body was read."""
+"""Per-request context: request id, trace id, declared body size and error code."""
 
 import random
 import re
@@ -14,12 +14,12 @@ CLOUD_TRACE: Final = re.compile(r"([0-9a-f]{32})(/.*)?")
 
 Scope = MutableMapping[str, Any]
 
-_ids = random.Random()  # noqa: S311 - an id has to differ from all others, not to be a secret; 30 times quicker than one
+_ids = random.Random()  # noqa: S311 - ids need to be unique, not secret; 30 times faster than secrets
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request: its id (the sender's own, where it is a plain word), its trace, and what became of it."""
+    """Context of one request; ``request_id`` is the client's own if it matches ``ID``, else generated."""
 
     request_id: str
     trace_id: str | None
@@ -30,7 +30,7 @@ class RequestContext:
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """Return a header's value, the first where there are several."""
+    """Return the first value of a header, or None."""
     for key, value in scope["headers"]:
         if key == name:
             return str(value, "latin-1")
@@ -38,7 +38,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def start_request_context(scope: Scope) -> RequestContext:
-    """Read what a request says of itself; unreadable ids are replaced by an own one."""
+    """Build the context from the request headers; a missing or invalid request id is replaced by a new one."""
     request_id = trace = declared = parent = None
     chunked = False
     for key, value in scope["headers"]:
@@ -59,6 +59,6 @@ def start_request_context(scope: Scope) -> RequestContext:
 
 
 def context_of(scope: Scope) -> RequestContext:
-    """Return what ``Observe`` noted of a request."""
+    """Return the context that ``ObservabilityMiddleware`` stored in the scope."""
     call: RequestContext = scope["state"]["call"]
     return call

@@ -1,4 +1,4 @@
-"""What became of a request? Every one gets an id, an answer in one form, a line in the log, and is counted."""
+"""Middleware that assigns request ids, unifies error responses, writes access logs and updates metrics."""
 
 import asyncio
 import contextlib
@@ -24,22 +24,22 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SMALL_BYTES: Final = 65_536
-"""An unread body up to this size is read after a refusal, so that the connection can be used again."""
+"""An unread body up to this size is read after an error response, so that the connection can be reused."""
 LINGER_S: Final = 1.0
 LINGER_BYTES: Final = 64_000_000
-"""A larger one is thrown away for so long: a sender who is cut off while sending never sees the answer."""
+"""A larger body is discarded up to these limits; a client that is cut off while sending never sees the response."""
 QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked every few seconds by machines; logged only when the answer is not 200."""
+"""Paths polled by machines; logged only if the status is not 200."""
 
 
 class ObservabilityMiddleware:
-    """ASGI middleware around everything; no error of ours or of a library leaves it but as code and message."""
+    """Outermost ASGI middleware; every exception becomes a JSON error with a code and a message."""
 
     def __init__(self, app: App, *, metrics: ServiceMetrics, drain: DrainState) -> None:
         self._app, self._metrics, self._drain = app, metrics, drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request: measure, log and convert exceptions to error responses."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -85,9 +85,9 @@ class ObservabilityMiddleware:
 
 
 class _Watch:
-    """Passes messages on, and remembers what was sent and how far the body was read.
+    """Forwards ASGI messages and tracks the response status and whether the body was read completely.
 
-    A request is counted before its last byte leaves: who has an answer finds it in every process' numbers.
+    Metrics are updated before the last byte is sent, so a client that got its response sees it counted.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class _Watch:
     ) -> None:
         self._call, self._receive, self._send, self._drain = call, receive, send, closing
         self._waits, self._counted = waits, counted
-        self.status = 499  # the client went away before anything was said
+        self.status = 499  # nginx's code for a client that disconnected before the response
         self._started = self._lingers = self._is_counted = False
 
     def count(self) -> None:
@@ -128,7 +128,7 @@ class _Watch:
         await self._send(message)
 
     async def refuse(self, error: PetmoodError) -> None:
-        """Answer with an error, unless an answer has begun; ``linger`` is to follow."""
+        """Send an error response, unless a response has begun; call ``linger`` afterwards."""
         self._call.code = error.code
         if self._started:
             return
@@ -141,16 +141,16 @@ class _Watch:
         await self._send({"type": "http.response.body", "body": body, "more_body": self._lingers})
 
     async def linger(self) -> None:
-        """Throw away what still comes of a refused body, for a while."""
+        """Discard the rest of a rejected body, up to a time and size limit."""
         if self._lingers:
             await self._throw_away()
             await self._send({"type": "http.response.body", "body": b""})
 
     @property
     def _is_spent(self) -> bool:
-        """Whether the connection can't be used again: the rest of the body is long, slow, or may never be sent.
+        """Whether the connection can't be reused: the rest of the body is long, slow, or may never be sent.
 
-        Who waits for ``100 Continue`` and is refused sends its next request where we would still expect the body.
+        A rejected client that waits for ``100 Continue`` skips the body and sends its next request in its place.
         """
         call = self._call
         if call.body_done:
@@ -166,7 +166,7 @@ class _Watch:
 
 
 def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
-    """Return what an error says in headers: when to come again, and how to sign in."""
+    """Return the headers of an error: ``Retry-After`` and ``WWW-Authenticate``."""
     headers = []
     if isinstance(error, RequestError) and error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
@@ -176,7 +176,7 @@ def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
 
 
 def _route(scope: Scope, call: RequestContext) -> str:
-    """Return the route's pattern; what matched none is told together."""
+    """Return the route's pattern, or ``none`` for all unmatched paths."""
     return call.route or str(getattr(scope.get("route"), "path", "none"))
 
 

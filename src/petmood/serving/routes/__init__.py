@@ -1,1 +1,1 @@
-"""What can be asked? One file for each kind of question; every route unpacks, calls one function and packs."""
+"""HTTP routes, one module per topic."""

@@ -1,4 +1,4 @@
-"""Is the process alive, is it ready, what does it serve, and how is it doing?"""
+"""State routes: liveness, readiness, model card and Prometheus metrics."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse

@@ -1,4 +1,4 @@
-"""How is the model changed under way? Another bundle is verified first, then swapped in, and back; on a token alone."""
+"""Admin routes that load another bundle or roll back to the previous model; a token is required."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ router = APIRouter(tags=["admin"], prefix="/models")
 
 
 class ReasonBody(BaseModel):
-    """Why a model is changed; it is logged beside who asked and when."""
+    """Request body with the reason for a model change, which is logged with the request id."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class ReasonBody(BaseModel):
 
 
 class LoadBody(ReasonBody):
-    """Which bundle to load: a folder that the service's machine can read."""
+    """Request body that names the bundle to load: a folder readable by the service."""
 
     bundle: str = Field(min_length=1, max_length=1024)
 

@@ -1,4 +1,4 @@
-"""What does the documentation say that the code can't? Bodies that are read by hand, and what a refusal looks like."""
+"""OpenAPI fragments for request bodies parsed by hand and for error responses."""
 
 from typing import Any, Final
 

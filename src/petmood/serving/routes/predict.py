@@ -1,4 +1,4 @@
-"""How are photos asked about? One at ``/predict``, several at ``/predict/batch``."""
+"""Prediction routes: one photo at ``/predict``, several at ``/predict/batch``."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ router = APIRouter(tags=["prediction"])
 async def predict(request: Request) -> Response:
     """Answer one photo, sent as the form field `photo` or as the body itself."""
     content_type = header(request.scope, b"content-type") or ""
-    if content_type.startswith(JSON):  # whatever else comes here takes the short cut
+    if content_type.startswith(JSON):  # other content types take PredictFastPath
         return await answer_instances(request)
     return await _answer_one(service_of(request), request.scope, request.receive)
 
@@ -47,17 +47,17 @@ async def predict_batch(request: Request) -> Response:
 
 
 class PredictFastPath:
-    """ASGI middleware that takes ``POST /predict`` past FastAPI's own path to a route.
+    """ASGI middleware that handles ``POST /predict`` without FastAPI's routing.
 
-    What FastAPI does on that path (find the route, solve dependencies, open exit stacks) this route doesn't need, and
-    it took 0.1 ms of 0.2 ms that a request cost beside its picture. The route stays declared, for the documentation.
+    The route needs no route matching, dependency solving or exit stacks, which took 0.1 ms of the 0.2 ms of overhead
+    per request. It stays declared for the OpenAPI document.
     """
 
     def __init__(self, app: App, *, service: AppState) -> None:
         self._app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one photo, or pass the request on."""
+        """Handle a prediction request, or pass any other request on."""
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -82,5 +82,5 @@ async def _answer_one(service: AppState, scope: Scope, receive: Receive) -> Resp
         try:
             raise answer
         finally:
-            del answer, found, body  # this frame is in its traceback: a cycle, which would keep the photo in memory
+            del answer, found, body  # break the cycle error -> traceback -> frame, which keeps the photo in memory
     return json_response(prediction_response(answer, model=model, request_id=call.request_id))

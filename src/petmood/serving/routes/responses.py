@@ -1,4 +1,4 @@
-"""How do photos become bodies? Answered by the workers, each refusal in its photo's place."""
+"""Conversion of worker results and errors to HTTP response bodies."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,7 +19,7 @@ JSON: Final = "application/json"
 async def answer_each(
     service: AppState, photos: Sequence[bytes | PetmoodError], *, request_id: str
 ) -> list[PredictionResponse | ErrorResponse]:
-    """Let the workers answer the photos that are some; those that were refused already keep their place."""
+    """Predict the valid photos and return one response body per item, in order; errors keep their position."""
     found = iter(await service.answer([photo for photo in photos if isinstance(photo, bytes)]))
     bodies: list[PredictionResponse | ErrorResponse] = []
     for photo in photos:
@@ -32,12 +32,12 @@ async def answer_each(
 
 
 def body_of(found: WorkerResult, *, request_id: str) -> PredictionResponse | ErrorResponse:
-    """Return a photo's answer or refusal as it is sent."""
+    """Return the response body for one worker result: a prediction or an error."""
     if isinstance(found.answer, PetmoodError):
         return error_response(found.answer, request_id=request_id)
     return prediction_response(found.answer, model=found.model, request_id=request_id)
 
 
 def json_response(body: BaseModel, *, status: int = 200) -> Response:
-    """Return a body as JSON, without the fields that are empty."""
+    """Return a JSON response without the fields that are None."""
     return Response(body.model_dump_json(exclude_none=True), status_code=status, media_type=JSON)

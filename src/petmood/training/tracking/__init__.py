@@ -1,1 +1,1 @@
-"""How do runs reach an experiment tracker? The run's folder is the truth, the tracker a mirror that may be away."""
+"""Experiment tracking: a journal in the run folder, mirrored to MLflow or Weights & Biases."""

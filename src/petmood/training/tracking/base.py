@@ -1,4 +1,4 @@
-"""What does petmood ask of an experiment tracker? To open a run, and to take entries, twice if need be."""
+"""Interface of an experiment tracker: open a run, and accept entries idempotently."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -22,57 +22,58 @@ __all__ = [
 
 
 class Tracker(Protocol):
-    """A mirror of runs. Whatever is sent again changes nothing, so that a sender may be killed at any moment.
+    """Experiment tracker that mirrors runs.
 
-    ``confirms``: what was sent is safe as soon as ``send`` returns; else only when ``close`` has returned.
-    ``note``: what a person should know at the end, or nothing.
+    Sending an entry twice has no effect, so that a sender may be killed at any time.
+    ``confirms``: entries are stored when ``send`` returns; otherwise only when ``close`` has returned.
+    ``note``: a message for the user at the end, or empty.
     """
 
     confirms: bool
     note: str
 
     def open(self, begin: RunStarted) -> bool:
-        """Find or make the run; return True where it is new, so that all has to be sent.
+        """Find or create the run; return True if it is new, so that all entries must be sent.
 
         Raises:
-            TrackingError: the tracker is away, or refuses.
+            TrackingError: the tracker is unreachable or rejects the run.
         """
         ...
 
     def send(self, entries: Sequence[Entry]) -> None:
-        """Take entries; those known already change nothing.
+        """Store entries; entries that are already stored have no effect.
 
         Raises:
-            TrackingError: the tracker is away, or refuses.
+            TrackingError: the tracker is unreachable or rejects them.
         """
         ...
 
     def close(self) -> None:
-        """Finish what ``send`` left open.
+        """Finish pending writes.
 
         Raises:
-            TrackingError: not all of it arrived.
+            TrackingError: some entries were not stored.
         """
         ...
 
 
 def open_tracker(begin: RunStarted, folder: Path, *, uri: str | None = None) -> Tracker:
-    """Return the tracker of a run, not yet connected; here alone its package is imported.
+    """Return the tracker of a run, not yet connected; its package is imported only here.
 
     Raises:
         MissingDependency: the tracker's package is not installed.
     """
     if begin.tracker.kind == "wandb":
-        from petmood.training.tracking.wandb import WandbTracker  # noqa: PLC0415 - half a second, and an extra
+        from petmood.training.tracking.wandb import WandbTracker  # noqa: PLC0415 - import takes 0.5 s, and is an extra
 
         return WandbTracker(begin.tracker, folder)
-    from petmood.training.tracking.mlflow import MlflowTracker  # noqa: PLC0415 - a second, and an extra
+    from petmood.training.tracking.mlflow import MlflowTracker  # noqa: PLC0415 - import takes 1 s, and is an extra
 
     return MlflowTracker(uri_of(begin, uri=uri), begin.tracker.experiment, folder)
 
 
 def uri_of(begin: RunStarted, *, uri: str | None = None) -> str:
-    """Return where MLflow is: as given, as set, as ``MLFLOW_TRACKING_URI`` says, or a file where training began."""
+    """Return the MLflow URI: the argument, the setting, ``MLFLOW_TRACKING_URI``, or a file where training started."""
     found = uri or begin.tracker.uri or mlflow_uri()
     if found.startswith("sqlite:///") and not found.startswith("sqlite:////"):
         return f"sqlite:///{Path(begin.home) / found.removeprefix('sqlite:///')}"
@@ -80,17 +81,17 @@ def uri_of(begin: RunStarted, *, uri: str | None = None) -> str:
 
 
 def address_of(begin: RunStarted, *, uri: str | None = None) -> str:
-    """Return the name under which is remembered what a tracker has; it holds no password."""
+    """Return the key under which the sync position of a tracker is stored; it contains no password."""
     if begin.tracker.kind == "wandb":
         return f"wandb:{begin.tracker.project}"
     return without_credentials(uri_of(begin, uri=uri))
 
 
 def refuse_credentials(uri: str | None) -> None:
-    """Refuse an address with a name or password in it, which would be kept in settings and shown in lists.
+    """Reject a URI with a user name or password, which would be stored in settings and shown in lists.
 
     Raises:
-        ConfigError: it holds one; the message doesn't repeat it.
+        ConfigError: the URI contains one; the message doesn't repeat it.
     """
     if uri is not None and without_credentials(uri) != uri:
         raise ConfigError(
@@ -100,10 +101,10 @@ def refuse_credentials(uri: str | None) -> None:
 
 
 def refuse_missing(package: str) -> None:
-    """Refuse a tracker that isn't installed, without importing it.
+    """Reject a tracker that isn't installed, without importing it.
 
     Raises:
-        MissingDependency: the message is the command that installs it.
+        MissingDependency: the message contains the command that installs it.
     """
     if importlib.util.find_spec(package) is None:
         command = shell_command("install", f"petmood[{package}]", program="pip")

@@ -1,4 +1,4 @@
-"""What can a run tell? A few kinds of entries, each one line of JSON."""
+"""Tracking entries of a run as Pydantic models, each serialized as one line of JSON."""
 
 import time
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class _Entry(BaseModel):
-    """``at_ms``: when it was told, milliseconds since 1970; an entry sent twice is known by it."""
+    """Base of all entries; ``at_ms``, milliseconds since 1970, identifies an entry that is sent twice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
@@ -30,7 +30,7 @@ class _Entry(BaseModel):
 
 
 class TrackerSpec(BaseModel):
-    """Which tracker a run tells, and how it is reached; see ``TrackerConfig`` for each key."""
+    """Tracker of a run and its connection settings; see ``TrackerConfig`` for each key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +43,7 @@ class TrackerSpec(BaseModel):
 
 
 class RunStarted(_Entry):
-    """The first entry: who this is. ``run_id`` is unique in the world; ``home`` is where training was started."""
+    """First entry of a run; ``run_id`` is globally unique, ``home`` is the folder where training was started."""
 
     kind: Literal["begin"] = "begin"
     run_id: str = Field(pattern=r"^[0-9a-f]{32}$")
@@ -53,21 +53,21 @@ class RunStarted(_Entry):
 
 
 class Params(_Entry):
-    """Settings; told once, they don't change."""
+    """Settings of a run; they don't change after they are logged."""
 
     kind: Literal["params"] = "params"
     values: dict[str, JsonValue]
 
 
 class Tags(_Entry):
-    """Facts about a run; a later one takes an earlier one's place."""
+    """Tags of a run; a later value replaces an earlier one."""
 
     kind: Literal["tags"] = "tags"
     values: dict[str, str]
 
 
 class Metrics(_Entry):
-    """Numbers of one epoch, or final ones where ``step`` is null."""
+    """Metrics of one epoch, or final metrics if ``step`` is null."""
 
     kind: Literal["metrics"] = "metrics"
     values: dict[str, float]
@@ -75,7 +75,7 @@ class Metrics(_Entry):
 
 
 class Artifact(_Entry):
-    """A file or folder to keep below ``to``: a path inside the run's folder, or an absolute one."""
+    """File or folder to store below ``to``; a path relative to the run folder, or an absolute one."""
 
     kind: Literal["artifact"] = "artifact"
     path: str
@@ -83,7 +83,7 @@ class Artifact(_Entry):
 
 
 class Status(_Entry):
-    """How training stands."""
+    """Status of training."""
 
     kind: Literal["status"] = "status"
     status: Literal["running", "finished", "failed", "killed"]
@@ -94,15 +94,15 @@ _ANY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kin
 
 
 def as_line(entry: Entry) -> bytes:
-    """Return an entry as one line of JSON; numbers that are not finite as "NaN", "Infinity", "-Infinity"."""
+    """Return an entry as one line of JSON; non-finite numbers become "NaN", "Infinity" and "-Infinity"."""
     return entry.model_dump_json().encode() + b"\n"
 
 
 def from_line(line: bytes) -> Entry:
-    """Read what ``as_line`` wrote.
+    """Parse a line written by ``as_line``.
 
     Raises:
-        TrackingError: it is something else.
+        TrackingError: the line is not a valid entry.
     """
     try:
         return _ANY.validate_json(line)

@@ -1,4 +1,4 @@
-"""How did training go, as a picture for a tracker's page? Losses above, accuracy below, over one axis of epochs."""
+"""Learning curves of a training as a PNG: losses and accuracy over epochs."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ PANELS: Final = (
 
 
 def curves_png(rows: Sequence[Mapping[str, str]], *, title: str) -> bytes:
-    """Draw a table of curves as a PNG; a missing value is a gap."""
+    """Plot the per-epoch metrics as a PNG; a missing value is a gap."""
     figure = Figure(figsize=(7, 5.5), dpi=110, layout="constrained")
     panels = figure.subplots(len(PANELS), 1, sharex=True)
     for axes, (label, lines) in zip(panels, PANELS, strict=True):

@@ -1,4 +1,4 @@
-"""How do entries become an MLflow run? Through its client, the same to a server and to an embedded SQLite file."""
+"""MLflow tracker, through ``MlflowClient``; the same for a server and an embedded SQLite file."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["RUN_ID_TAG", "MlflowTracker"]
 
 RUN_ID_TAG: Final = "petmood.run_id"
-"""The tag by which a run is found again."""
+"""The tag by which a run is found."""
 
 MOST_METRICS: Final = 1000
 MOST_WORDS: Final = 100
-"""What MLflow takes in one call: numbers, and parameters or tags."""
+"""MLflow's limits per call: metrics, and parameters or tags."""
 
 STATUS: Final = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 
 
 class MlflowTracker:
-    """Mirrors one run; a run is known by its tag, a number by key, step, time and value, so nothing comes twice."""
+    """Mirror one run in MLflow.
+
+    The run is identified by its tag, and a metric by key, step, time and value, so that nothing is stored twice.
+    """
 
     confirms = True
     note = ""
@@ -42,7 +45,7 @@ class MlflowTracker:
         self._run_id = ""
 
     def open(self, begin: RunStarted) -> bool:
-        """Find the run by its tag, or make it in its experiment; return True where it is new."""
+        """Find the run by its tag, or create it in its experiment; return True if it is new."""
         with self._told():
             self._client = self._mlflow.MlflowClient(tracking_uri=self._uri)
             experiment = self._experiment_id()
@@ -61,7 +64,7 @@ class MlflowTracker:
             return True
 
     def send(self, entries: Sequence[Entry]) -> None:
-        """Send entries, numbers of many epochs in one call."""
+        """Send entries, with the metrics of many epochs in one call."""
         with self._told():
             entities = self._mlflow.entities
             self._batches(Metrics, entries, entities.Metric, most=MOST_METRICS)
@@ -74,10 +77,10 @@ class MlflowTracker:
                     self._send_status(entry)
 
     def close(self) -> None:
-        """Do nothing: every call of ``send`` is finished when it returns."""
+        """Do nothing: each ``send`` is complete when it returns."""
 
     def __str__(self) -> str:
-        """Return where this is, without passwords."""
+        """Return the tracker's URI without passwords."""
         return f"MLflow at {without_credentials(self._uri)}"
 
     def _batches(
@@ -108,7 +111,7 @@ class MlflowTracker:
             try:
                 place = default_artifact_location(self._uri)
                 made: str = self._client.create_experiment(self._experiment, artifact_location=place)
-            except self._mlflow.MlflowException:  # another run may have made it meanwhile
+            except self._mlflow.MlflowException:  # another process may have created it meanwhile
                 found = self._client.get_experiment_by_name(self._experiment)
                 if found is None:
                     raise
@@ -131,17 +134,17 @@ def _values(entry: Metrics | Params | Tags) -> Iterable[tuple[Any, ...]]:
 
 @contextmanager
 def _as_tracking_error(where: str) -> "Iterator[None]":
-    """Let whatever the client raises be one line that says where."""
+    """Convert any exception of the client to a one-line ``TrackingError`` that names the URI."""
     try:
         yield
     except PetmoodError:
         raise
-    except Exception as error:  # requests, SQLAlchemy, MLflow and storage clients have no error in common
+    except Exception as error:  # requests, SQLAlchemy, MLflow and storage clients have no common exception class
         raise TrackingError(f"{where} can't be reached, or refuses: {one_line(_root_of(error))}") from error
 
 
 def _root_of(error: BaseException) -> BaseException:
-    """Return the system's own error behind a client's, such as "Connection refused"; else the client's."""
+    """Return the OS error that caused a client's exception, such as "Connection refused"; else the exception itself."""
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, OSError) and found.strerror:

@@ -1,6 +1,6 @@
-"""How does a step of a run tell what it did? Into the journal at once; a process beside it sends it on.
+"""Run logger: appends entries to the run's journal, which a separate process sends to the tracker.
 
-Telling never fails and never waits: a disk that refuses the journal costs the tracking, not the training.
+Logging never raises and never blocks: if the disk rejects the journal, tracking stops and training continues.
 """
 
 import logging
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunLogger:
-    """Writes what is new into a run's journal; what was told before, by an earlier process too, is not told again."""
+    """Append new entries to a run's journal; entries logged before, also by an earlier process, are skipped."""
 
     def __init__(self, journal: Path, told: list[Entry]) -> None:
         self._journal: Path | None = journal
@@ -37,31 +37,31 @@ class RunLogger:
 
     @property
     def enabled(self) -> bool:
-        """Whether what is told goes anywhere, so that nothing need be drawn for nobody."""
+        """Whether a tracker is configured; callers skip rendering figures otherwise."""
         return self._journal is not None
 
     def params(self, values: Mapping[str, JsonValue]) -> None:
-        """Tell settings; the first value of each stays."""
+        """Log settings; the first value of each is kept."""
         if new := {key: value for key, value in values.items() if ("params", key, None) not in self._told}:
             self._tell(Params(values=new))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Tell facts, those that changed."""
+        """Log tags that changed."""
         if new := {key: value for key, value in values.items() if self._told.get(("tags", key, None)) != value}:
             self._tell(Tags(values=new))
 
     def metrics(self, values: Mapping[str, float], *, step: int | None = None) -> None:
-        """Tell numbers of an epoch, or final ones; those that were not told with this value."""
+        """Log metrics of an epoch, or final metrics; those already logged with the same value are skipped."""
         new = {key: value for key, value in values.items() if self._told.get(("metrics", key, step)) != repr(value)}
         if new:
             self._tell(Metrics(values=new, step=step))
 
     def artifact(self, path: Path | str, *, to: str = "") -> None:
-        """Tell of a file or folder, anew each time, since its content may have changed."""
+        """Log a file or folder on every call, since its content may have changed."""
         self._tell(Artifact(path=str(path), to=to))
 
     def status(self, status: Literal["running", "finished", "failed", "killed"]) -> None:
-        """Tell how training stands, where that changed."""
+        """Log the status of training if it changed."""
         if self.status_told != status:
             self._tell(Status(status=status))
 
@@ -87,7 +87,7 @@ class RunLogger:
 
 
 class _NoLogger(RunLogger):
-    """Tells nobody."""
+    """Logger that discards everything."""
 
     def __init__(self) -> None:
         super().__init__(Path(), [])
@@ -96,10 +96,10 @@ class _NoLogger(RunLogger):
 
 @contextmanager
 def run_logger(folder: Path, *, tracker: TrackerSpec | None = None) -> Iterator[RunLogger]:
-    """Yield whom to tell; with a ``tracker`` a journal is begun where there is none, else one is only gone on with.
+    """Yield the logger of a run; with a ``tracker`` a journal is created if there is none, otherwise only continued.
 
-    What is told is sent meanwhile. At the end at most the tracker's ``deadline_s`` is spent on the rest; what could not
-    be sent waits, and one warning says how to send it.
+    Entries are sent in the background. At exit at most ``deadline_s`` of the tracker is spent on the remaining entries.
+    Unsent entries stay in the journal, and one warning gives the command that sends them.
 
     Raises:
         MissingDependency: the tracker's package is not installed.
@@ -117,7 +117,7 @@ def run_logger(folder: Path, *, tracker: TrackerSpec | None = None) -> Iterator[
 
 
 def _open(folder: Path, tracker: TrackerSpec | None) -> tuple[RunLogger, TrackerSpec] | None:
-    """Return the teller of a run and its tracker; None where nothing is to be told, or nothing can be."""
+    """Return the logger of a run and its tracker; None if no tracker is configured or the journal can't be used."""
     journal = folder / JOURNAL_NAME
     try:
         told = [placed.entry for placed in read_journal(journal)]

@@ -1,4 +1,4 @@
-"""Where does what a run tells wait for its tracker? In a file of its folder that only grows, a line an entry."""
+"""Append-only journal of tracking entries in the run folder, one JSON line per entry."""
 
 import os
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ JOURNAL_NAME: Final = "tracking.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """An entry, and the place in the file right behind it."""
+    """An entry and the byte offset of its end in the journal."""
 
     entry: Entry
     end: int
 
 
 def read_journal(path: Path, *, after: int = 0) -> list[LogRecord]:
-    """Return the whole entries behind a place in the file; a line that is still being written is left for later.
+    """Return the complete entries after a byte offset; an incomplete last line is left for later.
 
     Raises:
-        TrackingError: a whole line is no entry.
+        TrackingError: a complete line is not a valid entry.
     """
     if not path.is_file():
         return []
@@ -44,10 +44,10 @@ def read_journal(path: Path, *, after: int = 0) -> list[LogRecord]:
 
 
 def begin_of(path: Path) -> RunStarted:
-    """Return a journal's first entry.
+    """Return the first entry of a journal.
 
     Raises:
-        TrackingError: there is none, or the first entry is another one.
+        TrackingError: there is none, or the first entry is of another kind.
     """
     entries = read_journal(path)
     if not entries or not isinstance(entries[0].entry, RunStarted):
@@ -56,10 +56,10 @@ def begin_of(path: Path) -> RunStarted:
 
 
 def append(path: Path, entries: Sequence[Entry]) -> None:
-    """Add entries behind the last whole one and flush them to the disk: all of them, or none.
+    """Append entries after the last complete one and flush them to disk; either all or none are written.
 
     Raises:
-        OSError: the disk refuses; the file is as it was.
+        OSError: the write failed; the file is unchanged.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -82,7 +82,7 @@ def _write(handle: int, data: bytes, *, at: int) -> None:
 
 
 def _end_of_last_line(handle: int, *, block: int = 65_536) -> int:
-    """Return the place behind the last line end; what lies behind it was torn by a kill or a full disk."""
+    """Return the byte offset after the last line end; any data behind it was truncated by a kill or a full disk."""
     end = os.fstat(handle).st_size
     while end > 0:
         start = max(0, end - block)

@@ -1,4 +1,4 @@
-"""What does a tracker not have yet? The entries behind the place that is remembered for its address."""
+"""Sync of a run's journal to its tracker, from the offset stored for the tracker's address."""
 
 import fcntl
 import os
@@ -21,14 +21,14 @@ SENT_NAME: Final = "tracking.sent.json"
 LOCK_NAME: Final = "tracking.lock"
 _PLACES: Final = TypeAdapter(dict[str, int])
 AT_ONCE: Final = 500
-"""Entries that are sent before their place is remembered."""
+"""Number of entries sent per call; the offset is stored after each."""
 
 
 class Session:
-    """Sends what one run's tracker does not have yet.
+    """Send the entries of one run that its tracker does not have yet.
 
-    The remembered place only saves time: a tracker that does not know the run gets everything, and one that knows an
-    entry already is not changed by it.
+    The stored offset is only an optimization. A tracker that does not know the run gets all entries, and known entries
+    have no effect.
     """
 
     def __init__(self, folder: Path, *, uri: str | None = None, again: bool = False) -> None:
@@ -36,19 +36,19 @@ class Session:
         self._begin = begin_of(folder / JOURNAL_NAME)
         self._address = address_of(self._begin, uri=uri)
         self._tracker: Tracker | None = None
-        self._place: int | None = None  # up to where the open tracker has all; what was remembered counts no more
+        self._place: int | None = None  # offset of the open tracker; it replaces the stored one
         self.sent = 0
 
     @property
     def note(self) -> str:
-        """What the tracker wants a person to know."""
+        """The tracker's message for the user."""
         return self._tracker.note if self._tracker else ""
 
     def send_waiting(self) -> None:
-        """Send the entries that wait; without any, nothing is opened or imported.
+        """Send pending entries; if there are none, no tracker is opened or imported.
 
         Raises:
-            TrackingError: the tracker is away, or refuses; what it took is remembered.
+            TrackingError: the tracker is unreachable or rejects entries; the offset of those it accepted is stored.
         """
         place = self._remembered() if self._place is None else self._place
         if not read_journal(self._folder / JOURNAL_NAME, after=place):
@@ -64,17 +64,17 @@ class Session:
                 remember(self._folder, self._address, self._place)
 
     def close(self) -> None:
-        """Let the tracker finish, and remember what it has.
+        """Close the tracker and store its offset.
 
         Raises:
-            TrackingError: not all of it arrived.
+            TrackingError: some entries were not stored.
         """
         if self._tracker is not None:
             self._tracker.close()
             remember(self._folder, self._address, self._place or 0)
 
     def _opened(self) -> Tracker:
-        """Open the tracker; one that is new has nothing, whatever was remembered, and the next session must know."""
+        """Open the tracker; for a new run the stored offset is reset to 0, also for later sessions."""
         tracker = open_tracker(self._begin, self._folder, uri=self._uri)
         is_new = tracker.open(self._begin)
         self._tracker, self._place = tracker, 0 if is_new else self._remembered()
@@ -87,7 +87,7 @@ class Session:
 
 
 def pending_entries(folder: Path, *, uri: str | None = None) -> int:
-    """Return how many entries of a run its tracker does not have yet; 0 where the run was not tracked."""
+    """Return how many entries of a run its tracker does not have yet; 0 if the run was not tracked."""
     journal = folder / JOURNAL_NAME
     if not journal.is_file():
         return 0
@@ -95,17 +95,17 @@ def pending_entries(folder: Path, *, uri: str | None = None) -> int:
 
 
 def sent_up_to(folder: Path, address: str) -> int:
-    """Return the place in the journal up to which a tracker has everything."""
+    """Return the journal offset up to which a tracker has all entries."""
     return _places(folder).get(address, 0)
 
 
 def remember(folder: Path, address: str, place: int) -> None:
-    """Remember the place up to which a tracker has everything."""
+    """Store the journal offset up to which a tracker has all entries."""
     atomic_write_json(folder / SENT_NAME, {**_places(folder), address: place})
 
 
 def _places(folder: Path) -> dict[str, int]:
-    """Return the place of each address; what was lost or damaged costs time alone."""
+    """Return the offset of each tracker address; if the file is missing or corrupted, entries are sent again."""
     try:
         return _PLACES.validate_json((folder / SENT_NAME).read_bytes())
     except (OSError, ValidationError):
@@ -114,10 +114,10 @@ def _places(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def exclusive_lock(folder: Path, *, wait_s: float) -> Iterator[None]:
-    """Let one process at a time send a run's entries.
+    """Lock the run, so that one process at a time sends its entries.
 
     Raises:
-        TrackingError: another one still does after ``wait_s``.
+        TrackingError: another process still holds the lock after ``wait_s``.
     """
     handle = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o644)
     try:

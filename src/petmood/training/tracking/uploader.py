@@ -1,7 +1,7 @@
-"""How are entries sent while training goes on? By a process of its own, until whoever started it has ended.
+"""Uploader process: sends journal entries during training, until the parent process has ended.
 
-A tracker's package brings its own logging, warnings, threads and retries; none of them can touch training from here,
-and a training that is killed is noticed by the end of standard input. Run as
+A tracker's package brings its own logging, warnings, threads and retries, which can't affect training from here.
+The end of standard input signals that the training process was killed. Run as
 ``python -m petmood.training.tracking.uploader '{"folder": "runs/x"}'``; the last line on standard output is an Outcome.
 """
 
@@ -24,11 +24,11 @@ POLL_INTERVAL_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 LOW_PRIORITY: Final = 10
 LAST_TRIES: Final = 3
-"""Tries at the end, for a tracker that was only busy; one that is away refuses three times as quickly as once."""
+"""Attempts at the end, for a temporarily busy tracker; three attempts at an unreachable one take little time."""
 
 
 class UploadJob(BaseModel):
-    """What to send: all that waits, or everything ``again``; for how long to wait for another process."""
+    """Upload job: pending entries, or all of them with ``again``; and how long to wait for another process's lock."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class UploadJob(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What became of it: entries sent and still waiting, what was wrong, and what a person should know."""
+    """Result of an upload: entries sent and pending, the problem if any, and a message for the user."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class Outcome(BaseModel):
 
 
 def upload_until_end(job: UploadJob, *, ends: int = 0) -> Outcome:
-    """Send what comes until the file ``ends`` has ended, then what is left; never raise."""
+    """Send entries until the file descriptor ``ends`` reaches its end, then the remaining ones; never raise."""
     session: Session | None = None
     problem = ""
     try:
@@ -58,7 +58,7 @@ def upload_until_end(job: UploadJob, *, ends: int = 0) -> Outcome:
             session = Session(job.folder, uri=job.uri, again=job.again)
             problem = _send_until_end(session, ends=ends)
             session.close()
-    except Exception as error:  # noqa: BLE001 - whatever a tracker's package raises ends here, as one line
+    except Exception as error:  # noqa: BLE001 - any exception of a tracker's package becomes one line
         problem = problem or _said(error)
     left = _left(job)
     return Outcome(
@@ -67,7 +67,7 @@ def upload_until_end(job: UploadJob, *, ends: int = 0) -> Outcome:
 
 
 def _send_until_end(session: Session, *, ends: int) -> str:
-    """Send in turns, ever more seldom while the tracker is away; return what was wrong with the last one."""
+    """Send repeatedly, with a growing interval while the tracker is unreachable; return the last problem."""
     pause, ended, tries = POLL_INTERVAL_S, False, 0
     while True:
         ended = ended or _has_ended(ends, within_s=0)
@@ -85,7 +85,7 @@ def _send_until_end(session: Session, *, ends: int) -> str:
 def _try(session: Session) -> str:
     try:
         session.send_waiting()
-    except Exception as error:  # noqa: BLE001 - as in follow
+    except Exception as error:  # noqa: BLE001 - as in upload_until_end
         return _said(error)
     return ""
 
@@ -107,7 +107,7 @@ def _said(error: Exception) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Do one job, giving way to training."""
+    """Run one job at low priority."""
     os.nice(LOW_PRIORITY)
     outcome = upload_until_end(UploadJob.model_validate_json(arguments[0]))
     sys.stdout.write(outcome.model_dump_json() + "\n")
@@ -116,4 +116,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-    os._exit(0)  # all is on the disk; taking MLflow's modules apart in order would keep training waiting half a second
+    os._exit(0)  # all is on disk; an orderly exit of MLflow's modules would keep training waiting for half a second

@@ -1,4 +1,4 @@
-"""How does a training start the process that sends, and end it without ever waiting long?"""
+"""Start and bounded shutdown of the uploader process."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ LOCK_S: Final = 10.0
 
 
 class Sender:
-    """A process that sends a run's entries until ``end`` is called or this process dies."""
+    """Uploader process that sends a run's entries until ``end`` is called or this process dies."""
 
     def __init__(self, job: UploadJob) -> None:
         self._job = job
@@ -30,11 +30,11 @@ class Sender:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for training, which then ends this in order
+            start_new_session=True,  # Ctrl-C reaches training alone, which then ends this process in order
         )
 
     def end(self, *, within_s: float) -> Outcome:
-        """Let it send what is left; after ``within_s`` it is killed, and what is left waits in the journal."""
+        """Let the process send the remaining entries; after ``within_s`` it is killed, and they stay in the journal."""
         try:
             out, _ = self._process.communicate(timeout=within_s)
         except subprocess.TimeoutExpired:
@@ -46,7 +46,7 @@ class Sender:
             return self._unfinished(f"the process that sends ended with code {self._process.returncode}")
 
     def _kill(self) -> None:
-        """Kill it with the processes that a tracker's package started."""
+        """Kill the process and its children, which a tracker's package may have started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
@@ -56,6 +56,6 @@ class Sender:
 
 
 def send_now(folder: Path, *, uri: str | None = None, again: bool = False, within_s: float | None = None) -> Outcome:
-    """Send what waits of one run, in a process of its own, and return what became of it."""
+    """Send the pending entries of one run in a separate process, and return the outcome."""
     sender = Sender(UploadJob(folder=folder, uri=uri, again=again, lock_s=LOCK_S))
     return sender.end(within_s=within_s or 24 * 3600)

@@ -1,4 +1,4 @@
-"""How do entries become a run of Weights & Biases? Online with a key, else in its own files in the run's folder."""
+"""Weights & Biases tracker: online with an API key, otherwise offline files in the run folder."""
 
 import os
 import shutil
@@ -16,29 +16,29 @@ from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, R
 __all__ = ["STEP", "WandbTracker"]
 
 STEP: Final = "epoch"
-"""The axis of the curves."""
+"""The metric that is the x axis of all curves."""
 
 INIT_TIMEOUT_S: Final = {"online": 15.0, "offline": 600.0}
-"""How long W&B may take to begin a run: online less than a training waits for it; offline there is no server."""
+"""Timeout of ``wandb.init``: online it is below the training's deadline; offline there is no server."""
 EXIT_CODES: Final = {"running": 0, "finished": 0, "failed": 1, "killed": 255}
 
 
 class WandbTracker:
-    """Mirrors one run under its own id. Offline, everything is written anew each time, so that nothing comes twice."""
+    """Mirror one run in W&B under its own id; offline, all entries are rewritten each time, without duplicates."""
 
     confirms = False
 
     def __init__(self, spec: TrackerSpec, folder: Path) -> None:
         self._spec, self._folder = spec, folder
         self._own = folder.absolute() / "wandb"
-        os.environ["WANDB_DATA_DIR"] = str(self._own / "data")  # what waits for `wandb sync` stays with the run
+        os.environ["WANDB_DATA_DIR"] = str(self._own / "data")  # data for `wandb sync` stays in the run folder
         self._wandb = require("wandb", extra="wandb")
         self._run: Any = None
         self._exit_code = 0
         self.note = ""
 
     def open(self, begin: RunStarted) -> bool:
-        """Open the run by its id; return True offline, where all of it has to be written."""
+        """Open the run by its id; return True offline, where all entries must be written."""
         offline = self._is_offline()
         if offline:
             for old in [*self._own.glob(f"offline-run-*-{begin.run_id}"), self._own / "data"]:
@@ -59,7 +59,7 @@ class WandbTracker:
         return offline
 
     def send(self, entries: Sequence[Entry]) -> None:
-        """Hand entries to W&B's own process; epochs that it has already are passed over by it."""
+        """Pass entries to W&B's service process; it skips epochs that it has already."""
         with _as_tracking_error():
             for entry in entries:
                 match entry:
@@ -75,9 +75,9 @@ class WandbTracker:
                         self._exit_code = EXIT_CODES[entry.status]
 
     def close(self) -> None:
-        """Wait until W&B's process has written or sent everything, and has ended.
+        """Wait until W&B's service process has written or sent everything and has exited.
 
-        ``finish`` alone is not enough: in one of twelve runs it came back before the offline file was written.
+        ``finish`` alone is not enough: in one of twelve runs it returned before the offline file was written.
         """
         if self._run is not None:
             with _as_tracking_error():
@@ -85,7 +85,7 @@ class WandbTracker:
                 self._wandb.teardown()
 
     def _keep(self, entry: Artifact) -> None:
-        """Keep a folder as a versioned artifact, a file beside the run."""
+        """Store a folder as a versioned artifact, and a file with the run."""
         path = self._folder / entry.path
         if path.is_dir():
             artifact = self._wandb.Artifact(entry.to or path.name, type="model")
@@ -111,7 +111,7 @@ class WandbTracker:
         return read_netrc_auth(host=self._wandb.Settings().base_url) is not None
 
     def _settings(self, *, mode: str) -> Any:  # noqa: ANN401 - wandb is an extra
-        """Return settings under which W&B prints nothing, asks nothing, and looks at nothing but what it is told."""
+        """Return settings under which W&B prints nothing, never prompts, and collects only the logged entries."""
         return self._wandb.Settings(
             mode=mode,
             root_dir=str(self._folder.absolute()),
@@ -129,10 +129,10 @@ class WandbTracker:
 
 @contextmanager
 def _as_tracking_error() -> Iterator[None]:
-    """Let whatever wandb raises be one line."""
+    """Convert any exception of wandb to a one-line ``TrackingError``."""
     try:
         yield
     except PetmoodError:
         raise
-    except Exception as error:  # wandb's errors and those of its process have no class in common
+    except Exception as error:  # the exceptions of wandb and its service process have no common class
         raise TrackingError(f"Weights & Biases can't be reached, or refuses: {one_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Is a planted movement found among chance matches, and nothing where there is none?"""
+"""Tests of transform estimation with chance matches, with and without a planted transform."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Do photos that share details become candidates, whichever way the search runs, and no others?"""
+"""Tests of the candidate search, exhaustive and with the inverted file."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Do equal pictures agree through moves and new colours, and different ones not?"""
+"""Tests of the aligned correlation of moved, recoloured and different images."""
 
 import numpy as np
 import pytest

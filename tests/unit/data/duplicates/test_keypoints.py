@@ -1,4 +1,4 @@
-"""Are keypoints found, put in order, and carried through a mirror as a real mirror would?"""
+"""Tests of keypoint detection, order and mirrored descriptors."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def test_the_mirrored_descriptors_are_those_of_the_mirrored_photo() -> None:
     photo = photo_like(224, 224, seed=3)
     plain, mirror = detect_and_compute(photo), detect_and_compute(np.ascontiguousarray(photo[:, ::-1]))
     predicted = mirror_descriptors(plain.descriptors).astype(float)
-    # Where each keypoint of the photo lies in the mirror image, and the keypoint found there.
+    # Position of each keypoint of the photo in the mirror image, and the keypoint found there.
     there = plain.positions[:, :2] * [-1, 1] + [FRAME_PX - 1, 0]
     off = np.linalg.norm(there[:, None] - mirror.positions[None, :, :2], axis=2)
     off += 10 * np.abs(np.log2(plain.positions[:, None, 2] / mirror.positions[None, :, 2]))

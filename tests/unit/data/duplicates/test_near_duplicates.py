@@ -1,4 +1,4 @@
-"""Are planted near-duplicates found from pixels alone, and nothing else?"""
+"""Tests of near-duplicate detection on planted near-duplicates and unrelated photos."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +54,7 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
 
 @cache
 def album() -> tuple[tuple[str, Pixels], ...]:
-    """Return a photo, all its copies, and photos that have nothing to do with it."""
+    """Return a photo, all its near-duplicates, and unrelated photos."""
     photo = photo_like(224, 224, seed=50)
     others = [(f"other {seed}", photo_like(224, 224, seed=seed)) for seed in range(8)]
     return (*others[:4], ("the photo", photo), *((name, make(photo)) for name, make in COPIES.items()), *others[4:])
@@ -99,7 +99,7 @@ def test_the_order_of_the_photos_changes_nothing_but_the_numbers() -> None:
     order = np.random.default_rng(4).permutation(len(pixels)).tolist()
     shuffled = find_near_duplicates([pixels[place] for place in order])
     back = {(*sorted((order[one.first], order[one.second])), one.kind, one.inliers, one.mirrored) for one in shuffled}
-    # Which of two equal photos stands for both depends on the order, and so do the pairs with them.
+    # The order decides which of two equal photos represents both, so pairs with them are left out.
     names = [name for name, _ in album()]
     equal = {names.index("the photo"), names.index("equal")}
     straight = {(one.first, one.second, one.kind, one.inliers, one.mirrored) for one in album_relations()}
@@ -138,7 +138,7 @@ def test_a_caption_on_every_photo_makes_no_group() -> None:
 
 
 def scene(*, seed: int, moved_px: int = 0) -> Pixels:
-    """Draw one animal, always the same, on a background of its own."""
+    """Draw the same animal on a background that depends on ``seed``."""
     picture = photo_like(224, 224, seed=seed)
     animal = photo_like(110, 110, seed=500)
     shape = np.hypot(*np.mgrid[-1:1:110j, -1:1:110j])[..., None] < 0.9

@@ -1,4 +1,4 @@
-"""Is the original told from its copies, by frames first and by names last?"""
+"""Tests of the choice of originals, by frames first and by names last."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Links: pairs of photos come back as they were written."""
+"""Tests of writing and reading relations.csv."""
 
 from pathlib import Path
 

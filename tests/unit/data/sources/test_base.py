@@ -1,4 +1,4 @@
-"""The registry of sources, and how names, splits and species are understood."""
+"""Tests of the source registry and of parsing names, splits and species."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Label tables as spreadsheets and phones write them; everything wrong is on one list."""
+"""Tests of the CSV source: dialects of spreadsheets, and the list of all problems."""
 
 import unicodedata
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The demo source: drawn when scanned, species known, gone when closed."""
+"""Tests of the synthetic demo source."""
 
 from petmood.core.progress import no_progress
 from petmood.data.sources.demo import DEMO_PHOTOS, DemoSource

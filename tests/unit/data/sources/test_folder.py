@@ -1,4 +1,4 @@
-"""Class folders: any case, with or without splits; what doesn't fit is listed with its reason."""
+"""Tests of the class folder source: letter case, split folders and problems with reasons."""
 
 import os
 from pathlib import Path

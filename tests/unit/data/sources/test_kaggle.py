@@ -1,4 +1,4 @@
-"""The Kaggle set: from an archive or folder at hand, refused when hostile, one clear message when offline."""
+"""Tests of the Kaggle source: local archive or folder, unsafe archives and failed downloads."""
 
 import stat
 import sys

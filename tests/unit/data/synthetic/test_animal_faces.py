@@ -1,4 +1,4 @@
-"""Faces: every class of every species can be drawn, repeatably, and classes can be told apart."""
+"""Tests of synthetic faces: every class and species, reproducible, with distinguishable classes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Heads: every species and every pattern is drawn, each looking otherwise."""
+"""Tests of the synthetic heads of every species and coat pattern."""
 
 from dataclasses import replace
 

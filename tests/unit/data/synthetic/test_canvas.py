@@ -1,4 +1,4 @@
-"""The brush: shapes in head units land where the head is."""
+"""Tests of the brush that maps head units to canvas pixels."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The demo set: equal classes, species apart from them, copies and planted flaws, the same bytes every time."""
+"""Tests of the synthetic dataset: class balance, copies, planted flaws and equal bytes for equal seeds."""
 
 from collections import Counter
 from hashlib import sha256

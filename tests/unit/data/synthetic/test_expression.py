@@ -1,4 +1,4 @@
-"""Expressions: each class has its own cues, with some play."""
+"""Tests of the synthetic expressions of each class."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scenes: backgrounds differ, light and noise stay within bytes."""
+"""Tests of backgrounds, lighting and noise around synthetic pets."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What has changed: photos are known by their bytes, whatever happens to their names."""
+"""Tests of dataset version differences, with photos matched by SHA-256."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The verdict on a new version: every planted harm is named, and honest growth passes."""
+"""Tests of the rules on a new dataset version: planted violations are reported, normal growth is accepted."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.support.small_sets import write_small_set
 
 @pytest.fixture
 def versions(tmp_path: Path) -> tuple[Path, Path]:
-    """Return the last version, and a new one with a few photos more."""
+    """Return the previous version, and a new one with a few photos more."""
     return write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new", test=28)
 
 
@@ -32,7 +32,7 @@ def codes(report: DatasetDiffReport) -> list[str]:
 
 @pytest.fixture
 def same(tmp_path: Path) -> tuple[Path, Path]:
-    """Return one version twice."""
+    """Return the same version twice."""
     return write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
 
 
@@ -97,7 +97,7 @@ def test_a_label_that_is_gone_is_a_reason(same: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize(("flipped", "bad"), [(3, False), (4, True)])
 def test_labels_flipped_over_the_limit_are_a_reason(same: tuple[Path, Path], flipped: int, *, bad: bool) -> None:
-    """The limit is a twentieth of 64 photos: three are corrections, four are too many at once."""
+    """The limit is a twentieth of 64 photos: three corrections are accepted, four are a violation."""
     last, new = same
     names = {row.path for row in [r for r in read_index(new) if r.split == "train"][:flipped]}
     turned = dict(zip(DEFAULT_CLASSES, (*DEFAULT_CLASSES[1:], DEFAULT_CLASSES[0]), strict=True))
@@ -109,7 +109,7 @@ def test_labels_flipped_over_the_limit_are_a_reason(same: tuple[Path, Path], fli
 
 
 def darken(folder: Path) -> None:
-    """Make every photo half as bright, as another camera might, and index it anew."""
+    """Make every photo half as bright, as another camera might, and write its index again."""
     rows = []
     for row in read_index(folder):
         with Image.open(folder / row.path) as photo:

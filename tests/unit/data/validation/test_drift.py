@@ -1,4 +1,4 @@
-"""Drift: found where photos look otherwise, silent by chance and where a large set differs by next to nothing."""
+"""Tests of drift detection: real shifts, chance differences and negligible differences in large datasets."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ LIMIT = 0.2
 
 
 def looks(count: int, *, seed: int, shift: float = 0.0, name: str = "") -> dict[str, NDArray[np.float64]]:
-    """Draw the facts of photos; ``shift`` moves the first one, in standard deviations."""
+    """Draw random image statistics; ``shift`` moves the first one, in standard deviations."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(count, len(FACTS)))
     values[:, 0] += shift
@@ -61,7 +61,7 @@ def test_photos_that_went_are_compared_too() -> None:
 
 
 def test_a_large_set_does_not_alarm_on_next_to_nothing() -> None:
-    """Over 20,000 photos a shift of a twentieth is certain not to be luck, and doesn't matter."""
+    """Over 20,000 photos a shift of a twentieth is significant, but negligible."""
     found = measure_drift(looks(20_000, seed=1), looks(20_000, seed=2, shift=0.05))[0]
     assert found.p_value < SIGNIFICANCE
     assert found.distance < 0.05
@@ -70,7 +70,7 @@ def test_a_large_set_does_not_alarm_on_next_to_nothing() -> None:
 
 @pytest.mark.parametrize("count", [40, 100, 300])
 def test_chance_alone_raises_an_alarm_about_once_in_a_hundred_at_most(count: int) -> None:
-    """Five facts are looked at: without the correction it would be one in twenty. 300 trials, with room for luck."""
+    """Uncorrected, five statistics would give one false alarm in twenty; 300 trials, with a margin for chance."""
     false = sum(bool(alarms(looks(count, seed=2 * k), looks(count, seed=2 * k + 1, name="n"))) for k in range(300))
     assert false <= 7
 

@@ -1,4 +1,4 @@
-"""The check: everything that would spoil a measurement is found, what is merely odd is noted."""
+"""Tests of dataset validation: blocking issues and notes."""
 
 from collections.abc import Callable
 from dataclasses import replace

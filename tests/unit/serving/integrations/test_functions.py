@@ -1,4 +1,4 @@
-"""Does the cloud function keep the contract: the same bodies, codes and limits, on a bundle that is opened once?"""
+"""Tests of the cloud function: same bodies, codes and limits, with a bundle that is loaded once."""
 
 import io
 import logging
@@ -25,14 +25,14 @@ RAW = {"Content-Type": "image/jpeg"}
 
 
 class Opened:
-    """Opens predictors, and counts how many."""
+    """Predictor factory that counts its calls."""
 
     def __init__(self) -> None:
         self.bundles: list[Path] = []
         self._lock = threading.Lock()
 
     def __call__(self, bundle: Path, **_: object) -> Predictor:
-        """Return a predictor without a network."""
+        """Return a fake predictor."""
         with self._lock:
             self.bundles.append(bundle)
         return FakePredictor()
@@ -40,7 +40,7 @@ class Opened:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Opened:
-    """Return what opens bundles, with one named in the environment."""
+    """Return a predictor factory, with a bundle set in the environment."""
     monkeypatch.setenv("PETMOOD_BUNDLE", str(tmp_path))
     return Opened()
 
@@ -59,7 +59,7 @@ def asker(answer: Function) -> Callable[..., TestResponse]:
 
     @app.after_request
     def read_all(response: Response) -> Response:
-        request.get_data()  # the framework does so
+        request.get_data()  # as the framework does
         return response
 
     def send(**given: object) -> TestResponse:

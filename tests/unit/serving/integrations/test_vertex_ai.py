@@ -1,4 +1,4 @@
-"""Does Vertex AI get its contract: instances in, predictions out, at the routes that it names?"""
+"""Tests of the Vertex AI contract: instances in, predictions out, at the configured routes."""
 
 import base64
 import json

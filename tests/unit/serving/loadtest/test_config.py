@@ -1,4 +1,4 @@
-"""Does a job survive its way to the other process?"""
+"""Tests of the load test configuration's JSON round trip."""
 
 from petmood.serving.loadtest.config import LoadTestConfig, load_test_config_from
 from petmood.serving.loadtest.target import Target

@@ -1,4 +1,4 @@
-"""Does the gate name each limit that was missed, and nothing else?"""
+"""Tests of the load test limits and their violations."""
 
 import pytest
 

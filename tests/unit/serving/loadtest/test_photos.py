@@ -1,4 +1,4 @@
-"""Are photos drawn without files, read from a folder, and put into forms that a service can take apart?"""
+"""Tests of synthetic photos, photos from a folder and multipart forms."""
 
 import io
 from email.parser import BytesParser

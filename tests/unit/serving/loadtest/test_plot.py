@@ -1,4 +1,4 @@
-"""Is a ramp drawn, with a knee and without, and whatever failed?"""
+"""Tests of the load test plot, with and without a saturation point or errors."""
 
 import io
 import sys

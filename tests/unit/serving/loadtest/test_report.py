@@ -1,4 +1,4 @@
-"""Is the right step judged, and does the summary hold what a person and a program look for?"""
+"""Tests of the load test report: the checked step and the summary's fields."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Is a service really loaded, its wrong address one line, and everything kept?"""
+"""Tests of the load test run: preflight errors, measured steps and written files."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ def job(base: str, **more: object) -> LoadTestConfig:
 
 
 def loaded(job: LoadTestConfig, *, to: Path, **more: Any) -> list[Step]:  # noqa: ANN401 - what ``load_service`` takes
-    """Load a service for a second, and longer where a busy machine got too few answers in that time."""
+    """Run a load test for a second, or longer if a busy machine got too few responses."""
     for duration_s in (1.0, 5.0, 25.0):
         steps = load_service(replace(job, duration_s=duration_s), to=to, **more)
         if all(one.requests > 1 and (one.p50_ms is not None or one.errors) for one in steps):

@@ -1,4 +1,4 @@
-"""Is the knee found where more users bring nothing but waiting, or errors?"""
+"""Tests of the saturation point detection."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Do users rise as planned, and does it end when it is over or the knee is passed?"""
+"""Tests of the user schedule of a load test and of its end at saturation."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_step_holds_the_requests_of_its_own_time() -> None:
 
 @pytest.mark.parametrize(("counts", "added"), [((1000,), 1000), ((1, 1000), 999), ((150, 300, 1000), 700)])
 def test_answers_from_before_all_users_are_there_do_not_count_for_speed(counts: tuple[int, ...], added: int) -> None:
-    """Few users are answered quickly: counting them would flatter the service."""
+    """Latency is low with few users: counting the spawn time would overstate the service's speed."""
     all_there_s = added / NEW_USERS_PER_S
     stages, began = Stages(counts, 5.0), None
     for tenth in range(1000):

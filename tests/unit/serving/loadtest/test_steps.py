@@ -1,4 +1,4 @@
-"""Are single requests summed up right: what counts as an answer, as an error, and for speed?"""
+"""Tests of the aggregation of requests into steps: responses, errors and speed."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""Is another machine than this one loaded only when that is said?"""
+"""Tests of the load test target: remote machines need explicit permission."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Are tokens, origins and rates checked, and the right doors open to all?"""
+"""Tests of authentication, origin check, rate limiting and public paths."""
 
 import asyncio
 import contextlib
@@ -152,7 +152,7 @@ def test_an_address_may_ask_as_often_as_the_rate_allows_and_no_more() -> None:
 
 
 def test_who_asks_too_often_is_still_answered_at_the_rate() -> None:
-    """A refusal takes nothing: else whoever asks twice as often would never be answered again."""
+    """A rejection consumes no token: otherwise a client at twice the rate would be rejected forever."""
     now = [0.0]
     rate, answered = RateLimit(60, clock=lambda: now[0]), 0
     for _ in range(1200):
@@ -176,7 +176,7 @@ def test_memory_for_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     rate = RateLimit(1, clock=lambda: 0.0)
     for address in "abcd":
         rate.refuse_if_spent(address)
-    rate.refuse_if_spent("a")  # forgotten, so it may ask again
+    rate.refuse_if_spent("a")  # evicted, so it has a full bucket again
     with pytest.raises(TooManyRequests):
         rate.refuse_if_spent("d")
 

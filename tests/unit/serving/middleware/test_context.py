@@ -1,4 +1,4 @@
-"""Does a request keep its sender's id and trace, and get one of its own where they are rubbish?"""
+"""Tests of the request context: client ids and traces, with new ids for invalid ones."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Does every request get an id, one form of refusal, a line in the log, and exact numbers?"""
+"""Tests of request ids, error responses, access logs and metrics."""
 
 import asyncio
 import logging
@@ -61,14 +61,14 @@ def raising(error: Exception) -> App:
 
 
 async def answering(_: Any, __: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
-    """Answer in two pieces."""
+    """Send a response in two chunks."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"a", "more_body": True})
     await send({"type": "http.response.body", "body": b"b"})
 
 
 async def nothing(*_: Any) -> Any:  # noqa: ANN401 - never called
-    """Stand where nothing is to be called."""
+    """Placeholder that is never called."""
     raise AssertionError
 
 
@@ -119,7 +119,7 @@ def test_numbers_grow_by_exactly_what_happened(served: Callable[..., Any], photo
 
 @pytest.mark.parametrize("app", [answering, raising(TooSmall("x"))], ids=["answered", "refused"])
 def test_who_has_the_answer_finds_it_in_the_numbers(app: App) -> None:
-    """Another process may be asked for them at once."""
+    """The next scrape may hit another process immediately."""
     metrics = ServiceMetrics()
     pages = []
 
@@ -174,7 +174,7 @@ def test_a_chunked_body_that_nobody_reads_closes_the_connection_for_nobody_knows
 
 
 def test_who_waits_for_leave_to_send_and_is_refused_gets_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It sends its next request where the body would still be expected."""
+    """Such a client sends its next request in place of the body."""
     monkeypatch.setattr(observe, "LINGER_S", 0.01)
     sent = ask(raising(Unauthorized("x")), declared=10, expect="100-continue")
     assert (sent[0]["status"], headers_of(sent)[b"connection"]) == (401, b"close")

@@ -1,4 +1,4 @@
-"""Are life, readiness, the model and the numbers told as they are?"""
+"""Tests of the liveness, readiness, model and metrics routes."""
 
 from collections.abc import Callable
 from pathlib import Path

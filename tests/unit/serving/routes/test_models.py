@@ -1,4 +1,4 @@
-"""Is another model verified first, swapped in, and gone back from, on a token alone?"""
+"""Tests of the admin routes: verified load, rollback and the required token."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ SIGNED = {"authorization": f"Bearer {ADMIN}"}
 
 
 def opened(folder: Path) -> Predictor:
-    """Open a stand-in for a bundle: its name is its version, and bad ones are refused."""
+    """Return a fake predictor whose version is the folder's name; bad bundles are rejected."""
     if folder.name == "bad":
         raise BundleError(f"{folder}: model.onnx was changed or damaged (SHA-256 differs).")
     if folder.name == "closed":
@@ -28,12 +28,12 @@ def opened(folder: Path) -> Predictor:
 
 @pytest.fixture
 def app(served: Callable[..., Any]) -> Any:  # noqa: ANN401 - what the fixture makes
-    """Return a service that may be told to load models."""
+    """Return a service with admin routes."""
     return served(FakePredictor(version="1"), open_model=opened, admin_token=ADMIN)
 
 
 def version(app: Any, photo: bytes) -> str:  # noqa: ANN401 - what the fixture makes
-    """Return which model answers."""
+    """Return the version of the active model."""
     return str(app.client.post("/predict", content=photo).json()["model"]["version"])
 
 

@@ -1,4 +1,4 @@
-"""Is the contract what it was? A snapshot of the whole description, and what a person finds in it."""
+"""Tests of the OpenAPI document against a snapshot."""
 
 import json
 from collections.abc import Callable

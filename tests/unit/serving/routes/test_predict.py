@@ -1,4 +1,4 @@
-"""Is a photo answered however it is sent, and is every refusal in the contract's form?"""
+"""Tests of the prediction routes: all ways to send a photo, and the error format."""
 
 import gc
 import math
@@ -141,7 +141,7 @@ def test_the_answers_of_a_predictor_are_passed_on_unchanged(served: Callable[...
 
 
 def test_a_refused_photo_leaves_nothing_behind_in_memory(served: Callable[..., Any], photo: bytes) -> None:
-    """An error's traceback holds frames; a frame that holds the error too would keep its photo until the next sweep."""
+    """A frame that references its own error forms a cycle, which keeps the photo until the next garbage collection."""
     refused: list[weakref.ref[CorruptImage]] = []
 
     class Refusing(FakePredictor):

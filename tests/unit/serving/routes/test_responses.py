@@ -1,4 +1,4 @@
-"""Do answers and refusals become bodies in their photos' order?"""
+"""Tests of response bodies for predictions and errors, in the order of the photos."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What do the tests of tracking share? The first entry of a run, and some that follow."""
+"""Fixtures for tests of tracking: the first entry of a run, and some that follow."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where is a tracker found, under which name is it remembered, and does no password get out?"""
+"""Tracker URI, the key of its stored offset, and absence of passwords in both."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is every entry one line of JSON that reads back equal, and is anything else refused?"""
+"""JSON round trip of every kind of entry, and rejection of anything else."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Are the curves of a training drawn, with gaps where values are missing?"""
+"""Learning-curve plot, with gaps for missing values."""
 
 import io
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Does an MLflow run hold what was sent, once, however often it is sent?"""
+"""MLflow run with every entry stored once, however often it is sent."""
 
 from pathlib import Path
 

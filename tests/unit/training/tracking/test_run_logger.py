@@ -1,4 +1,4 @@
-"""Is everything told once, and does telling never fail, whatever the disk or the tracker does?"""
+"""Run logger: each entry logged once, and no exceptions on disk or tracker failures."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does a journal keep every whole entry through kills and full disks, and drop what was torn?"""
+"""Journal through kills and full disks: complete entries are kept, truncated ones are dropped."""
 
 import os
 import resource

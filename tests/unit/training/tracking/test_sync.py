@@ -1,4 +1,4 @@
-"""Is exactly what waits sent, is the place remembered, and does one process at a time send?"""
+"""Sync of pending entries, the stored offset, and the lock against concurrent senders."""
 
 import fcntl
 import sys

@@ -1,4 +1,4 @@
-"""Does the process that sends follow a journal until its end, try again while a tracker is away, and never raise?"""
+"""Uploader process: follows a journal until its end, retries while a tracker is unreachable, and never raises."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""A run is sent by a process of its own that ends in time, whatever the tracker does, and dies with its parent."""
+"""Uploader process: bounded shutdown whatever the tracker does, and exit with its parent."""
 
 import os
 import signal

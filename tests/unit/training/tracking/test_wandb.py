@@ -1,4 +1,4 @@
-"""Does W&B's offline file hold what was sent, once, and is a key neither asked for nor written down?"""
+"""Offline file of W&B with every entry once, and no prompt for or storage of an API key."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""How does BentoML serve a bundle? By its own service, server and batching, around the same predictor and bodies."""
+"""BentoML integration: a bundle served by BentoML's server and adaptive batching with the same HTTP contract."""

@@ -1,7 +1,7 @@
-"""How does a request keep the contract when BentoML answers it? A door before BentoML's routes takes and gives bodies.
+"""ASGI middleware that gives a BentoML service petmood's HTTP contract.
 
-BentoML's own bodies have no place for a code or a request id, and it reads a form of any size. So the door reads the
-photo by the service's own rules, BentoML routes, batches, counts and traces, and the door writes what came back.
+BentoML's own bodies have no code or request id, and it reads forms of any size. So the middleware reads the photo with
+the service's limits and writes the response. BentoML does routing, batching, metrics and traces in between.
 """
 
 from collections.abc import MutableMapping
@@ -23,7 +23,7 @@ __all__ = ["PATH", "QUESTION", "ContractMiddleware"]
 
 PATH: Final = "/predict"
 QUESTION: Final = "question"
-"""Where in a request's state its question lies."""
+"""Key of the ``PendingPhoto`` in the ASGI scope's state."""
 
 NOWHERE: Final = {
     404: ("not_found", f"There is nothing at this address; photos go to {PATH}. {HINT}"),
@@ -32,14 +32,14 @@ NOWHERE: Final = {
 
 
 class ContractMiddleware:
-    """ASGI middleware around BentoML's app: limits, tokens, bodies and errors are the service's own."""
+    """ASGI middleware around BentoML's app that applies the service's limits, tokens, bodies and errors."""
 
     def __init__(self, app: App, *, room: ServiceRuntime) -> None:
         self._app, self._room = app, room
         self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or pass on what is none."""
+        """Handle one HTTP request, or pass other scopes on."""
         if scope["type"] == "http":
             await self._guarded(scope, receive, send)
         else:
@@ -82,10 +82,10 @@ class ContractMiddleware:
         )
 
     async def _ask(self, scope: Scope, question: PendingPhoto) -> None:
-        """Let BentoML answer; what it would send is taken only as a sign of how it went.
+        """Run a request through BentoML; of its response only the status is used.
 
         Raises:
-            Busy: BentoML has given the question up, for it waited longer than the batching may take.
+            Overloaded: BentoML dropped the request, as it waited longer than the maximum batching latency.
         """
         status = 200
 
@@ -103,7 +103,7 @@ class ContractMiddleware:
 
 
 class _Reworded:
-    """Passes on what BentoML sends, but its word for an address that isn't there becomes ours."""
+    """Forwards BentoML's response, with its 404 and 405 bodies replaced by the common error format."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope, self._send = scope, send

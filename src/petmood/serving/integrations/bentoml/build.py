@@ -1,4 +1,4 @@
-"""How does a bundle become a bento? With this petmood as a wheel, exact versions of what it needs, and nothing else."""
+"""Build a bento from a bundle, with this petmood as a wheel and exactly pinned dependencies."""
 
 import json
 import shutil
@@ -39,14 +39,14 @@ service = create_service(bentoml.use_arguments(Batching), bundle=HERE / "bundle"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A finished bento; ``folder`` is where it was put, or nothing if it lies in BentoML's own store."""
+    """A finished bento; ``folder`` is its path, or None if it is in BentoML's store."""
 
     tag: str
     folder: Path | None
 
     @property
     def name(self) -> str:
-        """What BentoML's commands take for it."""
+        """Tag or path by which BentoML's commands refer to it."""
         return self.tag if self.folder is None else str(self.folder)
 
 
@@ -54,8 +54,8 @@ def build_bento(bundle: Path, *, to: Path | None = None, start: ServeOptions | N
     """Build a bento, in BentoML's store or, with ``to``, in a folder that doesn't exist yet.
 
     Raises:
-        BundleError: the bundle is not whole, or BentoML refuses it.
-        ConfigError: there is something at ``to`` already.
+        BundleError: the bundle is not intact, or BentoML rejects it.
+        ConfigError: ``to`` already exists.
         MissingDependency: BentoML is not installed.
         OutputError: ``to`` can't be written, or another process is writing it.
     """
@@ -84,13 +84,13 @@ def build_bento(bundle: Path, *, to: Path | None = None, start: ServeOptions | N
 
 
 def _build_in(scratch: Path, bundle: Path, start: ServeOptions | None, env: Mapping[str, str]) -> str:
-    """Verify the bundle, write its project into a passing folder, let BentoML build it, and return the tag."""
+    """Verify the bundle, write its project into a temporary folder, run the BentoML build and return the tag."""
     write_project(verify(bundle), to=scratch / "project")
     return _build(scratch / "project", start or ServeOptions(), env)
 
 
 def write_project(bundle: Bundle, *, to: Path) -> None:
-    """Write what BentoML builds from: the bundle, the wheel, the versions, the service and what to do with them."""
+    """Write the build context: bundle, wheel, pinned requirements, service module and bentofile."""
     shutil.copytree(bundle.folder, to / "bundle")
     wheel = pack_wheel(to / "wheels")
     lines = [*pinned(extra="bento"), f"./wheels/{wheel.name}"]
@@ -105,13 +105,13 @@ def write_project(bundle: Bundle, *, to: Path) -> None:
         "labels": {"model": manifest.name, "version": manifest.version, "sha256": bundle.sha256[:12]},
         "include": ["service.py", "requirements.txt", "bundle/", "wheels/"],
     }
-    (to / "bentofile.yaml").write_text(json.dumps(told, indent=2), "utf-8")  # JSON is YAML
+    (to / "bentofile.yaml").write_text(json.dumps(told, indent=2), "utf-8")  # JSON is valid YAML
 
 
 def _build(project: Path, start: ServeOptions, env: Mapping[str, str]) -> str:
-    """Let BentoML build in a process of its own, and return the tag."""
+    """Run the BentoML build in a subprocess and return the tag."""
     command = bentoml_command("build", str(project), "--output", "tag", *start.arguments)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(env), cwd=project)  # noqa: S603 - our own words
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(env), cwd=project)  # noqa: S603 - fixed command
     found = [line.partition("__tag__:")[2] for line in done.stdout.splitlines() if "__tag__:" in line]
     if done.returncode or not found:
         said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]

@@ -1,4 +1,4 @@
-"""How is BentoML's own program started? As a process of its own, told what to serve and to tell nobody about it."""
+"""Command lines and environment for BentoML subprocesses, with telemetry disabled."""
 
 import os
 import sys
@@ -12,18 +12,18 @@ from petmood.serving.integrations.bentoml.runtime import BUNDLE
 __all__ = ["PORT", "UNTRACKED", "ServeOptions", "bentoml_command", "environment", "serve_command"]
 
 PORT: Final = 3000
-"""BentoML's own default."""
+"""BentoML's default port."""
 
 DRAIN_S: Final = 6
-"""What is in flight may take so long after SIGTERM, then it is cut; a stalled upload held the end up for 10 s."""
+"""Seconds for requests in flight after SIGTERM, then they are cut; a stalled upload delayed shutdown by 10 s."""
 SERVICE: Final = "petmood.serving.integrations.bentoml.service:service"
 UNTRACKED: Final = {"BENTOML_DO_NOT_TRACK": "True", "ORT_DISABLE_TELEMETRY": "1"}
-"""BentoML and ONNX Runtime report to their makers unless this is set; whoever sets it otherwise is obeyed."""
+"""Variables that disable the telemetry of BentoML and ONNX Runtime; existing values win."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How a service is started: its address, and how many photos make a batch (1: none)."""
+    """Options of a service: address, and maximum batch size and latency (batch size 1 disables batching)."""
 
     host: str = "127.0.0.1"
     port: int = PORT
@@ -32,22 +32,22 @@ class ServeOptions:
 
     @property
     def arguments(self) -> list[str]:
-        """The batching as BentoML's command line takes it."""
+        """Batching options as BentoML command-line arguments."""
         return ["--arg", f"max_batch={self.max_batch}", "--arg", f"max_latency_ms={self.max_latency_ms}"]
 
 
 def bentoml_command(*words: str) -> list[str]:
-    """Return a command of BentoML, run by this Python without looking for modules in the current folder."""
+    """Return a BentoML command, run by this Python without the current folder on ``sys.path``."""
     return [sys.executable, "-P", "-m", "bentoml", *words]
 
 
 def serve_command(start: ServeOptions) -> list[str]:
-    """Return the command that serves the bundle which the environment names."""
+    """Return the command that serves the bundle named in the environment."""
     address = ["--host", start.host, "--port", str(start.port)]
     return bentoml_command("serve", SERVICE, *address, "--timeout-graceful-shutdown", str(DRAIN_S), *start.arguments)
 
 
 def environment(bundle: Path | None = None, *, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return this process's environment, in which nothing is reported and the service finds its bundle."""
+    """Return this process's environment with telemetry disabled and the bundle set."""
     named = {} if bundle is None else {BUNDLE: str(bundle.resolve())}
     return {**UNTRACKED, **base, **named}

@@ -1,4 +1,4 @@
-"""Which packages does an extra of petmood need, in which versions? Those that are installed here, and no others."""
+"""Pinned requirements of a package extra, from the versions installed in this environment."""
 
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
@@ -12,12 +12,12 @@ __all__ = ["pinned"]
 
 
 def pinned(*, extra: str, package: str = "petmood") -> list[str]:
-    """Return what a package with an extra needs, all the way down, as sorted lines ``name==version``.
+    """Return all transitive requirements of a package with an extra as sorted lines ``name==version``.
 
     The package itself is left out.
 
     Raises:
-        MissingDependency: something of it is not installed.
+        MissingDependency: a requirement is not installed.
     """
     pins: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()

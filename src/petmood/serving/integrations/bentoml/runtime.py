@@ -1,4 +1,4 @@
-"""What do the service and its door share? The running service, from its start on, and each photo's question."""
+"""State shared by the BentoML service and its middleware: the running service and the pending photos."""
 
 import os
 from collections.abc import Callable
@@ -24,7 +24,7 @@ BUNDLE: Final = "PETMOOD_BUNDLE"
 
 @dataclass(slots=True)
 class PendingPhoto:
-    """One photo on its way through BentoML, and what came back for it."""
+    """One photo in BentoML's queue, and its result once there is one."""
 
     photo: bytes
     found: WorkerResult | None = None
@@ -43,16 +43,16 @@ class ServiceRuntime:
         """The running service.
 
         Raises:
-            RuntimeError: it was not opened.
+            RuntimeError: ``open`` was not called.
         """
         if self._service is None:
             raise RuntimeError("The service has not been started.")
         return self._service
 
     def open(self, bundle: Path) -> None:
-        """Verify and load a bundle, and start the threads that answer.
+        """Verify and load a bundle, and start the worker threads.
 
-        What a batch holds is shared out among the threads, each of which answers its part in one go.
+        A BentoML batch is split evenly among the threads; each thread predicts its part as one batch.
         """
         configure_malloc()
         settings = read_settings()
@@ -62,16 +62,16 @@ class ServiceRuntime:
         self.service.workers.start()
 
     def close(self) -> None:
-        """Answer what waits, and end the threads."""
+        """Finish the queued photos and stop the threads."""
         if self._service is not None:
             self._service.workers.stop()
 
 
 def bundle_from_environment() -> Path:
-    """Return the bundle that the environment names.
+    """Return the bundle folder named in ``PETMOOD_BUNDLE``.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: the variable is not set.
     """
     named = os.environ.get(BUNDLE)
     if not named:

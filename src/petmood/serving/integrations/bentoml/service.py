@@ -1,7 +1,7 @@
-"""What does BentoML serve? One service around a bundle, with adaptive batching as its setting.
+"""BentoML service around a bundle, with configurable adaptive batching.
 
 Load it as ``petmood.serving.integrations.bentoml.service:service``, with the bundle's folder in ``PETMOOD_BUNDLE``.
-A built bento makes its own with ``create_service``.
+A built bento creates its own service with ``create_service``.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ENVIRONMENT: Final = [{"name": name, "value": value} for name, value in UNTRACKE
 class Batching(BaseModel):
     """BentoML's adaptive batching, as arguments of the service: ``--arg max_batch=16 --arg max_latency_ms=500``.
 
-    With ``max_batch`` 1 there is none: on a CPU a batch gains little, and whoever comes first waits for the others.
+    ``max_batch`` 1 disables batching: on a CPU a batch gains little, and the first request waits for the others.
     """
 
     max_batch: int = Field(default=1, ge=1, le=256)
@@ -39,23 +39,23 @@ class Batching(BaseModel):
 
 
 class Photo(bentoml.IODescriptor):  # type: ignore[misc] # BentoML exports it without a type
-    """A photo as BentoML documents it: a form with one file; the door has read it already."""
+    """Input specification for BentoML: a form with one file, which the middleware has already read."""
 
     photo: Annotated[Path, ContentType("image/*")]
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> "Photo":  # noqa: ANN401, ARG003 - BentoML's signature
-        """Take the question that the door left with the request."""
+        """Return the pending photo that the middleware stored in the request's state."""
         taken: Photo = cls.model_construct(photo=[request.scope["state"][QUESTION]])
         return taken
 
 
 class Answer(PredictionResponse, bentoml.IODescriptor):  # type: ignore[misc] # as above
-    """An answer as BentoML documents it; the door writes it."""
+    """Output specification for BentoML; the middleware writes the response."""
 
     @classmethod
     async def to_http_response(cls, obj: Any, serde: Any) -> Response:  # noqa: ANN401, ARG003 - BentoML's signature
-        """Say that there is one: what it is, the question knows."""
+        """Return an empty response; the result is in the pending photo."""
         return Response()
 
 
@@ -66,9 +66,9 @@ def create_service(
     image: Image | None = None,
     opener: Callable[..., Predictor] = load_bundle,
 ) -> Any:  # noqa: ANN401 - BentoML's decorators have no types
-    """Return a service for a bundle (default: the one that the environment names when it starts).
+    """Return a BentoML service for a bundle (default: the one named in the environment at startup).
 
-    ``image`` is what a container of it is made of; ``opener`` makes a bundle a predictor.
+    ``image`` is the container image specification; ``opener`` loads a predictor from a bundle folder.
     """
     room = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
 
@@ -79,14 +79,14 @@ def create_service(
             room.open(bundle or bundle_from_environment())
 
         async def predict(self, photo: list[PendingPhoto]) -> list[PendingPhoto]:
-            """Answer photos, alone or as a batch that BentoML has gathered."""
+            """Predict photos, one or a batch gathered by BentoML."""
             found = await room.service.answer([question.photo for question in photo])
             for question, one in zip(photo, found, strict=True):
                 question.found = one
             return photo
 
         def stop(self) -> None:
-            """End the threads."""
+            """Stop the worker threads."""
             room.close()
 
     as_route = bentoml.api(
@@ -97,7 +97,7 @@ def create_service(
         max_batch_size=max(2, batching.max_batch),
         max_latency_ms=batching.max_latency_ms,
     )
-    Petmood.predict = as_route(Petmood.predict)  # type: ignore[method-assign] # what a decorator does
+    Petmood.predict = as_route(Petmood.predict)  # type: ignore[method-assign] # applied without decorator syntax
     bentoml.on_shutdown(Petmood.stop)
     made: Any = bentoml.service(Petmood, name=NAME, workers=1, image=image, envs=ENVIRONMENT)
     made.add_asgi_middleware(ContractMiddleware, room=room)

@@ -1,4 +1,4 @@
-"""How does this very petmood become a wheel? From its installed files, without source tree or network."""
+"""Pack the installed petmood as a wheel, without a source tree or network access."""
 
 import base64
 import hashlib
@@ -14,11 +14,11 @@ __all__ = ["pack_wheel"]
 TAG: Final = "py3-none-any"
 WHEEL: Final = f"Wheel-Version: 1.0\nGenerator: petmood\nRoot-Is-Purelib: true\nTag: {TAG}\n"
 LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
-"""The date of every file inside, so that the same petmood gives the same bytes."""
+"""Timestamp of every file in the wheel, for reproducible bytes."""
 
 
 def pack_wheel(to: Path) -> Path:
-    """Write the running petmood into a folder as a wheel, and return its path."""
+    """Write the installed petmood as a wheel into a folder and return its path."""
     found = distribution("petmood")
     name = f"petmood-{found.version}"
     entries = _package_files() | _facts(found, f"{name}.dist-info")

@@ -1,4 +1,4 @@
-"""Which BentoML service do the tests ask? The real one around a predictor without a network, in this process."""
+"""Fixtures with the real BentoML service around a fake predictor, in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from tests.support.generous import GENEROUS_ENVIRONMENT
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
-    """Return a function that starts a service: a predictor, its batching, and any setting by its variable."""
+    """Return a function that starts a service from a predictor, batching options and environment variables."""
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("PETMOOD_THREADS", "2")

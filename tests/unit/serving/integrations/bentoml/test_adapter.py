@@ -1,4 +1,4 @@
-"""Does a request to BentoML keep the contract: the same bodies, codes, limits and headers as the service's own?"""
+"""Tests of the BentoML middleware: same bodies, codes, limits and headers as the service."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,23 +19,23 @@ PHOTO = jpeg(photo_like(64, 48))
 
 
 class Slow(FakePredictor):
-    """Answers when it is let."""
+    """Predictor that blocks until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
         self.go = threading.Event()
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Wait, then answer."""
+        """Wait for the release, then predict."""
         assert self.go.wait(timeout=300)
         return super().predict(photos)
 
 
 class Broken(FakePredictor):
-    """Fails in a way that nobody thought of."""
+    """Predictor that raises an unexpected exception."""
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Fail."""
+        """Raise an unexpected exception."""
         raise ZeroDivisionError(f"{len(photos)} photos at /secret/path")
 
 

@@ -1,4 +1,4 @@
-"""Is a bento what runs elsewhere: the bundle, this petmood, exact versions, and nothing that trains?"""
+"""Tests of the bento build: bundle, wheel and pinned requirements, without training dependencies."""
 
 import json
 import stat
@@ -24,7 +24,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def bentoml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Put a program in BentoML's place that notes what it was told, and makes an empty bento."""
+    """Replace BentoML by a program that records its arguments and creates an empty bento."""
     program = tmp_path / "bentoml"
     program.write_text(
         f"#!{sys.executable}\n"

@@ -1,4 +1,4 @@
-"""Are exactly the packages of an extra pinned, in the versions that are installed?"""
+"""Tests of the pinned requirements of an extra."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""Is the service open between its start and its end, with the settings and the batch's share that it should have?"""
+"""Tests of the BentoML runtime: opening, closing, settings and the batch size per thread."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Is it truly BentoML's service: its route, its documentation, its batching, and none of its reports?"""
+"""Tests of the BentoML service: route, documentation, batching and disabled telemetry."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from tests.support.pictures import jpeg, photo_like
 
 
 class Counting(FakePredictor):
-    """Remembers how many photos it was given at a time."""
+    """Predictor that records its batch sizes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Counting(FakePredictor):
         self._lock = threading.Lock()
 
     def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Answer, and note how many."""
+        """Predict and record the batch size."""
         with self._lock:
             self.sizes.append(len(photos))
         return super().predict(photos)
@@ -58,7 +58,7 @@ def test_what_is_documented_is_what_is_taken_and_given() -> None:
 def test_a_crowd_of_photos_get_each_their_own_answer(asked: Callable[..., TestClient], max_batch: int) -> None:
     photos = [jpeg(photo_like(64, 48, seed=seed) // (1 + seed % 4)) for seed in range(24)]
     predictor = Counting()
-    client = asked(predictor, max_batch=max_batch, max_latency_ms=60_000)  # on a busy machine too, none is given up
+    client = asked(predictor, max_batch=max_batch, max_latency_ms=60_000)  # none times out, even on a busy machine
 
     def ask(photo: bytes) -> dict[str, float]:
         found: dict[str, float] = client.post("/predict", files={"photo": ("a.jpg", photo)}).json()["probabilities"]

@@ -1,4 +1,4 @@
-"""Is the wheel that petmood makes of itself a whole and true one?"""
+"""Tests of the wheel packed from the installed petmood."""
 
 import base64
 import csv
