@@ -63,7 +63,7 @@ lint: setup ## style, format and types
 	@echo "lint, format and types are clean"
 
 test: lint ## lint, types, house rules and tests, with branch coverage
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m "not proof" -q --cov --cov-report=term
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not proof" -q --cov --cov-report=term
 
 browser: ## a headless Chromium for the proof of the page, installed where that may be done
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \

@@ -43,9 +43,10 @@ def test_the_agent_starts_run_after_run_with_what_it_was_sent(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB__SERVICE_WAIT", "600")  # W&B's process may start slowly
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     agent: Any = Agent(api=None, queue=None, sweep_id="s1", in_jupyter=False)
-    agent._sweep_command = sweep["command"]
+    agent._sweep_command = [*sweep["command"], "tracker.deadline_s=1200"]  # however slowly W&B writes
     chance, sent = random.Random(5), {}
     for run_id in ("one", "two"):
         sent[run_id] = drawn(sweep["parameters"], chance)

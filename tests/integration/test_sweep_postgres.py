@@ -18,7 +18,7 @@ from petmood.tuning.storage import connect
 from tests.support.halts import Halts
 from tests.support.postgres import Server, postgres_server
 from tests.support.small_sets import write_small_set
-from tests.support.sweeping import SWEEP, begin, finish, running, table, trials_of, wait_halted
+from tests.support.sweeping import SWEEP, begin, finish, running, table, trials_of, wait_ended, wait_halted
 from tests.support.waiting import wait_until
 
 FOLDER = Path("runs/sweeps/first")
@@ -94,13 +94,15 @@ def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
     here, there = tmp_path / "here", tmp_path / "there"
     for place in (here, there):
         write_small_set(place / "data/set", train=64, valid=32, noise=60)
-    wanted = [*SWEEP, "data=data/set", "n_trials=30", "search.workers=2", f"search.storage={server.url}"]
+    wanted = [*SWEEP, "data=data/set", "n_trials=12", "search.workers=2", f"search.storage={server.url}"]
     halts, far = Halts(tmp_path / "halts"), Halts(tmp_path / "far")
     halts.add()
     with begin(wanted, cwd=here, halts=halts) as killed:
         workers = wait_halted(halts, killed, count=2, cwd=here)
         killed.send_signal(signal.SIGKILL)
     assert {trial.user_attrs["process"] for trial in running(driver_url(server))} == set(workers)
+    halts.remove()  # Lightning ends at the next batch
+    wait_ended(workers)
     far.add()
     with begin([*wanted, "search.workers=1"], cwd=there, halts=far) as helping:
         wait_halted(far, helping, cwd=there)  # it has a trial, however soon the others end
@@ -108,10 +110,10 @@ def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
         printed = finish(wanted, cwd=here)
         assert helping.wait(timeout=1800) == 0
     trials = trials_of(driver_url(server))
-    assert [trial.number for trial in trials] == list(range(30))
+    assert [trial.number for trial in trials] == list(range(12))
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
     assert len({str(trial.user_attrs["run"]).partition("/runs/")[0] for trial in trials}) == 2, "both have to work"
-    assert len(table(here / FOLDER)) == 30
+    assert len(table(here / FOLDER)) == 12
     assert ("Next: petmood evaluate" in printed) != ("The best run was trained elsewhere" in printed)
 
 

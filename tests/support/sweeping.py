@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import optuna
@@ -61,6 +61,18 @@ def wait_halted(
         return found if len(found) >= count else []
 
     return wait_until(halted, within_s=600, what=f"{count} processes at epoch {epoch} of trial {trial}")
+
+
+def wait_ended(processes: Iterable[int]) -> None:
+    """Wait until none of the processes is there any more, but for zombies."""
+
+    def is_alive(process: int) -> bool:
+        try:
+            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    wait_until(lambda: not any(map(is_alive, processes)), within_s=600, what=f"the end of {processes}")
 
 
 def trials_of(url: str, name: str = "first") -> list[FrozenTrial]:

@@ -20,10 +20,17 @@ from petmood.promotion.run_gate import run_promotion_checks
 from petmood.registry.base import Author
 from petmood.registry.registry import Registry
 from petmood.registry.uri import open_registry
+from tests.support.latency import equal_latencies
 from tests.support.small_sets import SMALL, write_small_set
 
 ME = Author("me", "it learned for longer")
 Make = Callable[[str, int], Bundle]
+
+
+@pytest.fixture(autouse=True)
+def equally_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every model answer in the same time."""
+    equal_latencies(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,17 @@ from petmood.promotion.run_gate import (
     run_promotion_checks,
 )
 from tests.support.evaluation import MakeRows
+from tests.support.latency import equal_latencies
 from tests.support.networks import tiny_bundle
 from tests.support.small_sets import write_small_set
 
 MakeIndex = Callable[..., DataIndex]
+
+
+@pytest.fixture(autouse=True)
+def equally_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every model answer in the same time."""
+    equal_latencies(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,10 @@ def refusal(*overrides: str) -> str:
         ("{optimizer.lr:{low:1}}", "search.space.optimizer.lr: Expected low below high, or choices"),
         ("{optimizer.lr:{low:0,high:1,log:true}}", "search.space.optimizer.lr: Expected low above 0"),
         ("{optimizer.lr:{low:1,high:2,step:0.3}}", "search.space.optimizer.lr: Expected whole steps"),
-        ("{trainer.batch_size:{low:1.5,high:8,integer:true}}", "search.space.trainer.batch_size: Expected whole numbers"),
+        (
+            "{trainer.batch_size:{low:1.5,high:8,integer:true}}",
+            "search.space.trainer.batch_size: Expected whole numbers",
+        ),
         (
             "{optimizer.lr:{low:1,high:2,choices:[1,2]}}",
             "search.space.optimizer.lr: Expected two different choices",

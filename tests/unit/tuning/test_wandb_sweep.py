@@ -32,7 +32,10 @@ def test_its_parameters_are_those_of_the_search_with_the_same_ranges() -> None:
     [
         ("{low:8,high:64,integer:true}", {"distribution": "int_uniform", "min": 8, "max": 64}),
         ("{low:8,high:64,step:8,integer:true}", {"distribution": "q_uniform", "min": 8, "max": 64, "q": 8}),
-        ("{low:8,high:64,integer:true,log:true}", {"distribution": "q_log_uniform_values", "min": 8, "max": 64, "q": 1}),
+        (
+            "{low:8,high:64,integer:true,log:true}",
+            {"distribution": "q_log_uniform_values", "min": 8, "max": 64, "q": 1},
+        ),
         ("{choices:[8,16]}", {"values": [8, 16]}),
     ],
 )

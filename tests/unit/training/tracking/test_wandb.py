@@ -19,6 +19,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB__SERVICE_WAIT", "600")  # W&B's process may start slowly
     monkeypatch.setenv("WANDB_DATA_DIR", "put back afterwards")
 
 
