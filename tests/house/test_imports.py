@@ -13,7 +13,15 @@ from tests.support.source_tree import ROOT, modules, named
 CLIENTS = ("mlflow", "boto3", "botocore", "pandas", "sqlalchemy", "wandb", "optuna")
 HEAVY = ("torch", "torchvision", "lightning", "hydra", "omegaconf", "sklearn", "skimage", "cv2", "scipy", "onnx")
 SERVING = tuple(named(path) for path in modules("src/petmood/core/", "src/petmood/inference/"))
-WITHOUT_TORCH = ("index", "quality", "split", "sources.base", "sources.folder", "sources.csv_file", "sources.kaggle")
+WITHOUT_TORCH = (
+    "index",
+    "validation.issues",
+    "split",
+    "sources.base",
+    "sources.folder",
+    "sources.csv_file",
+    "sources.kaggle",
+)
 
 WATCHED = """
 import importlib, json, os, sys, sysconfig, traceback

@@ -11,6 +11,7 @@ from tests.support.source_tree import ROOT, functions, modules, parsed, shown, t
 MODULE_LINES = 300
 FUNCTION_LINES = 50
 BANNED = {"my", "util", "utils", "manager", "helper", "helpers"}
+PRIVATE = {"mood", "moods", "kin", "crew", "teller", "straddle", "straddles", "spoilt", "litter", "unsure"}
 SOURCES = modules("src/", "benchmarks/")
 
 
@@ -41,6 +42,20 @@ def test_no_function_is_longer_than_50_lines() -> None:
         if node.end_lineno is not None and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
     ]
     assert too_long == []
+
+
+def first_line(path: Path) -> str:
+    """Return the first line of a module's docstring."""
+    return (ast.get_docstring(parsed(path)) or "").partition("\n")[0]
+
+
+def test_every_module_is_named_in_a_plain_first_line() -> None:
+    """A phrase of at most 25 words: no question, and none of the words that only this project knew."""
+    lines = {shown(path): first_line(path) for path in (*SOURCES, *modules("tests/", "examples/"))}
+    asks = [name for name, line in lines.items() if "?" in line or not line]
+    long = [name for name, line in lines.items() if len(line.split()) > 25]
+    private = [name for name, line in lines.items() if set(re.findall(r"[a-z]+", line.lower())) & PRIVATE]
+    assert (asks, long, private) == ([], [], [])
 
 
 def offers_something(path: Path) -> bool:

@@ -4,7 +4,9 @@ import itertools
 from functools import partial
 
 import pytest
-from petmood.evaluation.judging import measure_latency
+
+from petmood.promotion import run_gate
+from petmood.promotion.compare import measure_latency
 
 
 def equal_latencies(monkeypatch: pytest.MonkeyPatch) -> None:

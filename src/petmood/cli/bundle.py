@@ -1,4 +1,4 @@
-"""Commands for bundles: `petmood export` and `petmood bundle verify`."""
+"""Commands for bundles: `petmood export`, `petmood bundle verify` and `petmood bundle upgrade`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,3 +63,16 @@ def verify(*, folder: Path) -> None:
 
     model = load_bundle(folder).model
     click.echo(f"{folder} is whole: {model.name} {model.version}, manifest {model.sha256[:12]}.")
+
+
+@bundle.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The new bundle's folder.")
+def upgrade(*, folder: Path, to: Path) -> None:
+    """Write a bundle of schema version 1 in today's version, beside the old one."""
+    from petmood.export.upgrade import upgrade_bundle
+
+    made = upgrade_bundle(folder, to=to)
+    click.echo(
+        f"Bundle: {to}, {made.manifest.name} {made.manifest.version}. Next: {shell_command('bundle', 'verify', to)}"
+    )

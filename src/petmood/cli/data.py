@@ -1,11 +1,15 @@
-"""Commands for datasets: `petmood data import`, `check`, `report` and `changed`."""
+"""Commands for datasets: `petmood data import`, `check`, `diff` and `upgrade`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
+
+if TYPE_CHECKING:
+    from petmood.data.validation.diff_rules import DiffLimits
 
 __all__ = ["data"]
 
@@ -72,44 +76,64 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--baseline", type=click.Path(path_type=Path), help="The last version, in another folder.")
+@click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The new dataset's folder.")
+def upgrade(*, folder: Path, to: Path) -> None:
+    """Write a dataset of format 1 in today's format, beside the old one."""
+    from petmood.data.index_upgrade import upgrade_dataset
+
+    found = upgrade_dataset(folder, to=to)
+    click.echo(f"Data set: {to}, version {found.hash[:12]}. Next: {shell_command('data', 'check', to)}")
+
+
+@data.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--baseline", type=click.Path(path_type=Path), help="The previous version, in another folder.")
+@click.option("--since", help="Compare every changed .dvc pointer with this commit, such as main; no FOLDER then.")
 @click.option(
     "--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="Where report.html, .md and .json go."
 )
 @MAX_DRIFT
 @MAX_RELABELLED
 @click.pass_context
-def report(
-    context: click.Context, *, folder: Path, baseline: Path | None, to: Path, max_drift: float, max_relabelled: float
+def diff(
+    context: click.Context,
+    *,
+    folder: Path | None,
+    baseline: Path | None,
+    since: str | None,
+    to: Path,
+    max_drift: float,
+    max_relabelled: float,
 ) -> None:
-    """Compare a data set with its last version; ends with 1 if it is not fit to be the next one."""
-    from petmood.data.validation.diff_rules import DiffLimits, check_diff
+    """Compare a dataset with its previous version; exits with status 1 if a rule is violated."""
+    from petmood.data.validation.diff_rules import DiffLimits
+
+    limits = DiffLimits(max_drift, max_relabelled)
+    if since is not None and folder is None and baseline is None:
+        has_violations = _diff_since(since, to=to, limits=limits)
+    elif since is None and folder is not None:
+        has_violations = _diff_folders(folder, baseline, to=to, limits=limits)
+    else:
+        raise click.UsageError("Expected a FOLDER (with --baseline FOLDER), or --since COMMIT alone.")
+    context.exit(1 if has_violations else 0)
+
+
+def _diff_folders(folder: Path, baseline: Path | None, *, to: Path, limits: "DiffLimits") -> bool:
+    from petmood.data.validation.diff_rules import check_diff
     from petmood.reports.dataset_diff import write_dataset_diff
 
-    found = check_diff(folder, against=baseline, limits=DiffLimits(max_drift, max_relabelled), track=progress_bar)
+    found = check_diff(folder, against=baseline, limits=limits, track=progress_bar)
     write_dataset_diff(found, folder, against=baseline, to=to)
     click.echo(found.summary())
     click.echo(f"Report: {to / 'report.html'}")
-    context.exit(1 if found.has_violations else 0)
+    return found.has_violations
 
 
-@data.command()
-@click.option("--since", required=True, help="The commit to compare with, such as main.")
-@click.option(
-    "--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="Where the reports and report.md go."
-)
-@MAX_DRIFT
-@MAX_RELABELLED
-@click.pass_context
-def changed(context: click.Context, *, since: str, to: Path, max_drift: float, max_relabelled: float) -> None:
-    """Report every data set whose .dvc pointer has changed; ends with 1 if a version is not fit."""
-    from petmood.data.validation.diff_rules import DiffLimits
+def _diff_since(since: str, *, to: Path, limits: "DiffLimits") -> bool:
     from petmood.pipelines.dvc_diff import report_pointers
 
-    found = report_pointers(
-        Path(), since=since, to=to, limits=DiffLimits(max_drift, max_relabelled), track=progress_bar
-    )
+    found = report_pointers(Path(), since=since, to=to, limits=limits, track=progress_bar)
     for one in found:
         click.echo(one.summary())
     click.echo(f"Data sets with another version since {since!r}: {len(found)}. Report: {to / 'report.md'}")
-    context.exit(1 if any(one.has_violations for one in found) else 0)
+    return any(one.has_violations for one in found)

@@ -34,4 +34,4 @@ def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bo
     if paired is not None:
         click.echo(f"\nAgainst {baseline}: {paired_text(paired)}")
     click.echo(f"Report: {opened.report if data is None else opened.path / f'report-{data.name}.html'}")
-    click.echo(f"Next: {shell_command('export', run, '--to', 'bundles/first')}")
+    click.echo(f"Next: {shell_command('export', run, '--output', 'bundles/first')}")

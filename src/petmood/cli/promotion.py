@@ -1,4 +1,4 @@
-"""Commands that move aliases and trace predictions: `petmood registry promote`, `rollback` and `trace`."""
+"""Commands that move aliases and trace predictions: `petmood registry promote`, `rollback` and `lineage`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from petmood.cli.registry_options import current_author, in_registry, registry_c
 if TYPE_CHECKING:
     from petmood.registry.registry import Registry
 
-__all__ = ["promote", "rollback", "trace"]
+__all__ = ["lineage", "promote", "rollback"]
 
 WHO = click.option("--author", help="Who decides; default: author runs this.")
 WHY = click.option("--reason", default="", help="Why; it stands in the history.")
@@ -78,10 +78,10 @@ def rollback(opened: "Registry", *, author: str | None, reason: str) -> None:
 @click.argument("version")
 @in_registry
 @click.option("--photos", is_flag=True, help="List every photo with its SHA-256, as CSV.")
-def trace(opened: "Registry", *, version: str, photos: bool) -> None:
+def lineage(opened: "Registry", *, version: str, photos: bool) -> None:
     """Tell where an answer comes from, down to its photos; VERSION is the `model.sha256` that stands in the answer."""
     from petmood.cli.registry_tables import lineage_text, photos_text
-    from petmood.promotion.lineage import find_lineage as trace_answer
+    from petmood.promotion.lineage import find_lineage
 
-    found = trace_answer(opened, version)
+    found = find_lineage(opened, version)
     click.echo(photos_text(found) if photos else lineage_text(found))

@@ -1,11 +1,11 @@
-"""Commands for model versions: `petmood registry push, list, show, history, pull, verify, promote, rollback, trace`."""
+"""Commands for model versions: `petmood registry push, list, show, history, pull, promote, rollback, lineage` ..."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.promotion import promote, rollback, trace
+from petmood.cli.promotion import lineage, promote, rollback
 from petmood.cli.registry_options import current_author, in_registry, registry_command
 from petmood.core.commands import shell_command
 
@@ -101,5 +101,5 @@ def verify(context: click.Context, opened: "Registry") -> None:
     context.exit(1 if troubles else 0)
 
 
-for verb in (promote, rollback, trace):
+for verb in (promote, rollback, lineage):
     registry.add_command(verb)

@@ -81,7 +81,7 @@ def _next_steps(report: "SearchReport") -> list[str]:
         return [
             f"\nThe best run was trained elsewhere, at {report.best.run}. Evaluate it there, or train it again here."
         ]
-    export = shell_command("export", report.best_run, "--output", "-o", "to", f"bundles/{report.name}")
+    export = shell_command("export", report.best_run, "--output", f"bundles/{report.name}")
     return [f"\nNext: {shell_command('evaluate', report.best_run)}", f"      {export}"]
 
 

@@ -38,7 +38,7 @@ __all__ = [
     "write_into",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DATA_NAME: Final = "data.csv"
 """Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
@@ -49,12 +49,13 @@ class Manifest(BaseModel):
 
     ``temperature`` divides the network's logits inside ``model.onnx``; ``golden.npz`` holds the logits before that
     division. ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest
-    without that field. Both detect corruption; neither is a signature.
+    without that field. Both detect corruption; neither is a signature. ``outputs`` are those of ``model.onnx``.
+    ``data_kind`` is what the training images were, where that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     version: str
     classes: tuple[str, ...] = Field(min_length=2)
@@ -70,6 +71,8 @@ class Manifest(BaseModel):
     code_version: str
     created: str
     config: dict[str, Any] = {}
+    data_kind: Literal["photographs", "drawings"] | None = None
+    outputs: tuple[Literal["logits", "embedding", "animal", "novelty", "maps"], ...] = ("logits",)
     files: dict[str, str]
     manifest_digest: str = ""
 
@@ -151,7 +154,9 @@ def read(folder: Path) -> Manifest:
         raw = json.loads(path.read_bytes())
         found = raw.get("schema_version") if isinstance(raw, dict) else None
         if found != SCHEMA_VERSION:
-            raise BundleError(f"{path}: expected schema version {SCHEMA_VERSION}, got {found!r}. Export the run again.")
+            upgrade = shell_command("bundle", "upgrade", folder, "--output", folder.with_name(f"{folder.name}-v2"))
+            advice = f"Convert it with: {upgrade}" if found == 1 else "Export the run again."
+            raise BundleError(f"{path}: expected schema version {SCHEMA_VERSION}, got {found!r}. {advice}")
         manifest = Manifest.model_validate(raw)
     except (ValueError, ValidationError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error

@@ -20,7 +20,7 @@ from petmood.core.errors import BundleError
 __all__ = ["MANIFEST", "bundle_directory", "check_target", "is_bundle", "refuse_foreign_files"]
 
 MANIFEST: Final = "manifest.json"
-OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files", "manifest_digest"})
+OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files"})
 """Keys of every petmood manifest; they identify even a damaged one."""
 ELSEWHERE: Final = (
     "Nothing was changed. Move these elsewhere, or write to another folder (run: --bundles; export and pull: --output)."

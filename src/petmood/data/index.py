@@ -8,7 +8,7 @@ version.
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
@@ -132,6 +132,9 @@ def parse_index(data: bytes, *, name: str) -> DataIndex:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"'{name}' isn't an index: expected UTF-8 CSV. Import the photos again.") from error
+    if lines and is_format_1(lines[0]):
+        command = shell_command("data", "upgrade", "FOLDER", "--output", "FOLDER-v2")
+        raise DataError(f"'{name}' has format 1, expected format 2. Convert its dataset with: {command}")
     if not lines or tuple(lines[0]) != COLUMNS:
         got = ",".join(lines[0]) if lines else "an empty file"
         raise DataError(f"'{name}' isn't an index: expected the header {','.join(COLUMNS)}; got {got}")
@@ -140,6 +143,12 @@ def parse_index(data: bytes, *, name: str) -> DataIndex:
         _parse(cells, where=f"{INDEX_NAME} line {number}", seen=seen) for number, cells in enumerate(lines[1:], start=2)
     )
     return DataIndex(tuple(sorted(rows, key=lambda row: row.path)))
+
+
+def is_format_1(header: Sequence[str]) -> bool:
+    """Return whether a header line is that of an index of format 1, which had other column names."""
+    renamed = {"mood": "label", "family": "group_id"}
+    return tuple(header) != COLUMNS and tuple(renamed.get(name, name) for name in header) == COLUMNS
 
 
 def _parse(cells: list[str], *, where: str, seen: set[str]) -> IndexRow:

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import secrets
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,12 +155,15 @@ class Registry:
 
         Raises:
             RegistryConflict: another writer changed the registry at the same time.
-            RegistryError: there is no previous champion.
+            RegistryError: there is no previous champion, or its files are missing.
+            BundleError: its bundle is damaged, or of a schema version that can't be read; the alias stays.
         """
         seen = self.state()
         if PREVIOUS not in seen.aliases:
             raise RegistryError(f"No version of {self.model} was champion before this one: nothing to go back to.")
         version = self.find(str(seen.aliases[PREVIOUS]))
+        with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
+            self._fetch_verified(version, Path(scratch))
         return self._move(version, kind="rolled_back", alias=CHAMPION, by=by, seen=seen)
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:

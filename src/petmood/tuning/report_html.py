@@ -4,11 +4,11 @@ import base64
 from typing import Final
 
 import optuna
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.files import atomic_write_bytes, atomic_write_text
+from petmood.reports.templates import page_template
 from petmood.tuning.plots import CAPTIONS, draw
 from petmood.tuning.report import SearchReport, csv_text
 
@@ -35,9 +35,6 @@ def write_reports(report: SearchReport, study: optuna.Study, *, settings: Config
 
 def page_text(report: SearchReport, pictures: dict[str, bytes]) -> str:
     """Return a self-contained HTML page; all text is escaped."""
-    environment = Environment(
-        loader=PackageLoader("petmood.training", "search"), autoescape=True, undefined=StrictUndefined
-    )
     shown = [(name, CAPTIONS[name], base64.b64encode(png).decode()) for name, png in pictures.items()]
     names = list(dict.fromkeys(name for row in report.rows for name in row.settings))
-    return environment.get_template("sweep.html.j2").render(report=report, pictures=shown, names=names)
+    return page_template("sweep.html.j2").render(report=report, pictures=shown, names=names)

@@ -69,7 +69,7 @@ def test_a_verb_that_does_not_exist_is_a_usage_error(petmood: Callable[..., Any]
         (["exprot"], "export"),
         (["registry", "pus"], "push"),
         (["data", "chekc"], "check"),
-        (["export", "--tu", "x"], "--output"),
+        (["export", "--outptu", "x"], "--output"),
         (["train", "--multi"], "--multirun"),
     ],
 )
@@ -111,7 +111,7 @@ def completions(*words: str, cwd: Path) -> list[str]:
 
 def test_a_shell_completes_verbs_and_options(tmp_path: Path) -> None:
     assert completions("petmood", "tra", cwd=tmp_path) == ["train", "track"]
-    assert completions("petmood", "export", "--t", cwd=tmp_path) == ["--output"]
+    assert completions("petmood", "export", "--o", cwd=tmp_path) == ["--output"]
     assert "promote" in completions("petmood", "registry", "pro", cwd=tmp_path)
 
 

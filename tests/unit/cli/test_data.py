@@ -86,7 +86,7 @@ def test_the_report_of_a_check_goes_where_it_is_asked_to(petmood: Callable[..., 
 
 def test_a_version_is_reported_and_a_bad_one_ends_with_1(petmood: Callable[..., Any], tmp_path: Path) -> None:
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
-    asked = ("data", "report", new, "--baseline", last, "--output", tmp_path / "out")
+    asked = ("data", "diff", new, "--baseline", last, "--output", tmp_path / "out")
     assert petmood(*asked).code == 0
     write_index(new, [replace(row, split="test") if row.path.endswith("000.png") else row for row in read_index(new)])
     done = petmood(*asked)
@@ -99,7 +99,7 @@ def test_the_limits_of_a_report_are_options(petmood: Callable[..., Any], tmp_pat
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
     angry = [row.path for row in read_index(new) if row.label == "angry" and row.split == "train"]
     write_index(new, [replace(row, label="sad") if row.path in angry[:6] else row for row in read_index(new)])
-    asked = ("data", "report", new, "--baseline", last, "--output", tmp_path / "out")
+    asked = ("data", "diff", new, "--baseline", last, "--output", tmp_path / "out")
     done = petmood(*asked)
     assert (done.code, "have another class, over 5.0%" in done.out) == (1, True)
     assert petmood(*asked, "--max-relabelled", "0.5").code == 0
@@ -109,7 +109,14 @@ def test_changed_data_without_a_repository_is_one_line_and_code_2(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = petmood("data", "changed", "--since", "main", "--output", "out")
+    done = petmood("data", "diff", "--since", "main", "--output", "out")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("petmood: git rev-parse ended with")
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [(), ("new", "--since", "main"), ("--baseline", "old", "--since", "main")])
+def test_a_diff_takes_a_folder_or_a_commit_and_not_both(petmood: Callable[..., Any], words: tuple[str, ...]) -> None:
+    refused = petmood("data", "diff", *words, "--output", "out")
+    assert refused.code == 2
+    assert "Expected a FOLDER (with --baseline FOLDER), or --since COMMIT alone." in refused.err

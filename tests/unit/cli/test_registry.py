@@ -77,13 +77,13 @@ def test_an_empty_registry_says_how_to_begin(petmood: Petmood, place: Path) -> N
     assert petmood("registry", "history").out == "Nothing was ever promoted.\n"
     done = petmood("registry", "rollback")
     assert (done.code, done.err.count("\n")) == (2, 1)
-    done = petmood("registry", "pull", "champion", "--to", place / "x")
+    done = petmood("registry", "pull", "champion", "--output", place / "x")
     assert (done.code, done.err.count("\n")) == (2, 1)
 
 
 @pytest.mark.usefixtures("three")
 def test_a_pull_puts_the_bundle_there(petmood: Petmood, tmp_path: Path) -> None:
-    done = petmood("registry", "pull", "champion", "--to", tmp_path / "pulled")
+    done = petmood("registry", "pull", "champion", "--output", tmp_path / "pulled")
     assert done.out == f"{tmp_path}/pulled holds version 2 of petmood. Next: petmood serve {tmp_path}/pulled\n"
     assert (tmp_path / "pulled/model.onnx").read_bytes() == b"model.onnx of two"
     assert petmood("registry", "pull", "1", "--output", tmp_path / "pulled").code == 2
@@ -104,11 +104,11 @@ def test_a_trace_leads_to_the_photos(petmood: Petmood, small_bundle: Path, small
     petmood("registry", "push", small_bundle)
     photo = small_set / "photos/test-000.png"
     answer = json.loads(petmood("predict", small_bundle, photo, "--json").out)
-    done = petmood("registry", "trace", answer["model"]["sha256"])
+    done = petmood("registry", "lineage", answer["model"]["sha256"])
     assert done.out.startswith("version  1 of petmood\n")
     assert "photos   16 test, 32 train, 16 valid; each with its hash: --photos" in done.out
-    rows = petmood("registry", "trace", answer["model"]["sha256"], "--photos").out.splitlines()
-    assert rows[0] == "sha256,split,role,class,path"
+    rows = petmood("registry", "lineage", answer["model"]["sha256"], "--photos").out.splitlines()
+    assert rows[0] == "sha256,split,role,label,path"
     assert len(rows) == 1 + 64
 
 
@@ -125,4 +125,4 @@ def test_a_promotion_through_the_gate(petmood: Petmood, small_bundle: Path, tmp_
     assert done.out == "Version 1 of petmood is champion now. Back with: petmood registry rollback\n"
     assert sorted(path.name for path in report.iterdir()) == ["gate.html", "gate.json", "gate.md"]
     assert petmood("registry", "promote", "1", "--to", "champion", "--limit", "x=1").code == 2
-    assert "the first" in petmood("registry", "trace", "1").out
+    assert "the first" in petmood("registry", "lineage", "1").out

@@ -23,7 +23,7 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     assert "Done now: check, train, evaluate, export." in done.out
     for word in (
         "this network (test)",
-        "most_frequent",
+        "most frequent",
         "balanced accuracy",
         "Three photos it never saw:",
         "report.html",

@@ -29,7 +29,7 @@ def test_it_ends_with_the_best_trials_what_they_are_worth_and_what_to_do_next(
     done = petmood("sweep", *wanted)
     assert (done.code, done.err) == (0, "")
     head, first = done.out.splitlines()[:2]
-    assert head.split()[:5] == ["trial", "valid", "loss", "epochs", "seconds"]
+    assert head.split()[:4] == ["trial", "val/loss", "epochs", "seconds"]
     assert "optimizer.lr" in head
     assert len({len(line) for line in done.out.splitlines()[:3]}) == 1
     best = tmp_path / f"first/trials/{int(first.split()[0]):03d}"

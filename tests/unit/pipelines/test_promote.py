@@ -79,7 +79,7 @@ def test_a_better_version_becomes_champion_and_its_report_is_kept(registry: Regi
 def test_a_worse_version_is_refused_with_its_reasons_and_nothing_moves(registry: Registry, tmp_path: Path) -> None:
     promote(registry, registry.find("2"), alias="champion", by=ME)
     with pytest.raises(
-        PromotionRejected, match=r"(?s)Version 1 of petmood may not become champion:\n  better: "
+        PromotionRejected, match=r"(?s)Version 1 of petmood may not become champion:\n  superiority: "
     ) as caught:
         promote(registry, registry.find("1"), alias="champion", by=ME, keep=tmp_path / "report")
     assert caught.value.exit_code == 3
@@ -145,7 +145,7 @@ def test_limits_are_read_as_they_are_typed() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("nonsense=1", "Unknown limit 'nonsense' of the gate. Known: must, margin"),
+        ("nonsense=1", "Unknown limit 'nonsense' of the gate. Known: criterion, margin"),
         ("margin=wide", "Expected a number for the gate's limit margin, got 'wide'"),
         ("margin", "Expected a number for the gate's limit margin, got ''"),
         ("criterion=win", "criterion='win'"),

@@ -64,7 +64,7 @@ def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(small_ru
 def test_a_loaded_network_gives_the_logits_that_the_run_wrote_down(small_run: RunFolder, materials: object) -> None:
     assert isinstance(materials, tuple)
     written = Predictions.load(small_run.predictions("valid")).logits
-    np.testing.assert_allclose(logits_of(load_network(small_run), materials[1].bank.pixels), written, atol=1e-6)
+    np.testing.assert_allclose(logits_of(load_network(small_run), materials[1].cache.pixels), written, atol=1e-6)
 
 
 def test_damaged_weights_are_one_clear_error(small_run: RunFolder, tmp_path: Path) -> None:

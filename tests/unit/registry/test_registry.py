@@ -191,3 +191,21 @@ def _address(registry: Registry) -> str:
 def test_a_change_by_nobody_or_with_a_novel_is_refused(author: str, reason: str) -> None:
     with pytest.raises(RegistryError, match="Expected who decides"):
         Author(author, reason)
+
+
+def test_a_rollback_to_a_bundle_that_cannot_be_read_leaves_the_alias(
+    registry: Registry, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, word in ((1, "one"), (2, "two")):
+        registry.push(make_bundle(word), by="me")
+        promote(registry, number)
+
+    def refuse(folder: Path) -> None:
+        raise BundleError(f"{folder}: expected schema version 2, got 1.")
+
+    monkeypatch.setattr("petmood.registry.registry.verify", refuse)
+    before = registry.state()
+    with pytest.raises(BundleError, match="expected schema version 2, got 1"):
+        registry.roll_back(ME)
+    assert registry.state() == before
+    assert before.aliases["champion"] == 2

@@ -89,7 +89,7 @@ def test_the_facts_are_json(written: Path) -> None:
     assert [entry["path"] for entry in facts["relabelled"]] == [HOSTILE]
     assert facts["moved"] == [{"path": "photos/train-004.png", "last": "train", "new": "valid"}]
     assert "photos/train-005.png" in facts["removed"]
-    assert {drift["fact"] for drift in facts["drift"]} == {"brightness", "contrast", "sharpness", "aspect", "size"}
+    assert {drift["statistic"] for drift in facts["drift"]} == {"brightness", "contrast", "sharpness", "aspect", "size"}
 
 
 def test_a_first_version_shows_its_photos(tmp_path: Path) -> None:
