@@ -27,7 +27,7 @@ def dies_at(owner, name, call):
     setattr(owner, name, counted)
 
 if moment == "copying":
-    dies_at(Path, "atomic_write_bytes", 7)
+    dies_at(Path, "write_bytes", 7)
 elif moment == "index":
     dies_at(os, "fsync", 2)
 elif moment == "before the renames":

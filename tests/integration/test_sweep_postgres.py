@@ -103,12 +103,18 @@ def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
     assert {trial.user_attrs["process"] for trial in running(driver_url(server))} == set(workers)
     halts.remove()  # Lightning ends at the next batch
     wait_ended(workers)
+    halts.add()
     far.add()
-    with begin([*wanted, "search.workers=1"], cwd=there, halts=far) as helping:
-        wait_halted(far, helping, cwd=there)  # it has a trial, however soon the others end
+    with (
+        begin([*wanted, "search.workers=1"], cwd=there, halts=far) as helping,
+        begin(wanted, cwd=here, halts=halts) as continued,
+    ):
+        wait_halted(far, helping, cwd=there)  # both have trials before either may end all of them
+        wait_halted(halts, continued, cwd=here)
         far.remove()
-        printed = finish(wanted, cwd=here)
-        assert helping.wait(timeout=1800) == 0
+        halts.remove()
+        assert [process.wait(timeout=1800) for process in (helping, continued)] == [0, 0]
+    printed = (here / "out.txt").read_text()
     trials = trials_of(driver_url(server))
     assert [trial.number for trial in trials] == list(range(12))
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}

@@ -1,4 +1,4 @@
-"""What do the tests of training share? One small data set and one short run on it, for reading only."""
+"""Fixtures of all unit tests: one small dataset and one short run on it, for reading only."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -50,7 +50,7 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 def decide(logits: NDArray[np.floating], decision: DecisionRule, *, warnings: Sequence[str] = ()) -> Prediction:
     """Turn the calibrated logits [K] of one photo into a prediction.
 
-    >>> decide(np.array([0.0, 9.0]), Decision(("sad", "happy"), confidence_threshold=0.9)).label
+    >>> decide(np.array([0.0, 9.0]), DecisionRule(("sad", "happy"), confidence_threshold=0.9)).label
     'happy'
     """
     chances: list[float] = softmax(logits).tolist()

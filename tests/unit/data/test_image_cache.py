@@ -32,7 +32,7 @@ def two_of_six(path, spec, real=bank.load):
     return real(path, spec)
 bank.load = two_of_six
 paths = [f"{n}.jpg" for n in range(6)]
-bank.open_bank(Path(sys.argv[1]), paths, ImageSpec(side_px=24), limit_mb=0.001, threads=1)
+bank.open_image_cache(Path(sys.argv[1]), paths, ImageSpec(side_px=24), limit_mb=0.001, threads=1)
 """
 
 

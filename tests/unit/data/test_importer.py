@@ -228,7 +228,7 @@ def test_a_removed_folder_under_way_is_an_error_and_not_made_again(
             shutil.rmtree(path.parents[2])
         return written
 
-    monkeypatch.setattr(Path, "atomic_write_bytes", removing)
+    monkeypatch.setattr(Path, "write_bytes", removing)
     with pytest.raises((FileNotFoundError, OutputError)):
         bring_in(source, to=pets)
     monkeypatch.undo()

@@ -74,27 +74,27 @@ def test_a_promotion_is_swapped_in_and_told(
     place: str, follower: Callable[..., Any], photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, following = follower()
-    following.look()
+    following.poll_once()
     assert app.service.slot.current.model.version == "0", "nothing moved, so nothing is swapped"
     move(place, 2)
     with caplog.at_level(logging.WARNING, "petmood.serving"):
-        following.look()
+        following.poll_once()
     assert app.client.post("/predict", content=photo).json()["model"]["version"] == "of-two"
     (record,) = caplog.records
     assert (record.getMessage(), record.__dict__["registry_version"]) == ("model pets of-two followed", 2)
     assert app.counted('petmood_model_loads_total{result="followed"}') == 1
     assert app.counted("petmood_registry_version") == 2
-    following.look()
+    following.poll_once()
     assert app.counted('petmood_model_loads_total{result="followed"}') == 1
 
 
 def test_a_model_that_an_admin_loaded_stays_until_the_alias_moves(place: str, follower: Callable[..., Any]) -> None:
     app, following = follower()
     app.service.slot.swap(FakePredictor(version="by hand"))
-    following.look()
+    following.poll_once()
     assert app.service.slot.current.model.version == "by hand"
     move(place, 2)
-    following.look()
+    following.poll_once()
     assert app.service.slot.current.model.version == "of-two"
 
 
@@ -105,13 +105,13 @@ def test_a_refused_version_leaves_the_old_model_and_is_tried_again_later(
     monkeypatch.setattr(follow, "time", SimpleNamespace(monotonic=lambda: now[0]))
     app, following = follower(open_model=refuse)
     move(place, 2)
-    following.look()
-    following.look()
+    following.poll_once()
+    following.poll_once()
     assert app.service.slot.current.model.version == "0"
     assert app.counted('petmood_model_loads_total{result="refused"}') == 1
     assert app.client.get("/readyz").status_code == 200
     now[0] += follow.RETRY_S + 1
-    following.look()
+    following.poll_once()
     assert app.counted('petmood_model_loads_total{result="refused"}') == 2
 
 
@@ -123,7 +123,7 @@ def test_a_version_that_is_damaged_in_the_registry_is_refused(
         path.write_bytes(b"x")
     move(place, 2)
     with caplog.at_level(logging.WARNING, "petmood.serving"):
-        following.look()
+        following.poll_once()
     assert "version 2 can't be had, the old model goes on" in caplog.text
     assert app.service.slot.current.model.version == "0"
     assert app.counted('petmood_model_loads_total{result="refused"}') == 1
@@ -136,14 +136,14 @@ def test_while_the_registry_is_away_everything_stays_and_it_is_told_once(
     assert app.counted("petmood_registry_up") == 1
     shutil.move(place, f"{place}-away")
     with caplog.at_level(logging.WARNING, "petmood.serving"):
-        following.look()
-        following.look()
+        following.poll_once()
+        following.poll_once()
     assert len(caplog.records) == 1
     assert app.counted("petmood_registry_up") == 0
     assert app.client.get("/readyz").status_code == 200
     shutil.move(f"{place}-away", place)
     move(place, 2)
-    following.look()
+    following.poll_once()
     assert (app.counted("petmood_registry_up"), app.service.slot.current.model.version) == (1, "of-two")
 
 
@@ -172,7 +172,7 @@ def test_a_look_that_hangs_does_not_hold_the_end_up(
         begun.set()
         release.wait(120)
 
-    monkeypatch.setattr(AliasWatcher, "look", hang)
+    monkeypatch.setattr(AliasWatcher, "poll_once", hang)
     app = served(open_model=open_model, follow_s=0.1)
     with watching_thread(app.service, resolve_alias(ADDRESS, registry=place)):
         assert begun.wait(120)

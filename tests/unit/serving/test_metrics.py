@@ -34,8 +34,8 @@ def test_answers_are_counted_by_label_probability_and_certainty() -> None:
     for answer in (SURE, SURE, UNSURE, TooSmall("x")):
         metrics.count(answer)
     assert {
-        'petmood_predictions_total{class="happy"} 2.0',
-        'petmood_predictions_total{class="sad"} 1.0',
+        'petmood_predictions_total{label="happy"} 2.0',
+        'petmood_predictions_total{label="sad"} 1.0',
         "petmood_abstentions_total 1.0",
         'petmood_prediction_confidence_bucket{le="0.6"} 1.0',
         'petmood_prediction_confidence_bucket{le="0.95"} 3.0',
@@ -73,7 +73,7 @@ def test_what_never_happened_is_there_as_0_so_that_an_alert_can_see_it_rise() ->
 def test_nothing_is_shared_between_two_services() -> None:
     first, second = ServiceMetrics(), ServiceMetrics()
     first.count(SURE)
-    assert 'petmood_predictions_total{class="happy"} 1.0' not in lines(second.render())
+    assert 'petmood_predictions_total{label="happy"} 1.0' not in lines(second.render())
 
 
 def test_the_numbers_of_several_processes_are_added_up(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_numbers_of_several_processes_are_added_up(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, check=True)
     found = lines(done.stdout)
     assert 'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0' in found
-    assert 'petmood_predictions_total{class="happy"} 2.0' in found
+    assert 'petmood_predictions_total{label="happy"} 2.0' in found
     assert "petmood_prediction_confidence_count 2.0" in found
     assert any(line.startswith("petmood_requests_in_flight ") for line in found)
 

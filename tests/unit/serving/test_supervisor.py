@@ -24,7 +24,7 @@ assert sys.argv[3] == "--fd" and os.fstat(int(sys.argv[4]))
 assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()
 if how == "dies":
     sys.exit(3)
-if how == "once" and len(list(folder.iterdir())) >= 2:
+if how == "once" and 2 <= len(list(folder.iterdir())) < 4:
     (folder / str(os.getpid())).touch()
     sys.exit(2)
 if how != "young":

@@ -28,7 +28,7 @@ Materials = tuple[PhotoSet, PhotoSet]
 
 
 @pytest.fixture
-def settings(settings: Callable[..., Config]) -> Settings:
+def composed(settings: Callable[..., Config]) -> Settings:
     """Return a function that composes small training settings with overrides."""
     return lambda *overrides: fit_settings(settings(*overrides))
 
@@ -69,8 +69,8 @@ def plain_loop(config: FitSettings, train: PhotoSet) -> ExpressionNet:
     return network.eval()
 
 
-def test_training_gives_the_weights_of_a_plain_loop(settings: Settings, materials: Materials) -> None:
-    config = settings("model.dropout=0", "trainer.batch_size=12", "epochs=3")
+def test_training_gives_the_weights_of_a_plain_loop(composed: Settings, materials: Materials) -> None:
+    config = composed("model.dropout=0", "trainer.batch_size=12", "epochs=3")
     ours = fit_network(config, materials[0], None).network.state_dict()
     plain = plain_loop(config, materials[0]).state_dict()
     worst = max(float((ours[name].double() - plain[name].double()).abs().max()) for name in ours)
@@ -78,28 +78,28 @@ def test_training_gives_the_weights_of_a_plain_loop(settings: Settings, material
 
 
 def test_one_seed_gives_one_result_to_the_last_bit_and_another_seed_another(
-    settings: Settings, materials: Materials
+    composed: Settings, materials: Materials
 ) -> None:
     lively = ("augment=heavy", "recipe.mixup=0.2", "epochs=2")
-    first = fit_network(settings(*lively), *materials).network
+    first = fit_network(composed(*lively), *materials).network
     torch.manual_seed(999)
-    again = fit_network(settings(*lively), *materials).network
-    other = fit_network(settings(*lively, "seed=1"), *materials).network
+    again = fit_network(composed(*lively), *materials).network
+    other = fit_network(composed(*lively, "seed=1"), *materials).network
     assert differ(first, again) == []
     assert "head.1.weight" in differ(first, other)
 
 
-def test_worker_processes_change_nothing(settings: Settings, materials: Materials) -> None:
-    alone = fit_network(settings("augment=heavy", "epochs=1"), *materials).network
-    with_workers = fit_network(settings("augment=heavy", "epochs=1", "trainer.workers=2"), *materials).network
+def test_worker_processes_change_nothing(composed: Settings, materials: Materials) -> None:
+    alone = fit_network(composed("augment=heavy", "epochs=1"), *materials).network
+    with_workers = fit_network(composed("augment=heavy", "epochs=1", "trainer.workers=2"), *materials).network
     assert differ(alone, with_workers) == []
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_workers(
-    settings: Settings, materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+    composed: Settings, materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    config = settings("augment=heavy", "recipe.mixup=0.2", "epochs=4", f"trainer.workers={workers}")
+    config = composed("augment=heavy", "recipe.mixup=0.2", "epochs=4", f"trainer.workers={workers}")
     whole, broken, write = tmp_path / "whole", tmp_path / "broken", files.atomic_write_bytes
 
     def copy_after_two_epochs(path: Path, data: bytes) -> None:
@@ -114,15 +114,15 @@ def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_work
     assert (whole / "metrics.csv").read_text() == (broken / "metrics.csv").read_text()
 
 
-def test_random_first_weights_depend_on_the_seed_alone(settings: Settings) -> None:
-    assert differ(make_network(settings()), make_network(settings())) == []
-    assert differ(make_network(settings()), make_network(settings("seed=3"))) != []
+def test_random_first_weights_depend_on_the_seed_alone(composed: Settings) -> None:
+    assert differ(make_network(composed()), make_network(composed())) == []
+    assert differ(make_network(composed()), make_network(composed("seed=3"))) != []
 
 
 def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
-    settings: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings("epochs=4", "optimizer.lr=0.02")
+    config = composed("epochs=4", "optimizer.lr=0.02")
     kept = fit_network(config, *materials, folder=tmp_path)
     passing = fit_network(config, *materials)
     best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
@@ -135,26 +135,26 @@ def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
 
 
 def test_the_last_weights_are_kept_where_the_recipe_says_so(
-    settings: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    fitted = fit_network(settings("recipe.checkpoint=last", "epochs=3"), *materials, folder=tmp_path)
+    fitted = fit_network(composed("recipe.checkpoint=last", "epochs=3"), *materials, folder=tmp_path)
     assert (fitted.epochs, fitted.best_epoch) == (3, 2)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
 
 
 def test_training_stops_early_when_validation_gets_no_better(
-    settings: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
+    config = composed("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
     fitted = fit_network(config, *materials, folder=tmp_path)
     assert fitted.epochs < 30
     assert fitted.best_epoch == fitted.epochs - 3
 
 
 def test_a_training_that_had_stopped_early_is_not_gone_on_with(
-    settings: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
+    config = composed("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
     first = fit_network(config, *materials, folder=tmp_path)
     rows = (tmp_path / "metrics.csv").read_text()
     again = fit_network(config, *materials, folder=tmp_path)
@@ -163,30 +163,30 @@ def test_a_training_that_had_stopped_early_is_not_gone_on_with(
     assert (tmp_path / "metrics.csv").read_text() == rows
 
 
-def test_patience_without_validation_photos_is_no_error(settings: Settings, materials: Materials) -> None:
+def test_patience_without_validation_photos_is_no_error(composed: Settings, materials: Materials) -> None:
     empty = materials[1].take([])
-    fitted = fit_network(settings("recipe.patience=1", "epochs=2"), materials[0], empty)
+    fitted = fit_network(composed("recipe.patience=1", "epochs=2"), materials[0], empty)
     assert (fitted.epochs, fitted.best_epoch) == (2, 1)
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
-    settings: Settings, materials: Materials, tmp_path: Path, keep: str
+    composed: Settings, materials: Materials, tmp_path: Path, keep: str
 ) -> None:
-    config = settings("recipe.ema_decay=0.8", f"recipe.checkpoint={keep}", "epochs=3")
-    plain = fit_network(settings(f"recipe.checkpoint={keep}", "epochs=3"), *materials)
+    config = composed("recipe.ema_decay=0.8", f"recipe.checkpoint={keep}", "epochs=3")
+    plain = fit_network(composed(f"recipe.checkpoint={keep}", "epochs=3"), *materials)
     averaged = fit_network(config, *materials, folder=tmp_path)
     again = fit_network(config, *materials, folder=tmp_path)
     assert differ(plain.network, averaged.network) != []
     assert differ(averaged.network, again.network) == []
 
 
-def test_the_head_learns_first_while_the_trunk_stays_as_it_was(settings: Settings, materials: Materials) -> None:
-    config = settings("recipe.freeze_epochs=2", "epochs=2")
+def test_the_head_learns_first_while_the_trunk_stays_as_it_was(composed: Settings, materials: Materials) -> None:
+    config = composed("recipe.freeze_epochs=2", "epochs=2")
     before, after = weights_of(make_network(config)), weights_of(fit_network(config, materials[0], None).network)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.1.weight", "head.1.bias"}
-    free = weights_of(fit_network(settings("recipe.freeze_epochs=1", "epochs=2"), materials[0], None).network)
+    free = weights_of(fit_network(composed("recipe.freeze_epochs=1", "epochs=2"), materials[0], None).network)
     assert not torch.equal(before["trunk.features.0.0.weight"], free["trunk.features.0.0.weight"])
 
 
@@ -198,21 +198,21 @@ def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
     assert weights[2:].tolist() == [1, 1]
 
 
-def test_one_batch_is_learned_by_heart(settings: Settings, materials: Materials) -> None:
+def test_one_batch_is_learned_by_heart(composed: Settings, materials: Materials) -> None:
     few = materials[0].take(range(8))
-    fitted = fit_network(settings("epochs=25", "model.dropout=0"), few, None)
+    fitted = fit_network(composed("epochs=25", "model.dropout=0"), few, None)
     with torch.inference_mode():
         answers = fitted.network(torch.from_numpy(few.cache.pixels).permute(0, 3, 1, 2)).argmax(1)
     assert answers.tolist() == few.labels.tolist()
 
 
-def test_a_linear_probe_takes_no_epochs(settings: Settings, materials: Materials) -> None:
-    fitted = fit_network(settings("recipe=linear_probe", "weights=none"), *materials)
+def test_a_linear_probe_takes_no_epochs(composed: Settings, materials: Materials) -> None:
+    fitted = fit_network(composed("recipe=linear_probe", "weights=none"), *materials)
     assert fitted.epochs == 0
 
 
-def test_an_unknown_backbone_and_weights_of_another_network_are_refused(settings: Settings, tmp_path: Path) -> None:
+def test_an_unknown_backbone_and_weights_of_another_network_are_refused(composed: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Unknown backbone 'resnet5'\. Did you mean resnet50\?"):
-        make_network(settings("backbone=resnet5"))
+        make_network(composed("backbone=resnet5"))
     with pytest.raises(ConfigError, match="No weights file"):
-        make_network(settings(f"weights={tmp_path}/none.safetensors"))
+        make_network(composed(f"weights={tmp_path}/none.safetensors"))

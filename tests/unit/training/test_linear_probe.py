@@ -22,13 +22,13 @@ Materials = tuple[PhotoSet, PhotoSet]
 
 
 @pytest.fixture
-def settings(settings: Callable[..., Config]) -> Settings:
+def composed(settings: Callable[..., Config]) -> Settings:
     """Return a function that composes small training settings with overrides."""
     return lambda *overrides: fit_settings(settings(*overrides))
 
 
-def test_features_are_those_of_the_trunk_in_evaluation(settings: Settings, materials: Materials) -> None:
-    network = make_network(settings()).train()
+def test_features_are_those_of_the_trunk_in_evaluation(composed: Settings, materials: Materials) -> None:
+    network = make_network(composed()).train()
     pixels = materials[0].cache.pixels
     found = backbone_features(network, pixels)
     with torch.inference_mode():
@@ -38,8 +38,8 @@ def test_features_are_those_of_the_trunk_in_evaluation(settings: Settings, mater
 
 
 @pytest.mark.parametrize("backbone", ["tiny", "mobilenet_v3_small", "resnet18"])
-def test_folding_batch_norms_changes_features_by_rounding_alone(settings: Settings, backbone: str) -> None:
-    network = make_network(settings(f"backbone={backbone}", "model.image_size=32", "weights=none"))
+def test_folding_batch_norms_changes_features_by_rounding_alone(composed: Settings, backbone: str) -> None:
+    network = make_network(composed(f"backbone={backbone}", "model.image_size=32", "weights=none"))
     pictures = torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8)
     network.train()(pictures)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -54,8 +54,8 @@ def test_folding_batch_norms_changes_features_by_rounding_alone(settings: Settin
     assert norms[1] < norms[0]
 
 
-def test_the_head_answers_like_the_logistic_regression_it_came_from(settings: Settings, materials: Materials) -> None:
-    config = settings("recipe=linear_probe", "weights=none", "recipe.l2_strengths=[0.01]")
+def test_the_head_answers_like_the_logistic_regression_it_came_from(composed: Settings, materials: Materials) -> None:
+    config = composed("recipe=linear_probe", "weights=none", "recipe.l2_strengths=[0.01]")
     network = make_network(config)
     fit_probe(network, config, materials[0], None)
     features = backbone_features(network, materials[0].cache.pixels).astype(np.float64)
@@ -66,21 +66,21 @@ def test_the_head_answers_like_the_logistic_regression_it_came_from(settings: Se
     np.testing.assert_allclose(softmax(logits), expected, atol=0.01)
 
 
-def test_a_head_in_closed_form_learns_too_and_needs_no_validation(settings: Settings, materials: Materials) -> None:
-    config = settings("recipe=linear_probe", "weights=none", "recipe.solver=ridge", "recipe.l2_strengths=[0.01,1.0]")
+def test_a_head_in_closed_form_learns_too_and_needs_no_validation(composed: Settings, materials: Materials) -> None:
+    config = composed("recipe=linear_probe", "weights=none", "recipe.solver=ridge", "recipe.l2_strengths=[0.01,1.0]")
     network = make_network(config)
     fit_probe(network, config, materials[0], None)
     answers = logits_of(network, materials[0].cache.pixels).argmax(axis=1)
     assert (answers == materials[0].labels).mean() > 0.8
 
 
-def test_the_strength_is_chosen_on_validation(settings: Settings, materials: Materials) -> None:
+def test_the_strength_is_chosen_on_validation(composed: Settings, materials: Materials) -> None:
     strengths = (1e-5, 1e-3, 1e1)
     losses = {}
     for ridge in strengths:
-        config = settings("recipe=linear_probe", "weights=none", f"recipe.l2_strengths=[{ridge}]")
+        config = composed("recipe=linear_probe", "weights=none", f"recipe.l2_strengths=[{ridge}]")
         losses[ridge] = _loss(fit_network(config, *materials).network, materials[1])
-    config = settings("recipe=linear_probe", "weights=none", f"recipe.l2_strengths=[{','.join(map(str, strengths))}]")
+    config = composed("recipe=linear_probe", "weights=none", f"recipe.l2_strengths=[{','.join(map(str, strengths))}]")
     chosen = _loss(fit_network(config, *materials).network, materials[1])
     assert chosen == pytest.approx(min(losses.values()), abs=1e-3)
 
@@ -90,10 +90,10 @@ def _loss(network: torch.nn.Module, material: PhotoSet) -> float:
     return float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(material.labels)))
 
 
-def test_more_views_give_another_head_and_the_same_one_each_time(settings: Settings, materials: Materials) -> None:
+def test_more_views_give_another_head_and_the_same_one_each_time(composed: Settings, materials: Materials) -> None:
     wanted = ("recipe=linear_probe", "weights=none", "augment=standard")
-    one, two = (fit_network(settings(*wanted, f"recipe.num_views={views}"), *materials).network for views in (1, 2))
-    again = fit_network(settings(*wanted, "recipe.num_views=2"), *materials).network
+    one, two = (fit_network(composed(*wanted, f"recipe.num_views={views}"), *materials).network for views in (1, 2))
+    again = fit_network(composed(*wanted, "recipe.num_views=2"), *materials).network
     pixels = materials[1].cache.pixels
     assert not np.allclose(logits_of(one, pixels), logits_of(two, pixels))
     np.testing.assert_array_equal(logits_of(two, pixels), logits_of(again, pixels))
@@ -101,14 +101,14 @@ def test_more_views_give_another_head_and_the_same_one_each_time(settings: Setti
 
 @pytest.mark.parametrize("classes", [(0, 2), (1, 2, 3)])
 def test_a_label_that_was_never_seen_is_never_answered(
-    settings: Settings, materials: Materials, classes: tuple[int, ...]
+    composed: Settings, materials: Materials, classes: tuple[int, ...]
 ) -> None:
     known = materials[0].take(np.flatnonzero(np.isin(materials[0].labels, classes)).tolist())
-    config = settings("recipe=linear_probe", "weights=none")
+    config = composed("recipe=linear_probe", "weights=none")
     answers = logits_of(fit_network(config, known, None).network, materials[1].cache.pixels).argmax(axis=1)
     assert set(answers) <= set(classes)
 
 
-def test_a_head_that_is_not_linear_is_refused(settings: Settings, materials: Materials) -> None:
+def test_a_head_that_is_not_linear_is_refused(composed: Settings, materials: Materials) -> None:
     with pytest.raises(ConfigError, match=r"fits a linear head, got model\.head=mlp\. Use model\.head=linear"):
-        fit_network(settings("recipe=linear_probe", "weights=none", "model.head=mlp"), *materials)
+        fit_network(composed("recipe=linear_probe", "weights=none", "model.head=mlp"), *materials)

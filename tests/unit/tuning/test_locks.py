@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from petmood.tuning.locks import FileTrialLocks
 claims = FileTrialLocks(Path(sys.argv[1]))
-with claims.deciding():
+with claims.allocation_lock():
     assert claims.take(3)
     print("holding", flush=True)
     if sys.argv[2] == "deciding":

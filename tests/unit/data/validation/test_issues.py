@@ -35,7 +35,7 @@ def test_a_fresh_import_is_fit_to_measure_on(pets: Path) -> None:
     assert not report.has_blocking_issues
     assert "small" in codes(report)
     assert "Verdict: fit to measure on." in report.summary()
-    assert "pets: 17 photos: 16 originals, 1 copies, 0 dropped, 0 rejected at import" in report.summary()
+    assert "pets: 17 photos: 16 originals, 1 near-duplicates, 0 excluded, 0 rejected at import" in report.summary()
 
 
 def test_a_missing_a_changed_and_an_unknown_photo_are_found(pets: Path) -> None:

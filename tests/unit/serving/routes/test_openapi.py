@@ -28,4 +28,4 @@ def test_every_route_for_photos_shows_a_command_that_can_be_typed(served: Callab
 def test_every_refusal_is_described(served: Callable[..., Any]) -> None:
     responses = served().client.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]
     assert {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503"} <= set(responses)
-    assert responses["415"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
+    assert responses["415"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")
