@@ -28,7 +28,7 @@ def paused(path, data):
     return real(path, data)
 
 Path.write_bytes = paused
-groups.find_relations = mirror_finder
+groups.find_near_duplicates = mirror_finder
 main(["data", "import", "folder", source, "--output", target])
 """
 

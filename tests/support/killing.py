@@ -27,20 +27,20 @@ from petmood.pipelines.train import train
 sys.path.insert(0, sys.argv[1])
 from tests.support.kill_points import die_after
 
-def die(rows, calls, real=callbacks.EpochRows.on_train_epoch_end):
+def die(rows, calls, real=callbacks.CsvMetricsCallback.on_train_epoch_end):
     def write_row(self, *given):
         real(self, *given)
         if len(self.rows) == rows:
             die_after(calls)
-    callbacks.EpochRows.on_train_epoch_end = write_row
+    callbacks.CsvMetricsCallback.on_train_epoch_end = write_row
 
-def refuse_from_now_on(limit, real=callbacks.write_bytes):
+def refuse_from_now_on(limit, real=callbacks.atomic_write_bytes):
     def write(path, data):
         if path.name == "last.ckpt" and path.exists():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         real(path, data)
-    callbacks.write_bytes = write
+    callbacks.atomic_write_bytes = write
 
 def work(job):
     os.dup2(os.open(job["stderr"], os.O_CREAT | os.O_WRONLY | os.O_TRUNC), 2)
