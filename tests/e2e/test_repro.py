@@ -71,7 +71,7 @@ def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(walked: tupl
     said = clone.run("dvc", "repro")
     assert ran(said) == ["settings", "train", "evaluate", "export", "register"]
     config = yaml.safe_load((clone.folder / "runs/dvc/config.yaml").read_text("utf-8"))
-    assert config["optimizer"]["rate"] == 0.002
+    assert config["optimizer"]["lr"] == 0.002
     assert read(clone.folder / "bundles/dvc").version != before
     assert ran(clone.run("dvc", "repro")) == []
 

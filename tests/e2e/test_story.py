@@ -23,7 +23,7 @@ def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp
     assert done.returncode == 0, said
     first, second = re.findall(r"answers come from ([0-9a-f]{64})", done.stdout)
     assert first != second
-    assert "Version 1 of petmood may not become champion:\n  better: " in done.stderr
+    assert "Version 1 of petmood may not become champion:\n  superiority: " in done.stderr
     assert f"manifest {second}" in done.stdout
     one, two = (int(count) for count in re.findall(r"all (\d+) photos are there, byte for byte", done.stdout))
     assert 200 < one < two

@@ -123,7 +123,7 @@ def test_a_worse_model_is_refused_because_it_is_worse(scene: Scene) -> None:
     report = run_promotion_checks(scene.weak.folder, scene.good.folder, data=scene.data)
     assert {"superiority", "per_class_recall", "robustness"} <= set(failing(report))
     assert set(failing(report)) <= {"superiority", "per_class_recall", "robustness", "calibration"}
-    assert report.failed[0].startswith("better: ")
+    assert report.failed[0].startswith("superiority: ")
 
 
 def test_an_equal_model_is_not_better_but_no_worse(scene: Scene) -> None:

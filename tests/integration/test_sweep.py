@@ -153,7 +153,7 @@ def test_five_trials_on_the_demo_killed_once_lead_to_a_measured_bundle(
         "search=first",
         "n_trials=5",
         "epochs=3",
-        "model.side_px=32",
+        "model.image_size=32",
         "search.startup=3",
         "search.warmup=1",
         "tracker=none",
