@@ -104,5 +104,6 @@ def test_every_process_of_a_service_follows(
     with serving(ADDRESS, log, options=options, given=given) as served:
         assert answers_with(served, bundle.sha256, good)()
         move(registry, 2)
-        wait_until(lambda: served.count('petmood_model_loads_total{result="followed"}') == 2)
-        assert all(answers_with(served, other_bundle.sha256, good)() for _ in range(20))
+        wait_until(lambda: all(answers_with(served, other_bundle.sha256, good)() for _ in range(20)))
+        # A process that was still starting when the alias moved has begun with the new version.
+        assert served.count('petmood_model_loads_total{result="followed"}') in {1, 2}
