@@ -4,7 +4,6 @@ Start it with ``PETMOOD_BUNDLE`` set and
 ``functions-framework --source .../petmood/serving/integrations/functions.py --target predict``.
 """
 
-import hmac
 import io
 import logging
 import os
@@ -23,12 +22,12 @@ from petmood.core.errors import (
     PetmoodError,
     PhotoError,
     RequestError,
-    Unauthorized,
 )
 from petmood.core.extras import require
 from petmood.core.schemas import ErrorResponse, error_response, prediction_response
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
+from petmood.serving.middleware.auth import check_bearer_token
 from petmood.serving.middleware.context import start_request_context
 from petmood.serving.middleware.observability import error_headers
 from petmood.serving.multipart import HINT, OVERHEAD_BYTES, one_photo, parse_content_type
@@ -105,10 +104,7 @@ def _raw_headers(request: "Request") -> list[tuple[bytes, bytes]]:
 def _refuse_strangers(request: "Request", settings: Settings) -> None:
     if settings.token is None:
         return
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    expected = settings.token.get_secret_value().encode()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected):
-        raise Unauthorized("Expected a valid token. Send it as: Authorization: Bearer TOKEN")
+    check_bearer_token(request.headers.get("Authorization"), settings.token)
 
 
 def _take_body(request: "Request", *, limit: int) -> bytes:

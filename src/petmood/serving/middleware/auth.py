@@ -14,7 +14,7 @@ from petmood.serving.middleware.context import Scope, header
 from petmood.serving.middleware.observability import App, Receive, Send
 from petmood.serving.settings import Settings
 
-__all__ = ["AuthMiddleware", "RateLimit"]
+__all__ = ["AuthMiddleware", "RateLimit", "check_bearer_token"]
 
 PUBLIC_PATHS: Final = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -46,6 +46,18 @@ class RateLimit:
             self._left.popitem(last=False)
         if left < 1:
             raise TooManyRequests(f"Expected at most {self._rate * 60:g} requests a minute, got more. Wait a moment.")
+
+
+def check_bearer_token(authorization: str | None, secret: SecretStr) -> None:
+    """Compare the ``Authorization`` header of a request with a secret, in constant time.
+
+    Raises:
+        Unauthorized: the header is missing, has another scheme, or holds another token.
+    """
+    scheme, _, given = (authorization or "").partition(" ")
+    expected = secret.get_secret_value().encode()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected):
+        raise Unauthorized("Expected a valid token. Send it as: Authorization: Bearer TOKEN")
 
 
 class AuthMiddleware:
@@ -86,10 +98,7 @@ class AuthMiddleware:
     def _refuse_without(self, secret: SecretStr | None, scope: Scope, *, off: str = "") -> None:
         if secret is None:
             raise Forbidden(off)
-        kind, _, given = (header(scope, b"authorization") or "").partition(" ")
-        expected = secret.get_secret_value().encode()
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected):
-            raise Unauthorized("Expected a valid token. Send it as: Authorization: Bearer TOKEN")
+        check_bearer_token(header(scope, b"authorization"), secret)
 
     def _refuse_other_origins(self, scope: Scope) -> None:
         origin = header(scope, b"origin")
