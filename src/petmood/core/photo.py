@@ -31,7 +31,12 @@ from petmood.core.errors import (
 )
 from petmood.core.extras import require
 
-__all__ = ["BACKGROUND", "FORMATS", "LIMITS", "ImageLimits", "Photo", "decode"]
+__all__ = ["BACKGROUND", "FORMATS", "LIMITS", "PHOTO_SUFFIXES", "ImageLimits", "Photo", "decode"]
+
+PHOTO_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
+"""Suffixes by which files in folders and archives are taken for photos; their bytes decide whether they can be read."""
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """Formats that Pillow may open; HEIC needs the extra 'heic'. MPO files of phones are opened as JPEG."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import PhotoError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.core.photo import decode
+from petmood.core.photo import PHOTO_SUFFIXES, decode
 from petmood.core.schemas import ModelCardResponse
 from petmood.frontend.client import ApiClient, ApiResponse, ServiceError
 from petmood.frontend.view import LIMITS, MEANING, ResultView, mood_text, result_view
@@ -21,7 +21,7 @@ from petmood.frontend.view import LIMITS, MEANING, ResultView, mood_text, result
 __all__ = ["main"]
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
-KINDS: Final = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "avif", "heic", "heif"]
+KINDS: Final = sorted(suffix.removeprefix(".") for suffix in PHOTO_SUFFIXES)
 SOURCES: Final = ("Upload", "Camera", "Examples")
 PREVIEW_PX: Final = 480
 MOST_MB: Final = 30

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import DataError
+from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.inference.base import Answer, Predictor
 
-__all__ = ["SUFFIXES", "PhotoResult", "find_photos", "predict_stream"]
-
-SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif"}
-"""File suffixes that are read from a folder; a file that is given by path is always read."""
+__all__ = ["PhotoResult", "find_photos", "predict_stream"]
 
 BATCH: Final = 8
 
@@ -39,7 +37,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
             raise DataError(f"No such photo or folder: {path}.")
         found.extend(_below(path) if path.is_dir() else [path])
     if not found:
-        kinds = ", ".join(sorted(SUFFIXES))
+        kinds = ", ".join(sorted(PHOTO_SUFFIXES))
         raise DataError(f"No photos below {', '.join(map(str, paths))}. Looked for {kinds}.")
     return found
 
@@ -52,7 +50,7 @@ def predict_stream(predictor: Predictor, photos: Iterable[Path]) -> Iterator[Pho
 
 
 def _below(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _is_hidden(p, folder))
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and not _is_hidden(p, folder))
 
 
 def _is_hidden(photo: Path, folder: Path) -> bool:

@@ -15,7 +15,6 @@ from petmood.core.errors import ConfigError, DataError
 from petmood.core.progress import ProgressBar
 
 __all__ = [
-    "PHOTO_SUFFIXES",
     "Source",
     "SourcePhoto",
     "normalize_species",
@@ -26,9 +25,6 @@ __all__ = [
     "source_names",
 ]
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
 _SPLIT_NAMES = {
     "train": "train",
     "training": "train",

@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from petmood.core.errors import DataError, UnknownLabel
 from petmood.core.labels import DEFAULT_CLASSES, parse_label
+from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import ProgressBar
-from petmood.data.sources.base import PHOTO_SUFFIXES, Source, SourcePhoto, needed_path, parse_split, printable, source
+from petmood.data.sources.base import Source, SourcePhoto, needed_path, parse_split, printable, source
 
 __all__ = ["FolderSource", "find_in_folder"]
 

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, DownloadError
 from petmood.core.extras import require
+from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import ProgressBar
-from petmood.data.sources.base import PHOTO_SUFFIXES, Source, SourcePhoto, needed_path, source
+from petmood.data.sources.base import Source, SourcePhoto, needed_path, source
 from petmood.data.sources.folder import find_in_folder
 
 __all__ = ["DATASET", "KaggleSource", "unpack"]

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import DataError
+from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import no_progress
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.sources.folder import FolderSource
+from petmood.inference.batch import find_photos
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -76,3 +78,10 @@ def test_a_folder_without_class_folders_is_refused_with_what_is_there(tmp_path: 
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="got: nothing"):
         scan(tmp_path / "empty")
+
+
+def test_an_import_and_a_prediction_look_at_the_same_files_of_a_folder(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"happy/photo{suffix}" for suffix in (*PHOTO_SUFFIXES, ".txt", ".mov")))
+    imported = {entry.path for entry in scan(tmp_path).values() if not entry.problem}
+    assert imported == set(find_photos([tmp_path]))
+    assert len(imported) == len(PHOTO_SUFFIXES) > 10
