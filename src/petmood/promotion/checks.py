@@ -60,7 +60,7 @@ class PromotionLimits:
     def __post_init__(self) -> None:
         """Reject an unknown criterion, and limits that are negative or not finite."""
         if self.criterion not in {"superior", "non_inferior"}:
-            raise ConfigError(f"Unknown rule criterion={self.criterion!r} for the gate. Known: better, non_inferior.")
+            raise ConfigError(f"Unknown rule criterion={self.criterion!r} for the gate. Known: superior, non_inferior.")
         for name, value in asdict(self).items():
             if name != "criterion" and not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"Expected a finite gate limit {name} of 0 or more, got {value}.")

@@ -266,3 +266,8 @@ def test_limits_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_limits_are_all_in_the_report() -> None:
     assert set(PromotionLimits().to_json()) == {field.name for field in fields(PromotionLimits)}
+
+
+def test_an_unknown_criterion_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"Unknown rule criterion='better' .*Known: superior, non_inferior\."):
+        PromotionLimits(criterion="better")  # type: ignore[arg-type]  # what a person may type
