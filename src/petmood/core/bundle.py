@@ -34,6 +34,7 @@ __all__ = [
     "read",
     "read_golden",
     "verify",
+    "verify_file",
     "write",
     "write_into",
 ]
@@ -176,7 +177,7 @@ def verify(folder: Path) -> Bundle:
         if name not in manifest.files:
             raise BundleError(f"{folder}: the manifest lists no {name}. Export the run again.")
     for name, expected in manifest.files.items():
-        _verify_file(folder, name, expected)
+        verify_file(folder, name, expected)
     foreign = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files})
     if foreign:
         raise BundleError(f"{folder} holds files that its manifest doesn't know: {', '.join(foreign)}. Remove them.")
@@ -214,7 +215,12 @@ def read_golden(bundle: Bundle) -> Golden:
     return golden
 
 
-def _verify_file(folder: Path, name: str, expected: str) -> None:
+def verify_file(folder: Path, name: str, expected: str) -> None:
+    """Verify one listed file of a bundle: a regular file inside the folder, with the listed SHA-256.
+
+    Raises:
+        BundleError: it is missing, a link, outside of the folder, or changed.
+    """
     path = folder / name
     if Path(name).name != name or path.is_symlink():
         raise BundleError(f"{folder}: {name!r} is a link or lies outside of the bundle; only plain files are allowed.")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from petmood.core.bundle import DATA_NAME, MANIFEST, SCHEMA_VERSION, Bundle, Manifest, write
+from petmood.core.bundle import DATA_NAME, MANIFEST, SCHEMA_VERSION, Bundle, Manifest, verify_file, write
 from petmood.core.errors import BundleError
 from petmood.data.index_upgrade import upgrade_index_bytes
 
@@ -29,7 +29,9 @@ def upgrade_bundle(folder: Path, *, to: Path) -> Bundle:
         DataError: its copy of the dataset index is no index.
     """
     raw = _read(folder)
-    files = {name: _checked(folder / name, expected) for name, expected in raw["files"].items()}
+    for name, expected in raw["files"].items():
+        verify_file(folder, name, expected)
+    files = {name: (folder / name).read_bytes() for name in raw["files"]}
     renamed = {FIELDS.get(name, name): value for name, value in raw.items() if name not in {DIGEST, "files"}}
     renamed["schema_version"] = SCHEMA_VERSION
     renamed["image"]["resize"] = RESIZE[renamed["image"]["resize"]]
@@ -54,12 +56,3 @@ def _read(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path} was changed after it was written. Export the run again.")
     found: dict[str, Any] = raw
     return found
-
-
-def _checked(path: Path, expected: str) -> bytes:
-    if path.is_symlink() or not path.is_file() or path.parent.joinpath(path.name) != path:
-        raise BundleError(f"{path} is missing, or no plain file. Copy the bundle with its files.")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise BundleError(f"{path} was changed or damaged (SHA-256 differs). Copy or export the bundle again.")
-    return data

@@ -79,3 +79,17 @@ def test_a_damaged_or_newer_bundle_is_refused(old: Path, tmp_path: Path) -> None
 def test_a_target_that_exists_is_refused(old: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="exists"):
         upgrade_bundle(old, to=tmp_path / "made/one")
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "link.txt"])
+def test_nothing_outside_of_the_bundle_is_read(old: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside.txt").write_text("private")
+    (old / "link.txt").symlink_to(tmp_path / "outside.txt")
+    raw = json.loads((old / "manifest.json").read_bytes())
+    del raw[DIGEST]
+    raw["files"][name] = hashlib.sha256(b"private").hexdigest()
+    content = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
+    (old / "manifest.json").write_text(json.dumps(raw | {DIGEST: hashlib.sha256(content).hexdigest()}))
+    with pytest.raises(BundleError, match="is a link or lies outside of the bundle"):
+        upgrade_bundle(old, to=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
