@@ -52,7 +52,7 @@ def _photo_of(run: "RunFolder") -> Path:
 
 @click.group()
 def bundle() -> None:
-    """Look at bundles."""
+    """Verify or upgrade bundles."""
 
 
 @bundle.command()

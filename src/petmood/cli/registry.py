@@ -17,7 +17,7 @@ __all__ = ["registry"]
 
 @click.group()
 def registry() -> None:
-    """Keep versions of bundles, and move aliases by proof.
+    """Manage model versions, and promote them after checks.
 
     VERSION is a number, an alias (champion, challenger, previous), or the beginning of a SHA-256.
     """
