@@ -95,7 +95,9 @@ def main() -> None:
 
 def bare_epoch(config: Config, material: PhotoSet) -> Callable[[], None]:
     """Return one epoch over normalized float tensors in channels_last: forward, backward, optimizer."""
-    network = make_network(fit_settings(config)).train().to(memory_format=torch.channels_last)
+    network = (
+        make_network(fit_settings(config), classes=len(material.classes)).train().to(memory_format=torch.channels_last)
+    )
     pixels = torch.from_numpy(material.cache.pixels).permute(0, 3, 1, 2)
     pictures = ((pixels.float() - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
     labels = torch.from_numpy(material.labels)
@@ -109,7 +111,7 @@ def bare_epoch(config: Config, material: PhotoSet) -> Callable[[], None]:
 
 def usual_epoch(config: Config, material: PhotoSet, folder: Path) -> Callable[[], None]:
     """Return one epoch of the loop that most projects use."""
-    network = make_network(fit_settings(config)).train()
+    network = make_network(fit_settings(config), classes=len(material.classes)).train()
     photos = FilesDecodedEachEpoch(folder, material.rows, material.labels.tolist())
 
     def epoch() -> None:

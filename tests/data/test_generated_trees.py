@@ -10,7 +10,7 @@ from PIL import Image
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.import_errors import REJECTED_NAME, read_problems
-from petmood.data.importer import import_photos
+from petmood.data.importer import ImportOptions, import_photos
 from petmood.data.index import read_index
 from petmood.data.sources import open_source
 from petmood.data.split import check_no_group_leaks
@@ -45,14 +45,14 @@ def test_pictures_of_every_kind_come_in_with_their_upright_size(tmp_path: Path) 
 def test_a_table_with_everything_wrong_gives_one_report_and_skipping_goes_on(tmp_path: Path) -> None:
     source = tree(tmp_path / "in")
     lines = [f"{label}/{k}.png,{label}" for label in DEFAULT_CLASSES for k in range(4)]
-    lines += ["gone.png,sad", "sad/0.png,sad", "sad/1.png,happy", "happy/2.png,gleeful", "happy/empty.png,happy"]
+    lines += ["gone.png,sad", "sad/0.png,sad", "sad/1.png,happy", "happy/2.png,", "happy/empty.png,happy"]
     put(source, "happy/empty.png", b"")
     put(source, "labels.csv", ("\ufeffphoto,label\r\n" + "\r\n".join(lines) + "\r\n").encode())
     expected = {
         "gone.png": "missing_file",
         "sad/0.png": "duplicate_line",
         "sad/1.png": "two_labels",
-        "happy/2.png": "unknown_label",
+        "happy/2.png": "no_class",
         "happy/empty.png": "empty_file",
     }
     with pytest.raises(DataError) as caught:
@@ -65,7 +65,7 @@ def test_a_table_with_everything_wrong_gives_one_report_and_skipping_goes_on(tmp
     import_photos(
         open_source("csv", source / "labels.csv"),
         to=tmp_path / "pets",
-        skip_bad=True,
+        options=ImportOptions(skip_bad=True),
         find_near_duplicates=mirror_finder,
     )
     assert {p.path: p.code for p in read_problems(tmp_path / "pets" / REJECTED_NAME)} == expected
@@ -87,7 +87,7 @@ def test_a_class_with_too_few_photos_is_refused_with_its_name_and_count(tmp_path
     source = tree(tmp_path / "in")
     for k in range(count, 4):
         (source / f"sad/{k}.png").unlink()
-    with pytest.raises(DataError, match=f"Class 'sad' has {count} independent photo"):
+    with pytest.raises(DataError, match=f"at least 3 independent photos of each class: class 'sad' has {count}"):
         bring_in(source, to=tmp_path / "pets")
 
 
@@ -122,7 +122,7 @@ def test_planted_near_duplicates_across_splits_are_grouped_by_the_real_finder(tm
     with pytest.raises(DataError, match="1 group straddles") as caught:
         import_photos(source, to=tmp_path / "pets")
     assert all(f"train/angry/{name}.jpg" in str(caught.value) for name in changed(photo_like(224, 200, seed=4)))
-    report = import_photos(source, to=tmp_path / "pets", mend=True)
+    report = import_photos(source, to=tmp_path / "pets", options=ImportOptions(drop_leaking=True))
     assert len(report.dropped_as_leaking) == 4
     assert not validate_dataset(tmp_path / "pets").has_blocking_issues
     check_no_group_leaks(report.index)

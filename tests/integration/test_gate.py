@@ -107,7 +107,17 @@ def test_a_better_model_takes_the_place_of_a_weak_one(scene: Scene, tmp_path: Pa
     assert report.failed == ()
     assert report.passed
     assert [check.name for check in report.checks] == [
-        *("whole", "held_out", "superiority", "per_class_recall", "calibration", "robustness", "latency", "size"),
+        *(
+            "whole",
+            "same_classes",
+            "held_out",
+            "superiority",
+            "per_class_recall",
+            "calibration",
+            "robustness",
+            "latency",
+            "size",
+        ),
     ]
     assert report.held_out is not None
     assert (report.held_out.split, report.held_out.photos, report.held_out.excluded) == ("test", 120, 0)
@@ -198,6 +208,7 @@ def test_a_first_model_has_to_beat_chance_alone(scene: Scene) -> None:
     assert report.passed
     assert [check.name for check in report.checks] == [
         "whole",
+        "same_classes",
         "held_out",
         "superiority",
         "calibration",
@@ -235,7 +246,7 @@ def test_too_few_photos_that_nobody_learned_from_are_no_proof(scene: Scene, tmp_
     files = {DATA_NAME: index_text(rows).encode()}
     leaky = changed(scene.good, tmp_path / "leaky", files=files, data_hash=write_index(tmp_path / "then", rows).hash)
     report = run_promotion_checks(leaky, scene.weak.folder, data=scene.data)
-    assert [check.name for check in report.checks] == ["whole", "held_out"]
+    assert [check.name for check in report.checks] == ["whole", "same_classes", "held_out"]
     assert failing(report) == ["held_out"]
     assert "10 photos of 4 classes" in report.failed[0]
     assert "110 were left out" in report.failed[0]

@@ -46,6 +46,7 @@ def settings(folder: Path, *overrides: str) -> Config:
 
 def material_of(folder: Path, config: Config) -> PhotoSet:
     """Decode every photo of a data set."""
+    index = read_index(folder)
     return open_photo_set(
-        folder, read_index(folder).rows, image=config.model.image_spec(), memory_mb=config.data.memory_mb
+        folder, index.rows, classes=index.classes, image=config.model.image_spec(), memory_mb=config.data.memory_mb
     )

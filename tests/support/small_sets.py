@@ -53,8 +53,10 @@ def write_small_set(
     rows = []
     for split, count in (("train", train), ("valid", valid), ("test", test)):
         for number in range(count):
-            label = classes[number % len(classes)]
-            pixels = striped(label, rng, noise=noise)
+            place = number % len(classes)
+            label = classes[place]
+            drawn_as = label if label in DEFAULT_CLASSES else DEFAULT_CLASSES[place % len(DEFAULT_CLASSES)]
+            pixels = striped(drawn_as, rng, noise=noise)
             name = f"photos/{split}-{number:03d}.png"
             rows.append(_write(folder, name, pixels, label=label, split=split, group=name, species=SPECIES[number % 2]))
             if split == "train" and number < copies:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.near_duplicates import Relation
-from petmood.data.importer import ImportReport, import_photos
+from petmood.data.importer import ImportOptions, ImportReport, import_photos
 from petmood.data.sources.folder import FolderSource
 from tests.support.pictures import photo_like, png
 
@@ -53,9 +53,10 @@ def mirror_finder(
     return relations
 
 
-def bring_in(root: Path, *, to: Path, skip_bad: bool | None = None, mend: bool = False) -> ImportReport:
+def bring_in(root: Path, *, to: Path, skip_bad: bool | None = None, drop_leaking: bool = False) -> ImportReport:
     """Import class folders with the finder of mirror images."""
-    return import_photos(FolderSource(root), to=to, skip_bad=skip_bad, mend=mend, find_near_duplicates=mirror_finder)
+    options = ImportOptions(skip_bad=skip_bad, drop_leaking=drop_leaking)
+    return import_photos(FolderSource(root), to=to, options=options, find_near_duplicates=mirror_finder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Fixtures of all unit tests: one small dataset and one short run on it, for reading only."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,5 @@ def materials(small_set: Path, settings: Settings) -> tuple[PhotoSet, PhotoSet]:
     """Return the training and validation photos, decoded."""
     config, index = settings(), read_and_check(small_set)
     image = config.model.image_spec()
-    learned = open_photo_set(
-        small_set, training_rows(index.rows, include_copies=False), image=image, memory_mb=config.data.memory_mb
-    )
-    return learned, open_photo_set(
-        small_set, evaluation_rows(index.rows, "valid"), image=image, memory_mb=config.data.memory_mb
-    )
+    opened = partial(open_photo_set, small_set, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
+    return opened(training_rows(index.rows, include_copies=False)), opened(evaluation_rows(index.rows, "valid"))

@@ -38,15 +38,36 @@ def data() -> None:
     help="The data set's folder, such as data/pets.",
 )
 @click.option("--skip-bad/--no-skip-bad", default=None, help="Leave bad photos out, and list them in rejected.csv.")
-@click.option("--drop_leaking", is_flag=True, help="Keep evaluation photos, and drop their relatives from training.")
+@click.option("--drop-leaking", is_flag=True, help="Keep evaluation photos, and drop their group from training.")
+@click.option("--map", "renamed", metavar="OLD=NEW", multiple=True, help="Rename a class; OLD=OLD takes it as it is.")
+@click.option("--classes", metavar="A,B,...", default="", help="Take these classes alone, and refuse others.")
 @click.option("--seed", default=0, show_default=True, help="Draws the splits where none are given.")
-def import_(*, source: str, path: Path | None, to: Path, skip_bad: bool | None, drop_leaking: bool, seed: int) -> None:
+def import_(
+    *,
+    source: str,
+    path: Path | None,
+    to: Path,
+    skip_bad: bool | None,
+    drop_leaking: bool,
+    renamed: tuple[str, ...],
+    classes: str,
+    seed: int,
+) -> None:
     """Import photos from SOURCE: demo, folder, csv or kaggle; the last three take a PATH."""
-    from petmood.data.importer import import_photos
+    from petmood.data.classes import parse_class_options
+    from petmood.data.importer import ImportOptions, import_photos
     from petmood.data.sources import open_source
 
     report = import_photos(
-        open_source(source, path), to=to, skip_bad=skip_bad, mend=drop_leaking, seed=seed, track=progress_bar
+        open_source(source, path),
+        to=to,
+        options=ImportOptions(
+            skip_bad=skip_bad,
+            drop_leaking=drop_leaking,
+            seed=seed,
+            classes=parse_class_options(renamed, allowed=classes),
+        ),
+        track=progress_bar,
     )
     click.echo(report.summary())
     click.echo(f"Data set: {to}, version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")

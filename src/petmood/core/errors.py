@@ -3,7 +3,6 @@
 PetmoodError                      exit code 2 on the command line
 ├── ConfigError                   a setting has a wrong name or value
 ├── DataError                     photos, labels, index or splits are not usable as they are
-│   └── UnknownLabel              a label is none of the known classes
 ├── PhotoError                    one picture is refused; has an HTTP status and a code
 │   ├── EmptyFile           400   empty_file
 │   ├── FileTooLarge        413   too_large
@@ -73,7 +72,6 @@ __all__ = [
     "TrackingError",
     "Unauthorized",
     "Unavailable",
-    "UnknownLabel",
     "UnprocessableContent",
     "UnsupportedFormat",
     "UnsupportedMediaType",
@@ -103,12 +101,6 @@ class DataError(PetmoodError):
     """Photos, labels, an index or a split can't be used as they are."""
 
     code = "bad_data"
-
-
-class UnknownLabel(DataError):
-    """A label is none of the known classes."""
-
-    code = "unknown_label"
 
 
 class PhotoError(PetmoodError):

@@ -1,25 +1,78 @@
-"""Class names and label parsing; the order of the classes is the order of every logit column."""
+"""Class names: the default set, their normal form, and names that look like a slip of another one.
 
+The classes of a model are those of its dataset, sorted; the default set is only what a name is first compared with.
+"""
+
+import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
-from petmood.core.errors import UnknownLabel
-
-__all__ = ["DEFAULT_CLASSES", "parse_label"]
+__all__ = ["DEFAULT_CLASSES", "MAX_LABEL_LENGTH", "is_label", "normalize_label", "similar_label"]
 
 DEFAULT_CLASSES: Final = ("angry", "happy", "other", "sad")
-"""The class names, sorted: column k of every logit array is ``DEFAULT_CLASSES[k]``."""
+"""The classes of the demo and of the published dataset. A dataset may have any others."""
+
+MAX_LABEL_LENGTH: Final = 40
+"""Longest class name, in characters."""
+
+_SHORTEST_SLIP: Final = 4
+_TWO_SLIPS_FROM: Final = 8
 
 
-def parse_label(text: str) -> str:
-    """Return the class of a label or folder name; case and surrounding space are ignored.
+def normalize_label(text: str) -> str:
+    """Return a class name in its normal form: case folded, Unicode NFC, single spaces, none at the ends.
 
-    >>> parse_label(" Happy")
-    'happy'
-
-    Raises:
-        UnknownLabel: the text is none of ``DEFAULT_CLASSES``.
+    >>> normalize_label(" Very  Happy")
+    'very happy'
     """
-    label = text.strip().casefold()
-    if label not in DEFAULT_CLASSES:
-        raise UnknownLabel(f"Unknown class {text.strip()!r}. Known: {', '.join(DEFAULT_CLASSES)}.")
-    return label
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
+def is_label(text: str) -> bool:
+    """Return whether a text is a class name: normal form, at most 40 letters, digits, spaces, dashes, underscores.
+
+    The first character is a letter or a digit.
+
+    >>> is_label("relaxed"), is_label("Relaxed"), is_label("a/b"), is_label("-sad")
+    (True, False, False, False)
+    """
+    return (
+        0 < len(text) <= MAX_LABEL_LENGTH
+        and text == normalize_label(text)
+        and text[0].isalnum()
+        and all(c.isalnum() or unicodedata.combining(c) or c in " -_" for c in text)
+    )
+
+
+def similar_label(label: str, known: Iterable[str]) -> str | None:
+    """Return the known class that a label is probably a slip of, or None.
+
+    A slip is one character added, left out, replaced or swapped with its neighbour, in a name of four characters or
+    more; two such slips in a name of eight or more.
+
+    >>> similar_label("hapy", ["angry", "happy"]), similar_label("relaxed", ["angry", "happy"])
+    ('happy', None)
+    """
+    near = [
+        (slips, name)
+        for name in known
+        if name != label
+        and max(len(label), len(name)) >= _SHORTEST_SLIP
+        and (slips := _slips(label, name)) <= 1 + (min(len(label), len(name)) >= _TWO_SLIPS_FROM)
+    ]
+    return min(near)[1] if near else None
+
+
+def _slips(first: str, second: str) -> int:
+    """Return the optimal string alignment distance of two texts (Damerau, 1964, restricted to single edits)."""
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, start=1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(second, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]

@@ -8,7 +8,7 @@ are carried over.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from filecmp import cmp
 from pathlib import Path
 from typing import Protocol
@@ -28,22 +28,38 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_json, atomic_write_text
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import ClassOptions, resolve_classes
 from petmood.data.duplicates import near_duplicates as kinship
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
-from petmood.data.index import INDEX_NAME, DataIndex, IndexRow, read_index, write_index
+from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, read_index, write_index
 from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
 from petmood.data.scanner import PhotoScanner, problems_path
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.split import DROPPED_AS_LEAKING, Fractions
 
-__all__ = ["IMPORT_NAME", "FindRelations", "ImportReport", "import_photos"]
+__all__ = ["IMPORT_NAME", "FindRelations", "ImportOptions", "ImportReport", "import_photos"]
 
 IMPORT_NAME = "import.json"
 WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, IMPORT_NAME})
 MADE_LATER = frozenset({"check.html", ".cache"})
 """Files that petmood adds to a dataset after the import and can generate again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What the user chooses for an import.
+
+    `skip_bad` None uses the source's default. `drop_leaking` excludes photos whose group has a photo in an evaluation
+    split, instead of refusing them.
+    """
+
+    skip_bad: bool | None = None
+    drop_leaking: bool = False
+    seed: int = 0
+    fractions: Fractions = field(default_factory=Fractions)
+    classes: ClassOptions = field(default_factory=ClassOptions)
 
 
 class FindRelations(Protocol):
@@ -69,6 +85,9 @@ class ImportReport:
     conflicts: int
     """Number of groups with photos under two classes."""
 
+    notices: tuple[str, ...] = ()
+    """Lines on the classes that the dataset took."""
+
     @property
     def counts(self) -> dict[str, int]:
         """Counts of originals, near-duplicates, excluded photos, groups, conflicts, rejected entries and splits."""
@@ -91,18 +110,19 @@ class ImportReport:
                 f"{n['originals']} originals and {n['near_duplicates']} copies of them in {n['groups']} groups "
                 f"(train {n['train']}, valid {n['valid']}, test {n['test']}); "
                 f"{n['excluded']} dropped, {n['rejected']} rejected."
-            )
+            ),
+            *self.notices,
         ]
         if self.dropped_as_leaking:
             lines.append(
-                f"Mended: {len(self.dropped_as_leaking)} photos left training, for a relative is evaluated on:"
+                f"Dropped from training, since a photo of the group is evaluated on: {len(self.dropped_as_leaking)}."
             )
             lines += [f"  {row.path}: {row.note}" for row in self.dropped_as_leaking[:20]]
             if len(self.dropped_as_leaking) > 20:
                 lines.append(f"  ... and {len(self.dropped_as_leaking) - 20} more, see the notes in {INDEX_NAME}")
         if self.conflicts:
             groups = "1 group has" if self.conflicts == 1 else f"{self.conflicts} groups have"
-            lines.append(f"{groups} photos under two classes: see `{shell_command('data', 'check')}`.")
+            lines.append(f"{groups} photos under two classes: see `{shell_command('data', 'check', self.folder)}`.")
         return "\n".join(lines)
 
 
@@ -110,44 +130,54 @@ def import_photos(
     source: Source,
     *,
     to: Path,
-    skip_bad: bool | None = None,
-    mend: bool = False,
-    fractions: Fractions | None = None,
-    seed: int = 0,
+    options: ImportOptions | None = None,
     find_near_duplicates: FindRelations | None = None,
     track: ProgressBar = no_progress,
 ) -> ImportReport:
     """Import a source into the dataset folder `to`; an earlier import there is replaced, known splits are kept.
 
-    `skip_bad` None uses the source's default. Files in an earlier dataset that no import wrote are carried over. Raises
-    DataError with one report of all problems if bad photos aren't skipped (full list: `TO.problems.csv`). Raises it
-    also for group leakage across given splits with `mend` off, for a class with too few photos, and if `to` isn't a
-    dataset. Raises OutputError if `to` can't be written or another process is writing it.
+    Files in an earlier dataset that no import wrote are carried over. Raises DataError with one report of all problems
+    if bad photos aren't skipped (full list: `TO.problems.csv`). Raises it also for classes that `resolve_classes`
+    refuses or that have too few photos, for group leakage across given splits without `drop_leaking`, and if `to` isn't
+    a dataset. Raises OutputError if `to` can't be written or another process is writing it.
     """
-    skip = source.skip_bad_by_default if skip_bad is None else skip_bad
+    chosen = options or ImportOptions()
+    skip = source.skip_bad_by_default if chosen.skip_bad is None else chosen.skip_bad
     try:
         with atomic_directory(to, existing=lambda place: _foreign_files(place, shown=to)) as draft:
-            found = source.scan(track)
+            resolved = resolve_classes(source.scan(track), chosen.classes, known=source.classes)
+            found = resolved.entries
             _refuse_own_photos(found, to=to)
             _refuse_collisions(found, to=to)
             intake = PhotoScanner(found, skip_bad=skip, to=to)
             relations = (find_near_duplicates or kinship.find_near_duplicates)(intake, total=len(found), track=track)
-            options = {"skip_bad": skip, "mend": mend, "seed": seed, "fractions": asdict(fractions or Fractions())}
-            plan = SplitPlan(fractions or Fractions(), seed, _known_splits(to), mend)
+            plan = SplitPlan(
+                chosen.fractions, chosen.seed, _known_splits(to), chosen.drop_leaking, classes=resolved.classes
+            )
             entries = intake.entries(relations)
             rows = build_index(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
-            report = _report(to, rows, rejected=intake.problems)
+            report = _report(to, rows, rejected=intake.problems, notices=resolved.notices)
             _copy(entries, to=draft, track=track)
             write_index(draft.path, rows)
             atomic_write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))
             atomic_write_text(draft.path / RELATIONS_NAME, relations_text(intake.links(relations)))
-            facts = {"source": source.name, "options": options, "counts": report.counts}
-            atomic_write_json(draft.path / IMPORT_NAME, facts | {"data_hash": report.index.hash})
+            atomic_write_json(draft.path / IMPORT_NAME, _facts(source, report, asdict(replace(chosen, skip_bad=skip))))
             draft.expect([*WRITTEN, *(row.path for row in rows)])
     finally:
         source.close()
     problems_path(to).unlink(missing_ok=True)
     return report
+
+
+def _facts(source: Source, report: ImportReport, options: dict[str, object]) -> dict[str, object]:
+    return {
+        "schema_version": INDEX_FORMAT,
+        "source": source.name,
+        "options": options,
+        "classes": report.index.classes,
+        "counts": report.counts,
+        "data_hash": report.index.hash,
+    }
 
 
 def _foreign_files(to: Path, *, shown: Path) -> list[str]:
@@ -207,7 +237,9 @@ def _known_splits(to: Path) -> dict[str, str]:
     return {row.sha256: row.split for row in read_index(to) if row.role != "excluded"}
 
 
-def _report(to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[ImportProblem]) -> ImportReport:
+def _report(
+    to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[ImportProblem], notices: tuple[str, ...]
+) -> ImportReport:
     classes: dict[str, set[str]] = {}
     for row in rows:
         classes.setdefault(row.group_id, set()).add(row.label)
@@ -217,6 +249,7 @@ def _report(to: Path, rows: Sequence[IndexRow], *, rejected: Sequence[ImportProb
         rejected=tuple(sorted(rejected, key=lambda problem: (problem.path, problem.code))),
         dropped_as_leaking=tuple(row for row in rows if row.note.startswith(DROPPED_AS_LEAKING)),
         conflicts=sum(len(names) > 1 for names in classes.values()),
+        notices=notices,
     )
 
 

@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text
-from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.labels import is_label
 
 __all__ = [
+    "INDEX_FORMAT",
     "INDEX_NAME",
     "ROLES",
     "SPLITS",
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 INDEX_NAME = "index.csv"
+INDEX_FORMAT = 2
+"""Version of the columns of the index, as `schema_version` of import.json says it."""
+
 SPLITS = ("train", "valid", "test")
 ROLES = ("original", "near_duplicate", "excluded")
 
@@ -76,6 +80,11 @@ class DataIndex:
         return iter(self.rows)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the dataset, sorted: the labels of its photos in use."""
+        return tuple(sorted({row.label for row in self.rows if row.role != "excluded"}))
+
+    @property
     def hash(self) -> str:
         """Hex SHA-256 of the index, which identifies this data version."""
         return data_hash(self.rows)
@@ -98,8 +107,8 @@ def data_hash(rows: Iterable[IndexRow]) -> str:
 def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
     """Check the rows and write them to index.csv atomically.
 
-    Raises DataError for an unknown class, split or role, an invalid hash, a path outside the folder, or a repeated
-    path.
+    Raises DataError for an invalid label, an unknown split or role, an invalid hash, a path outside the folder, or a
+    repeated path.
     """
     kept = tuple(sorted(rows, key=lambda row: row.path))
     seen: set[str] = set()
@@ -165,12 +174,13 @@ def _parse(cells: list[str], *, where: str, seen: set[str]) -> IndexRow:
 
 def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
     for name, value, allowed in (
-        ("label", row.label, DEFAULT_CLASSES),
         ("split", row.split, SPLITS),
         ("role", row.role, ROLES),
     ):
         if value not in allowed:
             raise DataError(f"{where}: unknown {name} '{value}'. Known: {', '.join(allowed)}")
+    if not is_label(row.label):
+        raise DataError(f"{where}: expected a class name in lower case, got '{row.label}'")
     path = PurePosixPath(row.path)
     if not row.path or path.is_absolute() or ".." in path.parts:
         raise DataError(f"{where}: expected a path inside the data set's folder, got '{row.path}'")

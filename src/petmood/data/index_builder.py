@@ -45,12 +45,16 @@ class ScannedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """How splits are assigned: shares, seed, earlier splits by SHA-256, and whether leaking photos are dropped."""
+    """How splits are assigned: shares, seed, earlier splits by SHA-256, and whether leaking photos are dropped.
+
+    `classes` must all have photos in train and valid; empty stands for the labels that the photos have.
+    """
 
     fractions: Fractions
     seed: int
     previous: Mapping[str, str]
     drop_leaking: bool
+    classes: tuple[str, ...] = ()
 
 
 def build_index(
@@ -78,7 +82,7 @@ def build_index(
         row if row.role == "excluded" or kin[row.path] in originals else replace(row, role="near_duplicate")
         for row in rows
     ]
-    check_class_sizes(rows)
+    check_class_sizes(rows, classes=plan.classes or sorted({row.label for row in rows}))
     return tuple(sorted(rows, key=lambda row: row.path))
 
 

@@ -12,7 +12,7 @@ from petmood.core.atomic_directory import atomic_directory, files_below
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes
 from petmood.data.duplicates.relations import RELATIONS_NAME
-from petmood.data.index import COLUMNS, INDEX_NAME, DataIndex, is_format_1, parse_index
+from petmood.data.index import COLUMNS, INDEX_FORMAT, INDEX_NAME, DataIndex, is_format_1, parse_index
 
 __all__ = ["upgrade_dataset", "upgrade_index_bytes"]
 
@@ -60,10 +60,14 @@ def upgrade_dataset(folder: Path, *, to: Path) -> DataIndex:
             lines = list(csv.reader(io.StringIO(relations.read_text("utf-8"), newline="")))
             atomic_write_bytes(draft.path / RELATIONS_NAME, _text([*lines[:1], *_renamed(lines[1:], 2, KINDS)]))
         if (imported := folder / IMPORT_NAME).is_file():
-            facts = json.loads(imported.read_bytes()) | {"data_hash": found.hash}
+            facts = json.loads(imported.read_bytes()) | _changed_facts(found)
             atomic_write_bytes(draft.path / IMPORT_NAME, json.dumps(facts, indent=2).encode() + b"\n")
         draft.expect(names)
     return found
+
+
+def _changed_facts(index: DataIndex) -> dict[str, object]:
+    return {"schema_version": INDEX_FORMAT, "classes": index.classes, "data_hash": index.hash}
 
 
 def _renamed(lines: list[list[str]], column: int, names: Mapping[str, str]) -> list[list[str]]:

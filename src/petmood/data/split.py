@@ -7,11 +7,10 @@ smallest SHA-256, so the result depends on the photos, never on file order or na
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from petmood.core.errors import DataError
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import SPLITS, IndexRow
 
 __all__ = [
@@ -105,13 +104,10 @@ def assign_splits(
     for group, members in groups.items():
         by_label[_majority(members)].append(group)
     chosen: dict[str, str] = {}
-    for label, names in sorted(by_label.items()):
-        fresh = [name for name in names if not any(row.sha256 in known for row in groups[name])]
-        if fresh and len(names) < MIN_GROUPS:
-            raise DataError(
-                f"Class '{label}' has {len(names)} independent photo{'s' if len(names) > 1 else ''}; "
-                f"automatic splits need at least {MIN_GROUPS}. Add photos or give the splits yourself."
-            )
+    unsplit = {name for name, members in groups.items() if not any(row.sha256 in known for row in members)}
+    _check_group_counts(by_label, unsplit=unsplit)
+    for _, names in sorted(by_label.items()):
+        fresh = [name for name in names if name in unsplit]
         pinned = {
             name: winning_split(known[row.sha256] for row in groups[name] if row.sha256 in known)
             for name in names
@@ -120,6 +116,20 @@ def assign_splits(
         fresh.sort(key=lambda name: _rank(groups[name], seed=seed))
         chosen |= pinned | _fill(fresh, quotas=fractions.quotas(len(names)), taken=Counter(pinned.values()))
     return tuple(replace(row, split=chosen[row.group_id]) for row in rows)
+
+
+def _check_group_counts(by_label: Mapping[str, Sequence[str]], *, unsplit: Set[str]) -> None:
+    small = {
+        label: len(names)
+        for label, names in sorted(by_label.items())
+        if len(names) < MIN_GROUPS and not unsplit.isdisjoint(names)
+    }
+    if small:
+        counts = "; ".join(f"class '{label}' has {count}" for label, count in small.items())
+        raise DataError(
+            f"Automatic splits need at least {MIN_GROUPS} independent photos of each class: {counts}. "
+            "Add photos, join classes with --map, or give the splits yourself."
+        )
 
 
 def _majority(members: Sequence[IndexRow]) -> str:
@@ -204,7 +214,7 @@ def _reassigned(rows: Iterable[IndexRow], *, winners: Mapping[str, str]) -> set[
     }
 
 
-def check_class_sizes(rows: Iterable[IndexRow], *, classes: Sequence[str] = DEFAULT_CLASSES) -> None:
+def check_class_sizes(rows: Iterable[IndexRow], *, classes: Sequence[str]) -> None:
     """Raise DataError if a class has no original photo in train or in valid."""
     held = Counter((row.label, row.split) for row in rows if row.role == "original")
     empty = [(label, split) for label in classes for split in ("train", "valid") if not held[label, split]]

@@ -12,7 +12,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from petmood.core.errors import PhotoError
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import PHOTO_SUFFIXES, decode
 from petmood.core.schemas import ModelCardResponse
 from petmood.frontend.client import ApiClient, ApiResponse, ServiceError
@@ -53,7 +52,7 @@ def main() -> None:
         os.environ.get("PETMOOD_API_URL", "http://127.0.0.1:8000"), token=os.environ.get("PETMOOD_TOKEN") or None
     )
     st.title(":material/pets: How does this pet look?", anchor=False)
-    st.write("Show a pet's face. petmood says whether it looks angry, happy, sad or otherwise, or that it isn't sure.")
+    st.write("Show a pet's face. petmood names its expression, or says that it isn't sure.")
     for photo in reversed(_photos()):  # newest first
         _show(photo, service)
     _show_history()
@@ -138,7 +137,7 @@ def _show_card(photo: Photo, card: ResultView, answer: ApiResponse) -> None:
         st.info("What helps:\n" + "\n".join(f"- {line}" for line in card.advice))
     st.caption(card.footnote)
     with st.expander("This is wrong"):
-        others = [mood for mood in DEFAULT_CLASSES if mood != answer.body.label or not card.confident]
+        others = [mood for mood in sorted(answer.body.probabilities) if mood != answer.body.label or not card.confident]
         st.selectbox("It is ...", others, format_func=mood_text, key=f"right-{photo.key}")
         st.button("Send", key=f"send-{photo.key}", disabled=True)
         st.caption("The service doesn't take corrections yet; a later version will.")

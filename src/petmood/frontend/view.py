@@ -11,9 +11,13 @@ ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
     "happy": ":material/sentiment_satisfied:",
     "other": ":material/pets:",
+    "relaxed": ":material/sentiment_calm:",
     "sad": ":material/sentiment_dissatisfied:",
 }
 """Icons of a font that comes with Streamlit, since not every machine has an emoji font."""
+
+NEUTRAL_ICON: Final = ":material/sentiment_neutral:"
+"""Icon of every class that has none of its own."""
 
 UNSURE: Final = ":material/help:"
 WORDS: Final = {"angry": "Angry", "happy": "Happy", "other": "Another expression", "sad": "Sad"}
@@ -62,7 +66,7 @@ def result_view(body: PredictionResponse, *, seconds: float | None = None) -> Re
     bars = tuple(ClassBar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
     return ResultView(
-        icon=ICONS.get(body.label, ICONS["other"]) if body.confident else UNSURE,
+        icon=ICONS.get(body.label, NEUTRAL_ICON) if body.confident else UNSURE,
         headline=WORDS.get(body.label, body.label.capitalize()) if body.confident else "Not sure",
         sentence=_sentence(body),
         confident=body.confident,
@@ -79,7 +83,7 @@ def mood_text(mood: str) -> str:
     >>> mood_text("other")
     ':material/pets: Another expression'
     """
-    return f"{ICONS.get(mood, ICONS['other'])} {WORDS.get(mood, mood.capitalize())}"
+    return f"{ICONS.get(mood, NEUTRAL_ICON)} {WORDS.get(mood, mood.capitalize())}"
 
 
 def percent(share: float) -> str:

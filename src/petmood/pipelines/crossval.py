@@ -12,7 +12,6 @@ from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_json, atomic_write_text
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow, read_index
@@ -62,14 +61,20 @@ def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalRep
     if (folder / "crossval.json").exists():
         raise RunError(f"{folder} holds a cross-validation already. Give another run.name.")
     data = Path(config.data.path)
-    every_row = [row for row in read_index(data) if row.role != "excluded"]
+    index = read_index(data)
+    every_row = [row for row in index if row.role != "excluded"]
     include_copies = config.data.include_copies
     wanted = [row for row in every_row if row.role == "original" or include_copies or config.crossval.leakage]
     material = open_photo_set(
-        data, wanted, image=config.model.image_spec(), memory_mb=config.data.memory_mb, track=track
+        data,
+        wanted,
+        classes=index.classes,
+        image=config.model.image_spec(),
+        memory_mb=config.data.memory_mb,
+        track=track,
     )
     rows = _grouped_rows(material.rows, include_copies=include_copies)
-    recipe = _run(rows, recipe_fit(config, material, track=track), config, track=track)
+    recipe = _run(rows, recipe_fit(config, material, track=track), config, classes=index.classes, track=track)
     report = CrossvalReport(folder, recipe, _controls(config, data, rows, material, track=track))
     atomic_write_text(folder / "config.yaml", dump(config))
     atomic_write_json(folder / "crossval.json", {**report.to_json(), "code_version": code_version()})
@@ -92,7 +97,7 @@ def recipe_fit(config: Config, material: PhotoSet, *, shuffled: bool = False, tr
 
 
 def _probe_fit(config: Config, material: PhotoSet, *, shuffled: bool, track: ProgressBar) -> Fit:
-    network = make_network(fit_settings(config))
+    network = make_network(fit_settings(config), classes=len(material.classes))
     described, blocks = extract_features(network, material, track=track), blocks_of(network)
 
     def answer(seeded: Config, known: Features, valid: Features | None, test: NDArray[np.int64]) -> Floats:
@@ -145,6 +150,7 @@ def _run(
     fit: Fit,
     config: Config,
     *,
+    classes: Sequence[str],
     grouped: bool = True,
     repeats: int | None = None,
     track: ProgressBar,
@@ -153,7 +159,7 @@ def _run(
     return cross_validate(
         rows,
         fit,
-        classes=DEFAULT_CLASSES,
+        classes=classes,
         folds=wanted.folds,
         repeats=repeats or wanted.repeats,
         grouped=grouped,
@@ -165,18 +171,23 @@ def _run(
 def _controls(
     config: Config, data: Path, rows: Sequence[IndexRow], material: PhotoSet, *, track: ProgressBar
 ) -> dict[str, CrossValidation]:
-    labels = labels_of(rows)
+    classes = material.classes
+    labels = labels_of(rows, classes=classes)
     pictures = (decode(data / row.path, at_least_px=ENOUGH_PX).pixels for row in rows)
     features = hog_features(pictures, total=len(rows), track=track)
     found = {
-        "most_frequent": _run(rows, most_frequent(labels, classes=len(DEFAULT_CLASSES)), config, track=no_progress),
-        "hog_svm": _run(rows, hog_svm(features, labels, classes=len(DEFAULT_CLASSES)), config, track=track),
+        "most_frequent": _run(
+            rows, most_frequent(labels, classes=len(classes)), config, classes=classes, track=no_progress
+        ),
+        "hog_svm": _run(rows, hog_svm(features, labels, classes=len(classes)), config, classes=classes, track=track),
     }
     if config.crossval.permuted_labels:
         found["shuffled_labels"] = _run(
-            rows, recipe_fit(config, material, shuffled=True), config, repeats=1, track=track
+            rows, recipe_fit(config, material, shuffled=True), config, classes=classes, repeats=1, track=track
         )
     if config.crossval.leakage:
         leaky = [replace(row, role="original") for row in material.rows]
-        found["random_split"] = _run(leaky, recipe_fit(config, material), config, grouped=False, repeats=1, track=track)
+        found["random_split"] = _run(
+            leaky, recipe_fit(config, material), config, classes=classes, grouped=False, repeats=1, track=track
+        )
     return found

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_json
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import check_known_labels
 from petmood.data.index import IndexRow, read_index
 from petmood.evaluation.baselines import fit_baselines, hog_features
 from petmood.evaluation.evaluate import Evaluation, evaluate
@@ -64,7 +65,9 @@ def evaluate_run(
         scored = {"valid": scored["valid"], "test": judged[split]}
     rows = [row for row in read_index(folder) if row.role != "excluded"]
     learnable = config.evaluation.baselines and any(row.split == "train" for row in rows)
-    controls = _baselines(folder, rows, split=split, seed=config.seed, track=track) if learnable else {}
+    controls = (
+        _baselines(folder, rows, classes=facts.classes, split=split, seed=config.seed, track=track) if learnable else {}
+    )
     found = evaluate(
         scored,
         controls=controls,
@@ -102,20 +105,23 @@ def compare_runs(run: RunFolder, other: RunFolder) -> PairedTest:
 
 def _score_anew(run: RunFolder, data: Path, *, track: ProgressBar) -> dict[str, Predictions]:
     config, facts, index = run.read_config(), run.read_metadata(), read_index(data)
+    check_known_labels(index.classes, classes=facts.classes, owner=f"the run {run.path}")
     network = load_network(run)
     found = {}
     for split in EVALUATION_SPLITS:
         rows = evaluation_rows(index.rows, split)
-        material = open_photo_set(data, rows, image=facts.image, memory_mb=config.data.memory_mb, track=track)
+        material = open_photo_set(
+            data, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, track=track
+        )
         found[split] = predict_logits(network, material, source=str(data))
     return found
 
 
 def _baselines(
-    folder: Path, rows: list[IndexRow], *, split: str, seed: int, track: ProgressBar
+    folder: Path, rows: list[IndexRow], *, classes: Sequence[str], split: str, seed: int, track: ProgressBar
 ) -> dict[str, Predictions]:
     features = _hog_of(folder, rows, track=track)
-    return fit_baselines(rows, features, classes=DEFAULT_CLASSES, split=split, seed=seed)
+    return fit_baselines(rows, features, classes=classes, split=split, seed=seed)
 
 
 def _hog_of(folder: Path, rows: list[IndexRow], *, track: ProgressBar) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -57,8 +58,8 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, track: ProgressBa
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
     judged = evaluation_rows(index.rows, "valid") + learned
-    golden = open_photo_set(folder, _spread_by_class(judged), image=facts.image, memory_mb=config.data.memory_mb)
-    training = open_photo_set(folder, learned, image=facts.image, memory_mb=config.data.memory_mb, track=track)
+    opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
+    golden, training = opened(_spread_by_class(judged)), opened(learned, track=track)
     return fill_bundle(
         draft,
         load_network(run),

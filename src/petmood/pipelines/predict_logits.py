@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.evaluation.predictions import Predictions, from_rows
 from petmood.models.network import ExpressionNet
@@ -36,5 +35,5 @@ def predict_logits(
 ) -> Predictions:
     """Return the logits of a network for photos, with their labels and groups."""
     return from_rows(
-        logits_of(network, material.cache.pixels, track=track), material.rows, classes=DEFAULT_CLASSES, source=source
+        logits_of(network, material.cache.pixels, track=track), material.rows, classes=material.classes, source=source
     )

@@ -39,10 +39,20 @@ def profile_training(config: Config, *, to: Path, top: int = 15, track: Progress
         DataError: photos that can't be trained on.
     """
     data = Path(config.data.path)
-    rows = training_rows(open_index(data).rows, include_copies=config.data.include_copies)
+    index = open_index(data)
+    rows = training_rows(index.rows, include_copies=config.data.include_copies)
     rows = rows[: (WARM_STEPS + STEPS) * config.trainer.batch_size]
-    material = open_photo_set(data, rows, image=config.model.image_spec(), memory_mb=config.data.memory_mb, track=track)
-    network = make_network(fit_settings(config)).train().to(memory_format=torch.channels_last)
+    material = open_photo_set(
+        data,
+        rows,
+        classes=index.classes,
+        image=config.model.image_spec(),
+        memory_mb=config.data.memory_mb,
+        track=track,
+    )
+    network = (
+        make_network(fit_settings(config), classes=len(index.classes)).train().to(memory_format=torch.channels_last)
+    )
     learning = OptimizationConfig(epochs=1, lr=config.optimizer.lr)
     module = ExpressionClassifier(network, learning)
     optimizer = torch.optim.AdamW(parameter_groups(network, learning))

@@ -16,10 +16,9 @@ from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.locks import exclusive_lock
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import DataIndex
+from petmood.data.index import DataIndex, IndexRow
 from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import predict_logits
@@ -59,7 +58,8 @@ def train(
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
     _refuse_existing(run)
     facts = _facts(config, index, run)
-    network = make_network(fit_settings(config))  # invalid settings are rejected before anything is written
+    # Invalid settings are rejected here, before anything is written.
+    network = make_network(fit_settings(config), classes=len(facts.classes))
     run.path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(run.path):
         _refuse_existing(run)
@@ -124,7 +124,7 @@ def _resume(run: RunFolder, *, track: ProgressBar, callbacks: Sequence[Callback]
     if facts.status == "done":
         _evaluate(run, load_network(run), _open_splits(config, index, facts, missing, track=track), facts)
         return run
-    network = make_network(fit_settings(config))
+    network = make_network(fit_settings(config), classes=len(facts.classes))
     return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
 
 
@@ -192,7 +192,9 @@ def _open_splits(
         **{split: evaluation_rows(index.rows, split) for split in EVALUATION_SPLITS},
     }
     return {
-        split: open_photo_set(folder, rows, image=facts.image, memory_mb=config.data.memory_mb, track=track)
+        split: open_photo_set(
+            folder, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, track=track
+        )
         for split, rows in chosen.items()
         if split in splits
     }
@@ -200,12 +202,7 @@ def _open_splits(
 
 def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
     rows = training_rows(index.rows, include_copies=config.data.include_copies)
-    counts = {label: sum(row.label == label for row in rows) for label in DEFAULT_CLASSES}
-    if missing := [label for label, count in counts.items() if count == 0]:
-        raise DataError(
-            f"Expected training photos of every class in {config.data.path}, got none of: {', '.join(missing)}. "
-            f"`{shell_command('data', 'check', config.data.path)}` shows the counts."
-        )
+    _check_counts(index, rows, folder=config.data.path)
     photos = {"train": len(rows), **{split: len(evaluation_rows(index.rows, split)) for split in ("valid", "test")}}
     return RunMetadata(
         name=run.path.name,
@@ -215,11 +212,23 @@ def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
         code_version=code_version(),
         packages=package_versions(),
         backbone=config.model.backbone,
-        classes=DEFAULT_CLASSES,
+        classes=index.classes,
         image=config.model.image_spec(),
         photos=photos,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _check_counts(index: DataIndex, rows: Sequence[IndexRow], *, folder: str) -> None:
+    """Raise DataError for fewer than two classes, or for a class without training photos."""
+    counts = {label: sum(row.label == label for row in rows) for label in index.classes}
+    missing = [label for label, count in counts.items() if count == 0]
+    if missing or len(counts) < 2:
+        shown = ", ".join(f"{label} {count}" for label, count in counts.items()) or "no photo in use"
+        raise DataError(
+            f"Expected training photos of two classes or more, and of every class, in {folder}; got: {shown}. "
+            f"`{shell_command('data', 'check', folder)}` shows all counts."
+        )
 
 
 def _timestamp_name(folder: Path) -> str:

@@ -16,7 +16,6 @@ from PIL import Image
 
 from petmood.core.errors import BundleError, DataError, PhotoError
 from petmood.core.image import OVERSAMPLING, ImageSpec, prepare
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow
@@ -102,21 +101,25 @@ def predict_with_bundles(
     """Predict the same photos of a dataset with every bundle; a bundle that fails gets its error instead.
 
     A photo is read once, at the scale that the largest bundle needs, and corrupted once. Each bundle then applies its
-    own preprocessing, so all bundles get the same clean and corrupted images.
+    own preprocessing, so all bundles get the same clean and corrupted images. Columns are in the order of the first
+    bundle's classes; a bundle with other classes fails.
 
     Raises:
         DataError: a photo can't be read, or its hash differs from the index.
     """
     specs = [predictor.bundle.manifest.image for predictor in predictors]
+    classes = predictors[0].bundle.manifest.classes
 
     def ask(row: IndexRow) -> list[Logits | BundleError]:
         prepared = _prepared(data, row, specs)
-        return [_answer(predictor, prepared[spec]) for predictor, spec in zip(predictors, specs, strict=True)]
+        return [_answer(one, prepared[spec], classes=classes) for one, spec in zip(predictors, specs, strict=True)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         answers = list(track(pool.map(ask, rows), total=len(rows), what="judging photos"))
     columns = zip(*answers, strict=True)
-    return [_bundle_predictions(predictor, rows, column) for predictor, column in zip(predictors, columns, strict=True)]
+    return [
+        _bundle_predictions(one, rows, column, classes=classes) for one, column in zip(predictors, columns, strict=True)
+    ]
 
 
 def pictures_to_time(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Pixels:
@@ -196,27 +199,27 @@ def _reduced(pixels: Pixels, side: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def _answer(predictor: BundlePredictor, pictures: Pixels) -> Logits | BundleError:
-    """Return logits with columns in the order of DEFAULT_CLASSES, or the error if the bundle can't predict."""
-    classes = predictor.bundle.manifest.classes
-    if sorted(classes) != sorted(DEFAULT_CLASSES):
-        return BundleError(
-            f"Expected a model that tells {', '.join(DEFAULT_CLASSES)} apart, got one for {', '.join(classes)}."
-        )
+def _answer(predictor: BundlePredictor, pictures: Pixels, *, classes: Sequence[str]) -> Logits | BundleError:
+    """Return logits with columns in the order of ``classes``, or the error if the bundle can't predict."""
+    own = predictor.bundle.manifest.classes
+    if sorted(own) != sorted(classes):
+        return BundleError(f"Expected a model with the classes {', '.join(classes)}, got one with {', '.join(own)}.")
     try:
         logits = predictor.session.logits(pictures)
     except BundleError as error:
         return error
-    if logits.shape != (len(pictures), len(DEFAULT_CLASSES)) or not np.isfinite(logits).all():
+    if logits.shape != (len(pictures), len(own)) or not np.isfinite(logits).all():
         got = f"an array of {' x '.join(map(str, logits.shape))}"
-        return BundleError(
-            f"Expected {len(DEFAULT_CLASSES)} finite numbers for each of {len(pictures)} pictures, got {got}."
-        )
-    return logits[:, [classes.index(label) for label in DEFAULT_CLASSES]]
+        return BundleError(f"Expected {len(own)} finite numbers for each of {len(pictures)} pictures, got {got}.")
+    return logits[:, [own.index(label) for label in classes]]
 
 
 def _bundle_predictions(
-    predictor: BundlePredictor, rows: Sequence[IndexRow], answers: Sequence[Logits | BundleError]
+    predictor: BundlePredictor,
+    rows: Sequence[IndexRow],
+    answers: Sequence[Logits | BundleError],
+    *,
+    classes: Sequence[str],
 ) -> BundlePredictions | BundleError:
     logits: list[Logits] = []
     for answer in answers:
@@ -226,11 +229,11 @@ def _bundle_predictions(
     spoilt = [(replace(row, path=f"{row.path}#{name}"), name) for row in rows for name in CORRUPTIONS]
     return BundlePredictions(
         bundle=bundle_info(predictor),
-        clean=from_rows([answer[0] for answer in logits], rows, classes=DEFAULT_CLASSES),
+        clean=from_rows([answer[0] for answer in logits], rows, classes=classes),
         corrupted=from_rows(
             np.concatenate([answer[1:] for answer in logits]),
             [row for row, _ in spoilt],
-            classes=DEFAULT_CLASSES,
+            classes=classes,
             source=[name for _, name in spoilt],
         ),
     )

@@ -78,10 +78,13 @@ def run_promotion_checks(
         new = load_for_comparison(candidate)
     except BundleError as error:
         return replace(report, checks=(_whole(str(error)),))
-    bundles = [new, best] if best else [new]
-    chosen = choose_held_out(_index_of(data), bundles)
+    bundles, index = [new, best] if best else [new], _index_of(data)
+    same = _same_classes(new, best, index)
+    if not same.passed:
+        return replace(report, checks=(_whole(), same))
+    chosen = choose_held_out(index, bundles)
     enough = _enough(chosen.held_out, limits)
-    report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_whole(), enough))
+    report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_whole(), same, enough))
     if not enough.passed:
         return report
     first, *others = predict_with_bundles([b.predictor for b in bundles], data=data, rows=chosen.rows, track=track)
@@ -89,7 +92,7 @@ def run_promotion_checks(
     if isinstance(second, BundleError):
         raise second
     if isinstance(first, BundleError):
-        return replace(report, checks=(_whole(str(first)), enough))
+        return replace(report, checks=(_whole(str(first)), same, enough))
     latency = _timed(bundles, data=data, rows=chosen.rows)
     return replace(report, checks=(*report.checks, *run_checks(first, second, latency=latency, limits=limits)))
 
@@ -182,6 +185,24 @@ def _timed(bundles: Sequence[LoadedBundle], *, data: Path, rows: Sequence[IndexR
 def _whole(error: str = "") -> Check:
     sentence = error or "Every file has its hash, and every golden photo is answered as by the trained network."
     return Check("whole", not error, "broken" if error else "whole", "a bundle as it was exported", sentence)
+
+
+def _same_classes(new: LoadedBundle, best: LoadedBundle | None, index: DataIndex) -> Check:
+    """Check that the champion has the candidate's classes, and that the photos have no others."""
+    own = sorted(new.bundle.manifest.classes)
+    champion = sorted(best.bundle.manifest.classes) if best else own
+    unknown = sorted(set(index.classes) - set(own))
+    if champion != own:
+        sentence = (
+            f"The champion has the classes {', '.join(champion)}, and no measure compares the two. "
+            "Register the new model under a name of its own with --model NAME."
+        )
+    elif unknown:
+        sentence = f"The photos have the further classes {', '.join(unknown)}. Name other photos with --data."
+    else:
+        sentence = "The candidate, the champion and the photos have the same classes."
+    passed = champion == own and not unknown
+    return Check("same_classes", passed, ", ".join(own), "the classes of the champion and of the photos", sentence)
 
 
 def _enough(held_out: HeldOut, limits: PromotionLimits) -> Check:

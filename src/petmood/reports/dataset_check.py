@@ -10,11 +10,10 @@ import jinja2
 import numpy as np
 
 from petmood.core.files import atomic_write_text
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import SPLITS, IndexRow
 from petmood.data.index_builder import PHOTOS
 from petmood.data.split import find_group_leaks
-from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport
+from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport, labels_in
 from petmood.presentation.thumbnails import jpeg_base64
 
 __all__ = ["write_check_report"]
@@ -101,7 +100,7 @@ def _tiles(report: ValidationReport) -> list[tuple[str, int]]:
 def _balance(report: ValidationReport) -> list[_Balance]:
     counts = report.counts
     table = []
-    for label in DEFAULT_CLASSES:
+    for label in labels_in(report.index):
         pairs = [
             (counts.get((label, split, "original"), 0), counts.get((label, split, "near_duplicate"), 0))
             for split in SPLITS
@@ -143,7 +142,7 @@ def _across_classes(rows: Sequence[IndexRow]) -> list[IndexRow]:
 
 def _samples(report: ValidationReport, folder: Path) -> _Group:
     parts = []
-    for label in DEFAULT_CLASSES:
+    for label in labels_in(report.index):
         rows = [row for row in report.index if row.label == label and row.role == "original"]
         chosen = _spread(sorted(rows, key=lambda row: row.sha256), _A_LABEL)
         if chosen:

@@ -10,9 +10,9 @@ import jinja2
 import numpy as np
 
 from petmood.core.files import atomic_write_json, atomic_write_text
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import SPLITS, DataIndex, IndexRow
 from petmood.data.validation.diff_rules import DatasetDiffReport
+from petmood.data.validation.issues import labels_in
 from petmood.presentation.thumbnails import jpeg_base64
 from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
 
@@ -79,7 +79,7 @@ def _facts(report: DatasetDiffReport) -> dict[str, Any]:
 def _counts(report: DatasetDiffReport) -> list[tuple[str, list[tuple[int, int]]]]:
     """Return, for each class, per split and in total, the number of original photos and its change."""
     table = []
-    for label in DEFAULT_CLASSES:
+    for label in labels_in(report.old, report.validation.index):
         now = [_originals(report.validation.index, label, split) for split in SPLITS]
         then = [_originals(report.old, label, split) for split in SPLITS] if report.old else now
         pairs = list(zip(now, then, strict=True))

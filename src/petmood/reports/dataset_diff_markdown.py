@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import SPLITS, DataIndex
 from petmood.data.validation.diff_rules import DatasetDiffReport
+from petmood.data.validation.issues import labels_in
 
 __all__ = ["dataset_diff_markdown", "safe_name"]
 
@@ -66,7 +66,7 @@ def _names(paths: Sequence[str]) -> str:
 def _counts(last: DataIndex | None, new: DataIndex) -> str:
     before, after = _originals(last) if last else None, _originals(new)
     lines = [f"| originals | {' | '.join(SPLITS)} | all |", "|---" * (len(SPLITS) + 2) + "|"]
-    for label in DEFAULT_CLASSES:
+    for label in labels_in(last, new):
         cells = [_cell(before, after, label, (split,)) for split in SPLITS]
         lines.append(f"| {label} | {' | '.join([*cells, _cell(before, after, label, SPLITS)])} |")
     return "\n".join(lines)

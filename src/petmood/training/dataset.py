@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import DataError
 from petmood.core.image import ImageSpec
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import check_known_labels
 from petmood.data.image_cache import MEMORY_LIMIT_MB, ImageCache, open_image_cache
 from petmood.data.index import DataIndex, IndexRow, read_index
 from petmood.data.split import check_no_group_leaks
@@ -20,18 +20,22 @@ __all__ = ["PhotoSet", "evaluation_rows", "labels_of", "open_index", "open_photo
 
 @dataclass(frozen=True, slots=True)
 class PhotoSet:
-    """Photos of a dataset: their index rows, cached images and class indices, in the same order."""
+    """Photos of a dataset: their index rows, cached images and class indices, in the same order.
+
+    ``labels`` are positions in ``classes``.
+    """
 
     rows: tuple[IndexRow, ...]
     cache: ImageCache
     labels: NDArray[np.int64]
+    classes: tuple[str, ...]
 
     def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> "PhotoSet":
         """Return the photos at these positions, in the given order."""
         chosen = [int(n) for n in numbers]
         rows = tuple(self.rows[n] for n in chosen)
         pixels = self.cache.pixels[chosen]
-        return PhotoSet(rows, ImageCache(pixels, tuple(row.path for row in rows)), self.labels[chosen])
+        return PhotoSet(rows, ImageCache(pixels, tuple(row.path for row in rows)), self.labels[chosen], self.classes)
 
 
 def open_index(folder: Path, *, expected_hash: str | None = None) -> DataIndex:
@@ -61,20 +65,28 @@ def evaluation_rows(rows: Sequence[IndexRow], split: str) -> list[IndexRow]:
     return [row for row in rows if row.split == split and row.role == "original"]
 
 
-def labels_of(rows: Sequence[IndexRow]) -> NDArray[np.int64]:
-    """Return the class index of each row, int64 [N]: its position in ``DEFAULT_CLASSES``."""
-    return np.array([DEFAULT_CLASSES.index(row.label) for row in rows], dtype=np.int64)
+def labels_of(rows: Sequence[IndexRow], *, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the class index of each row, int64 [N]: its position in ``classes``.
+
+    Raises:
+        DataError: a row has a label that is none of the classes.
+    """
+    check_known_labels({row.label for row in rows}, classes=classes)
+    column = {label: k for k, label in enumerate(classes)}
+    return np.array([column[row.label] for row in rows], dtype=np.int64)
 
 
 def open_photo_set(
     folder: Path,
     rows: Sequence[IndexRow],
     *,
+    classes: Sequence[str],
     image: ImageSpec,
     memory_mb: float = MEMORY_LIMIT_MB,
     track: ProgressBar = no_progress,
 ) -> PhotoSet:
-    """Decode photos of a dataset into an image cache."""
+    """Decode photos of a dataset into an image cache; ``classes`` are the columns that labels are numbered by."""
+    labels = labels_of(rows, classes=classes)
     paths = [row.path for row in rows]
     bank = open_image_cache(folder, paths, image, limit_mb=memory_mb, track=track)
-    return PhotoSet(tuple(rows), bank, labels_of(rows))
+    return PhotoSet(tuple(rows), bank, labels, tuple(classes))

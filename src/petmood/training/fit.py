@@ -12,7 +12,6 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from torch import Tensor
 
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.loaders import eval_loader, train_loader
 from petmood.models.classifier import ExpressionClassifier
@@ -45,8 +44,10 @@ class FitResult:
     best_epoch: int
 
 
-def make_network(settings: FitSettings) -> ExpressionNet:
+def make_network(settings: FitSettings, *, classes: int) -> ExpressionNet:
     """Build the configured network with its initial weights; random weights depend on the seed alone.
+
+    ``classes`` is the number of logits.
 
     Raises:
         ConfigError: an unknown backbone, a weights file that doesn't fit, or a linear probe with another head.
@@ -58,7 +59,7 @@ def make_network(settings: FitSettings) -> ExpressionNet:
     return build_network(
         settings.network,
         image=settings.image,
-        classes=len(DEFAULT_CLASSES),
+        classes=classes,
         weights=settings.weights,
     )
 
@@ -80,7 +81,7 @@ def fit_network(
     petmood's own in gradient training; a linear probe has no epochs and doesn't call them.
     """
     if network is None:
-        network = make_network(settings)
+        network = make_network(settings, classes=len(train.classes))
     if valid is not None and not valid.rows:
         valid = None
     if settings.kind == "linear_probe":
@@ -94,12 +95,12 @@ def fit_network(
     return _fit_by_gradient(network, settings, train, valid, folder=folder, track=track, further=callbacks)
 
 
-def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Tensor:
+def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, classes: int) -> Tensor:
     """Return one weight per class, inversely proportional to its frequency; 1 for a class without photos.
 
     The weights have mean 1 over the photos.
     """
-    counts = np.bincount(labels, minlength=len(DEFAULT_CLASSES))
+    counts = np.bincount(labels, minlength=classes)
     weights = np.where(counts > 0, len(labels) / (max(1, (counts > 0).sum()) * np.maximum(counts, 1)), 1.0)
     return torch.tensor(weights, dtype=torch.float32)
 
@@ -144,7 +145,7 @@ def _run_trainer(
     first_epoch: int,
 ) -> int:
     """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
-    weights = class_weights(train.labels) if settings.class_weights else None
+    weights = class_weights(train.labels, classes=len(train.classes)) if settings.class_weights else None
     module = ExpressionClassifier(network, settings.optimization, class_weights=weights)
     network.to(memory_format=torch.channels_last)
     batches = train_loader(

@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from petmood.core.errors import ConfigError
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.augment_spec import AugmentSpec
 from petmood.data.augmentation import augment
@@ -68,21 +67,27 @@ def fuse_batchnorm(network: ExpressionNet) -> ExpressionNet:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features of a frozen backbone [N, D], with the class index and the group of each photo."""
+    """Features of a frozen backbone [N, D], with the class index and the group of each photo.
+
+    ``classes`` is the number of classes of the dataset; not all of them need to be among these photos.
+    """
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     groups: tuple[str, ...]
+    classes: int
 
     def take(self, numbers: NDArray[np.int64]) -> "Features":
         """Return the rows at these positions, in the given order."""
-        return Features(self.features[numbers], self.labels[numbers], tuple(self.groups[n] for n in numbers))
+        groups = tuple(self.groups[n] for n in numbers)
+        return Features(self.features[numbers], self.labels[numbers], groups, self.classes)
 
 
 def extract_features(network: ExpressionNet, material: PhotoSet, *, track: ProgressBar = no_progress) -> Features:
     """Compute the backbone features of photos, once."""
     features = backbone_features(network, material.cache.pixels, track=track)
-    return Features(features, material.labels, tuple(row.group_id for row in material.rows))
+    groups = tuple(row.group_id for row in material.rows)
+    return Features(features, material.labels, groups, len(material.classes))
 
 
 def fit_probe(
@@ -121,11 +126,11 @@ def fit_head(
     if settings.probe.solver == "ridge":
         middle, scale = _blockwise(features, blocks)
         scaled, strengths = (features - middle) * scale, settings.probe.l2_strengths
-        head = fit_ridge(scaled, known.labels, known.groups, strengths=strengths, classes=len(DEFAULT_CLASSES))
+        head = fit_ridge(scaled, known.labels, known.groups, strengths=strengths, classes=known.classes)
     else:
         middle, scale = features.mean(axis=0), 1 / (features.std(axis=0) + 1e-6)
         seen = None if choosing is None else replace(choosing, features=(choosing.features - middle) * scale)
-        head = _best_logistic((features - middle) * scale, known.labels, settings, seen)
+        head = _best_logistic((features - middle) * scale, known, settings, seen)
     return head.unscaled(middle, scale)
 
 
@@ -144,7 +149,8 @@ def _with_views(
     for view in range(1, settings.probe.num_views):
         pixels = _varied(train.cache.pixels, settings.augment, seed=settings.seed, view=view)
         views.append(backbone_features(network, pixels, track=track, what=f"features of view {view + 1}"))
-    return Features(np.concatenate(views), np.tile(plain.labels, len(views)), plain.groups * len(views))
+    labels = np.tile(plain.labels, len(views))
+    return Features(np.concatenate(views), labels, plain.groups * len(views), plain.classes)
 
 
 def _varied(pixels: NDArray[np.uint8], spec: AugmentSpec, *, seed: int, view: int) -> NDArray[np.uint8]:
@@ -167,14 +173,12 @@ def _blockwise(features: Floats, blocks: tuple[int, ...]) -> tuple[Floats, Float
     return middle, scale
 
 
-def _best_logistic(
-    features: Floats, labels: NDArray[np.int64], settings: FitSettings, choosing: Features | None
-) -> LinearHead:
+def _best_logistic(features: Floats, known: Features, settings: FitSettings, choosing: Features | None) -> LinearHead:
     strengths, balanced = settings.probe.l2_strengths, settings.class_weights
     if choosing is None:
         strengths = strengths[len(strengths) // 2 :][:1]
     heads = [
-        fit_logistic(features, labels, strength=strength, classes=len(DEFAULT_CLASSES), balanced=balanced)
+        fit_logistic(features, known.labels, strength=strength, classes=known.classes, balanced=balanced)
         for strength in strengths
     ]
     if choosing is None:

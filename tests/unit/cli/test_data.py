@@ -120,3 +120,43 @@ def test_a_diff_takes_a_folder_or_a_commit_and_not_both(petmood: Callable[..., A
     refused = petmood("data", "diff", *words, "--output", "out")
     assert refused.code == 2
     assert "Expected a FOLDER (with --baseline FOLDER), or --since COMMIT alone." in refused.err
+
+
+def test_other_classes_are_taken_slips_are_refused_and_a_map_decides(
+    petmood: Callable[..., Any], photos: Path, tmp_path: Path
+) -> None:
+    (photos / "other").rename(photos / "Relaxed")
+    (photos / "happy").rename(photos / "hapy")
+    target = tmp_path / "pets"
+    done = petmood("data", "import", "folder", photos, "--output", target)
+    assert (done.code, done.out) == (2, "")
+    assert "'hapy' (3 photos) looks like 'happy'" in done.err
+    assert not target.exists()
+    done = petmood("data", "import", "folder", photos, "--output", target, "--map", "hapy=hapy")
+    assert (done.code, done.err) == (0, "")
+    assert "taken as they are: hapy (3 photos), relaxed (3 photos)." in done.out
+    assert read_index(target).classes == ("angry", "hapy", "relaxed", "sad")
+    arguments = ["--map", "hapy=happy", "--map", "relaxed=sad", "--classes", "happy,sad", "--skip-bad"]
+    done = petmood("data", "import", "folder", photos, "--output", target, *arguments)
+    assert (done.code, done.err) == (0, "")
+    assert read_index(target).classes == ("happy", "sad")
+    assert "3 rejected" in done.out
+
+
+def test_leaking_photos_are_dropped_by_the_option_that_the_refusal_names(
+    petmood: Callable[..., Any], photos: Path, tmp_path: Path
+) -> None:
+    for label in DEFAULT_CLASSES:
+        for split, photo in zip(("train", "valid", "test"), sorted((photos / label).iterdir()), strict=True):
+            place = tmp_path / "official" / split / label / photo.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(photo.read_bytes())
+    twin = tmp_path / "official/train/sad/twin.jpg"
+    twin.write_bytes(next((tmp_path / "official/test/sad").iterdir()).read_bytes())
+    asked = ["data", "import", "folder", tmp_path / "official", "--output", tmp_path / "pets"]
+    done = petmood(*asked)
+    assert done.code == 2
+    assert "Import with --drop-leaking" in done.err
+    done = petmood(*asked, "--drop-leaking")
+    assert (done.code, done.err) == (0, "")
+    assert "Dropped from training, since a photo of the group is evaluated on: 1." in done.out

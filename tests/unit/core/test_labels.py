@@ -1,24 +1,74 @@
-"""Tests of class names and label parsing."""
+"""Tests of class names: normal form, valid names and slips."""
+
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from petmood.core.errors import DataError, UnknownLabel
-from petmood.core.labels import DEFAULT_CLASSES, parse_label
+from petmood.core.labels import DEFAULT_CLASSES, MAX_LABEL_LENGTH, is_label, normalize_label, similar_label
 
 
-def test_the_columns_are_the_four_classes_in_alphabetical_order() -> None:
+def test_the_default_classes_are_sorted_labels() -> None:
     assert DEFAULT_CLASSES == ("angry", "happy", "other", "sad")
-    assert list(DEFAULT_CLASSES) == sorted(DEFAULT_CLASSES)
+    assert all(is_label(label) for label in DEFAULT_CLASSES)
 
 
 @pytest.mark.parametrize("text", ["Angry", "ANGRY", " angry\n", "aNgRy"])
-def test_a_label_is_understood_in_any_case_and_with_space_around_it(text: str) -> None:
-    assert parse_label(text) == "angry"
+def test_case_and_outer_space_do_not_make_another_class(text: str) -> None:
+    assert normalize_label(text) == "angry"
 
 
-@pytest.mark.parametrize("text", ["", "angr", "angry!", "furious", "a ngry"])
-def test_an_unknown_label_is_refused_with_the_known_ones(text: str) -> None:
-    with pytest.raises(UnknownLabel, match=r"Known: angry, happy, other, sad\.") as refusal:
-        parse_label(text)
-    assert repr(text.strip()) in str(refusal.value)
-    assert isinstance(refusal.value, DataError)
+def test_the_two_unicode_forms_of_a_name_are_one_class() -> None:
+    decomposed = unicodedata.normalize("NFD", "Fröhlich")
+    assert normalize_label(decomposed) == normalize_label("FRÖHLICH") == "fröhlich"
+    assert is_label("fröhlich")
+    assert not is_label(unicodedata.normalize("NFD", "fröhlich"))
+
+
+@given(st.text(max_size=60))
+def test_every_label_is_its_own_normal_form(text: str) -> None:
+    label = normalize_label(text)
+    if is_label(label):
+        assert normalize_label(label) == label
+        assert label.isprintable()
+        assert not set(label) & set("/\\,;=\"'<>&{}\n\t")
+
+
+@pytest.mark.parametrize(
+    "text", ["relaxed", "very happy", "7", "grade-2", "glücklich", "悲しい", "a" * MAX_LABEL_LENGTH]
+)
+def test_a_dataset_may_have_other_classes_than_the_default_set(text: str) -> None:
+    assert is_label(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "Happy", "a/b", "a\\b", "=sum", "-sad", "_x", "a,b", "<b>", "x\ny", "a" * (MAX_LABEL_LENGTH + 1)]
+)
+def test_a_name_that_no_class_can_have_is_told(text: str) -> None:
+    assert not is_label(text)
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [
+        *(("hapy", "happy"), ("hapyp", "happy"), ("happyy", "happy"), ("angri", "angry"), ("agnry", "angry")),
+        *(("othr", "other"), ("others", "other"), ("sadd", "sad"), ("saad", "sad")),
+    ],
+)
+def test_a_slip_of_a_known_class_is_found(label: str, meant: str) -> None:
+    assert similar_label(label, DEFAULT_CLASSES) == meant
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["relaxed", "fear", "pain", "mad", "bad", "unhappy", "anger", "sadness", "surprised", "neutral", "happiness"],
+)
+def test_another_word_is_no_slip(label: str) -> None:
+    assert similar_label(label, DEFAULT_CLASSES) is None
+
+
+def test_a_long_name_may_have_two_slips_and_the_nearest_class_is_named() -> None:
+    assert similar_label("frigtend", ["frightened", "fright"]) == "frightened"
+    assert similar_label("surprised", ["surprise", "surprized"]) == "surprise"
+    assert similar_label("happy", ["happy"]) is None

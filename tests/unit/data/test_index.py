@@ -40,7 +40,7 @@ def test_the_index_carries_its_own_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (replace(ROW, label="Happy"), "unknown label 'Happy'. Known: angry, happy, other, sad"),
+        (replace(ROW, label="Happy"), "expected a class name in lower case, got 'Happy'"),
         (replace(ROW, split="dev"), "unknown split 'dev'. Known: train, valid, test"),
         (replace(ROW, role="twin"), "unknown role 'twin'. Known: original, near_duplicate, excluded"),
         (replace(ROW, path="../x.jpg"), "inside the data set's folder"),
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path, content: bytes, sent
     [
         (",224,", ",wide,", "line 2: expected width and height in pixels, got 'wide'"),
         (",224,", ",", "line 2: expected 11 cells, got 10"),
-        (",happy,", ",glad,", "line 2: unknown label 'glad'"),
+        (",happy,", ",g/ad,", "line 2: expected a class name in lower case, got 'g/ad'"),
     ],
 )
 def test_a_damaged_line_is_named_by_its_number(tmp_path: Path, old: str, new: str, sentence: str) -> None:

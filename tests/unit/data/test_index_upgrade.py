@@ -42,7 +42,12 @@ def test_an_upgraded_dataset_is_the_one_that_was_never_old(old: Path, tmp_path: 
         RelationRow("a", "c", "related", "12 places"),
     )
     stored = json.loads((tmp_path / "upgraded/import.json").read_text())
-    assert stored == {"source": "folder", "data_hash": found.hash}
+    assert stored == {
+        "source": "folder",
+        "schema_version": 2,
+        "classes": ["angry", "happy", "other", "sad"],
+        "data_hash": found.hash,
+    }
 
 
 def test_reading_an_old_dataset_names_the_command_and_the_old_one_stays(old: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.schemas import ModelInfo, PredictionResponse
-from petmood.frontend.view import ADVICE, UNSURE, mood_text, percent, result_view
+from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, mood_text, percent, result_view
 
 
 def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> PredictionResponse:
@@ -60,6 +60,8 @@ def test_nearly_certain_reads_as_a_sentence() -> None:
 def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
     card = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
     assert card.headline == "Playful"
+    assert card.icon == NEUTRAL_ICON
+    assert NEUTRAL_ICON not in ICONS.values()
     assert card.warnings == ("Small picture.",)
 
 

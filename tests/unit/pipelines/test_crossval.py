@@ -87,8 +87,9 @@ def test_real_signal_is_found_and_shuffled_labels_stay_near_chance(settings: Set
 
 def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, noisy_set: Path) -> None:
     config = settings("recipe=linear_probe", "weights=none", f"data={noisy_set}")
-    rows = read_index(noisy_set).rows
-    material = open_photo_set(noisy_set, rows, image=config.model.image_spec(), memory_mb=config.data.memory_mb)
+    index = read_index(noisy_set)
+    rows, image = index.rows, config.model.image_spec()
+    material = open_photo_set(noisy_set, rows, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
     learn, choose = crossval_module._holdout(material, np.arange(len(rows)), seed=0)
     groups = [{rows[n].group_id for n in part} for part in (learn, choose)]
     assert not groups[0] & groups[1]
@@ -104,7 +105,7 @@ def test_one_seed_gives_one_answer_and_shuffling_another(
     shuffled = recipe_fit(config, materials[0], shuffled=True)(numbers, numbers + 16, 7)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, shuffled)
-    assert labels_of(materials[0].rows).tolist() == materials[0].labels.tolist()
+    assert labels_of(materials[0].rows, classes=materials[0].classes).tolist() == materials[0].labels.tolist()
 
 
 def test_a_result_is_not_overwritten_and_too_few_groups_are_refused(

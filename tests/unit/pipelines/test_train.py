@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,9 +136,20 @@ def test_a_group_across_splits_is_refused_before_anything_is_written(settings: S
 
 
 def test_a_label_without_training_photos_is_refused_by_name(settings: Settings, tmp_path: Path) -> None:
-    folder = write_small_set(tmp_path / "three", classes=("angry", "happy", "other"))
-    with pytest.raises(DataError, match=r"every class .* got none of: sad\. `petmood data check .*three` shows"):
+    folder = write_small_set(tmp_path / "three")
+    rows = read_index(folder)
+    write_index(
+        folder, [replace(row, split="valid") if (row.label, row.split) == ("sad", "train") else row for row in rows]
+    )
+    told = r"every class, in .*three; got: angry 8, happy 8, other 8, sad 0\. `petmood data check .*three` shows"
+    with pytest.raises(DataError, match=told):
         train(settings(f"data={folder}", "name=three"))
+
+
+def test_one_class_alone_can_not_be_trained_on(settings: Settings, tmp_path: Path) -> None:
+    folder = write_small_set(tmp_path / "one", classes=("sad",))
+    with pytest.raises(DataError, match=r"two classes or more, .*; got: sad 32\."):
+        train(settings(f"data={folder}", "name=one"))
 
 
 def test_copies_are_learned_from_only_when_asked_for_and_never_judged_by(settings: Settings) -> None:

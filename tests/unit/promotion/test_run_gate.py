@@ -162,10 +162,12 @@ def test_too_few_photos_groups_or_classes_are_no_proof(predictor: BundlePredicto
     write_index(sets["groups"], rows)
     for what, said in (("photos", "16 photos of 4 classes"), ("classes", "of 1 classes"), ("groups", "in 6 groups")):
         report = run_promotion_checks(predictor.bundle.folder, None, data=sets[what])
-        assert [(check.name, check.passed) for check in report.checks] == [("whole", True), ("held_out", False)], what
+        assert [(check.name, check.passed) for check in report.checks] == [
+            *(("whole", True), ("same_classes", True), ("held_out", False))
+        ], what
         assert said in report.failed[0]
     limits = PromotionLimits(min_photos=10)
-    assert len(run_promotion_checks(predictor.bundle.folder, None, data=sets["photos"], limits=limits).checks) == 6
+    assert len(run_promotion_checks(predictor.bundle.folder, None, data=sets["photos"], limits=limits).checks) == 7
 
 
 def test_data_whose_groups_straddle_judge_nobody(predictor: BundlePredictor, tmp_path: Path) -> None:

@@ -28,8 +28,17 @@ def test_copies_are_learned_from_if_kept_and_never_judged_by(index: DataIndex) -
 
 def test_labels_are_places_among_the_classes(index: DataIndex) -> None:
     rows = index.rows[:7]
-    assert [DEFAULT_CLASSES[label] for label in labels_of(rows)] == [row.label for row in rows]
-    assert labels_of([]).dtype == np.int64
+    for classes in (DEFAULT_CLASSES, ("sad", *DEFAULT_CLASSES[:3], "zany")):
+        assert [classes[label] for label in labels_of(rows, classes=classes)] == [row.label for row in rows]
+    assert labels_of([], classes=DEFAULT_CLASSES).dtype == np.int64
+
+
+def test_a_label_outside_of_the_classes_is_refused_in_one_line(index: DataIndex) -> None:
+    with pytest.raises(
+        DataError, match=r"The photos have 'sad', but the classes of the model are angry, happy"
+    ) as caught:
+        labels_of(index.rows, classes=("angry", "happy", "other"))
+    assert "\n" not in str(caught.value)
 
 
 def test_material_keeps_rows_pictures_and_labels_in_one_order(materials: tuple[PhotoSet, PhotoSet]) -> None:
@@ -43,8 +52,10 @@ def test_material_keeps_rows_pictures_and_labels_in_one_order(materials: tuple[P
 def test_a_large_set_is_mapped_from_disk(small_set: Path, index: DataIndex, settings: Callable[..., Config]) -> None:
     config = settings("data.memory_mb=0.01")
     rows = evaluation_rows(index.rows, "test")
-    mapped = open_photo_set(small_set, rows, image=config.model.image_spec(), memory_mb=config.data.memory_mb)
-    plain = open_photo_set(small_set, rows, image=config.model.image_spec())
+    mapped = open_photo_set(
+        small_set, rows, classes=DEFAULT_CLASSES, image=config.model.image_spec(), memory_mb=config.data.memory_mb
+    )
+    plain = open_photo_set(small_set, rows, classes=DEFAULT_CLASSES, image=config.model.image_spec())
     assert isinstance(mapped.cache.pixels, np.memmap)
     np.testing.assert_array_equal(mapped.cache.pixels, plain.cache.pixels)
     np.testing.assert_array_equal(mapped.take([1]).cache.pixels, plain.take([1]).cache.pixels)

@@ -46,13 +46,13 @@ def differ(first: ExpressionNet, second: ExpressionNet) -> list[str]:
 
 def plain_loop(config: FitSettings, train: PhotoSet) -> ExpressionNet:
     """Train as a textbook would: no Lightning, no loader."""
-    network = make_network(config).train().to(memory_format=torch.channels_last)
+    network = make_network(config, classes=4).train().to(memory_format=torch.channels_last)
     order = EpochBatchSampler(len(train.rows), config.trainer.batch_size, seed=config.seed)
     steps = len(order) * config.optimization.epochs
     optimizer = torch.optim.AdamW(parameter_groups(network, config.optimization))
     factor = cosine_after_warmup(steps, warmup=config.optimization.warmup)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    weights = class_weights(train.labels)
+    weights = class_weights(train.labels, classes=4)
     for epoch in range(config.optimization.epochs):
         order.set_epoch(epoch)
         for request in order:
@@ -115,8 +115,8 @@ def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_work
 
 
 def test_random_first_weights_depend_on_the_seed_alone(composed: Settings) -> None:
-    assert differ(make_network(composed()), make_network(composed())) == []
-    assert differ(make_network(composed()), make_network(composed("seed=3"))) != []
+    assert differ(make_network(composed(), classes=4), make_network(composed(), classes=4)) == []
+    assert differ(make_network(composed(), classes=4), make_network(composed("seed=3"), classes=4)) != []
 
 
 def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
@@ -183,7 +183,10 @@ def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
 
 def test_the_head_learns_first_while_the_trunk_stays_as_it_was(composed: Settings, materials: Materials) -> None:
     config = composed("recipe.freeze_epochs=2", "epochs=2")
-    before, after = weights_of(make_network(config)), weights_of(fit_network(config, materials[0], None).network)
+    before, after = (
+        weights_of(make_network(config, classes=4)),
+        weights_of(fit_network(config, materials[0], None).network),
+    )
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.1.weight", "head.1.bias"}
     free = weights_of(fit_network(composed("recipe.freeze_epochs=1", "epochs=2"), materials[0], None).network)
@@ -192,7 +195,7 @@ def test_the_head_learns_first_while_the_trunk_stays_as_it_was(composed: Setting
 
 def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
     labels = np.array([0, 0, 0, 1])
-    weights = class_weights(labels)
+    weights = class_weights(labels, classes=4)
     assert weights[1] == 3 * weights[0]
     assert weights[torch.from_numpy(labels)].mean().item() == pytest.approx(1)
     assert weights[2:].tolist() == [1, 1]
@@ -213,6 +216,6 @@ def test_a_linear_probe_takes_no_epochs(composed: Settings, materials: Materials
 
 def test_an_unknown_backbone_and_weights_of_another_network_are_refused(composed: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Unknown backbone 'resnet5'\. Did you mean resnet50\?"):
-        make_network(composed("backbone=resnet5"))
+        make_network(composed("backbone=resnet5"), classes=4)
     with pytest.raises(ConfigError, match="No weights file"):
-        make_network(composed(f"weights={tmp_path}/none.safetensors"))
+        make_network(composed(f"weights={tmp_path}/none.safetensors"), classes=4)

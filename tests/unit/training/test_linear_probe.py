@@ -28,7 +28,7 @@ def composed(settings: Callable[..., Config]) -> Settings:
 
 
 def test_features_are_those_of_the_trunk_in_evaluation(composed: Settings, materials: Materials) -> None:
-    network = make_network(composed()).train()
+    network = make_network(composed(), classes=4).train()
     pixels = materials[0].cache.pixels
     found = backbone_features(network, pixels)
     with torch.inference_mode():
@@ -39,7 +39,7 @@ def test_features_are_those_of_the_trunk_in_evaluation(composed: Settings, mater
 
 @pytest.mark.parametrize("backbone", ["tiny", "mobilenet_v3_small", "resnet18"])
 def test_folding_batch_norms_changes_features_by_rounding_alone(composed: Settings, backbone: str) -> None:
-    network = make_network(composed(f"backbone={backbone}", "model.image_size=32", "weights=none"))
+    network = make_network(composed(f"backbone={backbone}", "model.image_size=32", "weights=none"), classes=4)
     pictures = torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8)
     network.train()(pictures)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -56,7 +56,7 @@ def test_folding_batch_norms_changes_features_by_rounding_alone(composed: Settin
 
 def test_the_head_answers_like_the_logistic_regression_it_came_from(composed: Settings, materials: Materials) -> None:
     config = composed("recipe=linear_probe", "weights=none", "recipe.l2_strengths=[0.01]")
-    network = make_network(config)
+    network = make_network(config, classes=4)
     fit_probe(network, config, materials[0], None)
     features = backbone_features(network, materials[0].cache.pixels).astype(np.float64)
     scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
@@ -68,7 +68,7 @@ def test_the_head_answers_like_the_logistic_regression_it_came_from(composed: Se
 
 def test_a_head_in_closed_form_learns_too_and_needs_no_validation(composed: Settings, materials: Materials) -> None:
     config = composed("recipe=linear_probe", "weights=none", "recipe.solver=ridge", "recipe.l2_strengths=[0.01,1.0]")
-    network = make_network(config)
+    network = make_network(config, classes=4)
     fit_probe(network, config, materials[0], None)
     answers = logits_of(network, materials[0].cache.pixels).argmax(axis=1)
     assert (answers == materials[0].labels).mean() > 0.8

@@ -40,7 +40,8 @@ _SPLIT_NAMES = {
 class SourcePhoto:
     """One entry of a source: a file, its name (relative POSIX path), and the source's metadata.
 
-    `label` and `split` are None if the source gives none. `problem` is one sentence, empty if there is none, and `code`
+    `label` is in normal form (`core.labels.normalize_label`), but may be a name that no class can have. `label` and
+    `split` are None if the source gives none. `problem` is one sentence, empty if there is none, and `code`
     is its kind in one word.
     """
 
@@ -57,11 +58,13 @@ class Source(Protocol):
     """Lists photos and their labels.
 
     `name` is the registered name. `skip_bad_by_default` is for published datasets with known flaws: bad photos are
-    skipped unless the caller decides otherwise.
+    skipped unless the caller decides otherwise. `classes` are those of a published dataset; empty where the photos
+    themselves say it.
     """
 
     name: str
     skip_bad_by_default: bool
+    classes: tuple[str, ...]
 
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """Return every entry, sorted by name, problems included; raises DataError if there is nothing to list."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from petmood.core.errors import DataError, UnknownLabel
-from petmood.core.labels import DEFAULT_CLASSES, parse_label
+from petmood.core.errors import DataError
+from petmood.core.labels import normalize_label
 from petmood.core.progress import ProgressBar
 from petmood.data.index import SPLITS
 from petmood.data.sources.base import (
@@ -37,6 +37,7 @@ class CsvSource:
 
     name = "csv"
     skip_bad_by_default = False
+    classes: tuple[str, ...] = ()
 
     def __init__(self, table: Path) -> None:
         """Set the table's path; nothing is read before `scan`."""
@@ -45,7 +46,7 @@ class CsvSource:
     def scan(self, track: ProgressBar) -> list[SourcePhoto]:
         """Return one entry per line, sorted by name; raises DataError for a wrong header or encoding, or no lines.
 
-        Missing files, repeated lines, unknown labels, and photos under two labels or splits are recorded as problems of
+        Missing files, repeated lines, empty labels, and photos under two labels or splits are recorded as problems of
         their entries. Every entry of a photo with two labels has a problem.
         """
         lines = self._lines()
@@ -87,16 +88,13 @@ class CsvSource:
             return SourcePhoto(self.table, shown, None, problem=problem, code="bad_line")
         value = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
         name, path = self._find(value["photo"])
-        try:
-            label, wrong = parse_label(value["label"]), ""
-        except UnknownLabel:
-            label, wrong = None, f"unknown class '{printable(value['label'])}'; known: {', '.join(DEFAULT_CLASSES)}"
+        label = normalize_label(value["label"]) or None
         split = parse_split(value.get("split", ""))
         code, problem = "", ""
         if path is None:
             code, problem = "missing_file", "expected a file of this name below the table's folder, found none"
-        elif wrong:
-            code, problem = "unknown_label", wrong
+        elif label is None:
+            code, problem = "no_class", "expected a class name in the column label, got an empty cell"
         elif value.get("split") and split is None:
             known = ", ".join(SPLITS)
             code, problem = "unknown_split", f"unknown split '{printable(value['split'])}'; known: {known}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from petmood.core.errors import DataError
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar
 from petmood.data.sources.base import Source, SourcePhoto, source
 from petmood.data.sources.folder import find_in_folder
@@ -21,6 +22,7 @@ class DemoSource:
 
     name = "demo"
     skip_bad_by_default = True
+    classes: tuple[str, ...] = DEFAULT_CLASSES
 
     def __init__(self, *, photos: int = DEMO_PHOTOS, seed: int = 0, flaws: bool = True) -> None:
         """Set how many photos to draw; nothing is drawn before `scan`."""

@@ -1,18 +1,24 @@
 """Photo source for class folders: `happy/rex.jpg`, or with splits `train/Happy/rex.jpg`, case-insensitive."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath
 
-from petmood.core.errors import DataError, UnknownLabel
-from petmood.core.labels import DEFAULT_CLASSES, parse_label
+from petmood.core.errors import DataError
+from petmood.core.labels import normalize_label
 from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import ProgressBar
 from petmood.data.sources.base import Source, SourcePhoto, needed_path, parse_split, printable, source
 
 __all__ = ["FolderSource", "find_in_folder"]
 
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_TOOL_NAMES = frozenset(
+    {
+        *("thumbs.db", "desktop.ini", "__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle"),
+        *("#snapshot", "$recycle.bin", "system volume information", "lost+found", "lost.dir", "__pycache__"),
+    }
+)
+"""Files and folders that file managers, network drives and tools add, case-folded; hidden ones are left out as well."""
 
 
 class FolderSource:
@@ -20,6 +26,7 @@ class FolderSource:
 
     name = "folder"
     skip_bad_by_default = False
+    classes: tuple[str, ...] = ()
 
     def __init__(self, root: Path) -> None:
         """Set the root folder; nothing is read before `scan`."""
@@ -37,37 +44,51 @@ class FolderSource:
 def _open(path: Path | None) -> Source:
     root = needed_path(path, name="folder", what="a folder of class folders")
     if not root.is_dir():
-        raise DataError(f"Expected a folder of class folders ({', '.join(DEFAULT_CLASSES)}), got the file '{root}'.")
+        raise DataError(f"Expected a folder with one folder for each class, got the file '{root}'.")
     return FolderSource(root)
 
 
 def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
     """Return every file below a folder of class folders, sorted by name.
 
-    Files without a photo's suffix get the code "not_a_photo", photos outside the four class folders "unknown_class",
-    and names that aren't printable UTF-8 "bad_name". Hidden files and system files of file managers are skipped. Raises
-    DataError if no photo is in a class folder.
+    The label is the name of the class folder in normal form. Files without a photo's suffix get the code "not_a_photo",
+    photos outside of a class folder "no_class", and names that aren't printable UTF-8 "bad_name". A class folder
+    without any photo gets "empty_class". Hidden files and the files and folders of tools are skipped. Raises DataError
+    if no photo is in a class folder.
     """
     names = sorted(_walk(root))
     found = [_classify_entry(root, name) for name in track(names, total=len(names), what="looking at folders")]
     if not any(entry.label for entry in found):
         shown = ", ".join(sorted(printable(p.name) for p in root.iterdir())[:8]) or "nothing"
         raise DataError(
-            f"Expected class folders {', '.join(DEFAULT_CLASSES)} (any case, or inside train, valid, test) with photos "
-            f"in '{root}', got: {shown}."
+            f"Expected class folders such as happy/ and sad/ with photos in '{root}', or inside of train, valid and "
+            f"test there; got: {shown}."
         )
-    return found
+    return sorted([*found, *_empty_classes(root, {entry.label for entry in found})], key=lambda entry: entry.name)
+
+
+def _empty_classes(root: Path, labels: Set[str | None]) -> Iterator[SourcePhoto]:
+    """Yield a problem for each class that has a folder, but no photo in any split."""
+    for folder in sorted(_folders(root)):
+        for place in _folders(folder) if parse_split(folder.name) else [folder]:
+            if normalize_label(place.name) not in labels:
+                name = printable(place.relative_to(root).as_posix())
+                yield SourcePhoto(place, name, None, problem="class folder without a photo", code="empty_class")
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not _is_tool_file(path.name))
 
 
 def _walk(root: Path) -> Iterator[str]:
     for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not _is_system_file(name)]
+        subfolders[:] = [name for name in subfolders if not _is_tool_file(name)]
         here = Path(folder).relative_to(root)
-        yield from ((here / name).as_posix() for name in files if not _is_system_file(name))
+        yield from ((here / name).as_posix() for name in files if not _is_tool_file(name))
 
 
-def _is_system_file(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _SYSTEM_FILES
+def _is_tool_file(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _TOOL_NAMES
 
 
 def _classify_entry(root: Path, name: str) -> SourcePhoto:
@@ -80,12 +101,6 @@ def _classify_entry(root: Path, name: str) -> SourcePhoto:
         return SourcePhoto(path, shown, None, problem=problem, code="bad_name")
     split = parse_split(parts[0]) if len(parts) > 1 else None
     labels = parts[1:-1] if split else parts[:-1]
-    try:
-        label = parse_label(labels[0]) if labels else None
-    except UnknownLabel:
-        problem = f"unknown class folder '{labels[0]}'; known: {', '.join(DEFAULT_CLASSES)}"
-        return SourcePhoto(path, name, None, split, problem=problem, code="unknown_class")
-    if label is None:
-        problem = f"expected to lie in a class folder: {', '.join(DEFAULT_CLASSES)}"
-        return SourcePhoto(path, name, None, split, problem=problem, code="unknown_class")
-    return SourcePhoto(path, name, label, split)
+    if not labels:
+        return SourcePhoto(path, name, None, split, problem="expected to lie in a class folder", code="no_class")
+    return SourcePhoto(path, name, normalize_label(labels[0]), split)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, DownloadError
 from petmood.core.extras import require
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import ProgressBar
 from petmood.data.sources.base import Source, SourcePhoto, needed_path, source
@@ -30,6 +31,7 @@ class KaggleSource:
 
     name = "kaggle"
     skip_bad_by_default = True
+    classes: tuple[str, ...] = DEFAULT_CLASSES
 
     def __init__(self, path: Path | None = None) -> None:
         """Set an archive or folder that is already downloaded; without a path, `scan` downloads the dataset."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import DataIndex, read_index
 from petmood.data.validation.dataset_diff import DatasetDiff, diff_datasets
@@ -102,7 +101,7 @@ def _against(
             f"{len(names)} new to be judged by are kin of photos trained on before",
             names,
         )
-    for label in DEFAULT_CLASSES:
+    for label in last.classes:
         if _has(last, label) and not _has(new, label):
             yield Violation("class_missing", f"No original of class '{label}' is left")
     relabelled = len(change.relabelled)

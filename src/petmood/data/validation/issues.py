@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.relations import RelationRow, read_relations
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
@@ -14,7 +13,7 @@ from petmood.data.index_builder import PHOTOS
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.split import find_group_leaks
 
-__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "validate_dataset"]
+__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "labels_in", "validate_dataset"]
 
 ODD_DESCRIPTIONS = {
     "mode": "in another colour mode than RGB or grey",
@@ -70,17 +69,18 @@ class ValidationReport:
     def summary(self) -> str:
         """Return the counts, issues and verdict in a few lines for a terminal."""
         roles = Counter(row.role for row in self.index)
-        counts = self.counts
+        counts, classes = self.counts, labels_in(self.index)
+        width = max([8, *(len(label) + 2 for label in classes)])
         lines = [
             (
                 f"{self.name}: {len(self.index)} photos: {roles['original']} originals, "
                 f"{roles['near_duplicate']} near-duplicates, "
                 f"{roles['excluded']} excluded, {len(self.rejected)} rejected at import"
             ),
-            f"{'originals':<10}" + "".join(f"{label:>8}" for label in DEFAULT_CLASSES),
+            f"{'originals':<10}" + "".join(f"{label:>{width}}" for label in classes),
         ]
         lines += [
-            f"{split:<10}" + "".join(f"{counts.get((label, split, 'original'), 0):>8}" for label in DEFAULT_CLASSES)
+            f"{split:<10}" + "".join(f"{counts.get((label, split, 'original'), 0):>{width}}" for label in classes)
             for split in SPLITS
         ]
         for finding in self.issues:
@@ -117,6 +117,11 @@ def validate_dataset(folder: Path, *, track: ProgressBar = no_progress) -> Valid
     ]
     findings.sort(key=lambda finding: not finding.is_blocking)
     return ValidationReport(folder.resolve().name, index, tuple(findings), conflicts, links, rejected)
+
+
+def labels_in(*indexes: DataIndex | None) -> tuple[str, ...]:
+    """Return every label of one or more indexes, sorted; labels of excluded photos count as well."""
+    return tuple(sorted({row.label for index in indexes if index is not None for row in index}))
 
 
 def _number(count: int, what: str) -> str:
@@ -199,17 +204,22 @@ def _label_conflicts(conflicts: tuple[LabelConflict, ...]) -> Iterator[Issue]:
 
 def _balance(index: DataIndex) -> Iterator[Issue]:
     held = Counter((row.label, row.split) for row in index if row.role == "original")
-    for label in DEFAULT_CLASSES:
+    classes = labels_in(index)
+    if len(classes) < 2:
+        got = ", ".join(f"'{label}'" for label in classes) or "no photo"
+        yield Issue("one_class", f"Expected photos of two classes or more, got {got}", (), is_blocking=True)
+        return
+    for label in classes:
         for split in ("train", "valid"):
             if not held[label, split]:
                 yield Issue("empty_class", f"Class '{label}' has no original in {split}", (), is_blocking=True)
-    totals = {label: sum(held[label, split] for split in SPLITS) for label in DEFAULT_CLASSES}
+    totals = {label: sum(held[label, split] for split in SPLITS) for label in classes}
     least, most = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
     if totals[most] > IMBALANCE_RATIO * totals[least]:
         yield Issue(
             "class_imbalance", f"Classes are uneven: {totals[most]} '{most}' against {totals[least]} '{least}'", ()
         )
-    if not any(held[label, "test"] for label in DEFAULT_CLASSES):
+    if not any(held[label, "test"] for label in classes):
         yield Issue("no_test", "There is no test split: scores come from cross-validation alone", ())
 
 

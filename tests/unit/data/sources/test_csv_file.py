@@ -72,7 +72,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
         "gone.jpg,sad,train\n"
         "a.jpg,sad,train\n"
         "b.jpg,sad,train\nb.jpg,happy,train\n"
-        "c.jpg,glad,train\n"
+        "c.jpg,,train\n"
         "d.jpg,sad,holdout\n"
         "e.jpg,sad\n"
         "f.jpg,sad,train\nf.jpg,sad,test\n"
@@ -88,7 +88,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
         ("a.jpg", "duplicate_line"),
         ("b.jpg", "two_labels"),
         ("b.jpg", "two_labels"),
-        ("c.jpg", "unknown_label"),
+        ("c.jpg", "no_class"),
         ("d.jpg", "unknown_split"),
         ("e.jpg", "bad_line"),
         ("f.jpg", "two_splits"),
@@ -96,7 +96,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
         ("gone.jpg", "missing_file"),
     ]
     problems = {entry.code: entry.problem for entry in scan(path)}
-    assert problems["unknown_label"] == "line 7: unknown class 'glad'; known: angry, happy, other, sad"
+    assert problems["no_class"] == "line 7: expected a class name in the column label, got an empty cell"
     assert problems["two_labels"] == "one photo under two classes: happy, sad"
     assert problems["bad_line"] == "line 9: expected 3 cells, got 2"
 

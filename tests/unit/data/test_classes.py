@@ -1,0 +1,144 @@
+"""Tests of the classes of a dataset: renamed, refused, counted, and taken."""
+
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from petmood.core.errors import ConfigError, DataError
+from petmood.core.labels import DEFAULT_CLASSES, normalize_label
+from petmood.data.classes import ClassOptions, check_known_labels, parse_class_options, resolve_classes
+from petmood.data.sources.base import SourcePhoto
+
+
+def photos(**counts: int) -> list[SourcePhoto]:
+    """Return entries of a source, so many of each label."""
+    return [
+        SourcePhoto(Path(f"{label}-{k}.jpg"), f"{label}/{k}.jpg", normalize_label(label))
+        for label, count in counts.items()
+        for k in range(count)
+    ]
+
+
+def test_the_default_classes_are_taken_without_a_word() -> None:
+    found = resolve_classes(photos(angry=3, happy=4, other=3, sad=3), ClassOptions())
+    assert (found.classes, found.notices) == (DEFAULT_CLASSES, ())
+    assert all(entry.label and not entry.problem for entry in found.entries)
+
+
+def test_other_classes_are_taken_with_one_line_and_counts() -> None:
+    found = resolve_classes(photos(relaxed=2, angry=3, fear=1), ClassOptions())
+    assert found.classes == ("angry", "fear", "relaxed")
+    (notice,) = found.notices
+    assert "fear (1 photo), relaxed (2 photos)" in notice
+    assert "\n" not in notice
+
+
+def test_two_of_the_default_classes_are_a_dataset_of_two() -> None:
+    assert resolve_classes(photos(happy=3, sad=3), ClassOptions()).classes == ("happy", "sad")
+
+
+def test_a_class_is_renamed_and_joins_another() -> None:
+    options = parse_class_options(["Relaxed=other", "HAPPY=happy"])
+    found = resolve_classes(photos(relaxed=2, happy=3, other=1), options)
+    assert found.classes == ("happy", "other")
+    assert Counter(entry.label for entry in found.entries) == {"happy": 3, "other": 3}
+    assert found.notices == ()
+
+
+def test_every_slip_is_refused_with_its_count_and_the_two_ways_on() -> None:
+    with pytest.raises(DataError) as caught:
+        resolve_classes(photos(hapy=2, happy=9, angri=1, sad=3), ClassOptions())
+    text = str(caught.value)
+    assert "2 class names need a decision; nothing was imported." in text
+    assert "'hapy' (2 photos) looks like 'happy': --map \"hapy=happy\" renames it, --map \"hapy=hapy\" takes it" in text
+    assert "'angri' (1 photo) looks like 'angry'" in text
+
+
+def test_a_slip_mapped_to_itself_is_taken_and_one_mapped_to_the_class_is_renamed() -> None:
+    entries = photos(hapy=2, happy=9, sad=3)
+    assert resolve_classes(entries, parse_class_options(["hapy=hapy"])).classes == ("happy", "hapy", "sad")
+    assert resolve_classes(entries, parse_class_options(["hapy=happy"])).classes == ("happy", "sad")
+
+
+def test_of_two_unknown_names_the_rarer_one_is_the_slip() -> None:
+    with pytest.raises(DataError, match=r"'relaxd' \(1 photo\) looks like 'relaxed'") as caught:
+        resolve_classes(photos(relaxed=5, relaxd=1, sad=3), ClassOptions())
+    assert "'relaxed' (5 photos)" not in str(caught.value)
+
+
+def test_a_map_to_a_slip_is_refused_like_the_slip() -> None:
+    with pytest.raises(DataError, match="'othr'"):
+        resolve_classes(photos(relaxed=5, happy=3), parse_class_options(["relaxed=othr"]))
+
+
+def test_a_name_that_no_class_can_have_is_refused_and_can_be_mapped() -> None:
+    entries = [SourcePhoto(Path("x"), "x", "happy!"), *photos(happy=1, sad=3)]
+    with pytest.raises(DataError, match=r"'happy!' \(1 photo\) can't be a class: --map \"happy!=NAME\""):
+        resolve_classes(entries, ClassOptions())
+    assert resolve_classes(entries, parse_class_options(["Happy!=happy"])).classes == ("happy", "sad")
+
+
+@pytest.mark.parametrize("entries", [photos(happy=7), [], [SourcePhoto(Path("x"), "x", None, problem="p", code="c")]])
+def test_one_class_alone_is_refused_with_its_count(entries: list[SourcePhoto]) -> None:
+    with pytest.raises(DataError, match=r"Expected photos of two classes or more, got: (happy \(7|no labelled)"):
+        resolve_classes(entries, ClassOptions())
+
+
+def test_with_a_list_of_classes_others_are_problems_of_their_photos() -> None:
+    entries = photos(angry=3, happy=3, confused=2)
+    for found in (
+        resolve_classes(entries, parse_class_options([], allowed="happy, Angry")),
+        resolve_classes(entries, ClassOptions(), known=("angry", "happy")),
+    ):
+        assert found.classes == ("angry", "happy")
+        refused = [entry for entry in found.entries if entry.problem]
+        assert {(entry.label, entry.code) for entry in refused} == {(None, "unknown_class")}
+        assert refused[0].problem == "unknown class 'confused'; known: angry, happy"
+        assert len(refused) == 2
+
+
+def test_a_listed_class_without_photos_is_refused_with_the_counts() -> None:
+    with pytest.raises(DataError, match=r"--classes names 'fear', without a photo\. The source has: angry \(3"):
+        resolve_classes(photos(angry=3, happy=3), parse_class_options([], allowed="angry,happy,fear"))
+
+
+def test_a_map_of_a_class_that_no_photo_has_is_refused() -> None:
+    with pytest.raises(DataError, match=r"No photo has 'relaxt', which --map names. The source has: happy \(1 photo\)"):
+        resolve_classes(photos(happy=1, relaxed=1), parse_class_options(["relaxt=other"]))
+
+
+@pytest.mark.parametrize(
+    ("renamed", "allowed", "told"),
+    [
+        (["relaxed"], "", "Expected --map OLD=NEW with two class names, got 'relaxed'"),
+        (["=other"], "", "got '=other'"),
+        (["relaxed="], "", "got 'relaxed='"),
+        (["a=b", "A=c"], "", "gives 'a' two classes, 'b' and 'c'"),
+        (["relaxed=../x"], "", r"'\.\./x' can't be a class"),
+        ([], "happy", "Expected two classes or more in --classes"),
+        ([], "happy,s/d", "'s/d' can't be a class"),
+    ],
+)
+def test_unusable_options_are_refused_in_one_line(renamed: list[str], allowed: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        parse_class_options(renamed, allowed=allowed)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_that_a_model_does_not_have_are_told_in_one_line() -> None:
+    check_known_labels(["happy"], classes=DEFAULT_CLASSES)
+    with pytest.raises(DataError, match=r"have 'relaxed', but the classes of the run x are angry, .*--map") as caught:
+        check_known_labels(["relaxed", "happy"], classes=DEFAULT_CLASSES, owner="the run x")
+    assert "\n" not in str(caught.value)
+
+
+@given(st.dictionaries(st.sampled_from(["happy", "Ängstlich", "sad", "müde", "calm"]), st.integers(1, 5), min_size=2))
+def test_classes_are_sorted_normal_forms_however_the_names_are_encoded(counts: dict[str, int]) -> None:
+    for form in ("NFC", "NFD"):
+        entries = photos(**{unicodedata.normalize(form, label): count for label, count in counts.items()})
+        found = resolve_classes(entries, ClassOptions())
+        assert found.classes == tuple(sorted(normalize_label(label) for label in counts))
