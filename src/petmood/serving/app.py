@@ -60,7 +60,6 @@ def create_app(
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # only called with HTTPException
     for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
-    app.add_middleware(predict.PredictFastPath, service=service)
     app.add_middleware(AuthMiddleware, settings=service.settings)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
     if service.settings.origins:  # outermost, so that error responses carry CORS headers too

@@ -1,17 +1,15 @@
 """Request body reader with a size limit, a minimum upload rate and a memory budget shared by all requests."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+
+from starlette.types import Receive
 
 from petmood.core.errors import BadRequest, FileTooLarge, Overloaded, RequestTimeout, ShuttingDown
 from petmood.serving.drain import DrainState
 
 __all__ = ["BodyReader", "MinUploadRate"]
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petmood.core.errors import Forbidden, TooManyRequests, Unauthorized
-from petmood.serving.middleware.context import Scope, header
-from petmood.serving.middleware.observability import App, Receive, Send
+from petmood.serving.middleware.context import header
 from petmood.serving.settings import Settings
 
 __all__ = ["AuthMiddleware", "RateLimit", "check_bearer_token"]
@@ -63,7 +63,7 @@ def check_bearer_token(authorization: str | None, secret: SecretStr) -> None:
 class AuthMiddleware:
     """ASGI middleware that raises an error for requests that are not allowed."""
 
-    def __init__(self, app: App, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app, self._settings = app, settings
         self._rate = RateLimit(settings.rate_per_minute) if settings.rate_per_minute else None
         own = {settings.vertex_health_route, settings.vertex_predict_route} - {None}

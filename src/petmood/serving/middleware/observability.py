@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petmood.core.errors import InternalError, PetmoodError, PhotoError, RequestError, RequestTimeout
 from petmood.core.schemas import error_response
@@ -16,12 +18,6 @@ from petmood.serving.middleware.context import RequestContext, header, start_req
 __all__ = ["ObservabilityMiddleware", "error_headers"]
 
 logger = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SMALL_BYTES: Final = 65_536
 """An unread body up to this size is read after an error response, so that the connection can be reused."""
@@ -35,7 +31,7 @@ QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 class ObservabilityMiddleware:
     """Outermost ASGI middleware; every exception becomes a JSON error with a code and a message."""
 
-    def __init__(self, app: App, *, metrics: ServiceMetrics, drain: DrainState) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, drain: DrainState) -> None:
         self._app, self._metrics, self._drain = app, metrics, drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Message
 
 from petmood.core.errors import BundleError, Overloaded, RequestTimeout, TooSmall, Unauthorized
 from petmood.inference.base import Answer
@@ -14,13 +15,11 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.middleware import observability as observe
-from petmood.serving.middleware.observability import App, ObservabilityMiddleware, error_headers
-
-Message = MutableMapping[str, Any]
+from petmood.serving.middleware.observability import ObservabilityMiddleware, error_headers
 
 
 def ask(
-    app: App,
+    app: ASGIApp,
     *,
     declared: int | None = 0,
     pieces: tuple[bytes, ...] = (),
@@ -51,7 +50,7 @@ def ask(
     return sent
 
 
-def raising(error: Exception) -> App:
+def raising(error: Exception) -> ASGIApp:
     """Return an app that raises."""
 
     async def app(*_: Any) -> None:  # noqa: ANN401 - three of ASGI's
@@ -118,7 +117,7 @@ def test_numbers_grow_by_exactly_what_happened(served: Callable[..., Any], photo
 
 
 @pytest.mark.parametrize("app", [answering, raising(TooSmall("x"))], ids=["answered", "refused"])
-def test_who_has_the_answer_finds_it_in_the_numbers(app: App) -> None:
+def test_who_has_the_answer_finds_it_in_the_numbers(app: ASGIApp) -> None:
     """The next scrape may hit another process immediately."""
     metrics = ServiceMetrics()
     pages = []

@@ -4,18 +4,18 @@ BentoML's own bodies have no code or request id, and it reads forms of any size.
 the service's limits and writes the response. BentoML does routing, batching, metrics and traces in between.
 """
 
-from collections.abc import MutableMapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petmood.core.errors import InternalError, Overloaded, PetmoodError
 from petmood.core.schemas import ErrorResponse, prediction_response
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of, header
-from petmood.serving.middleware.observability import App, Message, ObservabilityMiddleware, Receive, Scope, Send
+from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.multipart import HINT, OVERHEAD_BYTES, one_photo, parse_content_type
 from petmood.serving.routes.responses import json_response
 
@@ -34,7 +34,7 @@ NOWHERE: Final = {
 class ContractMiddleware:
     """ASGI middleware around BentoML's app that applies the service's limits, tokens, bodies and errors."""
 
-    def __init__(self, app: App, *, room: ServiceRuntime) -> None:
+    def __init__(self, app: ASGIApp, *, room: ServiceRuntime) -> None:
         self._app, self._room = app, room
         self._inside = 0
 
@@ -46,7 +46,7 @@ class ContractMiddleware:
             await self._app(scope, receive, send)
 
     @cached_property
-    def _guarded(self) -> App:
+    def _guarded(self) -> ASGIApp:
         service = self._room.service
         return ObservabilityMiddleware(
             AuthMiddleware(self._enter, settings=service.settings), metrics=service.metrics, drain=service.drain
@@ -109,7 +109,7 @@ class _Reworded:
         self._scope, self._send = scope, send
         self._body: bytes | None = None
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in NOWHERE:
             call = context_of(self._scope)
             call.code, text = NOWHERE[message["status"]]
