@@ -1,7 +1,6 @@
 """Prediction through the web page in headless Chromium, with page and service as processes."""
 
 import os
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -10,9 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from petmood.core.photo import decode
+from tests.support.browser import chromium
 from tests.support.generous import GENEROUS_ENVIRONMENT
 from tests.support.networks import tiny_bundle
 from tests.support.pictures import jpeg, photo_like
@@ -82,12 +82,8 @@ def address(service: Service) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Start Chromium without a screen."""
-    program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    assert program, "This proof needs Chromium. Install it with: apt-get install chromium"
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @contextmanager

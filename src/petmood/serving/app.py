@@ -21,6 +21,7 @@ from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of
 from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes import health, models, predict
+from petmood.serving.routes.pages import add_pages
 from petmood.serving.routes.responses import json_response
 from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
@@ -29,7 +30,7 @@ from petmood.serving.worker_pool import WorkerPool
 
 __all__ = ["create_app"]
 
-DESCRIPTION = "Tells the facial expression of a pet in a photo: angry, happy, other or sad; or that it isn't sure."
+DESCRIPTION = "The facial expression of a pet in a photo, or that the model isn't sure. GET /model names its classes."
 
 
 def create_app(
@@ -54,12 +55,18 @@ def create_app(
         service.workers.stop()
 
     app = FastAPI(
-        title="petmood", version=version("petmood"), description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="petmood",
+        version=version("petmood"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # add_pages serves it without other hosts
+        redoc_url=None,
     )
     app.state.service = service
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # only called with HTTPException
     for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
+    add_pages(app)
     app.add_middleware(AuthMiddleware, settings=service.settings)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
     if service.settings.origins:  # outermost, so that error responses carry CORS headers too

@@ -17,6 +17,7 @@ from petmood.serving.settings import Settings
 __all__ = ["AuthMiddleware", "RateLimit", "check_bearer_token"]
 
 PUBLIC_PATHS: Final = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
+PUBLIC_FILES: Final = "/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMIN: Final = "/models"
 REMEMBERED: Final = 10_000
@@ -89,7 +90,7 @@ class AuthMiddleware:
             self._refuse_without(
                 self._settings.admin_token, scope, off="Admin routes are off. Set PETMOOD_ADMIN_TOKEN."
             )
-        elif path not in self._open and method != "OPTIONS":
+        elif path not in self._open and not path.startswith(PUBLIC_FILES) and method != "OPTIONS":
             if self._settings.token is not None:
                 self._refuse_without(self._settings.token, scope)
             if self._rate is not None:

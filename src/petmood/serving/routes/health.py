@@ -1,7 +1,6 @@
 """State routes: liveness, readiness, model card and Prometheus metrics."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from petmood.core.schemas import HealthStatus, ModelCardResponse
 from petmood.serving.metrics import CONTENT_TYPE
@@ -11,12 +10,6 @@ from petmood.serving.service import service_of
 __all__ = ["ready", "router"]
 
 router = APIRouter(tags=["state"])
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> Response:
-    """Lead a person to the documentation."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/livez", response_model=HealthStatus)

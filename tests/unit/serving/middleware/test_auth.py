@@ -46,7 +46,7 @@ def test_the_right_token_opens(served: Callable[..., Any], photo: bytes) -> None
     assert app.client.post("/predict", content=photo, headers={"authorization": f"bearer  {TOKEN} "}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/static/landing.js"])
 def test_health_numbers_and_documentation_need_no_token(served: Callable[..., Any], path: str) -> None:
     assert served(token=TOKEN).client.get(path).status_code == 200
 

@@ -29,11 +29,6 @@ def test_without_its_workers_it_is_not_ready(served: Callable[..., Any]) -> None
     assert app.client.get("/readyz").json() == {"status": "unready", "reason": "worker_died"}
 
 
-def test_a_person_is_led_to_the_documentation(served: Callable[..., Any]) -> None:
-    response = served().client.get("/", follow_redirects=False)
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
-
-
 def test_the_model_tells_its_card_and_manifest(served: Callable[..., Any], tmp_path_factory: Any) -> None:  # noqa: ANN401 - pytest's
     bundle = tiny_bundle(Path(tmp_path_factory.getbasetemp()) / "tiny-bundle")
     body = served(load_bundle(bundle.folder)).client.get("/model").json()

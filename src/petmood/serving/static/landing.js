@@ -1,0 +1,133 @@
+"use strict";
+// The landing page: it sends one photo to /predict and shows the response. Text from the service is only ever set as
+// textContent, so that nothing of it is read as HTML.
+
+const part = (id) => document.getElementById(id);
+const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
+let photo = null;
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function percent(share) {
+  if (share >= 0.995 && share < 1) return "over 99%";
+  if (share > 0 && share < 0.005) return "under 1%";
+  return `${Math.round(share * 100)}%`;
+}
+
+function withToken() {
+  const token = part("token").value.trim();
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+function askForToken(status) {
+  if (status === 401) part("token-line").hidden = false;
+}
+
+function choose(file) {
+  photo = file;
+  const preview = part("preview");
+  if (preview.src) URL.revokeObjectURL(preview.src);
+  preview.hidden = false;
+  part("no-preview").hidden = true;
+  preview.src = URL.createObjectURL(file);
+  part("answer").replaceChildren(element("p", "Waiting for the answer ...", "soft"));
+  part("result").hidden = false;
+  predict();
+}
+
+async function predict() {
+  const asked = photo;
+  const form = new FormData();
+  form.append("photo", asked, asked.name || "photo");
+  part("send").disabled = true;
+  let shown;
+  try {
+    const response = await fetch("predict", { method: "POST", body: form, headers: withToken() });
+    const body = await response.json();
+    askForToken(response.status);
+    if (response.ok && part("card").hidden) showModel(); // the token came with the photo
+    shown = response.ok ? prediction(body) : refusal(body.message, body.code);
+  } catch {
+    shown = refusal("The service can't be reached, or gave no valid response. The photo is kept here: try again.");
+  }
+  part("send").disabled = false;
+  if (asked === photo) part("answer").replaceChildren(...shown);
+}
+
+function prediction(body) {
+  const likely = Object.entries(body.probabilities).sort((one, other) => other[1] - one[1]);
+  const bars = element("ul", undefined, "bars");
+  for (const [label, share] of likely) {
+    const row = element("li", label);
+    const bar = element("progress");
+    bar.max = 1;
+    bar.value = share;
+    bar.setAttribute("aria-label", label);
+    row.append(element("span", percent(share)), bar);
+    bars.append(row);
+  }
+  const shown = [element("p", body.confident ? body.label : "Not sure", "headline")];
+  if (body.confident) {
+    shown.push(element("p", `Probability ${percent(body.probability)}.`));
+  } else {
+    const possible = body.prediction_set.length ? body.prediction_set.join(", ") : body.label;
+    shown.push(element("p", `The model doesn't name one expression for this photo. Possible: ${possible}.`));
+    shown.push(element("p", "A photo of the whole face, from the front and in daylight, helps.", "soft"));
+  }
+  for (const warning of body.warnings || []) shown.push(element("p", warning, "wrong"));
+  return [...shown, bars, element("p", `Model ${body.model.name} ${body.model.version}`, "soft")];
+}
+
+function refusal(message, code) {
+  const shown = [element("p", "No answer", "headline"), element("p", message, "wrong")];
+  return code ? [...shown, element("p", `Code ${code}`, "soft")] : shown;
+}
+
+async function showModel() {
+  try {
+    const response = await fetch("model", { headers: withToken() });
+    askForToken(response.status);
+    if (!response.ok) return;
+    const card = await response.json();
+    part("model").textContent = `Model ${card.model.name} ${card.model.version}`;
+    part("classes").textContent = `It knows these expressions: ${card.classes.join(", ")}.`;
+    part("card-text").textContent = card.card;
+    part("card").hidden = false;
+  } catch {
+    // The page works without the model's card; a photo that is sent says why the service is away.
+  }
+}
+
+function examples() {
+  for (const id of ["curl", "python"]) {
+    part(id).textContent = part(id).textContent.replace("http://127.0.0.1:8000", base);
+  }
+}
+
+part("photo").addEventListener("change", (event) => {
+  if (event.target.files.length) choose(event.target.files[0]);
+});
+part("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (photo) predict();
+});
+part("token").addEventListener("change", showModel);
+part("preview").addEventListener("error", () => {
+  part("preview").hidden = true;
+  part("no-preview").hidden = false;
+});
+for (const name of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault();
+    part("drop").classList.toggle("over", name === "dragover");
+    const files = name === "drop" ? event.dataTransfer.files : [];
+    if (files.length) choose(files[0]);
+  });
+}
+examples();
+showModel();

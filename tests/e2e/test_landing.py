@@ -1,0 +1,202 @@
+"""Landing page and Swagger UI in headless Chromium, with a real server in this process."""
+
+import base64
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from petmood.core.errors import PhotoError
+from petmood.core.image import ImageSpec
+from petmood.core.photo import decode
+from petmood.core.prediction import DecisionRule, decide
+from petmood.core.schemas import ModelCardResponse
+from petmood.inference.base import Answer
+from petmood.inference.fake import FakePredictor
+from petmood.inference.prepare import try_prepare
+from petmood.serving.app import create_app
+from petmood.serving.drain import DrainState
+from petmood.serving.server import DrainingServer, bind, config_for
+from petmood.serving.settings import Settings
+from tests.support.browser import chromium
+from tests.support.generous import GENEROUS
+from tests.support.pictures import jpeg, photo_like
+
+pytestmark = pytest.mark.proof
+
+CLASSES = ("<b>calm</b>", "relaxed", "tense")
+CARD = "# Card\n<img src=x onerror=alert(1)>"
+PHONE, DESK = (390, 844), (1200, 900)
+WITHIN_MS = 180_000
+TOKEN = "0123456789abcdef"  # noqa: S105 - test token
+TRANSFER = """text => {
+  const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], "pet.jpg", {type: "image/jpeg"}));
+  return transfer;
+}"""
+
+
+class OwnClasses(FakePredictor):
+    """Predictor with three classes of its own, one of which looks like HTML."""
+
+    def __init__(self, *, confidence_threshold: float) -> None:
+        super().__init__(name="own")
+        self._rule = DecisionRule(CLASSES, confidence_threshold=confidence_threshold, conformal_quantile=0.9)
+
+    def card(self) -> ModelCardResponse:
+        return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest={}, card=CARD)
+
+    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        prepared = [try_prepare(photo, ImageSpec(side_px=32)) for photo in photos]
+        logits = np.array([2.0, 1.0, -4.0])
+        return [one if isinstance(one, PhotoError) else decide(logits, self._rule) for one in prepared]
+
+
+@contextmanager
+def serving(*, confidence_threshold: float = 0.5, token: str | None = None) -> Iterator[str]:
+    """Serve the predictor in a thread of this process; yield the address."""
+    settings = Settings.model_validate({"threads": 1, "token": token, **GENEROUS})
+    drain = DrainState()
+    app = create_app(OwnClasses(confidence_threshold=confidence_threshold), settings=settings, drain=drain)
+    server = DrainingServer(config_for(app, settings), drain=drain, settings=settings)
+    with bind("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium without a screen."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Return a photo."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(jpeg(photo_like(320, 240)))
+    return path
+
+
+@contextmanager
+def opened(
+    browser: Browser, address: str, *, size: tuple[int, int] = DESK, scheme: str = "light", scripts: bool = True
+) -> Iterator[Page]:
+    """Open a page; check that it asks no other host and keeps to its content security policy."""
+    asked, said = list[str](), list[str]()
+    expect.set_options(timeout=WITHIN_MS)
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type] # one of its two words
+        java_script_enabled=scripts,
+    )
+    context.set_default_timeout(WITHIN_MS)
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.goto(address)
+    yield page
+    origin = "/".join(address.split("/")[:3])
+    assert [url for url in asked if not url.startswith((origin, "data:", "blob:"))] == []
+    assert [text for text in said if "Content Security Policy" in text or text.startswith("error:")] == []
+    context.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page for whoever wants to look at it."""
+    if folder := os.environ.get("PETMOOD_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_a_photo_that_is_chosen_is_answered_with_the_classes_of_the_bundle(browser: Browser, photo: Path) -> None:
+    with serving() as address, opened(browser, address) as page:
+        expect(page.locator("#classes")).to_contain_text(", ".join(CLASSES))
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+        expect(page.get_by_role("progressbar")).to_have_count(3)
+        expect(page.locator("#curl")).to_have_text(f"curl -F photo=@photo.jpg {address}/predict")
+        page.locator("summary").click()
+        expect(page.locator("#card-text")).to_have_text(CARD)
+        expect(page.locator("#card-text img, #answer b")).to_have_count(0)
+        keep(page, "landing")
+
+
+def test_a_photo_that_is_dropped_is_answered(browser: Browser, photo: Path) -> None:
+    with serving() as address, opened(browser, address) as page:
+        transfer = page.evaluate_handle(TRANSFER, base64.b64encode(photo.read_bytes()).decode())
+        page.locator("#drop").dispatch_event("drop", {"dataTransfer": transfer})
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+
+
+def test_a_photo_below_the_threshold_is_shown_as_not_sure(browser: Browser, photo: Path) -> None:
+    with serving(confidence_threshold=0.99) as address, opened(browser, address, size=PHONE) as page:
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text("Not sure")
+        expect(page.locator("#answer")).to_contain_text("Possible: <b>calm</b>, relaxed.")
+        keep(page, "landing-not-sure")
+
+
+def test_a_refusal_is_shown_in_words_and_a_service_that_is_away_is_reported(
+    browser: Browser, photo: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(photo.read_bytes()[:900])
+    with serving() as address, opened(browser, address) as page:
+        page.locator("#photo").set_input_files(broken)
+        expect(page.locator("#answer")).to_contain_text("Expected a whole picture")
+        expect(page.locator("#answer")).to_contain_text("corrupt_image")
+        page.route("**/predict", lambda route: route.abort())
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#answer")).to_contain_text("The service can't be reached")
+        keep(page, "landing-refusal")
+
+
+def test_a_service_with_a_token_asks_for_it(browser: Browser, photo: Path) -> None:
+    with serving(token=TOKEN) as address, opened(browser, address) as page:
+        page.get_by_label("This service asks for a token").fill(TOKEN)
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+        expect(page.locator("#classes")).to_contain_text(", ".join(CLASSES))
+
+
+def test_without_scripts_the_form_still_works(browser: Browser, photo: Path) -> None:
+    with serving() as address, opened(browser, address, scripts=False) as page:
+        page.locator("#photo").set_input_files(photo)
+        page.get_by_role("button", name="Predict").click()
+        page.wait_for_url(f"{address}/predict")
+        assert '"confident":true' in page.content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, photo: Path, scheme: str) -> None:
+    with serving() as address, opened(browser, address, size=PHONE, scheme=scheme) as page:
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_be_visible()
+        page.locator("summary").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        keep(page, f"landing-phone-{scheme}")
+        shade = decode(page.screenshot()).pixels.mean()
+        assert (shade < 128) == (scheme == "dark")
+
+
+def test_swagger_ui_shows_every_route_and_tries_one(browser: Browser) -> None:
+    with serving() as address, opened(browser, f"{address}/docs") as page:
+        expect(page.locator(".opblock")).to_have_count(8)
+        page.locator("#operations-state-live_livez_get .opblock-summary-control").click()
+        page.get_by_role("button", name="Execute").click()
+        expect(page.locator(".live-responses-table .response").first).to_contain_text('"status": "ok"')
+        keep(page, "docs")
