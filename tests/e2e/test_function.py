@@ -1,4 +1,4 @@
-"""Cloud function in a real functions-framework process, with the status codes of invalid requests."""
+"""Cloud function in a real functions-framework process, from a main.py of one line, as it is deployed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from petmood.core.schemas import PredictionResponse
-from petmood.serving.integrations import functions as function
 from tests.support.e2e_servers import PROGRAMS, running
 from tests.support.networks import tiny_bundle
 from tests.support.pictures import jpeg, photo_like
@@ -21,11 +20,12 @@ PHOTO = jpeg(photo_like(320, 240))
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Start functions-framework with the function."""
     place = tmp_path_factory.mktemp("function")
-    bundle = tiny_bundle(place / "bundle").folder
-    words = [PROGRAMS / "functions-framework", "--target", "predict", "--source", function.__file__]
+    bundle, main = tiny_bundle(place / "bundle").folder, place / "main.py"
+    main.write_text("from petmood.serving.integrations.functions import predict\n", "utf-8")
+    words = [PROGRAMS / "functions-framework", "--target", "predict", "--source", main]
     words += ["--host", "127.0.0.1", "--port", "{port}"]
     env = {"PETMOOD_BUNDLE": str(bundle)}
-    with running([str(word) for word in words], home=place / "home", ready="/", env=env) as client:
+    with running([str(word) for word in words], home=place / "home", ready="/readyz", env=env) as client:
         yield client
 
 
@@ -70,5 +70,5 @@ def test_a_photo_larger_than_the_framework_s_own_limit_is_answered(served: httpx
 
 
 def test_another_method_is_refused_with_the_one_to_use(served: httpx.Client) -> None:
-    got = served.get("/")
+    got = served.get("/predict")
     assert (got.status_code, got.json()["code"], got.headers["allow"]) == (405, "method_not_allowed", "POST")

@@ -15,7 +15,7 @@ from petmood.serving.routes.openapi import BATCH_REQUEST, PREDICT_REQUEST, REFUS
 from petmood.serving.routes.responses import JSON, answer_each, json_response
 from petmood.serving.service import service_of
 
-__all__ = ["router"]
+__all__ = ["PATH", "router"]
 
 PATH: Final = "/predict"
 

@@ -1,26 +1,29 @@
-"""Tests of the cloud function: same bodies, codes and limits, with a bundle that is loaded once."""
+"""Tests of the cloud function: functions-framework's ASGI application around the service's, loaded once."""
 
-import io
+import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import functions_framework
+import httpx2 as httpx
 import pytest
-from flask import Flask, Response, request
-from werkzeug.test import TestResponse
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Message, Scope
 
+import petmood.inference.load
 from petmood.core.errors import BundleError
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
-from petmood.serving.integrations import functions as function
-from petmood.serving.integrations.functions import Function
+from tests.support.generous import GENEROUS_ENVIRONMENT
 from tests.support.pictures import jpeg, photo_like
 
 PHOTO = jpeg(photo_like(64, 48))
-EMPTY_FORM = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n\r\n--x--\r\n'
 RAW = {"Content-Type": "image/jpeg"}
 
 
@@ -29,161 +32,160 @@ class Opened:
 
     def __init__(self) -> None:
         self.bundles: list[Path] = []
+        self.error: Exception | None = None
         self._lock = threading.Lock()
 
     def __call__(self, bundle: Path, **_: object) -> Predictor:
-        """Return a fake predictor."""
+        """Return a fake predictor, or fail."""
         with self._lock:
             self.bundles.append(bundle)
+        if self.error is not None:
+            raise self.error
         return FakePredictor()
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Opened:
     """Return a predictor factory, with a bundle set in the environment."""
-    monkeypatch.setenv("PETMOOD_BUNDLE", str(tmp_path))
+    for name, value in {**GENEROUS_ENVIRONMENT, "PETMOOD_BUNDLE": str(tmp_path), "PETMOOD_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)
     return Opened()
 
 
 @pytest.fixture
-def ask(opened: Opened) -> Callable[..., TestResponse]:
-    """Return a function that sends a request to the function, through flask, as functions-framework does."""
-    return asker(Function(opened))
+def start(opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], ASGIApp]:
+    """Return a function that makes functions-framework's application from a main.py, as a deployment does."""
+    main = tmp_path / "main.py"
+    main.write_text("from petmood.serving.integrations.functions import predict\n", "utf-8")
+    monkeypatch.setattr(petmood.inference.load, "load_bundle", opened)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the framework adds the folder
+
+    def made() -> ASGIApp:
+        monkeypatch.delitem(sys.modules, "petmood.serving.integrations.functions", raising=False)
+        monkeypatch.setitem(sys.modules, "main", None)
+        app: ASGIApp = functions_framework.create_app("predict", str(main))  # type: ignore[no-untyped-call] # the framework annotates nothing
+        return app
+
+    return made
 
 
-def asker(answer: Function) -> Callable[..., TestResponse]:
-    """Return a way to send requests to a function."""
-    app = Flask("function")
-    methods = ["GET", "POST", "PUT"]
-    app.add_url_rule("/", "run", lambda: answer(request), methods=methods)
-
-    @app.after_request
-    def read_all(response: Response) -> Response:
-        request.get_data()  # as the framework does
-        return response
-
-    def send(**given: object) -> TestResponse:
-        return app.test_client().open(**{"method": "POST", **given})  # type: ignore[arg-type] # werkzeug's own keywords
-
-    return send
+@pytest.fixture
+def client(start: Callable[[], ASGIApp]) -> TestClient:
+    """Return a client of the function."""
+    return TestClient(start())
 
 
-def form(*photos: bytes, field: str = "photo") -> dict[str, object]:
-    """Return a form with photos, as flask's client takes it."""
-    return {"data": {field: [(io.BytesIO(photo), "../../a.jpg") for photo in photos]}}
-
-
-def test_a_form_and_a_raw_body_get_the_same_answer(ask: Callable[..., TestResponse]) -> None:
-    told = [ask(**form(PHOTO)), ask(data=PHOTO, headers=RAW)]
+@pytest.mark.parametrize("path", ["/", "/predict"])
+def test_a_form_and_a_raw_body_get_the_same_answer(client: TestClient, path: str) -> None:
+    told = [client.post(path, files={"photo": PHOTO}), client.post(path, content=PHOTO, headers=RAW)]
     assert [one.status_code for one in told] == [200, 200]
-    answers = [PredictionResponse.model_validate_json(one.data) for one in told]
+    answers = [PredictionResponse.model_validate_json(one.content) for one in told]
     assert answers[0].probabilities == answers[1].probabilities
     assert answers[0].request_id == told[0].headers["X-Request-Id"]
-    assert told[0].mimetype == "application/json"
 
 
-def test_the_sender_s_request_id_comes_back(ask: Callable[..., TestResponse]) -> None:
-    told = ask(data=PHOTO, headers={**RAW, "X-Request-Id": "abc-1"})
-    assert told.headers["X-Request-Id"] == "abc-1"
-    assert PredictionResponse.model_validate_json(told.data).request_id == "abc-1"
+def test_every_route_of_the_service_is_there(client: TestClient) -> None:
+    batch = client.post("/predict/batch", files=[("photo", PHOTO), ("photo", b"")])
+    assert [len(one) > 3 for one in batch.json()["results"]] == [True, False]
+    assert client.get("/model").json()["model"]["name"] == "fake"
+    assert client.get("/readyz").json() == {"status": "ok"}
+    assert "text/html" in client.get("/").headers["content-type"]
+    assert 'route="/predict/batch"' in client.get("/metrics").text
 
 
 @pytest.mark.parametrize(
     ("given", "status", "code"),
     [
-        ({"data": EMPTY_FORM, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400, "empty_file"),
-        ({"data": b"", "headers": RAW}, 400, "empty_file"),
-        (form(b"%PDF-1.7"), 415, "unsupported_format"),
-        (form(PHOTO[:500]), 422, "corrupt_image"),
-        (form(PHOTO, PHOTO), 422, "unprocessable_content"),
-        (form(PHOTO, field="picture"), 422, "unprocessable_content"),
-        (form(*[PHOTO] * 50), 400, "bad_form"),
-        ({"data": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "bad_form"),
+        ({"content": b"", "headers": RAW}, 400, "empty_file"),
+        ({"files": {"photo": b"%PDF-1.7"}}, 415, "unsupported_format"),
+        ({"files": {"photo": PHOTO[:500]}}, 422, "corrupt_image"),
+        ({"files": [("photo", PHOTO)] * 2}, 422, "unprocessable_content"),
+        ({"files": [("photo", PHOTO)] * 50}, 400, "bad_form"),
         ({"json": {"photo": "x"}}, 415, "unsupported_media_type"),
-        ({"method": "GET"}, 405, "method_not_allowed"),
+        ({"headers": {"Origin": "http://evil.example"}}, 403, "forbidden"),
     ],
 )
 def test_what_is_wrong_gets_its_status_and_code(
-    ask: Callable[..., TestResponse], given: dict[str, object], status: int, code: str
+    client: TestClient, given: dict[str, Any], status: int, code: str
 ) -> None:
-    told = ask(**given)
-    assert (told.status_code, ErrorResponse.model_validate_json(told.data).code) == (status, code)
+    told = client.post("/", **given)
+    assert (told.status_code, ErrorResponse.model_validate_json(told.content).code) == (status, code)
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_the_limit_is_refused_and_not_read_to_its_end(
-    opened: Opened, chunked: bool, monkeypatch: pytest.MonkeyPatch
+def test_another_method_or_path_is_refused_as_by_the_service(client: TestClient) -> None:
+    told = client.get("/predict")
+    assert (told.status_code, told.json()["code"], told.headers["allow"]) == (405, "method_not_allowed", "POST")
+    assert client.post("/nothing").json()["code"] == "not_found"
+
+
+def exchange(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], pieces: list[Message]) -> tuple[int, bytes]:
+    """Send one request piece by piece; return the status and the body."""
+    sent: list[Message] = []
+    scope: Scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+
+    async def receive() -> Message:
+        return pieces.pop(0) if pieces else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type] # a coroutine
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+
+def test_a_declared_body_over_the_limit_is_refused_unread(
+    start: Callable[[], ASGIApp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PETMOOD_FILE_MB", "0.1")
-    stream = io.BytesIO(bytes(1_000_000))
-    chunks = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
-    server = chunks if chunked else {"CONTENT_LENGTH": "1000000"}
-    told = asker(Function(opened))(headers=RAW, input_stream=stream, environ_overrides=server)
-    assert (told.status_code, told.json["code"] if told.json else None) == (413, "too_large")
-    assert stream.tell() < (300_000 if chunked else 1)
+    piece: Message = {"type": "http.request", "body": bytes(200_000), "more_body": True}
+    status, body = exchange(start(), headers=[(b"content-length", b"900000000")], pieces=[piece] * 3)
+    assert (status, ErrorResponse.model_validate_json(body).code) == (413, "too_large")
 
 
-@pytest.mark.parametrize("terminated", [{}, {"wsgi.input_terminated": True}], ids=["plain", "gunicorn"])
-def test_half_a_body_is_never_looked_at(ask: Callable[..., TestResponse], terminated: dict[str, object]) -> None:
-    server = {"CONTENT_LENGTH": "100", **terminated}
-    told = ask(input_stream=io.BytesIO(b"abc"), headers=RAW, environ_overrides=server)
-    assert (told.status_code, told.json["code"] if told.json else None) == (400, "bad_request")
+def test_half_a_body_is_never_looked_at(start: Callable[[], ASGIApp]) -> None:
+    piece: Message = {"type": "http.request", "body": PHOTO[:500], "more_body": True}
+    status, body = exchange(start(), headers=[(b"content-length", b"1000")], pieces=[piece])
+    assert (status, ErrorResponse.model_validate_json(body).code) == (400, "bad_request")
 
 
-def test_the_bundle_is_opened_at_the_first_request_and_once(opened: Opened, tmp_path: Path) -> None:
-    send = asker(Function(opened))
+def test_the_bundle_is_opened_at_the_first_request_and_once(opened: Opened, client: TestClient, tmp_path: Path) -> None:
     assert opened.bundles == []
-    with ThreadPoolExecutor(8) as threads:
-        told = list(threads.map(lambda _: send(data=PHOTO, headers=RAW).status_code, range(16)))
+    with client, ThreadPoolExecutor(8) as threads:
+        told = list(threads.map(lambda _: client.post("/", content=PHOTO, headers=RAW).status_code, range(16)))
     assert told == [200] * 16
     assert opened.bundles == [tmp_path]
 
 
-def test_a_bundle_that_can_t_be_opened_is_logged_and_not_told(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
-    def refuse(bundle: Path, **_: object) -> Predictor:
-        raise BundleError(f"{bundle} is no bundle")
-
-    with caplog.at_level(logging.ERROR):
-        told = asker(Function(refuse))(data=PHOTO, headers=RAW)
-    assert (told.status_code, told.json["code"] if told.json else None) == (500, "internal")
-    assert "no bundle" in caplog.text
-    assert b"no bundle" not in told.data
-    assert opened.bundles == []
+@pytest.mark.parametrize("error", [BundleError("/secret is no bundle"), ZeroDivisionError("/secret")])
+def test_a_bundle_that_can_t_be_opened_is_logged_not_told_and_tried_again(
+    opened: Opened, client: TestClient, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    opened.error = error
+    told = client.post("/", content=PHOTO, headers={**RAW, "X-Request-Id": "abc-1"})
+    body = ErrorResponse.model_validate_json(told.content)
+    assert (told.status_code, body.code, body.request_id) == (500, "internal", "abc-1")
+    assert "/secret" in caplog.text
+    assert b"secret" not in told.content
+    opened.error = None
+    assert client.post("/", content=PHOTO, headers=RAW).status_code == 200
 
 
 def test_without_a_bundle_in_the_environment_the_log_names_the_variable(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("PETMOOD_BUNDLE")
-    assert asker(Function(opened))(data=PHOTO, headers=RAW).status_code == 500
+    with caplog.at_level(logging.ERROR):
+        assert client.post("/", content=PHOTO, headers=RAW).status_code == 500
     assert "PETMOOD_BUNDLE" in caplog.text
 
 
-def test_a_failure_that_nobody_thought_of_is_logged_and_not_told(
-    monkeypatch: pytest.MonkeyPatch, opened: Opened, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: object) -> list[object]:
-        raise ZeroDivisionError("/secret/path")
-
-    monkeypatch.setattr(FakePredictor, "predict", fail)
-    told = asker(Function(opened))(data=PHOTO, headers=RAW)
-    assert (told.status_code, told.json["code"] if told.json else None) == (500, "internal")
-    assert "secret" in caplog.text
-    assert b"secret" not in told.data
-
-
-def test_a_token_is_asked_for_where_one_is_set(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_asked_for_where_one_is_set(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     word = "0123456789abcdef" * 2
     monkeypatch.setenv("PETMOOD_TOKEN", word)
-    send = asker(Function(opened))
-    stranger = send(data=PHOTO, headers=RAW)
-    assert (stranger.status_code, stranger.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert send(data=PHOTO, headers={**RAW, "Authorization": "Bearer wrong"}).status_code == 401
-    assert send(data=PHOTO, headers={**RAW, "Authorization": f"Bearer {word}"}).status_code == 200
 
+    def ask(**headers: str) -> httpx.Response:
+        return client.post("/", content=PHOTO, headers={**RAW, **headers})
 
-def test_the_target_is_a_function_of_a_request(monkeypatch: pytest.MonkeyPatch, opened: Opened) -> None:
-    monkeypatch.setattr(function, "_function", Function(opened))
-    app = Flask("function")
-    app.add_url_rule("/", "run", lambda: function.predict(request), methods=["POST"])
-    assert app.test_client().post("/", data=PHOTO, headers=RAW).status_code == 200
+    assert (ask().status_code, ask().headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert ask(Authorization="Bearer wrong").status_code == 401
+    assert ask(Authorization=f"Bearer {word}").status_code == 200
