@@ -1,4 +1,8 @@
-"""uvicorn protocol with a header timeout, a header size limit and a connection limit."""
+"""uvicorn protocol with a header timeout, a header size limit and a connection limit.
+
+uvicorn doesn't promise these names: tests/house/test_uvicorn.py pins them, and pyproject.toml has an upper
+bound for the version.
+"""
 
 import asyncio
 import secrets
