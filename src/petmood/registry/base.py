@@ -1,10 +1,11 @@
 """Records of a model registry (immutable versions, append-only alias changes) and the backend protocol.
 
-Aliases are not stored: they are computed by replaying the changes in order. Each change has the next number and is
-created only if that number is free. So of two concurrent promotions only one succeeds, and a killed process leaves
-either a complete change or none.
+Aliases are computed by replaying the changes in order. Each change has the next number and is created only if that
+number is free. So of two concurrent promotions only one succeeds, and a killed process leaves either a complete change
+or none. In MLflow, which has aliases of its own, the changes include those that were made outside of petmood.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = [
     "Author",
     "Backend",
     "Version",
+    "new_nonce",
     "replay",
 ]
 
@@ -76,12 +78,16 @@ class Version(_StoredRecord):
 
 
 class AliasChange(_StoredRecord):
-    """One move of an alias from version ``before`` to version ``to``: author, reason, time and promotion report."""
+    """One move of an alias from version ``before`` to version ``to``: author, reason, time and promotion report.
+
+    A move outside of the gate has an unknown author, and ``at`` is when it was noticed ("" if that is now). Such a move
+    may also concern ``previous``, or remove the alias (``to`` is None).
+    """
 
     number: int = Field(ge=1)
-    kind: Literal["promoted", "rolled_back"]
-    alias: Literal["champion", "challenger"]
-    to: int = Field(ge=1)
+    kind: Literal["promoted", "rolled_back", "moved_outside"]
+    alias: Literal["champion", "challenger", "previous"]
+    to: int | None = Field(ge=1)
     before: int | None = None
     author: str
     reason: str
@@ -148,11 +154,11 @@ class Backend(Protocol):
         ...
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change, sorted by number."""
+        """Return every change, sorted by number; moves outside of the gate that are not stored yet are the last."""
         ...
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number; return False and change nothing if the number is taken."""
+        """Add a change under its number; return False and move no alias if the number is taken."""
         ...
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
@@ -183,5 +189,13 @@ def replay(changes: Sequence[AliasChange]) -> AliasState:
             )
         if change.alias == CHAMPION and CHAMPION in aliases and aliases[CHAMPION] != change.to:
             aliases[PREVIOUS] = aliases[CHAMPION]
-        aliases[change.alias] = change.to
+        if change.to is None:
+            aliases.pop(change.alias, None)
+        else:
+            aliases[change.alias] = change.to
     return AliasState(last=len(changes), aliases=aliases)
+
+
+def new_nonce() -> str:
+    """Return a random text that makes the bytes of a record unique."""
+    return secrets.token_hex(8)

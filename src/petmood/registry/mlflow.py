@@ -1,13 +1,6 @@
-"""Registry backend in MLflow: versions are model versions, alias changes are experiments.
-
-MLflow lets any client set an alias at any time. So two concurrent promotions would both succeed, and their author would
-not be recorded. An experiment with its tags is the one object that MLflow creates exclusively and atomically, since its
-name is unique in the database. Therefore each change is stored in a tag of an experiment of its own, and MLflow's
-aliases are set from the changes.
-"""
+"""Registry backend in MLflow: versions are model versions, and aliases are MLflow's own."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,15 +15,13 @@ from petmood.core.extras import require
 from petmood.core.files import atomic_write_bytes
 from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location
 from petmood.core.redact import one_line, without_credentials
-from petmood.registry.base import AliasChange, Version, replay
+from petmood.registry.base import AliasChange, Version
+from petmood.registry.mlflow_aliases import MlflowAliases
 
 __all__ = ["MlflowBackend"]
 
-logger = logging.getLogger(__name__)
-
 RUNS: Final = "petmood registry"
 VERSION_TAG: Final = "petmood.version"
-CHANGE_TAG: Final = "petmood.change"
 BUNDLE: Final = "bundle"
 ATTACHED: Final = "attached"
 Record = TypeVar("Record", bound=BaseModel)
@@ -49,8 +40,8 @@ class MlflowBackend:
         mlflow = require("mlflow", extra="mlflow")
         self._artifacts = require("mlflow.artifacts", extra="mlflow")
         self._uri, self.model, self.address = uri, model, without_credentials(uri)
-        self._prefix = f"petmood registry: {model}, change "
         self._client: Any = self._call(lambda: mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
+        self._aliases = MlflowAliases(self._client, self._call, model=model, parse=partial(self._parsed, AliasChange))
 
     def versions(self) -> Sequence[Version]:
         """Return every version, sorted by number; versions that petmood did not register are left out."""
@@ -59,16 +50,8 @@ class MlflowBackend:
         return [self._parsed(Version, text, number=number) for number, text in sorted(mine)]
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change, sorted by number."""
-        view = require("mlflow.entities", extra="mlflow").ViewType.ALL
-        query, token = f"name LIKE '{self._prefix}%'", None
-        found: list[Any] = []
-        while token != "":
-            page = self._call(partial(self._client.search_experiments, view, 1000, query, ["name ASC"], token))
-            found += page
-            token = page.token or ""
-        mine = [one for one in found if one.name.startswith(self._prefix)]  # in LIKE, "_" matches any character
-        return [self._parsed(AliasChange, one.tags.get(CHANGE_TAG, "")) for one in mine]
+        """Return every change that leads to MLflow's aliases, those outside of the gate included."""
+        return self._aliases.changes()
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
         """Store a bundle's files as artifacts of a run, then create a model version from them."""
@@ -113,23 +96,8 @@ class MlflowBackend:
                     atomic_write_bytes(to / file.name, file.read_bytes())
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number and update MLflow's aliases; return False if the number is taken."""
-        name, tags = f"{self._prefix}{change.number:06}", {CHANGE_TAG: change.model_dump_json()}
-        made = self._call(lambda: self._client.create_experiment(name, tags=tags), passed="RESOURCE_ALREADY_EXISTS")
-        if made is None and not self._is_ours(name, tags):
-            return False
-        try:
-            self.sync_aliases()
-        except RegistryError as error:  # the change is recorded, and the next one updates the aliases too
-            logger.warning(
-                "change %d of %s is made, but MLflow's page shows old aliases: %s", change.number, self.model, error
-            )
-        return True
-
-    def sync_aliases(self) -> None:
-        """Set MLflow's own aliases, which its UI shows, from the changes."""
-        for alias, number in replay(self.changes()).aliases.items():
-            self._call(partial(self._client.set_registered_model_alias, self.model, alias, str(number)))
+        """Add a change under its number and set MLflow's aliases; return False if others moved an alias first."""
+        return self._aliases.record(change)
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
         """Attach files to a version as artifacts of its run."""
@@ -161,11 +129,6 @@ class MlflowBackend:
     def _run_of(self, version: Version) -> str:
         found = self._call(lambda: self._client.get_model_version(self.model, str(version.number)))
         return str(found.run_id)
-
-    def _is_ours(self, name: str, tags: Mapping[str, str]) -> bool:
-        """Return whether an existing experiment is ours: the response to its creation may have been lost."""
-        found = self._call(lambda: self._client.get_experiment_by_name(name))
-        return found is not None and found.tags.get(CHANGE_TAG) == tags[CHANGE_TAG]
 
     def _experiment_of_runs(self) -> str:
         place = default_artifact_location(self._uri)

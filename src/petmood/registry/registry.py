@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,18 @@ from petmood.core.bundle import MANIFEST, Bundle, verify
 from petmood.core.bundle_target import is_bundle, refuse_foreign_files
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, CorruptVersion, RegistryConflict, RegistryError
-from petmood.registry.base import ALIASES, CHAMPION, PREVIOUS, AliasChange, AliasState, Author, Backend, Version, replay
+from petmood.registry.base import (
+    ALIASES,
+    CHAMPION,
+    PREVIOUS,
+    AliasChange,
+    AliasState,
+    Author,
+    Backend,
+    Version,
+    new_nonce,
+    replay,
+)
 
 __all__ = ["IntegrityIssue", "Registry", "bundle_at"]
 
@@ -85,6 +95,8 @@ class Registry:
             found = [one for one in versions.values() if SHA.fullmatch(name) and one.sha256.startswith(name)]
         if len(found) != 1:
             known = f"{len(found)} versions begin so" if found else _hint(versions, aliases)
+            if name in aliases:
+                known = f"It points to version {aliases[name]}, which is deleted or not petmood's. {known}"
             raise RegistryError(f"No single version {name!r} of {self.model} in {self.address}. {known}")
         return found[0]
 
@@ -203,9 +215,9 @@ class Registry:
 
     def _move(self, version: Version, *, alias: str, by: Author, seen: AliasState, **facts: Any) -> AliasChange:  # noqa: ANN401 - the fields of AliasChange
         now, before = datetime.now(UTC).isoformat(timespec="milliseconds"), seen.aliases.get(alias)
-        told = {"author": by.name, "reason": by.reason, "at": now, "nonce": _nonce()}
+        told = {"author": by.name, "reason": by.reason, "at": now, "nonce": new_nonce()}
         change = AliasChange(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)
-        if not self._backend.record(change):
+        if self.state() != seen or not self._backend.record(change):
             raise RegistryConflict(
                 f"Somebody else changed {self.model} first (change {change.number} is theirs). "
                 f"Look with: {shell_command('registry', 'list', '--model', self.model)}; then decide again."
@@ -244,9 +256,5 @@ def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
         "accuracy": measured.get("accuracy"),
         "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "by": by,
-        "nonce": _nonce(),
+        "nonce": new_nonce(),
     }
-
-
-def _nonce() -> str:
-    return secrets.token_hex(8)

@@ -36,19 +36,6 @@ def test_mlflows_own_page_shows_versions_and_aliases(opened: tuple[Registry, Any
     assert files == {f"bundle/{path.name}" for path in (make_bundle("x").parent / "two").iterdir()}
 
 
-def test_an_alias_that_was_moved_in_mlflow_does_not_count(
-    opened: tuple[Registry, Any], make_bundle: MakeBundle
-) -> None:
-    registry, client = opened
-    for word in ("one", "two"):
-        registry.push(make_bundle(word), by="me")
-    registry.promote(registry.find("1"), alias="champion", by=Author("me"), seen=registry.state())
-    client.set_registered_model_alias("petmood", "champion", "2")
-    assert registry.find("champion").number == 1
-    registry.promote(registry.find("2"), alias="challenger", by=Author("me"), seen=registry.state())
-    assert str(client.get_model_version_by_alias("petmood", "champion").version) == "1"
-
-
 def test_versions_that_petmood_did_not_register_are_passed_over(
     opened: tuple[Registry, Any], make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
