@@ -19,6 +19,7 @@ from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 
 from petmood.registry.uri import open_registry
+from tests.support.ports import free_port
 
 KINDS: Final = ("folder", "mlflow", "gcs", "s3")
 BUCKET: Final = "petmood-tests"
@@ -44,11 +45,11 @@ def gcs_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             plain(request, response, storage)
 
     monkeypatch.setattr(objects, "_multipart_upload", with_precondition)
-    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
     server.start()
     try:
-        host, port = server._api._httpd.server_address[:2]
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://{host}:{port}")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "petmood-tests")
         yield f"gs://{BUCKET}"
     finally:

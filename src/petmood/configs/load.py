@@ -7,15 +7,16 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -88,20 +89,30 @@ def expand_multirun(overrides: Sequence[str]) -> list[list[str]]:
     """Return the overrides of each run of a multirun: ``seed=1,2 backbone=tiny`` gives two.
 
     Raises:
-        ConfigError: a syntax error.
+        ConfigError: a syntax error, or values that are not a list, such as an interval.
     """
     try:
         parsed = OverridesParser.create().parse_overrides([_spell_out(override) for override in overrides])
-        (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     except HydraException as error:
         raise ConfigError(_first_line(error)) from error
-    return [list(run) for run in batch]
+    values = {override.get_key_element(): _values_of(override) for override in parsed}
+    runs = product(*([f"{key}={value}" for value in texts] for key, texts in values.items()))
+    return [list(run) for run in runs]
 
 
 def groups() -> dict[str, tuple[str, ...]]:
     """Return every group of settings with its options, from the YAML files."""
     folders = sorted(path for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith("_"))
     return {folder.name: tuple(sorted(file.stem for file in folder.glob("*.yaml"))) for folder in folders}
+
+
+def _values_of(override: Override) -> list[str]:
+    """Return the values that an override lists, as Hydra's own sweeper does: one, or one for each run."""
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if not override.is_discrete_sweep():
+        raise ConfigError(f"Expected a list of values such as seed=1,2 or seed=range(1,4), got {override.input_line}.")
+    return list(override.sweep_string_iterator())
 
 
 def _spell_out(override: str) -> str:

@@ -20,7 +20,7 @@ from petmood.core.errors import ConfigError, RunError
 from petmood.core.extras import require
 from petmood.core.redact import one_line, without_credentials
 
-__all__ = ["STUDY_FILE", "connect", "open_study", "sampler_for", "storage_url", "study_settings"]
+__all__ = ["STUDY_FILE", "connect", "open_study", "open_trial", "sampler_for", "storage_url", "study_settings"]
 
 STUDY_FILE: Final = "study.db"
 STUDY_SETTINGS: Final = "study_settings"
@@ -108,6 +108,12 @@ def open_study(storage: RDBStorage, search: SearchConfig, *, settings: Mapping[s
             f"The sweep {name} was begun with {_difference(known or {}, settings)}. Give another search.name."
         )
     return study
+
+
+def open_trial(study: optuna.Study, storage: RDBStorage, number: int) -> optuna.Trial:
+    """Return a trial that another process began, to go on with; optuna has no call for it, only the parts."""
+    study_id = storage.get_study_id_from_name(study.study_name)
+    return optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
 
 def study_settings(config: Config, dimensions: Mapping[str, Any], *, data_hash: str) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) ->
         settings = study_settings(config, space.dimensions, data_hash=data_hash)
         study = open_study(storage, search, settings=settings)
         with closing(_claims(storage, url, search)) as claims:
-            yield Sweep(config, space, Worker(study, search, space, claims, folder / "trials"), photos)
+            yield Sweep(config, space, Worker(study, storage, search, space, claims, folder / "trials"), photos)
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         where, reason = without_credentials(url), one_line(error)
         raise RunError(f"The storage {where} failed. Go on with the same command. It said: {reason}") from error

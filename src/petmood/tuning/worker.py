@@ -11,12 +11,13 @@ from typing import Final
 
 import optuna
 import torch
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from petmood.configs.schema import SearchConfig
 from petmood.tuning.locks import TrialLocks
 from petmood.tuning.space import Space, Values, grid, suggest
-from petmood.tuning.storage import sampler_for
+from petmood.tuning.storage import open_trial, sampler_for
 from petmood.tuning.trial import Diverged, clear_checkpoints, run_of, run_trial
 
 __all__ = ["Worker", "wanted_trials"]
@@ -36,6 +37,7 @@ class Worker:
     """Worker of a search in one process; run folders are in ``place``."""
 
     study: optuna.Study
+    storage: RDBStorage
     search: SearchConfig
     space: Space
     claims: TrialLocks
@@ -88,7 +90,7 @@ class Worker:
     def _drawn(self, left: FrozenTrial | None, *, number: int = 0) -> tuple[optuna.Trial, Values]:
         number = left.number if left else number
         self.study.sampler = sampler_for(self.search, number, points=self._points)
-        trial = optuna.Trial(self.study, left._trial_id) if left else self.study.ask()
+        trial = open_trial(self.study, self.storage, number) if left else self.study.ask()
         self.claims.take(trial.number)
         values = {name: suggest(trial, name, one) for name, one in self.space.dimensions.items()}
         return trial, values

@@ -193,6 +193,12 @@ def test_what_is_dumped_holds_every_key_resolved() -> None:
         (["recipe=scratch,finetune"], [["recipe=scratch"], ["recipe=finetune"]]),
         (["data=default,keep_copies"], [["data=default"], ["data=keep_copies"]]),
         (["data=a/b,c/d"], [["data.path=a/b"], ["data.path=c/d"]]),
+        (["seed=choice(1,2)"], [["seed=1"], ["seed=2"]]),
+        (["seed=1,2", "seed=3"], [["seed=3"]]),
+        (
+            ["trainer.max_epochs=5,6", "seed=1,2"],
+            [[f"trainer.max_epochs={epochs}", f"seed={seed}"] for epochs in (5, 6) for seed in (1, 2)],
+        ),
     ],
 )
 def test_lists_of_values_become_runs_each_of_which_composes(overrides: list[str], expected: list[list[str]]) -> None:
@@ -200,6 +206,11 @@ def test_lists_of_values_become_runs_each_of_which_composes(overrides: list[str]
     assert runs == expected
     for run in runs:
         compose(run)
+
+
+def test_an_interval_is_no_list_of_runs() -> None:
+    with pytest.raises(ConfigError, match=r"Expected a list of values such as seed=1,2 .* got seed=interval\(1,4\)"):
+        expand_multirun(["seed=interval(1,4)"])
 
 
 def test_every_combination_is_a_run() -> None:

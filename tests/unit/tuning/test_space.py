@@ -1,11 +1,14 @@
 """Search space: existing settings only, samples within their ranges, and overrides in command-line syntax."""
 
+from pathlib import Path
+
 import optuna
 import pytest
 
 from petmood.configs.load import compose
 from petmood.core.errors import ConfigError
 from petmood.tuning.space import Space, Value, grid, open_space, override, replay_overrides, suggest
+from petmood.tuning.storage import connect, open_trial
 
 
 def opened(*overrides: str) -> Space:
@@ -114,12 +117,14 @@ def test_draws_stay_in_their_range_on_their_step_and_of_their_kind() -> None:
     assert {one["recipe.class_weights"] for one in drawn} == {True, False}
 
 
-def test_a_trial_keeps_what_it_has_drawn() -> None:
+def test_a_trial_keeps_what_it_has_drawn(tmp_path: Path) -> None:
     dimensions = opened("search=first").dimensions
-    study = optuna.create_study()
+    storage = connect(f"sqlite:///{tmp_path}/study.db")
+    optuna.create_study(storage=storage, study_name="other").ask()
+    study = optuna.create_study(storage=storage, study_name="this")
     trial = study.ask()
     first = {name: suggest(trial, name, one) for name, one in dimensions.items()}
-    taken_over = optuna.Trial(study, trial._trial_id)
+    taken_over = open_trial(study, storage, trial.number)
     assert {name: suggest(taken_over, name, one) for name, one in dimensions.items()} == first
 
 

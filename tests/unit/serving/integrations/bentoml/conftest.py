@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
 from starlette.testclient import TestClient
 
 from petmood.inference.base import Predictor
@@ -22,7 +23,13 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     monkeypatch.setenv("PETMOOD_THREADS", "2")
     for name, value in GENEROUS_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    before = set(REGISTRY._collector_to_names)
+    plain, collectors = REGISTRY.register, []
+
+    def register(collector: Collector) -> None:
+        plain(collector)
+        collectors.append(collector)
+
+    monkeypatch.setattr(REGISTRY, "register", register)
     with ExitStack() as stack:
 
         def start(
@@ -40,5 +47,5 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
             return stack.enter_context(TestClient(service.to_asgi(), raise_server_exceptions=False))
 
         yield start
-    for collector in set(REGISTRY._collector_to_names) - before:
+    for collector in collectors:
         REGISTRY.unregister(collector)
