@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.evaluation.bootstrap import (
@@ -23,7 +24,7 @@ from petmood.evaluation.bootstrap import (
 from petmood.evaluation.metrics import per_sample_brier, per_sample_nll
 from petmood.evaluation.predictions import Predictions
 
-__all__ = ["PAIRED_METRICS", "PairedTest", "paired_test"]
+__all__ = ["PAIRED_METRICS", "PairedTest", "paired_test", "sign_flip_p_value"]
 
 PAIRED_METRICS = ("accuracy", "balanced_accuracy", "brier", "nll")
 _EXACT_UP_TO = 14
@@ -83,7 +84,7 @@ def paired_test(
     if not math.isfinite(difference.low) and not apart.any():
         reach = proportion_interval(0, len(sums))[1]
         difference = Estimate(0.0, -reach, reach, n=len(apart))
-    p_value = _sign_flip(sums, permutations=permutations, seed=seed)
+    p_value = sign_flip_p_value(sums, permutations=permutations, seed=seed)
     means = float(values[0].mean()), float(values[1].mean())
     return PairedTest(metric, *means, difference=difference, p_value=p_value, groups=len(sums))
 
@@ -139,18 +140,23 @@ def _per_photo(scored: Predictions, *, metric: str) -> Floats:
     return np.asarray(right * share, dtype=np.float64)
 
 
-def _sign_flip(sums: Floats, *, permutations: int, seed: int) -> float:
-    """Compute the two-sided p-value of the total under random sign flips of the groups' differences."""
+def sign_flip_p_value(sums: Floats, *, permutations: int, seed: int) -> float:
+    """Compute the two-sided p-value of the total under random sign flips of the groups' differences [G]."""
     moving = sums[np.abs(sums) > 1e-12]
     if len(moving) == 0:
         return 1.0
-    reached = abs(float(moving.sum())) - 1e-9
-    if len(moving) <= _EXACT_UP_TO:
-        patterns = (np.arange(2 ** len(moving))[:, None] >> np.arange(len(moving))) & 1
-        return float(np.mean(np.abs((2 * patterns - 1) @ moving) >= reached))
-    rng = np.random.default_rng(seed)
-    as_large = 0
-    for begin in range(0, permutations, 1000):
-        signs = rng.integers(0, 2, size=(min(1000, permutations - begin), len(moving)), dtype=np.int8) * 2 - 1
-        as_large += int((np.abs(signs @ moving) >= reached).sum())
-    return (as_large + 1) / (permutations + 1)
+    found = stats.permutation_test(
+        (moving,),
+        _distance,
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=np.inf if len(moving) <= _EXACT_UP_TO else permutations,
+        batch=1000,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
+def _distance(sums: Floats, axis: int) -> Floats:
+    """Compute the distance of the total from 0, rounded: equal totals differ in their last digits, and are ties."""
+    return np.asarray(np.round(np.abs(np.sum(sums, axis=axis)), 9))

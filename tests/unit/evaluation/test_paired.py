@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from petmood.core.errors import ConfigError, DataError
-from petmood.evaluation.paired import PAIRED_METRICS, paired_test
+from petmood.evaluation.paired import PAIRED_METRICS, paired_test, sign_flip_p_value
 from petmood.evaluation.predictions import Predictions
 from tests.support.evaluation import MakeScored
 
@@ -64,6 +64,21 @@ def test_groups_are_flipped_as_one(make_scored: MakeScored) -> None:
     known = np.mean([abs(np.dot(signs, sums)) >= 12 for signs in product((-1, 1), repeat=2)])
     assert found.p_value == known
     assert found.groups == 4
+
+
+def test_totals_that_differ_in_their_last_digits_alone_are_ties() -> None:
+    for seed in range(100):
+        tenths = np.random.default_rng(seed).integers(-7, 8, 8)
+        flipped = np.abs(np.array(list(product((-1, 1), repeat=8))) @ tenths)
+        known = np.mean(flipped >= abs(tenths.sum()))
+        assert sign_flip_p_value(tenths / 30, permutations=1, seed=0) == known
+
+
+def test_random_flips_agree_with_the_normal_distribution() -> None:
+    sums = np.random.default_rng(3).normal(0.1, 1, 200)
+    known = 2 * stats.norm.sf(abs(sums.sum()) / np.sqrt((sums**2).sum()))
+    assert sign_flip_p_value(sums, permutations=10_000, seed=0) == pytest.approx(known, abs=0.02)
+    assert sign_flip_p_value(sums + 9, permutations=10_000, seed=0) == 1 / 10_001
 
 
 def test_the_order_of_photos_does_not_matter(make_scored: MakeScored) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
@@ -107,18 +109,12 @@ def find_near_duplicates(
 
 def group_ids(count: int, relations: Sequence[Relation]) -> list[int]:
     """Return a group number for each of ``count`` photos: the index of the group's first member."""
-    parent = list(range(count))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
-    for relation in relations:
-        a, b = sorted((root(relation.first), root(relation.second)))
-        parent[b] = a
-    return [root(place) for place in range(count)]
+    pairs = np.array([(relation.first, relation.second) for relation in relations], np.intp).reshape(-1, 2)
+    graph = coo_array((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    _, component = connected_components(graph, directed=False)
+    _, first = np.unique(component, return_index=True)
+    numbers: list[int] = first[component].tolist()
+    return numbers
 
 
 def _describe(pixels: Bytes) -> _PhotoFeatures:
