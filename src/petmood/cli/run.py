@@ -22,11 +22,9 @@ __all__ = ["run"]
 def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Do the whole walk on the demo data, or on data=FOLDER, skipping what is up to date."""
     from petmood.cli.tables import answer_text, headline_text
-    from petmood.configs.load import compose
+    from petmood.configs.load import compose, with_demo
 
-    names = [override.partition("=")[0] for override in overrides]
-    demo = [] if {"data", "data.path", "experiment"} & set(names) else ["experiment=demo"]
-    settings = compose([*demo, *overrides])
+    settings = compose(with_demo(overrides))
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
     walked = run_pipeline(settings, bundles=bundles, track=progress_bar)

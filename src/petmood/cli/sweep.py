@@ -28,12 +28,11 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     import json
     import sys
 
-    from petmood.configs.load import compose
+    from petmood.configs.load import compose, with_demo
     from petmood.core.extras import require
 
     require("optuna", extra="sweep")
-    named = {override.partition("=")[0] for override in overrides}
-    wanted = [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
+    wanted = with_demo(overrides)
     if not worker:
         compose(wanted)  # a typo is reported before torch is loaded
     from petmood.tuning.sweep import join_sweep

@@ -26,7 +26,7 @@ from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError
 
-__all__ = ["SHORT_NAMES", "compose", "dump", "expand_multirun", "from_file", "groups"]
+__all__ = ["SHORT_NAMES", "compose", "dump", "expand_multirun", "from_file", "groups", "with_demo"]
 
 SHORT_NAMES: Final = {
     "data": "data.path",
@@ -44,6 +44,12 @@ AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")
 FOLDER: Final = Path(str(files("petmood.configs")))
 DEFAULTS: Final = "schema_defaults"
 """The entry of config.yaml for the defaults of ``Config``; YAML files contain only differences from them."""
+
+
+def with_demo(overrides: Sequence[str]) -> list[str]:
+    """Return overrides that choose the demo's settings where neither data nor an experiment is named."""
+    named = {override.partition("=")[0] for override in overrides}
+    return [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:

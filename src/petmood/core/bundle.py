@@ -26,6 +26,7 @@ from petmood.core.prediction import DecisionRule
 __all__ = [
     "DATA_NAME",
     "MANIFEST",
+    "MODEL_NAME",
     "SCHEMA_VERSION",
     "Bundle",
     "Golden",
@@ -42,6 +43,10 @@ __all__ = [
 SCHEMA_VERSION: Final = 2
 DATA_NAME: Final = "data.csv"
 """Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
+
+MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""Pattern of a model's name, in a bundle and in the registry."""
+
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
 
@@ -57,7 +62,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[2] = SCHEMA_VERSION
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(pattern=MODEL_NAME)
     version: str
     classes: tuple[str, ...] = Field(min_length=2)
     image: ImageSpec

@@ -31,7 +31,7 @@ from petmood.core.errors import (
 )
 from petmood.core.extras import require
 
-__all__ = ["BACKGROUND", "FORMATS", "LIMITS", "PHOTO_SUFFIXES", "ImageLimits", "Photo", "decode"]
+__all__ = ["BACKGROUND", "EXIF_ORIENTATION", "FORMATS", "LIMITS", "PHOTO_SUFFIXES", "ImageLimits", "Photo", "decode"]
 
 PHOTO_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}

@@ -4,11 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.labels import DEFAULT_CLASSES, MAX_LABEL_LENGTH, is_label, normalize_label, similar_label
+from petmood.data.index import IndexRow
 from petmood.data.sources.base import SourcePhoto, printable
 
-__all__ = ["ClassOptions", "ResolvedClasses", "check_known_labels", "parse_class_options", "resolve_classes"]
+__all__ = [
+    "ClassOptions",
+    "ResolvedClasses",
+    "check_known_labels",
+    "labels_of",
+    "parse_class_options",
+    "resolve_classes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,17 @@ def check_known_labels(labels: Iterable[str], *, classes: Sequence[str], owner: 
             f"The photos have {_quoted(unknown)}, but the classes of {owner} are {', '.join(classes)}. "
             "Rename classes at the import with --map OLD=NEW, or train on this data set."
         )
+
+
+def labels_of(rows: Sequence[IndexRow], *, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the class index of each row, int64 [N]: its position in ``classes``.
+
+    Raises:
+        DataError: a row has a label that is none of the classes.
+    """
+    check_known_labels({row.label for row in rows}, classes=classes)
+    column = {label: k for k, label in enumerate(classes)}
+    return np.array([column[row.label] for row in rows], dtype=np.int64)
 
 
 def _only(entry: SourcePhoto, allowed: Sequence[str]) -> SourcePhoto:

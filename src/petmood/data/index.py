@@ -18,6 +18,7 @@ from petmood.core.files import atomic_write_text
 from petmood.core.labels import is_label
 
 __all__ = [
+    "EVALUATION_SPLITS",
     "INDEX_FORMAT",
     "INDEX_NAME",
     "ROLES",
@@ -36,6 +37,9 @@ INDEX_FORMAT = 2
 """Version of the columns of the index, as `schema_version` of import.json says it."""
 
 SPLITS = ("train", "valid", "test")
+EVALUATION_SPLITS = ("valid", "test")
+"""The splits that a model is not trained on."""
+
 ROLES = ("original", "near_duplicate", "excluded")
 
 

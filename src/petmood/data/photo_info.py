@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petmood.core.errors import PetmoodError
-from petmood.core.photo import LIMITS, decode
+from petmood.core.photo import EXIF_ORIENTATION, LIMITS, decode
 
 __all__ = ["ODD_SIDE_PX", "PIXELS_SIDE_PX", "PhotoInfo", "read_photo_info"]
 
@@ -19,8 +19,6 @@ PIXELS_SIDE_PX = 512
 
 ODD_SIDE_PX = (96, 4000)
 """A shorter side below the first value or a longer side above the second is flagged as unusual."""
-
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,6 @@ def _flags(data: bytes, *, mode: str, width: int, height: int) -> tuple[str, ...
 def _turned(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "MPO", "PNG", "WEBP")) as image:
-            return int(image.getexif().get(_ORIENTATION, 1)) in range(2, 9)
+            return int(image.getexif().get(EXIF_ORIENTATION, 1)) in range(2, 9)
     except Exception:  # noqa: BLE001 - invalid metadata doesn't make the pixels invalid
         return False

@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 
 from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow
 from petmood.evaluation.crossval import Fit, cross_validate
 from petmood.evaluation.predictions import Predictions, from_rows
@@ -32,6 +33,9 @@ __all__ = [
     "most_frequent",
     "shuffled_labels",
 ]
+
+ENOUGH_PX = 256
+"""Shorter side to which photos are decoded for HOG features."""
 
 BASELINES = ("most_frequent", "hog_svm", "shuffled_labels", "group_split", "random_split")
 
@@ -122,7 +126,7 @@ def leakage_gap(
 
     Nothing else differs, so "random_split" minus "group_split" is the accuracy gained from group leakage.
     """
-    labels = _labels(rows, classes=classes)
+    labels = labels_of(rows, classes=classes)
     method = hog_svm(features, labels, classes=len(classes))
     found: dict[str, Predictions] = {}
     for name, grouped in (("group_split", True), ("random_split", False)):
@@ -145,7 +149,7 @@ def fit_baselines(
     The first three are fitted on the train split and scored on `split`. The last two come from `leakage_gap` over all
     original photos; they are omitted if there are fewer groups than folds.
     """
-    labels = _labels(rows, classes=classes)
+    labels = labels_of(rows, classes=classes)
     methods = {
         "most_frequent": most_frequent(labels, classes=len(classes)),
         "hog_svm": hog_svm(features, labels, classes=len(classes)),
@@ -155,10 +159,6 @@ def fit_baselines(
     if len({row.group_id for row in rows if row.role == "original"}) >= folds:
         found.update(leakage_gap(rows, features, classes=classes, folds=folds, seed=seed))
     return found
-
-
-def _labels(rows: Sequence[IndexRow], *, classes: Sequence[str]) -> Ints:
-    return from_rows(np.zeros((len(rows), len(classes))), rows, classes=classes).labels
 
 
 def _hog(picture: NDArray[np.uint8], *, side_px: int) -> NDArray[np.float32]:

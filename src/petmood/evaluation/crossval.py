@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow
 from petmood.evaluation.bootstrap import REPLICATES, Estimate, bootstrap_estimate, cluster_bootstrap_weights
 from petmood.evaluation.folds import Fold, grouped_folds, random_folds
@@ -117,7 +118,7 @@ def _plan(
     seed: int,
 ) -> tuple[Fold, ...]:
     kept = [rows[i] for i in used]
-    labels = from_rows(np.zeros((len(kept), len(classes))), kept, classes=classes).labels
+    labels = labels_of(kept, classes=classes)
     groups = [row.group_id for row in kept]
     made: Sequence[Fold] = (
         grouped_folds(labels, groups, folds=folds, repeats=repeats, seed=seed)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes
 from petmood.core.prediction import softmax
+from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow
 
 __all__ = ["Predictions", "from_rows"]
@@ -117,14 +118,9 @@ def from_rows(
     Raises:
         DataError: a row has a class that is not in `classes`.
     """
-    column = {name: number for number, name in enumerate(classes)}
-    unknown = sorted({row.label for row in rows} - set(column))
-    if unknown:
-        allowed = ", ".join(classes)
-        raise DataError(f"Unknown class {unknown[0]!r} in the index. Known: {allowed}. Run data check for the list.")
     return Predictions(
         logits=np.asarray(logits, dtype=np.float64).reshape(len(rows), len(classes)),
-        labels=np.array([column[row.label] for row in rows], dtype=np.int64),
+        labels=labels_of(rows, classes=classes),
         groups=tuple(row.group_id for row in rows),
         paths=tuple(row.path for row in rows),
         classes=tuple(classes),

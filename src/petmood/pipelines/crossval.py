@@ -14,13 +14,13 @@ from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_json, atomic_write_text
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, read_index
-from petmood.evaluation.baselines import hog_features, hog_svm, most_frequent
+from petmood.evaluation.baselines import ENOUGH_PX, hog_features, hog_svm, most_frequent
 from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, grouped_folds
-from petmood.pipelines.evaluate import ENOUGH_PX
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import logits_of
-from petmood.training.dataset import PhotoSet, labels_of, open_photo_set
+from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.fit import fit_network, make_network
 from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
 from petmood.training.provenance import code_version

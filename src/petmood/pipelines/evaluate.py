@@ -15,8 +15,8 @@ from petmood.core.files import atomic_write_bytes, atomic_write_json
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import check_known_labels
-from petmood.data.index import IndexRow, read_index
-from petmood.evaluation.baselines import fit_baselines, hog_features
+from petmood.data.index import EVALUATION_SPLITS, IndexRow, read_index
+from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
 from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import PairedTest, paired_test
 from petmood.evaluation.predictions import Predictions
@@ -28,9 +28,6 @@ from petmood.reports.run import write_report
 from petmood.training.dataset import evaluation_rows, open_photo_set
 
 __all__ = ["compare_runs", "evaluate_run", "read_evaluation", "scores_of"]
-
-EVALUATION_SPLITS = ("valid", "test")
-ENOUGH_PX = 256
 
 
 def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = no_progress) -> dict[str, Predictions]:

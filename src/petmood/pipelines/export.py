@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from petmood.core.atomic_directory import DirectoryDraft
-from petmood.core.bundle import DATA_NAME, Bundle
+from petmood.core.bundle import DATA_NAME, MODEL_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
@@ -29,7 +29,6 @@ NEVER_CONFIDENT: Final = 1.01
 """The threshold of a model without a guaranteed error rate: it abstains on every photo ("not sure")."""
 EVERY_CLASS: Final = 1.0
 """The quantile of a model without validation photos: no class can be excluded from a prediction set."""
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def export_run(
@@ -94,7 +93,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMeta
 
 
 def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(MODEL_NAME, name):
         raise ConfigError(
             f"{name!r} can't be a model's name. Expected 1 to 64 of a-z, 0-9, dot, dash and underline, "
             "the first a letter or digit."

@@ -18,7 +18,7 @@ from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
 from petmood.core.locks import exclusive_lock
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import DataIndex, IndexRow
+from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow
 from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import predict_logits
@@ -31,8 +31,6 @@ from petmood.training.provenance import code_version, package_versions
 __all__ = ["load_network", "resume", "train", "train_each"]
 
 logger = logging.getLogger(__name__)
-
-EVALUATION_SPLITS = ("valid", "test")
 
 
 def train(

@@ -13,14 +13,13 @@ from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from petmood.core.bundle import Bundle
+from petmood.core.bundle import MODEL_NAME, Bundle
 from petmood.core.errors import RegistryError
 
 __all__ = [
     "ALIASES",
     "CHALLENGER",
     "CHAMPION",
-    "MODEL_NAME",
     "PREVIOUS",
     "AliasChange",
     "AliasState",
@@ -39,7 +38,6 @@ ALIASES: Final = (CHAMPION, CHALLENGER)
 
 MAX_AUTHOR_CHARS: Final = 200
 MAX_REASON_CHARS: Final = 500
-MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
 class _Record(BaseModel):

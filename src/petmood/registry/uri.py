@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from petmood.core.bundle import MODEL_NAME
 from petmood.core.errors import RegistryError
 from petmood.core.mlflow_env import mlflow_uri
-from petmood.registry.base import ALIASES, MODEL_NAME, PREVIOUS, Backend
+from petmood.registry.base import ALIASES, PREVIOUS, Backend
 from petmood.registry.folder import FolderStore
 from petmood.registry.gcs import GcsStore
 from petmood.registry.mlflow import MlflowBackend

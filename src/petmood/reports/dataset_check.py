@@ -3,10 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from petmood.core.files import atomic_write_text
@@ -15,6 +13,7 @@ from petmood.data.index_builder import PHOTOS
 from petmood.data.split import find_group_leaks
 from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport, labels_in
 from petmood.presentation.thumbnails import jpeg_base64
+from petmood.reports.templates import page_template
 
 __all__ = ["write_check_report"]
 
@@ -64,8 +63,6 @@ def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> N
 
     The sampled photos are the same in every run. Names are escaped, and the page loads no external resources.
     """
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    text = resources.files("petmood.reports").joinpath("templates", _TEMPLATE).read_text(encoding="utf-8")
     groups = (
         _leaks(report, folder),
         _conflicts(report, folder),
@@ -73,7 +70,7 @@ def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> N
         _groups(report, folder),
         _odd(report, folder),
     )
-    html = environment.from_string(text).render(
+    html = page_template(_TEMPLATE).render(
         report=report,
         total=len(report.index),
         tiles=_tiles(report),

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 
 from petmood.core.files import atomic_write_json, atomic_write_text
@@ -15,6 +13,7 @@ from petmood.data.validation.diff_rules import DatasetDiffReport
 from petmood.data.validation.issues import labels_in
 from petmood.presentation.thumbnails import jpeg_base64
 from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
+from petmood.reports.templates import page_template
 
 __all__ = ["SHOWN", "write_dataset_diff"]
 
@@ -42,9 +41,7 @@ def write_dataset_diff(report: DatasetDiffReport, folder: Path, *, against: Path
 
     Thumbnails are embedded, the page loads nothing, and names are escaped. The shown photos are selected by SHA-256.
     """
-    text = resources.files("petmood.reports").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(text).render(
+    page = page_template(TEMPLATE).render(
         report=report,
         splits=SPLITS,
         counts=_counts(report),

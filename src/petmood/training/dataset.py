@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from petmood.core.errors import DataError
 from petmood.core.image import ImageSpec
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.classes import check_known_labels
+from petmood.data.classes import labels_of
 from petmood.data.image_cache import MEMORY_LIMIT_MB, ImageCache, open_image_cache
 from petmood.data.index import DataIndex, IndexRow, read_index
 from petmood.data.split import check_no_group_leaks
 
-__all__ = ["PhotoSet", "evaluation_rows", "labels_of", "open_index", "open_photo_set", "training_rows"]
+__all__ = ["PhotoSet", "evaluation_rows", "open_index", "open_photo_set", "training_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,6 @@ def training_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[Ind
 def evaluation_rows(rows: Sequence[IndexRow], split: str) -> list[IndexRow]:
     """Return the originals of a split; near-duplicates are never evaluated on."""
     return [row for row in rows if row.split == split and row.role == "original"]
-
-
-def labels_of(rows: Sequence[IndexRow], *, classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the class index of each row, int64 [N]: its position in ``classes``.
-
-    Raises:
-        DataError: a row has a label that is none of the classes.
-    """
-    check_known_labels({row.label for row in rows}, classes=classes)
-    column = {label: k for k, label in enumerate(classes)}
-    return np.array([column[row.label] for row in rows], dtype=np.int64)
 
 
 def open_photo_set(

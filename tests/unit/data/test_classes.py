@@ -4,14 +4,16 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.labels import DEFAULT_CLASSES, normalize_label
-from petmood.data.classes import ClassOptions, check_known_labels, parse_class_options, resolve_classes
+from petmood.data.classes import ClassOptions, check_known_labels, labels_of, parse_class_options, resolve_classes
 from petmood.data.sources.base import SourcePhoto
+from tests.support.evaluation import MakeRows
 
 
 def photos(**counts: int) -> list[SourcePhoto]:
@@ -142,3 +144,15 @@ def test_classes_are_sorted_normal_forms_however_the_names_are_encoded(counts: d
         entries = photos(**{unicodedata.normalize(form, label): count for label, count in counts.items()})
         found = resolve_classes(entries, ClassOptions())
         assert found.classes == tuple(sorted(normalize_label(label) for label in counts))
+
+
+def test_labels_are_places_among_the_classes(make_rows: MakeRows) -> None:
+    rows = make_rows(8)
+    for classes in (DEFAULT_CLASSES, ("sad", *DEFAULT_CLASSES[:3], "zany")):
+        assert [classes[label] for label in labels_of(rows, classes=classes)] == [row.label for row in rows]
+    assert labels_of([], classes=DEFAULT_CLASSES).dtype == np.int64
+
+
+def test_a_row_outside_of_the_classes_has_no_number(make_rows: MakeRows) -> None:
+    with pytest.raises(DataError, match=r"The photos have 'sad', but the classes of the model are angry, happy, other"):
+        labels_of(make_rows(8), classes=("angry", "happy", "other"))

@@ -10,10 +10,11 @@ import pytest
 
 from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.data.classes import labels_of
 from petmood.data.index import read_index, write_index
 from petmood.pipelines import crossval as crossval_module
 from petmood.pipelines.crossval import CrossvalReport, crossval, recipe_fit
-from petmood.training.dataset import PhotoSet, labels_of, open_photo_set
+from petmood.training.dataset import PhotoSet, open_photo_set
 from tests.support.small_sets import write_small_set
 
 Settings = Callable[..., Config]

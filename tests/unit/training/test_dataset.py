@@ -10,7 +10,7 @@ from petmood.configs.schema import Config
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import DataIndex, read_index
-from petmood.training.dataset import PhotoSet, evaluation_rows, labels_of, open_index, open_photo_set, training_rows
+from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +24,6 @@ def test_copies_are_learned_from_if_kept_and_never_judged_by(index: DataIndex) -
     assert len(training_rows(index.rows, include_copies=True)) == 36
     assert {row.role for row in evaluation_rows(index.rows, "valid")} == {"original"}
     assert len(evaluation_rows(index.rows, "test")) == 16
-
-
-def test_labels_are_places_among_the_classes(index: DataIndex) -> None:
-    rows = index.rows[:7]
-    for classes in (DEFAULT_CLASSES, ("sad", *DEFAULT_CLASSES[:3], "zany")):
-        assert [classes[label] for label in labels_of(rows, classes=classes)] == [row.label for row in rows]
-    assert labels_of([], classes=DEFAULT_CLASSES).dtype == np.int64
-
-
-def test_a_label_outside_of_the_classes_is_refused_in_one_line(index: DataIndex) -> None:
-    with pytest.raises(
-        DataError, match=r"The photos have 'sad', but the classes of the model are angry, happy"
-    ) as caught:
-        labels_of(index.rows, classes=("angry", "happy", "other"))
-    assert "\n" not in str(caught.value)
 
 
 def test_material_keeps_rows_pictures_and_labels_in_one_order(materials: tuple[PhotoSet, PhotoSet]) -> None:

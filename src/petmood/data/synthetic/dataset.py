@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import EXIF_ORIENTATION
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.synthetic.animal_faces import SPECIES, draw_face
 
@@ -134,7 +135,7 @@ def _flaws(*, seed: int) -> Iterator[tuple[str, bytes]]:
     grey = np.asarray(face("sad").convert("L")).astype(np.uint16) * 257
     yield "sad/flaw-grey16.png", _png(Image.fromarray(grey))
     turned = Image.Exif()
-    turned[0x0112] = 6
+    turned[EXIF_ORIENTATION] = 6
     yield "angry/flaw-turned.jpg", _jpeg(face("angry").transpose(Image.Transpose.ROTATE_90), exif=turned)
     transparent = face("angry").convert("RGBA")
     transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))

@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from petmood.data.index import IndexRow
+from petmood.data.index import EVALUATION_SPLITS, IndexRow
 
 __all__ = ["DatasetDiff", "RowPair", "diff_datasets"]
-
-EVALUATION_SPLITS = frozenset({"valid", "test"})
 
 
 @dataclass(frozen=True, slots=True)
