@@ -1,20 +1,19 @@
 """Predict photos with a bundle, in Python. It needs the extra 'serve' alone: no torch.
 
 Usage: python examples/predict.py BUNDLE PHOTO...
+BUNDLE is a folder, or an address such as registry://petmood@champion.
 """
 
 import sys
-from pathlib import Path
 
-from petmood.core.errors import PetmoodError
-from petmood.inference.load import load_bundle
+import petmood
 
 
-def main(folder: str, *photos: str) -> None:
+def main(bundle: str, *photos: str) -> None:
     """Print one line a photo: the label with its probability, or why there is none."""
-    predictor = load_bundle(Path(folder))  # verifies every file's hash and the golden photos
-    for photo, found in zip(photos, predictor.predict([Path(photo) for photo in photos]), strict=True):
-        if isinstance(found, PetmoodError):  # a photo that is refused does not affect the others
+    predictor = petmood.load_bundle(bundle)  # verifies every file's hash and the golden photos
+    for photo, found in zip(photos, predictor.predict_many(photos), strict=True):
+        if not isinstance(found, petmood.Prediction):  # a photo that is rejected does not affect the others
             print(f"{photo}: refused, {found.code}: {found}")
         elif found.confident:
             print(f"{photo}: {found.label} {found.probability:.0%}")

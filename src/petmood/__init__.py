@@ -1,15 +1,66 @@
-"""Facial expression classification of pets in photos, from datasets and training to serving."""
+"""Facial expressions of pets in photos: the public Python API, imported when a name is first used."""
 
-__all__ = ["__version__"]
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from petmood.core.errors import PetmoodError, PhotoError
+    from petmood.core.prediction import Prediction
+    from petmood.inference.base import Predictor
+
+    __version__: str
+
+__all__ = ["PetmoodError", "PhotoError", "Prediction", "Predictor", "__version__", "load_bundle"]
+
+_HOMES = {
+    "PetmoodError": "petmood.core.errors",
+    "PhotoError": "petmood.core.errors",
+    "Prediction": "petmood.core.prediction",
+    "Predictor": "petmood.inference.base",
+}
 
 
-def __getattr__(name: str) -> str:
-    """Look up the version on first access; the lookup takes longer than all other start-up code."""
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - as the docstring says
+def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, threads: int = 1) -> "Predictor":
+    """Load a bundle from a folder, or from a registry by an address such as ``registry://petmood@champion``.
 
-    try:
-        return version("petmood")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0+unknown"
+    Every file's hash and the golden photos are verified first. ``registry`` is the registry's address, by default
+    ``$PETMOOD_REGISTRY``; ``threads`` are those of the network. The predictor is thread-safe.
+
+    Raises:
+        BundleError: the bundle is incomplete or changed, or its golden outputs differ.
+        RegistryError: the registry can't be reached, or has no such version.
+        MissingDependency: onnxruntime, or the package for this registry, is not installed.
+    """
+    from petmood.inference.load import load_bundle as load_folder
+
+    address = os.fspath(bundle)
+    if "://" not in address:
+        return load_folder(Path(address), threads=threads)
+    from petmood.registry.cache import cached
+    from petmood.registry.uri import open_registry, parse_reference
+
+    reference = parse_reference(address)
+    opened = open_registry(registry, model=reference.model)
+    return load_folder(cached(opened, opened.find(reference.version)).folder, threads=threads)
+
+
+if not TYPE_CHECKING:  # a type checker sees the names above alone, so that it finds a misspelt one
+
+    def __getattr__(name: str) -> object:
+        """Import the name's module; look the version up, which takes longer than all other start-up code."""
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("petmood")
+        except PackageNotFoundError:  # run from a source tree that was never installed
+            return "0+unknown"
+
+    def __dir__() -> list[str]:
+        """Return the public names, those that are not yet imported too."""
+        return sorted({*globals(), *__all__})

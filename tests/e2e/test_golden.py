@@ -70,7 +70,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(bundle: Path) -> dict[str, Answer]:
     """Answer the set in this process, each photo alone."""
     predictor = load_bundle(bundle)
-    return {name: predictor.predict([photo])[0] for name, photo in GOLDEN.items()}
+    return {name: predictor.predict_batch([photo])[0] for name, photo in GOLDEN.items()}
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=list(WAYS))

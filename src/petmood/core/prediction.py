@@ -1,12 +1,15 @@
-"""Decision rule from logits to a prediction: label, probability, confidence flag and prediction set."""
+"""Predictions: the rule that makes them from logits, the record, and its conversion to and from JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DecisionRule", "Prediction", "decide", "softmax"]
+from petmood.core.schemas import ModelInfo, PredictionResponse
+
+__all__ = ["DecisionRule", "Prediction", "decide", "prediction_response", "softmax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,46 @@ class DecisionRule:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Prediction for one photo: ``probabilities`` by class sum to 1; ``prediction_set`` always contains ``label``."""
+    """Prediction for one photo, by a bundle in this process or by a service.
+
+    ``probabilities`` by class sum to 1; ``probability`` is that of ``label``. ``prediction_set`` always contains
+    ``label`` and is sorted by probability. ``model.sha256`` is that of the bundle's manifest, which holds the hashes of
+    all other files. ``request_id`` is the service's, and None for a prediction in this process.
+    """
 
     label: str
     probability: float
     probabilities: dict[str, float]
     confident: bool
     prediction_set: tuple[str, ...]
-    warnings: tuple[str, ...] = field(default=())
+    model: ModelInfo
+    warnings: tuple[str, ...] = ()
+    request_id: str | None = None
+
+    @classmethod
+    def from_response(cls, body: PredictionResponse) -> "Prediction":
+        """Return the prediction in a response body."""
+        return cls(
+            label=body.label,
+            probability=body.probability,
+            probabilities=body.probabilities,
+            confident=body.confident,
+            prediction_set=tuple(body.prediction_set),
+            model=body.model,
+            warnings=tuple(body.warnings),
+            request_id=body.request_id,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold; the keys are those of the service and of ``petmood predict --json``."""
+        return prediction_response(self).model_dump(exclude_none=True)
+
+    def __repr__(self) -> str:
+        """Return the fields that fit on a line; the model as its name and version."""
+        return (
+            f"Prediction(label={self.label!r}, probability={self.probability:.3f}, confident={self.confident}, "
+            f"prediction_set={self.prediction_set}, model='{self.model.name} {self.model.version}')"
+        )
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -47,11 +82,14 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def decide(logits: NDArray[np.floating], decision: DecisionRule, *, warnings: Sequence[str] = ()) -> Prediction:
+def decide(
+    logits: NDArray[np.floating], decision: DecisionRule, *, model: ModelInfo, warnings: Sequence[str] = ()
+) -> Prediction:
     """Turn the calibrated logits [K] of one photo into a prediction.
 
-    >>> decide(np.array([0.0, 9.0]), DecisionRule(("sad", "happy"), confidence_threshold=0.9)).label
-    'happy'
+    >>> demo = ModelInfo(name="demo", version="1", sha256="0" * 64)
+    >>> decide(np.array([0.0, 9.0]), DecisionRule(("sad", "happy"), conformal_quantile=0.9), model=demo)
+    Prediction(label='happy', probability=1.000, confident=True, prediction_set=('happy',), model='demo 1')
     """
     chances: list[float] = softmax(logits).tolist()
     top = chances.index(max(chances))
@@ -63,5 +101,23 @@ def decide(logits: NDArray[np.floating], decision: DecisionRule, *, warnings: Se
         probabilities=dict(zip(decision.classes, chances, strict=True)),
         confident=chances[top] >= decision.confidence_threshold,
         prediction_set=tuple(decision.classes[k] for k in possible),
+        model=model,
         warnings=tuple(warnings),
+    )
+
+
+def prediction_response(
+    prediction: Prediction, *, photo: str | None = None, request_id: str | None = None
+) -> PredictionResponse:
+    """Build the response body of a prediction, with the photo's name and the id of the request that it answers."""
+    return PredictionResponse(
+        photo=photo,
+        label=prediction.label,
+        probability=prediction.probability,
+        probabilities=prediction.probabilities,
+        confident=prediction.confident,
+        prediction_set=list(prediction.prediction_set),
+        model=prediction.model,
+        request_id=request_id or prediction.request_id,
+        warnings=list(prediction.warnings),
     )

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from petmood.core.errors import PetmoodError
-from petmood.core.prediction import Prediction
 
 __all__ = [
     "BatchResponse",
@@ -16,7 +15,6 @@ __all__ = [
     "PredictionResponse",
     "VertexResponse",
     "error_response",
-    "prediction_response",
 ]
 
 
@@ -92,23 +90,6 @@ class ModelCardResponse(BaseModel):
     classes: list[str]
     manifest: dict[str, Any]
     card: str
-
-
-def prediction_response(
-    prediction: Prediction, *, model: ModelInfo, photo: str | None = None, request_id: str | None = None
-) -> PredictionResponse:
-    """Build the response body of a prediction, with its model and the photo's name."""
-    return PredictionResponse(
-        photo=photo,
-        label=prediction.label,
-        probability=prediction.probability,
-        probabilities=prediction.probabilities,
-        confident=prediction.confident,
-        prediction_set=list(prediction.prediction_set),
-        model=model,
-        request_id=request_id,
-        warnings=list(prediction.warnings),
-    )
 
 
 def error_response(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorResponse:

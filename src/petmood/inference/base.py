@@ -1,31 +1,107 @@
-"""Predictor protocol that the service and the command line depend on."""
+"""Base class of predictors, on which the Python API, the service and the command line depend."""
 
-from collections.abc import Sequence
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final
 
-from petmood.core.errors import PetmoodError
+from petmood.core.errors import PetmoodError, PhotoError
+from petmood.core.image import ImageSpec, PreparedImage, load
+from petmood.core.photo import LIMITS, ImageLimits
+from petmood.core.photo_source import PhotoSource, bytes_or_path, several_photos, unreadable
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
 
-__all__ = ["Answer", "Predictor"]
+__all__ = ["BATCH", "Answer", "Predictor", "try_prepare"]
+
+BATCH: Final = 8
+"""Photos that ``predict_many`` holds in memory."""
 
 Answer = Prediction | PetmoodError
 """Result for one photo: a prediction, or the error that prevented it."""
 
 
-class Predictor(Protocol):
-    """A model that predicts labels of photos."""
+class Predictor(ABC):
+    """A model that predicts labels of photos.
+
+    Subclasses provide ``model``, ``card`` and ``predict_batch``; the methods for people are built on them.
+    """
+
+    limits: ImageLimits = LIMITS
+    """Limits of a photo, which hold for every method."""
 
     @property
+    @abstractmethod
     def model(self) -> ModelInfo:
         """Name, version and SHA-256 of the model."""
-        ...
 
+    @abstractmethod
     def card(self) -> ModelCardResponse:
-        """Return the model's manifest and model card."""
-        ...
+        """Return the model's classes, manifest and model card."""
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Return one result per photo, in order; the result of an invalid photo is its error."""
-        ...
+    @abstractmethod
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        """Return one result per photo, in order, from one run of the network; an invalid photo's is its error."""
+
+    def predict(self, photo: PhotoSource) -> Prediction:
+        """Predict one photo: a path, the bytes of a file, or a binary file.
+
+        Raises:
+            PhotoError: the photo is rejected or can't be read; see ``core.errors``.
+            TypeError: the argument is no path, bytes or binary file.
+        """
+        (answer,) = self._answers([photo])
+        if isinstance(answer, Prediction):
+            return answer
+        try:
+            raise answer
+        finally:
+            del answer, photo  # break the cycle error -> traceback -> frame, which keeps the photo in memory
+
+    def predict_many(self, photos: Iterable[PhotoSource]) -> Iterator[Answer]:
+        """Yield one result per photo, in order; an invalid photo's is its error, which is not raised.
+
+        Photos are taken as they are needed, so an iterable of any length needs the memory of 8 photos.
+
+        Raises:
+            TypeError: the argument is one photo, or one of the photos is no path, bytes or binary file.
+        """
+        return self._in_batches(several_photos(photos))
+
+    def __repr__(self) -> str:
+        """Return the model's name, version and hash."""
+        model = self.model
+        return f"<{type(self).__name__} of {model.name} {model.version}, manifest {model.sha256[:12]}>"
+
+    def _in_batches(self, photos: Iterator[PhotoSource]) -> Iterator[Answer]:
+        while batch := list(itertools.islice(photos, BATCH)):
+            yield from self._answers(batch)
+
+    def _answers(self, photos: Sequence[PhotoSource]) -> list[Answer]:
+        given = [_opened(photo, self.limits) for photo in photos]
+        found = iter(self.predict_batch([photo for photo in given if not isinstance(photo, PhotoError)]))
+        return [photo if isinstance(photo, PhotoError) else next(found) for photo in given]
+
+
+def try_prepare(photo: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage | PhotoError:
+    """Prepare a photo; return (never raise) a ``PhotoError`` if it is rejected or its file can't be read."""
+    try:
+        return load(photo, spec, limits=limits)
+    except PhotoError as error:
+        return _without_traceback(error)
+    except OSError as error:
+        return unreadable((photo.name or str(photo)) if isinstance(photo, Path) else "The photo", error)
+
+
+def _opened(photo: PhotoSource, limits: ImageLimits) -> bytes | Path | PhotoError:
+    try:
+        return bytes_or_path(photo, max_bytes=limits.file_bytes)
+    except PhotoError as error:
+        return _without_traceback(error)
+
+
+def _without_traceback(error: PhotoError) -> PhotoError:
+    """Return an error without its traceback, which would keep the photo and its pixels in memory."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -10,13 +10,12 @@ from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import DecisionRule, decide
 from petmood.core.schemas import ModelCardResponse, ModelInfo
-from petmood.inference.base import Answer
-from petmood.inference.prepare import try_prepare
+from petmood.inference.base import Answer, Predictor, try_prepare
 
 __all__ = ["FakePredictor"]
 
 
-class FakePredictor:
+class FakePredictor(Predictor):
     """Deterministic predictor by brightness; invalid photos get the same errors as from a real predictor."""
 
     def __init__(self, *, name: str = "fake", version: str = "0") -> None:
@@ -34,7 +33,7 @@ class FakePredictor:
             model=self._model, classes=list(DEFAULT_CLASSES), manifest={}, card="A predictor for tests."
         )
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Return one result per photo, in order; the result of an invalid photo is its error."""
         return [self._answer(photo) for photo in photos]
 
@@ -47,5 +46,6 @@ class FakePredictor:
         return decide(
             logits,
             DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.9),
+            model=self._model,
             warnings=prepared.warnings,
         )

@@ -16,9 +16,8 @@ from petmood.core.image import PreparedImage
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.prediction import decide
 from petmood.core.schemas import ModelCardResponse, ModelInfo
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, Predictor, try_prepare
 from petmood.inference.onnx import OnnxSession
-from petmood.inference.prepare import try_prepare
 
 __all__ = ["ATOL", "RTOL", "BundlePredictor", "check_golden", "load_bundle"]
 
@@ -26,8 +25,8 @@ RTOL: Final = 1e-3
 ATOL: Final = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class BundlePredictor:
+@dataclass(frozen=True, slots=True, repr=False)
+class BundlePredictor(Predictor):
     """Predictor with a verified bundle; thread-safe."""
 
     bundle: Bundle
@@ -49,7 +48,7 @@ class BundlePredictor:
             model=self.model, classes=list(manifest.classes), manifest=manifest.model_dump(mode="json"), card=self.text
         )
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Return one result per photo, in order; the result of an invalid photo is its error."""
         spec = self.bundle.manifest.image
         prepared = [try_prepare(photo, spec, limits=self.limits) for photo in photos]
@@ -58,9 +57,11 @@ class BundlePredictor:
             return [photo for photo in prepared if isinstance(photo, PhotoError)]
         pixels = np.stack([photo.pixels for photo in good]) if len(good) > 1 else good[0].pixels[np.newaxis]
         rows = iter(self.session.logits(pixels))
-        decision = self.bundle.manifest.decision
+        decision, model = self.bundle.manifest.decision, self.model
         return [
-            decide(next(rows), decision, warnings=photo.warnings) if isinstance(photo, PreparedImage) else photo
+            decide(next(rows), decision, model=model, warnings=photo.warnings)
+            if isinstance(photo, PreparedImage)
+            else photo
             for photo in prepared
         ]
 

@@ -17,7 +17,7 @@ from petmood.data.importer import import_photos
 from petmood.data.index import INDEX_NAME, read_index
 from petmood.data.sources import open_source
 from petmood.data.validation.issues import ValidationReport, validate_dataset
-from petmood.inference.batch import PhotoResult, predict_stream
+from petmood.inference.base import Answer
 from petmood.inference.load import load_bundle
 from petmood.pipelines.evaluate import evaluate_run
 from petmood.pipelines.export import export_run
@@ -26,7 +26,7 @@ from petmood.pipelines.train import resume, train
 from petmood.reports.dataset_check import write_check_report
 from petmood.training.dataset import evaluation_rows, open_index
 
-__all__ = ["DEMO_FOLDER", "PipelineResult", "run_pipeline"]
+__all__ = ["DEMO_FOLDER", "PhotoResult", "PipelineResult", "run_pipeline"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,14 @@ DEMO_FOLDER = Path("data/demo")
 CHECKED = Path(".cache/checked")
 """File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoResult:
+    """A photo's path with its prediction or error."""
+
+    photo: Path
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +137,5 @@ def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
 
 def _some_answers(bundle: Path, data: Path, paths: list[str]) -> tuple[PhotoResult, ...]:
     step = max(1, len(paths) // SHOWN)
-    predictor = load_bundle(bundle)
-    return tuple(predict_stream(predictor, [data / path for path in paths[::step][:SHOWN]]))
+    photos = [data / path for path in paths[::step][:SHOWN]]
+    return tuple(map(PhotoResult, photos, load_bundle(bundle).predict_many(photos)))

@@ -154,7 +154,7 @@ class WorkerPool:
     def _answer(self, tasks: Sequence[_Waiting]) -> None:
         predictor, too_old = self._slot.current, time.monotonic() - self._max_wait_s
         timely = [task for task in tasks if task.since >= too_old and not task.future.cancelled()]
-        answers = self._predict(predictor.predict, [task.photo for task in timely])
+        answers = self._predict(predictor.predict_batch, [task.photo for task in timely])
         late: list[Answer] = [Overloaded("The photo waited too long. Try again in a second.")] * (
             len(tasks) - len(timely)
         )

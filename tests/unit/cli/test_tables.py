@@ -5,14 +5,17 @@ import json
 from petmood.cli.tables import answer_text, headline_text, paired_text
 from petmood.core.errors import EmptyFile
 from petmood.core.prediction import Prediction
+from petmood.core.schemas import ModelInfo
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
+
+MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
 
 def prediction(*, confident: bool, warnings: tuple[str, ...] = ()) -> Prediction:
     """Return an answer."""
     chances = {"angry": 0.1, "happy": 0.6, "other": 0.25, "sad": 0.05}
-    return Prediction("happy", 0.6, chances, confident, ("happy", "other"), warnings)
+    return Prediction("happy", 0.6, chances, confident, ("happy", "other"), MODEL, warnings)
 
 
 def test_a_sure_answer_is_a_label_and_a_probability() -> None:

@@ -1,5 +1,6 @@
-"""Tests of the decision rule from logits to a prediction."""
+"""Tests of the decision rule from logits to a prediction, and of a prediction as JSON."""
 
+import json
 import math
 
 import numpy as np
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.core.prediction import DecisionRule, decide, softmax
+from petmood.core.prediction import DecisionRule, Prediction, decide, prediction_response, softmax
+from petmood.core.schemas import ModelInfo, PredictionResponse
 
+MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 LOGITS = arrays(np.float32, 4, elements=st.floats(-1e4, 1e4, width=32))
 
 
@@ -23,7 +26,7 @@ def logits_of(*chances: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def test_probabilities_are_finite_and_sum_to_one_for_any_logits(
     logits: np.ndarray[tuple[int], np.dtype[np.float32]],
 ) -> None:
-    answer = decide(logits, DecisionRule(DEFAULT_CLASSES))
+    answer = decide(logits, DecisionRule(DEFAULT_CLASSES), model=MODEL)
     assert math.isclose(sum(answer.probabilities.values()), 1, abs_tol=1e-9)
     assert all(0 <= chance <= 1 for chance in answer.probabilities.values())
     assert answer.probability == max(answer.probabilities.values()) == answer.probabilities[answer.label]
@@ -33,9 +36,9 @@ def test_probabilities_are_finite_and_sum_to_one_for_any_logits(
 def test_the_set_holds_the_answer_first_and_shrinks_with_the_quantile(
     logits: np.ndarray[tuple[int], np.dtype[np.float32]], quantile: float
 ) -> None:
-    answer = decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile))
+    answer = decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile), model=MODEL)
     assert answer.prediction_set[0] == answer.label
-    everything = decide(logits, DecisionRule(DEFAULT_CLASSES)).prediction_set
+    everything = decide(logits, DecisionRule(DEFAULT_CLASSES), model=MODEL).prediction_set
     assert set(answer.prediction_set) <= set(everything) == set(DEFAULT_CLASSES)
 
 
@@ -47,14 +50,14 @@ def test_softmax_works_on_rows_and_survives_huge_logits() -> None:
 
 def test_an_answer_at_the_threshold_is_sure_and_one_below_is_not() -> None:
     logits = np.zeros(4)
-    assert decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.25)).confident
-    assert not decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.2500001)).confident
+    assert decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.25), model=MODEL).confident
+    assert not decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.2500001), model=MODEL).confident
 
 
 def test_a_threshold_of_zero_is_always_sure_and_one_above_one_never() -> None:
     certain = np.array([1000.0, 0, 0, 0])
-    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES)).confident
-    assert not decide(certain, DecisionRule(DEFAULT_CLASSES, confidence_threshold=1.1)).confident
+    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL).confident
+    assert not decide(certain, DecisionRule(DEFAULT_CLASSES, confidence_threshold=1.1), model=MODEL).confident
 
 
 @pytest.mark.parametrize(
@@ -65,17 +68,56 @@ def test_the_set_holds_the_classes_whose_score_reaches_the_quantile_likeliest_fi
     quantile: float, expected: tuple[str, ...]
 ) -> None:
     logits = logits_of(0.12, 0.55, 0.03, 0.30)
-    assert decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile)).prediction_set == expected
+    assert (
+        decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile), model=MODEL).prediction_set
+        == expected
+    )
 
 
 def test_the_first_of_equal_classes_is_the_answer() -> None:
-    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES)).label == "angry"
+    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL).label == "angry"
 
 
 def test_warnings_of_the_picture_travel_with_the_answer() -> None:
-    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), warnings=["small"]).warnings == ("small",)
+    assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL, warnings=["small"]).warnings == ("small",)
 
 
 def test_logits_that_dont_fit_the_classes_are_an_error() -> None:
     with pytest.raises(ValueError, match="zip"):
-        decide(np.zeros(3), DecisionRule(DEFAULT_CLASSES))
+        decide(np.zeros(3), DecisionRule(DEFAULT_CLASSES), model=MODEL)
+
+
+def test_an_answer_as_json_holds_label_chances_set_model_and_warnings() -> None:
+    prediction = decide(
+        np.array([0.0, 5.0, 0.0, 0.0]),
+        DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.5),
+        model=MODEL,
+        warnings=["w"],
+    )
+    body = json.loads(prediction_response(prediction, photo="a.jpg").model_dump_json())
+    assert list(body["probabilities"]) == list(DEFAULT_CLASSES)
+    assert (body["photo"], body["label"], body["confident"], body["prediction_set"]) == (
+        "a.jpg",
+        "happy",
+        True,
+        ["happy"],
+    )
+    assert body["model"] == {"name": "demo", "version": "1", "sha256": "0" * 64}
+    assert body["warnings"] == ["w"]
+    assert body["probability"] == pytest.approx(body["probabilities"]["happy"])
+
+
+def test_a_prediction_survives_the_way_through_json() -> None:
+    prediction = decide(np.array([0.0, 5.0, 0.0, 0.0]), DecisionRule(DEFAULT_CLASSES), model=MODEL, warnings=["w"])
+    sent = json.dumps(prediction.to_dict())
+    assert Prediction.from_response(PredictionResponse.model_validate_json(sent)) == prediction
+    assert "request_id" not in prediction.to_dict()
+    answered = PredictionResponse.model_validate({**prediction.to_dict(), "request_id": "r-1"})
+    assert Prediction.from_response(answered).to_dict()["request_id"] == "r-1"
+
+
+def test_a_prediction_is_shown_on_one_line_with_its_model() -> None:
+    shown = repr(decide(np.array([0.0, 9.0]), DecisionRule(("sad", "happy")), model=MODEL))
+    assert "label='happy'" in shown
+    assert "model='demo 1'" in shown
+    assert len(shown) < 160

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from petmood.core.errors import TooSmall
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.core.prediction import DecisionRule, decide
+from petmood.core.prediction import DecisionRule, decide, prediction_response
 from petmood.core.schemas import (
     BatchResponse,
     HealthStatus,
@@ -17,29 +17,9 @@ from petmood.core.schemas import (
     PredictionResponse,
     VertexResponse,
     error_response,
-    prediction_response,
 )
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
-
-
-def test_an_answer_as_json_holds_label_chances_set_model_and_warnings() -> None:
-    prediction = decide(
-        np.array([0.0, 5.0, 0.0, 0.0]),
-        DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.5),
-        warnings=["w"],
-    )
-    body = json.loads(prediction_response(prediction, model=MODEL, photo="a.jpg").model_dump_json())
-    assert list(body["probabilities"]) == list(DEFAULT_CLASSES)
-    assert (body["photo"], body["label"], body["confident"], body["prediction_set"]) == (
-        "a.jpg",
-        "happy",
-        True,
-        ["happy"],
-    )
-    assert body["model"] == {"name": "demo", "version": "1", "sha256": "0" * 64}
-    assert body["warnings"] == ["w"]
-    assert body["probability"] == pytest.approx(body["probabilities"]["happy"])
 
 
 def test_a_refusal_as_json_holds_the_code_and_the_message() -> None:
@@ -62,8 +42,8 @@ def test_a_batch_tells_answers_from_refusals_when_it_is_read_again() -> None:
         decide(
             np.array([0.0, 5.0, 0.0, 0.0]),
             DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.5),
-        ),
-        model=MODEL,
+            model=MODEL,
+        )
     )
     refusal = error_response(TooSmall("Expected more pixels."), request_id="r")
     sent = BatchResponse(results=[refusal, answer], request_id="r").model_dump_json(exclude_none=True)

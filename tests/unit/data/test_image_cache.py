@@ -14,7 +14,7 @@ import pytest
 from petmood.core.errors import PhotoError
 from petmood.core.image import ImageSpec, load
 from petmood.data.image_cache import ImageCache, open_image_cache
-from petmood.inference.prepare import try_prepare
+from petmood.inference.base import try_prepare
 from tests.support.pictures import exif, jpeg, photo_like, png, turned
 
 SPEC = ImageSpec(side_px=24)

@@ -7,6 +7,7 @@ import pytest
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.prediction import DecisionRule, decide
+from petmood.core.schemas import ModelInfo
 from petmood.evaluation.conformal import (
     conformal_quantile,
     evaluate_prediction_sets,
@@ -64,8 +65,9 @@ def test_the_sets_are_those_of_the_serving_half(make_scored: MakeScored) -> None
     quantile = conformal_quantile(scored, temperature=1.7)
     sets = prediction_sets(scored.probabilities(temperature=1.7), quantile=quantile)
     decision = DecisionRule(scored.classes, conformal_quantile=quantile)
+    model = ModelInfo(name="demo", version="1", sha256="0" * 64)
     for logits, inside in zip(scored.logits / 1.7, sets, strict=True):
-        served = decide(logits, decision).prediction_set
+        served = decide(logits, decision, model=model).prediction_set
         assert set(served) == {name for name, member in zip(scored.classes, inside, strict=True) if member}
 
 

@@ -11,7 +11,7 @@ from tests.support.pictures import png
 
 def answer(shade: int) -> Prediction:
     """Return the answer for an even picture."""
-    (found,) = FakePredictor().predict([png(np.full((40, 40, 3), shade, np.uint8))])
+    (found,) = FakePredictor().predict_batch([png(np.full((40, 40, 3), shade, np.uint8))])
     assert isinstance(found, Prediction)
     return found
 

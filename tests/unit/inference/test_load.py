@@ -31,7 +31,7 @@ SERVED = """
 import json, sys
 from pathlib import Path
 from petmood.inference.load import load_bundle
-answer, = load_bundle(Path(sys.argv[1])).predict([Path(sys.argv[2])])
+answer, = load_bundle(Path(sys.argv[1])).predict_batch([Path(sys.argv[2])])
 print(json.dumps({"label": answer.label, "loaded": sorted(name for name in sys.modules if "." not in name)}))
 """
 
@@ -74,14 +74,14 @@ def refusal(folder: Path) -> str:
 
 def test_a_predictor_answers_by_its_network_and_its_manifest(bundle: Path) -> None:
     predictor = load_bundle(bundle)
-    answers = predictor.predict(PHOTOS)
+    answers = predictor.predict_batch(PHOTOS)
     golden, manifest = read_golden(predictor.bundle), predictor.bundle.manifest
     logits = predictor.session.logits(golden.pixels)
     assert np.allclose(logits, golden.logits / manifest.temperature, rtol=1e-3, atol=1e-4)
     assert [
         set(answer.probabilities) == set(DEFAULT_CLASSES) for answer in answers if isinstance(answer, Prediction)
     ] == [True] * 3
-    alone = [predictor.predict([photo])[0] for photo in PHOTOS]
+    alone = [predictor.predict_batch([photo])[0] for photo in PHOTOS]
     for one, among in zip(alone, answers, strict=True):
         assert isinstance(one, Prediction)
         assert isinstance(among, Prediction)
@@ -91,7 +91,7 @@ def test_a_predictor_answers_by_its_network_and_its_manifest(bundle: Path) -> No
 
 def test_sure_and_the_prediction_set_are_decided_by_the_manifest(bundle: Path) -> None:
     reseal(bundle, confidence_threshold=1.01, conformal_quantile=1.0)
-    for answer in load_bundle(bundle).predict(PHOTOS):
+    for answer in load_bundle(bundle).predict_batch(PHOTOS):
         assert isinstance(answer, Prediction)
         assert not answer.confident
         assert set(answer.prediction_set) == set(DEFAULT_CLASSES)
@@ -104,7 +104,7 @@ def test_the_model_is_named_by_its_manifest_s_hash(bundle: Path) -> None:
 
 
 def test_limits_on_photos_hold(bundle: Path) -> None:
-    (answer,) = load_bundle(bundle, limits=ImageLimits(pixels=100)).predict(PHOTOS[:1])
+    (answer,) = load_bundle(bundle, limits=ImageLimits(pixels=100)).predict_batch(PHOTOS[:1])
     assert "at most 100 pixels" in str(answer)
 
 
@@ -226,18 +226,18 @@ def test_a_bundle_is_found_through_a_link_to_its_folder(bundle: Path) -> None:
 
 def test_a_refused_bundle_leaves_the_old_predictor_as_it_was(bundle: Path, shared_bundle: Bundle) -> None:
     old = load_bundle(shared_bundle.folder)
-    before = old.predict(PHOTOS)
+    before = old.predict_batch(PHOTOS)
     reseal(bundle, temperature=9.0)
     refusal(bundle)
-    assert old.predict(PHOTOS) == before
+    assert old.predict_batch(PHOTOS) == before
 
 
 def test_a_predictor_needs_its_folder_no_longer(bundle: Path) -> None:
     predictor = load_bundle(bundle)
-    before, card = predictor.predict(PHOTOS), predictor.card()
+    before, card = predictor.predict_batch(PHOTOS), predictor.card()
     shutil.rmtree(bundle)
     assert not os.path.exists(bundle)  # noqa: PTH110 - a second opinion
-    assert predictor.predict(PHOTOS) == before
+    assert predictor.predict_batch(PHOTOS) == before
     assert predictor.card() == card
 
 
@@ -251,8 +251,8 @@ def test_a_card_tells_the_manifest_and_the_text_of_the_bundle(bundle: Path) -> N
 def test_a_predictor_is_made_of_a_bundle_and_a_session(bundle: Path) -> None:
     opened = load_bundle(bundle)
     made = BundlePredictor(opened.bundle, OnnxSession(bundle / "model.onnx"))
-    (answer,) = made.predict(PHOTOS[:1])
+    (answer,) = made.predict_batch(PHOTOS[:1])
     assert isinstance(answer, Prediction)
-    assert answer == opened.predict(PHOTOS[:1])[0]
+    assert answer == opened.predict_batch(PHOTOS[:1])[0]
     logits = np.array([5.0, 0.0, 0.0, 0.0])
-    assert decide(logits, opened.bundle.manifest.decision).label == DEFAULT_CLASSES[0]
+    assert decide(logits, opened.bundle.manifest.decision, model=opened.model).label == DEFAULT_CLASSES[0]

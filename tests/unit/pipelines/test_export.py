@@ -45,7 +45,7 @@ def test_a_bundle_says_where_it_comes_from(bundle: Bundle, small_run: RunFolder,
 
 def test_the_bundle_answers_photos_as_the_run_did(bundle: Bundle, small_run: RunFolder, small_set: Path) -> None:
     scored = Predictions.load(small_run.predictions("test"))
-    answers = load_bundle(bundle.folder).predict([small_set / path for path in scored.paths])
+    answers = load_bundle(bundle.folder).predict_batch([small_set / path for path in scored.paths])
     expected = scored.probabilities(temperature=bundle.manifest.temperature)
     for answer, chances in zip(answers, expected, strict=True):
         assert isinstance(answer, Prediction)

@@ -73,7 +73,7 @@ def test_clean_photos_are_answered_as_in_service(predictor: BundlePredictor, dat
     found = judged_alone(asked, data, rows)
     assert found.clean.paths == tuple(row.path for row in rows)
     assert found.bundle == bundle_info(predictor)
-    served = asked.predict([data / row.path for row in rows])
+    served = asked.predict_batch([data / row.path for row in rows])
     for chances, answer in zip(found.clean.probabilities(), served, strict=True):
         assert isinstance(answer, Prediction)
         np.testing.assert_allclose(chances, list(answer.probabilities.values()), atol=1e-5)

@@ -10,14 +10,17 @@ from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
 from petmood.serving.metrics import MULTIPROCESS_FOLDER, ServiceMetrics
 
-SURE = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, confident=True, prediction_set=("happy",))
-UNSURE = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, confident=False, prediction_set=("sad", "happy"))
+MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
+SURE = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, True, ("happy",), MODEL)
+UNSURE = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, False, ("sad", "happy"), MODEL)
 PROGRAM = """
 from petmood.core.prediction import Prediction
+from petmood.core.schemas import ModelInfo
 from petmood.serving.metrics import ServiceMetrics
 metrics = ServiceMetrics()
 metrics.finished(method="POST", route="/predict", status=200, seconds=0.02)
-metrics.count(Prediction("happy", 0.91, {}, True, ("happy",)))
+model = ModelInfo(name="demo", version="1", sha256="0" * 64)
+metrics.count(Prediction("happy", 0.91, {}, True, ("happy",), model))
 metrics.in_flight.inc()
 import sys
 sys.stdout.buffer.write(metrics.render())

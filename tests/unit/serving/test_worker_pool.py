@@ -33,24 +33,24 @@ class Gated(FakePredictor):
         self.gate, self.entered = threading.Semaphore(0), threading.Semaphore(0)
         self.seen: list[int] = []
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Wait for the release, then predict."""
         self.entered.release()
         assert self.gate.acquire(timeout=120)
         self.seen.append(len(photos))
-        return super().predict(photos)
+        return super().predict_batch(photos)
 
 
 class Failing(FakePredictor):
     """Predictor that raises for marked photos."""
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Raise the error that the photo names."""
         if b"broken" in photos:
             raise RuntimeError("a secret path: /srv/secret")
         if b"bundle" in photos:
             raise BundleError("The network can't answer.")
-        return super().predict(photos)
+        return super().predict_batch(photos)
 
 
 def run(work: Callable[[WorkerPool], Awaitable[T]], predictor: FakePredictor | None = None, **settings: Any) -> T:  # noqa: ANN401 - any setting
@@ -82,7 +82,7 @@ def test_photos_are_answered_in_their_order_whoever_answers_them() -> None:
     async def work(workers: WorkerPool) -> list[Answer]:
         return [found.answer for found in await workers.answer(PHOTOS)]
 
-    expected = FakePredictor().predict(PHOTOS)
+    expected = FakePredictor().predict_batch(PHOTOS)
     assert run(work, threads=2) == expected
 
 
@@ -180,7 +180,7 @@ def test_a_predictor_that_fails_costs_that_photo_alone_and_no_thread() -> None:
         assert "/srv" not in str(answers[0])
         return classes(answers), workers.alive
 
-    expected = ["internal", "bad_bundle", *classes(FakePredictor().predict(PHOTOS[:1]))]
+    expected = ["internal", "bad_bundle", *classes(FakePredictor().predict_batch(PHOTOS[:1]))]
     assert run(work, Failing()) == (expected, True)
 
 

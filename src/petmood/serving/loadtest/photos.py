@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from petmood.inference.batch import find_photos
+from petmood.core.photo_source import find_photos
 
 __all__ = ["MOST", "Form", "form", "read", "synthetic_photos"]
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from petmood.core.errors import BadForm, PetmoodError
-from petmood.core.schemas import BatchResponse, PredictionResponse, prediction_response
+from petmood.core.prediction import prediction_response
+from petmood.core.schemas import BatchResponse, PredictionResponse
 from petmood.serving.integrations.vertex_ai import answer_instances
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.multipart import FIELD, HINT, OVERHEAD_BYTES, one_photo, parse_content_type, parse_photos
@@ -48,13 +49,13 @@ async def predict(request: Request) -> Response:
     limit = file_bytes + OVERHEAD_BYTES
     async with service.bodies.body(request.receive, declared=call.declared, limit=limit) as body:
         (found,) = await service.answer([one_photo(body, kind, file_bytes=file_bytes)])
-    answer, model = found.answer, found.model
+    answer = found.answer
     if isinstance(answer, PetmoodError):
         try:
             raise answer
         finally:
             del answer, found, body  # break the cycle error -> traceback -> frame, which keeps the photo in memory
-    return json_response(prediction_response(answer, model=model, request_id=call.request_id))
+    return json_response(prediction_response(answer, request_id=call.request_id))
 
 
 @router.post("/predict/batch", response_model=BatchResponse, openapi_extra=BATCH_REQUEST, responses=REFUSALS)

@@ -7,7 +7,8 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from petmood.core.errors import PetmoodError
-from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response, prediction_response
+from petmood.core.prediction import prediction_response
+from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.serving.service import AppState
 from petmood.serving.worker_pool import WorkerResult
 
@@ -35,7 +36,7 @@ def body_of(found: WorkerResult, *, request_id: str) -> PredictionResponse | Err
     """Return the response body for one worker result: a prediction or an error."""
     if isinstance(found.answer, PetmoodError):
         return error_response(found.answer, request_id=request_id)
-    return prediction_response(found.answer, model=found.model, request_id=request_id)
+    return prediction_response(found.answer, request_id=request_id)
 
 
 def json_response(body: BaseModel, *, status: int = 200) -> Response:

@@ -7,10 +7,10 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.core.photo import PHOTO_SUFFIXES
+from petmood.core.photo_source import find_photos
 from petmood.core.progress import no_progress
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.sources.folder import FolderSource
-from petmood.inference.batch import find_photos
 
 
 def tree(root: Path, *names: str) -> Path:

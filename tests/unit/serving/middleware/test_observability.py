@@ -248,7 +248,7 @@ def test_what_is_no_request_is_passed_on() -> None:
 
 def test_a_predictor_that_fails_is_told_in_the_same_form(served: Callable[..., Any], photo: bytes) -> None:
     class Failing(FakePredictor):
-        def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
             del photos
             raise MemoryError(Path("/secret"))
 

@@ -131,7 +131,7 @@ def test_a_service_that_was_told_to_end_refuses(served: Callable[..., Any], phot
 
 
 def test_the_answers_of_a_predictor_are_passed_on_unchanged(served: Callable[..., Any], photo: bytes) -> None:
-    (expected,) = FakePredictor().predict([photo])
+    (expected,) = FakePredictor().predict_batch([photo])
     body = served().client.post("/predict", content=photo).json()
     assert body["probabilities"] == expected.probabilities  # type: ignore[union-attr] # a prediction, as the line above shows
 
@@ -141,7 +141,7 @@ def test_a_refused_photo_leaves_nothing_behind_in_memory(served: Callable[..., A
     refused: list[weakref.ref[CorruptImage]] = []
 
     class Refusing(FakePredictor):
-        def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
             errors = [CorruptImage("Expected a whole picture.") for _ in photos]
             refused.extend(map(weakref.ref, errors))
             return list(errors)

@@ -11,7 +11,8 @@ from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petmood.core.errors import InternalError, Overloaded, PetmoodError
-from petmood.core.schemas import ErrorResponse, prediction_response
+from petmood.core.prediction import prediction_response
+from petmood.core.schemas import ErrorResponse
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of, header
@@ -77,9 +78,7 @@ class ContractMiddleware:
             raise InternalError("Something went wrong here, and was logged. Try again later.")
         if isinstance(question.found.answer, PetmoodError):
             raise question.found.answer
-        return json_response(
-            prediction_response(question.found.answer, model=question.found.model, request_id=call.request_id)
-        )
+        return json_response(prediction_response(question.found.answer, request_id=call.request_id))
 
     async def _ask(self, scope: Scope, question: PendingPhoto) -> None:
         """Run a request through BentoML; of its response only the status is used.

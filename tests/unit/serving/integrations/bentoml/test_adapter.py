@@ -25,16 +25,16 @@ class Slow(FakePredictor):
         super().__init__()
         self.go = threading.Event()
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Wait for the release, then predict."""
         assert self.go.wait(timeout=300)
-        return super().predict(photos)
+        return super().predict_batch(photos)
 
 
 class Broken(FakePredictor):
     """Predictor that raises an unexpected exception."""
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Raise an unexpected exception."""
         raise ZeroDivisionError(f"{len(photos)} photos at /secret/path")
 

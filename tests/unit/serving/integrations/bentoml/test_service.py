@@ -24,11 +24,11 @@ class Counting(FakePredictor):
         self.sizes: list[int] = []
         self._lock = threading.Lock()
 
-    def predict(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Predict and record the batch size."""
         with self._lock:
             self.sizes.append(len(photos))
-        return super().predict(photos)
+        return super().predict_batch(photos)
 
 
 def test_the_service_of_the_module_batches_nothing_and_reports_nothing() -> None:
@@ -66,7 +66,7 @@ def test_a_crowd_of_photos_get_each_their_own_answer(asked: Callable[..., TestCl
 
     with ThreadPoolExecutor(12) as threads:
         found = list(threads.map(ask, photos))
-    alone = FakePredictor().predict(photos)
+    alone = FakePredictor().predict_batch(photos)
     assert found == [one.probabilities for one in alone if not isinstance(one, Exception)]
     assert sum(predictor.sizes) == len(photos)
     assert max(predictor.sizes) <= max(1, max_batch // 2)

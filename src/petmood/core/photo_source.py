@@ -1,0 +1,116 @@
+"""Photos as arguments: paths, bytes, binary files, and the photos below a folder."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from petmood.core.errors import DataError, FileTooLarge, PhotoError
+from petmood.core.photo import PHOTO_SUFFIXES
+
+__all__ = ["BinaryFile", "PhotoSource", "bytes_or_path", "find_photos", "photo_bytes", "several_photos", "unreadable"]
+
+
+class BinaryFile(Protocol):
+    """An object that bytes are read from: a file opened with "rb", ``io.BytesIO``, the file of an upload."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes; all if it is negative."""
+        ...
+
+
+PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile
+"""What a photo may be given as. A text is a path; a photo's bytes are those of its file, not its pixels."""
+
+
+def bytes_or_path(photo: PhotoSource, *, max_bytes: int) -> bytes | Path:
+    """Return a photo's path, or its bytes; of a binary file at most ``max_bytes`` and one more are read.
+
+    Raises:
+        FileTooLarge: a binary file has more bytes than ``max_bytes``.
+        PhotoError: a binary file can't be read.
+        TypeError: the argument is no path, bytes or binary file.
+    """
+    if isinstance(photo, str | os.PathLike):
+        return Path(photo)
+    if isinstance(photo, bytes | bytearray | memoryview):
+        return bytes(photo)
+    if not callable(getattr(photo, "read", None)):
+        raise TypeError(
+            f"Expected a photo's path, its bytes or a binary file, got {type(photo).__name__}. "
+            "Pixels would be prepared otherwise than the file: save them as PNG, and give those bytes."
+        )
+    try:
+        return _read(photo, max_bytes)
+    except OSError as error:
+        raise unreadable("The photo", error) from error
+
+
+def photo_bytes(photo: PhotoSource, *, max_bytes: int) -> bytes:
+    """Return a photo's bytes; a path is read.
+
+    Raises:
+        FileTooLarge: the photo has more bytes than ``max_bytes``.
+        PhotoError: the file can't be read.
+        TypeError: the argument is no path, bytes or binary file.
+    """
+    found = bytes_or_path(photo, max_bytes=max_bytes)
+    if isinstance(found, bytes):
+        return found
+    try:
+        with found.open("rb") as file:
+            return _read(file, max_bytes)
+    except OSError as error:
+        raise unreadable(found.name or str(found), error) from error
+
+
+def unreadable(name: str, error: OSError) -> PhotoError:
+    """Return the error for a photo whose file can't be read."""
+    return PhotoError(f"{name} can't be read ({error.strerror}). Check that it exists and may be opened.")
+
+
+def several_photos(photos: Iterable[PhotoSource]) -> Iterator[PhotoSource]:
+    """Return an iterator over photos.
+
+    Raises:
+        TypeError: the argument is one photo, whose characters, bytes or lines would be taken for photos.
+    """
+    if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(photos, "read"):
+        raise TypeError(f"Expected several photos, such as a list of paths, got one: {type(photos).__name__}.")
+    return iter(photos)
+
+
+def find_photos(paths: Sequence[Path]) -> list[Path]:
+    """Return the given files and the photos below the given folders, each folder sorted.
+
+    Hidden files and folders are skipped, unless they are given themselves.
+
+    Raises:
+        DataError: a path doesn't exist, or no photo was found.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"No such photo or folder: {path}.")
+        found.extend(_below(path) if path.is_dir() else [path])
+    if not found:
+        kinds = ", ".join(sorted(PHOTO_SUFFIXES))
+        raise DataError(f"No photos below {', '.join(map(str, paths))}. Looked for {kinds}.")
+    return found
+
+
+def _read(file: BinaryFile, max_bytes: int) -> bytes:
+    data = file.read(max_bytes + 1)
+    if not isinstance(data, bytes):
+        raise TypeError(f"Expected a file opened with 'rb', got one that gives {type(data).__name__}.")
+    if len(data) > max_bytes:
+        raise FileTooLarge(f"Expected at most {max_bytes / 1e6:.0f} MB, got more. Send a smaller copy.")
+    return data
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and not _is_hidden(p, folder))
+
+
+def _is_hidden(photo: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in photo.relative_to(folder).parts) or photo.is_dir()

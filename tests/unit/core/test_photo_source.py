@@ -1,0 +1,128 @@
+"""Tests of photos given as paths, bytes, binary files and folders."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError, FileTooLarge, PhotoError
+from petmood.core.photo_source import PhotoSource, bytes_or_path, find_photos, photo_bytes, several_photos
+from tests.support.pictures import jpeg, photo_like
+
+PHOTO = jpeg(photo_like(40, 40))
+
+
+def fill(folder: Path, *names: str) -> None:
+    """Put the same photo under several names."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(PHOTO)
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that fails."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Fail."""
+        raise OSError(5, f"Input/output error after {size}")
+
+
+# --- one photo --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("photo", [PHOTO, bytearray(PHOTO), memoryview(PHOTO), io.BytesIO(PHOTO)], ids=type)
+def test_bytes_and_binary_files_give_their_bytes(photo: PhotoSource) -> None:
+    assert bytes_or_path(photo, max_bytes=len(PHOTO)) == PHOTO
+
+
+def test_a_text_is_a_path_and_a_path_stays_one(tmp_path: Path) -> None:
+    assert bytes_or_path(str(tmp_path / "a.jpg"), max_bytes=1) == tmp_path / "a.jpg"
+    assert bytes_or_path(tmp_path / "a.jpg", max_bytes=1) == tmp_path / "a.jpg"
+
+
+def test_an_opened_file_and_a_path_are_read(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg")
+    with (tmp_path / "a.jpg").open("rb") as file:
+        assert photo_bytes(file, max_bytes=10_000_000) == PHOTO
+    assert photo_bytes(tmp_path / "a.jpg", max_bytes=10_000_000) == PHOTO
+    assert photo_bytes(PHOTO, max_bytes=1) == PHOTO
+
+
+def test_of_a_file_that_is_too_large_one_byte_too_many_is_read(tmp_path: Path) -> None:
+    endless = io.BytesIO(bytes(1_000_000))
+    with pytest.raises(FileTooLarge, match="at most 0 MB, got more"):
+        bytes_or_path(endless, max_bytes=1000)
+    assert endless.tell() == 1001
+    (tmp_path / "video.jpg").write_bytes(bytes(2000))
+    with pytest.raises(FileTooLarge):
+        photo_bytes(tmp_path / "video.jpg", max_bytes=1000)
+
+
+def test_a_file_that_can_t_be_read_is_an_error_of_petmood(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="The photo can't be read"):
+        bytes_or_path(Failing(PHOTO), max_bytes=1000)
+    with pytest.raises(PhotoError, match=r"missing\.jpg can't be read \(No such file or directory\)"):
+        photo_bytes(tmp_path / "missing.jpg", max_bytes=1000)
+    with pytest.raises(PhotoError, match=r"can't be read \(Is a directory\)"):
+        photo_bytes("", max_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("photo", "message"),
+    [(7, "got int"), (None, "got NoneType"), ([PHOTO], "got list"), (io.StringIO("text"), "opened with 'rb'")],
+)
+def test_something_else_is_refused_with_what_is_expected(photo: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        bytes_or_path(photo, max_bytes=1000)  # type: ignore[arg-type] # what is refused
+
+
+# --- several ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("photo", ["a.jpg", Path("a.jpg"), PHOTO, io.BytesIO(PHOTO)], ids=type)
+def test_one_photo_is_not_taken_for_several(photo: str | Path | bytes | io.BytesIO) -> None:
+    with pytest.raises(TypeError, match="Expected several photos, such as a list of paths, got one"):
+        several_photos(photo)  # type: ignore[arg-type] # what is refused
+
+
+def test_several_photos_are_taken_one_by_one() -> None:
+    photos = several_photos(name for name in ("a.jpg", "b.jpg"))
+    assert next(photos) == "a.jpg"
+    assert list(photos) == ["b.jpg"]
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+def test_photos_below_a_folder_are_found_sorted_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
+    fill(tmp_path, "b.JPG", "a/z.png", "a/b/c.WebP", "c.jpeg", "notes.txt", "d.jpg.bak", "e")
+    names = [path.relative_to(tmp_path).as_posix() for path in find_photos([tmp_path])]
+    assert names == ["a/b/c.WebP", "a/z.png", "b.JPG", "c.jpeg"]
+
+
+def test_hidden_files_and_folders_are_passed_over_unless_they_are_named(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg", "._a.jpg", ".cache/b.jpg", "in/.hidden/c.jpg")
+    assert find_photos([tmp_path]) == [tmp_path / "a.jpg"]
+    assert find_photos([tmp_path / "._a.jpg", tmp_path / ".cache"]) == [tmp_path / "._a.jpg", tmp_path / ".cache/b.jpg"]
+
+
+def test_a_folder_that_is_named_like_a_photo_is_looked_into(tmp_path: Path) -> None:
+    fill(tmp_path, "album.jpg/a.jpg")
+    assert find_photos([tmp_path]) == [tmp_path / "album.jpg/a.jpg"]
+
+
+def test_named_files_keep_their_order_and_need_no_suffix(tmp_path: Path) -> None:
+    fill(tmp_path, "z", "a.jpg", "folder/b.jpg")
+    asked = [tmp_path / "z", tmp_path / "folder", tmp_path / "a.jpg"]
+    assert find_photos(asked) == [tmp_path / "z", tmp_path / "folder/b.jpg", tmp_path / "a.jpg"]
+
+
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No such photo or folder: .*none\.jpg"):
+        find_photos([tmp_path / "none.jpg"])
+
+
+def test_a_folder_without_photos_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
+    fill(tmp_path, "notes.txt")
+    with pytest.raises(DataError, match=r"No photos below .* Looked for \.avif, .*\.webp"):
+        find_photos([tmp_path])
