@@ -1,32 +1,30 @@
-"""Predict a photo over HTTP. Start the service first: petmood serve BUNDLE.
+"""Predict photos over HTTP. Start the service first: petmood serve BUNDLE. It needs the extra 'client' alone.
 
-Usage: python examples/call_api.py http://127.0.0.1:8000 PHOTO
+Usage: python examples/call_api.py http://127.0.0.1:8000 PHOTO...
 """
 
 import os
 import sys
-from pathlib import Path
 
-import httpx
+import petmood
 
 
-def main(address: str, photo: str) -> int:
-    """Print the label and every probability; end with 1 and the service's reason where it refuses."""
+def main(address: str, *photos: str) -> int:
+    """Print the label and every probability of each photo; end with 1 if the service rejects one."""
     token = os.environ.get("PETMOOD_TOKEN")  # where the service was started with tokens
-    response = httpx.post(
-        f"{address.rstrip('/')}/predict",
-        files={"photo": Path(photo).read_bytes()},
-        headers={"authorization": f"Bearer {token}"} if token else {},
-        timeout=30,
-    )
-    body = response.json()
-    if response.status_code != 200:  # {"code": ..., "message": ..., "request_id": ...}
-        print(f"{response.status_code} {body['code']}: {body['message']}", file=sys.stderr)
-        return 1
-    print(f"{photo}: {body['label']}, by {body['model']['name']} {body['model']['version']}")
-    for name, probability in body["probabilities"].items():
-        print(f"  {name:<8}{probability:.1%}")
-    return 0
+    rejected = 0
+    with petmood.Client(address, token=token, retries=3) as client:  # a busy service is asked again
+        for photo in photos:
+            try:
+                found = client.predict(photo)
+            except petmood.PhotoError as error:  # other errors, such as a service that is away, end the program
+                print(f"{photo}: {error.code}: {error}", file=sys.stderr)
+                rejected += 1
+                continue
+            print(f"{photo}: {found.label}, by {found.model.name} {found.model.version}")
+            for name, probability in found.probabilities.items():
+                print(f"  {name:<8}{probability:.1%}")
+    return 1 if rejected else 0
 
 
 if __name__ == "__main__":

@@ -6,15 +6,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from petmood.client.async_client import AsyncClient
+    from petmood.client.client import Client
     from petmood.core.errors import PetmoodError, PhotoError
     from petmood.core.prediction import Prediction
     from petmood.inference.base import Predictor
 
     __version__: str
 
-__all__ = ["PetmoodError", "PhotoError", "Prediction", "Predictor", "__version__", "load_bundle"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "PetmoodError",
+    "PhotoError",
+    "Prediction",
+    "Predictor",
+    "__version__",
+    "load_bundle",
+]
 
 _HOMES = {
+    "AsyncClient": "petmood.client.async_client",
+    "Client": "petmood.client.client",
     "PetmoodError": "petmood.core.errors",
     "PhotoError": "petmood.core.errors",
     "Prediction": "petmood.core.prediction",
@@ -49,8 +62,16 @@ def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, 
 if not TYPE_CHECKING:  # a type checker sees the names above alone, so that it finds a misspelt one
 
     def __getattr__(name: str) -> object:
-        """Import the name's module; look the version up, which takes longer than all other start-up code."""
+        """Import the name's module; look the version up, which takes longer than all other start-up code.
+
+        Raises:
+            MissingDependency: the clients' package is not installed; the message has the command that installs it.
+        """
         if name in _HOMES:
+            if "client" in _HOMES[name]:
+                from petmood.core.extras import require
+
+                require("httpx", extra="client")
             return getattr(importlib.import_module(_HOMES[name]), name)
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

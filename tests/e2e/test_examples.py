@@ -65,7 +65,7 @@ def test_predictions_over_http(root: Path, work: Path, photo: Path, tmp_path: Pa
         (tmp_path / "text.jpg").write_text("no photo")
         refused = run(root, "call_api.py", address, tmp_path / "text.jpg")
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith("415 unsupported_format: ")
+        assert refused.stderr.startswith(f"{tmp_path / 'text.jpg'}: unsupported_format: ")
 
 
 def test_a_version_is_promoted(root: Path, work: Path) -> None:

@@ -16,9 +16,8 @@ from petmood.core.image import ImageSpec
 from petmood.core.photo import decode
 from petmood.core.prediction import DecisionRule, decide
 from petmood.core.schemas import ModelCardResponse
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, try_prepare
 from petmood.inference.fake import FakePredictor
-from petmood.inference.prepare import try_prepare
 from petmood.serving.app import create_app
 from petmood.serving.drain import DrainState
 from petmood.serving.server import DrainingServer, bind, config_for
@@ -53,9 +52,10 @@ class OwnClasses(FakePredictor):
         return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest={}, card=CARD)
 
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        model = self.model
         prepared = [try_prepare(photo, ImageSpec(side_px=32)) for photo in photos]
         logits = np.array([2.0, 1.0, -4.0])
-        return [one if isinstance(one, PhotoError) else decide(logits, self._rule) for one in prepared]
+        return [one if isinstance(one, PhotoError) else decide(logits, self._rule, model=model) for one in prepared]
 
 
 @contextmanager

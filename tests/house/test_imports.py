@@ -12,7 +12,7 @@ from tests.support.source_tree import ROOT, modules, named
 
 CLIENTS = ("mlflow", "boto3", "botocore", "pandas", "sqlalchemy", "wandb", "optuna")
 HEAVY = ("torch", "torchvision", "lightning", "hydra", "omegaconf", "sklearn", "skimage", "cv2", "scipy", "onnx")
-SERVING = tuple(named(path) for path in modules("src/petmood/core/", "src/petmood/inference/"))
+SERVING = tuple(named(path) for path in modules("src/petmood/core/", "src/petmood/client/", "src/petmood/inference/"))
 WITHOUT_TORCH = (
     "index",
     "validation.issues",

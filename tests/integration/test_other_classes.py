@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from petmood.configs.load import compose
 from petmood.core.errors import DataError, PromotionRejected
+from petmood.core.prediction import Prediction
 from petmood.core.schemas import PredictionResponse
 from petmood.data.importer import import_photos
 from petmood.data.index import read_index
@@ -74,7 +75,7 @@ def test_the_classes_of_the_folders_are_those_of_the_served_answer(
         assert tuple(body.probabilities) == classes
         assert body.label in classes
         assert any(f'"{body.label}"' in line for line in client.get("/metrics").text.splitlines())
-    assert len(result_view(body).bars) == len(classes)
+    assert len(result_view(Prediction.from_response(body)).bars) == len(classes)
 
 
 def test_models_of_different_classes_are_neither_compared_nor_promoted(tmp_path: Path) -> None:

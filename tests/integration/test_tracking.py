@@ -154,7 +154,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 @pytest.mark.parametrize(
     "names",
     [
-        ("petmood.serving.app", "petmood.inference.load", "petmood.frontend.client", "petmood.serving.metrics"),
+        ("petmood.serving.app", "petmood.inference.load", "petmood.client.client", "petmood.serving.metrics"),
         ("petmood.pipelines.train", "petmood.pipelines.evaluate", "petmood.pipelines.export", "petmood.cli.track"),
     ],
     ids=["serving", "training"],

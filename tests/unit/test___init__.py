@@ -9,7 +9,7 @@ import pytest
 
 import petmood
 from petmood.core.bundle import Bundle
-from petmood.core.errors import BundleError, RegistryError
+from petmood.core.errors import BundleError, MissingDependency, RegistryError
 from petmood.inference.base import Predictor
 from petmood.registry.uri import open_registry
 from tests.support.networks import tiny_bundle
@@ -47,6 +47,14 @@ def test_every_public_name_is_there_and_listed() -> None:
 def test_a_misspelt_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'petmood' has no attribute 'lode_bundle'"):
         getattr(petmood, "lode_bundle")  # noqa: B009 - mypy would refuse it, as it should
+
+
+def test_without_httpx_a_client_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    for name in ("Client", "AsyncClient"):
+        with pytest.raises(MissingDependency, match=r"'httpx' is not installed. .*pip.* install 'petmood\[client\]'"):
+            getattr(petmood, name)
+    assert petmood.Predictor is Predictor, "a predictor needs no httpx"
 
 
 def test_a_photo_is_predicted_with_a_bundle_in_a_folder(bundle: Bundle, tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ OPTIONS = {
 @click.pass_context
 def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     """Show the web page until Ctrl-C; it asks the service at --api, with $PETMOOD_TOKEN if it is set."""
-    from petmood.core.errors import ConfigError
+    from petmood.client.address import split_address
     from petmood.core.extras import require
 
     require("streamlit", extra="page")
-    if not api.startswith(("http://", "https://")):
-        raise ConfigError(f"Expected an address such as http://127.0.0.1:8000 for --api, got {api!r}.")
+    require("httpx", extra="page")
+    split_address(api)
     import petmood.frontend
 
     script = Path(petmood.frontend.__file__).with_name("app.py")

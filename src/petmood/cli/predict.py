@@ -1,5 +1,7 @@
-"""Command that predicts photos: `petmood predict`; it needs only the extra 'serve'."""
+"""Command that predicts photos: `petmood predict`; it needs the extra 'serve', or 'client' for a service."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,40 +10,54 @@ import click
 from petmood.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pydantic import BaseModel
 
+    from petmood import Client, Predictor
+
 __all__ = ["predict"]
+
+RETRIES = 3
 
 
 @click.command()
 @click.argument("bundle")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option("--threads", default=1, show_default=True, help="Threads of the network.")
+@click.option("--threads", default=1, show_default=True, help="Threads of the network; a service has its own.")
 @click.pass_context
 def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as_json: bool, threads: int) -> None:
     """Predict PHOTOS (files, or folders of them) with BUNDLE; exits with status 1 if any photo is rejected.
 
-    BUNDLE is a folder, or an address such as registry://petmood@champion.
+    BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
+    http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
-    import petmood
     from petmood.cli.tables import answer_text
     from petmood.core.photo_source import find_photos
     from petmood.core.prediction import Prediction, prediction_response
     from petmood.core.schemas import error_response
 
     found = find_photos(photos)
-    predictor = petmood.load_bundle(bundle, threads=threads)
     rejected = 0
-    answers = progress_bar(predictor.predict_many(found), total=len(found), what="predicting photos")
-    for photo, answer in zip(found, answers, strict=True):
-        name = str(photo)
-        if isinstance(answer, Prediction):
-            body: BaseModel = prediction_response(answer, photo=name)
-        else:
-            body, rejected = error_response(answer, photo=name), rejected + 1
-        if as_json:
-            click.echo(body.model_dump_json(exclude_none=True))
-        else:
-            click.echo(answer_text(name, answer), err=not isinstance(answer, Prediction))
+    with _predictor(bundle, threads=threads) as predictor:
+        answers = progress_bar(predictor.predict_many(found), total=len(found), what="predicting photos")
+        for photo, answer in zip(found, answers, strict=True):
+            name = str(photo)
+            if isinstance(answer, Prediction):
+                body: BaseModel = prediction_response(answer, photo=name)
+            else:
+                body, rejected = error_response(answer, photo=name), rejected + 1
+            if as_json:
+                click.echo(body.model_dump_json(exclude_none=True))
+            else:
+                click.echo(answer_text(name, answer), err=not isinstance(answer, Prediction))
     context.exit(1 if rejected else 0)
+
+
+def _predictor(bundle: str, *, threads: int) -> "AbstractContextManager[Predictor | Client]":
+    import petmood
+
+    if bundle.startswith(("http://", "https://")):
+        return petmood.Client(bundle, token=os.environ.get("PETMOOD_TOKEN") or None, retries=RETRIES)
+    return nullcontext(petmood.load_bundle(bundle, threads=threads))

@@ -34,7 +34,10 @@ PetmoodError                      exit code 2 on the command line
 │   ├── CorruptVersion            a version's files are missing or not what was registered
 │   └── PromotionRejected         a candidate did not pass the gate; exit code 3
 ├── MissingDependency             an optional package is not installed
-└── DownloadError                 something has to be fetched and can't be
+├── DownloadError                 something has to be fetched and can't be
+└── ServiceError                  a service gives a response that is not petmood's
+    ├── ServiceUnreachable        it can't be reached
+    └── ServiceTimeout            it does not respond in time
 """
 
 from typing import ClassVar
@@ -65,6 +68,9 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "RunError",
+    "ServiceError",
+    "ServiceTimeout",
+    "ServiceUnreachable",
     "ShuttingDown",
     "TooManyPixels",
     "TooManyRequests",
@@ -79,10 +85,14 @@ __all__ = [
 
 
 class PetmoodError(Exception):
-    """Base of petmood's errors: a message with the next step; the CLI prints it and exits with ``exit_code``."""
+    """Base of petmood's errors: a message with the next step; the CLI prints it and exits with ``exit_code``.
+
+    ``code`` is for programs; ``request_id`` is that of the service's response, in errors of its clients.
+    """
 
     exit_code: ClassVar[int] = 2
-    code: ClassVar[str] = "error"
+    code: str = "error"
+    request_id: str | None = None
 
     def __init_subclass__(cls, **facts: int | str) -> None:
         """Set ``code``, ``status`` or ``retry_after_s`` of a subclass from the keywords of its class statement."""
@@ -143,7 +153,7 @@ class RequestError(PetmoodError):
 
     status: ClassVar[int] = 400
     code = "request_error"
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
 
 
 class BadForm(RequestError, code="bad_form"):
@@ -259,3 +269,17 @@ class DownloadError(PetmoodError):
     """A download failed; the message explains how to provide the file manually."""
 
     code = "download_error"
+
+
+class ServiceError(PetmoodError, code="service_error"):
+    """A service gives a response that is not petmood's; ``status`` is its HTTP status, if that is the reason."""
+
+    status: int | None = None
+
+
+class ServiceUnreachable(ServiceError, code="unreachable"):
+    """A service can't be reached, or the connection broke."""
+
+
+class ServiceTimeout(ServiceError, code="timeout"):
+    """A service does not respond in time."""

@@ -93,5 +93,5 @@ class ModelCardResponse(BaseModel):
 
 
 def error_response(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorResponse:
-    """Build the response body of an error from its code and message."""
-    return ErrorResponse(photo=photo, code=error.code, message=str(error), request_id=request_id)
+    """Build the response body of an error from its code and message, and the id of the request that it answers."""
+    return ErrorResponse(photo=photo, code=error.code, message=str(error), request_id=request_id or error.request_id)

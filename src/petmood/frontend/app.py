@@ -11,10 +11,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from petmood.core.errors import PhotoError
+from petmood.client.client import Client
+from petmood.core.errors import PetmoodError, PhotoError
 from petmood.core.photo import PHOTO_SUFFIXES, decode
-from petmood.core.schemas import ModelCardResponse
-from petmood.frontend.client import ApiClient, ApiResponse, ServiceError
+from petmood.core.prediction import Prediction
+from petmood.frontend.answers import Answered, Trouble, ask, trouble_of
 from petmood.frontend.view import LIMITS, MEANING, ResultView, mood_text, result_view
 
 __all__ = ["main"]
@@ -23,6 +24,7 @@ EXAMPLES: Final = Path(__file__).parent / "examples"
 KINDS: Final = sorted(suffix.removeprefix(".") for suffix in PHOTO_SUFFIXES)
 SOURCES: Final = ("Upload", "Camera", "Examples")
 PREVIEW_PX: Final = 480
+RETRIES: Final = 2
 MOST_MB: Final = 30
 STYLE: Final = """<style>
   .block-container {max-width: 46rem; padding-top: 2.2rem; padding-bottom: 3rem}
@@ -48,9 +50,12 @@ def main() -> None:
     """Draw the page; Streamlit reruns this after every interaction."""
     st.set_page_config(page_title="petmood", page_icon=str(EXAMPLES / "cat.jpg"), layout="centered", menu_items={})
     st.html(STYLE)
-    service = ApiClient(
-        os.environ.get("PETMOOD_API_URL", "http://127.0.0.1:8000"), token=os.environ.get("PETMOOD_TOKEN") or None
-    )
+    address = os.environ.get("PETMOOD_API_URL", "http://127.0.0.1:8000")
+    with Client(address, token=os.environ.get("PETMOOD_TOKEN") or None, retries=RETRIES) as service:
+        _draw(service)
+
+
+def _draw(service: Client) -> None:
     st.title(":material/pets: How does this pet look?", anchor=False)
     st.write("Show a pet's face. petmood names its expression, or says that it isn't sure.")
     for photo in reversed(_photos()):  # newest first
@@ -85,7 +90,7 @@ def _examples() -> Sequence[Path]:
     return sorted(EXAMPLES.glob("*.jpg"))
 
 
-def _show(photo: Photo, service: ApiClient) -> None:
+def _show(photo: Photo, service: Client) -> None:
     answer = _answer(photo, service)
     with st.container(border=True, key=f"photo-{photo.key}"):
         left, right = st.columns([2, 3], gap="medium")
@@ -97,21 +102,21 @@ def _show(photo: Photo, service: ApiClient) -> None:
                 st.image(pixels, width="stretch", alt=f"The photo {photo.name}")
             st.caption(photo.name.replace("[", "(").replace("]", ")"))
         with right:
-            if isinstance(answer, ServiceError):
+            if isinstance(answer, Trouble):
                 _show_trouble(photo, answer)
             else:
-                _show_card(photo, result_view(answer.body, seconds=answer.seconds), answer)
+                _show_card(photo, result_view(answer.prediction, seconds=answer.seconds), answer.prediction)
 
 
-def _answer(photo: Photo, service: ApiClient) -> ApiResponse | ServiceError:
+def _answer(photo: Photo, service: Client) -> Answered | Trouble:
     """Return the service's result for a photo; it is requested once per session and kept across reruns."""
-    known: dict[str, ApiResponse | ServiceError] = st.session_state.setdefault("answers", {})
+    known: dict[str, Answered | Trouble] = st.session_state.setdefault("answers", {})
     if photo.key not in known:
         with st.spinner("Looking at the photo ..."):
-            known[photo.key] = service.predict(photo.data)
+            known[photo.key] = ask(service, photo.data)
         found = known[photo.key]
-        if isinstance(found, ApiResponse):
-            card = result_view(found.body)
+        if isinstance(found, Answered):
+            card = result_view(found.prediction)
             st.session_state.setdefault("history", []).append((photo.name, card.headline))
     return known[photo.key]
 
@@ -126,7 +131,7 @@ def _preview(data: bytes) -> NDArray[np.uint8] | None:
     return np.ascontiguousarray(pixels[::step, ::step])
 
 
-def _show_card(photo: Photo, card: ResultView, answer: ApiResponse) -> None:
+def _show_card(photo: Photo, card: ResultView, prediction: Prediction) -> None:
     st.header(f"{card.icon} {card.headline}", anchor=False)
     st.write(card.sentence)
     for bar in card.bars:
@@ -137,13 +142,13 @@ def _show_card(photo: Photo, card: ResultView, answer: ApiResponse) -> None:
         st.info("What helps:\n" + "\n".join(f"- {line}" for line in card.advice))
     st.caption(card.footnote)
     with st.expander("This is wrong"):
-        others = [mood for mood in sorted(answer.body.probabilities) if mood != answer.body.label or not card.confident]
+        others = [mood for mood in sorted(prediction.probabilities) if mood != prediction.label or not card.confident]
         st.selectbox("It is ...", others, format_func=mood_text, key=f"right-{photo.key}")
         st.button("Send", key=f"send-{photo.key}", disabled=True)
         st.caption("The service doesn't take corrections yet; a later version will.")
 
 
-def _show_trouble(photo: Photo, trouble: ServiceError) -> None:
+def _show_trouble(photo: Photo, trouble: Trouble) -> None:
     if trouble.retryable:
         st.warning(trouble.message, icon=":material/hourglass_empty:")
         if st.button("Try again", key=f"again-{photo.key}"):
@@ -160,20 +165,21 @@ def _show_history() -> None:
             st.table({"Photo": [name for name, _ in history], "Answer": [answer for _, answer in history]})
 
 
-def _show_meaning(service: ApiClient) -> None:
-    found = service.card()
+def _show_meaning(service: Client) -> None:
     with st.expander("What the answers mean, and what they can't say"):
         st.markdown(MEANING)
         st.markdown(LIMITS)
-    if isinstance(found, ModelCardResponse):
-        with st.expander("The model's own card: what it saw, and how well it does"):
-            st.markdown(found.card)
-        st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")
-    else:
-        st.warning(
-            found.message.replace("Your photo is kept here: try again.", "Reload the page to try again."),
-            icon=":material/hourglass_empty:",
+    try:
+        found = service.card()
+    except PetmoodError as error:
+        message = trouble_of(error).message.replace(
+            "Your photo is kept here: try again.", "Reload the page to try again."
         )
+        st.warning(message, icon=":material/hourglass_empty:")
+        return
+    with st.expander("The model's own card: what it saw, and how well it does"):
+        st.markdown(found.card)
+    st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from petmood.core.schemas import PredictionResponse
+from petmood.core.prediction import Prediction
 
 __all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "mood_text", "percent", "result_view"]
 
@@ -60,20 +60,20 @@ class ResultView:
     footnote: str
 
 
-def result_view(body: PredictionResponse, *, seconds: float | None = None) -> ResultView:
+def result_view(prediction: Prediction, *, seconds: float | None = None) -> ResultView:
     """Return the view of a prediction."""
-    likely = sorted(body.probabilities.items(), key=lambda pair: -pair[1])
+    likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     bars = tuple(ClassBar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
     return ResultView(
-        icon=ICONS.get(body.label, NEUTRAL_ICON) if body.confident else UNSURE,
-        headline=WORDS.get(body.label, body.label.capitalize()) if body.confident else "Not sure",
-        sentence=_sentence(body),
-        confident=body.confident,
+        icon=ICONS.get(prediction.label, NEUTRAL_ICON) if prediction.confident else UNSURE,
+        headline=WORDS.get(prediction.label, prediction.label.capitalize()) if prediction.confident else "Not sure",
+        sentence=_sentence(prediction),
+        confident=prediction.confident,
         bars=bars,
-        advice=() if body.confident else ADVICE,
-        warnings=tuple(body.warnings),
-        footnote=f"Model {body.model.name} {body.model.version}{time_text}",
+        advice=() if prediction.confident else ADVICE,
+        warnings=tuple(prediction.warnings),
+        footnote=f"Model {prediction.model.name} {prediction.model.version}{time_text}",
     )
 
 
@@ -99,11 +99,11 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def _sentence(body: PredictionResponse) -> str:
-    if body.confident:
-        share = percent(body.probability)
+def _sentence(prediction: Prediction) -> str:
+    if prediction.confident:
+        share = percent(prediction.probability)
         return f"Such answers are right in {share if ' ' in share else f'about {share}'} of cases."
-    possible = [WORDS.get(mood, mood).lower() for mood in body.prediction_set]
+    possible = [WORDS.get(mood, mood).lower() for mood in prediction.prediction_set]
     if len(possible) < 2:
-        return f"Perhaps {possible[0] if possible else body.label}, but it could well be something else."
+        return f"Perhaps {possible[0] if possible else prediction.label}, but it could well be something else."
     return f"It may be {', '.join(possible[:-1])} or {possible[-1]}."

@@ -40,6 +40,11 @@ class Predictor(ABC):
     def card(self) -> ModelCardResponse:
         """Return the model's classes, manifest and model card."""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the network's outputs."""
+        return tuple(self.card().classes)
+
     @abstractmethod
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Return one result per photo, in order, from one run of the network; an invalid photo's is its error."""

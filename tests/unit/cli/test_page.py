@@ -43,7 +43,8 @@ def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) 
         main(["page", "--api", "localhost:8000"])
     assert end.value.code == 2
     assert (
-        "Expected an address such as http://127.0.0.1:8000 for --api, got 'localhost:8000'." in capsys.readouterr().err
+        "Expected an address such as http://127.0.0.1:8000, without a password, '?' or '#', got 'localhost:8000'."
+        in capsys.readouterr().err
     )
 
 

@@ -1,4 +1,4 @@
-"""`petmood predict`: files and folders, text and JSON lines, and the exit status after a rejected photo."""
+"""`petmood predict`: files and folders, bundles, registries and services, text and JSON lines, exit status."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,9 @@ import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.schemas import ErrorResponse, PredictionResponse
+from petmood.registry.uri import open_registry
 from tests.support.pictures import jpeg, photo_like
+from tests.support.scripted_service import BODY, REFUSED, serving
 
 
 @pytest.fixture
@@ -71,4 +73,38 @@ def test_no_photo_at_all_is_one_line_and_code_2(
     done = petmood("predict", small_bundle, tmp_path / place)
     assert (done.code, done.out) == (2, "")
     assert place in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_version_of_a_registry_predicts_as_its_bundle(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PETMOOD_REGISTRY", str(tmp_path / "registry"))
+    open_registry(str(tmp_path / "registry")).push(small_bundle, by="test")
+    from_registry = petmood("predict", "registry://petmood@1", folder / "1.jpg", "--json")
+    assert (from_registry.code, from_registry.err) == (0, "")
+    assert from_registry.out == petmood("predict", small_bundle, folder / "1.jpg", "--json").out
+
+
+def test_a_service_predicts_in_place_of_a_bundle(
+    petmood: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_TOKEN", "3f9ac2d871be40556ad1")
+    results = {"results": [BODY.model_dump(), REFUSED], "request_id": "r-1"}
+    with serving((200, results)) as (address, script):
+        done = petmood("predict", address, folder / "1.jpg", folder / "2.jpg", "--json")
+    assert (done.code, done.err) == (1, "")
+    good, bad = (json.loads(line) for line in done.out.splitlines())
+    assert (good["label"], good["request_id"], good["photo"]) == ("happy", "r-1", f"{folder}/1.jpg")
+    assert (bad["code"], bad["request_id"], bad["photo"]) == ("corrupt_image", "r", f"{folder}/2.jpg")
+    assert [(asked["path"], asked["auth"]) for asked in script.asked] == [
+        ("/predict/batch", "Bearer 3f9ac2d871be40556ad1")
+    ]
+
+
+def test_a_service_that_is_away_is_one_line_and_code_2(petmood: Callable[..., Any], folder: Path) -> None:
+    done = petmood("predict", "http://127.0.0.1:9", folder / "1.jpg")
+    assert (done.code, done.out) == (2, "")
+    assert "http://127.0.0.1:9 can't be reached" in done.err
     assert done.err.count("\n") == 1

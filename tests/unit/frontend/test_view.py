@@ -3,11 +3,12 @@
 import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo, PredictionResponse
 from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, mood_text, percent, result_view
 
 
-def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> PredictionResponse:
+def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> Prediction:
     """Return an answer."""
     fields: dict[str, object] = {
         "label": "sad",
@@ -17,7 +18,7 @@ def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **chan
         "prediction_set": list(possible),
         "model": ModelInfo(name="demo", version="7", sha256="0" * 64),
     }
-    return PredictionResponse.model_validate(fields | changes)
+    return Prediction.from_response(PredictionResponse.model_validate(fields | changes))
 
 
 def test_a_sure_answer_is_named_with_how_often_it_is_right() -> None:

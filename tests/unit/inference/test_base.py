@@ -13,6 +13,7 @@ import pytest
 from petmood.core.bundle import Bundle
 from petmood.core.errors import CorruptImage, EmptyFile, FileTooLarge, PetmoodError, PhotoError, TooSmall
 from petmood.core.image import ImageSpec, PreparedImage, load
+from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import ImageLimits
 from petmood.core.prediction import Prediction, prediction_response
 from petmood.core.schemas import ModelInfo, error_response
@@ -52,6 +53,7 @@ def kinds(answers: Sequence[object]) -> list[str]:
 def test_a_predictor_says_which_model_answers(predictor: Predictor) -> None:
     assert isinstance(predictor.model, ModelInfo)
     assert len(predictor.model.sha256) == 64
+    assert predictor.classes == DEFAULT_CLASSES
 
 
 def test_answers_come_in_the_order_of_the_photos_and_a_bad_one_spoils_no_other(

@@ -3,8 +3,8 @@
 import ipaddress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from petmood.client.address import split_address
 from petmood.core.errors import ConfigError
 
 __all__ = ["PREDICT", "Target", "target_of"]
@@ -31,13 +31,8 @@ def target_of(url: str, *, allow_remote: bool) -> Target:
     Raises:
         ConfigError: ``url`` is not an http(s) URL, or is not loopback and ``allow_remote`` is False.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or parts.scheme not in {"http", "https"} or parts.username is not None or parts.query:
-        raise ConfigError(f"Expected an address such as http://127.0.0.1:8000, got {url!r}.")
+    parts = split_address(url)
+    host, port = parts.hostname or "", parts.port
     if not (allow_remote or _is_loopback(host)):
         raise ConfigError(
             f"{host} is not this machine (127.0.0.1, ::1, localhost). A load test looks like an attack to whoever runs "

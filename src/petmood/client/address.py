@@ -1,0 +1,30 @@
+"""Validation of a service's address, shared by the clients and the commands that take one."""
+
+from urllib.parse import SplitResult, urlsplit
+
+from petmood.core.errors import ConfigError
+from petmood.core.redact import without_credentials
+
+__all__ = ["split_address"]
+
+
+def split_address(url: str) -> SplitResult:
+    """Return the parts of a service's address, such as ``http://127.0.0.1:8000`` or ``https://pets.example/api``.
+
+    >>> split_address("http://127.0.0.1:8000").port
+    8000
+
+    Raises:
+        ConfigError: the text is no http(s) address, or has a password, a query or a fragment.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is no number, or an unclosed bracket
+        valid = False
+    if not valid or parts.username is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            "Expected an address such as http://127.0.0.1:8000, without a password, '?' or '#', "
+            f"got {without_credentials(url)!r}."
+        )
+    return parts

@@ -1,0 +1,117 @@
+"""Asynchronous client of the HTTP service, for asyncio and trio."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from petmood.client.endpoint import Endpoint
+from petmood.client.exchange import (
+    BATCH,
+    MODEL,
+    READY,
+    Answer,
+    Call,
+    answers_of,
+    card_of,
+    health_of,
+    in_batches,
+    predict_call,
+    prediction_of,
+    read_photo,
+    retry_pause_s,
+)
+from petmood.core.photo_source import PhotoSource, several_photos
+from petmood.core.prediction import Prediction
+from petmood.core.schemas import HealthStatus, ModelCardResponse
+
+__all__ = ["AsyncClient"]
+
+
+class AsyncClient:
+    """Client of a service whose methods are awaited; see ``Client`` for the arguments, limits and errors.
+
+    Files are read in threads. It belongs to one event loop, and is closed by an ``async with`` block.
+
+    Raises:
+        ConfigError: the address or the token is invalid.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = 30.0,
+        retries: int = 0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._endpoint = Endpoint(url.rstrip("/"), token, timeout_s)
+        self._retries, self._sleep = retries, sleep
+        self._http = httpx.AsyncClient(headers=self._endpoint.headers, timeout=timeout_s, transport=transport)
+
+    @property
+    def address(self) -> str:
+        """The service's address."""
+        return self._endpoint.address
+
+    async def predict(self, photo: PhotoSource) -> Prediction:
+        """Predict one photo: a path, the bytes of a file, or a binary file; see ``Client.predict``."""
+        data = await anyio.to_thread.run_sync(read_photo, photo)
+        return prediction_of(await self._send(Call("POST", "/predict", (data,))))
+
+    def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> AsyncIterator[Answer]:
+        """Yield one result per photo, in order; see ``Client.predict_many``."""
+        return self._in_batches(several_photos(photos), batch_size)
+
+    async def card(self) -> ModelCardResponse:
+        """Return the classes, the manifest and the model card of the served model."""
+        return card_of(await self._send(MODEL))
+
+    async def classes(self) -> tuple[str, ...]:
+        """Return the classes of the served model, in the order of its outputs."""
+        return tuple((await self.card()).classes)
+
+    async def health(self) -> HealthStatus:
+        """Return whether the service is ready, with the reason if it is not."""
+        return health_of(await self._send(READY))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Return the address, without the token."""
+        return f"<AsyncClient of {self.address}>"
+
+    async def _in_batches(self, photos: Iterator[PhotoSource], batch_size: int) -> AsyncIterator[Answer]:
+        batches = in_batches(photos, batch_size=batch_size)
+        while batch := await anyio.to_thread.run_sync(lambda: next(batches, None)):
+            call = predict_call(batch, batch_size=batch_size)
+            response = await self._send(call) if call is not None else None
+            for answer in answers_of(response, batch, batch_size=batch_size):
+                yield answer
+
+    async def _send(self, call: Call) -> httpx.Response:
+        for left in reversed(range(self._retries + 1)):
+            with self._endpoint.translated_errors():
+                response = await self._http.request(call.method, self.address + call.path, files=call.files)
+            pause = retry_pause_s(response, retries_left=left)
+            if pause is None:
+                break
+            await self._sleep(pause)
+        return response

@@ -1,0 +1,129 @@
+"""Synchronous client of the HTTP service."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from petmood.client.endpoint import Endpoint
+from petmood.client.exchange import (
+    BATCH,
+    MODEL,
+    READY,
+    Answer,
+    Call,
+    answers_of,
+    card_of,
+    health_of,
+    in_batches,
+    predict_call,
+    prediction_of,
+    read_photo,
+    retry_pause_s,
+)
+from petmood.core.photo_source import PhotoSource, several_photos
+from petmood.core.prediction import Prediction
+from petmood.core.schemas import HealthStatus, ModelCardResponse
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Client of a service at an address such as ``http://127.0.0.1:8000``; thread-safe, closed by a ``with`` block.
+
+    ``timeout_s`` limits each step of a request: connect, send, wait. With ``retries`` above 0, requests that the
+    service rejected as busy (429, 503) are repeated after the time that it names. Nothing else is repeated.
+    Its errors are those of a predictor in this process, with ``request_id``; besides, a service can be unreachable.
+
+    Raises:
+        ConfigError: the address or the token is invalid.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = 30.0,
+        retries: int = 0,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._endpoint = Endpoint(url.rstrip("/"), token, timeout_s)
+        self._retries, self._sleep = retries, sleep
+        self._http = httpx.Client(headers=self._endpoint.headers, timeout=timeout_s, transport=transport)
+
+    @property
+    def address(self) -> str:
+        """The service's address."""
+        return self._endpoint.address
+
+    def predict(self, photo: PhotoSource) -> Prediction:
+        """Predict one photo: a path, the bytes of a file, or a binary file.
+
+        Raises:
+            PhotoError: the photo is rejected, or can't be read.
+            RequestError: the request is rejected, such as ``Unauthorized`` or ``Overloaded``.
+            ServiceError: the service can't be reached in time, or is not petmood's.
+        """
+        return prediction_of(self._send(Call("POST", "/predict", (read_photo(photo),))))
+
+    def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> Iterator[Answer]:
+        """Yield one result per photo, in order; an invalid photo's is its error, which is not raised.
+
+        Photos are read as they are needed. ``batch_size`` photos are sent in one request; with 1 each goes to
+        ``/predict``, for deployments without ``/predict/batch``.
+
+        Raises:
+            RequestError, ServiceError: as for ``predict``.
+            TypeError: the argument is one photo, or one of the photos is no path, bytes or binary file.
+        """
+        return self._in_batches(several_photos(photos), batch_size)
+
+    def card(self) -> ModelCardResponse:
+        """Return the classes, the manifest and the model card of the served model."""
+        return card_of(self._send(MODEL))
+
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes of the served model, in the order of its outputs."""
+        return tuple(self.card().classes)
+
+    def health(self) -> HealthStatus:
+        """Return whether the service is ready, with the reason if it is not."""
+        return health_of(self._send(READY))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return the address, without the token."""
+        return f"<Client of {self.address}>"
+
+    def _in_batches(self, photos: Iterator[PhotoSource], batch_size: int) -> Iterator[Answer]:
+        for batch in in_batches(photos, batch_size=batch_size):
+            call = predict_call(batch, batch_size=batch_size)
+            response = self._send(call) if call is not None else None
+            yield from answers_of(response, batch, batch_size=batch_size)
+
+    def _send(self, call: Call) -> httpx.Response:
+        for left in reversed(range(self._retries + 1)):
+            with self._endpoint.translated_errors():
+                response = self._http.request(call.method, self.address + call.path, files=call.files)
+            pause = retry_pause_s(response, retries_left=left)
+            if pause is None:
+                break
+            self._sleep(pause)
+        return response

@@ -1,0 +1,58 @@
+"""Address and token of a service, checked, and the errors of the way to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from petmood.client.address import split_address
+from petmood.core.commands import shell_command
+from petmood.core.errors import ConfigError, ServiceTimeout, ServiceUnreachable
+from petmood.core.redact import one_line
+
+__all__ = ["Endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A service's address with the token and the time limit of its requests.
+
+    Raises:
+        ConfigError: the address or the token is invalid.
+    """
+
+    address: str
+    token: str | None
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        """Check the address and the token."""
+        split_address(self.address)
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token.strip()):
+            raise ConfigError("Expected a token of printable ASCII characters, without a line break at its end.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Raise httpx' errors as those of petmood.
+
+        Raises:
+            ServiceTimeout: no response came in time.
+            ServiceUnreachable: the service can't be reached, or the connection broke.
+        """
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            message = f"No response from {self.address} within {self.timeout_s:g} s. Try again, or allow more time."
+            raise ServiceTimeout(message) from error
+        except httpx.HTTPError as error:
+            command = shell_command("serve", "BUNDLE")
+            raise ServiceUnreachable(
+                f"{self.address} can't be reached ({one_line(error)}). Check the address, and start a service with: "
+                f"{command}"
+            ) from error

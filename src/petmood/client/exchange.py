@@ -1,0 +1,175 @@
+"""Requests to the service and the meaning of its responses; the clients only send and wait."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from petmood.client.responses import error_of, from_error_body, retry_after_s
+from petmood.core.errors import PetmoodError, PhotoError, ServiceError
+from petmood.core.photo_source import PhotoSource, photo_bytes
+from petmood.core.prediction import Prediction
+from petmood.core.schemas import BatchResponse, ErrorResponse, HealthStatus, ModelCardResponse, PredictionResponse
+
+__all__ = [
+    "BATCH",
+    "MODEL",
+    "READY",
+    "Answer",
+    "Call",
+    "answers_of",
+    "card_of",
+    "health_of",
+    "in_batches",
+    "predict_call",
+    "prediction_of",
+    "read_photo",
+    "retry_pause_s",
+]
+
+BATCH: Final = 8
+BATCH_BYTES: Final = 30_000_000
+"""Bytes that a batch of several photos may have; a service takes 100 MB by default."""
+MAX_PHOTO_BYTES: Final = 256_000_000
+"""A guard against reading a video into memory; the service has lower limits of its own."""
+LONGEST_PAUSE_S: Final = 10.0
+"""A service that asks for a longer pause is not asked again."""
+
+Answer = Prediction | PetmoodError
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request: method, path and the photos of its form."""
+
+    method: str
+    path: str
+    photos: tuple[bytes, ...] = ()
+
+    @property
+    def files(self) -> list[tuple[str, tuple[str, bytes]]] | None:
+        """The form's fields as httpx takes them."""
+        return [("photo", ("photo", photo)) for photo in self.photos] or None
+
+
+READY: Final = Call("GET", "/readyz")
+MODEL: Final = Call("GET", "/model")
+
+
+def predict_call(batch: Sequence[bytes | PhotoError], *, batch_size: int = 1) -> Call | None:
+    """Return the request for the photos of a batch; None if none of them could be read.
+
+    With a ``batch_size`` of 1 it goes to ``/predict``, which every deployment has.
+    """
+    photos = tuple(photo for photo in batch if isinstance(photo, bytes))
+    return Call("POST", "/predict" if batch_size == 1 else "/predict/batch", photos) if photos else None
+
+
+def read_photo(photo: PhotoSource) -> bytes:
+    """Return a photo's bytes.
+
+    Raises:
+        PhotoError: the file can't be read, or has more than 256 MB.
+    """
+    return photo_bytes(photo, max_bytes=MAX_PHOTO_BYTES)
+
+
+def in_batches(photos: Iterator[PhotoSource], *, batch_size: int) -> Iterator[list[bytes | PhotoError]]:
+    """Yield photos in batches of at most ``batch_size`` photos and 30 MB (one photo may have more).
+
+    The error of a photo that can't be read takes its place.
+    """
+    batch: list[bytes | PhotoError] = []
+    size = 0
+    for photo in photos:
+        try:
+            found: bytes | PhotoError = read_photo(photo)
+        except PhotoError as error:
+            found = error
+        more = len(found) if isinstance(found, bytes) else 0
+        if batch and size + more > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(found)
+        size += more
+        if len(batch) == batch_size:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def prediction_of(response: httpx.Response) -> Prediction:
+    """Return the prediction in a response; raise the service's error."""
+    return Prediction.from_response(_body(response, PredictionResponse))
+
+
+def answers_of(
+    response: httpx.Response | None, batch: Sequence[bytes | PhotoError], *, batch_size: int
+) -> list[Answer]:
+    """Return one result per photo of a batch: from the response, or the error of a photo that wasn't sent.
+
+    Raises:
+        RequestError: the service rejected the whole request.
+        ServiceError: the response is not petmood's.
+    """
+    results: list[Answer] = []
+    if response is not None:
+        results = _single(response) if batch_size == 1 else _several(response)
+        sent = sum(isinstance(photo, bytes) for photo in batch)
+        if len(results) != sent:
+            raise ServiceError(f"Expected {sent} results from {response.url}, got {len(results)}. Check the address.")
+    found = iter(results)
+    return [next(found) if isinstance(photo, bytes) else photo for photo in batch]
+
+
+def card_of(response: httpx.Response) -> ModelCardResponse:
+    """Return the model card in a response; raise the service's error."""
+    return _body(response, ModelCardResponse)
+
+
+def health_of(response: httpx.Response) -> HealthStatus:
+    """Return the state in a response, that of a service which is not ready too; raise any other error."""
+    if response.status_code == 503:
+        try:
+            return HealthStatus.model_validate_json(response.content)
+        except ValidationError:
+            raise error_of(response) from None
+    return _body(response, HealthStatus)
+
+
+def retry_pause_s(response: httpx.Response, *, retries_left: int) -> float | None:
+    """Return the pause before a request is repeated; None if it is not.
+
+    Only 429 and 503 with a Retry-After of at most 10 s are repeated: the service has not processed such a request.
+    """
+    if not retries_left or response.status_code not in {429, 503}:
+        return None
+    pause = retry_after_s(response)
+    return pause if pause is not None and pause <= LONGEST_PAUSE_S else None
+
+
+def _single(response: httpx.Response) -> list[Answer]:
+    try:
+        return [prediction_of(response)]
+    except PhotoError as error:
+        return [error]
+
+
+def _several(response: httpx.Response) -> list[Answer]:
+    return [
+        from_error_body(result) if isinstance(result, ErrorResponse) else Prediction.from_response(result)
+        for result in _body(response, BatchResponse).results
+    ]
+
+
+def _body(response: httpx.Response, kind: type[Body]) -> Body:
+    if response.status_code != 200:
+        raise error_of(response)
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ServiceError(f"{response.url} gave a response that is not petmood's. Check the address.") from error
