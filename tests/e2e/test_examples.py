@@ -1,6 +1,8 @@
 """Examples, each run in order as its README describes, on a few generated photos."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +68,27 @@ def test_predictions_over_http(root: Path, work: Path, photo: Path, tmp_path: Pa
         refused = run(root, "call_api.py", address, tmp_path / "text.jpg")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith(f"{tmp_path / 'text.jpg'}: unsupported_format: ")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_of_a_page_runs_as_printed(root: Path, work: Path, photo: Path, tmp_path: Path, page: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (root / page).read_text("utf-8"), re.DOTALL)
+    assert blocks
+    for name in ("first", "demo"):
+        shutil.copytree(work / "bundle", tmp_path / "bundles" / name)
+    (tmp_path / "photos").mkdir()
+    for target in ("pet.jpg", "photos/one.jpg"):
+        shutil.copy(photo, tmp_path / target)
+    (tmp_path / "photos/text.jpg").write_text("no photo")
+    command = (PROGRAMS / "petmood", "serve", work / "bundle", "--port", "{port}")
+    with running(command, home=tmp_path / "home", ready="/readyz") as client:
+        program = "".join(blocks).replace("http://127.0.0.1:8000", str(client.base_url))
+        done = subprocess.run(
+            [PROGRAMS / "python", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900
+        )
+    assert done.returncode == 0, done.stderr
+    expected = {"README.md": ("'request_id'",), "docs/python.md": ("corrupt_image", "bad_photo", "unsupported_format")}
+    assert [word for word in expected[page] if word not in done.stdout] == []
 
 
 def test_a_version_is_promoted(root: Path, work: Path) -> None:

@@ -1,4 +1,4 @@
-"""Asynchronous client of the HTTP service, for asyncio and trio."""
+"""Asynchronous client of the HTTP service."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import TracebackType
