@@ -89,6 +89,8 @@ def test_the_serving_environment_answers_a_photo_from_the_root_folder_without_to
     text = run(installed / "petmood", "predict", bundle, photo, "--json", cwd=Path("/"))
     answer = PredictionResponse.model_validate_json(text)
     assert answer.model.name == "x"
+    program = "import sys, petmood; print(petmood.load_bundle(sys.argv[1]).predict(sys.argv[2]).model.name)"
+    assert run(installed / "python", "-c", program, bundle, photo, cwd=Path("/")) == "x\n"
     assert str(bundle) in run(installed / "petmood", "bundle", "verify", bundle, cwd=Path("/"))
 
 
@@ -100,8 +102,10 @@ def test_every_verb_explains_itself_in_a_foreign_folder(installed: Path, tmp_pat
 
 
 def test_a_verb_that_needs_another_extra_names_the_command_to_type(installed: Path, tmp_path: Path) -> None:
-    words = [str(installed / "petmood"), "train", "data=nowhere"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "pip install 'petmood[train]'" in done.stderr
-    assert done.stderr.count("\n") == 1
+    (tmp_path / "a.jpg").write_bytes(b"a photo")
+    for extra, words in (("train", ("train", "data=nowhere")), ("client", ("predict", "http://127.0.0.1:9", "a.jpg"))):
+        command = [str(installed / "petmood"), *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f"install 'petmood[{extra}]'" in done.stderr
+        assert done.stderr.count("\n") == 1

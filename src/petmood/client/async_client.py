@@ -24,7 +24,8 @@ from petmood.client.exchange import (
     read_photo,
     retry_pause_s,
 )
-from petmood.core.photo_source import PhotoSource, several_photos
+from petmood.core.errors import PhotoError
+from petmood.core.photo_source import PhotoSource
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import HealthStatus, ModelCardResponse
 
@@ -37,7 +38,7 @@ class AsyncClient:
     Files are read in threads. It belongs to one event loop, and is closed by an ``async with`` block.
 
     Raises:
-        ConfigError: the address or the token is invalid.
+        ConfigError: an argument is invalid.
     """
 
     def __init__(
@@ -50,8 +51,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        self._endpoint = Endpoint(url.rstrip("/"), token, timeout_s)
-        self._retries, self._sleep = retries, sleep
+        self._endpoint, self._sleep = Endpoint(url.rstrip("/"), token, timeout_s, retries), sleep
         self._http = httpx.AsyncClient(headers=self._endpoint.headers, timeout=timeout_s, transport=transport)
 
     @property
@@ -66,7 +66,7 @@ class AsyncClient:
 
     def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> AsyncIterator[Answer]:
         """Yield one result per photo, in order; see ``Client.predict_many``."""
-        return self._in_batches(several_photos(photos), batch_size)
+        return self._answers(in_batches(photos, batch_size=batch_size), batch_size)
 
     async def card(self) -> ModelCardResponse:
         """Return the classes, the manifest and the model card of the served model."""
@@ -98,8 +98,7 @@ class AsyncClient:
         """Return the address, without the token."""
         return f"<AsyncClient of {self.address}>"
 
-    async def _in_batches(self, photos: Iterator[PhotoSource], batch_size: int) -> AsyncIterator[Answer]:
-        batches = in_batches(photos, batch_size=batch_size)
+    async def _answers(self, batches: Iterator[list[bytes | PhotoError]], batch_size: int) -> AsyncIterator[Answer]:
         while batch := await anyio.to_thread.run_sync(lambda: next(batches, None)):
             call = predict_call(batch, batch_size=batch_size)
             response = await self._send(call) if call is not None else None
@@ -107,7 +106,7 @@ class AsyncClient:
                 yield answer
 
     async def _send(self, call: Call) -> httpx.Response:
-        for left in reversed(range(self._retries + 1)):
+        for left in reversed(range(self._endpoint.retries + 1)):
             with self._endpoint.translated_errors():
                 response = await self._http.request(call.method, self.address + call.path, files=call.files)
             pause = retry_pause_s(response, retries_left=left)

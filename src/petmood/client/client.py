@@ -23,7 +23,8 @@ from petmood.client.exchange import (
     read_photo,
     retry_pause_s,
 )
-from petmood.core.photo_source import PhotoSource, several_photos
+from petmood.core.errors import PhotoError
+from petmood.core.photo_source import PhotoSource
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import HealthStatus, ModelCardResponse
 
@@ -38,7 +39,7 @@ class Client:
     Its errors are those of a predictor in this process, with ``request_id``; besides, a service can be unreachable.
 
     Raises:
-        ConfigError: the address or the token is invalid.
+        ConfigError: an argument is invalid.
     """
 
     def __init__(
@@ -51,8 +52,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._endpoint = Endpoint(url.rstrip("/"), token, timeout_s)
-        self._retries, self._sleep = retries, sleep
+        self._endpoint, self._sleep = Endpoint(url.rstrip("/"), token, timeout_s, retries), sleep
         self._http = httpx.Client(headers=self._endpoint.headers, timeout=timeout_s, transport=transport)
 
     @property
@@ -80,7 +80,7 @@ class Client:
             RequestError, ServiceError: as for ``predict``.
             TypeError: the argument is one photo, or one of the photos is no path, bytes or binary file.
         """
-        return self._in_batches(several_photos(photos), batch_size)
+        return self._answers(in_batches(photos, batch_size=batch_size), batch_size)
 
     def card(self) -> ModelCardResponse:
         """Return the classes, the manifest and the model card of the served model."""
@@ -112,14 +112,14 @@ class Client:
         """Return the address, without the token."""
         return f"<Client of {self.address}>"
 
-    def _in_batches(self, photos: Iterator[PhotoSource], batch_size: int) -> Iterator[Answer]:
-        for batch in in_batches(photos, batch_size=batch_size):
+    def _answers(self, batches: Iterator[list[bytes | PhotoError]], batch_size: int) -> Iterator[Answer]:
+        for batch in batches:
             call = predict_call(batch, batch_size=batch_size)
             response = self._send(call) if call is not None else None
             yield from answers_of(response, batch, batch_size=batch_size)
 
     def _send(self, call: Call) -> httpx.Response:
-        for left in reversed(range(self._retries + 1)):
+        for left in reversed(range(self._endpoint.retries + 1)):
             with self._endpoint.translated_errors():
                 response = self._http.request(call.method, self.address + call.path, files=call.files)
             pause = retry_pause_s(response, retries_left=left)

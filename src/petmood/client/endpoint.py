@@ -1,4 +1,4 @@
-"""Address and token of a service, checked, and the errors of the way to it."""
+"""Address of a service with the settings of its requests, checked, and the errors of the way to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,21 +16,26 @@ __all__ = ["Endpoint"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A service's address with the token and the time limit of its requests.
+    """A service's address with the token, the time limit and the number of repetitions of its requests.
 
     Raises:
-        ConfigError: the address or the token is invalid.
+        ConfigError: one of them is invalid.
     """
 
     address: str
     token: str | None
     timeout_s: float
+    retries: int
 
     def __post_init__(self) -> None:
-        """Check the address and the token."""
+        """Check the fields; the token is not repeated."""
         split_address(self.address)
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token.strip()):
             raise ConfigError("Expected a token of printable ASCII characters, without a line break at its end.")
+        if not self.timeout_s > 0:
+            raise ConfigError(f"Expected a timeout_s above 0, got {self.timeout_s}.")
+        if self.retries < 0:
+            raise ConfigError(f"Expected 0 or more retries, got {self.retries}.")
 
     @property
     def headers(self) -> dict[str, str]:

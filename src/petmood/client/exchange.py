@@ -1,6 +1,6 @@
 """Requests to the service and the meaning of its responses; the clients only send and wait."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -8,8 +8,8 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from petmood.client.responses import error_of, from_error_body, retry_after_s
-from petmood.core.errors import PetmoodError, PhotoError, ServiceError
-from petmood.core.photo_source import PhotoSource, photo_bytes
+from petmood.core.errors import ConfigError, PetmoodError, PhotoError, ServiceError
+from petmood.core.photo_source import PhotoSource, photo_bytes, several_photos
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import BatchResponse, ErrorResponse, HealthStatus, ModelCardResponse, PredictionResponse
 
@@ -77,11 +77,21 @@ def read_photo(photo: PhotoSource) -> bytes:
     return photo_bytes(photo, max_bytes=MAX_PHOTO_BYTES)
 
 
-def in_batches(photos: Iterator[PhotoSource], *, batch_size: int) -> Iterator[list[bytes | PhotoError]]:
-    """Yield photos in batches of at most ``batch_size`` photos and 30 MB (one photo may have more).
+def in_batches(photos: Iterable[PhotoSource], *, batch_size: int) -> Iterator[list[bytes | PhotoError]]:
+    """Return an iterator over batches of at most ``batch_size`` photos and 30 MB (one photo may have more).
 
-    The error of a photo that can't be read takes its place.
+    Photos are read when their batch is needed; the error of a photo that can't be read takes its place.
+
+    Raises:
+        ConfigError: ``batch_size`` is below 1.
+        TypeError: ``photos`` is one photo, or one of them is no path, bytes or binary file.
     """
+    if batch_size < 1:
+        raise ConfigError(f"Expected a batch_size of 1 or more, got {batch_size}.")
+    return _read_in_batches(several_photos(photos), batch_size)
+
+
+def _read_in_batches(photos: Iterator[PhotoSource], batch_size: int) -> Iterator[list[bytes | PhotoError]]:
     batch: list[bytes | PhotoError] = []
     size = 0
     for photo in photos:

@@ -6,19 +6,25 @@ import pytest
 from petmood.client.endpoint import Endpoint
 from petmood.core.errors import ConfigError, ServiceError, ServiceTimeout, ServiceUnreachable
 
-HERE = Endpoint("http://127.0.0.1:8000", None, 30)
+HERE = Endpoint("http://127.0.0.1:8000", None, 30, 0)
 
 
 def test_a_token_is_a_header_and_none_is_no_header() -> None:
     assert HERE.headers == {}
-    assert Endpoint("http://a", "word", 1).headers == {"authorization": "Bearer word"}
+    assert Endpoint("http://a", "word", 1, 0).headers == {"authorization": "Bearer word"}
 
 
 @pytest.mark.parametrize("token", ["word\n", "w\u00f6rd", " ", ""])
 def test_a_token_that_no_header_can_hold_is_refused_without_being_repeated(token: str) -> None:
     with pytest.raises(ConfigError, match="printable ASCII") as caught:
-        Endpoint("http://a", token, 1)
-    assert "w" not in str(caught.value).partition("Expected a token")[2].partition("of")[0]
+        Endpoint("http://a", token, 1, 0)
+    assert not token.strip() or token.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize(("timeout_s", "retries"), [(0, 0), (-1, 0), (float("nan"), 0), (1, -1)])
+def test_limits_that_make_no_sense_are_refused(timeout_s: float, retries: int) -> None:
+    with pytest.raises(ConfigError, match="Expected"):
+        Endpoint("http://a", None, timeout_s, retries)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from petmood.client.exchange import (
     read_photo,
     retry_pause_s,
 )
-from petmood.core.errors import CorruptImage, FileTooLarge, PhotoError, RequestError, ServiceError
+from petmood.core.errors import ConfigError, CorruptImage, FileTooLarge, PhotoError, RequestError, ServiceError
 from petmood.core.prediction import Prediction
 from tests.support.scripted_service import BODY, REFUSED
 
@@ -47,6 +47,11 @@ def test_batches_are_bounded_by_photos_and_by_bytes() -> None:
         [len(photo) for photo in batch if isinstance(photo, bytes)] for batch in in_batches(iter(given), batch_size=2)
     ]
     assert batches == [[1, 1], [1, 20 * MB], [20 * MB], [40 * MB], [1]]
+
+
+def test_a_batch_of_nothing_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="Expected a batch_size of 1 or more, got 0"):
+        in_batches([b"a"], batch_size=0)
 
 
 def test_a_file_that_no_service_takes_is_not_read_whole() -> None:
