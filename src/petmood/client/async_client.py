@@ -19,6 +19,7 @@ from petmood.client.exchange import (
     card_of,
     health_of,
     in_batches,
+    lacks_batches,
     predict_call,
     prediction_of,
     read_photo,
@@ -100,10 +101,21 @@ class AsyncClient:
 
     async def _answers(self, batches: Iterator[list[bytes | PhotoError]], batch_size: int) -> AsyncIterator[Answer]:
         while batch := await anyio.to_thread.run_sync(lambda: next(batches, None)):
-            call = predict_call(batch, batch_size=batch_size)
-            response = await self._send(call) if call is not None else None
-            for answer in answers_of(response, batch, batch_size=batch_size):
-                yield answer
+            if batch_size > 1:
+                response = await self._send_photos(batch, batch_size)
+                if not lacks_batches(response):
+                    for answer in answers_of(response, batch, batch_size=batch_size):
+                        yield answer
+                    continue
+                batch_size = 1
+            for photo in batch:
+                response = await self._send_photos([photo], 1)
+                for answer in answers_of(response, [photo], batch_size=1):
+                    yield answer
+
+    async def _send_photos(self, batch: list[bytes | PhotoError], batch_size: int) -> httpx.Response | None:
+        call = predict_call(batch, batch_size=batch_size)
+        return await self._send(call) if call is not None else None
 
     async def _send(self, call: Call) -> httpx.Response:
         for left in reversed(range(self._endpoint.retries + 1)):

@@ -18,6 +18,7 @@ from petmood.client.exchange import (
     card_of,
     health_of,
     in_batches,
+    lacks_batches,
     predict_call,
     prediction_of,
     read_photo,
@@ -73,8 +74,8 @@ class Client:
     def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> Iterator[Answer]:
         """Yield one result per photo, in order; an invalid photo's is its error, which is not raised.
 
-        Photos are read as they are needed. ``batch_size`` photos are sent in one request; with 1 each goes to
-        ``/predict``, for deployments without ``/predict/batch``.
+        Photos are read as they are needed, and ``batch_size`` of them are sent in one request; with 1, or where the
+        service has no ``/predict/batch``, each goes to ``/predict``.
 
         Raises:
             RequestError, ServiceError: as for ``predict``.
@@ -114,9 +115,19 @@ class Client:
 
     def _answers(self, batches: Iterator[list[bytes | PhotoError]], batch_size: int) -> Iterator[Answer]:
         for batch in batches:
-            call = predict_call(batch, batch_size=batch_size)
-            response = self._send(call) if call is not None else None
-            yield from answers_of(response, batch, batch_size=batch_size)
+            if batch_size > 1:
+                response = self._send_photos(batch, batch_size)
+                if not lacks_batches(response):
+                    yield from answers_of(response, batch, batch_size=batch_size)
+                    continue
+                batch_size = 1
+            for photo in batch:
+                response = self._send_photos([photo], 1)
+                yield from answers_of(response, [photo], batch_size=1)
+
+    def _send_photos(self, batch: list[bytes | PhotoError], batch_size: int) -> httpx.Response | None:
+        call = predict_call(batch, batch_size=batch_size)
+        return self._send(call) if call is not None else None
 
     def _send(self, call: Call) -> httpx.Response:
         for left in reversed(range(self._endpoint.retries + 1)):

@@ -23,6 +23,7 @@ __all__ = [
     "card_of",
     "health_of",
     "in_batches",
+    "lacks_batches",
     "predict_call",
     "prediction_of",
     "read_photo",
@@ -134,6 +135,11 @@ def answers_of(
             raise ServiceError(f"Expected {sent} results from {response.url}, got {len(results)}. Check the address.")
     found = iter(results)
     return [next(found) if isinstance(photo, bytes) else photo for photo in batch]
+
+
+def lacks_batches(response: httpx.Response | None) -> bool:
+    """Return whether a deployment has no ``/predict/batch``, such as BentoML's; then photos are sent one by one."""
+    return response is not None and response.status_code == 404
 
 
 def card_of(response: httpx.Response) -> ModelCardResponse:

@@ -77,6 +77,18 @@ def test_a_busy_service_is_asked_again_after_the_time_that_it_names() -> None:
     assert pauses == [2, 2]
 
 
+def test_a_service_without_a_batch_route_gets_photos_one_by_one() -> None:
+    async def ask() -> None:
+        nothing, one = (404, {"code": "not_found", "message": "m", "request_id": "r"}), (200, BODY.model_dump())
+        with serving(nothing, one, (422, REFUSED)) as (address, script):
+            async with AsyncClient(address) as client:
+                kinds = [type(result).__name__ async for result in client.predict_many([b"a", b"b"])]
+        assert kinds == ["Prediction", "CorruptImage"]
+        assert [asked["path"] for asked in script.asked] == ["/predict/batch", "/predict", "/predict"]
+
+    run(ask)
+
+
 def test_failures_of_the_way_there_are_errors_of_petmood(tmp_path: Path) -> None:
     async def ask() -> None:
         async with AsyncClient("http://127.0.0.1:9") as client:

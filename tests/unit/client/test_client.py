@@ -162,7 +162,7 @@ def test_a_service_that_takes_too_long_is_an_error_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "response", [(200, b"<html>"), (200, {"hello": 1}), (302, b"", {"location": "http://127.0.0.1:9"}), (404, b"oops")]
+    "response", [(200, b"<html>"), (200, {"hello": 1}), (302, b"", {"location": "http://127.0.0.1:9"}), (400, b"oops")]
 )
 def test_another_program_at_that_address_is_noticed(response: tuple[int, Any]) -> None:
     with serving(response) as (address, script), Client(address) as client:
@@ -228,6 +228,17 @@ def test_batches_of_one_need_no_batch_route() -> None:
     assert good == PREDICTION
     assert isinstance(bad, CorruptImage)
     assert [asked["path"] for asked in script.asked] == ["/predict", "/predict"]
+
+
+def test_a_service_without_a_batch_route_gets_photos_one_by_one() -> None:
+    nothing, one = (404, {"code": "not_found", "message": "m", "request_id": "r"}), (200, BODY.model_dump())
+    with serving(nothing, one, (422, REFUSED), one) as (address, script), Client(address) as client:
+        kinds = [type(result).__name__ for result in client.predict_many([b"a", b"b", b"c"], batch_size=2)]
+    assert kinds == ["Prediction", "CorruptImage", "Prediction"]
+    assert [asked["path"] for asked in script.asked] == ["/predict/batch", *["/predict"] * 3]
+    with serving(nothing) as (address, _), Client(address) as client, pytest.raises(ServiceError) as caught:
+        list(client.predict_many([b"a", b"b"]))
+    assert caught.value.code == "not_found"
 
 
 def test_photos_that_can_t_be_read_alone_are_not_sent(tmp_path: Path) -> None:
