@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From two data versions to a promoted, served and rolled-back model, and from an answer back to its photos.
+# From two data versions to a promoted, served and rolled-back model, and from a prediction back to its training photos.
 # Usage: docs/story.sh FOLDER [PORT]. It needs petmood, dvc, git, curl and python on the PATH; no account, no network.
 set -euo pipefail
 mkdir -p "$1" && cd "$1"
@@ -30,7 +30,7 @@ petmood data check data/pets | tail -n 1
 version() { dvc add --quiet data/pets && git add --all && git commit --quiet --message "$1" && git tag "$1" && dvc push --quiet; }
 version v1
 
-say "A first model, judged by floors, becomes champion"
+say "A first model, checked against absolute limits, becomes champion"
 candidate() {
   petmood train "${settings[@]}" name="$1" epochs="$2" 2>/dev/null
   petmood evaluate "../runs/$1" 2>/dev/null | grep --after-context 1 "^test"
@@ -38,7 +38,7 @@ candidate() {
   petmood registry push "../bundles/$1"
 }
 candidate first 30
-petmood registry promote 1 --to champion --reason "the first" --report ../gate-1
+petmood registry promote 1 --to champion --reason "the first" --report ../promotion-1
 
 say "It is served by its alias"
 petmood serve registry://petmood@champion --port "$port" --log json 2> ../service.log &
@@ -54,15 +54,15 @@ say "Version 2 of the data"
 petmood data import folder ../photos/photos --output data/pets
 version v2
 
-say "A second model passes the gate, and is served without a restart"
+say "A second model passes the checks, and is served without a restart"
 candidate second 16
-petmood registry promote 2 --to champion --reason "three times the photos" --report ../gate-2
+petmood registry promote 2 --to champion --reason "three times the photos" --report ../promotion-2
 is_another() { [ "$(ask | field)" != "$first" ]; }
 wait_for is_another
 second=$(ask | field)
 echo "answers come from $second"
 
-say "The older one may not come back through the gate: exit code 3"
+say "The older one fails the checks against the champion: exit code 3"
 code=0; petmood registry promote 1 --to champion || code=$?
 [ "$code" = 3 ]
 

@@ -235,7 +235,7 @@ def scene(project: Proposals, tmp_path_factory: pytest.TempPathFactory) -> Scene
 def test_a_hostile_payload_is_text_and_moves_nothing(scene: Scene, payload: Any) -> None:  # noqa: ANN401 - as `sent`
     before = scene.champion()
     outcome = scene.sent(payload)
-    step = outcome.step("Let the version through the gate, or not")
+    step = outcome.step("Run the promotion checks")
     assert step.code == 2, step.said
     assert step.said.startswith("petmood: ")
     assert "Traceback" not in step.said
@@ -248,12 +248,12 @@ def test_a_better_version_becomes_champion_and_then_a_worse_one_does_not(scene: 
     outcome = scene.sent(2)
     assert outcome.passed, outcome.steps
     assert scene.champion() == 2
-    assert "gate" in outcome.summary.lower()
+    assert "promotion" in outcome.summary.lower()
     last = scene.registry.history()[-1]
     assert (last.alias, last.to, last.author) == ("champion", 2, "octocat")
 
     refused = scene.sent("1")
-    assert refused.step("Let the version through the gate, or not").code == 3
+    assert refused.step("Run the promotion checks").code == 3
     assert scene.champion() == 2
-    assert refused.step("Show the gate's report").code == 0
+    assert refused.step("Show the promotion report").code == 0
     assert refused.summary

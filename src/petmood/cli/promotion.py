@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["lineage", "promote", "rollback"]
 
-WHO = click.option("--author", help="Who decides; default: author runs this.")
-WHY = click.option("--reason", default="", help="Why; it stands in the history.")
+WHO = click.option("--author", help="Who decides; default: the current user.")
+WHY = click.option("--reason", default="", help="Reason; it is kept in the history.")
 
 
 @click.command()
@@ -22,12 +22,14 @@ WHY = click.option("--reason", default="", help="Why; it stands in the history."
 @in_registry
 @click.option("--to", "alias", required=True, help="champion or challenger.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Judge on its held-out photos; default: the version's own."
+    "--data", type=click.Path(path_type=Path), help="Evaluate on its held-out photos; default: the version's own."
 )
 @click.option(
-    "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit of the gate: criterion=non_inferior."
+    "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A promotion limit, such as criterion=non_inferior."
 )
-@click.option("--report", "keep", type=click.Path(path_type=Path), help="Also write gate.json, .md and .html here.")
+@click.option(
+    "--report", "keep", type=click.Path(path_type=Path), help="Also write promotion.json, .md and .html here."
+)
 @WHO
 @WHY
 def promote(
@@ -41,13 +43,13 @@ def promote(
     author: str | None,
     reason: str,
 ) -> None:
-    """Let an alias point to VERSION if it passes the gate against the champion; else end with 3 and the reasons."""
-    from petmood.pipelines.promote import promote as through_the_gate
+    """Move an alias to VERSION if it passes the checks against the champion; else exit with 3 and the reasons."""
+    from petmood.pipelines.promote import promote as promote_version
     from petmood.pipelines.promote import read_limits
     from petmood.registry.base import Author
 
     found = opened.find(version)
-    done = through_the_gate(
+    done = promote_version(
         opened,
         found,
         alias=alias,
@@ -59,7 +61,7 @@ def promote(
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
     back = registry_command("rollback")
-    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}. Back with: {back}")
+    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}. Undo with: {back}")
 
 
 @click.command()
@@ -67,7 +69,7 @@ def promote(
 @WHO
 @WHY
 def rollback(opened: "Registry", *, author: str | None, reason: str) -> None:
-    """Let the champion be the version that it was before."""
+    """Roll the champion alias back to its previous version."""
     from petmood.registry.base import Author
 
     change = opened.roll_back(Author(current_author(author), reason))
@@ -79,7 +81,7 @@ def rollback(opened: "Registry", *, author: str | None, reason: str) -> None:
 @in_registry
 @click.option("--photos", is_flag=True, help="List every photo with its SHA-256, as CSV.")
 def lineage(opened: "Registry", *, version: str, photos: bool) -> None:
-    """Tell where an answer comes from, down to its photos; VERSION is the `model.sha256` that stands in the answer."""
+    """Show the origin of a prediction, down to its training photos; VERSION may be the `model.sha256` of a response."""
     from petmood.cli.registry_tables import lineage_text, photos_text
     from petmood.promotion.lineage import find_lineage
 

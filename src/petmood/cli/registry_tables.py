@@ -28,7 +28,7 @@ def versions_text(versions: Sequence["Version"], state: "AliasState") -> str:
 
 
 def history_text(changes: Sequence["AliasChange"]) -> str:
-    """Return a line a change: when, who, which alias from where to where, by which gate's report, and why."""
+    """Return a line a change: when, who, which alias from where to where, by which promotion report, and why."""
     if not changes:
         return "Nothing was ever promoted."
     return "\n".join(_change(one) for one in changes)
@@ -73,7 +73,9 @@ def _change(change: "AliasChange") -> str:
         noticed = f", noticed at {change.at[:19]}" if change.at else ""
         return f"{change.number}. {change.alias} was moved outside of the gate {ends}, time unknown{noticed}"
     before = f" from {change.before}" if change.before else ""
-    gate = f", gate {change.report[:12]}" if change.report else ""
+    report = f", report {change.report[:12]}" if change.report else ""
     why = f": {change.reason}" if change.reason else ""
     kind = change.kind.replace("_", " ")
-    return f"{change.number}. {change.at[:19]} {change.author} {kind} {change.alias}{before} to {change.to}{gate}{why}"
+    return (
+        f"{change.number}. {change.at[:19]} {change.author} {kind} {change.alias}{before} to {change.to}{report}{why}"
+    )

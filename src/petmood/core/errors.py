@@ -32,7 +32,7 @@ PetmoodError                      exit code 2 on the command line
 ├── RegistryError                 a model registry, a version or an alias is not there or not whole
 │   ├── RegistryConflict          somebody else changed the registry first
 │   ├── CorruptVersion            a version's files are missing or not what was registered
-│   └── PromotionRejected         a candidate did not pass the gate; exit code 3
+│   └── PromotionRejected         a candidate failed the promotion checks; exit code 3
 ├── MissingDependency             an optional package is not installed
 ├── DownloadError                 something has to be fetched and can't be
 └── ServiceError                  a service gives a response that is not petmood's

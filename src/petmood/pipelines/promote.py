@@ -20,7 +20,7 @@ from petmood.reports.promotion import write_promotion_report
 
 __all__ = ["PromotionResult", "promote", "read_limits"]
 
-REPORTS = ("gate.json", "gate.md", "gate.html")
+REPORTS = ("promotion.json", "promotion.md", "promotion.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ def read_limits(texts: Sequence[str]) -> PromotionLimits:
     for text in texts:
         name, _, value = text.partition("=")
         if name not in known:
-            raise ConfigError(f"Unknown limit {name!r} of the gate. Known: {', '.join(known)}.")
+            raise ConfigError(f"Unknown promotion limit {name!r}. Known: {', '.join(known)}.")
         try:
             given[name] = known[name](value)
         except ValueError as error:
-            raise ConfigError(f"Expected a number for the gate's limit {name}, got {value!r}.") from error
+            raise ConfigError(f"Expected a number for the promotion limit {name}, got {value!r}.") from error
     return PromotionLimits(**given)
 
 
@@ -102,13 +102,13 @@ def _candidate(registry: Registry, version: Version) -> Bundle:
     try:
         return cached(registry, version)
     except (BundleError, CorruptVersion) as error:
-        raise PromotionRejected(f"Version {version.number} of {registry.model} is not whole: {error}") from error
+        raise PromotionRejected(f"Version {version.number} of {registry.model} is corrupted: {error}") from error
 
 
 def _own_data(bundle: Bundle) -> Path:
     path = bundle.manifest.config.get("data", {}).get("path")
     if not path or not Path(path).is_dir():
-        raise DataError(f"The data set {path or '(unknown)'} of this version is not here. Name one with --data FOLDER.")
+        raise DataError(f"The dataset {path or '(unknown)'} of this version is not here. Name one with --data FOLDER.")
     return Path(path)
 
 
@@ -117,6 +117,6 @@ def _keep(registry: Registry, version: Version, report: PromotionReport, *, fold
     with TemporaryDirectory(prefix="petmood-") as passing:
         place = folder or Path(passing)
         write_promotion_report(report, place)
-        digest = sha256_of(place / "gate.json")
-        registry.attach(version, {f"gate/{digest[:16]}/{name}": (place / name).read_bytes() for name in REPORTS})
+        digest = sha256_of(place / "promotion.json")
+        registry.attach(version, {f"promotion/{digest[:16]}/{name}": (place / name).read_bytes() for name in REPORTS})
     return digest

@@ -60,10 +60,10 @@ class PromotionLimits:
     def __post_init__(self) -> None:
         """Reject an unknown criterion, and limits that are negative or not finite."""
         if self.criterion not in {"superior", "non_inferior"}:
-            raise ConfigError(f"Unknown rule criterion={self.criterion!r} for the gate. Known: superior, non_inferior.")
+            raise ConfigError(f"Unknown promotion limit criterion={self.criterion!r}. Known: superior, non_inferior.")
         for name, value in asdict(self).items():
             if name != "criterion" and not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"Expected a finite gate limit {name} of 0 or more, got {value}.")
+                raise ConfigError(f"Expected a finite promotion limit {name} of 0 or more, got {value}.")
 
     def to_json(self) -> dict[str, str | float]:
         """Return the limits by name."""
@@ -79,7 +79,7 @@ def run_checks(
         DataError: the two bundles predicted different photos, or there are no photos.
     """
     if len(candidate.clean) == 0:
-        raise DataError("Expected photos to judge a candidate by, got none. Give data with a test split.")
+        raise DataError("Expected photos to evaluate a candidate on, got none. Give data with a test split.")
     costs = (_latency(latency, limits), _size(candidate, champion, limits))
     if champion is None:
         return (_above_chance(candidate.clean), _calibrated(candidate.clean, limits), *costs)
@@ -128,7 +128,7 @@ def _side_by_side(candidate: Predictions, champion: Predictions) -> tuple[Predic
     if (first.paths, first.groups, first.classes) != (second.paths, second.groups, second.classes) or (
         first.labels.tolist() != second.labels.tolist()
     ):
-        raise DataError("Expected both bundles to be judged by the same photos, got different ones. Judge both again.")
+        raise DataError("Expected both bundles to predict the same photos, got different ones. Run both again.")
     return first, second
 
 
@@ -137,13 +137,11 @@ def _superiority(candidate: Predictions, champion: Predictions, limits: Promotio
     bar = 0.0 if limits.criterion == "superior" else -limits.margin
     passed, p_value = part.difference.low > bar, paired_test(candidate, champion).p_value
     wanted = f"interval above {_points(bar)}" if bar else "interval above 0"
-    verdict = "so that" if passed else "so that it isn't shown that"
-    claim = (
-        "it is better" if limits.criterion == "superior" else f"it is no more than {100 * limits.margin:g} points worse"
-    )
+    verdict = "shown" if passed else "not shown"
+    claim = "better" if limits.criterion == "superior" else f"at most {100 * limits.margin:g} points worse"
     sentence = (
-        f"{part.candidate:.1%} of {part.difference.n} photos answered rightly, by the champion {part.champion:.1%}: "
-        f"{_with_interval(part.difference)}, {verdict} {claim}."
+        f"Accuracy {part.candidate:.1%} on {part.difference.n} photos, champion {part.champion:.1%}: "
+        f"{_with_interval(part.difference)}; {verdict} to be {claim}."
     )
     return Check(
         "superiority", passed, _with_interval(part.difference), wanted, sentence, {"p_value": p_value}, (part,)
@@ -163,10 +161,10 @@ def _per_class_recall(candidate: Predictions, champion: Predictions, limits: Pro
                 worse.append(f"{label} by {100 * drop:.1f} points ({part.champion:.1%} to {part.candidate:.1%})")
     lowest = min(parts, key=lambda part: part.difference.value)
     unseen = [label for label in candidate.classes if label not in {part.name for part in parts}]
-    sentence = f"Found more seldom: {'; '.join(worse)}." if worse else "No class is found much more seldom."
-    sentence += f" There are no photos to tell by for {', '.join(unseen)}." if unseen else ""
+    sentence = f"Lower recall: {'; '.join(worse)}." if worse else "No class lost a significant amount of recall."
+    sentence += f" There are no photos of {', '.join(unseen)}." if unseen else ""
     measured = f"{lowest.name} {_with_interval(lowest.difference)}"
-    limit = f"none surely below 0 or below {_points(-limits.max_class_drop)}"
+    limit = f"none significantly below 0, none below {_points(-limits.max_class_drop)}"
     return Check("per_class_recall", not worse, measured, limit, sentence, parts=tuple(parts))
 
 
@@ -176,11 +174,11 @@ def _calibration(candidate: Predictions, champion: Predictions, limits: Promotio
     passed = not (nll.value > limits.max_nll_increase and nll.low > 0)
     passed &= not (ece.value > limits.max_ece_increase and ece.low > 0)
     measured = f"calibration error {_with_interval(ece)}, negative log likelihood {_number(nll)}"
-    verdict = "no worse" if passed else "worse"
-    sentence = f"Its probabilities are {verdict} than the champion's: {measured}."
+    verdict = "not significantly worse" if passed else "worse"
+    sentence = f"The probabilities are {verdict} than the champion's: {measured}."
     numbers = {"ece": ece.value, "ece_low": ece.low, "ece_high": ece.high}
     numbers |= {"nll": nll.value, "nll_low": nll.low, "nll_high": nll.high}
-    limit = f"not surely worse by {_points(limits.max_ece_increase)} or {limits.max_nll_increase:+g}"
+    limit = f"not significantly worse by {_points(limits.max_ece_increase)} or {limits.max_nll_increase:+g}"
     return Check("calibration", passed, measured, limit, sentence, numbers)
 
 
@@ -204,10 +202,10 @@ def _robustness(candidate: Predictions, champion: Predictions, limits: Promotion
     passed = total.difference.high >= 0 and total.difference.value >= -limits.max_corrupted_drop
     weakest = min(parts, key=lambda part: part.difference.value)
     sentence = (
-        f"Of corrupted photos {total.candidate:.1%} are answered rightly, by the champion {total.champion:.1%}: "
+        f"Accuracy {total.candidate:.1%} on corrupted photos, champion {total.champion:.1%}: "
         f"{_with_interval(total.difference)}; lowest for {weakest.name}, {_points(weakest.difference.value)}."
     )
-    limit = f"not surely below 0, nor below {_points(-limits.max_corrupted_drop)}"
+    limit = f"not significantly below 0, not below {_points(-limits.max_corrupted_drop)}"
     return Check("robustness", passed, _with_interval(total.difference), limit, sentence, parts=(total, *parts))
 
 
@@ -217,15 +215,15 @@ def _above_chance(candidate: Predictions) -> Check:
     bars = {"accuracy": counts.max() / counts.sum(), "balanced_accuracy": 1 / np.count_nonzero(counts)}
     passed = all(found[name].low > bar for name, bar in bars.items())
     measured = "; ".join(f"{title(name)} {percent_text(found[name])}" for name in bars)
-    limit = "; ".join(f"{title(name)}'s interval above {bar:.1%}" for name, bar in bars.items())
+    limit = "; ".join(f"interval of {title(name)} above {bar:.1%}" for name, bar in bars.items())
     verdict = "better" if passed else "not shown to be better"
-    sentence = f"There is no champion; it is {verdict} than always giving the most frequent class: {measured}."
+    sentence = f"No champion to compare with; {verdict} than always predicting the most frequent class: {measured}."
     return Check("superiority", passed, measured, limit, sentence, {name: found[name].low for name in bars})
 
 
 def _calibrated(candidate: Predictions, limits: PromotionLimits) -> Check:
     ece = float(_ece(candidate, weights=np.ones((1, len(candidate))))[0])
-    sentence = f"Its probabilities are off by {100 * ece:.1f} points on average."
+    sentence = f"The calibration error is {100 * ece:.1f} points."
     return Check(
         "calibration", ece <= limits.max_ece, f"{ece:.1%}", f"at most {limits.max_ece:.1%}", sentence, {"ece": ece}
     )
@@ -240,7 +238,7 @@ def _latency(latency: Latency, limits: PromotionLimits) -> Check:
         return Check("latency", took <= bar, measured, limit, f"{sentence}.", numbers)
     passed = ratio <= limits.max_latency_ratio and took <= max(bar, latency.champion_ms)
     numbers |= {"champion_ms": latency.champion_ms, "ratio": ratio}
-    sentence += f", by the champion {latency.champion_ms:.2f} ms: {ratio:.2f} times as long."
+    sentence += f", with the champion {latency.champion_ms:.2f} ms: {ratio:.2f} times as long."
     measured = f"{ratio:.2f} times, {measured}"
     return Check("latency", passed, measured, f"at most {limits.max_latency_ratio:g} times, {limit}", sentence, numbers)
 

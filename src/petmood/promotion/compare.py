@@ -115,7 +115,7 @@ def predict_with_bundles(
         return [_answer(one, prepared[spec], classes=classes) for one, spec in zip(predictors, specs, strict=True)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        answers = list(track(pool.map(ask, rows), total=len(rows), what="judging photos"))
+        answers = list(track(pool.map(ask, rows), total=len(rows), what="predicting photos"))
     columns = zip(*answers, strict=True)
     return [
         _bundle_predictions(one, rows, column, classes=classes) for one, column in zip(predictors, columns, strict=True)
@@ -169,7 +169,7 @@ def _prepared(
         try:
             pixels = decode(source, at_least_px=round(side * OVERSAMPLING), background=background).pixels
         except PhotoError as error:
-            raise DataError(f"'{row.path}' of {data} is no photo to judge by: {error}") from error
+            raise DataError(f"'{row.path}' of {data} can't be used: {error}") from error
         reduced = _reduced(pixels, side)
         pictures = [pixels, *(corrupt(reduced, name, level=LEVEL) for name in corruptions)]
         for spec in (spec for spec in specs if spec.background == background):
@@ -181,11 +181,9 @@ def _bytes_of(data: Path, row: IndexRow) -> bytes:
     try:
         source = (data / row.path).read_bytes()
     except OSError as error:
-        raise DataError(
-            f"'{row.path}' of {data} can't be read ({error.strerror}). Fetch the data set again."
-        ) from error
+        raise DataError(f"'{row.path}' of {data} can't be read ({error.strerror}). Fetch the dataset again.") from error
     if hashlib.sha256(source).hexdigest() != row.sha256:
-        raise DataError(f"'{row.path}' of {data} is another photo than its index says. Fetch the data set again.")
+        raise DataError(f"'{row.path}' of {data} differs from the photo in the index. Fetch the dataset again.")
     return source
 
 
@@ -210,7 +208,7 @@ def _answer(predictor: BundlePredictor, pictures: Pixels, *, classes: Sequence[s
         return error
     if logits.shape != (len(pictures), len(own)) or not np.isfinite(logits).all():
         got = f"an array of {' x '.join(map(str, logits.shape))}"
-        return BundleError(f"Expected {len(own)} finite numbers for each of {len(pictures)} pictures, got {got}.")
+        return BundleError(f"Expected {len(own)} finite numbers for each of {len(pictures)} images, got {got}.")
     return logits[:, [own.index(label) for label in classes]]
 
 

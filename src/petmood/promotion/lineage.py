@@ -52,5 +52,5 @@ def _photos(bundle: Bundle) -> tuple[IndexRow, ...]:
         )
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != manifest.data_hash:
-        raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} that the manifest names.")
+        raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} of the manifest.")
     return parse_index(data, name=str(path)).rows

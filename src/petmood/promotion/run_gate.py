@@ -77,14 +77,14 @@ def run_promotion_checks(
     try:
         new = load_for_comparison(candidate)
     except BundleError as error:
-        return replace(report, checks=(_whole(str(error)),))
+        return replace(report, checks=(_integrity(str(error)),))
     bundles, index = [new, best] if best else [new], _index_of(data)
     same = _same_classes(new, best, index)
     if not same.passed:
-        return replace(report, checks=(_whole(), same))
+        return replace(report, checks=(_integrity(), same))
     chosen = choose_held_out(index, bundles)
     enough = _enough(chosen.held_out, limits)
-    report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_whole(), same, enough))
+    report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_integrity(), same, enough))
     if not enough.passed:
         return report
     first, *others = predict_with_bundles([b.predictor for b in bundles], data=data, rows=chosen.rows, track=track)
@@ -92,7 +92,7 @@ def run_promotion_checks(
     if isinstance(second, BundleError):
         raise second
     if isinstance(first, BundleError):
-        return replace(report, checks=(_whole(str(first)), same, enough))
+        return replace(report, checks=(_integrity(str(first)), same, enough))
     latency = _timed(bundles, data=data, rows=chosen.rows)
     return replace(report, checks=(*report.checks, *run_checks(first, second, latency=latency, limits=limits)))
 
@@ -127,23 +127,25 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
     """
     originals = [row for row in index if row.role == "original"]
     split = "test" if any(row.split == "test" for row in originals) else "valid"
-    notes = [] if split == "test" else ["There is no test split: validation photos flatter what was chosen by them."]
+    notes = [] if split == "test" else ["There is no test split: scores on validation photos are optimistic."]
     known: set[str] = set()
     for opened in bundles:
         if opened.bundle.manifest.data_hash == index.hash:
             continue
         if opened.learned is None:
-            notes.append(f"Can't tell what {_called(opened)} learned from: it carries no {DATA_NAME}.")
+            notes.append(f"The training photos of {_called(opened)} are unknown: it has no {DATA_NAME}.")
         else:
             known |= _learned_from(opened.learned, {"train", "valid"} if split == "test" else {"train"})
     parse_photos: dict[str, set[str]] = defaultdict(set)
     for row in index:
         parse_photos[row.group_id].add(row.sha256)
-    judged = [row for row in originals if row.split == split]
-    kept = tuple(row for row in judged if not parse_photos[row.group_id] & known)
+    candidates = [row for row in originals if row.split == split]
+    kept = tuple(row for row in candidates if not parse_photos[row.group_id] & known)
     classes = dict(sorted(Counter(row.label for row in kept).items()))
     groups = len({row.group_id for row in kept})
-    return HeldOutSelection(kept, HeldOut(index.hash, split, classes, groups, len(judged) - len(kept)), tuple(notes))
+    return HeldOutSelection(
+        kept, HeldOut(index.hash, split, classes, groups, len(candidates) - len(kept)), tuple(notes)
+    )
 
 
 def _learned_from(index: DataIndex, splits: set[str]) -> set[str]:
@@ -182,9 +184,9 @@ def _timed(bundles: Sequence[LoadedBundle], *, data: Path, rows: Sequence[IndexR
     return measure_latency(*zip(answers, pictures, strict=True))
 
 
-def _whole(error: str = "") -> Check:
-    sentence = error or "Every file has its hash, and every golden photo is answered as by the trained network."
-    return Check("whole", not error, "broken" if error else "whole", "a bundle as it was exported", sentence)
+def _integrity(error: str = "") -> Check:
+    sentence = error or "Every file matches its hash, and golden photos give the outputs of the trained network."
+    return Check("integrity", not error, "corrupted" if error else "intact", "a bundle as it was exported", sentence)
 
 
 def _same_classes(new: LoadedBundle, best: LoadedBundle | None, index: DataIndex) -> Check:
@@ -209,7 +211,7 @@ def _enough(held_out: HeldOut, limits: PromotionLimits) -> Check:
     photos, classes, groups = held_out.photos, len(held_out.classes), held_out.groups
     passed = photos >= limits.min_photos and groups >= limits.min_groups and classes >= 2
     measured = f"{photos} photos of {classes} classes in {groups} groups"
-    sentence = f"There are {measured} that no bundle is known to have learned from"
+    sentence = f"There are {measured} outside of the known training data of both bundles"
     sentence += f"; {held_out.excluded} were left out." if held_out.excluded else "."
     limit = f"{limits.min_photos} photos of 2 classes in {limits.min_groups} groups, or more"
     numbers = {"photos": photos, "classes": classes, "groups": groups, "excluded": held_out.excluded}

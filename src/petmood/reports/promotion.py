@@ -24,15 +24,15 @@ INVISIBLE: Final = "\u200b"
 
 
 def write_promotion_report(report: PromotionReport, folder: Path) -> None:
-    """Write gate.json, gate.md and gate.html into a folder, each atomically."""
-    atomic_write_json(folder / "gate.json", report.to_json())
-    atomic_write_text(folder / "gate.md", markdown(report))
-    atomic_write_text(folder / "gate.html", render_promotion_report(report))
+    """Write promotion.json, promotion.md and promotion.html into a folder, each atomically."""
+    atomic_write_json(folder / "promotion.json", report.to_json())
+    atomic_write_text(folder / "promotion.md", markdown(report))
+    atomic_write_text(folder / "promotion.html", render_promotion_report(report))
 
 
 def markdown(report: PromotionReport) -> str:
     """Format the report as a pull request comment: the decision, the reasons and a table of all checks."""
-    lines = [f"## Promotion gate: {report.verdict}", "", _plain(summary(report)), ""]
+    lines = [f"## Promotion checks: {report.verdict}", "", _plain(summary(report)), ""]
     lines += [f"- {_plain(line)}" for line in report.failed]
     lines += ["", "| check | verdict | measured | limit |", "|---|---|---|---|"]
     for check in report.checks:
@@ -51,7 +51,7 @@ def render_promotion_report(report: PromotionReport) -> str:
 
 def summary(report: PromotionReport) -> str:
     """Summarize in one sentence the candidate, the champion and the result."""
-    against = f"against {_named(report.champion)}" if report.champion else "without a champion to beat"
+    against = f"against {_named(report.champion)}" if report.champion else "without a champion to compare with"
     failed, asked = len(report.failed), len(report.checks)
     result = f"passed all {asked} checks" if report.passed else f"failed {failed} of {asked} checks"
     return f"The candidate {_named(report.candidate)}, {against}, {result}."
@@ -60,12 +60,12 @@ def summary(report: PromotionReport) -> str:
 def photos_text(held_out: HeldOut | None) -> str:
     """Describe in one sentence the photos used for the checks."""
     if held_out is None:
-        return "No photo was looked at."
+        return "No photos were used."
     counts = ", ".join(f"{count} {label}" for label, count in held_out.classes.items())
-    told = f"Judged by {held_out.photos} {held_out.split} photos of {held_out.groups} groups"
-    told += f" ({counts})" if counts else ""
-    told += f", {held_out.excluded} left out" if held_out.excluded else ""
-    return f"{told}; data version {held_out.data_hash[:12]}."
+    text = f"Evaluated on {held_out.photos} {held_out.split} photos of {held_out.groups} groups"
+    text += f" ({counts})" if counts else ""
+    text += f", {held_out.excluded} left out" if held_out.excluded else ""
+    return f"{text}; data version {held_out.data_hash[:12]}."
 
 
 def _reach(report: PromotionReport) -> float:

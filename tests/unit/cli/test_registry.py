@@ -122,7 +122,7 @@ def test_a_promotion_through_the_gate(petmood: Petmood, small_bundle: Path, tmp_
     report = tmp_path / "report"
     done = petmood("registry", "promote", "1", "--to", "champion", *limits, "--report", report, "--reason", "the first")
     assert done.code == 0, done.err
-    assert done.out == "Version 1 of petmood is champion now. Back with: petmood registry rollback\n"
-    assert sorted(path.name for path in report.iterdir()) == ["gate.html", "gate.json", "gate.md"]
+    assert done.out == "Version 1 of petmood is champion now. Undo with: petmood registry rollback\n"
+    assert sorted(path.name for path in report.iterdir()) == ["promotion.html", "promotion.json", "promotion.md"]
     assert petmood("registry", "promote", "1", "--to", "champion", "--limit", "x=1").code == 2
     assert "the first" in petmood("registry", "lineage", "1").out

@@ -68,11 +68,11 @@ def test_a_better_version_becomes_champion_and_its_report_is_kept(registry: Regi
     assert registry.find("champion").number == 2
     assert (done.change.before, done.change.author, done.change.reason) == (1, "me", "it learned for longer")
     assert done.report.passed
-    written = (tmp_path / "report/gate.json").read_bytes()
+    written = (tmp_path / "report/promotion.json").read_bytes()
     assert done.change.report == hashlib.sha256(written).hexdigest()
-    kept = f"gate/{done.change.report[:16]}"
-    assert registry.attachment(registry.find("2"), f"{kept}/gate.json") == written
-    assert registry.attachment(registry.find("2"), f"{kept}/gate.html").startswith(b"<!")
+    kept = f"promotion/{done.change.report[:16]}"
+    assert registry.attachment(registry.find("2"), f"{kept}/promotion.json") == written
+    assert registry.attachment(registry.find("2"), f"{kept}/promotion.html").startswith(b"<!")
     assert json.loads(written)["verdict"] == "passed"
 
 
@@ -85,7 +85,7 @@ def test_a_worse_version_is_refused_with_its_reasons_and_nothing_moves(registry:
     assert caught.value.exit_code == 3
     assert registry.find("champion").number == 2
     assert len(registry.history()) == 2
-    assert "refused" in (tmp_path / "report/gate.md").read_text()
+    assert "refused" in (tmp_path / "report/promotion.md").read_text()
 
 
 @pytest.mark.usefixtures("registry")
@@ -101,7 +101,7 @@ def test_a_first_version_is_judged_by_floors(bundles: dict[str, Path], tmp_path:
 def test_a_version_that_was_tampered_with_is_refused(registry: Registry, tmp_path: Path) -> None:
     (path,) = (tmp_path / "registry/petmood/bundles" / registry.find("2").sha256).glob("model.onnx")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(PromotionRejected, match=r"Version 2 of petmood is not whole: .*model\.onnx was changed"):
+    with pytest.raises(PromotionRejected, match=r"Version 2 of petmood is corrupted: .*model\.onnx was changed"):
         promote(registry, registry.find("2"), alias="champion", by=ME)
     assert registry.find("champion").number == 1
 
@@ -145,9 +145,9 @@ def test_limits_are_read_as_they_are_typed() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("nonsense=1", "Unknown limit 'nonsense' of the gate. Known: criterion, margin"),
-        ("margin=wide", "Expected a number for the gate's limit margin, got 'wide'"),
-        ("margin", "Expected a number for the gate's limit margin, got ''"),
+        ("nonsense=1", "Unknown promotion limit 'nonsense'. Known: criterion, margin"),
+        ("margin=wide", "Expected a number for the promotion limit margin, got 'wide'"),
+        ("margin", "Expected a number for the promotion limit margin, got ''"),
         ("criterion=win", "criterion='win'"),
         ("margin=nan", "finite"),
     ],

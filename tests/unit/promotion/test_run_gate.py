@@ -80,7 +80,7 @@ def test_without_a_test_split_validation_photos_judge_and_that_is_said(
 def test_a_bundle_that_does_not_say_what_it_learned_from_is_named(index: DataIndex, predictor: BundlePredictor) -> None:
     chosen = choose_held_out(index, [opened(predictor, learned=None)] * 2)
     assert len(chosen.notes) == 2
-    assert "Can't tell what demo" in chosen.notes[0]
+    assert "The training photos of demo" in chosen.notes[0]
     assert chosen.held_out.photos == 20
 
 
@@ -131,7 +131,7 @@ def test_a_folder_that_is_no_bundle_is_refused_as_a_candidate_and_an_error_as_a_
     report = run_promotion_checks(
         tmp_path / "empty", predictor.bundle.folder, data=tmp_path / "never-read", created="now"
     )
-    assert [check.name for check in report.checks] == ["whole"]
+    assert [check.name for check in report.checks] == ["integrity"]
     assert "manifest.json is missing" in report.failed[0]
     assert (report.candidate.name, report.candidate.sha256, report.created) == ("empty", "", "now")
     assert report.champion is not None
@@ -144,7 +144,7 @@ def test_a_candidate_whose_card_is_no_text_is_refused_in_a_line(predictor: Bundl
     files = {name: (predictor.bundle.folder / name).read_bytes() for name in predictor.bundle.manifest.files}
     write(tmp_path / "odd", predictor.bundle.manifest, {**files, "card.md": b"\xff\xfe"})
     (line,) = run_promotion_checks(tmp_path / "odd", None, data=tmp_path).failed
-    assert line.startswith("whole: ")
+    assert line.startswith("integrity: ")
     assert "can't be read: 'utf-8' codec" in line
 
 
@@ -163,7 +163,7 @@ def test_too_few_photos_groups_or_classes_are_no_proof(predictor: BundlePredicto
     for what, said in (("photos", "16 photos of 4 classes"), ("classes", "of 1 classes"), ("groups", "in 6 groups")):
         report = run_promotion_checks(predictor.bundle.folder, None, data=sets[what])
         assert [(check.name, check.passed) for check in report.checks] == [
-            *(("whole", True), ("same_classes", True), ("held_out", False))
+            *(("integrity", True), ("same_classes", True), ("held_out", False))
         ], what
         assert said in report.failed[0]
     limits = PromotionLimits(min_photos=10)

@@ -171,10 +171,10 @@ def test_what_can_not_be_promoted_is_refused(registry: Registry, make_bundle: Ma
 
 def test_reports_are_kept_beside_a_version(registry: Registry, make_bundle: MakeBundle) -> None:
     version = registry.push(make_bundle("one"), by="me")
-    registry.attach(version, {"gate/abc/gate.md": b"all is well", "gate/abc/gate.json": b"{}"})
-    assert registry.attachment(version, "gate/abc/gate.md") == b"all is well"
-    with pytest.raises(RegistryError, match="gate/abc/other"):
-        registry.attachment(version, "gate/abc/other")
+    registry.attach(version, {"promotion/abc/promotion.md": b"all is well", "promotion/abc/promotion.json": b"{}"})
+    assert registry.attachment(version, "promotion/abc/promotion.md") == b"all is well"
+    with pytest.raises(RegistryError, match="promotion/abc/other"):
+        registry.attachment(version, "promotion/abc/other")
 
 
 def test_a_whole_registry_has_no_troubles(registry: Registry, make_bundle: MakeBundle, tmp_path: Path) -> None:

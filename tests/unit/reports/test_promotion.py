@@ -52,21 +52,25 @@ class Page(HTMLParser):
 def hostile() -> PromotionReport:
     """Return a report whose free texts all contain markup."""
     subject = BundleInfo(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1)
-    check = Check("whole", False, HOSTILE, HOSTILE, HOSTILE, parts=(replace(ALL, name=HOSTILE),))
+    check = Check("integrity", False, HOSTILE, HOSTILE, HOSTILE, parts=(replace(ALL, name=HOSTILE),))
     held_out = HeldOut(HOSTILE, HOSTILE, {HOSTILE: 3}, 3, 0)
     return PromotionReport(subject, subject, held_out, {"criterion": HOSTILE}, (check,), (HOSTILE,), HOSTILE)
 
 
 def test_the_three_files_say_the_same(tmp_path: Path) -> None:
     write_promotion_report(REPORT, tmp_path / "deep" / "folder")
-    assert sorted(path.name for path in (tmp_path / "deep/folder").iterdir()) == ["gate.html", "gate.json", "gate.md"]
-    stored = json.loads((tmp_path / "deep/folder/gate.json").read_text())
+    assert sorted(path.name for path in (tmp_path / "deep/folder").iterdir()) == [
+        "promotion.html",
+        "promotion.json",
+        "promotion.md",
+    ]
+    stored = json.loads((tmp_path / "deep/folder/promotion.json").read_text())
     assert (stored["schema_version"], stored["verdict"], stored["failed"]) == (1, "refused", list(REPORT.failed))
     assert stored["candidate"]["sha256"] == "a" * 64
     counts = {"classes": {"happy": 90, "sad": 30}, "groups": 110, "excluded": 7, "photos": 120}
     assert stored["held_out"] == {"data_hash": "f" * 64, "split": "test", **counts}
     assert stored["checks"][1]["parts"][0]["difference"] == {"value": -0.3, "low": -0.62, "high": -0.1, "n": 30}
-    pages = (tmp_path / "deep/folder/gate.md").read_text(), Page(render_promotion_report(REPORT)).text
+    pages = (tmp_path / "deep/folder/promotion.md").read_text(), Page(render_promotion_report(REPORT)).text
     for page in pages:
         for said in ("new abc123", "old def456", "failed 1 of 2 checks", "Found more seldom: sad.", "7 left out"):
             assert said in page
@@ -82,10 +86,10 @@ def test_the_comment_has_a_row_for_each_check() -> None:
 
 def test_a_candidate_that_is_not_whole_never_came_to_photos() -> None:
     broken = replace(
-        REPORT, champion=None, held_out=None, checks=(Check("whole", False, "broken", "whole", "Flipped."),)
+        REPORT, champion=None, held_out=None, checks=(Check("integrity", False, "corrupted", "intact", "Flipped."),)
     )
     for page in (markdown(broken), Page(render_promotion_report(broken)).text):
-        assert "No photo was looked at." in page
+        assert "No photos were used." in page
         assert "without a champion" in page
     assert json.loads(json.dumps(broken.to_json()))["held_out"] is None
 
