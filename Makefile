@@ -1,5 +1,5 @@
-# petmood: python3.11 or later and make are all that a machine needs. `make` alone lists the targets.
-# run and serve install what they run with; test, lint, proof and bench install what development needs besides.
+# The machine needs Python 3.11 or later, and make. `make` alone lists the targets.
+# run and serve install the runtime packages; test, lint, proof and bench also install those for development.
 VENV  := .venv
 PY    := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime
@@ -16,7 +16,7 @@ UV    := $(PY) -m uv
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## what development needs into .venv, 8 GB, at pinned versions; nothing while they are unchanged
+setup: $(STAMP) ## install the development packages into .venv, 8 GB, at pinned versions, if they changed
 
 $(VENV)/.uv:
 	@if [ ! -x $(PY) ]; then \
@@ -34,49 +34,50 @@ $(VENV)/.uv:
 	@$(UV) --version >/dev/null 2>&1 || $(PY) -m pip install --quiet --constraint constraints.txt uv
 	@touch $@
 
-# TORCH=cpu (or cu128, auto, ...) takes torch from the index of that build, where it can be reached: uv's --torch-backend.
+# TORCH=cpu (or cu128, auto, ...) takes torch from the index of that build, if it can be reached: uv's --torch-backend.
 INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(PY) --constraint constraints.txt \
   --build-constraint constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
 
 $(RUNTIME): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing what petmood runs with into $(VENV): 160 packages, 7 GB. Nothing is said until it is done."
+	@echo "Installing the runtime packages into $(VENV): 160 packages, 7 GB. There is no output until it is done."
 	@$(INSTALL) --editable '.[train,page]'
 	@touch $@
 
 $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing what petmood is developed with into $(VENV): 360 packages, 8 GB. Nothing is said until it is done."
+	@echo "Installing the development packages into $(VENV): 360 packages, 8 GB. There is no output until it is done."
 	@$(INSTALL) --editable '.[dev]'
 	@touch $(RUNTIME) $@
 
-run: $(RUNTIME) ## the whole walk on demo data, or on RUN="data=data/pets ..."
+run: $(RUNTIME) ## run the whole pipeline on demo data, or on RUN="data=data/pets ..."
 	@$(VENV)/bin/petmood run $(RUN)
 
-serve: $(RUNTIME) ## the API on :8000 and the page on :8501, for BUNDLE=bundles/demo
+serve: $(RUNTIME) ## serve the API on :8000 and the page on :8501, for BUNDLE=bundles/demo
 	@[ -e $(BUNDLE)/manifest.json ] || $(VENV)/bin/petmood run
 	@$(VENV)/bin/petmood serve $(BUNDLE) --log text & api=$$!; $(VENV)/bin/petmood page & page=$$!; \
 	  trap 'kill $$api $$page 2>/dev/null; wait' INT TERM EXIT; wait
 
-lint: setup ## style, format and types
+lint: setup ## check style, format, types and prose
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy --no-error-summary
-	@echo "lint, format and types are clean"
+	@$(PY) -m tests.support.prose
+	@echo "lint, format, types and prose are clean"
 
-test: lint ## lint, types, house rules and tests, with branch coverage
+test: lint ## run lint, types, house rules and tests, with branch coverage
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not proof" -q --cov --cov-report=term
 
-browser: ## a headless Chromium for the proof of the page, installed where that may be done
+browser: ## install a headless Chromium for the proof of the page, if root
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq chromium >/dev/null; } || \
 	  { echo "make proof needs Chromium. Install it, such as with: apt-get install chromium" >&2; exit 1; }
 
-database: ## a PostgreSQL for the proof of sweeps on several machines, installed where that may be done
+database: ## install PostgreSQL for the proof of sweeps on several machines, if root
 	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq postgresql >/dev/null; } || \
 	  { echo "make proof needs PostgreSQL. Install it, such as with: apt-get install postgresql" >&2; exit 1; }
 
-# The hooks run alone: they look at every file of the repository, and their check of types needs the processors.
-proof: setup browser database ## slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
+# The hooks run alone: they read every file of the repository, and their type check needs all processors.
+proof: setup browser database ## run slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v -n $(JOBS) --dist loadgroup --no-loadscope-reorder
@@ -84,7 +85,7 @@ proof: setup browser database ## slow proofs: clean environments, real servers, 
 bench: setup ## run the benchmarks (all but the one that takes ten minutes) and print the table
 	@$(PY) -m benchmarks
 
-pins: $(VENV)/.uv ## resolve pyproject.toml anew into constraints.txt
+pins: $(VENV)/.uv ## resolve pyproject.toml into constraints.txt again
 	@$(UV) pip compile --quiet --universal --all-extras --python-version 3.11 --upgrade \
 	  --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file constraints.txt
 
@@ -92,6 +93,6 @@ wheel: setup ## build dist/petmood-*.whl
 	@$(UV) build --quiet --wheel --python $(PY) --build-constraint constraints.txt --out-dir dist
 	@ls dist
 
-clean: ## remove what was built, but not .venv and not data
+clean: ## remove build outputs, but not .venv and not data
 	@rm -rf dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache htmlcov
 	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -185,7 +185,7 @@ def compare_splits() -> None:
 
 
 def flips_by_hand(sums: Floats) -> float:
-    """Return the p-value of the former code, for comparison: a matrix of signs instead of scipy's test."""
+    """Return the p-value of the former code, for comparison: a matrix of random signs, not scipy's test."""
     reached = abs(float(sums.sum())) - 1e-9
     if len(sums) <= EXACT_UP_TO:
         patterns = (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1

@@ -45,7 +45,7 @@ class LazyVerbs(click.Group):
     """A group whose verbs are imported when they are called, so that `petmood --help` needs no torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the verbs in the order of the walk."""
+        """Return the verbs in the order of the pipeline."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature

@@ -24,7 +24,7 @@ class ServeUnlessNamed(click.Group):
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a verb; whoever looks up a bundle's folder finds the verb that serves it."""
+        """Return a verb; a bundle's folder as the name resolves to the verb that serves it."""
         return super().get_command(ctx, cmd_name) or super().get_command(ctx, SERVE)
 
 

@@ -80,11 +80,11 @@ def import_(
     "-o",
     "to",
     type=click.Path(path_type=Path),
-    help="The report's file; FOLDER/check.html where none is given.",
+    help="The report's file; default: FOLDER/check.html.",
 )
 @click.pass_context
 def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
-    """Check a data set; ends with 1 if anything would spoil a measurement. Leaves a report with pictures."""
+    """Validate a dataset and write an HTML report; exits with status 1 on blocking issues."""
     from petmood.data.validation.issues import validate_dataset as check_photos
     from petmood.reports.dataset_check import write_check_report
 

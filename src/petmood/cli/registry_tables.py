@@ -15,7 +15,7 @@ __all__ = ["history_text", "lineage_text", "photos_text", "versions_text"]
 
 
 def versions_text(versions: Sequence["Version"], state: "AliasState") -> str:
-    """Return a line a version: number, aliases, accuracy with its interval, data, manifest, when and by whom."""
+    """Return a line a version: number, aliases, accuracy with its interval, data, manifest, time and author."""
     if not versions:
         return f"No versions yet. Register one with: {registry_command('push', 'bundles/first')}"
     lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<24}{'data':<14}{'manifest':<14}registered"]

@@ -17,10 +17,10 @@ __all__ = ["run"]
     default="bundles",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="The folder in which the bundle gets the data set's name.",
+    help="Folder for the bundle, which is named after the dataset.",
 )
 def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
-    """Do the whole walk on the demo data, or on data=FOLDER, skipping what is up to date."""
+    """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date."""
     from petmood.cli.tables import answer_text, headline_text
     from petmood.configs.load import compose, with_demo
 

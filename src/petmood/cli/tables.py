@@ -50,7 +50,7 @@ def headline_text(evaluation: str) -> str:
 
 
 def paired_text(paired: "PairedTest") -> str:
-    """Return one line for a comparison of two runs: the difference, its interval, and how likely it is luck."""
+    """Return one line for a comparison of two runs: the difference, its interval and the p-value."""
     apart = paired.difference
     return (
         f"{paired.metric} {paired.first:.1%} here, {paired.second:.1%} there; difference {apart.value:+.1%} "

@@ -3,7 +3,7 @@
 PetmoodError                      exit code 2 on the command line
 ├── ConfigError                   a setting has a wrong name or value
 ├── DataError                     photos, labels, index or splits are not usable as they are
-├── PhotoError                    one picture is refused; has an HTTP status and a code
+├── PhotoError                    one photo is refused; has an HTTP status and a code
 │   ├── EmptyFile           400   empty_file
 │   ├── FileTooLarge        413   too_large
 │   ├── TooManyPixels       413   too_many_pixels

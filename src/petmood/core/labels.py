@@ -48,8 +48,8 @@ def is_label(text: str) -> bool:
 def similar_label(label: str, known: Iterable[str]) -> str | None:
     """Return the known class that a label is probably a slip of, or None.
 
-    A slip is one character added, left out, replaced or swapped with its neighbour, in a name of four characters or
-    more; two such slips in a name of eight or more.
+    A slip is one character added, left out, replaced or swapped with its neighbour, in a name of at least four
+    characters. A name of at least eight may have two.
 
     >>> similar_label("hapy", ["angry", "happy"]), similar_label("relaxed", ["angry", "happy"])
     ('happy', None)

@@ -87,7 +87,7 @@ LIMITS: Final = ImageLimits()
 class Photo:
     """One decoded photo, upright.
 
-    ``pixels`` is uint8 [H, W, 3] RGB, possibly at a reduced scale; ``width`` and ``height`` are the file's, upright;
+    ``pixels`` is uint8 [H, W, 3] RGB, possibly at a reduced scale. ``width`` and ``height`` are the file's, upright;
     ``mode`` is the file's color mode; ``warnings`` are messages for the user.
     """
 

@@ -72,9 +72,11 @@ def resolve_classes(
     """Rename labels and decide on the classes of a dataset.
 
     `known` are the classes of a published source; a photo of another class gets the problem "unknown_class", as with
-    `options.allowed`. Without either, every class is taken, those outside of the default set with a notice. Raises
-    DataError with the number of photos of each class concerned: a name that is a slip of another class or can't be a
-    class, an option that names a class without photos, or fewer than two classes.
+    `options.allowed`. Without either, every class is taken, those outside of the default set with a notice.
+
+    Raises:
+        DataError: a name that is a slip of another class or can't be a class, an option that names a class without
+            photos, or fewer than two classes. The message has the number of photos of each class concerned.
     """
     counts = Counter(entry.label for entry in found if entry.label and not entry.problem)
     if unused := sorted(set(options.renamed) - set(counts)):

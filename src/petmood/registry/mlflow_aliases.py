@@ -4,7 +4,7 @@ MLflow lets any client set an alias at any time: the last one wins, and neither 
 is recorded first. The record is an experiment with its tags: the one object that MLflow creates exclusively and
 atomically, since its name is unique in the database. Then the alias is set, and the record is tagged as carried out.
 
-- A record without this tag belongs to a writer at work or killed: whoever reads next carries it out.
+- A record without this tag belongs to a writer at work or killed: the next reader carries it out.
 - An alias that differs although every record is carried out was moved by somebody else: it is obeyed, and the history
   ends with a change of kind ``moved_outside``. The next promotion stores this change before its own.
 """

@@ -28,8 +28,8 @@ UNIT = 512.0
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# SIFT's bins are 4 rows x 4 columns x 8 directions, relative to the keypoint's own direction: a mirror reverses the
-# order of the rows and the sense of the directions.
+# SIFT's bins are 4 rows x 4 columns x 8 directions, relative to the keypoint's own direction. A mirror image
+# reverses the order of the rows and the sense of the directions.
 _MIRROR = np.arange(DESCRIPTOR_BINS).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].ravel()
 
 

@@ -27,8 +27,8 @@ NEAR_DUPLICATE, RELATED = "near_duplicate", "related"
 RELATED_INLIERS = 9
 """Smallest number of inliers of a related pair.
 
-Measured on 296 real originals: pairs of two similar animals reach 8, six pairs of photos of one animal reach 9 to 25,
-and one such pair with 7 is missed.
+Measured on 296 real originals: pairs of two similar animals reach 8, six pairs of photos of one animal reach 9 to 25.
+One such pair with 7 is missed.
 """
 RELATED_CORRELATION = 0.3
 """Smallest correlation of a related pair with fewer than ``CERTAIN_INLIERS``.

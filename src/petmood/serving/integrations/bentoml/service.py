@@ -73,7 +73,7 @@ def create_service(
     room = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
 
     class Petmood:
-        """Recognises the facial expression of a pet in a photo, or says that it isn't sure."""
+        """Recognises the facial expression of a pet in a photo, or abstains."""
 
         def __init__(self) -> None:
             room.open(bundle or bundle_from_environment())

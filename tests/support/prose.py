@@ -1,0 +1,225 @@
+"""Prose check of pages, comments, docstrings and messages: sentence length and words that the glossary replaces.
+
+Run by ``make lint`` as ``python -m tests.support.prose``; ``docs/decisions/prose.md`` says why it is not Vale.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.support.source_tree import modules, parsed, shown, tracked
+
+MAX_WORDS: Final = 30
+REPLACED: Final = {
+    r"spoil(s|t|ed|ing)?": "corrupt, block",
+    r"straddl\w+": "group leakage",
+    r"mend(s|ed|ing)?": "repair, drop leaking rows",
+    r"tellers?": "run logger",
+    r"crews?": "workers",
+    r"(a|the|whole|this|every|per) walk|walk as": "pipeline",
+    r"doors?": "middleware, step",
+    r"(this|that|whose|other|heavy|each) rooms?": "package",
+    r"house metaphor|law of the house": "rule",
+    r"kin": "near-duplicates, related photos",
+    r"(?<![./])famil(y|ies)(?!\.)": "group",
+    r"moods?": "label, class",
+    r"sure_from": "confidence_threshold",
+    r"set_(quantile|coverage)": "conformal_quantile, target_coverage",
+    r"(?<!not )(?<!make )sure(?! that)|surely|unsure": "confident, significantly",
+    r"knows": "name the fact: stores, reads, is defined in",
+    r"believ(e|es|ed)": "trust, verify",
+    r"(told|tell|tells|telling) (\w+ ){0,2}apart": "distinguish",
+    r"tells? of": "list, describe",
+    r"teach(es)? any": "suffice for",
+    r"judg(e|es|ed|ing)": "evaluate",
+    r"luck": "chance",
+    r"litter": "stale files",
+    r"intake": "scanner",
+    r"data ?sets? banks?|image bank|photo bank": "image cache",
+    r"data sets?": "dataset",
+    r"pictures?": "photo (file), image (pixels)",
+    r"optimis(e|es|ed|er|ers|ing|ation)": "optimizer, optimize",
+    r"unauthorised": "unauthorized",
+    r"novel": "long text",
+    r"stranger(s|'s)?": "untrusted client",
+    r"patient(ly)?|patience": "with retries, timeout",
+    r"aloud": "explicitly",
+    r"dawdl\w+|linger\w*": "wait",
+    r"speaks? HTTP": "use HTTP",
+    r"(?<!sign )(?<!the )(?<!random )signs": "characters",
+    r"nobody|whoever|whom": "name the role",
+    r"gate\.(json|md|html)": "promotion.json, .md, .html",
+    r"the gate's": "of the promotion checks",
+    r"for ever": "without end, always",
+    r"were it": "even if",
+}
+"""Patterns of words that are not the field's terms, each with what to write instead."""
+BANNED: Final = re.compile("|".join(rf"(?P<w{at}>\b(?:{word})\b)" for at, word in enumerate(REPLACED)), re.IGNORECASE)
+INSTEAD: Final = tuple(REPLACED.values())
+
+ROWS: Final = ("|", "├", "│", "└")
+"""How the lines of tables and trees begin."""
+PAGES: Final = (".md",)
+COMMENTED: Final = (".yaml", ".yml", "Makefile")
+MESSAGES: Final = tuple(f"src/petmood/{package}/" for package in ("promotion",))
+"""Packages whose messages are checked for words as well."""
+
+_SENTENCE = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<=[.!?])[)\"'*]*\s+")
+_WORD = re.compile(r"\w")
+_ITEM = re.compile(r"([-*]|\d+\.) ")
+_ENTRY = re.compile(rf"{_ITEM.pattern}|[A-Z][a-z]+:$|\w+: ")
+
+
+class Finding(NamedTuple):
+    """One sentence or word to rewrite."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        """Return the finding as compilers show theirs."""
+        return f"{self.path}:{self.line}: {self.text}"
+
+
+def plain(text: str) -> str:
+    """Replace code by one placeholder, and links by their text."""
+    text = re.sub(r"``[^`]+``|`[^`]+`", "CODE", text)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.sub(r"https?://\S+", "URL", text)
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Split a paragraph into sentences."""
+    yield from (sentence for sentence in _SENTENCE.split(" ".join(text.split())) if sentence)
+
+
+def too_long(text: str) -> Iterator[str]:
+    """Yield what to report of each sentence of a paragraph that is too long."""
+    for sentence in sentences(plain(text)):
+        words = sum(bool(_WORD.search(word)) for word in sentence.split())
+        if words > MAX_WORDS:
+            yield f"{words} words in one sentence, at most {MAX_WORDS}: {' '.join(sentence.split()[:8])} ..."
+
+
+def replaced_words(text: str) -> Iterator[str]:
+    """Yield what to report of each word that the glossary replaces."""
+    for match in BANNED.finditer(plain(text)):
+        yield f"{match[0]!r}: write {INSTEAD[int(str(match.lastgroup)[1:])]}"
+
+
+def paragraphs(text: str, *, item: re.Pattern[str] = _ITEM) -> Iterator[tuple[int, str, bool]]:
+    """Yield line number, text and whether it is a table's row for each paragraph, list item and row of a page."""
+    lines: list[str] = []
+    start, fenced = 1, False
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
+        stripped = line.strip()
+        fence = stripped.startswith("```")
+        apart = fence or fenced or not stripped or stripped.startswith(("#", "<!--", *ROWS))
+        if (apart or item.match(stripped)) and lines:
+            yield start, " ".join(lines), False
+            lines = []
+        if fence:
+            fenced = not fenced
+        elif stripped.startswith(("#", *ROWS)) and not fenced:
+            yield number, stripped, stripped.startswith(ROWS)
+        elif not apart:
+            start = start if lines else number
+            lines.append(stripped)
+
+
+def page(path: Path) -> Iterator[Finding]:
+    """Check a page: the length of sentences outside of tables and code, and words in tables too."""
+    for line, text, is_row in paragraphs(path.read_text("utf-8")):
+        problems = [*replaced_words(text), *(() if is_row else too_long(text))]
+        yield from (Finding(shown(path), line, problem) for problem in problems)
+
+
+def comment_blocks(comments: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Join the comments of lines that follow one another; those of code do not make sentences and are joined too."""
+    block: list[str] = []
+    start = last = 0
+    for line, comment in comments:
+        if block and line != last + 1:
+            yield start, " ".join(block)
+            block = []
+        start = start if block else line
+        block.append(comment)
+        last = line
+    if block:
+        yield start, " ".join(block)
+
+
+def settings(path: Path) -> Iterator[Finding]:
+    """Check the comments of a YAML file, a Makefile or a workflow."""
+    found = [
+        (number, match[1])
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if (match := re.search(r"(?:^|\s)#+ (.*)$", line))
+    ]
+    for line, text in comment_blocks(found):
+        yield from (Finding(shown(path), line, problem) for problem in (*replaced_words(text), *too_long(text)))
+
+
+def docstring_lines(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield the paragraphs of a docstring up to its example; entries of a section such as Raises are their own."""
+    yield from paragraphs(text.partition(">>>")[0], item=_ENTRY)
+
+
+def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield the docstrings of a module, and the strings that document a name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def documentation(path: Path) -> Iterator[Finding]:
+    """Check docstrings and comments of a module."""
+    for node in docstrings(parsed(path)):
+        for line, text, is_row in docstring_lines(str(node.value)):
+            problems = [*replaced_words(text), *(() if is_row else too_long(text))]
+            yield from (Finding(shown(path), node.lineno + line - 1, problem) for problem in problems)
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline)
+    found = [(token.start[0], token.string.lstrip("# ")) for token in tokens if token.type == tokenize.COMMENT]
+    for line, text in comment_blocks(found):
+        yield from (Finding(shown(path), line, problem) for problem in (*replaced_words(text), *too_long(text)))
+
+
+def messages(path: Path) -> Iterator[Finding]:
+    """Check the words of a module's strings, as far as they are sentences: those with a space."""
+    documented = {id(node) for node in docstrings(parsed(path))}
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+            problems = replaced_words(node.value) if " " in node.value.strip() else ()
+            yield from (Finding(shown(path), node.lineno, problem) for problem in problems)
+
+
+def findings() -> list[Finding]:
+    """Check every page, settings file and module that the rules hold for."""
+    found: list[Finding] = []
+    for path in tracked():
+        if path.suffix in PAGES:
+            found += page(path)
+        elif path.name.endswith(COMMENTED):
+            found += settings(path)
+    for path in modules("src/", "benchmarks/", "examples/"):
+        found += documentation(path)
+    for path in modules(*MESSAGES):
+        found += messages(path)
+    return found
+
+
+def main() -> int:
+    """Print every finding; return 1 if there is any."""
+    found = findings()
+    sys.stdout.writelines(f"{finding}\n" for finding in found)
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
