@@ -119,7 +119,7 @@ def test_planted_near_duplicates_across_splits_are_grouped_by_the_real_finder(tm
     for name, data in changed(photo_like(224, 200, seed=4)).items():  # the angry photo of valid
         put(tmp_path / "in", f"train/angry/{name}.jpg", data)
     source = open_source("folder", tmp_path / "in")
-    with pytest.raises(DataError, match="1 group straddles") as caught:
+    with pytest.raises(DataError, match="1 group has photos in two splits") as caught:
         import_photos(source, to=tmp_path / "pets")
     assert all(f"train/angry/{name}.jpg" in str(caught.value) for name in changed(photo_like(224, 200, seed=4)))
     report = import_photos(source, to=tmp_path / "pets", options=ImportOptions(drop_leaking=True))

@@ -86,5 +86,5 @@ def test_data_that_would_spoil_a_measurement_ends_the_walk_before_training(walke
         said = clone.run("dvc", "repro", "--single-item", "check", code=None)
     finally:
         victim.write_bytes(whole)
-    assert "[SPOILS]" in said
+    assert "[BLOCKING]" in said
     assert "failed to reproduce 'check'" in said

@@ -117,7 +117,7 @@ def test_a_good_version_passes_and_is_commented_on(proposals: Proposals, tmp_pat
     wanted = ("gh", "pr", "comment", "7", "--edit-last", "--create-if-none", "--body-file", "report/report.md")
     assert comments(outcome) == [wanted]
     text = (clone.folder / "report/report.md").read_text("utf-8")
-    assert text.startswith("## Data `pets`: fit\n")
+    assert text.startswith("## Data `pets`: accepted\n")
     assert "**5** photos added" in text
     assert outcome.summary == text
     assert "@everyone" not in text
@@ -163,10 +163,10 @@ def test_a_bad_version_fails_and_the_comment_says_why(
     clone = proposals.propose("Bad photos", tmp_path / "clone")
     outcome = play("data-changed.yml", clone, pull_request(proposals.base()))
     assert not outcome.passed
-    assert outcome.step("Compare every changed data set with its last version").code == 1
+    assert outcome.step("Compare every changed dataset with its previous version").code == 1
     assert len(comments(outcome)) == 1, "whoever proposed it is told"
     assert said in outcome.summary
-    assert outcome.summary.startswith("## Data `pets`: not fit to be the next version\n")
+    assert outcome.summary.startswith("## Data `pets`: rejected as the next version\n")
 
 
 def test_a_proposal_from_a_fork_is_judged_and_not_commented_on(proposals: Proposals, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def read_problems(path: Path) -> tuple[ImportProblem, ...]:
     with path.open(encoding="utf-8", newline="") as stream:
         lines = list(csv.reader(stream))
     if not lines or tuple(lines[0]) != _HEADER or any(len(cells) != len(_HEADER) for cells in lines):
-        raise DataError(f"'{path.name}' isn't a list of problems: expected the columns {','.join(_HEADER)}.")
+        raise DataError(f"'{path.name}' isn't a table of import errors: expected the columns {','.join(_HEADER)}.")
     return tuple(ImportProblem(*cells) for cells in lines[1:])
 
 
@@ -63,5 +63,5 @@ def refusal(problems: Sequence[ImportProblem], *, looked_at: int, full_list: str
     return DataError(
         f"{len(problems)} of {looked_at} entries can't be used; nothing was imported:\n"
         + "\n".join(lines)
-        + f"\nThe whole list: {full_list}. Mend the source, or leave them out with --skip-bad."
+        + f"\nFull list: {full_list}. Fix the source, or skip these entries with --skip-bad."
     )

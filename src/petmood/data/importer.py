@@ -107,7 +107,7 @@ class ImportReport:
         n = self.counts
         lines = [
             (
-                f"{n['originals']} originals and {n['near_duplicates']} copies of them in {n['groups']} groups "
+                f"{n['originals']} originals and {n['near_duplicates']} near-duplicates in {n['groups']} groups "
                 f"(train {n['train']}, valid {n['valid']}, test {n['test']}); "
                 f"{n['excluded']} dropped, {n['rejected']} rejected."
             ),
@@ -122,7 +122,7 @@ class ImportReport:
                 lines.append(f"  ... and {len(self.dropped_as_leaking) - 20} more, see the notes in {INDEX_NAME}")
         if self.conflicts:
             groups = "1 group has" if self.conflicts == 1 else f"{self.conflicts} groups have"
-            lines.append(f"{groups} photos under two classes: see `{shell_command('data', 'check', self.folder)}`.")
+            lines.append(f"{groups} photos with two labels: see `{shell_command('data', 'check', self.folder)}`.")
         return "\n".join(lines)
 
 
@@ -186,8 +186,8 @@ def _foreign_files(to: Path, *, shown: Path) -> list[str]:
         return []
     if not (to / INDEX_NAME).is_file():
         raise DataError(
-            f"Expected '{shown}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else, "
-            "which an import would replace. Choose another folder with --output."
+            f"Expected '{shown}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else "
+            "that an import would replace. Choose another folder with --output."
         )
     own = WRITTEN | {row.path for row in read_index(to)}
     return sorted(name for name in files_below(to) if not _is_own(name, folder=to, own=own, shown=shown))
@@ -196,7 +196,7 @@ def _foreign_files(to: Path, *, shown: Path) -> list[str]:
 def _is_own(name: str, *, folder: Path, own: Set[str], shown: Path) -> bool:
     first, path = name.partition("/")[0], folder / name
     if path.is_symlink() and (name in own or name == PHOTOS):
-        raise DataError(f"'{shown / name}' is a link, which an import would replace. Make '{shown}' the link.")
+        raise DataError(f"'{shown / name}' is a link that an import would replace. Make '{shown}' the link.")
     if path.is_symlink():
         return False
     emptied = name.endswith("/") and first == PHOTOS
@@ -217,7 +217,7 @@ def _refuse_collisions(found: Sequence[SourcePhoto], *, to: Path) -> None:
     ]
     if clashing:
         raise DataError(
-            f"'{to}' holds files of the same name as new photos, which no import put there: {name_some(clashing)}. "
+            f"'{to}' holds files of the same name as new photos, that are not from an import: {name_some(clashing)}. "
             "Nothing was changed. Move them elsewhere."
         )
 
@@ -225,9 +225,7 @@ def _refuse_collisions(found: Sequence[SourcePhoto], *, to: Path) -> None:
 def _refuse_own_photos(found: Sequence[SourcePhoto], *, to: Path) -> None:
     own = to.resolve()
     if any(own in entry.path.resolve().parents for entry in found):
-        raise DataError(
-            f"'{to}' lies inside the source; an import can't read what it replaces. Choose another --output."
-        )
+        raise DataError(f"'{to}' is inside the source; an import can't read what it replaces. Choose another --output.")
 
 
 def _known_splits(to: Path) -> dict[str, str]:

@@ -130,7 +130,7 @@ def read_index(folder: Path) -> DataIndex:
     path = folder / INDEX_NAME
     if not path.is_file():
         raise DataError(
-            f"Expected a data set with an {INDEX_NAME} in '{folder}', got none. "
+            f"Expected a dataset with an {INDEX_NAME} in '{folder}', got none. "
             f"Make one with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--output', folder)}"
         )
     return parse_index(path.read_bytes(), name=str(path))
@@ -187,9 +187,9 @@ def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
         raise DataError(f"{where}: expected a class name in lower case, got '{row.label}'")
     path = PurePosixPath(row.path)
     if not row.path or path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{where}: expected a path inside the data set's folder, got '{row.path}'")
+        raise DataError(f"{where}: expected a path inside the dataset's folder, got '{row.path}'")
     if row.path in seen:
-        raise DataError(f"{where}: the photo '{row.path}' comes twice")
+        raise DataError(f"{where}: duplicate photo '{row.path}'")
     if len(row.sha256) != 64:
         raise DataError(f"{where}: expected a SHA-256 of 64 hex digits, got '{row.sha256}'")
     seen.add(row.path)

@@ -29,7 +29,7 @@ def upgrade_index_bytes(data: bytes, *, name: str) -> bytes:
     """
     lines = list(csv.reader(io.StringIO(data.decode("utf-8", errors="replace"), newline="")))
     if not lines or not is_format_1(lines[0]):
-        raise DataError(f"'{name}' is no index of format 1. Only such an index needs an upgrade.")
+        raise DataError(f"'{name}' isn't an index of format 1. Only such an index needs an upgrade.")
     upgraded = _text([list(COLUMNS), *_renamed(lines[1:], column=COLUMNS.index("role"), names=ROLES)])
     parse_index(upgraded, name=name)
     return upgraded
@@ -46,7 +46,7 @@ def upgrade_dataset(folder: Path, *, to: Path) -> DataIndex:
     """
     path = folder / INDEX_NAME
     if not path.is_file():
-        raise DataError(f"Expected a data set with an {INDEX_NAME} in '{folder}', got none.")
+        raise DataError(f"Expected a dataset with an {INDEX_NAME} in '{folder}', got none.")
     index = upgrade_index_bytes(path.read_bytes(), name=str(path))
     found = parse_index(index, name=str(path))
     with atomic_directory(to) as draft:

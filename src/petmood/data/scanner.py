@@ -57,7 +57,7 @@ class PhotoScanner:
             atomic_write_text(full_list, problems_text(self.problems))
             raise refusal(fatal, looked_at=len(self.found), full_list=str(full_list))
         if not self._good:
-            raise DataError(f"None of {len(self.found)} entries is a photo that can be used.")
+            raise DataError(f"None of {len(self.found)} entries is a usable photo.")
 
     def entries(self, relations: Sequence[Relation]) -> list[ScannedPhoto]:
         """Return the usable photos with their content and group numbers."""
@@ -92,7 +92,7 @@ class PhotoScanner:
                 first[kin] = path
         for relation in relations:
             mirrored = ", mirrored" if relation.mirrored else ""
-            evidence = f"{relation.inliers} places, scale {relation.scale:.2f}{mirrored}"
+            evidence = f"{relation.inliers} inliers, scale {relation.scale:.2f}{mirrored}"
             links.append(
                 _relation_row(first[relation.first], first[relation.second], kind=relation.kind, evidence=evidence)
             )

@@ -175,9 +175,10 @@ def check_no_group_leaks(rows: Iterable[IndexRow], *, shown: int = 20) -> None:
         if len(leaks) > shown:
             lines.append(f"  ... and {len(leaks) - shown} more")
         raise DataError(
-            f"{len(leaks)} group{' straddles' if len(leaks) == 1 else 's straddle'} two splits "
-            f"(photos of one animal on both sides):\n" + "\n".join(lines) + "\n"
-            "Import with --drop-leaking to keep the evaluation photos and drop their relatives from training."
+            f"{len(leaks)} group{' has' if len(leaks) == 1 else 's have'} photos in two splits (group leakage):\n"
+            + "\n".join(lines)
+            + "\n"
+            "Import with --drop-leaking to drop the training photos of these groups."
         )
 
 

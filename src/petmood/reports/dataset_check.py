@@ -86,7 +86,7 @@ def _tiles(report: ValidationReport) -> list[tuple[str, int]]:
     roles = [row.role for row in report.index]
     return [
         ("originals", roles.count("original")),
-        ("copies", roles.count("near_duplicate")),
+        ("near-duplicates", roles.count("near_duplicate")),
         ("excluded", roles.count("excluded")),
         ("rejected", len(report.rejected)),
         ("groups", len({row.group_id for row in report.index if row.role != "excluded"})),
@@ -114,7 +114,7 @@ def _leaks(report: ValidationReport, folder: Path) -> _Group:
         _part(folder, [rows[path] for _, path in leak.paths], title=" and ".join(leak.splits))
         for leak in find_group_leaks(report.index)[:_GROUPS]
     ]
-    return _Group("Leaks", "One animal on both sides of a measurement: a score would flatter.", tuple(parts))
+    return _Group("Leaks", "Groups with photos in several splits; scores would be too optimistic.", tuple(parts))
 
 
 def _conflicts(report: ValidationReport, folder: Path) -> _Group:
@@ -125,7 +125,7 @@ def _conflicts(report: ValidationReport, folder: Path) -> _Group:
         evidence = conflict.relations[0].evidence if conflict.relations else ""
         classes = " or ".join(sorted({row.label for row in rows}))
         parts.append(_part(folder, _across_classes(rows), title=f"{classes}?", text=evidence))
-    text = "One animal under two classes. Look, decide, and correct the label at the source."
+    text = "Groups with photos of two labels. Correct the wrong label at the source."
     return _Group("Label conflicts", text, tuple(parts))
 
 
@@ -168,7 +168,7 @@ def _groups(report: ValidationReport, folder: Path) -> _Group:
         )
         for rows in many[:_GROUPS]
     ]
-    text = f"Photos of one animal or copies of one photo, found from the pixels: {len(many)} groups, largest first."
+    text = f"Related photos and near-duplicates, found from the pixels: {len(many)} groups, largest first."
     return _Group("Groups", text, tuple(parts))
 
 
@@ -179,7 +179,7 @@ def _odd(report: ValidationReport, folder: Path) -> _Group:
         for finding in report.issues
         if finding.code in ODD_DESCRIPTIONS
     ]
-    return _Group("Unusual files", "Usable, but worth a look.", tuple(parts))
+    return _Group("Unusual files", "Usable, but worth a review.", tuple(parts))
 
 
 def _part(folder: Path, rows: Iterable[IndexRow], *, title: str, text: str = "") -> _Part:

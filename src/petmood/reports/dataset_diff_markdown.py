@@ -31,7 +31,7 @@ def safe_name(name: str) -> str:
 
 def dataset_diff_markdown(report: DatasetDiffReport) -> str:
     """Return the report of a dataset version as Markdown for a pull request, at most a few screens long."""
-    verdict = "not fit to be the next version" if report.has_violations else "fit"
+    verdict = "rejected as the next version" if report.has_violations else "accepted"
     parts = [
         f"## Data {safe_name(report.validation.name)}: {verdict}",
         _versions(report),
@@ -45,7 +45,7 @@ def dataset_diff_markdown(report: DatasetDiffReport) -> str:
 
 def _versions(report: DatasetDiffReport) -> str:
     change = report.diff
-    last = f"last `{report.old.hash[:12]}`" if report.old else "the first one"
+    last = f"previous `{report.old.hash[:12]}`" if report.old else "the first version"
     return (
         f"Version `{report.validation.index.hash[:12]}`, {last}: **{len(change.added)}** photos added, "
         f"**{len(change.removed)}** removed, **{len(change.relabelled)}** relabelled, "
@@ -86,7 +86,7 @@ def _cell(
 
 def _drift(report: DatasetDiffReport) -> Iterator[str]:
     if report.drifts:
-        lines = ["| drift | last | new | distance | p |", "|---|---|---|---|---|"]
+        lines = ["| drift | previous | new | distance | p |", "|---|---|---|---|---|"]
         lines += [
             f"| {d.statistic} | {d.old:.3g} | {d.new:.3g} | {d.distance:.2f} | {d.p_value:.2g} |" for d in report.drifts
         ]
@@ -97,4 +97,4 @@ def _notes(report: DatasetDiffReport) -> Iterator[str]:
     notes = [finding for finding in report.validation.issues if not finding.is_blocking]
     if notes:
         lines = [f"- {finding.message}" for finding in notes]
-        yield "\n".join(["<details><summary>Notes of the check</summary>", "", *lines, "", "</details>"])
+        yield "\n".join(["<details><summary>Notes</summary>", "", *lines, "", "</details>"])

@@ -32,7 +32,7 @@ def test_a_folder_is_imported_and_found_fit(petmood: Callable[..., Any], photos:
     assert len(index) == 12
     done = petmood("data", "check", tmp_path / "pets")
     assert done.code == 0
-    assert "Verdict: fit to measure on." in done.out
+    assert "Verdict: valid." in done.out
     assert (tmp_path / "pets/check.html").is_file()
 
 
@@ -57,7 +57,7 @@ def test_a_leak_makes_the_check_end_with_1(petmood: Callable[..., Any], tmp_path
     )
     done = petmood("data", "check", data)
     assert done.code == 1
-    assert "[SPOILS]" in done.out
+    assert "[BLOCKING]" in done.out
     assert "train-000.png" in done.out
 
 
@@ -66,7 +66,7 @@ def test_a_leak_makes_the_check_end_with_1(petmood: Callable[..., Any], tmp_path
     [
         (["import", "nowhere", "x", "--output", "y"], "nowhere"),
         (["import", "folder", "missing", "--output", "y"], "missing"),
-        (["check", "missing"], "Expected a data set with an index.csv in 'missing'"),
+        (["check", "missing"], "Expected a dataset with an index.csv in 'missing'"),
     ],
 )
 def test_what_is_missing_is_one_line_and_code_2(petmood: Callable[..., Any], arguments: list[str], said: str) -> None:
@@ -91,7 +91,7 @@ def test_a_version_is_reported_and_a_bad_one_ends_with_1(petmood: Callable[..., 
     write_index(new, [replace(row, split="test") if row.path.endswith("000.png") else row for row in read_index(new)])
     done = petmood(*asked)
     assert done.code == 1
-    assert "[BAD] 1 to be judged by were trained on" in done.out.replace("2 to be", "1 to be")
+    assert "[VIOLATION] 1 evaluation photos were training photos" in done.out.replace("2 eval", "1 eval")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "report.md", "report.json"}
 
 
@@ -101,7 +101,7 @@ def test_the_limits_of_a_report_are_options(petmood: Callable[..., Any], tmp_pat
     write_index(new, [replace(row, label="sad") if row.path in angry[:6] else row for row in read_index(new)])
     asked = ("data", "diff", new, "--baseline", last, "--output", tmp_path / "out")
     done = petmood(*asked)
-    assert (done.code, "have another class, over 5.0%" in done.out) == (1, True)
+    assert (done.code, "have another label, over 5.0%" in done.out) == (1, True)
     assert petmood(*asked, "--max-relabelled", "0.5").code == 0
 
 

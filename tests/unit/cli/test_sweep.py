@@ -92,7 +92,7 @@ def test_the_demo_is_searched_on_where_nothing_else_is_named(
             "search.metric: Input should be 'val/loss' or 'val/accuracy', got 'test_loss'.",
         ),
         (["search.storage=mysql://h/d"], "search.storage: Expected null, sqlite:///FILE or postgresql://"),
-        (["data=nowhere"], "Expected a data set with an index.csv in 'nowhere', got none."),
+        (["data=nowhere"], "Expected a dataset with an index.csv in 'nowhere', got none."),
         (["weights=nowhere.safetensors"], "No weights file nowhere.safetensors."),
     ],
 )

@@ -58,7 +58,7 @@ def test_resuming_takes_no_settings(petmood: Callable[..., Any], small_run: RunF
             "Expected model.image_size of 64 or 128 for fixed_filters, got 96.",
         ),
         (["weights=nowhere.safetensors"], "No weights file nowhere.safetensors. Allowed: none, imagenet"),
-        (["data=nowhere"], "Expected a data set with an index.csv in 'nowhere', got none."),
+        (["data=nowhere"], "Expected a dataset with an index.csv in 'nowhere', got none."),
     ],
 )
 def test_bad_settings_are_one_line_and_code_2(

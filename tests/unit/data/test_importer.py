@@ -111,9 +111,9 @@ def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) ->
     assert {row.role for row in pair} == {"original", "near_duplicate"}
     assert pair[0].group_id == pair[1].group_id
     assert report.conflicts == 1
-    assert "1 group has photos under two classes" in report.summary()
+    assert "1 group has photos with two labels" in report.summary()
     assert RelationRow(
-        "photos/angry/0-mirrored.png", "photos/angry/0.png", "near_duplicate", "60 places, scale 1.00, mirrored"
+        "photos/angry/0-mirrored.png", "photos/angry/0.png", "near_duplicate", "60 inliers, scale 1.00, mirrored"
     ) in read_relations(tmp_path / "pets")
 
 
@@ -151,7 +151,7 @@ def test_known_photos_keep_their_split_when_photos_are_added(tmp_path: Path) -> 
 def test_an_import_never_replaces_what_is_no_data_set(tmp_path: Path) -> None:
     source = tree(tmp_path / "in")
     put(tmp_path, "home/letter.txt", b"dear")
-    with pytest.raises(DataError, match="which an import would replace"):
+    with pytest.raises(DataError, match="that an import would replace"):
         bring_in(source, to=tmp_path / "home")
     assert contents(tmp_path / "home") == {"letter.txt": b"dear"}
     (tmp_path / "empty").mkdir()
@@ -188,7 +188,7 @@ def test_a_new_photo_never_overwrites_a_person_s_file_and_that_is_said_before_an
     def never(*_: object, **__: object) -> list[Relation]:
         raise AssertionError("no photo may be looked at")
 
-    with pytest.raises(DataError, match=r"which no import put there: photos/happy/5\.png\. Nothing was changed"):
+    with pytest.raises(DataError, match=r"that are not from an import: photos/happy/5\.png\. Nothing was changed"):
         import_photos(FolderSource(source), to=pets, find_near_duplicates=never)
     assert (pets / "photos/happy/5.png").read_bytes() == picture(91)
 
@@ -199,7 +199,7 @@ def test_a_link_inside_of_a_data_set_is_never_replaced(tmp_path: Path, name: str
     bring_in(source, to=pets)
     (pets / name).rename(tmp_path / "elsewhere")
     (pets / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match=rf"pets/{name}' is a link, which an import would replace"):
+    with pytest.raises(DataError, match=rf"pets/{name}' is a link that an import would replace"):
         bring_in(source, to=pets)
     assert (pets / name).is_symlink()
 
@@ -253,7 +253,7 @@ def test_the_modes_of_a_data_set_follow_the_umask(tmp_path: Path, umask: int) ->
 
 def test_an_import_never_reads_what_it_replaces(tmp_path: Path) -> None:
     bring_in(tree(tmp_path / "in"), to=tmp_path / "pets")
-    with pytest.raises(DataError, match="lies inside the source"):
+    with pytest.raises(DataError, match="is inside the source"):
         bring_in(tmp_path / "pets/photos", to=tmp_path / "pets")
     assert len(read_index(tmp_path / "pets")) == 16
 
@@ -315,5 +315,5 @@ def test_rejected_entries_are_sorted(tmp_path: Path) -> None:
     put(source, "sad/z.txt", b"x")
     put(source, "angry/a.jpg", b"")
     rejected = bring_in(source, to=tmp_path / "pets", skip_bad=True).rejected
-    assert rejected[1] == ImportProblem("sad/z.txt", "not_a_photo", "not a photo by its suffix")
+    assert rejected[1] == ImportProblem("sad/z.txt", "not_a_photo", "the suffix is not one of a photo")
     assert [problem.path for problem in rejected] == ["angry/a.jpg", "sad/z.txt"]

@@ -43,8 +43,8 @@ def test_the_index_carries_its_own_hash(tmp_path: Path) -> None:
         (replace(ROW, label="Happy"), "expected a class name in lower case, got 'Happy'"),
         (replace(ROW, split="dev"), "unknown split 'dev'. Known: train, valid, test"),
         (replace(ROW, role="twin"), "unknown role 'twin'. Known: original, near_duplicate, excluded"),
-        (replace(ROW, path="../x.jpg"), "inside the data set's folder"),
-        (replace(ROW, path="/x.jpg"), "inside the data set's folder"),
+        (replace(ROW, path="../x.jpg"), "inside the dataset's folder"),
+        (replace(ROW, path="/x.jpg"), "inside the dataset's folder"),
         (replace(ROW, sha256="abc"), "64 hex digits"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_wrong_row_is_refused_before_anything_is_written(tmp_path: Path, wrong
 
 
 def test_a_photo_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="comes twice"):
+    with pytest.raises(DataError, match="duplicate photo"):
         write_index(tmp_path, [ROW, ROW])
 
 

@@ -144,7 +144,7 @@ def test_equal_bytes_across_official_splits_are_a_leak_as_well() -> None:
     album = Album(official=True)
     album.add("a-train.jpg", content="same", split="train")
     album.add("b-test.jpg", content="same", split="test")
-    with pytest.raises(DataError, match="1 group straddles"):
+    with pytest.raises(DataError, match="1 group has photos in two splits"):
         album.rows()
     rows = album.rows(drop_leaking=True)
     assert (rows["a-train.jpg"].role, rows["b-test.jpg"].role) == ("excluded", "original")

@@ -61,10 +61,10 @@ def test_reading_an_old_dataset_names_the_command_and_the_old_one_stays(old: Pat
 def test_what_is_no_old_dataset_is_refused(old: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="got none"):
         upgrade_dataset(tmp_path / "nowhere", to=tmp_path / "x")
-    with pytest.raises(DataError, match="no index of format 1"):
+    with pytest.raises(DataError, match="isn't an index of format 1"):
         upgrade_index_bytes(b"a,b\n", name="x.csv")
     new = upgrade_dataset(old, to=tmp_path / "new")
-    with pytest.raises(DataError, match="no index of format 1"):
+    with pytest.raises(DataError, match="isn't an index of format 1"):
         upgrade_dataset(tmp_path / "new", to=tmp_path / "x")
     with pytest.raises(OutputError):
         upgrade_dataset(old, to=tmp_path / "new")

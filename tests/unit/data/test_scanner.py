@@ -38,7 +38,7 @@ def test_relations_become_groups_and_links_by_path(tmp_path: Path) -> None:
     groups = [entry.group_id for entry in stream.entries(relations)]
     assert groups[0] == groups[2] != groups[1]
     assert stream.links(relations) == [
-        RelationRow("photos/a", "photos/c", "related", "14 places, scale 0.50, mirrored")
+        RelationRow("photos/a", "photos/c", "related", "14 inliers, scale 0.50, mirrored")
     ]
 
 

@@ -147,14 +147,14 @@ def test_a_group_across_splits_is_listed_strongest_first_and_dropped_photos_do_n
 
 
 def test_forcing_a_group_apart_is_an_error_with_the_list() -> None:
-    with pytest.raises(DataError, match=r"1 group straddles(.|\n)*photos/b(.|\n)*--drop-leaking"):
+    with pytest.raises(DataError, match=r"1 group has photos in two splits(.|\n)*photos/b(.|\n)*--drop-leaking"):
         check_no_group_leaks(LEAKING)
     check_no_group_leaks(LEAKING[3:])
 
 
 def test_a_long_list_of_leaks_is_cut_and_counted() -> None:
     rows = [row(f"{k}{s}", split=s, group=f"f{k}") for k in range(30) for s in ("train", "test")]
-    with pytest.raises(DataError, match=r"30 groups straddle(.|\n)*and 10 more"):
+    with pytest.raises(DataError, match=r"30 groups have photos in two splits(.|\n)*and 10 more"):
         check_no_group_leaks(rows)
 
 

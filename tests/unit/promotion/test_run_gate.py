@@ -173,5 +173,5 @@ def test_too_few_photos_groups_or_classes_are_no_proof(predictor: BundlePredicto
 def test_data_whose_groups_straddle_judge_nobody(predictor: BundlePredictor, tmp_path: Path) -> None:
     data = write_small_set(tmp_path / "data", train=4, valid=4, test=24)
     write_index(data, [replace(row, group_id="one") for row in read_index(data)])
-    with pytest.raises(DataError, match="straddles two splits"):
+    with pytest.raises(DataError, match="has photos in two splits"):
         run_promotion_checks(predictor.bundle.folder, None, data=data)

@@ -39,7 +39,7 @@ def data_set(tmp_path: Path, *, evil: str = "plain") -> Path:
 def test_the_page_shows_counts_conflicts_groups_and_rejects(tmp_path: Path) -> None:
     html = page(data_set(tmp_path), to=tmp_path / "check.html")
     for words in (
-        "Fit to measure on",
+        "Valid: no group",
         "Label conflicts",
         "angry or sad?",
         "Groups",
@@ -80,9 +80,9 @@ def test_leaks_and_missing_photos_are_shown_without_failing(tmp_path: Path) -> N
     write_index(folder, rows)
     (folder / "photos/happy/0.png").unlink()
     html = page(folder, to=tmp_path / "check.html")
-    assert "would spoil a measurement" in html
+    assert "has blocking issues" in html
     assert "<h2>Leaks</h2>" in html
-    assert "no picture" in html
+    assert "no image" in html
 
 
 def test_the_same_check_gives_the_same_page(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_page_shows_pictures_of_what_came_went_and_changed(written: Path) ->
     for title in ("Added", "Removed", "Relabelled", "In another split"):
         assert f"<h2>{title}</h2>" in page
     assert "train -&gt; valid" in page
-    assert "Not fit to be the next version" in page
+    assert "Rejected as the next version" in page
     shown = [part.partition('"')[0] for part in page.split("data:image/jpeg;base64,")[1:]]
     for picture in shown:
         assert max(Image.open(io.BytesIO(base64.b64decode(picture))).size) <= 120
@@ -97,7 +97,7 @@ def test_a_first_version_shows_its_photos(tmp_path: Path) -> None:
     write_dataset_diff(check_diff(data), data, to=tmp_path / "out")
     page = (tmp_path / "out/report.html").read_text("utf-8")
     assert "<h2>Photos</h2>" in page
-    assert "Fit to be the next version" in page
+    assert "Accepted as the next version" in page
     assert json.loads((tmp_path / "out/report.json").read_bytes())["last"] is None
 
 
@@ -106,4 +106,4 @@ def test_a_photo_that_cannot_be_read_has_no_picture(tmp_path: Path) -> None:
     for row in read_index(data):
         (data / row.path).write_bytes(b"never a photo")
     write_dataset_diff(check_diff(data), data, to=tmp_path / "out")
-    assert (tmp_path / "out/report.html").read_text("utf-8").count("no picture") == 8
+    assert (tmp_path / "out/report.html").read_text("utf-8").count("no image") == 8

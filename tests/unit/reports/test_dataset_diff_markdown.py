@@ -39,8 +39,8 @@ def test_a_plain_name_stays_as_it_is() -> None:
 
 def test_the_first_version_is_told_with_its_counts(tmp_path: Path) -> None:
     text = dataset_diff_markdown(check_diff(write_small_set(tmp_path / "pets")))
-    assert text.startswith("## Data `pets`: fit\n")
-    assert "the first one: **64** photos added" in text
+    assert text.startswith("## Data `pets`: accepted\n")
+    assert "the first version: **64** photos added" in text
     assert "| happy | 8 | 4 | 4 | 16 |" in text
     assert "distance" not in text
 
@@ -52,8 +52,8 @@ def test_a_bad_version_is_told_with_reasons_differences_and_drift(tmp_path: Path
     (new / first.path).rename(new / hostile)
     write_index(new, [replace(row, path=hostile, split="test") if row == first else row for row in read_index(new)])
     text = dataset_diff_markdown(check_diff(new, against=last))
-    assert text.startswith("## Data `pets`: not fit to be the next version\n")
-    assert "- **train_test_leak**: 1 to be judged by were trained on in the last version: `photos/" in text
+    assert text.startswith("## Data `pets`: rejected as the next version\n")
+    assert "- **train_test_leak**: 1 evaluation photos were training photos in the previous version: `photos/" in text
     assert re.search(r"^\| \w+ \| 7 \(-1\) \| 4 \| 6 \(\+2\) \| 17 \(\+1\) \|$", text, re.MULTILINE)
     assert re.search(r"^\| brightness \| 0\.\d+ \| 0\.\d+ \| 0\.\d+ \| [\d.e-]+ \|$", text, re.MULTILINE)
     assert "@everyone" not in text

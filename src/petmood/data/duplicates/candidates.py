@@ -104,7 +104,7 @@ def find_candidates(
     votes: dict[tuple[int, int, bool], float] = {}
     starts = range(0, len(photos), CHUNK_PHOTOS)
     answers = ordered_map(lambda start: _query(searched, photos, start), starts, threads=threads)
-    for start, answer in zip(starts, track(answers, total=len(starts), what="searching shared details"), strict=True):
+    for start, answer in zip(starts, track(answers, total=len(starts), what="searching candidate pairs"), strict=True):
         for place, part in enumerate(answer.distinctive, start=start):
             telling[place] = _away_from_stops(photos[place], part)
         for pair, mirrored, value in zip(answer.pairs, answer.mirrored, answer.votes, strict=True):

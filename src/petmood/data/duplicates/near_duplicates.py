@@ -94,7 +94,7 @@ def find_near_duplicates(
     if threads < 1:
         raise DataError(f"Expected at least one thread to compare photos, got {threads}. Use 1 or more.")
     with single_threaded_libraries():
-        read = track(photos, total=total, what="describing photos")
+        read = track(photos, total=total, what="extracting keypoints")
         described = list(ordered_map(_describe, read, threads=threads))
         # Everything below runs in content order, so that the order of the photos has no effect.
         order = sorted(range(len(described)), key=lambda place: described[place].digest)
@@ -102,7 +102,7 @@ def find_near_duplicates(
         unique = [described[place] for place in firsts]
         candidates, telling = find_candidates([one.keypoints for one in unique], threads=threads, track=track)
         checked = ordered_map(lambda pair: _check(pair, unique, telling), candidates, threads=threads)
-        found = list(track(checked, total=len(candidates), what="checking pairs of photos"))
+        found = list(track(checked, total=len(candidates), what="comparing pairs of photos"))
     relations = [_renumbered(one, firsts) for one in found if one is not None]
     return _best_of_each_pair([*relations, *again])
 

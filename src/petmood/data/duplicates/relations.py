@@ -45,5 +45,5 @@ def read_relations(folder: Path) -> tuple[RelationRow, ...]:
     with path.open(encoding="utf-8", newline="") as stream:
         lines = list(csv.reader(stream))
     if not lines or tuple(lines[0]) != _HEADER or any(len(cells) != len(_HEADER) for cells in lines):
-        raise DataError(f"'{path.name}' isn't a list of relations: expected the columns {','.join(_HEADER)}.")
+        raise DataError(f"'{path.name}' isn't a table of relations: expected the columns {','.join(_HEADER)}.")
     return tuple(RelationRow(*cells) for cells in lines[1:])

@@ -109,7 +109,7 @@ def needed_path(path: Path | None, *, name: str, what: str) -> Path:
         command = shell_command("data", "import", name, "PATH", "--output", "data/pets")
         raise DataError(f"Source '{name}' needs {what}. Type: {command}")
     if not path.exists():
-        raise DataError(f"Expected {what} at '{path}', found nothing there. Check the path.")
+        raise DataError(f"Expected {what} at '{path}', found nothing. Check the path.")
     return path
 
 

@@ -157,11 +157,11 @@ def _cross_check(entries: list[SourcePhoto]) -> list[SourcePhoto]:
         for entry in same:
             code, problem = entry.code, entry.problem
             if not problem and len(classes) > 1:
-                code, problem = "two_labels", f"one photo under two classes: {', '.join(classes)}"
+                code, problem = "two_labels", f"one photo with two labels: {', '.join(classes)}"
             elif not problem and len(splits) > 1:
                 code, problem = "two_splits", f"one photo in two splits: {', '.join(splits)}"
             elif not problem and seen["good"]:
-                code, problem = "duplicate_line", "named twice; the first line counts"
+                code, problem = "duplicate_line", "listed twice; the first line is used"
             seen["good"] += not problem
             checked.append(replace(entry, code=code, problem=problem))
     return checked

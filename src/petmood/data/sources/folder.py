@@ -57,7 +57,7 @@ def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
     if no photo is in a class folder.
     """
     names = sorted(_walk(root))
-    found = [_classify_entry(root, name) for name in track(names, total=len(names), what="looking at folders")]
+    found = [_classify_entry(root, name) for name in track(names, total=len(names), what="scanning folders")]
     if not any(entry.label for entry in found):
         shown = ", ".join(sorted(printable(p.name) for p in root.iterdir())[:8]) or "nothing"
         raise DataError(
@@ -95,7 +95,7 @@ def _classify_entry(root: Path, name: str) -> SourcePhoto:
     parts = PurePosixPath(name).parts
     path, shown = root / name, printable(name)
     if PurePosixPath(name).suffix.casefold() not in PHOTO_SUFFIXES:
-        return SourcePhoto(path, shown, None, problem="not a photo by its suffix", code="not_a_photo")
+        return SourcePhoto(path, shown, None, problem="the suffix is not one of a photo", code="not_a_photo")
     if shown != name:
         problem = "expected a printable UTF-8 file name; rename the file"
         return SourcePhoto(path, shown, None, problem=problem, code="bad_name")

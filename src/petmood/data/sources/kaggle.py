@@ -105,7 +105,9 @@ def unpack(archive: Path, *, to: Path, track: ProgressBar) -> None:
                 with bundle.open(entry) as stream:
                     target.write_bytes(stream.read(MAX_ENTRY_BYTES))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DataError(f"Expected a whole zip archive, got '{archive.name}': {error}. Download it again.") from error
+        raise DataError(
+            f"Expected a complete zip archive, got '{archive.name}': {error}. Download it again."
+        ) from error
 
 
 def _check_archive(entries: list[zipfile.ZipInfo], *, archive: str) -> None:

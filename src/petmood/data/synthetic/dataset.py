@@ -25,11 +25,11 @@ COPY_SHARE = 0.1
 FLAWS = {
     "happy/flaw-truncated.jpg": "a JPEG cut at half",
     "happy/flaw-empty.jpg": "a file of zero bytes",
-    "happy/flaw-one-pixel.png": "a picture of 1x1 pixel",
+    "happy/flaw-one-pixel.png": "an image of 1x1 pixel",
     "sad/flaw-text.jpg": "a text named .jpg",
     "sad/flaw-cmyk.jpg": "a CMYK JPEG",
     "sad/flaw-grey16.png": "a 16-bit grey PNG",
-    "angry/flaw-turned.jpg": "a photo turned by EXIF",
+    "angry/flaw-turned.jpg": "a photo rotated by EXIF",
     "angry/flaw-transparent.png": "an RGBA PNG",
     "other/twin-flaw-exact-duplicate.jpg": "a byte-for-byte duplicate",
     "happy/flaw-relabelled.jpg": "a near-duplicate of an angry photo",

@@ -57,8 +57,8 @@ class DatasetDiffReport:
             f"{len(change.relabelled)} relabelled, {len(change.moved)} in another split"
         )
         lines = [f"{self.validation.name}: version {self.validation.index.hash[:12]}, {last}: {counts}"]
-        lines += [f"[BAD] {reason.message}{_some(reason.paths)}" for reason in self.violations]
-        return "\n".join([*lines, f"Verdict: {'not fit to be the next version' if self.has_violations else 'fit'}."])
+        lines += [f"[VIOLATION] {reason.message}{_some(reason.paths)}" for reason in self.violations]
+        return "\n".join([*lines, f"Verdict: {'rejected as the next version' if self.has_violations else 'accepted'}."])
 
 
 def check_diff(
@@ -93,27 +93,29 @@ def _against(
         return
     if change.leaked:
         names = tuple(both.new.path for both in change.leaked)
-        yield Violation("train_test_leak", f"{len(names)} to be judged by were trained on in the last version", names)
+        yield Violation(
+            "train_test_leak", f"{len(names)} evaluation photos were training photos in the previous version", names
+        )
     if change.duplicates_of_trained:
         names = tuple(row.path for row in change.duplicates_of_trained)
         yield Violation(
             "duplicate_of_training_photo",
-            f"{len(names)} new to be judged by are kin of photos trained on before",
+            f"{len(names)} new evaluation photos are near-duplicates of earlier training photos",
             names,
         )
     for label in last.classes:
         if _has(last, label) and not _has(new, label):
-            yield Violation("class_missing", f"No original of class '{label}' is left")
+            yield Violation("class_missing", f"No originals of class '{label}' are left")
     relabelled = len(change.relabelled)
     if relabelled > limits.relabelled * len(change.kept):
         names = tuple(both.new.path for both in change.relabelled)
         share = f"{relabelled / len(change.kept):.1%}"
         yield Violation(
-            "relabelled", f"{share} of the photos that stayed have another class, over {limits.relabelled:.1%}", names
+            "relabelled", f"{share} of the unchanged photos have another label, over {limits.relabelled:.1%}", names
         )
     for drift in drifts:
         if drift.is_significant(limits.drift):
-            moved = f"{drift.statistic} moved from {drift.old:.3g} to {drift.new:.3g} (medians)"
+            moved = f"{drift.statistic} changed from {drift.old:.3g} to {drift.new:.3g} (medians)"
             yield Violation(
                 "drift", f"{moved}: distance {drift.distance:.2f} over {limits.drift:.2f}, p = {drift.p_value:.2g}"
             )

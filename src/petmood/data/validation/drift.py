@@ -66,7 +66,7 @@ def image_statistics(
     """Return the statistics of a dataset's readable original photos; ``known`` ones aren't computed again."""
     originals = {row.sha256: row for row in rows if row.role == "original"}
     found: dict[str, NDArray[np.float64]] = {}
-    for sha256, row in track(originals.items(), total=len(originals), what="looking at photos"):
+    for sha256, row in track(originals.items(), total=len(originals), what="reading photos"):
         if known and sha256 in known:
             found[sha256] = known[sha256]
             continue

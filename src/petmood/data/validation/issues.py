@@ -16,8 +16,8 @@ from petmood.data.split import find_group_leaks
 __all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "labels_in", "validate_dataset"]
 
 ODD_DESCRIPTIONS = {
-    "mode": "in another colour mode than RGB or grey",
-    "exif": "turned by EXIF",
+    "mode": "in a color mode other than RGB or grayscale",
+    "exif": "rotated by EXIF",
     "small": "unusually small",
     "large": "unusually large",
     "animated": "animated, first frame used",
@@ -85,11 +85,9 @@ class ValidationReport:
         ]
         for finding in self.issues:
             shown = ", ".join(finding.paths[:3]) + (", ..." if len(finding.paths) > 3 else "")
-            mark = "SPOILS" if finding.is_blocking else "note"
+            mark = "BLOCKING" if finding.is_blocking else "note"
             lines.append(f"[{mark}] {finding.message}" + (f": {shown}" if shown else ""))
-        verdict = (
-            "would spoil a measurement; mend it before training" if self.has_blocking_issues else "fit to measure on"
-        )
+        verdict = "blocking issues; fix them before training" if self.has_blocking_issues else "valid"
         return "\n".join([*lines, f"Verdict: {verdict}."])
 
 
@@ -150,8 +148,8 @@ def _leaks(index: DataIndex) -> Iterator[Issue]:
     leaks = find_group_leaks(index)
     if leaks:
         paths = tuple(path for leak in leaks for _, path in leak.paths)
-        count = "1 group straddles" if len(leaks) == 1 else f"{len(leaks)} groups straddle"
-        yield Issue("leak", f"{count} splits: the same animal on both sides", paths, is_blocking=True)
+        count = "1 group has photos in several" if len(leaks) == 1 else f"{len(leaks)} groups have photos in several"
+        yield Issue("leak", f"{count} splits (group leakage)", paths, is_blocking=True)
 
 
 def _duplicates(index: DataIndex) -> Iterator[Issue]:
@@ -159,16 +157,16 @@ def _duplicates(index: DataIndex) -> Iterator[Issue]:
     for row in index:
         if row.role != "excluded":
             groups[row.sha256].append(row)
-    for spoils, where in ((True, "in different splits"), (False, "within a split")):
+    for across, where in ((True, "in different splits"), (False, "within a split")):
         paths = [
             row.path
             for group in groups.values()
-            if len(group) > 1 and (len({row.split for row in group}) > 1) is spoils
+            if len(group) > 1 and (len({row.split for row in group}) > 1) is across
             for row in group
         ]
         if paths:
             yield Issue(
-                "duplicate", f"{_number(len(paths), 'photo')} byte-equal to another {where}", tuple(paths), spoils
+                "duplicate", f"{_number(len(paths), 'photo')} identical to another {where}", tuple(paths), across
             )
 
 
@@ -177,7 +175,7 @@ def _extra(folder: Path, index: DataIndex) -> Iterator[Issue]:
     there = (p.relative_to(folder).as_posix() for p in (folder / PHOTOS).rglob("*") if p.is_file())
     extra = tuple(sorted(name for name in there if name not in known))
     if extra:
-        yield Issue("unindexed_file", f"{_number(len(extra), 'file')} in {PHOTOS}/ that the index doesn't know", extra)
+        yield Issue("unindexed_file", f"{_number(len(extra), 'file')} in {PHOTOS}/ not in the index", extra)
 
 
 def _conflicts(index: DataIndex, links: Iterable[RelationRow]) -> Iterator[LabelConflict]:
@@ -199,7 +197,7 @@ def _label_conflicts(conflicts: tuple[LabelConflict, ...]) -> Iterator[Issue]:
     if conflicts:
         paths = tuple(row.path for conflict in conflicts for row in conflict.rows)
         count = "1 group has" if len(conflicts) == 1 else f"{len(conflicts)} groups have"
-        yield Issue("label_conflict", f"{count} photos under two classes: which label is right?", paths)
+        yield Issue("label_conflict", f"{count} photos with two labels: correct one of them", paths)
 
 
 def _balance(index: DataIndex) -> Iterator[Issue]:
@@ -217,10 +215,10 @@ def _balance(index: DataIndex) -> Iterator[Issue]:
     least, most = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
     if totals[most] > IMBALANCE_RATIO * totals[least]:
         yield Issue(
-            "class_imbalance", f"Classes are uneven: {totals[most]} '{most}' against {totals[least]} '{least}'", ()
+            "class_imbalance", f"Class imbalance: {totals[most]} '{most}' against {totals[least]} '{least}'", ()
         )
     if not any(held[label, "test"] for label in classes):
-        yield Issue("no_test", "There is no test split: scores come from cross-validation alone", ())
+        yield Issue("no_test", "There is no test split: use cross-validation for scores", ())
 
 
 def _odd_photos(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
@@ -235,7 +233,7 @@ def _odd_photos(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
 def _excluded(index: DataIndex, rejected: tuple[ImportProblem, ...]) -> Iterator[Issue]:
     dropped = tuple(row.path for row in index if row.role == "excluded")
     if dropped:
-        yield Issue("excluded", f"{_number(len(dropped), 'photo')} dropped (the notes say why)", dropped)
+        yield Issue("excluded", f"{_number(len(dropped), 'photo')} excluded (see the notes)", dropped)
     if rejected:
         names = tuple(problem.path for problem in rejected)
         yield Issue("rejected", f"{_number(len(names), 'file')} rejected at import", names)

@@ -27,7 +27,7 @@ def test_a_taken_name_is_refused() -> None:
 def test_a_source_that_needs_a_path_says_so(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"petmood data import {name} PATH"):
         open_source(name)
-    with pytest.raises(DataError, match="found nothing there"):
+    with pytest.raises(DataError, match="found nothing"):
         open_source(name, tmp_path / "none")
 
 

@@ -97,7 +97,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     ]
     problems = {entry.code: entry.problem for entry in scan(path)}
     assert problems["no_class"] == "line 7: expected a class name in the column label, got an empty cell"
-    assert problems["two_labels"] == "one photo under two classes: happy, sad"
+    assert problems["two_labels"] == "one photo with two labels: happy, sad"
     assert problems["bad_line"] == "line 9: expected 3 cells, got 2"
 
 

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_whole_archive_is_refused(tmp_path: Path, cut: float) 
     path = archive(tmp_path, *NAMES)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * cut)] or b"not a zip")
-    with pytest.raises(DataError, match="whole zip archive"):
+    with pytest.raises(DataError, match="complete zip archive"):
         KaggleSource(path).scan(no_progress)
 
 

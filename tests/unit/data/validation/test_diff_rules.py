@@ -42,7 +42,7 @@ def test_a_first_version_is_judged_by_the_check_alone(same: tuple[Path, Path]) -
     assert (report.old, report.drifts) == (None, ())
     assert len(report.diff.added) == 64
     assert "the first version: 64 photos added" in report.summary()
-    assert "Verdict: fit." in report.summary()
+    assert "Verdict: accepted." in report.summary()
 
 
 def test_honest_growth_passes(versions: tuple[Path, Path]) -> None:
@@ -124,7 +124,7 @@ def test_photos_that_look_otherwise_are_a_reason_unless_the_limit_allows_them(sa
     darken(new)
     report = check_diff(new, against=last)
     assert set(codes(report)) == {"drift"}
-    assert any(reason.message.startswith("brightness moved from") for reason in report.violations)
+    assert any(reason.message.startswith("brightness changed from") for reason in report.violations)
     assert not check_diff(new, against=last, limits=DiffLimits(drift=1.0)).has_violations
 
 

@@ -34,7 +34,7 @@ def test_a_fresh_import_is_fit_to_measure_on(pets: Path) -> None:
     report = validate_dataset(pets)
     assert not report.has_blocking_issues
     assert "small" in codes(report)
-    assert "Verdict: fit to measure on." in report.summary()
+    assert "Verdict: valid." in report.summary()
     assert "pets: 17 photos: 16 originals, 1 near-duplicates, 0 excluded, 0 rejected at import" in report.summary()
 
 
@@ -50,7 +50,7 @@ def test_a_missing_a_changed_and_an_unknown_photo_are_found(pets: Path) -> None:
     assert by_code["changed"] == ("photos/happy/1.png",)
     assert by_code["unindexed_file"] == ("photos/happy/new.png",)
     assert report.has_blocking_issues
-    assert "[SPOILS] 1 photo in the index but not on disk: photos/happy/0.png" in report.summary()
+    assert "[BLOCKING] 1 photo in the index but not on disk: photos/happy/0.png" in report.summary()
 
 
 def test_a_photo_that_no_longer_decodes_is_found_even_with_its_hash(pets: Path) -> None:
