@@ -175,7 +175,7 @@ def test_a_proposal_from_a_fork_is_judged_and_not_commented_on(proposals: Propos
     outcome = play("data-changed.yml", clone, pull_request(proposals.base(), fork=True))
     assert outcome.passed, outcome.steps
     assert {step.job for step in outcome.steps} == {"report"}
-    assert "No `.dvc` pointer of a data set has changed" in outcome.summary
+    assert "No `.dvc` pointer of a dataset has changed" in outcome.summary
 
 
 def test_the_first_push_of_a_branch_reports_every_data_set_as_new(proposals: Proposals, tmp_path: Path) -> None:

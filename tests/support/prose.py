@@ -66,7 +66,19 @@ ROWS: Final = ("|", "├", "│", "└")
 """How the lines of tables and trees begin."""
 PAGES: Final = (".md",)
 COMMENTED: Final = (".yaml", ".yml", "Makefile")
-MESSAGES: Final = tuple(f"src/petmood/{package}/" for package in ("data", "promotion"))
+MESSAGES: Final = tuple(
+    f"src/petmood/{package}/"
+    for package in (
+        "data",
+        "evaluation",
+        "export",
+        "models",
+        "pipelines",
+        "promotion",
+        "reports",
+        "tuning",
+    )
+)
 """Packages whose messages are checked for words as well."""
 
 _SENTENCE = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<=[.!?])[)\"'*]*\s+")

@@ -62,7 +62,7 @@ def hog_features(
     exactly horizontal edges, which stay in their bin. Mirror images add one to two points of accuracy
     (docs/decisions/controls.md).
     """
-    tracked = track(pictures, total=total, what="describing photos by HOG")
+    tracked = track(pictures, total=total, what="computing HOG features")
     described = [_hog(picture, side_px=side_px) for picture in tracked]
     return np.stack(described) if described else np.zeros((0, 2, 0), dtype=np.float32)
 
@@ -115,7 +115,7 @@ def hold_out(
     test = np.array([row.split == split and row.role == "original" for row in rows], dtype=bool).nonzero()[0]
     for which, found in (("train", train), (split, test)):
         if len(found) == 0:
-            raise DataError(f"Expected photos in the {which} split for the controls, got none. Check the data set.")
+            raise DataError(f"Expected photos in the {which} split for the baselines, got none. Check the dataset.")
     return from_rows(fit(train, test, seed), [rows[i] for i in test.tolist()], classes=classes)
 
 

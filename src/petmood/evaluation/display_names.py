@@ -19,8 +19,8 @@ LOWER_IS_BETTER = frozenset({"brier", "nll", "ece"})
 BASELINE_TITLES = {
     "most_frequent": "always the most frequent class",
     "hog_svm": "HOG features + SVM",
-    "shuffled_labels": "HOG + SVM, labels shuffled",
-    "group_split": "HOG + SVM, all photos, groups kept whole",
+    "shuffled_labels": "HOG + SVM, labels permuted",
+    "group_split": "HOG + SVM, all photos, groups kept together",
     "random_split": "HOG + SVM, all photos, random split (leaks)",
 }
 

@@ -119,7 +119,7 @@ def evaluate(
     """
     splits = {name: scored for name, scored in scored_by_split.items() if len(scored)}
     if not splits:
-        raise DataError("Expected at least one split with photos to evaluate, got none. Check the data set.")
+        raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
     main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
     valid = splits.get("valid")
     temperature = fit_temperature(valid) if valid else 1.0
@@ -146,12 +146,12 @@ def summary_text(evaluation: Evaluation) -> str:
         lines += ["", f"{split}, {values['accuracy'].n} photos (95% interval over groups)"]
         lines += [_line(title(name), number_text(estimate)) for name, estimate in values.items()]
     if evaluation.baselines:
-        lines += ["", "accuracy of the controls"]
+        lines += ["", "accuracy of the baselines"]
         lines += [
             _line(title(name), f"{number_text(values['accuracy'])}, {values['accuracy'].n} photos")
             for name, values in evaluation.baselines.items()
         ]
-    lines += ["", "certainty", *_certainty_lines(evaluation)]
+    lines += ["", "confidence", *_certainty_lines(evaluation)]
     return "\n".join(lines[1:])
 
 
@@ -161,14 +161,16 @@ def _certainty_lines(evaluation: Evaluation) -> list[str]:
     source = f"fitted on {fitted} validation photos" if fitted else "not fitted: no validation photos"
     lines = [_line("temperature", f"{evaluation.calibration.temperature:.3f}, {source}")]
     if abstain.rule.threshold is None:
-        lines.append(_line("not sure below", f"no threshold: {abstain.rule.reason}"))
+        lines.append(_line("confident from", f"no threshold: {abstain.rule.reason}"))
     else:
-        lines.append(_line("not sure below", f"{abstain.rule.threshold:.3f}, {abstain.rule.reason}"))
+        lines.append(_line("confident from", f"{abstain.rule.threshold:.3f}, {abstain.rule.reason}"))
     if abstain.measured is not None:
-        lines.append(_line("error among answers", percent_text(abstain.measured.error)))
-        lines.append(_line("photos answered", percent_text(abstain.measured.coverage)))
+        lines.append(_line("error if confident", percent_text(abstain.measured.error)))
+        lines.append(_line("coverage", percent_text(abstain.measured.coverage)))
     if sets.measured is not None:
-        lines.append(_line(f"sets for {sets.target:.0%}", f"hold the truth in {percent_text(sets.measured.coverage)}"))
+        lines.append(
+            _line(f"sets for {sets.target:.0%}", f"contain the truth in {percent_text(sets.measured.coverage)}")
+        )
         lines.append(_line("classes in a set", number_text(sets.measured.mean_size, digits=2)))
     return lines
 

@@ -101,11 +101,13 @@ def _align(first: Predictions, second: Predictions) -> Predictions:
     for paths, which in ((lacking, "first"), (surplus, "second")):
         if paths:
             raise DataError(
-                f"Expected the same photos in both runs, got {len(paths)} that only the {which} answered: "
+                f"Expected the same photos in both runs, got {len(paths)} that only the {which} predicted: "
                 f"{_some(paths)}. Evaluate both runs on the same data."
             )
     if len(second) != len(first):
-        raise DataError(f"Expected every photo once, got {len(first)} and {len(second)} answers to the same photos.")
+        raise DataError(
+            f"Expected every photo once, got {len(first)} and {len(second)} predictions of the same photos."
+        )
     other = second.take([place[path] for path in first.paths])
     differing = [
         path

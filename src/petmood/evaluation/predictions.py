@@ -103,8 +103,8 @@ class Predictions:
                 kept: dict[str, Any] = {name: tuple(stored[name].tolist()) for name in _TEXTS}
                 kept.update({name: stored[name] for name in _ARRAYS})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            message = f"Expected scores written by petmood (npz) at '{path}', got something unreadable: {error}."
-            raise DataError(f"{message} Evaluate the run again to write them anew.") from error
+            message = f"Expected scores written by petmood (npz) at '{path}', got an unreadable file: {error}."
+            raise DataError(f"{message} Evaluate the run again to write them again.") from error
         return cls(**kept)
 
 
@@ -144,4 +144,6 @@ def _check(scored: Predictions) -> None:
         raise DataError(f"Expected labels from 0 to {known - 1}, one for each class, got {worst}.")
     if not np.isfinite(scored.logits).all():
         first = scored.paths[int(np.flatnonzero(~np.isfinite(scored.logits).all(axis=1))[0])]
-        raise DataError(f"Expected finite logits, got inf or nan for '{first}'. The training diverged; lower the rate.")
+        raise DataError(
+            f"Expected finite logits, got inf or nan for '{first}'. The training diverged; lower optimizer.lr."
+        )

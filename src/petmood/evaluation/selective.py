@@ -191,10 +191,7 @@ def _no_threshold_reason(groups: int, *, target_error: float, confidence: float)
     needed = math.ceil(math.log((1 - confidence) / len(_STARTS)) / math.log(1 - target_error))
     if groups < needed:
         return (
-            f"too little data: to promise an error of at most {target_error:.0%} takes at least {needed} validation "
-            f"groups, all answered rightly; there are {groups}"
+            f"too little data: to guarantee an error of at most {target_error:.0%} takes at least {needed} validation "
+            f"groups without an error; there are {groups}"
         )
-    return (
-        f"no threshold: on {groups} validation groups no share of the answers is right often enough to promise "
-        f"an error of at most {target_error:.0%}"
-    )
+    return f"no threshold guarantees an error of at most {target_error:.0%} on {groups} validation groups"

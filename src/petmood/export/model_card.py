@@ -8,12 +8,12 @@ from petmood.core.bundle import Manifest
 __all__ = ["card_text"]
 
 PURPOSE = (
-    "It describes how a face looks. It does not know what an animal feels, and it is no judgement on health or "
-    "welfare: ask a vet for that. It expects one pet whose face can be seen."
+    "It classifies facial expressions. It does not measure what an animal feels, and it is no assessment of health or "
+    "welfare: ask a vet for that. It expects one pet whose face is visible."
 )
 WEAKNESS = (
     "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "
-    "Class and species can be entangled in the data, and then so they are in the model."
+    "If class and species correlate in the data, they do in the model."
 )
 
 SHOWN: Final = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
@@ -24,27 +24,27 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
-        f"Tells the facial expression of a pet in a photo: {', '.join(manifest.classes)}.",
+        f"Predicts the facial expression of a pet in a photo: {', '.join(manifest.classes)}.",
         "",
-        "## What it is for, and what not",
+        "## Intended use",
         "",
         PURPOSE,
         "",
-        "## How good it is",
+        "## Metrics",
         "",
         *_measures(manifest.metrics),
         "",
         _sure_line(manifest),
         "",
-        "## How it was made",
+        "## Training",
         "",
-        f"- Network: {manifest.backbone}, pictures of {manifest.image.side_px} px ({manifest.image.resize}).",
+        f"- Network: {manifest.backbone}, images of {manifest.image.side_px} px ({manifest.image.resize}).",
         f"- Photos: {', '.join(f'{count} {name}' for name, count in photos.items())}; data version "
         f"`{manifest.data_hash[:12]}`."
         + (f" Species: {', '.join(species)}." if species else " Species: not recorded."),
         f"- Code: `{manifest.code_version}`, {manifest.created}.",
         "",
-        "## Where it fails",
+        "## Limitations",
         "",
         WEAKNESS,
         "",
@@ -58,9 +58,9 @@ def _measures(metrics: Mapping[str, Any]) -> list[str]:
     split = next((split for split in ("test", "valid") if splits.get(split)), "")
     rows = [(name, splits[split][name]) for name in SHOWN if name in splits.get(split, {})]
     if not rows:
-        return ["It was not measured: there were no photos to judge it by."]
+        return ["It was not evaluated: there were no held-out photos."]
     return [
-        f"On {rows[0][1]['n']} {split} photos of animals it never saw, with 95% intervals over groups of photos:",
+        f"On {rows[0][1]['n']} {split} photos of unseen animals, with 95% intervals over groups of photos:",
         "",
         "| measure | value | 95% interval |",
         "|---|---|---|",
@@ -79,13 +79,13 @@ def _number(value: float | None) -> str:
 
 def _sure_line(manifest: Manifest) -> str:
     sets = (
-        f"Prediction sets hold the right class for about {manifest.target_coverage:.0%} of photos."
+        f"Prediction sets contain the true class for about {manifest.target_coverage:.0%} of photos."
         if (manifest.target_coverage)
         else "Prediction sets are not calibrated."
     )
     if manifest.confidence_threshold > 1:
-        return f"It had too few validation photos to promise any error rate, so that every answer is 'not sure'. {sets}"
+        return f"Too few validation photos to guarantee an error rate: every prediction is 'not sure'. {sets}"
     return (
-        f"An answer counts as sure from a probability of {manifest.confidence_threshold:.3f}, "
-        f"chosen for an error of at most {manifest.target_error or 0:.0%} among sure answers. {sets}"
+        f"A prediction is confident from a probability of {manifest.confidence_threshold:.3f}, "
+        f"chosen for an error of at most {manifest.target_error or 0:.0%} among confident predictions. {sets}"
     )

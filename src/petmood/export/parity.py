@@ -40,7 +40,7 @@ def check_parity(expected: Logits, answer: Callable[[NDArray[np.uint8]], Logits]
     spread = float(expected.std(axis=0).max())
     if not np.isfinite(expected).all() or spread < SPREAD:
         raise BundleError(
-            f"The network answers all photos alike (its logits vary by {spread:.2g}, expected {SPREAD} or more), "
+            f"The logits hardly depend on the photo (they vary by {spread:.2g}, expected {SPREAD} or more), "
             "so that nothing can be compared. Train it first."
         )
     largest = 0.0

@@ -48,7 +48,7 @@ def _read(folder: Path) -> dict[str, Any]:
         version = raw["schema_version"]
         digest = raw.pop(DIGEST, "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing or damaged.") from error
+        raise BundleError(f"{folder} isn't a bundle: {MANIFEST} is missing or damaged.") from error
     if version != 1:
         raise BundleError(f"{path}: expected schema version 1, got {version!r}. Only version 1 needs an upgrade.")
     content = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()

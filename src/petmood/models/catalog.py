@@ -80,7 +80,7 @@ def declare(backbone: BackboneSpec) -> None:
         ConfigError: the name is already declared.
     """
     if backbone.name in _catalog:
-        raise ConfigError(f"The backbone name {backbone.name!r} is taken. Choose another.")
+        raise ConfigError(f"The backbone name {backbone.name!r} is in use. Choose another.")
     _catalog[backbone.name] = backbone
 
 

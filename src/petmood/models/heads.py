@@ -19,7 +19,7 @@ def make_head(kind: str, *, width: int, classes: int, dropout: float) -> nn.Modu
         ConfigError: an unknown kind, or fewer than two classes.
     """
     if classes < 2:
-        raise ConfigError(f"Expected at least 2 classes to tell apart, got {classes}. Add photos of another class.")
+        raise ConfigError(f"Expected at least 2 classes, got {classes}. Add photos of another class.")
     if kind == "linear":
         return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
     if kind == "mlp":

@@ -49,13 +49,15 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
     weights = get_model_weights(backbone)["DEFAULT"]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
     if cached.exists() and not sha256_of(cached).startswith(cached.stem.rpartition("-")[2]):
-        raise ConfigError(f"{cached} is damaged (the SHA-256 in its name differs). Delete it, and it is fetched again.")
+        raise ConfigError(
+            f"{cached} is damaged (the SHA-256 in its name differs). Delete it; it is then fetched again."
+        )
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the download has the wrong hash
         raise DownloadError(
             f"The ImageNet weights of {backbone} can't be fetched. Put {cached.name} into {cached.parent} "
-            "(TORCH_HOME moves it), or train with model.weights=none or model.weights=FILE.safetensors."
+            "(set by TORCH_HOME), or train with model.weights=none or model.weights=FILE.safetensors."
         ) from error
     return state
 
@@ -66,7 +68,9 @@ def _from_file(path: Path) -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ConfigError(f"{path} is no safetensors file ({error}). A run leaves one as model.safetensors.") from error
+        raise ConfigError(
+            f"{path} isn't a safetensors file ({error}). A run writes one as model.safetensors."
+        ) from error
     return state
 
 

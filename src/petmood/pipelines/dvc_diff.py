@@ -29,7 +29,7 @@ __all__ = ["Pointer", "changed_pointers", "report_pointers"]
 
 OLD_VERSION: Final = "last-version-"
 """Prefix of the temporary folder in the repository into which the previous version of a dataset is pulled."""
-NOTHING: Final = "No `.dvc` pointer of a data set has changed.\n"
+NOTHING: Final = "No `.dvc` pointer of a dataset has changed.\n"
 NO_COMMIT: Final = "0" * 40
 """The commit that GitHub reports before the first commit of a branch."""
 
@@ -122,10 +122,10 @@ def _refuse_foreign(path: PurePosixPath, content: bytes) -> None:
         (out,) = said["outs"]
         named = out["path"]
     except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
-        raise DataError(f"{path} can't be read as a pointer of `dvc add`. Add the data set again.") from error
+        raise DataError(f"{path} can't be read as a pointer of `dvc add`. Add the dataset again.") from error
     if named != path.stem or "wdir" in said or "deps" in said or "cmd" in said:
         command = shell_command("add", path.stem, program="dvc")
-        raise DataError(f"{path} should point to {path.stem!r} beside it and nothing else. Use: {command}")
+        raise DataError(f"{path} should point to {path.stem!r} beside it only. Use: {command}")
 
 
 def _git(repository: Path, *words: str) -> bytes:

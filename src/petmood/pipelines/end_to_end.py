@@ -97,7 +97,7 @@ def _needs_import(data: Path) -> bool:
         return False
     if data != DEMO_FOLDER:
         command = shell_command("data", "import", "folder", "PHOTOS", "--output", data)
-        raise DataError(f"No data set at {data}. Make it with: {command}")
+        raise DataError(f"No dataset at {data}. Import it with: {command}")
     return True
 
 
@@ -109,7 +109,7 @@ def _needs_check(data: Path, data_hash: str) -> bool:
 
 def _check_no_blocking_issues(report: ValidationReport) -> None:
     if report.has_blocking_issues:
-        raise DataError(f"A measurement on this data would be wrong.\n{report.summary()}")
+        raise DataError(f"The dataset has blocking issues.\n{report.summary()}")
 
 
 def _trained(config: Config, data_hash: str, *, track: ProgressBar) -> tuple[RunFolder, bool]:

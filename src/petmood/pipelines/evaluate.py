@@ -170,5 +170,5 @@ def read_evaluation(run: RunFolder) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(run.evaluation.read_bytes())
     except (OSError, ValueError) as error:
         again = shell_command("evaluate", run.path)
-        raise RunError(f"The run {run.path} has no numbers yet. Make them with: {again}") from error
+        raise RunError(f"The run {run.path} isn't evaluated yet. Evaluate it with: {again}") from error
     return found

@@ -121,9 +121,9 @@ def open_run(path: Path, *, finished: bool = True) -> RunFolder:
     if not run.metadata.is_file():
         known = sorted(p.parent.name for p in path.parent.glob("*/run.json")) if path.parent.is_dir() else []
         make = shell_command("train", "data=data/pets")
-        hint = f" Known there: {', '.join(known[-8:])}." if known else f" Make one with: {make}"
-        raise RunError(f"{path} is no run: run.json is missing.{hint}")
+        hint = f" Known there: {', '.join(known[-8:])}." if known else f" Train one with: {make}"
+        raise RunError(f"{path} isn't a run: run.json is missing.{hint}")
     if finished and run.read_metadata().status != "done":
         resumed = shell_command("train", "--resume", path)
-        raise RunError(f"The run {path} is not finished. Go on with: {resumed}")
+        raise RunError(f"The run {path} is not finished. Resume it with: {resumed}")
     return run

@@ -69,7 +69,7 @@ def train(
 def _refuse_existing(run: RunFolder) -> None:
     if run.metadata.exists():
         resumed = shell_command("train", "--resume", run.path)
-        raise RunError(f"The run {run.path} exists. Give another run.name, or go on with: {resumed}")
+        raise RunError(f"The run {run.path} exists. Give another run.name, or resume it with: {resumed}")
 
 
 def train_each(configs: Sequence[Config], *, track: ProgressBar = no_progress) -> list[RunFolder]:

@@ -29,8 +29,8 @@ class PhotoExample:
     @property
     def alt(self) -> str:
         """Alternative text of the photo, for screen readers."""
-        verdict = "rightly" if self.truth == self.answer else "wrongly"
-        return f"{self.path}: {self.truth}, {verdict} called {self.answer} with {self.probability:.0%}"
+        verdict = "correctly" if self.truth == self.answer else "wrongly"
+        return f"{self.path}: {self.truth}, {verdict} predicted as {self.answer} with {self.probability:.0%}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,14 +44,14 @@ class _Frame:
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
     """Draw accuracy with its interval against confidence; the diagonal is perfect calibration."""
     frame = _Frame((0.0, 1.0), (0.0, 1.0), percent_x=True, percent_y=True)
-    drawn = [_axes(frame, x_label="how sure the model is", y_label="how often it is right")]
+    drawn = [_axes(frame, x_label="confidence", y_label="accuracy")]
     drawn.append(_path(frame, [(0.0, 0.0), (1.0, 1.0)], kind="guide"))
     for point in bins:
         drawn.append(_path(frame, [(point.confidence, point.low), (point.confidence, point.high)], kind="whisker"))
-        note = f"{point.n} photos: {point.confidence:.0%} sure, {point.accuracy:.0%} right"
+        note = f"{point.n} photos: confidence {point.confidence:.0%}, accuracy {point.accuracy:.0%}"
         drawn.append(_dot(frame, (point.confidence, point.accuracy), note=note))
-    spoken = "; ".join(f"{point.confidence:.0%} sure, {point.accuracy:.0%} right" for point in bins)
-    return _drawing(drawn, spoken=f"Reliability, from the least sure photos to the most: {spoken or 'no photos'}.")
+    spoken = "; ".join(f"confidence {point.confidence:.0%}, accuracy {point.accuracy:.0%}" for point in bins)
+    return _drawing(drawn, spoken=f"Reliability diagram, from low to high confidence: {spoken or 'no photos'}.")
 
 
 def risk_coverage_chart(
@@ -61,16 +61,16 @@ def risk_coverage_chart(
     points = list(zip(curve.coverage.tolist(), curve.risk.tolist(), strict=True))
     worst = max([risk for _, risk in points] + [target_error, 0.1])
     frame = _Frame((0.0, 1.0), (0.0, min(1.0, math.ceil(worst * 10) / 10)), percent_x=True, percent_y=True)
-    drawn = [_axes(frame, x_label="share of photos answered", y_label="error among answers")]
+    drawn = [_axes(frame, x_label="coverage", y_label="error of confident predictions")]
     drawn.append(_path(frame, [(0.0, target_error), (1.0, target_error)], kind="guide"))
     drawn.append(_path(frame, _thinned(points), kind="line-1"))
-    spoken = "Error among answers by share of photos answered"
+    spoken = "Error of confident predictions by coverage"
     if points:
-        spoken += f": {points[-1][1]:.0%} when all are answered"
+        spoken += f": {points[-1][1]:.0%} at full coverage"
     if chosen is not None:
         drawn.append(_path(frame, [(chosen[0], frame.y[0]), (chosen[0], frame.y[1])], kind="mark"))
-        drawn.append(_dot(frame, chosen, note=f"chosen threshold: {chosen[0]:.0%} answered, {chosen[1]:.0%} wrong"))
-        spoken += f"; at the chosen threshold {chosen[0]:.0%} are answered and {chosen[1]:.0%} of those are wrong"
+        drawn.append(_dot(frame, chosen, note=f"chosen threshold: coverage {chosen[0]:.0%}, error {chosen[1]:.0%}"))
+        spoken += f"; at the chosen threshold coverage {chosen[0]:.0%} and error {chosen[1]:.0%}"
     return _drawing(drawn, spoken=f"{spoken}.")
 
 

@@ -16,9 +16,9 @@ __all__ = ["CAPTIONS", "draw"]
 
 CAPTIONS: Final[Mapping[str, str]] = {
     "history": "Each finished trial, and the best so far.",
-    "importances": "Which settings tell the better half of the trials from the rest (PED-ANOVA; they sum to 1).",
-    "parallel": "One line a finished trial across its settings.",
-    "slice": "Each setting against what finished trials with it scored.",
+    "importances": "Importance of each setting for being in the better half of the trials (PED-ANOVA; sums to 1).",
+    "parallel": "One line per finished trial across its settings.",
+    "slice": "Score of each finished trial by the value of each setting.",
 }
 PANEL_INCHES: Final = 3.0
 SUBDIVISIONS: Final = (1.0, 2.0, 5.0)

@@ -86,7 +86,7 @@ def best_of(rows: Sequence[TrialRow]) -> TrialRow:
         reasons = Counter(row.reason or row.state for row in rows).most_common(1)
         raise RunError(
             f"None of {len(rows)} trials finished{f'; most: {reasons[0][0]}' if reasons else ''}. "
-            "Search in lower rates, or under another search.name."
+            "Search lower learning rates, or use another search.name."
         )
     return rows[0]
 

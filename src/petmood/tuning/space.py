@@ -18,10 +18,10 @@ Value = bool | int | float | str | None
 Values = Mapping[str, Value]
 
 NEVER_SEARCHED: Final = {
-    "seed": "the best seed is the luckiest one",
+    "seed": "the best seed would be best by chance",
     "data": "trials on different photos can't be compared",
-    "run": "a sweep names its runs itself",
-    "search": "a sweep can't vary itself",
+    "run": "a sweep sets the names of its runs",
+    "search": "a sweep can't vary its own settings",
 }
 
 OF_A_SWEEP: Final = ("search", "n_trials")
@@ -53,7 +53,7 @@ def open_space(overrides: Sequence[str], search: SearchConfig) -> Space:
     fixed = {SHORT_NAMES.get(key, key) for key in (text.partition("=")[0].lstrip("+") for text in overrides)}
     dimensions = {name: dimension for name, dimension in search.space.items() if name not in fixed}
     if not dimensions:
-        raise ConfigError("There is nothing to search. Choose what to search with: search=first, or search=closed_form")
+        raise ConfigError("There is nothing to search. Choose a search space with: search=first, or search=closed_form")
     space = Space(tuple(overrides), dimensions)
     for name, dimension in dimensions.items():
         if reason := NEVER_SEARCHED.get(name.partition(".")[0]):
@@ -103,9 +103,7 @@ def _points(name: str, dimension: DimensionConfig) -> Sequence[Value]:
         return dimension.choices
     step = dimension.step or (1 if dimension.integer and not dimension.log else None)
     if step is None:
-        raise ConfigError(
-            f"search.space: a grid needs choices or a step for {name}. Or search with: search.sampler=tpe"
-        )
+        raise ConfigError(f"search.space: a grid needs choices or a step for {name}. Or use: search.sampler=tpe")
     low, high = _range(dimension)
     values = [low + number * step for number in range(round((high - low) / step) + 1)]
     return [int(value) for value in values] if dimension.integer else values

@@ -105,7 +105,7 @@ def open_study(storage: RDBStorage, search: SearchConfig, *, settings: Mapping[s
         study.set_user_attr(STUDY_SETTINGS, dict(settings))
     elif known != settings:
         raise RunError(
-            f"The sweep {name} was begun with {_difference(known or {}, settings)}. Give another search.name."
+            f"The sweep {name} was started with {_difference(known or {}, settings)}. Give another search.name."
         )
     return study
 

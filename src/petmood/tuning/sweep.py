@@ -100,7 +100,7 @@ def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) ->
             yield Sweep(config, space, Worker(study, storage, search, space, claims, folder / "trials"), photos)
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         where, reason = without_credentials(url), one_line(error)
-        raise RunError(f"The storage {where} failed. Go on with the same command. It said: {reason}") from error
+        raise RunError(f"The storage {where} failed. Resume with the same command. Reason: {reason}") from error
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -114,7 +114,7 @@ def _photos(config: Config, *, track: ProgressBar) -> tuple[int, str]:
     index = open_index(folder, expected_hash=config.data.hash)
     photos = len(evaluation_rows(index.rows, "valid"))
     if photos == 0:
-        raise DataError(f"A sweep chooses by validation photos, but {folder} has none. Import it with a valid split.")
+        raise DataError(f"A sweep selects by validation photos, but {folder} has none. Import it with a valid split.")
     return photos, index.hash
 
 

@@ -71,7 +71,9 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
     watch = PruningCallback(trial, metric=metric, reported=tuple(reported))
     if run.metadata.is_file():
         if run.read_config() != named:
-            raise RunError(f"{run.path} holds another training than trial {trial.number} of this sweep. Move it away.")
+            raise RunError(
+                f"{run.path} is the run of another training, not of trial {trial.number} of this sweep. Move it away."
+            )
         resume(run.path, callbacks=[watch], judged=OBJECTIVE_SPLITS)
     else:
         train(named, callbacks=[watch], judged=OBJECTIVE_SPLITS)

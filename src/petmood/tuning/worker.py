@@ -66,7 +66,7 @@ class Worker:
                 running = [trial for trial in trials if trial.state == TrialState.RUNNING]
                 for left in running:
                     if self._take(left.number):
-                        logger.info("going on with trial %d, which was interrupted", left.number)
+                        logger.info("resuming trial %d, which was interrupted", left.number)
                         return self._drawn(left)
                 if len(trials) < wanted_trials(self.search, self.space):
                     return self._drawn(None, number=len(trials))

@@ -51,7 +51,9 @@ def run_workers(overrides: Sequence[str], *, count: int, logs: Path) -> Iterator
         if code:
             logger.warning("a worker ended with %d; see %s", code, file)
     if all(codes):
-        raise RunError(_last_line(files[0]) or "Every worker was ended from outside. Go on with the same command.")
+        raise RunError(
+            _last_line(files[0]) or "Every worker was terminated from outside. Resume with the same command."
+        )
 
 
 def exit_when_stdin_closes() -> None:

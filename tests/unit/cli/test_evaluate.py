@@ -37,7 +37,7 @@ def test_text_shows_intervals_controls_the_report_and_the_next_step(
 ) -> None:
     done = petmood("evaluate", small_run.path)
     assert "test, 16 photos (95% interval over groups)" in done.out
-    assert "accuracy of the controls" in done.out
+    assert "accuracy of the baselines" in done.out
     assert f"Report: {small_run.report}\n" in done.out
     assert done.out.endswith(f"Next: petmood export {small_run.path} --output bundles/first\n")
 

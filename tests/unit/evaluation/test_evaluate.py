@@ -61,7 +61,7 @@ def test_choices_are_not_measured_on_the_photos_they_were_made_on(make_scored: M
     assert found.abstention.measured is None
     assert found.conformal.quantile is not None
     assert found.conformal.measured is None
-    assert "error among answers" not in summary_text(found)
+    assert "error if confident" not in summary_text(found)
 
 
 def test_a_split_of_another_name_can_be_all_there_is(make_scored: MakeScored) -> None:
@@ -80,9 +80,9 @@ def test_the_table_has_an_interval_beside_every_number(make_scored: MakeScored) 
         controls={"hog_svm": make_scored(50, skill=0.3)},
     )
     text = summary_text(found)
-    for words in ("accuracy", "macro F1", "calibration error", "HOG features + SVM", "not sure below", "sets for 90%"):
+    for words in ("accuracy", "macro F1", "calibration error", "HOG features + SVM", "confident from", "sets for 90%"):
         line = next(line for line in text.splitlines() if words in line and "(" in line)
-        assert " to " in line or words == "not sure below"
+        assert " to " in line or words == "confident from"
     assert not np.any([line.endswith(" ") for line in text.splitlines()])
 
 

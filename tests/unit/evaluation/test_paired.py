@@ -107,7 +107,7 @@ def test_balanced_accuracy_is_the_mean_that_scikit_learn_knows(make_scored: Make
 def test_what_can_not_be_compared_is_named(make_scored: MakeScored) -> None:
     scored = make_scored(10)
     refused = {
-        r"only the first answered: photos/0009\.jpg": scored.take(range(9)),
+        r"only the first predicted: photos/0009\.jpg": scored.take(range(9)),
         r"and 7 more": make_scored(10, prefix="elsewhere"),
         r"same classes": make_scored(10, classes=("a", "b", "c", "d")),
         r"same truth .*photos/0000\.jpg": replace(scored, labels=(scored.labels + 1) % 4),
@@ -117,7 +117,7 @@ def test_what_can_not_be_compared_is_named(make_scored: MakeScored) -> None:
     for said, other in refused.items():
         with pytest.raises(DataError, match=said):
             paired_test(scored, other)
-    with pytest.raises(DataError, match="only the second answered"):
+    with pytest.raises(DataError, match="only the second predicted"):
         paired_test(scored.take(range(4)), scored)
     with pytest.raises(DataError, match="got none"):
         paired_test(make_scored(0), make_scored(0))

@@ -43,7 +43,7 @@ def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
     text = card_text(manifest(), photos=PHOTOS, species=("cat", "dog"))
     assert text.startswith("# demo abc\n")
     assert "angry, happy, other, sad" in text
-    assert "Network: tiny, pictures of 32 px (center_crop)." in text
+    assert "Network: tiny, images of 32 px (center_crop)." in text
     assert "40 train, 120 test" in text
     assert "Species: cat, dog." in text
     assert "data version `dddddddddddd`" in text
@@ -53,7 +53,7 @@ def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
 
 def test_every_number_comes_with_its_interval_and_the_number_of_photos() -> None:
     text = card_text(manifest(), photos=PHOTOS)
-    assert "On 120 test photos of animals it never saw, with 95% intervals" in text
+    assert "On 120 test photos of unseen animals, with 95% intervals" in text
     assert "| accuracy | 0.912 | 0.850 to 0.950 |" in text
     assert "Species: not recorded." in text
 
@@ -74,7 +74,7 @@ def test_without_test_photos_the_validation_s_numbers_stand_there_and_say_so() -
 @pytest.mark.parametrize("metrics", [{}, {"splits": {}}, {"splits": {"test": {"odd": measure(1, 1, 1)}}}])
 def test_without_numbers_it_says_that_nothing_was_measured(metrics: dict[str, Any]) -> None:
     text = card_text(manifest(metrics=metrics), photos=PHOTOS)
-    assert "not measured" in text
+    assert "not evaluated" in text
     assert "| measure |" not in text
 
 
@@ -85,14 +85,14 @@ def test_an_unknown_number_is_called_unknown() -> None:
 
 def test_what_sure_means_is_said_and_that_it_may_never_be() -> None:
     sure = card_text(manifest(), photos=PHOTOS)
-    assert "sure from a probability of 0.731, chosen for an error of at most 10%" in sure
-    assert "hold the right class for about 90% of photos" in sure
+    assert "confident from a probability of 0.731, chosen for an error of at most 10%" in sure
+    assert "contain the true class for about 90% of photos" in sure
     never = card_text(manifest(confidence_threshold=1.01, target_coverage=None), photos=PHOTOS)
-    assert "every answer is 'not sure'" in never
+    assert "every prediction is 'not sure'" in never
     assert "Prediction sets are not calibrated" in never
 
 
 def test_what_it_is_not_for_and_where_it_fails_is_said() -> None:
     text = card_text(manifest(), photos=PHOTOS)
     assert "ask a vet" in text
-    assert "## Where it fails" in text
+    assert "## Limitations" in text

@@ -71,7 +71,7 @@ def test_a_damaged_or_newer_bundle_is_refused(old: Path, tmp_path: Path) -> None
     with pytest.raises(BundleError, match="was changed after it was written"):
         upgrade_bundle(old, to=tmp_path / "new")
     (old / "manifest.json").write_text("[]")
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="isn't a bundle"):
         upgrade_bundle(old, to=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

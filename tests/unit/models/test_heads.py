@@ -32,7 +32,7 @@ def test_a_linear_head_is_linear_and_an_mlp_is_not() -> None:
 
 @pytest.mark.parametrize("classes", [0, 1])
 def test_fewer_than_two_classes_are_refused(classes: int) -> None:
-    with pytest.raises(ConfigError, match=f"at least 2 classes to tell apart, got {classes}"):
+    with pytest.raises(ConfigError, match=f"at least 2 classes, got {classes}"):
         make_head("linear", width=4, classes=classes, dropout=0.0)
 
 

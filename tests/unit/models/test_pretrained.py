@@ -133,7 +133,7 @@ def test_a_file_that_is_no_safetensors_file_is_refused_and_never_unpickled(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(data)
-    assert "is no safetensors file" in refusal(str(tmp_path / "model.safetensors"))
+    assert "isn't a safetensors file" in refusal(str(tmp_path / "model.safetensors"))
     assert not Path("opened").exists()
 
 
@@ -141,7 +141,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file(tiny("none").state_dict(), path)
     path.write_bytes(path.read_bytes()[:-100])
-    assert "is no safetensors file" in refusal(str(path))
+    assert "isn't a safetensors file" in refusal(str(path))
 
 
 # --- ImageNet ---------------------------------------------------------------------------------------------------------

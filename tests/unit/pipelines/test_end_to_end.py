@@ -168,7 +168,7 @@ def test_data_that_would_spoil_a_measurement_is_refused_every_time(settings: Set
     rows = read_index(data).rows
     (data / rows[0].path).write_bytes(b"no picture any more")
     for _ in range(2):
-        with pytest.raises(DataError, match="A measurement on this data would be wrong"):
+        with pytest.raises(DataError, match="The dataset has blocking issues"):
             run_pipeline(settings(f"data={data}", "run.folder=runs"))
     assert (data / "check.html").is_file()
     assert not Path("runs").exists()
@@ -179,7 +179,7 @@ def test_data_that_would_spoil_a_measurement_is_refused_every_time(settings: Set
 
 def test_other_data_than_the_demo_has_to_be_there(settings: Settings, here: Path) -> None:
     with pytest.raises(
-        DataError, match=r"No data set at .*pets\. Make it with: petmood data import folder PHOTOS --output"
+        DataError, match=r"No dataset at .*pets\. Import it with: petmood data import folder PHOTOS --output"
     ):
         run_pipeline(settings(f"data={here}/pets"))
 

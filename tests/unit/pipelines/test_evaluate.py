@@ -106,7 +106,7 @@ def test_missing_scores_and_numbers_say_what_to_do(small_run: RunFolder, tmp_pat
     copy = RunFolder(tmp_path / "near_duplicate")
     shutil.copytree(small_run.path, copy.path)
     copy.evaluation.unlink(missing_ok=True)
-    with pytest.raises(RunError, match=r"has no numbers yet\. Make them with: petmood evaluate"):
+    with pytest.raises(RunError, match=r"isn't evaluated yet\. Evaluate it with: petmood evaluate"):
         read_evaluation(copy)
     copy.predictions("valid").unlink()
     with pytest.raises(RunError, match=r"valid\.npz is missing\. Train the run again"):

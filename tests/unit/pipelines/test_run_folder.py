@@ -52,7 +52,7 @@ def test_settings_are_read_back(small_run: RunFolder) -> None:
 def test_a_missing_run_names_the_known_ones(small_run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"Known there: .*shared"):
         open_run(small_run.path.parent / "sharde")
-    with pytest.raises(RunError, match="Make one with: petmood train"):
+    with pytest.raises(RunError, match="Train one with: petmood train"):
         open_run(tmp_path / "a" / "b")
 
 

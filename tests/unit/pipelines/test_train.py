@@ -90,7 +90,7 @@ def test_runs_without_a_name_never_meet(settings: Settings) -> None:
 
 def test_a_name_that_is_taken_is_refused_with_both_ways_out(settings: Settings, small_run: RunFolder) -> None:
     before = small_run.metadata.read_bytes()
-    with pytest.raises(RunError, match=r"exists\. Give another run\.name, or go on with: petmood train --resume"):
+    with pytest.raises(RunError, match=r"exists\. Give another run\.name, or resume it with: petmood train --resume"):
         train(settings("name=shared"))
     assert small_run.metadata.read_bytes() == before
 
@@ -190,7 +190,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_epoch_and_ends_with_equal_weig
     whole = train(settings(*lively, "name=whole"))
     killed = RunFolder(tmp_path / "killed")
     assert children.kill(settings(*lively, "name=killed", f"run.folder={tmp_path}"), killed, after_epochs=2) == -9
-    with pytest.raises(RunError, match=r"is not finished\. Go on with: petmood train --resume"):
+    with pytest.raises(RunError, match=r"is not finished\. Resume it with: petmood train --resume"):
         open_run(killed.path)
     (killed.path / ".last.ckpt.x.partial").write_bytes(b"half")
     assert resume(killed.path).read_metadata().status == "done"
@@ -264,7 +264,7 @@ def test_resuming_on_other_photos_or_without_a_run_is_refused(
     write_index(data, read_index(data).rows[1:])
     with pytest.raises(DataError, match="holds data version"):
         resume(run.path)
-    with pytest.raises(RunError, match=r"is no run: run\.json is missing"):
+    with pytest.raises(RunError, match=r"isn't a run: run\.json is missing"):
         resume(tmp_path / "nothing")
 
 

@@ -50,7 +50,7 @@ def test_mistakes_come_surest_first_with_all_probabilities(make_scored: MakeScor
     for photo in found:
         assert photo.truth != photo.answer == photo.probabilities[0][0]
         assert sum(p for _, p in photo.probabilities) == pytest.approx(1.0)
-        assert "wrongly called" in photo.alt
+        assert "wrongly predicted" in photo.alt
 
 
 def test_mistakes_get_their_pictures_before_right_answers_do(make_scored: MakeScored) -> None:

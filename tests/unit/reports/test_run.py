@@ -107,7 +107,7 @@ def test_every_picture_and_drawing_has_words(evaluation: Evaluation, splits: dic
     drawings = [given for tag, given in page.tags if tag == "svg"]
     assert len(drawings) == 4
     assert all(given.get("aria-label") for given in drawings)
-    assert "no picture" in page.text
+    assert "no image" in page.text
 
 
 def test_every_count_of_the_matrix_opens_onto_its_photos(
@@ -160,28 +160,28 @@ def test_a_paired_test_is_told_in_words(evaluation: Evaluation, splits: dict[str
     broken = replace(splits["test"], logits=-splits["test"].logits)
     text = Page(rendered(evaluation, splits, paired=paired_test(splits["test"], broken))).text
     assert "p < 0.001" in text
-    assert "more than luck" in text
+    assert "difference is significant" in text
 
 
 def test_a_report_of_little_data_says_what_is_missing(make_scored: MakeScored) -> None:
     few = make_scored(4, skill=9.0)
     text = Page(rendered(evaluate({"test": few}), {"test": few}, curves=())).text
-    for words in ("too little data", "no validation photos", "There are none", "too small to read"):
+    for words in ("too little data", "no validation photos", "There are none", "too small to interpret"):
         assert words in text
-    assert "How it learned" not in text
+    assert "Learning curves" not in text
 
 
 def test_choices_measured_nowhere_are_said_to_be_unmeasured(make_scored: MakeScored) -> None:
     valid = {"valid": make_scored(200, skill=6.0)}
     text = Page(rendered(evaluate(valid), valid)).text
-    assert "no further photos to measure that on" in text
+    assert "no further photos to evaluate it on" in text
     assert "no photos besides the validation photos" in text
 
 
 def test_a_single_photo_has_a_report(make_scored: MakeScored) -> None:
     one = {"test": make_scored(1)}
     text = Page(rendered(evaluate(one), one)).text
-    assert "1 test photo answered" in text
+    assert "1 test photo predicted" in text
     assert "nan" not in text
 
 

@@ -62,7 +62,7 @@ def test_an_accuracy_is_best_where_it_is_highest() -> None:
 
 def test_a_pruned_trial_is_never_the_best_and_without_a_finished_one_there_is_none() -> None:
     rows = rows_of(study_of([(TrialState.PRUNED, 0.1), (TrialState.FAIL, None), (TrialState.FAIL, None)]))
-    with pytest.raises(RunError, match=r"None of 3 trials finished; most: nan\. Search in lower rates"):
+    with pytest.raises(RunError, match=r"None of 3 trials finished; most: nan\. Search lower learning rates"):
         best_of(rows)
     with pytest.raises(RunError, match="None of 0 trials finished"):
         best_of(())

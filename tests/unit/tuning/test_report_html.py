@@ -71,4 +71,4 @@ def test_what_a_name_holds_is_text_and_nothing_that_runs(report: SearchReport) -
 
 def test_a_best_run_on_another_machine_is_told_with_its_place(report: SearchReport) -> None:
     best = replace(report.best, run="far:/runs/001")
-    assert "The best run lies at far:/runs/001" in page_text(replace(report, best=best, best_run=None), {})
+    assert "The best run is at far:/runs/001" in page_text(replace(report, best=best, best_run=None), {})

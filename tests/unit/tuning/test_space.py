@@ -47,7 +47,7 @@ def refusal(*overrides: str) -> str:
         ("{trainer.batch_size:{low:8,high:64}}", "trainer.batch_size: Input should be a valid integer"),
         (
             "{seed:{low:0,high:9,integer:true}}",
-            "search.space: seed can't be searched: the best seed is the luckiest one.",
+            "search.space: seed can't be searched: the best seed would be best by chance.",
         ),
         (
             "{data.include_copies:{choices:[true,false]}}",
@@ -66,7 +66,7 @@ def test_no_metric_of_test_photos_can_be_named(metric: str) -> None:
 
 
 def test_nothing_to_search_is_said_with_what_there_is() -> None:
-    assert refusal().startswith("There is nothing to search. Choose what to search with: search=first")
+    assert refusal().startswith("There is nothing to search. Choose a search space with: search=first")
 
 
 @pytest.mark.parametrize("name", ["first", "closed_form"])

@@ -57,7 +57,7 @@ def test_other_settings_under_the_same_name_are_refused_in_one_line(tmp_path: Pa
     opened(tmp_path)
     with pytest.raises(RunError) as refused:
         opened(tmp_path, override)
-    assert str(refused.value).startswith(f"The sweep first was begun with {named}")
+    assert str(refused.value).startswith(f"The sweep first was started with {named}")
     assert str(refused.value).endswith("Give another search.name.")
     assert "\n" not in str(refused.value)
 
@@ -71,7 +71,7 @@ def test_other_photos_under_the_same_name_are_refused(tmp_path: Path) -> None:
 def test_a_study_that_somebody_else_filled_is_refused(tmp_path: Path) -> None:
     other = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="first")
     other.add_trial(create_trial(value=1.0))
-    with pytest.raises(RunError, match="was begun with"):
+    with pytest.raises(RunError, match="was started with"):
         opened(tmp_path)
 
 

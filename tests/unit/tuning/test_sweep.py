@@ -74,7 +74,7 @@ def test_a_sweep_without_a_name_is_refused(wanted: list[str]) -> None:
 
 def test_photos_that_nothing_can_be_chosen_by_are_refused(tmp_path: Path, wanted: list[str]) -> None:
     data = write_small_set(tmp_path / "no_valid", valid=0)
-    with pytest.raises(DataError, match=r"A sweep chooses by validation photos, but .*no_valid has none"):
+    with pytest.raises(DataError, match=r"A sweep selects by validation photos, but .*no_valid has none"):
         sweep([*wanted, f"data={data}"])
     assert not (tmp_path / "first").exists()
 
@@ -100,6 +100,6 @@ def test_a_storage_that_fails_meanwhile_is_one_line(wanted: list[str], tmp_path:
             (tmp_path / "first/study.db").write_bytes(b"")
             list(opened.worker.work())
 
-    with pytest.raises(RunError, match=r"The storage .* failed\. Go on with the same command\. It said: ") as refused:
+    with pytest.raises(RunError, match=r"The storage .* failed\. Resume with the same command\. Reason: ") as refused:
         go_on()
     assert "\n" not in str(refused.value)

@@ -66,7 +66,9 @@ def test_a_trial_that_is_done_is_not_trained_again_and_one_of_other_settings_is_
     written = run_of(tmp_path, 0).weights.stat().st_mtime_ns
     assert run_trial(trial, config, place=tmp_path, metric="val/loss") == first
     assert run_of(tmp_path, 0).weights.stat().st_mtime_ns == written
-    with pytest.raises(RunError, match=r"000 holds another training than trial 0 of this sweep\. Move it away\."):
+    with pytest.raises(
+        RunError, match=r"000 is the run of another training, not of trial 0 of this sweep\. Move it away\."
+    ):
         run_trial(trial, settings("epochs=2"), place=tmp_path, metric="val/loss")
 
 

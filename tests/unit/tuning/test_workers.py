@@ -96,7 +96,7 @@ def test_a_worker_that_was_killed_is_left_out_and_only_all_of_them_are_too_many(
     list(run_workers([], count=2, logs=tmp_path / "logs"))
     assert "a worker ended with -9" in caplog.text
     program(monkeypatch, "import os; os.kill(os.getpid(), 9)")
-    with pytest.raises(RunError, match=r"Every worker was ended from outside\. Go on with the same command"):
+    with pytest.raises(RunError, match=r"Every worker was terminated from outside\. Resume with the same command"):
         list(run_workers([], count=2, logs=tmp_path / "logs"))
 
 
@@ -113,7 +113,7 @@ def test_a_worker_that_dies_before_it_gets_its_job_is_left_out_too(
 
     program(monkeypatch, "import os; os.kill(os.getpid(), 9)")
     monkeypatch.setattr(subprocess, "Popen", dead_at_once)
-    with pytest.raises(RunError, match="Every worker was ended from outside"):
+    with pytest.raises(RunError, match="Every worker was terminated from outside"):
         list(run_workers(["a=1"], count=2, logs=tmp_path / "logs"))
 
 
