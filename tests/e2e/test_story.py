@@ -28,7 +28,7 @@ def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp
     one, two = (int(count) for count in re.findall(r"all (\d+) photos are there, byte for byte", done.stdout))
     assert 200 < one < two
     assert re.search(r"3\. \S+ \S+ rolled back champion from 2 to 1: it was wrong about rabbits", done.stdout)
-    assert "versions: 2, troubles: 0" in done.stdout
+    assert "versions: 2, issues: 0" in done.stdout
     assert done.stdout.rstrip().endswith("== The end")
     for report in ("promotion-1/promotion.html", "promotion-2/promotion.html"):
         assert "passed" in (tmp_path / "story" / report).read_text("utf-8")

@@ -93,6 +93,7 @@ def test_each_kind_of_file_is_checked(tmp_path: Path, monkeypatch: pytest.Monkey
         "page.md": "A mood.\n\n| a crew |\n",
         "group.yaml": "key: 1  # a mood\n",
         "Makefile": "run: ## the whole walk\n",
+        "page.html.j2": "<style>.mood {}\n</style>\n<p class='mood'>{{ mood }}</p>\n<p>The crew {{ name }}</p>\n",
         "module.py": '"""A mood.\n\nArgs: a crew\n"""\nname = 1  # teller\ntext = f"{name} spoils it"\nword = "crew"\n',
     }
     paths = {}
@@ -102,5 +103,6 @@ def test_each_kind_of_file_is_checked(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [finding.line for finding in prose.page(paths["page.md"])] == [1, 3]
     assert [finding.line for finding in prose.settings(paths["group.yaml"])] == [1]
     assert [finding.line for finding in prose.settings(paths["Makefile"])] == [1]
+    assert [finding.line for finding in prose.template(paths["page.html.j2"])] == [4]
     assert [finding.line for finding in prose.documentation(paths["module.py"])] == [1, 3, 5]
     assert [finding.line for finding in prose.messages(paths["module.py"])] == [6]

@@ -66,19 +66,8 @@ ROWS: Final = ("|", "├", "│", "└")
 """How the lines of tables and trees begin."""
 PAGES: Final = (".md",)
 COMMENTED: Final = (".yaml", ".yml", "Makefile")
-MESSAGES: Final = tuple(
-    f"src/petmood/{package}/"
-    for package in (
-        "data",
-        "evaluation",
-        "export",
-        "models",
-        "pipelines",
-        "promotion",
-        "reports",
-        "tuning",
-    )
-)
+WORDED: Final = ("cli", "data", "evaluation", "export", "models", "pipelines", "promotion", "reports", "tuning")
+MESSAGES: Final = tuple(f"src/petmood/{package}/" for package in WORDED)
 """Packages whose messages are checked for words as well."""
 
 _SENTENCE = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<=[.!?])[)\"'*]*\s+")
@@ -152,6 +141,14 @@ def page(path: Path) -> Iterator[Finding]:
         yield from (Finding(shown(path), line, problem) for problem in problems)
 
 
+def template(path: Path) -> Iterator[Finding]:
+    """Check the words of a page's template, without its style, tags and expressions."""
+    style = re.compile(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>")
+    text = style.sub(lambda match: "\n" * match[0].count("\n"), path.read_text("utf-8"))
+    for number, line in enumerate(text.splitlines(), start=1):
+        yield from (Finding(shown(path), number, problem) for problem in replaced_words(line))
+
+
 def comment_blocks(comments: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """Join the comments of lines that follow one another; those of code do not make sentences and are joined too."""
     block: list[str] = []
@@ -219,6 +216,8 @@ def findings() -> list[Finding]:
             found += page(path)
         elif path.name.endswith(COMMENTED):
             found += settings(path)
+        elif path.suffix == ".j2":
+            found += template(path)
     for path in modules("src/", "benchmarks/", "examples/"):
         found += documentation(path)
     for path in modules(*MESSAGES):

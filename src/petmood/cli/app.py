@@ -21,9 +21,9 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "data": ("petmood.cli.data:data", "Import, validate and compare datasets."),
     "train": ("petmood.cli.train:train", "Train a network; settings are overrides such as recipe=finetune."),
     "sweep": ("petmood.cli.sweep:sweep", "Search for better settings; resumable, chosen by validation alone."),
-    "crossval": ("petmood.cli.train:crossval", "Measure a recipe by grouped cross-validation."),
+    "crossval": ("petmood.cli.train:crossval", "Evaluate a recipe by grouped cross-validation."),
     "evaluate": ("petmood.cli.evaluate:evaluate", "Evaluate a run, with intervals, beside baselines."),
-    "export": ("petmood.cli.bundle:export", "Make a bundle from a run."),
+    "export": ("petmood.cli.bundle:export", "Export a run as a bundle."),
     "bundle": ("petmood.cli.bundle:bundle", "Verify or upgrade bundles."),
     "registry": ("petmood.cli.registry:registry", "Manage model versions, and promote them after checks."),
     "track": ("petmood.cli.track:track", "Show tracked runs, and upload what is pending."),
@@ -74,9 +74,9 @@ class LazyVerbs(click.Group):
 
 @click.group(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="petmood", prog_name="petmood")
-@click.option("-v", "--verbose", is_flag=True, help="Log what is being done, and show where errors come from.")
+@click.option("-v", "--verbose", is_flag=True, help="Log progress, and show tracebacks of errors.")
 def petmood(*, verbose: bool) -> None:
-    """Recognise the facial expression of a pet in a photo: from photos to a measured model that answers."""
+    """Recognise the facial expression of a pet in a photo: from photos to an evaluated model that predicts."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
         return petmood.main(args=arguments, prog_name=name, complete_var=COMPLETE, standalone_mode=False)
     except PetmoodError as error:
         if logger.isEnabledFor(logging.INFO):
-            logger.info("the error came from here", exc_info=True)
+            logger.info("traceback of the error", exc_info=True)
         click.echo(f"petmood: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:

@@ -42,14 +42,14 @@ batching = [
         default=1,
         show_default=True,
         type=click.IntRange(1, 256),
-        help="Photos that BentoML gathers for one go; 1 is off, and best on a CPU.",
+        help="Largest batch of photos; 1 turns batching off, which is best on a CPU.",
     ),
     click.option(
         "--max-latency-ms",
         default=1000,
         show_default=True,
         type=click.IntRange(1, 60_000),
-        help="How long a photo may take when batched; BentoML drops what would take longer with 503.",
+        help="Time limit of a batched photo; slower ones get 503.",
     ),
 ]
 
@@ -66,7 +66,7 @@ def bento() -> None:
 @batching[0]
 @batching[1]
 def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms: int) -> None:
-    """Serve BUNDLE until Ctrl-C or SIGTERM; limits are the same settings PETMOOD_<NAME> as of `petmood serve`."""
+    """Serve BUNDLE until Ctrl-C or SIGTERM, with the PETMOOD_<NAME> settings of `petmood serve`."""
     from petmood.core.extras import require
 
     require("bentoml", extra="bento")
@@ -91,12 +91,12 @@ def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms:
     "-o",
     "to",
     type=click.Path(path_type=Path),
-    help="A new folder; BentoML's own store where none is given.",
+    help="A new folder; default: BentoML's own store.",
 )
 @batching[0]
 @batching[1]
 def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int) -> None:
-    """Make a bento of BUNDLE that runs in a clean environment: no torch, exact versions, this petmood."""
+    """Build a bento of BUNDLE that runs in a clean environment: no torch, exact versions, this petmood."""
     from petmood.core.extras import require
 
     require("bentoml", extra="bento")
@@ -108,4 +108,4 @@ def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int)
     next_ = shell_command("serve", made.name, program="bentoml")
     click.echo(f"Bento: {made.tag}{where}. Next: BENTOML_DO_NOT_TRACK=True {next_}")
     if made.folder is None:
-        click.echo(f"A container of it: {shell_command('containerize', made.tag, program='bentoml')}")
+        click.echo(f"Build a container: {shell_command('containerize', made.tag, program='bentoml')}")

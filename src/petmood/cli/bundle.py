@@ -24,9 +24,9 @@ __all__ = ["bundle", "export"]
     type=click.Path(path_type=Path),
     help="The bundle's folder, such as bundles/first.",
 )
-@click.option("--name", help="The model's name; the folder's name where none is given.")
+@click.option("--name", help="The model's name; default: the folder's name.")
 def export(*, run: Path, to: Path, name: str | None) -> None:
-    """Make a bundle from RUN: ONNX compared with torch, golden photos, reference data and a model card."""
+    """Export RUN as a bundle: ONNX compared with torch, golden photos, reference data and a model card."""
     from petmood.pipelines.export import export_run
     from petmood.pipelines.run_folder import open_run
 
@@ -58,18 +58,18 @@ def bundle() -> None:
 @bundle.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def verify(*, folder: Path) -> None:
-    """Check that a bundle is whole and answers its golden photos as it was trained to."""
+    """Verify the hashes of a bundle and its outputs for golden photos."""
     from petmood.inference.load import load_bundle
 
     model = load_bundle(folder).model
-    click.echo(f"{folder} is whole: {model.name} {model.version}, manifest {model.sha256[:12]}.")
+    click.echo(f"{folder} is valid: {model.name} {model.version}, manifest {model.sha256[:12]}.")
 
 
 @bundle.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The new bundle's folder.")
 def upgrade(*, folder: Path, to: Path) -> None:
-    """Write a bundle of schema version 1 in today's version, beside the old one."""
+    """Convert a bundle of schema version 1 to the current version, beside the old one."""
     from petmood.export.upgrade import upgrade_bundle
 
     made = upgrade_bundle(folder, to=to)

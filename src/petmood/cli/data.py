@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["data"]
 
 MAX_DRIFT = click.option(
-    "--max-drift", default=0.2, show_default=True, help="How far brightness, sharpness ... may move, from 0 to 1."
+    "--max-drift",
+    default=0.2,
+    show_default=True,
+    help="Largest allowed drift of brightness, sharpness ..., from 0 to 1.",
 )
 MAX_RELABELLED = click.option(
-    "--max-relabelled", default=0.05, show_default=True, help="Share of the photos that stayed."
+    "--max-relabelled", default=0.05, show_default=True, help="Largest allowed share of relabelled photos."
 )
 
 
 @click.group()
 def data() -> None:
-    """Import photos, check what was imported, and compare versions."""
+    """Import photos, validate datasets, and compare versions."""
 
 
 @data.command(name="import")
@@ -35,13 +38,13 @@ def data() -> None:
     "to",
     required=True,
     type=click.Path(path_type=Path),
-    help="The data set's folder, such as data/pets.",
+    help="The dataset's folder, such as data/pets.",
 )
-@click.option("--skip-bad/--no-skip-bad", default=None, help="Leave bad photos out, and list them in rejected.csv.")
+@click.option("--skip-bad/--no-skip-bad", default=None, help="Skip bad photos, and list them in rejected.csv.")
 @click.option("--drop-leaking", is_flag=True, help="Keep evaluation photos, and drop their group from training.")
 @click.option("--map", "renamed", metavar="OLD=NEW", multiple=True, help="Rename a class; OLD=OLD takes it as it is.")
 @click.option("--classes", metavar="A,B,...", default="", help="Take these classes alone, and refuse others.")
-@click.option("--seed", default=0, show_default=True, help="Draws the splits where none are given.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the splits, if none are given.")
 def import_(
     *,
     source: str,
@@ -70,7 +73,7 @@ def import_(
         track=progress_bar,
     )
     click.echo(report.summary())
-    click.echo(f"Data set: {to}, version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
+    click.echo(f"Dataset: {to}, version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
 
 
 @data.command()
@@ -99,11 +102,11 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The new dataset's folder.")
 def upgrade(*, folder: Path, to: Path) -> None:
-    """Write a dataset of format 1 in today's format, beside the old one."""
+    """Convert a dataset of format 1 to the current format, beside the old one."""
     from petmood.data.index_upgrade import upgrade_dataset
 
     found = upgrade_dataset(folder, to=to)
-    click.echo(f"Data set: {to}, version {found.hash[:12]}. Next: {shell_command('data', 'check', to)}")
+    click.echo(f"Dataset: {to}, version {found.hash[:12]}. Next: {shell_command('data', 'check', to)}")
 
 
 @data.command()
@@ -111,7 +114,12 @@ def upgrade(*, folder: Path, to: Path) -> None:
 @click.option("--baseline", type=click.Path(path_type=Path), help="The previous version, in another folder.")
 @click.option("--since", help="Compare every changed .dvc pointer with this commit, such as main; no FOLDER then.")
 @click.option(
-    "--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="Where report.html, .md and .json go."
+    "--output",
+    "-o",
+    "to",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder for report.html, .md and .json.",
 )
 @MAX_DRIFT
 @MAX_RELABELLED
@@ -156,5 +164,5 @@ def _diff_since(since: str, *, to: Path, limits: "DiffLimits") -> bool:
     found = report_pointers(Path(), since=since, to=to, limits=limits, track=progress_bar)
     for one in found:
         click.echo(one.summary())
-    click.echo(f"Data sets with another version since {since!r}: {len(found)}. Report: {to / 'report.md'}")
+    click.echo(f"Datasets changed since {since!r}: {len(found)}. Report: {to / 'report.md'}")
     return any(one.has_violations for one in found)

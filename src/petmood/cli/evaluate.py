@@ -12,11 +12,11 @@ __all__ = ["evaluate"]
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Measure on another data set.")
-@click.option("--baseline", type=click.Path(path_type=Path), help="A second run: the paired test of the two.")
-@click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
+@click.option("--data", type=click.Path(path_type=Path), help="Evaluate on another dataset.")
+@click.option("--baseline", type=click.Path(path_type=Path), help="A second run, for a paired test of the two.")
+@click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bool) -> None:
-    """Measure RUN with intervals, beside controls; leaves evaluation.json and report.html in its folder."""
+    """Evaluate RUN with intervals and baselines; writes evaluation.json and report.html into its folder."""
     import json
 
     from petmood.cli.tables import paired_text

@@ -19,18 +19,18 @@ USERS, MOST_USERS = 32, 256
 @click.option(
     "--users",
     type=click.IntRange(1, 5000),
-    help=f"Users at once, each without a pause; the most, if they rise. [default: {USERS}, {MOST_USERS} to the knee]",
+    help=f"Concurrent users without pauses; the maximum with --ramp. [default: {USERS}, {MOST_USERS} until saturation]",
 )
 @click.option(
     "--duration",
     default=10.0,
     show_default=True,
     type=click.FloatRange(1, 3600),
-    help="Seconds at each number of users.",
+    help="Seconds for each number of users.",
 )
 @click.option("--ramp", is_flag=True, help="Double the users from 1 up to --users.")
-@click.option("--until-saturation", is_flag=True, help="Double them until that brings nothing more, or errors.")
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of photos to send; else some are drawn.")
+@click.option("--until-saturation", is_flag=True, help="Double the users until throughput saturates or errors appear.")
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of photos to send; default: drawn photos.")
 @click.option(
     "--output",
     "-o",
@@ -38,13 +38,13 @@ USERS, MOST_USERS = 32, 256
     type=click.Path(path_type=Path),
     default=Path("profiles/loadtest"),
     show_default=True,
-    help="Folder to fill.",
+    help="Folder for the results.",
 )
-@click.option("--p95-ms", type=click.FloatRange(min=0), help="End with 1 if p95 is above this.")
-@click.option("--min-rps", type=click.FloatRange(min=0), help="End with 1 if fewer a second are answered.")
-@click.option("--max-errors", type=click.FloatRange(0, 1), help="End with 1 if a larger share fails (0 to 1).")
+@click.option("--p95-ms", type=click.FloatRange(min=0), help="Exit with 1 if p95 is above this.")
+@click.option("--min-rps", type=click.FloatRange(min=0), help="Exit with 1 if throughput is below this.")
+@click.option("--max-errors", type=click.FloatRange(0, 1), help="Exit with 1 if the error rate is above this (0 to 1).")
 @click.option("--token", envvar="PETMOOD_TOKEN", help="Bearer token of the service. [env: PETMOOD_TOKEN]")
-@click.option("--allow-remote", is_flag=True, help="Load another machine than this one.")
+@click.option("--allow-remote", is_flag=True, help="Allow a load test of another machine.")
 @click.pass_context
 def loadtest(  # noqa: PLR0913 - one per option
     context: click.Context,
@@ -62,7 +62,7 @@ def loadtest(  # noqa: PLR0913 - one per option
     token: str | None,
     allow_remote: bool,
 ) -> None:
-    """Load the service at URL; limits are held against the last step, or the knee; ends with 1 if one is missed."""
+    """Load-test the service at URL; exits with status 1 if a limit is violated at the last step, or at saturation."""
     from petmood.core.extras import require
     from petmood.serving.loadtest.config import LoadTestConfig
     from petmood.serving.loadtest.limits import Limits
@@ -104,9 +104,9 @@ def _show(step: "Step") -> None:
 
 def _conclude(report: "Report", to: Path, *, looked_for_the_knee: bool) -> None:
     if report.saturation is not None:
-        click.echo(f"The knee is at {report.saturation.step.users} users: {report.saturation.reason}.")
+        click.echo(f"Saturation at {report.saturation.step.users} users: {report.saturation.reason}.")
     elif looked_for_the_knee:
-        click.echo(f"No knee up to {report.steps[-1].users} users.")
-    click.echo(f"Numbers, Locust's CSV files and plots: {to}")
+        click.echo(f"No saturation up to {report.steps[-1].users} users.")
+    click.echo(f"Results, Locust's CSV files and plots: {to}")
     for line in report.violations:
         click.echo(f"petmood: {line}", err=True)

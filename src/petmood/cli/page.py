@@ -22,13 +22,13 @@ OPTIONS = {
 
 @click.command()
 @click.option(
-    "--api", default="http://127.0.0.1:8000", show_default=True, envvar="PETMOOD_API_URL", help="The service."
+    "--api", default="http://127.0.0.1:8000", show_default=True, envvar="PETMOOD_API_URL", help="URL of the service."
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_context
 def page(context: click.Context, *, api: str, host: str, port: int) -> None:
-    """Show the web page until Ctrl-C; it asks the service at --api, with $PETMOOD_TOKEN if it is set."""
+    """Show the web page until Ctrl-C; it calls the service at --api, with $PETMOOD_TOKEN if it is set."""
     from petmood.client.address import split_address
     from petmood.core.extras import require
 
@@ -41,7 +41,7 @@ def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     options = {**OPTIONS, "server.address": host, "server.port": str(port)}
     given = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *given]
-    click.echo(f"petmood shows its page at http://{host}:{port}, and asks {api}", err=True)
+    click.echo(f"petmood shows its page at http://{host}:{port}, and calls {api}", err=True)
     environment = {**os.environ, "PETMOOD_API_URL": api}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own command
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -24,11 +24,11 @@ RETRIES = 3
 @click.command()
 @click.argument("bundle")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option("--threads", default=1, show_default=True, help="Threads of the network; a service has its own.")
 @click.pass_context
 def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as_json: bool, threads: int) -> None:
-    """Predict PHOTOS (files, or folders of them) with BUNDLE; exits with status 1 if any photo is rejected.
+    """Predict PHOTOS (files, or folders of them) with BUNDLE; exits with status 1 if any photo failed.
 
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.

@@ -26,7 +26,7 @@ def registry() -> None:
 @registry.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @in_registry
-@click.option("--author", help="Who registers it; default: author runs this.")
+@click.option("--author", help="Who registers it; default: the current user.")
 def push(opened: "Registry", *, bundle: Path, author: str | None) -> None:
     """Register BUNDLE as a new version; one that is registered already keeps its number."""
     version = opened.push(bundle, by=current_author(author))
@@ -54,7 +54,7 @@ def list_(opened: "Registry", *, as_json: bool) -> None:
 @click.argument("version")
 @in_registry
 def show(opened: "Registry", *, version: str) -> None:
-    """Show all that is known of VERSION, as JSON."""
+    """Show all metadata of VERSION, as JSON."""
     import json
 
     found = opened.find(version)
@@ -65,7 +65,7 @@ def show(opened: "Registry", *, version: str) -> None:
 @in_registry
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def history(opened: "Registry", *, as_json: bool) -> None:
-    """Tell author moved which alias, when and why; the newest is last."""
+    """Show each move of an alias, with time, author and reason; the newest is last."""
     import json
 
     from petmood.cli.registry_tables import history_text
@@ -80,7 +80,7 @@ def history(opened: "Registry", *, as_json: bool) -> None:
 @click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--replace", is_flag=True, help="Replace another bundle that is there.")
 def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
-    """Put VERSION's bundle into a folder, verified."""
+    """Download VERSION's bundle into a folder and verify it."""
     found = opened.find(version)
     opened.pull(found, to, replace=replace)
     click.echo(f"{to} holds version {found.number} of {found.model}. Next: {shell_command('serve', to)}")
@@ -90,14 +90,14 @@ def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
 @in_registry
 @click.pass_context
 def verify(context: click.Context, opened: "Registry") -> None:
-    """Fetch every version and check each file, the history and the aliases; ends with 1 if anything is wrong."""
+    """Fetch every version and check each file, the history and the aliases; exits with status 1 on any issue."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
         troubles = opened.verify(Path(scratch))
     for trouble in troubles:
         click.echo(f"{trouble.what}: {trouble.message}")
-    click.echo(f"versions: {len(opened.versions())}, troubles: {len(troubles)}")
+    click.echo(f"versions: {len(opened.versions())}, issues: {len(troubles)}")
     context.exit(1 if troubles else 0)
 
 

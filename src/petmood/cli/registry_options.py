@@ -19,7 +19,7 @@ def in_registry(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the options ``--registry`` and ``--model``, and hand it the opened registry as ``opened``."""
 
     @click.option("--registry", "address", help="Folder, gs://, s3://, MLflow. Default: $PETMOOD_REGISTRY or MLflow.")
-    @click.option("--model", default=MODEL, show_default=True, help="The model whose versions these are.")
+    @click.option("--model", default=MODEL, show_default=True, help="Name of the registered model.")
     @functools.wraps(verb)
     def with_registry(*given: Any, address: str | None, model: str, **options: Any) -> Any:  # noqa: ANN401 - a command's own
         from petmood.registry.uri import open_registry

@@ -30,7 +30,7 @@ def versions_text(versions: Sequence["Version"], state: "AliasState") -> str:
 def history_text(changes: Sequence["AliasChange"]) -> str:
     """Return a line a change: when, who, which alias from where to where, by which promotion report, and why."""
     if not changes:
-        return "Nothing was ever promoted."
+        return "No promotions yet."
     return "\n".join(_change(one) for one in changes)
 
 
@@ -61,7 +61,7 @@ def photos_text(found: "Lineage") -> str:
 def _accuracy(version: "Version") -> str:
     found = version.accuracy or {}
     if found.get("value") is None:
-        return "not measured"
+        return "not evaluated"
     ends = [found.get("low"), found.get("high")]
     interval = f" [{', '.join(f'{end:.1%}' for end in ends)}]" if None not in ends else ""
     return f"{found['value']:.1%}{interval}"

@@ -28,9 +28,9 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
     walked = run_pipeline(settings, bundles=bundles, track=progress_bar)
-    click.echo(f"Done now: {', '.join(walked.done) or 'nothing, all is up to date'}.\n")
+    click.echo(f"Done now: {', '.join(walked.done) or 'nothing, everything is up to date'}.\n")
     click.echo(headline_text(walked.run.evaluation.read_text()))
-    click.echo("\nThree photos it never saw:")
+    click.echo("\nThree unseen photos:")
     for one in walked.predictions:
         click.echo(f"  {answer_text(str(one.photo), one.answer)}")
     click.echo(f"\nData    {walked.data}   ({walked.data / 'check.html'})")

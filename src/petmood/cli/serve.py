@@ -18,15 +18,15 @@ PORT = 8000
 
 @click.command()
 @click.argument("bundle", envvar="PETMOOD_BUNDLE")
-@click.option("--host", help="Default: 127.0.0.1, and 0.0.0.0 where Cloud Run or Vertex AI gives the port.")
+@click.option("--host", help="Default: 127.0.0.1, or 0.0.0.0 if Cloud Run or Vertex AI sets the port.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one."
 )
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes; one fills all processors."
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes; one uses all processors."
 )
 @click.option(
-    "--threads", type=click.IntRange(0, 256), help="Worker threads of each process; default: one a processor."
+    "--threads", type=click.IntRange(0, 256), help="Worker threads of each process; default: one per processor."
 )
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
 @click.option("--fd", type=int, hidden=True, help="Serve on this listening socket: one of several processes.")
@@ -99,8 +99,8 @@ def _serve_in_processes(
 
     if settings.admin_token is not None:
         raise ConfigError(
-            "Models can't be changed under way with --workers above 1, for each process has its own. "
-            "Use one process (it fills all processors), or unset PETMOOD_ADMIN_TOKEN."
+            "Models can't be changed at run time with --workers above 1, since each process has its own. "
+            "Use one process (it uses all processors), or unset PETMOOD_ADMIN_TOKEN."
         )
     threads = context.params["threads"] or max(1, settings.workers // workers)
     command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]

@@ -17,13 +17,13 @@ SHOWN: Final = 8
 
 @click.command()
 @click.argument("overrides", nargs=-1)
-@click.option("--wandb", "as_file", is_flag=True, help="Print the search as W&B's sweep.yaml, and search nothing.")
+@click.option("--wandb", "as_file", is_flag=True, help="Print the search space as W&B's sweep.yaml, without searching.")
 @click.option("--worker", is_flag=True, hidden=True)
 def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
-    """Search for better settings by validation photos, or go on with a search that was stopped.
+    """Search for better settings by validation photos, or resume a search that was stopped.
 
-    OVERRIDES are settings as for train, with search=first n_trials=20. A setting that is named is fixed, not searched.
-    The same command again goes on until there are n_trials in all. Without data=... the demo is searched on.
+    OVERRIDES are settings as for train, with search=first n_trials=20. A setting that is given is fixed, not searched.
+    The same command again resumes until there are n_trials in all. Without data=... the demo is used.
     """
     import json
     import sys

@@ -33,7 +33,7 @@ def crossval_text(report: "CrossvalReport") -> str:
     lines.extend(f"{name.replace('_', ' '):<18}{_numbers(one)}" for name, one in found)
     first = report.recipe.metrics["accuracy"]
     lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over groups.")
-    lines.append(f"All numbers: {report.folder / 'crossval.json'}")
+    lines.append(f"All metrics: {report.folder / 'crossval.json'}")
     return "\n".join(lines)
 
 

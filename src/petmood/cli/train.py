@@ -13,7 +13,7 @@ __all__ = ["config", "crossval", "profile", "train"]
 @click.command()
 @click.argument("overrides", nargs=-1)
 @click.option("-m", "--multirun", is_flag=True, help="One run for each combination: seed=1,2 recipe=scratch,finetune.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with a stopped run, from its last whole epoch.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Resume a stopped run from its last complete epoch.")
 def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) -> None:
     """Train a network. OVERRIDES are settings: data=data/pets backbone=efficientnet_b0 recipe=finetune."""
     from petmood.configs.load import compose, expand_multirun
@@ -30,9 +30,9 @@ def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) ->
 
 @click.command()
 @click.argument("overrides", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Cross-validate a recipe over all original photos, groups whole. OVERRIDES as for train, and folds=5."""
+    """Cross-validate a recipe over all original photos, by group. OVERRIDES as for train, and folds=5."""
     import json
 
     from petmood.cli.tables import crossval_text
@@ -48,9 +48,9 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.command()
 @click.argument("overrides", nargs=-1)
 @click.option("--output", "-o", "to", type=click.Path(path_type=Path), default=Path("profiles"), show_default=True)
-@click.option("--top", default=15, show_default=True, help="How many rows the table has.")
+@click.option("--top", default=15, show_default=True, help="Number of rows of the table.")
 def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
-    """Profile some training steps; leaves a trace and a table of the most expensive operations."""
+    """Profile some training steps; writes a trace and a table of the most expensive operations."""
     from petmood.configs.load import compose
 
     settings = compose(overrides)
@@ -64,7 +64,7 @@ def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
 @click.command()
 @click.argument("overrides", nargs=-1)
 def config(*, overrides: tuple[str, ...]) -> None:
-    """Show the settings that OVERRIDES compose to, and the groups to choose from."""
+    """Show the settings composed with OVERRIDES, and the groups to choose from."""
     from petmood.configs.load import compose, dump, groups
 
     click.echo(dump(compose(overrides)), nl=False)

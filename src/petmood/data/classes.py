@@ -111,7 +111,7 @@ def check_known_labels(labels: Iterable[str], *, classes: Sequence[str], owner: 
     if unknown := sorted(set(labels) - set(classes)):
         raise DataError(
             f"The photos have {_quoted(unknown)}, but the classes of {owner} are {', '.join(classes)}. "
-            "Rename classes at the import with --map OLD=NEW, or train on this data set."
+            "Rename classes at the import with --map OLD=NEW, or train on this dataset."
         )
 
 

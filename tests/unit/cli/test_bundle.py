@@ -21,7 +21,7 @@ def test_a_run_becomes_a_bundle_that_is_whole(
     assert (program, words[:2]) == ("petmood", ["predict", f"{tmp_path}/first"])
     assert petmood(*words).code == 0
     done = petmood("bundle", "verify", tmp_path / "first")
-    assert done.out.startswith(f"{tmp_path}/first is whole: pets-1 ")
+    assert done.out.startswith(f"{tmp_path}/first is valid: pets-1 ")
     again = petmood("export", small_run.path, "--output", tmp_path / "first")
     assert (again.code, again.err.count("\n")) == (2, 1)
     assert "a bundle is never changed" in again.err

@@ -27,7 +27,7 @@ def test_a_ramp_prints_a_line_a_step_and_leaves_a_summary_and_a_plot(
     assert header.split()[0] == "users"
     assert [line.split()[0] for line in (first, second)] == ["1", "2"]
     assert first.endswith("none")
-    assert rest[0].startswith(("No knee up to 2 users", "The knee is at 1 users"))
+    assert rest[0].startswith(("No saturation up to 2 users", "Saturation at 1 users"))
     assert json.loads((tmp_path / "summary.json").read_text())["passed"] is True
     assert (tmp_path / "ramp.png").read_bytes().startswith(b"\x89PNG")
 

@@ -20,7 +20,7 @@ def test_the_page_is_there_until_it_is_told_to_end() -> None:
         assert process.stderr is not None
         assert (
             process.stderr.readline()
-            == f"petmood shows its page at http://127.0.0.1:{port}, and asks http://127.0.0.1:9\n"
+            == f"petmood shows its page at http://127.0.0.1:{port}, and calls http://127.0.0.1:9\n"
         )
         wait_until(lambda: is_healthy(port), within_s=300)
         process.send_signal(signal.SIGTERM)

@@ -74,7 +74,7 @@ def test_the_history_is_told(petmood: Petmood) -> None:
 
 def test_an_empty_registry_says_how_to_begin(petmood: Petmood, place: Path) -> None:
     assert "petmood registry push bundles/first" in petmood("registry", "list").out
-    assert petmood("registry", "history").out == "Nothing was ever promoted.\n"
+    assert petmood("registry", "history").out == "No promotions yet.\n"
     done = petmood("registry", "rollback")
     assert (done.code, done.err.count("\n")) == (2, 1)
     done = petmood("registry", "pull", "champion", "--output", place / "x")
@@ -91,12 +91,12 @@ def test_a_pull_puts_the_bundle_there(petmood: Petmood, tmp_path: Path) -> None:
 
 
 def test_verify_ends_with_1_where_something_is_wrong(petmood: Petmood, three: Path) -> None:
-    assert petmood("registry", "verify").out == "versions: 3, troubles: 0\n"
+    assert petmood("registry", "verify").out == "versions: 3, issues: 0\n"
     next(three.rglob("card.md")).unlink()
     done = petmood("registry", "verify")
     assert done.code == 1
     assert "card.md of version" in done.out
-    assert done.out.endswith("versions: 3, troubles: 1\n")
+    assert done.out.endswith("versions: 3, issues: 1\n")
 
 
 @pytest.mark.usefixtures("place")

@@ -25,7 +25,7 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
         "this network (test)",
         "most frequent",
         "balanced accuracy",
-        "Three photos it never saw:",
+        "Three unseen photos:",
         "report.html",
     ):
         assert word in done.out
@@ -36,7 +36,7 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     assert (program, words[:2]) == ("petmood", ["predict", "bundles/stripes"])
     assert Path(words[2]).is_file()
     assert petmood(*words).code == 0
-    assert "Done now: nothing, all is up to date." in petmood("run", *wanted).out
+    assert "Done now: nothing, everything is up to date." in petmood("run", *wanted).out
     (tmp_path / "mine/stripes").mkdir(parents=True)
     (tmp_path / "mine/stripes/NOTES.md").write_text("mine")
     refused = petmood("run", *wanted, "--bundles", "mine")

@@ -144,7 +144,7 @@ def test_models_cannot_be_changed_in_several_processes(
     with pytest.raises(SystemExit) as end:
         main(["serve", str(bundle), "--port", "0", "--workers", "2"])
     assert end.value.code == 2
-    assert "Models can't be changed under way with --workers above 1" in capsys.readouterr().err
+    assert "Models can't be changed at run time with --workers above 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
