@@ -1,7 +1,7 @@
 """Overhead of tracking with an embedded MLflow on a complete training. Target: within 1.05x of no tracking.
 
 mobilenet_v3_small at 224 px for a few epochs, with ``tracker=mlflow`` and ``tracker=none`` in turns. Both include
-everything that ``petmood train`` does, also the start of the uploader process and the wait for its last entry.
+everything that ``petmood train`` does, also the start of the mirror process and the wait until it has ended.
 """
 
 import itertools
@@ -12,10 +12,9 @@ from typing import Final
 
 from benchmarks.common import best_of, report
 from petmood.data.index import read_index, write_index
+from petmood.pipelines.mirror_process import MirrorOutcome, mirror_now
 from petmood.pipelines.train import train
-from petmood.training.tracking.run_logger import RunLogger
-from petmood.training.tracking.spool import JOURNAL_NAME, read_journal
-from petmood.training.tracking.sync import pending_entries
+from petmood.training.tracking.state import TrackerSpec, new_state, write_state
 from tests.support.photo_sets import learning_set, settings
 
 __all__ = ["main"]
@@ -46,13 +45,13 @@ def main() -> None:
         found = best_of(ROUNDS, none=lambda: once("tracker=none"), mlflow=lambda: once(*told))
         every = {name: sorted(some[1:]) for name, some in seconds.items()}
         last = once(*told)
-        entries, left = len(read_journal(last / JOURNAL_NAME)), pending_entries(last)
-        entry_ms = _entry_ms(folder)
+        outcome = mirror_now(last)
+        state_ms = _state_ms(folder)
     report(
         "tracking: a training that tells an embedded MLflow against one that tells nobody",
         ratio=found["mlflow"] / found["none"],
         target=TARGET,
-        conditions={"everything was sent": left == 0},
+        conditions={"everything was sent": outcome == MirrorOutcome()},
         details={
             "none_s": round(found["none"], 2),
             "mlflow_s": round(found["mlflow"], 2),
@@ -60,8 +59,7 @@ def main() -> None:
             "every_mlflow_s": every["mlflow"],
             "epochs": EPOCHS,
             "photos": PHOTOS - 2 * JUDGED,
-            "entries": entries,
-            "entry_ms": round(entry_ms, 2),
+            "state_ms": round(state_ms, 2),
         },
     )
 
@@ -73,12 +71,13 @@ def _judge_some(folder: Path) -> None:
     write_index(folder, [replace(row, split=split) for row, split in zip(rows, splits, strict=True)])
 
 
-def _entry_ms(folder: Path, *, count: int = 100) -> float:
-    """Return the ms that logging one epoch costs the training process, flushed to disk."""
-    teller = RunLogger(folder / "entries.jsonl", [])
+def _state_ms(folder: Path, *, count: int = 100) -> float:
+    """Return the ms that noting one epoch costs the training process, flushed to disk."""
+    state = new_state(folder, TrackerSpec())
     began = time.perf_counter()
     for epoch in range(count):
-        teller.metrics({"train/loss": 1.0, "val/loss": 1.0, "val/accuracy": 0.5}, step=epoch)
+        state = state.model_copy(update={"epoch_ms": state.epoch_ms | {epoch: epoch}})
+        write_state(folder, state)
     return (time.perf_counter() - began) / count * 1000
 
 

@@ -35,10 +35,10 @@ class Use:
     pinned_by: str
 
 
+WANDB_TESTS = "tests/unit/training/tracking/test_wandb.py"
 SWEEP_AGENTS = "tests/integration/test_sweep_agents.py"
 NO_SERVER = "W&B's agent can't be run without W&B's server; its command line is built by it alone"
 STATISTICS = "no public setting keeps W&B from collecting facts about the machine"
-NETRC = "no public function tells whether W&B has a key without asking for one"
 USES = (
     Use(
         "src/petmood/serving/protocol.py",
@@ -48,13 +48,8 @@ USES = (
         "tests/unit/serving/test_protocol.py",
     ),
     *(
-        Use("src/petmood/training/tracking/wandb.py", name, "wandb", why, "tests/unit/training/tracking/test_wandb.py")
-        for name, why in (
-            ("wandb.sdk.lib.wbauth.wbnetrc", NETRC),
-            ("x_disable_meta=", STATISTICS),
-            ("x_disable_stats=", STATISTICS),
-            ("x_disable_machine_info=", STATISTICS),
-        )
+        Use("src/petmood/training/tracking/wandb.py", name, "wandb", STATISTICS, WANDB_TESTS)
+        for name in ("x_disable_meta=", "x_disable_stats=", "x_disable_machine_info=")
     ),
     *(
         Use(SWEEP_AGENTS, name, "wandb", NO_SERVER, SWEEP_AGENTS)
@@ -65,7 +60,7 @@ USES = (
         "wandb.proto",
         "wandb",
         "W&B has no public reader of its offline files",
-        "tests/unit/training/tracking/test_wandb.py",
+        WANDB_TESTS,
     ),
     *(
         Use(

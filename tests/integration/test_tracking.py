@@ -1,24 +1,19 @@
-"""Tracking of a real training with MLflow and W&B, through kills and full disks, without importing either."""
+"""Tracking of a real training with MLflow and W&B, without importing either in the training's own process."""
 
 import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from petmood.configs.load import compose
 from petmood.pipelines.evaluate import evaluate_run
 from petmood.pipelines.export import export_run
-from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
-from petmood.training.tracking.spool import JOURNAL_NAME, read_journal
-from petmood.training.tracking.sync import pending_entries
-from petmood.training.tracking.uploader_process import send_now
-from tests.support.halts import Halts
+from petmood.tuning.sweep import sweep
 from tests.support.mirrors import check_mirror, curves_of, tracked_run
 from tests.support.small_sets import SMALL, write_small_set
 from tests.support.wandb_files import records_of, settings_in, steps_in, summary_in
@@ -64,6 +59,8 @@ def test_without_a_word_a_run_is_in_an_embedded_store_beside_it_complete_with_it
         assert (place / "bundle" / path.name).read_bytes() == path.read_bytes()
     assert (place / "report.html").read_bytes() == run.report.read_bytes()
     assert there.data.tags["bundle_sha256"] == bundle.sha256
+    experiment = MlflowClient(uri).get_experiment(there.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_wandb_without_a_key_writes_a_file_that_reads_back_as_the_run_s_folder(
@@ -90,57 +87,6 @@ def test_wandb_without_a_key_writes_a_file_that_reads_back_as_the_run_s_folder(
     notes = [record.getMessage() for record in caplog.records if "wandb sync" in record.getMessage()]
     assert len(notes) == 3
     assert str(path.parent) in notes[-1]
-    assert pending_entries(run.path) == 0
-
-
-def grown(path: Path, size: int) -> None:
-    """Let a journal be so large that a limit between it and every other file hits it alone."""
-    with path.open("ab") as file:
-        line = b'{"at_ms": 1, "kind": "tags", "values": {"fill": "' + b"x" * 4000 + b'"}}\n'
-        file.write(line * (size // len(line) + 1))
-
-
-def test_a_disk_that_is_full_for_the_journal_lets_training_end_and_tells_the_rest_later(
-    wanted: tuple[str, ...], tmp_path: Path
-) -> None:
-    """A limit on the size of files stands for the full disk; the kernel refuses the journal's next entry."""
-    command = [sys.executable, "-m", "petmood", "train"]
-    away = ("tracker=mlflow", f"tracker.uri=sqlite:///{tmp_path}/m.db", "epochs=40")
-    halts = Halts(tmp_path / "halts")
-    halts.add("x", epoch=2)
-    with subprocess.Popen(halts.command("train", *wanted, *away)) as training:
-        halts.wait("x", epoch=2)
-        training.send_signal(signal.SIGKILL)
-    assert training.returncode == -signal.SIGKILL
-    run = RunFolder(Path("runs/x"))
-    while (outcome := send_now(run.path)).problem:
-        assert "another process" in outcome.problem
-    size = 30_000_000
-    grown(run.path / JOURNAL_NAME, size)
-
-    def fill_the_disk() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    done = subprocess.run(
-        [*command, "--resume", "runs/x"],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=fill_the_disk,
-    )
-    assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if "WARNING" in line]
-    assert len([line for line in said if "File too large. The run goes on, and is tracked no further." in line]) == 1
-    assert "Traceback" not in done.stderr
-    assert run.read_metadata().epochs == 40
-    evaluate_run(run)
-    steps = [getattr(placed.entry, "step", None) for placed in read_journal(run.path / JOURNAL_NAME)]
-    assert [step for step in steps if step is not None] == list(range(40))
-    uri = f"sqlite:///{tmp_path}/m.db"
-    there = tracked_run(run, uri)
-    assert there.info.status == "FINISHED"
-    assert there.data.metrics["val/loss"] == curves_of(run)["val/loss"][-1][1]
 
 
 LOADED = """
@@ -162,6 +108,18 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 def test_neither_half_loads_a_tracker(names: tuple[str, ...]) -> None:
     done = subprocess.run([sys.executable, "-c", LOADED, *names], capture_output=True, text=True, check=True)
     assert not {"mlflow", "wandb", "sqlalchemy", "alembic"} & set(json.loads(done.stdout))
+
+
+def test_a_sweep_is_one_run_with_its_trials_below_it(wanted: tuple[str, ...], tmp_path: Path) -> None:
+    words = [word for word in wanted if not word.startswith("name=")]
+    found = sweep([*words, "tracker=mlflow", "search=first", "search.n_trials=2", "search.folder=sweeps", "epochs=2"])
+    runs = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"])
+    (above,) = [run for run in runs if run.info.run_name == found.folder.name]
+    trials = {run.info.run_name: run.data.tags["mlflow.parentRunId"] for run in runs if run is not above}
+    assert trials == {"000": above.info.run_id, "001": above.info.run_id}
+    assert above.info.status == "FINISHED"
+    files = {file.path for file in MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").list_artifacts(above.info.run_id)}
+    assert files == {"sweep.html", "best.yaml", "trials.csv"}
 
 
 def test_a_run_tells_its_tracker_without_changing_this_process(wanted: tuple[str, ...]) -> None:

@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from petmood.pipelines.run_folder import RunFolder
-from petmood.training.tracking.sync import SENT_NAME, pending_entries
 from tests.support.halts import Halts
-from tests.support.killing import count_rows
 from tests.support.mirrors import check_mirror, runs_at, tracked_run
 from tests.support.mlflow_servers import MlflowServer
 from tests.support.small_sets import SMALL, write_small_set
@@ -33,8 +31,8 @@ GENEROUS = "tracker.deadline_s=1200"
 SYNC = """
 import sys
 from petmood.cli.app import main
-from petmood.training.tracking import uploader_process as sender
-sender.LOCK_S = 1200.0  # on a slow machine, too, the second waits until the first has sent all
+from petmood.pipelines import mirror_process
+mirror_process.SYNC_LOCK_S = 1200.0  # on a slow machine, too, the second waits until the first has sent all
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -78,8 +76,8 @@ def sync(run: RunFolder, *more: str) -> subprocess.CompletedProcess[str]:
 
 
 def is_told(trial: Trial) -> bool:
-    """Tell whether the server has taken an epoch already."""
-    return (trial.run.path / SENT_NAME).exists() and count_rows(trial.run.metrics_csv) > 2
+    """Tell whether the server has an epoch already."""
+    return any("val/loss" in run.data.metrics for run in runs_at(trial.server.uri))
 
 
 @contextmanager
@@ -127,11 +125,9 @@ def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everythin
                     trouble.happens(server)
             out, err = training.communicate(timeout=1800)
         assert (training.returncode, out) == (0, f"Run: {trial.run.path}. Next: petmood evaluate {trial.run.path}\n")
-        left = pending_entries(trial.run.path)
-        assert left > 0
         (warned,) = [line for line in err.splitlines() if not line.startswith("training: ")]
-        assert f"{left} of the run's entries wait in {trial.run.path}/tracking.jsonl" in warned
-        assert warned.endswith(f"Send them with: petmood track sync {trial.run.path}")
+        assert f"{trial.run.path} is not yet whole in mlflow: " in warned
+        assert warned.endswith(f"Send it with: petmood track sync {trial.run.path}")
         server.kill()
         away = sync(trial.run)
         assert (away.returncode, away.stderr.count("\n")) == (2, 1)
@@ -139,11 +135,41 @@ def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everythin
         server.begin()
         sent = sync(trial.run)
         assert (sent.returncode, sent.stderr) == (0, "")
-        assert sent.stdout == f"{trial.run.path}: {left} sent, 0 waiting\n"
+        assert int(sent.stdout.removeprefix(f"{trial.run.path}: ").removesuffix(" sent\n")) > 0
         numbers = check_mirror(trial.run, server.uri)
-        assert sync(trial.run).stdout == f"{trial.run.path}: 0 sent, 0 waiting\n"
-        assert sync(trial.run, "--again").returncode == 0
+        assert sync(trial.run).stdout == f"{trial.run.path}: 0 sent\n"
         assert check_mirror(trial.run, server.uri) == numbers
+
+
+def test_a_server_that_hangs_and_answers_after_the_training_has_everything_once(trial: Trial) -> None:
+    """It may store late what the training gave up on, before or after the sync."""
+    with trial.server as server:
+        server.begin()
+        trial.halts.add("x", epoch=EPOCHS // 2)
+        with trial.begin("tracker.deadline_s=5") as training:
+            with halted(trial, training, epoch=EPOCHS // 2):
+                wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                server.hang()
+            _, err = training.communicate(timeout=1800)
+        assert "is not yet whole in mlflow: it did not answer within 5 s" in err
+        server.go_on()
+        assert sync(trial.run).returncode == 0
+        check_mirror(trial.run, server.uri)
+        assert len(runs_at(server.uri)) == 1
+
+
+def test_a_server_that_restarts_midway_is_no_reason_for_a_word(trial: Trial) -> None:
+    with trial.server as server:
+        server.begin()
+        trial.halts.add("x", epoch=EPOCHS // 2)
+        with trial.begin() as training:
+            with halted(trial, training, epoch=EPOCHS // 2):
+                wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                server.kill()
+                server.begin()
+            _, err = training.communicate(timeout=1800)
+        assert "WARNING" not in err
+        check_mirror(trial.run, server.uri)
 
 
 def test_two_that_send_at_once_make_no_duplicates(trial: Trial) -> None:
@@ -151,9 +177,9 @@ def test_two_that_send_at_once_make_no_duplicates(trial: Trial) -> None:
         with trial.begin() as training:
             training.communicate(timeout=1800)
         server.begin()
-        command = [sys.executable, "-c", SYNC, "track", "sync", str(trial.run.path), "--again"]
+        command = [sys.executable, "-c", SYNC, "track", "sync", str(trial.run.path)]
         both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        assert [one.communicate(timeout=1800)[0].endswith("0 waiting\n") for one in both] == [True, True]
+        assert [one.communicate(timeout=1800)[0].endswith(" sent\n") for one in both] == [True, True]
         check_mirror(trial.run, server.uri)
         assert len(runs_at(server.uri)) == 1
 
@@ -185,7 +211,7 @@ def test_a_tracker_that_lost_its_memory_gets_everything_again(trial: Trial) -> N
         server.kill()
         (server.folder / "server.db").unlink()
         server.begin()
-        assert sync(trial.run, "--again").returncode == 0
+        assert sync(trial.run).returncode == 0
         check_mirror(trial.run, server.uri)
 
 

@@ -2,17 +2,14 @@
 
 import csv
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from petmood.pipelines.mirror import run_content, settings_of
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.run_tracking import settings_of
-from petmood.training.tracking.events import Metrics
-from petmood.training.tracking.spool import JOURNAL_NAME, begin_of, read_journal
+from petmood.training.tracking.state import state_of
 
 
 def runs_at(uri: str) -> list[Run]:
@@ -23,7 +20,7 @@ def runs_at(uri: str) -> list[Run]:
 
 def tracked_run(run: RunFolder, uri: str) -> Run:
     """Return the one run of this folder; two would be a duplicate."""
-    wanted = begin_of(run.path / JOURNAL_NAME).run_id
+    wanted = state_of(run.path).run_id
     (found,) = [one for one in runs_at(uri) if one.data.tags["petmood.run_id"] == wanted]
     return found
 
@@ -43,14 +40,14 @@ def curves_of(run: RunFolder) -> dict[str, list[tuple[int, float]]]:
     return {name: [(int(row["epoch"]), float(row[name])) for row in rows if row[name]] for name in names}
 
 
-def check_mirror(run: RunFolder, uri: str) -> dict[str, list[tuple[int, float]]]:
+def check_mirror(run: RunFolder, uri: str, *, figures: bool = True) -> dict[str, list[tuple[int, float]]]:
     """Check that each epoch came once with the numbers of metrics.csv, and settings and origin are the run's."""
     found = tracked_run(run, uri)
     numbers = histories(found, uri)
     curves = curves_of(run)
     assert {name: numbers[name] for name in curves} == curves
     assert {name: len(rows) for name, rows in numbers.items() if name not in curves} == dict.fromkeys(
-        final_names(run.path), 1
+        run_content(run.path).finals, 1
     )
     assert found.data.params == {name: written(value) for name, value in settings_of(run.read_config()).items()}
     assert found.data.tags["data_hash"] == run.read_metadata().data_hash
@@ -59,16 +56,13 @@ def check_mirror(run: RunFolder, uri: str) -> dict[str, list[tuple[int, float]]]
     assert found.info.status == "FINISHED"
     client = MlflowClient(uri)
     kept = {file.path for file in client.list_artifacts(found.info.run_id)}
-    assert kept >= {"config.yaml", "run.json", "metrics.csv", "figures"}
-    assert [file.path for file in client.list_artifacts(found.info.run_id, "figures")] == ["figures/curves.png"]
+    assert kept >= {"config.yaml", "run.json", "metrics.csv"}
+    drawn = [file.path for file in client.list_artifacts(found.info.run_id, "figures")]
+    assert drawn == (["figures/curves.png"] if figures else [])
+    assert found.inputs
+    (dataset,) = (one.dataset for one in found.inputs.dataset_inputs)
+    assert run.read_metadata().data_hash.startswith(dataset.digest)
     return numbers
-
-
-def final_names(folder: Path) -> set[str]:
-    """Return the names of the final numbers that a run told."""
-    entries = [placed.entry for placed in read_journal(folder / JOURNAL_NAME)]
-    finals: list[Mapping[str, float]] = [e.values for e in entries if isinstance(e, Metrics) and e.step is None]
-    return {name for values in finals for name in values}
 
 
 def written(value: Any) -> str:  # noqa: ANN401 - whatever a setting holds

@@ -46,6 +46,10 @@ class MlflowServer:
         """Let it take connections, and answer none."""
         self._signal(signal.SIGSTOP)
 
+    def go_on(self) -> None:
+        """Let it answer again."""
+        self._signal(signal.SIGCONT)
+
     def __enter__(self) -> Self:
         """Return it as it is, not begun."""
         return self

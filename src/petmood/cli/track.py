@@ -10,7 +10,7 @@ __all__ = ["track"]
 
 @click.group()
 def track() -> None:
-    """Look at what runs were tracked, and send what is still waiting."""
+    """Look at tracked runs, and send what their tracker lacks."""
 
 
 @track.command()
@@ -41,15 +41,14 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
 @track.command()
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--uri", help="Another MLflow than the runs were tracked with.")
-@click.option("--again", is_flag=True, help="Send everything, also what the tracker should have; nothing comes twice.")
 @click.option(
     "--runs_dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
 )
-def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, runs_dir: Path) -> None:
-    """Send what waits of RUNS, or of every run in the folder of runs."""
+def sync(*, runs: tuple[Path, ...], uri: str | None, runs_dir: Path) -> None:
+    """Send what the tracker lacks of RUNS, or of every run in the folder of runs; nothing is stored twice."""
     from petmood.core.errors import TrackingError
+    from petmood.pipelines.mirror_process import mirror_now
     from petmood.training.tracking.base import refuse_credentials
-    from petmood.training.tracking.uploader_process import send_now
 
     refuse_credentials(uri)
     chosen = runs or tuple(_tracked(runs_dir))
@@ -57,10 +56,11 @@ def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, runs_dir: Path
         raise TrackingError(f"No tracked run in {runs_dir}. Train one with tracker=mlflow, or name its folder.")
     problems = []
     for folder in chosen:
-        done = send_now(folder, uri=uri, again=again)
-        click.echo(f"{folder}: {done.sent} sent, {done.pending} waiting{f'. {done.note}' if done.note else ''}")
+        done = mirror_now(folder, uri=uri)
         if done.problem:
             problems.append(f"{folder}: {done.problem}")
+        else:
+            click.echo(f"{folder}: {done.sent} sent{f'. {done.note}' if done.note else ''}")
     if problems:
         raise TrackingError(
             problems[0] if len(problems) == 1 else f"{problems[0]} ({len(problems)} runs could not be sent.)"
@@ -68,6 +68,6 @@ def sync(*, runs: tuple[Path, ...], uri: str | None, again: bool, runs_dir: Path
 
 
 def _tracked(runs_dir: Path) -> Iterator[Path]:
-    from petmood.training.tracking.spool import JOURNAL_NAME
+    from petmood.training.tracking.state import STATE_NAME
 
-    return (path.parent for path in sorted(runs_dir.rglob(JOURNAL_NAME)))
+    return (path.parent for path in sorted(runs_dir.rglob(STATE_NAME)))

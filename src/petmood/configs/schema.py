@@ -229,7 +229,7 @@ class TrackerConfig(_Checked):
     ``uri``: MLflow's URI; null means ``MLFLOW_TRACKING_URI`` or else ``sqlite:///mlflow.db`` where training starts. It
     must not contain a password, since settings are stored and sent.
     ``experiment``: MLflow experiment. ``project``, ``mode``: of W&B; auto is online if there is an API key.
-    ``deadline_s``: how long a finished training waits for pending entries.
+    ``deadline_s``: how long a finished training waits until its tracker has everything.
     """
 
     kind: Literal["mlflow", "wandb", "none"] = "mlflow"

@@ -22,7 +22,7 @@ from petmood.evaluation.paired import PairedTest, paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.run_tracking import log_evaluation
+from petmood.pipelines.run_tracking import track_evaluation
 from petmood.pipelines.train import load_network
 from petmood.reports.run import write_report
 from petmood.training.dataset import evaluation_rows, open_photo_set
@@ -85,7 +85,7 @@ def evaluate_run(
         paired=paired,
     )
     if data is None:
-        log_evaluation(run, found.to_json())
+        track_evaluation(run)
     return found
 
 

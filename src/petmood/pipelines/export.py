@@ -18,7 +18,7 @@ from petmood.data.index import IndexRow, index_text
 from petmood.export.bundle import BundleMetadata, fill_bundle
 from petmood.pipelines.evaluate import evaluate_run, read_evaluation
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.run_tracking import log_bundle
+from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
 from petmood.training.dataset import evaluation_rows, open_index, open_photo_set, training_rows
 
@@ -47,7 +47,7 @@ def export_run(
         if not run.evaluation.is_file():
             evaluate_run(run, track=track)
         made = changed(_fill(draft, run, name=model, track=track), folder=to)
-    log_bundle(run, made)
+    track_bundle(run, made)
     return made
 
 

@@ -1,139 +1,200 @@
-"""Tracking of a run: settings, origin, per-epoch metrics, results, files and bundle."""
+"""Tracking of a run by its own process: note in ``tracking.json`` how it goes, and wake the process that mirrors it.
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+Tracking never raises and never blocks beyond the tracker's deadline: if the disk rejects the state, training continues.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from pydantic import JsonValue
 
 from petmood.configs.schema import Config
 from petmood.core.bundle import Bundle
-from petmood.core.files import atomic_write_bytes
-from petmood.evaluation.predictions import Predictions
-from petmood.models.linear import negative_log_likelihood
-from petmood.pipelines.run_folder import RunFolder, RunMetadata
-from petmood.training.tracking.events import TrackerSpec
+from petmood.core.commands import shell_command
+from petmood.core.errors import TrackingError
+from petmood.core.files import atomic_write_bytes, create_exclusive
+from petmood.pipelines.mirror import CURVES_NAME, read_curves
+from petmood.pipelines.mirror_process import MirrorJob, MirrorOutcome, MirrorProcess, mirror_now
+from petmood.pipelines.run_folder import RunFolder
+from petmood.training.tracking.base import refuse_missing
 from petmood.training.tracking.learning_curve import curves_png
-from petmood.training.tracking.run_logger import RunLogger, run_logger
+from petmood.training.tracking.state import (
+    STATE_NAME,
+    BundleRecord,
+    Status,
+    TrackerSpec,
+    TrackingState,
+    new_state,
+    now_ms,
+    read_state,
+    write_state,
+)
 
-__all__ = ["EpochLoggingCallback", "log_bundle", "log_evaluation", "log_results", "settings_of", "tracked"]
+__all__ = [
+    "EpochTrackingCallback",
+    "TrackedTraining",
+    "end_sweep",
+    "start_sweep",
+    "track_bundle",
+    "track_evaluation",
+    "tracked",
+]
 
-HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
-CURVES_NAME: Final = "curves.png"
+logger = logging.getLogger(__name__)
+
+
+class TrackedTraining:
+    """A training under way: its state on disk, and the process that mirrors it; without a state nothing is done."""
+
+    def __init__(self, run: RunFolder, state: TrackingState | None) -> None:
+        self._run, self._state = run, state
+        self._process = MirrorProcess(MirrorJob(folder=run.path.absolute())) if state else None
+        self._has_warned = False
+
+    def epochs_ended(self, *, before: int) -> None:
+        """Note when the epochs before this one ended, and let them be mirrored."""
+        if self._state is None or self._process is None:
+            return
+        new = {step: now_ms() for step in range(before) if step not in self._state.epoch_ms}
+        if new and self._note(epoch_ms=self._state.epoch_ms | new):
+            self._process.epoch_ended()
+
+    def end(self, status: Status) -> None:
+        """Note how training ended, and wait at most the tracker's deadline until the rest is mirrored."""
+        if self._process is None or self._state is None:
+            return
+        spec = self._state.tracker
+        if status == "finished" and (rows := read_curves(self._run.metrics_csv)):
+            atomic_write_bytes(self._run.path / CURVES_NAME, curves_png(rows, title=self._state.name))
+        self._note(status=status, ended_ms=now_ms())
+        _report(self._process.end(within_s=spec.deadline_s), self._run.path, spec)
+
+    def _note(self, **changed: object) -> bool:
+        """Write the changed state; after a failure, the values stay in memory and the next write has them too."""
+        if self._state is None:
+            return False
+        self._state = self._state.model_copy(update=changed)
+        is_saved = _saved(self._run.path, self._state, quiet=self._has_warned)
+        self._has_warned |= not is_saved
+        return is_saved
+
+
+class EpochTrackingCallback(Callback):
+    """Note each epoch when the next one begins: its checkpoint is then written, so it is never trained again."""
+
+    def __init__(self, tracking: TrackedTraining) -> None:
+        self.tracking = tracking
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
+        """Note the epochs before this one."""
+        self.tracking.epochs_ended(before=trainer.current_epoch)
 
 
 @contextmanager
-def tracked(run: RunFolder, config: Config, facts: RunMetadata) -> Iterator[RunLogger]:
-    """Yield the logger of a training; logs settings and origin at the start, and the status at the end."""
-    wanted = config.tracker.model_dump()
-    spec = None if config.tracker.kind == "none" else TrackerSpec.model_validate(wanted)
-    with run_logger(run.path, tracker=spec) as teller:
-        teller.status("running")
-        teller.params(settings_of(config))
-        teller.tags(_origin_of(facts))
-        try:
-            yield teller
-        except KeyboardInterrupt:
-            teller.status("killed")
-            raise
-        except BaseException:
-            teller.status("failed")
-            raise
-        teller.status("finished")
+def tracked(run: RunFolder, config: Config, *, sweep: Path | None = None) -> Iterator[TrackedTraining]:
+    """Track a training while the block runs; ``sweep`` is the folder of the sweep that it is a trial of.
 
-
-class EpochLoggingCallback(Callback):
-    """Log each epoch once, when the next one begins: its checkpoint is then written, so it is never trained again."""
-
-    def __init__(self, teller: RunLogger, curves: Path) -> None:
-        self.teller, self.curves = teller, curves
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
-        """Log the epochs before this one."""
-        log_epochs(self.teller, self.curves, before=trainer.current_epoch)
-
-
-def log_epochs(teller: RunLogger, curves: Path, *, before: int | None = None) -> None:
-    """Log the rows of a metrics file that were not logged yet."""
-    for row in _rows(curves):
-        epoch = int(row.pop("epoch"))
-        if before is None or epoch < before:
-            teller.metrics({name: float(text) for name, text in row.items() if text}, step=epoch)
-
-
-def log_results(teller: RunLogger, run: RunFolder, facts: RunMetadata) -> None:
-    """Log the results of a training: every epoch, the validation metrics of the kept weights, and its files."""
-    if not teller.enabled:
-        return
-    log_epochs(teller, run.metrics_csv)
-    numbers = {"seconds": facts.seconds, "epochs": facts.epochs, "best_epoch": facts.best_epoch}
-    teller.metrics({name: float(value) for name, value in numbers.items() if value is not None})
-    if run.predictions("valid").is_file() and len(valid := Predictions.load(run.predictions("valid"))):
-        accuracy = float((valid.predicted() == valid.labels).mean())
-        loss = negative_log_likelihood(valid.logits, valid.labels)
-        teller.metrics({"val/kept_accuracy": accuracy, "val/kept_loss": loss})
-    if rows := _rows(run.metrics_csv):
-        atomic_write_bytes(run.path / CURVES_NAME, curves_png(rows, title=facts.name))
-        teller.artifact(CURVES_NAME, to="figures")
-        teller.artifact(run.metrics_csv.name)
-    for path in (run.config, run.metadata):
-        teller.artifact(path.name)
-
-
-def log_evaluation(run: RunFolder, numbers: Mapping[str, Any]) -> None:
-    """Log the headline metrics of a tracked run with their intervals, and its report.
-
-    Epochs that are missing from the journal because the disk was full are logged now.
+    Raises:
+        MissingDependency: the tracker's package is not installed.
     """
-    with run_logger(run.path) as teller:
-        log_epochs(teller, run.metrics_csv)
-        teller.status("finished")
-        for split, values in numbers["splits"].items():
-            for name in HEADLINES:
-                teller.metrics(_with_interval(f"{split}/{name}", values.get(name)))
-        teller.artifact(run.evaluation.name)
-        teller.artifact(run.report.name)
+    training = TrackedTraining(run, _open(run, config, sweep=sweep))
+    status: Status = "failed"
+    try:
+        yield training
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "killed"
+        raise
+    finally:
+        training.end(status)
 
 
-def log_bundle(run: RunFolder, bundle: Bundle) -> None:
-    """Log the bundle of a tracked run: the SHA-256 of its manifest, which contains the file hashes, and its folder."""
-    with run_logger(run.path) as teller:
-        teller.tags({"bundle_name": bundle.manifest.name, "bundle_sha256": bundle.sha256})
-        teller.artifact(bundle.folder.absolute(), to="bundle")
+def track_evaluation(run: RunFolder) -> None:
+    """Mirror the evaluation of a tracked run: its headline metrics with their intervals, and its report."""
+    if state := _known(run.path):
+        _mirror(run.path, state)
 
 
-def settings_of(config: Config) -> dict[str, JsonValue]:
-    """Return settings under dotted names such as ``optimizer.lr``, without those that don't affect a run."""
-    return dict(_flat(config.model_dump(mode="json", exclude={"tracker", "search"}), ""))
+def track_bundle(run: RunFolder, bundle: Bundle) -> None:
+    """Mirror the bundle of a tracked run: its files, and the SHA-256 of its manifest, which contains their hashes."""
+    if state := _known(run.path):
+        record = BundleRecord(folder=str(bundle.folder.absolute()), name=bundle.manifest.name, sha256=bundle.sha256)
+        changed = state.model_copy(update={"bundle": record})
+        if _saved(run.path, changed):
+            _mirror(run.path, changed)
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, JsonValue]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def start_sweep(folder: Path, config: Config) -> None:
+    """Make a sweep the parent run of its trials, or their group in W&B; of several workers, the first one does."""
+    if config.tracker.kind != "none" and not (folder / STATE_NAME).exists():
+        state = new_state(folder, _spec(config))
+        try:
+            create_exclusive(folder / STATE_NAME, state.model_dump_json(indent=2).encode())
+        except OSError as error:
+            logger.warning("%s: %s. The sweep goes on without a parent run.", folder / STATE_NAME, error.strerror)
 
 
-def _origin_of(facts: RunMetadata) -> dict[str, str]:
-    packages = {f"package.{name}": version for name, version in facts.packages.items()}
-    told = {"data_hash": facts.data_hash, "data_path": facts.data_path, "code_version": facts.code_version}
-    return {**told, "backbone": facts.backbone, "photos": json.dumps(facts.photos), **packages}
+def end_sweep(folder: Path) -> None:
+    """Mirror the report of a sweep, whose trials have ended."""
+    if state := _known(folder):
+        changed = state.model_copy(update={"status": "finished", "ended_ms": now_ms()})
+        if _saved(folder, changed):
+            _mirror(folder, changed)
 
 
-def _with_interval(name: str, estimate: Mapping[str, Any] | None) -> dict[str, float]:
-    if estimate is None:
-        return {}
-    found = {name: estimate["value"], f"{name}_low": estimate["low"], f"{name}_high": estimate["high"]}
-    return {key: float(value) for key, value in found.items() if value is not None}
+def _spec(config: Config) -> TrackerSpec:
+    return TrackerSpec.model_validate(config.tracker.model_dump())
 
 
-def _rows(curves: Path) -> list[dict[str, str]]:
-    if not curves.is_file():
-        return []
-    with curves.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _open(run: RunFolder, config: Config, *, sweep: Path | None) -> TrackingState | None:
+    """Return the state of a run that begins or goes on; None if no tracker is configured or the state can't be used."""
+    try:
+        state = read_state(run.path)
+        if state is None:
+            if config.tracker.kind == "none":
+                return None
+            refuse_missing(config.tracker.kind)
+            state = new_state(run.path, _spec(config), sweep=os.path.relpath(sweep, run.path) if sweep else None)
+        state = state.model_copy(update={"status": "running", "ended_ms": None})
+        write_state(run.path, state)
+    except (OSError, TrackingError) as error:
+        logger.warning("%s. The run goes on, and is not tracked.", str(error).rstrip("."))
+        return None
+    return state
+
+
+def _known(folder: Path) -> TrackingState | None:
+    try:
+        return read_state(folder)
+    except TrackingError as error:
+        logger.warning("%s", error)
+        return None
+
+
+def _saved(folder: Path, state: TrackingState, *, quiet: bool = False) -> bool:
+    try:
+        write_state(folder, state)
+    except OSError as error:
+        if not quiet:
+            logger.warning("%s: %s. The run goes on, tracked once it is done.", folder / STATE_NAME, error.strerror)
+        return False
+    return True
+
+
+def _mirror(folder: Path, state: TrackingState) -> None:
+    _report(mirror_now(folder, within_s=state.tracker.deadline_s), folder, state.tracker)
+
+
+def _report(outcome: MirrorOutcome, folder: Path, spec: TrackerSpec) -> None:
+    if outcome.problem:
+        command = shell_command("track", "sync", folder)
+        logger.warning("%s is not yet whole in %s: %s. Send it with: %s", folder, spec.kind, _bare(outcome), command)
+    elif outcome.note:
+        logger.warning(outcome.note)
+
+
+def _bare(outcome: MirrorOutcome) -> str:
+    return outcome.problem.rstrip(".")

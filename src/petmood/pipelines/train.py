@@ -23,7 +23,7 @@ from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run
-from petmood.pipelines.run_tracking import EpochLoggingCallback, log_results, tracked
+from petmood.pipelines.run_tracking import EpochTrackingCallback, tracked
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
 from petmood.training.fit import fit_network, make_network
 from petmood.training.provenance import code_version, package_versions
@@ -39,11 +39,13 @@ def train(
     track: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
     judged: Sequence[str] = EVALUATION_SPLITS,
+    sweep: Path | None = None,
 ) -> RunFolder:
     """Train as configured in a new run folder and return it.
 
     ``callbacks`` are passed to ``fit_network``. A search evaluates trials on the validation photos alone, through
-    ``judged``, so that test photos are not even opened; ``resume`` adds the missing predictions.
+    ``judged``, so that test photos are not even opened; ``resume`` adds the missing predictions. ``sweep`` is the
+    folder of the sweep that this is a trial of.
 
     Raises:
         ConfigError: a backbone, weights or head that don't fit together; nothing was written, as for all these errors.
@@ -63,7 +65,7 @@ def train(
         _refuse_existing(run)
         atomic_write_text(run.config, dump(config))
         run.write_metadata(facts)
-        return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
+        return _learn(run, config, index, network=network, track=track, callbacks=callbacks, judged=judged, sweep=sweep)
 
 
 def _refuse_existing(run: RunFolder) -> None:
@@ -123,7 +125,7 @@ def _resume(run: RunFolder, *, track: ProgressBar, callbacks: Sequence[Callback]
         _evaluate(run, load_network(run), _open_splits(config, index, facts, missing, track=track), facts)
         return run
     network = make_network(fit_settings(config), classes=len(facts.classes))
-    return _learn(run, config, index, facts, network=network, track=track, callbacks=callbacks, judged=judged)
+    return _learn(run, config, index, network=network, track=track, callbacks=callbacks, judged=judged)
 
 
 def load_network(run: RunFolder) -> ExpressionNet:
@@ -145,34 +147,33 @@ def _learn(
     run: RunFolder,
     config: Config,
     index: DataIndex,
-    facts: RunMetadata,
     *,
     network: ExpressionNet,
     track: ProgressBar,
     callbacks: Sequence[Callback],
     judged: Sequence[str],
+    sweep: Path | None = None,
 ) -> RunFolder:
-    with _log_to(run.log), tracked(run, config, facts) as teller:
+    facts = run.read_metadata()
+    with _log_to(run.log), tracked(run, config, sweep=sweep) as tracking:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
         sets = _open_splits(config, index, facts, {"train", "valid", *judged}, track=track)
-        told = [*callbacks, EpochLoggingCallback(teller, run.metrics_csv)]
         fitted = fit_network(
             fit_settings(config),
             sets["train"],
             sets["valid"],
             folder=run.path,
             track=track,
-            callbacks=told,
+            callbacks=[*callbacks, EpochTrackingCallback(tracking)],
             network=network,
         )
         atomic_write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
         _evaluate(run, fitted.network, {split: sets[split] for split in judged}, facts)
         seconds = round(time.monotonic() - began, 1)
         found = {"status": "done", "seconds": seconds, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch}
-        done = run.write_metadata(facts, update=found)
+        run.write_metadata(facts, update=found)
         logger.info("done after %s s, %s epochs, best %s", seconds, fitted.epochs, fitted.best_epoch)
-        log_results(teller, run, done)
     return run
 
 

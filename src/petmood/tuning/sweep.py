@@ -21,6 +21,7 @@ from petmood.data.importer import import_photos
 from petmood.data.index import INDEX_NAME
 from petmood.data.sources import open_source
 from petmood.pipelines.end_to_end import DEMO_FOLDER
+from petmood.pipelines.run_tracking import end_sweep, start_sweep
 from petmood.pipelines.train import resume
 from petmood.training.dataset import evaluation_rows, open_index
 from petmood.tuning.locks import FileTrialLocks, PostgresTrialLocks, TrialLocks
@@ -96,6 +97,7 @@ def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) ->
     try:
         settings = study_settings(config, space.dimensions, data_hash=data_hash)
         study = open_study(storage, search, settings=settings)
+        start_sweep(folder, config)
         with closing(_claims(storage, url, search)) as claims:
             yield Sweep(config, space, Worker(study, storage, search, space, claims, folder / "trials"), photos)
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
@@ -158,4 +160,5 @@ def _conclude(opened: Sweep, *, track: ProgressBar) -> SearchReport:
     write_reports(report, opened.study, settings=chosen)
     if is_here:
         resume(run.path, track=track)
+    end_sweep(opened.folder)
     return report

@@ -76,7 +76,7 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
             )
         resume(run.path, callbacks=[watch], judged=OBJECTIVE_SPLITS)
     else:
-        train(named, callbacks=[watch], judged=OBJECTIVE_SPLITS)
+        train(named, callbacks=[watch], judged=OBJECTIVE_SPLITS, sweep=place.parent)
     return valid_value(run, metric)
 
 

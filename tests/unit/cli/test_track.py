@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from petmood.training.tracking.events import Artifact, Metrics, RunStarted, TrackerSpec
-from petmood.training.tracking.spool import JOURNAL_NAME, append
+from petmood.pipelines.run_folder import RunFolder
 from tests.support.ports import free_port
 from tests.support.registries import empty_mlflow_store
+from tests.support.tracked_runs import tracked_copy
 from tests.support.waiting import wait_until
 
 Petmood = Callable[..., Any]
@@ -32,43 +32,38 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def told(folder: Path, number: int, **tracker: str) -> Path:
-    """Write the journal of a run that nobody has sent."""
-    folder.mkdir(parents=True)
-    (folder / "report.html").write_text(f"report {number}")
-    spec = TrackerSpec.model_validate(tracker)
-    begin = RunStarted(run_id=f"{number:032x}", name=folder.name, home=str(Path.cwd()), tracker=spec)
-    append(folder / JOURNAL_NAME, [begin, Metrics(values={"loss": 0.5}, step=0), Artifact(path="report.html")])
-    return folder
-
-
 @pytest.mark.spawns
-def test_every_run_that_waits_is_sent_and_then_none_waits(petmood: Petmood) -> None:
-    told(Path("runs/a"), 1)
-    told(Path("runs/sweeps/b"), 2)
+def test_every_tracked_run_is_sent_and_then_nothing_is_missing(petmood: Petmood, small_run: RunFolder) -> None:
+    tracked_copy(small_run, Path("runs/a"))
+    tracked_copy(small_run, Path("runs/sweeps/b"))
     shutil.copyfile(empty_mlflow_store(), "mlflow.db")
     done = petmood("track", "sync")
     assert (done.code, done.err) == (0, "")
-    assert done.out == "runs/a: 3 sent, 0 waiting\nruns/sweeps/b: 3 sent, 0 waiting\n"
-    assert petmood("track", "sync", "runs/a").out == "runs/a: 0 sent, 0 waiting\n"
-    assert petmood("track", "sync", "runs/a", "--again").out == "runs/a: 3 sent, 0 waiting\n"
+    (first, count), (second, same) = (line.split(": ") for line in done.out.splitlines())
+    assert (first, second, count) == ("runs/a", "runs/sweeps/b", same)
+    assert petmood("track", "sync", "runs/a").out == "runs/a: 0 sent\n"
+    shutil.copyfile(empty_mlflow_store(), "mlflow.db")  # a tracker that lost its memory
+    assert petmood("track", "sync", "runs/a").out == f"runs/a: {count}\n"
 
 
 @pytest.mark.spawns
-def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_all_the_same(petmood: Petmood) -> None:
-    told(Path("runs/a"), 1, uri="http://127.0.0.1:9")
-    told(Path("runs/b"), 2)
+def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_all_the_same(
+    petmood: Petmood, small_run: RunFolder
+) -> None:
+    tracked_copy(small_run, Path("runs/a"), uri="http://127.0.0.1:9")
+    tracked_copy(small_run, Path("runs/b"))
     for name in ("mlflow.db", "elsewhere.db"):
         shutil.copyfile(empty_mlflow_store(), name)
     done = petmood("track", "sync")
     assert done.code == 2
-    assert done.out == "runs/a: 0 sent, 3 waiting\nruns/b: 3 sent, 0 waiting\n"
+    (sent,) = done.out.splitlines()
+    assert sent.startswith("runs/b: ")
     assert done.err.startswith("petmood: runs/a: MLflow at http://127.0.0.1:9 can't be reached, or refuses: ")
     assert done.err.count("\n") == 1
     other = petmood("track", "sync", "runs/a", "--uri", "sqlite:///elsewhere.db")
-    assert other.out == "runs/a: 3 sent, 0 waiting\n"
+    assert other.out == sent.replace("runs/b", "runs/a") + "\n"
     with closing(sqlite3.connect("elsewhere.db")) as elsewhere:
-        assert elsewhere.execute("SELECT count(*) FROM metrics").fetchone() == (1,)
+        assert elsewhere.execute("SELECT count(*) FROM metrics WHERE key = 'val/loss'").fetchone() == (6,)
 
 
 def test_a_setting_with_a_password_in_it_is_refused_without_repeating_it(petmood: Petmood) -> None:
@@ -83,7 +78,7 @@ def test_a_setting_with_a_password_in_it_is_refused_without_repeating_it(petmood
     ("words", "said"),
     [
         (["sync"], "No tracked run in runs. Train one with tracker=mlflow"),
-        (["sync", "runs/none"], "No such file or directory"),
+        (["sync", "runs/none"], "runs/none was not tracked. Train it with tracker=mlflow"),
         (["sync", "--uri", "http://me:secret@tracker"], "can't hold a name or password"),
         (["ui"], "No mlflow.db in "),
         (["ui", "--uri", "http://me:secret@tracker"], "can't hold a name or password"),
@@ -99,8 +94,10 @@ def test_what_is_missing_or_refused_is_one_line_and_code_2(petmood: Petmood, wor
 
 @pytest.mark.proof
 @pytest.mark.spawns
-def test_the_page_of_mlflow_shows_the_runs_and_their_files(petmood: Petmood, tmp_path: Path) -> None:
-    told(Path("runs/a"), 1)
+def test_the_page_of_mlflow_shows_the_runs_and_their_files(
+    petmood: Petmood, small_run: RunFolder, tmp_path: Path
+) -> None:
+    run = tracked_copy(small_run, Path("runs/a"))
     petmood("track", "sync")
     port = free_port()
     command = [sys.executable, "-m", "petmood", "track", "ui", "--port", str(port)]
@@ -112,9 +109,9 @@ def test_the_page_of_mlflow_shows_the_runs_and_their_files(petmood: Petmood, tmp
             found = json.loads(
                 fetched(f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]})
             )
-            (run,) = found["runs"]
-            place = f"get-artifact?path=report.html&run_uuid={run['info']['run_id']}"
-            assert fetched(f"http://127.0.0.1:{port}/{place}") == b"report 1"
+            (shown,) = found["runs"]
+            place = f"get-artifact?path=metrics.csv&run_uuid={shown['info']['run_id']}"
+            assert fetched(f"http://127.0.0.1:{port}/{place}") == run.metrics_csv.read_bytes()
         finally:
             os.killpg(page.pid, signal.SIGKILL)
 

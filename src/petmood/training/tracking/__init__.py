@@ -1,1 +1,1 @@
-"""Experiment tracking: a journal in the run folder, mirrored to MLflow or Weights & Biases."""
+"""Experiment tracking: trackers (MLflow, Weights & Biases) that mirror run folders, and the state of a tracked run."""

@@ -1,19 +1,27 @@
-"""Interface of an experiment tracker: open a run, and accept entries idempotently."""
+"""Interface of an experiment tracker: the content of a run, and a tracker that writes what it lacks of it."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from pydantic import JsonValue
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, MissingDependency
 from petmood.core.mlflow_env import mlflow_uri
 from petmood.core.redact import without_credentials
-from petmood.training.tracking.events import Entry, RunStarted
+from petmood.training.tracking.state import Status, TrackingState
 
 __all__ = [
+    "DatasetInput",
+    "EpochMetrics",
+    "FinalMetric",
+    "ParentRun",
+    "RunContent",
+    "RunFile",
     "Tracker",
-    "address_of",
     "open_tracker",
     "refuse_credentials",
     "refuse_missing",
@@ -21,30 +29,90 @@ __all__ = [
 ]
 
 
-class Tracker(Protocol):
-    """Experiment tracker that mirrors runs.
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """Metrics of one epoch; ``at_ms``, milliseconds since 1970, never changes, so that a repeated request is equal."""
 
-    Sending an entry twice has no effect, so that a sender may be killed at any time.
-    ``confirms``: entries are stored when ``send`` returns; otherwise only when ``close`` has returned.
+    step: int
+    at_ms: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalMetric:
+    """A metric of the whole run, and when it was measured."""
+
+    value: float
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A file and its path in the tracker, which ends with the file's own name."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInput:
+    """The dataset that a run was trained on; ``digest`` identifies its version."""
+
+    name: str
+    digest: str
+    source: str
+    profile: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRun:
+    """The sweep that a run is a trial of; ``folder`` is where its state is stored."""
+
+    folder: Path
+    run_id: str
+    name: str
+    started_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunContent:
+    """Everything that a tracker should have of a run.
+
+    ``params`` don't change; ``tags`` may. ``files`` lie in the run folder, and ``bundle`` is the exported folder.
+    ``is_sweep``: the run is the parent of a sweep's trials.
+    """
+
+    run_id: str
+    name: str
+    started_ms: int
+    status: Status
+    ended_ms: int | None = None
+    params: Mapping[str, JsonValue] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    epochs: tuple[EpochMetrics, ...] = ()
+    finals: Mapping[str, FinalMetric] = field(default_factory=dict)
+    files: tuple[RunFile, ...] = ()
+    bundle: Path | None = None
+    dataset: DatasetInput | None = None
+    parent: ParentRun | None = None
+    is_sweep: bool = False
+
+
+class Tracker(Protocol):
+    """Experiment tracker that mirrors one run.
+
     ``note``: a message for the user at the end, or empty.
     """
 
-    confirms: bool
     note: str
 
-    def open(self, begin: RunStarted) -> bool:
-        """Find or create the run; return True if it is new, so that all entries must be sent.
+    def write(self, content: RunContent, *, live: bool = False) -> int:
+        """Write what the tracker lacks of a run, and return the number of written values and files.
+
+        ``live``: training is under way, so that files and the dataset wait for the end.
 
         Raises:
             TrackingError: the tracker is unreachable or rejects the run.
-        """
-        ...
-
-    def send(self, entries: Sequence[Entry]) -> None:
-        """Store entries; entries that are already stored have no effect.
-
-        Raises:
-            TrackingError: the tracker is unreachable or rejects them.
         """
         ...
 
@@ -52,39 +120,32 @@ class Tracker(Protocol):
         """Finish pending writes.
 
         Raises:
-            TrackingError: some entries were not stored.
+            TrackingError: something was not stored.
         """
         ...
 
 
-def open_tracker(begin: RunStarted, folder: Path, *, uri: str | None = None) -> Tracker:
+def open_tracker(state: TrackingState, folder: Path, *, uri: str | None = None) -> Tracker:
     """Return the tracker of a run, not yet connected; its package is imported only here.
 
     Raises:
         MissingDependency: the tracker's package is not installed.
     """
-    if begin.tracker.kind == "wandb":
+    if state.tracker.kind == "wandb":
         from petmood.training.tracking.wandb import WandbTracker  # noqa: PLC0415 - import takes 0.5 s, and is an extra
 
-        return WandbTracker(begin.tracker, folder)
+        return WandbTracker(state.tracker, folder)
     from petmood.training.tracking.mlflow import MlflowTracker  # noqa: PLC0415 - import takes 1 s, and is an extra
 
-    return MlflowTracker(uri_of(begin, uri=uri), begin.tracker.experiment, folder)
+    return MlflowTracker(uri_of(state, uri=uri), state.tracker.experiment)
 
 
-def uri_of(begin: RunStarted, *, uri: str | None = None) -> str:
+def uri_of(state: TrackingState, *, uri: str | None = None) -> str:
     """Return the MLflow URI: the argument, the setting, ``MLFLOW_TRACKING_URI``, or a file where training started."""
-    found = uri or begin.tracker.uri or mlflow_uri()
+    found = uri or state.tracker.uri or mlflow_uri()
     if found.startswith("sqlite:///") and not found.startswith("sqlite:////"):
-        return f"sqlite:///{Path(begin.home) / found.removeprefix('sqlite:///')}"
+        return f"sqlite:///{Path(state.home) / found.removeprefix('sqlite:///')}"
     return found
-
-
-def address_of(begin: RunStarted, *, uri: str | None = None) -> str:
-    """Return the key under which the sync position of a tracker is stored; it contains no password."""
-    if begin.tracker.kind == "wandb":
-        return f"wandb:{begin.tracker.project}"
-    return without_credentials(uri_of(begin, uri=uri))
 
 
 def refuse_credentials(uri: str | None) -> None:

@@ -1,17 +1,20 @@
 """Weights & Biases tracker: online with an API key, otherwise offline files in the run folder."""
 
+import netrc
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import PetmoodError, TrackingError
 from petmood.core.extras import require
 from petmood.core.redact import one_line
-from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, RunStarted, Status, Tags, TrackerSpec
+from petmood.training.tracking.base import RunContent
+from petmood.training.tracking.state import TrackerSpec
 
 __all__ = ["STEP", "WandbTracker"]
 
@@ -20,13 +23,13 @@ STEP: Final = "epoch"
 
 INIT_TIMEOUT_S: Final = {"online": 15.0, "offline": 600.0}
 """Timeout of ``wandb.init``: online it is below the training's deadline; offline there is no server."""
+PUBLIC_HOST: Final = "api.wandb.ai"
+"""The host of keys in netrc files; W&B takes them for its own newer hosts too."""
 EXIT_CODES: Final = {"running": 0, "finished": 0, "failed": 1, "killed": 255}
 
 
 class WandbTracker:
-    """Mirror one run in W&B under its own id; offline, all entries are rewritten each time, without duplicates."""
-
-    confirms = False
+    """Mirror one run in W&B under its own id; offline, everything is rewritten each time, without duplicates."""
 
     def __init__(self, spec: TrackerSpec, folder: Path) -> None:
         self._spec, self._folder = spec, folder
@@ -35,44 +38,30 @@ class WandbTracker:
         self._wandb = require("wandb", extra="wandb")
         self._run: Any = None
         self._exit_code = 0
+        self._logged = -1
         self.note = ""
 
-    def open(self, begin: RunStarted) -> bool:
-        """Open the run by its id; return True offline, where all entries must be written."""
-        offline = self._is_offline()
-        if offline:
-            for old in [*self._own.glob(f"offline-run-*-{begin.run_id}"), self._own / "data"]:
-                shutil.rmtree(old, ignore_errors=True)
-        with _as_tracking_error():
-            self._run = self._wandb.init(
-                project=self._spec.project,
-                id=begin.run_id,
-                name=begin.name,
-                resume="allow",
-                settings=self._settings(mode="offline" if offline else "online"),
-            )
-            self._run.define_metric(STEP, hidden=True)
-            self._run.define_metric("*", step_metric=STEP)
-        if offline:
-            command = shell_command("sync", self._run.settings.sync_dir, program="wandb")
-            self.note = f"W&B's run was written offline. Send it with: {command}"
-        return offline
+    def write(self, content: RunContent, *, live: bool = False) -> int:
+        """Pass a run to W&B's service process, which skips epochs that W&B has; offline, nothing is written live.
 
-    def send(self, entries: Sequence[Entry]) -> None:
-        """Pass entries to W&B's service process; it skips epochs that it has already."""
+        A sweep is no run of W&B, but the group of its trials.
+        """
+        offline = self._is_offline()
+        if content.is_sweep or (live and offline):
+            return 0
         with _as_tracking_error():
-            for entry in entries:
-                match entry:
-                    case Params() | Tags():
-                        self._run.config.update(entry.values, allow_val_change=True)
-                    case Metrics(step=None):
-                        self._run.summary.update(entry.values)
-                    case Metrics():
-                        self._run.log({STEP: entry.step, **entry.values}, step=entry.step)
-                    case Artifact():
-                        self._keep(entry)
-                    case Status():
-                        self._exit_code = EXIT_CODES[entry.status]
+            if self._run is None:
+                self._open(content, offline=offline)
+            settings = {**content.params, **content.tags}
+            self._run.config.update(settings, allow_val_change=True)
+            epochs = [epoch for epoch in content.epochs if epoch.step > self._logged]
+            for epoch in epochs:
+                self._run.log({STEP: epoch.step, **epoch.values}, step=epoch.step)
+                self._logged = epoch.step
+            self._run.summary.update({name: final.value for name, final in content.finals.items()})
+            sent = len(settings) + sum(len(epoch.values) for epoch in epochs) + len(content.finals)
+            self._exit_code = EXIT_CODES[content.status]
+            return sent if live else sent + self._send_files(content)
 
     def close(self) -> None:
         """Wait until W&B's service process has written or sent everything and has exited.
@@ -84,18 +73,40 @@ class WandbTracker:
                 self._run.finish(exit_code=self._exit_code)
                 self._wandb.teardown()
 
-    def _keep(self, entry: Artifact) -> None:
-        """Store a folder as a versioned artifact, and a file with the run."""
-        path = self._folder / entry.path
-        if path.is_dir():
-            artifact = self._wandb.Artifact(entry.to or path.name, type="model")
-            artifact.add_dir(str(path))
-            self._run.log_artifact(artifact)
-        elif path.is_file():
-            to = Path(self._run.dir) / entry.to / path.name
+    def _open(self, content: RunContent, *, offline: bool) -> None:
+        """Open the run by its id; offline, the files of an earlier session are removed, since all is written anew."""
+        if offline:
+            for old in [*self._own.glob(f"offline-run-*-{content.run_id}"), self._own / "data"]:
+                shutil.rmtree(old, ignore_errors=True)
+        self._run = self._wandb.init(
+            project=self._spec.project,
+            id=content.run_id,
+            name=content.name,
+            group=content.parent.name if content.parent else None,
+            resume="allow",
+            settings=self._settings(mode="offline" if offline else "online"),
+        )
+        self._run.define_metric(STEP, hidden=True)
+        self._run.define_metric("*", step_metric=STEP)
+        if offline:
+            command = shell_command("sync", self._run.settings.sync_dir, program="wandb")
+            self.note = f"W&B's run was written offline. Send it with: {command}"
+
+    def _send_files(self, content: RunContent) -> int:
+        """Store files with the run, the bundle as a versioned artifact, and the dataset as a part of the settings."""
+        for file in content.files:
+            to = Path(self._run.dir) / file.name
             to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, to)
+            shutil.copyfile(file.path, to)
             self._run.save(str(to), base_path=self._run.dir, policy="now")
+        if content.bundle is not None:
+            artifact = self._wandb.Artifact("bundle", type="model")
+            artifact.add_dir(str(content.bundle))
+            self._run.log_artifact(artifact)
+        if content.dataset is not None:
+            dataset = {"name": content.dataset.name, "digest": content.dataset.digest, "source": content.dataset.source}
+            self._run.config.update({"dataset": dataset}, allow_val_change=True)
+        return len(content.files) + (content.bundle is not None) + (content.dataset is not None)
 
     def _is_offline(self) -> bool:
         wanted = self._spec.mode if self._spec.mode != "auto" else os.environ.get("WANDB_MODE", "auto")
@@ -104,14 +115,19 @@ class WandbTracker:
         return wanted != "online"
 
     def _has_key(self) -> bool:
+        """Return whether W&B would find a key: in the environment, or for its host in the netrc file."""
         if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
             return True
-        from wandb.sdk.lib.wbauth.wbnetrc import read_netrc_auth  # noqa: PLC0415 - an extra
-
-        return read_netrc_auth(host=self._wandb.Settings().base_url) is not None
+        host = urlsplit(str(self._wandb.Settings().base_url)).netloc
+        hosts = [host] if os.environ.get("WANDB_BASE_URL") else [host, PUBLIC_HOST]
+        try:
+            known = netrc.netrc(os.environ.get("NETRC"))
+        except (OSError, netrc.NetrcParseError):
+            return False
+        return any(known.authenticators(host) for host in hosts)
 
     def _settings(self, *, mode: str) -> Any:  # noqa: ANN401 - wandb is an extra
-        """Return settings under which W&B prints nothing, never prompts, and collects only the logged entries."""
+        """Return settings under which W&B prints nothing, never prompts, and collects only what is written here."""
         return self._wandb.Settings(
             mode=mode,
             root_dir=str(self._folder.absolute()),

@@ -1,10 +1,11 @@
-"""Fixtures for tests of tracking: the first entry of a run, and some that follow."""
+"""Fixtures for tests of tracking: a run folder, and the content of its run."""
 
 from pathlib import Path
 
 import pytest
 
-from petmood.training.tracking.events import Artifact, Entry, Metrics, Params, RunStarted, Status, Tags, TrackerSpec
+from petmood.training.tracking.base import DatasetInput, EpochMetrics, FinalMetric, RunContent, RunFile
+from petmood.training.tracking.state import TrackerSpec, TrackingState
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
 
@@ -21,28 +22,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> RunStarted:
-    """Return the first entry of a run that tells MLflow in a file below ``tmp_path``."""
-    return RunStarted(at_ms=1_000, run_id=RUN_ID, name="run", home=str(tmp_path), tracker=TrackerSpec())
+def state(tmp_path: Path) -> TrackingState:
+    """Return the state of a run that is tracked by MLflow in a file below ``tmp_path``."""
+    return TrackingState(run_id=RUN_ID, name="run", home=str(tmp_path), tracker=TrackerSpec(), started_ms=1_000)
 
 
 @pytest.fixture
-def entries(tmp_path: Path) -> list[Entry]:
-    """Return entries of every kind; one number is no number."""
-    curves: list[Entry] = [
-        Metrics(at_ms=2_000 + epoch, values={"loss": float("nan") if epoch == 2 else 1 / (epoch + 1)}, step=epoch)
-        for epoch in range(5)
-    ]
-    return [
-        Status(at_ms=1_001, status="running"),
-        Params(
-            at_ms=1_002, values={"seed": 7, "recipe.l2_strengths": [0.1, 1.0], "model.backbone": "tiny", "none": None}
-        ),
-        Tags(at_ms=1_003, values={"data_hash": "abc"}),
-        *curves,
-        Metrics(at_ms=3_000, values={"test/accuracy": 0.5}),
-        Artifact(at_ms=3_001, path="report.html", to="reports"),
-        Artifact(at_ms=3_002, path=str(tmp_path / "bundle"), to="bundle"),
-        Artifact(at_ms=3_003, path="gone.html"),
-        Status(at_ms=3_004, status="finished"),
-    ]
+def content(folder: Path, tmp_path: Path) -> RunContent:
+    """Return the content of a finished run; one metric is not a number."""
+    losses = [1.0, 0.5, float("nan"), 0.25, 0.2]
+    return RunContent(
+        RUN_ID,
+        "run",
+        1_000,
+        status="finished",
+        ended_ms=3_004,
+        params={"seed": 7, "recipe.l2_strengths": [0.1, 1.0], "model.backbone": "tiny", "none": None},
+        tags={"data_hash": "abc"},
+        epochs=tuple(EpochMetrics(epoch, 2_000 + epoch, {"loss": loss}) for epoch, loss in enumerate(losses)),
+        finals={"test/accuracy": FinalMetric(0.5, 3_000)},
+        files=(RunFile(folder / "report.html", "reports/report.html"),),
+        bundle=tmp_path / "bundle",
+        dataset=DatasetInput("pets", "abc", "data/pets", {"train": 3}),
+    )
