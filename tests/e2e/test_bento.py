@@ -23,6 +23,17 @@ pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 PHOTO = jpeg(photo_like(320, 240))
 HEAVY = {"torch", "torchvision", "lightning", "hydra-core", "opencv-python-headless", "scikit-learn", "streamlit"}
+CLIENT = """
+import json, sys
+from pathlib import Path
+import bentoml
+with bentoml.SyncHTTPClient(sys.argv[1]) as client:
+    print(json.dumps(client.predict(photo=Path(sys.argv[2]))))
+    try:
+        client.predict(photo=Path(sys.argv[3]))
+    except bentoml.exceptions.BentoMLException as error:
+        print(error)
+"""
 
 
 def run(*command: object, home: Path, cwd: Path | None = None) -> str:
@@ -88,6 +99,17 @@ def test_a_photo_is_answered_as_a_form_and_as_a_body(served: httpx.Client) -> No
     assert form.status_code == raw.status_code == 200
     assert PredictionResponse.model_validate_json(form.content).label == raw.json()["label"]
     assert raw.json()["request_id"] == raw.headers["x-request-id"] == "abc"
+
+
+def test_bentoml_s_own_client_gets_the_answer_and_the_refusal(
+    served: httpx.Client, place: Path, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good.jpg", tmp_path / "bad.jpg"
+    good.write_bytes(PHOTO)
+    bad.write_bytes(b"no photo")
+    said = run(sys.executable, "-c", CLIENT, served.base_url, good, bad, home=place / "client").splitlines()
+    assert PredictionResponse.model_validate_json(said[0]).model.name == "demo"
+    assert "unsupported_format" in said[1]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from petmood.core.schemas import ErrorResponse
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
 from petmood.serving.active_model import ModelSlot
@@ -22,7 +21,7 @@ from petmood.serving.middleware.context import context_of
 from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes import health, models, predict
 from petmood.serving.routes.pages import add_pages
-from petmood.serving.routes.responses import json_response
+from petmood.serving.routes.responses import no_route_response
 from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
 from petmood.serving.uploads import BodyReader, MinUploadRate
@@ -103,14 +102,6 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
 async def _refuse(request: Request, error: HTTPException) -> Response:
     """Return the router's errors (unknown path, wrong method) in the common error format."""
     call = context_of(request.scope)
-    call.code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    message = {
-        404: "There is nothing at this address. See /docs.",
-        405: "This address takes another method. See /docs.",
-    }
-    text = message.get(error.status_code, str(error.detail))
-    response = json_response(
-        ErrorResponse(code=call.code, message=text, request_id=call.request_id), status=error.status_code
-    )
+    response = no_route_response(call, status=error.status_code, message=str(error.detail))
     response.headers.update(error.headers or {})
     return response

@@ -17,7 +17,7 @@ from petmood.inference.base import Answer
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.result_dispatcher import ResultDispatcher
 
-__all__ = ["WorkerPool", "WorkerResult"]
+__all__ = ["WorkerPool", "WorkerResult", "queue_full"]
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class WorkerPool:
         if self._stopped:
             raise ShuttingDown("This process is about to end. Send the request again.")
         if self.waiting + photos > self._limit:
-            raise Overloaded(f"Too many photos are waiting (limit {self._limit}). Try again in a second.")
+            raise queue_full(self._limit)
 
     async def answer(self, photos: Sequence[bytes]) -> list[WorkerResult]:
         """Return the prediction or error for each photo, in order.
@@ -172,3 +172,8 @@ class WorkerPool:
         except Exception:
             logger.exception("a predictor failed")
             return [InternalError("The model failed on this photo, which was logged. Try another one.")] * len(photos)
+
+
+def queue_full(limit: int) -> Overloaded:
+    """Return the error for one photo more than may wait."""
+    return Overloaded(f"Too many photos are waiting (limit {limit}). Try again in a second.")

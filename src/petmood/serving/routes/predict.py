@@ -1,24 +1,36 @@
 """Prediction routes: one photo at ``/predict``, several at ``/predict/batch``."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope
 
 from petmood.core.errors import BadForm, PetmoodError
 from petmood.core.prediction import prediction_response
 from petmood.core.schemas import BatchResponse, PredictionResponse
 from petmood.serving.integrations.vertex_ai import answer_instances
 from petmood.serving.middleware.context import context_of, header
-from petmood.serving.multipart import FIELD, HINT, OVERHEAD_BYTES, one_photo, parse_content_type, parse_photos
+from petmood.serving.multipart import (
+    FIELD,
+    HINT,
+    OVERHEAD_BYTES,
+    ContentType,
+    one_photo,
+    parse_content_type,
+    parse_photos,
+)
 from petmood.serving.routes.openapi import BATCH_REQUEST, PREDICT_REQUEST, REFUSALS
 from petmood.serving.routes.responses import JSON, answer_each, json_response
-from petmood.serving.service import service_of
+from petmood.serving.service import AppState, service_of
+from petmood.serving.worker_pool import WorkerResult
 
-__all__ = ["PATH", "router"]
+__all__ = ["PATH", "AskPhoto", "answer_photo", "router"]
 
 PATH: Final = "/predict"
+
+AskPhoto = Callable[[bytes], Awaitable[WorkerResult]]
 
 
 class DirectRoute(APIRoute):
@@ -39,23 +51,18 @@ router = APIRouter(tags=["prediction"], route_class=DirectRoute)
 @router.post(PATH, response_model=PredictionResponse, openapi_extra=PREDICT_REQUEST, responses=REFUSALS)
 async def predict(request: Request) -> Response:
     """Answer one photo, sent as the form field `photo` or as the body itself."""
-    service, call = service_of(request), context_of(request.scope)
+    service = service_of(request)
     content_type = header(request.scope, b"content-type") or ""
     if content_type.startswith(JSON) and service.settings.vertex_predict_route == PATH:
         return await answer_instances(request)
+
+    async def ask(photo: bytes) -> WorkerResult:
+        (found,) = await service.answer([photo])
+        return found
+
     kind = parse_content_type(content_type)
     service.workers.refuse_if_full()
-    file_bytes = service.file_bytes
-    limit = file_bytes + OVERHEAD_BYTES
-    async with service.bodies.body(request.receive, declared=call.declared, limit=limit) as body:
-        (found,) = await service.answer([one_photo(body, kind, file_bytes=file_bytes)])
-    answer = found.answer
-    if isinstance(answer, PetmoodError):
-        try:
-            raise answer
-        finally:
-            del answer, found, body  # break the cycle error -> traceback -> frame, which keeps the photo in memory
-    return json_response(prediction_response(answer, request_id=call.request_id))
+    return await answer_photo(service, request.scope, request.receive, kind=kind, ask=ask)
 
 
 @router.post("/predict/batch", response_model=BatchResponse, openapi_extra=BATCH_REQUEST, responses=REFUSALS)
@@ -72,3 +79,29 @@ async def predict_batch(request: Request) -> Response:
         photos = parse_photos(body, kind, most=most, file_bytes=limits.file_bytes)
         results = await answer_each(service, photos, request_id=call.request_id)
     return json_response(BatchResponse(results=results, request_id=call.request_id))
+
+
+async def answer_photo(
+    service: AppState,
+    scope: Scope,
+    receive: Receive,
+    *,
+    kind: ContentType,
+    ask: AskPhoto,
+) -> Response:
+    """Read the one photo of a request within the service's limits, let ``ask`` predict it, and return the response.
+
+    Raises:
+        RequestError, PhotoError: the body or the photo is rejected.
+    """
+    call, file_bytes = context_of(scope), service.file_bytes
+    limit = file_bytes + OVERHEAD_BYTES
+    async with service.bodies.body(receive, declared=call.declared, limit=limit) as body:
+        found = await ask(one_photo(body, kind, file_bytes=file_bytes))
+    answer = found.answer
+    if isinstance(answer, PetmoodError):
+        try:
+            raise answer
+        finally:
+            del answer, found, body  # break the cycle error -> traceback -> frame, which keeps the photo in memory
+    return json_response(prediction_response(answer, request_id=call.request_id))

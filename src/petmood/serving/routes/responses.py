@@ -9,12 +9,18 @@ from pydantic import BaseModel
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import prediction_response
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
+from petmood.serving.middleware.context import RequestContext
 from petmood.serving.service import AppState
 from petmood.serving.worker_pool import WorkerResult
 
-__all__ = ["JSON", "answer_each", "body_of", "json_response"]
+__all__ = ["JSON", "NO_ROUTE", "answer_each", "body_of", "json_response", "no_route_response"]
 
 JSON: Final = "application/json"
+NO_ROUTE: Final = {
+    404: ("not_found", "There is nothing at this address. Photos go to POST /predict."),
+    405: ("method_not_allowed", "This address takes another method, which the header Allow names."),
+}
+"""Codes and messages for an unknown path and a wrong method, by status."""
 
 
 async def answer_each(
@@ -42,3 +48,9 @@ def body_of(found: WorkerResult, *, request_id: str) -> PredictionResponse | Err
 def json_response(body: BaseModel, *, status: int = 200) -> Response:
     """Return a JSON response without the fields that are None."""
     return Response(body.model_dump_json(exclude_none=True), status_code=status, media_type=JSON)
+
+
+def no_route_response(call: RequestContext, *, status: int, message: str = "") -> Response:
+    """Return the router's error in the common format, and note its code; ``message`` is for other statuses."""
+    call.code, text = NO_ROUTE.get(status, ("bad_request", message))
+    return json_response(ErrorResponse(code=call.code, message=text, request_id=call.request_id), status=status)

@@ -1,35 +1,30 @@
 """ASGI middleware that gives a BentoML service petmood's HTTP contract.
 
-BentoML's own bodies have no code or request id, and it reads forms of any size. So the middleware reads the photo with
-the service's limits and writes the response. BentoML does routing, batching, metrics and traces in between.
+BentoML's own bodies have no code or request id, and it reads forms of any size. So the middleware reads the photo and
+writes the response with the function of ``petmood serve``. BentoML does routing, batching,
+metrics and traces in between.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from petmood.core.errors import InternalError, Overloaded, PetmoodError
-from petmood.core.prediction import prediction_response
-from petmood.core.schemas import ErrorResponse
+from petmood.core.errors import Overloaded
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.middleware.observability import ObservabilityMiddleware
-from petmood.serving.multipart import HINT, OVERHEAD_BYTES, one_photo, parse_content_type
-from petmood.serving.routes.responses import json_response
+from petmood.serving.multipart import parse_content_type
+from petmood.serving.routes.predict import PATH, answer_photo
+from petmood.serving.routes.responses import NO_ROUTE, no_route_response
+from petmood.serving.worker_pool import WorkerResult, queue_full
 
-__all__ = ["PATH", "QUESTION", "ContractMiddleware"]
+__all__ = ["QUESTION", "ContractMiddleware"]
 
-PATH: Final = "/predict"
 QUESTION: Final = "question"
 """Key of the ``PendingPhoto`` in the ASGI scope's state."""
-
-NOWHERE: Final = {
-    404: ("not_found", f"There is nothing at this address; photos go to {PATH}. {HINT}"),
-    405: ("method_not_allowed", f"This address takes another method. {HINT}"),
-}
 
 
 class ContractMiddleware:
@@ -63,30 +58,22 @@ class ContractMiddleware:
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         service, call = self._room.service, context_of(scope)
         call.route, kind = PATH, parse_content_type(header(scope, b"content-type") or "")
-        most = service.settings.queue
-        if self._inside >= most:
-            raise Overloaded(f"Too many photos are waiting (limit {most}). Try again in a second.")
+        if self._inside >= service.settings.queue:
+            raise queue_full(service.settings.queue)
         self._inside += 1
         try:
-            limit = service.file_bytes + OVERHEAD_BYTES
-            async with service.bodies.body(receive, declared=call.declared, limit=limit) as body:
-                question = PendingPhoto(one_photo(body, kind, file_bytes=service.file_bytes))
-                await self._ask(scope, question)
+            return await answer_photo(service, scope, receive, kind=kind, ask=partial(self._ask, scope))
         finally:
             self._inside -= 1
-        if question.found is None:
-            raise InternalError("Something went wrong here, and was logged. Try again later.")
-        if isinstance(question.found.answer, PetmoodError):
-            raise question.found.answer
-        return json_response(prediction_response(question.found.answer, request_id=call.request_id))
 
-    async def _ask(self, scope: Scope, question: PendingPhoto) -> None:
-        """Run a request through BentoML; of its response only the status is used.
+    async def _ask(self, scope: Scope, photo: bytes) -> WorkerResult:
+        """Run a photo through BentoML; of its response only the status is used.
 
         Raises:
             Overloaded: BentoML dropped the request, as it waited longer than the maximum batching latency.
+            RuntimeError: BentoML gave no result; it logged why.
         """
-        status = 200
+        status, question = 200, PendingPhoto(photo)
 
         async def nothing() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -97,8 +84,11 @@ class ContractMiddleware:
 
         scope["state"][QUESTION] = question
         await self._app(scope, nothing, note)
-        if question.found is None and status == Overloaded.status:
+        if question.found is not None:
+            return question.found
+        if status == Overloaded.status:
             raise Overloaded("The photo waited too long. Try again in a second.")
+        raise RuntimeError(f"BentoML gave status {status} and no result")
 
 
 class _Reworded:
@@ -109,10 +99,8 @@ class _Reworded:
         self._body: bytes | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] in NOWHERE:
-            call = context_of(self._scope)
-            call.code, text = NOWHERE[message["status"]]
-            response = json_response(ErrorResponse(code=call.code, message=text, request_id=call.request_id))
+        if message["type"] == "http.response.start" and message["status"] in NO_ROUTE:
+            response = no_route_response(context_of(self._scope), status=message["status"])
             self._body = bytes(response.body)
             allow = [(name, value) for name, value in message["headers"] if name == b"allow"]
             message["headers"] = [*response.raw_headers, *allow]

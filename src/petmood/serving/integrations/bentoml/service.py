@@ -18,9 +18,10 @@ from starlette.responses import Response
 from petmood.core.schemas import PredictionResponse
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
-from petmood.serving.integrations.bentoml.adapter import PATH, QUESTION, ContractMiddleware
+from petmood.serving.integrations.bentoml.adapter import QUESTION, ContractMiddleware
 from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime, bundle_from_environment
+from petmood.serving.routes.predict import PATH
 
 __all__ = ["Answer", "Batching", "Photo", "create_service", "service"]
 

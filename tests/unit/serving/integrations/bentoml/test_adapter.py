@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -153,6 +154,15 @@ def test_more_photos_than_may_wait_are_refused_at_once_and_the_others_answered(
         every = [one.result() for one in found]
     assert refused == [(503, "1")] * 5
     assert sorted(every) == [(200, "")] * 4 + [(503, "1")] * 5
+
+
+def test_what_is_refused_is_refused_in_the_sentences_of_the_service(
+    asked: Callable[..., TestClient], served: Callable[..., Any]
+) -> None:
+    through_bentoml, plain = asked(), served().client
+    for method, path, body in [("GET", "/x", b""), ("GET", "/predict", b""), ("POST", "/predict", b"%PDF")]:
+        texts = [one.request(method, path, content=body).json()["message"] for one in (through_bentoml, plain)]
+        assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("max_batch", [1, 4])
