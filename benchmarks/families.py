@@ -26,8 +26,9 @@ from PIL import Image
 
 from benchmarks.common import report
 from benchmarks.families_scale import write_photos
-from petmood.data.duplicates.near_duplicates import NEAR_DUPLICATE, Relation, find_near_duplicates, group_ids
+from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
+from petmood.data.duplicates.relations import RelationKind
 
 __all__ = ["main"]
 
@@ -85,7 +86,10 @@ def pairs_of(names: Sequence[object], groups: Sequence[Sequence[str]] = ()) -> P
     joined = [*names, *(name for group in groups for name in group)]
     place = {name: number for number, name in enumerate(dict.fromkeys(joined))}
     links = [(place[group[0]], place[name]) for group in groups for name in group[1:]]
-    label = group_ids(len(place), [Relation(min(a, b), max(a, b), NEAR_DUPLICATE, 9, False, 1.0) for a, b in links])  # noqa: FBT003 - a record, field by field
+    label = group_ids(
+        len(place),
+        [Relation(min(a, b), max(a, b), RelationKind.NEAR_DUPLICATE, 9, mirrored=False, scale=1.0) for a, b in links],
+    )
     members = defaultdict(list)
     for number, name in enumerate(names):
         members[label[place[name]]].append(number)
@@ -117,7 +121,7 @@ def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, A
     names = [name_of(path) for path in paths]
     copies, noted, true = pairs_of(names), pairs_of(names, NOTED), pairs_of(names, NOTED + SEEN)
     found = pairs_of(group_ids(len(paths), relations))
-    said_copy = {(one.first, one.second) for one in relations if one.kind == NEAR_DUPLICATE}
+    said_copy = {(one.first, one.second) for one in relations if one.kind == RelationKind.NEAR_DUPLICATE}
     wrong = Counter(" + ".join(sorted((names[a], names[b]))) for a, b in found - true)
     missed = Counter(" + ".join(sorted((names[a], names[b]))) for a, b in true - found)
     return {

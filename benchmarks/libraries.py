@@ -16,7 +16,8 @@ from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.common import best_of, report
-from petmood.data.duplicates.near_duplicates import NEAR_DUPLICATE, Relation, group_ids
+from petmood.data.duplicates.near_duplicates import Relation, group_ids
+from petmood.data.duplicates.relations import RelationKind
 from petmood.data.index import IndexRow
 from petmood.data.split import assign_splits
 from petmood.evaluation.folds import grouped_folds
@@ -248,7 +249,9 @@ def union_find(count: int, relations: list[Relation]) -> list[int]:
 def compare_components() -> None:
     """Report time of the groups of related photos."""
     pairs = np.sort(np.random.default_rng(0).integers(0, PHOTOS, (PHOTOS // 2, 2)), axis=1)
-    relations = [Relation(int(a), int(b), NEAR_DUPLICATE, 9, mirrored=False, scale=1.0) for a, b in pairs if a != b]
+    relations = [
+        Relation(int(a), int(b), RelationKind.NEAR_DUPLICATE, 9, mirrored=False, scale=1.0) for a, b in pairs if a != b
+    ]
     seconds = best_of(5, scipy=lambda: group_ids(PHOTOS, relations), by_hand=lambda: union_find(PHOTOS, relations))
     report(
         f"groups: connected components of {PHOTOS} photos by scipy, beside a union-find in Python",

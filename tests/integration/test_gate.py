@@ -22,7 +22,7 @@ from petmood.pipelines.export import export_run
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import load_network, train
 from petmood.promotion import run_gate as gate_run
-from petmood.promotion.checks import PromotionLimits
+from petmood.promotion.checks import Criterion, PromotionLimits
 from petmood.promotion.compare import measure_latency
 from petmood.promotion.records import PromotionReport
 from petmood.promotion.run_gate import run_promotion_checks
@@ -138,7 +138,7 @@ def test_a_worse_model_is_refused_because_it_is_worse(scene: Scene) -> None:
 
 def test_an_equal_model_is_not_better_but_no_worse(scene: Scene) -> None:
     assert failing(run_promotion_checks(scene.good.folder, scene.good.folder, data=scene.data)) == ["superiority"]
-    limits = PromotionLimits(criterion="non_inferior")
+    limits = PromotionLimits(criterion=Criterion.NON_INFERIOR)
     assert run_promotion_checks(scene.good.folder, scene.good.folder, data=scene.data, limits=limits).failed == ()
 
 

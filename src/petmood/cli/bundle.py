@@ -39,12 +39,12 @@ def export(*, run: Path, to: Path, name: str | None) -> None:
 def _photo_of(run: "RunFolder") -> Path:
     """Return a photo that the run did not learn from, or a name to replace where its dataset has gone."""
     from petmood.core.errors import DataError
-    from petmood.data.index import read_index
+    from petmood.data.index import Split, read_index
     from petmood.training.dataset import evaluation_rows
 
     folder = Path(run.read_metadata().data_path)
     try:
-        rows = evaluation_rows(read_index(folder).rows, "test")
+        rows = evaluation_rows(read_index(folder).rows, Split.TEST)
     except (DataError, OSError):
         rows = []
     return next((folder / row.path for row in rows if (folder / row.path).is_file()), Path("PHOTO"))

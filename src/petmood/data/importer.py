@@ -33,7 +33,7 @@ from petmood.data.duplicates import near_duplicates as kinship
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
-from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, read_index, write_index
+from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, read_index, write_index
 from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
 from petmood.data.scanner import PhotoScanner, problems_path
 from petmood.data.sources.base import Source, SourcePhoto
@@ -92,15 +92,15 @@ class ImportReport:
     def counts(self) -> dict[str, int]:
         """Counts of originals, near-duplicates, excluded photos, groups, conflicts, rejected entries and splits."""
         roles = Counter(row.role for row in self.index)
-        used = [row for row in self.index if row.role != "excluded"]
+        used = [row for row in self.index if row.role != Role.EXCLUDED]
         return {
-            "originals": roles["original"],
-            "near_duplicates": roles["near_duplicate"],
-            "excluded": roles["excluded"],
+            "originals": roles[Role.ORIGINAL],
+            "near_duplicates": roles[Role.NEAR_DUPLICATE],
+            "excluded": roles[Role.EXCLUDED],
             "groups": len({row.group_id for row in used}),
             "conflicts": self.conflicts,
             "rejected": len(self.rejected),
-        } | {name: sum(row.split == name for row in used) for name in ("train", "valid", "test")}
+        } | {name: sum(row.split == name for row in used) for name in Split}
 
     def summary(self) -> str:
         """Return a summary of the import in a few lines."""
@@ -232,7 +232,7 @@ def _known_splits(to: Path) -> dict[str, str]:
     """Return the split of each used photo of an earlier import, by SHA-256."""
     if not (to / INDEX_NAME).is_file():
         return {}
-    return {row.sha256: row.split for row in read_index(to) if row.role != "excluded"}
+    return {row.sha256: row.split for row in read_index(to) if row.role != Role.EXCLUDED}
 
 
 def _report(

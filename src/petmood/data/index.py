@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from petmood.core.commands import shell_command
@@ -21,10 +22,10 @@ __all__ = [
     "EVALUATION_SPLITS",
     "INDEX_FORMAT",
     "INDEX_NAME",
-    "ROLES",
-    "SPLITS",
     "DataIndex",
     "IndexRow",
+    "Role",
+    "Split",
     "data_hash",
     "index_text",
     "parse_index",
@@ -36,11 +37,27 @@ INDEX_NAME = "index.csv"
 INDEX_FORMAT = 2
 """Version of the columns of the index, as `schema_version` of import.json says it."""
 
-SPLITS = ("train", "valid", "test")
-EVALUATION_SPLITS = ("valid", "test")
+
+class Split(StrEnum):
+    """The part of a dataset that a photo belongs to."""
+
+    TRAIN = "train"
+    VALID = "valid"
+    TEST = "test"
+
+
+EVALUATION_SPLITS: tuple[str, ...] = (Split.VALID, Split.TEST)
 """The splits that a model is not trained on."""
 
-ROLES = ("original", "near_duplicate", "excluded")
+
+class Role(StrEnum):
+    """The part that a photo plays in its group."""
+
+    ORIGINAL = "original"
+    NEAR_DUPLICATE = "near_duplicate"
+    """An augmented or re-encoded copy of its group's original."""
+    EXCLUDED = "excluded"
+    """Kept on disk, used nowhere; ``note`` gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +65,7 @@ class IndexRow:
     """One photo of a dataset.
 
     `path` is POSIX and relative to the dataset's folder. `group_id` is equal for near-duplicates and photos of one
-    animal. `role` is "original", "near_duplicate" (an augmented or re-encoded copy of its group's original) or
-    "excluded" (kept on disk, used nowhere; `note` gives the reason). Width and height are in pixels, after EXIF
-    rotation.
+    animal. `split` is a `Split` and `role` a `Role`. Width and height are in pixels, after EXIF rotation.
     """
 
     path: str
@@ -86,7 +101,7 @@ class DataIndex:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes of the dataset, sorted: the labels of its photos in use."""
-        return tuple(sorted({row.label for row in self.rows if row.role != "excluded"}))
+        return tuple(sorted({row.label for row in self.rows if row.role != Role.EXCLUDED}))
 
     @property
     def hash(self) -> str:
@@ -178,8 +193,8 @@ def _parse(cells: list[str], *, where: str, seen: set[str]) -> IndexRow:
 
 def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
     for name, value, allowed in (
-        ("split", row.split, SPLITS),
-        ("role", row.role, ROLES),
+        ("split", row.split, tuple(Split)),
+        ("role", row.role, tuple(Role)),
     ):
         if value not in allowed:
             raise DataError(f"{where}: unknown {name} '{value}'. Known: {', '.join(allowed)}")

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.photo_info import PhotoInfo
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.split import (
@@ -77,9 +77,9 @@ def build_index(
         check_no_group_leaks(rows)
     rows = _drop_duplicates(rows)
     kin = {_path(entry): entry.content_id for entry in entries}
-    originals = pick_originals(frozenset(kin[row.path] for row in rows if row.role != "excluded"))
+    originals = pick_originals(frozenset(kin[row.path] for row in rows if row.role != Role.EXCLUDED))
     rows = [
-        row if row.role == "excluded" or kin[row.path] in originals else replace(row, role="near_duplicate")
+        row if row.role == Role.EXCLUDED or kin[row.path] in originals else replace(row, role=Role.NEAR_DUPLICATE)
         for row in rows
     ]
     check_class_sizes(rows, classes=plan.classes or sorted({row.label for row in rows}))
@@ -102,7 +102,7 @@ def _rows_without_splits(entries: Sequence[ScannedPhoto]) -> list[IndexRow]:
             label=entry.source.label or "",
             split=entry.source.split or "",
             group_id=smallest[entry.group_id][:16],
-            role="original",
+            role=Role.ORIGINAL,
             width=entry.info.width,
             height=entry.info.height,
             format=entry.info.format,
@@ -115,7 +115,7 @@ def _rows_without_splits(entries: Sequence[ScannedPhoto]) -> list[IndexRow]:
 def _same_bytes(rows: Sequence[IndexRow]) -> list[list[IndexRow]]:
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
-        if row.role != "excluded":
+        if row.role != Role.EXCLUDED:
             groups[row.sha256].append(row)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -126,7 +126,7 @@ def _drop_contradictions(rows: Sequence[IndexRow]) -> list[IndexRow]:
         if len({row.label for row in group}) > 1:
             notes |= {row.path: next(o for o in group if o.label != row.label) for row in group}
     return [
-        replace(row, role="excluded", note=f"same photo as {notes[row.path].path}, labelled {notes[row.path].label}")
+        replace(row, role=Role.EXCLUDED, note=f"same photo as {notes[row.path].path}, labelled {notes[row.path].label}")
         if row.path in notes
         else row
         for row in rows
@@ -136,14 +136,14 @@ def _drop_contradictions(rows: Sequence[IndexRow]) -> list[IndexRow]:
 def _drop_duplicates(rows: Sequence[IndexRow]) -> list[IndexRow]:
     kept = {row.path: group[0].path for group in _same_bytes(rows) for row in group[1:]}
     return [
-        replace(row, role="excluded", note=f"exact duplicate of {kept[row.path]}") if row.path in kept else row
+        replace(row, role=Role.EXCLUDED, note=f"exact duplicate of {kept[row.path]}") if row.path in kept else row
         for row in rows
     ]
 
 
 def _with_splits(rows: Sequence[IndexRow], *, plan: SplitPlan) -> list[IndexRow]:
     """Assign a split to every row that has none; excluded rows follow their group, or go to train."""
-    active = [row for row in rows if row.role != "excluded"]
+    active = [row for row in rows if row.role != Role.EXCLUDED]
     chosen: dict[str, str] = {}
     if any(not row.split for row in active):
         official = {row.sha256: row.split for row in active if row.split}
@@ -151,4 +151,4 @@ def _with_splits(rows: Sequence[IndexRow], *, plan: SplitPlan) -> list[IndexRow]
             active, fractions=plan.fractions, seed=plan.seed, previous={**plan.previous, **official}
         )
         chosen = {row.group_id: row.split for row in assigned}
-    return [row if row.split else replace(row, split=chosen.get(row.group_id, "train")) for row in rows]
+    return [row if row.split else replace(row, split=chosen.get(row.group_id, Split.TRAIN)) for row in rows]

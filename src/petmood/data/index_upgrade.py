@@ -11,13 +11,17 @@ from typing import Final
 from petmood.core.atomic_directory import atomic_directory, files_below
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes
-from petmood.data.duplicates.relations import RELATIONS_NAME
-from petmood.data.index import COLUMNS, INDEX_FORMAT, INDEX_NAME, DataIndex, is_format_1, parse_index
+from petmood.data.duplicates.relations import RELATIONS_NAME, RelationKind
+from petmood.data.index import COLUMNS, INDEX_FORMAT, INDEX_NAME, DataIndex, Role, is_format_1, parse_index
 
 __all__ = ["upgrade_dataset", "upgrade_index_bytes"]
 
-ROLES: Final = {"copy": "near_duplicate", "dropped": "excluded"}
-KINDS: Final = {"same": "exact_duplicate", "copy": "near_duplicate", "relative": "related"}
+ROLES: Final = {"copy": Role.NEAR_DUPLICATE, "dropped": Role.EXCLUDED}
+KINDS: Final = {
+    "same": RelationKind.EXACT_DUPLICATE,
+    "copy": RelationKind.NEAR_DUPLICATE,
+    "relative": RelationKind.RELATED,
+}
 IMPORT_NAME: Final = "import.json"
 
 

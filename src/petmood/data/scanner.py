@@ -11,7 +11,7 @@ from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text
 from petmood.data.duplicates.near_duplicates import Relation, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
-from petmood.data.duplicates.relations import RelationRow
+from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.import_errors import HARMLESS, ImportProblem, problems_text, refusal
 from petmood.data.index_builder import PHOTOS, ScannedPhoto
 from petmood.data.photo_info import PhotoInfo, read_photo_info
@@ -87,7 +87,7 @@ class PhotoScanner:
         for found, facts in self._good:
             path, kin = f"{PHOTOS}/{found.name}", self._kin[facts.sha256]
             if kin in first:
-                links.append(_relation_row(first[kin], path, kind="exact_duplicate", evidence="equal bytes"))
+                links.append(_relation_row(first[kin], path, kind=RelationKind.EXACT_DUPLICATE, evidence="equal bytes"))
             else:
                 first[kin] = path
         for relation in relations:

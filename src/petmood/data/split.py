@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from petmood.core.errors import DataError
-from petmood.data.index import SPLITS, IndexRow
+from petmood.data.index import IndexRow, Role, Split
 
 __all__ = [
     "DROPPED_AS_LEAKING",
@@ -32,7 +32,7 @@ MIN_GROUPS = 3
 DROPPED_AS_LEAKING = "relative of "
 """Prefix of the note of a photo that is excluded because its group has a photo in an evaluation split."""
 
-_STRENGTH = {"train": 0, "valid": 1, "test": 2}
+_STRENGTH: Mapping[str, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Fractions:
         """Return the target number of groups per split, at least one where its share isn't 0."""
         valid = max(1, round(self.valid * groups))
         test = max(1, round(self.test * groups)) if self.test else 0
-        return {"train": max(1, groups - valid - test), "valid": valid, "test": test}
+        return {Split.TRAIN: max(1, groups - valid - test), Split.VALID: valid, Split.TEST: test}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +142,10 @@ def _rank(members: Sequence[IndexRow], *, seed: int) -> str:
 
 
 def _fill(groups: Sequence[str], *, quotas: Mapping[str, int], taken: Counter[str]) -> dict[str, str]:
-    chosen = {}
+    chosen: dict[str, str] = {}
     held = Counter(taken)
     for group in groups:
-        split = max(SPLITS, key=lambda name: quotas[name] - held[name])
+        split = max(Split, key=lambda name: quotas[name] - held[name])
         held[split] += 1
         chosen[group] = split
     return chosen
@@ -155,7 +155,7 @@ def find_group_leaks(rows: Iterable[IndexRow]) -> list[Leak]:
     """Return the groups with photos in more than one split; excluded photos don't count."""
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
-        if row.role != "excluded":
+        if row.role != Role.EXCLUDED:
             groups[row.group_id].append(row)
     return [
         Leak(
@@ -193,11 +193,11 @@ def drop_leaking_rows(rows: Sequence[IndexRow]) -> tuple[IndexRow, ...]:
     mended = []
     for row in rows:
         leak = by_group.get(row.group_id)
-        if leak and row.role != "excluded" and row.split != leak.splits[0]:
+        if leak and row.role != Role.EXCLUDED and row.split != leak.splits[0]:
             split, path = leak.paths[0]
-            mended.append(replace(row, role="excluded", note=f"{DROPPED_AS_LEAKING}{split} photo {path}"))
+            mended.append(replace(row, role=Role.EXCLUDED, note=f"{DROPPED_AS_LEAKING}{split} photo {path}"))
         elif row.path in heirs:
-            mended.append(replace(row, role="original"))
+            mended.append(replace(row, role=Role.ORIGINAL))
         else:
             mended.append(row)
     return tuple(mended)
@@ -206,23 +206,23 @@ def drop_leaking_rows(rows: Sequence[IndexRow]) -> tuple[IndexRow, ...]:
 def _reassigned(rows: Iterable[IndexRow], *, winners: Mapping[str, str]) -> set[str]:
     left: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
-        if row.role != "excluded" and row.split == winners.get(row.group_id):
+        if row.role != Role.EXCLUDED and row.split == winners.get(row.group_id):
             left[row.group_id].append(row)
     return {
         min(members, key=lambda r: (-r.width * r.height, r.path)).path
         for members in left.values()
-        if all(row.role != "original" for row in members)
+        if all(row.role != Role.ORIGINAL for row in members)
     }
 
 
 def check_class_sizes(rows: Iterable[IndexRow], *, classes: Sequence[str]) -> None:
     """Raise DataError if a class has no original photo in train or in valid."""
-    held = Counter((row.label, row.split) for row in rows if row.role == "original")
-    empty = [(label, split) for label in classes for split in ("train", "valid") if not held[label, split]]
+    held = Counter((row.label, row.split) for row in rows if row.role == Role.ORIGINAL)
+    empty = [(label, split) for label in classes for split in (Split.TRAIN, Split.VALID) if not held[label, split]]
     if empty:
         facts = "; ".join(
             f"class '{label}' has 0 photos in {split} ("
-            + ", ".join(f"{held[label, name]} in {name}" for name in SPLITS if name != split)
+            + ", ".join(f"{held[label, name]} in {name}" for name in Split if name != split)
             + ")"
             for label, split in empty
         )

@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.evaluation.crossval import Fit, cross_validate
 from petmood.evaluation.predictions import Predictions, from_rows
 
@@ -104,16 +104,16 @@ def shuffled_labels(features: NDArray[np.float32], labels: Ints, *, classes: int
 
 
 def hold_out(
-    fit: Fit, rows: Sequence[IndexRow], *, classes: Sequence[str], split: str = "test", seed: int = 0
+    fit: Fit, rows: Sequence[IndexRow], *, classes: Sequence[str], split: str = Split.TEST, seed: int = 0
 ) -> Predictions:
     """Fit a method on the train rows and score it on the original photos of another split.
 
     Raises:
         DataError: there are no photos to train on or to test on.
     """
-    train = np.array([row.split == "train" and row.role != "excluded" for row in rows], dtype=bool).nonzero()[0]
-    test = np.array([row.split == split and row.role == "original" for row in rows], dtype=bool).nonzero()[0]
-    for which, found in (("train", train), (split, test)):
+    train = np.array([row.split == Split.TRAIN and row.role != Role.EXCLUDED for row in rows], dtype=bool).nonzero()[0]
+    test = np.array([row.split == split and row.role == Role.ORIGINAL for row in rows], dtype=bool).nonzero()[0]
+    for which, found in ((Split.TRAIN, train), (split, test)):
         if len(found) == 0:
             raise DataError(f"Expected photos in the {which} split for the baselines, got none. Check the dataset.")
     return from_rows(fit(train, test, seed), [rows[i] for i in test.tolist()], classes=classes)
@@ -140,7 +140,7 @@ def fit_baselines(
     features: NDArray[np.float32],
     *,
     classes: Sequence[str],
-    split: str = "test",
+    split: str = Split.TEST,
     folds: int = 5,
     seed: int = 0,
 ) -> dict[str, Predictions]:
@@ -156,7 +156,7 @@ def fit_baselines(
         "shuffled_labels": shuffled_labels(features, labels, classes=len(classes)),
     }
     found = {name: hold_out(fit, rows, classes=classes, split=split, seed=seed) for name, fit in methods.items()}
-    if len({row.group_id for row in rows if row.role == "original"}) >= folds:
+    if len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:
         found.update(leakage_gap(rows, features, classes=classes, folds=folds, seed=seed))
     return found
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role
 from petmood.evaluation.bootstrap import REPLICATES, Estimate, bootstrap_estimate, cluster_bootstrap_weights
 from petmood.evaluation.folds import Fold, grouped_folds, random_folds
 from petmood.evaluation.metrics import METRICS, metrics
@@ -87,8 +87,8 @@ def cross_validate(
     Raises:
         DataError: no original photos, fewer groups than folds, or logits of the wrong shape.
     """
-    used = np.array([row.role != "excluded" for row in rows], dtype=bool)
-    tested = np.array([row.role == "original" for row in rows], dtype=bool)
+    used = np.array([row.role != Role.EXCLUDED for row in rows], dtype=bool)
+    tested = np.array([row.role == Role.ORIGINAL for row in rows], dtype=bool)
     if not tested.any():
         raise DataError("Expected original photos to cross-validate on, got none. Import photos first.")
     plan = _plan(rows, np.flatnonzero(used), classes, folds=folds, repeats=repeats, grouped=grouped, seed=seed)

@@ -15,7 +15,7 @@ from petmood.core.files import atomic_write_json, atomic_write_text
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
-from petmood.data.index import IndexRow, read_index
+from petmood.data.index import IndexRow, Role, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, hog_features, hog_svm, most_frequent
 from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, grouped_folds
 from petmood.pipelines.fit_settings import fit_settings
@@ -62,9 +62,9 @@ def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalRep
         raise RunError(f"{folder} holds a cross-validation already. Give another run.name.")
     data = Path(config.data.path)
     index = read_index(data)
-    every_row = [row for row in index if row.role != "excluded"]
+    every_row = [row for row in index if row.role != Role.EXCLUDED]
     include_copies = config.data.include_copies
-    wanted = [row for row in every_row if row.role == "original" or include_copies or config.crossval.leakage]
+    wanted = [row for row in every_row if row.role == Role.ORIGINAL or include_copies or config.crossval.leakage]
     material = open_photo_set(
         data,
         wanted,
@@ -136,13 +136,13 @@ def _chooses(config: Config) -> bool:
 def _holdout(material: PhotoSet, train: NDArray[np.int64], *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     groups = [material.rows[n].group_id for n in train]
     first = grouped_folds(material.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
-    originals = np.array([material.rows[n].role == "original" for n in train])
+    originals = np.array([material.rows[n].role == Role.ORIGINAL for n in train])
     return train[first.train], train[first.test[originals[first.test]]]
 
 
 def _grouped_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[IndexRow]:
     """Return the rows, with near-duplicates marked as dropped unless ``include_copies`` is set."""
-    return [row if row.role == "original" or include_copies else replace(row, role="excluded") for row in rows]
+    return [row if row.role == Role.ORIGINAL or include_copies else replace(row, role=Role.EXCLUDED) for row in rows]
 
 
 def _run(
@@ -186,7 +186,7 @@ def _controls(
             rows, recipe_fit(config, material, shuffled=True), config, classes=classes, repeats=1, track=track
         )
     if config.crossval.leakage:
-        leaky = [replace(row, role="original") for row in material.rows]
+        leaky = [replace(row, role=Role.ORIGINAL) for row in material.rows]
         found["random_split"] = _run(
             leaky, recipe_fit(config, material), config, classes=classes, grouped=False, repeats=1, track=track
         )

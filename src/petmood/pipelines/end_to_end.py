@@ -14,7 +14,7 @@ from petmood.core.errors import BundleError, DataError
 from petmood.core.files import atomic_write_text, sha256_of
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.importer import import_photos
-from petmood.data.index import INDEX_NAME, read_index
+from petmood.data.index import INDEX_NAME, Split, read_index
 from petmood.data.sources import open_source
 from petmood.data.validation.issues import ValidationReport, validate_dataset
 from petmood.inference.base import Answer
@@ -88,7 +88,7 @@ def run_pipeline(
     if not _is_bundle_of(target, run):
         export_run(run, to=target, replace=True, track=track)
         done.append("export")
-    answers = _some_answers(target, data, [row.path for row in evaluation_rows(index.rows, "test")])
+    answers = _some_answers(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
     return PipelineResult(data, run, target, tuple(done), answers)
 
 

@@ -86,7 +86,7 @@ def read_limits(texts: Sequence[str]) -> PromotionLimits:
         if name not in known:
             raise ConfigError(f"Unknown promotion limit {name!r}. Known: {', '.join(known)}.")
         try:
-            given[name] = known[name](value)
+            given[name] = value if name == "criterion" else known[name](value)
         except ValueError as error:
             raise ConfigError(f"Expected a number for the promotion limit {name}, got {value!r}.") from error
     return PromotionLimits(**given)

@@ -7,7 +7,8 @@ The bootstrap alone is too narrow if few predictions differ: four wins and no lo
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,21 @@ from petmood.evaluation.predictions import Predictions
 from petmood.promotion.compare import BundlePredictions, Latency
 from petmood.promotion.records import Check, PromotionReport, SliceComparison
 
-__all__ = ["Check", "PromotionLimits", "PromotionReport", "difference", "run_checks"]
+__all__ = ["Check", "Criterion", "PromotionLimits", "PromotionReport", "difference", "run_checks"]
 
 Z: Final = 1.959964
 MEGABYTE: Final = 1e6
 
 Floats = NDArray[np.float64]
+
+
+class Criterion(StrEnum):
+    """What the interval of the difference in accuracy must show."""
+
+    SUPERIOR = "superior"
+    """It lies above 0."""
+    NON_INFERIOR = "non_inferior"
+    """It lies above ``-margin``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +47,7 @@ class PromotionLimits:
         ConfigError: unknown criterion, or a limit that is negative or not finite.
     """
 
-    criterion: Literal["superior", "non_inferior"] = "superior"
-    """"superior": the interval of the accuracy's difference lies above 0. "non_inferior": above ``-margin``."""
+    criterion: Criterion = Criterion.SUPERIOR
     margin: float = 0.02
     max_class_drop: float = 0.15
     """Largest allowed drop of a class's recall, if more than one group is affected, even if not significant."""
@@ -59,8 +68,9 @@ class PromotionLimits:
 
     def __post_init__(self) -> None:
         """Reject an unknown criterion, and limits that are negative or not finite."""
-        if self.criterion not in {"superior", "non_inferior"}:
-            raise ConfigError(f"Unknown promotion limit criterion={self.criterion!r}. Known: superior, non_inferior.")
+        if self.criterion not in tuple(Criterion):
+            raise ConfigError(f"Unknown promotion limit criterion={self.criterion!r}. Known: {', '.join(Criterion)}.")
+        object.__setattr__(self, "criterion", Criterion(self.criterion))  # what a person typed is a plain text
         for name, value in asdict(self).items():
             if name != "criterion" and not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"Expected a finite promotion limit {name} of 0 or more, got {value}.")
@@ -134,11 +144,11 @@ def _side_by_side(candidate: Predictions, champion: Predictions) -> tuple[Predic
 
 def _superiority(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
     part = _part("all photos", candidate, champion)
-    bar = 0.0 if limits.criterion == "superior" else -limits.margin
+    bar = 0.0 if limits.criterion == Criterion.SUPERIOR else -limits.margin
     passed, p_value = part.difference.low > bar, paired_test(candidate, champion).p_value
     wanted = f"interval above {_points(bar)}" if bar else "interval above 0"
     verdict = "shown" if passed else "not shown"
-    claim = "better" if limits.criterion == "superior" else f"at most {100 * limits.margin:g} points worse"
+    claim = "better" if limits.criterion == Criterion.SUPERIOR else f"at most {100 * limits.margin:g} points worse"
     sentence = (
         f"Accuracy {part.candidate:.1%} on {part.difference.n} photos, champion {part.champion:.1%}: "
         f"{_with_interval(part.difference)}; {verdict} to be {claim}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from petmood.core.bundle import DATA_NAME, Bundle
 from petmood.core.errors import RegistryError
-from petmood.data.index import IndexRow, parse_index
+from petmood.data.index import IndexRow, Role, parse_index
 from petmood.registry.base import AliasChange, Version
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry
@@ -27,7 +27,7 @@ class Lineage:
     @property
     def counts(self) -> Mapping[str, int]:
         """Number of photos used, by split."""
-        return Counter(photo.split for photo in self.photos if photo.role != "excluded")
+        return Counter(photo.split for photo in self.photos if photo.role != Role.EXCLUDED)
 
 
 def find_lineage(registry: Registry, key: str) -> Lineage:

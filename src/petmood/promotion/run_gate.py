@@ -13,7 +13,7 @@ from petmood.core.bundle import DATA_NAME, Bundle, read
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import DataIndex, IndexRow, parse_index, read_index
+from petmood.data.index import DataIndex, IndexRow, Role, Split, parse_index, read_index
 from petmood.data.split import check_no_group_leaks
 from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.promotion.checks import PromotionLimits, run_checks
@@ -125,9 +125,9 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
     A photo is left out if a bundle was trained on a photo of its group, by the current index or by the bundle's index.
     For the test split, photos used to select or calibrate a bundle (its validation split) are left out as well.
     """
-    originals = [row for row in index if row.role == "original"]
-    split = "test" if any(row.split == "test" for row in originals) else "valid"
-    notes = [] if split == "test" else ["There is no test split: scores on validation photos are optimistic."]
+    originals = [row for row in index if row.role == Role.ORIGINAL]
+    split = Split.TEST if any(row.split == Split.TEST for row in originals) else Split.VALID
+    notes = [] if split == Split.TEST else ["There is no test split: scores on validation photos are optimistic."]
     known: set[str] = set()
     for opened in bundles:
         if opened.bundle.manifest.data_hash == index.hash:
@@ -135,7 +135,7 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
         if opened.learned is None:
             notes.append(f"The training photos of {_called(opened)} are unknown: it has no {DATA_NAME}.")
         else:
-            known |= _learned_from(opened.learned, {"train", "valid"} if split == "test" else {"train"})
+            known |= _learned_from(opened.learned, {Split.TRAIN, Split.VALID} if split == Split.TEST else {Split.TRAIN})
     parse_photos: dict[str, set[str]] = defaultdict(set)
     for row in index:
         parse_photos[row.group_id].add(row.sha256)
@@ -150,7 +150,7 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
 
 def _learned_from(index: DataIndex, splits: set[str]) -> set[str]:
     """Return the SHA-256 of every photo whose group, by the bundle's own index, was in one of the splits."""
-    groups = {row.group_id for row in index if row.split in splits and row.role != "excluded"}
+    groups = {row.group_id for row in index if row.split in splits and row.role != Role.EXCLUDED}
     return {row.sha256 for row in index if row.group_id in groups}
 
 

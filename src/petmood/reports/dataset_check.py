@@ -1,14 +1,14 @@
 """Dataset validation report: one self-contained HTML file with thumbnails."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from petmood.core.files import atomic_write_text
-from petmood.data.index import SPLITS, IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.index_builder import PHOTOS
 from petmood.data.split import find_group_leaks
 from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport, labels_in
@@ -74,7 +74,7 @@ def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> N
         report=report,
         total=len(report.index),
         tiles=_tiles(report),
-        splits=SPLITS,
+        splits=tuple(Split),
         balance=_balance(report),
         groups=[group for group in groups if group.parts],
         listed=_LISTED,
@@ -85,11 +85,11 @@ def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> N
 def _tiles(report: ValidationReport) -> list[tuple[str, int]]:
     roles = [row.role for row in report.index]
     return [
-        ("originals", roles.count("original")),
-        ("near-duplicates", roles.count("near_duplicate")),
-        ("excluded", roles.count("excluded")),
+        ("originals", roles.count(Role.ORIGINAL)),
+        ("near-duplicates", roles.count(Role.NEAR_DUPLICATE)),
+        ("excluded", roles.count(Role.EXCLUDED)),
         ("rejected", len(report.rejected)),
-        ("groups", len({row.group_id for row in report.index if row.role != "excluded"})),
+        ("groups", len({row.group_id for row in report.index if row.role != Role.EXCLUDED})),
         ("label conflicts", len(report.conflicts)),
     ]
 
@@ -99,8 +99,8 @@ def _balance(report: ValidationReport) -> list[_Balance]:
     table = []
     for label in labels_in(report.index):
         pairs = [
-            (counts.get((label, split, "original"), 0), counts.get((label, split, "near_duplicate"), 0))
-            for split in SPLITS
+            (counts.get((label, split, Role.ORIGINAL), 0), counts.get((label, split, Role.NEAR_DUPLICATE), 0))
+            for split in Split
         ]
         pairs.append((sum(a for a, _ in pairs), sum(b for _, b in pairs)))
         table.append((label, pairs))
@@ -140,7 +140,7 @@ def _across_classes(rows: Sequence[IndexRow]) -> list[IndexRow]:
 def _samples(report: ValidationReport, folder: Path) -> _Group:
     parts = []
     for label in labels_in(report.index):
-        rows = [row for row in report.index if row.label == label and row.role == "original"]
+        rows = [row for row in report.index if row.label == label and row.role == Role.ORIGINAL]
         chosen = _spread(sorted(rows, key=lambda row: row.sha256), _A_LABEL)
         if chosen:
             parts.append(_part(folder, chosen, title=label, text=f"{len(chosen)} of {len(rows)}"))
@@ -158,7 +158,7 @@ def _groups(report: ValidationReport, folder: Path) -> _Group:
         members[row.group_id].append(row)
     many = [rows for rows in members.values() if len(rows) > 1]
     many.sort(key=lambda rows: (-len(rows), rows[0].group_id))
-    order = {"original": 0, "near_duplicate": 1, "excluded": 2}
+    order: Mapping[str, int] = {role: number for number, role in enumerate(Role)}
     parts = [
         _part(
             folder,
@@ -190,7 +190,7 @@ def _part(folder: Path, rows: Iterable[IndexRow], *, title: str, text: str = "")
 
 
 def _thumb(folder: Path, row: IndexRow) -> _Thumb:
-    role = "" if row.role == "original" else f" {row.role}"
+    role = "" if row.role == Role.ORIGINAL else f" {row.role}"
     note = f" ({row.note})" if row.note else ""
     caption = f"{row.path.removeprefix(PHOTOS + '/')}{note}"
     return _Thumb(jpeg_base64(folder / row.path), f"{row.label}{role}", caption)

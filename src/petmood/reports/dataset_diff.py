@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from petmood.core.files import atomic_write_json, atomic_write_text
-from petmood.data.index import SPLITS, DataIndex, IndexRow
+from petmood.data.index import DataIndex, IndexRow, Role, Split
 from petmood.data.validation.diff_rules import DatasetDiffReport
 from petmood.data.validation.issues import labels_in
 from petmood.presentation.thumbnails import jpeg_base64
@@ -43,7 +43,7 @@ def write_dataset_diff(report: DatasetDiffReport, folder: Path, *, against: Path
     """
     page = page_template(TEMPLATE).render(
         report=report,
-        splits=SPLITS,
+        splits=tuple(Split),
         counts=_counts(report),
         parts=[part for part in _parts(report, folder, against) if part.count],
         listed=LISTED,
@@ -77,15 +77,15 @@ def _counts(report: DatasetDiffReport) -> list[tuple[str, list[tuple[int, int]]]
     """Return, for each class, per split and in total, the number of original photos and its change."""
     table = []
     for label in labels_in(report.old, report.validation.index):
-        now = [_originals(report.validation.index, label, split) for split in SPLITS]
-        then = [_originals(report.old, label, split) for split in SPLITS] if report.old else now
+        now = [_originals(report.validation.index, label, split) for split in Split]
+        then = [_originals(report.old, label, split) for split in Split] if report.old else now
         pairs = list(zip(now, then, strict=True))
         table.append((label, [(a, a - b) for a, b in [*pairs, (sum(now), sum(then))]]))
     return table
 
 
 def _originals(index: DataIndex, label: str, split: str) -> int:
-    return sum(row.role == "original" and row.label == label and row.split == split for row in index)
+    return sum(row.role == Role.ORIGINAL and row.label == label and row.split == split for row in index)
 
 
 def _parts(report: DatasetDiffReport, folder: Path, against: Path | None) -> Iterator[_Part]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from petmood.data.index import SPLITS, DataIndex
+from petmood.data.index import DataIndex, Role, Split
 from petmood.data.validation.diff_rules import DatasetDiffReport
 from petmood.data.validation.issues import labels_in
 
@@ -65,15 +65,15 @@ def _names(paths: Sequence[str]) -> str:
 
 def _counts(last: DataIndex | None, new: DataIndex) -> str:
     before, after = _originals(last) if last else None, _originals(new)
-    lines = [f"| originals | {' | '.join(SPLITS)} | all |", "|---" * (len(SPLITS) + 2) + "|"]
+    lines = [f"| originals | {' | '.join(Split)} | all |", "|---" * (len(Split) + 2) + "|"]
     for label in labels_in(last, new):
-        cells = [_cell(before, after, label, (split,)) for split in SPLITS]
-        lines.append(f"| {label} | {' | '.join([*cells, _cell(before, after, label, SPLITS)])} |")
+        cells = [_cell(before, after, label, (split,)) for split in Split]
+        lines.append(f"| {label} | {' | '.join([*cells, _cell(before, after, label, tuple(Split))])} |")
     return "\n".join(lines)
 
 
 def _originals(index: DataIndex) -> Counter[tuple[str, str]]:
-    return Counter((row.label, row.split) for row in index if row.role == "original")
+    return Counter((row.label, row.split) for row in index if row.role == Role.ORIGINAL)
 
 
 def _cell(

@@ -12,7 +12,7 @@ from petmood.core.image import ImageSpec
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.image_cache import MEMORY_LIMIT_MB, ImageCache, open_image_cache
-from petmood.data.index import DataIndex, IndexRow, read_index
+from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
 from petmood.data.split import check_no_group_leaks
 
 __all__ = ["PhotoSet", "evaluation_rows", "open_index", "open_photo_set", "training_rows"]
@@ -56,13 +56,13 @@ def open_index(folder: Path, *, expected_hash: str | None = None) -> DataIndex:
 
 def training_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[IndexRow]:
     """Return the originals of the training split, and its near-duplicates if ``include_copies`` is set."""
-    roles = {"original", "near_duplicate"} if include_copies else {"original"}
-    return [row for row in rows if row.split == "train" and row.role in roles]
+    roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if include_copies else {Role.ORIGINAL}
+    return [row for row in rows if row.split == Split.TRAIN and row.role in roles]
 
 
 def evaluation_rows(rows: Sequence[IndexRow], split: str) -> list[IndexRow]:
     """Return the originals of a split; near-duplicates are never evaluated on."""
-    return [row for row in rows if row.split == split and row.role == "original"]
+    return [row for row in rows if row.split == split and row.role == Role.ORIGINAL]
 
 
 def open_photo_set(

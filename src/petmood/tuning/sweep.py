@@ -18,7 +18,7 @@ from petmood.core.errors import ConfigError, DataError, RunError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.core.redact import one_line, without_credentials
 from petmood.data.importer import import_photos
-from petmood.data.index import INDEX_NAME
+from petmood.data.index import INDEX_NAME, Split
 from petmood.data.sources import open_source
 from petmood.pipelines.end_to_end import DEMO_FOLDER
 from petmood.pipelines.run_tracking import end_sweep, start_sweep
@@ -114,7 +114,7 @@ def _photos(config: Config, *, track: ProgressBar) -> tuple[int, str]:
     if folder == DEMO_FOLDER and not (folder / INDEX_NAME).is_file():
         import_photos(open_source("demo"), to=folder, track=track)
     index = open_index(folder, expected_hash=config.data.hash)
-    photos = len(evaluation_rows(index.rows, "valid"))
+    photos = len(evaluation_rows(index.rows, Split.VALID))
     if photos == 0:
         raise DataError(f"A sweep selects by validation photos, but {folder} has none. Import it with a valid split.")
     return photos, index.hash

@@ -18,11 +18,10 @@ from petmood.data.duplicates.alignment import MATCHES, SimilarityTransform, esti
 from petmood.data.duplicates.candidates import Candidate, find_candidates
 from petmood.data.duplicates.correlation import aligned_correlation, thumbnail
 from petmood.data.duplicates.keypoints import UNIT, Keypoints, detect_and_compute, mirror_descriptors
+from petmood.data.duplicates.relations import RelationKind
 from petmood.data.threads import ordered_map, single_threaded_libraries
 
-__all__ = ["NEAR_DUPLICATE", "RELATED", "Relation", "find_near_duplicates", "group_ids"]
-
-NEAR_DUPLICATE, RELATED = "near_duplicate", "related"
+__all__ = ["Relation", "find_near_duplicates", "group_ids"]
 
 RELATED_INLIERS = 9
 """Smallest number of inliers of a related pair.
@@ -55,11 +54,10 @@ Bytes = NDArray[np.uint8]
 class Relation:
     """Relation of two photos, ``first`` < ``second``, of one group.
 
-    ``kind`` is "near_duplicate" (the pixels agree wherever the frames overlap) or "related" (the same animal or scene,
-    photographed again). ``inliers`` counts the distinct grid cells that agree. ``scale`` is an object's size in the
-    second frame over its size in the first, with both frames scaled to one longer side. ``agreement`` is the
-    correlation of the pixels. ``first_inside`` and ``second_inside`` are the shares (0 to 1) of each frame that the
-    other covers.
+    ``kind`` is a ``RelationKind``: near-duplicate if the pixels agree wherever the frames overlap, else related.
+    ``inliers`` counts the distinct grid cells that agree. ``scale`` is an object's size in the second frame over its
+    size in the first, with both frames scaled to one longer side. ``agreement`` is the correlation of the pixels.
+    ``first_inside`` and ``second_inside`` are the shares (0 to 1) of each frame that the other covers.
     """
 
     first: int
@@ -136,7 +134,7 @@ def _set_equals_apart(described: Sequence[_PhotoFeatures], order: Sequence[int])
         first = firsts.setdefault(one.digest, place)
         places = len(one.keypoints.positions)
         if first != place and places:
-            again.append(Relation(first, place, NEAR_DUPLICATE, places, mirrored=False, scale=1.0))
+            again.append(Relation(first, place, RelationKind.NEAR_DUPLICATE, places, mirrored=False, scale=1.0))
     return list(firsts.values()), again
 
 
@@ -154,7 +152,7 @@ def _check(pair: Candidate, photos: Sequence[_PhotoFeatures], telling: Sequence[
     return Relation(
         pair.first,
         pair.second,
-        NEAR_DUPLICATE if copied else RELATED,
+        RelationKind.NEAR_DUPLICATE if copied else RelationKind.RELATED,
         movement.inliers,
         pair.mirrored,
         round(movement.scale, 4),
@@ -201,8 +199,8 @@ def _best_of_each_pair(relations: Iterable[Relation]) -> list[Relation]:
     for one in relations:
         turned = one if one.first < one.second else _swapped(one)
         known = best.get((turned.first, turned.second))
-        if known is None or (turned.kind == NEAR_DUPLICATE, turned.inliers) > (
-            known.kind == NEAR_DUPLICATE,
+        if known is None or (turned.kind == RelationKind.NEAR_DUPLICATE, turned.inliers) > (
+            known.kind == RelationKind.NEAR_DUPLICATE,
             known.inliers,
         ):
             best[turned.first, turned.second] = turned

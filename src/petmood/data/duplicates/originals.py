@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from petmood.data.duplicates.near_duplicates import NEAR_DUPLICATE, Relation, group_ids
+from petmood.data.duplicates.near_duplicates import Relation, group_ids
+from petmood.data.duplicates.relations import RelationKind
 
 __all__ = ["Member", "choose_originals"]
 
@@ -36,7 +37,7 @@ def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -
     Preferred is the photo whose frame contains the others, because a crop is not the original. Ties go to more pixels,
     then to a name without a copy mark (aug, copy, (1)), then to the shorter name, then to alphabetical order.
     """
-    copies = [relation for relation in relations if relation.kind == NEAR_DUPLICATE]
+    copies = [relation for relation in relations if relation.kind == RelationKind.NEAR_DUPLICATE]
     groups: dict[int, list[int]] = defaultdict(list)
     for place, first in enumerate(group_ids(len(members), copies)):
         groups[first].append(place)

@@ -4,23 +4,31 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from petmood.core.errors import DataError
 
-__all__ = ["RELATIONS_NAME", "RelationRow", "read_relations", "relations_text"]
+__all__ = ["RELATIONS_NAME", "RelationKind", "RelationRow", "read_relations", "relations_text"]
 
 RELATIONS_NAME = "relations.csv"
 _HEADER = ("first", "second", "kind", "evidence")
 
 
+class RelationKind(StrEnum):
+    """How two photos of one group are related."""
+
+    EXACT_DUPLICATE = "exact_duplicate"
+    """Equal bytes."""
+    NEAR_DUPLICATE = "near_duplicate"
+    """One image, edited."""
+    RELATED = "related"
+    """One animal or scene, photographed again."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelationRow:
-    """Two photos of one group, by path, the first before the second.
-
-    `kind` is "exact_duplicate" (equal bytes), "near_duplicate" (one image, edited) or "related" (one animal in the same
-    moment).
-    """
+    """Two photos of one group, by path, the first before the second; `kind` is a `RelationKind`."""
 
     first: str
     second: str

@@ -13,6 +13,7 @@ from typing import Protocol
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.progress import ProgressBar
+from petmood.data.index import Split
 
 __all__ = [
     "Source",
@@ -26,13 +27,13 @@ __all__ = [
 ]
 
 _SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-    "testing": "test",
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "valid": Split.VALID,
+    "val": Split.VALID,
+    "validation": Split.VALID,
+    "test": Split.TEST,
+    "testing": Split.TEST,
 }
 
 
@@ -113,11 +114,11 @@ def needed_path(path: Path | None, *, name: str, what: str) -> Path:
     return path
 
 
-def parse_split(text: str) -> str | None:
-    """Return "train", "valid" or "test" for a name that means one (any case; "val", "validation", ...), else None.
+def parse_split(text: str) -> Split | None:
+    """Return the split for a name that means one (any case; "val", "validation", ...), else None.
 
     >>> parse_split("Validation")
-    'valid'
+    <Split.VALID: 'valid'>
     """
     return _SPLIT_NAMES.get(text.strip().casefold())
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from petmood.core.errors import DataError
 from petmood.core.labels import normalize_label
 from petmood.core.progress import ProgressBar
-from petmood.data.index import SPLITS
+from petmood.data.index import Split
 from petmood.data.sources.base import (
     Source,
     SourcePhoto,
@@ -96,7 +96,7 @@ class CsvSource:
         elif label is None:
             code, problem = "no_class", "expected a class name in the column label, got an empty cell"
         elif value.get("split") and split is None:
-            known = ", ".join(SPLITS)
+            known = ", ".join(Split)
             code, problem = "unknown_split", f"unknown split '{printable(value['split'])}'; known: {known}"
         problem = f"line {line}: {problem}" if problem else ""
         species = normalize_species(value.get("species", ""))

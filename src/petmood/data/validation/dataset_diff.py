@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from petmood.data.index import EVALUATION_SPLITS, IndexRow
+from petmood.data.index import EVALUATION_SPLITS, IndexRow, Role, Split
 
 __all__ = ["DatasetDiff", "RowPair", "diff_datasets"]
 
@@ -42,13 +42,15 @@ class DatasetDiff:
 
         A model trained on the previous version has seen them, so its metrics would be too optimistic.
         """
-        return tuple(both for both in self.moved if both.old.split == "train" and both.new.split in EVALUATION_SPLITS)
+        return tuple(
+            both for both in self.moved if both.old.split == Split.TRAIN and both.new.split in EVALUATION_SPLITS
+        )
 
 
 def diff_datasets(last: Iterable[IndexRow], new: Iterable[IndexRow]) -> DatasetDiff:
     """Compare the rows of two versions; added and kept photos are in the order of the new version."""
     before, after = _used(last), _used(new)
-    trained = {row.group_id for row in before.values() if row.split == "train"}
+    trained = {row.group_id for row in before.values() if row.split == Split.TRAIN}
     added = tuple(row for sha256, row in after.items() if sha256 not in before)
     return DatasetDiff(
         added=added,
@@ -62,6 +64,6 @@ def _used(rows: Iterable[IndexRow]) -> dict[str, IndexRow]:
     """Return the used rows by SHA-256; of equal photos the first."""
     found: dict[str, IndexRow] = {}
     for row in rows:
-        if row.role != "excluded":
+        if row.role != Role.EXCLUDED:
             found.setdefault(row.sha256, row)
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import DataIndex, read_index
+from petmood.data.index import DataIndex, Role, read_index
 from petmood.data.validation.dataset_diff import DatasetDiff, diff_datasets
 from petmood.data.validation.drift import Drift, image_statistics, measure_drift
 from petmood.data.validation.issues import ValidationReport, validate_dataset
@@ -122,7 +122,7 @@ def _against(
 
 
 def _has(rows: DataIndex, label: str) -> bool:
-    return any(row.label == label and row.role == "original" for row in rows)
+    return any(row.label == label and row.role == Role.ORIGINAL for row in rows)
 
 
 def _some(paths: tuple[str, ...], *, shown: int = 3) -> str:

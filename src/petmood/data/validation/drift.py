@@ -22,7 +22,7 @@ from scipy.stats import ks_2samp
 from petmood.core.errors import PhotoError
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role
 
 __all__ = ["FACTS", "SIGNIFICANCE", "Drift", "ImageStatistics", "holm", "image_statistics", "measure_drift"]
 
@@ -64,7 +64,7 @@ def image_statistics(
     folder: Path, rows: Iterable[IndexRow], *, known: ImageStatistics | None = None, track: ProgressBar = no_progress
 ) -> dict[str, NDArray[np.float64]]:
     """Return the statistics of a dataset's readable original photos; ``known`` ones aren't computed again."""
-    originals = {row.sha256: row for row in rows if row.role == "original"}
+    originals = {row.sha256: row for row in rows if row.role == Role.ORIGINAL}
     found: dict[str, NDArray[np.float64]] = {}
     for sha256, row in track(originals.items(), total=len(originals), what="reading photos"):
         if known and sha256 in known:

@@ -8,7 +8,7 @@ from pathlib import Path
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.relations import RelationRow, read_relations
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
-from petmood.data.index import SPLITS, DataIndex, IndexRow, read_index
+from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
 from petmood.data.index_builder import PHOTOS
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.split import find_group_leaks
@@ -73,15 +73,15 @@ class ValidationReport:
         width = max([8, *(len(label) + 2 for label in classes)])
         lines = [
             (
-                f"{self.name}: {len(self.index)} photos: {roles['original']} originals, "
-                f"{roles['near_duplicate']} near-duplicates, "
-                f"{roles['excluded']} excluded, {len(self.rejected)} rejected at import"
+                f"{self.name}: {len(self.index)} photos: {roles[Role.ORIGINAL]} originals, "
+                f"{roles[Role.NEAR_DUPLICATE]} near-duplicates, "
+                f"{roles[Role.EXCLUDED]} excluded, {len(self.rejected)} rejected at import"
             ),
             f"{'originals':<10}" + "".join(f"{label:>{width}}" for label in classes),
         ]
         lines += [
-            f"{split:<10}" + "".join(f"{counts.get((label, split, 'original'), 0):>{width}}" for label in classes)
-            for split in SPLITS
+            f"{split:<10}" + "".join(f"{counts.get((label, split, Role.ORIGINAL), 0):>{width}}" for label in classes)
+            for split in Split
         ]
         for finding in self.issues:
             shown = ", ".join(finding.paths[:3]) + (", ..." if len(finding.paths) > 3 else "")
@@ -155,7 +155,7 @@ def _leaks(index: DataIndex) -> Iterator[Issue]:
 def _duplicates(index: DataIndex) -> Iterator[Issue]:
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in index:
-        if row.role != "excluded":
+        if row.role != Role.EXCLUDED:
             groups[row.sha256].append(row)
     for across, where in ((True, "in different splits"), (False, "within a split")):
         paths = [
@@ -201,23 +201,23 @@ def _label_conflicts(conflicts: tuple[LabelConflict, ...]) -> Iterator[Issue]:
 
 
 def _balance(index: DataIndex) -> Iterator[Issue]:
-    held = Counter((row.label, row.split) for row in index if row.role == "original")
+    held = Counter((row.label, row.split) for row in index if row.role == Role.ORIGINAL)
     classes = labels_in(index)
     if len(classes) < 2:
         got = ", ".join(f"'{label}'" for label in classes) or "no photo"
         yield Issue("one_class", f"Expected photos of two classes or more, got {got}", (), is_blocking=True)
         return
     for label in classes:
-        for split in ("train", "valid"):
+        for split in (Split.TRAIN, Split.VALID):
             if not held[label, split]:
                 yield Issue("empty_class", f"Class '{label}' has no original in {split}", (), is_blocking=True)
-    totals = {label: sum(held[label, split] for split in SPLITS) for label in classes}
+    totals = {label: sum(held[label, split] for split in Split) for label in classes}
     least, most = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
     if totals[most] > IMBALANCE_RATIO * totals[least]:
         yield Issue(
             "class_imbalance", f"Class imbalance: {totals[most]} '{most}' against {totals[least]} '{least}'", ()
         )
-    if not any(held[label, "test"] for label in classes):
+    if not any(held[label, Split.TEST] for label in classes):
         yield Issue("no_test", "There is no test split: use cross-validation for scores", ())
 
 
@@ -231,7 +231,7 @@ def _odd_photos(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
 
 
 def _excluded(index: DataIndex, rejected: tuple[ImportProblem, ...]) -> Iterator[Issue]:
-    dropped = tuple(row.path for row in index if row.role == "excluded")
+    dropped = tuple(row.path for row in index if row.role == Role.EXCLUDED)
     if dropped:
         yield Issue("excluded", f"{_number(len(dropped), 'photo')} excluded (see the notes)", dropped)
     if rejected:
