@@ -1,7 +1,7 @@
 """MLflow tracker, through ``MlflowClient``; the same for a server and an embedded SQLite file.
 
 The tracker is asked what it has, and only the rest is written. A metric of an epoch is identified by key and step, a
-parameter and a tag by key, a final metric by key and latest value, a file by path, size and SHA-256.
+final metric by key and latest value. Parameters and tags are identified by key, files by path, size and SHA-256.
 """
 
 import json
