@@ -8,7 +8,10 @@ from petmood.training.tracking.state import TrackerSpec, new_state, write_state
 
 
 def tracked_copy(run: RunFolder, to: Path, **tracker: object) -> RunFolder:
-    """Copy a finished run that no tracker has yet; relative addresses are below the working folder."""
-    shutil.copytree(run.path, to)
+    """Copy a finished run that no tracker has yet, as training left it: other tests may have evaluated the run.
+
+    Relative addresses are below the working folder.
+    """
+    shutil.copytree(run.path, to, ignore=shutil.ignore_patterns("evaluation.json", "report*.html", "tracking.json"))
     write_state(to, new_state(to, TrackerSpec.model_validate(tracker)))
     return RunFolder(to)

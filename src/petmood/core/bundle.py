@@ -24,9 +24,11 @@ from petmood.core.image import ImageSpec
 from petmood.core.prediction import DecisionRule
 
 __all__ = [
+    "ATOL",
     "DATA_NAME",
     "MANIFEST",
     "MODEL_NAME",
+    "RTOL",
     "SCHEMA_VERSION",
     "Bundle",
     "Golden",
@@ -41,6 +43,10 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = 2
+RTOL: Final = 1e-3
+ATOL: Final = 1e-4
+"""Tolerances between torch and ONNX at export, and between golden and new outputs at every load."""
+
 DATA_NAME: Final = "data.csv"
 """Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
 

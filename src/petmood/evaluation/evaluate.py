@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from petmood.core.errors import DataError
+from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
@@ -21,7 +22,7 @@ from petmood.evaluation.slices import Slice, slice_metrics
 __all__ = ["AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate", "summary_text"]
 
 Estimates = dict[str, Estimate]
-_MAIN_FIRST = ("test", "crossval", "valid")
+_MAIN_FIRST = (Split.TEST, "crossval", Split.VALID)
 _PROBABILISTIC = ("brier", "nll", "ece")
 
 
@@ -121,7 +122,7 @@ def evaluate(
     if not splits:
         raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
     main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
-    valid = splits.get("valid")
+    valid = splits.get(Split.VALID)
     temperature = fit_temperature(valid) if valid else 1.0
     measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
     shown = splits[main]

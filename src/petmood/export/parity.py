@@ -7,12 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.bundle import ATOL, RTOL
 from petmood.core.errors import BundleError
 
-__all__ = ["ATOL", "BATCH_SIZES", "RTOL", "Parity", "check_parity"]
+__all__ = ["BATCH_SIZES", "Parity", "check_parity"]
 
-RTOL: Final = 1e-3
-ATOL: Final = 1e-4
 BATCH_SIZES: Final = (1, 2, 7)
 SPREAD: Final = 1e-2
 """Smallest accepted standard deviation of a logit over the photos. Below it the logits would agree whatever the input

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.bundle import Bundle, read_golden, verify
+from petmood.core.bundle import ATOL, RTOL, Bundle, read_golden, verify
 from petmood.core.errors import BundleError, PhotoError
 from petmood.core.image import PreparedImage
 from petmood.core.photo import LIMITS, ImageLimits
@@ -19,10 +18,7 @@ from petmood.core.schemas import ModelCardResponse, ModelInfo
 from petmood.inference.base import Answer, Predictor, try_prepare
 from petmood.inference.onnx import OnnxSession
 
-__all__ = ["ATOL", "RTOL", "BundlePredictor", "check_golden", "load_bundle"]
-
-RTOL: Final = 1e-3
-ATOL: Final = 1e-4
+__all__ = ["BundlePredictor", "check_golden", "load_bundle"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

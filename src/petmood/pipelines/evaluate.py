@@ -15,7 +15,7 @@ from petmood.core.files import atomic_write_bytes, atomic_write_json
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import check_known_labels
-from petmood.data.index import EVALUATION_SPLITS, IndexRow, read_index
+from petmood.data.index import EVALUATION_SPLITS, IndexRow, Role, Split, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
 from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import PairedTest, paired_test
@@ -57,11 +57,11 @@ def evaluate_run(
     folder = data or Path(facts.data_path)
     scored = scores_of(run, track=track)
     judged = scored if data is None else _score_anew(run, data, track=track)
-    split = "test" if len(judged["test"]) else "valid"
+    split = Split.TEST if len(judged[Split.TEST]) else Split.VALID
     if data is not None:
-        scored = {"valid": scored["valid"], "test": judged[split]}
-    rows = [row for row in read_index(folder) if row.role != "excluded"]
-    learnable = config.evaluation.baselines and any(row.split == "train" for row in rows)
+        scored = {Split.VALID: scored[Split.VALID], Split.TEST: judged[split]}
+    rows = [row for row in read_index(folder) if row.role != Role.EXCLUDED]
+    learnable = config.evaluation.baselines and any(row.split == Split.TRAIN for row in rows)
     controls = (
         _baselines(folder, rows, classes=facts.classes, split=split, seed=config.seed, track=track) if learnable else {}
     )
@@ -96,7 +96,7 @@ def compare_runs(run: RunFolder, other: RunFolder) -> PairedTest:
         DataError: the two runs were not evaluated on the same photos.
     """
     first, second = scores_of(run), scores_of(other)
-    split = "test" if len(first["test"]) else "valid"
+    split = Split.TEST if len(first[Split.TEST]) else Split.VALID
     return paired_test(first[split], second[split])
 
 

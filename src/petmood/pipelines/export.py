@@ -14,7 +14,7 @@ from petmood.core.bundle_target import bundle_directory
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import IndexRow, index_text
+from petmood.data.index import IndexRow, Split, index_text
 from petmood.export.bundle import BundleMetadata, fill_bundle
 from petmood.pipelines.evaluate import evaluate_run, read_evaluation
 from petmood.pipelines.run_folder import RunFolder
@@ -56,7 +56,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, track: ProgressBa
     folder = Path(facts.data_path)
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
-    judged = evaluation_rows(index.rows, "valid") + learned
+    judged = evaluation_rows(index.rows, Split.VALID) + learned
     opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
     golden, training = opened(_spread_by_class(judged)), opened(learned, track=track)
     return fill_bundle(

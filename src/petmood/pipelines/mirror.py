@@ -14,6 +14,7 @@ from petmood.configs.schema import Config
 from petmood.core.bundle import MANIFEST
 from petmood.core.errors import TrackingError
 from petmood.core.files import sha256_of
+from petmood.data.index import Split
 from petmood.evaluation.metrics import metrics
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder, RunMetadata
@@ -134,7 +135,7 @@ def _finals(run: RunFolder, facts: RunMetadata) -> dict[str, FinalMetric]:
     """Return the results of training, the validation metrics of the kept weights, and those of an evaluation."""
     results = {"seconds": facts.seconds, "epochs": facts.epochs, "best_epoch": facts.best_epoch}
     found = {name: float(value) for name, value in results.items() if value is not None}
-    if run.predictions("valid").is_file() and len(valid := Predictions.load(run.predictions("valid"))):
+    if run.predictions(Split.VALID).is_file() and len(valid := Predictions.load(run.predictions(Split.VALID))):
         measured = metrics(valid.probabilities(), valid.labels)
         found |= {name: float(measured[metric][0]) for metric, name in KEPT.items()}
     finals = {name: FinalMetric(value, _written_ms(run.metadata)) for name, value in found.items()}

@@ -18,7 +18,7 @@ from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
 from petmood.core.locks import exclusive_lock
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow
+from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
 from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import predict_logits
@@ -158,11 +158,11 @@ def _learn(
     with _log_to(run.log), tracked(run, config, sweep=sweep) as tracking:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
-        sets = _open_splits(config, index, facts, {"train", "valid", *judged}, track=track)
+        sets = _open_splits(config, index, facts, {Split.TRAIN, Split.VALID, *judged}, track=track)
         fitted = fit_network(
             fit_settings(config),
-            sets["train"],
-            sets["valid"],
+            sets[Split.TRAIN],
+            sets[Split.VALID],
             folder=run.path,
             track=track,
             callbacks=[*callbacks, EpochTrackingCallback(tracking)],
@@ -187,7 +187,7 @@ def _open_splits(
 ) -> dict[str, PhotoSet]:
     folder = Path(config.data.path)
     chosen = {
-        "train": training_rows(index.rows, include_copies=config.data.include_copies),
+        Split.TRAIN: training_rows(index.rows, include_copies=config.data.include_copies),
         **{split: evaluation_rows(index.rows, split) for split in EVALUATION_SPLITS},
     }
     return {
@@ -202,7 +202,8 @@ def _open_splits(
 def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
     rows = training_rows(index.rows, include_copies=config.data.include_copies)
     _check_counts(index, rows, folder=config.data.path)
-    photos = {"train": len(rows), **{split: len(evaluation_rows(index.rows, split)) for split in ("valid", "test")}}
+    photos: dict[str, int] = {Split.TRAIN: len(rows)}
+    photos |= {split: len(evaluation_rows(index.rows, split)) for split in EVALUATION_SPLITS}
     return RunMetadata(
         name=run.path.name,
         status="training",

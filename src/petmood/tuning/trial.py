@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from petmood.configs.schema import Config
 from petmood.core.errors import RunError
+from petmood.data.index import Split
 from petmood.evaluation.metrics import metrics
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder
@@ -18,7 +19,7 @@ from petmood.pipelines.train import resume, train
 
 __all__ = ["Diverged", "PruningCallback", "clear_checkpoints", "run_of", "run_trial", "valid_value"]
 
-OBJECTIVE_SPLITS: Final = ("valid",)
+OBJECTIVE_SPLITS: Final = (Split.VALID,)
 """The only splits that a trial is evaluated on; test photos are not opened."""
 MEASURES: Final = {"val/loss": "nll", "val/accuracy": "accuracy"}
 
@@ -82,7 +83,7 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
 
 def valid_value(run: RunFolder, metric: str) -> float:
     """Return the validation metric of the kept weights."""
-    scored = Predictions.load(run.predictions("valid"))
+    scored = Predictions.load(run.predictions(Split.VALID))
     return float(metrics(scored.probabilities(), scored.labels)[MEASURES[metric]][0])
 
 

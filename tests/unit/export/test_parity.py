@@ -7,9 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from petmood.core.bundle import Bundle
+from petmood.core.bundle import ATOL, Bundle
 from petmood.core.errors import BundleError
-from petmood.export.parity import ATOL, BATCH_SIZES, check_parity
+from petmood.export.parity import BATCH_SIZES, check_parity
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import NetworkSpec, build_network
 from tests.support.networks import IMAGE, TEMPERATURE, tiny_network
