@@ -100,5 +100,5 @@ def test_models_of_different_classes_are_neither_compared_nor_promoted(tmp_path:
     assert registry.state().aliases == {"champion": old.number}
 
     report = run_promotion_checks(bundles[0], None, data=other)
-    assert [(check.name, check.passed) for check in report.checks] == [("whole", True), ("same_classes", False)]
+    assert [(check.name, check.passed) for check in report.checks] == [("integrity", True), ("same_classes", False)]
     assert "further classes fear, relaxed" in report.failed[0]

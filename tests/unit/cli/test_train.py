@@ -70,11 +70,11 @@ def test_bad_settings_are_one_line_and_code_2(
     assert done.err.count("\n") == 1
 
 
-def test_a_label_without_photos_is_one_line_and_code_2(petmood: Callable[..., Any], tmp_path: Path) -> None:
-    data = write_small_set(tmp_path / "data", classes=("angry", "happy", "sad"))
+def test_a_single_class_is_one_line_and_code_2(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "data", classes=("sad",))
     done = petmood("train", *SMALL, f"data={data}", f"run.folder={tmp_path}")
     assert done.code == 2
-    assert "got none of: other." in done.err
+    assert "got: sad 32." in done.err
     assert done.err.count("\n") == 1
 
 

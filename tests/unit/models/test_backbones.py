@@ -126,5 +126,5 @@ def test_a_declared_backbone_is_found_and_built(own_registry: dict[str, catalog.
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_taken_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'resnet18' is taken"):
+    with pytest.raises(ConfigError, match="'resnet18' is in use"):
         backbone("resnet18", side_px=8)(partial(BackboneModule, nn.Flatten(), 192))

@@ -162,7 +162,7 @@ def test_photos_are_read_one_by_one_and_progress_is_told() -> None:
 
     photo = photo_like(64, 64)
     find_near_duplicates((each for each in [photo, photo]), total=2, track=track)
-    assert [total for what, total in told if "describ" in what] == [2]
+    assert [total for what, total in told if "keypoints" in what] == [2]
     assert len(told) == 3
 
 
