@@ -182,7 +182,7 @@ def test_the_first_push_of_a_branch_reports_every_data_set_as_new(proposals: Pro
     clone = proposals.main.clone(tmp_path / "clone")
     outcome = play("data-changed.yml", clone, Event("push", {"before": "0" * 40}))
     assert outcome.passed, outcome.steps
-    assert "the first one" in outcome.summary
+    assert "the first version" in outcome.summary
     assert comments(outcome) == []
 
 
