@@ -78,7 +78,7 @@ def resolve_classes(
         DataError: a name that is a slip of another class or can't be a class, an option that names a class without
             photos, or fewer than two classes. The message has the number of photos of each class concerned.
     """
-    counts = Counter(entry.label for entry in found if entry.label and not entry.problem)
+    counts = _label_counts(found)
     if unused := sorted(set(options.renamed) - set(counts)):
         raise DataError(
             f"No photo has '{printable(unused[0])}', which --map names. The source has: {_counted(counts)}."
@@ -86,7 +86,7 @@ def resolve_classes(
     renamed = [
         replace(entry, label=options.renamed.get(entry.label, entry.label)) if entry.label else entry for entry in found
     ]
-    counts = Counter(entry.label for entry in renamed if entry.label and not entry.problem)
+    counts = _label_counts(renamed)
     only = options.allowed or known
     if only:
         if empty := [label for label in options.allowed if not counts[label]]:
@@ -97,7 +97,7 @@ def resolve_classes(
         kept = frozenset(new for old, new in options.renamed.items() if old == new)
         _check_names(counts, kept=kept)
         entries, classes = tuple(renamed), tuple(sorted(counts))
-    counts = Counter(entry.label for entry in entries if entry.label and not entry.problem)
+    counts = _label_counts(entries)
     if len(counts) < 2:
         raise DataError(
             f"Expected photos of two classes or more, got: {_counted(counts)}. "
@@ -124,6 +124,10 @@ def labels_of(rows: Sequence[IndexRow], *, classes: Sequence[str]) -> NDArray[np
     check_known_labels({row.label for row in rows}, classes=classes)
     column = {label: k for k, label in enumerate(classes)}
     return np.array([column[row.label] for row in rows], dtype=np.int64)
+
+
+def _label_counts(entries: Iterable[SourcePhoto]) -> Counter[str]:
+    return Counter(entry.label for entry in entries if entry.label and not entry.problem)
 
 
 def _only(entry: SourcePhoto, allowed: Sequence[str]) -> SourcePhoto:
