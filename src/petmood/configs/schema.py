@@ -1,6 +1,7 @@
 """Schema of a run's settings: type, range and default of each key; unknown keys are rejected. Imports no torch."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,6 +25,7 @@ __all__ = [
     "SearchConfig",
     "TrackerConfig",
     "TrainerConfig",
+    "flatten_settings",
 ]
 
 
@@ -272,3 +274,13 @@ class Config(_Checked):
         if self.model.weights != "auto":
             return self.model.weights
         return "none" if self.recipe.name == "scratch" else "imagenet"
+
+
+def flatten_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings under dotted names such as ``optimizer.lr``; an empty group has none."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= (
+            flatten_settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        )
+    return flat

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from petmood.configs.schema import Config
+from petmood.configs.schema import Config, flatten_settings
 from petmood.core.bundle import MANIFEST
 from petmood.core.errors import TrackingError
 from petmood.core.files import sha256_of
@@ -103,7 +103,7 @@ def run_content(folder: Path) -> RunContent:
 
 def settings_of(config: Config) -> dict[str, JsonValue]:
     """Return settings under dotted names such as ``optimizer.lr``, without those that don't affect a run."""
-    return dict(_flat(config.model_dump(mode="json", exclude={"tracker", "search"}), ""))
+    return flatten_settings(config.model_dump(mode="json", exclude={"tracker", "search"}))
 
 
 def read_curves(path: Path) -> list[dict[str, str]]:
@@ -112,14 +112,6 @@ def read_curves(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, JsonValue]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _epochs(run: RunFolder, state: TrackingState, *, is_done: bool) -> Iterator[EpochMetrics]:

@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from petmood.configs.schema import Config, SearchConfig
+from petmood.configs.schema import Config, SearchConfig, flatten_settings
 from petmood.core.errors import ConfigError, RunError
 from petmood.core.extras import require
 from petmood.core.redact import one_line, without_credentials
@@ -121,7 +121,11 @@ def study_settings(config: Config, dimensions: Mapping[str, Any], *, data_hash: 
     raw = config.model_dump(mode="json")
     raw["search"]["space"] = {name: dimension.model_dump(mode="json") for name, dimension in dimensions.items()}
     space = raw["search"].pop("space")
-    flat = _flat(raw) | {f"search.space: {name}": value for name, value in space.items()} | {"data version": data_hash}
+    flat = (
+        flatten_settings(raw)
+        | {f"search.space: {name}": value for name, value in space.items()}
+        | {"data version": data_hash}
+    )
     kept = {name: value for name, value in flat.items() if not name.startswith(MAY_CHANGE)}
     found: dict[str, Any] = json.loads(json.dumps(kept))
     return found
@@ -148,14 +152,6 @@ def pruner_for(search: SearchConfig) -> BasePruner:
     if search.pruner == "none":
         return NopPruner()
     return MedianPruner(n_startup_trials=search.startup, n_warmup_steps=search.warmup)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-        flat.update(inner)
-    return flat
 
 
 def _difference(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
