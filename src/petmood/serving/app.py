@@ -20,6 +20,7 @@ from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of
 from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes import health, models, predict
+from petmood.serving.routes.openapi import document_tokens
 from petmood.serving.routes.pages import add_pages
 from petmood.serving.routes.responses import no_route_response
 from petmood.serving.service import AppState, OpenModel
@@ -65,6 +66,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # only called with HTTPException
     for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
+    document_tokens(app, service.settings)
     add_pages(app)
     app.add_middleware(AuthMiddleware, settings=service.settings)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)

@@ -4,6 +4,7 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,13 +15,30 @@ from petmood.core.errors import Forbidden, TooManyRequests, Unauthorized
 from petmood.serving.middleware.context import header
 from petmood.serving.settings import Settings
 
-__all__ = ["AuthMiddleware", "RateLimit", "check_bearer_token"]
+__all__ = ["Access", "AuthMiddleware", "RateLimit", "access_to", "check_bearer_token"]
 
 PUBLIC_PATHS: Final = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
 PUBLIC_FILES: Final = "/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMIN: Final = "/models"
 REMEMBERED: Final = 10_000
+
+
+class Access(StrEnum):
+    """Who may call a path: everyone, clients with the token (if one is set), or the admin."""
+
+    PUBLIC = "public"
+    TOKEN = "token"  # noqa: S105 - the name of a scheme, no secret
+    ADMIN = "admin_token"
+
+
+def access_to(path: str, settings: Settings) -> Access:
+    """Return who may call a path; the OpenAPI document and ``AuthMiddleware`` both use it."""
+    if path == ADMIN or path.startswith(f"{ADMIN}/"):
+        return Access.ADMIN
+    is_vertex = settings.vertex_health_route is not None and path == settings.vertex_health_route
+    is_public = is_vertex or path in PUBLIC_PATHS or path.startswith(PUBLIC_FILES)
+    return Access.PUBLIC if is_public else Access.TOKEN
 
 
 class RateLimit:
@@ -67,8 +85,6 @@ class AuthMiddleware:
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app, self._settings = app, settings
         self._rate = RateLimit(settings.rate_per_minute) if settings.rate_per_minute else None
-        own = {settings.vertex_health_route, settings.vertex_predict_route} - {None}
-        self._open = PUBLIC_PATHS | {settings.vertex_health_route} if own else PUBLIC_PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request and pass it on.
@@ -86,11 +102,12 @@ class AuthMiddleware:
         path, method = scope["path"], scope["method"]
         if method not in SAFE:
             self._refuse_other_origins(scope)
-        if path == ADMIN or path.startswith(f"{ADMIN}/"):
+        access = access_to(path, self._settings)
+        if access is Access.ADMIN:
             self._refuse_without(
                 self._settings.admin_token, scope, off="Admin routes are off. Set PETMOOD_ADMIN_TOKEN."
             )
-        elif path not in self._open and not path.startswith(PUBLIC_FILES) and method != "OPTIONS":
+        elif access is Access.TOKEN and method != "OPTIONS":
             if self._settings.token is not None:
                 self._refuse_without(self._settings.token, scope)
             if self._rate is not None:

@@ -1,11 +1,23 @@
-"""OpenAPI fragments for request bodies parsed by hand and for error responses."""
+"""OpenAPI fragments: request bodies parsed by hand, error responses, and the tokens that routes need."""
 
 from typing import Any, Final
 
-from petmood.core.schemas import ErrorResponse
-from petmood.serving.multipart import FIELD
+from fastapi import FastAPI
 
-__all__ = ["BATCH_REQUEST", "LOAD_REQUEST", "PREDICT_REQUEST", "REFUSALS", "ROLLBACK_REQUEST", "VERTEX_REQUEST"]
+from petmood.core.schemas import ErrorResponse
+from petmood.serving.middleware.auth import Access, access_to
+from petmood.serving.multipart import FIELD
+from petmood.serving.settings import Settings
+
+__all__ = [
+    "BATCH_REQUEST",
+    "LOAD_REQUEST",
+    "PREDICT_REQUEST",
+    "REFUSALS",
+    "ROLLBACK_REQUEST",
+    "VERTEX_REQUEST",
+    "document_tokens",
+]
 
 _FILE: Final = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC."}
 _REASON: Final = {"type": "string", "maxLength": 500, "default": ""}
@@ -94,3 +106,34 @@ _MEANING: Final = {
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ErrorResponse, "description": meaning} for status, meaning in _MEANING.items()
 }
+
+_TOKENS: Final = {
+    Access.TOKEN: "The token of the service, PETMOOD_TOKEN.",
+    Access.ADMIN: "The token of the admin routes, PETMOOD_ADMIN_TOKEN.",
+}
+
+
+def document_tokens(app: FastAPI, settings: Settings) -> None:
+    """Add the bearer token of each route to the OpenAPI document, so that Swagger UI can send it.
+
+    ``AuthMiddleware`` checks the tokens before any route runs, so FastAPI has no dependency to document.
+    """
+    plain_document = app.openapi
+
+    def document() -> dict[str, Any]:
+        schema = plain_document()
+        used: set[Access] = set()
+        for path, operations in schema["paths"].items():
+            access = access_to(path, settings)
+            if access is Access.ADMIN or (access is Access.TOKEN and settings.token is not None):
+                used.add(access)
+                for operation in operations.values():
+                    operation["security"] = [{access.value: []}]
+        schema.setdefault("components", {})["securitySchemes"] = {
+            access.value: {"type": "http", "scheme": "bearer", "description": text}
+            for access, text in _TOKENS.items()
+            if access in used
+        }
+        return schema
+
+    app.openapi = document  # type: ignore[method-assign] # FastAPI's documented way to extend the document

@@ -10,6 +10,9 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from petmood.serving.middleware.context import context_of
 
 __all__ = ["STATIC", "add_pages"]
 
@@ -23,6 +26,15 @@ POLICY: Final = "default-src 'none'; connect-src 'self'; base-uri 'none'; frame-
 LANDING_POLICY: Final = POLICY + "script-src 'self'; style-src 'self'; img-src 'self' data: blob:"
 SWAGGER_POLICY: Final = POLICY + "script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 """Swagger UI sets styles in its elements; its one inline script is allowed by its hash."""
+
+
+class PageFiles(StaticFiles):
+    """Static files, counted and logged under the route ``/static`` whatever the path below it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send one file."""
+        context_of(scope).route = STATIC
+        await super().__call__(scope, receive, send)
 
 
 def add_pages(app: FastAPI) -> None:
@@ -40,7 +52,7 @@ def add_pages(app: FastAPI) -> None:
         return _page(swagger_ui, policy=swagger_policy)
 
     app.include_router(router)
-    app.mount(STATIC, StaticFiles(directory=OWN_FILES, packages=[SWAGGER_FILES]), name="static")
+    app.mount(STATIC, PageFiles(directory=OWN_FILES, packages=[SWAGGER_FILES]), name="static")
 
 
 def _swagger_ui(*, title: str) -> str:

@@ -57,3 +57,11 @@ def test_a_file_of_a_page_is_not_sent_twice(served: Callable[..., Any]) -> None:
     again = client.get("/static/swagger-ui.css", headers={"if-none-match": first.headers["etag"]})
     assert (first.status_code, again.status_code) == (200, 304)
     assert first.headers["x-content-type-options"] == "nosniff"
+
+
+def test_requests_for_files_of_pages_are_counted_as_one_route(served: Callable[..., Any]) -> None:
+    app = served()
+    for path in ("landing.js", "swagger-ui.css", "nothing.js"):
+        app.client.get(f"/static/{path}")
+    counted = 'petmood_requests_total{method="GET",route="/static",status="%s"}'
+    assert (app.counted(counted % 200), app.counted(counted % 404)) == (2, 1)
