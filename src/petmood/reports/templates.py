@@ -1,8 +1,12 @@
 """Jinja templates of reports, with autoescape, strict undefined names and number filters."""
 
+import re
+
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from petmood.evaluation.display_names import LOWER_IS_BETTER, number_text, percent_text, title
+from petmood.presentation.glossary import TERMS
 
 __all__ = ["page_template"]
 
@@ -17,5 +21,10 @@ def page_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(number=number_text, percent=percent_text, title_of=title)
-    environment.globals["lower_is_better"] = LOWER_IS_BETTER
+    environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning)
     return environment.get_template(name)
+
+
+def _meaning(term: str) -> Markup:
+    """Return the meaning of a term of the glossary, with its code marked up; an unknown term raises KeyError."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(TERMS[term]))))  # noqa: S704 - escaped before

@@ -1,0 +1,67 @@
+"""Terms of the project, each defined once; the reports and ``docs/glossary.md`` show them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["TERMS", "glossary_markdown"]
+
+TERMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "photo": "a file with an image, as a person took it",
+        "image": "pixels, after decoding and rotation",
+        "class": "one of the values that a photo can be labelled with; the set comes from the dataset",
+        "label": "the class of one photo",
+        "dataset": (
+            "a folder with `index.csv`, photos, relations and rejected entries; `data_hash` is the SHA-256 of the index"
+        ),
+        "exact duplicate": "a photo with the same bytes as another",
+        "near-duplicate": "a copy of another photo: re-encoded, cropped, rotated, recolored or otherwise edited",
+        "related photos": "different photos of one animal at one moment",
+        "group": "photos connected by these relations; all photos of a group are in one split (`group_id`)",
+        "role": "`original`, `near_duplicate`, or `excluded` (on disk, used nowhere)",
+        "split": "`train`, `valid` or `test`",
+        "group leakage": "a group with photos in more than one split",
+        "backbone": "the network without its last layer",
+        "head": "the last layer or layers, from features to one logit per class",
+        "linear probe": "a linear head fitted to the features of a frozen backbone",
+        "run": "one training, in a folder with settings, weights, curves, predictions and report",
+        "predictions": "logits of one split with labels and groups",
+        "baseline": "a simple method beside which a score is shown: most frequent class, HOG + SVM, permuted labels",
+        "interval": "95% confidence interval, from a bootstrap over groups unless said otherwise",
+        "calibration": "agreement of predicted probabilities with observed frequencies; here by one temperature",
+        "confident": (
+            'the probability reaches `confidence_threshold`; otherwise the model abstains ("not sure" on the page)'
+        ),
+        "prediction set": "the classes that can't be ruled out, with stated coverage (split conformal prediction)",
+        "bundle": (
+            "the folder that training writes and serving reads: network, manifest, golden photos, reference data, card"
+        ),
+        "predictor": "a bundle loaded in this process; a client is its counterpart for a service",
+        "manifest": "`manifest.json` of a bundle: metadata and the SHA-256 of every other file",
+        "golden photos": "prepared images with the outputs of the trained network; compared at every load",
+        "parity": "agreement of ONNX and torch outputs within a tolerance",
+        "registry": "numbered versions of bundles with aliases and a history",
+        "alias": "a name that points to a version: `champion`, `challenger`",
+        "promotion": "moving an alias to a version that passed the checks",
+        "promotion checks": (
+            "superiority (or non-inferiority), per-class recall, calibration, robustness, latency, size"
+        ),
+        "lineage": "the way from a prediction back to the photos that its model was trained on",
+        "drain": "answering what is in flight before the process ends, and refusing new work",
+        "knee": (
+            "in a load test, the number of users beyond which throughput no longer grows; `--until-saturation` "
+            "looks for it"
+        ),
+        "sweep": "a search over settings, by validation photos alone",
+    }
+)
+"""Each term with its meaning; a word between backticks is code."""
+
+
+def glossary_markdown() -> str:
+    """Return the text of ``docs/glossary.md``."""
+    rows = "".join(f"| {term} | {meaning} |\n" for term, meaning in TERMS.items())
+    return (
+        f"# Glossary\n\nOne word for one thing, in code, files, HTTP and docs.\n\n| term | meaning |\n|---|---|\n{rows}"
+    )
