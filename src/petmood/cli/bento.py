@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from petmood.core.commands import shell_command
+from petmood.core.environment import BUNDLE_VARIABLE
 
 __all__ = ["bento"]
 
@@ -60,7 +61,7 @@ def bento() -> None:
 
 
 @bento.command(SERVE)
-@click.argument("bundle", type=click.Path(path_type=Path), envvar="PETMOOD_BUNDLE")
+@click.argument("bundle", type=click.Path(path_type=Path), envvar=BUNDLE_VARIABLE)
 @click.option("--host", default="127.0.0.1", show_default=True, callback=_address)
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @batching[0]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from petmood.core.environment import TOKEN_VARIABLE
+
 if TYPE_CHECKING:
     from petmood.serving.loadtest.report import Report
     from petmood.serving.loadtest.steps import Step
@@ -43,7 +45,7 @@ USERS, MOST_USERS = 32, 256
 @click.option("--p95-ms", type=click.FloatRange(min=0), help="Exit with 1 if p95 is above this.")
 @click.option("--min-rps", type=click.FloatRange(min=0), help="Exit with 1 if throughput is below this.")
 @click.option("--max-errors", type=click.FloatRange(0, 1), help="Exit with 1 if the error rate is above this (0 to 1).")
-@click.option("--token", envvar="PETMOOD_TOKEN", help="Bearer token of the service. [env: PETMOOD_TOKEN]")
+@click.option("--token", envvar=TOKEN_VARIABLE, help="Bearer token of the service. [env: PETMOOD_TOKEN]")
 @click.option("--allow-remote", is_flag=True, help="Allow a load test of another machine.")
 @click.pass_context
 def loadtest(  # noqa: PLR0913 - one per option

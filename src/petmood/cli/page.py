@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL
+
 __all__ = ["page"]
 
 OPTIONS = {
@@ -21,9 +23,7 @@ OPTIONS = {
 
 
 @click.command()
-@click.option(
-    "--api", default="http://127.0.0.1:8000", show_default=True, envvar="PETMOOD_API_URL", help="URL of the service."
-)
+@click.option("--api", default=DEFAULT_API_URL, show_default=True, envvar=API_URL_VARIABLE, help="URL of the service.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_context
@@ -42,7 +42,7 @@ def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     given = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *given]
     click.echo(f"petmood shows its page at http://{host}:{port}, and calls {api}", err=True)
-    environment = {**os.environ, "PETMOOD_API_URL": api}
+    environment = {**os.environ, API_URL_VARIABLE: api}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own command
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM))

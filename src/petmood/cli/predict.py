@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from petmood.cli.progress import progress_bar
+from petmood.core.environment import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -59,5 +60,5 @@ def _predictor(bundle: str, *, threads: int) -> "AbstractContextManager[Predicto
     import petmood
 
     if bundle.startswith(("http://", "https://")):
-        return petmood.Client(bundle, token=os.environ.get("PETMOOD_TOKEN") or None, retries=RETRIES)
+        return petmood.Client(bundle, token=os.environ.get(TOKEN_VARIABLE) or None, retries=RETRIES)
     return nullcontext(petmood.load_bundle(bundle, threads=threads))

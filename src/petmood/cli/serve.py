@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from petmood.core.environment import BUNDLE_VARIABLE
+
 if TYPE_CHECKING:
     from petmood.serving.settings import Settings
 
@@ -17,7 +19,7 @@ PORT = 8000
 
 
 @click.command()
-@click.argument("bundle", envvar="PETMOOD_BUNDLE")
+@click.argument("bundle", envvar=BUNDLE_VARIABLE)
 @click.option("--host", help="Default: 127.0.0.1, or 0.0.0.0 if Cloud Run or Vertex AI sets the port.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one."

@@ -11,7 +11,14 @@ from petmood.client.responses import error_of, from_error_body, retry_after_s
 from petmood.core.errors import ConfigError, PetmoodError, PhotoError, ServiceError
 from petmood.core.photo_source import PhotoSource, photo_bytes, several_photos
 from petmood.core.prediction import Prediction
-from petmood.core.schemas import BatchResponse, ErrorResponse, HealthStatus, ModelCardResponse, PredictionResponse
+from petmood.core.schemas import (
+    PHOTO_FIELD,
+    BatchResponse,
+    ErrorResponse,
+    HealthStatus,
+    ModelCardResponse,
+    PredictionResponse,
+)
 
 __all__ = [
     "BATCH",
@@ -53,7 +60,7 @@ class Call:
     @property
     def files(self) -> list[tuple[str, tuple[str, bytes]]] | None:
         """The form's fields as httpx takes them."""
-        return [("photo", ("photo", photo)) for photo in self.photos] or None
+        return [(PHOTO_FIELD, ("photo", photo)) for photo in self.photos] or None
 
 
 READY: Final = Call("GET", "/readyz")

@@ -1,12 +1,13 @@
 """JSON response bodies of the command line and the HTTP service."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from petmood.core.errors import PetmoodError
 
 __all__ = [
+    "PHOTO_FIELD",
     "BatchResponse",
     "ErrorResponse",
     "HealthStatus",
@@ -16,6 +17,9 @@ __all__ = [
     "VertexResponse",
     "error_response",
 ]
+
+PHOTO_FIELD: Final = "photo"
+"""The form field of a photo in a request with a form."""
 
 
 class ModelInfo(BaseModel):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from petmood.core.errors import ConfigError
-from petmood.evaluation.metrics import CLASS_METRICS, METRICS, class_metrics, metrics
+from petmood.evaluation.metrics import CLASS_METRICS, METRICS, PROPORTIONS, class_metrics, metrics
 from petmood.evaluation.predictions import Predictions
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
 
 REPLICATES = 2000
 _CONFIDENCE = 0.95
-_PROPORTIONS = frozenset({"accuracy", "balanced_accuracy", "macro_f1", *CLASS_METRICS})
 
 Floats = NDArray[np.float64]
 
@@ -112,9 +111,7 @@ def estimate_metrics(
     drawn = metrics(probabilities, scored.labels, weights=weights)
     n = len(scored)
     return {
-        name: bootstrap_estimate(
-            float(values[name][0]), drawn[name], n=n, groups=count, proportion=name in _PROPORTIONS
-        )
+        name: bootstrap_estimate(float(values[name][0]), drawn[name], n=n, groups=count, proportion=name in PROPORTIONS)
         for name in METRICS
     }
 

@@ -17,7 +17,7 @@ from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role
 from petmood.evaluation.bootstrap import REPLICATES, Estimate, bootstrap_estimate, cluster_bootstrap_weights
 from petmood.evaluation.folds import Fold, grouped_folds, random_folds
-from petmood.evaluation.metrics import METRICS, metrics
+from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
 from petmood.evaluation.predictions import Predictions, from_rows
 
 __all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "grouped_folds", "random_folds"]
@@ -152,14 +152,13 @@ def _numbers(pooled: Sequence[Predictions], *, seed: int) -> tuple[dict[str, Est
             values[name].append(float(once[name][0]))
             drawn[name] += many[name] / len(pooled)
     groups = len(set(pooled[0].groups))
-    proportions = ("accuracy", "balanced_accuracy", "macro_f1")
     estimates = {
         name: bootstrap_estimate(
             float(np.mean(values[name])),
             drawn[name],
             n=len(pooled[0]),
             groups=groups,
-            proportion=name in proportions,
+            proportion=name in PROPORTIONS,
         )
         for name in METRICS
     }

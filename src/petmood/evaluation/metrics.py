@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = [
     "CLASS_METRICS",
     "METRICS",
+    "PROPORTIONS",
     "class_metrics",
     "confusion_matrices",
     "equal_mass_bins",
@@ -25,6 +26,8 @@ __all__ = [
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "brier", "nll", "ece")
 CLASS_METRICS = ("precision", "recall", "f1")
+PROPORTIONS = frozenset({"accuracy", "balanced_accuracy", "macro_f1", *CLASS_METRICS})
+"""Metrics that are shares between 0 and 1; their intervals are also bounded by that of a proportion."""
 
 _LEAST_PROBABILITY = 1e-12
 

@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from petmood.client.client import Client
+from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import PetmoodError, PhotoError
 from petmood.core.photo import PHOTO_SUFFIXES, decode
 from petmood.core.prediction import Prediction
@@ -50,8 +51,8 @@ def main() -> None:
     """Draw the page; Streamlit reruns this after every interaction."""
     st.set_page_config(page_title="petmood", page_icon=str(EXAMPLES / "cat.jpg"), layout="centered", menu_items={})
     st.html(STYLE)
-    address = os.environ.get("PETMOOD_API_URL", "http://127.0.0.1:8000")
-    with Client(address, token=os.environ.get("PETMOOD_TOKEN") or None, retries=RETRIES) as service:
+    address = os.environ.get(API_URL_VARIABLE, DEFAULT_API_URL)
+    with Client(address, token=os.environ.get(TOKEN_VARIABLE) or None, retries=RETRIES) as service:
         _draw(service)
 
 

@@ -6,10 +6,10 @@ from typing import Final
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from petmood.core.errors import BadForm, FileTooLarge, PetmoodError, UnprocessableContent, UnsupportedMediaType
+from petmood.core.schemas import PHOTO_FIELD
 
-__all__ = ["FIELD", "HINT", "OVERHEAD_BYTES", "ContentType", "one_photo", "parse_content_type", "parse_photos"]
+__all__ = ["HINT", "OVERHEAD_BYTES", "ContentType", "one_photo", "parse_content_type", "parse_photos"]
 
-FIELD: Final = "photo"
 HINT: Final = (
     "Send a photo as a form: curl -F photo=@pet.jpg URL, "
     "or as the body: curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg URL"
@@ -59,7 +59,7 @@ def parse_photos(body: bytes, kind: ContentType, *, most: int, file_bytes: int) 
         with PushMultipartParser(kind.boundary, max_segment_count=most + OTHER_FIELDS) as parser:
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
-                    wanted, pieces = event.name == FIELD and event.filename is not None, []
+                    wanted, pieces = event.name == PHOTO_FIELD and event.filename is not None, []
                 elif event is not None:
                     pieces.append(event)
                 elif wanted:
@@ -98,5 +98,5 @@ def _light(error: Exception) -> Exception:
 
 
 def _wrong_number(got: int, most: int) -> UnprocessableContent:
-    expected = f"one field '{FIELD}'" if most == 1 else f"1 to {most} fields '{FIELD}'"
+    expected = f"one field '{PHOTO_FIELD}'" if most == 1 else f"1 to {most} fields '{PHOTO_FIELD}'"
     return UnprocessableContent(f"Expected {expected} with a file, got {got}. {HINT}")

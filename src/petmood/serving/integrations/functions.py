@@ -8,12 +8,12 @@ import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import Final
 
 import functions_framework.aio
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from petmood.core.environment import BUNDLE_VARIABLE
 from petmood.core.errors import ConfigError, InternalError
 from petmood.core.schemas import error_response
 from petmood.inference.load import load_bundle
@@ -27,8 +27,6 @@ from petmood.serving.settings import read_settings
 __all__ = ["predict"]
 
 logger = logging.getLogger(__name__)
-
-BUNDLE: Final = "PETMOOD_BUNDLE"
 
 
 class _Application:
@@ -80,9 +78,9 @@ async def predict(request: Request) -> Response:
 
 
 def _start() -> FastAPI:
-    settings, named = read_settings(), os.environ.get(BUNDLE)
+    settings, named = read_settings(), os.environ.get(BUNDLE_VARIABLE)
     if not named:
-        raise ConfigError(f"Expected a bundle in {BUNDLE}, got none.")
+        raise ConfigError(f"Expected a bundle in {BUNDLE_VARIABLE}, got none.")
     configure_malloc()
     app = create_app(load_bundle(Path(named), limits=settings.limits), settings=settings)
     app.state.service.workers.start()  # the framework gives no lifespan to a function

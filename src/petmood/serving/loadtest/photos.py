@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from petmood.core.photo_source import find_photos
+from petmood.core.schemas import PHOTO_FIELD
 
 __all__ = ["MOST", "Form", "form", "read", "synthetic_photos"]
 
@@ -39,7 +40,7 @@ def read(folder: Path) -> list[bytes]:
     return [photo.read_bytes() for photo in find_photos([folder])[:MOST]]
 
 
-def form(photo: bytes, *, field: str = "photo") -> Form:
+def form(photo: bytes, *, field: str = PHOTO_FIELD) -> Form:
     """Encode a photo as a multipart form of one field."""
     number = 0
     while (boundary := f"petmood-{number}").encode() in photo:

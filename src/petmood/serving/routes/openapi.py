@@ -4,9 +4,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from petmood.core.schemas import ErrorResponse
+from petmood.core.schemas import PHOTO_FIELD, ErrorResponse
 from petmood.serving.middleware.auth import Access, access_to
-from petmood.serving.multipart import FIELD
 from petmood.serving.settings import Settings
 
 __all__ = [
@@ -24,7 +23,7 @@ _REASON: Final = {"type": "string", "maxLength": 500, "default": ""}
 
 
 def _form(field: dict[str, Any]) -> dict[str, Any]:
-    return {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: field}}}
+    return {"schema": {"type": "object", "required": [PHOTO_FIELD], "properties": {PHOTO_FIELD: field}}}
 
 
 def _json(schema: dict[str, Any], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:

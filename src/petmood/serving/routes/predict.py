@@ -9,11 +9,10 @@ from starlette.types import Receive, Scope
 
 from petmood.core.errors import BadForm, PetmoodError
 from petmood.core.prediction import prediction_response
-from petmood.core.schemas import BatchResponse, PredictionResponse
+from petmood.core.schemas import PHOTO_FIELD, BatchResponse, PredictionResponse
 from petmood.serving.integrations.vertex_ai import answer_instances
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.multipart import (
-    FIELD,
     HINT,
     OVERHEAD_BYTES,
     ContentType,
@@ -71,7 +70,7 @@ async def predict_batch(request: Request) -> Response:
     service, call = service_of(request), context_of(request.scope)
     kind = parse_content_type(header(request.scope, b"content-type") or "")
     if kind.boundary is None:
-        raise BadForm(f"Expected multipart/form-data with fields '{FIELD}'. {HINT}")
+        raise BadForm(f"Expected multipart/form-data with fields '{PHOTO_FIELD}'. {HINT}")
     service.workers.refuse_if_full()
     most, limits = service.settings.batch_photos, service.settings.limits
     limit = service.settings.batch_bytes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from petmood.serving.integrations.bentoml.runtime import BUNDLE
+from petmood.core.environment import BUNDLE_VARIABLE
 
 __all__ = ["PORT", "UNTRACKED", "ServeOptions", "bentoml_command", "environment", "serve_command"]
 
@@ -49,5 +49,5 @@ def serve_command(start: ServeOptions) -> list[str]:
 
 def environment(bundle: Path | None = None, *, base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return this process's environment with telemetry disabled and the bundle set."""
-    named = {} if bundle is None else {BUNDLE: str(bundle.resolve())}
+    named = {} if bundle is None else {BUNDLE_VARIABLE: str(bundle.resolve())}
     return {**UNTRACKED, **base, **named}

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from petmood.core.commands import shell_command
+from petmood.core.environment import BUNDLE_VARIABLE
 from petmood.core.errors import ConfigError
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
@@ -16,9 +16,8 @@ from petmood.serving.service import AppState
 from petmood.serving.settings import read_settings
 from petmood.serving.worker_pool import WorkerResult
 
-__all__ = ["BUNDLE", "PendingPhoto", "ServiceRuntime", "bundle_from_environment"]
+__all__ = ["PendingPhoto", "ServiceRuntime", "bundle_from_environment"]
 
-BUNDLE: Final = "PETMOOD_BUNDLE"
 """The environment variable that names the bundle to serve."""
 
 
@@ -73,8 +72,8 @@ def bundle_from_environment() -> Path:
     Raises:
         ConfigError: the variable is not set.
     """
-    named = os.environ.get(BUNDLE)
+    named = os.environ.get(BUNDLE_VARIABLE)
     if not named:
         command = shell_command("bento", "BUNDLE")
-        raise ConfigError(f"Expected a bundle in {BUNDLE}, got none. Start it with: {command}")
+        raise ConfigError(f"Expected a bundle in {BUNDLE_VARIABLE}, got none. Start it with: {command}")
     return Path(named)
