@@ -21,7 +21,7 @@ from petmood.pipelines.export import export_run
 from petmood.pipelines.promote import promote
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
-from petmood.promotion.run_gate import run_promotion_checks
+from petmood.promotion.run_checks import run_promotion_checks
 from petmood.registry.base import Author
 from petmood.registry.uri import open_registry
 from petmood.serving.app import create_app

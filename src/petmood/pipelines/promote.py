@@ -12,7 +12,7 @@ from petmood.core.errors import BundleError, ConfigError, CorruptVersion, DataEr
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.promotion.checks import PromotionLimits, PromotionReport
-from petmood.promotion.run_gate import run_promotion_checks
+from petmood.promotion.run_checks import run_promotion_checks
 from petmood.registry.base import CHAMPION, AliasChange, Author, Version
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry

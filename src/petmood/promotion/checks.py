@@ -22,7 +22,7 @@ from petmood.evaluation.predictions import Predictions
 from petmood.promotion.compare import BundlePredictions, Latency
 from petmood.promotion.records import Check, PromotionReport, SliceComparison
 
-__all__ = ["Check", "Criterion", "PromotionLimits", "PromotionReport", "difference", "run_checks"]
+__all__ = ["Check", "Criterion", "PromotionLimits", "PromotionReport", "difference", "evaluate_checks"]
 
 Z: Final = 1.959964
 MEGABYTE: Final = 1e6
@@ -80,7 +80,7 @@ class PromotionLimits:
         return asdict(self)
 
 
-def run_checks(
+def evaluate_checks(
     candidate: BundlePredictions, champion: BundlePredictions | None, *, latency: Latency, limits: PromotionLimits
 ) -> tuple[Check, ...]:
     """Run all checks that need predictions, latency and size; a failed check does not stop the others.
@@ -164,7 +164,7 @@ def _per_class_recall(candidate: Predictions, champion: Predictions, limits: Pro
         of_label = candidate.labels == number
         if of_label.any():
             part = _part(label, candidate.take(of_label), champion.take(of_label))
-            groups = len({candidate.groups[place] for place in np.flatnonzero(of_label)})
+            groups = len({candidate.groups[position] for position in np.flatnonzero(of_label)})
             drop = -part.difference.value
             parts.append(part)
             if part.difference.high < 0 or (drop > limits.max_class_drop and drop * groups > 1.5):

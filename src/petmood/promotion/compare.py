@@ -29,8 +29,8 @@ __all__ = [
     "BundlePredictions",
     "Latency",
     "bundle_info",
+    "images_to_time",
     "measure_latency",
-    "pictures_to_time",
     "predict_with_bundles",
 ]
 
@@ -44,7 +44,7 @@ WARM_UP: Final = 3
 
 Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
-Answer = Callable[[Pixels], Logits]
+PredictLogits = Callable[[Pixels], Logits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +110,26 @@ def predict_with_bundles(
     specs = [predictor.bundle.manifest.image for predictor in predictors]
     classes = predictors[0].bundle.manifest.classes
 
-    def ask(row: IndexRow) -> list[Logits | BundleError]:
+    def predict(row: IndexRow) -> list[Logits | BundleError]:
         prepared = _prepared(data, row, specs)
-        return [_answer(one, prepared[spec], classes=classes) for one, spec in zip(predictors, specs, strict=True)]
+        return [_predict(one, prepared[spec], classes=classes) for one, spec in zip(predictors, specs, strict=True)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        answers = list(track(pool.map(ask, rows), total=len(rows), what="predicting photos"))
-    columns = zip(*answers, strict=True)
+        predictions = list(track(pool.map(predict, rows), total=len(rows), what="predicting photos"))
+    columns = zip(*predictions, strict=True)
     return [
         _bundle_predictions(one, rows, column, classes=classes) for one, column in zip(predictors, columns, strict=True)
     ]
 
 
-def pictures_to_time(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Pixels:
+def images_to_time(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Pixels:
     """Preprocess the first photos for a latency measurement, uint8 [N, S, S, 3]."""
     return np.stack([_prepared(data, row, [spec], corruptions=())[spec][0] for row in rows[:TIMED_PHOTOS]])
 
 
 def measure_latency(
-    candidate: tuple[Answer, Pixels],
-    champion: tuple[Answer, Pixels] | None = None,
+    candidate: tuple[PredictLogits, Pixels],
+    champion: tuple[PredictLogits, Pixels] | None = None,
     *,
     rounds: int = ROUNDS,
     budget_s: float = BUDGET_S,
@@ -140,19 +140,19 @@ def measure_latency(
     Each bundle is given as its function from images to logits and its images, uint8 [N, S, S, 3]. The measurement
     stops when the budget is spent, but not before twelve rounds. Medians exclude outliers.
     """
-    asked = [candidate] if champion is None else [candidate, champion]
-    for answer, pictures in asked:
+    models = [candidate] if champion is None else [candidate, champion]
+    for predict, images in models:
         for number in range(WARM_UP):
-            answer(_one(pictures, number))
-    took: list[list[float]] = [[] for _ in asked]
+            predict(_one(images, number))
+    took: list[list[float]] = [[] for _ in models]
     started = clock()
     for number in range(rounds):
-        order = range(len(asked)) if number % 2 else reversed(range(len(asked)))
-        for who in order:
-            answer, pictures = asked[who]
-            picture, begun = _one(pictures, number), clock()
-            answer(picture)
-            took[who].append(clock() - begun)
+        order = range(len(models)) if number % 2 else reversed(range(len(models)))
+        for turn in order:
+            predict, images = models[turn]
+            image, begun = _one(images, number), clock()
+            predict(image)
+            took[turn].append(clock() - begun)
         if number + 1 >= MIN_ROUNDS and clock() - started > budget_s:
             break
     medians = [1000 * statistics.median(times) for times in took]
@@ -171,9 +171,9 @@ def _prepared(
         except PhotoError as error:
             raise DataError(f"'{row.path}' of {data} can't be used: {error}") from error
         reduced = _reduced(pixels, side)
-        pictures = [pixels, *(corrupt(reduced, name, level=LEVEL) for name in corruptions)]
+        images = [pixels, *(corrupt(reduced, name, level=LEVEL) for name in corruptions)]
         for spec in (spec for spec in specs if spec.background == background):
-            prepared[spec] = np.stack([prepare(picture, spec) for picture in pictures])
+            prepared[spec] = np.stack([prepare(image, spec) for image in images])
     return prepared
 
 
@@ -197,46 +197,46 @@ def _reduced(pixels: Pixels, side: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def _answer(predictor: BundlePredictor, pictures: Pixels, *, classes: Sequence[str]) -> Logits | BundleError:
+def _predict(predictor: BundlePredictor, images: Pixels, *, classes: Sequence[str]) -> Logits | BundleError:
     """Return logits with columns in the order of ``classes``, or the error if the bundle can't predict."""
     own = predictor.bundle.manifest.classes
     if sorted(own) != sorted(classes):
         return BundleError(f"Expected a model with the classes {', '.join(classes)}, got one with {', '.join(own)}.")
     try:
-        logits = predictor.session.logits(pictures)
+        logits = predictor.session.logits(images)
     except BundleError as error:
         return error
-    if logits.shape != (len(pictures), len(own)) or not np.isfinite(logits).all():
+    if logits.shape != (len(images), len(own)) or not np.isfinite(logits).all():
         got = f"an array of {' x '.join(map(str, logits.shape))}"
-        return BundleError(f"Expected {len(own)} finite numbers for each of {len(pictures)} images, got {got}.")
+        return BundleError(f"Expected {len(own)} finite numbers for each of {len(images)} images, got {got}.")
     return logits[:, [own.index(label) for label in classes]]
 
 
 def _bundle_predictions(
     predictor: BundlePredictor,
     rows: Sequence[IndexRow],
-    answers: Sequence[Logits | BundleError],
+    predictions: Sequence[Logits | BundleError],
     *,
     classes: Sequence[str],
 ) -> BundlePredictions | BundleError:
     logits: list[Logits] = []
-    for answer in answers:
-        if isinstance(answer, BundleError):
-            return answer
-        logits.append(answer)
-    spoilt = [(replace(row, path=f"{row.path}#{name}"), name) for row in rows for name in CORRUPTIONS]
+    for predicted in predictions:
+        if isinstance(predicted, BundleError):
+            return predicted
+        logits.append(predicted)
+    corrupted = [(replace(row, path=f"{row.path}#{name}"), name) for row in rows for name in CORRUPTIONS]
     return BundlePredictions(
         bundle=bundle_info(predictor),
-        clean=from_rows([answer[0] for answer in logits], rows, classes=classes),
+        clean=from_rows([one[0] for one in logits], rows, classes=classes),
         corrupted=from_rows(
-            np.concatenate([answer[1:] for answer in logits]),
-            [row for row, _ in spoilt],
+            np.concatenate([one[1:] for one in logits]),
+            [row for row, _ in corrupted],
             classes=classes,
-            source=[name for _, name in spoilt],
+            source=[name for _, name in corrupted],
         ),
     )
 
 
-def _one(pictures: Pixels, number: int) -> Pixels:
-    place = number % len(pictures)
-    return pictures[place : place + 1]
+def _one(images: Pixels, number: int) -> Pixels:
+    position = number % len(images)
+    return images[position : position + 1]

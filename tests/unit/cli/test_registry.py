@@ -113,7 +113,7 @@ def test_a_trace_leads_to_the_photos(petmood: Petmood, small_bundle: Path, small
 
 
 @pytest.mark.usefixtures("place")
-def test_a_promotion_through_the_gate(petmood: Petmood, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_promotion_after_passed_checks(petmood: Petmood, small_bundle: Path, tmp_path: Path) -> None:
     petmood("registry", "push", small_bundle)
     refused = petmood("registry", "promote", "1", "--to", "champion")
     assert refused.code == 3

@@ -16,7 +16,7 @@ from petmood.pipelines.export import export_run
 from petmood.pipelines.promote import promote, read_limits
 from petmood.pipelines.train import train
 from petmood.promotion.checks import PromotionLimits
-from petmood.promotion.run_gate import run_promotion_checks
+from petmood.promotion.run_checks import run_promotion_checks
 from petmood.registry.base import Author
 from petmood.registry.registry import Registry
 from petmood.registry.uri import open_registry

@@ -12,7 +12,7 @@ import pytest
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.evaluation.predictions import Predictions
-from petmood.promotion.checks import Check, PromotionLimits, difference, run_checks
+from petmood.promotion.checks import Check, PromotionLimits, difference, evaluate_checks
 from petmood.promotion.compare import BundleInfo, BundlePredictions, Latency
 from tests.support.evaluation import MakeScored
 
@@ -39,7 +39,7 @@ def answers(right: np.ndarray, *, labels: np.ndarray | None = None, group_size: 
     )
 
 
-def spoilt(scored: Predictions) -> Predictions:
+def under_corruption(scored: Predictions) -> Predictions:
     """Return the same predictions once per corruption."""
     twice = scored.take([*range(len(scored))] * 2)
     kinds = tuple(kind for kind in KINDS for _ in range(len(scored)))
@@ -47,10 +47,10 @@ def spoilt(scored: Predictions) -> Predictions:
     return replace(twice, source=kinds, paths=paths)
 
 
-def judged(
+def predicted(
     clean: Predictions, corrupted: Predictions | None = None, *, model_bytes: int = 2_000_000
 ) -> BundlePredictions:
-    return BundlePredictions(replace(SUBJECT, model_bytes=model_bytes), clean, corrupted or spoilt(clean))
+    return BundlePredictions(replace(SUBJECT, model_bytes=model_bytes), clean, corrupted or under_corruption(clean))
 
 
 def shares(count: int, share: float) -> np.ndarray:
@@ -64,7 +64,7 @@ def verdicts(
     latency: Latency = FAST,
     **limits: Any,  # noqa: ANN401 - any limit
 ) -> dict[str, Check]:
-    found = run_checks(candidate, champion, latency=latency, limits=PromotionLimits(**limits))
+    found = evaluate_checks(candidate, champion, latency=latency, limits=PromotionLimits(**limits))
     for check in found:
         json.dumps(check.to_json(), allow_nan=False)
         assert "nan" not in check.measured + check.sentence
@@ -79,7 +79,7 @@ GOOD, WEAK = answers(shares(200, 0.9)), answers(shares(200, 0.7))
 
 
 def test_a_better_model_passes_every_check() -> None:
-    found = verdicts(judged(GOOD), judged(WEAK))
+    found = verdicts(predicted(GOOD), predicted(WEAK))
     assert list(found) == ["superiority", "per_class_recall", "calibration", "robustness", "latency", "size"]
     assert failed(found) == []
     (part,) = found["superiority"].parts
@@ -92,11 +92,21 @@ def test_a_better_model_passes_every_check() -> None:
 @pytest.mark.parametrize(
     ("reason", "make"),
     [
-        ("superiority", lambda: (judged(WEAK), judged(WEAK), FAST)),
-        ("calibration", lambda: (judged(replace(GOOD, logits=GOOD.logits * 0.02)), judged(WEAK), FAST)),
-        ("robustness", lambda: (judged(GOOD, spoilt(answers(shares(200, 0.5)))), judged(WEAK), FAST)),
-        ("latency", lambda: (judged(GOOD), judged(WEAK), Latency(16.0, 10.0, 60))),
-        ("size", lambda: (judged(GOOD, model_bytes=6_000_001), judged(WEAK), FAST)),
+        ("superiority", lambda: (predicted(WEAK), predicted(WEAK), FAST)),
+        (
+            "calibration",
+            lambda: (predicted(replace(GOOD, logits=GOOD.logits * 0.02)), predicted(WEAK), FAST),
+        ),
+        (
+            "robustness",
+            lambda: (
+                predicted(GOOD, under_corruption(answers(shares(200, 0.5)))),
+                predicted(WEAK),
+                FAST,
+            ),
+        ),
+        ("latency", lambda: (predicted(GOOD), predicted(WEAK), Latency(16.0, 10.0, 60))),
+        ("size", lambda: (predicted(GOOD, model_bytes=6_000_001), predicted(WEAK), FAST)),
     ],
 )
 def test_each_fault_is_refused_for_its_own_reason(
@@ -108,14 +118,14 @@ def test_each_fault_is_refused_for_its_own_reason(
 
 def test_a_model_that_forgot_a_label_is_refused_though_it_is_better_on_the_whole() -> None:
     forgetful = answers((GOOD.labels != 3) | shares(200, 0.4))
-    found = verdicts(judged(forgetful), judged(WEAK))
+    found = verdicts(predicted(forgetful), predicted(WEAK))
     assert failed(found) == ["per_class_recall"]
     assert "sad by 30.0 points (72.0% to 42.0%)" in found["per_class_recall"].sentence
     assert "angry" not in found["per_class_recall"].sentence
 
 
 def test_a_worse_model_fails_what_it_is_worse_at() -> None:
-    assert failed(verdicts(judged(WEAK), judged(GOOD))) == [
+    assert failed(verdicts(predicted(WEAK), predicted(GOOD))) == [
         "superiority",
         "per_class_recall",
         "calibration",
@@ -145,7 +155,7 @@ def test_better_models_are_mostly_promoted(make_scored: MakeScored) -> None:
             drawn = make_scored(120, seed=seed)
             logits = np.random.default_rng(noise).normal(size=(120, 4))
             logits[np.arange(120), drawn.labels] += skill
-            runs.append(judged(replace(drawn, logits=logits)))
+            runs.append(predicted(replace(drawn, logits=logits)))
         candidate, champion = runs
         passed += not failed(verdicts(candidate, champion))
     assert passed >= 34
@@ -179,32 +189,32 @@ def test_a_group_of_many_photos_counts_once() -> None:
 
 def test_the_order_of_photos_does_not_matter() -> None:
     rng = np.random.default_rng(0)
-    candidate = judged(GOOD.take(rng.permutation(200)), spoilt(GOOD).take(rng.permutation(400)))
-    assert verdicts(candidate, judged(WEAK)) == verdicts(judged(GOOD), judged(WEAK))
+    candidate = predicted(GOOD.take(rng.permutation(200)), under_corruption(GOOD).take(rng.permutation(400)))
+    assert verdicts(candidate, predicted(WEAK)) == verdicts(predicted(GOOD), predicted(WEAK))
 
 
 def test_different_photos_can_not_be_compared() -> None:
     with pytest.raises(DataError, match="predict the same photos"):
-        verdicts(judged(GOOD), judged(WEAK.take(range(100))))
+        verdicts(predicted(GOOD), predicted(WEAK.take(range(100))))
     with pytest.raises(DataError, match="predict the same photos"):
-        verdicts(judged(GOOD), judged(replace(WEAK, labels=(WEAK.labels + 1) % 4)))
+        verdicts(predicted(GOOD), predicted(replace(WEAK, labels=(WEAK.labels + 1) % 4)))
     with pytest.raises(DataError, match="got none"):
-        verdicts(judged(GOOD.take([])), None)
+        verdicts(predicted(GOOD.take([])), None)
 
 
 def test_no_worse_is_shown_by_many_photos_and_not_by_few() -> None:
     """A 95% interval around a difference of 0 reaches 2 points or more with up to about 96 groups."""
     for count, shown in ((60, False), (120, True)):
-        same = judged(answers(shares(count, 0.8)))
+        same = predicted(answers(shares(count, 0.8)))
         assert failed(verdicts(same, same, criterion="non_inferior")) == ([] if shown else ["superiority"])
         assert failed(verdicts(same, same, criterion="non_inferior", margin=0.05)) == []
-    assert "superiority" in failed(verdicts(judged(WEAK), judged(GOOD), criterion="non_inferior"))
+    assert "superiority" in failed(verdicts(predicted(WEAK), predicted(GOOD), criterion="non_inferior"))
 
 
 def test_a_label_without_photos_is_said_and_not_held_against_anybody() -> None:
     labels = np.arange(120) % 3
     good, weak = (answers(shares(120, share), labels=labels) for share in (0.95, 0.6))
-    found = verdicts(judged(good), judged(weak))
+    found = verdicts(predicted(good), predicted(weak))
     assert failed(found) == []
     assert "no photos of sad" in found["per_class_recall"].sentence
 
@@ -214,44 +224,44 @@ def test_one_lost_photo_of_a_rare_label_is_not_a_label_lost() -> None:
     weak = answers(shares(120, 0.6) | (labels == 3), labels=labels)
     for lost, refused in ((1, False), (2, True)):
         good = answers(np.where(labels == 3, np.arange(120) >= lost, True), labels=labels)
-        assert failed(verdicts(judged(good), judged(weak))) == (["per_class_recall"] if refused else [])
+        assert failed(verdicts(predicted(good), predicted(weak))) == (["per_class_recall"] if refused else [])
 
 
 def test_a_difference_in_probabilities_that_is_sure_but_tiny_is_let_through() -> None:
     sharper = replace(GOOD, logits=GOOD.logits * 1.004)
-    champion = judged(WEAK)
-    twin = judged(replace(WEAK, logits=WEAK.logits * 1.0001))
+    champion = predicted(WEAK)
+    twin = predicted(replace(WEAK, logits=WEAK.logits * 1.0001))
     calibration = verdicts(twin, champion)["calibration"]
     assert calibration.passed
-    assert verdicts(judged(sharper), judged(GOOD))["calibration"].passed
-    assert not verdicts(judged(replace(GOOD, logits=GOOD.logits * 30)), judged(GOOD))["calibration"].passed
+    assert verdicts(predicted(sharper), predicted(GOOD))["calibration"].passed
+    assert not verdicts(predicted(replace(GOOD, logits=GOOD.logits * 30)), predicted(GOOD))["calibration"].passed
 
 
 def test_slowness_and_size_are_measured_against_the_champion_and_against_bounds() -> None:
-    both = judged(GOOD), judged(WEAK)
+    both = predicted(GOOD), predicted(WEAK)
     assert verdicts(*both, Latency(15.0, 10.0, 60))["latency"].passed
     assert not verdicts(*both, Latency(260.0, 240.0, 60))["latency"].passed
     assert verdicts(*both, Latency(260.0, 280.0, 60))["latency"].passed, "slow, but quicker than what serves now"
-    large = judged(GOOD, model_bytes=600_000_000)
-    assert not verdicts(large, judged(WEAK, model_bytes=400_000_000))["size"].passed
-    assert verdicts(large, judged(WEAK, model_bytes=700_000_000))["size"].passed
-    assert verdicts(judged(GOOD, model_bytes=6_000_000), judged(WEAK))["size"].passed
+    large = predicted(GOOD, model_bytes=600_000_000)
+    assert not verdicts(large, predicted(WEAK, model_bytes=400_000_000))["size"].passed
+    assert verdicts(large, predicted(WEAK, model_bytes=700_000_000))["size"].passed
+    assert verdicts(predicted(GOOD, model_bytes=6_000_000), predicted(WEAK))["size"].passed
 
 
 def test_a_first_model_is_held_to_chance_and_to_bounds() -> None:
     slow = Latency(251.0, None, 60)
-    assert failed(verdicts(judged(GOOD), None, Latency(249.0, None, 60))) == []
-    assert failed(verdicts(judged(GOOD, model_bytes=500_000_001), None, slow)) == ["latency", "size"]
-    assert failed(verdicts(judged(replace(GOOD, logits=GOOD.logits * 0.1)), None, FAST)) == ["calibration"]
+    assert failed(verdicts(predicted(GOOD), None, Latency(249.0, None, 60))) == []
+    assert failed(verdicts(predicted(GOOD, model_bytes=500_000_001), None, slow)) == ["latency", "size"]
+    assert failed(verdicts(predicted(replace(GOOD, logits=GOOD.logits * 0.1)), None, FAST)) == ["calibration"]
     guessing = answers(shares(200, 0.27))
-    assert failed(verdicts(judged(guessing), None)) == ["superiority"]
+    assert failed(verdicts(predicted(guessing), None)) == ["superiority"]
 
 
 def test_a_first_model_that_always_gives_the_most_frequent_label_is_refused() -> None:
     labels = np.where(np.arange(200) < 180, 1, np.arange(200) % 4)
     constant = answers(labels == 1, labels=labels)
     logits = np.tile([0.0, 3.0, 0.0, 0.0], (200, 1))
-    found = verdicts(judged(replace(constant, logits=logits)), None)
+    found = verdicts(predicted(replace(constant, logits=logits)), None)
     assert failed(found) == ["superiority"]
     assert "not shown to be better than always predicting the most frequent class" in found["superiority"].sentence
 

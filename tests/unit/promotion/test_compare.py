@@ -25,8 +25,8 @@ from petmood.promotion.compare import (
     LEVEL,
     BundlePredictions,
     bundle_info,
+    images_to_time,
     measure_latency,
-    pictures_to_time,
     predict_with_bundles,
 )
 from tests.support.networks import IMAGE, tiny_bundle
@@ -60,7 +60,7 @@ def seeing(predictor: BundlePredictor, image: ImageSpec) -> BundlePredictor:
     return replace(predictor, bundle=replace(predictor.bundle, manifest=manifest))
 
 
-def judged_alone(predictor: BundlePredictor, data: Path, rows: list[IndexRow]) -> BundlePredictions:
+def predict_alone(predictor: BundlePredictor, data: Path, rows: list[IndexRow]) -> BundlePredictions:
     (found,) = predict_with_bundles([predictor], data=data, rows=rows)
     assert isinstance(found, BundlePredictions)
     return found
@@ -70,7 +70,7 @@ def judged_alone(predictor: BundlePredictor, data: Path, rows: list[IndexRow]) -
 def test_clean_photos_are_answered_as_in_service(predictor: BundlePredictor, data: Path, resize: str) -> None:
     rows = list(read_index(data))
     asked = seeing(predictor, ImageSpec(side_px=32, resize=resize, background=(10, 200, 30)))
-    found = judged_alone(asked, data, rows)
+    found = predict_alone(asked, data, rows)
     assert found.clean.paths == tuple(row.path for row in rows)
     assert found.bundle == bundle_info(predictor)
     served = asked.predict_batch([data / row.path for row in rows])
@@ -81,15 +81,15 @@ def test_clean_photos_are_answered_as_in_service(predictor: BundlePredictor, dat
 
 def test_every_photo_comes_once_a_corruption_and_keeps_its_group(predictor: BundlePredictor, data: Path) -> None:
     rows = list(read_index(data))
-    found = judged_alone(predictor, data, rows).corrupted
+    found = predict_alone(predictor, data, rows).corrupted
     assert len(found) == len(rows) * len(CORRUPTIONS)
     assert {path.split("#")[0] for path in found.paths} == {row.path for row in rows}
     pixels = decode(data / rows[5].path).pixels
     for place in (place for place, path in enumerate(found.paths) if path.startswith(f"{rows[5].path}#")):
         assert found.groups[place] == rows[5].group_id
         assert DEFAULT_CLASSES[found.labels[place]] == rows[5].label
-        picture = prepare(corrupt(pixels, found.source[place], level=LEVEL), IMAGE)
-        np.testing.assert_allclose(found.logits[place], predictor.session.logits(picture[None])[0], atol=1e-4)
+        image = prepare(corrupt(pixels, found.source[place], level=LEVEL), IMAGE)
+        np.testing.assert_allclose(found.logits[place], predictor.session.logits(image[None])[0], atol=1e-4)
 
 
 def test_large_photos_are_brought_to_the_size_that_corruptions_are_meant_for(
@@ -97,7 +97,7 @@ def test_large_photos_are_brought_to_the_size_that_corruptions_are_meant_for(
 ) -> None:
     """Noise on an image of 500 pixels would be averaged out when it is reduced to 32 pixels."""
     rows = list(read_index(data))[:1]
-    found = judged_alone(predictor, data, rows)
+    found = predict_alone(predictor, data, rows)
     clean = load(data / rows[0].path, IMAGE).pixels
     place = found.corrupted.source.index("noise")
     alike = predictor.session.logits(corrupt(clean, "noise", level=LEVEL)[None])[0]
@@ -105,12 +105,12 @@ def test_large_photos_are_brought_to_the_size_that_corruptions_are_meant_for(
     assert far > 0.3 * np.abs(alike - found.clean.logits[0]).max()
 
 
-def test_two_bundles_are_asked_the_same_pictures(predictor: BundlePredictor, data: Path) -> None:
+def test_two_bundles_predict_the_same_images(predictor: BundlePredictor, data: Path) -> None:
     rows = list(read_index(data))
     padded = seeing(predictor, ImageSpec(side_px=32, resize="letterbox"))
     both = predict_with_bundles([predictor, padded], data=data, rows=rows)
     for alone, together in zip(
-        (judged_alone(predictor, data, rows), judged_alone(padded, data, rows)), both, strict=True
+        (predict_alone(predictor, data, rows), predict_alone(padded, data, rows)), both, strict=True
     ):
         assert isinstance(together, BundlePredictions)
         np.testing.assert_allclose(alone.clean.logits, together.clean.logits, atol=1e-5)
@@ -157,11 +157,11 @@ def test_a_photo_that_is_gone_changed_or_no_photo_is_named(
         predict_with_bundles([predictor], data=tmp_path, rows=[replace(row, sha256=sha256_of(tmp_path / row.path))])
 
 
-def test_pictures_to_time_are_some_of_the_photos(data: Path) -> None:
+def test_images_to_time_are_some_of_the_photos(data: Path) -> None:
     rows = list(read_index(data))
-    pictures = pictures_to_time(ImageSpec(side_px=20), data=data, rows=rows)
-    assert pictures.shape == (8, 20, 20, 3)
-    np.testing.assert_array_equal(pictures[4], load(data / rows[4].path, ImageSpec(side_px=20)).pixels)
+    images = images_to_time(ImageSpec(side_px=20), data=data, rows=rows)
+    assert images.shape == (8, 20, 20, 3)
+    np.testing.assert_array_equal(images[4], load(data / rows[4].path, ImageSpec(side_px=20)).pixels)
 
 
 class Stopwatch:
@@ -173,43 +173,43 @@ class Stopwatch:
         return self.now
 
     def answering(self, took_s: Callable[[], float], seen: list[Pixels]) -> Callable[[Pixels], NDArray[np.float32]]:
-        def answer(pictures: Pixels) -> NDArray[np.float32]:
-            seen.append(pictures)
+        def answer(images: Pixels) -> NDArray[np.float32]:
+            seen.append(images)
             self.now += took_s()
-            return np.zeros((len(pictures), 4), np.float32)
+            return np.zeros((len(images), 4), np.float32)
 
         return answer
 
 
-PICTURES = np.zeros((3, 8, 8, 3), np.uint8)
+IMAGES = np.zeros((3, 8, 8, 3), np.uint8)
 
 
 def test_latency_is_the_median_of_turns_so_that_hiccups_and_warming_up_do_not_count() -> None:
     watch, seen = Stopwatch(), list[Pixels]()
     first = itertools.chain([9.0, 9.0, 9.0], itertools.cycle([0.02, 0.02, 0.02, 7.0]))
     found = measure_latency(
-        (watch.answering(lambda: next(first), seen), PICTURES),
-        (watch.answering(lambda: 0.01, seen), PICTURES),
+        (watch.answering(lambda: next(first), seen), IMAGES),
+        (watch.answering(lambda: 0.01, seen), IMAGES),
         rounds=20,
         budget_s=1e9,
         clock=watch.read,
     )
     assert [found.candidate_ms, found.champion_ms, found.rounds] == pytest.approx([20, 10, 20])
     assert found.ratio == pytest.approx(2)
-    assert {pictures.shape for pictures in seen} == {(1, 8, 8, 3)}
+    assert {images.shape for images in seen} == {(1, 8, 8, 3)}
 
 
 def test_the_two_take_turns_and_each_begins_half_of_the_rounds() -> None:
     watch, order = Stopwatch(), list[str]()
 
     def note(name: str) -> Callable[[Pixels], NDArray[np.float32]]:
-        def answer(pictures: Pixels) -> NDArray[np.float32]:
+        def answer(images: Pixels) -> NDArray[np.float32]:
             order.append(name)
-            return np.zeros((len(pictures), 4), np.float32)
+            return np.zeros((len(images), 4), np.float32)
 
         return answer
 
-    measure_latency((note("new"), PICTURES), (note("old"), PICTURES), rounds=4, clock=watch.read)
+    measure_latency((note("new"), IMAGES), (note("old"), IMAGES), rounds=4, clock=watch.read)
     rounds = [order[place : place + 2] for place in range(6, len(order), 2)]
     assert sorted(map(tuple, rounds)) == [("new", "old")] * 2 + [("old", "new")] * 2
 
@@ -218,5 +218,5 @@ def test_slow_networks_end_when_the_budget_is_spent_but_not_before_twelve_rounds
     for took_s, rounds in ((100.0, 12), (0.9, 23)):
         watch = Stopwatch()
         answer = watch.answering(itertools.repeat(took_s).__next__, [])
-        found = measure_latency((answer, PICTURES), rounds=60, budget_s=20.0, clock=watch.read)
+        found = measure_latency((answer, IMAGES), rounds=60, budget_s=20.0, clock=watch.read)
         assert (found.rounds, found.champion_ms, found.ratio) == (rounds, None, None)

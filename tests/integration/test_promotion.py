@@ -21,11 +21,11 @@ from petmood.export.onnx import to_onnx
 from petmood.pipelines.export import export_run
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import load_network, train
-from petmood.promotion import run_gate as gate_run
+from petmood.promotion import run_checks
 from petmood.promotion.checks import Criterion, PromotionLimits
 from petmood.promotion.compare import measure_latency
 from petmood.promotion.records import PromotionReport
-from petmood.promotion.run_gate import run_promotion_checks
+from petmood.promotion.run_checks import run_promotion_checks
 from petmood.reports.promotion import write_promotion_report
 from tests.support.latency import equal_latencies
 from tests.support.small_sets import SMALL, write_small_set
@@ -153,7 +153,7 @@ def test_a_slow_model_is_refused_for_its_latency_alone(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measured by the processor time of this thread, in which a network runs: neighbours take none of it."""
-    monkeypatch.setattr(gate_run, "measure_latency", partial(measure_latency, clock=time.thread_time))
+    monkeypatch.setattr(run_checks, "measure_latency", partial(measure_latency, clock=time.thread_time))
     model = slowed((scene.good.folder / "model.onnx").read_bytes())
     slow = changed(scene.good, tmp_path / "slow", files={"model.onnx": model})
     report = run_promotion_checks(slow, scene.weak.folder, data=scene.data)

@@ -11,7 +11,7 @@ from petmood.core.errors import BundleError, DataError
 from petmood.data.index import DataIndex, IndexRow, data_hash, read_index, write_index
 from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.promotion.checks import PromotionLimits
-from petmood.promotion.run_gate import (
+from petmood.promotion.run_checks import (
     HeldOutSelection,
     LoadedBundle,
     choose_held_out,

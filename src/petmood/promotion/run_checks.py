@@ -16,13 +16,13 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import DataIndex, IndexRow, Role, Split, parse_index, read_index
 from petmood.data.split import check_no_group_leaks
 from petmood.inference.load import BundlePredictor, load_bundle
-from petmood.promotion.checks import PromotionLimits, run_checks
+from petmood.promotion.checks import PromotionLimits, evaluate_checks
 from petmood.promotion.compare import (
     BundleInfo,
     Latency,
     bundle_info,
+    images_to_time,
     measure_latency,
-    pictures_to_time,
     predict_with_bundles,
 )
 from petmood.promotion.records import Check, HeldOut, PromotionReport
@@ -71,15 +71,15 @@ def run_promotion_checks(
         DataError: the dataset's index or photos can't be used.
     """
     limits = limits or PromotionLimits()
-    best = load_for_comparison(champion) if champion is not None else None
-    against = bundle_info(best.predictor) if best else None
+    current = load_for_comparison(champion) if champion is not None else None
+    against = bundle_info(current.predictor) if current else None
     report = PromotionReport(_stated(candidate), against, None, limits.to_json(), (), created=created)
     try:
         new = load_for_comparison(candidate)
     except BundleError as error:
         return replace(report, checks=(_integrity(str(error)),))
-    bundles, index = [new, best] if best else [new], _index_of(data)
-    same = _same_classes(new, best, index)
+    bundles, index = [new, current] if current else [new], _index_of(data)
+    same = _same_classes(new, current, index)
     if not same.passed:
         return replace(report, checks=(_integrity(), same))
     chosen = choose_held_out(index, bundles)
@@ -94,7 +94,7 @@ def run_promotion_checks(
     if isinstance(first, BundleError):
         return replace(report, checks=(_integrity(str(first)), same, enough))
     latency = _timed(bundles, data=data, rows=chosen.rows)
-    return replace(report, checks=(*report.checks, *run_checks(first, second, latency=latency, limits=limits)))
+    return replace(report, checks=(*report.checks, *evaluate_checks(first, second, latency=latency, limits=limits)))
 
 
 def load_for_comparison(folder: Path) -> LoadedBundle:
@@ -136,11 +136,11 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
             notes.append(f"The training photos of {_called(opened)} are unknown: it has no {DATA_NAME}.")
         else:
             known |= _learned_from(opened.learned, {Split.TRAIN, Split.VALID} if split == Split.TEST else {Split.TRAIN})
-    parse_photos: dict[str, set[str]] = defaultdict(set)
+    photos_of_group: dict[str, set[str]] = defaultdict(set)
     for row in index:
-        parse_photos[row.group_id].add(row.sha256)
+        photos_of_group[row.group_id].add(row.sha256)
     candidates = [row for row in originals if row.split == split]
-    kept = tuple(row for row in candidates if not parse_photos[row.group_id] & known)
+    kept = tuple(row for row in candidates if not photos_of_group[row.group_id] & known)
     classes = dict(sorted(Counter(row.label for row in kept).items()))
     groups = len({row.group_id for row in kept})
     return HeldOutSelection(
@@ -179,9 +179,9 @@ def _stated(folder: Path) -> BundleInfo:
 
 def _timed(bundles: Sequence[LoadedBundle], *, data: Path, rows: Sequence[IndexRow]) -> Latency:
     specs = [opened.bundle.manifest.image for opened in bundles]
-    pictures = [pictures_to_time(spec, data=data, rows=rows) for spec in specs]
-    answers = [opened.predictor.session.logits for opened in bundles]
-    return measure_latency(*zip(answers, pictures, strict=True))
+    images = [images_to_time(spec, data=data, rows=rows) for spec in specs]
+    predict = [opened.predictor.session.logits for opened in bundles]
+    return measure_latency(*zip(predict, images, strict=True))
 
 
 def _integrity(error: str = "") -> Check:
@@ -189,10 +189,10 @@ def _integrity(error: str = "") -> Check:
     return Check("integrity", not error, "corrupted" if error else "intact", "a bundle as it was exported", sentence)
 
 
-def _same_classes(new: LoadedBundle, best: LoadedBundle | None, index: DataIndex) -> Check:
+def _same_classes(new: LoadedBundle, current: LoadedBundle | None, index: DataIndex) -> Check:
     """Check that the champion has the candidate's classes, and that the photos have no others."""
     own = sorted(new.bundle.manifest.classes)
-    champion = sorted(best.bundle.manifest.classes) if best else own
+    champion = sorted(current.bundle.manifest.classes) if current else own
     unknown = sorted(set(index.classes) - set(own))
     if champion != own:
         sentence = (

@@ -17,7 +17,7 @@ DURATION_S = 25
 """Longer than the stalls of a busy machine, as some requests must complete in that time."""
 
 
-def gate(delay_s: float, limits: tuple[str, ...], to: Path, root: Path) -> subprocess.CompletedProcess[str]:
+def run_load_test(delay_s: float, limits: tuple[str, ...], to: Path, root: Path) -> subprocess.CompletedProcess[str]:
     """Run a load test for ``DURATION_S`` in a subprocess, against a service with the given delay per photo."""
     planted = [sys.executable, "-c", PLANTED, str(delay_s)]
     with subprocess.Popen(planted, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
@@ -34,15 +34,15 @@ def gate(delay_s: float, limits: tuple[str, ...], to: Path, root: Path) -> subpr
 
 @pytest.mark.proof
 @pytest.mark.spawns
-def test_a_fast_service_passes_the_gate(tmp_path: Path, root: Path) -> None:
-    done = gate(0.02, LOOSE, tmp_path, root)
+def test_a_fast_service_meets_the_limits(tmp_path: Path, root: Path) -> None:
+    done = run_load_test(0.02, LOOSE, tmp_path, root)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.proof
 @pytest.mark.spawns
 def test_a_service_planted_slow_fails_the_gate_and_each_line_says_by_how_much(tmp_path: Path, root: Path) -> None:
-    done = gate(0.3, TIGHT, tmp_path, root)
+    done = run_load_test(0.3, TIGHT, tmp_path, root)
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("petmood: ")]
     assert len(lines) == 2
