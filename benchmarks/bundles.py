@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.image import ImageSpec
-from tests.support.pictures import faces, jpeg, photo_like
+from tests.support.images import faces, jpeg, photo_like
 
 if TYPE_CHECKING:
     from petmood.models.network import ExpressionNet
@@ -57,11 +57,11 @@ def main() -> None:
     export_bundle(network, facts(image=image, backbone=backbone), golden=golden, training=golden, to=folder)
 
 
-def _warm(network: "ExpressionNet", pictures: NDArray[np.uint8]) -> None:
+def _warm(network: "ExpressionNet", images: NDArray[np.uint8]) -> None:
     """Warm up batch norms on images, and scale the head so that logits spread as after training."""
     import torch  # noqa: PLC0415 - in the child process only, see above
 
-    batch = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2)
     with torch.no_grad():
         for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
             norm.momentum = None

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.common import best_of, report
 from petmood.core.image import ImageSpec, load, prepare
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 __all__ = ["main"]
 

@@ -26,7 +26,7 @@ from petmood.models.network import ExpressionNet
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.training.dataset import PhotoSet
 from petmood.training.fit import fit_network, make_network
-from tests.support.photo_sets import BATCH, learning_set, material_of, settings
+from tests.support.photo_sets import BATCH, learning_set, photo_set_of, settings
 
 __all__ = ["main"]
 
@@ -67,12 +67,12 @@ def main() -> None:
     """Measure and report."""
     with learning_set(PHOTOS) as folder:
         config = settings(folder, "recipe=scratch", "augment=standard")
-        material = material_of(folder, config)
-        seconds, photos = _epoch_s(config, material.take(range(BATCH * 2))) * PHOTOS / (BATCH * 2), PHOTOS
+        photo_set = photo_set_of(folder, config)
+        seconds, photos = _epoch_s(config, photo_set.take(range(BATCH * 2))) * PHOTOS / (BATCH * 2), PHOTOS
         if seconds > TOO_LONG_S:
             photos = FEWER_PHOTOS
             sys.stderr.write(f"an epoch would take about {seconds:.0f} s; measuring on {photos} photos\n")
-        part = material.take(range(photos))
+        part = photo_set.take(range(photos))
         found = best_of(
             ROUNDS, ours=lambda: fit_network(fit_settings(config), part, None), bare=bare_epoch(config, part)
         )
@@ -93,26 +93,26 @@ def main() -> None:
     )
 
 
-def bare_epoch(config: Config, material: PhotoSet) -> Callable[[], None]:
+def bare_epoch(config: Config, photo_set: PhotoSet) -> Callable[[], None]:
     """Return one epoch over normalized float tensors in channels_last: forward, backward, optimizer."""
     network = (
-        make_network(fit_settings(config), classes=len(material.classes)).train().to(memory_format=torch.channels_last)
+        make_network(fit_settings(config), classes=len(photo_set.classes)).train().to(memory_format=torch.channels_last)
     )
-    pixels = torch.from_numpy(material.cache.pixels).permute(0, 3, 1, 2)
-    pictures = ((pixels.float() - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
-    labels = torch.from_numpy(material.labels)
+    pixels = torch.from_numpy(photo_set.cache.pixels).permute(0, 3, 1, 2)
+    images = ((pixels.float() - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
+    labels = torch.from_numpy(photo_set.labels)
 
     def epoch() -> None:
-        starts = range(0, len(pictures), BATCH)
-        train_on(network, ((pictures[n : n + BATCH], labels[n : n + BATCH]) for n in starts), config)
+        starts = range(0, len(images), BATCH)
+        train_on(network, ((images[n : n + BATCH], labels[n : n + BATCH]) for n in starts), config)
 
     return epoch
 
 
-def usual_epoch(config: Config, material: PhotoSet, folder: Path) -> Callable[[], None]:
+def usual_epoch(config: Config, photo_set: PhotoSet, folder: Path) -> Callable[[], None]:
     """Return one epoch of the loop that most projects use."""
-    network = make_network(fit_settings(config), classes=len(material.classes)).train()
-    photos = FilesDecodedEachEpoch(folder, material.rows, material.labels.tolist())
+    network = make_network(fit_settings(config), classes=len(photo_set.classes)).train()
+    photos = FilesDecodedEachEpoch(folder, photo_set.rows, photo_set.labels.tolist())
 
     def epoch() -> None:
         loader = DataLoader(photos, batch_size=BATCH, shuffle=True, num_workers=2)
@@ -124,16 +124,16 @@ def usual_epoch(config: Config, material: PhotoSet, folder: Path) -> Callable[[]
 def train_on(network: ExpressionNet, batches: Any, config: Config) -> None:  # noqa: ANN401 - a loader or a generator
     """Take one step per batch; the batches are already normalized."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimizer.lr)
-    for pictures, labels in batches:
-        loss = functional.cross_entropy(network.head(network.trunk(pictures)), labels)
+    for images, labels in batches:
+        loss = functional.cross_entropy(network.head(network.backbone(images)), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call] # torch's own method has no annotations
         optimizer.step()
 
 
-def _epoch_s(config: Config, material: PhotoSet) -> float:
-    fit_network(fit_settings(config), material, None)
-    return _once(lambda: fit_network(fit_settings(config), material, None))
+def _epoch_s(config: Config, photo_set: PhotoSet) -> float:
+    fit_network(fit_settings(config), photo_set, None)
+    return _once(lambda: fit_network(fit_settings(config), photo_set, None))
 
 
 def _once(work: Callable[[], object]) -> float:

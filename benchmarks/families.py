@@ -77,8 +77,8 @@ def name_of(path: Path) -> str:
 def read(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
     """Decode the photos one by one."""
     for path in paths:
-        with Image.open(path) as picture:
-            yield np.asarray(picture.convert("RGB"))
+        with Image.open(path) as image:
+            yield np.asarray(image.convert("RGB"))
 
 
 def pairs_of(names: Sequence[object], groups: Sequence[Sequence[str]] = ()) -> Pairs:
@@ -146,7 +146,7 @@ def measure(folder: Path, *, what: str) -> None:
     """Group the photos in the folder and report."""
     paths = sorted(folder.glob("*/*.jpg"))
     clock, began, used = Clock(), time.perf_counter(), time.process_time()
-    relations = find_near_duplicates(read(paths), total=len(paths), track=clock)
+    relations = find_near_duplicates(read(paths), total=len(paths), progress=clock)
     steps, took, cpu = clock.steps(), time.perf_counter() - began, time.process_time() - used
     facts = compare(paths, relations)
     report(

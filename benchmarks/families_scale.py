@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmarks.common import report
 from petmood.data.duplicates.near_duplicates import find_near_duplicates, group_ids
-from tests.support.pictures import photo_like
+from tests.support.images import photo_like
 
 __all__ = ["main", "write_photos"]
 
@@ -37,36 +37,36 @@ Pixels = NDArray[np.uint8]
 def draw(number: int, *, seed: int) -> Pixels:
     """Draw an image of clouds and sharp shapes."""
     rng = np.random.default_rng([seed, number])
-    picture = photo_like(SIDE_PX, SIDE_PX, seed=int(rng.integers(1 << 31)))
+    image = photo_like(SIDE_PX, SIDE_PX, seed=int(rng.integers(1 << 31)))
     for _ in range(int(rng.integers(5, 25))):
         x, y, a, b, turn = (int(value) for value in rng.integers(4, [SIDE_PX, SIDE_PX, 50, 50, 180]))
         colour = tuple(int(value) for value in rng.integers(0, 256, 3))
-        cv2.ellipse(picture, (x, y), (a, b), turn, 0, 360, colour, int(rng.choice([-1, 2, 3])), cv2.LINE_AA)
-    return picture
+        cv2.ellipse(image, (x, y), (a, b), turn, 0, 360, colour, int(rng.choice([-1, 2, 3])), cv2.LINE_AA)
+    return image
 
 
-def change(picture: Pixels, *, seed: list[int]) -> Pixels:
+def change(image: Pixels, *, seed: list[int]) -> Pixels:
     """Flip, rotate, zoom and recolor an image at random."""
     rng = np.random.default_rng(seed)
     if rng.random() < 0.5:
-        picture = np.ascontiguousarray(picture[:, ::-1])
+        image = np.ascontiguousarray(image[:, ::-1])
     matrix = cv2.getRotationMatrix2D((SIDE_PX / 2, SIDE_PX / 2), float(rng.normal(0, 12)), float(rng.uniform(1, 1.5)))
-    moved = cv2.warpAffine(picture, matrix, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REFLECT)
+    moved = cv2.warpAffine(image, matrix, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REFLECT)
     return np.asarray(np.clip(moved * rng.uniform(0.6, 1.1, 3) + rng.uniform(-20, 40), 0, 255), np.uint8)
 
 
 def write_photos(folder: Path, *, count: int, seed: int) -> None:
     """Write generated photos, named as the real ones: NUMBER.jpg and aug-N-NUMBER.jpg in one class folder."""
     (folder / "drawn").mkdir(parents=True)
-    original, picture = -1, draw(0, seed=seed)
+    original, image = -1, draw(0, seed=seed)
     for number in range(count):
-        name, pixels = f"aug-{number}-{original:05}.jpg", picture
+        name, pixels = f"aug-{number}-{original:05}.jpg", image
         if int(number / PER_ORIGINAL) != original:
             original = int(number / PER_ORIGINAL)
-            picture = pixels = draw(original, seed=seed)
+            image = pixels = draw(original, seed=seed)
             name = f"{original:05}.jpg"
         else:
-            pixels = change(picture, seed=[seed, number])
+            pixels = change(image, seed=[seed, number])
         Image.fromarray(pixels).save(folder / "drawn" / name, quality=90)
 
 

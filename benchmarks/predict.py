@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.common import report
-from tests.support.pictures import faces, jpeg, photo_like
+from tests.support.images import faces, jpeg, photo_like
 
 __all__ = ["main"]
 

@@ -11,7 +11,7 @@ import torch
 from benchmarks.common import best_of, report
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.training.fit import fit_network
-from tests.support.photo_sets import BATCH, learning_set, material_of, settings
+from tests.support.photo_sets import BATCH, learning_set, photo_set_of, settings
 
 __all__ = ["main"]
 
@@ -26,8 +26,8 @@ def main() -> None:
     with learning_set(PHOTOS + CHOSEN_ON) as folder:
         probe = settings(folder, "recipe=linear_probe")
         epoch = settings(folder, "recipe=scratch", "augment=none")
-        material = material_of(folder, probe)
-        train, valid = material.take(range(PHOTOS)), material.take(range(PHOTOS, PHOTOS + CHOSEN_ON))
+        photo_set = photo_set_of(folder, probe)
+        train, valid = photo_set.take(range(PHOTOS)), photo_set.take(range(PHOTOS, PHOTOS + CHOSEN_ON))
         found = best_of(
             ROUNDS,
             probe=lambda: fit_network(fit_settings(probe), train, valid),

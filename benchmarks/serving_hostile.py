@@ -23,7 +23,7 @@ from benchmarks.load import Load, Measured, measure
 from benchmarks.machine import QUIET, Turn, quiet, watched
 from benchmarks.services import Service, ours, running
 from tests.integration.service.hostile import mutated, scan_bomb, smooth_jpeg
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 from tests.support.served import form
 
 __all__ = ["main"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from tests.support.pictures import photo_like
+from tests.support.images import photo_like
 from tests.support.schedule import group_by_file
 
 LOOPBACK = ("127.", "::1", "localhost")

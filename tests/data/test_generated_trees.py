@@ -15,7 +15,7 @@ from petmood.data.index import read_index
 from petmood.data.sources import open_source
 from petmood.data.split import check_no_group_leaks
 from petmood.data.validation.issues import validate_dataset
-from tests.support.pictures import animated, cmyk_jpeg, exif, jpeg, photo_like, png, sixteen_bit_png
+from tests.support.images import animated, cmyk_jpeg, exif, jpeg, photo_like, png, sixteen_bit_png
 from tests.support.trees import bring_in, contents, mirror_finder, put, tree
 
 PIXELS = photo_like(90, 70)

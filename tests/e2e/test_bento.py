@@ -15,8 +15,8 @@ import yaml
 
 from petmood.core.schemas import PredictionResponse
 from tests.support.e2e_servers import PROGRAMS, running, server_environment
+from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
-from tests.support.pictures import jpeg, photo_like
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]

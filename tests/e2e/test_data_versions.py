@@ -14,7 +14,7 @@ from petmood.data.index import read_index
 from tests.support.remotes import KINDS, Remote, opened
 from tests.support.repositories import Repository, new_repository, parse_photos
 from tests.support.small_sets import SMALL
-from tests.support.trees import bring_in, picture, put, tree
+from tests.support.trees import bring_in, photo_bytes, put, tree
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -70,8 +70,8 @@ def versions(remote: Remote, tmp_path_factory: pytest.TempPathFactory) -> Versio
     photos, hashes = {}, {}
     for tag in ("v1", "v2"):
         if tag == "v2":
-            put(source, "happy/new.png", picture(900))
-            put(source, "sad/new.png", picture(901))
+            put(source, "happy/new.png", photo_bytes(900))
+            put(source, "sad/new.png", photo_bytes(901))
             (source / "angry/0.png").unlink()
             (source / "other/1.png").rename(source / "sad/was-other.png")
         bring_in(source, to=data)

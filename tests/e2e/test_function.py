@@ -8,8 +8,8 @@ import pytest
 
 from petmood.core.schemas import PredictionResponse
 from tests.support.e2e_servers import PROGRAMS, running
+from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
-from tests.support.pictures import jpeg, photo_like
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 

@@ -17,8 +17,8 @@ from petmood.inference.base import Answer
 from petmood.inference.load import load_bundle
 from petmood.serving.integrations import functions as function
 from tests.support.e2e_servers import PROGRAMS, running
+from tests.support.images import animated, cmyk_jpeg, corners, exif, jpeg, photo_like, png
 from tests.support.networks import tiny_bundle
-from tests.support.pictures import animated, cmyk_jpeg, corners, exif, jpeg, photo_like, png
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 

@@ -24,7 +24,7 @@ from petmood.serving.server import DrainingServer, bind, config_for
 from petmood.serving.settings import Settings
 from tests.support.browser import chromium
 from tests.support.generous import GENEROUS
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 pytestmark = pytest.mark.proof
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, expect
 from petmood.core.photo import decode
 from tests.support.browser import chromium
 from tests.support.generous import GENEROUS_ENVIRONMENT
+from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
-from tests.support.pictures import jpeg, photo_like
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 

@@ -17,7 +17,7 @@ from petmood.core.schemas import PredictionResponse
 from petmood.pipelines.evaluate import evaluate_run
 from petmood.pipelines.export import export_run
 from petmood.pipelines.train import train
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 from tests.support.small_sets import SMALL, write_small_set
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]

@@ -15,7 +15,7 @@ from petmood.registry.uri import open_registry
 from tests.support.remotes import opened
 from tests.support.repositories import Repository, new_project
 from tests.support.small_sets import SMALL, write_small_set
-from tests.support.trees import bring_in, picture, put, tree
+from tests.support.trees import bring_in, photo_bytes, put, tree
 from tests.support.workflows import Event, Outcome, play
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
@@ -107,7 +107,7 @@ def test_a_good_version_passes_and_is_commented_on(proposals: Proposals, tmp_pat
     source = tmp_path / "photos"
     shutil.copytree(proposals.photos, source)
     for number, name in enumerate(HOSTILE):
-        put(source, f"happy/{name}", picture(700 + number))
+        put(source, f"happy/{name}", photo_bytes(700 + number))
     bring_in(source, to=proposals.data)
     clone = proposals.propose("More photos", tmp_path / "clone")
     outcome = play("data-changed.yml", clone, pull_request(proposals.base()))

@@ -22,7 +22,7 @@ from tests.support.source_tree import ROOT, modules, shown, tracked
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """The SHA-256 of the licence's text as its authors publish it."""
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic"}
+IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic"}
 MACHINE_PATH = re.compile(r"(?<![\w.~}])/(?:work|root|tmp|home)/\w")
 REGISTRY = re.compile(r"https?://\S*(?:regist|simple/|pyp|whl)|--(?:extra-)?index-url|--find-links")
 COMMAND = re.compile(r"^\s*(?:\$ )?(?:\w+=\S+ )*(?P<tool>make|petmood)\b(?P<rest>[^#\n|;&]*)", re.MULTILINE)
@@ -121,8 +121,8 @@ def test_no_committed_file_names_the_address_of_a_registry() -> None:
 
 def test_pictures_are_committed_for_the_documentation_and_the_pages_drawn_examples_alone() -> None:
     allowed = ("docs/", "src/petmood/frontend/examples/")
-    pictures = [shown(path) for path in tracked() if path.suffix.lower() in PICTURES]
-    assert [name for name in pictures if not name.startswith(allowed)] == []
+    images = [shown(path) for path in tracked() if path.suffix.lower() in IMAGES]
+    assert [name for name in images if not name.startswith(allowed)] == []
 
 
 def test_no_committed_file_is_large() -> None:

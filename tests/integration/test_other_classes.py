@@ -27,7 +27,7 @@ from petmood.registry.uri import open_registry
 from petmood.serving.app import create_app
 from petmood.serving.settings import Settings
 from tests.support.generous import GENEROUS
-from tests.support.pictures import png
+from tests.support.images import png
 from tests.support.small_sets import SMALL, striped, write_small_set
 from tests.support.trees import mirror_finder
 

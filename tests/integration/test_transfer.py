@@ -14,7 +14,7 @@ from petmood.data.synthetic.animal_faces import SPECIES, draw_face
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
-from tests.support.pictures import jpeg
+from tests.support.images import jpeg
 
 SEEDS = (0, 1, 2)
 SIDE_PX = 64

@@ -15,7 +15,7 @@ from petmood.data.image_cache import ImageCache
 from petmood.data.loaders import train_loader
 from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, parameter_groups
 from petmood.models.network import ExpressionNet, NetworkSpec, build_network
-from tests.support.pictures import faces
+from tests.support.images import faces
 
 SIDE = 24
 IMAGE = ImageSpec(side_px=SIDE)
@@ -27,13 +27,13 @@ def fresh(*, dropout: float = 0.0) -> ExpressionNet:
     return build_network(NetworkSpec("tiny", dropout=dropout), image=IMAGE, classes=4)
 
 
-def simple_pictures(count: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def simple_images(count: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Draw noise with one bright bar whose place, one of four, is the label."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(60, 140, (count, SIDE, SIDE, 3), dtype=np.uint8)
     labels = np.arange(count) % 4
-    for picture, label in zip(pixels, labels, strict=True):
-        picture[3 + 6 * label : 6 + 6 * label, 4:20] = rng.integers(190, 255)
+    for image, label in zip(pixels, labels, strict=True):
+        image[3 + 6 * label : 6 + 6 * label, 4:20] = rng.integers(190, 255)
     return pixels, labels.astype(np.int64)
 
 
@@ -42,13 +42,13 @@ def learn(network: ExpressionNet, pixels: NDArray[np.uint8], labels: NDArray[np.
     learning = OptimizationConfig(epochs, lr=3e-3)
     module = ExpressionClassifier(network, learning)
     optimizer = torch.optim.AdamW(parameter_groups(network, learning))
-    bank = ImageCache(pixels, tuple(map(str, range(len(pixels)))))
-    loader = train_loader(bank, labels, batch_size=32, seed=0, spec=None)
+    cache = ImageCache(pixels, tuple(map(str, range(len(pixels)))))
+    loader = train_loader(cache, labels, batch_size=32, seed=0, spec=None)
     network.train()
     for epoch in range(epochs):
         loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]  # our own sampler
         for batch in loader:
-            loss = module._loss(module(batch["pictures"]), module._targets(batch["labels"]))
+            loss = module._loss(module(batch["images"]), module._targets(batch["labels"]))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimizer.step()
@@ -76,8 +76,8 @@ def test_one_batch_is_learned_by_heart() -> None:
 
 
 def test_true_labels_are_learned_and_shuffled_ones_stay_at_chance() -> None:
-    pixels, labels = simple_pictures(160, seed=1)
-    unseen, truth = simple_pictures(200, seed=2)
+    pixels, labels = simple_images(160, seed=1)
+    unseen, truth = simple_images(200, seed=2)
     shuffled = np.random.default_rng(0).permutation(labels)
     honest, control = fresh(), fresh()
     learn(honest, pixels, labels, epochs=6)

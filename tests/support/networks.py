@@ -11,7 +11,7 @@ from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.export.bundle import BundleMetadata, export_bundle
 from petmood.models.network import ExpressionNet, NetworkSpec, build_network
-from tests.support.pictures import faces
+from tests.support.images import faces
 
 IMAGE: Final = ImageSpec(side_px=32)
 TEMPERATURE: Final = 1.7
@@ -22,14 +22,14 @@ METRICS: Final[dict[str, Any]] = {
 
 def warmed(network: ExpressionNet, *, seed: int = 0) -> ExpressionNet:
     """Let batch norms see some pictures and make the head steep, so that logits spread as after a training."""
-    pictures = torch.from_numpy(faces(32, side_px=64, seed=seed)).permute(0, 3, 1, 2)
+    images = torch.from_numpy(faces(32, side_px=64, seed=seed)).permute(0, 3, 1, 2)
     torch.manual_seed(seed)
     with torch.no_grad():
         for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
             norm.momentum = None
-        network.train()(pictures)
+        network.train()(images)
         network.eval()
-        raw = network(pictures)
+        raw = network(images)
         last = [module for module in network.head.modules() if isinstance(module, torch.nn.Linear)][-1]
         last.bias.sub_(raw.mean(dim=0))
         scale = 2.0 / raw.std(dim=0).mean()

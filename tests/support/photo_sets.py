@@ -13,7 +13,7 @@ from petmood.configs.schema import Config
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import IndexRow, read_index, write_index
 from petmood.training.dataset import PhotoSet, open_photo_set
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 BATCH: Final = 32
 SIDES_PX: Final = (400, 300)
@@ -44,7 +44,7 @@ def settings(folder: Path, *overrides: str) -> Config:
     return compose([*fixed, "tracker=none", f"data={folder}", *overrides])
 
 
-def material_of(folder: Path, config: Config) -> PhotoSet:
+def photo_set_of(folder: Path, config: Config) -> PhotoSet:
     """Decode every photo of a data set."""
     index = read_index(folder)
     return open_photo_set(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import IndexRow, write_index
-from tests.support.pictures import png
+from tests.support.images import png
 
 SMALL: Final = (
     "model=tiny",

@@ -11,12 +11,12 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.importer import ImportOptions, ImportReport, import_photos
 from petmood.data.sources.folder import FolderSource
-from tests.support.pictures import photo_like, png
+from tests.support.images import photo_like, png
 
 SIDE_PX = 32
 
 
-def picture(seed: int, *, mirrored: bool = False) -> bytes:
+def photo_bytes(seed: int, *, mirrored: bool = False) -> bytes:
     """Return a small PNG of its own for each seed."""
     pixels = photo_like(SIDE_PX, SIDE_PX, seed=seed)
     return png(np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels)
@@ -34,18 +34,18 @@ def tree(root: Path, *, each: int = 4, splits: Sequence[str] = ("",), first_seed
     for split in splits:
         for label in DEFAULT_CLASSES:
             for k in range(each):
-                put(root, f"{split}/{label}/{k}.png".lstrip("/"), picture(seed))
+                put(root, f"{split}/{label}/{k}.png".lstrip("/"), photo_bytes(seed))
                 seed += 1
     return root
 
 
 def mirror_finder(
-    photos: Iterable[NDArray[np.uint8]], *, total: int | None = None, track: ProgressBar = no_progress
+    photos: Iterable[NDArray[np.uint8]], *, total: int | None = None, progress: ProgressBar = no_progress
 ) -> list[Relation]:
     """Find photos that are exact mirror images of an earlier one."""
     seen: dict[bytes, int] = {}
     relations = []
-    for number, pixels in enumerate(track(photos, total=total, what="looking for mirror images")):
+    for number, pixels in enumerate(progress(photos, total=total, what="looking for mirror images")):
         twin = seen.get(pixels[:, ::-1].tobytes())
         if twin is not None:
             relations.append(Relation(twin, number, kind="near_duplicate", inliers=60, mirrored=True, scale=1.0))

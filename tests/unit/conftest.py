@@ -42,7 +42,7 @@ def small_run(settings: Settings) -> RunFolder:
 
 
 @pytest.fixture(scope="session")
-def materials(small_set: Path, settings: Settings) -> tuple[PhotoSet, PhotoSet]:
+def photo_sets(small_set: Path, settings: Settings) -> tuple[PhotoSet, PhotoSet]:
     """Return the training and validation photos, decoded."""
     config, index = settings(), read_and_check(small_set)
     image = config.model.image_spec()

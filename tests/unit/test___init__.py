@@ -12,8 +12,8 @@ from petmood.core.bundle import Bundle
 from petmood.core.errors import BundleError, MissingDependency, RegistryError
 from petmood.inference.base import Predictor
 from petmood.registry.uri import open_registry
+from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
-from tests.support.pictures import jpeg, photo_like
 
 PHOTO = jpeg(photo_like(90, 60))
 LOADED = """

@@ -31,7 +31,7 @@ def export(*, run: Path, to: Path, name: str | None) -> None:
     from petmood.pipelines.run_folder import open_run
 
     opened = open_run(run)
-    made = export_run(opened, to=to, name=name, track=progress_bar)
+    made = export_run(opened, to=to, name=name, progress=progress_bar)
     predict = shell_command("predict", to, _photo_of(opened))
     click.echo(f"Bundle: {to}, {made.manifest.name} {made.manifest.version}. Next: {predict}")
 

@@ -70,7 +70,7 @@ def import_(
             seed=seed,
             classes=parse_class_options(renamed, allowed=classes),
         ),
-        track=progress_bar,
+        progress=progress_bar,
     )
     click.echo(report.summary())
     click.echo(f"Dataset: {to}, version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
@@ -91,7 +91,7 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
     from petmood.data.validation.issues import validate_dataset as check_photos
     from petmood.reports.dataset_check import write_check_report
 
-    report, page = check_photos(folder, track=progress_bar), to or folder / "check.html"
+    report, page = check_photos(folder, progress=progress_bar), to or folder / "check.html"
     write_check_report(report, folder, to=page)
     click.echo(report.summary())
     click.echo(f"Report: {page}")
@@ -151,7 +151,7 @@ def _diff_folders(folder: Path, baseline: Path | None, *, to: Path, limits: "Dif
     from petmood.data.validation.diff_rules import check_diff
     from petmood.reports.dataset_diff import write_dataset_diff
 
-    found = check_diff(folder, against=baseline, limits=limits, track=progress_bar)
+    found = check_diff(folder, against=baseline, limits=limits, progress=progress_bar)
     write_dataset_diff(found, folder, against=baseline, to=to)
     click.echo(found.summary())
     click.echo(f"Report: {to / 'report.html'}")
@@ -161,7 +161,7 @@ def _diff_folders(folder: Path, baseline: Path | None, *, to: Path, limits: "Dif
 def _diff_since(since: str, *, to: Path, limits: "DiffLimits") -> bool:
     from petmood.pipelines.dvc_diff import report_pointers
 
-    found = report_pointers(Path(), since=since, to=to, limits=limits, track=progress_bar)
+    found = report_pointers(Path(), since=since, to=to, limits=limits, progress=progress_bar)
     for one in found:
         click.echo(one.summary())
     click.echo(f"Datasets changed since {since!r}: {len(found)}. Report: {to / 'report.md'}")

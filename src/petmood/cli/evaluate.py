@@ -26,7 +26,7 @@ def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bo
 
     opened = open_run(run)
     paired = compare_runs(opened, open_run(baseline)) if baseline is not None else None
-    found = evaluate_run(opened, data=data, paired=paired, track=progress_bar)
+    found = evaluate_run(opened, data=data, paired=paired, progress=progress_bar)
     if as_json:
         click.echo(json.dumps({**found.to_json(), **({"paired": paired.to_json()} if paired else {})}, indent=2))
         return

@@ -13,7 +13,7 @@ BETWEEN_LINES_S: Final = 10.0
 
 
 def progress_bar(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
-    """Yield items and show on stderr how far it is and how long it will take; a ``Track``."""
+    """Yield items and show on stderr how far it is and how long it will take; a ``ProgressBar``."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 

@@ -57,7 +57,7 @@ def promote(
         data=data,
         limits=read_limits(limits),
         keep=keep,
-        track=progress_bar,
+        progress=progress_bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
     back = registry_command("rollback")

@@ -27,7 +27,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     settings = compose(with_demo(overrides))
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
-    walked = run_pipeline(settings, bundles=bundles, track=progress_bar)
+    walked = run_pipeline(settings, bundles=bundles, progress=progress_bar)
     click.echo(f"Done now: {', '.join(walked.done) or 'nothing, everything is up to date'}.\n")
     click.echo(headline_text(walked.run.evaluation.read_text()))
     click.echo("\nThree unseen photos:")

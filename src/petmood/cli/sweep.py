@@ -45,7 +45,7 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     if as_file:
         click.echo(sweep_file(wanted), nl=False)
     else:
-        click.echo(sweep_text(search(wanted, track=progress_bar)))
+        click.echo(sweep_text(search(wanted, progress=progress_bar)))
 
 
 def sweep_text(report: "SearchReport") -> str:

@@ -23,7 +23,11 @@ def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) ->
     settings = [compose(one) for one in (expand_multirun(overrides) if multirun else [list(overrides)])]
     from petmood.pipelines import train as run  # torch is imported only after the settings are validated
 
-    runs = run.train_each(settings, track=progress_bar) if resume is None else [run.resume(resume, track=progress_bar)]
+    runs = (
+        run.train_each(settings, progress=progress_bar)
+        if resume is None
+        else [run.resume(resume, progress=progress_bar)]
+    )
     for done in runs:
         click.echo(f"Run: {done.path}. Next: {shell_command('evaluate', done.path)}")
 
@@ -41,7 +45,7 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
     settings = compose(overrides)
     from petmood.pipelines.crossval import crossval as measure
 
-    report = measure(settings, track=progress_bar)
+    report = measure(settings, progress=progress_bar)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
 
 
@@ -56,7 +60,7 @@ def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
     settings = compose(overrides)
     from petmood.pipelines.profile import profile_training
 
-    found = profile_training(settings, to=to, top=top, track=progress_bar)
+    found = profile_training(settings, to=to, top=top, progress=progress_bar)
     click.echo(found.text)
     click.echo(f"Trace: {found.trace} (open it in Perfetto or chrome://tracing). Table: {found.table}")
 

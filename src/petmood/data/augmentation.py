@@ -18,14 +18,14 @@ LUMA: Final = np.array([0.299, 0.587, 0.114])
 Pixels = NDArray[np.uint8]
 
 
-def augment(picture: Pixels, spec: AugmentSpec, rng: np.random.Generator) -> Pixels:
+def augment(image: Pixels, spec: AugmentSpec, rng: np.random.Generator) -> Pixels:
     """Return an augmented copy of an image uint8 [S, S, 3]; content beyond the frame is reflected at the border."""
-    side = picture.shape[0]
+    side = image.shape[0]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    out = cv2.warpAffine(picture, _warp(spec, side, rng), (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    out = cv2.warpAffine(image, _warp(spec, side, rng), (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
     varied = np.asarray(cv2.transform(out, _color_matrix(spec, rng)), dtype=np.uint8)
     if rng.random() < spec.random_erasing_p:
-        _cover(varied, rng)
+        _erase(varied, rng)
     return varied
 
 
@@ -39,8 +39,8 @@ def _warp(spec: AugmentSpec, side: int, rng: np.random.Generator) -> NDArray[np.
     turn = np.array([[cos, -sin], [sin, cos]]) * zoom
     linear = turn @ np.diag([mirror * np.sqrt(aspect), 1 / np.sqrt(aspect)])
     middle = np.full(2, (side - 1) / 2)
-    room = (1 - zoom) / 2 + spec.translate
-    offset = middle + side * rng.uniform(-room, room, size=2) - linear @ middle
+    max_offset = (1 - zoom) / 2 + spec.translate
+    offset = middle + side * rng.uniform(-max_offset, max_offset, size=2) - linear @ middle
     return np.column_stack([linear, offset])
 
 
@@ -55,11 +55,11 @@ def _color_matrix(spec: AugmentSpec, rng: np.random.Generator) -> NDArray[np.flo
     return np.column_stack([linear, np.full(3, 127.5 * (1 - contrast) + brightness)])
 
 
-def _cover(picture: Pixels, rng: np.random.Generator) -> None:
+def _erase(image: Pixels, rng: np.random.Generator) -> None:
     """Fill a random rectangle over 2 to 15% of the image with grey, in place (random erasing: Zhong et al. 2020)."""
-    side = picture.shape[0]
+    side = image.shape[0]
     area, aspect = rng.uniform(0.02, 0.15), np.exp(rng.uniform(-0.7, 0.7))
     height = min(side, max(1, round(side * np.sqrt(area * aspect))))
     width = min(side, max(1, round(side * np.sqrt(area / aspect))))
     top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
-    picture[top : top + height, left : left + width] = 128
+    image[top : top + height, left : left + width] = 128

@@ -41,7 +41,7 @@ def open_image_cache(
     *,
     limit_mb: float = MEMORY_LIMIT_MB,
     threads: int = 2,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> ImageCache:
     """Decode and preprocess photos (paths relative to ``folder``) exactly as serving does.
 
@@ -54,22 +54,28 @@ def open_image_cache(
     shape = (len(paths), spec.side_px, spec.side_px, 3)
     if np.prod(shape, dtype=np.int64) <= limit_mb * 1e6:
         pixels = np.empty(shape, dtype=np.uint8)
-        _fill(pixels, folder, paths, spec, threads=threads, track=track)
+        _fill(pixels, folder, paths, spec, threads=threads, progress=progress)
         return ImageCache(pixels, tuple(paths))
     cached = folder / ".cache" / f"{_key(folder, paths, spec)}.npy"
     if not cached.exists():
         with _new_array(cached, shape) as pixels:
-            _fill(pixels, folder, paths, spec, threads=threads, track=track)
+            _fill(pixels, folder, paths, spec, threads=threads, progress=progress)
     return ImageCache(np.load(cached, mmap_mode="r", allow_pickle=False), tuple(paths))
 
 
 def _fill(
-    pixels: NDArray[np.uint8], folder: Path, paths: Sequence[str], spec: ImageSpec, *, threads: int, track: ProgressBar
+    pixels: NDArray[np.uint8],
+    folder: Path,
+    paths: Sequence[str],
+    spec: ImageSpec,
+    *,
+    threads: int,
+    progress: ProgressBar,
 ) -> None:
     with ThreadPoolExecutor(threads) as pool:
         prepared = pool.map(lambda path: load(folder / path, spec).pixels, paths)
-        for k, picture in enumerate(track(prepared, total=len(paths), what="decoding photos")):
-            pixels[k] = picture
+        for k, image in enumerate(progress(prepared, total=len(paths), what="decoding photos")):
+            pixels[k] = image
 
 
 @contextmanager
@@ -82,9 +88,9 @@ def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]
         array.flush()
         partial.replace(path)
     finally:
-        for litter in path.parent.glob("*.partial"):  # our own, or abandoned by a killed process
-            if litter == partial or time.time() - litter.stat().st_mtime > ABANDONED_S:
-                litter.unlink(missing_ok=True)
+        for leftover in path.parent.glob("*.partial"):  # our own, or abandoned by a killed process
+            if leftover == partial or time.time() - leftover.stat().st_mtime > ABANDONED_S:
+                leftover.unlink(missing_ok=True)
 
 
 def _key(folder: Path, paths: Sequence[str], spec: ImageSpec) -> str:

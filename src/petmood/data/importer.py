@@ -29,7 +29,7 @@ from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_json, atomic_write_text
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import ClassOptions, resolve_classes
-from petmood.data.duplicates import near_duplicates as kinship
+from petmood.data.duplicates import near_duplicates as duplicates
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
@@ -66,7 +66,7 @@ class FindRelations(Protocol):
     """Finds related photos; `near_duplicates.find_near_duplicates` is the implementation."""
 
     def __call__(
-        self, photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: ProgressBar
+        self, photos: Iterable[NDArray[np.uint8]], *, total: int | None, progress: ProgressBar
     ) -> Sequence[Relation]:
         """Return relations between photos of a stream, by index in it; at most `total` photos come, each once."""
         ...
@@ -132,7 +132,7 @@ def import_photos(
     to: Path,
     options: ImportOptions | None = None,
     find_near_duplicates: FindRelations | None = None,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> ImportReport:
     """Import a source into the dataset folder `to`; an earlier import there is replaced, known splits are kept.
 
@@ -145,19 +145,21 @@ def import_photos(
     skip = source.skip_bad_by_default if chosen.skip_bad is None else chosen.skip_bad
     try:
         with atomic_directory(to, existing=lambda place: _foreign_files(place, shown=to)) as draft:
-            resolved = resolve_classes(source.scan(track), chosen.classes, known=source.classes)
+            resolved = resolve_classes(source.scan(progress), chosen.classes, known=source.classes)
             found = resolved.entries
             _refuse_own_photos(found, to=to)
             _refuse_collisions(found, to=to)
             intake = PhotoScanner(found, skip_bad=skip, to=to)
-            relations = (find_near_duplicates or kinship.find_near_duplicates)(intake, total=len(found), track=track)
+            relations = (find_near_duplicates or duplicates.find_near_duplicates)(
+                intake, total=len(found), progress=progress
+            )
             plan = SplitPlan(
                 chosen.fractions, chosen.seed, _known_splits(to), chosen.drop_leaking, classes=resolved.classes
             )
             entries = intake.entries(relations)
             rows = build_index(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
             report = _report(to, rows, rejected=intake.problems, notices=resolved.notices)
-            _copy(entries, to=draft, track=track)
+            _copy(entries, to=draft, progress=progress)
             write_index(draft.path, rows)
             atomic_write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))
             atomic_write_text(draft.path / RELATIONS_NAME, relations_text(intake.links(relations)))
@@ -251,14 +253,14 @@ def _report(
     )
 
 
-def _copy(entries: Sequence[ScannedPhoto], *, to: DirectoryDraft, track: ProgressBar) -> None:
+def _copy(entries: Sequence[ScannedPhoto], *, to: DirectoryDraft, progress: ProgressBar) -> None:
     """Copy the photos byte for byte; raises DataError if one has changed since it was inspected.
 
     Folders are created once, before the first photo. A folder removed meanwhile is an error and isn't created again.
     """
     for folder in sorted({(to.path / PHOTOS / entry.source.name).parent for entry in entries}):
         folder.mkdir(parents=True, exist_ok=True)
-    for entry in track(entries, total=len(entries), what="copying photos"):
+    for entry in progress(entries, total=len(entries), what="copying photos"):
         data = entry.source.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != entry.info.sha256:
             raise DataError(f"'{entry.source.name}' changed while it was imported. Import again.")

@@ -76,10 +76,12 @@ def build_index(
     else:
         check_no_group_leaks(rows)
     rows = _drop_duplicates(rows)
-    kin = {_path(entry): entry.content_id for entry in entries}
-    originals = pick_originals(frozenset(kin[row.path] for row in rows if row.role != Role.EXCLUDED))
+    content_ids = {_path(entry): entry.content_id for entry in entries}
+    originals = pick_originals(frozenset(content_ids[row.path] for row in rows if row.role != Role.EXCLUDED))
     rows = [
-        row if row.role == Role.EXCLUDED or kin[row.path] in originals else replace(row, role=Role.NEAR_DUPLICATE)
+        row
+        if row.role == Role.EXCLUDED or content_ids[row.path] in originals
+        else replace(row, role=Role.NEAR_DUPLICATE)
         for row in rows
     ]
     check_class_sizes(rows, classes=plan.classes or sorted({row.label for row in rows}))

@@ -57,23 +57,23 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
     """Batches of an image cache: images uint8 [B, 3, S, S] (channels last in memory) and labels int64 [B]."""
 
     def __init__(
-        self, bank: ImageCache, labels: NDArray[np.int64], *, spec: AugmentSpec | None = None, seed: int = 0
+        self, cache: ImageCache, labels: NDArray[np.int64], *, spec: AugmentSpec | None = None, seed: int = 0
     ) -> None:
-        self.bank, self.labels, self.spec, self.seed = bank, labels, spec, seed
+        self.cache, self.labels, self.spec, self.seed = cache, labels, spec, seed
 
     def __getitem__(self, request: BatchIndices) -> dict[str, Tensor]:
         """Return one batch; a photo's augmentation depends on the seed, the epoch and the photo alone."""
-        pictures = self.bank.pixels[list(request.numbers)]
+        images = self.cache.pixels[list(request.numbers)]
         if self.spec is not None:
-            for place, number in enumerate(request.numbers):
+            for position, number in enumerate(request.numbers):
                 rng = np.random.default_rng((self.seed, request.epoch, number))
-                pictures[place] = augment(pictures[place], self.spec, rng)
+                images[position] = augment(images[position], self.spec, rng)
         labels = self.labels[list(request.numbers)]
-        return {"pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2), "labels": torch.from_numpy(labels)}
+        return {"images": torch.from_numpy(images).permute(0, 3, 1, 2), "labels": torch.from_numpy(labels)}
 
 
 def train_loader(
-    bank: ImageCache,
+    cache: ImageCache,
     labels: NDArray[np.int64],
     *,
     batch_size: int,
@@ -90,8 +90,8 @@ def train_loader(
         DataError: fewer than two photos, or a batch size below two.
     """
     return DataLoader(
-        BatchDataset(bank, labels, spec=spec, seed=seed),
-        sampler=EpochBatchSampler(len(bank), batch_size, seed=seed, epoch=first_epoch),
+        BatchDataset(cache, labels, spec=spec, seed=seed),
+        sampler=EpochBatchSampler(len(cache), batch_size, seed=seed, epoch=first_epoch),
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
@@ -99,8 +99,8 @@ def train_loader(
     )
 
 
-def eval_loader(bank: ImageCache, labels: NDArray[np.int64], *, batch_size: int) -> DataLoader[dict[str, Tensor]]:
+def eval_loader(cache: ImageCache, labels: NDArray[np.int64], *, batch_size: int) -> DataLoader[dict[str, Tensor]]:
     """Return batches in the cache's order, without augmentation."""
-    starts = range(0, len(bank), batch_size)
-    requests = [BatchIndices(0, tuple(range(start, min(start + batch_size, len(bank))))) for start in starts]
-    return DataLoader(BatchDataset(bank, labels), sampler=requests, batch_size=None)
+    starts = range(0, len(cache), batch_size)
+    requests = [BatchIndices(0, tuple(range(start, min(start + batch_size, len(cache))))) for start in starts]
+    return DataLoader(BatchDataset(cache, labels), sampler=requests, batch_size=None)

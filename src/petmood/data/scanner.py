@@ -32,7 +32,7 @@ class PhotoScanner:
         self.found, self.problems = found, list[ImportProblem]()
         self._skip_bad, self._to = skip_bad, to
         self._good: list[tuple[SourcePhoto, PhotoInfo]] = []
-        self._kin: dict[str, int] = {}
+        self._content_ids: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Decode every photo once; yield uint8 RGB [H, W, 3] for each that isn't byte-equal to an earlier one."""
@@ -45,8 +45,8 @@ class PhotoScanner:
                 self.problems.append(ImportProblem(entry.name, facts.code, facts.problem))
                 continue
             self._good.append((entry, facts))
-            if facts.sha256 not in self._kin:
-                self._kin[facts.sha256] = len(self._kin)
+            if facts.sha256 not in self._content_ids:
+                self._content_ids[facts.sha256] = len(self._content_ids)
                 yield pixels
         self._refuse()
 
@@ -61,35 +61,37 @@ class PhotoScanner:
 
     def entries(self, relations: Sequence[Relation]) -> list[ScannedPhoto]:
         """Return the usable photos with their content and group numbers."""
-        group = group_ids(len(self._kin), relations)
-        numbered = [(found, facts, self._kin[facts.sha256]) for found, facts in self._good]
-        return [ScannedPhoto(found, facts, kin, int(group[kin])) for found, facts, kin in numbered]
+        group = group_ids(len(self._content_ids), relations)
+        numbered = [(found, facts, self._content_ids[facts.sha256]) for found, facts in self._good]
+        return [ScannedPhoto(found, facts, content_id, int(group[content_id])) for found, facts, content_id in numbered]
 
     def originals(self, relations: Sequence[Relation], *, used: frozenset[int]) -> set[int]:
         """Return which of the used content numbers are originals, not near-duplicates of other used ones."""
         first: dict[int, Member] = {}
         for found, facts in self._good:
-            first.setdefault(self._kin[facts.sha256], Member(facts.width, facts.height, found.name))
+            first.setdefault(self._content_ids[facts.sha256], Member(facts.width, facts.height, found.name))
         numbers = sorted(used)
-        place = {number: position for position, number in enumerate(numbers)}
+        positions = {number: position for position, number in enumerate(numbers)}
         left = [
-            replace(relation, first=place[relation.first], second=place[relation.second])
+            replace(relation, first=positions[relation.first], second=positions[relation.second])
             for relation in relations
-            if relation.first in place and relation.second in place
+            if relation.first in positions and relation.second in positions
         ]
-        answer = choose_originals([first[number] for number in numbers], left)
-        return {number for number, position in place.items() if answer[position] == position}
+        originals = choose_originals([first[number] for number in numbers], left)
+        return {number for number, position in positions.items() if originals[position] == position}
 
     def links(self, relations: Sequence[Relation]) -> list[RelationRow]:
         """Return the relations as pairs of paths, and the pairs of byte-equal photos."""
         first: dict[int, str] = {}
         links = []
         for found, facts in self._good:
-            path, kin = f"{PHOTOS}/{found.name}", self._kin[facts.sha256]
-            if kin in first:
-                links.append(_relation_row(first[kin], path, kind=RelationKind.EXACT_DUPLICATE, evidence="equal bytes"))
+            path, content_id = f"{PHOTOS}/{found.name}", self._content_ids[facts.sha256]
+            if content_id in first:
+                links.append(
+                    _relation_row(first[content_id], path, kind=RelationKind.EXACT_DUPLICATE, evidence="equal bytes")
+                )
             else:
-                first[kin] = path
+                first[content_id] = path
         for relation in relations:
             mirrored = ", mirrored" if relation.mirrored else ""
             evidence = f"{relation.inliers} inliers, scale {relation.scale:.2f}{mirrored}"

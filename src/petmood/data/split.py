@@ -189,18 +189,18 @@ def drop_leaking_rows(rows: Sequence[IndexRow]) -> tuple[IndexRow, ...]:
     largest remaining photo becomes the original, as evaluation uses only originals.
     """
     by_group = {leak.group_id: leak for leak in find_group_leaks(rows)}
-    heirs = _reassigned(rows, winners={name: leak.splits[0] for name, leak in by_group.items()})
-    mended = []
+    promoted = _reassigned(rows, winners={name: leak.splits[0] for name, leak in by_group.items()})
+    kept = []
     for row in rows:
         leak = by_group.get(row.group_id)
         if leak and row.role != Role.EXCLUDED and row.split != leak.splits[0]:
             split, path = leak.paths[0]
-            mended.append(replace(row, role=Role.EXCLUDED, note=f"{DROPPED_AS_LEAKING}{split} photo {path}"))
-        elif row.path in heirs:
-            mended.append(replace(row, role=Role.ORIGINAL))
+            kept.append(replace(row, role=Role.EXCLUDED, note=f"{DROPPED_AS_LEAKING}{split} photo {path}"))
+        elif row.path in promoted:
+            kept.append(replace(row, role=Role.ORIGINAL))
         else:
-            mended.append(row)
-    return tuple(mended)
+            kept.append(row)
+    return tuple(kept)
 
 
 def _reassigned(rows: Iterable[IndexRow], *, winners: Mapping[str, str]) -> set[str]:

@@ -48,11 +48,11 @@ _NEVER = -20.0
 
 
 def hog_features(
-    pictures: Iterable[NDArray[np.uint8]],
+    photos: Iterable[NDArray[np.uint8]],
     *,
     side_px: int = _SIDE_PX,
     total: int | None = None,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> NDArray[np.float32]:
     """Compute HOG features of images (uint8 [H, W, 3] RGB, any size) and their mirror images: float32 [N, 2, D].
 
@@ -62,8 +62,8 @@ def hog_features(
     exactly horizontal edges, which stay in their bin. Mirror images add one to two points of accuracy
     (docs/decisions/controls.md).
     """
-    tracked = track(pictures, total=total, what="computing HOG features")
-    described = [_hog(picture, side_px=side_px) for picture in tracked]
+    reported = progress(photos, total=total, what="computing HOG features")
+    described = [_hog(pixels, side_px=side_px) for pixels in reported]
     return np.stack(described) if described else np.zeros((0, 2, 0), dtype=np.float32)
 
 
@@ -161,8 +161,8 @@ def fit_baselines(
     return found
 
 
-def _hog(picture: NDArray[np.uint8], *, side_px: int) -> NDArray[np.float32]:
-    square = np.asarray(Image.fromarray(picture).convert("RGB").resize((side_px, side_px), Image.Resampling.BILINEAR))
+def _hog(pixels: NDArray[np.uint8], *, side_px: int) -> NDArray[np.float32]:
+    square = np.asarray(Image.fromarray(pixels).convert("RGB").resize((side_px, side_px), Image.Resampling.BILINEAR))
     described = hog(
         square,
         orientations=9,

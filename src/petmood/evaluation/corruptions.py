@@ -120,7 +120,7 @@ def _crop(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Crop to ``strength`` of each side at a random position and resize to the original size."""
     height, width = pixels.shape[:2]
     kept = width * strength, height * strength
-    left, top = (float(rng.random() * (whole - part)) for whole, part in zip((width, height), kept, strict=True))
+    left, top = (float(rng.random() * (full - part)) for full, part in zip((width, height), kept, strict=True))
     box = (left, top, left + kept[0], top + kept[1])
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box))
 

@@ -76,7 +76,7 @@ def cross_validate(
     repeats: int = 1,
     grouped: bool = True,
     seed: int = 0,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> CrossValidation:
     """Fit and test a method on every fold.
 
@@ -95,7 +95,7 @@ def cross_validate(
     answers: dict[int, NDArray[np.float64]] = {}
     scores: list[FoldScore] = []
     seeds = np.random.SeedSequence(seed).generate_state(len(plan))
-    for fold, fold_seed in zip(track(plan, total=len(plan), what="cross-validating"), seeds, strict=True):
+    for fold, fold_seed in zip(progress(plan, total=len(plan), what="cross-validating"), seeds, strict=True):
         train, test = fold.train[used[fold.train]], fold.test[tested[fold.test]]
         logits = _answers(fit, train, test, seed=int(fold_seed), classes=len(classes))
         answers.setdefault(fold.repeat, np.full((len(rows), len(classes)), np.nan))[test] = logits
@@ -138,8 +138,8 @@ def _answers(fit: Fit, train: Ints, test: Ints, *, seed: int, classes: int) -> N
 
 
 def _pool(rows: Sequence[IndexRow], logits: NDArray[np.float64], *, classes: Sequence[str]) -> Predictions:
-    answered = np.flatnonzero(~np.isnan(logits).any(axis=1))
-    return from_rows(logits[answered], [rows[int(i)] for i in answered], classes=classes)
+    predicted = np.flatnonzero(~np.isnan(logits).any(axis=1))
+    return from_rows(logits[predicted], [rows[int(i)] for i in predicted], classes=classes)
 
 
 def _numbers(pooled: Sequence[Predictions], *, seed: int) -> tuple[dict[str, Estimate], dict[str, float]]:

@@ -105,7 +105,7 @@ class Evaluation:
 def evaluate(
     scored_by_split: Mapping[str, Predictions],
     *,
-    controls: Mapping[str, Predictions] | None = None,
+    baselines: Mapping[str, Predictions] | None = None,
     target_error: float = 0.1,
     coverage: float = 0.9,
     seed: int = 0,
@@ -125,18 +125,18 @@ def evaluate(
     valid = splits.get(Split.VALID)
     temperature = fit_temperature(valid) if valid else 1.0
     measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
-    shown = splits[main]
+    predictions = splits[main]
     return Evaluation(
         main=main,
         splits=measured,
         per_class={name: estimate_class_metrics(part, seed=seed) for name, part in splits.items()},
-        calibration=_calibration(shown, after=measured[main], valid=valid, temperature=temperature, seed=seed),
-        abstention=_abstention(shown, valid=valid, temperature=temperature, target_error=target_error, seed=seed),
-        conformal=_conformal(shown, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
+        calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
+        abstention=_abstention(predictions, valid=valid, temperature=temperature, target_error=target_error, seed=seed),
+        conformal=_conformal(predictions, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
         baselines={
-            name: estimate_metrics(control, seed=seed) for name, control in (controls or {}).items() if len(control)
+            name: estimate_metrics(baseline, seed=seed) for name, baseline in (baselines or {}).items() if len(baseline)
         },
-        slices=slice_metrics(shown, seed=seed),
+        slices=slice_metrics(predictions, seed=seed),
     )
 
 
@@ -185,36 +185,36 @@ def _json(values: Mapping[str, Estimate]) -> dict[str, dict[str, float | int | N
 
 
 def _calibration(
-    shown: Predictions, *, after: Estimates, valid: Predictions | None, temperature: float, seed: int
+    predictions: Predictions, *, after: Estimates, valid: Predictions | None, temperature: float, seed: int
 ) -> Calibration:
-    before = estimate_metrics(shown, seed=seed)
+    before = estimate_metrics(predictions, seed=seed)
     return Calibration(
         temperature=temperature,
         fitted_on=len(valid) if valid else 0,
         before={name: before[name] for name in _PROBABILISTIC},
         after={name: after[name] for name in _PROBABILISTIC},
-        reliability=reliability(shown, temperature=temperature),
+        reliability=reliability(predictions, temperature=temperature),
     )
 
 
 def _abstention(
-    shown: Predictions, *, valid: Predictions | None, temperature: float, target_error: float, seed: int
+    predictions: Predictions, *, valid: Predictions | None, temperature: float, target_error: float, seed: int
 ) -> AbstentionResult:
-    aurc = risk_coverage(shown, temperature=temperature).aurc
-    rule = choose_threshold(valid or shown.take([]), target_error=target_error, temperature=temperature)
-    if rule.threshold is None or shown is valid:
+    aurc = risk_coverage(predictions, temperature=temperature).aurc
+    rule = choose_threshold(valid or predictions.take([]), target_error=target_error, temperature=temperature)
+    if rule.threshold is None or predictions is valid:
         return AbstentionResult(rule, measured=None, aurc=aurc)
-    measured = evaluate_selective(shown, threshold=rule.threshold, temperature=temperature, seed=seed)
+    measured = evaluate_selective(predictions, threshold=rule.threshold, temperature=temperature, seed=seed)
     return AbstentionResult(rule, measured=measured, aurc=aurc)
 
 
 def _conformal(
-    shown: Predictions, *, valid: Predictions | None, temperature: float, coverage: float, seed: int
+    predictions: Predictions, *, valid: Predictions | None, temperature: float, coverage: float, seed: int
 ) -> Conformal:
     if not valid:
         return Conformal("lac", target=coverage, quantile=None, measured=None)
     quantile = conformal_quantile(valid, coverage=coverage, temperature=temperature)
-    if shown is valid:
+    if predictions is valid:
         return Conformal("lac", target=coverage, quantile=quantile, measured=None)
-    measured = evaluate_prediction_sets(shown, quantile=quantile, temperature=temperature, seed=seed)
+    measured = evaluate_prediction_sets(predictions, quantile=quantile, temperature=temperature, seed=seed)
     return Conformal("lac", target=coverage, quantile=quantile, measured=measured)

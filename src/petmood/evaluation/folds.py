@@ -45,8 +45,8 @@ def grouped_folds(
     np.add.at(counts, (member, known), 1.0)
     made: list[Fold] = []
     for repeat in range(repeats):
-        place = _assign_folds(counts, folds=folds, rng=np.random.default_rng([seed, repeat]))
-        made.extend(_as_folds(place[member], folds=folds, repeat=repeat))
+        fold_of = _assign_folds(counts, folds=folds, rng=np.random.default_rng([seed, repeat]))
+        made.extend(_as_folds(fold_of[member], folds=folds, repeat=repeat))
     return tuple(made)
 
 
@@ -64,9 +64,9 @@ def random_folds(labels: ArrayLike, *, folds: int = 5, repeats: int = 1, seed: i
         rng = np.random.default_rng([seed, repeat])
         shuffled = rng.permutation(len(known))
         by_label = shuffled[np.argsort(known[shuffled], kind="stable")]
-        place = np.empty(len(known), dtype=np.int64)
-        place[by_label] = np.arange(len(known)) % folds
-        made.extend(_as_folds(place, folds=folds, repeat=repeat))
+        fold_of = np.empty(len(known), dtype=np.int64)
+        fold_of[by_label] = np.arange(len(known)) % folds
+        made.extend(_as_folds(fold_of, folds=folds, repeat=repeat))
     return tuple(made)
 
 
@@ -76,7 +76,7 @@ def _assign_folds(counts: NDArray[np.float64], *, folds: int, rng: np.random.Gen
     shuffled = rng.permutation(len(counts))
     order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]
     load = np.zeros((folds, counts.shape[1]))
-    place = np.empty(len(counts), dtype=np.int64)
+    fold_of = np.empty(len(counts), dtype=np.int64)
     for dealt, group in enumerate(order):
         scarcity = (load * counts[group] / totals**2).sum(axis=1)
         costs = np.stack([np.round(scarcity, 12), load.sum(axis=1), rng.random(folds)])
@@ -85,14 +85,14 @@ def _assign_folds(counts: NDArray[np.float64], *, folds: int, rng: np.random.Gen
         if int(empty.sum()) >= len(order) - dealt:
             open_folds = open_folds[empty]
         chosen = open_folds[np.lexsort(costs[::-1, open_folds])[0]]
-        place[group] = chosen
+        fold_of[group] = chosen
         load[chosen] += counts[group]
-    return place
+    return fold_of
 
 
-def _as_folds(place: Ints, *, folds: int, repeat: int) -> list[Fold]:
+def _as_folds(fold_of: Ints, *, folds: int, repeat: int) -> list[Fold]:
     return [
-        Fold(repeat, number, train=np.flatnonzero(place != number), test=np.flatnonzero(place == number))
+        Fold(repeat, number, train=np.flatnonzero(fold_of != number), test=np.flatnonzero(fold_of == number))
         for number in range(folds)
     ]
 

@@ -95,8 +95,8 @@ def _align(first: Predictions, second: Predictions) -> Predictions:
     if first.classes != second.classes:
         names = f"{', '.join(first.classes)} and {', '.join(second.classes)}"
         raise DataError(f"Expected two runs with the same classes in the same order, got {names}.")
-    place = {path: number for number, path in enumerate(second.paths)}
-    lacking = [path for path in first.paths if path not in place]
+    position_of = {path: number for number, path in enumerate(second.paths)}
+    lacking = [path for path in first.paths if path not in position_of]
     surplus = sorted(set(second.paths) - set(first.paths))
     for paths, which in ((lacking, "first"), (surplus, "second")):
         if paths:
@@ -108,7 +108,7 @@ def _align(first: Predictions, second: Predictions) -> Predictions:
         raise DataError(
             f"Expected every photo once, got {len(first)} and {len(second)} predictions of the same photos."
         )
-    other = second.take([place[path] for path in first.paths])
+    other = second.take([position_of[path] for path in first.paths])
     differing = [
         path
         for number, path in enumerate(first.paths)

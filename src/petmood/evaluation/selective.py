@@ -80,11 +80,11 @@ def risk_coverage(scored: Predictions, *, temperature: float = 1.0) -> RiskCover
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
     last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.zeros(0, np.int64)
-    answered = last + 1
-    risk = np.cumsum(wrong[order])[last] / answered if len(last) else np.zeros(0)
-    steps = np.diff(answered, prepend=0)
+    accepted = last + 1
+    risk = np.cumsum(wrong[order])[last] / accepted if len(last) else np.zeros(0)
+    steps = np.diff(accepted, prepend=0)
     aurc = float((risk * steps).sum() / steps.sum()) if len(last) else math.nan
-    return RiskCoverage(ranked[last], answered / max(len(ranked), 1), risk, aurc)
+    return RiskCoverage(ranked[last], accepted / max(len(ranked), 1), risk, aurc)
 
 
 def choose_threshold(
@@ -128,10 +128,10 @@ def evaluate_selective(scored: Predictions, *, threshold: float, temperature: fl
     wrong = given * (scored.predicted() != scored.labels)
     groups = scored.group_numbers()
     weights = cluster_bootstrap_weights(groups, seed=seed)
-    answered, failed = weights @ given, weights @ wrong
-    risks = np.divide(failed, answered, out=np.full(len(weights), np.nan), where=answered > 0)
+    accepted, failed = weights @ given, weights @ wrong
+    risks = np.divide(failed, accepted, out=np.full(len(weights), np.nan), where=accepted > 0)
     asked = weights.sum(axis=1)
-    shares = np.divide(answered, asked, out=np.full(len(weights), np.nan), where=asked > 0)
+    shares = np.divide(accepted, asked, out=np.full(len(weights), np.nan), where=asked > 0)
     total = given.sum()
     return Selective(
         error=bootstrap_estimate(
@@ -162,15 +162,15 @@ def _group_trials(
     errors, trials = np.zeros(len(curve.thresholds)), np.zeros(len(curve.thresholds), dtype=np.int64)
     order = np.argsort(-confidence, kind="stable")
     given, failed = np.zeros(count), np.zeros(count)
-    errors_now, place = 0.0, 0
+    errors_now, position = 0.0, 0
     for step, threshold in enumerate(curve.thresholds):
-        while place < len(order) and confidence[order[place]] >= threshold:
-            group = groups[order[place]]
+        while position < len(order) and confidence[order[position]] >= threshold:
+            group = groups[order[position]]
             errors_now -= failed[group] / given[group] if given[group] else 0.0
             given[group] += 1
-            failed[group] += wrong[order[place]]
+            failed[group] += wrong[order[position]]
             errors_now += failed[group] / given[group]
-            place += 1
+            position += 1
         errors[step], trials[step] = errors_now, int((given > 0).sum())
     return count, errors, trials
 

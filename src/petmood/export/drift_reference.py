@@ -20,9 +20,9 @@ def image_statistics(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     between the highest and the lowest channel. Sharpness is the mean absolute difference of neighboring pixels.
     """
     found = np.empty((len(pixels), len(STATISTICS)), dtype=np.float32)
-    for row, picture in enumerate(pixels):
-        grey = picture.mean(axis=2) / 255
-        spread = (picture.max(axis=2).astype(np.float32) - picture.min(axis=2)) / 255
+    for row, image in enumerate(pixels):
+        grey = image.mean(axis=2) / 255
+        spread = (image.max(axis=2).astype(np.float32) - image.min(axis=2)) / 255
         steps = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
         found[row] = grey.mean(), grey.std(), spread.mean(), steps / 2
     return found

@@ -34,7 +34,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
         "",
         *_measures(manifest.metrics),
         "",
-        _sure_line(manifest),
+        _confidence_line(manifest),
         "",
         "## Training",
         "",
@@ -77,7 +77,7 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3f}"
 
 
-def _sure_line(manifest: Manifest) -> str:
+def _confidence_line(manifest: Manifest) -> str:
     sets = (
         f"Prediction sets contain the true class for about {manifest.target_coverage:.0%} of photos."
         if (manifest.target_coverage)

@@ -56,13 +56,13 @@ def build_backbone(name: str) -> BackboneModule:
     return _builders[find_backbone(name).name]()
 
 
-def layer_groups(trunk: nn.Module) -> list[nn.Module]:
+def layer_groups(backbone: nn.Module) -> list[nn.Module]:
     """Return a backbone's parts that have weights, from input to output, for layer-wise learning rates.
 
     A child that is an ``nn.Sequential`` is divided into its members; any other child is one part.
     """
     parts: list[nn.Module] = []
-    for child in trunk.children():
+    for child in backbone.children():
         members = list(child.children()) if isinstance(child, nn.Sequential) else [child]
         parts.extend(part for part in members if any(True for _ in part.parameters()))
     return parts
@@ -97,9 +97,9 @@ class TinyBackbone(nn.Module):
         self.features = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(2)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return features [B, 640] of images float [B, 3, S, S]."""
-        pooled: Tensor = self.pool(self.features(pictures))
+        pooled: Tensor = self.pool(self.features(images))
         return pooled.flatten(1)
 
 

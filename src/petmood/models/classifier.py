@@ -22,7 +22,7 @@ GROWTH = 1_000_003
 class Batch(TypedDict):
     """Images uint8 [B, 3, S, S] and their class indices int64 [B]."""
 
-    pictures: Tensor
+    images: Tensor
     labels: Tensor
 
 
@@ -58,30 +58,30 @@ class ExpressionClassifier(LightningModule):
         self.learning = learning
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, K]."""
-        out: Tensor = self.network(pictures)
+        out: Tensor = self.network(images)
         return out
 
     def on_train_epoch_start(self) -> None:
         """Seed this epoch's dropout and mixup; freeze or unfreeze the backbone."""
         torch.manual_seed(self.learning.seed * GROWTH + self.current_epoch)
         frozen = self.current_epoch < self.learning.freeze_epochs
-        self.network.trunk.requires_grad_(not frozen)
-        self.network.trunk.train(not frozen)
+        self.network.backbone.requires_grad_(not frozen)
+        self.network.backbone.train(not frozen)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
-        pictures, targets = batch["pictures"], self._targets(batch["labels"])
+        images, targets = batch["images"], self._targets(batch["labels"])
         if self.learning.mixup > 0:
-            pictures, targets = _mixed(pictures, targets, self.learning.mixup)
-        loss = self._loss(self(pictures), targets)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(pictures))
+            images, targets = _mixed(images, targets, self.learning.mixup)
+        loss = self._loss(self(images), targets)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Log loss and accuracy of one batch; the loss is unweighted cross-entropy, so that runs are comparable."""
-        logits, labels = self(batch["pictures"]), batch["labels"]
+        logits, labels = self(batch["images"]), batch["labels"]
         right = (logits.argmax(1) == labels).float().mean()
         self.log("val/loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
         self.log("val/accuracy", right, batch_size=len(labels), prog_bar=True)
@@ -120,7 +120,7 @@ def cosine_after_warmup(steps: int, *, warmup: float) -> Callable[[int], float]:
 
 def parameter_groups(network: ExpressionNet, learning: OptimizationConfig) -> list[dict[str, Any]]:
     """Return AdamW's parameter groups: layer-wise learning rates; no weight decay for biases and norms."""
-    parts = [*layer_groups(network.trunk)]
+    parts = [*layer_groups(network.backbone)]
     groups: list[dict[str, Any]] = []
     for depth, part in enumerate(reversed(parts)):
         rate = learning.lr * learning.backbone_lr_multiplier * learning.layer_decay**depth
@@ -136,9 +136,9 @@ def _groups(named: Iterator[tuple[str, nn.Parameter]], rate: float, decay: float
     return [{"params": weights, "lr": rate, "weight_decay": d} for d, weights in by_decay.items() if weights]
 
 
-def _mixed(pictures: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    share = torch.distributions.Beta(alpha, alpha).sample((len(pictures),)).to(pictures.device)
-    other = torch.randperm(len(pictures), device=pictures.device)
+def _mixed(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    share = torch.distributions.Beta(alpha, alpha).sample((len(images),)).to(images.device)
+    other = torch.randperm(len(images), device=images.device)
     wide = share.view(-1, 1, 1, 1)
-    mixed = wide * pictures.float() + (1 - wide) * pictures[other].float()
+    mixed = wide * images.float() + (1 - wide) * images[other].float()
     return mixed, share.view(-1, 1) * targets + (1 - share.view(-1, 1)) * targets[other]

@@ -33,11 +33,11 @@ class LocalBinaryPatterns(nn.Module):
         self.grids = grids
         self.register_buffer("patterns", functional.one_hot(_uniform_patterns(), 59).float(), persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return the square roots of the pattern shares in all cells of all grids."""
-        steps = (pictures.sum(1, keepdim=True) * STEPS).round()
+        steps = (images.sum(1, keepdim=True) * STEPS).round()
         grey = functional.pad(steps, (1, 1, 1, 1), mode="replicate")
-        side = pictures.shape[-1]
+        side = images.shape[-1]
         middle = grey[:, :, 1:-1, 1:-1]
         code = torch.zeros_like(middle, dtype=torch.int64)
         for bit, (top, left) in enumerate(NEIGHBOURS):
@@ -60,13 +60,13 @@ class HandcraftedFeatures(nn.Module):
             probe = torch.zeros(1, 3, SIDE_PX, SIDE_PX)
             self.blocks = tuple(int(kind(probe).shape[1]) for kind in self.kinds)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return the mean of the features of an image and of its mirror image."""
-        small = functional.avg_pool2d(pictures, pictures.shape[-1] // SIDE_PX)
+        small = functional.avg_pool2d(images, images.shape[-1] // SIDE_PX)
         return (self._describe(small) + self._describe(small.flip(-1))) / 2
 
-    def _describe(self, pictures: Tensor) -> Tensor:
-        return torch.cat([kind(pictures) for kind in self.kinds], 1)
+    def _describe(self, images: Tensor) -> Tensor:
+        return torch.cat([kind(images) for kind in self.kinds], 1)
 
 
 def _uniform_patterns() -> Tensor:

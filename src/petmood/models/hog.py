@@ -39,9 +39,9 @@ class HOG(nn.Module):
             "pool", (torch.outer(triangle, triangle) / cell**2).repeat(2 * bins, 1, 1, 1), persistent=False
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return the normalized histograms of all cells, flattened."""
-        signed = self._cells(pictures)
+        signed = self._cells(images)
         unsigned = signed[:, : self.bins] + signed[:, self.bins :]
         energy = (unsigned * unsigned).sum(1, keepdim=True)
         blocks = functional.pad(4 * functional.avg_pool2d(energy, 2, 1), (1, 1, 1, 1), mode="replicate")
@@ -55,10 +55,10 @@ class HOG(nn.Module):
             texture.append(TEXTURE * clipped.sum(1, keepdim=True))
         return torch.cat([both[0] + both[1] + both[2] + both[3], *texture], 1).flatten(1)
 
-    def _cells(self, pictures: Tensor) -> Tensor:
+    def _cells(self, images: Tensor) -> Tensor:
         """Return the pooled votes for signed directions: [B, 2 * bins, S / cell, S / cell]."""
-        count = pictures.shape[0]
-        roots = functional.pad(pictures.clamp(min=1e-6).sqrt(), (1, 1, 1, 1), mode="replicate")
+        count = images.shape[0]
+        roots = functional.pad(images.clamp(min=1e-6).sqrt(), (1, 1, 1, 1), mode="replicate")
         planes = roots.flatten(0, 1).unsqueeze(1)
         slope = functional.conv2d(planes, self.gradient)
         strength = (slope * slope).sum(1, keepdim=True).sqrt()

@@ -79,10 +79,10 @@ def fit_ridge(
 
 
 def _members(groups: Sequence[object]) -> list[Ints]:
-    places: dict[object, list[int]] = {}
+    positions: dict[object, list[int]] = {}
     for row, group in enumerate(groups):
-        places.setdefault(group, []).append(row)
-    return [np.array(rows, dtype=np.int64) for rows in places.values()]
+        positions.setdefault(group, []).append(row)
+    return [np.array(rows, dtype=np.int64) for rows in positions.values()]
 
 
 def _solve(gram: Floats, targets: Floats, penalty: float, members: Sequence[Ints]) -> tuple[Floats, Floats]:

@@ -31,22 +31,22 @@ class ExpressionNet(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module, head: nn.Module, image: ImageSpec, *, classes: int) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module, image: ImageSpec, *, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        self.trunk = trunk
+        self.backbone = backbone
         self.head = head
         self.register_buffer("mean", 255 * torch.tensor(image.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(image.std).view(1, 3, 1, 1), persistent=False)
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
         """Return the backbone's features of the images, [B, width]."""
-        out: Tensor = self.trunk((pictures.float() - self.mean) / self.std)
+        out: Tensor = self.backbone((images.float() - self.mean) / self.std)
         return out
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, K]."""
-        out: Tensor = self.head(self.features(pictures))
+        out: Tensor = self.head(self.features(images))
         return out
 
 
@@ -57,7 +57,7 @@ def build_network(spec: NetworkSpec, *, image: ImageSpec, classes: int, weights:
         ConfigError: unknown backbone or head, or a weights file that is missing or doesn't fit.
         DownloadError: the ImageNet weights can't be fetched.
     """
-    trunk = build_backbone(spec.backbone)
-    load_backbone_weights(trunk.module, backbone=spec.backbone, weights=weights)
-    head = make_head(spec.head, width=trunk.num_features, classes=classes, dropout=spec.dropout)
-    return ExpressionNet(trunk.module, head, image, classes=classes)
+    backbone = build_backbone(spec.backbone)
+    load_backbone_weights(backbone.module, backbone=spec.backbone, weights=weights)
+    head = make_head(spec.head, width=backbone.num_features, classes=classes, dropout=spec.dropout)
+    return ExpressionNet(backbone.module, head, image, classes=classes)

@@ -16,12 +16,12 @@ from petmood.models.catalog import find_backbone
 
 __all__ = ["load_backbone_weights"]
 
-TRUNK: Final = "trunk."
+BACKBONE: Final = "backbone."
 COUNTER: Final = "num_batches_tracked"
 """Batch counter of batch norms: many of torchvision's files lack it, and evaluation doesn't need it."""
 
 
-def load_backbone_weights(trunk: nn.Module, *, backbone: str, weights: str) -> None:
+def load_backbone_weights(module: nn.Module, *, backbone: str, weights: str) -> None:
     """Load weights into a backbone: "none", "imagenet", or the path of a safetensors file.
 
     A file may contain a backbone, a complete petmood network (its head is ignored) or torchvision's tensor names.
@@ -33,14 +33,14 @@ def load_backbone_weights(trunk: nn.Module, *, backbone: str, weights: str) -> N
     if weights == "none":
         return
     state = _imagenet(backbone) if weights == "imagenet" else _from_file(Path(weights))
-    state = {name.removeprefix(TRUNK): value for name, value in state.items()}
-    own = {name: value for name, value in trunk.state_dict().items() if not name.endswith(COUNTER)}
+    state = {name.removeprefix(BACKBONE): value for name, value in state.items()}
+    own = {name: value for name, value in module.state_dict().items() if not name.endswith(COUNTER)}
     if misfits := _shape_mismatches(own, state):
         source = "ImageNet" if weights == "imagenet" else weights
         raise ConfigError(
             f"The weights of {source} don't fit {backbone}: {misfits}. Give the file of a run with the same backbone."
         )
-    trunk.load_state_dict({name: state[name] for name in own}, strict=False)
+    module.load_state_dict({name: state[name] for name in own}, strict=False)
 
 
 def _imagenet(backbone: str) -> dict[str, Tensor]:

@@ -14,9 +14,9 @@ FLOOR = 0.01
 """Added before the logarithm; the second layer uses half of it, as its values are about half as large."""
 
 
-def opponent_colours(pictures: Tensor) -> Tensor:
+def opponent_colours(images: Tensor) -> Tensor:
     """Convert RGB images [B, 3, H, W] to brightness, red-green and yellow-blue channels [B, 3, H, W]."""
-    red, green, blue = pictures[:, 0:1], pictures[:, 1:2], pictures[:, 2:3]
+    red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     bright = (red + green + blue) / 3
     return torch.cat([bright, (red - green) / math.sqrt(2), (red + green - 2 * blue) / math.sqrt(6)], 1)
 
@@ -53,9 +53,9 @@ class Scattering(nn.Module):
         self.register_buffer("first", gabor_bank(first), persistent=False)
         self.register_buffer("second", gabor_bank(second), persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return the pooled coefficients of both layers at all scales."""
-        colours = opponent_colours(pictures)
+        colours = opponent_colours(images)
         parts = [self._pool(colours)]
         for _ in range(self.scales):
             moduli = _modulus(colours, self.first)
@@ -74,10 +74,10 @@ class Scattering(nn.Module):
         return pooled.flatten(1)
 
 
-def _modulus(planes: Tensor, bank: Tensor) -> Tensor:
+def _modulus(planes: Tensor, filters: Tensor) -> Tensor:
     count, channels, height, width = planes.shape
-    padded = functional.pad(planes, (bank.shape[-1] // 2,) * 4, mode="replicate")
-    waves = functional.conv2d(padded.flatten(0, 1).unsqueeze(1), bank)
-    half = len(bank) // 2
+    padded = functional.pad(planes, (filters.shape[-1] // 2,) * 4, mode="replicate")
+    waves = functional.conv2d(padded.flatten(0, 1).unsqueeze(1), filters)
+    half = len(filters) // 2
     moduli: Tensor = (waves[:, :half].square() + waves[:, half:].square() + CALM).sqrt()
     return moduli.reshape(count, channels * half, height, width)

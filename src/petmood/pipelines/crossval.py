@@ -42,11 +42,11 @@ class CrossvalReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return all metrics by name."""
-        controls = {name: found.to_json() for name, found in self.baselines.items()}
-        return {**self.recipe.to_json(), "controls": controls}
+        baselines = {name: found.to_json() for name, found in self.baselines.items()}
+        return {**self.recipe.to_json(), "controls": baselines}
 
 
-def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalReport:
+def crossval(config: Config, *, progress: ProgressBar = no_progress) -> CrossvalReport:
     """Cross-validate the configured recipe over all original photos of a dataset, whatever their split.
 
     Near-duplicates are trained on if ``data.include_copies=true``. They are never tested on, except in the random
@@ -65,64 +65,68 @@ def crossval(config: Config, *, track: ProgressBar = no_progress) -> CrossvalRep
     every_row = [row for row in index if row.role != Role.EXCLUDED]
     include_copies = config.data.include_copies
     wanted = [row for row in every_row if row.role == Role.ORIGINAL or include_copies or config.crossval.leakage]
-    material = open_photo_set(
+    photo_set = open_photo_set(
         data,
         wanted,
         classes=index.classes,
         image=config.model.image_spec(),
         memory_mb=config.data.memory_mb,
-        track=track,
+        progress=progress,
     )
-    rows = _grouped_rows(material.rows, include_copies=include_copies)
-    recipe = _run(rows, recipe_fit(config, material, track=track), config, classes=index.classes, track=track)
-    report = CrossvalReport(folder, recipe, _controls(config, data, rows, material, track=track))
+    rows = _grouped_rows(photo_set.rows, include_copies=include_copies)
+    recipe = _run(
+        rows, recipe_fit(config, photo_set, progress=progress), config, classes=index.classes, progress=progress
+    )
+    report = CrossvalReport(folder, recipe, _baselines(config, data, rows, photo_set, progress=progress))
     atomic_write_text(folder / "config.yaml", dump(config))
     atomic_write_json(folder / "crossval.json", {**report.to_json(), "code_version": code_version()})
     return report
 
 
-def recipe_fit(config: Config, material: PhotoSet, *, shuffled: bool = False, track: ProgressBar = no_progress) -> Fit:
+def recipe_fit(
+    config: Config, photo_set: PhotoSet, *, shuffled: bool = False, progress: ProgressBar = no_progress
+) -> Fit:
     """Return the configured recipe as a function that trains on some photos and returns logits for others.
 
     If the recipe selects by validation loss, a fifth of the training groups is held out for that. The backbone of a
     linear probe is frozen, so its features are computed once for all folds.
     """
     if config.recipe.kind == "linear_probe" and config.recipe.num_views == 1:
-        return _probe_fit(config, material, shuffled=shuffled, track=track)
+        return _probe_fit(config, photo_set, shuffled=shuffled, progress=progress)
 
-    def answer(seeded: Config, known: PhotoSet, valid: PhotoSet | None, test: NDArray[np.int64]) -> Floats:
-        return logits_of(fit_network(fit_settings(seeded), known, valid).network, material.cache.pixels[test])
+    def predict(seeded: Config, known: PhotoSet, valid: PhotoSet | None, test: NDArray[np.int64]) -> Floats:
+        return logits_of(fit_network(fit_settings(seeded), known, valid).network, photo_set.cache.pixels[test])
 
-    return _fit(config, material, photos=material, answer=answer, shuffled=shuffled)
+    return _fit(config, photo_set, photos=photo_set, predict=predict, shuffled=shuffled)
 
 
-def _probe_fit(config: Config, material: PhotoSet, *, shuffled: bool, track: ProgressBar) -> Fit:
-    network = make_network(fit_settings(config), classes=len(material.classes))
-    described, blocks = extract_features(network, material, track=track), blocks_of(network)
+def _probe_fit(config: Config, photo_set: PhotoSet, *, shuffled: bool, progress: ProgressBar) -> Fit:
+    network = make_network(fit_settings(config), classes=len(photo_set.classes))
+    features, blocks = extract_features(network, photo_set, progress=progress), blocks_of(network)
 
-    def answer(seeded: Config, known: Features, valid: Features | None, test: NDArray[np.int64]) -> Floats:
-        return fit_head(fit_settings(seeded), known, valid, blocks=blocks).logits(described.features[test])
+    def predict(seeded: Config, known: Features, valid: Features | None, test: NDArray[np.int64]) -> Floats:
+        return fit_head(fit_settings(seeded), known, valid, blocks=blocks).logits(features.features[test])
 
-    return _fit(config, material, photos=described, answer=answer, shuffled=shuffled)
+    return _fit(config, photo_set, photos=features, predict=predict, shuffled=shuffled)
 
 
 def _fit(
     config: Config,
-    material: PhotoSet,
+    photo_set: PhotoSet,
     *,
     photos: Photos,
-    answer: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
+    predict: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
     shuffled: bool,
 ) -> Fit:
     """Return a fit function that holds groups out if the recipe needs them, and shuffles labels for that baseline."""
 
     def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Floats:
-        learn, choose = _holdout(material, train, seed=seed) if _chooses(config) else (train, None)
+        learn, choose = _holdout(photo_set, train, seed=seed) if _chooses(config) else (train, None)
         known = photos.take(learn)
         if shuffled:
             known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
         valid = photos.take(choose) if choose is not None else None
-        return answer(config.model_copy(update={"seed": seed}), known, valid, test)
+        return predict(config.model_copy(update={"seed": seed}), known, valid, test)
 
     return fit
 
@@ -133,10 +137,12 @@ def _chooses(config: Config) -> bool:
     return by_loss or (is_probe and len(config.recipe.l2_strengths) > 1)
 
 
-def _holdout(material: PhotoSet, train: NDArray[np.int64], *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    groups = [material.rows[n].group_id for n in train]
-    first = grouped_folds(material.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
-    originals = np.array([material.rows[n].role == Role.ORIGINAL for n in train])
+def _holdout(
+    photo_set: PhotoSet, train: NDArray[np.int64], *, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    groups = [photo_set.rows[n].group_id for n in train]
+    first = grouped_folds(photo_set.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
+    originals = np.array([photo_set.rows[n].role == Role.ORIGINAL for n in train])
     return train[first.train], train[first.test[originals[first.test]]]
 
 
@@ -153,7 +159,7 @@ def _run(
     classes: Sequence[str],
     grouped: bool = True,
     repeats: int | None = None,
-    track: ProgressBar,
+    progress: ProgressBar,
 ) -> CrossValidation:
     wanted = config.crossval
     return cross_validate(
@@ -164,30 +170,32 @@ def _run(
         repeats=repeats or wanted.repeats,
         grouped=grouped,
         seed=config.seed,
-        track=track,
+        progress=progress,
     )
 
 
-def _controls(
-    config: Config, data: Path, rows: Sequence[IndexRow], material: PhotoSet, *, track: ProgressBar
+def _baselines(
+    config: Config, data: Path, rows: Sequence[IndexRow], photo_set: PhotoSet, *, progress: ProgressBar
 ) -> dict[str, CrossValidation]:
-    classes = material.classes
+    classes = photo_set.classes
     labels = labels_of(rows, classes=classes)
-    pictures = (decode(data / row.path, at_least_px=ENOUGH_PX).pixels for row in rows)
-    features = hog_features(pictures, total=len(rows), track=track)
+    photos = (decode(data / row.path, at_least_px=ENOUGH_PX).pixels for row in rows)
+    features = hog_features(photos, total=len(rows), progress=progress)
     found = {
         "most_frequent": _run(
-            rows, most_frequent(labels, classes=len(classes)), config, classes=classes, track=no_progress
+            rows, most_frequent(labels, classes=len(classes)), config, classes=classes, progress=no_progress
         ),
-        "hog_svm": _run(rows, hog_svm(features, labels, classes=len(classes)), config, classes=classes, track=track),
+        "hog_svm": _run(
+            rows, hog_svm(features, labels, classes=len(classes)), config, classes=classes, progress=progress
+        ),
     }
     if config.crossval.permuted_labels:
         found["shuffled_labels"] = _run(
-            rows, recipe_fit(config, material, shuffled=True), config, classes=classes, repeats=1, track=track
+            rows, recipe_fit(config, photo_set, shuffled=True), config, classes=classes, repeats=1, progress=progress
         )
     if config.crossval.leakage:
-        leaky = [replace(row, role=Role.ORIGINAL) for row in material.rows]
+        leaky = [replace(row, role=Role.ORIGINAL) for row in photo_set.rows]
         found["random_split"] = _run(
-            leaky, recipe_fit(config, material), config, classes=classes, grouped=False, repeats=1, track=track
+            leaky, recipe_fit(config, photo_set), config, classes=classes, grouped=False, repeats=1, progress=progress
         )
     return found

@@ -71,7 +71,7 @@ def changed_pointers(repository: Path, *, since: str) -> tuple[Pointer, ...]:
 
 
 def report_pointers(
-    repository: Path, *, since: str, to: Path, limits: DiffLimits | None = None, track: ProgressBar = no_progress
+    repository: Path, *, since: str, to: Path, limits: DiffLimits | None = None, progress: ProgressBar = no_progress
 ) -> tuple[DatasetDiffReport, ...]:
     """Pull and compare both versions of every changed dataset; write a report for each and a comment for all.
 
@@ -87,7 +87,7 @@ def report_pointers(
         if not (folder / INDEX_NAME).is_file():
             continue
         with _last_version(repository, pointer) as last:
-            report = check_diff(folder, against=last, limits=limits, track=track)
+            report = check_diff(folder, against=last, limits=limits, progress=progress)
             write_dataset_diff(report, folder, against=last, to=to / pointer.folder)
         found.append(report)
     atomic_write_text(to / "report.md", "\n".join(map(dataset_diff_markdown, found)) or NOTHING)

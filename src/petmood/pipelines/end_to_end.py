@@ -56,7 +56,7 @@ class PipelineResult:
 
 
 def run_pipeline(
-    config: Config, *, bundles: Path = Path("bundles"), track: ProgressBar = no_progress
+    config: Config, *, bundles: Path = Path("bundles"), progress: ProgressBar = no_progress
 ) -> PipelineResult:
     """Import (the demo, if no other data is given), validate, train, evaluate, export and predict.
 
@@ -70,23 +70,23 @@ def run_pipeline(
     target = bundles / data.name
     check_target(target, replace=True)
     if _needs_import(data):
-        import_photos(open_source("demo"), to=data, track=track)
+        import_photos(open_source("demo"), to=data, progress=progress)
         done.append("import")
     if _needs_check(data, read_index(data).hash):
-        report = validate_dataset(data, track=track)
+        report = validate_dataset(data, progress=progress)
         write_check_report(report, data, to=data / "check.html")
         _check_no_blocking_issues(report)
         atomic_write_text(data / CHECKED, report.index.hash)
         done.append("check")
     index = open_index(data, expected_hash=config.data.hash)
-    run, trained = _trained(config, index.hash, track=track)
+    run, trained = _trained(config, index.hash, progress=progress)
     if trained:
         done.append("train")
     if trained or not run.report.is_file():
-        evaluate_run(run, track=track)
+        evaluate_run(run, progress=progress)
         done.append("evaluate")
     if not _is_bundle_of(target, run):
-        export_run(run, to=target, replace=True, track=track)
+        export_run(run, to=target, replace=True, progress=progress)
         done.append("export")
     answers = _some_answers(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
     return PipelineResult(data, run, target, tuple(done), answers)
@@ -112,7 +112,7 @@ def _check_no_blocking_issues(report: ValidationReport) -> None:
         raise DataError(f"The dataset has blocking issues.\n{report.summary()}")
 
 
-def _trained(config: Config, data_hash: str, *, track: ProgressBar) -> tuple[RunFolder, bool]:
+def _trained(config: Config, data_hash: str, *, progress: ProgressBar) -> tuple[RunFolder, bool]:
     """Return the run of these settings on this data and whether it was trained now."""
     plain = {"run": config.run.model_copy(update={"name": None}), "tracker": TrackerConfig()}
     content = config.model_copy(update=plain)
@@ -121,10 +121,10 @@ def _trained(config: Config, data_hash: str, *, track: ProgressBar) -> tuple[Run
     run = RunFolder(Path(config.run.folder) / name)
     if not run.metadata.is_file():
         named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
-        return train(named, track=track), True
+        return train(named, progress=progress), True
     if run.read_metadata().status == "done":
         return run, False
-    return resume(run.path, track=track), True
+    return resume(run.path, progress=progress), True
 
 
 def _is_bundle_of(folder: Path, run: RunFolder) -> bool:

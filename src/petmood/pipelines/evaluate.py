@@ -30,7 +30,9 @@ from petmood.training.dataset import evaluation_rows, open_photo_set
 __all__ = ["compare_runs", "evaluate_run", "read_evaluation", "scores_of"]
 
 
-def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = no_progress) -> dict[str, Predictions]:
+def scores_of(
+    run: RunFolder, *, data: Path | None = None, progress: ProgressBar = no_progress
+) -> dict[str, Predictions]:
     """Return the logits of a run on validation and test photos, its own or those of another dataset.
 
     Raises:
@@ -38,7 +40,7 @@ def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = 
         DataError: the other dataset can't be read.
     """
     if data is not None:
-        return _score_anew(run, data, track=track)
+        return _score_anew(run, data, progress=progress)
     missing = [split for split in EVALUATION_SPLITS if not run.predictions(split).is_file()]
     if missing:
         raise RunError(f"{run.predictions(missing[0])} is missing. Train the run again.")
@@ -46,7 +48,7 @@ def scores_of(run: RunFolder, *, data: Path | None = None, track: ProgressBar = 
 
 
 def evaluate_run(
-    run: RunFolder, *, data: Path | None = None, paired: PairedTest | None = None, track: ProgressBar = no_progress
+    run: RunFolder, *, data: Path | None = None, paired: PairedTest | None = None, progress: ProgressBar = no_progress
 ) -> Evaluation:
     """Evaluate a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the metrics.
 
@@ -55,19 +57,21 @@ def evaluate_run(
     """
     config, facts = run.read_config(), run.read_metadata()
     folder = data or Path(facts.data_path)
-    scored = scores_of(run, track=track)
-    judged = scored if data is None else _score_anew(run, data, track=track)
-    split = Split.TEST if len(judged[Split.TEST]) else Split.VALID
+    scored = scores_of(run, progress=progress)
+    predictions = scored if data is None else _score_anew(run, data, progress=progress)
+    split = Split.TEST if len(predictions[Split.TEST]) else Split.VALID
     if data is not None:
-        scored = {Split.VALID: scored[Split.VALID], Split.TEST: judged[split]}
+        scored = {Split.VALID: scored[Split.VALID], Split.TEST: predictions[split]}
     rows = [row for row in read_index(folder) if row.role != Role.EXCLUDED]
     learnable = config.evaluation.baselines and any(row.split == Split.TRAIN for row in rows)
-    controls = (
-        _baselines(folder, rows, classes=facts.classes, split=split, seed=config.seed, track=track) if learnable else {}
+    baselines = (
+        _baselines(folder, rows, classes=facts.classes, split=split, seed=config.seed, progress=progress)
+        if learnable
+        else {}
     )
     found = evaluate(
         scored,
-        controls=controls,
+        baselines=baselines,
         target_error=config.evaluation.target_error,
         coverage=config.evaluation.coverage,
         seed=config.seed,
@@ -100,28 +104,28 @@ def compare_runs(run: RunFolder, other: RunFolder) -> PairedTest:
     return paired_test(first[split], second[split])
 
 
-def _score_anew(run: RunFolder, data: Path, *, track: ProgressBar) -> dict[str, Predictions]:
+def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[str, Predictions]:
     config, facts, index = run.read_config(), run.read_metadata(), read_index(data)
     check_known_labels(index.classes, classes=facts.classes, owner=f"the run {run.path}")
     network = load_network(run)
     found = {}
     for split in EVALUATION_SPLITS:
         rows = evaluation_rows(index.rows, split)
-        material = open_photo_set(
-            data, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, track=track
+        photo_set = open_photo_set(
+            data, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, progress=progress
         )
-        found[split] = predict_logits(network, material, source=str(data))
+        found[split] = predict_logits(network, photo_set, source=str(data))
     return found
 
 
 def _baselines(
-    folder: Path, rows: list[IndexRow], *, classes: Sequence[str], split: str, seed: int, track: ProgressBar
+    folder: Path, rows: list[IndexRow], *, classes: Sequence[str], split: str, seed: int, progress: ProgressBar
 ) -> dict[str, Predictions]:
-    features = _hog_of(folder, rows, track=track)
+    features = _hog_of(folder, rows, progress=progress)
     return fit_baselines(rows, features, classes=classes, split=split, seed=seed)
 
 
-def _hog_of(folder: Path, rows: list[IndexRow], *, track: ProgressBar) -> NDArray[np.float32]:
+def _hog_of(folder: Path, rows: list[IndexRow], *, progress: ProgressBar) -> NDArray[np.float32]:
     """Return the HOG features of photos, cached beside the dataset for the next evaluation."""
     cached = folder / ".cache" / f"hog-{read_index(folder).hash[:24]}.npy"
     if cached.is_file():
@@ -129,7 +133,7 @@ def _hog_of(folder: Path, rows: list[IndexRow], *, track: ProgressBar) -> NDArra
         if len(found) == len(rows):
             return found
     found = hog_features(
-        (decode(folder / row.path, at_least_px=ENOUGH_PX).pixels for row in rows), total=len(rows), track=track
+        (decode(folder / row.path, at_least_px=ENOUGH_PX).pixels for row in rows), total=len(rows), progress=progress
     )
     cached.parent.mkdir(exist_ok=True)
     partial = cached.with_suffix(".partial.npy")

@@ -32,7 +32,7 @@ EVERY_CLASS: Final = 1.0
 
 
 def export_run(
-    run: RunFolder, *, to: Path, name: str | None = None, replace: bool = False, track: ProgressBar = no_progress
+    run: RunFolder, *, to: Path, name: str | None = None, replace: bool = False, progress: ProgressBar = no_progress
 ) -> Bundle:
     """Write the bundle of a run, evaluating the run first if needed.
 
@@ -45,20 +45,20 @@ def export_run(
     model = _checked(name) if name else _name_of(to)
     with bundle_directory(to, replace=replace) as draft:
         if not run.evaluation.is_file():
-            evaluate_run(run, track=track)
-        made = changed(_fill(draft, run, name=model, track=track), folder=to)
+            evaluate_run(run, progress=progress)
+        made = changed(_fill(draft, run, name=model, progress=progress), folder=to)
     track_bundle(run, made)
     return made
 
 
-def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, track: ProgressBar) -> Bundle:
+def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: ProgressBar) -> Bundle:
     facts, config = run.read_metadata(), run.read_config()
     folder = Path(facts.data_path)
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
-    judged = evaluation_rows(index.rows, Split.VALID) + learned
+    candidates = evaluation_rows(index.rows, Split.VALID) + learned
     opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
-    golden, training = opened(_spread_by_class(judged)), opened(learned, track=track)
+    golden, training = opened(_spread_by_class(candidates)), opened(learned, progress=progress)
     return fill_bundle(
         draft,
         load_network(run),
@@ -111,8 +111,8 @@ def _spread_by_class(rows: list[IndexRow]) -> list[IndexRow]:
     by_label: dict[str, list[IndexRow]] = {}
     for row in rows:
         by_label.setdefault(row.label, []).append(row)
-    places = [(place, label, row) for label, found in by_label.items() for place, row in enumerate(found)]
-    return [row for _, _, row in sorted(places, key=lambda item: item[:2])[:GOLDEN_PHOTOS]]
+    ranked = [(rank, label, row) for label, found in by_label.items() for rank, row in enumerate(found)]
+    return [row for _, _, row in sorted(ranked, key=lambda item: item[:2])[:GOLDEN_PHOTOS]]
 
 
 def _species(rows: tuple[IndexRow, ...]) -> tuple[str, ...]:

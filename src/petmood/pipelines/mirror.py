@@ -181,9 +181,9 @@ def _parent(folder: Path, state: TrackingState) -> ParentRun | None:
     """Return the sweep of a trial; None if there is none or its folder was moved away."""
     if state.sweep is None:
         return None
-    place = (folder / state.sweep).resolve()
-    sweep = read_state(place)
-    return ParentRun(place, sweep.run_id, sweep.name, sweep.started_ms) if sweep else None
+    path = (folder / state.sweep).resolve()
+    sweep = read_state(path)
+    return ParentRun(path, sweep.run_id, sweep.name, sweep.started_ms) if sweep else None
 
 
 def _written_ms(path: Path) -> int:

@@ -32,7 +32,7 @@ class Profile:
     text: str
 
 
-def profile_training(config: Config, *, to: Path, top: int = 15, track: ProgressBar = no_progress) -> Profile:
+def profile_training(config: Config, *, to: Path, top: int = 15, progress: ProgressBar = no_progress) -> Profile:
     """Profile some training steps as configured, on the CPU, and write ``trace.json`` and ``table.txt``.
 
     Raises:
@@ -42,32 +42,32 @@ def profile_training(config: Config, *, to: Path, top: int = 15, track: Progress
     index = open_index(data)
     rows = training_rows(index.rows, include_copies=config.data.include_copies)
     rows = rows[: (WARM_STEPS + STEPS) * config.trainer.batch_size]
-    material = open_photo_set(
+    photo_set = open_photo_set(
         data,
         rows,
         classes=index.classes,
         image=config.model.image_spec(),
         memory_mb=config.data.memory_mb,
-        track=track,
+        progress=progress,
     )
     network = (
         make_network(fit_settings(config), classes=len(index.classes)).train().to(memory_format=torch.channels_last)
     )
-    learning = OptimizationConfig(epochs=1, lr=config.optimizer.lr)
-    module = ExpressionClassifier(network, learning)
-    optimizer = torch.optim.AdamW(parameter_groups(network, learning))
+    optimization = OptimizationConfig(epochs=1, lr=config.optimizer.lr)
+    module = ExpressionClassifier(network, optimization)
+    optimizer = torch.optim.AdamW(parameter_groups(network, optimization))
     batches = train_loader(
-        material.cache, material.labels, batch_size=config.trainer.batch_size, seed=config.seed, spec=config.augment
+        photo_set.cache, photo_set.labels, batch_size=config.trainer.batch_size, seed=config.seed, spec=config.augment
     )
     to.mkdir(parents=True, exist_ok=True)
     wanted = schedule(wait=0, warmup=WARM_STEPS, active=STEPS, repeat=1)
     with profile(activities=[ProfilerActivity.CPU], schedule=wanted, acc_events=True) as profiler:
         stream = itertools.chain.from_iterable(itertools.repeat(batches))
-        for _ in track(range(WARM_STEPS + STEPS), total=WARM_STEPS + STEPS, what="profiling"):
+        for _ in progress(range(WARM_STEPS + STEPS), total=WARM_STEPS + STEPS, what="profiling"):
             with record_function("petmood: next batch"):
                 batch = next(stream)
             with record_function("petmood: forward"):
-                loss = torch.nn.functional.cross_entropy(module(batch["pictures"]), batch["labels"])
+                loss = torch.nn.functional.cross_entropy(module(batch["images"]), batch["labels"])
             with record_function("petmood: backward"):
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call] # torch's own method has no annotations

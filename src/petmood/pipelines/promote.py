@@ -40,7 +40,7 @@ def promote(
     data: Path | None = None,
     limits: PromotionLimits | None = None,
     keep: Path | None = None,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> PromotionResult:
     """Check a version against the champion on held-out photos, and move the alias to it if the checks pass.
 
@@ -63,7 +63,7 @@ def promote(
         data=data or _own_data(candidate),
         limits=limits or PromotionLimits(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        track=track,
+        progress=progress,
     )
     digest = _keep(registry, version, report, folder=keep)
     if not report.passed:
@@ -114,9 +114,9 @@ def _own_data(bundle: Bundle) -> Path:
 
 def _keep(registry: Registry, version: Version, report: PromotionReport, *, folder: Path | None) -> str:
     """Attach the report to the version, and return the SHA-256 of its JSON, which identifies it in the registry."""
-    with TemporaryDirectory(prefix="petmood-") as passing:
-        place = folder or Path(passing)
-        write_promotion_report(report, place)
-        digest = sha256_of(place / "promotion.json")
-        registry.attach(version, {f"promotion/{digest[:16]}/{name}": (place / name).read_bytes() for name in REPORTS})
+    with TemporaryDirectory(prefix="petmood-") as temporary:
+        target = folder or Path(temporary)
+        write_promotion_report(report, target)
+        digest = sha256_of(target / "promotion.json")
+        registry.attach(version, {f"promotion/{digest[:16]}/{name}": (target / name).read_bytes() for name in REPORTS})
     return digest

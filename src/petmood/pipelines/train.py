@@ -36,15 +36,15 @@ logger = logging.getLogger(__name__)
 def train(
     config: Config,
     *,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
-    judged: Sequence[str] = EVALUATION_SPLITS,
+    splits: Sequence[str] = EVALUATION_SPLITS,
     sweep: Path | None = None,
 ) -> RunFolder:
     """Train as configured in a new run folder and return it.
 
     ``callbacks`` are passed to ``fit_network``. A search evaluates trials on the validation photos alone, through
-    ``judged``, so that test photos are not even opened; ``resume`` adds the missing predictions. ``sweep`` is the
+    ``splits``, so that test photos are not even opened; ``resume`` adds the missing predictions. ``sweep`` is the
     folder of the sweep that this is a trial of.
 
     Raises:
@@ -65,7 +65,9 @@ def train(
         _refuse_existing(run)
         atomic_write_text(run.config, dump(config))
         run.write_metadata(facts)
-        return _learn(run, config, index, network=network, track=track, callbacks=callbacks, judged=judged, sweep=sweep)
+        return _learn(
+            run, config, index, network=network, progress=progress, callbacks=callbacks, splits=splits, sweep=sweep
+        )
 
 
 def _refuse_existing(run: RunFolder) -> None:
@@ -74,7 +76,7 @@ def _refuse_existing(run: RunFolder) -> None:
         raise RunError(f"The run {run.path} exists. Give another run.name, or resume it with: {resumed}")
 
 
-def train_each(configs: Sequence[Config], *, track: ProgressBar = no_progress) -> list[RunFolder]:
+def train_each(configs: Sequence[Config], *, progress: ProgressBar = no_progress) -> list[RunFolder]:
     """Train one run after another; runs with the same name get a numeric suffix.
 
     Raises:
@@ -86,46 +88,48 @@ def train_each(configs: Sequence[Config], *, track: ProgressBar = no_progress) -
         shared = config.run.name is not None and names.count(config.run.name) > 1
         name = f"{config.run.name}-{number}" if shared else config.run.name
         named = config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
-        done.append(train(named, track=track))
+        done.append(train(named, progress=progress))
     return done
 
 
 def resume(
     path: Path,
     *,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
-    judged: Sequence[str] = EVALUATION_SPLITS,
+    splits: Sequence[str] = EVALUATION_SPLITS,
 ) -> RunFolder:
     """Resume an interrupted run from its last complete epoch; for a finished run only missing predictions are added.
 
     Raises:
-        RunError: no such run.
+        RunError: no such run, or its last checkpoint holds the tensors of another network.
         DataError: the photos are not those that the run began with.
         OutputLocked: another process is training into this folder.
     """
     run = open_run(path, finished=False)
-    if _is_complete(run, judged):
+    if _is_complete(run, splits):
         return run
     with exclusive_lock(run.path):
-        return run if _is_complete(run, judged) else _resume(run, track=track, callbacks=callbacks, judged=judged)
+        return run if _is_complete(run, splits) else _resume(run, progress=progress, callbacks=callbacks, splits=splits)
 
 
-def _is_complete(run: RunFolder, judged: Sequence[str]) -> bool:
-    return run.read_metadata().status == "done" and all(run.predictions(split).is_file() for split in judged)
+def _is_complete(run: RunFolder, splits: Sequence[str]) -> bool:
+    return run.read_metadata().status == "done" and all(run.predictions(split).is_file() for split in splits)
 
 
-def _resume(run: RunFolder, *, track: ProgressBar, callbacks: Sequence[Callback], judged: Sequence[str]) -> RunFolder:
+def _resume(
+    run: RunFolder, *, progress: ProgressBar, callbacks: Sequence[Callback], splits: Sequence[str]
+) -> RunFolder:
     facts, config = run.read_metadata(), run.read_config()
-    missing = [split for split in judged if not run.predictions(split).is_file()]
-    for litter in run.path.rglob(".*.partial"):
-        litter.unlink(missing_ok=True)
+    missing = [split for split in splits if not run.predictions(split).is_file()]
+    for leftover in run.path.rglob(".*.partial"):
+        leftover.unlink(missing_ok=True)
     index = open_index(Path(config.data.path), expected_hash=facts.data_hash)
     if facts.status == "done":
-        _evaluate(run, load_network(run), _open_splits(config, index, facts, missing, track=track), facts)
+        _evaluate(run, load_network(run), _open_splits(config, index, facts, missing, progress=progress), facts)
         return run
     network = make_network(fit_settings(config), classes=len(facts.classes))
-    return _learn(run, config, index, network=network, track=track, callbacks=callbacks, judged=judged)
+    return _learn(run, config, index, network=network, progress=progress, callbacks=callbacks, splits=splits)
 
 
 def load_network(run: RunFolder) -> ExpressionNet:
@@ -149,27 +153,27 @@ def _learn(
     index: DataIndex,
     *,
     network: ExpressionNet,
-    track: ProgressBar,
+    progress: ProgressBar,
     callbacks: Sequence[Callback],
-    judged: Sequence[str],
+    splits: Sequence[str],
     sweep: Path | None = None,
 ) -> RunFolder:
     facts = run.read_metadata()
     with _log_to(run.log), tracked(run, config, sweep=sweep) as tracking:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
-        sets = _open_splits(config, index, facts, {Split.TRAIN, Split.VALID, *judged}, track=track)
+        sets = _open_splits(config, index, facts, {Split.TRAIN, Split.VALID, *splits}, progress=progress)
         fitted = fit_network(
             fit_settings(config),
             sets[Split.TRAIN],
             sets[Split.VALID],
             folder=run.path,
-            track=track,
+            progress=progress,
             callbacks=[*callbacks, EpochTrackingCallback(tracking)],
             network=network,
         )
         atomic_write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
-        _evaluate(run, fitted.network, {split: sets[split] for split in judged}, facts)
+        _evaluate(run, fitted.network, {split: sets[split] for split in splits}, facts)
         seconds = round(time.monotonic() - began, 1)
         found = {"status": "done", "seconds": seconds, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch}
         run.write_metadata(facts, update=found)
@@ -178,12 +182,12 @@ def _learn(
 
 
 def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[str, PhotoSet], facts: RunMetadata) -> None:
-    for split, material in sets.items():
-        predict_logits(network, material, source=facts.data_path).save(run.predictions(split))
+    for split, photo_set in sets.items():
+        predict_logits(network, photo_set, source=facts.data_path).save(run.predictions(split))
 
 
 def _open_splits(
-    config: Config, index: DataIndex, facts: RunMetadata, splits: Collection[str], *, track: ProgressBar
+    config: Config, index: DataIndex, facts: RunMetadata, splits: Collection[str], *, progress: ProgressBar
 ) -> dict[str, PhotoSet]:
     folder = Path(config.data.path)
     chosen = {
@@ -192,7 +196,7 @@ def _open_splits(
     }
     return {
         split: open_photo_set(
-            folder, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, track=track
+            folder, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, progress=progress
         )
         for split, rows in chosen.items()
         if split in splits
@@ -224,9 +228,9 @@ def _check_counts(index: DataIndex, rows: Sequence[IndexRow], *, folder: str) ->
     counts = {label: sum(row.label == label for row in rows) for label in index.classes}
     missing = [label for label, count in counts.items() if count == 0]
     if missing or len(counts) < 2:
-        shown = ", ".join(f"{label} {count}" for label, count in counts.items()) or "no photo in use"
+        listed = ", ".join(f"{label} {count}" for label, count in counts.items()) or "no photo in use"
         raise DataError(
-            f"Expected training photos of two classes or more, and of every class, in {folder}; got: {shown}. "
+            f"Expected training photos of two classes or more, and of every class, in {folder}; got: {listed}. "
             f"`{shell_command('data', 'check', folder)}` shows all counts."
         )
 

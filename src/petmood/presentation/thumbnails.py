@@ -19,10 +19,10 @@ THUMB_PX: Final = 120
 def jpeg_base64(path: Path) -> str:
     """Return a thumbnail of a photo as a base64 JPEG; an empty string if the photo can't be read."""
     try:
-        picture = Image.fromarray(decode(path, at_least_px=THUMB_PX).pixels)
+        image = Image.fromarray(decode(path, at_least_px=THUMB_PX).pixels)
     except (PhotoError, OSError):
         return ""
-    picture.thumbnail((THUMB_PX, THUMB_PX))
+    image.thumbnail((THUMB_PX, THUMB_PX))
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=72)
+    image.save(buffer, "JPEG", quality=72)
     return base64.b64encode(buffer.getvalue()).decode()

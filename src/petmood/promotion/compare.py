@@ -96,7 +96,7 @@ def bundle_info(predictor: BundlePredictor) -> BundleInfo:
 
 
 def predict_with_bundles(
-    predictors: Sequence[BundlePredictor], *, data: Path, rows: Sequence[IndexRow], track: ProgressBar = no_progress
+    predictors: Sequence[BundlePredictor], *, data: Path, rows: Sequence[IndexRow], progress: ProgressBar = no_progress
 ) -> list[BundlePredictions | BundleError]:
     """Predict the same photos of a dataset with every bundle; a bundle that fails gets its error instead.
 
@@ -115,7 +115,7 @@ def predict_with_bundles(
         return [_predict(one, prepared[spec], classes=classes) for one, spec in zip(predictors, specs, strict=True)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        predictions = list(track(pool.map(predict, rows), total=len(rows), what="predicting photos"))
+        predictions = list(progress(pool.map(predict, rows), total=len(rows), what="predicting photos"))
     columns = zip(*predictions, strict=True)
     return [
         _bundle_predictions(one, rows, column, classes=classes) for one, column in zip(predictors, columns, strict=True)

@@ -97,8 +97,8 @@ class PromotionReport:
     @property
     def failed(self) -> tuple[str, ...]:
         """One line for each failed check: its name, the reason and the limit."""
-        told = (f"{check.name}: {check.sentence} Allowed: {check.limit}." for check in self.checks if not check.passed)
-        return tuple(" ".join(line.split()) for line in told)
+        lines = (f"{check.name}: {check.sentence} Allowed: {check.limit}." for check in self.checks if not check.passed)
+        return tuple(" ".join(line.split()) for line in lines)
 
     def to_json(self) -> dict[str, object]:
         """Return the complete report as JSON values."""

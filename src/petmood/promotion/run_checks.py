@@ -59,7 +59,7 @@ def run_promotion_checks(
     data: Path,
     limits: PromotionLimits | None = None,
     created: str = "",
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> PromotionReport:
     """Check a candidate's bundle on held-out photos of a dataset, against the champion's bundle if there is one.
 
@@ -87,7 +87,9 @@ def run_promotion_checks(
     report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_integrity(), same, enough))
     if not enough.passed:
         return report
-    first, *others = predict_with_bundles([b.predictor for b in bundles], data=data, rows=chosen.rows, track=track)
+    first, *others = predict_with_bundles(
+        [b.predictor for b in bundles], data=data, rows=chosen.rows, progress=progress
+    )
     second = others[0] if others else None
     if isinstance(second, BundleError):
         raise second

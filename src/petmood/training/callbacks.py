@@ -120,14 +120,14 @@ def _written(row: Mapping[str, float], name: str) -> str:
 class ProgressCallback(Callback):
     """Advance a ``ProgressBar`` by one item per training step, over all epochs, so that it can estimate the end."""
 
-    def __init__(self, track: ProgressBar) -> None:
-        self.track = track
+    def __init__(self, progress: ProgressBar) -> None:
+        self.progress = progress
         self.bar: Iterator[int] = iter(())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
         """Open the bar over the remaining steps."""
         left = max(0, int(trainer.estimated_stepping_batches) - trainer.global_step)
-        self.bar = self.track(range(left), total=left, what="training")
+        self.bar = self.progress(range(left), total=left, what="training")
 
     def on_train_batch_end(self, *_: Any) -> None:  # noqa: ANN401 - Lightning's signature
         """Advance the bar by one step."""

@@ -72,10 +72,10 @@ def open_photo_set(
     classes: Sequence[str],
     image: ImageSpec,
     memory_mb: float = MEMORY_LIMIT_MB,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> PhotoSet:
     """Decode photos of a dataset into an image cache; ``classes`` are the columns that labels are numbered by."""
     labels = labels_of(rows, classes=classes)
     paths = [row.path for row in rows]
-    bank = open_image_cache(folder, paths, image, limit_mb=memory_mb, track=track)
-    return PhotoSet(tuple(rows), bank, labels, tuple(classes))
+    cache = open_image_cache(folder, paths, image, limit_mb=memory_mb, progress=progress)
+    return PhotoSet(tuple(rows), cache, labels, tuple(classes))

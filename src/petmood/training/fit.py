@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from torch import Tensor
 
+from petmood.core.errors import RunError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.loaders import eval_loader, train_loader
 from petmood.models.classifier import ExpressionClassifier
@@ -70,7 +71,7 @@ def fit_network(
     valid: PhotoSet | None,
     *,
     folder: Path | None = None,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
     network: ExpressionNet | None = None,
 ) -> FitResult:
@@ -79,20 +80,23 @@ def fit_network(
     ``network`` is the network to train, fresh from ``make_network`` (built here by default). With a ``folder``,
     checkpoints and metrics are kept there, and training resumes from its last checkpoint. ``callbacks`` are added to
     petmood's own in gradient training; a linear probe has no epochs and doesn't call them.
+
+    Raises:
+        RunError: the folder's last checkpoint holds the tensors of another network.
     """
     if network is None:
         network = make_network(settings, classes=len(train.classes))
     if valid is not None and not valid.rows:
         valid = None
     if settings.kind == "linear_probe":
-        fit_probe(network, settings, train, valid, track=track)
+        fit_probe(network, settings, train, valid, progress=progress)
         return FitResult(network, epochs=0, best_epoch=0)
     if folder is None and valid is not None and settings.trainer.checkpoint == "best":
-        with TemporaryDirectory(prefix="petmood-") as passing:
+        with TemporaryDirectory(prefix="petmood-") as temporary:
             return _fit_by_gradient(
-                network, settings, train, valid, folder=Path(passing), track=track, further=callbacks
+                network, settings, train, valid, folder=Path(temporary), progress=progress, further=callbacks
             )
-    return _fit_by_gradient(network, settings, train, valid, folder=folder, track=track, further=callbacks)
+    return _fit_by_gradient(network, settings, train, valid, folder=folder, progress=progress, further=callbacks)
 
 
 def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, classes: int) -> Tensor:
@@ -112,17 +116,19 @@ def _fit_by_gradient(
     valid: PhotoSet | None,
     *,
     folder: Path | None,
-    track: ProgressBar,
+    progress: ProgressBar,
     further: Sequence[Callback],
 ) -> FitResult:
     chooses = valid is not None and settings.trainer.checkpoint == "best"
     last = folder / "checkpoints" / "last.ckpt" if folder else None
     before = read_checkpoint(last) if last and last.exists() else None
+    if last and before:
+        _check_same_tensors(network, before, path=last)
     epochs = int(before["epoch"]) + 1 if before else 0
     if before and is_finished(before, max_epochs=settings.optimization.epochs):
         _take_weights(network, before)
     else:
-        own = _callbacks(settings, folder, chooses=chooses, has_valid=valid is not None, track=track)
+        own = _callbacks(settings, folder, chooses=chooses, has_valid=valid is not None, progress=progress)
         callbacks = [*own, *further]
         resumed = last if before else None
         epochs = _run_trainer(network, settings, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs)
@@ -157,23 +163,38 @@ def _run_trainer(
         workers=settings.trainer.workers,
         first_epoch=first_epoch,
     )
-    judged = eval_loader(valid.cache, valid.labels, batch_size=64) if valid is not None else None
+    valid_batches = eval_loader(valid.cache, valid.labels, batch_size=64) if valid is not None else None
     with quiet_lightning():
         trainer = _trainer(settings, callbacks)
         with propagate_keyboard_interrupt(trainer):
-            trainer.fit(module, batches, judged, ckpt_path=last, weights_only=True)
+            trainer.fit(module, batches, valid_batches, ckpt_path=last, weights_only=True)
     return int(trainer.current_epoch)
 
 
+def _check_same_tensors(network: ExpressionNet, checkpoint: Mapping[str, Any], *, path: Path) -> None:
+    """Reject a checkpoint of another network, or of a petmood version that named its tensors otherwise."""
+    own, given = network.state_dict().keys(), _weights(checkpoint).keys()
+    if own != given:
+        other = min(own ^ given)
+        raise RunError(
+            f"Expected the {len(own)} tensors of this network in {path}, got {len(given)} (first difference: {other}). "
+            "An earlier version of petmood may have written it. Train the run again."
+        )
+
+
 def _take_weights(network: ExpressionNet, checkpoint: Mapping[str, Any]) -> None:
+    network.load_state_dict(_weights(checkpoint))
+
+
+def _weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     state = checkpoint["state_dict"]
-    network.load_state_dict({name.removeprefix(PREFIX): value for name, value in state.items() if PREFIX in name})
+    return {name.removeprefix(PREFIX): value for name, value in state.items() if PREFIX in name}
 
 
 def _callbacks(
-    settings: FitSettings, folder: Path | None, *, chooses: bool, has_valid: bool, track: ProgressBar
+    settings: FitSettings, folder: Path | None, *, chooses: bool, has_valid: bool, progress: ProgressBar
 ) -> Sequence[Callback]:
-    found: list[Callback] = [ProgressCallback(track)]
+    found: list[Callback] = [ProgressCallback(progress)]
     if settings.trainer.ema_decay:
         found.append(EMAWeightAveraging(decay=settings.trainer.ema_decay))
     if settings.trainer.patience and has_valid:

@@ -38,7 +38,7 @@ def backbone_features(
     network: ExpressionNet,
     pixels: NDArray[np.uint8],
     *,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
     what: str = "computing features",
 ) -> NDArray[np.float32]:
     """Return backbone features float32 [N, width] of preprocessed images uint8 [N, S, S, 3]."""
@@ -47,7 +47,7 @@ def backbone_features(
     with torch.inference_mode():
         found = [
             frozen.features(torch.from_numpy(np.array(pixels[start : start + BATCH])).permute(0, 3, 1, 2)).numpy()
-            for start in track(starts, total=len(starts), what=what)
+            for start in progress(starts, total=len(starts), what=what)
         ]
     return np.concatenate(found).astype(np.float32)
 
@@ -59,9 +59,9 @@ def fuse_batchnorm(network: ExpressionNet) -> ExpressionNet:
     """
     frozen = copy.deepcopy(network).eval()
     for sequence in [module for module in frozen.modules() if isinstance(module, nn.Sequential)]:
-        for place, (first, second) in enumerate(itertools.pairwise(list(sequence))):
+        for position, (first, second) in enumerate(itertools.pairwise(list(sequence))):
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                sequence[place], sequence[place + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+                sequence[position], sequence[position + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
     return frozen.to(memory_format=torch.channels_last)
 
 
@@ -83,11 +83,11 @@ class Features:
         return Features(self.features[numbers], self.labels[numbers], groups, self.classes)
 
 
-def extract_features(network: ExpressionNet, material: PhotoSet, *, track: ProgressBar = no_progress) -> Features:
+def extract_features(network: ExpressionNet, photo_set: PhotoSet, *, progress: ProgressBar = no_progress) -> Features:
     """Compute the backbone features of photos, once."""
-    features = backbone_features(network, material.cache.pixels, track=track)
-    groups = tuple(row.group_id for row in material.rows)
-    return Features(features, material.labels, groups, len(material.classes))
+    features = backbone_features(network, photo_set.cache.pixels, progress=progress)
+    groups = tuple(row.group_id for row in photo_set.rows)
+    return Features(features, photo_set.labels, groups, len(photo_set.classes))
 
 
 def fit_probe(
@@ -96,10 +96,12 @@ def fit_probe(
     train: PhotoSet,
     valid: PhotoSet | None,
     *,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> None:
     """Fit the linear head of the network in place on the features of its backbone."""
-    known = _with_views(network, settings, train, extract_features(network, train, track=track), track=track)
+    known = _with_views(
+        network, settings, train, extract_features(network, train, progress=progress), progress=progress
+    )
     choosing = extract_features(network, valid) if valid is not None and len(valid.rows) else None
     _write(network.head, fit_head(settings, known, choosing, blocks=blocks_of(network)))
 
@@ -137,18 +139,18 @@ def fit_head(
 def blocks_of(network: ExpressionNet) -> tuple[int, ...]:
     """Return the widths of the feature blocks that a backbone concatenates; most have one block."""
     linear = next(module for module in network.head.modules() if isinstance(module, nn.Linear))
-    found: tuple[int, ...] = getattr(network.trunk, "blocks", (linear.in_features,))
+    found: tuple[int, ...] = getattr(network.backbone, "blocks", (linear.in_features,))
     return found
 
 
 def _with_views(
-    network: ExpressionNet, settings: FitSettings, train: PhotoSet, plain: Features, *, track: ProgressBar
+    network: ExpressionNet, settings: FitSettings, train: PhotoSet, plain: Features, *, progress: ProgressBar
 ) -> Features:
     """Return the features of the photos and of augmented views of each, ``num_views`` in all."""
     views = [plain.features]
     for view in range(1, settings.probe.num_views):
         pixels = _varied(train.cache.pixels, settings.augment, seed=settings.seed, view=view)
-        views.append(backbone_features(network, pixels, track=track, what=f"features of view {view + 1}"))
+        views.append(backbone_features(network, pixels, progress=progress, what=f"features of view {view + 1}"))
     labels = np.tile(plain.labels, len(views))
     return Features(np.concatenate(views), labels, plain.groups * len(views), plain.classes)
 

@@ -58,7 +58,7 @@ class Sweep:
         return self.worker.place.parent
 
 
-def sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> SearchReport:
+def sweep(overrides: Sequence[str], *, progress: ProgressBar = no_progress) -> SearchReport:
     """Start or resume the configured search, and return its report; report files are in the sweep folder.
 
     Raises:
@@ -66,12 +66,12 @@ def sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> Sear
         DataError: photos that can't be trained or evaluated on.
         RunError: a storage that can't be used, or a sweep that was started with other settings.
     """
-    with open_sweep(overrides, track=track) as opened:
+    with open_sweep(overrides, progress=progress) as opened:
         search = opened.config.search
         total = wanted_trials(search, opened.space)
-        for _ in track(_progress(opened, overrides), total=total, what=f"trials of {search.name}"):
+        for _ in progress(_progress(opened, overrides), total=total, what=f"trials of {search.name}"):
             pass
-        return _conclude(opened, track=track)
+        return _conclude(opened, progress=progress)
 
 
 def join_sweep(overrides: Sequence[str]) -> None:
@@ -83,13 +83,13 @@ def join_sweep(overrides: Sequence[str]) -> None:
 
 
 @contextmanager
-def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) -> Iterator[Sweep]:
+def open_sweep(overrides: Sequence[str], *, progress: ProgressBar = no_progress) -> Iterator[Sweep]:
     """Validate everything possible before the first trial, open the storage, and close it afterwards."""
     config = compose(overrides)
     search, space = config.search, open_space(overrides, config.search)
     if search.name is None:
         raise ConfigError("A sweep needs a name. Give it one: search.name=mine")
-    photos, data_hash = _photos(config, track=track)
+    photos, data_hash = _photos(config, progress=progress)
     folder = Path(search.folder) / search.name
     url = storage_url(search, folder)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -108,11 +108,11 @@ def open_sweep(overrides: Sequence[str], *, track: ProgressBar = no_progress) ->
         storage.engine.dispose()
 
 
-def _photos(config: Config, *, track: ProgressBar) -> tuple[int, str]:
+def _photos(config: Config, *, progress: ProgressBar) -> tuple[int, str]:
     """Return the number of validation photos and the data hash; the demo dataset is generated if it is missing."""
     folder = Path(config.data.path)
     if folder == DEMO_FOLDER and not (folder / INDEX_NAME).is_file():
-        import_photos(open_source("demo"), to=folder, track=track)
+        import_photos(open_source("demo"), to=folder, progress=progress)
     index = open_index(folder, expected_hash=config.data.hash)
     photos = len(evaluation_rows(index.rows, Split.VALID))
     if photos == 0:
@@ -140,7 +140,7 @@ def _progress(opened: Sweep, overrides: Sequence[str]) -> Iterator[int]:
     yield from range(told, len(opened.study.get_trials(deepcopy=False, states=ENDED)))
 
 
-def _conclude(opened: Sweep, *, track: ProgressBar) -> SearchReport:
+def _conclude(opened: Sweep, *, progress: ProgressBar) -> SearchReport:
     """Select the best run, and only then predict the test photos with it, for `petmood evaluate`."""
     search, rows = opened.config.search, rows_of(opened.study)
     best = best_of(rows)
@@ -159,6 +159,6 @@ def _conclude(opened: Sweep, *, track: ProgressBar) -> SearchReport:
     chosen = opened.space.compose(best.settings)
     write_reports(report, opened.study, settings=chosen)
     if is_here:
-        resume(run.path, track=track)
+        resume(run.path, progress=progress)
     end_sweep(opened.folder)
     return report

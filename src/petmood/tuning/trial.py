@@ -75,9 +75,9 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
             raise RunError(
                 f"{run.path} is the run of another training, not of trial {trial.number} of this sweep. Move it away."
             )
-        resume(run.path, callbacks=[watch], judged=OBJECTIVE_SPLITS)
+        resume(run.path, callbacks=[watch], splits=OBJECTIVE_SPLITS)
     else:
-        train(named, callbacks=[watch], judged=OBJECTIVE_SPLITS, sweep=place.parent)
+        train(named, callbacks=[watch], splits=OBJECTIVE_SPLITS, sweep=place.parent)
     return valid_value(run, metric)
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from petmood.core.bundle import Bundle
 from petmood.export.bundle import export_bundle
 from tests.support.fault_table import FaultTable
+from tests.support.images import faces, jpeg, photo_like
 from tests.support.networks import IMAGE, facts, tiny_bundle, tiny_network
-from tests.support.pictures import faces, jpeg, photo_like
 from tests.support.served import Served, serving
 
 

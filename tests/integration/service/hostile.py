@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.support import pictures
-from tests.support.pictures import jpeg_with_segment, png_with_chunk
+from tests.support import images
+from tests.support.images import jpeg_with_segment, png_with_chunk
 
 DOCUMENTS: Final = {
     "SVG with a script": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
@@ -67,15 +67,15 @@ def scan_bomb(side_px: int = 2000, *, scans: int = 60_000) -> bytes:
 
 def metadata_bomb(name: str) -> bytes:
     """Build a photo with oversized or malformed metadata."""
-    pixels = pictures.corners()
-    png, jpeg = pictures.png(pixels), pictures.jpeg(pixels)
+    pixels = images.corners()
+    png, jpeg = images.png(pixels), images.jpeg(pixels)
     return METADATA[name](png, jpeg)
 
 
 def smooth_jpeg(width: int, height: int) -> bytes:
     """Encode a large smooth image that is fast to create."""
-    small = Image.fromarray(pictures.photo_like(64, 48)).resize((width, height))
-    return pictures.jpeg(small)
+    small = Image.fromarray(images.photo_like(64, 48)).resize((width, height))
+    return images.jpeg(small)
 
 
 def mutated(originals: list[bytes], rng: np.random.Generator) -> bytes:

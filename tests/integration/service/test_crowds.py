@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from petmood.core.bundle import Bundle
 from tests.integration.service.hostile import MUTATED, mutated
-from tests.support import pictures
+from tests.support import images
 from tests.support.fault_table import FaultTable
 from tests.support.served import ANSWER_S, Served, exchange, serving
 from tests.support.waiting import wait_until
@@ -95,7 +95,7 @@ def statuses(served: Served, photo: bytes) -> list[int]:
 @pytest.mark.proof
 def test_while_250_trickle_everybody_else_is_answered(bundle: Bundle, log: Path) -> None:
     """Speed is measured by ``benchmarks/serving_hostile.py``."""
-    photo = pictures.jpeg(pictures.photo_like(800, 600))
+    photo = images.jpeg(images.photo_like(800, 600))
     with serving(bundle.folder, log) as served, trickling(served) as crowd:
         assert statuses(served, photo) == [200] * 2 * ASKED
         assert len(crowd.open) == HEADERS + BODIES, "all of them were there meanwhile"
@@ -118,15 +118,15 @@ def test_2000_mutated_files_are_answered_or_refused(
 ) -> None:
     """Seeded, over keep-alive connections: no dropped connection, no server error, no slow request."""
     pytest.importorskip("pillow_heif").register_heif_opener()
-    originals = [pictures.encode(photo_pixels, kind) for kind in MUTATED]
+    originals = [images.encode(photo_pixels, kind) for kind in MUTATED]
     originals += [
-        pictures.jpeg(photo_pixels, progressive=True),
-        pictures.apng(frames=4),
-        pictures.animated("GIF", frames=4),
+        images.jpeg(photo_pixels, progressive=True),
+        images.apng(frames=4),
+        images.animated("GIF", frames=4),
     ]
     originals += [
-        pictures.cmyk_jpeg(pictures.corners(), adobe=True),
-        pictures.sixteen_bit_png(np.eye(64, dtype=np.uint16)),
+        images.cmyk_jpeg(images.corners(), adobe=True),
+        images.sixteen_bit_png(np.eye(64, dtype=np.uint16)),
     ]
     before_s, pids = service.processor_s(), service.pids
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import Bundle
-from tests.support import pictures
+from tests.support import images
 from tests.support.fault_table import FaultTable
 from tests.support.served import END_S, Answer, Served, everything, one_answer, serving
 from tests.support.traffic import steady
@@ -164,7 +164,7 @@ def test_what_is_too_much_is_refused_and_the_rest_answered(
     bundle: Bundle, table: FaultTable, good: bytes, log: Path
 ) -> None:
     """Speed is measured by ``benchmarks/serving_overload.py``."""
-    photo = pictures.png(pictures.photo_like(1200, 900))
+    photo = images.png(images.photo_like(1200, 900))
     answers: list[Answer] = []
     environment = {"PETMOOD_QUEUE": str(QUEUE), "PETMOOD_THREADS": "1", "PETMOOD_HELD_MB": "30"}
     with serving(bundle.folder, log, given=environment) as served:

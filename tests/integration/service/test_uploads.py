@@ -11,7 +11,7 @@ from PIL import Image
 from petmood.core.bundle import Bundle
 from petmood.core.photo import BACKGROUND
 from tests.integration.service.hostile import DOCUMENTS, FILE_NAMES, METADATA, metadata_bomb, scan_bomb, smooth_jpeg
-from tests.support import pictures
+from tests.support import images
 from tests.support.fault_table import FaultTable
 from tests.support.served import Answer, Served, form, serving
 
@@ -78,14 +78,14 @@ def test_a_photo_and_a_refusal_go_through_the_real_service(service: Served, good
 
 @proof
 def test_pixels_are_counted_from_the_header(send: Send) -> None:
-    send(1, "PNG of 13000x13000 in 0.5 MB", pictures.zeros_png(13000, 13000), expect=(413, "too_many_pixels"))
-    send(1, "PNG of 30000x1", pictures.zeros_png(30000, 1), expect=(422, "bad_aspect"))
+    send(1, "PNG of 13000x13000 in 0.5 MB", images.zeros_png(13000, 13000), expect=(413, "too_many_pixels"))
+    send(1, "PNG of 30000x1", images.zeros_png(30000, 1), expect=(422, "bad_aspect"))
 
 
 @proof
 def test_a_large_picture_gives_its_memory_back(send: Send) -> None:
     """64 megapixels are allowed; glibc by default kept 790 MB afterwards."""
-    send(1, "PNG of 7000x7000", pictures.zeros_png(7000, 7000), most_mb=1000)
+    send(1, "PNG of 7000x7000", images.zeros_png(7000, 7000), most_mb=1000)
     send(1, "JPEG of 8000x6000", smooth_jpeg(8000, 6000))
 
 
@@ -105,7 +105,7 @@ def test_a_megabyte_of_scans_does_not_keep_a_worker_for_minutes(send: Send, serv
 
 @proof
 def test_a_polyglot_is_its_pixels_alone(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
-    plain, both = pictures.jpeg(photo_pixels), pictures.polyglot(photo_pixels)
+    plain, both = images.jpeg(photo_pixels), images.polyglot(photo_pixels)
     answer = send(3, "JPEG + HTML + ZIP", both)
     assert classes(answer) == classes(send(3, "the JPEG alone", plain))
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -124,40 +124,39 @@ def test_documents_are_refused_and_start_nothing(send: Send, service: Served, na
 @pytest.mark.parametrize(
     ("name", "build"),
     [
-        ("GIF", lambda: pictures.animated("GIF")),
-        ("WebP", lambda: pictures.animated("WEBP")),
-        ("APNG", pictures.apng),
+        ("GIF", lambda: images.animated("GIF")),
+        ("WebP", lambda: images.animated("WEBP")),
+        ("APNG", images.apng),
     ],
 )
 def test_of_300_frames_the_first_is_answered(send: Send, name: str, build: Callable[[], bytes]) -> None:
     answer = send(5, f"{name} of 300 frames", build())
     assert any("first frame" in warning for warning in answer.body["warnings"])
-    first = send(5, f"the first frame of the {name}", pictures.png(np.full((24, 24, 3), (220, 30, 30), np.uint8)))
+    first = send(5, f"the first frame of the {name}", images.png(np.full((24, 24, 3), (220, 30, 30), np.uint8)))
     assert classes(answer) == pytest.approx(classes(first), abs=1e-6 if name != "GIF" else 0.02)
 
 
 @proof
 def test_16_bit_grey_is_scaled(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
     grey = np.asarray(Image.fromarray(photo_pixels).convert("L"))
-    deep = send(6, "PNG of 16-bit grey", pictures.sixteen_bit_png(grey.astype(np.uint16) * 257))
-    assert classes(deep) == pytest.approx(classes(send(6, "PNG of 8-bit grey", pictures.png(Image.fromarray(grey)))))
+    deep = send(6, "PNG of 16-bit grey", images.sixteen_bit_png(grey.astype(np.uint16) * 257))
+    assert classes(deep) == pytest.approx(classes(send(6, "PNG of 8-bit grey", images.png(Image.fromarray(grey)))))
 
 
 @proof
 @pytest.mark.parametrize("adobe", [True, False], ids=["with the marker", "without"])
 def test_cmyk_gets_the_label_of_its_rgb_twin(send: Send, adobe: bool) -> None:
-    pixels = pictures.corners(96, 64)
-    twin = send(7, "RGB JPEG", pictures.jpeg(pixels, quality=95, subsampling=0))
+    pixels = images.corners(96, 64)
+    twin = send(7, "RGB JPEG", images.jpeg(pixels, quality=95, subsampling=0))
     name = f"CMYK JPEG {'with' if adobe else 'without'} the Adobe marker"
-    assert send(7, name, pictures.cmyk_jpeg(pixels, adobe=adobe)).body["label"] == twin.body["label"]
+    assert send(7, name, images.cmyk_jpeg(pixels, adobe=adobe)).body["label"] == twin.body["label"]
 
 
 @proof
 def test_eight_orientations_get_eight_equal_answers(send: Send) -> None:
-    pixels = pictures.photo_like(96, 64)
+    pixels = images.photo_like(96, 64)
     stored = {
-        turn: pictures.png(Image.fromarray(pictures.turned(pixels, turn)), exif=pictures.exif(turn))
-        for turn in range(1, 9)
+        turn: images.png(Image.fromarray(images.turned(pixels, turn)), exif=images.exif(turn)) for turn in range(1, 9)
     }
     answers = [classes(send(8, f"EXIF orientation {turn}", photo)) for turn, photo in stored.items()]
     assert all(answer == answers[0] for answer in answers)
@@ -165,19 +164,19 @@ def test_eight_orientations_get_eight_equal_answers(send: Send) -> None:
 
 def see_through(mode: str) -> tuple[bytes, bytes]:
     """Build an image with transparency, and the same one over the documented background color."""
-    rgba = Image.fromarray(pictures.photo_like(96, 64)).convert("RGBA")
+    rgba = Image.fromarray(images.photo_like(96, 64)).convert("RGBA")
     rgba.putalpha(Image.linear_gradient("L").resize((96, 64)))
     if mode == "P":
-        flat = Image.fromarray(pictures.corners(96, 64)).quantize(8)
+        flat = Image.fromarray(images.corners(96, 64)).quantize(8)
         flat.info["transparency"] = 0
-        data = pictures.png(flat, transparency=0)
+        data = images.png(flat, transparency=0)
         rgba = flat.convert("RGBA")
     else:
         rgba = rgba.convert(mode)
-        data = pictures.png(rgba)
+        data = images.png(rgba)
         rgba = rgba.convert("RGBA")
     canvas = Image.new("RGBA", rgba.size, (*BACKGROUND, 255))
-    return data, pictures.png(Image.alpha_composite(canvas, rgba).convert("RGB"))
+    return data, images.png(Image.alpha_composite(canvas, rgba).convert("RGB"))
 
 
 @proof
@@ -193,13 +192,13 @@ def test_nothing_and_one_pixel_are_refused(send: Send) -> None:
     send(10, "0 bytes", b"", expect=(400, "empty_file"))
     body, kind = form(b"")
     send(10, "a form with 0 bytes", body, kind=kind, expect=(400, "empty_file"))
-    send(10, "1x1 pixel", pictures.zeros_png(1, 1), expect=(422, "too_small"))
+    send(10, "1x1 pixel", images.zeros_png(1, 1), expect=(422, "too_small"))
 
 
 @proof
 def test_bytes_decide_and_what_can_be_no_photo_gets_a_hint(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
-    send(13, "PNG as image/jpeg", pictures.png(photo_pixels), kind="image/jpeg")
-    send(13, "PNG as application/pdf", pictures.png(photo_pixels), kind="application/pdf")
+    send(13, "PNG as image/jpeg", images.png(photo_pixels), kind="image/jpeg")
+    send(13, "PNG as application/pdf", images.png(photo_pixels), kind="application/pdf")
     hints = [
         send(13, "JSON", b"{}", kind="application/json", expect=(415, "unsupported_media_type")),
         send(13, "text", b"hello", kind="text/plain", expect=(415, "unsupported_media_type")),
@@ -212,8 +211,8 @@ def test_bytes_decide_and_what_can_be_no_photo_gets_a_hint(send: Send, photo_pix
 def test_photos_of_phones_are_answered(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
     pytest.importorskip("pillow_heif").register_heif_opener()
     # decoders are loaded on the first photo of their format and stay loaded
-    send(14, "HEIC", pictures.encode(photo_pixels, "HEIF"), kind="image/heic", most_mb=60)
-    send(14, "AVIF", pictures.encode(photo_pixels, "AVIF"), kind="image/avif", most_mb=60)
+    send(14, "HEIC", images.encode(photo_pixels, "HEIF"), kind="image/heic", most_mb=60)
+    send(14, "AVIF", images.encode(photo_pixels, "AVIF"), kind="image/avif", most_mb=60)
 
 
 @proof
@@ -261,7 +260,7 @@ def test_metadata_never_cost_more_than_the_picture(send: Send, service: Served, 
 @proof
 def test_a_batch_of_cut_pictures_takes_the_memory_of_one(service: Served, table: FaultTable) -> None:
     """Each error's traceback kept its decoded pixels until the batch was done: 2.4 GB for 16 photos."""
-    cut = pictures.zeros_png(4000, 4000)[:-1000]
+    cut = images.zeros_png(4000, 4000)[:-1000]
     one_mb = 4 * 16
     body, kind = form(*[cut] * 16)
     before_mb = service.memory_mb()

@@ -10,7 +10,7 @@ import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import read_index, write_index
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 from tests.support.small_sets import write_small_set
 
 

@@ -10,7 +10,7 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.registry.uri import open_registry
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 from tests.support.scripted_service import BODY, REFUSED, serving
 
 

@@ -15,7 +15,7 @@ from petmood.core.errors import ConfigError, CorruptImage, Overloaded, PhotoErro
 from petmood.core.prediction import Prediction
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 from tests.support.scripted_service import BODY, BUSY, REFUSED, serving
 
 WORD = "3f9ac2d871be40556ad1"

@@ -19,7 +19,7 @@ from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, read_golden
 from petmood.core.errors import BundleError
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
-from tests.support.pictures import faces
+from tests.support.images import faces
 
 NAMES = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 

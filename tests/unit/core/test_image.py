@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from petmood.core.errors import FileTooLarge
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec, load, prepare
 from petmood.core.photo import BACKGROUND, ImageLimits, decode
-from tests.support.pictures import CORNERS, corners, jpeg, photo_like, png
+from tests.support.images import CORNERS, corners, jpeg, photo_like, png
 
 RULES = ("squash", "center_crop", "letterbox")
 

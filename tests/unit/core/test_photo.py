@@ -33,7 +33,7 @@ from petmood.core.errors import (
     UnsupportedFormat,
 )
 from petmood.core.photo import BACKGROUND, ImageLimits, decode
-from tests.support import pictures
+from tests.support import images
 from tests.support.hostile_photos import COUNTLESS, mutated, of_countless_pieces, seeds_of_mutations
 
 RED = (220, 30, 30)
@@ -92,8 +92,8 @@ on_linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="me
 def test_every_listed_format_is_decoded_to_rgb(kind: str) -> None:
     options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"subsampling": 0}}
     options["AVIF"] = {"quality": 95, "subsampling": "4:4:4"}
-    pixels = pictures.corners()
-    photo = decode(pictures.encode(pixels, kind, **options.get(kind, {})))
+    pixels = images.corners()
+    photo = decode(images.encode(pixels, kind, **options.get(kind, {})))
     assert (photo.format, photo.width, photo.height, photo.warnings) == (kind, 48, 32, ())
     assert photo.pixels.dtype == np.uint8
     assert photo.pixels.shape == pixels.shape
@@ -102,28 +102,28 @@ def test_every_listed_format_is_decoded_to_rgb(kind: str) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGB"])
 def test_opaque_modes_equal_pillows_own_conversion(mode: str) -> None:
-    image = Image.fromarray(pictures.corners()).convert(mode)
-    photo = decode(pictures.png(image))
+    image = Image.fromarray(images.corners()).convert(mode)
+    photo = decode(images.png(image))
     assert photo.mode == mode
     assert np.array_equal(photo.pixels, np.asarray(image.convert("RGB")))
 
 
 def test_a_phones_file_of_several_pictures_is_a_jpeg_without_a_warning() -> None:
-    pixels = pictures.corners()
-    data = pictures.encode(pixels, "MPO", save_all=True, append_images=[Image.fromarray(pixels[::-1])])
+    pixels = images.corners()
+    data = images.encode(pixels, "MPO", save_all=True, append_images=[Image.fromarray(pixels[::-1])])
     photo = decode(data, at_least_px=16)
     assert photo.format == "MPO"
     assert photo.warnings == ()
 
 
 def test_the_pixels_cannot_be_changed_by_whoever_looks_at_them() -> None:
-    photo = decode(pictures.png(pictures.corners()))
+    photo = decode(images.png(images.corners()))
     with pytest.raises(ValueError, match="read-only"):
         photo.pixels[:] = 0
 
 
 def test_a_large_jpeg_is_decoded_at_the_smallest_scale_that_is_enough() -> None:
-    data = pictures.jpeg(pictures.photo_like(640, 480))
+    data = images.jpeg(images.photo_like(640, 480))
     sizes = {at_least: decode(data, at_least_px=at_least).pixels.shape[:2] for at_least in (30, 60, 100, 200, 400, 900)}
     assert sizes == {30: (60, 80), 60: (60, 80), 100: (120, 160), 200: (240, 320), 400: (480, 640), 900: (480, 640)}
     reduced = decode(data, at_least_px=60)
@@ -131,7 +131,7 @@ def test_a_large_jpeg_is_decoded_at_the_smallest_scale_that_is_enough() -> None:
 
 
 def test_only_a_jpeg_is_reduced() -> None:
-    assert decode(pictures.png(pictures.photo_like(640, 480)), at_least_px=60).pixels.shape == (480, 640, 3)
+    assert decode(images.png(images.photo_like(640, 480)), at_least_px=60).pixels.shape == (480, 640, 3)
 
 
 # --- 1 too many pixels, bad aspect; 10 empty, too small; 11 too large -------------------------------------------------
@@ -139,7 +139,7 @@ def test_only_a_jpeg_is_reduced() -> None:
 
 @on_linux
 def test_half_a_megabyte_that_asks_for_13000x13000_is_refused_from_its_header(tmp_path: Path) -> None:
-    data = pictures.zeros_png(13_000, 13_000)
+    data = images.zeros_png(13_000, 13_000)
     assert len(data) < 600_000
     code, growth_mib = in_a_process_of_its_own(data, tmp_path)
     assert code == "too_many_pixels"
@@ -147,7 +147,7 @@ def test_half_a_megabyte_that_asks_for_13000x13000_is_refused_from_its_header(tm
 
 
 def test_the_great_png_of_the_tests_is_a_whole_picture() -> None:
-    photo = decode(pictures.zeros_png(1300, 1100))
+    photo = decode(images.zeros_png(1300, 1100))
     assert photo.pixels.shape == (1100, 1300, 3)
     assert photo.pixels.max() == 0
 
@@ -155,34 +155,34 @@ def test_the_great_png_of_the_tests_is_a_whole_picture() -> None:
 @pytest.mark.parametrize("side_px", [9_000, 13_000, 20_000, 60_000])
 def test_too_many_pixels_are_refused_at_every_size(side_px: int) -> None:
     with pytest.raises(TooManyPixels, match="at most 64,000,000 pixels") as refusal:
-        decode(pictures.zeros_png(side_px, side_px))
+        decode(images.zeros_png(side_px, side_px))
     assert refusal.value.status == 413
 
 
 def test_as_many_pixels_as_allowed_are_accepted_and_one_row_more_is_not() -> None:
     limits = ImageLimits(pixels=64 * 64)
-    assert decode(pictures.zeros_png(64, 64), limits=limits).width == 64
+    assert decode(images.zeros_png(64, 64), limits=limits).width == 64
     with pytest.raises(TooManyPixels, match="got 64x65"):
-        decode(pictures.zeros_png(64, 65), limits=limits)
+        decode(images.zeros_png(64, 65), limits=limits)
 
 
 @pytest.mark.parametrize(("width", "height"), [(30_000, 1), (1, 30_000), (209, 17)])
 def test_a_strip_is_refused_by_its_aspect(width: int, height: int) -> None:
     with pytest.raises(BadAspect, match=f"got {width}x{height}") as refusal:
-        decode(pictures.zeros_png(width, height))
+        decode(images.zeros_png(width, height))
     assert refusal.value.status == 422
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 15), (15, 100)])
 def test_a_dot_is_too_small(width: int, height: int) -> None:
     with pytest.raises(TooSmall, match=f"at least 16 pixels a side, got {width}x{height}") as refusal:
-        decode(pictures.zeros_png(width, height))
+        decode(images.zeros_png(width, height))
     assert refusal.value.status == 422
 
 
 def test_the_smallest_and_the_longest_allowed_pictures_are_accepted() -> None:
-    assert decode(pictures.zeros_png(16, 16)).width == 16
-    assert decode(pictures.zeros_png(192, 16)).width == 192
+    assert decode(images.zeros_png(16, 16)).width == 16
+    assert decode(images.zeros_png(192, 16)).width == 192
 
 
 def test_no_bytes_are_an_empty_file(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
 
 
 def test_bytes_over_the_limit_are_refused_and_bytes_at_it_are_not() -> None:
-    data = pictures.jpeg(pictures.corners())
+    data = images.jpeg(images.corners())
     assert decode(data, limits=ImageLimits(file_bytes=len(data))).width == 48
     with pytest.raises(FileTooLarge):
         decode(data, limits=ImageLimits(file_bytes=len(data) - 1))
@@ -220,7 +220,7 @@ def test_a_path_that_cant_be_read_is_an_oserror(tmp_path: Path) -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("at_least_px", [None, 32])
 def test_half_a_jpeg_is_corrupt_and_never_a_half_grey_picture(*, progressive: bool, at_least_px: int | None) -> None:
-    data = pictures.jpeg(pictures.photo_like(320, 240), progressive=progressive)
+    data = images.jpeg(images.photo_like(320, 240), progressive=progressive)
     with pytest.raises(CorruptImage, match="cut off or damaged") as refusal:
         decode(data[: len(data) // 2], at_least_px=at_least_px)
     assert refusal.value.status == 422
@@ -228,7 +228,7 @@ def test_half_a_jpeg_is_corrupt_and_never_a_half_grey_picture(*, progressive: bo
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "AVIF"])
 def test_half_of_any_picture_is_refused(kind: str) -> None:
-    data = pictures.encode(pictures.photo_like(96, 64), kind)
+    data = images.encode(images.photo_like(96, 64), kind)
     with pytest.raises(PhotoError):
         decode(data[: len(data) // 2])
 
@@ -240,9 +240,9 @@ def test_a_known_beginning_with_rubbish_behind_is_a_corrupt_picture(start: bytes
 
 
 def test_a_picture_that_is_a_page_and_an_archive_too_gives_its_pixels_alone() -> None:
-    pixels = pictures.corners()
-    photo = decode(pictures.polyglot(pixels))
-    assert np.array_equal(photo.pixels, decode(pictures.jpeg(pixels)).pixels)
+    pixels = images.corners()
+    photo = decode(images.polyglot(pixels))
+    assert np.array_equal(photo.pixels, decode(images.jpeg(pixels)).pixels)
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -266,7 +266,7 @@ def test_ghostscript_is_never_started(tmp_path: Path, monkeypatch: pytest.Monkey
     fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
-    data = pictures.encode(pictures.corners(), "EPS")
+    data = images.encode(images.corners(), "EPS")
     with pytest.raises(UnsupportedFormat, match="got EPS"):
         decode(data)
     assert not mark.exists()
@@ -278,10 +278,10 @@ def test_ghostscript_is_never_started(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["cat.jpg", "cat.txt", "cat", "=cmd|calc.png", "\u202egpj.exe", "🐈.svg"])
 def test_the_bytes_decide_and_not_the_name(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(pictures.png(pictures.corners()))
+    (tmp_path / name).write_bytes(images.png(images.corners()))
     photo = decode(tmp_path / name)
     assert photo.format == "PNG"
-    assert np.array_equal(photo.pixels, pictures.corners())
+    assert np.array_equal(photo.pixels, images.corners())
 
 
 # --- 5 animation ------------------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def test_the_bytes_decide_and_not_the_name(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "APNG"])
 def test_the_first_of_300_frames_is_looked_at_with_a_warning(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = pictures.apng() if kind == "APNG" else pictures.animated(kind)
+    data = images.apng() if kind == "APNG" else images.animated(kind)
     loaded: list[int] = []
     for kind_of_image in (GifImagePlugin.GifImageFile, WebPImagePlugin.WebPImageFile, PngImagePlugin.PngImageFile):
         load = kind_of_image.load
@@ -310,7 +310,7 @@ def test_the_first_of_300_frames_is_looked_at_with_a_warning(kind: str, monkeypa
 
 def test_sixteen_bit_grey_is_scaled_and_not_saturated() -> None:
     grey = np.linspace(0, 65_535, 64 * 64).astype(np.uint16).reshape(64, 64)
-    photo = decode(pictures.sixteen_bit_png(grey))
+    photo = decode(images.sixteen_bit_png(grey))
     expected = np.repeat((grey / 257).round().astype(np.uint8)[..., None], 3, axis=2)
     assert difference(photo.pixels, expected).max() <= 1
     assert len(np.unique(photo.pixels)) == 256
@@ -318,8 +318,8 @@ def test_sixteen_bit_grey_is_scaled_and_not_saturated() -> None:
 
 @pytest.mark.parametrize("adobe", [True, False])
 def test_a_cmyk_jpeg_looks_like_its_rgb_twin(*, adobe: bool) -> None:
-    pixels = pictures.photo_like(96, 64)
-    data = pictures.cmyk_jpeg(pixels, adobe=adobe)
+    pixels = images.photo_like(96, 64)
+    data = images.cmyk_jpeg(pixels, adobe=adobe)
     assert (b"Adobe" in data) == adobe
     photo = decode(data)
     assert photo.mode == "CMYK"
@@ -328,12 +328,12 @@ def test_a_cmyk_jpeg_looks_like_its_rgb_twin(*, adobe: bool) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_gives_the_same_upright_picture(orientation: int) -> None:
-    upright = pictures.corners()
-    stored = pictures.turned(upright, orientation)
-    photo = decode(pictures.png(stored, exif=pictures.exif(orientation)))
+    upright = images.corners()
+    stored = images.turned(upright, orientation)
+    photo = decode(images.png(stored, exif=images.exif(orientation)))
     assert np.array_equal(photo.pixels, upright)
     assert (photo.width, photo.height) == (48, 32)
-    as_jpeg = decode(pictures.jpeg(stored, quality=95, subsampling=0, exif=pictures.exif(orientation)), at_least_px=16)
+    as_jpeg = decode(images.jpeg(stored, quality=95, subsampling=0, exif=images.exif(orientation)), at_least_px=16)
     half = upright[::2, ::2]
     assert as_jpeg.pixels.shape == half.shape
     assert difference(as_jpeg.pixels, half).mean() < 4
@@ -345,8 +345,8 @@ def test_every_exif_orientation_gives_the_same_upright_picture(orientation: int)
 def test_orientation_counts_in_the_formats_of_phones_too(kind: str, orientation: int) -> None:
     if kind == "HEIF":
         pytest.importorskip("pillow_heif").register_heif_opener()
-    upright = pictures.corners(96, 64)
-    data = pictures.encode(pictures.turned(upright, orientation), kind, exif=pictures.exif(orientation))
+    upright = images.corners(96, 64)
+    data = images.encode(images.turned(upright, orientation), kind, exif=images.exif(orientation))
     photo = decode(data)
     assert (photo.format, photo.width, photo.height) == (kind, 96, 64)
     assert difference(photo.pixels, upright).mean() < 4
@@ -354,20 +354,20 @@ def test_orientation_counts_in_the_formats_of_phones_too(kind: str, orientation:
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
 def test_an_orientation_that_doesnt_exist_is_ignored(orientation: int) -> None:
-    upright = pictures.corners()
-    assert np.array_equal(decode(pictures.png(upright, exif=pictures.exif(orientation))).pixels, upright)
+    upright = images.corners()
+    assert np.array_equal(decode(images.png(upright, exif=images.exif(orientation))).pixels, upright)
 
 
 @pytest.mark.parametrize("background", [BACKGROUND, (255, 0, 0)])
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_laid_over_the_background(mode: str, background: tuple[int, int, int]) -> None:
-    image = Image.fromarray(pictures.corners()).convert("P" if mode == "P" else "RGBA")
+    image = Image.fromarray(images.corners()).convert("P" if mode == "P" else "RGBA")
     if mode == "P":
         image.info["transparency"] = image.getpixel((0, 0))
     else:
         image.putalpha(Image.linear_gradient("L").crop((0, 0, *image.size)))
         image = image.convert(mode)
-    photo = decode(pictures.png(image), background=background)
+    photo = decode(images.png(image), background=background)
     rgba = np.asarray(image.convert("RGBA")).astype(float)
     share = rgba[..., 3:] / 255
     composed = rgba[..., :3] * share + np.array(background) * (1 - share)
@@ -376,9 +376,9 @@ def test_transparency_is_laid_over_the_background(mode: str, background: tuple[i
 
 
 def test_one_transparent_colour_of_an_rgb_png_is_laid_over_the_background() -> None:
-    photo = decode(pictures.png(pictures.corners(), transparency=pictures.CORNERS[0]))
+    photo = decode(images.png(images.corners(), transparency=images.CORNERS[0]))
     assert tuple(photo.pixels[0, 0]) == BACKGROUND
-    assert tuple(photo.pixels[0, -1]) == pictures.CORNERS[1]
+    assert tuple(photo.pixels[0, -1]) == images.CORNERS[1]
 
 
 # --- 14 HEIC ----------------------------------------------------------------------------------------------------------
@@ -387,13 +387,13 @@ def test_one_transparent_colour_of_an_rgb_png_is_laid_over_the_background() -> N
 def heic(pixels: NDArray[np.uint8]) -> bytes:
     """Encode a HEIC with the optional package."""
     pytest.importorskip("pillow_heif").register_heif_opener()
-    return pictures.encode(pixels, "HEIF")
+    return images.encode(pixels, "HEIF")
 
 
 def test_a_heic_is_decoded_with_the_extra_installed() -> None:
-    photo = decode(heic(pictures.corners(96, 64)))
+    photo = decode(heic(images.corners(96, 64)))
     assert (photo.format, photo.width, photo.height) == ("HEIF", 96, 64)
-    assert difference(photo.pixels, pictures.corners(96, 64)).mean() < 4
+    assert difference(photo.pixels, images.corners(96, 64)).mean() < 4
 
 
 @pytest.mark.parametrize("brand", [b"heic", b"mif1", b"heix"])
@@ -407,7 +407,7 @@ def test_a_heic_without_the_extra_names_the_command_that_installs_it(
 
 
 def test_a_damaged_heic_is_refused() -> None:
-    data = heic(pictures.corners(96, 64))
+    data = heic(images.corners(96, 64))
     with pytest.raises(PhotoError):
         decode(data[: len(data) // 2])
 
@@ -417,22 +417,22 @@ def test_a_damaged_heic_is_refused() -> None:
 
 def with_metadata(name: str) -> bytes:
     """Build a picture whose metadata are far larger than they should be, or rubbish."""
-    pixels = pictures.corners()
-    png, jpeg = pictures.png(pixels), pictures.jpeg(pixels)
+    pixels = images.corners()
+    png, jpeg = images.png(pixels), images.jpeg(pixels)
     text = zlib.compress(bytes(80_000_000), 1) if name.startswith(("compressed", "international")) else b""
     built = {
-        "text": lambda: pictures.png_with_chunk(png, b"tEXt", b"Comment\0" + b"x" * 80_000_000),
-        "compressed text": lambda: pictures.png_with_chunk(png, b"zTXt", b"Comment\0\0" + text),
-        "international text": lambda: pictures.png_with_chunk(png, b"iTXt", b"Comment\0\1\0\0\0" + text),
-        "PNG EXIF": lambda: pictures.png_with_chunk(png, b"eXIf", b"II*\0\x08\0\0\0" + bytes(20_000_000)),
-        "rubbish EXIF": lambda: pictures.jpeg_with_segment(
+        "text": lambda: images.png_with_chunk(png, b"tEXt", b"Comment\0" + b"x" * 80_000_000),
+        "compressed text": lambda: images.png_with_chunk(png, b"zTXt", b"Comment\0\0" + text),
+        "international text": lambda: images.png_with_chunk(png, b"iTXt", b"Comment\0\1\0\0\0" + text),
+        "PNG EXIF": lambda: images.png_with_chunk(png, b"eXIf", b"II*\0\x08\0\0\0" + bytes(20_000_000)),
+        "rubbish EXIF": lambda: images.jpeg_with_segment(
             jpeg, 0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xfe" * 999
         ),
-        "JPEG EXIF": lambda: pictures.jpeg_with_segment(jpeg, 0xE1, (b"Exif\0\0" + b"MM\0*" + bytes(65_523)) * 306),
-        "JPEG ICC": lambda: pictures.jpeg_with_segment(jpeg, 0xE2, b"ICC_PROFILE\0\x01\x01rubbish"),
-        "PNG ICC": lambda: pictures.png_with_chunk(png, b"iCCP", b"x\0\0" + zlib.compress(b"rubbish")),
-        "broken PNG ICC": lambda: pictures.png_with_chunk(png, b"iCCP", b"x\0\0rubbish"),
-        "compressed ICC": lambda: pictures.png_with_chunk(png, b"iCCP", b"x\0\0" + text),
+        "JPEG EXIF": lambda: images.jpeg_with_segment(jpeg, 0xE1, (b"Exif\0\0" + b"MM\0*" + bytes(65_523)) * 306),
+        "JPEG ICC": lambda: images.jpeg_with_segment(jpeg, 0xE2, b"ICC_PROFILE\0\x01\x01rubbish"),
+        "PNG ICC": lambda: images.png_with_chunk(png, b"iCCP", b"x\0\0" + zlib.compress(b"rubbish")),
+        "broken PNG ICC": lambda: images.png_with_chunk(png, b"iCCP", b"x\0\0rubbish"),
+        "compressed ICC": lambda: images.png_with_chunk(png, b"iCCP", b"x\0\0" + text),
     }
     return built[name]()
 
@@ -455,12 +455,12 @@ def test_strange_metadata_are_ignored_or_refused_at_a_bounded_price(name: str, t
 @pytest.mark.parametrize("name", ["rubbish EXIF", "JPEG ICC", "PNG ICC", "PNG EXIF"])
 def test_rubbish_in_the_metadata_doesnt_cost_the_picture(name: str) -> None:
     pixels = decode(with_metadata(name)).pixels
-    assert difference(pixels, pictures.corners()).mean() < 4
+    assert difference(pixels, images.corners()).mean() < 4
 
 
 def with_scans(more: int) -> bytes:
     """Return a progressive JPEG whose last scan comes again and again; each goes over all pixels anew."""
-    data = pictures.encode(pictures.photo_like(64, 48), "JPEG", progressive=True)
+    data = images.encode(images.photo_like(64, 48), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * (1 + more) + data[-2:]
 
@@ -545,7 +545,7 @@ def test_pictures_of_many_pixels_are_decoded_one_at_a_time_and_jpegs_are_not_hel
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(photo_module, "LARGE_PIXELS", 100)
-    large, small = pictures.png(pictures.photo_like(40, 40)), pictures.jpeg(pictures.photo_like(40, 40))
+    large, small = images.png(images.photo_like(40, 40)), images.jpeg(images.photo_like(40, 40))
     done: list[str] = []
     threads = [
         threading.Thread(target=lambda data=data, name=name: done.append(name if decode(data) else ""))

@@ -7,7 +7,7 @@ import pytest
 
 from petmood.core.errors import DataError, FileTooLarge, PhotoError
 from petmood.core.photo_source import PhotoSource, bytes_or_path, find_photos, photo_bytes, several_photos
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 PHOTO = jpeg(photo_like(40, 40))
 

@@ -6,8 +6,8 @@ from petmood.core.progress import ProgressBar, no_progress
 
 
 def test_silent_yields_every_item_in_order() -> None:
-    track: ProgressBar = no_progress
-    assert list(track([3, 1, 2], total=3, what="counting")) == [3, 1, 2]
+    progress: ProgressBar = no_progress
+    assert list(progress([3, 1, 2], total=3, what="counting")) == [3, 1, 2]
 
 
 def test_silent_asks_for_the_next_item_only_when_it_is_wanted() -> None:

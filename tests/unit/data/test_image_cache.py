@@ -15,7 +15,7 @@ from petmood.core.errors import PhotoError
 from petmood.core.image import ImageSpec, load
 from petmood.data.image_cache import ImageCache, open_image_cache
 from petmood.inference.base import try_prepare
-from tests.support.pictures import exif, jpeg, photo_like, png, turned
+from tests.support.images import exif, jpeg, photo_like, png, turned
 
 SPEC = ImageSpec(side_px=24)
 ON_DISK = 0.001
@@ -24,15 +24,15 @@ HALTED = """
 import sys, threading
 from pathlib import Path
 from petmood.core.image import ImageSpec
-from petmood.data import image_cache as bank
-def two_of_six(path, spec, real=bank.load):
+from petmood.data import image_cache
+def two_of_six(path, spec, real=image_cache.load):
     if path.name == "2.jpg":
         print("two are decoded", flush=True)
         threading.Event().wait()
     return real(path, spec)
-bank.load = two_of_six
+image_cache.load = two_of_six
 paths = [f"{n}.jpg" for n in range(6)]
-bank.open_image_cache(Path(sys.argv[1]), paths, ImageSpec(side_px=24), limit_mb=0.001, threads=1)
+image_cache.open_image_cache(Path(sys.argv[1]), paths, ImageSpec(side_px=24), limit_mb=0.001, threads=1)
 """
 
 
@@ -53,12 +53,12 @@ def cached(folder: Path) -> list[Path]:
 
 
 def test_pictures_lie_in_the_order_of_their_paths(photos: Path) -> None:
-    bank = open_image_cache(photos, PATHS[::-1], SPEC, threads=3)
-    assert len(bank) == 6
-    assert bank.paths == PATHS[::-1]
-    assert bank.pixels.shape == (6, 24, 24, 3)
-    assert bank.pixels.dtype == np.uint8
-    for path, pixels in zip(bank.paths, bank.pixels, strict=True):
+    cache = open_image_cache(photos, PATHS[::-1], SPEC, threads=3)
+    assert len(cache) == 6
+    assert cache.paths == PATHS[::-1]
+    assert cache.pixels.shape == (6, 24, 24, 3)
+    assert cache.pixels.dtype == np.uint8
+    for path, pixels in zip(cache.paths, cache.pixels, strict=True):
         assert np.array_equal(pixels, load(photos / path, SPEC).pixels)
     assert cached(photos) == []
 
@@ -75,8 +75,8 @@ def test_training_and_serving_see_the_same_pixels_of_a_file(tmp_path: Path, limi
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    bank = open_image_cache(tmp_path, tuple(files), spec, limit_mb=limit_mb)
-    for trained, data in zip(bank.pixels, files.values(), strict=True):
+    cache = open_image_cache(tmp_path, tuple(files), spec, limit_mb=limit_mb)
+    for trained, data in zip(cache.pixels, files.values(), strict=True):
         served = try_prepare(data, spec)
         assert not isinstance(served, PhotoError)
         assert np.array_equal(trained, served.pixels)
@@ -136,28 +136,28 @@ def test_killed_while_it_writes_the_next_call_makes_the_file_anew(photos: Path) 
     assert process.stdout.readline() == b"two are decoded\n"
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    (litter,) = cached(photos)
-    assert litter.suffix == ".partial"
-    os.utime(litter, (0, 0))
-    bank = open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
-    assert np.array_equal(bank.pixels, open_image_cache(photos, PATHS, SPEC).pixels)
+    (leftover,) = cached(photos)
+    assert leftover.suffix == ".partial"
+    os.utime(leftover, (0, 0))
+    cache = open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert np.array_equal(cache.pixels, open_image_cache(photos, PATHS, SPEC).pixels)
     assert [path.suffix for path in cached(photos)] == [".npy"]
 
 
 def test_decoding_is_shown_photo_by_photo(photos: Path) -> None:
     seen: list[object] = []
 
-    def track(items: Iterable[Any], *, total: int | None = None, what: str = "") -> Iterator[Any]:
+    def progress(items: Iterable[Any], *, total: int | None = None, what: str = "") -> Iterator[Any]:
         seen.append((total, what))
         for item in items:
             seen.append(item.shape)
             yield item
 
-    open_image_cache(photos, PATHS, SPEC, track=track)
+    open_image_cache(photos, PATHS, SPEC, progress=progress)
     assert seen == [(6, "decoding photos"), *[(24, 24, 3)] * 6]
 
 
 def test_a_bank_of_nothing_is_empty(tmp_path: Path) -> None:
-    bank = open_image_cache(tmp_path, (), SPEC)
-    assert isinstance(bank, ImageCache)
-    assert (len(bank), bank.pixels.shape) == (0, (0, 24, 24, 3))
+    cache = open_image_cache(tmp_path, (), SPEC)
+    assert isinstance(cache, ImageCache)
+    assert (len(cache), cache.pixels.shape) == (0, (0, 24, 24, 3))

@@ -21,7 +21,7 @@ from petmood.data.index import read_index
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.sources.folder import FolderSource
 from petmood.data.split import Fractions
-from tests.support.trees import bring_in, contents, mirror_finder, picture, put, tree
+from tests.support.trees import bring_in, contents, mirror_finder, photo_bytes, put, tree
 
 
 def test_a_data_set_holds_index_lists_and_byte_for_byte_copies(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_facts_of_an_import_are_recorded(tmp_path: Path) -> None:
 def test_bad_photos_stop_a_strict_import_and_nothing_but_the_list_is_written(tmp_path: Path) -> None:
     source = tree(tmp_path / "in")
     put(source, "happy/empty.jpg", b"")
-    put(source, "x.png", picture(99))
+    put(source, "x.png", photo_bytes(99))
     with pytest.raises(DataError, match="2 of 18 entries"):
         bring_in(source, to=tmp_path / "pets")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets.problems.csv"]
@@ -103,8 +103,8 @@ def test_a_tolerant_source_skips_unless_told_otherwise(tmp_path: Path) -> None:
 
 def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) -> None:
     source = tree(tmp_path / "in")
-    put(source, "angry/0-mirrored.png", picture(0, mirrored=True))
-    put(source, "sad/twin-of-happy.png", picture(4, mirrored=True))
+    put(source, "angry/0-mirrored.png", photo_bytes(0, mirrored=True))
+    put(source, "sad/twin-of-happy.png", photo_bytes(4, mirrored=True))
     report = bring_in(source, to=tmp_path / "pets")
     rows = {row.path: row for row in report.index}
     pair = rows["photos/angry/0.png"], rows["photos/angry/0-mirrored.png"]
@@ -119,7 +119,7 @@ def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) ->
 
 def test_a_leak_of_official_splits_stops_until_it_is_mended(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
-    put(source, "train/angry/leak.png", picture(4, mirrored=True))
+    put(source, "train/angry/leak.png", photo_bytes(4, mirrored=True))
     with pytest.raises(DataError, match=r"valid: photos/valid/angry/0\.png = train: photos/train/angry/leak\.png"):
         bring_in(source, to=tmp_path / "pets")
     assert not (tmp_path / "pets").exists()
@@ -131,7 +131,7 @@ def test_a_leak_of_official_splits_stops_until_it_is_mended(tmp_path: Path) -> N
 def test_a_long_list_of_mended_photos_is_cut_in_the_summary(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
     for k in range(23):
-        put(source, f"train/angry/leak{k:02}.png", picture(4))
+        put(source, f"train/angry/leak{k:02}.png", photo_bytes(4))
     report = bring_in(source, to=tmp_path / "pets", drop_leaking=True)
     assert len(report.dropped_as_leaking) == 23
     assert "and 3 more" in report.summary()
@@ -182,15 +182,15 @@ def test_a_new_photo_never_overwrites_a_person_s_file_and_that_is_said_before_an
     tree(source, each=5)
     put(pets, "photos/happy/4.png", (source / "happy/4.png").read_bytes())
     assert len(bring_in(source, to=pets).index) == 20
-    put(source, "happy/5.png", picture(90))
-    put(pets, "photos/happy/5.png", picture(91))
+    put(source, "happy/5.png", photo_bytes(90))
+    put(pets, "photos/happy/5.png", photo_bytes(91))
 
     def never(*_: object, **__: object) -> list[Relation]:
         raise AssertionError("no photo may be looked at")
 
     with pytest.raises(DataError, match=r"that are not from an import: photos/happy/5\.png\. Nothing was changed"):
         import_photos(FolderSource(source), to=pets, find_near_duplicates=never)
-    assert (pets / "photos/happy/5.png").read_bytes() == picture(91)
+    assert (pets / "photos/happy/5.png").read_bytes() == photo_bytes(91)
 
 
 @pytest.mark.parametrize("name", ["photos", "index.csv"])
@@ -268,8 +268,8 @@ class ChangingSource:
     def __init__(self, root: Path) -> None:
         self.root, self.closed = root, False
 
-    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
-        return FolderSource(self.root).scan(track)
+    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
+        return FolderSource(self.root).scan(progress)
 
     def close(self) -> None:
         self.closed = True
@@ -278,13 +278,13 @@ class ChangingSource:
 def test_a_photo_that_changes_meanwhile_stops_the_import_and_the_source_is_closed(tmp_path: Path) -> None:
     source = ChangingSource(tree(tmp_path / "in"))
 
-    def finder(photos: Iterable[NDArray[np.uint8]], *, total: int | None, track: ProgressBar) -> list[Relation]:
-        relations = mirror_finder(photos, total=total, track=track)
-        put(tmp_path / "in", "sad/0.png", picture(77))
+    def finder(photos: Iterable[NDArray[np.uint8]], *, total: int | None, progress: ProgressBar) -> list[Relation]:
+        relations = mirror_finder(photos, total=total, progress=progress)
+        put(tmp_path / "in", "sad/0.png", photo_bytes(77))
         return relations
 
     with pytest.raises(DataError, match=r"'sad/0\.png' changed while it was imported"):
-        import_photos(source, to=tmp_path / "pets", find_near_duplicates=finder, track=no_progress)
+        import_photos(source, to=tmp_path / "pets", find_near_duplicates=finder, progress=no_progress)
     assert source.closed
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 

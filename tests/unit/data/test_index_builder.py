@@ -17,7 +17,7 @@ from petmood.data.split import Fractions
 Pick = Callable[[frozenset[int]], set[int]]
 
 
-class Album:
+class PhotoCollection:
     """Photos for one test: enough of every class in every split, and those that the test adds."""
 
     def __init__(self, *, official: bool = False) -> None:
@@ -34,9 +34,9 @@ class Album:
         digest = sha256((content or name).encode()).hexdigest()
         facts = PhotoInfo(digest, 100, 80, "JPEG", "RGB")
         found = SourcePhoto(Path(name), name, label, split, "cat")
-        kin = self._numbers.setdefault(digest, len(self._numbers))
+        content_id = self._numbers.setdefault(digest, len(self._numbers))
         number = self._numbers.setdefault(group or digest, len(self._numbers))
-        self.entries.append(ScannedPhoto(found, facts, kin, number))
+        self.entries.append(ScannedPhoto(found, facts, content_id, number))
 
     def rows(
         self,
@@ -54,9 +54,9 @@ class Album:
 
 
 def test_a_plain_photo_becomes_an_original_with_all_its_facts() -> None:
-    album = Album()
-    album.add("x.jpg", label="sad")
-    row = album.rows()["x.jpg"]
+    photos = PhotoCollection()
+    photos.add("x.jpg", label="sad")
+    row = photos.rows()["x.jpg"]
     assert (row.label, row.role, row.width, row.height, row.format, row.species) == (
         "sad", "original", 100, 80, "JPEG", "cat",
     )  # fmt: skip
@@ -65,20 +65,20 @@ def test_a_plain_photo_becomes_an_original_with_all_its_facts() -> None:
 
 
 def test_of_exact_duplicates_the_first_by_name_is_kept() -> None:
-    album = Album()
+    photos = PhotoCollection()
     for name in ("c.jpg", "a.jpg", "b.jpg"):
-        album.add(name, content="same")
-    rows = album.rows()
+        photos.add(name, content="same")
+    rows = photos.rows()
     assert [rows[name].role for name in ("a.jpg", "b.jpg", "c.jpg")] == ["original", "excluded", "excluded"]
     assert rows["c.jpg"].note == "exact duplicate of photos/a.jpg"
     assert rows["c.jpg"].split == rows["a.jpg"].split
 
 
 def test_exact_duplicates_under_two_classes_are_all_dropped_and_name_each_other() -> None:
-    album = Album()
-    album.add("a.jpg", label="sad", content="same")
-    album.add("b.jpg", label="happy", content="same")
-    rows = album.rows()
+    photos = PhotoCollection()
+    photos.add("a.jpg", label="sad", content="same")
+    photos.add("b.jpg", label="happy", content="same")
+    rows = photos.rows()
     assert {rows["a.jpg"].role, rows["b.jpg"].role} == {"excluded"}
     assert rows["a.jpg"].note == "same photo as photos/b.jpg, labelled happy"
     assert rows["b.jpg"].note == "same photo as photos/a.jpg, labelled sad"
@@ -86,46 +86,46 @@ def test_exact_duplicates_under_two_classes_are_all_dropped_and_name_each_other(
 
 
 def test_copies_are_named_by_the_pick_and_share_their_originals_split() -> None:
-    album = Album()
-    album.add("a.jpg", group="one")
-    album.add("b.jpg", group="one")
-    rows = album.rows(copies=("b.jpg",))
+    photos = PhotoCollection()
+    photos.add("a.jpg", group="one")
+    photos.add("b.jpg", group="one")
+    rows = photos.rows(copies=("b.jpg",))
     assert (rows["a.jpg"].role, rows["b.jpg"].role) == ("original", "near_duplicate")
     assert rows["a.jpg"].group_id == rows["b.jpg"].group_id
     assert rows["a.jpg"].split == rows["b.jpg"].split
 
 
 def test_official_splits_are_kept_and_an_earlier_import_does_not_change_them() -> None:
-    album = Album(official=True)
-    previous = {e.info.sha256: "train" for e in album.entries}
-    rows = album.rows(previous=previous)
-    assert all(rows[e.source.name].split == e.source.split for e in album.entries)
+    photos = PhotoCollection(official=True)
+    previous = {e.info.sha256: "train" for e in photos.entries}
+    rows = photos.rows(previous=previous)
+    assert all(rows[e.source.name].split == e.source.split for e in photos.entries)
 
 
 def test_photos_without_a_split_among_official_ones_are_assigned() -> None:
-    album = Album(official=True)
-    album.add("late.jpg")
-    album.add("cousin.jpg", group="one")
-    album.add("tested.jpg", group="one", split="test")
-    rows = album.rows()
+    photos = PhotoCollection(official=True)
+    photos.add("late.jpg")
+    photos.add("cousin.jpg", group="one")
+    photos.add("tested.jpg", group="one", split="test")
+    rows = photos.rows()
     assert rows["late.jpg"].split in {"train", "valid", "test"}
     assert rows["cousin.jpg"].split == "test"
 
 
 def test_splits_of_an_earlier_import_are_kept() -> None:
-    album = Album()
-    first = {row.sha256: row.split for row in album.rows().values()}
+    photos = PhotoCollection()
+    first = {row.sha256: row.split for row in photos.rows().values()}
     for k in range(8):
-        album.add(f"new{k}")
-    again = album.rows(previous=first)
+        photos.add(f"new{k}")
+    again = photos.rows(previous=first)
     assert all(row.split == first[row.sha256] for row in again.values() if row.sha256 in first)
 
 
-def leaking() -> Album:
-    album = Album(official=True)
-    album.add("in-train.jpg", group="leak", split="train")
-    album.add("in-test.jpg", group="leak", split="test")
-    return album
+def leaking() -> PhotoCollection:
+    photos = PhotoCollection(official=True)
+    photos.add("in-train.jpg", group="leak", split="train")
+    photos.add("in-test.jpg", group="leak", split="test")
+    return photos
 
 
 def test_a_group_across_official_splits_is_an_error_with_its_photos() -> None:
@@ -141,12 +141,12 @@ def test_mending_drops_the_training_relative_and_names_the_evaluation_photo() ->
 
 
 def test_equal_bytes_across_official_splits_are_a_leak_as_well() -> None:
-    album = Album(official=True)
-    album.add("a-train.jpg", content="same", split="train")
-    album.add("b-test.jpg", content="same", split="test")
+    photos = PhotoCollection(official=True)
+    photos.add("a-train.jpg", content="same", split="train")
+    photos.add("b-test.jpg", content="same", split="test")
     with pytest.raises(DataError, match="1 group has photos in two splits"):
-        album.rows()
-    rows = album.rows(drop_leaking=True)
+        photos.rows()
+    rows = photos.rows(drop_leaking=True)
     assert (rows["a-train.jpg"].role, rows["b-test.jpg"].role) == ("excluded", "original")
 
 
@@ -157,25 +157,25 @@ def test_the_choice_of_originals_is_made_among_what_is_left() -> None:
         seen.append(used)
         return set(used)
 
-    album = leaking()
-    build_index(album.entries, plan=SplitPlan(Fractions(), 0, {}, drop_leaking=True), pick_originals=pick)
-    dropped = next(e.content_id for e in album.entries if e.source.name == "in-train.jpg")
+    photos = leaking()
+    build_index(photos.entries, plan=SplitPlan(Fractions(), 0, {}, drop_leaking=True), pick_originals=pick)
+    dropped = next(e.content_id for e in photos.entries if e.source.name == "in-train.jpg")
     assert [dropped in used for used in seen] == [False]
 
 
 def test_a_label_missing_in_official_validation_is_refused() -> None:
-    album = Album(official=True)
-    album.entries = [e for e in album.entries if (e.source.label, e.source.split) != ("sad", "valid")]
+    photos = PhotoCollection(official=True)
+    photos.entries = [e for e in photos.entries if (e.source.label, e.source.split) != ("sad", "valid")]
     with pytest.raises(DataError, match="class 'sad' has 0 photos in valid"):
-        album.rows()
+        photos.rows()
 
 
 def test_dropped_photos_do_not_count_towards_the_fewest_groups() -> None:
-    album = Album()
-    album.entries = [e for e in album.entries if e.source.label != "sad"]
+    photos = PhotoCollection()
+    photos.entries = [e for e in photos.entries if e.source.label != "sad"]
     for k in range(2):
-        album.add(f"s{k}", label="sad")
-    album.add("twice-a", label="sad", content="same")
-    album.add("twice-b", label="happy", content="same")
+        photos.add(f"s{k}", label="sad")
+    photos.add("twice-a", label="sad", content="same")
+    photos.add("twice-b", label="happy", content="same")
     with pytest.raises(DataError, match="class 'sad' has 2"):
-        album.rows()
+        photos.rows()

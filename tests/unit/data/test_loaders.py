@@ -13,11 +13,11 @@ from petmood.data.augment_spec import AugmentSpec
 from petmood.data.augmentation import augment
 from petmood.data.image_cache import ImageCache
 from petmood.data.loaders import BatchDataset, BatchIndices, EpochBatchSampler, eval_loader, train_loader
-from tests.support.pictures import faces
+from tests.support.images import faces
 
 SPEC = AugmentSpec(hflip=0.5, rotate_deg=20, min_crop_scale=0.7, brightness=0.3, saturation=0.3, random_erasing_p=0.2)
 PIXELS = faces(11, side_px=32)
-BANK = ImageCache(PIXELS, tuple(f"{number}.jpg" for number in range(11)))
+CACHE = ImageCache(PIXELS, tuple(f"{number}.jpg" for number in range(11)))
 LABELS = np.arange(11, dtype=np.int64) % 4
 
 
@@ -30,7 +30,7 @@ def epoch_of(loader: DataLoader[dict[str, Tensor]], epoch: int) -> list[dict[str
 def equal(first: list[dict[str, Tensor]], second: list[dict[str, Tensor]]) -> bool:
     """Return whether two epochs are equal, batch by batch."""
     pairs = zip(first, second, strict=True)
-    return all(torch.equal(one[name], other[name]) for one, other in pairs for name in ("pictures", "labels"))
+    return all(torch.equal(one[name], other[name]) for one, other in pairs for name in ("images", "labels"))
 
 
 # --- which photos make a batch ----------------------------------------------------------------------------------------
@@ -71,35 +71,35 @@ def test_single_photos_can_t_be_trained_on(count: int, batch_size: int) -> None:
 
 
 def test_a_batch_holds_pictures_as_the_network_takes_them_with_their_labels() -> None:
-    batch = BatchDataset(BANK, LABELS)[BatchIndices(0, (5, 2))]
-    assert (batch["pictures"].dtype, batch["pictures"].shape) == (torch.uint8, (2, 3, 32, 32))
-    assert batch["pictures"].is_contiguous(memory_format=torch.channels_last)
+    batch = BatchDataset(CACHE, LABELS)[BatchIndices(0, (5, 2))]
+    assert (batch["images"].dtype, batch["images"].shape) == (torch.uint8, (2, 3, 32, 32))
+    assert batch["images"].is_contiguous(memory_format=torch.channels_last)
     assert batch["labels"].tolist() == [1, 2]
-    assert np.array_equal(batch["pictures"].permute(0, 2, 3, 1).numpy(), PIXELS[[5, 2]])
+    assert np.array_equal(batch["images"].permute(0, 2, 3, 1).numpy(), PIXELS[[5, 2]])
 
 
 def test_two_photos_of_one_batch_are_varied_by_different_draws() -> None:
-    twins = ImageCache(np.stack([PIXELS[0]] * 8), BANK.paths[:8])
-    pictures = BatchDataset(twins, LABELS, spec=SPEC)[BatchIndices(0, tuple(range(8)))]["pictures"]
-    assert len({picture.numpy().tobytes() for picture in pictures}) == 8
+    twins = ImageCache(np.stack([PIXELS[0]] * 8), CACHE.paths[:8])
+    images = BatchDataset(twins, LABELS, spec=SPEC)[BatchIndices(0, tuple(range(8)))]["images"]
+    assert len({image.numpy().tobytes() for image in images}) == 8
 
 
 def test_a_photo_s_draw_depends_on_seed_epoch_and_photo_not_on_its_batch() -> None:
-    def picture(number: int, others: tuple[int, ...], *, seed: int = 0, epoch: int = 0) -> Tensor:
-        return BatchDataset(BANK, LABELS, spec=SPEC, seed=seed)[BatchIndices(epoch, (*others, number))]["pictures"][-1]
+    def image(number: int, others: tuple[int, ...], *, seed: int = 0, epoch: int = 0) -> Tensor:
+        return BatchDataset(CACHE, LABELS, spec=SPEC, seed=seed)[BatchIndices(epoch, (*others, number))]["images"][-1]
 
-    alone = picture(4, ())
-    assert torch.equal(alone, picture(4, (1, 2, 3)))
-    assert not torch.equal(alone, picture(4, (), seed=1))
-    assert not torch.equal(alone, picture(4, (), epoch=1))
+    alone = image(4, ())
+    assert torch.equal(alone, image(4, (1, 2, 3)))
+    assert not torch.equal(alone, image(4, (), seed=1))
+    assert not torch.equal(alone, image(4, (), epoch=1))
     expected = augment(PIXELS[4], SPEC, np.random.default_rng((0, 0, 4)))
     assert np.array_equal(alone.permute(1, 2, 0).numpy(), expected)
 
 
 def test_varying_a_batch_leaves_the_bank_as_it_was() -> None:
     before = PIXELS.copy()
-    epoch_of(train_loader(BANK, LABELS, batch_size=4, seed=0, spec=SPEC), 0)
-    assert np.array_equal(BANK.pixels, before)
+    epoch_of(train_loader(CACHE, LABELS, batch_size=4, seed=0, spec=SPEC), 0)
+    assert np.array_equal(CACHE.pixels, before)
 
 
 # --- loaders ----------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_varying_a_batch_leaves_the_bank_as_it_was() -> None:
 @pytest.mark.spawns
 def test_worker_processes_give_the_same_batches_as_none() -> None:
     def loader(workers: int) -> DataLoader[dict[str, Tensor]]:
-        return train_loader(BANK, LABELS, batch_size=4, seed=3, spec=SPEC, workers=workers)
+        return train_loader(CACHE, LABELS, batch_size=4, seed=3, spec=SPEC, workers=workers)
 
     here, there = loader(0), loader(2)
     for epoch in (0, 1, 5):
@@ -116,21 +116,21 @@ def test_worker_processes_give_the_same_batches_as_none() -> None:
 
 
 def test_an_epoch_can_be_repeated_and_epochs_differ() -> None:
-    loader = train_loader(BANK, LABELS, batch_size=4, seed=3, spec=SPEC)
+    loader = train_loader(CACHE, LABELS, batch_size=4, seed=3, spec=SPEC)
     assert equal(epoch_of(loader, 7), epoch_of(loader, 7))
     assert not equal(epoch_of(loader, 7), epoch_of(loader, 8))
 
 
 def test_labels_follow_their_photos_through_every_shuffle() -> None:
-    for batch in epoch_of(train_loader(BANK, LABELS, batch_size=4, seed=0, spec=None), 3):
-        for picture, label in zip(batch["pictures"].permute(0, 2, 3, 1).numpy(), batch["labels"], strict=True):
-            (place,) = [n for n in range(11) if np.array_equal(PIXELS[n], picture)]
+    for batch in epoch_of(train_loader(CACHE, LABELS, batch_size=4, seed=0, spec=None), 3):
+        for image, label in zip(batch["images"].permute(0, 2, 3, 1).numpy(), batch["labels"], strict=True):
+            (place,) = [n for n in range(11) if np.array_equal(PIXELS[n], image)]
             assert LABELS[place] == label
 
 
 def test_judging_goes_in_the_bank_s_order_and_varies_nothing() -> None:
-    batches = list(eval_loader(BANK, LABELS, batch_size=4))
+    batches = list(eval_loader(CACHE, LABELS, batch_size=4))
     assert [len(batch["labels"]) for batch in batches] == [4, 4, 3]
-    pixels = torch.cat([batch["pictures"] for batch in batches]).permute(0, 2, 3, 1).numpy()
+    pixels = torch.cat([batch["images"] for batch in batches]).permute(0, 2, 3, 1).numpy()
     assert np.array_equal(pixels, PIXELS)
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == LABELS.tolist()

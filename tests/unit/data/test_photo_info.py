@@ -8,7 +8,7 @@ import pytest
 
 from petmood.core.photo import LIMITS
 from petmood.data.photo_info import PIXELS_SIDE_PX, read_photo_info
-from tests.support.pictures import animated, cmyk_jpeg, exif, jpeg, photo_like, png, sixteen_bit_png
+from tests.support.images import animated, cmyk_jpeg, exif, jpeg, photo_like, png, sixteen_bit_png
 
 PIXELS = photo_like(120, 100)
 

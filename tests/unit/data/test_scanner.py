@@ -9,7 +9,7 @@ from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RelationRow
 from petmood.data.scanner import PhotoScanner, problems_path
 from petmood.data.sources.base import SourcePhoto
-from tests.support.trees import picture, put
+from tests.support.trees import photo_bytes, put
 
 
 def found(root: Path, **files: bytes) -> list[SourcePhoto]:
@@ -23,7 +23,7 @@ def intake(root: Path, entries: list[SourcePhoto], *, skip_bad: bool = False) ->
 
 
 def test_equal_bytes_are_handed_on_once_and_share_their_number(tmp_path: Path) -> None:
-    stream = intake(tmp_path, found(tmp_path, a=picture(1), b=picture(1), c=picture(2)))
+    stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(1), c=photo_bytes(2)))
     assert [pixels.shape for pixels in stream] == [(32, 32, 3)] * 2
     entries = stream.entries([])
     assert [entry.content_id for entry in entries] == [0, 0, 1]
@@ -32,7 +32,7 @@ def test_equal_bytes_are_handed_on_once_and_share_their_number(tmp_path: Path) -
 
 
 def test_relations_become_groups_and_links_by_path(tmp_path: Path) -> None:
-    stream = intake(tmp_path, found(tmp_path, a=picture(1), b=picture(2), c=picture(3)))
+    stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(2), c=photo_bytes(3)))
     assert len(list(stream)) == 3
     relations = [Relation(2, 0, kind="related", inliers=14, mirrored=True, scale=0.5)]
     groups = [entry.group_id for entry in stream.entries(relations)]
@@ -43,7 +43,7 @@ def test_relations_become_groups_and_links_by_path(tmp_path: Path) -> None:
 
 
 def test_originals_are_chosen_among_the_photos_in_use(tmp_path: Path) -> None:
-    stream = intake(tmp_path, found(tmp_path, a=picture(1), b=picture(2), c=picture(3)))
+    stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(2), c=photo_bytes(3)))
     assert len(list(stream)) == 3
     relations = [Relation(0, 2, kind="near_duplicate", inliers=40, mirrored=False, scale=1.0)]
     assert stream.originals(relations, used=frozenset({0, 1, 2})) == {0, 1}
@@ -51,7 +51,7 @@ def test_originals_are_chosen_among_the_photos_in_use(tmp_path: Path) -> None:
 
 
 def test_problems_of_source_and_content_are_kept_where_they_may_be_skipped(tmp_path: Path) -> None:
-    entries = found(tmp_path, a=b"", b=picture(2))
+    entries = found(tmp_path, a=b"", b=photo_bytes(2))
     entries.append(SourcePhoto(tmp_path / "z", "z", None, problem="unknown class folder", code="unknown_class"))
     stream = intake(tmp_path, entries, skip_bad=True)
     assert len(list(stream)) == 1
@@ -60,7 +60,7 @@ def test_problems_of_source_and_content_are_kept_where_they_may_be_skipped(tmp_p
 
 
 def test_problems_that_stop_are_raised_after_the_last_photo_with_the_list_in_a_file(tmp_path: Path) -> None:
-    stream = intake(tmp_path, found(tmp_path, a=b"", b=picture(2), c=b"text"))
+    stream = intake(tmp_path, found(tmp_path, a=b"", b=photo_bytes(2), c=b"text"))
     with pytest.raises(DataError, match=r"2 of 3 entries(.|\n)*\[empty_file\](.|\n)*\[unsupported_format\]"):
         list(stream)
     listed = problems_path(tmp_path / "pets").read_text()
@@ -69,7 +69,7 @@ def test_problems_that_stop_are_raised_after_the_last_photo_with_the_list_in_a_f
 
 
 def test_files_that_are_no_photos_never_stop(tmp_path: Path) -> None:
-    entries = found(tmp_path, a=picture(1))
+    entries = found(tmp_path, a=photo_bytes(1))
     entries.append(SourcePhoto(tmp_path / "n.txt", "n.txt", None, problem="not a photo", code="not_a_photo"))
     stream = intake(tmp_path, entries)
     assert len(list(stream)) == 1

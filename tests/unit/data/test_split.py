@@ -159,13 +159,13 @@ def test_a_long_list_of_leaks_is_cut_and_counted() -> None:
 
 
 def test_mending_keeps_the_evaluation_photo_and_names_it_in_the_note() -> None:
-    mended = {r.path: r for r in drop_leaking_rows(LEAKING)}
-    assert mended["photos/b"].role == "original"
+    kept = {r.path: r for r in drop_leaking_rows(LEAKING)}
+    assert kept["photos/b"].role == "original"
     for name in ("photos/a", "photos/c"):
-        assert mended[name].role == "excluded"
-        assert mended[name].note == f"{DROPPED_AS_LEAKING}test photo photos/b"
-    assert mended["photos/d"] == LEAKING[3]
-    assert find_group_leaks(mended.values()) == []
+        assert kept[name].role == "excluded"
+        assert kept[name].note == f"{DROPPED_AS_LEAKING}test photo photos/b"
+    assert kept["photos/d"] == LEAKING[3]
+    assert find_group_leaks(kept.values()) == []
 
 
 def test_where_the_original_is_dropped_the_largest_copy_that_is_left_takes_its_place() -> None:

@@ -48,11 +48,11 @@ def share_right(scored: Predictions) -> float:
 
 
 def test_features_hold_the_picture_and_its_mirror_image() -> None:
-    picture = striped(30, side_px=128)
-    picture[:, 64:] //= 2
-    found, mirrored = hog_features([picture, picture[:, ::-1].copy()])
+    image = striped(30, side_px=128)
+    image[:, 64:] //= 2
+    found, mirrored = hog_features([image, image[:, ::-1].copy()])
     settings = {"pixels_per_cell": (16, 16), "cells_per_block": (2, 2), "transform_sqrt": True, "channel_axis": -1}
-    np.testing.assert_allclose(found[0], hog(picture, orientations=9, **settings), atol=1e-6)
+    np.testing.assert_allclose(found[0], hog(image, orientations=9, **settings), atol=1e-6)
     alike, unlike = (np.corrcoef(view, mirrored[0])[0, 1] for view in (found[1], found[0]))
     assert alike > 0.97
     assert unlike < 0.9

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import ConfigError
 from petmood.evaluation.corruptions import CORRUPTIONS, LEVELS, corrupt, corruption
-from tests.support.pictures import photo_like
+from tests.support.images import photo_like
 
 NAMES = tuple(CORRUPTIONS)
 

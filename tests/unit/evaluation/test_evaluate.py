@@ -16,7 +16,7 @@ from tests.support.evaluation import MakeScored
 def test_the_json_has_the_promised_keys(make_scored: MakeScored) -> None:
     found = evaluate(
         {"valid": make_scored(80, seed=1), "test": make_scored(80)},
-        controls={"most_frequent": make_scored(80, skill=0.0), "random_split": make_scored(0)},
+        baselines={"most_frequent": make_scored(80, skill=0.0), "random_split": make_scored(0)},
     )
     written = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert written["main"] == "test"
@@ -77,7 +77,7 @@ def test_no_photos_at_all_is_a_clear_error(make_scored: MakeScored) -> None:
 def test_the_table_has_an_interval_beside_every_number(make_scored: MakeScored) -> None:
     found = evaluate(
         {"valid": make_scored(200, seed=1, skill=6.0), "test": make_scored(50, skill=6.0)},
-        controls={"hog_svm": make_scored(50, skill=0.3)},
+        baselines={"hog_svm": make_scored(50, skill=0.3)},
     )
     text = summary_text(found)
     for words in ("accuracy", "macro F1", "calibration error", "HOG features + SVM", "confident from", "sets for 90%"):

@@ -16,8 +16,8 @@ from petmood.export import bundle as exporting
 from petmood.export.bundle import export_bundle
 from petmood.inference.load import load_bundle
 from petmood.models.network import NetworkSpec, build_network
+from tests.support.images import faces
 from tests.support.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
-from tests.support.pictures import faces
 
 GOLDEN = faces(16, side_px=IMAGE.side_px)
 TRAINING = faces(4, side_px=IMAGE.side_px, seed=50)

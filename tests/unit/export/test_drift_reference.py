@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from petmood.export.drift_reference import STATISTICS, image_statistics, reference_bytes
-from tests.support.pictures import faces
+from tests.support.images import faces
 
 EVEN = np.full((1, 16, 16, 3), 102, np.uint8)
 

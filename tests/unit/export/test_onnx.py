@@ -14,8 +14,8 @@ from petmood.core.image import ImageSpec
 from petmood.export.onnx import ServingModel, to_onnx
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import NetworkSpec, build_network
+from tests.support.images import faces
 from tests.support.networks import IMAGE, TEMPERATURE, tiny_network
-from tests.support.pictures import faces
 
 PIXELS = faces(9, side_px=IMAGE.side_px)
 

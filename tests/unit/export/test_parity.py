@@ -12,8 +12,8 @@ from petmood.core.errors import BundleError
 from petmood.export.parity import BATCH_SIZES, check_parity
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import NetworkSpec, build_network
+from tests.support.images import faces
 from tests.support.networks import IMAGE, TEMPERATURE, tiny_network
-from tests.support.pictures import faces
 
 PIXELS = faces(16, side_px=IMAGE.side_px)
 Logits = NDArray[np.floating]

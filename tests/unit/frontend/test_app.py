@@ -13,7 +13,7 @@ from petmood.core.errors import CorruptImage, PetmoodError, ServiceUnreachable
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 MODEL = ModelInfo(name="demo", version="7", sha256="0" * 64)
 PHOTO = jpeg(photo_like(80, 60))

@@ -20,7 +20,7 @@ from petmood.core.schemas import ModelInfo, error_response
 from petmood.inference.base import BATCH, Answer, Predictor, try_prepare
 from petmood.inference.fake import FakePredictor
 from petmood.inference.load import load_bundle
-from tests.support.pictures import jpeg, photo_like, png
+from tests.support.images import jpeg, photo_like, png
 
 SPEC = ImageSpec(side_px=32)
 PHOTO = jpeg(photo_like(90, 60))

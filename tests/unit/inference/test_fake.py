@@ -6,7 +6,7 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.inference.fake import FakePredictor
-from tests.support.pictures import png
+from tests.support.images import png
 
 
 def answer(shade: int) -> Prediction:

@@ -23,7 +23,7 @@ from petmood.core.photo import ImageLimits
 from petmood.core.prediction import Prediction, decide
 from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.inference.onnx import OnnxSession
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 PHOTOS = [jpeg(photo_like(90, 60, seed=seed)) for seed in range(3)]
 

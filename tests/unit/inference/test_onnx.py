@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from petmood.core.bundle import Bundle
 from petmood.core.errors import BundleError, MissingDependency
 from petmood.inference.onnx import OnnxSession
-from tests.support.pictures import faces
+from tests.support.images import faces
 
 PIXELS = faces(9, side_px=32)
 

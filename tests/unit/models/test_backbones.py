@@ -28,7 +28,7 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, catalog.BackboneS
     return copy
 
 
-def pictures(count: int = 6, side_px: int = 32) -> Tensor:
+def images(count: int = 6, side_px: int = 32) -> Tensor:
     """Return random images float [B, 3, S, S] in 0..1."""
     return torch.rand(count, 3, side_px, side_px, generator=torch.Generator().manual_seed(0))
 
@@ -56,31 +56,33 @@ def loss_after(features: Tensor, labels: Tensor, *, steps: int) -> list[float]:
 @pytest.mark.parametrize("name", known_backbones())
 def test_a_backbone_gives_features_of_its_width_from_which_a_head_learns(name: str) -> None:
     torch.manual_seed(0)
-    trunk = build_backbone(name)
+    backbone = build_backbone(name)
     with torch.no_grad():
-        features = trunk.module.train()(pictures(side_px=64 if name == "fixed_filters" else 32))
-    assert features.shape == (6, trunk.num_features)
-    assert not any(isinstance(module, nn.Linear) and module.out_features == 1000 for module in trunk.module.modules())
+        features = backbone.module.train()(images(side_px=64 if name == "fixed_filters" else 32))
+    assert features.shape == (6, backbone.num_features)
+    assert not any(
+        isinstance(module, nn.Linear) and module.out_features == 1000 for module in backbone.module.modules()
+    )
     losses = loss_after(features, torch.tensor([0, 1, 0, 1, 1, 0]), steps=40)
     assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.mark.parametrize("name", [*GROUPS, "tiny"])
-def test_every_weight_of_a_trunk_lies_in_exactly_one_part_and_deeper_parts_come_later(name: str) -> None:
+def test_every_weight_of_a_backbone_lies_in_exactly_one_part_and_deeper_parts_come_later(name: str) -> None:
     with without_numbers(name):
-        trunk = build_backbone(name).module
-    parts = layer_groups(trunk)
+        backbone = build_backbone(name).module
+    parts = layer_groups(backbone)
     in_parts = [id(weight) for part in parts for weight in part.parameters()]
     assert len(parts) >= 5
-    assert sorted(in_parts) == sorted(id(weight) for weight in trunk.parameters())
-    assert in_parts == [id(weight) for weight in trunk.parameters()]
+    assert sorted(in_parts) == sorted(id(weight) for weight in backbone.parameters())
+    assert in_parts == [id(weight) for weight in backbone.parameters()]
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_a_trunk_of_torchvision_keeps_torchvision_s_names_so_that_its_weights_fit(name: str) -> None:
+def test_a_backbone_of_torchvision_keeps_torchvision_s_names_so_that_its_weights_fit(name: str) -> None:
     with without_numbers(name):
-        whole, trunk = get_model(name, weights=None), build_backbone(name).module
-    shapes = {key: value.shape for key, value in trunk.state_dict().items()}
+        whole, backbone = get_model(name, weights=None), build_backbone(name).module
+    shapes = {key: value.shape for key, value in backbone.state_dict().items()}
     left_out = set(whole.state_dict()) - set(shapes)
     assert {key: value.shape for key, value in whole.state_dict().items() if key in shapes} == shapes
     assert {key.rpartition(".")[2] for key in left_out} == {"weight", "bias"}
@@ -91,15 +93,15 @@ def test_a_trunk_of_torchvision_keeps_torchvision_s_names_so_that_its_weights_fi
 def test_each_backbone_works_on_the_least_picture_that_it_says(name: str) -> None:
     device = without_numbers(name)
     with device:
-        trunk = build_backbone(name)
+        backbone = build_backbone(name)
         side_px = find_backbone(name).supported_sizes[0]
-        assert trunk.module(torch.zeros(2, 3, side_px, side_px)).shape == (2, trunk.num_features)
+        assert backbone.module(torch.zeros(2, 3, side_px, side_px)).shape == (2, backbone.num_features)
 
 
 @pytest.mark.parametrize("side_px", find_backbone("fixed_filters").supported_sizes)
 def test_the_fixed_filters_have_one_width_for_every_side(side_px: int) -> None:
-    trunk = build_backbone("fixed_filters")
-    assert trunk.module(pictures(1, side_px)).shape == (1, trunk.num_features)
+    backbone = build_backbone("fixed_filters")
+    assert backbone.module(images(1, side_px)).shape == (1, backbone.num_features)
 
 
 def test_an_unknown_backbone_can_t_be_built() -> None:

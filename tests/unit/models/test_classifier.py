@@ -14,12 +14,12 @@ from petmood.models.backbones import layer_groups
 from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, cosine_after_warmup, parameter_groups
 from petmood.models.network import ExpressionNet, NetworkSpec, build_network
 from petmood.training.callbacks import quiet_lightning
+from tests.support.images import faces
 from tests.support.networks import IMAGE, tiny_network
-from tests.support.pictures import faces
 
 LABELS = torch.arange(8) % 4
 BATCH: classifier.Batch = {
-    "pictures": torch.from_numpy(faces(8, side_px=32)).permute(0, 3, 1, 2),
+    "images": torch.from_numpy(faces(8, side_px=32)).permute(0, 3, 1, 2),
     "labels": LABELS,
 }
 
@@ -60,7 +60,7 @@ def test_rates_fall_with_depth_from_the_head_to_the_first_layer() -> None:
     groups = parameter_groups(network, OptimizationConfig(1, lr=0.1, backbone_lr_multiplier=0.5, layer_decay=0.8))
     rate_of = {id(weight): group["lr"] for group in groups for weight in group["params"]}
     assert {rate_of[id(weight)] for weight in network.head.parameters()} == {0.1}
-    rates = [{rate_of[id(weight)] for weight in part.parameters()} for part in layer_groups(network.trunk)]
+    rates = [{rate_of[id(weight)] for weight in part.parameters()} for part in layer_groups(network.backbone)]
     assert all(len(found) == 1 for found in rates)
     flat = [found.pop() for found in rates]
     assert flat == pytest.approx([0.05 * 0.8**depth for depth in (5, 4, 3, 2, 1, 0)])
@@ -98,14 +98,14 @@ def test_without_a_warm_up_the_first_step_has_the_whole_rate() -> None:
 def test_mixup_keeps_the_mass_of_the_labels_and_the_range_of_the_pictures() -> None:
     torch.manual_seed(0)
     targets = torch.nn.functional.one_hot(LABELS, 4).float()
-    pictures, mixed = classifier._mixed(BATCH["pictures"], targets, 0.4)
+    images, mixed = classifier._mixed(BATCH["images"], targets, 0.4)
     assert torch.allclose(mixed.sum(dim=1), torch.ones(8))
     assert mixed.sum() == pytest.approx(8)
     assert ((mixed >= 0) & (mixed <= 1)).all()
     assert not torch.equal(mixed, targets)
-    assert pictures.shape == BATCH["pictures"].shape
-    assert pictures.min() >= 0
-    assert pictures.max() <= 255
+    assert images.shape == BATCH["images"].shape
+    assert images.min() >= 0
+    assert images.max() <= 255
 
 
 def test_mixup_and_dropout_are_drawn_from_the_seed_and_the_epoch() -> None:
@@ -114,14 +114,14 @@ def test_mixup_and_dropout_are_drawn_from_the_seed_and_the_epoch() -> None:
     assert not torch.equal(first["network.head.1.weight"], other["network.head.1.weight"])
 
 
-def test_the_trunk_stays_frozen_while_the_head_learns_alone_and_is_free_afterwards() -> None:
+def test_the_backbone_stays_frozen_while_the_head_learns_alone_and_is_free_afterwards() -> None:
     start = tiny_network()
     alone, _ = trained(OptimizationConfig(2, freeze_epochs=2))
-    names = start.trunk.state_dict()
-    assert all(torch.equal(names[name], alone.network.trunk.state_dict()[name]) for name in names)
+    names = start.backbone.state_dict()
+    assert all(torch.equal(names[name], alone.network.backbone.state_dict()[name]) for name in names)
     assert not torch.equal(start.head.state_dict()["1.weight"], alone.network.head.state_dict()["1.weight"])
     both, _ = trained(OptimizationConfig(2, freeze_epochs=1))
-    assert not torch.equal(names["features.0.0.weight"], both.network.trunk.state_dict()["features.0.0.weight"])
+    assert not torch.equal(names["features.0.0.weight"], both.network.backbone.state_dict()["features.0.0.weight"])
     assert all(weight.requires_grad for weight in both.parameters())
 
 
@@ -139,13 +139,13 @@ def loss_of(network: ExpressionNet, **named: Any) -> float:  # noqa: ANN401 - th
     """Return the loss of one training step without logging it."""
     module = ExpressionClassifier(network, OptimizationConfig(1, label_smoothing=named.pop("smoothing", 0.0)), **named)
     with torch.no_grad():
-        return float(module._loss(module(BATCH["pictures"]), module._targets(BATCH["labels"])))
+        return float(module._loss(module(BATCH["images"]), module._targets(BATCH["labels"])))
 
 
 def test_the_loss_is_cross_entropy_and_class_weights_weigh_it() -> None:
     network = tiny_network()
     with torch.no_grad():
-        plain = torch.nn.functional.cross_entropy(network(BATCH["pictures"]), LABELS, reduction="none")
+        plain = torch.nn.functional.cross_entropy(network(BATCH["images"]), LABELS, reduction="none")
     assert loss_of(network) == pytest.approx(plain.mean().item())
     weights = torch.tensor([2.0, 1.0, 0.5, 0.0])
     assert loss_of(network, class_weights=weights) == pytest.approx((weights[LABELS] * plain).mean().item())

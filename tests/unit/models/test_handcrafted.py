@@ -6,29 +6,29 @@ from torch.nn import functional
 from petmood.models.handcrafted import STEPS, HandcraftedFeatures, LocalBinaryPatterns
 
 
-def pictures(count: int = 2, *, side_px: int = 64) -> torch.Tensor:
+def images(count: int = 2, *, side_px: int = 64) -> torch.Tensor:
     drawn = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (count, 3, side_px, side_px), generator=drawn) / 255
 
 
 def test_a_picture_and_its_mirror_image_have_equal_features() -> None:
-    filters, found = HandcraftedFeatures(), pictures()
+    filters, found = HandcraftedFeatures(), images()
     assert torch.allclose(filters(found), filters(found.flip(-1)), atol=1e-5)
 
 
 def test_blocks_are_the_widths_of_the_three_kinds() -> None:
     filters = HandcraftedFeatures()
     assert len(filters.blocks) == 3
-    assert filters(pictures()).shape == (2, sum(filters.blocks))
+    assert filters(images()).shape == (2, sum(filters.blocks))
 
 
 def test_a_picture_of_twice_the_side_is_halved_first() -> None:
-    filters, large = HandcraftedFeatures(), pictures(side_px=128)
+    filters, large = HandcraftedFeatures(), images(side_px=128)
     assert torch.allclose(filters(large), filters(functional.avg_pool2d(large, 2)), atol=1e-5)
 
 
 def test_pattern_shares_of_each_cell_sum_to_one() -> None:
-    found = LocalBinaryPatterns(grids=(1,))(pictures())
+    found = LocalBinaryPatterns(grids=(1,))(images())
     assert torch.allclose(found.square().sum(1), torch.ones(2), atol=1e-3)
 
 

@@ -32,15 +32,15 @@ def test_there_are_31_channels_a_cell() -> None:
 
 
 def test_half_the_light_gives_nearly_the_same_histogram() -> None:
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    apart = HOG()(picture) - HOG()(picture / 2)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    apart = HOG()(image) - HOG()(image / 2)
     assert apart.abs().max() < 0.02
 
 
 def test_the_strongest_colour_decides() -> None:
-    picture = torch.full((1, 3, 64, 64), 0.5)
-    picture[:, 2] = stripes(40.0)[:, 0]
-    found = HOG()(picture).view(31, 64)
+    image = torch.full((1, 3, 64, 64), 0.5)
+    image[:, 2] = stripes(40.0)[:, 0]
+    found = HOG()(image).view(31, 64)
     assert int(found[18:27].mean(1).argmax()) == 2
 
 

@@ -6,36 +6,36 @@ import torch
 from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
 from petmood.models.network import ExpressionNet, NetworkSpec, build_network
+from tests.support.images import faces
 from tests.support.networks import tiny_network
-from tests.support.pictures import faces
 
 IMAGE = ImageSpec(side_px=32, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.2))
-PICTURES = torch.from_numpy(faces(3, side_px=32)).permute(0, 3, 1, 2)
+IMAGES = torch.from_numpy(faces(3, side_px=32)).permute(0, 3, 1, 2)
 
 
 def test_normalisation_is_that_of_the_image_spec() -> None:
     network = ExpressionNet(torch.nn.Flatten(), torch.nn.Identity(), IMAGE, classes=2)
     mean, std = torch.tensor(IMAGE.mean).view(3, 1, 1), torch.tensor(IMAGE.std).view(3, 1, 1)
-    expected = (PICTURES / 255 - mean) / std
-    assert torch.allclose(network(PICTURES), expected.flatten(1), atol=1e-5)
+    expected = (IMAGES / 255 - mean) / std
+    assert torch.allclose(network(IMAGES), expected.flatten(1), atol=1e-5)
 
 
 def test_uint8_and_float_pictures_get_the_same_logits() -> None:
     network = tiny_network()
-    assert torch.equal(network(PICTURES), network(PICTURES.float()))
+    assert torch.equal(network(IMAGES), network(IMAGES.float()))
 
 
 def test_pictures_in_any_order_of_memory_get_the_same_logits() -> None:
     network = tiny_network()
-    assert torch.allclose(network(PICTURES), network(PICTURES.contiguous()), atol=1e-5)
+    assert torch.allclose(network(IMAGES), network(IMAGES.contiguous()), atol=1e-5)
 
 
 def test_logits_are_the_head_of_the_features() -> None:
     network = tiny_network(classes=3)
-    features = network.features(PICTURES)
+    features = network.features(IMAGES)
     assert features.shape == (3, 640)
-    assert network(PICTURES).shape == (3, 3)
-    assert torch.equal(network(PICTURES), network.head(features))
+    assert network(IMAGES).shape == (3, 3)
+    assert torch.equal(network(IMAGES), network.head(features))
 
 
 def test_another_input_side_than_the_backbone_s_own_works() -> None:

@@ -37,12 +37,12 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 def refusal(weights: str, *, backbone: str = "tiny") -> str:
     """Return the one-line error for rejected weights."""
-    trunk = build_backbone(backbone).module
-    before = {name: value.clone() for name, value in trunk.state_dict().items()}
+    module = build_backbone(backbone).module
+    before = {name: value.clone() for name, value in module.state_dict().items()}
     with pytest.raises(PetmoodError) as refused:
-        load_backbone_weights(trunk, backbone=backbone, weights=weights)
+        load_backbone_weights(module, backbone=backbone, weights=weights)
     assert "\n" not in str(refused.value)
-    assert same(before, trunk.state_dict())
+    assert same(before, module.state_dict())
     return str(refused.value)
 
 
@@ -72,21 +72,21 @@ def test_no_weights_leave_the_random_ones() -> None:
     assert same(given, tiny("none").state_dict())
 
 
-def test_the_weights_of_a_run_fill_the_trunk_and_leave_the_head_as_it_is(tmp_path: Path) -> None:
+def test_the_weights_of_a_run_fill_the_backbone_and_leave_the_head_as_it_is(tmp_path: Path) -> None:
     run = tiny("none", head="mlp")
     save_file(run.state_dict(), tmp_path / "model.safetensors")
     torch.manual_seed(0)
     fresh = tiny("none").head.state_dict()
     torch.manual_seed(0)
     network = tiny(str(tmp_path / "model.safetensors"))
-    assert same(run.trunk.state_dict(), network.trunk.state_dict())
+    assert same(run.backbone.state_dict(), network.backbone.state_dict())
     assert same(fresh, network.head.state_dict())
 
 
-def test_the_weights_of_a_bare_trunk_fit_too(tmp_path: Path) -> None:
-    trunk = build_backbone("tiny").module
-    save_file(trunk.state_dict(), tmp_path / "trunk.safetensors")
-    assert same(trunk.state_dict(), tiny(str(tmp_path / "trunk.safetensors")).trunk.state_dict())
+def test_the_weights_of_a_bare_backbone_fit_too(tmp_path: Path) -> None:
+    module = build_backbone("tiny").module
+    save_file(module.state_dict(), tmp_path / "backbone.safetensors")
+    assert same(module.state_dict(), tiny(str(tmp_path / "backbone.safetensors")).backbone.state_dict())
 
 
 def test_weights_for_another_backbone_are_refused_by_the_first_tensor_that_is_missing(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_without_a_network_imagenet_weights_are_one_line_that_names_the_file_and
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    trunk = build_backbone("mobilenet_v3_small").module
+    module = build_backbone("mobilenet_v3_small").module
     with pytest.raises(DownloadError) as refused:
-        load_backbone_weights(trunk, backbone="mobilenet_v3_small", weights="imagenet")
+        load_backbone_weights(module, backbone="mobilenet_v3_small", weights="imagenet")
     text = str(refused.value)
     assert "Put mobilenet_v3_small-047dcff4.pth into" in text
     assert str(tmp_path / "hub" / "checkpoints") in text
@@ -165,9 +165,9 @@ def test_cached_imagenet_weights_are_used_without_a_network(put_into_cache: PutI
     whole = get_model("resnet18", weights=None).state_dict()
     torch.save(whole, tmp_path / "saved.pth")
     put_into_cache((tmp_path / "saved.pth").read_bytes())
-    trunk = build_backbone("resnet18").module
-    load_backbone_weights(trunk, backbone="resnet18", weights="imagenet")
-    assert same(trunk.state_dict(), whole)
+    module = build_backbone("resnet18").module
+    load_backbone_weights(module, backbone="resnet18", weights="imagenet")
+    assert same(module.state_dict(), whole)
 
 
 def test_imagenet_weights_that_lack_the_counts_of_batches_are_used(
@@ -179,9 +179,9 @@ def test_imagenet_weights_that_lack_the_counts_of_batches_are_used(
     assert (len(bare), len(whole)) == (102, 122)
     torch.save(bare, tmp_path / "saved.pth")
     put_into_cache((tmp_path / "saved.pth").read_bytes())
-    trunk = build_backbone("resnet18").module
-    load_backbone_weights(trunk, backbone="resnet18", weights="imagenet")
-    assert same(trunk.state_dict(), whole)
+    module = build_backbone("resnet18").module
+    load_backbone_weights(module, backbone="resnet18", weights="imagenet")
+    assert same(module.state_dict(), whole)
 
 
 def test_a_damaged_cache_is_refused_with_its_path(put_into_cache: PutIntoCache) -> None:
@@ -204,6 +204,6 @@ def test_a_download_that_breaks_or_is_not_what_it_should_be_is_one_line(
 
 
 def test_a_backbone_of_our_own_has_no_imagenet_weights() -> None:
-    trunk = build_backbone("tiny").module
+    module = build_backbone("tiny").module
     with pytest.raises(ConfigError, match="no ImageNet weights for 'tiny'"):
-        load_backbone_weights(trunk, backbone="tiny", weights="imagenet")
+        load_backbone_weights(module, backbone="tiny", weights="imagenet")

@@ -7,9 +7,9 @@ from petmood.models.scattering import Scattering, gabor_bank, opponent_colours
 
 
 def test_even_wavelets_ignore_a_flat_picture() -> None:
-    bank = gabor_bank(8)
-    assert bank.shape == (16, 1, 7, 7)
-    assert bank.sum((1, 2, 3)).abs().max() < 1e-6
+    cache = gabor_bank(8)
+    assert cache.shape == (16, 1, 7, 7)
+    assert cache.sum((1, 2, 3)).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("turn", range(4))
@@ -31,18 +31,18 @@ def test_grey_has_no_colour() -> None:
 
 
 def test_features_are_finite_and_as_many_for_every_picture() -> None:
-    pictures = torch.stack([torch.zeros(3, 64, 64), torch.ones(3, 64, 64), torch.rand(3, 64, 64)])
-    found = Scattering()(pictures)
+    images = torch.stack([torch.zeros(3, 64, 64), torch.ones(3, 64, 64), torch.rand(3, 64, 64)])
+    found = Scattering()(images)
     assert found.shape[0] == 3
     assert found.isfinite().all()
 
 
 def test_a_small_shift_moves_the_features_less_than_another_picture_does() -> None:
     drawn = torch.Generator().manual_seed(0)
-    picture, other = (torch.rand(1, 3, 64, 64, generator=drawn) for _ in range(2))
+    image, other = (torch.rand(1, 3, 64, 64, generator=drawn) for _ in range(2))
     layer = Scattering()
-    shifted = torch.roll(picture, 1, dims=3)
-    near, far = (layer(picture) - layer(shifted)).norm(), (layer(picture) - layer(other)).norm()
+    shifted = torch.roll(image, 1, dims=3)
+    near, far = (layer(image) - layer(shifted)).norm(), (layer(image) - layer(other)).norm()
     assert near < 0.8 * far
 
 

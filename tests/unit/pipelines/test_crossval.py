@@ -90,8 +90,8 @@ def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, no
     config = settings("recipe=linear_probe", "weights=none", f"data={noisy_set}")
     index = read_index(noisy_set)
     rows, image = index.rows, config.model.image_spec()
-    material = open_photo_set(noisy_set, rows, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
-    learn, choose = crossval_module._holdout(material, np.arange(len(rows)), seed=0)
+    photo_set = open_photo_set(noisy_set, rows, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
+    learn, choose = crossval_module._holdout(photo_set, np.arange(len(rows)), seed=0)
     groups = [{rows[n].group_id for n in part} for part in (learn, choose)]
     assert not groups[0] & groups[1]
     assert all(rows[n].role == "original" for n in choose)
@@ -99,14 +99,14 @@ def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, no
 
 
 def test_one_seed_gives_one_answer_and_shuffling_another(
-    settings: Settings, materials: tuple[PhotoSet, PhotoSet]
+    settings: Settings, photo_sets: tuple[PhotoSet, PhotoSet]
 ) -> None:
     config, numbers = settings(*PROBE), np.arange(16)
-    first, again = (recipe_fit(config, materials[0])(numbers, numbers + 16, 7) for _ in range(2))
-    shuffled = recipe_fit(config, materials[0], shuffled=True)(numbers, numbers + 16, 7)
+    first, again = (recipe_fit(config, photo_sets[0])(numbers, numbers + 16, 7) for _ in range(2))
+    shuffled = recipe_fit(config, photo_sets[0], shuffled=True)(numbers, numbers + 16, 7)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, shuffled)
-    assert labels_of(materials[0].rows, classes=materials[0].classes).tolist() == materials[0].labels.tolist()
+    assert labels_of(photo_sets[0].rows, classes=photo_sets[0].classes).tolist() == photo_sets[0].labels.tolist()
 
 
 def test_a_result_is_not_overwritten_and_too_few_groups_are_refused(
@@ -120,7 +120,7 @@ def test_a_result_is_not_overwritten_and_too_few_groups_are_refused(
 
 
 def test_a_probe_of_a_head_that_is_not_linear_is_refused_as_in_training(
-    settings: Settings, materials: tuple[PhotoSet, PhotoSet]
+    settings: Settings, photo_sets: tuple[PhotoSet, PhotoSet]
 ) -> None:
     with pytest.raises(ConfigError, match=r"got model\.head=mlp\. Use model\.head=linear\."):
-        recipe_fit(settings(*PROBE, "model.head=mlp"), materials[0])
+        recipe_fit(settings(*PROBE, "model.head=mlp"), photo_sets[0])

@@ -13,9 +13,9 @@ from petmood.training.dataset import PhotoSet
 
 
 def test_logits_do_not_depend_on_the_batch(
-    small_run: RunFolder, materials: tuple[PhotoSet, PhotoSet], monkeypatch: pytest.MonkeyPatch
+    small_run: RunFolder, photo_sets: tuple[PhotoSet, PhotoSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, pixels = load_network(small_run).train(), materials[1].cache.pixels
+    network, pixels = load_network(small_run).train(), photo_sets[1].cache.pixels
     together = logits_of(network, pixels)
     monkeypatch.setattr(score_module, "BATCH", 5)
     np.testing.assert_allclose(logits_of(network, pixels), together, rtol=1e-4, atol=1e-5)
@@ -28,9 +28,9 @@ def test_no_photos_give_no_logits(small_run: RunFolder) -> None:
 
 
 def test_scores_carry_truth_group_species_and_source(
-    small_run: RunFolder, materials: tuple[PhotoSet, PhotoSet]
+    small_run: RunFolder, photo_sets: tuple[PhotoSet, PhotoSet]
 ) -> None:
-    valid = materials[1]
+    valid = photo_sets[1]
     scored = predict_logits(load_network(small_run), valid, source="somewhere")
     assert scored.paths == tuple(row.path for row in valid.rows)
     assert scored.groups == tuple(row.group_id for row in valid.rows)

@@ -62,10 +62,10 @@ def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(small_ru
         np.testing.assert_array_equal(value, best["state_dict"][f"network.{name}"].numpy())
 
 
-def test_a_loaded_network_gives_the_logits_that_the_run_wrote_down(small_run: RunFolder, materials: object) -> None:
-    assert isinstance(materials, tuple)
+def test_a_loaded_network_gives_the_logits_that_the_run_wrote_down(small_run: RunFolder, photo_sets: object) -> None:
+    assert isinstance(photo_sets, tuple)
     written = Predictions.load(small_run.predictions("valid")).logits
-    np.testing.assert_allclose(logits_of(load_network(small_run), materials[1].cache.pixels), written, atol=1e-6)
+    np.testing.assert_allclose(logits_of(load_network(small_run), photo_sets[1].cache.pixels), written, atol=1e-6)
 
 
 def test_damaged_weights_are_one_clear_error(small_run: RunFolder, tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_a_probe_on_the_weights_of_another_run_learns_in_no_epochs(
     scored = Predictions.load(run.predictions("test"))
     assert run.read_metadata().epochs == 0
     assert (scored.predicted() == scored.labels).mean() > 0.7
-    trunk, source = load_file(run.weights), load_file(small_run.weights)
-    np.testing.assert_array_equal(trunk["trunk.features.0.0.weight"], source["trunk.features.0.0.weight"])
+    probe, source = load_file(run.weights), load_file(small_run.weights)
+    np.testing.assert_array_equal(probe["backbone.features.0.0.weight"], source["backbone.features.0.0.weight"])
 
 
 @pytest.fixture(scope="module")

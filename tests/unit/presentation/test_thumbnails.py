@@ -7,13 +7,13 @@ from pathlib import Path
 from PIL import Image
 
 from petmood.presentation.thumbnails import THUMB_PX, jpeg_base64
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 
 def test_a_photo_becomes_a_small_jpeg_of_its_shape(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photo_like(640, 320)))
-    picture = Image.open(io.BytesIO(base64.b64decode(jpeg_base64(tmp_path / "a.jpg"))))
-    assert (picture.format, picture.size) == ("JPEG", (THUMB_PX, THUMB_PX // 2))
+    image = Image.open(io.BytesIO(base64.b64decode(jpeg_base64(tmp_path / "a.jpg"))))
+    assert (image.format, image.size) == ("JPEG", (THUMB_PX, THUMB_PX // 2))
 
 
 def test_what_can_not_be_read_is_no_picture(tmp_path: Path) -> None:

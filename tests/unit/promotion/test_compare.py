@@ -29,8 +29,8 @@ from petmood.promotion.compare import (
     measure_latency,
     predict_with_bundles,
 )
+from tests.support.images import jpeg, photo_like, png
 from tests.support.networks import IMAGE, tiny_bundle
-from tests.support.pictures import jpeg, photo_like, png
 from tests.support.small_sets import write_small_set
 
 Pixels = NDArray[np.uint8]

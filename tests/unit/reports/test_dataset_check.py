@@ -9,7 +9,7 @@ from petmood.data.import_errors import ImportProblem
 from petmood.data.index import read_index, write_index
 from petmood.data.validation.issues import validate_dataset
 from petmood.reports.dataset_check import write_check_report
-from tests.support.trees import bring_in, picture, put, tree
+from tests.support.trees import bring_in, photo_bytes, put, tree
 
 
 class Tags(HTMLParser):
@@ -30,7 +30,7 @@ def page(folder: Path, *, to: Path) -> str:
 
 def data_set(tmp_path: Path, *, evil: str = "plain") -> Path:
     source = tree(tmp_path / "in")
-    put(source, f"sad/{evil}.png", picture(0, mirrored=True))
+    put(source, f"sad/{evil}.png", photo_bytes(0, mirrored=True))
     put(source, f"sad/{evil}-bad.jpg", b"")
     bring_in(source, to=tmp_path / "pets", skip_bad=True)
     return tmp_path / "pets"

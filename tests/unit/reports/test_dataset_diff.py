@@ -78,8 +78,8 @@ def test_the_page_shows_pictures_of_what_came_went_and_changed(written: Path) ->
     assert "train -&gt; valid" in page
     assert "Rejected as the next version" in page
     shown = [part.partition('"')[0] for part in page.split("data:image/jpeg;base64,")[1:]]
-    for picture in shown:
-        assert max(Image.open(io.BytesIO(base64.b64decode(picture))).size) <= 120
+    for image in shown:
+        assert max(Image.open(io.BytesIO(base64.b64decode(image))).size) <= 120
     added = page.partition("<h2>Added</h2>")[2].partition("<h2>")[0]
     assert added.count("<img") == SHOWN
 

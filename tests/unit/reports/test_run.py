@@ -70,12 +70,12 @@ def splits(make_scored: MakeScored) -> dict[str, Predictions]:
 
 @pytest.fixture
 def evaluation(splits: dict[str, Predictions], make_scored: MakeScored) -> Evaluation:
-    controls = {
+    baselines = {
         "most_frequent": make_scored(80, skill=0.0),
         "random_split": make_scored(200, skill=3.0),
         "group_split": make_scored(200, skill=0.6),
     }
-    return evaluate(splits, controls=controls)
+    return evaluate(splits, baselines=baselines)
 
 
 def rendered(evaluation: Evaluation, splits: dict[str, Predictions], **given: Any) -> str:  # noqa: ANN401 - arguments of render_report
@@ -101,9 +101,9 @@ def test_the_page_is_well_formed_and_asks_nobody_for_anything(
 
 def test_every_picture_and_drawing_has_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
     page = Page(rendered(evaluation, splits))
-    pictures = [given for tag, given in page.tags if tag == "img"]
-    assert pictures
-    assert all(given.get("alt") for given in pictures)
+    images = [given for tag, given in page.tags if tag == "img"]
+    assert images
+    assert all(given.get("alt") for given in images)
     drawings = [given for tag, given in page.tags if tag == "svg"]
     assert len(drawings) == 4
     assert all(given.get("aria-label") for given in drawings)
@@ -127,7 +127,7 @@ def test_names_from_outside_are_escaped(make_scored: MakeScored) -> None:
     scored = make_scored(40, skill=0.5, classes=(f"a{evil}", f"b{evil}"), prefix=evil)
     scored = replace(scored, species=(evil,) * 40)
     text = render_report(
-        evaluate({"test": scored}, controls={evil: scored}),
+        evaluate({"test": scored}, baselines={evil: scored}),
         {"test": scored},
         photo_of=photo_of,
         title=evil,

@@ -15,9 +15,9 @@ def decoded(uri: str) -> Image.Image:
 
 
 def test_a_thumbnail_is_a_jpeg_that_fits_the_square_and_keeps_its_shape() -> None:
-    picture = decoded(jpeg_uri(np.full((200, 400, 3), 90, dtype=np.uint8)))
-    assert (picture.format, picture.size) == ("JPEG", (96, 48))
-    assert abs(int(np.asarray(picture).mean()) - 90) <= 2
+    image = decoded(jpeg_uri(np.full((200, 400, 3), 90, dtype=np.uint8)))
+    assert (image.format, image.size) == ("JPEG", (96, 48))
+    assert abs(int(np.asarray(image).mean()) - 90) <= 2
 
 
 def test_a_grey_photo_is_shown_too() -> None:

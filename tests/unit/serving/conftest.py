@@ -13,7 +13,7 @@ from petmood.serving.app import create_app
 from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
 from tests.support.generous import GENEROUS
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 
 class Served:

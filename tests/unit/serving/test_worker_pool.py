@@ -18,7 +18,7 @@ from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.worker_pool import WorkerPool
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 from tests.support.waiting import wait_until
 
 T = TypeVar("T")

@@ -74,7 +74,7 @@ def test_rows_are_written_each_epoch_and_survive_in_the_checkpoint(tmp_path: Pat
 def test_the_bar_counts_the_steps_that_are_left_and_closes_early_or_late() -> None:
     seen: list[object] = []
 
-    def track(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
+    def progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
         seen.append((total, what))
         try:
             for item in items:
@@ -83,7 +83,7 @@ def test_the_bar_counts_the_steps_that_are_left_and_closes_early_or_late() -> No
         finally:
             seen.append("closed")
 
-    bar, module = ProgressCallback(track), LightningModule()
+    bar, module = ProgressCallback(progress), LightningModule()
     bar.on_train_end()
     bar.on_train_start(fake_trainer(estimated_stepping_batches=10, global_step=7), module)
     bar.on_train_batch_end()

@@ -26,8 +26,8 @@ def test_copies_are_learned_from_if_kept_and_never_judged_by(index: DataIndex) -
     assert len(evaluation_rows(index.rows, "test")) == 16
 
 
-def test_material_keeps_rows_pictures_and_labels_in_one_order(materials: tuple[PhotoSet, PhotoSet]) -> None:
-    train, _ = materials
+def test_material_keeps_rows_pictures_and_labels_in_one_order(photo_sets: tuple[PhotoSet, PhotoSet]) -> None:
+    train, _ = photo_sets
     some = train.take([5, 2])
     assert [row.path for row in some.rows] == [train.rows[5].path, train.rows[2].path] == list(some.cache.paths)
     np.testing.assert_array_equal(some.cache.pixels, train.cache.pixels[[5, 2]])

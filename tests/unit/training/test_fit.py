@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from petmood.configs.schema import Config
 from petmood.core import files
-from petmood.core.errors import ConfigError
+from petmood.core.errors import ConfigError, RunError
 from petmood.data.loaders import EpochBatchSampler
 from petmood.models.classifier import cosine_after_warmup, parameter_groups
 from petmood.models.network import ExpressionNet
@@ -24,7 +24,7 @@ from petmood.training.fit import class_weights, fit_network, make_network
 from petmood.training.settings import FitSettings
 
 Settings = Callable[..., FitSettings]
-Materials = tuple[PhotoSet, PhotoSet]
+PhotoSets = tuple[PhotoSet, PhotoSet]
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def plain_loop(config: FitSettings, train: PhotoSet) -> ExpressionNet:
         order.set_epoch(epoch)
         for request in order:
             numbers = list(request.numbers)
-            pictures = torch.from_numpy(train.cache.pixels[numbers]).permute(0, 3, 1, 2)
+            images = torch.from_numpy(train.cache.pixels[numbers]).permute(0, 3, 1, 2)
             targets = functional.one_hot(torch.from_numpy(train.labels[numbers]), 4).float()
             smoothing = config.optimization.label_smoothing
-            loss = functional.cross_entropy(network(pictures), targets, weight=weights, label_smoothing=smoothing)
+            loss = functional.cross_entropy(network(images), targets, weight=weights, label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call] # torch's own method has no annotations
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.trainer.gradient_clip)
@@ -69,35 +69,35 @@ def plain_loop(config: FitSettings, train: PhotoSet) -> ExpressionNet:
     return network.eval()
 
 
-def test_training_gives_the_weights_of_a_plain_loop(composed: Settings, materials: Materials) -> None:
+def test_training_gives_the_weights_of_a_plain_loop(composed: Settings, photo_sets: PhotoSets) -> None:
     config = composed("model.dropout=0", "trainer.batch_size=12", "epochs=3")
-    ours = fit_network(config, materials[0], None).network.state_dict()
-    plain = plain_loop(config, materials[0]).state_dict()
+    ours = fit_network(config, photo_sets[0], None).network.state_dict()
+    plain = plain_loop(config, photo_sets[0]).state_dict()
     worst = max(float((ours[name].double() - plain[name].double()).abs().max()) for name in ours)
     assert worst < 1e-6
 
 
 def test_one_seed_gives_one_result_to_the_last_bit_and_another_seed_another(
-    composed: Settings, materials: Materials
+    composed: Settings, photo_sets: PhotoSets
 ) -> None:
     lively = ("augment=heavy", "recipe.mixup=0.2", "epochs=2")
-    first = fit_network(composed(*lively), *materials).network
+    first = fit_network(composed(*lively), *photo_sets).network
     torch.manual_seed(999)
-    again = fit_network(composed(*lively), *materials).network
-    other = fit_network(composed(*lively, "seed=1"), *materials).network
+    again = fit_network(composed(*lively), *photo_sets).network
+    other = fit_network(composed(*lively, "seed=1"), *photo_sets).network
     assert differ(first, again) == []
     assert "head.1.weight" in differ(first, other)
 
 
-def test_worker_processes_change_nothing(composed: Settings, materials: Materials) -> None:
-    alone = fit_network(composed("augment=heavy", "epochs=1"), *materials).network
-    with_workers = fit_network(composed("augment=heavy", "epochs=1", "trainer.workers=2"), *materials).network
+def test_worker_processes_change_nothing(composed: Settings, photo_sets: PhotoSets) -> None:
+    alone = fit_network(composed("augment=heavy", "epochs=1"), *photo_sets).network
+    with_workers = fit_network(composed("augment=heavy", "epochs=1", "trainer.workers=2"), *photo_sets).network
     assert differ(alone, with_workers) == []
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_workers(
-    composed: Settings, materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     config = composed("augment=heavy", "recipe.mixup=0.2", "epochs=4", f"trainer.workers={workers}")
     whole, broken, write = tmp_path / "whole", tmp_path / "broken", files.atomic_write_bytes
@@ -108,8 +108,8 @@ def test_going_on_from_any_epoch_ends_with_equal_weights_with_any_number_of_work
             shutil.copytree(whole, broken)
 
     monkeypatch.setattr(callbacks, "atomic_write_bytes", copy_after_two_epochs)
-    first = fit_network(config, *materials, folder=whole).network
-    second = fit_network(config, *materials, folder=broken).network
+    first = fit_network(config, *photo_sets, folder=whole).network
+    second = fit_network(config, *photo_sets, folder=broken).network
     assert differ(first, second) == []
     assert (whole / "metrics.csv").read_text() == (broken / "metrics.csv").read_text()
 
@@ -120,11 +120,11 @@ def test_random_first_weights_depend_on_the_seed_alone(composed: Settings) -> No
 
 
 def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
-    composed: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path
 ) -> None:
     config = composed("epochs=4", "optimizer.lr=0.02")
-    kept = fit_network(config, *materials, folder=tmp_path)
-    passing = fit_network(config, *materials)
+    kept = fit_network(config, *photo_sets, folder=tmp_path)
+    passing = fit_network(config, *photo_sets)
     best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
     assert kept.best_epoch == passing.best_epoch == best["epoch"]
     assert kept.epochs == passing.epochs == 4
@@ -134,63 +134,77 @@ def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
     assert kept.best_epoch == int(np.argmin(losses))
 
 
-def test_the_last_weights_are_kept_where_the_recipe_says_so(
-    composed: Settings, materials: Materials, tmp_path: Path
+def test_a_checkpoint_with_other_tensor_names_is_refused_by_name(
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path
 ) -> None:
-    fitted = fit_network(composed("recipe.checkpoint=last", "epochs=3"), *materials, folder=tmp_path)
+    fit_network(composed("epochs=1"), *photo_sets, folder=tmp_path)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint = read_checkpoint(last)
+    state = checkpoint["state_dict"]
+    checkpoint["state_dict"] = {name.replace(".backbone.", ".trunk."): value for name, value in state.items()}
+    torch.save(checkpoint, last)
+    for epochs in (1, 2):
+        with pytest.raises(RunError, match=r"last\.ckpt, got \d+ \(first difference: backbone\..*Train the run again"):
+            fit_network(composed(f"epochs={epochs}"), *photo_sets, folder=tmp_path)
+
+
+def test_the_last_weights_are_kept_where_the_recipe_says_so(
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path
+) -> None:
+    fitted = fit_network(composed("recipe.checkpoint=last", "epochs=3"), *photo_sets, folder=tmp_path)
     assert (fitted.epochs, fitted.best_epoch) == (3, 2)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
 
 
 def test_training_stops_early_when_validation_gets_no_better(
-    composed: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path
 ) -> None:
     config = composed("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
-    fitted = fit_network(config, *materials, folder=tmp_path)
+    fitted = fit_network(config, *photo_sets, folder=tmp_path)
     assert fitted.epochs < 30
     assert fitted.best_epoch == fitted.epochs - 3
 
 
 def test_a_training_that_had_stopped_early_is_not_gone_on_with(
-    composed: Settings, materials: Materials, tmp_path: Path
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path
 ) -> None:
     config = composed("recipe.patience=2", "epochs=30", "optimizer.lr=0.05")
-    first = fit_network(config, *materials, folder=tmp_path)
+    first = fit_network(config, *photo_sets, folder=tmp_path)
     rows = (tmp_path / "metrics.csv").read_text()
-    again = fit_network(config, *materials, folder=tmp_path)
+    again = fit_network(config, *photo_sets, folder=tmp_path)
     assert (again.epochs, again.best_epoch) == (first.epochs, first.best_epoch)
     assert differ(first.network, again.network) == []
     assert (tmp_path / "metrics.csv").read_text() == rows
 
 
-def test_patience_without_validation_photos_is_no_error(composed: Settings, materials: Materials) -> None:
-    empty = materials[1].take([])
-    fitted = fit_network(composed("recipe.patience=1", "epochs=2"), materials[0], empty)
+def test_patience_without_validation_photos_is_no_error(composed: Settings, photo_sets: PhotoSets) -> None:
+    empty = photo_sets[1].take([])
+    fitted = fit_network(composed("recipe.patience=1", "epochs=2"), photo_sets[0], empty)
     assert (fitted.epochs, fitted.best_epoch) == (2, 1)
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
-    composed: Settings, materials: Materials, tmp_path: Path, keep: str
+    composed: Settings, photo_sets: PhotoSets, tmp_path: Path, keep: str
 ) -> None:
     config = composed("recipe.ema_decay=0.8", f"recipe.checkpoint={keep}", "epochs=3")
-    plain = fit_network(composed(f"recipe.checkpoint={keep}", "epochs=3"), *materials)
-    averaged = fit_network(config, *materials, folder=tmp_path)
-    again = fit_network(config, *materials, folder=tmp_path)
+    plain = fit_network(composed(f"recipe.checkpoint={keep}", "epochs=3"), *photo_sets)
+    averaged = fit_network(config, *photo_sets, folder=tmp_path)
+    again = fit_network(config, *photo_sets, folder=tmp_path)
     assert differ(plain.network, averaged.network) != []
     assert differ(averaged.network, again.network) == []
 
 
-def test_the_head_learns_first_while_the_trunk_stays_as_it_was(composed: Settings, materials: Materials) -> None:
+def test_the_head_learns_first_while_the_backbone_stays_as_it_was(composed: Settings, photo_sets: PhotoSets) -> None:
     config = composed("recipe.freeze_epochs=2", "epochs=2")
     before, after = (
         weights_of(make_network(config, classes=4)),
-        weights_of(fit_network(config, materials[0], None).network),
+        weights_of(fit_network(config, photo_sets[0], None).network),
     )
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.1.weight", "head.1.bias"}
-    free = weights_of(fit_network(composed("recipe.freeze_epochs=1", "epochs=2"), materials[0], None).network)
-    assert not torch.equal(before["trunk.features.0.0.weight"], free["trunk.features.0.0.weight"])
+    free = weights_of(fit_network(composed("recipe.freeze_epochs=1", "epochs=2"), photo_sets[0], None).network)
+    assert not torch.equal(before["backbone.features.0.0.weight"], free["backbone.features.0.0.weight"])
 
 
 def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
@@ -201,16 +215,16 @@ def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
     assert weights[2:].tolist() == [1, 1]
 
 
-def test_one_batch_is_learned_by_heart(composed: Settings, materials: Materials) -> None:
-    few = materials[0].take(range(8))
+def test_one_batch_is_learned_by_heart(composed: Settings, photo_sets: PhotoSets) -> None:
+    few = photo_sets[0].take(range(8))
     fitted = fit_network(composed("epochs=25", "model.dropout=0"), few, None)
     with torch.inference_mode():
         answers = fitted.network(torch.from_numpy(few.cache.pixels).permute(0, 3, 1, 2)).argmax(1)
     assert answers.tolist() == few.labels.tolist()
 
 
-def test_a_linear_probe_takes_no_epochs(composed: Settings, materials: Materials) -> None:
-    fitted = fit_network(composed("recipe=linear_probe", "weights=none"), *materials)
+def test_a_linear_probe_takes_no_epochs(composed: Settings, photo_sets: PhotoSets) -> None:
+    fitted = fit_network(composed("recipe=linear_probe", "weights=none"), *photo_sets)
     assert fitted.epochs == 0
 
 

@@ -61,9 +61,9 @@ def test_every_picture_is_a_png_and_matplotlib_s_settings_stay_as_they_were() ->
     drawn = draw(study_of(8), metric="val/loss")
     assert drawn.keys() == CAPTIONS.keys()
     for png in drawn.values():
-        with Image.open(io.BytesIO(png)) as picture:
-            assert picture.format == "PNG"
-            assert picture.width > 600
+        with Image.open(io.BytesIO(png)) as image:
+            assert image.format == "PNG"
+            assert image.width > 600
     assert dict(mpl.rcParams) == before
 
 

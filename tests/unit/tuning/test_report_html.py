@@ -37,12 +37,12 @@ def test_a_table_the_best_settings_pictures_and_a_page_are_written(study: optuna
     write_reports(report, study, settings=config)
     assert from_file(report.folder / "best.yaml") == config
     assert len((report.folder / "trials.csv").read_text().splitlines()) == 4
-    pictures = {path.stem: path.read_bytes() for path in (report.folder / "plots").iterdir()}
-    assert pictures.keys() == {"history", "importances", "parallel", "slice"}
+    images = {path.stem: path.read_bytes() for path in (report.folder / "plots").iterdir()}
+    assert images.keys() == {"history", "importances", "parallel", "slice"}
     page = (report.folder / "sweep.html").read_text()
     shown = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert [base64.b64decode(text) for text in shown] == [
-        pictures[name] for name in ("history", "importances", "parallel", "slice")
+        images[name] for name in ("history", "importances", "parallel", "slice")
     ]
 
 

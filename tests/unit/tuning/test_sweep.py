@@ -62,8 +62,8 @@ def test_progress_counts_trials_those_of_before_included(wanted: list[str]) -> N
                 seen.append((total, done))
             yield item
 
-    sweep([*wanted, "n_trials=1"], track=watch)
-    sweep([*wanted, "n_trials=2"], track=watch)
+    sweep([*wanted, "n_trials=1"], progress=watch)
+    sweep([*wanted, "n_trials=2"], progress=watch)
     assert seen == [(1, 1), (2, 1), (2, 2)]
 
 

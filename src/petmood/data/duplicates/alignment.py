@@ -76,17 +76,17 @@ def estimate_transform(
         along = (turn * np.conj(step[0] / abs(step[0]))).real
         chosen = (np.abs(step[0] * start + step[1] - end) < wide) & (off_scale < OCTAVES) & (along > COSINE)
         last, step = step, _similarity(start, end, chosen)
-    places = min(_count_cells(a[chosen]), _count_cells(b[chosen]))
-    if places < 2:
+    inliers = min(_count_cells(a[chosen]), _count_cells(b[chosen]))
+    if inliers < 2:
         return None
-    matrix = _affine(a[chosen], b[chosen]) if places >= AFFINE_INLIERS else _matrix(last, mirrored=mirrored)
-    return SimilarityTransform(matrix, places, mirrored, float(abs(last[0])))
+    matrix = _affine(a[chosen], b[chosen]) if inliers >= AFFINE_INLIERS else _matrix(last, mirrored=mirrored)
+    return SimilarityTransform(matrix, inliers, mirrored, float(abs(last[0])))
 
 
-def _points(places: NDArray[np.float32], *, mirrored: bool) -> tuple[Points, Points]:
+def _points(positions: NDArray[np.float32], *, mirrored: bool) -> tuple[Points, Points]:
     """Return positions and directions as complex128 [M]; ``mirrored`` flips the image upside down."""
-    where = places[:, 0].astype(np.float64) + 1j * places[:, 1]
-    way = np.exp(1j * places[:, 3].astype(np.float64))
+    where = positions[:, 0].astype(np.float64) + 1j * positions[:, 1]
+    way = np.exp(1j * positions[:, 3].astype(np.float64))
     return (where.conj(), way.conj()) if mirrored else (where, way)
 
 
@@ -125,5 +125,5 @@ def _matrix(step: tuple[complex, complex], *, mirrored: bool) -> Floats:
     return np.array([[c, -s * down, x], [s, c * down, y]])
 
 
-def _count_cells(places: NDArray[np.float32]) -> int:
-    return len(np.unique((places[:, :2] // CELL_PX).astype(np.int64) @ np.array([1 << 20, 1])))
+def _count_cells(positions: NDArray[np.float32]) -> int:
+    return len(np.unique((positions[:, :2] // CELL_PX).astype(np.int64) @ np.array([1 << 20, 1])))

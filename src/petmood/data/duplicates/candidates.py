@@ -53,8 +53,8 @@ Floats = NDArray[np.float32]
 class _Index(Protocol):
     """The part of the faiss index interface that is used."""
 
-    def search(self, asked: Floats, wanted: int) -> tuple[Floats, NDArray[np.int64]]:
-        """Return the squared distances and positions of the nearest stored vectors, each [Q, wanted]."""
+    def search(self, queries: Floats, count: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Return the squared distances and positions of the nearest stored vectors, each [Q, count]."""
         ...
 
     def add(self, vectors: Floats) -> None:
@@ -91,27 +91,27 @@ class _Votes:
 
 
 def find_candidates(
-    photos: Sequence[Keypoints], *, threads: int, track: ProgressBar = no_progress
+    photos: Sequence[Keypoints], *, threads: int, progress: ProgressBar = no_progress
 ) -> tuple[list[Candidate], list[NDArray[np.bool_]]]:
     """Return the candidate pairs, sorted, and for every photo the mask of its distinctive descriptors (bool [K]).
 
     ``threads`` are used for the search; the result doesn't depend on it.
     """
-    telling = [np.ones(len(photo.positions), np.bool_) for photo in photos]
+    distinctive = [np.ones(len(photo.positions), np.bool_) for photo in photos]
     if not any(len(photo.positions) for photo in photos):
-        return [], telling
+        return [], distinctive
     searched = _index(photos, threads=threads)
     votes: dict[tuple[int, int, bool], float] = {}
     starts = range(0, len(photos), CHUNK_PHOTOS)
-    answers = ordered_map(lambda start: _query(searched, photos, start), starts, threads=threads)
-    for start, answer in zip(starts, track(answers, total=len(starts), what="searching candidate pairs"), strict=True):
-        for place, part in enumerate(answer.distinctive, start=start):
-            telling[place] = _away_from_stops(photos[place], part)
-        for pair, mirrored, value in zip(answer.pairs, answer.mirrored, answer.votes, strict=True):
+    chunks = ordered_map(lambda start: _query(searched, photos, start), starts, threads=threads)
+    for start, chunk in zip(starts, progress(chunks, total=len(starts), what="searching candidate pairs"), strict=True):
+        for position, part in enumerate(chunk.distinctive, start=start):
+            distinctive[position] = _away_from_stops(photos[position], part)
+        for pair, mirrored, value in zip(chunk.pairs, chunk.mirrored, chunk.votes, strict=True):
             a, b = int(pair >> 32), int(pair & LOW)
             name = (min(a, b), max(a, b), bool(mirrored))
             votes[name] = votes.get(name, 0.0) + float(value)
-    return [Candidate(*name, votes[name]) for name in sorted(votes) if votes[name] >= MIN_VOTES], telling
+    return [Candidate(*name, votes[name]) for name in sorted(votes) if votes[name] >= MIN_VOTES], distinctive
 
 
 def _index(photos: Sequence[Keypoints], *, threads: int) -> _Searched:
@@ -139,7 +139,9 @@ def _inverted_file(photos: Sequence[Keypoints], total: int, *, threads: int) -> 
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
     try:
-        index.train(_floats([photo.descriptors[place % step : VOTERS : step] for place, photo in enumerate(photos)]))
+        index.train(
+            _floats([photo.descriptors[position % step : VOTERS : step] for position, photo in enumerate(photos)])
+        )
     finally:
         faiss.omp_set_num_threads(before)
     return index
@@ -154,59 +156,59 @@ def _query(searched: _Searched, photos: Sequence[Keypoints], start: int) -> _Vot
     chunk = photos[start : start + CHUNK_PHOTOS]
     strong = [photo.descriptors[:VOTERS] for photo in chunk]
     counts = [len(part) for part in strong]
-    asking = np.repeat(np.arange(start, start + len(chunk), dtype=np.int32), counts)
-    distance, whose = _neighbours(searched, _floats(strong), asking)
-    telling = [~part for part in np.split(_stop_descriptors(distance), np.cumsum(counts)[:-1])]
-    telling = [part if len(part) and part.mean() >= 1 - STOP_SHARE else np.ones_like(part) for part in telling]
-    say = np.concatenate(telling)
-    pairs, votes = _count(distance, whose, asking, say)
-    distance, whose = _neighbours(searched, _floats([mirror_descriptors(part) for part in strong]), asking)
-    more_pairs, more_votes = _count(distance, whose, asking, say)
+    owners = np.repeat(np.arange(start, start + len(chunk), dtype=np.int32), counts)
+    distance, neighbours = _neighbours(searched, _floats(strong), owners)
+    distinctive = [~part for part in np.split(_stop_descriptors(distance), np.cumsum(counts)[:-1])]
+    distinctive = [part if len(part) and part.mean() >= 1 - STOP_SHARE else np.ones_like(part) for part in distinctive]
+    counted = np.concatenate(distinctive)
+    pairs, votes = _count(distance, neighbours, owners, counted)
+    distance, neighbours = _neighbours(searched, _floats([mirror_descriptors(part) for part in strong]), owners)
+    more_pairs, more_votes = _count(distance, neighbours, owners, counted)
     mirrored = np.repeat([False, True], [len(pairs), len(more_pairs)])
-    return _Votes(np.concatenate([pairs, more_pairs]), mirrored, np.concatenate([votes, more_votes]), telling)
+    return _Votes(np.concatenate([pairs, more_pairs]), mirrored, np.concatenate([votes, more_votes]), distinctive)
 
 
-def _neighbours(searched: _Searched, asked: Floats, asking: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
+def _neighbours(searched: _Searched, queries: Floats, owners: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
     """Return the squared distances (unit length 1; infinite if unusable) and photos of the neighbours, [Q, k]."""
-    wanted = min(NEIGHBOURS, len(searched.owners))
-    distance, found = searched.index.search(asked, wanted)
-    whose = searched.owners[found]
+    count = min(NEIGHBOURS, len(searched.owners))
+    distance, found = searched.index.search(queries, count)
+    neighbours = searched.owners[found]
     distance = (distance / UNIT**2).astype(np.float32)
-    distance[(found < 0) | (whose == asking[:, None])] = np.inf
-    return distance, whose
+    distance[(found < 0) | (neighbours == owners[:, None])] = np.inf
+    return distance, neighbours
 
 
 def _stop_descriptors(distance: Floats) -> NDArray[np.bool_]:
     """Return the mask of descriptors whose neighbours are all very near, such as the letters of a caption."""
     usable = np.isfinite(distance)
     near = np.where(usable, distance, 0.0) < STOP_DISTANCE
-    answer: NDArray[np.bool_] = near.all(axis=1) & (usable.sum(axis=1) >= NEIGHBOURS - 2)
-    return answer
+    mask: NDArray[np.bool_] = near.all(axis=1) & (usable.sum(axis=1) >= NEIGHBOURS - 2)
+    return mask
 
 
-def _away_from_stops(photo: Keypoints, telling: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _away_from_stops(photo: Keypoints, distinctive: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask of distinctive keypoints; weaker ones near one that is found everywhere are excluded too."""
     where = photo.positions[:, :2]
-    answer = np.ones(len(where), np.bool_)
-    for stop in where[: len(telling)][~telling]:
-        answer &= np.abs(where - stop).max(axis=1) > STOP_REACH_PX
-    answer[: len(telling)] &= telling
-    return answer
+    mask = np.ones(len(where), np.bool_)
+    for stop in where[: len(distinctive)][~distinctive]:
+        mask &= np.abs(where - stop).max(axis=1) > STOP_REACH_PX
+    mask[: len(distinctive)] &= distinctive
+    return mask
 
 
 def _count(
-    distance: Floats, whose: NDArray[np.int32], asking: NDArray[np.int32], say: NDArray[np.bool_]
+    distance: Floats, neighbours: NDArray[np.int32], owners: NDArray[np.int32], counted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Sum the votes of every pair; keep the best partners of each querying photo."""
     usable = np.isfinite(distance)
     furthest = np.maximum(distance.max(axis=1, initial=0.0, where=usable), STOP_DISTANCE)
-    weight = np.where(usable & say[:, None], 1.0 - np.where(usable, distance, 0.0) / furthest[:, None], 0.0)
+    weight = np.where(usable & counted[:, None], 1.0 - np.where(usable, distance, 0.0) / furthest[:, None], 0.0)
     rows, columns = np.nonzero(weight > 0.01)
-    code = asking[rows].astype(np.int64) << 32 | whose[rows, columns]
+    code = owners[rows].astype(np.int64) << 32 | neighbours[rows, columns]
     pairs, which = np.unique(code, return_inverse=True)
     total = np.bincount(which, weights=weight[rows, columns], minlength=len(pairs))
     order = np.lexsort((pairs, -total, pairs >> 32))
-    asker = (pairs >> 32)[order]
-    rank = np.arange(len(order)) - np.searchsorted(asker, asker)
+    query_photo = (pairs >> 32)[order]
+    rank = np.arange(len(order)) - np.searchsorted(query_photo, query_photo)
     kept = order[(rank < PARTNERS) & (total[order] >= MIN_VOTES / 2)]
     return pairs[kept], total[kept]

@@ -58,10 +58,10 @@ def aligned_correlation(first: Bytes, second: Bytes, matrix: Floats) -> Overlap:
     shared = int(covered.sum())
     area = abs(float(np.linalg.det(matrix[:, :2])))
     inside = shared / THUMB_PX**2
-    judged = cv2.erode(covered.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    compared = cv2.erode(covered.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     agreement = 0.0
-    if int(judged.sum()) >= MIN_SHARED_PX:
-        agreement = _correlation(_level(np.asarray(laid, np.uint8), judged), _level(second, judged), judged)
+    if int(compared.sum()) >= MIN_SHARED_PX:
+        agreement = _correlation(_level(np.asarray(laid, np.uint8), compared), _level(second, compared), compared)
     return Overlap(agreement, min(1.0, inside / max(area, 1e-9)), inside)
 
 

@@ -49,9 +49,9 @@ class Keypoints:
 
     def digest(self) -> bytes:
         """Return a hash that is equal for equal keypoints and gives photos a deterministic order."""
-        told = hashlib.blake2b(self.descriptors.tobytes(), digest_size=16)
-        told.update(self.positions.tobytes())
-        return told.digest()
+        hasher = hashlib.blake2b(self.descriptors.tobytes(), digest_size=16)
+        hasher.update(self.positions.tobytes())
+        return hasher.digest()
 
 
 def detect_and_compute(pixels: Bytes) -> Keypoints:
@@ -66,11 +66,11 @@ def detect_and_compute(pixels: Bytes) -> Keypoints:
     sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=CONTRAST)
     points, found = sift.detectAndCompute(level, None)
     rows = [(p.pt[0], p.pt[1], p.size, np.radians(p.angle), p.response) for p in points[:KEYPOINTS]]
-    places = np.array(rows, np.float32).reshape(-1, 5)
+    positions = np.array(rows, np.float32).reshape(-1, 5)
     # OpenCV's order of equal responses depends on its threads; this order doesn't.
-    order = np.lexsort((places[:, 3], places[:, 1], places[:, 0], -places[:, 4]))
+    order = np.lexsort((positions[:, 3], positions[:, 1], positions[:, 0], -positions[:, 4]))
     raw = np.zeros((0, DESCRIPTOR_BINS), np.float32) if found is None else np.asarray(found[:KEYPOINTS], np.float32)
-    return Keypoints(places[order, :4].copy(), _rooted(raw[order]), float(size[0]), float(size[1]))
+    return Keypoints(positions[order, :4].copy(), _rooted(raw[order]), float(size[0]), float(size[1]))
 
 
 def mirror_descriptors(descriptors: Bytes) -> Bytes:
@@ -80,5 +80,5 @@ def mirror_descriptors(descriptors: Bytes) -> Bytes:
 
 def _rooted(raw: Floats) -> Bytes:
     share = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-9)
-    whole: Bytes = np.minimum(np.rint(np.sqrt(share) * UNIT), 255).astype(np.uint8)
-    return whole
+    quantized: Bytes = np.minimum(np.rint(np.sqrt(share) * UNIT), 255).astype(np.uint8)
+    return quantized

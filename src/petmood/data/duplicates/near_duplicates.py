@@ -81,7 +81,7 @@ class _PhotoFeatures:
 
 
 def find_near_duplicates(
-    photos: Iterable[Bytes], *, total: int | None = None, threads: int = 2, track: ProgressBar = no_progress
+    photos: Iterable[Bytes], *, total: int | None = None, threads: int = 2, progress: ProgressBar = no_progress
 ) -> list[Relation]:
     """Compare photos, each uint8 [H, W, 3] RGB of any size, and return their relations sorted by index.
 
@@ -92,17 +92,17 @@ def find_near_duplicates(
     if threads < 1:
         raise DataError(f"Expected at least one thread to compare photos, got {threads}. Use 1 or more.")
     with single_threaded_libraries():
-        read = track(photos, total=total, what="extracting keypoints")
+        read = progress(photos, total=total, what="extracting keypoints")
         described = list(ordered_map(_describe, read, threads=threads))
         # Everything below runs in content order, so that the order of the photos has no effect.
-        order = sorted(range(len(described)), key=lambda place: described[place].digest)
-        firsts, again = _set_equals_apart(described, order)
-        unique = [described[place] for place in firsts]
-        candidates, telling = find_candidates([one.keypoints for one in unique], threads=threads, track=track)
-        checked = ordered_map(lambda pair: _check(pair, unique, telling), candidates, threads=threads)
-        found = list(track(checked, total=len(candidates), what="comparing pairs of photos"))
+        order = sorted(range(len(described)), key=lambda position: described[position].digest)
+        firsts, repeated = _remove_equal_photos(described, order)
+        unique = [described[position] for position in firsts]
+        candidates, distinctive = find_candidates([one.keypoints for one in unique], threads=threads, progress=progress)
+        checked = ordered_map(lambda pair: _check(pair, unique, distinctive), candidates, threads=threads)
+        found = list(progress(checked, total=len(candidates), what="comparing pairs of photos"))
     relations = [_renumbered(one, firsts) for one in found if one is not None]
-    return _best_of_each_pair([*relations, *again])
+    return _best_of_each_pair([*relations, *repeated])
 
 
 def group_ids(count: int, relations: Sequence[Relation]) -> list[int]:
@@ -125,37 +125,41 @@ def _describe(pixels: Bytes) -> _PhotoFeatures:
     return _PhotoFeatures(keypoints, thumb, keypoints.digest() + thumb.tobytes())
 
 
-def _set_equals_apart(described: Sequence[_PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
+def _remove_equal_photos(described: Sequence[_PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
     """Keep one of equal photos: many of them would fill the search's neighbour lists with one another."""
     firsts: dict[bytes, int] = {}
-    again = []
-    for place in order:
-        one = described[place]
-        first = firsts.setdefault(one.digest, place)
-        places = len(one.keypoints.positions)
-        if first != place and places:
-            again.append(Relation(first, place, RelationKind.NEAR_DUPLICATE, places, mirrored=False, scale=1.0))
-    return list(firsts.values()), again
+    repeated = []
+    for position in order:
+        one = described[position]
+        first = firsts.setdefault(one.digest, position)
+        count = len(one.keypoints.positions)
+        if first != position and count:
+            repeated.append(Relation(first, position, RelationKind.NEAR_DUPLICATE, count, mirrored=False, scale=1.0))
+    return list(firsts.values()), repeated
 
 
-def _check(pair: Candidate, photos: Sequence[_PhotoFeatures], telling: Sequence[NDArray[np.bool_]]) -> Relation | None:
+def _check(
+    pair: Candidate, photos: Sequence[_PhotoFeatures], distinctive: Sequence[NDArray[np.bool_]]
+) -> Relation | None:
     a, b = photos[pair.first], photos[pair.second]
-    matches = _match(a.keypoints, b.keypoints, (telling[pair.first], telling[pair.second]), mirrored=pair.mirrored)
-    movement = estimate_transform(a.keypoints, b.keypoints, matches, mirrored=pair.mirrored)
-    if movement is None or movement.inliers < DUPLICATE_INLIERS:
+    matches = _match(
+        a.keypoints, b.keypoints, (distinctive[pair.first], distinctive[pair.second]), mirrored=pair.mirrored
+    )
+    transform = estimate_transform(a.keypoints, b.keypoints, matches, mirrored=pair.mirrored)
+    if transform is None or transform.inliers < DUPLICATE_INLIERS:
         return None
-    overlap = aligned_correlation(a.thumb, b.thumb, _in_chunks(movement, a.keypoints, b.keypoints))
+    overlap = aligned_correlation(a.thumb, b.thumb, _in_chunks(transform, a.keypoints, b.keypoints))
     copied = overlap.agreement >= DUPLICATE_CORRELATION
-    related = movement.inliers >= RELATED_INLIERS and overlap.agreement >= RELATED_CORRELATION
-    if not (copied or related or movement.inliers >= CERTAIN_INLIERS):
+    related = transform.inliers >= RELATED_INLIERS and overlap.agreement >= RELATED_CORRELATION
+    if not (copied or related or transform.inliers >= CERTAIN_INLIERS):
         return None
     return Relation(
         pair.first,
         pair.second,
         RelationKind.NEAR_DUPLICATE if copied else RelationKind.RELATED,
-        movement.inliers,
+        transform.inliers,
         pair.mirrored,
-        round(movement.scale, 4),
+        round(transform.scale, 4),
         round(overlap.agreement, 4),
         round(overlap.first_inside, 4),
         round(overlap.second_inside, 4),
@@ -163,10 +167,10 @@ def _check(pair: Candidate, photos: Sequence[_PhotoFeatures], telling: Sequence[
 
 
 def _match(
-    a: Keypoints, b: Keypoints, telling: tuple[NDArray[np.bool_], NDArray[np.bool_]], *, mirrored: bool
+    a: Keypoints, b: Keypoints, distinctive: tuple[NDArray[np.bool_], NDArray[np.bool_]], *, mirrored: bool
 ) -> NDArray[np.intp]:
     """Return mutually nearest descriptors that pass the ratio test, as index pairs [M, 2], best first."""
-    rows, columns = np.flatnonzero(telling[0]), np.flatnonzero(telling[1])
+    rows, columns = np.flatnonzero(distinctive[0]), np.flatnonzero(distinctive[1])
     left = mirror_descriptors(a.descriptors) if mirrored else a.descriptors
     alike = (left[rows] / np.float32(UNIT)) @ (b.descriptors[columns] / np.float32(UNIT)).T
     if min(alike.shape) < 2:
@@ -182,9 +186,9 @@ def _match(
     return np.column_stack([rows[kept], columns[chosen[kept]]])
 
 
-def _in_chunks(movement: SimilarityTransform, a: Keypoints, b: Keypoints) -> NDArray[np.float64]:
+def _in_chunks(transform: SimilarityTransform, a: Keypoints, b: Keypoints) -> NDArray[np.float64]:
     """Return the transform's matrix for positions given as shares of the two frames, 0 to 1."""
-    matrix = movement.matrix * np.array([[a.width, a.height, 1.0]])
+    matrix = transform.matrix * np.array([[a.width, a.height, 1.0]])
     shares: NDArray[np.float64] = matrix / np.array([[b.width], [b.height]])
     return shares
 

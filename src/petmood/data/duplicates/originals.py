@@ -39,15 +39,15 @@ def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -
     """
     copies = [relation for relation in relations if relation.kind == RelationKind.NEAR_DUPLICATE]
     groups: dict[int, list[int]] = defaultdict(list)
-    for place, first in enumerate(group_ids(len(members), copies)):
-        groups[first].append(place)
+    for position, first in enumerate(group_ids(len(members), copies)):
+        groups[first].append(position)
     beaten = _count_containers(len(members), copies)
-    answer = list(range(len(members)))
+    originals = list(range(len(members)))
     for group in groups.values():
-        original = min(group, key=lambda place: (beaten[place], _rank(members[place]), place))
-        for place in group:
-            answer[place] = original
-    return answer
+        original = min(group, key=lambda position: (beaten[position], _rank(members[position]), position))
+        for position in group:
+            originals[position] = original
+    return originals
 
 
 def _count_containers(count: int, copies: Sequence[Relation]) -> list[int]:

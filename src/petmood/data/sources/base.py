@@ -67,7 +67,7 @@ class Source(Protocol):
     skip_bad_by_default: bool
     classes: tuple[str, ...]
 
-    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
+    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
         """Return every entry, sorted by name, problems included; raises DataError if there is nothing to list."""
         ...
 

@@ -43,7 +43,7 @@ class CsvSource:
         """Set the table's path; nothing is read before `scan`."""
         self.table = table
 
-    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
+    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
         """Return one entry per line, sorted by name; raises DataError for a wrong header or encoding, or no lines.
 
         Missing files, repeated lines, empty labels, and photos under two labels or splits are recorded as problems of
@@ -53,7 +53,7 @@ class CsvSource:
         header = _header(lines[0], table=self.table.name)
         entries = [
             self._entry(cells, header=header, line=number)
-            for number, cells in enumerate(track(lines[1:], total=len(lines) - 1, what="reading labels"), start=2)
+            for number, cells in enumerate(progress(lines[1:], total=len(lines) - 1, what="reading labels"), start=2)
             if any(cell.strip() for cell in cells)
         ]
         if not entries:

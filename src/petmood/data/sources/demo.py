@@ -29,13 +29,13 @@ class DemoSource:
         self.photos, self.seed, self.flaws = photos, seed, flaws
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
+    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
         """Draw the photos and return their entries, species included."""
         self.close()
         self._folder = tempfile.TemporaryDirectory(prefix="petmood-demo-")
         root = Path(self._folder.name)
-        write_demo(root, photos=self.photos, seed=self.seed, flaws=self.flaws, track=track)
-        return [replace(entry, species=_species(entry.name)) for entry in find_in_folder(root, track=track)]
+        write_demo(root, photos=self.photos, seed=self.seed, flaws=self.flaws, progress=progress)
+        return [replace(entry, species=_species(entry.name)) for entry in find_in_folder(root, progress=progress)]
 
     def close(self) -> None:
         """Delete the drawn photos."""

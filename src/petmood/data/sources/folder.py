@@ -32,9 +32,9 @@ class FolderSource:
         """Set the root folder; nothing is read before `scan`."""
         self.root = root
 
-    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
+    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
         """Return the files below the folder; raises DataError if there is no photo in a class folder."""
-        return find_in_folder(self.root, track=track)
+        return find_in_folder(self.root, progress=progress)
 
     def close(self) -> None:
         """Do nothing: the photos stay where they are."""
@@ -48,7 +48,7 @@ def _open(path: Path | None) -> Source:
     return FolderSource(root)
 
 
-def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
+def find_in_folder(root: Path, *, progress: ProgressBar) -> list[SourcePhoto]:
     """Return every file below a folder of class folders, sorted by name.
 
     The label is the name of the class folder in normal form. Files without a photo's suffix get the code "not_a_photo",
@@ -56,8 +56,8 @@ def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
     without any photo gets "empty_class". Hidden files and the files and folders of tools are skipped. Raises DataError
     if no photo is in a class folder.
     """
-    names = sorted(_walk(root))
-    found = [_classify_entry(root, name) for name in track(names, total=len(names), what="scanning folders")]
+    names = sorted(_file_names(root))
+    found = [_classify_entry(root, name) for name in progress(names, total=len(names), what="scanning folders")]
     if not any(entry.label for entry in found):
         shown = ", ".join(sorted(printable(p.name) for p in root.iterdir())[:8]) or "nothing"
         raise DataError(
@@ -70,17 +70,17 @@ def find_in_folder(root: Path, *, track: ProgressBar) -> list[SourcePhoto]:
 def _empty_classes(root: Path, labels: Set[str | None]) -> Iterator[SourcePhoto]:
     """Yield a problem for each class that has a folder, but no photo in any split."""
     for folder in sorted(_folders(root)):
-        for place in _folders(folder) if parse_split(folder.name) else [folder]:
-            if normalize_label(place.name) not in labels:
-                name = printable(place.relative_to(root).as_posix())
-                yield SourcePhoto(place, name, None, problem="class folder without a photo", code="empty_class")
+        for class_folder in _folders(folder) if parse_split(folder.name) else [folder]:
+            if normalize_label(class_folder.name) not in labels:
+                name = printable(class_folder.relative_to(root).as_posix())
+                yield SourcePhoto(class_folder, name, None, problem="class folder without a photo", code="empty_class")
 
 
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not _is_tool_file(path.name))
 
 
-def _walk(root: Path) -> Iterator[str]:
+def _file_names(root: Path) -> Iterator[str]:
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = [name for name in subfolders if not _is_tool_file(name)]
         here = Path(folder).relative_to(root)

@@ -38,19 +38,19 @@ class KaggleSource:
         self.path = path
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
 
-    def scan(self, track: ProgressBar) -> list[SourcePhoto]:
+    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
         """Download or unpack the dataset where needed, and return its files.
 
         Raises DownloadError if the download isn't possible, DataError if the archive or layout is wrong.
         """
-        place = self.path or _download()
+        root = self.path or _download()
         self.close()
         try:
-            if place.is_file():
+            if root.is_file():
                 self._unpacked = tempfile.TemporaryDirectory(prefix="petmood-kaggle-")
-                archive, place = place, Path(self._unpacked.name)
-                unpack(archive, to=place, track=track)
-            return find_in_folder(_master_folder(place), track=track)
+                archive, root = root, Path(self._unpacked.name)
+                unpack(archive, to=root, progress=progress)
+            return find_in_folder(_master_folder(root), progress=progress)
         except DataError:
             self.close()
             raise
@@ -80,15 +80,15 @@ def _download() -> Path:
         ) from error
 
 
-def _master_folder(place: Path) -> Path:
+def _master_folder(root: Path) -> Path:
     """Return the folder that holds the split folders; archives wrap it in one more folder."""
-    for candidate in (place / MASTER_FOLDER, *sorted(place.glob(f"*/{MASTER_FOLDER}"))):
+    for candidate in (root / MASTER_FOLDER, *sorted(root.glob(f"*/{MASTER_FOLDER}"))):
         if candidate.is_dir():
             return candidate
-    return place
+    return root
 
 
-def unpack(archive: Path, *, to: Path, track: ProgressBar) -> None:
+def unpack(archive: Path, *, to: Path, progress: ProgressBar) -> None:
     """Unpack the photos of a zip archive into a folder; every entry is checked before anything is written.
 
     Raises DataError for a file that isn't a zip archive, for entries outside the folder, and for links. Raises it also
@@ -99,7 +99,7 @@ def unpack(archive: Path, *, to: Path, track: ProgressBar) -> None:
             entries = bundle.infolist()
             _check_archive(entries, archive=archive.name)
             photos = [e for e in entries if PurePosixPath(e.filename).suffix.casefold() in PHOTO_SUFFIXES]
-            for entry in track(photos, total=len(photos), what="unpacking"):
+            for entry in progress(photos, total=len(photos), what="unpacking"):
                 target = to.joinpath(*PurePosixPath(entry.filename).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with bundle.open(entry) as stream:

@@ -47,7 +47,7 @@ class _Plan:
 
 
 def write_demo(
-    folder: Path, *, photos: int = 800, seed: int = 0, flaws: bool = True, track: ProgressBar = no_progress
+    folder: Path, *, photos: int = 800, seed: int = 0, flaws: bool = True, progress: ProgressBar = no_progress
 ) -> None:
     """Draw `photos` photos into the class folders of `folder`, and the flaws of `FLAWS` beside them.
 
@@ -59,7 +59,7 @@ def write_demo(
     if photos < fewest:
         raise DataError(f"Expected at least {fewest} demo photos, got {photos}.")
     plans = _plan(photos, seed=seed)
-    for number, plan in enumerate(track(plans, total=len(plans), what="drawing pets")):
+    for number, plan in enumerate(progress(plans, total=len(plans), what="drawing pets")):
         path = folder / plan.label / f"{plan.species}-{number:05d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_draw(plan, plans))
@@ -126,8 +126,8 @@ def _flaws(*, seed: int) -> Iterator[tuple[str, bytes]]:
     def face(label: str) -> Image.Image:
         return Image.fromarray(draw_face(label, SPECIES[int(rng.integers(len(SPECIES)))], rng=rng, side_px=192))
 
-    whole = _jpeg(face("happy"))
-    yield "happy/flaw-truncated.jpg", whole[: len(whole) // 2]
+    jpeg = _jpeg(face("happy"))
+    yield "happy/flaw-truncated.jpg", jpeg[: len(jpeg) // 2]
     yield "happy/flaw-empty.jpg", b""
     yield "happy/flaw-one-pixel.png", _png(Image.new("RGB", (1, 1), (200, 90, 60)))
     yield "sad/flaw-text.jpg", b"This is a text, not a photo.\n"

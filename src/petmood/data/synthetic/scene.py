@@ -50,11 +50,11 @@ def mottle(canvas: Image.Image, rng: np.random.Generator) -> None:
     canvas.paste(ImageChops.overlay(canvas, Image.merge("RGB", (shade, shade, shade))))
 
 
-def apply_camera_effects(picture: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
+def apply_camera_effects(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Light the image from one side, tint it, blur it slightly and add sensor noise; returns uint8 [H, W, 3]."""
     if rng.random() < 0.5:
-        picture = picture.filter(ImageFilter.BoxBlur(float(rng.uniform(0.2, 1.1))))
-    pixels = np.asarray(picture, dtype=np.float32)
+        image = image.filter(ImageFilter.BoxBlur(float(rng.uniform(0.2, 1.1))))
+    pixels = np.asarray(image, dtype=np.float32)
     height, width = pixels.shape[:2]
     slope_x, slope_y = rng.uniform(-0.28, 0.28, size=2)
     light = np.linspace(-slope_x, slope_x, width)[None, :] + np.linspace(-slope_y, slope_y, height)[:, None]
@@ -83,7 +83,7 @@ def _gradient(side_px: int, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(corners.reshape(2, 2, 3)).resize((side_px, side_px), Image.Resampling.BILINEAR)
 
 
-def _room(side_px: int, rng: np.random.Generator) -> Image.Image:
+def _indoors(side_px: int, rng: np.random.Generator) -> Image.Image:
     canvas = Image.new("RGB", (side_px, side_px), _colour(rng, low=120))
     draw = ImageDraw.Draw(canvas)
     floor = side_px * float(rng.uniform(0.6, 0.85))
@@ -105,8 +105,8 @@ def _meadow(side_px: int, rng: np.random.Generator) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     horizon = side_px * float(rng.uniform(0.35, 0.7))
     draw.rectangle((0, horizon, side_px, side_px), fill=grass)
-    places = rng.uniform(0, 1, size=(70, 3))
-    for x, y, shade in places.tolist():
+    spots = rng.uniform(0, 1, size=(70, 3))
+    for x, y, shade in spots.tolist():
         top = horizon + y * (side_px - horizon)
         blade = tuple(round(c * (0.7 + 0.5 * shade)) for c in grass)
         draw.line((x * side_px, top, x * side_px + (shade - 0.5) * 16, top - side_px * 0.06), fill=blade, width=3)
@@ -126,4 +126,4 @@ def _clutter(side_px: int, rng: np.random.Generator) -> Image.Image:
     return canvas.resize((side_px, side_px), Image.Resampling.BICUBIC)
 
 
-_PAINTERS: tuple[Callable[[int, np.random.Generator], Image.Image], ...] = (_gradient, _room, _meadow, _clutter)
+_PAINTERS: tuple[Callable[[int, np.random.Generator], Image.Image], ...] = (_gradient, _indoors, _meadow, _clutter)

@@ -62,7 +62,7 @@ class DatasetDiffReport:
 
 
 def check_diff(
-    folder: Path, *, against: Path | None = None, limits: DiffLimits | None = None, track: ProgressBar = no_progress
+    folder: Path, *, against: Path | None = None, limits: DiffLimits | None = None, progress: ProgressBar = no_progress
 ) -> DatasetDiffReport:
     """Validate a dataset and compare it with its previous version, if there is one.
 
@@ -70,12 +70,12 @@ def check_diff(
         DataError: one of the two folders is not a dataset.
     """
     last = read_index(against) if against else None
-    checked = validate_dataset(folder, track=track)
+    checked = validate_dataset(folder, progress=progress)
     change = diff_datasets(last or (), checked.index)
     drifts: tuple[Drift, ...] = ()
     if against and last:
-        before = image_statistics(against, last, track=track)
-        drifts = measure_drift(before, image_statistics(folder, checked.index, known=before, track=track))
+        before = image_statistics(against, last, progress=progress)
+        drifts = measure_drift(before, image_statistics(folder, checked.index, known=before, progress=progress))
     reasons = (*_has_blocking_issues(checked), *_against(last, checked.index, change, drifts, limits or DiffLimits()))
     return DatasetDiffReport(checked, last, change, drifts, reasons)
 

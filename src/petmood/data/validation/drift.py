@@ -61,12 +61,12 @@ class Drift:
 
 
 def image_statistics(
-    folder: Path, rows: Iterable[IndexRow], *, known: ImageStatistics | None = None, track: ProgressBar = no_progress
+    folder: Path, rows: Iterable[IndexRow], *, known: ImageStatistics | None = None, progress: ProgressBar = no_progress
 ) -> dict[str, NDArray[np.float64]]:
     """Return the statistics of a dataset's readable original photos; ``known`` ones aren't computed again."""
     originals = {row.sha256: row for row in rows if row.role == Role.ORIGINAL}
     found: dict[str, NDArray[np.float64]] = {}
-    for sha256, row in track(originals.items(), total=len(originals), what="reading photos"):
+    for sha256, row in progress(originals.items(), total=len(originals), what="reading photos"):
         if known and sha256 in known:
             found[sha256] = known[sha256]
             continue
@@ -85,9 +85,9 @@ def measure_drift(last: ImageStatistics, new: ImageStatistics) -> tuple[Drift, .
         return ()
     before, after = _table(last, last), _table(new, new)
     tried = (before, _table(new, came)) if came else (_table(last, went), after)
-    luck = holm([_ks(*pair)[1] for pair in zip(*tried, strict=True)])
+    p_values = holm([_ks(*pair)[1] for pair in zip(*tried, strict=True)])
     return tuple(
-        Drift(fact, float(np.median(before[k])), float(np.median(after[k])), _ks(before[k], after[k])[0], luck[k])
+        Drift(fact, float(np.median(before[k])), float(np.median(after[k])), _ks(before[k], after[k])[0], p_values[k])
         for k, fact in enumerate(FACTS)
     )
 
@@ -100,8 +100,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     corrected, least = [1.0] * len(p_values), 0.0
-    for place, number in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - place) * p_values[number]))
+    for position, number in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - position) * p_values[number]))
         corrected[number] = least
     return corrected
 

@@ -91,7 +91,7 @@ class ValidationReport:
         return "\n".join([*lines, f"Verdict: {verdict}."])
 
 
-def validate_dataset(folder: Path, *, track: ProgressBar = no_progress) -> ValidationReport:
+def validate_dataset(folder: Path, *, progress: ProgressBar = no_progress) -> ValidationReport:
     """Read every photo of a dataset again and check index, hashes, duplicates, labels, splits and balance.
 
     Raises DataError if the folder is not a dataset.
@@ -100,7 +100,7 @@ def validate_dataset(folder: Path, *, track: ProgressBar = no_progress) -> Valid
     links, rejected = read_relations(folder), read_problems(folder / REJECTED_NAME)
     seen = [
         (row, read_photo_info(folder / row.path)[0])
-        for row in track(index.rows, total=len(index), what="checking photos")
+        for row in progress(index.rows, total=len(index), what="checking photos")
     ]
     conflicts = tuple(_conflicts(index, links))
     findings = [
@@ -172,8 +172,8 @@ def _duplicates(index: DataIndex) -> Iterator[Issue]:
 
 def _extra(folder: Path, index: DataIndex) -> Iterator[Issue]:
     known = {row.path for row in index}
-    there = (p.relative_to(folder).as_posix() for p in (folder / PHOTOS).rglob("*") if p.is_file())
-    extra = tuple(sorted(name for name in there if name not in known))
+    present = (p.relative_to(folder).as_posix() for p in (folder / PHOTOS).rglob("*") if p.is_file())
+    extra = tuple(sorted(name for name in present if name not in known))
     if extra:
         yield Issue("unindexed_file", f"{_number(len(extra), 'file')} in {PHOTOS}/ not in the index", extra)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from petmood.data.duplicates import candidates
 from petmood.data.duplicates.candidates import Candidate, find_candidates
 from petmood.data.duplicates.keypoints import Keypoints, detect_and_compute, mirror_descriptors
-from tests.support.pictures import photo_like
+from tests.support.images import photo_like
 
 EMPTY = Keypoints(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8), 224.0, 224.0)
 
@@ -47,9 +47,9 @@ def test_photos_with_shared_details_are_the_candidates(
     exact_up_to: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(candidates, "EXACT_UP_TO", exact_up_to)
-    found, telling = find_candidates(planted(), threads=threads)
+    found, distinctive = find_candidates(planted(), threads=threads)
     assert best(found) == [(2, 7, False), (4, 9, True)]
-    assert all(part.all() for part in telling)
+    assert all(part.all() for part in distinctive)
 
 
 def test_the_search_says_the_same_twice_and_with_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,17 +66,17 @@ def test_details_that_everybody_has_do_not_make_candidates() -> None:
     photos = [
         Keypoints(spread.astype(np.float32), np.vstack([caption, one.descriptors[20:]]), 224, 224) for one in photos
     ]
-    found, telling = find_candidates(photos, threads=1)
+    found, distinctive = find_candidates(photos, threads=1)
     assert pairs(found) == []
-    assert all(not part[:20].any() and part[20:].all() for part in telling)
+    assert all(not part[:20].any() and part[20:].all() for part in distinctive)
 
 
 def test_a_photo_with_very_many_copies_keeps_its_details() -> None:
     one = random_photo(1)
     rng = np.random.default_rng(0)
     photos = [with_descriptors(one, one.descriptors ^ rng.integers(0, 2, (60, 128), dtype=np.uint8)) for _ in range(30)]
-    found, telling = find_candidates(photos, threads=1)
-    assert all(part.all() for part in telling)
+    found, distinctive = find_candidates(photos, threads=1)
+    assert all(part.all() for part in distinctive)
     together = {0}
     for _ in range(30):
         together |= {place for a, b, _ in pairs(found, least=1.0) for place in (a, b) if {a, b} & together}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from petmood.data.duplicates.correlation import THUMB_PX, aligned_correlation, thumbnail
-from tests.support.pictures import photo_like
+from tests.support.images import photo_like
 
 SAME = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 

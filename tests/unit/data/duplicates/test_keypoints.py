@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from petmood.data.duplicates.keypoints import FRAME_PX, KEYPOINTS, UNIT, detect_and_compute, mirror_descriptors
-from tests.support.pictures import photo_like
+from tests.support.images import photo_like
 
 
 def test_the_mirrored_descriptors_are_those_of_the_mirrored_photo() -> None:

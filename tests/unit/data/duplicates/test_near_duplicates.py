@@ -13,7 +13,7 @@ from PIL import Image
 
 from petmood.core.errors import DataError
 from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
@@ -53,7 +53,7 @@ COPIES: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 @cache
-def album() -> tuple[tuple[str, Pixels], ...]:
+def named_photos() -> tuple[tuple[str, Pixels], ...]:
     """Return a photo, all its near-duplicates, and unrelated photos."""
     photo = photo_like(224, 224, seed=50)
     others = [(f"other {seed}", photo_like(224, 224, seed=seed)) for seed in range(8)]
@@ -61,24 +61,24 @@ def album() -> tuple[tuple[str, Pixels], ...]:
 
 
 @cache
-def album_relations() -> tuple[Relation, ...]:
-    return tuple(find_near_duplicates([pixels for _, pixels in album()]))
+def relations_of_all() -> tuple[Relation, ...]:
+    return tuple(find_near_duplicates([pixels for _, pixels in named_photos()]))
 
 
 @pytest.mark.parametrize("name", COPIES)
 def test_a_copy_is_found_to_be_one(name: str) -> None:
-    names = [name for name, _ in album()]
+    names = [name for name, _ in named_photos()]
     photo, copy = names.index("the photo"), names.index(name)
-    numbers = group_ids(len(names), album_relations())
+    numbers = group_ids(len(names), relations_of_all())
     assert numbers[copy] == numbers[photo]
-    own = [one for one in album_relations() if copy in (one.first, one.second)]
+    own = [one for one in relations_of_all() if copy in (one.first, one.second)]
     assert any(one.kind == "near_duplicate" for one in own)
     assert all(one.first < one.second for one in own)
 
 
 def test_unrelated_photos_stay_alone() -> None:
-    numbers = group_ids(len(album()), album_relations())
-    for place, (name, _) in enumerate(album()):
+    numbers = group_ids(len(named_photos()), relations_of_all())
+    for place, (name, _) in enumerate(named_photos()):
         if name.startswith("other"):
             assert numbers.count(numbers[place]) == 1
 
@@ -95,24 +95,24 @@ def test_a_relation_tells_mirrors_scales_and_which_frame_contains_the_other() ->
 
 
 def test_the_order_of_the_photos_changes_nothing_but_the_numbers() -> None:
-    pixels = [pixels for _, pixels in album()]
+    pixels = [pixels for _, pixels in named_photos()]
     order = np.random.default_rng(4).permutation(len(pixels)).tolist()
     shuffled = find_near_duplicates([pixels[place] for place in order])
     back = {(*sorted((order[one.first], order[one.second])), one.kind, one.inliers, one.mirrored) for one in shuffled}
     # The order decides which of two equal photos represents both, so pairs with them are left out.
-    names = [name for name, _ in album()]
+    names = [name for name, _ in named_photos()]
     equal = {names.index("the photo"), names.index("equal")}
-    straight = {(one.first, one.second, one.kind, one.inliers, one.mirrored) for one in album_relations()}
+    straight = {(one.first, one.second, one.kind, one.inliers, one.mirrored) for one in relations_of_all()}
     assert {one for one in back if not {one[0], one[1]} & equal} == {
         one for one in straight if not {one[0], one[1]} & equal
     }
-    numbers = group_ids(len(pixels), album_relations())
+    numbers = group_ids(len(pixels), relations_of_all())
     again = group_ids(len(pixels), shuffled)
     assert [[numbers[a] == numbers[b] for a in order] for b in order] == [[a == b for a in again] for b in again]
 
 
 def test_one_thread_says_the_same_as_two() -> None:
-    assert tuple(find_near_duplicates((pixels for _, pixels in album()), threads=1)) == album_relations()
+    assert tuple(find_near_duplicates((pixels for _, pixels in named_photos()), threads=1)) == relations_of_all()
 
 
 def test_flat_photos_have_no_relations() -> None:
@@ -139,12 +139,12 @@ def test_a_caption_on_every_photo_makes_no_group() -> None:
 
 def scene(*, seed: int, moved_px: int = 0) -> Pixels:
     """Draw the same animal on a background that depends on ``seed``."""
-    picture = photo_like(224, 224, seed=seed)
+    image = photo_like(224, 224, seed=seed)
     animal = photo_like(110, 110, seed=500)
     shape = np.hypot(*np.mgrid[-1:1:110j, -1:1:110j])[..., None] < 0.9
-    spot = picture[60 : 60 + 110, 50 + moved_px : 160 + moved_px]
+    spot = image[60 : 60 + 110, 50 + moved_px : 160 + moved_px]
     spot[:] = np.where(shape, animal, spot)
-    return picture
+    return image
 
 
 def test_one_animal_on_two_backgrounds_is_a_relative_and_no_copy() -> None:
@@ -156,12 +156,12 @@ def test_one_animal_on_two_backgrounds_is_a_relative_and_no_copy() -> None:
 def test_photos_are_read_one_by_one_and_progress_is_told() -> None:
     told: list[tuple[str, int | None]] = []
 
-    def track(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
+    def progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
         told.append((what, total))
         yield from items
 
     photo = photo_like(64, 64)
-    find_near_duplicates((each for each in [photo, photo]), total=2, track=track)
+    find_near_duplicates((each for each in [photo, photo]), total=2, progress=progress)
     assert [total for what, total in told if "keypoints" in what] == [2]
     assert len(told) == 3
 

@@ -52,7 +52,7 @@ def test_an_unpacked_folder_is_used_as_it_is(tmp_path: Path, wrapping: str) -> N
 def test_an_entry_that_would_leave_the_folder_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path, "train/Angry/1.jpg", name)
     with pytest.raises(DataError, match="would leave the folder"):
-        unpack(path, to=tmp_path / "to", track=no_progress)
+        unpack(path, to=tmp_path / "to", progress=no_progress)
     assert not (tmp_path / "to").exists()
     assert not (tmp_path / "evil.jpg").exists()
 
@@ -64,7 +64,7 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         bundle.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match="is a link"):
-        unpack(path, to=tmp_path / "to", track=no_progress)
+        unpack(path, to=tmp_path / "to", progress=no_progress)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_archive_over_its_limits_is_refused(
     monkeypatch.setattr(kaggle, limit, 2)
     path = archive(tmp_path, "a/1.jpg", "a/2.jpg", "a/3.jpg", data=bytes(10))
     with pytest.raises(DataError, match=sentence):
-        unpack(path, to=tmp_path / "to", track=no_progress)
+        unpack(path, to=tmp_path / "to", progress=no_progress)
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.5])

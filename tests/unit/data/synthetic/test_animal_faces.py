@@ -31,8 +31,8 @@ def test_every_mouth_open_and_shut_eyes_and_the_toy_are_drawn() -> None:
     rng = np.random.default_rng(0)
     drawn = {label: {sample_expression(label, rng).mouth for _ in range(40)} for label in DEFAULT_CLASSES}
     assert len(set().union(*drawn.values())) == 8
-    pictures = {face(label, "dog", seed=seed).tobytes() for label in DEFAULT_CLASSES for seed in range(12)}
-    assert len(pictures) == 48
+    images = {face(label, "dog", seed=seed).tobytes() for label in DEFAULT_CLASSES for seed in range(12)}
+    assert len(images) == 48
 
 
 def test_classes_differ_in_the_face_while_all_else_is_equal_in_distribution() -> None:

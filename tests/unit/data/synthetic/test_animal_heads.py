@@ -12,7 +12,7 @@ from petmood.data.synthetic.canvas import Brush
 COAT = Coat((200, 150, 90), (250, 246, 238), (80, 140, 190), (60, 42, 44), "plain")
 
 
-def picture(species: str, coat: Coat, *, ear_turn: float = 0.3) -> bytes:
+def image(species: str, coat: Coat, *, ear_turn: float = 0.3) -> bytes:
     canvas = Image.new("RGB", (160, 160))
     brush = Brush(ImageDraw.Draw(canvas), centre=(80.0, 90.0), radius_px=38.0, turn=0.0)
     draw_head(brush, head=head_of(species), coat=coat, ear_turn=ear_turn, rng=np.random.default_rng(0))
@@ -20,18 +20,18 @@ def picture(species: str, coat: Coat, *, ear_turn: float = 0.3) -> bytes:
 
 
 def test_no_two_species_look_alike() -> None:
-    assert len({picture(species, COAT) for species in SPECIES}) == len(SPECIES)
+    assert len({image(species, COAT) for species in SPECIES}) == len(SPECIES)
 
 
 @pytest.mark.parametrize("species", SPECIES)
 def test_every_pattern_changes_the_picture(species: str) -> None:
     # "muzzle" differs from "plain" by the second colour of the muzzle alone
-    assert len({picture(species, replace(COAT, pattern=pattern)) for pattern in PATTERNS}) == len(PATTERNS)
+    assert len({image(species, replace(COAT, pattern=pattern)) for pattern in PATTERNS}) == len(PATTERNS)
 
 
 @pytest.mark.parametrize("species", SPECIES)
 def test_turning_the_ears_changes_the_picture(species: str) -> None:
-    assert picture(species, COAT, ear_turn=0.0) != picture(species, COAT, ear_turn=1.0)
+    assert image(species, COAT, ear_turn=0.0) != image(species, COAT, ear_turn=1.0)
 
 
 def test_coats_are_drawn_within_the_range_of_colours() -> None:

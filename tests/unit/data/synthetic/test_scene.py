@@ -9,9 +9,9 @@ from petmood.data.synthetic.scene import add_occluder, apply_camera_effects, mot
 
 def test_backgrounds_have_the_size_asked_for_and_differ() -> None:
     rng = np.random.default_rng(0)
-    pictures = [paint_background(96, rng) for _ in range(16)]
-    assert {(p.size, p.mode) for p in pictures} == {((96, 96), "RGB")}
-    assert len({p.tobytes() for p in pictures}) == 16
+    images = [paint_background(96, rng) for _ in range(16)]
+    assert {(p.size, p.mode) for p in images} == {((96, 96), "RGB")}
+    assert len({p.tobytes() for p in images}) == 16
 
 
 def test_things_in_front_come_now_and_then_and_leave_the_middle_free() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import IndexRow, read_index, write_index
 from petmood.data.validation.diff_rules import DatasetDiffReport, DiffLimits, check_diff
-from tests.support.pictures import png
+from tests.support.images import png
 from tests.support.small_sets import write_small_set
 
 

@@ -16,7 +16,7 @@ from petmood.data.validation.drift import (
     image_statistics,
     measure_drift,
 )
-from tests.support.pictures import photo_like, png
+from tests.support.images import photo_like, png
 from tests.support.trees import put
 
 LIMIT = 0.2

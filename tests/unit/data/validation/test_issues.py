@@ -10,14 +10,14 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.data.index import IndexRow, read_index, write_index
 from petmood.data.validation.issues import ValidationReport, validate_dataset
-from tests.support.pictures import animated, cmyk_jpeg, exif, jpeg, photo_like
-from tests.support.trees import SIDE_PX, bring_in, picture, put, tree
+from tests.support.images import animated, cmyk_jpeg, exif, jpeg, photo_like
+from tests.support.trees import SIDE_PX, bring_in, photo_bytes, put, tree
 
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
     source = tree(tmp_path / "in")
-    put(source, "sad/twin-of-angry.png", picture(0, mirrored=True))
+    put(source, "sad/twin-of-angry.png", photo_bytes(0, mirrored=True))
     bring_in(source, to=tmp_path / "pets")
     return tmp_path / "pets"
 
@@ -40,8 +40,8 @@ def test_a_fresh_import_is_fit_to_measure_on(pets: Path) -> None:
 
 def test_a_missing_a_changed_and_an_unknown_photo_are_found(pets: Path) -> None:
     (pets / "photos/happy/0.png").unlink()
-    put(pets, "photos/happy/1.png", picture(50))
-    put(pets, "photos/happy/new.png", picture(51))
+    put(pets, "photos/happy/1.png", photo_bytes(50))
+    put(pets, "photos/happy/new.png", photo_bytes(51))
     report = validate_dataset(pets)
     found = codes(report)
     assert (found["missing"], found["changed"], found["unindexed_file"]) == (True, True, False)
@@ -119,7 +119,7 @@ def test_a_label_without_validation_photos_spoils(pets: Path) -> None:
 def test_uneven_classes_and_a_missing_test_split_are_noted(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", each=1, splits=("train", "valid"))
     for k in range(8):
-        put(source, f"train/happy/more{k}.png", picture(100 + k))
+        put(source, f"train/happy/more{k}.png", photo_bytes(100 + k))
     bring_in(source, to=tmp_path / "pets")
     report = validate_dataset(tmp_path / "pets")
     assert codes(report)["class_imbalance"] is False

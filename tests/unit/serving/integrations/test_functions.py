@@ -21,7 +21,7 @@ from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 from tests.support.generous import GENEROUS_ENVIRONMENT
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 PHOTO = jpeg(photo_like(64, 48))
 RAW = {"Content-Type": "image/jpeg"}

@@ -10,7 +10,7 @@ from PIL import Image
 from petmood.core.errors import DataError
 from petmood.core.image import ImageSpec, load
 from petmood.serving.loadtest.photos import MOST, form, read, synthetic_photos
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 
 def test_drawn_photos_are_different_jpegs_that_a_service_takes() -> None:

@@ -13,7 +13,7 @@ from petmood.core.errors import CorruptImage
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
-from tests.support.pictures import animated, photo_like, png, zeros_png
+from tests.support.images import animated, photo_like, png, zeros_png
 from tests.support.waiting import wait_until
 
 

@@ -23,10 +23,10 @@ def drawn(rows: list[Mapping[str, str]]) -> "np.ndarray[tuple[int, ...], np.dtyp
 
 
 def test_the_drawing_shows_the_values() -> None:
-    picture, lower = drawn(list(ROWS)), drawn([{**row, "val/accuracy": "0.1"} for row in ROWS])
-    assert picture.shape == (605, 770, 3)
-    assert (picture != lower).any()
-    assert np.array_equal(picture, drawn(list(ROWS)))
+    image, lower = drawn(list(ROWS)), drawn([{**row, "val/accuracy": "0.1"} for row in ROWS])
+    assert image.shape == (605, 770, 3)
+    assert (image != lower).any()
+    assert np.array_equal(image, drawn(list(ROWS)))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
-from tests.support.pictures import jpeg, photo_like, png, zeros_png
+from tests.support.images import jpeg, photo_like, png, zeros_png
 from tests.support.waiting import wait_until
 
 PHOTO = jpeg(photo_like(64, 48))

@@ -13,7 +13,7 @@ from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
 from petmood.serving.integrations.bentoml.service import Batching, create_service, service
-from tests.support.pictures import jpeg, photo_like
+from tests.support.images import jpeg, photo_like
 
 
 class Counting(FakePredictor):

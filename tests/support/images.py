@@ -46,22 +46,22 @@ def faces(count: int, *, side_px: int = 48, seed: int = 0) -> NDArray[np.uint8]:
     return np.stack([photo_like(side_px, side_px, seed=seed + number) for number in range(count)])
 
 
-def encode(picture: NDArray[np.uint8] | Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
+def encode(image: NDArray[np.uint8] | Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
     """Encode pixels or a Pillow image in any format that Pillow writes."""
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def png(picture: NDArray[np.uint8] | Image.Image, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
+def png(image: NDArray[np.uint8] | Image.Image, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
     """Encode a PNG."""
-    return encode(picture, "PNG", **options)
+    return encode(image, "PNG", **options)
 
 
-def jpeg(picture: NDArray[np.uint8] | Image.Image, *, quality: int = 92, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
+def jpeg(image: NDArray[np.uint8] | Image.Image, *, quality: int = 92, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
     """Encode a JPEG."""
-    return encode(picture, "JPEG", quality=quality, **options)
+    return encode(image, "JPEG", quality=quality, **options)
 
 
 def exif(orientation: int) -> bytes:
