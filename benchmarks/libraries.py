@@ -20,7 +20,7 @@ from petmood.data.duplicates.near_duplicates import Relation, group_ids
 from petmood.data.duplicates.relations import RelationKind
 from petmood.data.index import IndexRow
 from petmood.data.split import assign_splits
-from petmood.evaluation.folds import grouped_folds
+from petmood.evaluation.folds import stratified_group_folds
 from petmood.evaluation.paired import sign_flip_p_value
 
 __all__ = ["main"]
@@ -63,7 +63,10 @@ def drawn_sets(kind: str) -> Iterator[Drawn]:
 
 def our_folds(data: Drawn, *, seed: int) -> list[Ints]:
     """Return the test photos of our folds."""
-    return [fold.test for fold in grouped_folds(data.labels, [str(one) for one in data.groups], folds=FOLDS, seed=seed)]
+    return [
+        fold.test
+        for fold in stratified_group_folds(data.labels, [str(one) for one in data.groups], folds=FOLDS, seed=seed)
+    ]
 
 
 def their_folds(data: Drawn, *, seed: int, folds: int = FOLDS) -> list[Ints]:

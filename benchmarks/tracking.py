@@ -14,7 +14,7 @@ from benchmarks.common import best_of, report
 from petmood.data.index import read_index, write_index
 from petmood.pipelines.mirror_process import MirrorOutcome, mirror_now
 from petmood.pipelines.train import train
-from petmood.training.tracking.state import TrackerSpec, new_state, write_state
+from petmood.training.tracking.state import TrackerSettings, new_state, write_state
 from tests.support.photo_sets import learning_set, settings
 
 __all__ = ["main"]
@@ -73,7 +73,7 @@ def _judge_some(folder: Path) -> None:
 
 def _state_ms(folder: Path, *, count: int = 100) -> float:
     """Return the ms that noting one epoch costs the training process, flushed to disk."""
-    state = new_state(folder, TrackerSpec())
+    state = new_state(folder, TrackerSettings())
     began = time.perf_counter()
     for epoch in range(count):
         state = state.model_copy(update={"epoch_ms": state.epoch_ms | {epoch: epoch}})

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from petmood.pipelines.run_folder import RunFolder
-from petmood.training.tracking.state import TrackerSpec, new_state, write_state
+from petmood.training.tracking.state import TrackerSettings, new_state, write_state
 
 
 def tracked_copy(run: RunFolder, to: Path, **tracker: object) -> RunFolder:
@@ -13,5 +13,5 @@ def tracked_copy(run: RunFolder, to: Path, **tracker: object) -> RunFolder:
     Relative addresses are below the working folder.
     """
     shutil.copytree(run.path, to, ignore=shutil.ignore_patterns("evaluation.json", "report*.html", "tracking.json"))
-    write_state(to, new_state(to, TrackerSpec.model_validate(tracker)))
+    write_state(to, new_state(to, TrackerSettings.model_validate(tracker)))
     return RunFolder(to)

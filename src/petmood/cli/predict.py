@@ -34,7 +34,7 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
-    from petmood.cli.tables import answer_text
+    from petmood.cli.tables import prediction_text
     from petmood.core.photo_source import find_photos
     from petmood.core.prediction import Prediction, prediction_response
     from petmood.core.schemas import error_response
@@ -52,7 +52,7 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
             if as_json:
                 click.echo(body.model_dump_json(exclude_none=True))
             else:
-                click.echo(answer_text(name, answer), err=not isinstance(answer, Prediction))
+                click.echo(prediction_text(name, answer), err=not isinstance(answer, Prediction))
     context.exit(1 if rejected else 0)
 
 

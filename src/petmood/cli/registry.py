@@ -94,11 +94,11 @@ def verify(context: click.Context, opened: "Registry") -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
-        troubles = opened.verify(Path(scratch))
-    for trouble in troubles:
-        click.echo(f"{trouble.what}: {trouble.message}")
-    click.echo(f"versions: {len(opened.versions())}, issues: {len(troubles)}")
-    context.exit(1 if troubles else 0)
+        issues = opened.verify(Path(scratch))
+    for issue in issues:
+        click.echo(f"{issue.what}: {issue.message}")
+    click.echo(f"versions: {len(opened.versions())}, issues: {len(issues)}")
+    context.exit(1 if issues else 0)
 
 
 for verb in (promote, rollback, lineage):

@@ -74,8 +74,7 @@ def _change(change: "AliasChange") -> str:
         return f"{change.number}. {change.alias} was moved outside of the gate {ends}, time unknown{noticed}"
     before = f" from {change.before}" if change.before else ""
     report = f", report {change.report[:12]}" if change.report else ""
-    why = f": {change.reason}" if change.reason else ""
+    reason = f": {change.reason}" if change.reason else ""
     kind = change.kind.replace("_", " ")
-    return (
-        f"{change.number}. {change.at[:19]} {change.author} {kind} {change.alias}{before} to {change.to}{report}{why}"
-    )
+    moved = f"{kind} {change.alias}{before} to {change.to}{report}{reason}"
+    return f"{change.number}. {change.at[:19]} {change.author} {moved}"

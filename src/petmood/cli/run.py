@@ -21,20 +21,20 @@ __all__ = ["run"]
 )
 def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date."""
-    from petmood.cli.tables import answer_text, headline_text
+    from petmood.cli.tables import headline_text, prediction_text
     from petmood.configs.load import compose, with_demo
 
     settings = compose(with_demo(overrides))
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
-    walked = run_pipeline(settings, bundles=bundles, progress=progress_bar)
-    click.echo(f"Done now: {', '.join(walked.done) or 'nothing, everything is up to date'}.\n")
-    click.echo(headline_text(walked.run.evaluation.read_text()))
+    result = run_pipeline(settings, bundles=bundles, progress=progress_bar)
+    click.echo(f"Done now: {', '.join(result.done) or 'nothing, everything is up to date'}.\n")
+    click.echo(headline_text(result.run.evaluation.read_text()))
     click.echo("\nThree unseen photos:")
-    for one in walked.predictions:
-        click.echo(f"  {answer_text(str(one.photo), one.answer)}")
-    click.echo(f"\nData    {walked.data}   ({walked.data / 'check.html'})")
-    click.echo(f"Report  {walked.run.report}")
-    click.echo(f"Bundle  {walked.bundle}")
-    click.echo(f"\nNext: {shell_command('predict', walked.bundle, *[one.photo for one in walked.predictions[:1]])}")
-    click.echo(f"      {shell_command('serve', walked.bundle)}")
+    for one in result.predictions:
+        click.echo(f"  {prediction_text(str(one.photo), one.answer)}")
+    click.echo(f"\nData    {result.data}   ({result.data / 'check.html'})")
+    click.echo(f"Report  {result.run.report}")
+    click.echo(f"Bundle  {result.bundle}")
+    click.echo(f"\nNext: {shell_command('predict', result.bundle, *[one.photo for one in result.predictions[:1]])}")
+    click.echo(f"      {shell_command('serve', result.bundle)}")

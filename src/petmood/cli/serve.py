@@ -72,7 +72,7 @@ def serve(
             _serve_here(bundle, listener, settings, address=address)
         else:
             click.echo(address, err=True)
-            context.exit(_serve_in_processes(context, bundle, listener, settings, workers=workers))
+            context.exit(_serve_with_supervisor(context, bundle, listener, settings, workers=workers))
 
 
 def _serve_here(bundle: str, listener: socket.socket, settings: "Settings", *, address: str = "") -> None:
@@ -93,7 +93,7 @@ def _serve_here(bundle: str, listener: socket.socket, settings: "Settings", *, a
     run(app, sockets=[listener], settings=settings, drain=drain)
 
 
-def _serve_in_processes(
+def _serve_with_supervisor(
     context: click.Context, bundle: str, listener: socket.socket, settings: "Settings", *, workers: int
 ) -> int:
     from petmood.core.errors import ConfigError

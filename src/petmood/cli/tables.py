@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
     from petmood.pipelines.crossval import CrossvalReport
 
-__all__ = ["answer_text", "crossval_text", "headline_text", "paired_text"]
+__all__ = ["crossval_text", "headline_text", "paired_text", "prediction_text"]
 
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
-def answer_text(photo: str, answer: Answer) -> str:
+def prediction_text(photo: str, answer: Answer) -> str:
     """Return one line for one photo's answer, or for the reason why there is none."""
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"

@@ -95,7 +95,7 @@ class Manifest(BaseModel):
             self.classes, confidence_threshold=self.confidence_threshold, conformal_quantile=self.conformal_quantile
         )
 
-    def sealed(self) -> "Manifest":
+    def with_digest(self) -> "Manifest":
         """Return a copy of the manifest with ``manifest_digest`` set."""
         return self.model_copy(update={"manifest_digest": _manifest_digest(self)})
 
@@ -142,12 +142,12 @@ def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, by
     if missing := [name for name in REQUIRED if name not in files]:
         raise BundleError(f"A bundle needs {', '.join(REQUIRED)}; missing: {', '.join(missing)}.")
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    sealed = manifest.model_copy(update={"files": hashes}).sealed()
+    with_digest = manifest.model_copy(update={"files": hashes}).with_digest()
     for name, data in files.items():
         atomic_write_bytes(draft.path / name, data)
-    atomic_write_bytes(draft.path / MANIFEST, sealed.model_dump_json(indent=2).encode() + b"\n")
+    atomic_write_bytes(draft.path / MANIFEST, with_digest.model_dump_json(indent=2).encode() + b"\n")
     draft.expect([*files, MANIFEST])
-    return Bundle(draft.path, sealed, sha256_of(draft.path / MANIFEST))
+    return Bundle(draft.path, with_digest, sha256_of(draft.path / MANIFEST))
 
 
 def read(folder: Path) -> Manifest:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.labels import DEFAULT_CLASSES, MAX_LABEL_LENGTH, is_label, normalize_label, similar_label
 from petmood.data.index import IndexRow
-from petmood.data.sources.base import SourcePhoto, printable
+from petmood.data.sources.base import SourcePhoto
+from petmood.data.wording import counted, printable
 
 __all__ = [
     "ClassOptions",
@@ -80,9 +81,7 @@ def resolve_classes(
     """
     counts = _label_counts(found)
     if unused := sorted(set(options.renamed) - set(counts)):
-        raise DataError(
-            f"No photo has '{printable(unused[0])}', which --map names. The source has: {_counted(counts)}."
-        )
+        raise DataError(f"No photo has '{printable(unused[0])}', which --map names. The source has: {_listed(counts)}.")
     renamed = [
         replace(entry, label=options.renamed.get(entry.label, entry.label)) if entry.label else entry for entry in found
     ]
@@ -90,7 +89,7 @@ def resolve_classes(
     only = options.allowed or known
     if only:
         if empty := [label for label in options.allowed if not counts[label]]:
-            raise DataError(f"--classes names {_quoted(empty)}, without a photo. The source has: {_counted(counts)}.")
+            raise DataError(f"--classes names {_quoted(empty)}, without a photo. The source has: {_listed(counts)}.")
         entries = tuple(_only(entry, only) for entry in renamed)
         classes = only
     else:
@@ -100,7 +99,7 @@ def resolve_classes(
     counts = _label_counts(entries)
     if len(counts) < 2:
         raise DataError(
-            f"Expected photos of two classes or more, got: {_counted(counts)}. "
+            f"Expected photos of two classes or more, got: {_listed(counts)}. "
             "Each class needs a folder of its own, or its name in the column 'label'."
         )
     return ResolvedClasses(entries, classes, tuple(_notices(counts, classes)))
@@ -141,7 +140,7 @@ def _check_names(counts: Mapping[str, int], *, kept: frozenset[str]) -> None:
     """Raise one DataError for every name that can't be a class or looks like a slip of another class."""
     refused = []
     for label, photos in sorted(counts.items()):
-        shown, size = printable(label), _photos(photos)
+        shown, size = printable(label), counted(photos, "photo")
         if not is_label(label):
             refused.append(f"  '{shown}' ({size}) can't be a class: --map \"{shown}=NAME\" gives it a name.")
         elif label not in DEFAULT_CLASSES and label not in kept:
@@ -152,14 +151,14 @@ def _check_names(counts: Mapping[str, int], *, kept: frozenset[str]) -> None:
                     f'--map "{label}={label}" takes it as a class of its own.'
                 )
     if refused:
-        many = "1 class name needs" if len(refused) == 1 else f"{len(refused)} class names need"
+        many = counted(len(refused), "class name needs", "class names need")
         raise DataError(f"{many} a decision; nothing was imported.\n" + "\n".join(refused) + f"\n{_allowed_names()}")
 
 
 def _notices(counts: Mapping[str, int], classes: Sequence[str]) -> Iterable[str]:
     new = {label: counts[label] for label in classes if label not in DEFAULT_CLASSES}
     if new:
-        yield f"Classes outside of the default set ({', '.join(DEFAULT_CLASSES)}), taken as they are: {_counted(new)}."
+        yield f"Classes outside of the default set ({', '.join(DEFAULT_CLASSES)}), taken as they are: {_listed(new)}."
 
 
 def _allowed_names() -> str:
@@ -168,13 +167,11 @@ def _allowed_names() -> str:
     )
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    shown = ", ".join(f"{printable(label)} ({_photos(photos)})" for label, photos in sorted(counts.items())[:20])
+def _listed(counts: Mapping[str, int]) -> str:
+    shown = ", ".join(
+        f"{printable(label)} ({counted(photos, 'photo')})" for label, photos in sorted(counts.items())[:20]
+    )
     return (shown or "no labelled photo") + (f" and {len(counts) - 20} more" if len(counts) > 20 else "")
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count} photos"
 
 
 def _quoted(labels: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_in
 from petmood.data.scanner import PhotoScanner, problems_path
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.split import DROPPED_AS_LEAKING, Fractions
+from petmood.data.wording import counted
 
 __all__ = ["IMPORT_NAME", "FindRelations", "ImportOptions", "ImportReport", "import_photos"]
 
@@ -121,7 +122,7 @@ class ImportReport:
             if len(self.dropped_as_leaking) > 20:
                 lines.append(f"  ... and {len(self.dropped_as_leaking) - 20} more, see the notes in {INDEX_NAME}")
         if self.conflicts:
-            groups = "1 group has" if self.conflicts == 1 else f"{self.conflicts} groups have"
+            groups = counted(self.conflicts, "group has", "groups have")
             lines.append(f"{groups} photos with two labels: see `{shell_command('data', 'check', self.folder)}`.")
         return "\n".join(lines)
 

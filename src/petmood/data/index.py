@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "data_hash",
     "index_text",
+    "labels_in",
     "parse_index",
     "read_index",
     "write_index",
@@ -135,6 +136,11 @@ def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
         _check(row, where=f"row '{row.path}'", seen=seen)
     atomic_write_text(folder / INDEX_NAME, index_text(kept))
     return DataIndex(kept)
+
+
+def labels_in(*indexes: DataIndex | None) -> tuple[str, ...]:
+    """Return every label of one or more indexes, sorted; labels of excluded photos count as well."""
+    return tuple(sorted({row.label for index in indexes if index is not None for row in index}))
 
 
 def read_index(folder: Path) -> DataIndex:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from petmood.core.errors import DataError
 from petmood.data.index import IndexRow, Role, Split
+from petmood.data.wording import counted
 
 __all__ = [
     "DROPPED_AS_LEAKING",
@@ -175,7 +176,7 @@ def check_no_group_leaks(rows: Iterable[IndexRow], *, shown: int = 20) -> None:
         if len(leaks) > shown:
             lines.append(f"  ... and {len(leaks) - shown} more")
         raise DataError(
-            f"{len(leaks)} group{' has' if len(leaks) == 1 else 's have'} photos in two splits (group leakage):\n"
+            f"{counted(len(leaks), 'group has', 'groups have')} photos in two splits (group leakage):\n"
             + "\n".join(lines)
             + "\n"
             "Import with --drop-leaking to drop the training photos of these groups."

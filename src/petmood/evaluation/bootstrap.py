@@ -21,11 +21,11 @@ __all__ = [
     "REPLICATES",
     "Estimate",
     "bootstrap_estimate",
+    "clopper_pearson_interval",
     "cluster_bootstrap_weights",
     "estimate_class_metrics",
     "estimate_mean",
     "estimate_metrics",
-    "proportion_interval",
 ]
 
 REPLICATES = 2000
@@ -70,7 +70,9 @@ def cluster_bootstrap_weights(
     return np.asarray(times[:, groups], dtype=np.float64)
 
 
-def proportion_interval(successes: float, trials: float, *, confidence: float = _CONFIDENCE) -> tuple[float, float]:
+def clopper_pearson_interval(
+    successes: float, trials: float, *, confidence: float = _CONFIDENCE
+) -> tuple[float, float]:
     """Return the exact two-sided interval of Clopper and Pearson (1934) for a proportion; (0, 1) without trials."""
     if trials <= 0:
         return 0.0, 1.0
@@ -91,7 +93,7 @@ def bootstrap_estimate(value: float, replicates: Floats, *, n: int, groups: int,
     if not math.isfinite(value) or len(known) == 0:
         return Estimate(value=math.nan, low=math.nan, high=math.nan, n=n)
     if groups < 2 or float(np.ptp(known)) < 1e-12:
-        ends = proportion_interval(value * groups, groups) if proportion else (math.nan, math.nan)
+        ends = clopper_pearson_interval(value * groups, groups) if proportion else (math.nan, math.nan)
         return Estimate(value, *ends, n=n)
     spread = math.sqrt(groups / (groups - 1)) * stats.t.ppf((1 + _CONFIDENCE) / 2, groups - 1)
     tail = float(stats.norm.cdf(-spread))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 
 from petmood.core.errors import DataError
-from petmood.evaluation.bootstrap import proportion_interval
+from petmood.evaluation.bootstrap import clopper_pearson_interval
 from petmood.evaluation.metrics import equal_mass_bins, per_sample_nll
 from petmood.evaluation.predictions import Predictions
 
@@ -74,6 +74,6 @@ def reliability(scored: Predictions, *, temperature: float = 1.0, bins: int = 10
     for number in np.unique(member):
         inside = member == number
         accuracy, count = float(right[inside].mean()), len(np.unique(groups[inside]))
-        low, high = proportion_interval(accuracy * count, count)
+        low, high = clopper_pearson_interval(accuracy * count, count)
         points.append(ReliabilityBin(float(confidence[inside].mean()), accuracy, low, high, n=int(inside.sum())))
     return tuple(points)

@@ -16,11 +16,11 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role
 from petmood.evaluation.bootstrap import REPLICATES, Estimate, bootstrap_estimate, cluster_bootstrap_weights
-from petmood.evaluation.folds import Fold, grouped_folds, random_folds
+from petmood.evaluation.folds import Fold, random_folds, stratified_group_folds
 from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
 from petmood.evaluation.predictions import Predictions, from_rows
 
-__all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "grouped_folds", "random_folds"]
+__all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "random_folds", "stratified_group_folds"]
 
 Ints = NDArray[np.int64]
 Fit = Callable[[Ints, Ints, int], NDArray[np.float64]]
@@ -121,7 +121,7 @@ def _plan(
     labels = labels_of(kept, classes=classes)
     groups = [row.group_id for row in kept]
     made: Sequence[Fold] = (
-        grouped_folds(labels, groups, folds=folds, repeats=repeats, seed=seed)
+        stratified_group_folds(labels, groups, folds=folds, repeats=repeats, seed=seed)
         if grouped
         else random_folds(labels, folds=folds, repeats=repeats, seed=seed)
     )

@@ -1,6 +1,7 @@
 """Cross-validation folds, stratified by class, with or without grouping.
 
-`grouped_folds` never splits a group across folds. `random_folds` ignores groups, in order to measure group leakage.
+`stratified_group_folds` never splits a group across folds. `random_folds` ignores groups, in order to measure group
+leakage.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from petmood.core.errors import ConfigError, DataError
 
-__all__ = ["Fold", "grouped_folds", "random_folds"]
+__all__ = ["Fold", "random_folds", "stratified_group_folds"]
 
 Ints = NDArray[np.int64]
 
@@ -26,7 +27,7 @@ class Fold:
     test: Ints
 
 
-def grouped_folds(
+def stratified_group_folds(
     labels: ArrayLike, groups: Sequence[str], *, folds: int = 5, repeats: int = 1, seed: int = 0
 ) -> tuple[Fold, ...]:
     """Split photos into folds that share no group and have about equal shares of every class.

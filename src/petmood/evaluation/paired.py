@@ -18,8 +18,8 @@ from petmood.evaluation.bootstrap import (
     REPLICATES,
     Estimate,
     bootstrap_estimate,
+    clopper_pearson_interval,
     cluster_bootstrap_weights,
-    proportion_interval,
 )
 from petmood.evaluation.metrics import per_sample_brier, per_sample_nll
 from petmood.evaluation.predictions import Predictions
@@ -82,7 +82,7 @@ def paired_test(
     drawn = weights @ apart / weights.sum(axis=1)
     difference = bootstrap_estimate(float(apart.mean()), drawn, n=len(apart), groups=len(sums))
     if not math.isfinite(difference.low) and not apart.any():
-        reach = proportion_interval(0, len(sums))[1]
+        reach = clopper_pearson_interval(0, len(sums))[1]
         difference = Estimate(0.0, -reach, reach, n=len(apart))
     p_value = sign_flip_p_value(sums, permutations=permutations, seed=seed)
     means = float(values[0].mean()), float(values[1].mean())

@@ -16,8 +16,8 @@ from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL, TOKEN_VA
 from petmood.core.errors import PetmoodError, PhotoError
 from petmood.core.photo import PHOTO_SUFFIXES, decode
 from petmood.core.prediction import Prediction
-from petmood.frontend.answers import Answered, Trouble, ask, trouble_of
-from petmood.frontend.view import LIMITS, MEANING, ResultView, mood_text, result_view
+from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
+from petmood.frontend.view import LIMITS, MEANING, ResultView, label_text, result_view
 
 __all__ = ["main"]
 
@@ -103,22 +103,22 @@ def _show(photo: Photo, service: Client) -> None:
                 st.image(pixels, width="stretch", alt=f"The photo {photo.name}")
             st.caption(photo.name.replace("[", "(").replace("]", ")"))
         with right:
-            if isinstance(answer, Trouble):
-                _show_trouble(photo, answer)
+            if isinstance(answer, RequestFailure):
+                _show_failure(photo, answer)
             else:
-                _show_card(photo, result_view(answer.prediction, seconds=answer.seconds), answer.prediction)
+                _show_prediction(photo, result_view(answer.prediction, seconds=answer.seconds), answer.prediction)
 
 
-def _answer(photo: Photo, service: Client) -> Answered | Trouble:
+def _answer(photo: Photo, service: Client) -> TimedPrediction | RequestFailure:
     """Return the service's result for a photo; it is requested once per session and kept across reruns."""
-    known: dict[str, Answered | Trouble] = st.session_state.setdefault("answers", {})
+    known: dict[str, TimedPrediction | RequestFailure] = st.session_state.setdefault("answers", {})
     if photo.key not in known:
         with st.spinner("Looking at the photo ..."):
-            known[photo.key] = ask(service, photo.data)
+            known[photo.key] = request_prediction(service, photo.data)
         found = known[photo.key]
-        if isinstance(found, Answered):
-            card = result_view(found.prediction)
-            st.session_state.setdefault("history", []).append((photo.name, card.headline))
+        if isinstance(found, TimedPrediction):
+            view = result_view(found.prediction)
+            st.session_state.setdefault("history", []).append((photo.name, view.headline))
     return known[photo.key]
 
 
@@ -132,31 +132,33 @@ def _preview(data: bytes) -> NDArray[np.uint8] | None:
     return np.ascontiguousarray(pixels[::step, ::step])
 
 
-def _show_card(photo: Photo, card: ResultView, prediction: Prediction) -> None:
-    st.header(f"{card.icon} {card.headline}", anchor=False)
-    st.write(card.sentence)
-    for bar in card.bars:
+def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> None:
+    st.header(f"{view.icon} {view.headline}", anchor=False)
+    st.write(view.sentence)
+    for bar in view.bars:
         st.progress(bar.share, text=bar.text)
-    for warning in card.warnings:
+    for warning in view.warnings:
         st.warning(warning, icon=":material/warning:")
-    if card.advice:
-        st.info("What helps:\n" + "\n".join(f"- {line}" for line in card.advice))
-    st.caption(card.footnote)
+    if view.advice:
+        st.info("What helps:\n" + "\n".join(f"- {line}" for line in view.advice))
+    st.caption(view.footnote)
     with st.expander("This is wrong"):
-        others = [mood for mood in sorted(prediction.probabilities) if mood != prediction.label or not card.confident]
-        st.selectbox("It is ...", others, format_func=mood_text, key=f"right-{photo.key}")
+        others = [
+            label for label in sorted(prediction.probabilities) if label != prediction.label or not view.confident
+        ]
+        st.selectbox("It is ...", others, format_func=label_text, key=f"right-{photo.key}")
         st.button("Send", key=f"send-{photo.key}", disabled=True)
         st.caption("The service doesn't take corrections yet; a later version will.")
 
 
-def _show_trouble(photo: Photo, trouble: Trouble) -> None:
-    if trouble.retryable:
-        st.warning(trouble.message, icon=":material/hourglass_empty:")
+def _show_failure(photo: Photo, failure: RequestFailure) -> None:
+    if failure.retryable:
+        st.warning(failure.message, icon=":material/hourglass_empty:")
         if st.button("Try again", key=f"again-{photo.key}"):
             st.session_state["answers"].pop(photo.key, None)
             st.rerun()
     else:
-        st.error(trouble.message, icon=":material/block:")
+        st.error(failure.message, icon=":material/block:")
 
 
 def _show_history() -> None:
@@ -173,7 +175,7 @@ def _show_meaning(service: Client) -> None:
     try:
         found = service.card()
     except PetmoodError as error:
-        message = trouble_of(error).message.replace(
+        message = failure_of(error).message.replace(
             "Your photo is kept here: try again.", "Reload the page to try again."
         )
         st.warning(message, icon=":material/hourglass_empty:")

@@ -5,7 +5,7 @@ from typing import Final
 
 from petmood.core.prediction import Prediction
 
-__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "mood_text", "percent", "result_view"]
+__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "percent", "result_view"]
 
 ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
@@ -63,7 +63,9 @@ class ResultView:
 def result_view(prediction: Prediction, *, seconds: float | None = None) -> ResultView:
     """Return the view of a prediction."""
     likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    bars = tuple(ClassBar(f"{mood_text(mood)} · {percent(share)}", min(1.0, max(0.0, share))) for mood, share in likely)
+    bars = tuple(
+        ClassBar(f"{label_text(label)} · {percent(share)}", min(1.0, max(0.0, share))) for label, share in likely
+    )
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
     return ResultView(
         icon=ICONS.get(prediction.label, NEUTRAL_ICON) if prediction.confident else UNSURE,
@@ -77,13 +79,13 @@ def result_view(prediction: Prediction, *, seconds: float | None = None) -> Resu
     )
 
 
-def mood_text(mood: str) -> str:
+def label_text(label: str) -> str:
     """Return a class name with its icon, in Streamlit's Markdown.
 
-    >>> mood_text("other")
+    >>> label_text("other")
     ':material/pets: Another expression'
     """
-    return f"{ICONS.get(mood, NEUTRAL_ICON)} {WORDS.get(mood, mood.capitalize())}"
+    return f"{ICONS.get(label, NEUTRAL_ICON)} {WORDS.get(label, label.capitalize())}"
 
 
 def percent(share: float) -> str:
@@ -103,7 +105,7 @@ def _sentence(prediction: Prediction) -> str:
     if prediction.confident:
         share = percent(prediction.probability)
         return f"Such answers are right in {share if ' ' in share else f'about {share}'} of cases."
-    possible = [WORDS.get(mood, mood).lower() for mood in prediction.prediction_set]
+    possible = [WORDS.get(label, label).lower() for label in prediction.prediction_set]
     if len(possible) < 2:
         return f"Perhaps {possible[0] if possible else prediction.label}, but it could well be something else."
     return f"It may be {', '.join(possible[:-1])} or {possible[-1]}."

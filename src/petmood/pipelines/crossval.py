@@ -17,7 +17,7 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, hog_features, hog_svm, most_frequent
-from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, grouped_folds
+from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, stratified_group_folds
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import logits_of
 from petmood.training.dataset import PhotoSet, open_photo_set
@@ -141,7 +141,7 @@ def _holdout(
     photo_set: PhotoSet, train: NDArray[np.int64], *, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     groups = [photo_set.rows[n].group_id for n in train]
-    first = grouped_folds(photo_set.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
+    first = stratified_group_folds(photo_set.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
     originals = np.array([photo_set.rows[n].role == Role.ORIGINAL for n in train])
     return train[first.train], train[first.test[originals[first.test]]]
 

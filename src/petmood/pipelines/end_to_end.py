@@ -88,8 +88,8 @@ def run_pipeline(
     if not _is_bundle_of(target, run):
         export_run(run, to=target, replace=True, progress=progress)
         done.append("export")
-    answers = _some_answers(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
-    return PipelineResult(data, run, target, tuple(done), answers)
+    predictions = _sample_predictions(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
+    return PipelineResult(data, run, target, tuple(done), predictions)
 
 
 def _needs_import(data: Path) -> bool:
@@ -135,7 +135,7 @@ def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
     return metrics.get("weights") == sha256_of(run.weights) and metrics.get("run") == run.read_metadata().name
 
 
-def _some_answers(bundle: Path, data: Path, paths: list[str]) -> tuple[PhotoResult, ...]:
+def _sample_predictions(bundle: Path, data: Path, paths: list[str]) -> tuple[PhotoResult, ...]:
     step = max(1, len(paths) // SHOWN)
     photos = [data / path for path in paths[::step][:SHOWN]]
     return tuple(map(PhotoResult, photos, load_bundle(bundle).predict_many(photos)))

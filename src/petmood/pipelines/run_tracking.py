@@ -25,7 +25,7 @@ from petmood.training.tracking.state import (
     STATE_NAME,
     BundleRecord,
     Status,
-    TrackerSpec,
+    TrackerSettings,
     TrackingState,
     new_state,
     now_ms,
@@ -130,7 +130,7 @@ def track_bundle(run: RunFolder, bundle: Bundle) -> None:
 def start_sweep(folder: Path, config: Config) -> None:
     """Make a sweep the parent run of its trials, or their group in W&B; of several workers, the first one does."""
     if config.tracker.kind != "none" and not (folder / STATE_NAME).exists():
-        state = new_state(folder, _spec(config))
+        state = new_state(folder, _tracker_settings(config))
         try:
             create_exclusive(folder / STATE_NAME, state.model_dump_json(indent=2).encode())
         except OSError as error:
@@ -145,8 +145,8 @@ def end_sweep(folder: Path) -> None:
             _mirror(folder, changed)
 
 
-def _spec(config: Config) -> TrackerSpec:
-    return TrackerSpec.model_validate(config.tracker.model_dump())
+def _tracker_settings(config: Config) -> TrackerSettings:
+    return TrackerSettings.model_validate(config.tracker.model_dump())
 
 
 def _open(run: RunFolder, config: Config, *, sweep: Path | None) -> TrackingState | None:
@@ -157,7 +157,9 @@ def _open(run: RunFolder, config: Config, *, sweep: Path | None) -> TrackingStat
             if config.tracker.kind == "none":
                 return None
             refuse_missing(config.tracker.kind)
-            state = new_state(run.path, _spec(config), sweep=os.path.relpath(sweep, run.path) if sweep else None)
+            state = new_state(
+                run.path, _tracker_settings(config), sweep=os.path.relpath(sweep, run.path) if sweep else None
+            )
         state = state.model_copy(update={"status": "running", "ended_ms": None})
         write_state(run.path, state)
     except (OSError, TrackingError) as error:
@@ -188,7 +190,7 @@ def _mirror(folder: Path, state: TrackingState) -> None:
     _report(mirror_now(folder, within_s=state.tracker.deadline_s), folder, state.tracker)
 
 
-def _report(outcome: MirrorOutcome, folder: Path, spec: TrackerSpec) -> None:
+def _report(outcome: MirrorOutcome, folder: Path, spec: TrackerSettings) -> None:
     if outcome.problem:
         command = shell_command("track", "sync", folder)
         logger.warning("%s is not yet whole in %s: %s. Send it with: %s", folder, spec.kind, _bare(outcome), command)

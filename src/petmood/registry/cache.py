@@ -42,15 +42,15 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
     if (found := bundle_at(place)) is not None and found.sha256 == version.sha256:
         return found
     place.parent.mkdir(parents=True, exist_ok=True)
-    passing = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
+    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
     try:
-        came = registry.pull(version, passing / "bundle")
-        if not _moved(came.folder, place) and bundle_at(place) != dataclasses.replace(came, folder=place):
-            _moved(place, passing / "damaged")
-            _moved(came.folder, place)
+        fetched = registry.pull(version, temporary / "bundle")
+        if not _moved(fetched.folder, place) and bundle_at(place) != dataclasses.replace(fetched, folder=place):
+            _moved(place, temporary / "damaged")
+            _moved(fetched.folder, place)
     finally:
-        shutil.rmtree(passing, ignore_errors=True)
-    return dataclasses.replace(came, folder=place)
+        shutil.rmtree(temporary, ignore_errors=True)
+    return dataclasses.replace(fetched, folder=place)
 
 
 def _temporary_folder() -> Path:

@@ -71,13 +71,13 @@ class MlflowBackend:
 
     def repair(self, version: Version, bundle: Bundle) -> None:
         """Restore a version's files if one is missing or damaged."""
-        with TemporaryDirectory(prefix="petmood-") as passing:
+        with TemporaryDirectory(prefix="petmood-") as temporary:
             try:
-                self.fetch(version, Path(passing))
-                whole = all((Path(passing) / name).read_bytes() == data for name, data in bundle.contents())
+                self.fetch(version, Path(temporary))
+                complete = all((Path(temporary) / name).read_bytes() == data for name, data in bundle.contents())
             except (RegistryError, OSError):
-                whole = False
-        if not whole:
+                complete = False
+        if not complete:
             run_id = self._run_of(version)
             self._call(lambda: self._client.log_artifacts(run_id, str(bundle.folder), BUNDLE))
 
@@ -89,9 +89,9 @@ class MlflowBackend:
                 f"The files of version {version.number} of {self.model} are missing in {self.address}. "
                 "Push the bundle again to put them back."
             )
-        with TemporaryDirectory(prefix="petmood-", dir=to.parent) as passing:
-            came = self._download(version, BUNDLE, passing)
-            for file in sorted(came.iterdir()) if came.is_dir() else ():
+        with TemporaryDirectory(prefix="petmood-", dir=to.parent) as temporary:
+            fetched = self._download(version, BUNDLE, temporary)
+            for file in sorted(fetched.iterdir()) if fetched.is_dir() else ():
                 if file.is_file():
                     atomic_write_bytes(to / file.name, file.read_bytes())
 
@@ -102,15 +102,15 @@ class MlflowBackend:
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
         """Attach files to a version as artifacts of its run."""
         run_id = self._run_of(version)
-        with TemporaryDirectory(prefix="petmood-") as passing:
+        with TemporaryDirectory(prefix="petmood-") as temporary:
             for name, data in files.items():
-                atomic_write_bytes(Path(passing) / name, data)
-            self._call(lambda: self._client.log_artifacts(run_id, passing, ATTACHED))
+                atomic_write_bytes(Path(temporary) / name, data)
+            self._call(lambda: self._client.log_artifacts(run_id, temporary, ATTACHED))
 
     def attachment(self, version: Version, name: str) -> bytes:
         """Return the content of a file attached to a version."""
-        with TemporaryDirectory(prefix="petmood-") as passing:
-            return self._download(version, f"{ATTACHED}/{name}", passing).read_bytes()
+        with TemporaryDirectory(prefix="petmood-") as temporary:
+            return self._download(version, f"{ATTACHED}/{name}", temporary).read_bytes()
 
     def _download(self, version: Version, path: str, to: str) -> Path:
         run_id = self._run_of(version)
@@ -135,10 +135,10 @@ class MlflowBackend:
         self._call(partial(self._client.create_experiment, RUNS, place), passed="RESOURCE_ALREADY_EXISTS")
         return str(self._call(lambda: self._client.get_experiment_by_name(RUNS)).experiment_id)
 
-    def _call(self, ask: Callable[[], Any], *, passed: str = "") -> Any:  # noqa: ANN401 - MLflow's entities are untyped here
+    def _call(self, request: Callable[[], Any], *, passed: str = "") -> Any:  # noqa: ANN401 - MLflow's entities are untyped here
         """Call MLflow; return None if it fails with the error code ``passed``."""
         try:
-            return ask()
+            return request()
         except Exception as error:  # MLflow does not wrap the errors of SQLAlchemy and requests
             if passed and getattr(error, "error_code", "") == passed:
                 return None

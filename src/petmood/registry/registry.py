@@ -123,8 +123,8 @@ class Registry:
             OutputError: the folder can't be written, or another process is writing it.
             RegistryError: the folder holds something else, or the registry can't be reached.
         """
-        if (there := bundle_at(to)) is not None and there.sha256 == version.sha256:
-            return there
+        if (existing_bundle := bundle_at(to)) is not None and existing_bundle.sha256 == version.sha256:
+            return existing_bundle
 
         def existing(place: Path) -> Iterable[str]:
             if place.exists() and not (replace and is_bundle(place)):
@@ -135,9 +135,9 @@ class Registry:
             return ()
 
         with atomic_directory(to, existing=existing) as draft:
-            came = self._fetch_verified(version, draft.path)
-            draft.expect([*came.manifest.files, MANIFEST])
-        return dataclasses.replace(came, folder=to)
+            fetched = self._fetch_verified(version, draft.path)
+            draft.expect([*fetched.manifest.files, MANIFEST])
+        return dataclasses.replace(fetched, folder=to)
 
     def promote(
         self, version: Version, *, alias: str, by: Author, seen: AliasState, report: str | None = None
@@ -206,17 +206,17 @@ class Registry:
             except (RegistryError, BundleError) as error:
                 found.append(IntegrityIssue(f"version {version.number}", str(error)))
         known = {version.number for version in versions}
-        lost = [(alias, to) for alias, to in aliases.items() if to not in known]
+        dangling = [(alias, to) for alias, to in aliases.items() if to not in known]
         return [
             *found,
             *broken,
-            *(IntegrityIssue(alias, f"points to version {to}, which is not there") for alias, to in lost),
+            *(IntegrityIssue(alias, f"points to version {to}, which is not there") for alias, to in dangling),
         ]
 
     def _move(self, version: Version, *, alias: str, by: Author, seen: AliasState, **facts: Any) -> AliasChange:  # noqa: ANN401 - the fields of AliasChange
         now, before = datetime.now(UTC).isoformat(timespec="milliseconds"), seen.aliases.get(alias)
-        told = {"author": by.name, "reason": by.reason, "at": now, "nonce": new_nonce()}
-        change = AliasChange(number=seen.last + 1, alias=alias, to=version.number, before=before, **told, **facts)
+        recorded = {"author": by.name, "reason": by.reason, "at": now, "nonce": new_nonce()}
+        change = AliasChange(number=seen.last + 1, alias=alias, to=version.number, before=before, **recorded, **facts)
         if self.state() != seen or not self._backend.record(change):
             raise RegistryConflict(
                 f"Somebody else changed {self.model} first (change {change.number} is theirs). "
@@ -226,13 +226,13 @@ class Registry:
 
     def _fetch_verified(self, version: Version, to: Path) -> Bundle:
         self._backend.fetch(version, to)
-        came = verify(to)
-        if came.sha256 != version.sha256:
+        fetched = verify(to)
+        if fetched.sha256 != version.sha256:
             raise CorruptVersion(
                 f"Version {version.number} of {self.model} is another bundle than was registered "
-                f"({came.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
+                f"({fetched.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
             )
-        return came
+        return fetched
 
 
 def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:

@@ -49,21 +49,21 @@ class S3Store:
         found = self._call("get_object", key, passed=MISSING)
         if found is None:
             return None
-        with self._told_in_one_line():
+        with self._errors_in_one_line():
             data: bytes = found["Body"].read()  # the body is streamed, so the connection can break here
         return data
 
     def names(self, prefix: str) -> Sequence[str]:
         """Return the names directly below a prefix, sorted."""
         start = f"{self._prefix}{prefix}/"
-        with self._told_in_one_line():
+        with self._errors_in_one_line():
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start)
             keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         return sorted({key.removeprefix(start).partition("/")[0] for key in keys})
 
     def _call(self, name: str, key: str, *, passed: frozenset[str] | set[str] = frozenset(), **given: Any) -> Any:  # noqa: ANN401 - boto3's
         """Call the client; return None if it fails with one of the error codes in ``passed``."""
-        with self._told_in_one_line():
+        with self._errors_in_one_line():
             try:
                 return getattr(self._client, name)(Bucket=self._bucket, Key=self._prefix + key, **given)
             except self._refused as error:
@@ -72,7 +72,7 @@ class S3Store:
         return None
 
     @contextmanager
-    def _told_in_one_line(self) -> Iterator[None]:
+    def _errors_in_one_line(self) -> Iterator[None]:
         """Turn the client's errors into ``RegistryError``."""
         try:
             yield

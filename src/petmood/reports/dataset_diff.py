@@ -8,9 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from petmood.core.files import atomic_write_json, atomic_write_text
-from petmood.data.index import DataIndex, IndexRow, Role, Split
+from petmood.data.index import DataIndex, IndexRow, Role, Split, labels_in
 from petmood.data.validation.diff_rules import DatasetDiffReport
-from petmood.data.validation.issues import labels_in
 from petmood.presentation.thumbnails import jpeg_base64
 from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
 from petmood.reports.templates import page_template

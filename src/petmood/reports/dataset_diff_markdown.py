@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from petmood.data.index import DataIndex, Role, Split
+from petmood.data.index import DataIndex, Role, Split, labels_in
 from petmood.data.validation.diff_rules import DatasetDiffReport
-from petmood.data.validation.issues import labels_in
 
 __all__ = ["dataset_diff_markdown", "safe_name"]
 

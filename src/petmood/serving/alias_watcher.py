@@ -98,15 +98,15 @@ class AliasWatcher:
         self._service.metrics.registry_up.set(0)
 
     def _swap_in(self, version: Version) -> bool:
-        told = {"registry_version": version.number, "reason": str(self._reference)}
+        fields = {"registry_version": version.number, "reason": str(self._reference)}
         try:
             folder = cached(self._registry, version).folder
         except Exception as error:  # noqa: BLE001 - see poll_once
             self._service.metrics.loads.labels("refused").inc()
-            logger.warning("version %s can't be had, the old model goes on: %s", version.number, error, extra=told)
+            logger.warning("version %s can't be had, the old model goes on: %s", version.number, error, extra=fields)
             return False
         try:
-            self._service.load(folder, result="followed", **told)
+            self._service.load(folder, result="followed", **fields)
         except BundleError:  # already counted and logged by AppState.load
             return False
         return True

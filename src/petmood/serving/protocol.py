@@ -44,7 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = refused
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._heard = False
+        self._received = False
         self._begun = self._piece_bytes = self._body_bytes = self._framing_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
@@ -59,7 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse received data; start the header timeout if it begins a new request."""
         if self._deadline is None and self._is_between_requests:
             self._expect_headers()
-        self._heard, self._begun, self._piece_bytes = True, 0, 0
+        self._received, self._begun, self._piece_bytes = True, 0, 0
         super().data_received(data)
         if self._begun <= 1:  # several small requests in one read are bounded by the read size
             self._framing_bytes += len(data) - self._piece_bytes
@@ -74,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Dispatch the request, unless too many are pipelined on this connection."""
-        self._forget_deadline()
+        self._clear_deadline()
         self._unset_keepalive_if_required()
         if len(self.pipeline) >= PIPELINED:
             self._refuse(503, "overloaded", f"Expected at most {PIPELINED} requests before the first answer, got more.")
@@ -92,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if self.cycle.response_complete and self.cycle.more_body:
             self.cycle.more_body = False
-            self._forget_deadline()
+            self._clear_deadline()
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -104,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._expect_reader()
         elif self.cycle.response_complete and self.cycle.more_body:
-            self._forget_deadline()
+            self._clear_deadline()
             self._deadline = self.loop.call_later(self._header_timeout_s, self._close)
 
     def pause_writing(self) -> None:
@@ -114,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Resume writing; a closing connection gets a new timeout for flushing the rest."""
-        self._forget_reader()
+        self._clear_reader()
         if self.transport.is_closing():
             self._expect_reader()
         super().resume_writing()
@@ -125,8 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers of the connection."""
-        self._forget_deadline()
-        self._forget_reader()
+        self._clear_deadline()
+        self._clear_reader()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -138,10 +138,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
 
     def _expect_headers(self) -> None:
-        self._heard = False
+        self._received = False
         self._deadline = self.loop.call_later(self._header_timeout_s, self._on_timeout)
 
-    def _forget_deadline(self) -> None:
+    def _clear_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -151,13 +151,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._header_timeout_s, self.transport.abort)
 
-    def _forget_reader(self) -> None:
+    def _clear_reader(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
     def _on_timeout(self) -> None:
-        if self._heard:
+        if self._received:
             self._refuse(
                 408, "request_timeout", f"Expected a request's headers within {self._header_timeout_s:g} seconds."
             )
@@ -165,14 +165,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close()
 
     def _close(self) -> None:
-        self._forget_deadline()
+        self._clear_deadline()
         if not self.transport.is_closing():
             self.transport.close()
             self._expect_reader()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         if self.transport.is_closing():
-            self._forget_deadline()
+            self._clear_deadline()
             return
         if self.cycle is None or self.cycle.response_complete:  # otherwise the application records the disconnect
             self._refused(code)

@@ -20,11 +20,12 @@ SHARE: Final = 3
 class ResultDispatcher(Generic[T]):
     """Sets the results of futures that belong to one event loop, from any thread.
 
-    ``waiting`` returns the queue length. Delivery is batched once it reaches ``crowd``, so that the workers stay busy.
+    ``waiting`` returns the queue length. Delivery is batched once it reaches ``min_waiting``, so that the workers
+    stay busy.
     """
 
-    def __init__(self, waiting: Callable[[], int], *, crowd: int) -> None:
-        self._waiting, self._crowd = waiting, crowd
+    def __init__(self, waiting: Callable[[], int], *, min_waiting: int) -> None:
+        self._waiting, self._min_waiting = waiting, min_waiting
         self._done: deque[tuple[asyncio.Future[T], T]] = deque()
         self._ticking = False
 
@@ -44,7 +45,7 @@ class ResultDispatcher(Generic[T]):
 
     def _should_batch_delivery(self) -> bool:
         """Whether the queue is deep enough to batch deliveries without starving the workers."""
-        return self._waiting() >= max(self._crowd, SHARE * len(self._done))
+        return self._waiting() >= max(self._min_waiting, SHARE * len(self._done))
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._should_batch_delivery():

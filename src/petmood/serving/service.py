@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import Request
 
 from petmood.core.errors import BundleError, ShuttingDown
-from petmood.inference.base import Predictor
+from petmood.inference.base import Answer, Predictor
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.settings import Settings
 from petmood.serving.uploads import BodyReader
-from petmood.serving.worker_pool import WorkerPool, WorkerResult
+from petmood.serving.worker_pool import WorkerPool
 
 __all__ = ["AppState", "OpenModel", "service_of"]
 
@@ -41,20 +41,20 @@ class AppState:
         """Largest allowed photo in bytes."""
         return self.settings.limits.file_bytes
 
-    async def answer(self, photos: list[bytes]) -> list[WorkerResult]:
+    async def answer(self, photos: list[bytes]) -> list[Answer]:
         """Predict photos in the worker pool and count the predictions and errors."""
         try:
             found = await self.workers.answer(photos)
         finally:
             self.metrics.queue.set(self.workers.waiting)  # each process sets its own value; any of them may render all
         for one in found:
-            self.metrics.count(one.answer)
+            self.metrics.count(one)
         return found
 
-    def load(self, folder: Path, *, result: str, **told: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields
+    def load(self, folder: Path, *, result: str, **fields: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields
         """Verify a bundle against its golden outputs, then switch traffic to it; the old model serves until then.
 
-        ``result`` is the label of the load counter; ``told`` holds extra log fields, such as the requester and the
+        ``result`` is the label of the load counter; ``fields`` are extra log fields, such as the requester and the
         reason. Loading takes seconds, so call it from a thread.
 
         Raises:
@@ -64,26 +64,26 @@ class AppState:
             predictor = self.open_model(folder)
         except Exception as error:
             self.metrics.loads.labels("refused").inc()
-            logger.exception("a model was refused", extra=told)
+            logger.exception("a model was refused", extra=fields)
             raise BundleError(f"The bundle was refused, the old model goes on: {error}") from error
-        self._log_change(self.slot.swap(predictor), predictor, result=result, **told)
+        self._log_change(self.slot.swap(predictor), predictor, result=result, **fields)
         return predictor
 
-    def roll_back(self, **told: Any) -> Predictor:  # noqa: ANN401 - as above
+    def roll_back(self, **fields: Any) -> Predictor:  # noqa: ANN401 - as above
         """Restore the previous model; it is still in memory, so no loading is needed.
 
         Raises:
             BundleError: there is no previous model.
         """
         old = self.slot.roll_back()
-        self._log_change(old, self.slot.current, result="rolled_back", **told)
+        self._log_change(old, self.slot.current, result="rolled_back", **fields)
         return self.slot.current
 
-    def _log_change(self, old: Predictor, new: Predictor, *, result: str, **told: Any) -> None:  # noqa: ANN401 - as above
+    def _log_change(self, old: Predictor, new: Predictor, *, result: str, **fields: Any) -> None:  # noqa: ANN401 - as above
         self.metrics.loads.labels(result).inc()
         self.metrics.serves(new.model, instead_of=old.model)
         known = {"model": new.model.sha256, "model_before": old.model.sha256}
-        logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=known | told)
+        logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=known | fields)
 
     def readiness_failure(self) -> str | None:
         """Return the code that explains why the process is not ready, or None if it is ready."""

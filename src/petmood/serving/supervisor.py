@@ -121,5 +121,5 @@ class Supervisor:
                 logger.warning("process %d didn't end in time and is killed", child.pid)
                 child.kill()
                 child.wait()
-        as_told = {0, -signal.SIGTERM}  # -SIGTERM if the signal arrived before the handler was installed
-        return 0 if all(child.returncode in as_told for child in self._children) else 1
+        expected = {0, -signal.SIGTERM}  # -SIGTERM if the signal arrived before the handler was installed
+        return 0 if all(child.returncode in expected for child in self._children) else 1

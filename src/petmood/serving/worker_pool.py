@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from petmood.core.errors import InternalError, Overloaded, PetmoodError, ShuttingDown
-from petmood.core.schemas import ModelInfo
 from petmood.inference.base import Answer
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.result_dispatcher import ResultDispatcher
 
-__all__ = ["WorkerPool", "WorkerResult", "queue_full"]
+__all__ = ["WorkerPool", "queue_full"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +27,9 @@ WORKER_NICENESS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerResult:
-    """Prediction or error for one photo, and the model that produced it."""
-
-    answer: Answer
-    model: ModelInfo
-
-
-@dataclass(frozen=True, slots=True)
 class _Waiting:
     photo: bytes
-    future: asyncio.Future[WorkerResult]
+    future: asyncio.Future[Answer]
     since: float
 
 
@@ -65,8 +56,8 @@ class WorkerPool:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._count = threads
         self._threads: list[threading.Thread] = []
-        self._handover: ResultDispatcher[WorkerResult] = ResultDispatcher(
-            self._queue.qsize, crowd=MIN_WAITING_FOR_BATCHED_DELIVERY * threads
+        self._dispatcher: ResultDispatcher[Answer] = ResultDispatcher(
+            self._queue.qsize, min_waiting=MIN_WAITING_FOR_BATCHED_DELIVERY * threads
         )
         self._stopped = False
 
@@ -110,7 +101,7 @@ class WorkerPool:
         if self.waiting + photos > self._limit:
             raise queue_full(self._limit)
 
-    async def answer(self, photos: Sequence[bytes]) -> list[WorkerResult]:
+    async def answer(self, photos: Sequence[bytes]) -> list[Answer]:
         """Return the prediction or error for each photo, in order.
 
         Raises:
@@ -119,10 +110,10 @@ class WorkerPool:
         """
         self.refuse_if_full(len(photos))
         loop, now = asyncio.get_running_loop(), time.monotonic()
-        futures: list[asyncio.Future[WorkerResult]] = [loop.create_future() for _ in photos]
+        futures: list[asyncio.Future[Answer]] = [loop.create_future() for _ in photos]
         for photo, future in zip(photos, futures, strict=True):
             self._queue.put(_Waiting(photo, future, now))
-        self._handover.watch(loop)
+        self._dispatcher.watch(loop)
         if len(futures) == 1:
             return [await futures[0]]
         return list(await asyncio.gather(*futures))
@@ -159,8 +150,8 @@ class WorkerPool:
             len(tasks) - len(timely)
         )
         done = [*zip(timely, answers, strict=True), *zip([t for t in tasks if t not in timely], late, strict=True)]
-        results = [(task.future, WorkerResult(answer, predictor.model)) for task, answer in done]
-        self._handover.put(tasks[0].future.get_loop(), results)
+        results = [(task.future, answer) for task, answer in done]
+        self._dispatcher.put(tasks[0].future.get_loop(), results)
 
     def _predict(self, predict: Callable[[Sequence[bytes]], list[Answer]], photos: Sequence[bytes]) -> list[Answer]:
         if not photos:

@@ -99,7 +99,7 @@ class PostgresTrialLocks:
     @contextmanager
     def allocation_lock(self) -> Iterator[None]:
         """Hold the allocation lock; wait until it is free."""
-        self._ask("pg_advisory_lock", DECIDING)
+        self._call("pg_advisory_lock", DECIDING)
         try:
             yield
         finally:
@@ -107,11 +107,11 @@ class PostgresTrialLocks:
 
     def take(self, number: int) -> bool:
         """Lock a trial without waiting; return whether this succeeded."""
-        return bool(self._ask("pg_try_advisory_lock", number))
+        return bool(self._call("pg_try_advisory_lock", number))
 
     def release(self, number: int) -> None:
         """Unlock a trial."""
-        self._ask("pg_advisory_unlock", number)
+        self._call("pg_advisory_unlock", number)
 
     def close(self) -> None:
         """Release all locks and close the session; the server takes a moment to notice that."""
@@ -119,6 +119,6 @@ class PostgresTrialLocks:
         self._session.invalidate()
         self._session.close()
 
-    def _ask(self, function: str, number: int) -> object:
+    def _call(self, function: str, number: int) -> object:
         called = text(f"SELECT {function}(CAST(:key AS integer), CAST(:number AS integer))")
         return self._session.execute(called, {"key": self._key, "number": number}).scalar()

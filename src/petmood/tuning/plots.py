@@ -34,9 +34,9 @@ def draw(study: optuna.Study, *, metric: str) -> dict[str, bytes]:
     spread = len({trial.value for trial in finished}) > 1
     drawn: dict[str, bytes] = {}
     with _quiet():
-        for kind, picture in _PICTURES.items():
+        for kind, plot in _PLOTS.items():
             if kind == "history" or spread:
-                drawn[kind] = _png(picture(study, metric.replace("_", " "), names))
+                drawn[kind] = _png(plot(study, metric.replace("_", " "), names))
     return drawn
 
 
@@ -117,7 +117,7 @@ def _write_plainly(axis: Any) -> None:  # noqa: ANN401 - as above
         axis.set_minor_formatter(NullFormatter())
 
 
-_PICTURES: Final[Mapping[str, Callable[[optuna.Study, str, list[str]], Any]]] = {
+_PLOTS: Final[Mapping[str, Callable[[optuna.Study, str, list[str]], Any]]] = {
     "history": _history,
     "importances": _importances,
     "parallel": _parallel,

@@ -98,9 +98,13 @@ def csv_text(rows: Sequence[TrialRow]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "state", "value", "epochs", "seconds", *names, "run", "reason"])
     for row in rows:
-        told = ["" if row.value is None else repr(row.value), row.epochs, "" if row.seconds is None else row.seconds]
+        measured = [
+            "" if row.value is None else repr(row.value),
+            row.epochs,
+            "" if row.seconds is None else row.seconds,
+        ]
         writer.writerow(
-            [row.number, row.state, *told, *(row.settings.get(name) for name in names), row.run, row.reason]
+            [row.number, row.state, *measured, *(row.settings.get(name) for name in names), row.run, row.reason]
         )
     return text.getvalue()
 

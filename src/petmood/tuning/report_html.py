@@ -23,18 +23,18 @@ def write_reports(report: SearchReport, study: optuna.Study, *, settings: Config
     """Write all report files into the sweep folder; ``settings`` are those of the best trial."""
     atomic_write_text(report.folder / BEST, dump(settings))
     atomic_write_text(report.folder / TRIALS, csv_text(report.rows))
-    pictures = draw(study, metric=report.metric)
+    plots = draw(study, metric=report.metric)
     for name in CAPTIONS:
         path = report.folder / "plots" / f"{name}.png"
-        if name in pictures:
-            atomic_write_bytes(path, pictures[name])
+        if name in plots:
+            atomic_write_bytes(path, plots[name])
         else:
             path.unlink(missing_ok=True)
-    atomic_write_text(report.folder / PAGE, page_text(report, pictures))
+    atomic_write_text(report.folder / PAGE, page_text(report, plots))
 
 
-def page_text(report: SearchReport, pictures: dict[str, bytes]) -> str:
+def page_text(report: SearchReport, plots: dict[str, bytes]) -> str:
     """Return a self-contained HTML page; all text is escaped."""
-    shown = [(name, CAPTIONS[name], base64.b64encode(png).decode()) for name, png in pictures.items()]
+    shown = [(name, CAPTIONS[name], base64.b64encode(png).decode()) for name, png in plots.items()]
     names = list(dict.fromkeys(name for row in report.rows for name in row.settings))
-    return page_template("sweep.html.j2").render(report=report, pictures=shown, names=names)
+    return page_template("sweep.html.j2").render(report=report, plots=shown, names=names)

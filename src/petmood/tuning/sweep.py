@@ -55,7 +55,7 @@ class Sweep:
     @property
     def folder(self) -> Path:
         """The folder of this sweep."""
-        return self.worker.place.parent
+        return self.worker.folder.parent
 
 
 def sweep(overrides: Sequence[str], *, progress: ProgressBar = no_progress) -> SearchReport:
@@ -132,19 +132,19 @@ def _progress(opened: Sweep, overrides: Sequence[str]) -> Iterator[int]:
     steps: Iterator[object] = (
         opened.worker.work() if count == 1 else run_workers(overrides, count=count, logs=opened.folder / "logs")
     )
-    told = 0
+    reported = 0
     for _ in itertools.chain([None], steps):
         ended = len(opened.study.get_trials(deepcopy=False, states=ENDED))
-        yield from range(told, ended)
-        told = ended
-    yield from range(told, len(opened.study.get_trials(deepcopy=False, states=ENDED)))
+        yield from range(reported, ended)
+        reported = ended
+    yield from range(reported, len(opened.study.get_trials(deepcopy=False, states=ENDED)))
 
 
 def _conclude(opened: Sweep, *, progress: ProgressBar) -> SearchReport:
     """Select the best run, and only then predict the test photos with it, for `petmood evaluate`."""
     search, rows = opened.config.search, rows_of(opened.study)
     best = best_of(rows)
-    run = run_of(opened.worker.place, best.number)
+    run = run_of(opened.worker.folder, best.number)
     is_here = run.metadata.is_file()
     report = SearchReport(
         name=str(search.name),

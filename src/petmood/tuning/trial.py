@@ -41,22 +41,22 @@ class PruningCallback(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
         """Report this epoch before its checkpoint is written, so that a resumed trial has no unreported epochs."""
-        epoch, told = int(trainer.current_epoch), trainer.callback_metrics
-        if not math.isfinite(loss := float(told["val/loss"])):
+        epoch, metrics = int(trainer.current_epoch), trainer.callback_metrics
+        if not math.isfinite(loss := float(metrics["val/loss"])):
             raise Diverged(f"the validation loss was {loss} after epoch {epoch + 1}")
         if epoch not in self.reported:
-            self.trial.report(float(told[self.metric]), epoch)
+            self.trial.report(float(metrics[self.metric]), epoch)
             self.reported.add(epoch)
         if self.trial.should_prune():
             raise optuna.TrialPruned
 
 
-def run_of(place: Path, number: int) -> RunFolder:
+def run_of(folder: Path, number: int) -> RunFolder:
     """Return the run folder of a trial."""
-    return RunFolder(place / f"{number:03d}")
+    return RunFolder(folder / f"{number:03d}")
 
 
-def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) -> float:
+def run_trial(trial: optuna.Trial, config: Config, *, folder: Path, metric: str) -> float:
     """Train with the sampled settings of a trial, or resume its training, and return its validation metric.
 
     Raises:
@@ -64,9 +64,9 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
         TrialPruned: the trial is worse than others at the same epoch.
         RunError: its folder holds another training.
     """
-    run = run_of(place, trial.number)
+    run = run_of(folder, trial.number)
     named = config.model_copy(
-        update={"run": config.run.model_copy(update={"folder": str(place), "name": run.path.name})}
+        update={"run": config.run.model_copy(update={"folder": str(folder), "name": run.path.name})}
     )
     reported = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
     watch = PruningCallback(trial, metric=metric, reported=tuple(reported))
@@ -77,7 +77,7 @@ def run_trial(trial: optuna.Trial, config: Config, *, place: Path, metric: str) 
             )
         resume(run.path, callbacks=[watch], splits=OBJECTIVE_SPLITS)
     else:
-        train(named, callbacks=[watch], splits=OBJECTIVE_SPLITS, sweep=place.parent)
+        train(named, callbacks=[watch], splits=OBJECTIVE_SPLITS, sweep=folder.parent)
     return valid_value(run, metric)
 
 

@@ -34,14 +34,14 @@ def wanted_trials(search: SearchConfig, space: Space) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Worker of a search in one process; run folders are in ``place``."""
+    """Worker of a search in one process; run folders are in ``folder``."""
 
     study: optuna.Study
     storage: RDBStorage
     search: SearchConfig
     space: Space
     claims: TrialLocks
-    place: Path
+    folder: Path
 
     def work(self) -> Iterator[int]:
         """Run trials until the wanted number is reached, and yield the number of each ended trial.
@@ -97,22 +97,22 @@ class Worker:
 
     def _run(self, trial: optuna.Trial, values: Values) -> None:
         began = time.monotonic()
-        run = run_of(self.place, trial.number)
+        run = run_of(self.folder, trial.number)
         trial.set_user_attr("process", os.getpid())
         trial.set_user_attr("run", f"{socket.gethostname()}:{run.path.absolute()}")
         try:
-            value = run_trial(trial, self.space.compose(values), place=self.place, metric=self.search.metric)
+            value = run_trial(trial, self.space.compose(values), folder=self.folder, metric=self.search.metric)
         except optuna.TrialPruned:
-            self._tell(trial, TrialState.PRUNED, began)
+            self._record(trial, TrialState.PRUNED, began)
         except (Diverged, torch.OutOfMemoryError) as error:
             reason = str(error).partition("\n")[0]
             logger.warning("trial %d failed: %s", trial.number, reason)
             trial.set_user_attr("failed", reason)
-            self._tell(trial, TrialState.FAIL, began)
+            self._record(trial, TrialState.FAIL, began)
         else:
-            self._tell(trial, TrialState.COMPLETE, began, value=value)
+            self._record(trial, TrialState.COMPLETE, began, value=value)
         clear_checkpoints(run)
 
-    def _tell(self, trial: optuna.Trial, state: TrialState, began: float, *, value: float | None = None) -> None:
+    def _record(self, trial: optuna.Trial, state: TrialState, began: float, *, value: float | None = None) -> None:
         trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
         self.study.tell(trial, value, state)

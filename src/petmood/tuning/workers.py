@@ -41,8 +41,8 @@ def run_workers(overrides: Sequence[str], *, count: int, logs: Path) -> Iterator
     environment = os.environ | share_of_threads(os.environ, count=count)
     with ExitStack() as stack:
         files = [logs / f"worker-{number}.txt" for number in range(1, count + 1)]
-        crew = [stack.enter_context(_worker(overrides, environment, log=file)) for file in files]
-        while None in (codes := [worker.poll() for worker in crew]):
+        workers = [stack.enter_context(_worker(overrides, environment, log=file)) for file in files]
+        while None in (codes := [worker.poll() for worker in workers]):
             _check_not_rejected(codes, files)
             yield
             time.sleep(POLL_INTERVAL_S)

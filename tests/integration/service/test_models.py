@@ -51,7 +51,7 @@ def roll_back(served: Served) -> Answer:
 Files = dict[str, bytes]
 
 
-def sealed(bundle: Bundle, to: Path, change: Callable[[Files], Files], **manifest: Any) -> None:  # noqa: ANN401 - any field
+def repacked(bundle: Bundle, to: Path, change: Callable[[Files], Files], **manifest: Any) -> None:  # noqa: ANN401 - any field
     """Write a tampered bundle with recomputed hashes, as an attacker would."""
     files = {name: (bundle.folder / name).read_bytes() for name in bundle.manifest.files}
     write(to, bundle.manifest.model_copy(update=manifest), change(files))
@@ -142,20 +142,23 @@ def piped(bundle: Bundle, to: Path) -> None:
 
 BAD: Final[dict[str, tuple[int, Callable[[Bundle, Path], None]]]] = {
     "a cut network": (26, cut_file),
-    "a cut network, sealed anew": (26, lambda b, to: sealed(b, to, model_of(lambda data: data[:-1000]))),
-    "an empty network, sealed anew": (26, lambda b, to: sealed(b, to, model_of(lambda _: b""))),
-    "one flipped bit, sealed anew": (26, lambda b, to: sealed(b, to, model_of(with_a_flipped_bit))),
+    "a cut network, sealed anew": (26, lambda b, to: repacked(b, to, model_of(lambda data: data[:-1000]))),
+    "an empty network, sealed anew": (26, lambda b, to: repacked(b, to, model_of(lambda _: b""))),
+    "one flipped bit, sealed anew": (26, lambda b, to: repacked(b, to, model_of(with_a_flipped_bit))),
     "no class map": (26, without_classes),
     "another temperature, sealed anew": (
         26,
-        lambda b, to: sealed(b, to, same, temperature=b.manifest.temperature * 1.1),
+        lambda b, to: repacked(b, to, same, temperature=b.manifest.temperature * 1.1),
     ),
     "a pickle named model.onnx": (
         27,
-        lambda b, to: sealed(b, to, model_of(lambda _: pickle.dumps(Harm(to.parent / "unpickled")))),
+        lambda b, to: repacked(b, to, model_of(lambda _: pickle.dumps(Harm(to.parent / "unpickled")))),
     ),
-    "pickled golden photos": (27, lambda b, to: sealed(b, to, lambda files: objects(files, to.parent / "unpickled"))),
-    "external data": (27, lambda b, to: sealed(b, to, model_of(with_external_data))),
+    "pickled golden photos": (
+        27,
+        lambda b, to: repacked(b, to, lambda files: objects(files, to.parent / "unpickled")),
+    ),
+    "external data": (27, lambda b, to: repacked(b, to, model_of(with_external_data))),
     "a link": (27, linked),
     "a pipe": (27, piped),
 }

@@ -2,7 +2,7 @@
 
 import json
 
-from petmood.cli.tables import answer_text, headline_text, paired_text
+from petmood.cli.tables import headline_text, paired_text, prediction_text
 from petmood.core.errors import EmptyFile
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
@@ -19,16 +19,16 @@ def prediction(*, confident: bool, warnings: tuple[str, ...] = ()) -> Prediction
 
 
 def test_a_sure_answer_is_a_label_and_a_probability() -> None:
-    assert answer_text("a.jpg", prediction(confident=True)) == "a.jpg: happy 60%"
+    assert prediction_text("a.jpg", prediction(confident=True)) == "a.jpg: happy 60%"
 
 
 def test_an_unsure_answer_names_what_it_may_be_and_warnings_follow() -> None:
-    text = answer_text("a.jpg", prediction(confident=False, warnings=("turned by EXIF",)))
+    text = prediction_text("a.jpg", prediction(confident=False, warnings=("turned by EXIF",)))
     assert text == "a.jpg: happy 60%  (not sure; one of: happy, other)  [turned by EXIF]"
 
 
 def test_a_refused_photo_shows_code_and_reason() -> None:
-    assert answer_text("a.jpg", EmptyFile("The file is empty.")) == "a.jpg: empty_file: The file is empty."
+    assert prediction_text("a.jpg", EmptyFile("The file is empty.")) == "a.jpg: empty_file: The file is empty."
 
 
 def test_the_headline_puts_controls_below_the_network_in_columns() -> None:

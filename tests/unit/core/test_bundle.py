@@ -68,7 +68,7 @@ def forge(folder: Path, name: str, data: bytes) -> Bundle:
     """Replace a file and seal the manifest again, as someone would who can do both."""
     (folder / name).write_bytes(data)
     hashes = {**read(folder).files, name: hashlib.sha256(data).hexdigest()}
-    forged = read(folder).model_copy(update={"files": hashes}).sealed()
+    forged = read(folder).model_copy(update={"files": hashes}).with_digest()
     (folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
     return verify(folder)
 
@@ -243,7 +243,7 @@ def test_a_link_in_place_of_a_file_is_refused_even_when_it_leads_to_the_same_byt
 @pytest.mark.parametrize("name", ["../outside", "sub/file", "/etc/hostname", "..", "", "a\0b"])
 def test_a_manifest_that_points_out_of_its_folder_is_refused(whole: Bundle, name: str) -> None:
     (whole.folder.parent / "outside").write_bytes(b"x")
-    forged = whole.manifest.model_copy(update={"files": {**whole.manifest.files, name: "0" * 64}}).sealed()
+    forged = whole.manifest.model_copy(update={"files": {**whole.manifest.files, name: "0" * 64}}).with_digest()
     (whole.folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
     with pytest.raises(BundleError, match=r"outside of the bundle|missing"):
         verify(whole.folder)
@@ -251,7 +251,7 @@ def test_a_manifest_that_points_out_of_its_folder_is_refused(whole: Bundle, name
 
 def test_a_manifest_that_lists_no_model_is_refused(whole: Bundle) -> None:
     rest = {name: digest for name, digest in whole.manifest.files.items() if name != "model.onnx"}
-    forged = whole.manifest.model_copy(update={"files": rest}).sealed()
+    forged = whole.manifest.model_copy(update={"files": rest}).with_digest()
     (whole.folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
     with pytest.raises(BundleError, match=r"lists no model\.onnx"):
         verify(whole.folder)

@@ -10,11 +10,11 @@ from petmood.core.errors import ConfigError
 from petmood.evaluation.bootstrap import (
     Estimate,
     bootstrap_estimate,
+    clopper_pearson_interval,
     cluster_bootstrap_weights,
     estimate_class_metrics,
     estimate_mean,
     estimate_metrics,
-    proportion_interval,
 )
 from petmood.evaluation.metrics import METRICS
 from petmood.evaluation.predictions import Predictions
@@ -64,14 +64,14 @@ def test_ignoring_groups_would_make_the_interval_too_narrow() -> None:
 def test_clopper_and_pearson_agree_with_scipy() -> None:
     for successes, trials in [(0, 12), (5, 12), (12, 12)]:
         known = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
-        assert proportion_interval(successes, trials) == pytest.approx((known.low, known.high))
-    assert proportion_interval(0, 0) == (0.0, 1.0)
+        assert clopper_pearson_interval(successes, trials) == pytest.approx((known.low, known.high))
+    assert clopper_pearson_interval(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_all_right_or_all_wrong_gets_the_exact_interval_over_groups(value: float) -> None:
     estimate = estimate_mean(np.full(30, value), np.repeat(np.arange(10), 3), proportion=True)
-    assert (estimate.low, estimate.high) == pytest.approx(proportion_interval(value * 10, 10))
+    assert (estimate.low, estimate.high) == pytest.approx(clopper_pearson_interval(value * 10, 10))
     assert estimate.n == 30
 
 
@@ -125,4 +125,4 @@ def test_a_class_that_is_always_right_still_gets_an_interval() -> None:
         source=("",) * 12,
     )
     recall = estimate_class_metrics(scored)["a"]["recall"]
-    assert recall == Estimate(1.0, proportion_interval(6, 6)[0], 1.0, n=6)
+    assert recall == Estimate(1.0, clopper_pearson_interval(6, 6)[0], 1.0, n=6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.evaluation.bootstrap import proportion_interval
+from petmood.evaluation.bootstrap import clopper_pearson_interval
 from petmood.evaluation.calibration import TEMPERATURES, fit_temperature, reliability
 from petmood.evaluation.metrics import per_sample_nll
 from petmood.evaluation.predictions import Predictions
@@ -65,7 +65,7 @@ def test_the_reliability_curve_counts_every_photo_once_and_rises() -> None:
 def test_intervals_of_the_curve_count_groups(make_scored: MakeScored) -> None:
     scored = make_scored(8)
     one = reliability(replace(scored, groups=("same",) * 8), bins=1)[0]
-    assert (one.low, one.high) == pytest.approx(proportion_interval(one.accuracy, 1))
+    assert (one.low, one.high) == pytest.approx(clopper_pearson_interval(one.accuracy, 1))
     assert one.to_json()["n"] == 8
 
 

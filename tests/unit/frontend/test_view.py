@@ -5,7 +5,7 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo, PredictionResponse
-from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, mood_text, percent, result_view
+from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, label_text, percent, result_view
 
 
 def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> Prediction:
@@ -22,10 +22,10 @@ def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **chan
 
 
 def test_a_sure_answer_is_named_with_how_often_it_is_right() -> None:
-    card = result_view(body(), seconds=0.0312)
-    assert (card.headline, card.sentence) == ("Sad", "Such answers are right in about 88% of cases.")
-    assert card.footnote == "Model demo 7 · 31 ms"
-    assert card.advice == ()
+    view = result_view(body(), seconds=0.0312)
+    assert (view.headline, view.sentence) == ("Sad", "Such answers are right in about 88% of cases.")
+    assert view.footnote == "Model demo 7 · 31 ms"
+    assert view.advice == ()
 
 
 def test_bars_are_there_for_every_mood_the_likely_ones_first() -> None:
@@ -35,10 +35,10 @@ def test_bars_are_there_for_every_mood_the_likely_ones_first() -> None:
 
 
 def test_not_sure_is_said_first_with_what_is_possible_and_what_helps() -> None:
-    card = result_view(body(confident=False, possible=("sad", "happy", "other")))
-    assert (card.headline, card.icon) == ("Not sure", UNSURE)
-    assert card.sentence == "It may be sad, happy or another expression."
-    assert card.advice == ADVICE
+    view = result_view(body(confident=False, possible=("sad", "happy", "other")))
+    assert (view.headline, view.icon) == ("Not sure", UNSURE)
+    assert view.sentence == "It may be sad, happy or another expression."
+    assert view.advice == ADVICE
 
 
 @pytest.mark.parametrize(("possible", "begins"), [(("sad",), "Perhaps sad, but"), ((), "Perhaps sad, but")])
@@ -59,12 +59,12 @@ def test_nearly_certain_reads_as_a_sentence() -> None:
 
 
 def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
-    card = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
-    assert card.headline == "Playful"
-    assert card.icon == NEUTRAL_ICON
+    view = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
+    assert view.headline == "Playful"
+    assert view.icon == NEUTRAL_ICON
     assert NEUTRAL_ICON not in ICONS.values()
-    assert card.warnings == ("Small picture.",)
+    assert view.warnings == ("Small picture.",)
 
 
 def test_every_mood_has_a_text_of_its_own() -> None:
-    assert len({mood_text(mood) for mood in DEFAULT_CLASSES}) == len(DEFAULT_CLASSES)
+    assert len({label_text(label) for label in DEFAULT_CLASSES}) == len(DEFAULT_CLASSES)

@@ -46,7 +46,7 @@ def reseal(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any field of
     """Write the manifest anew with changes, true hashes and a true seal, as someone would who knows how."""
     manifest = read(folder)
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest.files}
-    forged = manifest.model_copy(update={**changes, "files": hashes}).sealed()
+    forged = manifest.model_copy(update={**changes, "files": hashes}).with_digest()
     (folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
 
 

@@ -15,7 +15,7 @@ from petmood.pipelines.run_folder import RunFolder
 from petmood.training.tracking.base import RunContent
 from petmood.training.tracking.state import (
     BundleRecord,
-    TrackerSpec,
+    TrackerSettings,
     mirror_lock,
     new_state,
     state_of,
@@ -130,7 +130,7 @@ def test_a_trial_has_its_sweep_as_parent_unless_it_was_moved_away(run: RunFolder
     trial = tracked_copy(run, sweep / "trials/000")
     update(trial, sweep="../..")
     assert run_content(trial.path).parent is None
-    write_state(sweep, new_state(sweep, TrackerSpec()))
+    write_state(sweep, new_state(sweep, TrackerSettings()))
     (sweep / "sweep.html").write_text("a report")
     parent = run_content(trial.path).parent
     assert parent is not None

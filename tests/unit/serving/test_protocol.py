@@ -300,7 +300,7 @@ def test_a_body_that_ends_long_after_its_refusal_leaves_the_connection_usable() 
 
 
 def test_a_body_that_never_ends_after_its_refusal_costs_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "LINGER_S", 0.05)
+    monkeypatch.setattr(observe, "CLOSE_WAIT_S", 0.05)
     with running(header_timeout_s=0.2, idle_timeout_s=60) as port, connect(port) as connection:
         connection.sendall(TEXT + b"half")
         assert everything(connection).count(b"HTTP/1.1 ") == 1

@@ -14,6 +14,7 @@ import pytest
 
 from petmood.core.errors import BundleError, CorruptImage, InternalError, Overloaded, PhotoError, ShuttingDown
 from petmood.core.prediction import Prediction
+from petmood.core.schemas import ModelInfo
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from petmood.serving.active_model import ModelSlot
@@ -73,6 +74,13 @@ async def entered(predictor: Gated) -> None:
     assert await asyncio.to_thread(predictor.entered.acquire, timeout=120)
 
 
+def model_of(answers: Sequence[Answer]) -> ModelInfo:
+    """Return the model that one prediction names."""
+    (prediction,) = answers
+    assert isinstance(prediction, Prediction)
+    return prediction.model
+
+
 def classes(answers: Sequence[Answer]) -> list[str]:
     """Return the predicted classes or error codes."""
     return [answer.label if isinstance(answer, Prediction) else answer.code for answer in answers]
@@ -80,7 +88,7 @@ def classes(answers: Sequence[Answer]) -> list[str]:
 
 def test_photos_are_answered_in_their_order_whoever_answers_them() -> None:
     async def work(workers: WorkerPool) -> list[Answer]:
-        return [found.answer for found in await workers.answer(PHOTOS)]
+        return await workers.answer(PHOTOS)
 
     expected = FakePredictor().predict_batch(PHOTOS)
     assert run(work, threads=2) == expected
@@ -88,7 +96,7 @@ def test_photos_are_answered_in_their_order_whoever_answers_them() -> None:
 
 def test_an_answer_names_the_model_that_gave_it() -> None:
     async def work(workers: WorkerPool) -> str:
-        return (await workers.answer(PHOTOS[:1]))[0].model.version
+        return model_of(await workers.answer(PHOTOS[:1])).version
 
     assert run(work, FakePredictor(version="7")) == "7"
 
@@ -106,7 +114,7 @@ def test_a_full_queue_refuses_at_once_and_takes_none() -> None:
         left = workers.waiting
         predictor.gate.release(10)
         found = [await task for task in (first, *waiting)]
-        return left, [one.model.version for (one,) in found]
+        return left, [model_of(one).version for one in found]
 
     assert run(work, predictor, waiting=2) == (2, ["0"] * 3)
 
@@ -175,7 +183,7 @@ def test_a_photo_is_let_go_when_it_was_answered() -> None:
 
 def test_a_predictor_that_fails_costs_that_photo_alone_and_no_thread() -> None:
     async def work(workers: WorkerPool) -> tuple[list[str], bool]:
-        answers = [(await workers.answer([photo]))[0].answer for photo in (b"broken", b"bundle", PHOTOS[0])]
+        answers = [(await workers.answer([photo]))[0] for photo in (b"broken", b"bundle", PHOTOS[0])]
         assert isinstance(answers[0], InternalError)
         assert "/srv" not in str(answers[0])
         return classes(answers), workers.alive
@@ -186,7 +194,7 @@ def test_a_predictor_that_fails_costs_that_photo_alone_and_no_thread() -> None:
 
 def test_a_bad_photo_gets_its_refusal() -> None:
     async def work(workers: WorkerPool) -> list[Answer]:
-        return [found.answer for found in await workers.answer([PHOTOS[0][:200], PHOTOS[0]])]
+        return await workers.answer([PHOTOS[0][:200], PHOTOS[0]])
 
     bad, good = run(work)
     assert isinstance(bad, CorruptImage | PhotoError)
@@ -205,7 +213,7 @@ def test_a_photo_that_waited_too_long_is_refused_and_not_looked_at(monkeypatch: 
         now[0] += 5.1
         predictor.gate.release(10)
         (one,), (other,) = await first, await late
-        return tuple(classes([one.answer, other.answer]))
+        return tuple(classes([one, other]))
 
     first, late = run(work, predictor, max_wait_s=5.0)
     assert first != "overloaded"
@@ -241,7 +249,7 @@ def test_a_swap_under_way_lets_each_model_finish_what_it_began() -> None:
         second = asyncio.create_task(workers.answer(PHOTOS[:1]))
         await asyncio.sleep(0)
         old.gate.release()
-        return [(await task)[0].model.version for task in (first, second)]
+        return [model_of(await task).version for task in (first, second)]
 
     assert run(work, slot=slot) == ["1", "2"]
 
@@ -254,7 +262,7 @@ def test_stopping_finishes_what_waits_and_takes_no_more() -> None:
         await entered(predictor)
         stopping = asyncio.create_task(asyncio.to_thread(workers.stop))
         predictor.gate.release(10)
-        found = [(await task)[0].model.name for task in tasks]
+        found = [model_of(await task).name for task in tasks]
         await stopping
         with pytest.raises(ShuttingDown):
             await workers.answer(PHOTOS[:1])

@@ -30,7 +30,7 @@ def test_a_trial_s_value_is_what_the_kept_weights_score_on_validation_photos(
     settings: Settings, tmp_path: Path
 ) -> None:
     study = optuna.create_study()
-    value = run_trial(study.ask(), settings("epochs=3"), place=tmp_path, metric="val/loss")
+    value = run_trial(study.ask(), settings("epochs=3"), folder=tmp_path, metric="val/loss")
     run = run_of(tmp_path, 0)
     scored = Predictions.load(run.predictions("valid"))
     right = scored.probabilities()[range(len(scored)), scored.labels]
@@ -41,7 +41,7 @@ def test_a_trial_s_value_is_what_the_kept_weights_score_on_validation_photos(
 
 
 def test_test_photos_aren_t_even_opened_until_the_run_is_completed(settings: Settings, tmp_path: Path) -> None:
-    run_trial(optuna.create_study().ask(), settings("epochs=1"), place=tmp_path, metric="val/loss")
+    run_trial(optuna.create_study().ask(), settings("epochs=1"), folder=tmp_path, metric="val/loss")
     run = run_of(tmp_path, 0)
     assert run.read_metadata().status == "done"
     assert not run.predictions("test").exists()
@@ -54,7 +54,7 @@ def test_test_photos_aren_t_even_opened_until_the_run_is_completed(settings: Set
 def test_a_probe_has_no_epochs_and_is_a_trial_all_the_same(settings: Settings, tmp_path: Path) -> None:
     study = optuna.create_study()
     config = settings("recipe=linear_probe", "weights=none", "recipe.l2_strengths=[0.01]")
-    assert 0 < run_trial(study.ask(), config, place=tmp_path, metric="val/accuracy") <= 1
+    assert 0 < run_trial(study.ask(), config, folder=tmp_path, metric="val/accuracy") <= 1
     assert study.trials[0].intermediate_values == {}
 
 
@@ -62,14 +62,14 @@ def test_a_trial_that_is_done_is_not_trained_again_and_one_of_other_settings_is_
     settings: Settings, tmp_path: Path
 ) -> None:
     trial, config = optuna.create_study().ask(), settings("epochs=1")
-    first = run_trial(trial, config, place=tmp_path, metric="val/loss")
+    first = run_trial(trial, config, folder=tmp_path, metric="val/loss")
     written = run_of(tmp_path, 0).weights.stat().st_mtime_ns
-    assert run_trial(trial, config, place=tmp_path, metric="val/loss") == first
+    assert run_trial(trial, config, folder=tmp_path, metric="val/loss") == first
     assert run_of(tmp_path, 0).weights.stat().st_mtime_ns == written
     with pytest.raises(
         RunError, match=r"000 is the run of another training, not of trial 0 of this sweep\. Move it away\."
     ):
-        run_trial(trial, settings("epochs=2"), place=tmp_path, metric="val/loss")
+        run_trial(trial, settings("epochs=2"), folder=tmp_path, metric="val/loss")
 
 
 def test_an_epoch_is_reported_once_also_by_a_trial_that_was_gone_on_with() -> None:
@@ -106,7 +106,7 @@ def test_a_trial_worse_than_half_of_the_others_is_pruned_and_a_better_one_isn_t(
 
 
 def test_checkpoints_of_an_ended_trial_go_and_its_weights_stay(settings: Settings, tmp_path: Path) -> None:
-    run_trial(optuna.create_study().ask(), settings("epochs=1"), place=tmp_path, metric="val/loss")
+    run_trial(optuna.create_study().ask(), settings("epochs=1"), folder=tmp_path, metric="val/loss")
     run = run_of(tmp_path, 0)
     assert list(run.checkpoints.iterdir())
     clear_checkpoints(run)

@@ -45,7 +45,7 @@ def test_a_trial_that_diverges_has_failed_and_the_others_go_on(wanted: list[str]
         assert [trial.params["optimizer.lr"] for trial in (good, bad)] == [0.003, 1e30]
         assert good.user_attrs["seconds"] > 0
         assert good.user_attrs["run"].endswith("/sweeps/s/trials/000")
-        assert not run_of(one.place, 0).checkpoints.exists()
+        assert not run_of(one.folder, 0).checkpoints.exists()
         assert list(one.work()) == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from petmood.core.errors import RunError
-from petmood.tuning import workers as crew
+from petmood.tuning import workers
 from petmood.tuning.workers import run_workers, share_of_threads
 
 END_WITH_INPUT = """
@@ -33,7 +33,7 @@ Path(f"job-{os.getpid()}").write_text(job + os.environ["OMP_NUM_THREADS"])
 
 def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Let workers be another program than petmood, which takes seconds to start."""
-    monkeypatch.setattr(crew, "COMMAND", (sys.executable, "-c", text))
+    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", text))
 
 
 @pytest.mark.parametrize(

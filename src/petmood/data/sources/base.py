@@ -4,7 +4,6 @@ A source only lists entries: it never decodes a photo and never writes beside th
 unknown class folder, a missing file) is recorded on the entry itself, so that one report can show all of them.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ __all__ = [
     "normalize_species",
     "open_source",
     "parse_split",
-    "printable",
     "source",
     "source_names",
 ]
@@ -131,9 +129,3 @@ def normalize_species(text: str) -> str:
     """
     kept = "".join(c for c in text.strip().casefold() if c.isalnum() or c in " -_")
     return kept.lstrip(" -_")[:40]
-
-
-def printable(name: str) -> str:
-    """Return a file name that is printable UTF-8: undecodable bytes and control characters are escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -18,9 +18,9 @@ from petmood.data.sources.base import (
     needed_path,
     normalize_species,
     parse_split,
-    printable,
     source,
 )
+from petmood.data.wording import printable
 
 __all__ = ["CsvSource"]
 

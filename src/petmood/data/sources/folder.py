@@ -8,7 +8,8 @@ from petmood.core.errors import DataError
 from petmood.core.labels import normalize_label
 from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import ProgressBar
-from petmood.data.sources.base import Source, SourcePhoto, needed_path, parse_split, printable, source
+from petmood.data.sources.base import Source, SourcePhoto, needed_path, parse_split, source
+from petmood.data.wording import printable
 
 __all__ = ["FolderSource", "find_in_folder"]
 

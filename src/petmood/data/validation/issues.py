@@ -8,12 +8,13 @@ from pathlib import Path
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.relations import RelationRow, read_relations
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
-from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
+from petmood.data.index import DataIndex, IndexRow, Role, Split, labels_in, read_index
 from petmood.data.index_builder import PHOTOS
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.split import find_group_leaks
+from petmood.data.wording import counted
 
-__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "labels_in", "validate_dataset"]
+__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "validate_dataset"]
 
 ODD_DESCRIPTIONS = {
     "mode": "in a color mode other than RGB or grayscale",
@@ -117,15 +118,6 @@ def validate_dataset(folder: Path, *, progress: ProgressBar = no_progress) -> Va
     return ValidationReport(folder.resolve().name, index, tuple(findings), conflicts, links, rejected)
 
 
-def labels_in(*indexes: DataIndex | None) -> tuple[str, ...]:
-    """Return every label of one or more indexes, sorted; labels of excluded photos count as well."""
-    return tuple(sorted({row.label for index in indexes if index is not None for row in index}))
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def _broken(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
     kinds: dict[str, list[str]] = defaultdict(list)
     for row, facts in seen:
@@ -141,15 +133,15 @@ def _broken(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
         "undecodable": "that can't be decoded",
     }
     for code, paths in sorted(kinds.items()):
-        yield Issue(code, f"{_number(len(paths), 'photo')} {words[code]}", tuple(paths), is_blocking=True)
+        yield Issue(code, f"{counted(len(paths), 'photo')} {words[code]}", tuple(paths), is_blocking=True)
 
 
 def _leaks(index: DataIndex) -> Iterator[Issue]:
     leaks = find_group_leaks(index)
     if leaks:
         paths = tuple(path for leak in leaks for _, path in leak.paths)
-        count = "1 group has photos in several" if len(leaks) == 1 else f"{len(leaks)} groups have photos in several"
-        yield Issue("leak", f"{count} splits (group leakage)", paths, is_blocking=True)
+        count = counted(len(leaks), "group has", "groups have")
+        yield Issue("leak", f"{count} photos in several splits (group leakage)", paths, is_blocking=True)
 
 
 def _duplicates(index: DataIndex) -> Iterator[Issue]:
@@ -166,7 +158,7 @@ def _duplicates(index: DataIndex) -> Iterator[Issue]:
         ]
         if paths:
             yield Issue(
-                "duplicate", f"{_number(len(paths), 'photo')} identical to another {where}", tuple(paths), across
+                "duplicate", f"{counted(len(paths), 'photo')} identical to another {where}", tuple(paths), across
             )
 
 
@@ -175,7 +167,7 @@ def _extra(folder: Path, index: DataIndex) -> Iterator[Issue]:
     present = (p.relative_to(folder).as_posix() for p in (folder / PHOTOS).rglob("*") if p.is_file())
     extra = tuple(sorted(name for name in present if name not in known))
     if extra:
-        yield Issue("unindexed_file", f"{_number(len(extra), 'file')} in {PHOTOS}/ not in the index", extra)
+        yield Issue("unindexed_file", f"{counted(len(extra), 'file')} in {PHOTOS}/ not in the index", extra)
 
 
 def _conflicts(index: DataIndex, links: Iterable[RelationRow]) -> Iterator[LabelConflict]:
@@ -196,7 +188,7 @@ def _conflicts(index: DataIndex, links: Iterable[RelationRow]) -> Iterator[Label
 def _label_conflicts(conflicts: tuple[LabelConflict, ...]) -> Iterator[Issue]:
     if conflicts:
         paths = tuple(row.path for conflict in conflicts for row in conflict.rows)
-        count = "1 group has" if len(conflicts) == 1 else f"{len(conflicts)} groups have"
+        count = counted(len(conflicts), "group has", "groups have")
         yield Issue("label_conflict", f"{count} photos with two labels: correct one of them", paths)
 
 
@@ -227,13 +219,13 @@ def _odd_photos(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
         for code in facts.flags:
             kinds[code].append(row.path)
     for code, paths in sorted(kinds.items()):
-        yield Issue(code, f"{_number(len(paths), 'photo')} {ODD_DESCRIPTIONS[code]}", tuple(paths))
+        yield Issue(code, f"{counted(len(paths), 'photo')} {ODD_DESCRIPTIONS[code]}", tuple(paths))
 
 
 def _excluded(index: DataIndex, rejected: tuple[ImportProblem, ...]) -> Iterator[Issue]:
     dropped = tuple(row.path for row in index if row.role == Role.EXCLUDED)
     if dropped:
-        yield Issue("excluded", f"{_number(len(dropped), 'photo')} excluded (see the notes)", dropped)
+        yield Issue("excluded", f"{counted(len(dropped), 'photo')} excluded (see the notes)", dropped)
     if rejected:
         names = tuple(problem.path for problem in rejected)
-        yield Issue("rejected", f"{_number(len(names), 'file')} rejected at import", names)
+        yield Issue("rejected", f"{counted(len(names), 'file')} rejected at import", names)

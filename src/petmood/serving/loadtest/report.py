@@ -52,5 +52,5 @@ def report_of(steps: Sequence[Step], *, url: str, limits: Limits, until_saturati
     if not steps:
         raise DownloadError(f"The load on {url} ended before its first step did. Give it more time with --duration.")
     knee = find_knee(steps)
-    judged = knee.step if until_saturation and knee is not None else steps[-1]
-    return Report(url, tuple(steps), judged, knee, limits, violations(judged, limits))
+    checked = knee.step if until_saturation and knee is not None else steps[-1]
+    return Report(url, tuple(steps), checked, knee, limits, violations(checked, limits))

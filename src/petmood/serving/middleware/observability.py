@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 SMALL_BYTES: Final = 65_536
 """An unread body up to this size is read after an error response, so that the connection can be reused."""
-LINGER_S: Final = 1.0
-LINGER_BYTES: Final = 64_000_000
+CLOSE_WAIT_S: Final = 1.0
+CLOSE_WAIT_BYTES: Final = 64_000_000
 """A larger body is discarded up to these limits; a client that is cut off while sending never sees the response."""
 QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths polled by machines; logged only if the status is not 200."""
@@ -61,7 +61,7 @@ class ObservabilityMiddleware:
         finally:
             watch.count()
             self._log(scope, call, watch.status, time.perf_counter() - began)
-        await watch.linger()
+        await watch.wait_for_client_close()
 
     def _count(self, scope: Scope, call: RequestContext, status: int, seconds: float) -> None:
         self._metrics.in_flight.dec()
@@ -99,7 +99,7 @@ class _Watch:
         self._call, self._receive, self._send, self._drain = call, receive, send, closing
         self._waits, self._counted = waits, counted
         self.status = 499  # nginx's code for a client that disconnected before the response
-        self._started = self._lingers = self._is_counted = False
+        self._started = self._waits_for_client = self._is_counted = False
 
     def count(self) -> None:
         """Count the request, once."""
@@ -124,7 +124,7 @@ class _Watch:
         await self._send(message)
 
     async def refuse(self, error: PetmoodError) -> None:
-        """Send an error response, unless a response has begun; call ``linger`` afterwards."""
+        """Send an error response, unless a response has begun; call ``wait_for_client_close`` afterwards."""
         self._call.code = error.code
         if self._started:
             return
@@ -132,13 +132,13 @@ class _Watch:
         status = error.status if isinstance(error, PhotoError | RequestError) else InternalError.status
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": status, "headers": headers + error_headers(error)})
-        self._lingers = not self._call.body_done
+        self._waits_for_client = not self._call.body_done
         self.count()
-        await self._send({"type": "http.response.body", "body": body, "more_body": self._lingers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": self._waits_for_client})
 
-    async def linger(self) -> None:
+    async def wait_for_client_close(self) -> None:
         """Discard the rest of a rejected body, up to a time and size limit."""
-        if self._lingers:
+        if self._waits_for_client:
             await self._throw_away()
             await self._send({"type": "http.response.body", "body": b""})
 
@@ -156,8 +156,8 @@ class _Watch:
     async def _throw_away(self) -> None:
         seen = 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                while not self._call.body_done and seen < LINGER_BYTES:
+            async with asyncio.timeout(CLOSE_WAIT_S):
+                while not self._call.body_done and seen < CLOSE_WAIT_BYTES:
                     seen += len((await self.receive()).get("body", b""))
 
 

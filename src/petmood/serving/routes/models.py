@@ -42,9 +42,9 @@ async def load(request: Request) -> Response:
     service, call = service_of(request), context_of(request.scope)
     async with service.bodies.body(request.receive, declared=call.declared, limit=MAX_BYTES) as raw:
         body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"}, with a "reason" if you like, got something else.')
-    told = {"request_id": call.request_id, "reason": body.reason or None}
+    fields = {"request_id": call.request_id, "reason": body.reason or None}
     try:
-        predictor = await asyncio.to_thread(service.load, Path(body.bundle), result="loaded", **told)
+        predictor = await asyncio.to_thread(service.load, Path(body.bundle), result="loaded", **fields)
     except PetmoodError as error:
         raise UnprocessableContent(str(error)) from error
     return json_response(predictor.model)

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope
 from petmood.core.errors import BadForm, PetmoodError
 from petmood.core.prediction import prediction_response
 from petmood.core.schemas import PHOTO_FIELD, BatchResponse, PredictionResponse
+from petmood.inference.base import Answer
 from petmood.serving.integrations.vertex_ai import answer_instances
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.multipart import (
@@ -23,13 +24,12 @@ from petmood.serving.multipart import (
 from petmood.serving.routes.openapi import BATCH_REQUEST, PREDICT_REQUEST, REFUSALS
 from petmood.serving.routes.responses import JSON, answer_each, json_response
 from petmood.serving.service import AppState, service_of
-from petmood.serving.worker_pool import WorkerResult
 
-__all__ = ["PATH", "AskPhoto", "answer_photo", "router"]
+__all__ = ["PATH", "PredictPhoto", "answer_photo", "router"]
 
 PATH: Final = "/predict"
 
-AskPhoto = Callable[[bytes], Awaitable[WorkerResult]]
+PredictPhoto = Callable[[bytes], Awaitable[Answer]]
 
 
 class DirectRoute(APIRoute):
@@ -55,13 +55,13 @@ async def predict(request: Request) -> Response:
     if content_type.startswith(JSON) and service.settings.vertex_predict_route == PATH:
         return await answer_instances(request)
 
-    async def ask(photo: bytes) -> WorkerResult:
+    async def predict_photo(photo: bytes) -> Answer:
         (found,) = await service.answer([photo])
         return found
 
     kind = parse_content_type(content_type)
     service.workers.refuse_if_full()
-    return await answer_photo(service, request.scope, request.receive, kind=kind, ask=ask)
+    return await answer_photo(service, request.scope, request.receive, kind=kind, predict_photo=predict_photo)
 
 
 @router.post("/predict/batch", response_model=BatchResponse, openapi_extra=BATCH_REQUEST, responses=REFUSALS)
@@ -86,9 +86,9 @@ async def answer_photo(
     receive: Receive,
     *,
     kind: ContentType,
-    ask: AskPhoto,
+    predict_photo: PredictPhoto,
 ) -> Response:
-    """Read the one photo of a request within the service's limits, let ``ask`` predict it, and return the response.
+    """Read the one photo of a request within the service's limits, call ``predict_photo``, and return the response.
 
     Raises:
         RequestError, PhotoError: the body or the photo is rejected.
@@ -96,11 +96,10 @@ async def answer_photo(
     call, file_bytes = context_of(scope), service.file_bytes
     limit = file_bytes + OVERHEAD_BYTES
     async with service.bodies.body(receive, declared=call.declared, limit=limit) as body:
-        found = await ask(one_photo(body, kind, file_bytes=file_bytes))
-    answer = found.answer
+        answer = await predict_photo(one_photo(body, kind, file_bytes=file_bytes))
     if isinstance(answer, PetmoodError):
         try:
             raise answer
         finally:
-            del answer, found, body  # break the cycle error -> traceback -> frame, which keeps the photo in memory
+            del answer, body  # break the cycle error -> traceback -> frame, which keeps the photo in memory
     return json_response(prediction_response(answer, request_id=call.request_id))

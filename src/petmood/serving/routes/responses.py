@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import prediction_response
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
+from petmood.inference.base import Answer
 from petmood.serving.middleware.context import RequestContext
 from petmood.serving.service import AppState
-from petmood.serving.worker_pool import WorkerResult
 
 __all__ = ["JSON", "NO_ROUTE", "answer_each", "body_of", "json_response", "no_route_response"]
 
@@ -38,11 +38,11 @@ async def answer_each(
     return bodies
 
 
-def body_of(found: WorkerResult, *, request_id: str) -> PredictionResponse | ErrorResponse:
-    """Return the response body for one worker result: a prediction or an error."""
-    if isinstance(found.answer, PetmoodError):
-        return error_response(found.answer, request_id=request_id)
-    return prediction_response(found.answer, request_id=request_id)
+def body_of(answer: Answer, *, request_id: str) -> PredictionResponse | ErrorResponse:
+    """Return the response body for a prediction or an error."""
+    if isinstance(answer, PetmoodError):
+        return error_response(answer, request_id=request_id)
+    return prediction_response(answer, request_id=request_id)
 
 
 def json_response(body: BaseModel, *, status: int = 200) -> Response:

@@ -21,7 +21,7 @@ __all__ = [
     "STATE_NAME",
     "BundleRecord",
     "Status",
-    "TrackerSpec",
+    "TrackerSettings",
     "TrackingState",
     "mirror_lock",
     "new_state",
@@ -41,8 +41,8 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TrackerSpec(_Record):
-    """Tracker of a run and its connection settings; see ``TrackerConfig`` for each key."""
+class TrackerSettings(_Record):
+    """Tracker of a run and its connection settings; the settings call them ``TrackerConfig``, and say what each is."""
 
     kind: Literal["mlflow", "wandb"] = "mlflow"
     uri: str | None = None
@@ -71,7 +71,7 @@ class TrackingState(_Record):
     run_id: str = Field(pattern=r"^[0-9a-f]{32}$")
     name: str
     home: str
-    tracker: TrackerSpec
+    tracker: TrackerSettings
     started_ms: int
     status: Status = "running"
     ended_ms: int | None = None
@@ -85,7 +85,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def new_state(folder: Path, tracker: TrackerSpec, *, sweep: str | None = None) -> TrackingState:
+def new_state(folder: Path, tracker: TrackerSettings, *, sweep: str | None = None) -> TrackingState:
     """Return the state of a run that begins now; nothing is written."""
     return TrackingState(
         run_id=uuid.uuid4().hex,

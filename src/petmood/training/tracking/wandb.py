@@ -14,7 +14,7 @@ from petmood.core.errors import PetmoodError, TrackingError
 from petmood.core.extras import require
 from petmood.core.redact import one_line
 from petmood.training.tracking.base import RunContent
-from petmood.training.tracking.state import TrackerSpec
+from petmood.training.tracking.state import TrackerSettings
 
 __all__ = ["STEP", "WandbTracker"]
 
@@ -31,7 +31,7 @@ EXIT_CODES: Final = {"running": 0, "finished": 0, "failed": 1, "killed": 255}
 class WandbTracker:
     """Mirror one run in W&B under its own id; offline, everything is rewritten each time, without duplicates."""
 
-    def __init__(self, spec: TrackerSpec, folder: Path) -> None:
+    def __init__(self, spec: TrackerSettings, folder: Path) -> None:
         self._spec, self._folder = spec, folder
         self._own = folder.absolute() / "wandb"
         os.environ["WANDB_DATA_DIR"] = str(self._own / "data")  # data for `wandb sync` stays in the run folder

@@ -174,13 +174,13 @@ def test_a_chunked_body_that_nobody_reads_closes_the_connection_for_nobody_knows
 
 def test_who_waits_for_leave_to_send_and_is_refused_gets_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a client sends its next request in place of the body."""
-    monkeypatch.setattr(observe, "LINGER_S", 0.01)
+    monkeypatch.setattr(observe, "CLOSE_WAIT_S", 0.01)
     sent = ask(raising(Unauthorized("x")), declared=10, expect="100-continue")
     assert (sent[0]["status"], headers_of(sent)[b"connection"]) == (401, b"close")
 
 
 def test_a_sender_who_was_too_slow_gets_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "LINGER_S", 0.01)
+    monkeypatch.setattr(observe, "CLOSE_WAIT_S", 0.01)
     assert headers_of(ask(raising(RequestTimeout("x")), declared=10))[b"connection"] == b"close"
 
 
@@ -211,8 +211,8 @@ def test_an_error_of_another_room_is_told_as_a_fault_of_ours() -> None:
 
 
 def test_a_sender_who_goes_on_and_on_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("petmood.serving.middleware.observability.LINGER_S", 0.05)
-    monkeypatch.setattr("petmood.serving.middleware.observability.LINGER_BYTES", 100)
+    monkeypatch.setattr("petmood.serving.middleware.observability.CLOSE_WAIT_S", 0.05)
+    monkeypatch.setattr("petmood.serving.middleware.observability.CLOSE_WAIT_BYTES", 100)
     assert len(ask(raising(Overloaded("x")), declared=10**9, pieces=(b"x" * 60,) * 50)) == 3
     assert len(ask(raising(Overloaded("x")), declared=10**9)) == 3
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from petmood.training.tracking.base import DatasetInput, EpochMetrics, FinalMetric, RunContent, RunFile
-from petmood.training.tracking.state import TrackerSpec, TrackingState
+from petmood.training.tracking.state import TrackerSettings, TrackingState
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(tmp_path: Path) -> TrackingState:
     """Return the state of a run that is tracked by MLflow in a file below ``tmp_path``."""
-    return TrackingState(run_id=RUN_ID, name="run", home=str(tmp_path), tracker=TrackerSpec(), started_ms=1_000)
+    return TrackingState(run_id=RUN_ID, name="run", home=str(tmp_path), tracker=TrackerSettings(), started_ms=1_000)
 
 
 @pytest.fixture

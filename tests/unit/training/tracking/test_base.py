@@ -12,7 +12,7 @@ from petmood.training.tracking.base import (
     refuse_missing,
     uri_of,
 )
-from petmood.training.tracking.state import TrackerSpec, TrackingState
+from petmood.training.tracking.state import TrackerSettings, TrackingState
 
 SECRET = "http://me:secret@tracker:5000"  # noqa: S105 - made up
 
@@ -25,7 +25,7 @@ def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_uri(state: TrackingState, uri: str) -> TrackingState:
     """Return a run whose settings name an address."""
-    return state.model_copy(update={"tracker": TrackerSpec(uri=uri)})
+    return state.model_copy(update={"tracker": TrackerSettings(uri=uri)})
 
 
 def test_an_address_is_the_given_one_then_the_set_one_then_the_environment_s_then_a_file_at_home(
@@ -66,6 +66,6 @@ def test_a_package_is_imported_when_its_tracker_is_opened_and_not_before(
     kind: str, state: TrackingState, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, kind, None)
-    told = state.model_copy(update={"tracker": TrackerSpec.model_validate({"kind": kind})})
+    told = state.model_copy(update={"tracker": TrackerSettings.model_validate({"kind": kind})})
     with pytest.raises(MissingDependency, match=rf"pip install 'petmood\[{kind}\]'"):
         open_tracker(told, folder)

@@ -11,7 +11,7 @@ from petmood.core.locks import lock_path
 from petmood.training.tracking.state import (
     STATE_NAME,
     BundleRecord,
-    TrackerSpec,
+    TrackerSettings,
     TrackingState,
     mirror_lock,
     new_state,
@@ -43,7 +43,7 @@ def test_a_damaged_state_is_refused_in_one_line(damage: bytes, folder: Path) -> 
 
 
 def test_every_run_has_its_own_id_that_every_tracker_takes(folder: Path, state: TrackingState) -> None:
-    first, second = (new_state(folder, TrackerSpec()) for _ in range(2))
+    first, second = (new_state(folder, TrackerSettings()) for _ in range(2))
     assert first.run_id != second.run_id
     assert first.name == "run"
     with pytest.raises(ValidationError):

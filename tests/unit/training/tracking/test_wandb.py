@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from petmood.training.tracking.base import ParentRun, RunContent
-from petmood.training.tracking.state import TrackerSpec
+from petmood.training.tracking.state import TrackerSettings
 from petmood.training.tracking.wandb import STEP, WandbTracker
 from tests.support.wandb_files import records_of, settings_in, steps_in, summary_in
 
@@ -33,7 +33,7 @@ def written(folder: Path) -> list[Any]:
 
 def send(folder: Path, content: RunContent) -> WandbTracker:
     """Write a run in a session of its own."""
-    tracker = WandbTracker(TrackerSpec(kind="wandb"), folder)
+    tracker = WandbTracker(TrackerSettings(kind="wandb"), folder)
     assert tracker.write(content, live=True) == 0
     assert tracker.write(content) > 0
     tracker.close()
@@ -74,7 +74,7 @@ def children() -> set[str]:
 def test_w_and_b_s_own_process_has_ended_when_close_returns(folder: Path, content: RunContent) -> None:
     """While it ran, the file was at times still empty, in one of twelve runs."""
     before = children()
-    tracker = WandbTracker(TrackerSpec(kind="wandb"), folder)
+    tracker = WandbTracker(TrackerSettings(kind="wandb"), folder)
     tracker.write(content)
     assert children() > before
     tracker.close()
@@ -96,7 +96,7 @@ def test_a_later_session_writes_everything_anew_and_leaves_one_file(folder: Path
 
 
 def test_trials_of_a_sweep_are_a_group_and_the_sweep_is_no_run_of_its_own(folder: Path, content: RunContent) -> None:
-    assert WandbTracker(TrackerSpec(kind="wandb"), folder).write(replace(content, is_sweep=True)) == 0
+    assert WandbTracker(TrackerSettings(kind="wandb"), folder).write(replace(content, is_sweep=True)) == 0
     send(folder, replace(content, parent=ParentRun(folder.parent, "f" * 32, "first", 500)))
     assert next(record.run.run_group for record in written(folder) if record.HasField("run")) == "first"
 
@@ -126,14 +126,14 @@ def test_a_key_means_online_unless_told_otherwise(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    spec = TrackerSpec.model_validate({"kind": "wandb", "mode": mode})
+    spec = TrackerSettings.model_validate({"kind": "wandb", "mode": mode})
     assert WandbTracker(spec, folder)._is_offline() is offline
 
 
 def test_a_key_in_netrc_means_online_too(folder: Path, tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text(f"machine api.wandb.ai login user password {'x' * 40}\n")
     (tmp_path / ".netrc").chmod(0o600)
-    assert not WandbTracker(TrackerSpec(kind="wandb"), folder)._is_offline()
+    assert not WandbTracker(TrackerSettings(kind="wandb"), folder)._is_offline()
 
 
 def test_a_key_of_the_public_service_is_none_for_a_private_server(
@@ -142,4 +142,4 @@ def test_a_key_of_the_public_service_is_none_for_a_private_server(
     (tmp_path / ".netrc").write_text(f"machine api.wandb.ai login user password {'x' * 40}\n")
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.example:8080")
-    assert WandbTracker(TrackerSpec(kind="wandb"), folder)._is_offline()
+    assert WandbTracker(TrackerSettings(kind="wandb"), folder)._is_offline()

@@ -12,6 +12,7 @@ from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petmood.core.errors import Overloaded
+from petmood.inference.base import Answer
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of, header
@@ -19,19 +20,19 @@ from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.multipart import parse_content_type
 from petmood.serving.routes.predict import PATH, answer_photo
 from petmood.serving.routes.responses import NO_ROUTE, no_route_response
-from petmood.serving.worker_pool import WorkerResult, queue_full
+from petmood.serving.worker_pool import queue_full
 
-__all__ = ["QUESTION", "ContractMiddleware"]
+__all__ = ["PENDING", "ContractMiddleware"]
 
-QUESTION: Final = "question"
+PENDING: Final = "pending_photo"
 """Key of the ``PendingPhoto`` in the ASGI scope's state."""
 
 
 class ContractMiddleware:
     """ASGI middleware around BentoML's app that applies the service's limits, tokens, bodies and errors."""
 
-    def __init__(self, app: ASGIApp, *, room: ServiceRuntime) -> None:
-        self._app, self._room = app, room
+    def __init__(self, app: ASGIApp, *, runtime: ServiceRuntime) -> None:
+        self._app, self._runtime = app, runtime
         self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +44,7 @@ class ContractMiddleware:
 
     @cached_property
     def _guarded(self) -> ASGIApp:
-        service = self._room.service
+        service = self._runtime.service
         return ObservabilityMiddleware(
             AuthMiddleware(self._enter, settings=service.settings), metrics=service.metrics, drain=service.drain
         )
@@ -56,24 +57,24 @@ class ContractMiddleware:
             await self._app(scope, receive, _Reworded(scope, send).send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        service, call = self._room.service, context_of(scope)
+        service, call = self._runtime.service, context_of(scope)
         call.route, kind = PATH, parse_content_type(header(scope, b"content-type") or "")
         if self._inside >= service.settings.queue:
             raise queue_full(service.settings.queue)
         self._inside += 1
         try:
-            return await answer_photo(service, scope, receive, kind=kind, ask=partial(self._ask, scope))
+            return await answer_photo(service, scope, receive, kind=kind, predict_photo=partial(self._predict, scope))
         finally:
             self._inside -= 1
 
-    async def _ask(self, scope: Scope, photo: bytes) -> WorkerResult:
+    async def _predict(self, scope: Scope, photo: bytes) -> Answer:
         """Run a photo through BentoML; of its response only the status is used.
 
         Raises:
             Overloaded: BentoML dropped the request, as it waited longer than the maximum batching latency.
             RuntimeError: BentoML gave no result; it logged why.
         """
-        status, question = 200, PendingPhoto(photo)
+        status, pending = 200, PendingPhoto(photo)
 
         async def nothing() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -82,10 +83,10 @@ class ContractMiddleware:
             nonlocal status
             status = message.get("status", status)
 
-        scope["state"][QUESTION] = question
+        scope["state"][PENDING] = pending
         await self._app(scope, nothing, note)
-        if question.found is not None:
-            return question.found
+        if pending.found is not None:
+            return pending.found
         if status == Overloaded.status:
             raise Overloaded("The photo waited too long. Try again in a second.")
         raise RuntimeError(f"BentoML gave status {status} and no result")

@@ -98,14 +98,14 @@ def write_project(bundle: Bundle, *, to: Path) -> None:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     (to / "service.py").write_text(SERVICE.format(python=python), "utf-8")
     manifest = bundle.manifest
-    told = {
+    options = {
         "service": "service:service",
         "name": "petmood",
         "description": "file: ./bundle/card.md",
         "labels": {"model": manifest.name, "version": manifest.version, "sha256": bundle.sha256[:12]},
         "include": ["service.py", "requirements.txt", "bundle/", "wheels/"],
     }
-    (to / "bentofile.yaml").write_text(json.dumps(told, indent=2), "utf-8")  # JSON is valid YAML
+    (to / "bentofile.yaml").write_text(json.dumps(options, indent=2), "utf-8")  # JSON is valid YAML
 
 
 def _build(project: Path, start: ServeOptions, env: Mapping[str, str]) -> str:

@@ -8,13 +8,12 @@ from pathlib import Path
 from petmood.core.commands import shell_command
 from petmood.core.environment import BUNDLE_VARIABLE
 from petmood.core.errors import ConfigError
-from petmood.inference.base import Predictor
+from petmood.inference.base import Answer, Predictor
 from petmood.inference.load import load_bundle
 from petmood.serving.app import create_app
 from petmood.serving.server import configure_malloc
 from petmood.serving.service import AppState
 from petmood.serving.settings import read_settings
-from petmood.serving.worker_pool import WorkerResult
 
 __all__ = ["PendingPhoto", "ServiceRuntime", "bundle_from_environment"]
 
@@ -26,7 +25,7 @@ class PendingPhoto:
     """One photo in BentoML's queue, and its result once there is one."""
 
     photo: bytes
-    found: WorkerResult | None = None
+    found: Answer | None = None
 
 
 @dataclass(slots=True)

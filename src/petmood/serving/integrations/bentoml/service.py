@@ -18,7 +18,7 @@ from starlette.responses import Response
 from petmood.core.schemas import PredictionResponse
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
-from petmood.serving.integrations.bentoml.adapter import QUESTION, ContractMiddleware
+from petmood.serving.integrations.bentoml.adapter import PENDING, ContractMiddleware
 from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime, bundle_from_environment
 from petmood.serving.routes.predict import PATH
@@ -47,7 +47,7 @@ class Photo(bentoml.IODescriptor):  # type: ignore[misc] # BentoML exports it wi
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> "Photo":  # noqa: ANN401, ARG003 - BentoML's signature
         """Return the pending photo that the middleware stored in the request's state."""
-        taken: Photo = cls.model_construct(photo=[request.scope["state"][QUESTION]])
+        taken: Photo = cls.model_construct(photo=[request.scope["state"][PENDING]])
         return taken
 
 
@@ -71,24 +71,24 @@ def create_service(
 
     ``image`` is the container image specification; ``opener`` loads a predictor from a bundle folder.
     """
-    room = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
+    runtime = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
 
     class Petmood:
         """Recognises the facial expression of a pet in a photo, or abstains."""
 
         def __init__(self) -> None:
-            room.open(bundle or bundle_from_environment())
+            runtime.open(bundle or bundle_from_environment())
 
         async def predict(self, photo: list[PendingPhoto]) -> list[PendingPhoto]:
             """Predict photos, one or a batch gathered by BentoML."""
-            found = await room.service.answer([question.photo for question in photo])
-            for question, one in zip(photo, found, strict=True):
-                question.found = one
+            found = await runtime.service.answer([pending.photo for pending in photo])
+            for pending, one in zip(photo, found, strict=True):
+                pending.found = one
             return photo
 
         def stop(self) -> None:
             """Stop the worker threads."""
-            room.close()
+            runtime.close()
 
     as_route = bentoml.api(
         route=PATH,
@@ -101,7 +101,7 @@ def create_service(
     Petmood.predict = as_route(Petmood.predict)  # type: ignore[method-assign] # applied without decorator syntax
     bentoml.on_shutdown(Petmood.stop)
     made: Any = bentoml.service(Petmood, name=NAME, workers=1, image=image, envs=ENVIRONMENT)
-    made.add_asgi_middleware(ContractMiddleware, room=room)
+    made.add_asgi_middleware(ContractMiddleware, runtime=runtime)
     return made
 
 

@@ -12,13 +12,13 @@ from petmood.serving.integrations.bentoml.runtime import ServiceRuntime, bundle_
 
 
 def test_a_room_is_open_between_open_and_close(tmp_path: Path) -> None:
-    room = ServiceRuntime(opener=lambda _, **__: FakePredictor())
+    runtime = ServiceRuntime(opener=lambda _, **__: FakePredictor())
     with pytest.raises(RuntimeError, match="not been started"):
-        _ = room.service
-    room.open(tmp_path)
-    assert room.service.workers.alive
-    room.close()
-    assert not room.service.workers.alive
+        _ = runtime.service
+    runtime.open(tmp_path)
+    assert runtime.service.workers.alive
+    runtime.close()
+    assert not runtime.service.workers.alive
 
 
 def test_closing_what_was_never_open_does_nothing() -> None:
@@ -30,10 +30,10 @@ def test_a_batch_is_shared_out_among_the_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_batch: int, share: int
 ) -> None:
     monkeypatch.setenv("PETMOOD_THREADS", "2")
-    room = ServiceRuntime(max_batch=max_batch, opener=lambda _, **__: FakePredictor())
-    room.open(tmp_path)
-    room.close()
-    assert room.service.settings.batch == share
+    runtime = ServiceRuntime(max_batch=max_batch, opener=lambda _, **__: FakePredictor())
+    runtime.open(tmp_path)
+    runtime.close()
+    assert runtime.service.settings.batch == share
 
 
 def test_the_limits_are_the_settings_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,9 +44,9 @@ def test_the_limits_are_the_settings_own(tmp_path: Path, monkeypatch: pytest.Mon
         seen.append(limits)
         return FakePredictor()
 
-    room = ServiceRuntime(opener=opener)
-    room.open(tmp_path)
-    room.close()
+    runtime = ServiceRuntime(opener=opener)
+    runtime.open(tmp_path)
+    runtime.close()
     assert seen[0].file_bytes == 3_000_000
 
 

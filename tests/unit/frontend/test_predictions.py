@@ -14,36 +14,36 @@ from petmood.core.errors import (
     TooManyPixels,
 )
 from petmood.core.prediction import Prediction
-from petmood.frontend.answers import Answered, Trouble, ask, trouble_of
+from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
 from tests.support.scripted_service import BODY, REFUSED, serving
 
 
 def test_a_prediction_comes_with_its_time() -> None:
     with serving((200, BODY.model_dump())) as (address, _), Client(address) as service:
-        found = ask(service, b"pixels")
-    assert isinstance(found, Answered)
+        found = request_prediction(service, b"pixels")
+    assert isinstance(found, TimedPrediction)
     assert found.prediction == Prediction.from_response(BODY)
     assert found.seconds >= 0
 
 
 def test_a_rejection_comes_in_the_service_s_own_words() -> None:
     with serving((422, REFUSED)) as (address, _), Client(address) as service:
-        assert ask(service, b"x") == Trouble(REFUSED["message"], retryable=False)
+        assert request_prediction(service, b"x") == RequestFailure(REFUSED["message"], retryable=False)
 
 
 @pytest.mark.parametrize(("status", "word"), [(401, "token"), (413, "too large"), (429, "Wait"), (503, "busy")])
 def test_what_a_person_can_do_something_about_is_said_plainly(status: int, word: str) -> None:
     with serving((status, b"<html>")) as (address, _), Client(address) as service:
-        found = ask(service, b"x")
-    assert isinstance(found, Trouble)
+        found = request_prediction(service, b"x")
+    assert isinstance(found, RequestFailure)
     assert word in found.message
     assert found.retryable == (status in {429, 503})
 
 
 def test_another_program_at_that_address_is_noticed() -> None:
     with serving((200, b"<html>")) as (address, _), Client(address) as service:
-        found = ask(service, b"x")
-    assert found == Trouble(
+        found = request_prediction(service, b"x")
+    assert found == RequestFailure(
         "Something else than petmood answers at the service's address. Tell whoever runs this page.", retryable=False
     )
 
@@ -61,6 +61,6 @@ def test_another_program_at_that_address_is_noticed() -> None:
     ],
 )
 def test_every_failure_says_whether_trying_again_may_help(error: PetmoodError, word: str, *, retryable: bool) -> None:
-    found = trouble_of(error)
+    found = failure_of(error)
     assert word in found.message
     assert found.retryable == retryable

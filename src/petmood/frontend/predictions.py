@@ -20,7 +20,7 @@ from petmood.core.errors import (
 )
 from petmood.core.prediction import Prediction
 
-__all__ = ["Answered", "Trouble", "ask", "trouble_of"]
+__all__ = ["RequestFailure", "TimedPrediction", "failure_of", "request_prediction"]
 
 RETRYABLE: Final = (
     InternalError,
@@ -44,7 +44,7 @@ MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class TimedPrediction:
     """A prediction with the seconds that the request took, as measured by the page."""
 
     prediction: Prediction
@@ -52,23 +52,23 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RequestFailure:
     """Why a request failed, as a message for the user; ``retryable`` is True if trying again may help."""
 
     message: str
     retryable: bool
 
 
-def ask(service: Client, photo: bytes) -> Answered | Trouble:
+def request_prediction(service: Client, photo: bytes) -> TimedPrediction | RequestFailure:
     """Request the prediction of a photo; never raises an error of petmood."""
     began = time.perf_counter()
     try:
-        return Answered(service.predict(photo), time.perf_counter() - began)
+        return TimedPrediction(service.predict(photo), time.perf_counter() - began)
     except PetmoodError as error:
-        return trouble_of(error)
+        return failure_of(error)
 
 
-def trouble_of(error: PetmoodError) -> Trouble:
+def failure_of(error: PetmoodError) -> RequestFailure:
     """Return what the page says about an error."""
     message = next((text for kind, text in MESSAGES if isinstance(error, kind)), str(error))
-    return Trouble(message, retryable=isinstance(error, RETRYABLE))
+    return RequestFailure(message, retryable=isinstance(error, RETRYABLE))
