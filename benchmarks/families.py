@@ -55,7 +55,7 @@ class Clock:
     def __init__(self) -> None:
         self.began: list[tuple[str, float, float]] = []
 
-    def __call__(self, items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:  # noqa: ARG002 - the signature of Track
+    def __call__(self, items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:  # noqa: ARG002 - the signature of ProgressBar
         """Yield the items; the first one asked for starts the step called ``what``."""
         self.began.append((what, time.perf_counter(), time.process_time()))
         yield from items
@@ -84,15 +84,15 @@ def read(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
 def pairs_of(names: Sequence[object], groups: Sequence[Sequence[str]] = ()) -> Pairs:
     """Return all pairs of positions with the same name; names in one of the ``groups`` count as equal."""
     joined = [*names, *(name for group in groups for name in group)]
-    place = {name: number for number, name in enumerate(dict.fromkeys(joined))}
-    links = [(place[group[0]], place[name]) for group in groups for name in group[1:]]
+    number_of = {name: number for number, name in enumerate(dict.fromkeys(joined))}
+    links = [(number_of[group[0]], number_of[name]) for group in groups for name in group[1:]]
     label = group_ids(
-        len(place),
+        len(number_of),
         [Relation(min(a, b), max(a, b), RelationKind.NEAR_DUPLICATE, 9, mirrored=False, scale=1.0) for a, b in links],
     )
     members = defaultdict(list)
     for number, name in enumerate(names):
-        members[label[place[name]]].append(number)
+        members[label[number_of[name]]].append(number)
     return {pair for group in members.values() for pair in combinations(group, 2)}
 
 
@@ -104,15 +104,15 @@ def share(part: Pairs, whole: Pairs) -> float:
 def originals_named(paths: Sequence[Path], relations: Sequence[Relation], *, names: bool) -> float:
     """Return the fraction of true originals that are kept; without ``names``, ties are broken by chance."""
     order = np.random.default_rng(0).permutation(len(paths)).tolist()
-    there = {place: position for position, place in enumerate(order)}
+    position_of = {number: position for position, number in enumerate(order)}
     moved = []
     for one in relations:
-        a, b = there[one.first], there[one.second]
+        a, b = position_of[one.first], position_of[one.second]
         inside = (one.first_inside, one.second_inside) if a < b else (one.second_inside, one.first_inside)
         moved.append(Relation(min(a, b), max(a, b), one.kind, one.inliers, one.mirrored, one.scale, 1.0, *inside))
-    members = [Member(224, 224, paths[place].name if names else "") for place in order]
+    members = [Member(224, 224, paths[number].name if names else "") for number in order]
     chosen = [position for position, original in enumerate(choose_originals(members, moved)) if position == original]
-    true = {place for place, path in enumerate(paths) if not path.name.startswith("aug-")}
+    true = {number for number, path in enumerate(paths) if not path.name.startswith("aug-")}
     return round(len({order[position] for position in chosen} & true) / len(true), 4)
 
 
@@ -121,7 +121,7 @@ def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, A
     names = [name_of(path) for path in paths]
     copies, noted, true = pairs_of(names), pairs_of(names, NOTED), pairs_of(names, NOTED + SEEN)
     found = pairs_of(group_ids(len(paths), relations))
-    said_copy = {(one.first, one.second) for one in relations if one.kind == RelationKind.NEAR_DUPLICATE}
+    found_copies = {(one.first, one.second) for one in relations if one.kind == RelationKind.NEAR_DUPLICATE}
     wrong = Counter(" + ".join(sorted((names[a], names[b]))) for a, b in found - true)
     missed = Counter(" + ".join(sorted((names[a], names[b]))) for a, b in true - found)
     return {
@@ -133,7 +133,7 @@ def compare(paths: Sequence[Path], relations: Sequence[Relation]) -> dict[str, A
         "precision_of_names_and_notes_alone": share(noted, found),
         "wrong": dict(wrong),
         "missed": dict(missed),
-        "kind_copy": {"recall": share(said_copy, copies), "precision": share(copies, said_copy)},
+        "kind_copy": {"recall": share(found_copies, copies), "precision": share(copies, found_copies)},
         "originals_named": {
             "names_hidden": originals_named(paths, relations, names=False),
             "names_shown": originals_named(paths, relations, names=True),

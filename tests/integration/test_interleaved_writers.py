@@ -70,7 +70,7 @@ def words_in(folder: Path) -> list[str]:
     return [path.read_text() for path in sorted(folder.iterdir())]
 
 
-class Story:
+class Scenario:
     """What two or three writers do, one step at a time, and what has to be there afterwards."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -132,28 +132,28 @@ class Story:
 
 @pytest.mark.parametrize("round_", range(8))
 def test_interleaved_and_killed_writers_lose_nothing(tmp_path: Path, round_: int) -> None:
-    stories = []
+    scenarios = []
     for seed in range(4 * round_, 4 * round_ + 4):
         (folder := tmp_path / str(seed)).mkdir()
-        stories.append(story := Story(folder, seed))
-        story.play()
-        look_at_the_end(story, folder)
-    assert sum(story.refused for story in stories) > 0
-    assert sum(story.killed for story in stories) > 0
+        scenarios.append(scenario := Scenario(folder, seed))
+        scenario.play()
+        look_at_the_end(scenario, folder)
+    assert sum(scenario.refused for scenario in scenarios) > 0
+    assert sum(scenario.killed for scenario in scenarios) > 0
 
 
-def look_at_the_end(story: Story, folder: Path) -> None:
+def look_at_the_end(scenario: Scenario, folder: Path) -> None:
     """Check that each target holds what was published last, and that nothing else is left."""
     for name in ("pets", "pets.v2"):  # what was published last is there, or comes back when the next writer begins
-        next_one = story.begin(name, "next")
+        next_one = scenario.begin(name, "next")
         next_one.child.go()
         said = next_one.child.hear()
         if said == "rename":
             next_one.child.go()
             said = next_one.child.hear()
         assert said == "write"
-        if name in story.expected:
-            assert words_in(folder / name) == [story.expected[name]] * FILES
+        if name in scenario.expected:
+            assert words_in(folder / name) == [scenario.expected[name]] * FILES
         else:
             assert not (folder / name).exists()
         assert next_one.child.end()[0] == 0

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 LONGEST_FIRST: Final = (
-    "tests/e2e/test_story.py",
+    "tests/e2e/test_life_cycle.py",
     "tests/integration/test_sweep.py",
     "tests/e2e/test_workflows.py",
     "tests/e2e/test_data_versions.py",

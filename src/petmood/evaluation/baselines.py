@@ -60,7 +60,7 @@ def hog_features(
     9 orientations, cells of 16 px, blocks of 2 x 2 cells, and the strongest gradient of the three channels per pixel.
     The features of the mirror image are the same values in reverse order, so they cost nothing. The one exception is
     exactly horizontal edges, which stay in their bin. Mirror images add one to two points of accuracy
-    (docs/decisions/controls.md).
+    (docs/decisions/baselines.md).
     """
     reported = progress(photos, total=total, what="computing HOG features")
     described = [_hog(pixels, side_px=side_px) for pixels in reported]

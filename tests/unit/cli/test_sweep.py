@@ -12,7 +12,7 @@ import yaml
 from petmood.cli import sweep as verb
 from petmood.configs.load import compose
 from petmood.pipelines.run_folder import open_run
-from petmood.tuning import sweep as story
+from petmood.tuning import sweep as tuning_sweep
 from petmood.tuning.sweep import sweep
 from tests.support.small_sets import SMALL
 
@@ -76,7 +76,7 @@ def test_the_demo_is_searched_on_where_nothing_else_is_named(
         seen.append(overrides)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(story, "sweep", watch)
+    monkeypatch.setattr(tuning_sweep, "sweep", watch)
     assert petmood("sweep", "search=first", *given).code == 130
     assert seen == [[*added, "search=first", *given]]
 

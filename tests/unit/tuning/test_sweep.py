@@ -12,7 +12,7 @@ from petmood.core.errors import ConfigError, DataError, RunError
 from petmood.data.sources import Source
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder, open_run
-from petmood.tuning import sweep as story
+from petmood.tuning import sweep as tuning_sweep
 from petmood.tuning.sweep import sweep
 from petmood.tuning.trial import valid_value
 from tests.support.small_sets import SMALL, write_small_set
@@ -87,7 +87,7 @@ def test_the_demo_is_made_where_it_is_missing(
         write_small_set(to)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(story, "import_photos", drawn)
+    monkeypatch.setattr(tuning_sweep, "import_photos", drawn)
     found = sweep([*wanted, "data=data/demo", "n_trials=1"])
     assert found.photos == 16
 
@@ -96,7 +96,7 @@ def test_a_storage_that_fails_meanwhile_is_one_line(wanted: list[str], tmp_path:
     sweep([*wanted, "n_trials=1"])
 
     def go_on() -> None:
-        with story.open_sweep([*wanted, "n_trials=2"]) as opened:
+        with tuning_sweep.open_sweep([*wanted, "n_trials=2"]) as opened:
             (tmp_path / "first/study.db").write_bytes(b"")
             list(opened.worker.work())
 

@@ -1,7 +1,8 @@
 """Detection of near-duplicate and related photos from their pixels alone.
 
 Four steps: describe every photo by its keypoints, vote for candidate pairs with the descriptors, estimate the transform
-between the two frames, and compare the aligned pixels. File names are never used. See docs/decisions/families.md.
+between the two frames, and compare the aligned pixels. File names are never used. See
+docs/decisions/near-duplicates.md.
 """
 
 from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PETMOOD_", "GIT_", "MLFLOW_"))}
     env = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
     (tmp_path / "home").mkdir()
-    command = ["bash", str(root / "docs/story.sh"), str(tmp_path / "story"), str(free_port())]
+    command = ["bash", str(root / "docs/life_cycle.sh"), str(tmp_path / "story"), str(free_port())]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=3000)
     said = f"{done.stdout}\n{done.stderr}"
     assert done.returncode == 0, said

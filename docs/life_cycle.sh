@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From two data versions to a promoted, served and rolled-back model, and from a prediction back to its training photos.
-# Usage: docs/story.sh FOLDER [PORT]. It needs petmood, dvc, git, curl and python on the PATH; no account, no network.
+# Usage: docs/life_cycle.sh FOLDER [PORT]. It needs petmood, dvc, git, curl and python on the PATH; no account, no network.
 set -euo pipefail
 mkdir -p "$1" && cd "$1"
 port=${2:-8000}
