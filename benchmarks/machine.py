@@ -24,7 +24,7 @@ class Turn(Generic[T]):
     """Result of one turn, the CPU share of other processes, and the CPU seconds of the watched processes."""
 
     found: T
-    strangers: float
+    other_load: float
     cpu_s: float
 
 
@@ -37,13 +37,13 @@ def watched(work: Callable[[], T], *, pids: Sequence[int] = ()) -> Turn[T]:
     found = work()
     available = (time.perf_counter() - began) * len(os.sched_getaffinity(0))
     used = _cpu_s(pids) - theirs
-    strangers = (_busy_s() - busy) - (_own_s() - ours) - used
-    return Turn(found, round(max(0.0, strangers) / available, 3), used)
+    other_load = (_busy_s() - busy) - (_own_s() - ours) - used
+    return Turn(found, round(max(0.0, other_load) / available, 3), used)
 
 
 def quiet(*turns: "Turn[T]") -> bool:
     """Return whether other processes stayed below the limit in these turns."""
-    return all(turn.strangers <= QUIET for turn in turns)
+    return all(turn.other_load <= QUIET for turn in turns)
 
 
 def _busy_s() -> float:

@@ -133,8 +133,8 @@ def _make_bundle(folder: Path) -> None:
     network = warmed(build_network(NetworkSpec("mobilenet_v3_small"), image=image, classes=4))
     golden = np.concatenate([faces(24, side_px=64), faces(8, side_px=64, seed=500)])
     pixels = golden.repeat(4, axis=1).repeat(4, axis=2)[:, :224, :224]
-    told = facts(image=image, backbone="mobilenet_v3_small")
-    export_bundle(network, told, golden=pixels, training=pixels, to=folder)
+    metadata = facts(image=image, backbone="mobilenet_v3_small")
+    export_bundle(network, metadata, golden=pixels, training=pixels, to=folder)
 
 
 if __name__ == "__main__":

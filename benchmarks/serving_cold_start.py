@@ -43,7 +43,7 @@ def main(backbone: str = "efficientnet_b0") -> None:
         target=1.0,
         details={
             **{name: [round(one.first_s, 3) for one in runs] for name, runs in found.items()},
-            "strangers": [one.strangers for one in found["ours"]],
+            "strangers": [one.other_load for one in found["ours"]],
         },
     )
     report(
@@ -60,7 +60,7 @@ class Start:
 
     first_s: float
     peak_mb: float
-    strangers: float
+    other_load: float
 
 
 def _started(how: tuple[list[str], str], photos: list[str]) -> Start:
@@ -69,7 +69,7 @@ def _started(how: tuple[list[str], str], photos: list[str]) -> Start:
     with running(how) as service:
         turn = watched(lambda: _first_answer(service, photo, began), pids=[service.process.pid])
         measure(Load(service.port, photos, seconds=SECONDS / 2, clients=8, field=service.field, timeout_s=60))
-        return Start(turn.found, service.memory_mb()[1], turn.strangers)
+        return Start(turn.found, service.memory_mb()[1], turn.other_load)
 
 
 def _first_answer(service: Service, photo: bytes, began_s: float) -> float:

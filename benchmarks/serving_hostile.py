@@ -64,7 +64,7 @@ def _report_trickle(service: Service, photos: list[str]) -> None:
         details={
             "ratios": [round(ratio, 2) for ratio in ratios],
             "alone_p99_ms": [round(alone.found.p99_ms(200), 1) for alone, _ in rounds],
-            "strangers": [[alone.strangers, crowded.strangers] for alone, crowded in rounds],
+            "strangers": [[alone.other_load, crowded.other_load] for alone, crowded in rounds],
         },
         conditions={
             "every answer is 200": all(set(one.found.counts) == {200} for both in rounds for one in both),

@@ -68,7 +68,7 @@ def _report(backbone: str, seen: Overload) -> None:
     during, capacity = seen.during.found, seen.capacity.found.answered_per_s
     details: dict[str, Any] = {
         "capacity_per_s": round(capacity, 1),
-        "strangers": [seen.capacity.strangers, seen.during.strangers],
+        "strangers": [seen.capacity.other_load, seen.during.other_load],
         "counts": during.counts,
         "answered_per_s": round(during.answered_per_s, 1),
         "unsent": during.unsent,

@@ -46,7 +46,7 @@ def main(backbone: str = "efficientnet_b0") -> None:
             "usual_per_s": [round(two.found.answered_per_s, 1) for _, two in rounds],
             "service_p99_ms": round(max(one.found.p99_ms(200) for one, _ in rounds), 1),
             "calm_rounds": f"{len(calm)} of {len(rounds)}",
-            "strangers": [[one.strangers, two.strangers] for one, two in rounds],
+            "strangers": [[one.other_load, two.other_load] for one, two in rounds],
             "photo_mb": round(len(first) / 1e6, 1),
         },
         conditions={

@@ -111,7 +111,7 @@ def _report_throughput(backbone: str, rounds: list[Round]) -> None:
         "service_per_s": [round(one.service.found.answered_per_s, 1) for one in rounds],
         "limit_per_s": [round(one.limit.found, 1) for one in rounds],
         "usual_per_s": [round(one.usual.found.answered_per_s, 1) for one in rounds],
-        "strangers": [[one.service.strangers, one.usual.strangers, one.limit.strangers] for one in rounds],
+        "strangers": [[one.service.other_load, one.usual.other_load, one.limit.other_load] for one in rounds],
         "service_p99_ms": round(max(one.service.found.p99_ms(200) for one in counted), 1),
         "client_cpu_s_a_round": statistics.median(one.service.found.client_cpu_s for one in counted),
     }
@@ -147,7 +147,7 @@ def _report_p99(turn: Turn[Measured]) -> None:
         "service, efficientnet_b0: p99 at 8 clients against 130 ms",
         ratio=p99 / P99_MS,
         target=1.0,
-        details={**shown, "strangers": turn.strangers},
+        details={**shown, "strangers": turn.other_load},
         conditions={"every answer is 200": set(found.counts) == {200}},
     )
 

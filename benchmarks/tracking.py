@@ -20,7 +20,7 @@ from tests.support.photo_sets import learning_set, settings
 __all__ = ["main"]
 
 PHOTOS: Final = 288
-JUDGED: Final = 32
+EVALUATED: Final = 32
 EPOCHS: Final = 4
 ROUNDS: Final = 5
 TARGET: Final = 1.05
@@ -29,10 +29,10 @@ TARGET: Final = 1.05
 def main() -> None:
     """Measure and report."""
     with learning_set(PHOTOS) as folder:
-        _judge_some(folder)
+        _write_splits(folder)
         numbers = itertools.count()
         wanted = ("recipe=scratch", "augment=standard", f"epochs={EPOCHS}", f"run.folder={folder}/runs")
-        told = ("tracker=mlflow", f"tracker.uri=sqlite:///{folder}/mlflow.db")
+        tracker = ("tracker=mlflow", f"tracker.uri=sqlite:///{folder}/mlflow.db")
 
         seconds: dict[str, list[float]] = {"none": [], "mlflow": []}
 
@@ -42,9 +42,9 @@ def main() -> None:
             seconds["none" if "tracker=none" in tracker else "mlflow"].append(round(time.perf_counter() - began, 2))
             return run.path
 
-        found = best_of(ROUNDS, none=lambda: once("tracker=none"), mlflow=lambda: once(*told))
+        found = best_of(ROUNDS, none=lambda: once("tracker=none"), mlflow=lambda: once(*tracker))
         every = {name: sorted(some[1:]) for name, some in seconds.items()}
-        last = once(*told)
+        last = once(*tracker)
         outcome = mirror_now(last)
         state_ms = _state_ms(folder)
     report(
@@ -58,16 +58,16 @@ def main() -> None:
             "every_none_s": every["none"],
             "every_mlflow_s": every["mlflow"],
             "epochs": EPOCHS,
-            "photos": PHOTOS - 2 * JUDGED,
+            "photos": PHOTOS - 2 * EVALUATED,
             "state_ms": round(state_ms, 2),
         },
     )
 
 
-def _judge_some(folder: Path) -> None:
+def _write_splits(folder: Path) -> None:
     """Assign some photos to validation and test, so that training runs all its steps."""
     rows = read_index(folder).rows
-    splits = ["train"] * (PHOTOS - 2 * JUDGED) + ["valid"] * JUDGED + ["test"] * JUDGED
+    splits = ["train"] * (PHOTOS - 2 * EVALUATED) + ["valid"] * EVALUATED + ["test"] * EVALUATED
     write_index(folder, [replace(row, split=split) for row, split in zip(rows, splits, strict=True)])
 
 

@@ -163,8 +163,8 @@ def test_its_container_file_installs_them_alone_and_runs_as_no_root(bento: Path)
     copied = steps.index("COPY --chown=bentoml:bentoml ./src/wheels ./src/wheels")
     installed = next(number for number, line in enumerate(steps) if "pip install -r" in line)
     assert copied < installed
-    told = yaml.safe_load((bento / "bento.yaml").read_text())
-    assert told["labels"]["model"] == "demo"
+    built = yaml.safe_load((bento / "bento.yaml").read_text())
+    assert built["labels"]["model"] == "demo"
 
 
 def test_the_bento_answers_a_photo_in_an_empty_environment(place: Path, bento: Path, clean: Path) -> None:

@@ -99,8 +99,8 @@ def opened(browser: Browser, address: str, *, size: tuple[int, int] = DESK, sche
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
     yield page
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    strangers = [url for url in asked if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))]
-    assert strangers == []
+    foreign = [url for url in asked if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))]
+    assert foreign == []
     context.close()
 
 
@@ -121,7 +121,7 @@ def answers(page: Page, count: int) -> None:
     expect(page.get_by_text("Model demo")).to_have_count(count + 1)  # and the page's own last line
 
 
-def walk_to(page: Page, name: str) -> None:
+def tab_to(page: Page, name: str) -> None:
     """Press Tab until the control with a name is reached."""
     expect(page.get_by_role("radio", name=name)).to_be_visible()
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
@@ -164,11 +164,11 @@ def test_a_broken_photo_is_refused_in_words(
 
 def test_an_example_is_answered_by_the_keyboard_alone(browser: Browser, address: str, service: Service) -> None:
     with service.running(), opened(browser, address) as page:
-        walk_to(page, "Upload")
+        tab_to(page, "Upload")
         for _ in range(2):
             page.keyboard.press("ArrowRight")
         page.keyboard.press("Space")
-        walk_to(page, "cat")
+        tab_to(page, "cat")
         page.keyboard.press("Space")
         answers(page, 1)
         keep(page, "example")

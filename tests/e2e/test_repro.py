@@ -16,7 +16,7 @@ QUICK = "experiment=demo epochs=1 model.image_size=32 evaluation.baselines=false
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
     """Type the two commands of the README in a fresh clone, with settings that take seconds; return what was said."""
     place = tmp_path_factory.mktemp("repro")
     clone = new_project(place / "origin").clone(place / "clone")
@@ -39,8 +39,8 @@ def ran(said: str) -> list[str]:
     return re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE)
 
 
-def test_a_fresh_clone_goes_from_nothing_to_a_registered_bundle(walked: tuple[Repository, str]) -> None:
-    clone, said = walked
+def test_a_fresh_clone_goes_from_nothing_to_a_registered_bundle(project: tuple[Repository, str]) -> None:
+    clone, said = project
     assert sorted(ran(said)) == sorted(STAGES)
     assert ran(said)[-1] == "register"
     index = read_index(clone.folder / "data/demo")
@@ -52,16 +52,16 @@ def test_a_fresh_clone_goes_from_nothing_to_a_registered_bundle(walked: tuple[Re
     assert changed == ["M", "params.yaml", "??", "dvc.lock"], "what is made here is ignored, and the lock is not"
 
 
-def test_a_second_time_nothing_is_done(walked: tuple[Repository, str]) -> None:
-    clone, _ = walked
+def test_a_second_time_nothing_is_done(project: tuple[Repository, str]) -> None:
+    clone, _ = project
     said = clone.run("dvc", "repro")
     assert ran(said) == []
     assert "Data and pipelines are up to date" in said
 
 
-def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(walked: tuple[Repository, str]) -> None:
+def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(project: tuple[Repository, str]) -> None:
     """The value is changed where a person would: in a YAML file of Hydra's groups."""
-    clone, _ = walked
+    clone, _ = project
     before = read(clone.folder / "bundles/dvc").version
     path = clone.folder / "src/petmood/configs/optimizer/adamw_fast.yaml"
     path.write_text(path.read_text("utf-8").replace("weight_decay: 0.05", "weight_decay: 0.04"), "utf-8")
@@ -76,10 +76,10 @@ def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(walked: tupl
     assert ran(clone.run("dvc", "repro")) == []
 
 
-def test_data_that_would_spoil_a_measurement_ends_the_walk_before_training(walked: tuple[Repository, str]) -> None:
-    clone, _ = walked
-    spoiled = clone.folder / "data/demo"
-    victim = spoiled / read_index(spoiled).rows[0].path
+def test_data_that_would_spoil_a_measurement_ends_the_walk_before_training(project: tuple[Repository, str]) -> None:
+    clone, _ = project
+    corrupted = clone.folder / "data/demo"
+    victim = corrupted / read_index(corrupted).rows[0].path
     whole = victim.read_bytes()
     victim.write_bytes(whole[: len(whole) // 2])
     try:

@@ -99,7 +99,7 @@ def proposals(project: Proposals) -> Iterator[Proposals]:
 
 
 def comments(outcome: Outcome) -> list[tuple[str, ...]]:
-    return [words for words in outcome.told if words[0] == "gh"]
+    return [words for words in outcome.commands if words[0] == "gh"]
 
 
 def test_a_good_version_passes_and_is_commented_on(proposals: Proposals, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_good_version_passes_and_is_commented_on(proposals: Proposals, tmp_pat
     outcome = play("data-changed.yml", clone, pull_request(proposals.base()))
     assert outcome.passed, outcome.steps
     assert {step.job for step in outcome.steps} == {"report", "comment"}
-    assert ("make", "setup") in outcome.told
+    assert ("make", "setup") in outcome.commands
     wanted = ("gh", "pr", "comment", "7", "--edit-last", "--create-if-none", "--body-file", "report/report.md")
     assert comments(outcome) == [wanted]
     text = (clone.folder / "report/report.md").read_text("utf-8")
@@ -126,40 +126,40 @@ def test_a_good_version_passes_and_is_commented_on(proposals: Proposals, tmp_pat
     assert not list(clone.folder.rglob("pwned*"))
 
 
-def spoil_by_a_cut_photo(data: Path) -> None:
+def truncate_a_photo(data: Path) -> None:
     victim = data / read_index(data).rows[0].path
     whole = victim.read_bytes()
     victim.unlink()  # it may be a link into DVC's cache
     victim.write_bytes(whole[: len(whole) // 2])
 
 
-def spoil_by_a_leak_over_time(data: Path) -> None:
+def leak_over_time(data: Path) -> None:
     rows = read_index(data).rows
     moved = next(row for row in rows if row.split == "train")
     write_index(data, [replace(row, split="test") if row == moved else row for row in rows])
 
 
-def spoil_by_flipped_labels(data: Path) -> None:
+def flip_labels(data: Path) -> None:
     rows = read_index(data).rows
     flips = {"happy": "sad", "sad": "happy"}
     write_index(data, [replace(row, label=flips.get(row.label, row.label)) for row in rows])
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("corrupt", "said"),
     [
-        (spoil_by_a_cut_photo, "changed since the import"),
-        (spoil_by_a_leak_over_time, "train_test_leak"),
-        (spoil_by_flipped_labels, "relabelled"),
+        (truncate_a_photo, "changed since the import"),
+        (leak_over_time, "train_test_leak"),
+        (flip_labels, "relabelled"),
     ],
 )
 def test_a_bad_version_fails_and_the_comment_says_why(
     proposals: Proposals,
     tmp_path: Path,
-    spoil: Callable[[Path], None],
+    corrupt: Callable[[Path], None],
     said: str,
 ) -> None:
-    spoil(proposals.data)
+    corrupt(proposals.data)
     clone = proposals.propose("Bad photos", tmp_path / "clone")
     outcome = play("data-changed.yml", clone, pull_request(proposals.base()))
     assert not outcome.passed

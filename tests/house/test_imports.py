@@ -101,9 +101,9 @@ def test_the_serving_half_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_serving_loads_no_client_of_a_registry_that_is_not_used(tmp_path: Path) -> None:
-    rooms = tuple(named(path) for path in modules("src/petmood/registry/", "src/petmood/serving/"))
+    names = tuple(named(path) for path in modules("src/petmood/registry/", "src/petmood/serving/"))
     service = tuple(
-        name for name in rooms if ".bento" not in name and ".loadtest" not in name and ".function" not in name
+        name for name in names if ".bento" not in name and ".loadtest" not in name and ".function" not in name
     )
     assert "petmood.registry.mlflow" in service
     assert loaded_by(service, tmp_path) & {*CLIENTS, *HEAVY} == set()

@@ -114,9 +114,9 @@ def test_every_module_has_its_mirrored_unit_test() -> None:
     """Verbs are tested by what they do together, so the command line is free to group its tests."""
     unmirrored = []
     for path in modules("src/petmood/"):
-        room = path.relative_to(ROOT / "src/petmood").parent
-        mirrored = ROOT / "tests/unit" / room / f"test_{path.stem}.py"
-        if not path.stem.startswith("__") and room.parts[:1] != ("cli",) and mirrored not in tracked():
+        package = path.relative_to(ROOT / "src/petmood").parent
+        mirrored = ROOT / "tests/unit" / package / f"test_{path.stem}.py"
+        if not path.stem.startswith("__") and package.parts[:1] != ("cli",) and mirrored not in tracked():
             unmirrored.append(f"{shown(path)} -> {shown(mirrored)}")
     assert unmirrored == []
 
@@ -124,8 +124,8 @@ def test_every_module_has_its_mirrored_unit_test() -> None:
 def test_every_unit_test_mirrors_a_module() -> None:
     strays = []
     for path in modules("tests/unit/"):
-        room = path.relative_to(ROOT / "tests/unit").parent
-        mirrored = ROOT / "src/petmood" / room / f"{path.stem.removeprefix('test_')}.py"
-        if path.stem.startswith("test_") and room.parts[:1] != ("cli",) and mirrored not in tracked():
+        package = path.relative_to(ROOT / "tests/unit").parent
+        mirrored = ROOT / "src/petmood" / package / f"{path.stem.removeprefix('test_')}.py"
+        if path.stem.startswith("test_") and package.parts[:1] != ("cli",) and mirrored not in tracked():
             strays.append(f"{shown(path)} -> {shown(mirrored)}")
     assert strays == []

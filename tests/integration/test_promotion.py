@@ -53,8 +53,8 @@ class Scene:
 
 def learned(data: Path, name: str, *, epochs: int) -> RunFolder:
     """Train the tiny network."""
-    places = (f"data={data}", f"run.folder={data.parent}/runs", f"name={name}")
-    return train(compose([*SMALL, *places, f"epochs={epochs}", "evaluation.baselines=false"]))
+    positions = (f"data={data}", f"run.folder={data.parent}/runs", f"name={name}")
+    return train(compose([*SMALL, *positions, f"epochs={epochs}", "evaluation.baselines=false"]))
 
 
 @pytest.fixture(scope="module")
@@ -220,12 +220,12 @@ def test_a_first_model_has_to_beat_chance_alone(scene: Scene) -> None:
 def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scene: Scene, tmp_path: Path) -> None:
     """The candidate's own index had 30 of today's test photos in training, and a relative of ten more."""
     rows = list(read_index(scene.data))
-    places = [number for number, row in enumerate(rows) if row.split == "test"]
-    for number in places[:30]:
+    positions = [number for number, row in enumerate(rows) if row.split == "test"]
+    for number in positions[:30]:
         rows[number] = replace(rows[number], split="train")
-    kin = dict.fromkeys(places[30:40], rows[places[0]].group_id)
-    before = [replace(row, group_id=kin.get(number, row.group_id)) for number, row in enumerate(rows)]
-    before = [replace(row, role="excluded") if number in kin else row for number, row in enumerate(before)]
+    group_of = dict.fromkeys(positions[30:40], rows[positions[0]].group_id)
+    before = [replace(row, group_id=group_of.get(number, row.group_id)) for number, row in enumerate(rows)]
+    before = [replace(row, role="excluded") if number in group_of else row for number, row in enumerate(before)]
     index = index_text(before).encode()
     leaky = changed(
         scene.good,
@@ -253,8 +253,8 @@ def test_too_few_photos_that_nobody_learned_from_are_no_proof(scene: Scene, tmp_
 
 
 def test_an_index_other_than_the_manifest_names_is_tampering(scene: Scene, tmp_path: Path) -> None:
-    lying = changed(scene.good, tmp_path / "lying", files={DATA_NAME: (scene.weak.folder / DATA_NAME).read_bytes()})
-    report = run_promotion_checks(lying, scene.weak.folder, data=scene.data)
+    forged = changed(scene.good, tmp_path / "lying", files={DATA_NAME: (scene.weak.folder / DATA_NAME).read_bytes()})
+    report = run_promotion_checks(forged, scene.weak.folder, data=scene.data)
     assert failing(report) == ["integrity"]
     assert "not the index that the manifest names" in report.failed[0]
     rubbish = changed(scene.good, tmp_path / "rubbish", files={DATA_NAME: b"\xff\x00"})

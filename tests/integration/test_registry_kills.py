@@ -107,9 +107,9 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
 def killed(program: str, *arguments: object) -> list[str]:
     """Let a writer work until it is killed, and return what it told before."""
     child = start(program, *arguments)
-    told = child.communicate(timeout=600)[0]
+    printed = child.communicate(timeout=600)[0]
     assert child.returncode == -signal.SIGKILL
-    return told.split()
+    return printed.split()
 
 
 def kills_of(registry: Registry) -> int:
@@ -117,7 +117,7 @@ def kills_of(registry: Registry) -> int:
     return 4 if registry.address.startswith("sqlite") else 20
 
 
-def shown_in_mlflow(registry: Registry, *, otherwise: int) -> int:
+def champion_in_mlflow(registry: Registry, *, otherwise: int) -> int:
     """Return the champion in MLflow's page; ``otherwise`` where the registry is a folder."""
     if not registry.address.startswith("sqlite"):
         return otherwise
@@ -132,14 +132,14 @@ def test_pushes_killed_at_random_moments_leave_whole_versions_alone(registry: Re
     before = 3
     for number in range(kills_of(registry)):
         first = 1 if number == 0 else 0
-        told = killed(
+        printed = killed(
             PUSHES_UNTIL_DEATH, registry.address, tmp_path / "made", number, first, chance.randrange(2 * calls)
         )
         found = open_registry(registry.address)
         versions = [version.number for version in found.versions()]
         assert versions == list(range(1, len(versions) + 1))
         assert len(versions) >= before + first
-        assert not told or int(told[-1]) in versions, "a version that was told is there"
+        assert not printed or int(printed[-1]) in versions, "a version that was told is there"
         before = len(versions)
         assert found.find("champion").number == 1
     assert before > 3
@@ -156,13 +156,13 @@ def test_promotions_killed_at_random_moments_leave_the_old_or_the_new_champion(
         lambda: registry.promote(registry.find("2"), alias="champion", by=Author("me"), seen=registry.state())
     )
     for _ in range(kills_of(registry)):
-        told = killed(PROMOTIONS_UNTIL_DEATH, registry.address, chance.randrange(3 * calls))
+        printed = killed(PROMOTIONS_UNTIL_DEATH, registry.address, chance.randrange(3 * calls))
         found = open_registry(registry.address)
         champion, last = found.find("champion").number, found.history()[-1]
         assert champion in (1, 2)
-        assert champion == last.to == shown_in_mlflow(found, otherwise=champion)
-        if told:
-            assert last.to == int(told[-1]) or last.before == int(told[-1]), "a change that was told is there"
+        assert champion == last.to == champion_in_mlflow(found, otherwise=champion)
+        if printed:
+            assert last.to == int(printed[-1]) or last.before == int(printed[-1]), "a change that was told is there"
     assert registry.verify(tmp_path / "scratch") == []
     assert registry.roll_back(Author("me")).kind == "rolled_back"
     assert {change.kind for change in registry.history()} == {"promoted", "rolled_back"}, "no move is unexplained"
@@ -187,7 +187,7 @@ def test_of_two_promotions_at_once_by_two_processes_one_gets_a_conflict(registry
         assert registry.find("champion").number == won
         assert len(registry.history()) == before + 1
         assert registry.history()[-1].author == f"writer {won}"
-        assert shown_in_mlflow(registry, otherwise=won) == won
+        assert champion_in_mlflow(registry, otherwise=won) == won
 
 
 def test_a_full_disk_is_one_error_and_the_registry_is_as_it_was(tmp_path: Path) -> None:

@@ -74,11 +74,11 @@ def test_wandb_without_a_key_writes_a_file_that_reads_back_as_the_run_s_folder(
     curves = curves_of(run)
     rows = steps_in(records)
     assert {name: [(row["epoch"], row[name]) for row in rows] for name in curves} == curves
-    told = settings_in(records)
+    logged = settings_in(records)
     settings = run.read_config()
-    assert (told["seed"], told["optimizer.lr"]) == (settings.seed, settings.optimizer.lr)
-    assert told["recipe.l2_strengths"] == list(settings.recipe.l2_strengths)
-    assert told["data_hash"] == run.read_metadata().data_hash
+    assert (logged["seed"], logged["optimizer.lr"]) == (settings.seed, settings.optimizer.lr)
+    assert logged["recipe.l2_strengths"] == list(settings.recipe.l2_strengths)
+    assert logged["data_hash"] == run.read_metadata().data_hash
     assert isinstance(found, dict)
     assert summary_in(records)["test/macro_f1_low"] == found["test"]["macro_f1"]["low"]
     (artifact,) = [record.artifact for record in records if record.HasField("artifact")]

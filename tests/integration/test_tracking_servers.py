@@ -64,8 +64,8 @@ def trial(tmp_path: Path) -> Trial:
     """Return a training of many short epochs that tells a server which isn't begun yet."""
     server = MlflowServer(tmp_path / "server")
     data = write_small_set(tmp_path / "data")
-    told = ("tracker=mlflow", f"tracker.uri={server.uri}", GENEROUS)
-    wanted = (*SMALL, *told, f"data={data}", f"run.folder={tmp_path}", "name=x", f"epochs={EPOCHS}")
+    tracker = ("tracker=mlflow", f"tracker.uri={server.uri}", GENEROUS)
+    wanted = (*SMALL, *tracker, f"data={data}", f"run.folder={tmp_path}", "name=x", f"epochs={EPOCHS}")
     return Trial(RunFolder(tmp_path / "x"), server, Halts(tmp_path / "halts"), wanted)
 
 
@@ -75,7 +75,7 @@ def sync(run: RunFolder, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def is_told(trial: Trial) -> bool:
+def is_logged(trial: Trial) -> bool:
     """Tell whether the server has an epoch already."""
     return any("val/loss" in run.data.metrics for run in runs_at(trial.server.uri))
 
@@ -94,7 +94,7 @@ def halted(trial: Trial, training: subprocess.Popen[str], *, epoch: int) -> Iter
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Outage:
     """What happens to the server while the training stands at an epoch, and how long the training waits at its end."""
 
     epoch: int | None
@@ -102,27 +102,27 @@ class Trouble:
     overrides: tuple[str, ...] = ()
 
 
-TROUBLES = {
-    "never there": Trouble(None),
-    "killed midway": Trouble(EPOCHS // 2),
-    "killed at the end": Trouble(EPOCHS - 1),
-    "hanging": Trouble(EPOCHS // 2, MlflowServer.hang, ("tracker.deadline_s=5",)),
+OUTAGES = {
+    "never there": Outage(None),
+    "killed midway": Outage(EPOCHS // 2),
+    "killed at the end": Outage(EPOCHS - 1),
+    "hanging": Outage(EPOCHS // 2, MlflowServer.hang, ("tracker.deadline_s=5",)),
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everything_once_later(
-    trial: Trial, trouble: Trouble
+    trial: Trial, outage: Outage
 ) -> None:
     with trial.server as server:
-        if trouble.epoch is not None:
+        if outage.epoch is not None:
             server.begin()
-            trial.halts.add("x", epoch=trouble.epoch)
-        with trial.begin(*trouble.overrides) as training:
-            if trouble.epoch is not None:
-                with halted(trial, training, epoch=trouble.epoch):
-                    wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
-                    trouble.happens(server)
+            trial.halts.add("x", epoch=outage.epoch)
+        with trial.begin(*outage.overrides) as training:
+            if outage.epoch is not None:
+                with halted(trial, training, epoch=outage.epoch):
+                    wait_until(lambda: is_logged(trial), within_s=600, what="an epoch in the tracker")
+                    outage.happens(server)
             out, err = training.communicate(timeout=1800)
         assert (training.returncode, out) == (0, f"Run: {trial.run.path}. Next: petmood evaluate {trial.run.path}\n")
         (warned,) = [line for line in err.splitlines() if not line.startswith("training: ")]
@@ -148,7 +148,7 @@ def test_a_server_that_hangs_and_answers_after_the_training_has_everything_once(
         trial.halts.add("x", epoch=EPOCHS // 2)
         with trial.begin("tracker.deadline_s=5") as training:
             with halted(trial, training, epoch=EPOCHS // 2):
-                wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                wait_until(lambda: is_logged(trial), within_s=600, what="an epoch in the tracker")
                 server.hang()
             _, err = training.communicate(timeout=1800)
         assert "is not yet whole in mlflow: it did not answer within 5 s" in err
@@ -164,7 +164,7 @@ def test_a_server_that_restarts_midway_is_no_reason_for_a_word(trial: Trial) -> 
         trial.halts.add("x", epoch=EPOCHS // 2)
         with trial.begin() as training:
             with halted(trial, training, epoch=EPOCHS // 2):
-                wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                wait_until(lambda: is_logged(trial), within_s=600, what="an epoch in the tracker")
                 server.kill()
                 server.begin()
             _, err = training.communicate(timeout=1800)
@@ -223,7 +223,7 @@ def test_no_key_is_in_the_folder_of_a_run_or_in_what_is_printed_or_sent(trial: T
         trial.halts.add("x", epoch=EPOCHS // 2)
         with trial.begin(env=keys) as training:
             with halted(trial, training, epoch=EPOCHS // 2):
-                wait_until(lambda: is_told(trial), within_s=600, what="an epoch in the tracker")
+                wait_until(lambda: is_logged(trial), within_s=600, what="an epoch in the tracker")
                 server.kill()
             out, err = training.communicate(timeout=1800)
         server.begin()

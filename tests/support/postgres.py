@@ -67,9 +67,9 @@ def postgres_server() -> Iterator[Server]:
     run = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(server.port), "-k", str(folder)]
     try:
         with (folder / "log.txt").open("wb") as log:  # a file, for a pipe that nobody reads would stop the server
-            told: dict[str, Any] = {"cwd": folder, "stdout": log, "stderr": log, **who}
-            subprocess.run([*initdb, f"--pwfile={folder / 'password'}"], check=True, **told)
-            with subprocess.Popen([*run, "-h", "127.0.0.1"], **told) as process:
+            options: dict[str, Any] = {"cwd": folder, "stdout": log, "stderr": log, **who}
+            subprocess.run([*initdb, f"--pwfile={folder / 'password'}"], check=True, **options)
+            with subprocess.Popen([*run, "-h", "127.0.0.1"], **options) as process:
                 try:
                     _wait_for(server, process, log=folder / "log.txt")
                     yield server

@@ -14,10 +14,10 @@ from tests.support.repositories import Repository
 
 KINDS: Final = ("folder", "gcs", "s3")
 BUCKET: Final = "pets"
-SAID_BY_NOBODY: Final = "not-a-real-one"
+PLACEHOLDER: Final = "not-a-real-one"
 S3_ACCOUNT: Final = {
-    "AWS_ACCESS_KEY_ID": SAID_BY_NOBODY,
-    "AWS_SECRET_ACCESS_KEY": SAID_BY_NOBODY,
+    "AWS_ACCESS_KEY_ID": PLACEHOLDER,
+    "AWS_SECRET_ACCESS_KEY": PLACEHOLDER,
     "AWS_DEFAULT_REGION": "us-east-1",
 }
 
@@ -77,8 +77,8 @@ def _s3(address: str) -> Any:  # noqa: ANN401 - boto3 makes its clients' types a
         "s3",
         endpoint_url=address,
         region_name=S3_ACCOUNT["AWS_DEFAULT_REGION"],
-        aws_access_key_id=SAID_BY_NOBODY,
-        aws_secret_access_key=SAID_BY_NOBODY,
+        aws_access_key_id=PLACEHOLDER,
+        aws_secret_access_key=PLACEHOLDER,
     )
 
 

@@ -52,7 +52,7 @@ class Outcome:
 
     steps: tuple[Step, ...]
     summary: str
-    told: tuple[tuple[str, ...], ...]
+    commands: tuple[tuple[str, ...], ...]
 
     @property
     def passed(self) -> bool:
@@ -127,12 +127,12 @@ def play(workflow: str, repository: Repository, event: Event) -> Outcome:
                 given = {**plan.get("env", {}), **job.get("env", {}), **step.get("env", {})}
                 env = {key: _filled(str(value), context, ready.folder) for key, value in given.items()}
                 steps.append(_ran(name, step, ready, desk, env))
-    told = tuple(
+    commands = tuple(
         (Path(words[0]).name, *words[1:])
         for line in (desk / "told").read_text("utf-8").splitlines()
         if (words := line.split("\0")[:-1])
     )
-    return Outcome(tuple(steps), (desk / "summary.md").read_text("utf-8"), told)
+    return Outcome(tuple(steps), (desk / "summary.md").read_text("utf-8"), commands)
 
 
 def _prepared(repository: Repository, desk: Path, event: Event) -> Repository:

@@ -221,7 +221,7 @@ def test_models_change_under_requests_and_none_fails(
             traffic.wait_for_more()
         versions = {one.sha256: one.manifest.version for one in (bundle, other_bundle)}
         numbers = served.numbers()
-        told = {
+        logged = {
             line["request_id"]: line for line in served.lines() if line.get("logger", "").endswith("serving.service")
         }
     table.add(28, "a swap under requests", back.status)
@@ -239,6 +239,6 @@ def test_models_change_under_requests_and_none_fails(
         for result in ("loaded", "rolled_back", "refused")
     }
     assert loads == {"loaded": 1, "rolled_back": 1, "refused": 1}
-    assert set(told) == {"bad", "there", "back"}
-    assert all(line["time"] for line in told.values())
-    assert told["there"]["model"] == told["back"]["model_before"] == other_bundle.sha256
+    assert set(logged) == {"bad", "there", "back"}
+    assert all(line["time"] for line in logged.values())
+    assert logged["there"]["model"] == logged["back"]["model_before"] == other_bundle.sha256

@@ -187,10 +187,10 @@ def spawn(program: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
 def test_ctrl_c_while_training_ends_with_130_and_one_line_and_the_run_can_go_on(tmp_path: Path) -> None:
     data = write_small_set(tmp_path / "data")
     overrides = [*SMALL, f"data={data}", f"run.folder={tmp_path}", "name=long", "epochs=5000"]
-    heard = (
+    handler = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job is deaf
     )
-    program = f"{heard}; import sys; from petmood.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    program = f"{handler}; import sys; from petmood.cli.app import main; sys.exit(main(sys.argv[1:]))"
     with spawn(program, "train", *overrides, cwd=tmp_path) as process:
         wait_until((tmp_path / "long/checkpoints/last.ckpt").exists, within_s=600, what="a checkpoint")
         process.send_signal(signal.SIGINT)

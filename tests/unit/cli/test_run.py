@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from petmood.data.sources import Source
-from petmood.pipelines import end_to_end as walk_module
+from petmood.pipelines import end_to_end
 from tests.support.small_sets import SMALL, write_small_set
 
 
@@ -55,6 +55,6 @@ def test_without_a_word_it_walks_over_the_demo(
     def watch(source: Source, *, to: Path, **_: object) -> None:
         seen.append((source.name, to))
 
-    monkeypatch.setattr(walk_module, "import_photos", watch)
+    monkeypatch.setattr(end_to_end, "import_photos", watch)
     assert petmood("run").code == 2
     assert seen == [("demo", Path("data/demo"))]

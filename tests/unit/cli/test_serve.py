@@ -179,9 +179,9 @@ def test_where_it_listens_is_decided_by_options_then_the_platform_then_caution(
 
 def test_help_says_where_the_other_settings_are(capsys: pytest.CaptureFixture[str]) -> None:
     main(["serve", "--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    assert "every other setting is an environment variable PETMOOD_<NAME>" in told
-    assert "--fd" not in told
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "every other setting is an environment variable PETMOOD_<NAME>" in printed
+    assert "--fd" not in printed
 
 
 def test_a_taken_port_is_told_in_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

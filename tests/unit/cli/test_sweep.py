@@ -49,9 +49,9 @@ def test_it_ends_with_the_best_trials_what_they_are_worth_and_what_to_do_next(
 
 def test_a_best_run_elsewhere_is_told_with_its_place(wanted: list[str]) -> None:
     found = replace(sweep([*wanted, "n_trials=1"]), best_run=None)
-    told = verb.sweep_text(replace(found, best=replace(found.best, run="far:/runs/000")))
-    assert "The best run was trained elsewhere, at far:/runs/000." in told
-    assert "Next:" not in told
+    printed = verb.sweep_text(replace(found, best=replace(found.best, run="far:/runs/000")))
+    assert "The best run was trained elsewhere, at far:/runs/000." in printed
+    assert "Next:" not in printed
 
 
 def test_the_file_for_wandb_is_printed_and_nothing_is_searched(

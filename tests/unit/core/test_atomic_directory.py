@@ -71,25 +71,25 @@ def killed_midway(program: str, target: Path, *, after_s: float) -> int:
     """Start an endless writer, kill it after its first result and ``after_s`` more; return the last number it told."""
     child = subprocess.Popen([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    told = child.stdout.readline()
+    reported = child.stdout.readline()
     time.sleep(after_s)
     child.send_signal(signal.SIGKILL)
     rest = child.stdout.read().split("\n")[:-1]
     child.stdout.close()
     child.wait()
-    return int((rest or [told])[-1])
+    return int((rest or [reported])[-1])
 
 
 @pytest.mark.parametrize("round_", range(4))
 def test_a_folder_whose_writer_was_killed_is_whole_after_the_next_write_begins(tmp_path: Path, round_: int) -> None:
     target = tmp_path / "folder"
-    told = killed_midway(ENDLESS_FOLDER, target, after_s=random.Random(round_).uniform(0, 0.05))
+    reported = killed_midway(ENDLESS_FOLDER, target, after_s=random.Random(round_).uniform(0, 0.05))
     with pytest.raises(InterruptedError), atomic_directory(target, existing=anything):
         raise InterruptedError
     contents = {path.read_bytes() for path in target.iterdir()}
     assert names_in(target) == ["a", "b", "c"]
     assert len(contents) == 1
-    assert int(contents.pop()[:8]) >= told
+    assert int(contents.pop()[:8]) >= reported
     assert names_in(tmp_path) == ["folder"]
 
 

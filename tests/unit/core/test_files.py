@@ -145,11 +145,11 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file_whole(tmp_path: Path) -> 
 @pytest.mark.parametrize("round_", range(4))
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path, round_: int) -> None:
     target = tmp_path / "file"
-    told = killed_midway(write_file, target, round_=round_)
+    reported = killed_midway(write_file, target, round_=round_)
     content = target.read_bytes()
     assert len(content) == 800_000
     assert content == content[:8] * 100_000
-    assert told <= int(content[:8]) <= told + 1
+    assert reported <= int(content[:8]) <= reported + 1
     assert all(name == "file" or name.endswith(".partial") for name in names_in(tmp_path))
 
 

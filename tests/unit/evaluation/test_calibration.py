@@ -23,10 +23,10 @@ def true_answers(n: int, *, seed: int) -> Predictions:
     return Predictions(logits, labels, names, names, ("a", "b", "c"), blank, np.full((n, 2), 99), blank)
 
 
-@pytest.mark.parametrize("boast", [0.4, 1.0, 3.0])
-def test_the_temperature_undoes_a_known_boast(boast: float) -> None:
+@pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
+def test_the_temperature_undoes_a_known_overconfidence(factor: float) -> None:
     answers = true_answers(4000, seed=1)
-    assert fit_temperature(replace(answers, logits=answers.logits * boast)) == pytest.approx(boast, rel=0.08)
+    assert fit_temperature(replace(answers, logits=answers.logits * factor)) == pytest.approx(factor, rel=0.08)
 
 
 def test_no_temperature_nearby_has_a_lower_loss(make_scored: MakeScored) -> None:

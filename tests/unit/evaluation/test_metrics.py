@@ -91,8 +91,8 @@ def test_true_probabilities_have_a_small_calibration_error_and_bragging_has_a_la
     p = rng.dirichlet([0.7] * 4, size=20_000)
     y = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
     assert expected_calibration_error(p, y)[0] < 0.012
-    bragging = np.eye(4)[p.argmax(axis=1)] * 0.97 + 0.0075
-    assert expected_calibration_error(bragging, y)[0] > 0.1
+    overconfident = np.eye(4)[p.argmax(axis=1)] * 0.97 + 0.0075
+    assert expected_calibration_error(overconfident, y)[0] > 0.1
 
 
 def test_weights_stand_for_repeated_photos(make_scored: MakeScored) -> None:

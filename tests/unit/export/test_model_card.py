@@ -84,9 +84,9 @@ def test_an_unknown_number_is_called_unknown() -> None:
 
 
 def test_what_sure_means_is_said_and_that_it_may_never_be() -> None:
-    sure = card_text(manifest(), photos=PHOTOS)
-    assert "confident from a probability of 0.731, chosen for an error of at most 10%" in sure
-    assert "contain the true class for about 90% of photos" in sure
+    confident = card_text(manifest(), photos=PHOTOS)
+    assert "confident from a probability of 0.731, chosen for an error of at most 10%" in confident
+    assert "contain the true class for about 90% of photos" in confident
     never = card_text(manifest(confidence_threshold=1.01, target_coverage=None), photos=PHOTOS)
     assert "every prediction is 'not sure'" in never
     assert "Prediction sets are not calibrated" in never

@@ -186,6 +186,6 @@ def test_answering_leaves_nothing_in_the_home_folder_and_reports_to_nobody(
     shared_bundle: Bundle, tmp_path: Path
 ) -> None:
     program = "import sys, pathlib; from petmood.inference.load import load_bundle as o; o(pathlib.Path(sys.argv[1]))"
-    told = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
-    subprocess.run([sys.executable, "-c", program, str(shared_bundle.folder)], env=told, check=True)
+    environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", program, str(shared_bundle.folder)], env=environment, check=True)
     assert list(tmp_path.rglob("*")) == []

@@ -13,7 +13,7 @@ from petmood.core.files import sha256_of
 from petmood.core.prediction import Prediction
 from petmood.data.index import read_index, write_index
 from petmood.inference.fake import FakePredictor
-from petmood.pipelines import end_to_end as walk_module
+from petmood.pipelines import end_to_end
 from petmood.pipelines.end_to_end import DEMO_FOLDER, PipelineResult, run_pipeline
 from petmood.pipelines.run_folder import RunFolder
 from tests.support.small_sets import write_small_set
@@ -26,7 +26,7 @@ def draw(_: object, *, to: Path, **__: object) -> None:
     write_small_set(to)
 
 
-def seal(run: RunFolder, *, to: Path, **_: object) -> None:
+def export(run: RunFolder, *, to: Path, **_: object) -> None:
     """Stand for the export: a bundle that says which run it is of, without a network."""
     facts = run.read_metadata()
     manifest = Manifest(
@@ -51,20 +51,20 @@ def seal(run: RunFolder, *, to: Path, **_: object) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder, without the steps that are slow and tested elsewhere."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(walk_module, "import_photos", draw)
-    monkeypatch.setattr(walk_module, "export_run", seal)
-    monkeypatch.setattr(walk_module, "load_bundle", lambda _: FakePredictor())
+    monkeypatch.setattr(end_to_end, "import_photos", draw)
+    monkeypatch.setattr(end_to_end, "export_run", export)
+    monkeypatch.setattr(end_to_end, "load_bundle", lambda _: FakePredictor())
     return tmp_path
 
 
-def walk_here(settings: Settings, *overrides: str, bundles: Path = Path("bundles")) -> PipelineResult:
+def run_here(settings: Settings, *overrides: str, bundles: Path = Path("bundles")) -> PipelineResult:
     """Walk over the demo folder below the working folder."""
     wanted = (f"data={DEMO_FOLDER}", "run.folder=runs", "name=demo", "evaluation.baselines=false", *overrides)
     return run_pipeline(settings(*wanted), bundles=bundles)
 
 
 def test_the_first_walk_does_everything_and_the_second_nothing(settings: Settings, here: Path) -> None:
-    first = walk_here(settings)
+    first = run_here(settings)
     assert first.done == ("import", "check", "train", "evaluate", "export")
     assert (here / DEMO_FOLDER / "check.html").is_file()
     assert first.run.report.is_file()
@@ -72,62 +72,62 @@ def test_the_first_walk_does_everything_and_the_second_nothing(settings: Setting
     assert first.bundle == Path("bundles/demo")
     assert len(first.predictions) == 3
     assert all(isinstance(one.answer, Prediction) for one in first.predictions)
-    again = walk_here(settings)
+    again = run_here(settings)
     assert again.done == ()
     assert (again.run, again.bundle) == (first.run, first.bundle)
 
 
 def test_a_changed_setting_trains_anew_but_imports_nothing(settings: Settings, here: Path) -> None:
     del here
-    first, changed = walk_here(settings), walk_here(settings, "seed=1")
+    first, changed = run_here(settings), run_here(settings, "seed=1")
     assert changed.done == ("train", "evaluate", "export")
     assert changed.run != first.run
     assert read(changed.bundle).metrics["run"] == changed.run.path.name
-    back = walk_here(settings)
+    back = run_here(settings)
     assert back.done == ("export",)
     assert back.run == first.run
 
 
 def test_changed_data_is_checked_and_trained_on_anew(settings: Settings, here: Path) -> None:
-    first = walk_here(settings)
+    first = run_here(settings)
     write_small_set(here / DEMO_FOLDER, seed=1)
-    changed = walk_here(settings)
+    changed = run_here(settings)
     assert changed.done == ("check", "train", "evaluate", "export")
     assert changed.run != first.run
 
 
 def test_a_walk_that_was_killed_while_training_goes_on(settings: Settings, here: Path) -> None:
     del here
-    first = walk_here(settings)
+    first = run_here(settings)
     first.run.write_metadata(first.run.read_metadata(), update={"status": "training"})
     weights = first.run.weights.read_bytes()
     first.run.weights.unlink()
-    assert walk_here(settings).done == ("train", "evaluate")
+    assert run_here(settings).done == ("train", "evaluate")
     assert first.run.weights.read_bytes() == weights
 
 
 def test_a_walk_that_was_killed_while_evaluating_or_exporting_goes_on(settings: Settings, here: Path) -> None:
-    first = walk_here(settings)
+    first = run_here(settings)
     first.run.report.unlink()
     shutil.rmtree(here / first.bundle)
-    assert walk_here(settings).done == ("evaluate", "export")
+    assert run_here(settings).done == ("evaluate", "export")
 
 
 def test_a_damaged_bundle_of_ours_is_replaced(settings: Settings, here: Path) -> None:
-    first = walk_here(settings)
+    first = run_here(settings)
     manifest = here / first.bundle / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version": "1"', '"version": "2"'))
     (here / first.bundle / "card.md").unlink()
     (here / first.bundle / ".DS_Store").touch()
-    assert walk_here(settings).done == ("export",)
+    assert run_here(settings).done == ("export",)
     assert verify(first.bundle).manifest.version == "1"
 
 
 def test_a_bundle_without_a_manifest_is_not_replaced(settings: Settings, here: Path) -> None:
-    first = walk_here(settings)
+    first = run_here(settings)
     (here / first.bundle / "manifest.json").unlink()
     with pytest.raises(BundleError, match=r"bundles/demo is no bundle, and replacing it would lose card\.md, "):
-        walk_here(settings)
+        run_here(settings)
     assert sorted(path.name for path in first.bundle.iterdir()) == sorted(REQUIRED)
 
 
@@ -137,19 +137,19 @@ def test_a_folder_that_is_no_bundle_is_refused_before_any_work(settings: Setting
     mine.parent.mkdir(parents=True)
     mine.mkdir() if name.endswith("/") else mine.write_text("Once")
     with pytest.raises(BundleError, match=rf"bundles/demo is no bundle, .* would lose {name}\. Nothing was changed\."):
-        walk_here(settings)
+        run_here(settings)
     assert mine.exists()
     assert sorted(path.name for path in here.iterdir()) == ["bundles"]
-    assert walk_here(settings, bundles=Path("other")).bundle == Path("other/demo")
+    assert run_here(settings, bundles=Path("other")).bundle == Path("other/demo")
 
 
 def test_a_bundle_with_a_person_s_notes_in_it_is_not_replaced(settings: Settings, here: Path) -> None:
-    first = walk_here(settings)
+    first = run_here(settings)
     manifest = here / first.bundle / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version": "1"', '"version": "2"'))
     (here / first.bundle / "NOTES.md").write_text("mine")
     with pytest.raises(BundleError, match=r"a bundle with other files in it, and replacing it would lose NOTES\.md\."):
-        walk_here(settings)
+        run_here(settings)
     assert (here / first.bundle / "NOTES.md").read_text() == "mine"
 
 
@@ -158,7 +158,7 @@ def test_a_bundle_that_is_a_link_is_written_where_it_points(settings: Settings, 
     (here / "large").mkdir()
     (here / "bundles/demo").symlink_to(here / "large/demo")
     for seed in (0, 1):
-        assert walk_here(settings, f"seed={seed}").done[-1] == "export"
+        assert run_here(settings, f"seed={seed}").done[-1] == "export"
     assert (here / "bundles/demo").is_symlink()
     assert [path.name for path in (here / "large").iterdir()] == ["demo"]
 
@@ -187,5 +187,5 @@ def test_other_data_than_the_demo_has_to_be_there(settings: Settings, here: Path
 def test_another_version_of_the_data_than_asked_for_is_refused(settings: Settings, here: Path) -> None:
     write_small_set(here / DEMO_FOLDER)
     with pytest.raises(DataError, match="expected 000000000000"):
-        walk_here(settings, f"data.hash={'0' * 64}")
+        run_here(settings, f"data.hash={'0' * 64}")
     assert not RunFolder(Path("runs")).path.exists()

@@ -55,11 +55,11 @@ def test_another_address_gets_the_run_too(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_tracker_that_answers_nothing_is_left_behind_in_time(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         process = MirrorProcess(MirrorJob(folder=folder, uri=uri))
         process.epoch_ended()
-        connection, _ = deaf.accept()
+        connection, _ = silent.accept()
         with connection:
             outcome = process.end(within_s=0.5)  # it would wait for the answer for ever
     assert process._process.poll() == -signal.SIGKILL

@@ -10,7 +10,7 @@ from petmood.pipelines.run_folder import RunFolder, open_run
 
 def test_every_file_of_a_run_lies_in_its_folder_under_a_fixed_name() -> None:
     run = RunFolder(Path("runs/x"))
-    places = (
+    folders = (
         run.config,
         run.metadata,
         run.weights,
@@ -20,7 +20,7 @@ def test_every_file_of_a_run_lies_in_its_folder_under_a_fixed_name() -> None:
         run.evaluation,
         run.report,
     )
-    assert [str(place) for place in places] == [
+    assert [str(place) for place in folders] == [
         f"runs/x/{name}"
         for name in (
             "config.yaml",

@@ -64,8 +64,8 @@ def sender(monkeypatch: pytest.MonkeyPatch) -> type[Unsent]:
 def tracked(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return settings with an MLflow in a file below ``tmp_path``."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    told = ("tracker=mlflow", f"tracker.uri=sqlite:///{tmp_path}/t.db", f"run.folder={tmp_path}", "name=told")
-    return lambda *overrides: settings(*told, *overrides)
+    tracker = ("tracker=mlflow", f"tracker.uri=sqlite:///{tmp_path}/t.db", f"run.folder={tmp_path}", "name=told")
+    return lambda *overrides: settings(*tracker, *overrides)
 
 
 def steps_of(run: RunFolder) -> list[int]:

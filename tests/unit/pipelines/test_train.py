@@ -141,8 +141,8 @@ def test_a_label_without_training_photos_is_refused_by_name(settings: Settings, 
     write_index(
         folder, [replace(row, split="valid") if (row.label, row.split) == ("sad", "train") else row for row in rows]
     )
-    told = r"every class, in .*three; got: angry 8, happy 8, other 8, sad 0\. `petmood data check .*three` shows"
-    with pytest.raises(DataError, match=told):
+    expected = r"every class, in .*three; got: angry 8, happy 8, other 8, sad 0\. `petmood data check .*three` shows"
+    with pytest.raises(DataError, match=expected):
         train(settings(f"data={folder}", "name=three"))
 
 

@@ -172,7 +172,7 @@ class Stopwatch:
     def read(self) -> float:
         return self.now
 
-    def answering(self, took_s: Callable[[], float], seen: list[Pixels]) -> Callable[[Pixels], NDArray[np.float32]]:
+    def predicting(self, took_s: Callable[[], float], seen: list[Pixels]) -> Callable[[Pixels], NDArray[np.float32]]:
         def answer(images: Pixels) -> NDArray[np.float32]:
             seen.append(images)
             self.now += took_s()
@@ -188,8 +188,8 @@ def test_latency_is_the_median_of_turns_so_that_hiccups_and_warming_up_do_not_co
     watch, seen = Stopwatch(), list[Pixels]()
     first = itertools.chain([9.0, 9.0, 9.0], itertools.cycle([0.02, 0.02, 0.02, 7.0]))
     found = measure_latency(
-        (watch.answering(lambda: next(first), seen), IMAGES),
-        (watch.answering(lambda: 0.01, seen), IMAGES),
+        (watch.predicting(lambda: next(first), seen), IMAGES),
+        (watch.predicting(lambda: 0.01, seen), IMAGES),
         rounds=20,
         budget_s=1e9,
         clock=watch.read,
@@ -217,6 +217,6 @@ def test_the_two_take_turns_and_each_begins_half_of_the_rounds() -> None:
 def test_slow_networks_end_when_the_budget_is_spent_but_not_before_twelve_rounds() -> None:
     for took_s, rounds in ((100.0, 12), (0.9, 23)):
         watch = Stopwatch()
-        answer = watch.answering(itertools.repeat(took_s).__next__, [])
+        answer = watch.predicting(itertools.repeat(took_s).__next__, [])
         found = measure_latency((answer, IMAGES), rounds=60, budget_s=20.0, clock=watch.read)
         assert (found.rounds, found.champion_ms, found.ratio) == (rounds, None, None)

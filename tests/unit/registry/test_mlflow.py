@@ -53,8 +53,8 @@ def test_a_missing_artifact_is_told_and_mended(
     version = registry.push(make_bundle("one"), by="me")
     (path,) = (tmp_path / "mlruns").rglob("model.onnx")
     path.unlink()
-    (trouble,) = registry.verify(tmp_path / "scratch")
-    assert "model.onnx is missing" in trouble.message
+    (issue,) = registry.verify(tmp_path / "scratch")
+    assert "model.onnx is missing" in issue.message
     registry.push(tmp_path / "bundles/one", by="me")
     assert registry.pull(version, tmp_path / "pulled").sha256 == version.sha256
 

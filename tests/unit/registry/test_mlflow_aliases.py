@@ -112,8 +112,8 @@ def test_a_champion_that_petmood_did_not_register_is_named(store: Store, tmp_pat
     store.move("champion", int(made.version))
     with pytest.raises(RegistryError, match=r"It points to version 4, which is deleted or not petmood's\. Known: 1, 2"):
         store.registry.find("champion")
-    (trouble,) = store.registry.verify(tmp_path / "scratch")
-    assert (trouble.what, trouble.message) == ("champion", "points to version 4, which is not there")
+    (issue,) = store.registry.verify(tmp_path / "scratch")
+    assert (issue.what, issue.message) == ("champion", "points to version 4, which is not there")
     assert store.registry.roll_back(ME).to == 1
 
 

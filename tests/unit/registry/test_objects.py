@@ -44,8 +44,8 @@ def test_damage_is_found_refused_and_mended_by_a_second_push(place: Path, tmp_pa
     with pytest.raises((RegistryError, BundleError)):
         registry.pull(registry.find("champion"), tmp_path / "pulled")
     assert not (tmp_path / "pulled").exists()
-    (trouble,) = registry.verify(tmp_path / "scratch")
-    assert trouble.what == "version 1"
+    (issue,) = registry.verify(tmp_path / "scratch")
+    assert issue.what == "version 1"
     registry.push(tmp_path / "bundles/one", by="me")
     assert registry.verify(tmp_path / "scratch again") == []
     assert path.read_bytes() == data
@@ -68,8 +68,8 @@ def test_records_that_are_damaged_are_named(place: Path) -> None:
 def test_an_alias_of_a_version_that_is_gone_is_a_trouble(place: Path, tmp_path: Path) -> None:
     (place / "petmood/versions/000001.json").unlink()
     registry = opened(place)
-    (trouble,) = registry.verify(tmp_path / "scratch")
-    assert (trouble.what, trouble.message) == ("champion", "points to version 1, which is not there")
+    (issue,) = registry.verify(tmp_path / "scratch")
+    assert (issue.what, issue.message) == ("champion", "points to version 1, which is not there")
     with pytest.raises(RegistryError, match="No single version 'champion'"):
         registry.find("champion")
 
@@ -78,8 +78,8 @@ def test_a_history_with_a_gap_is_a_trouble(place: Path, tmp_path: Path) -> None:
     registry = opened(place)
     registry.promote(registry.find("1"), alias="challenger", by=Author("me"), seen=registry.state())
     (place / "petmood/changes/000001.json").unlink()
-    (trouble,) = opened(place).verify(tmp_path / "scratch")
-    assert trouble.what == "history"
+    (issue,) = opened(place).verify(tmp_path / "scratch")
+    assert issue.what == "history"
 
 
 def test_another_bundle_in_the_place_of_a_version_is_refused(

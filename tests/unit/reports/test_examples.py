@@ -31,8 +31,8 @@ def test_every_photo_is_in_the_cell_of_its_truth_and_answer(make_scored: MakeSco
 def test_a_cell_shows_its_surest_photos_up_to_the_cap(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
     cell = confusion_cells(make_scored(400, skill=9.0), thumbnails)[0][0]
     assert cell.count > len(cell.shown) == 24
-    sure = [photo.probability for photo in cell.shown]
-    assert sure == sorted(sure, reverse=True)
+    probabilities = [photo.probability for photo in cell.shown]
+    assert probabilities == sorted(probabilities, reverse=True)
 
 
 def test_a_label_without_photos_has_an_empty_row(make_scored: MakeScored, thumbnails: Thumbnails) -> None:

@@ -11,8 +11,8 @@ from petmood.core.schemas import ModelInfo
 from petmood.serving.metrics import MULTIPROCESS_FOLDER, ServiceMetrics
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
-SURE = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, True, ("happy",), MODEL)
-UNSURE = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, False, ("sad", "happy"), MODEL)
+CONFIDENT = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, True, ("happy",), MODEL)
+ABSTAINED = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, False, ("sad", "happy"), MODEL)
 PROGRAM = """
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
@@ -34,7 +34,7 @@ def lines(page: bytes) -> set[str]:
 
 def test_answers_are_counted_by_label_probability_and_certainty() -> None:
     metrics = ServiceMetrics()
-    for answer in (SURE, SURE, UNSURE, TooSmall("x")):
+    for answer in (CONFIDENT, CONFIDENT, ABSTAINED, TooSmall("x")):
         metrics.count(answer)
     assert {
         'petmood_predictions_total{label="happy"} 2.0',
@@ -75,7 +75,7 @@ def test_what_never_happened_is_there_as_0_so_that_an_alert_can_see_it_rise() ->
 
 def test_nothing_is_shared_between_two_services() -> None:
     first, second = ServiceMetrics(), ServiceMetrics()
-    first.count(SURE)
+    first.count(CONFIDENT)
     assert 'petmood_predictions_total{label="happy"} 1.0' not in lines(second.render())
 
 

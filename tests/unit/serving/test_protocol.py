@@ -345,13 +345,13 @@ def test_a_reader_who_takes_nothing_is_cut_and_a_slow_one_is_not() -> None:
 
 def test_a_connection_that_was_closed_is_cut_when_its_other_side_does_not_notice() -> None:
     async def scene(loop: Hours) -> list[bool]:
-        (unheard, unheard_wire), (heard, heard_wire) = wired(), wired()
-        for protocol in (unheard, heard):
+        (silent, silent_transport), (active, active_transport) = wired(), wired()
+        for protocol in (silent, active):
             protocol.timeout_keep_alive_handler()
             protocol.timeout_keep_alive_handler()  # closing twice is closing once
-        heard.connection_lost(None)
+        active.connection_lost(None)
         await loop.pass_by(11)
-        return [unheard_wire.aborted, heard_wire.aborted]
+        return [silent_transport.aborted, active_transport.aborted]
 
     assert played(scene) == [True, False]
 

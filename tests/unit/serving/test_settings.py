@@ -79,8 +79,8 @@ def test_the_page_about_serving_lists_every_setting_with_its_default() -> None:
     own = {name: field.default for name, field in Settings.model_fields.items() if field.validation_alias is None}
     assert set(rows) == set(own)
     for name, default in own.items():
-        told = float(rows[name]) if isinstance(default, int | float) else rows[name]
-        assert told == ("none" if default in (None, ()) else default), name
+        documented = float(rows[name]) if isinstance(default, int | float) else rows[name]
+        assert documented == ("none" if default in (None, ()) else default), name
 
 
 def test_by_default_the_end_comes_within_the_10_seconds_that_platforms_leave_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.serving import supervisor as processes_module
+from petmood.serving import supervisor as supervisor_module
 from petmood.serving.server import bind
 from petmood.serving.supervisor import Supervisor
 from tests.support.waiting import wait_until
@@ -37,7 +37,7 @@ time.sleep(600)
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Poll the processes often, and restore the environment afterwards."""
-    monkeypatch.setattr(processes_module, "POLL_INTERVAL_S", 0.02)
+    monkeypatch.setattr(supervisor_module, "POLL_INTERVAL_S", 0.02)
     yield
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 
@@ -58,8 +58,8 @@ def run(
 
     watcher = threading.Thread(target=wait_and_act, daemon=True)
     watcher.start()
-    processes = Supervisor(command, listener=bind("127.0.0.1", 0), count=count, end_within_s=end_within_s)
-    code = processes.run()
+    supervisor = Supervisor(command, listener=bind("127.0.0.1", 0), count=count, end_within_s=end_within_s)
+    code = supervisor.run()
     watcher.join(timeout=120)
     return code
 
@@ -86,7 +86,7 @@ def test_a_signal_ends_all_of_them_with_0(tmp_path: Path) -> None:
 
 
 def test_one_that_was_killed_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes_module, "EARLY_EXIT_S", 0.0)
+    monkeypatch.setattr(supervisor_module, "EARLY_EXIT_S", 0.0)
 
     def kill_one(found: list[int]) -> None:
         os.kill(found[0], signal.SIGKILL)
@@ -101,8 +101,8 @@ def test_one_that_cannot_be_replaced_now_is_tried_again_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dependency may be unavailable: the registry, or a good version in it."""
-    monkeypatch.setattr(processes_module, "EARLY_EXIT_S", 0.3)
-    monkeypatch.setattr(processes_module, "MAX_RESTART_DELAY_S", 0.05)
+    monkeypatch.setattr(supervisor_module, "EARLY_EXIT_S", 0.3)
+    monkeypatch.setattr(supervisor_module, "MAX_RESTART_DELAY_S", 0.05)
     left: list[bool] = []
 
     def kill_one(found: list[int]) -> None:
@@ -118,7 +118,7 @@ def test_one_that_cannot_be_replaced_now_is_tried_again_and_the_others_go_on(
 
 
 def test_one_that_cannot_start_ends_all_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes_module, "EARLY_EXIT_S", 600.0)  # however long an interpreter takes to start
+    monkeypatch.setattr(supervisor_module, "EARLY_EXIT_S", 600.0)  # however long an interpreter takes to start
     assert run(tmp_path, "dies", then=lambda _: None, count=1) == 1
 
 
@@ -133,10 +133,10 @@ def test_one_that_was_told_to_end_while_it_still_began_did_as_it_was_told(tmp_pa
 
 def test_a_child_whose_parent_has_died_already_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: None)  # no prctl for the process of the tests
-    processes_module.exit_with_parent()
+    supervisor_module.exit_with_parent()
     monkeypatch.setenv("PETMOOD_PARENT_PID", str(os.getppid()))
-    processes_module.exit_with_parent()
+    supervisor_module.exit_with_parent()
     monkeypatch.setenv("PETMOOD_PARENT_PID", "1")
     monkeypatch.setattr(os, "getppid", lambda: 2)
     with pytest.raises(SystemExit):
-        processes_module.exit_with_parent()
+        supervisor_module.exit_with_parent()

@@ -114,15 +114,15 @@ def test_what_lightning_says_about_our_choices_is_left_out_but_nothing_else() ->
     theirs = logging.getLogger("lightning.pytorch")
     before = theirs.level
 
-    def speak() -> None:
+    def warn() -> None:
         with quiet_lightning():
             assert not theirs.isEnabledFor(logging.INFO)
             warnings.warn("The 'train_dataloader' does not have many workers", stacklevel=1)
             warnings.warn("something new", stacklevel=1)
 
-    with pytest.warns(UserWarning, match="something new") as heard:
-        speak()
-    assert [str(one.message) for one in heard] == ["something new"]
+    with pytest.warns(UserWarning, match="something new") as caught:
+        warn()
+    assert [str(one.message) for one in caught] == ["something new"]
     assert theirs.level == before
 
 

@@ -124,11 +124,11 @@ def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
 ) -> None:
     config = composed("epochs=4", "optimizer.lr=0.02")
     kept = fit_network(config, *photo_sets, folder=tmp_path)
-    passing = fit_network(config, *photo_sets)
+    temporary = fit_network(config, *photo_sets)
     best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
-    assert kept.best_epoch == passing.best_epoch == best["epoch"]
-    assert kept.epochs == passing.epochs == 4
-    assert differ(kept.network, passing.network) == []
+    assert kept.best_epoch == temporary.best_epoch == best["epoch"]
+    assert kept.epochs == temporary.epochs == 4
+    assert differ(kept.network, temporary.network) == []
     rows = (tmp_path / "metrics.csv").read_text().splitlines()[1:]
     losses = [float(row.split(",")[2]) for row in rows]
     assert kept.best_epoch == int(np.argmin(losses))

@@ -10,8 +10,8 @@ from petmood.data.duplicates.keypoints import Keypoints
 SIDE = 224.0
 
 
-def keypoints(places: NDArray[np.float64]) -> Keypoints:
-    return Keypoints(places.astype(np.float32), np.zeros((len(places), 128), np.uint8), SIDE, SIDE)
+def keypoints(positions: NDArray[np.float64]) -> Keypoints:
+    return Keypoints(positions.astype(np.float32), np.zeros((len(positions), 128), np.uint8), SIDE, SIDE)
 
 
 def scattered(count: int, *, seed: int) -> NDArray[np.float64]:
@@ -19,12 +19,12 @@ def scattered(count: int, *, seed: int) -> NDArray[np.float64]:
     return np.column_stack([rng.uniform(0, SIDE, (count, 2)), rng.uniform(2, 10, count), rng.uniform(-3, 3, count)])
 
 
-def moved(places: NDArray[np.float64], *, scale: float, turn: float, mirrored: bool) -> NDArray[np.float64]:
-    where, way = places[:, 0] + 1j * places[:, 1], places[:, 3]
+def moved(positions: NDArray[np.float64], *, scale: float, turn: float, mirrored: bool) -> NDArray[np.float64]:
+    where, way = positions[:, 0] + 1j * positions[:, 1], positions[:, 3]
     if mirrored:
         where, way = where.conj(), -way
     there = scale * np.exp(1j * turn) * where + (12 + 30j)
-    return np.column_stack([there.real, there.imag, places[:, 2] * scale, way + turn])
+    return np.column_stack([there.real, there.imag, positions[:, 2] * scale, way + turn])
 
 
 def numbered(count: int) -> NDArray[np.intp]:
@@ -34,27 +34,27 @@ def numbered(count: int) -> NDArray[np.intp]:
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize(("scale", "turn"), [(1.0, 0.0), (0.6, 2.0), (1.7, -0.4)])
 def test_a_planted_movement_is_found_among_chance_matches(scale: float, turn: float, *, mirrored: bool) -> None:
-    places = scattered(60, seed=1)
-    there = moved(places, scale=scale, turn=turn, mirrored=mirrored)
+    positions = scattered(60, seed=1)
+    there = moved(positions, scale=scale, turn=turn, mirrored=mirrored)
     there[25:] = scattered(35, seed=2)
-    found = estimate_transform(keypoints(places), keypoints(there), numbered(60), mirrored=mirrored)
+    found = estimate_transform(keypoints(positions), keypoints(there), numbered(60), mirrored=mirrored)
     assert found is not None
     assert found.scale == pytest.approx(scale, rel=0.05)
     assert found.mirrored is mirrored
     assert 18 <= found.inliers <= 30
-    carried = places[:25, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
+    carried = positions[:25, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
     assert np.abs(carried - there[:25, :2]).max() < 3.0
     assert (float(np.linalg.det(found.matrix[:, :2])) < 0) == mirrored
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_few_places_are_carried_by_a_similarity(*, mirrored: bool) -> None:
-    places = scattered(5, seed=4)
-    there = moved(places, scale=1.2, turn=0.5, mirrored=mirrored)
-    found = estimate_transform(keypoints(places), keypoints(there), numbered(5), mirrored=mirrored)
+    positions = scattered(5, seed=4)
+    there = moved(positions, scale=1.2, turn=0.5, mirrored=mirrored)
+    found = estimate_transform(keypoints(positions), keypoints(there), numbered(5), mirrored=mirrored)
     assert found is not None
     assert found.inliers == 5
-    carried = places[:, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
+    carried = positions[:, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
     assert carried == pytest.approx(there[:, :2], abs=0.01)
 
 
@@ -66,8 +66,8 @@ def test_chance_matches_agree_on_hardly_any_place() -> None:
 
 
 def test_many_keypoints_on_one_spot_are_one_place() -> None:
-    places = np.vstack([scattered(3, seed=5), np.tile([[100.0, 100.0, 4.0, 0.5]], (40, 1))])
-    found = estimate_transform(keypoints(places), keypoints(places), numbered(43), mirrored=False)
+    positions = np.vstack([scattered(3, seed=5), np.tile([[100.0, 100.0, 4.0, 0.5]], (40, 1))])
+    found = estimate_transform(keypoints(positions), keypoints(positions), numbered(43), mirrored=False)
     assert found is not None
     assert found.inliers == 4
 
@@ -84,9 +84,9 @@ def test_matches_on_one_spot_alone_are_no_movement() -> None:
 
 
 def test_a_scale_beyond_belief_is_no_movement() -> None:
-    places = scattered(12, seed=6)
-    tiny = places * [0.05, 0.05, 0.05, 1.0]
-    assert estimate_transform(keypoints(places), keypoints(tiny), numbered(12), mirrored=False) is None
+    positions = scattered(12, seed=6)
+    tiny = positions * [0.05, 0.05, 0.05, 1.0]
+    assert estimate_transform(keypoints(positions), keypoints(tiny), numbered(12), mirrored=False) is None
 
 
 def test_spots_in_two_cells_that_fall_into_one_are_no_movement() -> None:

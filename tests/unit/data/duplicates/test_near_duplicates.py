@@ -154,16 +154,16 @@ def test_one_animal_on_two_backgrounds_is_a_relative_and_no_copy() -> None:
 
 
 def test_photos_are_read_one_by_one_and_progress_is_told() -> None:
-    told: list[tuple[str, int | None]] = []
+    steps: list[tuple[str, int | None]] = []
 
     def progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
-        told.append((what, total))
+        steps.append((what, total))
         yield from items
 
     photo = photo_like(64, 64)
     find_near_duplicates((each for each in [photo, photo]), total=2, progress=progress)
-    assert [total for what, total in told if "keypoints" in what] == [2]
-    assert len(told) == 3
+    assert [total for what, total in steps if "keypoints" in what] == [2]
+    assert len(steps) == 3
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])

@@ -50,8 +50,8 @@ def test_many_odd_photos_among_the_old_ones_are_found_and_a_few_are_told_but_not
     few = {**old, **looks(30, seed=3, shift=2.0)}
     assert alarms(old, many) == ["brightness"]
     assert alarms(old, few) == []
-    told = measure_drift(old, few)[0]
-    assert (told.p_value < SIGNIFICANCE, told.distance < LIMIT) == (True, True)
+    measured = measure_drift(old, few)[0]
+    assert (measured.p_value < SIGNIFICANCE, measured.distance < LIMIT) == (True, True)
 
 
 def test_photos_that_went_are_compared_too() -> None:

@@ -77,11 +77,11 @@ def client(start: Callable[[], ASGIApp]) -> TestClient:
 
 @pytest.mark.parametrize("path", ["/", "/predict"])
 def test_a_form_and_a_raw_body_get_the_same_answer(client: TestClient, path: str) -> None:
-    told = [client.post(path, files={"photo": PHOTO}), client.post(path, content=PHOTO, headers=RAW)]
-    assert [one.status_code for one in told] == [200, 200]
-    answers = [PredictionResponse.model_validate_json(one.content) for one in told]
+    responses = [client.post(path, files={"photo": PHOTO}), client.post(path, content=PHOTO, headers=RAW)]
+    assert [one.status_code for one in responses] == [200, 200]
+    answers = [PredictionResponse.model_validate_json(one.content) for one in responses]
     assert answers[0].probabilities == answers[1].probabilities
-    assert answers[0].request_id == told[0].headers["X-Request-Id"]
+    assert answers[0].request_id == responses[0].headers["X-Request-Id"]
 
 
 def test_every_route_of_the_service_is_there(client: TestClient) -> None:
@@ -108,13 +108,17 @@ def test_every_route_of_the_service_is_there(client: TestClient) -> None:
 def test_what_is_wrong_gets_its_status_and_code(
     client: TestClient, given: dict[str, Any], status: int, code: str
 ) -> None:
-    told = client.post("/", **given)
-    assert (told.status_code, ErrorResponse.model_validate_json(told.content).code) == (status, code)
+    response = client.post("/", **given)
+    assert (response.status_code, ErrorResponse.model_validate_json(response.content).code) == (status, code)
 
 
 def test_another_method_or_path_is_refused_as_by_the_service(client: TestClient) -> None:
-    told = client.get("/predict")
-    assert (told.status_code, told.json()["code"], told.headers["allow"]) == (405, "method_not_allowed", "POST")
+    response = client.get("/predict")
+    assert (response.status_code, response.json()["code"], response.headers["allow"]) == (
+        405,
+        "method_not_allowed",
+        "POST",
+    )
     assert client.post("/nothing").json()["code"] == "not_found"
 
 
@@ -151,8 +155,8 @@ def test_half_a_body_is_never_looked_at(start: Callable[[], ASGIApp]) -> None:
 def test_the_bundle_is_opened_at_the_first_request_and_once(opened: Opened, client: TestClient, tmp_path: Path) -> None:
     assert opened.bundles == []
     with client, ThreadPoolExecutor(8) as threads:
-        told = list(threads.map(lambda _: client.post("/", content=PHOTO, headers=RAW).status_code, range(16)))
-    assert told == [200] * 16
+        statuses = list(threads.map(lambda _: client.post("/", content=PHOTO, headers=RAW).status_code, range(16)))
+    assert statuses == [200] * 16
     assert opened.bundles == [tmp_path]
 
 
@@ -161,11 +165,11 @@ def test_a_bundle_that_can_t_be_opened_is_logged_not_told_and_tried_again(
     opened: Opened, client: TestClient, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     opened.error = error
-    told = client.post("/", content=PHOTO, headers={**RAW, "X-Request-Id": "abc-1"})
-    body = ErrorResponse.model_validate_json(told.content)
-    assert (told.status_code, body.code, body.request_id) == (500, "internal", "abc-1")
+    response = client.post("/", content=PHOTO, headers={**RAW, "X-Request-Id": "abc-1"})
+    body = ErrorResponse.model_validate_json(response.content)
+    assert (response.status_code, body.code, body.request_id) == (500, "internal", "abc-1")
     assert "/secret" in caplog.text
-    assert b"secret" not in told.content
+    assert b"secret" not in response.content
     opened.error = None
     assert client.post("/", content=PHOTO, headers=RAW).status_code == 200
 

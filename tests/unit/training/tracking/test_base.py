@@ -66,6 +66,6 @@ def test_a_package_is_imported_when_its_tracker_is_opened_and_not_before(
     kind: str, state: TrackingState, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, kind, None)
-    told = state.model_copy(update={"tracker": TrackerSettings.model_validate({"kind": kind})})
+    other = state.model_copy(update={"tracker": TrackerSettings.model_validate({"kind": kind})})
     with pytest.raises(MissingDependency, match=rf"pip install 'petmood\[{kind}\]'"):
-        open_tracker(told, folder)
+        open_tracker(other, folder)

@@ -102,10 +102,10 @@ def test_a_body_over_the_limit_is_refused_by_its_length_and_by_its_bytes(asked: 
         for _ in range(20):
             yield bytes(10_000)
 
-    told = client.post("/predict", content=bytes(200_000), headers={"Content-Type": "image/jpeg"})
+    declared = client.post("/predict", content=bytes(200_000), headers={"Content-Type": "image/jpeg"})
     found = client.post("/predict", content=pieces(), headers={"Content-Type": "image/jpeg"})
-    assert [one.status_code for one in (told, found)] == [413, 413]
-    assert [one.json()["code"] for one in (told, found)] == ["too_large", "too_large"]
+    assert [one.status_code for one in (declared, found)] == [413, 413]
+    assert [one.json()["code"] for one in (declared, found)] == ["too_large", "too_large"]
 
 
 def test_other_addresses_and_methods_are_refused_in_the_same_form(asked: Callable[..., TestClient]) -> None:
@@ -127,8 +127,8 @@ def test_a_token_is_asked_for_where_one_is_set(asked: Callable[..., TestClient])
     word = "0123456789abcdef" * 2
     client = asked(token=word)
     headers = {"Content-Type": "image/jpeg"}
-    stranger = client.post("/predict", content=PHOTO, headers=headers)
-    assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthorized")
+    unauthorized = client.post("/predict", content=PHOTO, headers=headers)
+    assert (unauthorized.status_code, unauthorized.json()["code"]) == (401, "unauthorized")
     known = client.post("/predict", content=PHOTO, headers=headers | {"Authorization": f"Bearer {word}"})
     assert known.status_code == 200
 

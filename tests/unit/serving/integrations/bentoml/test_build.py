@@ -53,9 +53,9 @@ def test_the_project_holds_the_bundle_the_wheel_and_the_versions(bundle: Bundle,
     assert lines[-1] == f"./wheels/{wheel.name}"
     assert all("==" in line for line in lines[:-1])
     assert not any(line.startswith("torch") for line in lines)
-    told = json.loads((project / "bentofile.yaml").read_text())
-    assert told["labels"]["version"] == bundle.manifest.version
-    assert (project / told["description"].removeprefix("file: ")).is_file()
+    settings = json.loads((project / "bentofile.yaml").read_text())
+    assert settings["labels"]["version"] == bundle.manifest.version
+    assert (project / settings["description"].removeprefix("file: ")).is_file()
     compile((project / "service.py").read_text(), "service.py", "exec")
 
 

@@ -18,8 +18,8 @@ def test_a_service_is_started_on_loopback_without_batching_unless_told_otherwise
     assert command[command.index("--port") + 1] == "3000"
     assert "max_batch=1" in command
     assert int(command[command.index("--timeout-graceful-shutdown") + 1]) < 10
-    told = serve_command(ServeOptions(host="0.0.0.0", port=80, max_batch=16, max_latency_ms=50))  # noqa: S104 - not bound
-    assert {"0.0.0.0", "80", "max_batch=16", "max_latency_ms=50"} <= set(told)  # noqa: S104 - as above
+    command = serve_command(ServeOptions(host="0.0.0.0", port=80, max_batch=16, max_latency_ms=50))  # noqa: S104 - not bound
+    assert {"0.0.0.0", "80", "max_batch=16", "max_latency_ms=50"} <= set(command)  # noqa: S104 - as above
 
 
 def test_the_bundle_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
