@@ -1,104 +1,108 @@
-"""SVG charts of the evaluation report, styled by the CSS of the page.
-
-Charts contain no colors and no fonts. The page styles the classes `line-1`, `line-2`, `dots`, `guide`, `grid` and
-`mark`, so dark mode and print work. All text is escaped.
-"""
+"""Charts of the run report as inline SVG; their colors are CSS variables of the page, so dark mode and print work."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from petmood.core.extras import require
 from petmood.evaluation.calibration import ReliabilityBin
 from petmood.evaluation.selective import RiskCoverage
+from petmood.presentation.figures import PageColor, inline_svg, new_figure, page_style
 
-__all__ = ["learning_chart", "reliability_chart", "risk_coverage_chart", "ticks"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
+__all__ = ["learning_chart", "reliability_chart", "risk_coverage_chart"]
+
+_EXTRA: Final = "train"
 _WIDTH, _HEIGHT = 360, 264
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 12, 42
+_POINTS_AN_INCH: Final = 72
+_TICK_STEPS: Final = (1, 2, 5, 10)
+_Style = Mapping[str, Any]
+_LINES: Final[tuple[_Style, ...]] = (
+    {"color": PageColor.ONE, "linewidth": 2.5},
+    {"color": PageColor.TWO, "linewidth": 2.5, "linestyle": (0, (7, 4))},
+)
+_GUIDE: Final[_Style] = {"color": PageColor.SOFT, "linewidth": 1.5, "linestyle": (0, (3, 4)), "gid": "guide"}
+_MARK: Final[_Style] = {"color": PageColor.TWO, "linewidth": 1.5, "linestyle": (0, (2, 3)), "gid": "mark"}
+_WHISKER: Final[_Style] = {"color": PageColor.ONE, "linewidth": 2, "gid": "whisker"}
+_DOT: Final[_Style] = {
+    "marker": "o",
+    "linestyle": "none",
+    "markersize": 9,
+    "markeredgecolor": PageColor.CARD,
+    "markeredgewidth": 1.5,
+}
 
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Axes of a chart: ranges of both axes, and whether their labels are percentages."""
-
-    x: Point
-    y: Point
-    percent_x: bool = False
-    percent_y: bool = False
-
-    def across(self, value: float) -> float:
-        """Return the x coordinate of a value in SVG units."""
-        low, high = self.x
-        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
-
-    def down(self, value: float) -> float:
-        """Return the y coordinate of a value in SVG units."""
-        low, high = self.y
-        return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
-
-
+@page_style(extra=_EXTRA)
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
     """Draw accuracy with its interval against confidence; the diagonal is perfect calibration."""
-    frame = _Frame((0.0, 1.0), (0.0, 1.0), percent_x=True, percent_y=True)
-    drawn = [_axes(frame, x_label="confidence", y_label="accuracy")]
-    drawn.append(_path(frame, [(0.0, 0.0), (1.0, 1.0)], kind="guide"))
-    for point in bins:
-        drawn.append(_path(frame, [(point.confidence, point.low), (point.confidence, point.high)], kind="whisker"))
-        note = f"{point.n} photos: confidence {point.confidence:.0%}, accuracy {point.accuracy:.0%}"
-        drawn.append(_dot(frame, (point.confidence, point.accuracy), note=note))
+    figure, axes = _axes(x_label="confidence", y_label="accuracy")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    _set_ticks(axes.xaxis, percent=True)
+    _set_ticks(axes.yaxis, percent=True)
+    axes.plot([0, 1], [0, 1], **_GUIDE)
+    titles = {}
+    for number, point in enumerate(bins):
+        axes.plot([point.confidence] * 2, [point.low, point.high], **_WHISKER)
+        axes.plot(point.confidence, point.accuracy, color=PageColor.ONE, gid=f"dots:{number}", **_DOT)
+        titles[f"dots:{number}"] = f"{point.n} photos: confidence {point.confidence:.0%}, accuracy {point.accuracy:.0%}"
     spoken = "; ".join(f"confidence {point.confidence:.0%}, accuracy {point.accuracy:.0%}" for point in bins)
-    return _drawing(drawn, spoken=f"Reliability diagram, from low to high confidence: {spoken or 'no photos'}.")
+    return _markup(
+        figure, spoken=f"Reliability diagram, from low to high confidence: {spoken or 'no photos'}.", titles=titles
+    )
 
 
+@page_style(extra=_EXTRA)
 def risk_coverage_chart(
     curve: RiskCoverage, *, target_error: float, chosen: tuple[float, float] | None = None
 ) -> Markup:
     """Draw the error among accepted predictions against coverage; `chosen` is (coverage, error) at the threshold."""
     points = list(zip(curve.coverage.tolist(), curve.risk.tolist(), strict=True))
     worst = max([risk for _, risk in points] + [target_error, 0.1])
-    frame = _Frame((0.0, 1.0), (0.0, min(1.0, math.ceil(worst * 10) / 10)), percent_x=True, percent_y=True)
-    drawn = [_axes(frame, x_label="coverage", y_label="error of confident predictions")]
-    drawn.append(_path(frame, [(0.0, target_error), (1.0, target_error)], kind="guide"))
-    drawn.append(_path(frame, _thinned(points), kind="line-1"))
-    spoken = "Error of confident predictions by coverage"
+    figure, axes = _axes(x_label="coverage", y_label="error of confident predictions")
+    axes.set(xlim=(0, 1), ylim=(0, min(1, math.ceil(worst * 10) / 10)))
+    _set_ticks(axes.xaxis, percent=True)
+    _set_ticks(axes.yaxis, percent=True)
+    axes.plot([0, 1], [target_error] * 2, **_GUIDE)
+    _plot_line(axes, _thinned(points), number=1)
+    spoken, titles = "Error of confident predictions by coverage", {}
     if points:
         spoken += f": {points[-1][1]:.0%} at full coverage"
     if chosen is not None:
-        drawn.append(_path(frame, [(chosen[0], frame.y[0]), (chosen[0], frame.y[1])], kind="mark"))
-        drawn.append(_dot(frame, chosen, note=f"chosen threshold: coverage {chosen[0]:.0%}, error {chosen[1]:.0%}"))
+        axes.plot([chosen[0]] * 2, axes.get_ylim(), **_MARK)
+        axes.plot(*chosen, color=PageColor.ONE, gid="dots", **_DOT)
+        titles["dots"] = f"chosen threshold: coverage {chosen[0]:.0%}, error {chosen[1]:.0%}"
         spoken += f"; at the chosen threshold coverage {chosen[0]:.0%} and error {chosen[1]:.0%}"
-    return _drawing(drawn, spoken=f"{spoken}.")
+    return _markup(figure, spoken=f"{spoken}.", titles=titles)
 
 
+@page_style(extra=_EXTRA)
 def learning_chart(curves: Sequence[Mapping[str, float | None]], names: Sequence[str], *, y_label: str) -> Markup:
-    """Draw up to three columns of the learning curves against the epoch; missing values are skipped."""
+    """Draw one or two columns of the learning curves against the epoch; missing values are skipped."""
     lines = [_known(curves, name) for name in names]
     values = [y for line in lines for _, y in line] or [0.0, 1.0]
     epochs = [x for line in lines for x, _ in line] or [0.0, 1.0]
     share = "accuracy" in y_label
-    low, high = (0.0, 1.0) if share else _padded(min(0.0, *values), max(values))
-    span = (min(epochs), max(epochs) if max(epochs) > min(epochs) else min(epochs) + 1)
-    frame = _Frame(span, (low, high), percent_y=share)
-    drawn = [_axes(frame, x_label="epoch", y_label=y_label)]
-    drawn.extend(_path(frame, line, kind=f"line-{number}") for number, line in enumerate(lines, start=1))
-    drawn.extend(_dot(frame, line[0], note="") for line in lines if len(line) == 1)
+    figure, axes = _axes(x_label="epoch", y_label=y_label)
+    axes.set_xlim(min(epochs), max(*epochs, min(epochs) + 1))
+    axes.set_ylim((0, 1) if share else _padded(min(0.0, *values), max(values)))
+    _set_ticks(axes.xaxis, whole=True)
+    _set_ticks(axes.yaxis, percent=share)
+    for number, line in enumerate(lines, start=1):
+        _plot_line(axes, line, number=number)
     ends = [
         f"{name.replace('_', ' ')} ends at {line[-1][1]:.3g}" for name, line in zip(names, lines, strict=True) if line
     ]
-    return _drawing(drawn, spoken=f"Learning curves by epoch: {'; '.join(ends) or 'nothing recorded'}.")
-
-
-def ticks(low: float, high: float, *, about: int = 5) -> tuple[float, ...]:
-    """Return round tick values from low to high, about `about` of them."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return tuple(round(number * step, 10) for number in range(first, math.floor(high / step + 1e-9) + 1))
+    return _markup(figure, spoken=f"Learning curves by epoch: {'; '.join(ends) or 'nothing recorded'}.")
 
 
 def _known(curves: Sequence[Mapping[str, float | None]], name: str) -> list[Point]:
@@ -107,7 +111,7 @@ def _known(curves: Sequence[Mapping[str, float | None]], name: str) -> list[Poin
 
 
 def _padded(low: float, high: float) -> Point:
-    return (low, high * 1.05) if high > low else (low, low + 1.0)
+    return (low, high + 0.05 * (high - low)) if high > low else (low, low + 1.0)
 
 
 def _thinned(points: list[Point], *, most: int = 400) -> list[Point]:
@@ -116,43 +120,38 @@ def _thinned(points: list[Point], *, most: int = 400) -> list[Point]:
     return points[:-1:step] + points[-1:]
 
 
-def _axes(frame: _Frame, *, x_label: str, y_label: str) -> Markup:
-    drawn: list[Markup] = []
-    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    for value in ticks(*frame.y):
-        y = frame.down(value)
-        drawn.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(_LEFT, right, y, y))
-        text = _written(value, percent=frame.percent_y)
-        drawn.append(Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(_LEFT - 6, y + 4, text))
-    for value in ticks(*frame.x):
-        text = _written(value, percent=frame.percent_x)
-        place = frame.across(value)
-        drawn.append(Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(place, bottom + 16, text))
-    middle = (_LEFT + right) / 2
-    drawn.append(
-        Markup('<text class="label" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            middle, _HEIGHT - 7, x_label
-        )
-    )
-    turned = Markup('<text class="label" transform="translate(13 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>')
-    drawn.append(turned.format((_TOP + bottom) / 2, y_label))
-    return Markup("").join(drawn)
+def _axes(*, x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
+    """Return a figure with one pair of axes at a fixed position, independent of the width of any text."""
+    figure = new_figure(extra=_EXTRA, figsize=(_WIDTH / _POINTS_AN_INCH, _HEIGHT / _POINTS_AN_INCH))
+    across, down = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    axes = figure.add_axes((_LEFT / _WIDTH, _BOTTOM / _HEIGHT, across / _WIDTH, down / _HEIGHT))
+    for background in (figure.patch, axes.patch, axes.spines[:]):
+        background.set_visible(False)
+    axes.tick_params(length=0, pad=6, labelcolor=PageColor.SOFT)
+    axes.tick_params(axis="x", pad=8)
+    axes.grid(visible=True, axis="y", color=PageColor.EDGE, linewidth=1)
+    axes.set_xlabel(x_label, color=PageColor.INK, verticalalignment="baseline")
+    axes.set_ylabel(y_label, color=PageColor.INK, verticalalignment="baseline")
+    axes.xaxis.set_label_coords(0.5, (7 - _BOTTOM) / down)
+    axes.yaxis.set_label_coords((13 - _LEFT) / across, 0.5)
+    return figure, axes
 
 
-def _written(value: float, *, percent: bool) -> str:
-    return f"{value:.0%}" if percent else f"{value:g}"
+def _set_ticks(axis: "Axis", *, percent: bool = False, whole: bool = False) -> None:
+    """Set at most six round ticks; `whole` allows whole numbers alone."""
+    ticker = require("matplotlib.ticker", extra=_EXTRA)
+    axis.set_major_locator(ticker.MaxNLocator(5, steps=_TICK_STEPS, integer=whole))
+    axis.set_major_formatter(lambda value, _: f"{value:.0%}" if percent else f"{value:g}")
 
 
-def _path(frame: _Frame, points: Iterable[Point], *, kind: str) -> Markup:
-    corners = " ".join(f"{frame.across(x):.1f},{frame.down(y):.1f}" for x, y in points)
-    return Markup('<polyline class="{}" points="{}"/>').format(kind, corners)
+def _plot_line(axes: "Axes", points: Sequence[Point], *, number: int) -> None:
+    """Plot the first or second curve of a chart; a single point becomes a dot."""
+    style = _LINES[number - 1]
+    if len(points) == 1:
+        axes.plot(*points[0], color=style["color"], gid="dots", **_DOT)
+    elif points:
+        axes.plot(*zip(*points, strict=True), gid=f"line-{number}", **style)
 
 
-def _dot(frame: _Frame, point: Point, *, note: str) -> Markup:
-    dot = Markup('<circle class="dots" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>')
-    return dot.format(frame.across(point[0]), frame.down(point[1]), note)
-
-
-def _drawing(parts: Sequence[Markup], *, spoken: str) -> Markup:
-    opening = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, _HEIGHT, escape(spoken))
-    return opening + Markup("").join(parts) + Markup("</svg>")
+def _markup(figure: "Figure", *, spoken: str, titles: Mapping[str, str] | None = None) -> Markup:
+    return Markup(inline_svg(figure, label=spoken, titles=titles or {}))  # noqa: S704 - escaped by the XML writer

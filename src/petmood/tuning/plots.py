@@ -1,6 +1,5 @@
 """Plots of a search with Optuna and matplotlib, with readable labels."""
 
-import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ import optuna
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from optuna.trial import TrialState
+
+from petmood.presentation.figures import png_bytes
 
 __all__ = ["CAPTIONS", "draw"]
 
@@ -50,10 +51,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib's annotations don't cover its figures
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    png = png_bytes(figure, dpi=110, bbox_inches="tight")
     plt.close("all")
-    return buffer.getvalue()
+    return png
 
 
 def _history(study: optuna.Study, metric: str, _: list[str]) -> Any:  # noqa: ANN401 - matplotlib's annotations are incomplete

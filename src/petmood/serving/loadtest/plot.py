@@ -1,13 +1,9 @@
 """Plot of a load test: throughput and p95 latency over users, with the saturation point marked."""
 
-import io
-
-from petmood.core.extras import require
+from petmood.presentation.figures import BLUE, GREY, ORANGE, new_figure, png_bytes, style_axes
 from petmood.serving.loadtest.report import Report
 
 __all__ = ["ramp_png"]
-
-BLUE, ORANGE, GREY = "#1f5fa8", "#c05a00", "#666666"
 
 
 def ramp_png(report: Report) -> bytes:
@@ -16,8 +12,7 @@ def ramp_png(report: Report) -> bytes:
     Raises:
         MissingDependency: matplotlib is not installed.
     """
-    figures = require("matplotlib.figure", extra="loadtest")
-    figure = figures.Figure(figsize=(8, 6.5), dpi=120, layout="constrained")
+    figure = new_figure(extra="loadtest", figsize=(8, 6.5), dpi=120, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     users = [step.users for step in report.steps]
     timed = [step for step in report.steps if step.p95_ms is not None]
@@ -33,17 +28,14 @@ def ramp_png(report: Report) -> bytes:
     below.legend(loc="upper left", frameon=False)
     for axes in (above, below):
         axes.set_ylim(bottom=0)
-        axes.grid(visible=True, alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        style_axes(axes)
         for step in report.steps:
             if step.errors:
                 axes.axvspan(step.users / 1.15, step.users * 1.15, color="red", alpha=0.12)
         if report.saturation is not None:
             axes.axvline(report.saturation.step.users, color=GREY, linestyle=":")
     above.set_title(_title(report), fontsize=10, loc="left")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return png_bytes(figure)
 
 
 def _title(report: Report) -> str:

@@ -1,14 +1,15 @@
 """Learning curves of a training as a PNG: losses and accuracy over epochs."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from matplotlib.figure import Figure
+from petmood.presentation.figures import BLUE, ORANGE, new_figure, png_bytes, style_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["curves_png"]
 
-BLUE, ORANGE = "#1f5fa8", "#c05a00"
 PANELS: Final = (
     ("loss", {"train/loss": BLUE, "val/loss": ORANGE}),
     ("accuracy", {"val/accuracy": ORANGE}),
@@ -17,25 +18,22 @@ PANELS: Final = (
 
 def curves_png(rows: Sequence[Mapping[str, str]], *, title: str) -> bytes:
     """Plot the per-epoch metrics as a PNG; a missing value is a gap."""
-    figure = Figure(figsize=(7, 5.5), dpi=110, layout="constrained")
+    figure = new_figure(extra="train", figsize=(7, 5.5), dpi=110, layout="constrained")
     panels = figure.subplots(len(PANELS), 1, sharex=True)
     for axes, (label, lines) in zip(panels, PANELS, strict=True):
         for name, colour in lines.items():
             _draw(axes, rows, name, colour=colour)
         axes.set_ylabel(label)
-        axes.grid(visible=True, alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        style_axes(axes)
         if axes.lines:
             axes.legend(frameon=False)
     panels[-1].set_xlabel("epoch")
     panels[-1].set_ylim(0, 1)
     panels[0].set_title(title, fontsize=10, loc="left")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return png_bytes(figure)
 
 
-def _draw(axes: Any, rows: Sequence[Mapping[str, str]], name: str, *, colour: str) -> None:  # noqa: ANN401 - matplotlib has no annotations
+def _draw(axes: "Axes", rows: Sequence[Mapping[str, str]], name: str, *, colour: str) -> None:
     known = [(int(row["epoch"]), float(row[name])) for row in rows if row.get(name)]
     if known:
         epochs, values = zip(*known, strict=True)
