@@ -1,28 +1,67 @@
-"""Base64 JPEG thumbnails of photos for self-contained HTML pages."""
+"""JPEG thumbnails as data URIs for self-contained pages, within a size budget."""
 
 import base64
 import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from petmood.core.errors import PhotoError
+from petmood.core.errors import PetmoodError
 from petmood.core.photo import decode
 
-__all__ = ["THUMB_PX", "jpeg_base64"]
+__all__ = ["PhotoOf", "Thumbnails", "folder_thumbnails", "jpeg_uri"]
 
-THUMB_PX: Final = 120
-"""Longer side of a thumbnail in pixels."""
+PhotoOf = Callable[[str], NDArray[np.uint8]]
+
+_SIDE_PX: Final = 96
+_QUALITY: Final = 70
 
 
-def jpeg_base64(path: Path) -> str:
-    """Return a thumbnail of a photo as a base64 JPEG; an empty string if the photo can't be read."""
-    try:
-        image = Image.fromarray(decode(path, at_least_px=THUMB_PX).pixels)
-    except (PhotoError, OSError):
-        return ""
-    image.thumbnail((THUMB_PX, THUMB_PX))
+def jpeg_uri(photo: NDArray[np.uint8], *, side_px: int = _SIDE_PX) -> str:
+    """Shrink an image (uint8 [H, W, 3] RGB or [H, W] gray) to fit a square and return it as a JPEG data URI."""
+    image = Image.fromarray(photo).convert("RGB")
+    image.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=72)
-    return base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, format="JPEG", quality=_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+@dataclass(slots=True)
+class Thumbnails:
+    """Make thumbnails until `budget_bytes` are used; there is none for a photo that can't be read.
+
+    `photo_of` returns the pixels of a photo by its path; `side_px` is the longer side of a thumbnail.
+    """
+
+    photo_of: PhotoOf
+    side_px: int = _SIDE_PX
+    budget_bytes: int = 2_200_000
+    _made: dict[str, str | None] = field(default_factory=dict)
+
+    def uri(self, path: str) -> str | None:
+        """Return the thumbnail of the photo at `path`, or None if it can't be read or exceeds the remaining budget."""
+        if path not in self._made:
+            self._made[path] = self._make(path)
+        made = self._made[path]
+        if made is None or len(made) > self.budget_bytes:
+            return None
+        self.budget_bytes -= len(made)
+        return made
+
+    def _make(self, path: str) -> str | None:
+        try:
+            return jpeg_uri(self.photo_of(path), side_px=self.side_px)
+        except (PetmoodError, OSError):
+            return None
+
+
+def folder_thumbnails(folder: Path, *, side_px: int = 120, budget_bytes: int = 2_800_000) -> Thumbnails:
+    """Return the thumbnails of the photos in a folder, by their path relative to it."""
+    return Thumbnails(
+        lambda path: decode(folder / path, at_least_px=side_px).pixels, side_px=side_px, budget_bytes=budget_bytes
+    )

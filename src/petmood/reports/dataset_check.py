@@ -12,7 +12,7 @@ from petmood.data.index import IndexRow, Role, Split, labels_in
 from petmood.data.index_builder import PHOTOS
 from petmood.data.split import find_group_leaks
 from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport
-from petmood.presentation.thumbnails import jpeg_base64
+from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails
 from petmood.reports.templates import page_template
 
 __all__ = ["write_check_report"]
@@ -26,7 +26,7 @@ _TEMPLATE = "dataset_check.html.j2"
 
 @dataclass(frozen=True, slots=True)
 class _Thumb:
-    data: str
+    uri: str | None
     label: str
     caption: str
 
@@ -63,12 +63,13 @@ def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> N
 
     The sampled photos are the same in every run. Names are escaped, and the page loads no external resources.
     """
+    thumbnails = folder_thumbnails(folder)
     groups = (
-        _leaks(report, folder),
-        _conflicts(report, folder),
-        _samples(report, folder),
-        _groups(report, folder),
-        _odd(report, folder),
+        _leaks(report, thumbnails),
+        _conflicts(report, thumbnails),
+        _samples(report, thumbnails),
+        _groups(report, thumbnails),
+        _odd(report, thumbnails),
     )
     html = page_template(_TEMPLATE).render(
         report=report,
@@ -108,23 +109,23 @@ def _balance(report: ValidationReport) -> list[_Balance]:
     return [_Balance(label, tuple(_Cell(a, b, round(100 * a / most)) for a, b in pairs)) for label, pairs in table]
 
 
-def _leaks(report: ValidationReport, folder: Path) -> _Group:
+def _leaks(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
     rows = {row.path: row for row in report.index}
     parts = [
-        _part(folder, [rows[path] for _, path in leak.paths], title=" and ".join(leak.splits))
+        _part(thumbnails, [rows[path] for _, path in leak.paths], title=" and ".join(leak.splits))
         for leak in find_group_leaks(report.index)[:_GROUPS]
     ]
     return _Group("Leaks", "Groups with photos in several splits; scores would be too optimistic.", tuple(parts))
 
 
-def _conflicts(report: ValidationReport, folder: Path) -> _Group:
+def _conflicts(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
     parts = []
     for conflict in report.conflicts[:_GROUPS]:
         paired = {path for link in conflict.relations for path in (link.first, link.second)}
         rows = sorted(conflict.rows, key=lambda row: (row.path not in paired, row.label, row.path))
         evidence = conflict.relations[0].evidence if conflict.relations else ""
         classes = " or ".join(sorted({row.label for row in rows}))
-        parts.append(_part(folder, _across_classes(rows), title=f"{classes}?", text=evidence))
+        parts.append(_part(thumbnails, _across_classes(rows), title=f"{classes}?", text=evidence))
     text = "Groups with photos of two labels. Correct the wrong label at the source."
     return _Group("Label conflicts", text, tuple(parts))
 
@@ -137,13 +138,13 @@ def _across_classes(rows: Sequence[IndexRow]) -> list[IndexRow]:
     return [*first.values(), *(row for row in rows if row not in first.values())]
 
 
-def _samples(report: ValidationReport, folder: Path) -> _Group:
+def _samples(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
     parts = []
     for label in labels_in(report.index):
         rows = [row for row in report.index if row.label == label and row.role == Role.ORIGINAL]
         chosen = _spread(sorted(rows, key=lambda row: row.sha256), _A_LABEL)
         if chosen:
-            parts.append(_part(folder, chosen, title=label, text=f"{len(chosen)} of {len(rows)}"))
+            parts.append(_part(thumbnails, chosen, title=label, text=f"{len(chosen)} of {len(rows)}"))
     return _Group("Classes", "A sample of the originals.", tuple(parts))
 
 
@@ -152,7 +153,7 @@ def _spread(rows: Sequence[IndexRow], count: int) -> list[IndexRow]:
     return [rows[int(place)] for place in places]
 
 
-def _groups(report: ValidationReport, folder: Path) -> _Group:
+def _groups(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
     members: dict[str, list[IndexRow]] = defaultdict(list)
     for row in report.index:
         members[row.group_id].append(row)
@@ -161,7 +162,7 @@ def _groups(report: ValidationReport, folder: Path) -> _Group:
     order: Mapping[str, int] = {role: number for number, role in enumerate(Role)}
     parts = [
         _part(
-            folder,
+            thumbnails,
             sorted(rows, key=lambda row: (order[row.role], row.path)),
             title=f"{len(rows)} photos",
             text=rows[0].split,
@@ -172,25 +173,25 @@ def _groups(report: ValidationReport, folder: Path) -> _Group:
     return _Group("Groups", text, tuple(parts))
 
 
-def _odd(report: ValidationReport, folder: Path) -> _Group:
+def _odd(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
     rows = {row.path: row for row in report.index}
     parts = [
-        _part(folder, [rows[path] for path in finding.paths], title=ODD_DESCRIPTIONS[finding.code])
+        _part(thumbnails, [rows[path] for path in finding.paths], title=ODD_DESCRIPTIONS[finding.code])
         for finding in report.issues
         if finding.code in ODD_DESCRIPTIONS
     ]
     return _Group("Unusual files", "Usable, but worth a review.", tuple(parts))
 
 
-def _part(folder: Path, rows: Iterable[IndexRow], *, title: str, text: str = "") -> _Part:
+def _part(thumbnails: Thumbnails, rows: Iterable[IndexRow], *, title: str, text: str = "") -> _Part:
     every = list(rows)
     shown = every[:_A_GROUP] if len(every) > _A_LABEL else every
     more = f" ({len(shown)} of {len(every)} shown)" if len(shown) < len(every) else ""
-    return _Part(title, text + more, tuple(_thumb(folder, row) for row in shown))
+    return _Part(title, text + more, tuple(_thumb(thumbnails, row) for row in shown))
 
 
-def _thumb(folder: Path, row: IndexRow) -> _Thumb:
+def _thumb(thumbnails: Thumbnails, row: IndexRow) -> _Thumb:
     role = "" if row.role == Role.ORIGINAL else f" {row.role}"
     note = f" ({row.note})" if row.note else ""
     caption = f"{row.path.removeprefix(PHOTOS + '/')}{note}"
-    return _Thumb(jpeg_base64(folder / row.path), f"{row.label}{role}", caption)
+    return _Thumb(thumbnails.uri(row.path), f"{row.label}{role}", caption)

@@ -10,7 +10,7 @@ import numpy as np
 from petmood.core.files import atomic_write_json, atomic_write_text
 from petmood.data.index import DataIndex, IndexRow, Role, Split, labels_in
 from petmood.data.validation.diff_rules import DatasetDiffReport
-from petmood.presentation.thumbnails import jpeg_base64
+from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails
 from petmood.reports.dataset_diff_markdown import dataset_diff_markdown
 from petmood.reports.templates import page_template
 
@@ -24,7 +24,7 @@ TEMPLATE: Final = "dataset_diff.html.j2"
 
 @dataclass(frozen=True, slots=True)
 class _Thumb:
-    data: str
+    uri: str | None
     caption: str
 
 
@@ -88,19 +88,19 @@ def _originals(index: DataIndex, label: str, split: str) -> int:
 
 
 def _parts(report: DatasetDiffReport, folder: Path, against: Path | None) -> Iterator[_Part]:
-    change = report.diff
+    change, new = report.diff, folder_thumbnails(folder)
     if report.old is None or against is None:
-        yield _part("Photos", folder, [(row, row.label) for row in change.added])
+        yield _part("Photos", new, [(row, row.label) for row in change.added])
         return
-    yield _part("Added", folder, [(row, f"{row.label}, {row.split}") for row in change.added])
-    yield _part("Removed", against, [(row, f"{row.label}, {row.split}") for row in change.removed])
-    yield _part("Relabelled", folder, [(b.new, f"{b.old.label} -> {b.new.label}") for b in change.relabelled])
-    yield _part("In another split", folder, [(b.new, f"{b.old.split} -> {b.new.split}") for b in change.moved])
+    yield _part("Added", new, [(row, f"{row.label}, {row.split}") for row in change.added])
+    yield _part("Removed", folder_thumbnails(against), [(row, f"{row.label}, {row.split}") for row in change.removed])
+    yield _part("Relabelled", new, [(b.new, f"{b.old.label} -> {b.new.label}") for b in change.relabelled])
+    yield _part("In another split", new, [(b.new, f"{b.old.split} -> {b.new.split}") for b in change.moved])
 
 
-def _part(title: str, folder: Path, rows: Sequence[tuple[IndexRow, str]]) -> _Part:
+def _part(title: str, thumbnails: Thumbnails, rows: Sequence[tuple[IndexRow, str]]) -> _Part:
     ordered = sorted(rows, key=lambda pair: pair[0].sha256)
     places = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).round().astype(int)
     chosen = [ordered[int(place)] for place in places]
-    thumbs = tuple(_Thumb(jpeg_base64(folder / row.path), f"{said}: {row.path}") for row, said in chosen)
+    thumbs = tuple(_Thumb(thumbnails.uri(row.path), f"{said}: {row.path}") for row, said in chosen)
     return _Part(title, len(ordered), thumbs)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.evaluation.predictions import Predictions
-from petmood.reports.thumbnails import Thumbnails
+from petmood.presentation.thumbnails import Thumbnails
 
 __all__ = ["Cell", "PhotoExample", "confusion_cells", "most_confident_errors"]
 

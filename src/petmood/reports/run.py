@@ -12,10 +12,10 @@ from petmood.evaluation.evaluate import Evaluation
 from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import risk_coverage
+from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
 from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
 from petmood.reports.templates import page_template
-from petmood.reports.thumbnails import PhotoOf, Thumbnails
 
 __all__ = ["MetricBar", "bars", "render_report", "write_report"]
 

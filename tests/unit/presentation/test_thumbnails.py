@@ -1,21 +1,62 @@
-"""Tests of thumbnails in HTML pages."""
+"""Tests of thumbnails: size, readability and budget."""
 
 import base64
 import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from petmood.presentation.thumbnails import THUMB_PX, jpeg_base64
+from petmood.core.errors import CorruptImage
+from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails, jpeg_uri
 from tests.support.images import jpeg, photo_like
 
 
-def test_a_photo_becomes_a_small_jpeg_of_its_shape(tmp_path: Path) -> None:
+def decoded(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))))
+
+
+def test_a_thumbnail_is_a_jpeg_that_fits_the_square_and_keeps_its_shape() -> None:
+    picture = decoded(jpeg_uri(np.full((200, 400, 3), 90, dtype=np.uint8)))
+    assert (picture.format, picture.size) == ("JPEG", (96, 48))
+    assert abs(int(np.asarray(picture).mean()) - 90) <= 2
+
+
+def test_a_grey_photo_is_shown_too() -> None:
+    assert decoded(jpeg_uri(np.zeros((30, 30), dtype=np.uint8))).mode == "RGB"
+
+
+def test_photos_that_can_not_be_read_give_none() -> None:
+    def gone(path: str) -> np.ndarray:
+        raise (FileNotFoundError(path) if path == "a" else CorruptImage(path))
+
+    thumbnails = Thumbnails(gone)
+    assert thumbnails.uri("a") is thumbnails.uri("b") is None
+
+
+def test_each_photo_is_read_once_and_the_budget_ends_the_pictures() -> None:
+    read: list[str] = []
+
+    def photo(path: str) -> np.ndarray:
+        read.append(path)
+        return np.zeros((96, 96, 3), dtype=np.uint8)
+
+    size = len(jpeg_uri(photo("first")))
+    thumbnails = Thumbnails(photo, budget_bytes=2 * size + 1)
+    found = [thumbnails.uri(path) for path in ("a", "a", "b")]
+    assert [uri is not None for uri in found] == [True, True, False]
+    assert read == ["first", "a", "b"]
+
+
+def test_a_photo_of_a_folder_becomes_a_small_jpeg_of_its_shape(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photo_like(640, 320)))
-    image = Image.open(io.BytesIO(base64.b64decode(jpeg_base64(tmp_path / "a.jpg"))))
-    assert (image.format, image.size) == ("JPEG", (THUMB_PX, THUMB_PX // 2))
+    uri = folder_thumbnails(tmp_path).uri("a.jpg")
+    assert uri is not None
+    picture = decoded(uri)
+    assert (picture.format, picture.size) == ("JPEG", (120, 60))
 
 
 def test_what_can_not_be_read_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "half.jpg").write_bytes(jpeg(photo_like(64, 64))[:300])
-    assert jpeg_base64(tmp_path / "half.jpg") == jpeg_base64(tmp_path / "nowhere.jpg") == ""
+    thumbnails = folder_thumbnails(tmp_path)
+    assert thumbnails.uri("half.jpg") is thumbnails.uri("nowhere.jpg") is None

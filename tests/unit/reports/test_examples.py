@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from petmood.presentation.thumbnails import Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
-from petmood.reports.thumbnails import Thumbnails
 from tests.support.evaluation import MakeScored
 
 
