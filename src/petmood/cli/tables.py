@@ -1,14 +1,14 @@
 """Text tables of predictions and metrics, with a confidence interval beside each metric."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from petmood.core.prediction import Prediction
 from petmood.inference.base import Answer
+from petmood.presentation.display_names import Interval, crossval_title, title
 
 if TYPE_CHECKING:
-    from petmood.evaluation.crossval import CrossValidation
     from petmood.evaluation.paired import PairedTest
     from petmood.pipelines.crossval import CrossvalReport
 
@@ -28,9 +28,8 @@ def prediction_text(photo: str, answer: Answer) -> str:
 
 def crossval_text(report: "CrossvalReport") -> str:
     """Return the recipe's accuracy, balanced accuracy and macro F1 beside its controls."""
-    lines = [f"{'':<18}{'accuracy':>26}{'balanced accuracy':>26}{'macro F1':>26}"]
-    found: Sequence[tuple[str, CrossValidation]] = [("this recipe", report.recipe), *report.baselines.items()]
-    lines.extend(f"{name.replace('_', ' '):<18}{_numbers(one)}" for name, one in found)
+    found = {"this recipe": report.recipe, **{crossval_title(name): one for name, one in report.baselines.items()}}
+    lines = _table({name: [_cell(one.metrics[metric]) for metric in HEADLINE] for name, one in found.items()})
     first = report.recipe.metrics["accuracy"]
     lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over groups.")
     lines.append(f"All metrics: {report.folder / 'crossval.json'}")
@@ -40,28 +39,30 @@ def crossval_text(report: "CrossvalReport") -> str:
 def headline_text(evaluation: str) -> str:
     """Return the main numbers of an ``evaluation.json``, beside those of the controls."""
     found = json.loads(evaluation)
-    rows = [(f"this network ({found['main']})", found["splits"][found["main"]]), *found["controls"].items()]
-    lines = [f"{'':<24}" + "".join(f"{name.replace('_', ' '):>24}" for name in HEADLINE)]
-    lines.extend(
-        f"{name.replace('_', ' '):<24}" + "".join(f"{_interval(**values[key]):>24}" for key in HEADLINE)
-        for name, values in rows
-    )
-    return "\n".join(lines)
+    rows = {f"this network ({found['main']})": found["splits"][found["main"]]}
+    rows |= {title(name): values for name, values in found["controls"].items()}
+    return "\n".join(_table({name: [_interval(**of[metric]) for metric in HEADLINE] for name, of in rows.items()}))
 
 
 def paired_text(paired: "PairedTest") -> str:
     """Return one line for a comparison of two runs: the difference, its interval and the p-value."""
     apart = paired.difference
     return (
-        f"{paired.metric} {paired.first:.1%} here, {paired.second:.1%} there; difference {apart.value:+.1%} "
+        f"{title(paired.metric)} {paired.first:.1%} here, {paired.second:.1%} there; difference {apart.value:+.1%} "
         f"[{apart.low:+.1%}, {apart.high:+.1%}], p = {paired.p_value:.3g}, over {paired.groups} groups."
     )
 
 
-def _interval(*, value: float, low: float, high: float, n: int) -> str:  # noqa: ARG001 - the number of photos is printed once
+def _table(rows: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a header and one line per row, with the headline metrics as columns."""
+    width = max(map(len, rows))
+    lines = {"": [title(name) for name in HEADLINE], **rows}
+    return [f"{name:<{width}}" + "".join(f"{cell:>25}" for cell in cells) for name, cells in lines.items()]
+
+
+def _cell(estimate: Interval) -> str:
+    return _interval(value=estimate.value, low=estimate.low, high=estimate.high)
+
+
+def _interval(*, value: float, low: float, high: float, n: int = 0) -> str:  # noqa: ARG001 - the number of photos is printed once
     return f"{value:.1%} [{low:.1%}, {high:.1%}]"
-
-
-def _numbers(one: "CrossValidation") -> str:
-    cells = (one.metrics[name] for name in HEADLINE)
-    return "".join(f"{_interval(value=c.value, low=c.low, high=c.high, n=c.n):>26}" for c in cells)

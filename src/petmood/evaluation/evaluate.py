@@ -14,10 +14,10 @@ from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
-from petmood.evaluation.display_names import number_text, percent_text, title
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
+from petmood.presentation.display_names import number_text, percent_text, title
 
 __all__ = ["AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate", "summary_text"]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from petmood.core.bundle import Manifest
+from petmood.presentation.display_names import title
 
 __all__ = ["card_text"]
 
@@ -70,7 +71,7 @@ def _measures(metrics: Mapping[str, Any]) -> list[str]:
 
 def _row(name: str, value: Mapping[str, Any]) -> str:
     interval = f"{_number(value['low'])} to {_number(value['high'])}"
-    return f"| {name.replace('_', ' ')} | {_number(value['value'])} | {interval} |"
+    return f"| {title(name)} | {_number(value['value'])} | {interval} |"
 
 
 def _number(value: float | None) -> str:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.evaluation.bootstrap import Estimate, bootstrap_estimate, cluster_bootstrap_weights, estimate_metrics
-from petmood.evaluation.display_names import percent_text, title
 from petmood.evaluation.metrics import expected_calibration_error
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
+from petmood.presentation.display_names import percent_text, title
 from petmood.promotion.compare import BundlePredictions, Latency
 from petmood.promotion.records import Check, PromotionReport, SliceComparison
 
@@ -183,7 +183,7 @@ def _calibration(candidate: Predictions, champion: Predictions, limits: Promotio
     ece = _ece_difference(candidate, champion)
     passed = not (nll.value > limits.max_nll_increase and nll.low > 0)
     passed &= not (ece.value > limits.max_ece_increase and ece.low > 0)
-    measured = f"calibration error {_with_interval(ece)}, negative log likelihood {_number(nll)}"
+    measured = f"{title('ece')} {_with_interval(ece)}, {title('nll')} {_number(nll)}"
     verdict = "not significantly worse" if passed else "worse"
     sentence = f"The probabilities are {verdict} than the champion's: {measured}."
     numbers = {"ece": ece.value, "ece_low": ece.low, "ece_high": ece.high}

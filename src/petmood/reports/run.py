@@ -7,11 +7,11 @@ from pathlib import Path
 
 from petmood.core.files import atomic_write_text
 from petmood.evaluation.bootstrap import Estimate
-from petmood.evaluation.display_names import title
 from petmood.evaluation.evaluate import Evaluation
 from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import risk_coverage
+from petmood.presentation.display_names import title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
 from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart

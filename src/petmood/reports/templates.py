@@ -5,7 +5,7 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from petmood.evaluation.display_names import LOWER_IS_BETTER, number_text, percent_text, title
+from petmood.presentation.display_names import LOWER_IS_BETTER, number_text, percent_text, title
 from petmood.presentation.glossary import TERMS
 
 __all__ = ["page_template"]

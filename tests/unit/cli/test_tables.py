@@ -36,9 +36,9 @@ def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
     numbers["macro_f1"] = {"value": 0.25, "low": 0.125, "high": 0.375, "n": 9}
     found = {"main": "test", "splits": {"test": numbers, "valid": {}}, "controls": {"hog_svm": numbers}}
     lines = headline_text(json.dumps(found)).splitlines()
-    assert lines[0].split() == ["accuracy", "balanced", "accuracy", "macro", "f1"]
+    assert lines[0].split() == ["accuracy", "balanced", "accuracy", "macro", "F1"]
     assert lines[1].startswith("this network (test)")
-    assert lines[2].startswith("hog svm")
+    assert lines[2].startswith("HOG features + SVM")
     assert lines[2].endswith("25.0% [12.5%, 37.5%]")
     assert len({len(line) for line in lines}) == 1
 

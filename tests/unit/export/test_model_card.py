@@ -62,7 +62,7 @@ def test_measures_stand_in_a_fixed_order_and_others_are_left_out() -> None:
     found = {"ece": measure(0.04, 0.02, 0.06), "odd": measure(1, 1, 1), "macro_f1": measure(0.8, 0.7, 0.9)}
     text = card_text(manifest(metrics={"splits": {"test": found}}), photos=PHOTOS)
     rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
-    assert rows == ["| macro f1 | 0.800 | 0.700 to 0.900 |", "| ece | 0.040 | 0.020 to 0.060 |"]
+    assert rows == ["| macro F1 | 0.800 | 0.700 to 0.900 |", "| calibration error | 0.040 | 0.020 to 0.060 |"]
     assert "On 50 test photos" in text
 
 

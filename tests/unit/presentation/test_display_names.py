@@ -4,8 +4,15 @@ import math
 
 from petmood.evaluation.baselines import BASELINES
 from petmood.evaluation.bootstrap import Estimate
-from petmood.evaluation.display_names import BASELINE_TITLES, METRIC_TITLES, number_text, percent_text, title
 from petmood.evaluation.metrics import CLASS_METRICS, METRICS
+from petmood.presentation.display_names import (
+    BASELINE_TITLES,
+    METRIC_TITLES,
+    crossval_title,
+    number_text,
+    percent_text,
+    title,
+)
 
 
 def test_every_measure_and_control_has_words() -> None:
@@ -14,6 +21,8 @@ def test_every_measure_and_control_has_words() -> None:
     assert title("macro_f1") == "macro F1"
     assert title("hog_svm") == "HOG features + SVM"
     assert title("my_own") == "my own"
+    assert crossval_title("random_split") == "this recipe, random split (leaks)"
+    assert crossval_title("hog_svm") == title("hog_svm")
 
 
 def test_a_number_stands_beside_its_interval() -> None:

@@ -1,8 +1,17 @@
 """Display names and number formats of metrics, baselines and slices."""
 
-from petmood.evaluation.bootstrap import Estimate
+from typing import Protocol
 
-__all__ = ["BASELINE_TITLES", "LOWER_IS_BETTER", "METRIC_TITLES", "number_text", "percent_text", "title"]
+__all__ = [
+    "BASELINE_TITLES",
+    "LOWER_IS_BETTER",
+    "METRIC_TITLES",
+    "Interval",
+    "crossval_title",
+    "number_text",
+    "percent_text",
+    "title",
+]
 
 METRIC_TITLES = {
     "accuracy": "accuracy",
@@ -23,6 +32,27 @@ BASELINE_TITLES = {
     "group_split": "HOG + SVM, all photos, groups kept together",
     "random_split": "HOG + SVM, all photos, random split (leaks)",
 }
+_CROSSVAL_TITLES = {
+    "shuffled_labels": "this recipe, labels permuted",
+    "random_split": "this recipe, random split (leaks)",
+}
+"""Baselines that a cross-validation makes with the recipe itself."""
+
+
+class Interval(Protocol):
+    """A number with the ends of its 95% interval; nan where undefined."""
+
+    @property
+    def value(self) -> float:
+        """The number itself."""
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
 
 
 def title(name: str) -> str:
@@ -30,7 +60,12 @@ def title(name: str) -> str:
     return METRIC_TITLES.get(name) or BASELINE_TITLES.get(name) or name.replace("_", " ")
 
 
-def number_text(estimate: Estimate, *, digits: int = 3) -> str:
+def crossval_title(name: str) -> str:
+    """Return the display name of a baseline of a cross-validation."""
+    return _CROSSVAL_TITLES.get(name) or title(name)
+
+
+def number_text(estimate: Interval, *, digits: int = 3) -> str:
     """Format an estimate with its interval: '0.447 (0.289 to 0.605)'; nan becomes a dash."""
     if estimate.value != estimate.value:
         return "-"
@@ -38,7 +73,7 @@ def number_text(estimate: Estimate, *, digits: int = 3) -> str:
     return f"{estimate.value:.{digits}f}{interval}"
 
 
-def percent_text(estimate: Estimate) -> str:
+def percent_text(estimate: Interval) -> str:
     """Format an estimate of a share in percent with its interval: '44.7% (28.9 to 60.5)'; nan becomes a dash."""
     if estimate.value != estimate.value:
         return "-"
