@@ -31,7 +31,7 @@ KINDS = {
 }
 
 
-def test_pictures_of_every_kind_come_in_with_their_upright_size(tmp_path: Path) -> None:
+def test_images_of_every_kind_come_in_with_their_upright_size(tmp_path: Path) -> None:
     source = tree(tmp_path / "in")
     for name, (data, _, _) in KINDS.items():
         put(source, f"Happy/{name}", data)

@@ -174,7 +174,7 @@ def test_an_example_is_answered_by_the_keyboard_alone(browser: Browser, address:
         keep(page, "example")
 
 
-def test_a_service_that_is_away_is_told_and_asked_again_when_it_is_back(
+def test_a_service_that_is_away_is_reported_and_asked_again_when_it_is_back(
     browser: Browser, address: str, service: Service, photos: list[Path]
 ) -> None:
     with opened(browser, address) as page:

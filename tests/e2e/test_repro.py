@@ -59,7 +59,7 @@ def test_a_second_time_nothing_is_done(project: tuple[Repository, str]) -> None:
     assert "Data and pipelines are up to date" in said
 
 
-def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(project: tuple[Repository, str]) -> None:
+def test_one_value_of_the_optimizer_trains_anew_and_imports_nothing(project: tuple[Repository, str]) -> None:
     """The value is changed where a person would: in a YAML file of Hydra's groups."""
     clone, _ = project
     before = read(clone.folder / "bundles/dvc").version
@@ -76,7 +76,7 @@ def test_one_value_of_the_optimiser_trains_anew_and_imports_nothing(project: tup
     assert ran(clone.run("dvc", "repro")) == []
 
 
-def test_data_that_would_spoil_a_measurement_ends_the_walk_before_training(project: tuple[Repository, str]) -> None:
+def test_data_that_has_blocking_issues_ends_the_pipeline_before_training(project: tuple[Repository, str]) -> None:
     clone, _ = project
     corrupted = clone.folder / "data/demo"
     victim = corrupted / read_index(corrupted).rows[0].path

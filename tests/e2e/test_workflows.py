@@ -169,7 +169,7 @@ def test_a_bad_version_fails_and_the_comment_says_why(
     assert outcome.summary.startswith("## Data `pets`: rejected as the next version\n")
 
 
-def test_a_proposal_from_a_fork_is_judged_and_not_commented_on(proposals: Proposals, tmp_path: Path) -> None:
+def test_a_proposal_from_a_fork_is_evaluated_and_not_commented_on(proposals: Proposals, tmp_path: Path) -> None:
     """Its token may not write; the summary of the run shows the report."""
     clone = proposals.main.clone(tmp_path / "clone")
     outcome = play("data-changed.yml", clone, pull_request(proposals.base(), fork=True))

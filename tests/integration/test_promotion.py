@@ -291,7 +291,7 @@ def test_classes_in_another_order_are_the_same_classes(scene: Scene, tmp_path: P
     assert run_promotion_checks(turned, scene.weak.folder, data=scene.data).passed
 
 
-def test_a_photo_that_is_not_what_the_index_says_judges_nobody(scene: Scene, tmp_path: Path) -> None:
+def test_a_photo_that_is_not_what_the_index_says_evaluates_no_model(scene: Scene, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(scene.data, data)
     shutil.copy(data / "photos/test-001.png", data / "photos/test-000.png")

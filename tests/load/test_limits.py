@@ -41,7 +41,7 @@ def test_a_fast_service_meets_the_limits(tmp_path: Path, root: Path) -> None:
 
 @pytest.mark.proof
 @pytest.mark.spawns
-def test_a_service_planted_slow_fails_the_gate_and_each_line_says_by_how_much(tmp_path: Path, root: Path) -> None:
+def test_a_service_planted_slow_violates_the_limits_and_each_line_says_by_how_much(tmp_path: Path, root: Path) -> None:
     done = run_load_test(0.3, TIGHT, tmp_path, root)
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("petmood: ")]

@@ -77,22 +77,22 @@ def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> I
         OutputLocked: another process is writing this target; nothing was done.
         OutputError: the target can't be replaced, or an expected file is missing; the old folder is kept.
     """
-    place = resolve_target(target)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(place, shown=target) as locked:
-        _put_back_or_clear(retired := place.with_name(f".{place.name}.retired"), place)
+    resolved = resolve_target(target)
+    resolved.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(resolved, shown=target) as locked:
+        _put_back_or_clear(retired := resolved.with_name(f".{resolved.name}.retired"), resolved)
         if locked:
-            _clear_leftovers(place)
-        list(existing(place))
-        draft = DirectoryDraft(place.parent / partial_name(place.name))
+            _clear_leftovers(resolved)
+        list(existing(resolved))
+        draft = DirectoryDraft(resolved.parent / partial_name(resolved.name))
         draft.path.mkdir()
         made = draft.path.stat()
         try:
             yield draft
-            _carry_over(existing(place), place, draft.path)
+            _carry_over(existing(resolved), resolved, draft.path)
             _refuse_incomplete(draft, made, shown=target)
             _flush_tree(draft.path)
-            _publish(draft.path, place, retired)
+            _publish(draft.path, resolved, retired)
         except BaseException:
             shutil.rmtree(draft.path, ignore_errors=True)
             raise
@@ -105,18 +105,18 @@ def resolve_target(target: Path) -> Path:
         OutputError: the target is or contains a mount point, is a broken link, or its parent can't be written.
     """
     try:
-        place = target.resolve()
+        resolved = target.resolve()
     except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for circular links
-        place = target
+        resolved = target
     astray = any(folder.is_symlink() and not folder.exists() for folder in target.parents)
-    if astray or place.is_symlink() or (target.is_symlink() and not place.parent.is_dir()):
+    if astray or resolved.is_symlink() or (target.is_symlink() and not resolved.parent.is_dir()):
         raise OutputError(f"{target} leads by a link to a place that does not exist. Is its disk mounted?")
-    if mount := _mount_in(place):
+    if mount := _mount_in(resolved):
         raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Give a folder inside of {target}.")
-    parent = next(folder for folder in place.parents if folder.exists())
+    parent = next(folder for folder in resolved.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"{target} can't be written: {parent} is no folder that you can write in. Choose another.")
-    return place
+    return resolved
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -149,24 +149,24 @@ def name_some(names: Iterable[str]) -> str:
     return ", ".join(found[:NAMED]) + more
 
 
-def _put_back_or_clear(retired: Path, place: Path) -> None:
+def _put_back_or_clear(retired: Path, resolved: Path) -> None:
     """Recover from a killed writer: restore the old folder, or remove it if the new one was published."""
     if os.path.lexists(retired):
-        if not os.path.lexists(place):
-            retired.rename(place)
+        if not os.path.lexists(resolved):
+            retired.rename(resolved)
         elif retired.is_symlink():  # left by petmood 0.1.0, which treated links as folders
             retired.unlink()
         else:
             shutil.rmtree(retired, ignore_errors=True)
-    if place.is_symlink():
-        raise OutputError(f"{place} became a link meanwhile. Try again: it will be written where the link points.")
+    if resolved.is_symlink():
+        raise OutputError(f"{resolved} became a link meanwhile. Try again: it will be written where the link points.")
 
 
-def _clear_leftovers(place: Path) -> None:
+def _clear_leftovers(resolved: Path) -> None:
     """Remove partial folders of exactly this target; the lock is held, so their writers have ended."""
-    for path in place.parent.iterdir():
+    for path in resolved.parent.iterdir():
         match = LEFTOVER.fullmatch(path.name)
-        if match and match["name"] == place.name and path.is_dir() and not path.is_symlink():
+        if match and match["name"] == resolved.name and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -198,25 +198,25 @@ def _refuse_incomplete(draft: DirectoryDraft, made: os.stat_result, *, shown: Pa
         )
 
 
-def _publish(partial: Path, place: Path, retired: Path) -> None:
+def _publish(partial: Path, resolved: Path, retired: Path) -> None:
     """Rename the old folder away and the new one to the target; restore the old one if that fails."""
     try:
-        if place.exists():
-            place.rename(retired)
-        partial.rename(place)
+        if resolved.exists():
+            resolved.rename(retired)
+        partial.rename(resolved)
     except BaseException:
-        if retired.exists() and not os.path.lexists(place):
-            retired.rename(place)
+        if retired.exists() and not os.path.lexists(resolved):
+            retired.rename(resolved)
         raise
-    flush_folder(place.parent)
+    flush_folder(resolved.parent)
     shutil.rmtree(retired, ignore_errors=True)
 
 
-def _mount_in(place: Path) -> str:
+def _mount_in(resolved: Path) -> str:
     """Return the first mount point at or below a folder; bind mounts in one file system are found on Linux only."""
-    if place.is_mount():
-        return str(place)
-    own = str(place).translate({ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"})
+    if resolved.is_mount():
+        return str(resolved)
+    own = str(resolved).translate({ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"})
     try:
         lines = MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:

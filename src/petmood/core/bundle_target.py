@@ -35,7 +35,7 @@ def bundle_directory(target: Path, *, replace: bool = False) -> Iterator[Directo
         BundleError: the target exists and ``replace`` is off, or it is no bundle, or it holds files of other kinds.
         OutputError: the target can't be written, or another process is writing it.
     """
-    with atomic_directory(target, existing=lambda place: _existing(place, target, replace=replace)) as draft:
+    with atomic_directory(target, existing=lambda resolved: _existing(resolved, target, replace=replace)) as draft:
         yield draft
 
 
@@ -49,10 +49,10 @@ def check_target(target: Path, *, replace: bool = False) -> None:
     _existing(resolve_target(target), target, replace=replace)
 
 
-def _existing(place: Path, shown: Path, *, replace: bool) -> Iterable[str]:
-    if not replace and place.exists():
+def _existing(resolved: Path, shown: Path, *, replace: bool) -> Iterable[str]:
+    if not replace and resolved.exists():
         raise BundleError(f"{shown} exists, and a bundle is never changed. Give another name with --output.")
-    refuse_foreign_files(place, shown=shown)
+    refuse_foreign_files(resolved, shown=shown)
     return ()
 
 

@@ -145,7 +145,7 @@ def import_photos(
     chosen = options or ImportOptions()
     skip = source.skip_bad_by_default if chosen.skip_bad is None else chosen.skip_bad
     try:
-        with atomic_directory(to, existing=lambda place: _foreign_files(place, shown=to)) as draft:
+        with atomic_directory(to, existing=lambda resolved: _foreign_files(resolved, shown=to)) as draft:
             resolved = resolve_classes(source.scan(progress), chosen.classes, known=source.classes)
             found = resolved.entries
             _refuse_own_photos(found, to=to)

@@ -38,19 +38,19 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
     Raises:
         RegistryError: the version can't be fetched, or its files are not the registered ones.
     """
-    place = (folder or cache_folder()) / "bundles" / version.sha256
-    if (found := bundle_at(place)) is not None and found.sha256 == version.sha256:
+    target = (folder or cache_folder()) / "bundles" / version.sha256
+    if (found := bundle_at(target)) is not None and found.sha256 == version.sha256:
         return found
-    place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
     try:
         fetched = registry.pull(version, temporary / "bundle")
-        if not _moved(fetched.folder, place) and bundle_at(place) != dataclasses.replace(fetched, folder=place):
-            _moved(place, temporary / "damaged")
-            _moved(fetched.folder, place)
+        if not _moved(fetched.folder, target) and bundle_at(target) != dataclasses.replace(fetched, folder=target):
+            _moved(target, temporary / "damaged")
+            _moved(fetched.folder, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return dataclasses.replace(fetched, folder=place)
+    return dataclasses.replace(fetched, folder=target)
 
 
 def _temporary_folder() -> Path:
@@ -71,10 +71,10 @@ def _fresh_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="petmood-"))
 
 
-def _moved(folder: Path, place: Path) -> bool:
+def _moved(folder: Path, target: Path) -> bool:
     """Move a folder to a path; return False if the path is already taken."""
     try:
-        folder.rename(place)
+        folder.rename(target)
     except OSError:
         return False
     return True

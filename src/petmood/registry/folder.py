@@ -32,5 +32,5 @@ class FolderStore:
 
     def names(self, prefix: str) -> Sequence[str]:
         """Return the names directly below a prefix, sorted; hidden (partial) files are left out."""
-        place = self._folder / prefix
-        return sorted(path.name for path in place.iterdir() if path.name[0] != ".") if place.is_dir() else []
+        folder = self._folder / prefix
+        return sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []

@@ -131,8 +131,8 @@ class MlflowBackend:
         return str(found.run_id)
 
     def _experiment_of_runs(self) -> str:
-        place = default_artifact_location(self._uri)
-        self._call(partial(self._client.create_experiment, RUNS, place), passed="RESOURCE_ALREADY_EXISTS")
+        location = default_artifact_location(self._uri)
+        self._call(partial(self._client.create_experiment, RUNS, location), passed="RESOURCE_ALREADY_EXISTS")
         return str(self._call(lambda: self._client.get_experiment_by_name(RUNS)).experiment_id)
 
     def _call(self, request: Callable[[], Any], *, passed: str = "") -> Any:  # noqa: ANN401 - MLflow's entities are untyped here

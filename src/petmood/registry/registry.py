@@ -126,12 +126,12 @@ class Registry:
         if (existing_bundle := bundle_at(to)) is not None and existing_bundle.sha256 == version.sha256:
             return existing_bundle
 
-        def existing(place: Path) -> Iterable[str]:
-            if place.exists() and not (replace and is_bundle(place)):
+        def existing(folder: Path) -> Iterable[str]:
+            if folder.exists() and not (replace and is_bundle(folder)):
                 raise RegistryError(
                     f"{to} exists and is not version {version.number}. Give another folder, or --replace for a bundle."
                 )
-            refuse_foreign_files(place, shown=to)
+            refuse_foreign_files(folder, shown=to)
             return ()
 
         with atomic_directory(to, existing=existing) as draft:
@@ -199,10 +199,10 @@ class Registry:
             broken = [IntegrityIssue("history", str(error))]
         versions = self.versions()
         for version in versions:
-            place = scratch / str(version.number)
-            place.mkdir(parents=True)
+            folder = scratch / str(version.number)
+            folder.mkdir(parents=True)
             try:
-                self._fetch_verified(version, place)
+                self._fetch_verified(version, folder)
             except (RegistryError, BundleError) as error:
                 found.append(IntegrityIssue(f"version {version.number}", str(error)))
         known = {version.number for version in versions}

@@ -149,8 +149,8 @@ def _samples(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
 
 
 def _spread(rows: Sequence[IndexRow], count: int) -> list[IndexRow]:
-    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
-    return [rows[int(place)] for place in places]
+    positions = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    return [rows[int(position)] for position in positions]
 
 
 def _groups(report: ValidationReport, thumbnails: Thumbnails) -> _Group:

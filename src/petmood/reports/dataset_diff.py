@@ -100,7 +100,7 @@ def _parts(report: DatasetDiffReport, folder: Path, against: Path | None) -> Ite
 
 def _part(title: str, thumbnails: Thumbnails, rows: Sequence[tuple[IndexRow, str]]) -> _Part:
     ordered = sorted(rows, key=lambda pair: pair[0].sha256)
-    places = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).round().astype(int)
-    chosen = [ordered[int(place)] for place in places]
+    positions = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).round().astype(int)
+    chosen = [ordered[int(position)] for position in positions]
     thumbs = tuple(_Thumb(thumbnails.uri(row.path), f"{said}: {row.path}") for row, said in chosen)
     return _Part(title, len(ordered), thumbs)

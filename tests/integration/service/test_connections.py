@@ -200,7 +200,7 @@ def test_more_connections_than_descriptors_are_survived(bundle: Bundle, good: by
 
 
 @proof
-def test_one_connection_too_many_is_told_so(bundle: Bundle, log: Path) -> None:
+def test_one_connection_too_many_is_reported_so(bundle: Bundle, log: Path) -> None:
     with serving(bundle.folder, log, PETMOOD_CONNECTIONS="20") as served:
         crowd = [served.connect() for _ in range(20)]
         with served.connect() as late:

@@ -83,14 +83,14 @@ def test_pixels_are_counted_from_the_header(send: Send) -> None:
 
 
 @proof
-def test_a_large_picture_gives_its_memory_back(send: Send) -> None:
+def test_a_large_image_gives_its_memory_back(send: Send) -> None:
     """64 megapixels are allowed; glibc by default kept 790 MB afterwards."""
     send(1, "PNG of 7000x7000", images.zeros_png(7000, 7000), most_mb=1000)
     send(1, "JPEG of 8000x6000", smooth_jpeg(8000, 6000))
 
 
 @proof
-def test_half_a_picture_is_refused(send: Send, good: bytes) -> None:
+def test_half_an_image_is_refused(send: Send, good: bytes) -> None:
     send(2, "JPEG cut at half", good[: len(good) // 2], expect=(422, "corrupt_image"))
     large = smooth_jpeg(4000, 3000)
     send(2, "large JPEG cut at half", large[: len(large) // 2], expect=(422, "corrupt_image"))
@@ -249,7 +249,7 @@ def test_a_file_name_is_never_looked_at(send: Send, service: Served, good: bytes
 
 @proof
 @pytest.mark.parametrize("name", METADATA)
-def test_metadata_never_cost_more_than_the_picture(send: Send, service: Served, name: str) -> None:
+def test_metadata_never_cost_more_than_the_image(send: Send, service: Served, name: str) -> None:
     data = metadata_bomb(name)
     status = service.predict(data).status
     assert status in {200, 422}
@@ -258,7 +258,7 @@ def test_metadata_never_cost_more_than_the_picture(send: Send, service: Served, 
 
 
 @proof
-def test_a_batch_of_cut_pictures_takes_the_memory_of_one(service: Served, table: FaultTable) -> None:
+def test_a_batch_of_cut_images_takes_the_memory_of_one(service: Served, table: FaultTable) -> None:
     """Each error's traceback kept its decoded pixels until the batch was done: 2.4 GB for 16 photos."""
     cut = images.zeros_png(4000, 4000)[:-1000]
     one_mb = 4 * 16

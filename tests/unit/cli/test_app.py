@@ -39,7 +39,7 @@ def test_every_verb_explains_itself(petmood: Callable[..., Any], words: list[str
     assert done.err == ""
 
 
-def test_help_lists_the_verbs_in_the_order_of_the_walk(petmood: Callable[..., Any]) -> None:
+def test_help_lists_the_verbs_in_the_order_of_the_pipeline(petmood: Callable[..., Any]) -> None:
     text = petmood("--help").out
     places = [text.index(f"\n  {verb} ") for verb in VERBS]
     assert places == sorted(places)

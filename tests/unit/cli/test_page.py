@@ -13,7 +13,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 
-def test_the_page_is_there_until_it_is_told_to_end() -> None:
+def test_the_page_is_there_until_it_is_asked_to_end() -> None:
     port = free_port()
     command = [sys.executable, "-m", "petmood", "page", "--port", str(port), "--api", "http://127.0.0.1:9"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ}) as process:
@@ -48,7 +48,7 @@ def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) 
     )
 
 
-def test_without_streamlit_the_command_to_type_is_told(
+def test_without_streamlit_the_command_to_type_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "streamlit", None)

@@ -63,7 +63,7 @@ def test_lists_are_for_people_and_for_programs(petmood: Petmood) -> None:
 
 
 @pytest.mark.usefixtures("three")
-def test_the_history_is_told(petmood: Petmood) -> None:
+def test_the_history_is_reported(petmood: Petmood) -> None:
     done = petmood("registry", "rollback", "--reason", "it was wrong about rabbits", "--author", "bea")
     assert done.out == "Version 1 of petmood is champion again, instead of 2.\n"
     lines = petmood("registry", "history").out.splitlines()

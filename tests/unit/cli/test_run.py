@@ -12,7 +12,7 @@ from petmood.pipelines import end_to_end
 from tests.support.small_sets import SMALL, write_small_set
 
 
-def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
+def test_the_pipeline_ends_with_a_table_answers_places_and_the_next_command(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,7 +46,7 @@ def test_the_walk_ends_with_a_table_answers_places_and_the_next_command(
     assert "Done now: export." in petmood("run", *wanted, "--bundles", "other").out
 
 
-def test_without_a_word_it_walks_over_the_demo(
+def test_without_a_word_it_runs_on_the_demo(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -184,7 +184,7 @@ def test_help_says_where_the_other_settings_are(capsys: pytest.CaptureFixture[st
     assert "--fd" not in printed
 
 
-def test_a_taken_port_is_told_in_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_reported_in_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with server.bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         line = refusal(capsys, str(bundle), "--host", "127.0.0.1", "--port", str(port))

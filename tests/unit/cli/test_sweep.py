@@ -47,7 +47,7 @@ def test_it_ends_with_the_best_trials_what_they_are_worth_and_what_to_do_next(
     assert petmood("evaluate", best).code == 0
 
 
-def test_a_best_run_elsewhere_is_told_with_its_place(wanted: list[str]) -> None:
+def test_a_best_run_elsewhere_is_reported_with_its_place(wanted: list[str]) -> None:
     found = replace(sweep([*wanted, "n_trials=1"]), best_run=None)
     printed = verb.sweep_text(replace(found, best=replace(found.best, run="far:/runs/000")))
     assert "The best run was trained elsewhere, at far:/runs/000." in printed

@@ -18,7 +18,7 @@ def prediction(*, confident: bool, warnings: tuple[str, ...] = ()) -> Prediction
     return Prediction("happy", 0.6, chances, confident, ("happy", "other"), MODEL, warnings)
 
 
-def test_a_sure_answer_is_a_label_and_a_probability() -> None:
+def test_a_confident_answer_is_a_label_and_a_probability() -> None:
     assert prediction_text("a.jpg", prediction(confident=True)) == "a.jpg: happy 60%"
 
 
@@ -43,7 +43,7 @@ def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
-def test_a_comparison_says_how_likely_it_is_luck() -> None:
+def test_a_comparison_says_how_likely_it_is_chance() -> None:
     paired = PairedTest("accuracy", 0.75, 0.5, Estimate(value=0.25, low=0.05, high=0.4, n=20), 0.03, 18)
     assert paired_text(paired) == (
         "accuracy 75.0% here, 50.0% there; difference +25.0% [+5.0%, +40.0%], p = 0.03, over 18 groups."

@@ -40,13 +40,13 @@ def test_the_original_is_never_changed() -> None:
     assert np.array_equal(image, IMAGE)
 
 
-def test_equal_draws_give_equal_pictures_and_others_other_ones() -> None:
+def test_equal_draws_give_equal_images_and_others_other_ones() -> None:
     spec = compose(["augment=heavy"]).augment.model_dump()
     assert np.array_equal(varied(seed=3, **spec), varied(seed=3, **spec))
     assert not np.array_equal(varied(seed=3, **spec), varied(seed=4, **spec))
 
 
-def test_a_mirrored_picture_is_exactly_mirrored() -> None:
+def test_a_mirrored_image_is_exactly_mirrored() -> None:
     assert np.array_equal(varied(hflip=1), IMAGE[:, ::-1])
 
 
@@ -110,13 +110,13 @@ def test_without_colour_the_channels_are_equal_and_the_brightness_stays() -> Non
     assert np.abs(out[..., 0] - luma).max() <= 1
 
 
-def test_saturation_leaves_grey_pictures_alone() -> None:
+def test_saturation_leaves_grey_images_alone() -> None:
     grey = np.repeat(IMAGE[..., :1], 3, axis=2)
     for seed in range(10):
         assert np.abs(varied(seed=seed, image=grey, saturation=0.9).astype(int) - grey).max() <= 1
 
 
-def test_a_cover_lies_over_2_to_15_percent_of_the_picture() -> None:
+def test_a_cover_lies_over_2_to_15_percent_of_the_image() -> None:
     white = np.full((100, 100, 3), 255, np.uint8)
     shares = [(varied(seed=seed, image=white, random_erasing_p=1)[..., 0] == 128).mean() for seed in range(200)]
     assert min(shares) > 0.015
@@ -125,7 +125,7 @@ def test_a_cover_lies_over_2_to_15_percent_of_the_picture() -> None:
     assert 70 < sum(uncovered) < 130
 
 
-def test_what_comes_in_from_outside_is_the_picture_mirrored_never_black() -> None:
+def test_what_comes_in_from_outside_is_the_image_mirrored_never_black() -> None:
     white = np.full((32, 32, 3), 255, np.uint8)
     for seed in range(20):
         assert varied(seed=seed, image=white, rotate_deg=180, translate=0.5).min() == 255

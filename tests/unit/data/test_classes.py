@@ -131,7 +131,7 @@ def test_unusable_options_are_refused_in_one_line(renamed: list[str], allowed: s
     assert "\n" not in str(caught.value)
 
 
-def test_labels_that_a_model_does_not_have_are_told_in_one_line() -> None:
+def test_labels_that_a_model_does_not_have_are_reported_in_one_line() -> None:
     check_known_labels(["happy"], classes=DEFAULT_CLASSES)
     with pytest.raises(DataError, match=r"have 'relaxed', but the classes of the run x are angry, .*--map") as caught:
         check_known_labels(["relaxed", "happy"], classes=DEFAULT_CLASSES, owner="the run x")

@@ -52,7 +52,7 @@ def cached(folder: Path) -> list[Path]:
     return sorted((folder / ".cache").glob("*"))
 
 
-def test_pictures_lie_in_the_order_of_their_paths(photos: Path) -> None:
+def test_images_lie_in_the_order_of_their_paths(photos: Path) -> None:
     cache = open_image_cache(photos, PATHS[::-1], SPEC, threads=3)
     assert len(cache) == 6
     assert cache.paths == PATHS[::-1]
@@ -82,7 +82,7 @@ def test_training_and_serving_see_the_same_pixels_of_a_file(tmp_path: Path, limi
         assert np.array_equal(trained, served.pixels)
 
 
-def test_above_the_limit_pictures_are_memory_mapped_and_equal(photos: Path) -> None:
+def test_above_the_limit_images_are_memory_mapped_and_equal(photos: Path) -> None:
     in_memory, mapped = open_image_cache(photos, PATHS, SPEC), open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
     assert isinstance(mapped.pixels, np.memmap)
     assert not isinstance(in_memory.pixels, np.memmap)
@@ -157,7 +157,7 @@ def test_decoding_is_shown_photo_by_photo(photos: Path) -> None:
     assert seen == [(6, "decoding photos"), *[(24, 24, 3)] * 6]
 
 
-def test_a_bank_of_nothing_is_empty(tmp_path: Path) -> None:
+def test_an_empty_cache_is_empty(tmp_path: Path) -> None:
     cache = open_image_cache(tmp_path, (), SPEC)
     assert isinstance(cache, ImageCache)
     assert (len(cache), cache.pixels.shape) == (0, (0, 24, 24, 3))

@@ -89,7 +89,7 @@ def test_skipping_bad_photos_keeps_their_list_and_clears_the_old_one(tmp_path: P
     assert "1 rejected" in report.summary()
 
 
-def test_a_tolerant_source_skips_unless_told_otherwise(tmp_path: Path) -> None:
+def test_a_tolerant_source_skips_unless_set_otherwise(tmp_path: Path) -> None:
     put(tree(tmp_path / "in"), "happy/empty.jpg", b"")
     source = FolderSource(tmp_path / "in")
     source.skip_bad_by_default = True
@@ -117,7 +117,7 @@ def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) ->
     ) in read_relations(tmp_path / "pets")
 
 
-def test_a_leak_of_official_splits_stops_until_it_is_mended(tmp_path: Path) -> None:
+def test_a_leak_of_official_splits_stops_until_its_rows_are_dropped(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
     put(source, "train/angry/leak.png", photo_bytes(4, mirrored=True))
     with pytest.raises(DataError, match=r"valid: photos/valid/angry/0\.png = train: photos/train/angry/leak\.png"):
@@ -128,7 +128,7 @@ def test_a_leak_of_official_splits_stops_until_it_is_mended(tmp_path: Path) -> N
     assert "relative of valid photo photos/valid/angry/0.png" in report.summary()
 
 
-def test_a_long_list_of_mended_photos_is_cut_in_the_summary(tmp_path: Path) -> None:
+def test_a_long_list_of_dropped_photos_is_cut_in_the_summary(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", each=1, splits=("train", "valid", "test"))
     for k in range(23):
         put(source, f"train/angry/leak{k:02}.png", photo_bytes(4))

@@ -133,7 +133,7 @@ def test_a_group_across_official_splits_is_an_error_with_its_photos() -> None:
         leaking().rows()
 
 
-def test_mending_drops_the_training_relative_and_names_the_evaluation_photo() -> None:
+def test_dropping_leaks_drops_the_training_relative_and_names_the_evaluation_photo() -> None:
     rows = leaking().rows(drop_leaking=True)
     assert rows["in-test.jpg"].role == "original"
     assert rows["in-train.jpg"].role == "excluded"

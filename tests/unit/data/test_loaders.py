@@ -70,7 +70,7 @@ def test_single_photos_can_t_be_trained_on(count: int, batch_size: int) -> None:
 # --- what a batch holds -----------------------------------------------------------------------------------------------
 
 
-def test_a_batch_holds_pictures_as_the_network_takes_them_with_their_labels() -> None:
+def test_a_batch_holds_images_as_the_network_takes_them_with_their_labels() -> None:
     batch = BatchDataset(CACHE, LABELS)[BatchIndices(0, (5, 2))]
     assert (batch["images"].dtype, batch["images"].shape) == (torch.uint8, (2, 3, 32, 32))
     assert batch["images"].is_contiguous(memory_format=torch.channels_last)
@@ -96,7 +96,7 @@ def test_a_photo_s_draw_depends_on_seed_epoch_and_photo_not_on_its_batch() -> No
     assert np.array_equal(alone.permute(1, 2, 0).numpy(), expected)
 
 
-def test_varying_a_batch_leaves_the_bank_as_it_was() -> None:
+def test_varying_a_batch_leaves_the_cache_as_it_was() -> None:
     before = PIXELS.copy()
     epoch_of(train_loader(CACHE, LABELS, batch_size=4, seed=0, spec=SPEC), 0)
     assert np.array_equal(CACHE.pixels, before)
@@ -128,7 +128,7 @@ def test_labels_follow_their_photos_through_every_shuffle() -> None:
             assert LABELS[place] == label
 
 
-def test_judging_goes_in_the_bank_s_order_and_varies_nothing() -> None:
+def test_evaluation_goes_in_the_cache_s_order_and_varies_nothing() -> None:
     batches = list(eval_loader(CACHE, LABELS, batch_size=4))
     assert [len(batch["labels"]) for batch in batches] == [4, 4, 3]
     pixels = torch.cat([batch["images"] for batch in batches]).permute(0, 2, 3, 1).numpy()

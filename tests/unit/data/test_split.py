@@ -118,7 +118,7 @@ def test_shares_that_make_no_sense_are_refused(shares: tuple[float, float, float
 
 @settings(max_examples=40, deadline=None)
 @given(groups=st.lists(st.integers(0, 25), min_size=30, max_size=120), seed=st.integers(0, 99))
-def test_no_group_ever_straddles_what_was_assigned(groups: list[int], seed: int) -> None:
+def test_assigned_splits_have_no_group_leak(groups: list[int], seed: int) -> None:
     rows = [row(f"{k}", label=DEFAULT_CLASSES[f % 4], group=f"f{f}") for k, f in enumerate(groups)]
     rows += many(3)
     assert find_group_leaks(assign_splits(rows, seed=seed)) == []
@@ -158,7 +158,7 @@ def test_a_long_list_of_leaks_is_cut_and_counted() -> None:
         check_no_group_leaks(rows)
 
 
-def test_mending_keeps_the_evaluation_photo_and_names_it_in_the_note() -> None:
+def test_dropping_leaks_keeps_the_evaluation_photo_and_names_it_in_the_note() -> None:
     kept = {r.path: r for r in drop_leaking_rows(LEAKING)}
     assert kept["photos/b"].role == "original"
     for name in ("photos/a", "photos/c"):

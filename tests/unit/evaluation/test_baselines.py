@@ -47,7 +47,7 @@ def share_right(scored: Predictions) -> float:
     return float((scored.predicted() == scored.labels).mean())
 
 
-def test_features_hold_the_picture_and_its_mirror_image() -> None:
+def test_features_hold_the_image_and_its_mirror_image() -> None:
     image = striped(30, side_px=128)
     image[:, 64:] //= 2
     found, mirrored = hog_features([image, image[:, ::-1].copy()])
@@ -58,7 +58,7 @@ def test_features_hold_the_picture_and_its_mirror_image() -> None:
     assert unlike < 0.9
 
 
-def test_grey_pictures_and_any_size_have_the_same_number_of_features() -> None:
+def test_grey_images_and_any_size_have_the_same_number_of_features() -> None:
     assert hog_features([striped(0)[..., 0], striped(0, side_px=200)]).shape == (2, 2, 1764)
     assert hog_features([]).shape[0] == 0
 
@@ -93,7 +93,7 @@ def test_classes_missing_from_training_are_never_answered(stripes: np.ndarray, k
     np.testing.assert_array_equal(logits.argmax(axis=1), labels[test])
 
 
-def test_the_leak_shows_where_copies_straddle(make_rows: MakeRows) -> None:
+def test_the_leak_shows_where_copies_are_in_both_splits(make_rows: MakeRows) -> None:
     rows = make_rows(16, copies=3)
     rng = np.random.default_rng(0)
     own = rng.normal(size=(16, 1, 30)).repeat(4, axis=0) + rng.normal(0, 0.1, (64, 1, 30))

@@ -39,7 +39,7 @@ def test_no_temperature_nearby_has_a_lower_loss(make_scored: MakeScored) -> None
     assert loss(best) <= min(loss(best * 0.9), loss(best * 1.1), loss(1.0))
 
 
-def test_a_network_that_is_always_right_is_not_made_sure_of_everything(make_scored: MakeScored) -> None:
+def test_a_network_that_is_always_right_is_not_made_confident_of_everything(make_scored: MakeScored) -> None:
     perfect = make_scored(20, skill=9.0)
     assert fit_temperature(perfect) > 3 * TEMPERATURES[0]
 

@@ -22,7 +22,7 @@ def test_the_six_faults_of_a_worse_camera_are_declared() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (97, 211), (16, 16)])
-def test_a_spoilt_photo_is_a_photo_of_the_same_size_and_the_first_is_left_alone(
+def test_a_corrupted_photo_is_a_photo_of_the_same_size_and_the_first_is_left_alone(
     name: str, width: int, height: int
 ) -> None:
     pixels = photo_like(width, height)
@@ -36,7 +36,7 @@ def test_a_spoilt_photo_is_a_photo_of_the_same_size_and_the_first_is_left_alone(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_level_spoils_more_than_the_one_before(name: str) -> None:
+def test_every_level_corrupts_more_than_the_one_before(name: str) -> None:
     pixels = photo_like(224, 224)
     damages = [damage(corrupt(pixels, name, level=level), pixels) for level in LEVELS]
     assert damages[0] > 1.0
@@ -45,7 +45,7 @@ def test_every_level_spoils_more_than_the_one_before(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_photo_is_spoilt_in_the_same_way_every_time_and_in_any_layout_of_memory(name: str) -> None:
+def test_a_photo_is_corrupted_in_the_same_way_every_time_and_in_any_layout_of_memory(name: str) -> None:
     pixels = photo_like(80, 60)
     once = corrupt(pixels, name, level=3)
     np.testing.assert_array_equal(corrupt(pixels, name, level=3), once)
@@ -68,7 +68,7 @@ def test_noise_has_the_strength_that_the_paper_gives() -> None:
     assert corrupt(grey, "noise", level=2).std() / 255 == pytest.approx(0.12, rel=0.02)
 
 
-def test_blur_grows_with_the_picture() -> None:
+def test_blur_grows_with_the_image() -> None:
     edge = np.zeros((448, 448, 3), dtype=np.uint8)
     edge[:, 224:] = 255
     widths = []

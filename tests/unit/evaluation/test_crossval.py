@@ -52,7 +52,7 @@ def test_the_numbers_are_those_of_the_pooled_answers(make_rows: MakeRows) -> Non
     assert all(fold.trained == 32 for fold in found.folds)
 
 
-def test_repeats_are_averaged_and_their_spread_is_told(make_rows: MakeRows) -> None:
+def test_repeats_are_averaged_and_their_spread_is_reported(make_rows: MakeRows) -> None:
     def noisy(train: Ints, test: Ints, seed: int) -> np.ndarray:
         del train
         return np.random.default_rng(seed).normal(size=(len(test), 4))

@@ -63,7 +63,7 @@ def test_a_seed_repeats_itself_and_repeats_differ() -> None:
     assert any((a.test != b.test).any() for a, b in zip(first[:4], first[4:], strict=True))
 
 
-def test_random_folds_are_stratified_and_let_relatives_straddle() -> None:
+def test_random_folds_are_stratified_and_let_related_photos_leak() -> None:
     labels = np.repeat([0, 1, 2, 3], 25)
     groups = np.repeat(np.arange(20), 5)
     made = random_folds(labels, folds=5, repeats=2, seed=0)

@@ -86,7 +86,7 @@ def test_calibration_error_is_the_mean_gap_over_bins(make_scored: MakeScored) ->
     assert expected_calibration_error(p, y)[0] == pytest.approx(by_hand)
 
 
-def test_true_probabilities_have_a_small_calibration_error_and_bragging_has_a_large_one() -> None:
+def test_true_probabilities_have_a_small_calibration_error_and_overconfidence_has_a_large_one() -> None:
     rng = np.random.default_rng(1)
     p = rng.dirichlet([0.7] * 4, size=20_000)
     y = (p.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)

@@ -20,7 +20,7 @@ def two_classes(confidence: np.ndarray, right: np.ndarray) -> Predictions:
     return Predictions(logits, labels, names, names, ("a", "b"), blank, np.full((n, 2), 99), blank)
 
 
-def test_the_curve_is_the_running_error_of_the_surest_answers() -> None:
+def test_the_curve_is_the_running_error_of_the_most_confident_answers() -> None:
     scored = two_classes(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, True, False]))
     curve = risk_coverage(scored)
     np.testing.assert_allclose(curve.coverage, [0.25, 0.5, 0.75, 1.0])

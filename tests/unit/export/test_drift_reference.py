@@ -25,7 +25,7 @@ def opened(pixels: NDArray[np.uint8], **named: Any) -> dict[str, NDArray[Any]]: 
         return dict(arrays)
 
 
-def test_an_even_picture_has_its_brightness_and_nothing_else() -> None:
+def test_an_even_image_has_its_brightness_and_nothing_else() -> None:
     assert image_statistics(EVEN)[0] == pytest.approx([0.4, 0, 0, 0], abs=1e-6)
 
 
@@ -47,7 +47,7 @@ def test_each_statistic_answers_to_what_it_is_named_after() -> None:
     assert rows["soft"][STATISTICS.index("sharpness")] < 0.1
 
 
-def test_statistics_lie_between_0_and_1_one_row_a_picture() -> None:
+def test_statistics_lie_between_0_and_1_one_row_an_image() -> None:
     found = image_statistics(faces(5, side_px=24))
     assert found.shape == (5, len(STATISTICS))
     assert found.dtype == np.float32

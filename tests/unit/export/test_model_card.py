@@ -83,7 +83,7 @@ def test_an_unknown_number_is_called_unknown() -> None:
     assert "| accuracy | unknown | unknown to 0.600 |" in text
 
 
-def test_what_sure_means_is_said_and_that_it_may_never_be() -> None:
+def test_what_confident_means_is_said_and_that_it_may_never_be() -> None:
     confident = card_text(manifest(), photos=PHOTOS)
     assert "confident from a probability of 0.731, chosen for an error of at most 10%" in confident
     assert "contain the true class for about 90% of photos" in confident

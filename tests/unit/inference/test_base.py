@@ -56,7 +56,7 @@ def test_a_predictor_says_which_model_answers(predictor: Predictor) -> None:
     assert predictor.classes == DEFAULT_CLASSES
 
 
-def test_answers_come_in_the_order_of_the_photos_and_a_bad_one_spoils_no_other(
+def test_answers_come_in_the_order_of_the_photos_and_a_bad_one_affects_no_other(
     predictor: Predictor, tmp_path: Path
 ) -> None:
     (tmp_path / "good.jpg").write_bytes(PHOTO)
@@ -154,7 +154,7 @@ def test_results_come_in_order_in_small_batches_as_soon_as_they_are_there(tmp_pa
     assert predictor.asked == [BATCH, BATCH, 3]
 
 
-def test_photos_that_can_t_be_read_or_decoded_spoil_no_other(predictor: Predictor, tmp_path: Path) -> None:
+def test_photos_that_can_t_be_read_or_decoded_affect_no_other(predictor: Predictor, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(PHOTO)
     (tmp_path / "c.jpg").symlink_to(tmp_path / "gone")
     too_large = io.BytesIO(bytes(predictor.limits.file_bytes + 1))

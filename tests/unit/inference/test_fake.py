@@ -20,7 +20,7 @@ def answer(shade: int) -> Prediction:
     ("shade", "label"),
     [(0, DEFAULT_CLASSES[0]), (85, DEFAULT_CLASSES[1]), (170, DEFAULT_CLASSES[2]), (255, DEFAULT_CLASSES[3])],
 )
-def test_a_darker_or_lighter_picture_gets_another_label_surely(shade: int, label: str) -> None:
+def test_a_darker_or_lighter_image_gets_another_label(shade: int, label: str) -> None:
     assert (answer(shade).label, answer(shade).confident) == (label, True)
 
 

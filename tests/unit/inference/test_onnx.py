@@ -68,7 +68,7 @@ def test_more_threads_change_nothing(shared_bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16, 3), (1, 3, 32, 32), (32, 32, 3)])
-def test_pictures_of_another_size_are_refused_in_one_line(shared_bundle: Bundle, shape: tuple[int, ...]) -> None:
+def test_images_of_another_size_are_refused_in_one_line(shared_bundle: Bundle, shape: tuple[int, ...]) -> None:
     session = OnnxSession(shared_bundle.folder / "model.onnx")
     with pytest.raises(BundleError) as refused:
         session.logits(np.zeros(shape, np.uint8))

@@ -90,7 +90,7 @@ def test_a_backbone_of_torchvision_keeps_torchvision_s_names_so_that_its_weights
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_each_backbone_works_on_the_least_picture_that_it_says(name: str) -> None:
+def test_each_backbone_works_on_the_least_image_that_it_says(name: str) -> None:
     device = without_numbers(name)
     with device:
         backbone = build_backbone(name)

@@ -95,7 +95,7 @@ def test_without_a_warm_up_the_first_step_has_the_whole_rate() -> None:
 # --- what is learned --------------------------------------------------------------------------------------------------
 
 
-def test_mixup_keeps_the_mass_of_the_labels_and_the_range_of_the_pictures() -> None:
+def test_mixup_keeps_the_mass_of_the_labels_and_the_range_of_the_images() -> None:
     torch.manual_seed(0)
     targets = torch.nn.functional.one_hot(LABELS, 4).float()
     images, mixed = classifier._mixed(BATCH["images"], targets, 0.4)

@@ -11,7 +11,7 @@ def images(count: int = 2, *, side_px: int = 64) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, side_px, side_px), generator=drawn) / 255
 
 
-def test_a_picture_and_its_mirror_image_have_equal_features() -> None:
+def test_an_image_and_its_mirror_image_have_equal_features() -> None:
     filters, found = HandcraftedFeatures(), images()
     assert torch.allclose(filters(found), filters(found.flip(-1)), atol=1e-5)
 
@@ -22,7 +22,7 @@ def test_blocks_are_the_widths_of_the_three_kinds() -> None:
     assert filters(images()).shape == (2, sum(filters.blocks))
 
 
-def test_a_picture_of_twice_the_side_is_halved_first() -> None:
+def test_an_image_of_twice_the_side_is_halved_first() -> None:
     filters, large = HandcraftedFeatures(), images(side_px=128)
     assert torch.allclose(filters(large), filters(functional.avg_pool2d(large, 2)), atol=1e-5)
 
@@ -32,7 +32,7 @@ def test_pattern_shares_of_each_cell_sum_to_one() -> None:
     assert torch.allclose(found.square().sum(1), torch.ones(2), atol=1e-3)
 
 
-def test_a_flat_picture_has_one_pattern_alone() -> None:
+def test_a_flat_image_has_one_pattern_alone() -> None:
     found = LocalBinaryPatterns(grids=(1,))(torch.full((1, 3, 64, 64), 0.3))
     assert int((found.square() > 0.5).sum()) == 1
 

@@ -23,7 +23,7 @@ def test_stripes_vote_for_their_own_direction() -> None:
     assert [strongest_direction(20.0 * place) for place in range(9)] == list(range(9))
 
 
-def test_a_flat_picture_has_no_edges() -> None:
+def test_a_flat_image_has_no_edges() -> None:
     assert HOG()(torch.full((2, 3, 64, 64), 0.4)).abs().max() < 1e-3
 
 

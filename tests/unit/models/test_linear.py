@@ -74,7 +74,7 @@ def test_a_label_without_photos_is_never_answered() -> None:
     assert (head.logits(features).argmax(1) != 3).all()
 
 
-def test_two_classes_alone_are_told_apart() -> None:
+def test_two_classes_alone_are_distinguished() -> None:
     features, labels = blobs(classes=2)
     head = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=True)
     assert accuracy(head, features, labels) > 0.9

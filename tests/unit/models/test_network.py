@@ -20,12 +20,12 @@ def test_normalisation_is_that_of_the_image_spec() -> None:
     assert torch.allclose(network(IMAGES), expected.flatten(1), atol=1e-5)
 
 
-def test_uint8_and_float_pictures_get_the_same_logits() -> None:
+def test_uint8_and_float_images_get_the_same_logits() -> None:
     network = tiny_network()
     assert torch.equal(network(IMAGES), network(IMAGES.float()))
 
 
-def test_pictures_in_any_order_of_memory_get_the_same_logits() -> None:
+def test_images_in_any_order_of_memory_get_the_same_logits() -> None:
     network = tiny_network()
     assert torch.allclose(network(IMAGES), network(IMAGES.contiguous()), atol=1e-5)
 

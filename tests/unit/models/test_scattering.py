@@ -6,7 +6,7 @@ import torch
 from petmood.models.scattering import Scattering, gabor_bank, opponent_colours
 
 
-def test_even_wavelets_ignore_a_flat_picture() -> None:
+def test_even_wavelets_ignore_a_flat_image() -> None:
     cache = gabor_bank(8)
     assert cache.shape == (16, 1, 7, 7)
     assert cache.sum((1, 2, 3)).abs().max() < 1e-6
@@ -30,14 +30,14 @@ def test_grey_has_no_colour() -> None:
     assert found[:, 1:].abs().max() < 1e-6
 
 
-def test_features_are_finite_and_as_many_for_every_picture() -> None:
+def test_features_are_finite_and_as_many_for_every_image() -> None:
     images = torch.stack([torch.zeros(3, 64, 64), torch.ones(3, 64, 64), torch.rand(3, 64, 64)])
     found = Scattering()(images)
     assert found.shape[0] == 3
     assert found.isfinite().all()
 
 
-def test_a_small_shift_moves_the_features_less_than_another_picture_does() -> None:
+def test_a_small_shift_moves_the_features_less_than_another_image_does() -> None:
     drawn = torch.Generator().manual_seed(0)
     image, other = (torch.rand(1, 3, 64, 64, generator=drawn) for _ in range(2))
     layer = Scattering()

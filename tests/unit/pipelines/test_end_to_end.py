@@ -63,7 +63,7 @@ def run_here(settings: Settings, *overrides: str, bundles: Path = Path("bundles"
     return run_pipeline(settings(*wanted), bundles=bundles)
 
 
-def test_the_first_walk_does_everything_and_the_second_nothing(settings: Settings, here: Path) -> None:
+def test_the_first_pipeline_does_everything_and_the_second_nothing(settings: Settings, here: Path) -> None:
     first = run_here(settings)
     assert first.done == ("import", "check", "train", "evaluate", "export")
     assert (here / DEMO_FOLDER / "check.html").is_file()
@@ -96,7 +96,7 @@ def test_changed_data_is_checked_and_trained_on_anew(settings: Settings, here: P
     assert changed.run != first.run
 
 
-def test_a_walk_that_was_killed_while_training_goes_on(settings: Settings, here: Path) -> None:
+def test_a_pipeline_that_was_killed_while_training_goes_on(settings: Settings, here: Path) -> None:
     del here
     first = run_here(settings)
     first.run.write_metadata(first.run.read_metadata(), update={"status": "training"})
@@ -106,7 +106,7 @@ def test_a_walk_that_was_killed_while_training_goes_on(settings: Settings, here:
     assert first.run.weights.read_bytes() == weights
 
 
-def test_a_walk_that_was_killed_while_evaluating_or_exporting_goes_on(settings: Settings, here: Path) -> None:
+def test_a_pipeline_that_was_killed_while_evaluating_or_exporting_goes_on(settings: Settings, here: Path) -> None:
     first = run_here(settings)
     first.run.report.unlink()
     shutil.rmtree(here / first.bundle)
@@ -163,7 +163,7 @@ def test_a_bundle_that_is_a_link_is_written_where_it_points(settings: Settings, 
     assert [path.name for path in (here / "large").iterdir()] == ["demo"]
 
 
-def test_data_that_would_spoil_a_measurement_is_refused_every_time(settings: Settings, here: Path) -> None:
+def test_data_that_has_blocking_issues_is_refused_every_time(settings: Settings, here: Path) -> None:
     data = write_small_set(here / "spoiled")
     rows = read_index(data).rows
     (data / rows[0].path).write_bytes(b"no picture any more")

@@ -69,7 +69,7 @@ def test_another_data_set_is_measured_without_touching_the_numbers(evaluated: Ru
     assert {split: len(scored) for split, scored in again.items()} == {"valid": 16, "test": 8}
 
 
-def test_where_there_is_no_test_split_the_validation_photos_are_judged(settings: Settings, tmp_path: Path) -> None:
+def test_where_there_is_no_test_split_the_validation_photos_are_evaluated(settings: Settings, tmp_path: Path) -> None:
     data = write_small_set(tmp_path / "no-test", test=0)
     run = train(settings(f"data={data}", "name=no-test", "epochs=1"))
     assert evaluate_run(run).main == "valid"

@@ -89,7 +89,7 @@ def test_a_worse_version_is_refused_with_its_reasons_and_nothing_moves(registry:
 
 
 @pytest.mark.usefixtures("registry")
-def test_a_first_version_is_judged_by_floors(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_a_first_version_is_checked_by_floors(bundles: dict[str, Path], tmp_path: Path) -> None:
     empty = open_registry(str(tmp_path / "other"))
     for name in ("weak", "good"):
         empty.push(bundles[name], by="me")
@@ -106,7 +106,7 @@ def test_a_version_that_was_tampered_with_is_refused(registry: Registry, tmp_pat
     assert registry.find("champion").number == 1
 
 
-def test_who_was_overtaken_while_the_gate_judged_gets_a_conflict(
+def test_who_was_overtaken_during_the_checks_gets_a_conflict(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtaken(*given: object, **named: object) -> object:
@@ -120,7 +120,7 @@ def test_who_was_overtaken_while_the_gate_judged_gets_a_conflict(
     assert registry.find("champion").number == 1
 
 
-def test_the_champion_is_not_judged_against_itself(registry: Registry) -> None:
+def test_the_champion_is_not_evaluated_against_itself(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="is champion already"):
         promote(registry, registry.find("1"), alias="champion", by=ME)
 

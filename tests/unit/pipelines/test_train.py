@@ -152,7 +152,7 @@ def test_one_class_alone_can_not_be_trained_on(settings: Settings, tmp_path: Pat
         train(settings(f"data={folder}", "name=one"))
 
 
-def test_copies_are_learned_from_only_when_asked_for_and_never_judged_by(settings: Settings) -> None:
+def test_copies_are_learned_from_only_when_asked_for_and_never_evaluated_on(settings: Settings) -> None:
     run = train(settings("data.include_copies=true", "name=copies", "epochs=1"))
     assert run.read_metadata().photos == {"train": 36, "valid": 16, "test": 16}
     assert not any(

@@ -34,7 +34,7 @@ def test_photos_that_can_not_be_read_give_none() -> None:
     assert thumbnails.uri("a") is thumbnails.uri("b") is None
 
 
-def test_each_photo_is_read_once_and_the_budget_ends_the_pictures() -> None:
+def test_each_photo_is_read_once_and_the_budget_ends_the_images() -> None:
     read: list[str] = []
 
     def photo(path: str) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_a_photo_of_a_folder_becomes_a_small_jpeg_of_its_shape(tmp_path: Path) -
     assert (picture.format, picture.size) == ("JPEG", (120, 60))
 
 
-def test_what_can_not_be_read_is_no_picture(tmp_path: Path) -> None:
+def test_what_can_not_be_read_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "half.jpg").write_bytes(jpeg(photo_like(64, 64))[:300])
     thumbnails = folder_thumbnails(tmp_path)
     assert thumbnails.uri("half.jpg") is thumbnails.uri("nowhere.jpg") is None

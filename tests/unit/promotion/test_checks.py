@@ -161,7 +161,7 @@ def test_better_models_are_mostly_promoted(make_scored: MakeScored) -> None:
     assert passed >= 34
 
 
-def test_four_wins_and_no_loss_are_luck_and_eight_are_not() -> None:
+def test_four_wins_and_no_loss_are_chance_and_eight_are_not() -> None:
     base = np.arange(60) >= 20
     for wins, shown in ((4, False), (8, True)):
         found = difference(answers(base | (np.arange(60) < wins)), answers(base))
@@ -227,7 +227,7 @@ def test_one_lost_photo_of_a_rare_label_is_not_a_label_lost() -> None:
         assert failed(verdicts(predicted(good), predicted(weak))) == (["per_class_recall"] if refused else [])
 
 
-def test_a_difference_in_probabilities_that_is_sure_but_tiny_is_let_through() -> None:
+def test_a_difference_in_probabilities_that_is_significant_but_tiny_is_let_through() -> None:
     sharper = replace(GOOD, logits=GOOD.logits * 1.004)
     champion = predicted(WEAK)
     twin = predicted(replace(WEAK, logits=WEAK.logits * 1.0001))

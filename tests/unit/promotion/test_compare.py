@@ -117,7 +117,7 @@ def test_two_bundles_predict_the_same_images(predictor: BundlePredictor, data: P
         np.testing.assert_allclose(alone.corrupted.logits, together.corrupted.logits, atol=1e-5)
 
 
-def test_a_bundle_that_can_not_answer_gets_its_error_and_spoils_no_other(
+def test_a_bundle_that_can_not_answer_gets_its_error_and_affects_no_other(
     predictor: BundlePredictor, data: Path
 ) -> None:
     rows = list(read_index(data))

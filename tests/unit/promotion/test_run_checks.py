@@ -170,7 +170,7 @@ def test_too_few_photos_groups_or_classes_are_no_proof(predictor: BundlePredicto
     assert len(run_promotion_checks(predictor.bundle.folder, None, data=sets["photos"], limits=limits).checks) == 7
 
 
-def test_data_whose_groups_straddle_judge_nobody(predictor: BundlePredictor, tmp_path: Path) -> None:
+def test_data_whose_groups_leak_evaluate_no_model(predictor: BundlePredictor, tmp_path: Path) -> None:
     data = write_small_set(tmp_path / "data", train=4, valid=4, test=24)
     write_index(data, [replace(row, group_id="one") for row in read_index(data)])
     with pytest.raises(DataError, match="has photos in two splits"):

@@ -71,7 +71,7 @@ def test_a_hostile_name_is_text_and_the_page_loads_nothing(written: Path) -> Non
     assert all(address.startswith("data:image/jpeg;base64,") for address in tags.addresses)
 
 
-def test_the_page_shows_pictures_of_what_came_went_and_changed(written: Path) -> None:
+def test_the_page_shows_images_of_what_came_went_and_changed(written: Path) -> None:
     page = (written / "report.html").read_text("utf-8")
     for title in ("Added", "Removed", "Relabelled", "In another split"):
         assert f"<h2>{title}</h2>" in page
@@ -103,7 +103,7 @@ def test_a_first_version_shows_its_photos(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/report.json").read_bytes())["last"] is None
 
 
-def test_a_photo_that_cannot_be_read_has_no_picture(tmp_path: Path) -> None:
+def test_a_photo_that_cannot_be_read_has_no_image(tmp_path: Path) -> None:
     data = write_small_set(tmp_path / "pets", train=4, valid=4, test=0)
     for row in read_index(data):
         (data / row.path).write_bytes(b"never a photo")

@@ -37,7 +37,7 @@ def test_a_plain_name_stays_as_it_is() -> None:
     assert safe_name("photos/happy/Żółw (2).jpg") == "`photos/happy/Żółw (2).jpg`"
 
 
-def test_the_first_version_is_told_with_its_counts(tmp_path: Path) -> None:
+def test_the_first_version_is_reported_with_its_counts(tmp_path: Path) -> None:
     text = dataset_diff_markdown(check_diff(write_small_set(tmp_path / "pets")))
     assert text.startswith("## Data `pets`: accepted\n")
     assert "the first version: **64** photos added" in text
@@ -45,7 +45,7 @@ def test_the_first_version_is_told_with_its_counts(tmp_path: Path) -> None:
     assert "distance" not in text
 
 
-def test_a_bad_version_is_told_with_reasons_differences_and_drift(tmp_path: Path) -> None:
+def test_a_bad_version_is_reported_with_reasons_differences_and_drift(tmp_path: Path) -> None:
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "pets", test=20)
     first = next(row for row in read_index(new) if row.path.endswith("train-000.png"))
     hostile = "photos/`@everyone`\n# <b>.png"

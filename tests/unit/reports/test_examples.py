@@ -28,7 +28,7 @@ def test_every_photo_is_in_the_cell_of_its_truth_and_answer(make_scored: MakeSco
                 assert photo.uri is not None
 
 
-def test_a_cell_shows_its_surest_photos_up_to_the_cap(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
+def test_a_cell_shows_its_most_confident_photos_up_to_the_cap(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
     cell = confusion_cells(make_scored(400, skill=9.0), thumbnails)[0][0]
     assert cell.count > len(cell.shown) == 24
     probabilities = [photo.probability for photo in cell.shown]
@@ -41,7 +41,7 @@ def test_a_label_without_photos_has_an_empty_row(make_scored: MakeScored, thumbn
     assert all(cell.count == 0 and cell.share == 0.0 and cell.shown == () for cell in cells[2])
 
 
-def test_mistakes_come_surest_first_with_all_probabilities(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
+def test_mistakes_come_most_confident_first(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
     scored = make_scored(80, skill=0.5)
     found = most_confident_errors(scored, thumbnails, temperature=2.0, most=5)
     wrong = scored.predicted() != scored.labels
@@ -53,7 +53,7 @@ def test_mistakes_come_surest_first_with_all_probabilities(make_scored: MakeScor
         assert "wrongly predicted" in photo.alt
 
 
-def test_mistakes_get_their_pictures_before_right_answers_do(make_scored: MakeScored) -> None:
+def test_mistakes_get_their_images_before_right_answers_do(make_scored: MakeScored) -> None:
     scored = make_scored(100)
     enough = Thumbnails(lambda _: np.zeros((8, 8, 3), dtype=np.uint8))
     size = len(enough.uri("x") or "")

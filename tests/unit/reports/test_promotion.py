@@ -113,7 +113,7 @@ def test_nothing_in_the_comment_is_taken_for_markup_a_link_or_a_mention() -> Non
     assert not re.search(r"@\w|#\d|://|\$d", re.sub(r"\\\$", "", text))
 
 
-def test_the_page_needs_nothing_else_and_marks_what_is_surely_up_and_down() -> None:
+def test_the_page_needs_nothing_else_and_marks_what_is_significantly_up_and_down() -> None:
     text = render_promotion_report(REPORT)
     assert not re.search(r"https?://|@import|url\(|<script|<link|<iframe", text)
     page = Page(text)
@@ -124,7 +124,7 @@ def test_the_page_needs_nothing_else_and_marks_what_is_surely_up_and_down() -> N
 
 
 @pytest.mark.parametrize("excluded", [0, 3])
-def test_left_out_photos_are_told_where_there_are_any(excluded: int) -> None:
+def test_left_out_photos_are_reported_where_there_are_any(excluded: int) -> None:
     assert REPORT.held_out is not None
     report = replace(REPORT, held_out=replace(REPORT.held_out, excluded=excluded))
     assert ("left out" in markdown(report)) == (excluded > 0)

@@ -99,7 +99,7 @@ def test_the_page_is_well_formed_and_asks_nobody_for_anything(
     assert path.stat().st_size < 3_000_000
 
 
-def test_every_picture_and_drawing_has_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+def test_every_image_and_drawing_has_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
     page = Page(rendered(evaluation, splits))
     images = [given for tag, given in page.tags if tag == "img"]
     assert images
@@ -154,7 +154,7 @@ def test_the_model_comes_first_and_the_leak_last(evaluation: Evaluation) -> None
     assert [bar.kind for bar in bars(evaluation)] == ["model", "control", "control", "leak"]
 
 
-def test_a_paired_test_is_told_in_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+def test_a_paired_test_is_reported_in_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
     same = paired_test(splits["test"], splits["test"])
     assert "neither is shown to be better" in rendered(evaluation, splits, paired=same)
     broken = replace(splits["test"], logits=-splits["test"].logits)

@@ -56,7 +56,7 @@ def figures_of(monkeypatch: pytest.MonkeyPatch, study: optuna.Study) -> list[Any
     return kept
 
 
-def test_every_picture_is_a_png_and_matplotlib_s_settings_stay_as_they_were() -> None:
+def test_every_image_is_a_png_and_matplotlib_s_settings_stay_as_they_were() -> None:
     before = dict(mpl.rcParams)
     drawn = draw(study_of(8), metric="val/loss")
     assert drawn.keys() == CAPTIONS.keys()
@@ -72,7 +72,7 @@ def test_trials_that_tell_nothing_of_the_settings_get_the_history_alone(count: i
     assert draw(study_of(count, equal=equal), metric="val/loss").keys() == {"history"}
 
 
-def test_without_a_finished_trial_there_is_no_picture() -> None:
+def test_without_a_finished_trial_there_is_no_image() -> None:
     assert draw(study_of(0), metric="val/loss") == {}
 
 

@@ -32,7 +32,7 @@ def report(study: optuna.Study, tmp_path: Path) -> SearchReport:
     return SearchReport("first", folder, "val/loss", rows, rows[0], folder / "trials/001", 40, ("petmood", "train"))
 
 
-def test_a_table_the_best_settings_pictures_and_a_page_are_written(study: optuna.Study, report: SearchReport) -> None:
+def test_a_table_the_best_settings_images_and_a_page_are_written(study: optuna.Study, report: SearchReport) -> None:
     config = compose(["optimizer.lr=0.125"])
     write_reports(report, study, settings=config)
     assert from_file(report.folder / "best.yaml") == config
@@ -46,7 +46,7 @@ def test_a_table_the_best_settings_pictures_and_a_page_are_written(study: optuna
     ]
 
 
-def test_pictures_of_before_go_when_they_can_t_be_drawn_any_more(study: optuna.Study, report: SearchReport) -> None:
+def test_images_of_before_go_when_they_can_t_be_drawn_any_more(study: optuna.Study, report: SearchReport) -> None:
     write_reports(report, study, settings=compose())
     write_reports(report, optuna.create_study(), settings=compose())
     assert list((report.folder / "plots").iterdir()) == []
@@ -69,6 +69,6 @@ def test_what_a_name_holds_is_text_and_nothing_that_runs(report: SearchReport) -
     assert "<img>" not in page
 
 
-def test_a_best_run_on_another_machine_is_told_with_its_place(report: SearchReport) -> None:
+def test_a_best_run_on_another_machine_is_reported_with_its_place(report: SearchReport) -> None:
     best = replace(report.best, run="far:/runs/001")
     assert "The best run is at far:/runs/001" in page_text(replace(report, best=best, best_run=None), {})

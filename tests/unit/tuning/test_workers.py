@@ -51,7 +51,7 @@ def test_without_a_number_the_processors_of_this_process_are_shared_out(given: s
 
 
 @pytest.mark.spawns
-def test_each_worker_is_told_its_job_by_its_input_and_nothing_by_its_command_line(
+def test_each_worker_gets_its_job_by_its_input_and_nothing_by_its_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -54,9 +54,9 @@ def preflight(job: LoadTestConfig, *, timeout_s: float = 30.0) -> None:
     photo = form((synthetic_photos(1) if job.photos is None else read(Path(job.photos)))[0])
     headers = {"Content-Type": photo.content_type}
     headers |= {} if job.token is None else {"Authorization": f"Bearer {job.token}"}
-    place = urlsplit(job.target.base)
-    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-    with contextlib.closing(kind(place.hostname or "", place.port, timeout=timeout_s)) as connection:
+    url = urlsplit(job.target.base)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    with contextlib.closing(kind(url.hostname or "", url.port, timeout=timeout_s)) as connection:
         try:
             connection.request("POST", job.target.path, body=photo.body, headers=headers)
             status = connection.getresponse().status

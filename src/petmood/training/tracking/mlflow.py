@@ -113,9 +113,9 @@ class MlflowTracker:
         found = self._client.get_experiment_by_name(self._experiment)
         if found is None:
             try:
-                place = default_artifact_location(self._uri)
+                location = default_artifact_location(self._uri)
                 made: str = self._client.create_experiment(
-                    self._experiment, artifact_location=place, tags=EXPERIMENT_TAGS
+                    self._experiment, artifact_location=location, tags=EXPERIMENT_TAGS
                 )
             except self._mlflow.MlflowException:  # another process may have created it meanwhile
                 found = self._client.get_experiment_by_name(self._experiment)

@@ -153,7 +153,7 @@ def test_one_animal_on_two_backgrounds_is_a_relative_and_no_copy() -> None:
     assert (relation.first, relation.second, relation.kind) == (0, 1, "related")
 
 
-def test_photos_are_read_one_by_one_and_progress_is_told() -> None:
+def test_photos_are_read_one_by_one_and_progress_is_reported() -> None:
     steps: list[tuple[str, int | None]] = []
 
     def progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:

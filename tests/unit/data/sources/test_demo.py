@@ -19,7 +19,7 @@ def test_drawn_photos_have_classes_and_species_and_vanish_with_the_source() -> N
     source.close()
 
 
-def test_scanning_again_draws_the_same_and_leaves_no_litter() -> None:
+def test_scanning_again_draws_the_same_and_leaves_no_stale_files() -> None:
     source = DemoSource(photos=32, flaws=False)
     first = source.scan(no_progress)
     again = source.scan(no_progress)

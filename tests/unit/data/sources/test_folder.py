@@ -75,7 +75,7 @@ def test_a_class_folder_without_a_photo_is_a_problem_of_its_own(tmp_path: Path) 
     assert all(found[name].label is None for name in ("train/sad", "test/Angry"))
 
 
-def test_files_that_are_no_photos_are_listed_and_litter_is_passed_over(tmp_path: Path) -> None:
+def test_files_that_are_no_photos_are_listed_and_stale_files_are_passed_over(tmp_path: Path) -> None:
     found = scan(tree(tmp_path, "happy/1.jpg", "happy/notes.txt", "happy/.DS_Store", "Thumbs.db", ".git/x.jpg",
                       "__MACOSX/happy/1.jpg"))  # fmt: skip
     assert set(found) == {"happy/1.jpg", "happy/notes.txt"}

@@ -24,13 +24,13 @@ def test_no_two_species_look_alike() -> None:
 
 
 @pytest.mark.parametrize("species", SPECIES)
-def test_every_pattern_changes_the_picture(species: str) -> None:
+def test_every_pattern_changes_the_image(species: str) -> None:
     # "muzzle" differs from "plain" by the second colour of the muzzle alone
     assert len({image(species, replace(COAT, pattern=pattern)) for pattern in PATTERNS}) == len(PATTERNS)
 
 
 @pytest.mark.parametrize("species", SPECIES)
-def test_turning_the_ears_changes_the_picture(species: str) -> None:
+def test_turning_the_ears_changes_the_image(species: str) -> None:
     assert image(species, COAT, ear_turn=0.0) != image(species, COAT, ear_turn=1.0)
 
 

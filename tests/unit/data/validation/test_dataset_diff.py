@@ -12,7 +12,7 @@ def row(
     return IndexRow(f"photos/{letter}.png", letter * 64, label, split, group or letter, role, 32, 32, "PNG")
 
 
-def test_photos_that_came_and_went_are_told_by_their_bytes() -> None:
+def test_photos_that_came_and_went_are_reported_by_their_bytes() -> None:
     change = diff_datasets([row("a"), row("b")], [replace(row("b"), path="photos/renamed.png"), row("c")])
     assert [one.path for one in change.added] == ["photos/c.png"]
     assert [one.path for one in change.removed] == ["photos/a.png"]
@@ -20,7 +20,7 @@ def test_photos_that_came_and_went_are_told_by_their_bytes() -> None:
     assert change.relabelled == change.moved == change.leaked == ()
 
 
-def test_another_label_and_another_split_are_told() -> None:
+def test_another_label_and_another_split_are_reported() -> None:
     last = [row("a"), row("b"), row("c", split="test"), row("d", split="valid")]
     new = [row("a", label="sad"), row("b", split="test"), row("c", split="train"), row("d", split="test")]
     change = diff_datasets(last, new)
@@ -29,7 +29,7 @@ def test_another_label_and_another_split_are_told() -> None:
     assert [both.new.path for both in change.leaked] == ["photos/b.png"], "trained on before, judged by now"
 
 
-def test_kin_of_photos_that_were_trained_on_may_not_judge() -> None:
+def test_near_duplicates_of_trained_photos_may_not_evaluate() -> None:
     last = [row("a", group="rex"), row("b", group="tom", split="test")]
     new = [row("c", group="rex", split="test"), row("d", group="tom", split="test"), row("e", group="rex")]
     assert [one.path for one in diff_datasets(last, new).duplicates_of_trained] == ["photos/c.png"]

@@ -36,7 +36,7 @@ def same(tmp_path: Path) -> tuple[Path, Path]:
     return write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
 
 
-def test_a_first_version_is_judged_by_the_check_alone(same: tuple[Path, Path]) -> None:
+def test_a_first_version_is_checked_alone(same: tuple[Path, Path]) -> None:
     report = check_diff(same[1])
     assert not report.has_violations
     assert (report.old, report.drifts) == (None, ())
@@ -53,7 +53,7 @@ def test_honest_growth_passes(versions: tuple[Path, Path]) -> None:
     assert len(report.drifts) == 5
 
 
-def test_what_spoils_a_measurement_is_a_reason(same: tuple[Path, Path]) -> None:
+def test_a_blocking_issue_is_a_violation(same: tuple[Path, Path]) -> None:
     last, new = same
     victim = new / read_index(new).rows[0].path
     victim.write_bytes(victim.read_bytes()[:100])
@@ -62,7 +62,7 @@ def test_what_spoils_a_measurement_is_a_reason(same: tuple[Path, Path]) -> None:
     assert codes(check_diff(new, against=last)) == ["missing"]
 
 
-def test_a_group_that_straddles_is_a_reason(same: tuple[Path, Path]) -> None:
+def test_a_group_leak_is_a_reason(same: tuple[Path, Path]) -> None:
     last, new = same
     rewrite(
         new, lambda row: replace(row, group_id="rex") if row.path.endswith(("train-000.png", "test-000.png")) else row
@@ -70,7 +70,7 @@ def test_a_group_that_straddles_is_a_reason(same: tuple[Path, Path]) -> None:
     assert "leak" in codes(check_diff(new, against=last))
 
 
-def test_a_photo_from_training_that_judges_now_is_a_leak_over_time(same: tuple[Path, Path]) -> None:
+def test_a_photo_from_training_in_an_evaluation_split_is_a_leak_over_time(same: tuple[Path, Path]) -> None:
     last, new = same
     rewrite(new, lambda row: replace(row, split="test") if row.path.endswith("train-000.png") else row)
     report = check_diff(new, against=last)
@@ -80,7 +80,7 @@ def test_a_photo_from_training_that_judges_now_is_a_leak_over_time(same: tuple[P
     assert not check_diff(new, against=last).has_violations
 
 
-def test_new_kin_of_trained_photos_that_judges_is_a_leak_over_time(versions: tuple[Path, Path]) -> None:
+def test_a_new_evaluation_photo_related_to_a_trained_one_is_a_leak_over_time(versions: tuple[Path, Path]) -> None:
     last, new = versions
     known = {row.sha256 for row in read_index(last)}
     fresh = next(row for row in read_index(new) if row.split == "test" and row.sha256 not in known)

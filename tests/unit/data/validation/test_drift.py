@@ -44,7 +44,7 @@ def test_a_version_that_looks_otherwise_is_found_in_the_fact_that_moved() -> Non
     assert alarms(looks(300, seed=1), looks(300, seed=2, shift=1.0)) == ["brightness"]
 
 
-def test_many_odd_photos_among_the_old_ones_are_found_and_a_few_are_told_but_not_judged() -> None:
+def test_many_odd_photos_among_the_old_ones_are_found_and_a_few_are_reported_but_not_evaluated() -> None:
     old = looks(300, seed=1)
     many = {**old, **looks(300, seed=2, shift=2.0)}
     few = {**old, **looks(30, seed=3, shift=2.0)}
@@ -98,7 +98,7 @@ def write(folder: Path, name: str, pixels: NDArray[np.uint8], *, role: str = "or
     return IndexRow(name, name.ljust(64, "0"), "happy", "train", name, role, width, height, "PNG")
 
 
-def test_the_facts_of_a_picture_are_what_they_are_called(tmp_path: Path) -> None:
+def test_the_facts_of_an_image_are_what_they_are_called(tmp_path: Path) -> None:
     photo = photo_like(320, 160)
     dark, flat = (photo * 0.5).astype(np.uint8), np.full((160, 160, 3), 128, np.uint8)
     rows = [write(tmp_path, name, pixels) for name, pixels in (("photo", photo), ("dark", dark), ("flat", flat))]

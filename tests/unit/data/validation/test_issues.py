@@ -61,7 +61,7 @@ def test_a_photo_that_no_longer_decodes_is_found_even_with_its_hash(pets: Path) 
     assert codes(validate_dataset(pets))["undecodable"]
 
 
-def test_a_group_forced_apart_spoils_and_is_named(pets: Path) -> None:
+def test_a_group_forced_apart_is_blocking_and_named(pets: Path) -> None:
     rewrite(
         pets,
         lambda row: replace(
@@ -73,7 +73,7 @@ def test_a_group_forced_apart_spoils_and_is_named(pets: Path) -> None:
     assert any("photos/sad/twin-of-angry.png" in finding.paths for finding in report.issues if finding.is_blocking)
 
 
-def test_equal_bytes_in_different_splits_spoil_and_within_a_split_are_noted(pets: Path) -> None:
+def test_equal_bytes_in_different_splits_are_blocking_and_within_a_split_are_noted(pets: Path) -> None:
     rows = list(read_index(pets))
     trained = next(row for row in rows if row.split == "train" and row.label == "happy")
     for name, split in (("photos/x.png", "test"), ("photos/y.png", "train")):
@@ -108,7 +108,7 @@ def test_one_animal_under_two_classes_is_shown_with_the_pair_and_its_evidence(pe
     assert codes(validate_dataset(pets))["label_conflict"] is False
 
 
-def test_a_label_without_validation_photos_spoils(pets: Path) -> None:
+def test_a_label_without_validation_photos_is_blocking(pets: Path) -> None:
     rewrite(pets, lambda row: replace(row, role="excluded") if (row.label, row.split) == ("other", "valid") else row)
     report = validate_dataset(pets)
     assert codes(report)["empty_class"]

@@ -64,8 +64,8 @@ def build_bento(bundle: Path, *, to: Path | None = None, start: ServeOptions | N
         with tempfile.TemporaryDirectory(prefix="petmood-bento-") as name:
             return Built(_build_in(Path(name), bundle, start, environment()), None)
 
-    def existing(place: Path) -> Iterable[str]:
-        if place.exists():
+    def existing(folder: Path) -> Iterable[str]:
+        if folder.exists():
             raise ConfigError(
                 f"Expected a new folder for the bento, but {to} exists. Choose another one, or remove it."
             )
