@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from petmood.core.prediction import Prediction
 from petmood.inference.base import Answer
-from petmood.presentation.display_names import Interval, crossval_title, title
+from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
 
 if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
     from petmood.pipelines.crossval import CrossvalReport
 
 __all__ = ["crossval_text", "headline_text", "paired_text", "prediction_text"]
-
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def prediction_text(photo: str, answer: Answer) -> str:
@@ -29,7 +27,7 @@ def prediction_text(photo: str, answer: Answer) -> str:
 def crossval_text(report: "CrossvalReport") -> str:
     """Return the recipe's accuracy, balanced accuracy and macro F1 beside its controls."""
     found = {"this recipe": report.recipe, **{crossval_title(name): one for name, one in report.baselines.items()}}
-    lines = _table({name: [_cell(one.metrics[metric]) for metric in HEADLINE] for name, one in found.items()})
+    lines = _table({name: [_cell(one.metrics[metric]) for metric in HEADLINE_SHARES] for name, one in found.items()})
     first = report.recipe.metrics["accuracy"]
     lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over groups.")
     lines.append(f"All metrics: {report.folder / 'crossval.json'}")
@@ -41,7 +39,9 @@ def headline_text(evaluation: str) -> str:
     found = json.loads(evaluation)
     rows = {f"this network ({found['main']})": found["splits"][found["main"]]}
     rows |= {title(name): values for name, values in found["controls"].items()}
-    return "\n".join(_table({name: [_interval(**of[metric]) for metric in HEADLINE] for name, of in rows.items()}))
+    return "\n".join(
+        _table({name: [_interval(**of[metric]) for metric in HEADLINE_SHARES] for name, of in rows.items()})
+    )
 
 
 def paired_text(paired: "PairedTest") -> str:
@@ -54,9 +54,9 @@ def paired_text(paired: "PairedTest") -> str:
 
 
 def _table(rows: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a header and one line per row, with the headline metrics as columns."""
+    """Return a header and one line per row, with those headline metrics as columns that are percentages."""
     width = max(map(len, rows))
-    lines = {"": [title(name) for name in HEADLINE], **rows}
+    lines = {"": [title(name) for name in HEADLINE_SHARES], **rows}
     return [f"{name:<{width}}" + "".join(f"{cell:>25}" for cell in cells) for name, cells in lines.items()]
 
 

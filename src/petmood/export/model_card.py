@@ -1,10 +1,10 @@
 """Model card in Markdown: purpose, metrics, training data and limitations."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from petmood.core.bundle import Manifest
-from petmood.presentation.display_names import title
+from petmood.presentation.display_names import HEADLINE_METRICS, title
 
 __all__ = ["card_text"]
 
@@ -16,8 +16,6 @@ WEAKNESS = (
     "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "
     "If class and species correlate in the data, they do in the model."
 )
-
-SHOWN: Final = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
 
 
 def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[str, ...] = ()) -> str:
@@ -57,7 +55,7 @@ def _measures(metrics: Mapping[str, Any]) -> list[str]:
     """Return the metrics table of the test split, or of the validation split if there is no test split."""
     splits = metrics.get("splits", {})
     split = next((split for split in ("test", "valid") if splits.get(split)), "")
-    rows = [(name, splits[split][name]) for name in SHOWN if name in splits.get(split, {})]
+    rows = [(name, splits[split][name]) for name in HEADLINE_METRICS if name in splits.get(split, {})]
     if not rows:
         return ["It was not evaluated: there were no held-out photos."]
     return [

@@ -18,6 +18,7 @@ from petmood.data.index import Split
 from petmood.evaluation.metrics import metrics
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder, RunMetadata
+from petmood.presentation.display_names import HEADLINE_METRICS
 from petmood.training.tracking.base import (
     DatasetInput,
     EpochMetrics,
@@ -31,7 +32,6 @@ from petmood.training.tracking.state import TrackingState, mirror_lock, read_sta
 
 __all__ = ["CURVES_NAME", "mirror_run", "read_curves", "run_content", "settings_of"]
 
-HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
 KEPT: Final = {"accuracy": "val/kept_accuracy", "nll": "val/kept_loss"}
 CURVES_NAME: Final = "curves.png"
 SWEEP_FILES: Final = ("sweep.html", "best.yaml", "trials.csv")
@@ -134,7 +134,7 @@ def _finals(run: RunFolder, facts: RunMetadata) -> dict[str, FinalMetric]:
     if run.evaluation.is_file():
         numbers = json.loads(run.evaluation.read_bytes())["splits"]
         for split, values in numbers.items():
-            for name in HEADLINES:
+            for name in HEADLINE_METRICS:
                 measured_at = _written_ms(run.evaluation)
                 estimate = _with_interval(f"{split}/{name}", values.get(name))
                 finals |= {key: FinalMetric(value, measured_at) for key, value in estimate.items()}

@@ -4,6 +4,8 @@ from typing import Protocol
 
 __all__ = [
     "BASELINE_TITLES",
+    "HEADLINE_METRICS",
+    "HEADLINE_SHARES",
     "LOWER_IS_BETTER",
     "METRIC_TITLES",
     "Interval",
@@ -24,6 +26,10 @@ METRIC_TITLES = {
     "recall": "recall",
     "f1": "F1",
 }
+HEADLINE_SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
+"""The headline metrics whose values are written in percent."""
+HEADLINE_METRICS = (*HEADLINE_SHARES, "nll", "ece")
+"""The metrics that the model card and the experiment tracker show of an evaluation, in this order."""
 LOWER_IS_BETTER = frozenset({"brier", "nll", "ece"})
 BASELINE_TITLES = {
     "most_frequent": "always the most frequent class",

@@ -4,9 +4,11 @@ import math
 
 from petmood.evaluation.baselines import BASELINES
 from petmood.evaluation.bootstrap import Estimate
-from petmood.evaluation.metrics import CLASS_METRICS, METRICS
+from petmood.evaluation.metrics import CLASS_METRICS, METRICS, PROPORTIONS
 from petmood.presentation.display_names import (
     BASELINE_TITLES,
+    HEADLINE_METRICS,
+    HEADLINE_SHARES,
     METRIC_TITLES,
     crossval_title,
     number_text,
@@ -23,6 +25,11 @@ def test_every_measure_and_control_has_words() -> None:
     assert title("my_own") == "my own"
     assert crossval_title("random_split") == "this recipe, random split (leaks)"
     assert crossval_title("hog_svm") == title("hog_svm")
+
+
+def test_headline_metrics_are_measured_and_their_shares_are_proportions() -> None:
+    assert set(HEADLINE_METRICS) <= set(METRICS)
+    assert set(HEADLINE_SHARES) == set(HEADLINE_METRICS) & PROPORTIONS
 
 
 def test_a_number_stands_beside_its_interval() -> None:
