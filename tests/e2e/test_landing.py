@@ -157,7 +157,7 @@ def test_a_refusal_is_shown_in_words_and_a_service_that_is_away_is_reported(
     broken.write_bytes(photo.read_bytes()[:900])
     with serving() as address, opened(browser, address) as page:
         page.locator("#photo").set_input_files(broken)
-        expect(page.locator("#answer")).to_contain_text("Expected a whole picture")
+        expect(page.locator("#answer")).to_contain_text("Expected a complete image")
         expect(page.locator("#answer")).to_contain_text("corrupt_image")
         page.route("**/predict", lambda route: route.abort())
         page.get_by_role("button", name="Predict").click()

@@ -157,7 +157,7 @@ def test_a_broken_photo_is_refused_in_words(
 ) -> None:
     with service.running(), opened(browser, address) as page:
         page.locator("input[type=file]").set_input_files([photos[2]])
-        expect(page.get_by_text("Expected a whole picture")).to_be_visible()
+        expect(page.get_by_text("Expected a complete image")).to_be_visible()
         expect(page.get_by_text("No preview of this file.")).to_be_visible()
         keep(page, "refusal")
 

@@ -193,7 +193,7 @@ def test_a_network_that_was_exchanged_under_new_hashes_is_betrayed_by_its_golden
     exchanged = changed(scene.good, tmp_path / "exchanged", files={"model.onnx": other})
     report = run_promotion_checks(exchanged, scene.weak.folder, data=scene.data)
     assert failing(report) == ["integrity"]
-    assert "golden photos are answered otherwise" in report.failed[0]
+    assert "golden photos differ from those of the trained network" in report.failed[0]
 
 
 def test_a_broken_champion_is_an_error_and_no_verdict(scene: Scene, tmp_path: Path) -> None:

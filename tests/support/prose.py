@@ -66,7 +66,23 @@ ROWS: Final = ("|", "├", "│", "└")
 """How the lines of tables and trees begin."""
 PAGES: Final = (".md",)
 COMMENTED: Final = (".yaml", ".yml", "Makefile")
-WORDED: Final = ("cli", "data", "evaluation", "export", "models", "pipelines", "promotion", "reports", "tuning")
+WORDED: Final = (
+    "cli",
+    "client",
+    "configs",
+    "core",
+    "data",
+    "evaluation",
+    "export",
+    "inference",
+    "models",
+    "pipelines",
+    "presentation",
+    "promotion",
+    "registry",
+    "reports",
+    "tuning",
+)
 MESSAGES: Final = tuple(f"src/petmood/{package}/" for package in WORDED)
 """Packages whose messages are checked for words as well."""
 

@@ -19,7 +19,11 @@ BODY = PredictionResponse(
     model=MODEL,
     request_id="r-1",
 )
-REFUSED = {"code": "corrupt_image", "message": "Expected a whole picture, got one that is cut off.", "request_id": "r"}
+REFUSED = {
+    "code": "corrupt_image",
+    "message": "Expected a complete image, got a truncated or corrupt file.",
+    "request_id": "r",
+}
 BUSY = (503, {"code": "overloaded", "message": "x"}, {"retry-after": "2"})
 
 

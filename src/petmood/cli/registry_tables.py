@@ -71,7 +71,7 @@ def _change(change: "AliasChange") -> str:
     if change.kind == "moved_outside":
         ends = f"from {change.before or 'none'} to {change.to or 'none'}"
         noticed = f", noticed at {change.at[:19]}" if change.at else ""
-        return f"{change.number}. {change.alias} was moved outside of the gate {ends}, time unknown{noticed}"
+        return f"{change.number}. {change.alias} was changed outside petmood {ends}, time unknown{noticed}"
     before = f" from {change.before}" if change.before else ""
     report = f", report {change.report[:12]}" if change.report else ""
     reason = f": {change.reason}" if change.reason else ""

@@ -1,4 +1,4 @@
-"""Validation of a service's address, shared by the clients and the commands that take one."""
+"""Validation of a service's address, shared by the clients and the command line."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -9,18 +9,18 @@ __all__ = ["split_address"]
 
 
 def split_address(url: str) -> SplitResult:
-    """Return the parts of a service's address, such as ``http://127.0.0.1:8000`` or ``https://pets.example/api``.
+    """Split a service's address, such as ``http://127.0.0.1:8000`` or ``https://pets.example/api``, into its parts.
 
     >>> split_address("http://127.0.0.1:8000").port
     8000
 
     Raises:
-        ConfigError: the text is no http(s) address, or has a password, a query or a fragment.
+        ConfigError: the string is not an http(s) address, or has a password, a query or a fragment.
     """
     try:
         parts = urlsplit(url)
         valid = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port that is no number, or an unclosed bracket
+    except ValueError:  # a port that is not a number, or an unclosed bracket
         valid = False
     if not valid or parts.username is not None or parts.query or parts.fragment:
         raise ConfigError(

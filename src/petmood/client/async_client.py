@@ -34,9 +34,9 @@ __all__ = ["AsyncClient"]
 
 
 class AsyncClient:
-    """Client of a service whose methods are awaited; see ``Client`` for the arguments, limits and errors.
+    """Client of a service with async methods; see ``Client`` for the arguments, limits and errors.
 
-    Files are read in threads. It belongs to one event loop, and is closed by an ``async with`` block.
+    Files are read in threads. A client belongs to one event loop; close it with an ``async with`` block.
 
     Raises:
         ConfigError: an argument is invalid.

@@ -35,9 +35,9 @@ __all__ = ["Client"]
 class Client:
     """Client of a service at an address such as ``http://127.0.0.1:8000``; thread-safe, closed by a ``with`` block.
 
-    ``timeout_s`` limits each step of a request: connect, send, wait. With ``retries`` above 0, requests that the
-    service rejected as busy (429, 503) are repeated after the time that it names. Nothing else is repeated.
-    Its errors are those of a predictor in this process, with ``request_id``; besides, a service can be unreachable.
+    ``timeout_s`` limits each phase of a request: connect, write, read. With ``retries`` above 0, requests that the
+    service rejected with 429 or 503 are retried after the time in Retry-After. Other requests are not retried.
+    The errors are those of a local predictor, with ``request_id``, and ``ServiceError``.
 
     Raises:
         ConfigError: an argument is invalid.
@@ -67,19 +67,19 @@ class Client:
         Raises:
             PhotoError: the photo is rejected, or can't be read.
             RequestError: the request is rejected, such as ``Unauthorized`` or ``Overloaded``.
-            ServiceError: the service can't be reached in time, or is not petmood's.
+            ServiceError: the service can't be reached, does not respond in time, or is not petmood.
         """
         return prediction_of(self._send(Call("POST", "/predict", (read_photo(photo),))))
 
     def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> Iterator[Answer]:
-        """Yield one result per photo, in order; an invalid photo's is its error, which is not raised.
+        """Yield one result per photo, in order; the result of an invalid photo is its error, which is not raised.
 
-        Photos are read as they are needed, and ``batch_size`` of them are sent in one request; with 1, or where the
-        service has no ``/predict/batch``, each goes to ``/predict``.
+        Photos are read lazily, and ``batch_size`` of them are sent in one request. With a ``batch_size`` of 1, or if
+        the service has no ``/predict/batch``, each photo is sent to ``/predict``.
 
         Raises:
             RequestError, ServiceError: as for ``predict``.
-            TypeError: the argument is one photo, or one of the photos is no path, bytes or binary file.
+            TypeError: the argument is one photo, or one of the photos is not a path, bytes or a binary file.
         """
         return self._answers(in_batches(photos, batch_size=batch_size), batch_size)
 

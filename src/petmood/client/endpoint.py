@@ -1,4 +1,4 @@
-"""Address of a service with the settings of its requests, checked, and the errors of the way to it."""
+"""Validated address and request settings of a service, and translation of httpx errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ __all__ = ["Endpoint"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A service's address with the token, the time limit and the number of repetitions of its requests.
+    """A service's address with the token, the timeout and the number of retries of requests.
 
     Raises:
-        ConfigError: one of them is invalid.
+        ConfigError: a field is invalid.
     """
 
     address: str
@@ -28,10 +28,10 @@ class Endpoint:
     retries: int
 
     def __post_init__(self) -> None:
-        """Check the fields; the token is not repeated."""
+        """Check the fields; error messages don't contain the token."""
         split_address(self.address)
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token.strip()):
-            raise ConfigError("Expected a token of printable ASCII characters, without a line break at its end.")
+            raise ConfigError("Expected a token of printable ASCII characters without line breaks.")
         if not self.timeout_s > 0:
             raise ConfigError(f"Expected a timeout_s above 0, got {self.timeout_s}.")
         if self.retries < 0:
@@ -44,20 +44,20 @@ class Endpoint:
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Raise httpx' errors as those of petmood.
+        """Raise errors of httpx as those of petmood.
 
         Raises:
-            ServiceTimeout: no response came in time.
+            ServiceTimeout: the service did not respond in time.
             ServiceUnreachable: the service can't be reached, or the connection broke.
         """
         try:
             yield
         except httpx.TimeoutException as error:
-            message = f"No response from {self.address} within {self.timeout_s:g} s. Try again, or allow more time."
+            message = f"No response from {self.address} within {self.timeout_s:g} s. Try again, or raise the timeout."
             raise ServiceTimeout(message) from error
         except httpx.HTTPError as error:
             command = shell_command("serve", "BUNDLE")
             raise ServiceUnreachable(
-                f"{self.address} can't be reached ({one_line(error)}). Check the address, and start a service with: "
+                f"{self.address} can't be reached ({one_line(error)}). Check the address, or start a service with: "
                 f"{command}"
             ) from error

@@ -1,4 +1,4 @@
-"""Requests to the service and the meaning of its responses; the clients only send and wait."""
+"""Construction of requests and parsing of responses, shared by both clients; no I/O except reading photos."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ __all__ = [
 
 BATCH: Final = 8
 BATCH_BYTES: Final = 30_000_000
-"""Bytes that a batch of several photos may have; a service takes 100 MB by default."""
+"""Maximum size of a batch of several photos; a service accepts 100 MB by default."""
 MAX_PHOTO_BYTES: Final = 256_000_000
-"""A guard against reading a video into memory; the service has lower limits of its own."""
+"""Limit against reading a video into memory; the service has lower limits."""
 LONGEST_PAUSE_S: Final = 10.0
-"""A service that asks for a longer pause is not asked again."""
+"""A request is not retried if Retry-After is longer."""
 
 Answer = Prediction | PetmoodError
 Body = TypeVar("Body", bound=BaseModel)
@@ -51,7 +51,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request: method, path and the photos of its form."""
+    """An HTTP request: method, path and the photos of its form."""
 
     method: str
     path: str
@@ -59,7 +59,7 @@ class Call:
 
     @property
     def files(self) -> list[tuple[str, tuple[str, bytes]]] | None:
-        """The form's fields as httpx takes them."""
+        """The form's fields, as for httpx's ``files``; None if there are no photos."""
         return [(PHOTO_FIELD, ("photo", photo)) for photo in self.photos] or None
 
 
@@ -70,7 +70,7 @@ MODEL: Final = Call("GET", "/model")
 def predict_call(batch: Sequence[bytes | PhotoError], *, batch_size: int = 1) -> Call | None:
     """Return the request for the photos of a batch; None if none of them could be read.
 
-    With a ``batch_size`` of 1 it goes to ``/predict``, which every deployment has.
+    With a ``batch_size`` of 1 it is sent to ``/predict``, which every deployment has.
     """
     photos = tuple(photo for photo in batch if isinstance(photo, bytes))
     return Call("POST", "/predict" if batch_size == 1 else "/predict/batch", photos) if photos else None
@@ -88,11 +88,11 @@ def read_photo(photo: PhotoSource) -> bytes:
 def in_batches(photos: Iterable[PhotoSource], *, batch_size: int) -> Iterator[list[bytes | PhotoError]]:
     """Return an iterator over batches of at most ``batch_size`` photos and 30 MB (one photo may have more).
 
-    Photos are read when their batch is needed; the error of a photo that can't be read takes its place.
+    Photos are read lazily, one batch at a time; a photo that can't be read is replaced by its error.
 
     Raises:
         ConfigError: ``batch_size`` is below 1.
-        TypeError: ``photos`` is one photo, or one of them is no path, bytes or binary file.
+        TypeError: ``photos`` is one photo, or one of them is not a path, bytes or a binary file.
     """
     if batch_size < 1:
         raise ConfigError(f"Expected a batch_size of 1 or more, got {batch_size}.")
@@ -131,8 +131,8 @@ def answers_of(
     """Return one result per photo of a batch: from the response, or the error of a photo that wasn't sent.
 
     Raises:
-        RequestError: the service rejected the whole request.
-        ServiceError: the response is not petmood's.
+        RequestError: the service rejected the entire request.
+        ServiceError: the response is not from petmood.
     """
     results: list[Answer] = []
     if response is not None:
@@ -145,7 +145,7 @@ def answers_of(
 
 
 def lacks_batches(response: httpx.Response | None) -> bool:
-    """Return whether a deployment has no ``/predict/batch``, such as BentoML's; then photos are sent one by one."""
+    """Return whether the service has no ``/predict/batch``, as with BentoML; photos are then sent one by one."""
     return response is not None and response.status_code == 404
 
 
@@ -155,7 +155,7 @@ def card_of(response: httpx.Response) -> ModelCardResponse:
 
 
 def health_of(response: httpx.Response) -> HealthStatus:
-    """Return the state in a response, that of a service which is not ready too; raise any other error."""
+    """Return the health status in a response, also that of a service that is not ready; raise any other error."""
     if response.status_code == 503:
         try:
             return HealthStatus.model_validate_json(response.content)
@@ -165,9 +165,9 @@ def health_of(response: httpx.Response) -> HealthStatus:
 
 
 def retry_pause_s(response: httpx.Response, *, retries_left: int) -> float | None:
-    """Return the pause before a request is repeated; None if it is not.
+    """Return the pause before a request is retried; None if it is not retried.
 
-    Only 429 and 503 with a Retry-After of at most 10 s are repeated: the service has not processed such a request.
+    Only 429 and 503 with a Retry-After of at most 10 s are retried: the service has not processed such a request.
     """
     if not retries_left or response.status_code not in {429, 503}:
         return None
@@ -195,4 +195,6 @@ def _body(response: httpx.Response, kind: type[Body]) -> Body:
     try:
         return kind.model_validate_json(response.content)
     except ValidationError as error:
-        raise ServiceError(f"{response.url} gave a response that is not petmood's. Check the address.") from error
+        raise ServiceError(
+            f"{response.url} returned a response that is not from petmood. Check the address."
+        ) from error

@@ -45,7 +45,7 @@ def error_of(response: httpx.Response) -> PetmoodError:
         error = from_error_body(ErrorResponse.model_validate_json(response.content))
     except ValidationError:
         kind = BY_STATUS.get(response.status_code, ServiceError)
-        error = kind(f"{response.url} gave status {response.status_code} without a reason. Check the address.")
+        error = kind(f"{response.url} returned status {response.status_code} without a message. Check the address.")
         error.request_id = response.headers.get("x-request-id")
     if isinstance(error, RequestError):
         error.retry_after_s = retry_after_s(response)
@@ -55,14 +55,14 @@ def error_of(response: httpx.Response) -> PetmoodError:
 
 
 def from_error_body(body: ErrorResponse) -> PetmoodError:
-    """Return the error of the tree in ``core.errors`` that has the body's code; ``ServiceError`` if none has it."""
+    """Return the error of ``core.errors`` with the body's code; ``ServiceError`` if the code is unknown."""
     error = _classes().get(body.code, ServiceError)(body.message)
     error.code, error.request_id = body.code, body.request_id
     return error
 
 
 def retry_after_s(response: httpx.Response) -> int | None:
-    """Return the seconds to wait that a response's Retry-After header names, as a number or as a date (RFC 9110)."""
+    """Return a response's Retry-After in seconds, from a number or a date (RFC 9110); None if it is missing."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return int(text[:9])

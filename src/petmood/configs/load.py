@@ -1,6 +1,6 @@
 """Composition of settings: Hydra merges YAML groups over the schema's defaults, and Pydantic validates the result.
 
-Besides Hydra's syntax a few short names are supported: ``data=data/pets`` means ``data.path=data/pets``.
+In addition to Hydra's syntax, a few short names are supported: ``data=data/pets`` means ``data.path=data/pets``.
 """
 
 import difflib
@@ -40,14 +40,14 @@ SHORT_NAMES: Final = {
 }
 TEXTS: Final = {"data", "backbone", "weights", "name"}
 AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")
-"""Values with a meaning in Hydra's grammar: empty, quoted, and those of a multirun."""
+"""Values with a meaning in Hydra's grammar, which are not quoted: null, empty, quoted, and those of a multirun."""
 FOLDER: Final = Path(str(files("petmood.configs")))
 DEFAULTS: Final = "schema_defaults"
 """The entry of config.yaml for the defaults of ``Config``; YAML files contain only differences from them."""
 
 
 def with_demo(overrides: Sequence[str]) -> list[str]:
-    """Return overrides that choose the demo's settings where neither data nor an experiment is named."""
+    """Return overrides with the demo's settings added if they set neither the data nor an experiment."""
     named = {override.partition("=")[0] for override in overrides}
     return [*([] if {"data", "data.path", "experiment"} & named else ["experiment=demo"]), *overrides]
 
@@ -82,17 +82,17 @@ def from_file(path: Path) -> Config:
     try:
         return _checked(yaml.safe_load(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as settings: {str(error).splitlines()[0]}.") from error
+        raise ConfigError(f"{path} can't be read as YAML settings: {str(error).splitlines()[0]}.") from error
 
 
 def dump(config: Config) -> str:
-    """Return settings as YAML with every key resolved; ``from_file`` reads it back equal."""
+    """Return settings as YAML with every key resolved; ``from_file`` restores equal settings from it."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     return text
 
 
 def expand_multirun(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the overrides of each run of a multirun: ``seed=1,2 backbone=tiny`` gives two.
+    """Return the overrides of each run of a multirun: two for ``seed=1,2 backbone=tiny``.
 
     Raises:
         ConfigError: a syntax error, or values that are not a list, such as an interval.
@@ -113,7 +113,7 @@ def groups() -> dict[str, tuple[str, ...]]:
 
 
 def _values_of(override: Override) -> list[str]:
-    """Return the values that an override lists, as Hydra's own sweeper does: one, or one for each run."""
+    """Return the values of an override as Hydra's own sweeper does: one, or one for each run."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():
@@ -122,7 +122,7 @@ def _values_of(override: Override) -> list[str]:
 
 
 def _spell_out(override: str) -> str:
-    """Expand a short name; a path or name is quoted for Hydra's grammar."""
+    """Expand a short name; quote a path or name for Hydra's grammar."""
     key, equals, value = override.partition("=")
     if not (equals or key.startswith("~")):
         raise ConfigError(f"Expected settings such as trainer.max_epochs=20, got {override!r}.")
@@ -134,7 +134,7 @@ def _spell_out(override: str) -> str:
     return f"{SHORT_NAMES[key]}={value}"
 
 
-def _checked(raw: Any) -> Config:  # noqa: ANN401 - whatever the YAML held
+def _checked(raw: Any) -> Config:  # noqa: ANN401 - any content of a YAML file
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -161,7 +161,7 @@ def _no_such_key(key: str) -> str:
     known = [*_keys(Config), *SHORT_NAMES, *groups()]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else f" Known groups: {', '.join(groups())}."
-    return f"Unknown setting {key!r}.{hint} `{shell_command('config')}` shows all."
+    return f"Unknown setting {key!r}.{hint} List all with: {shell_command('config')}"
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -174,4 +174,4 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _first_line(error: Exception) -> str:
-    return f"The override can't be read: {str(error).splitlines()[0]}"
+    return f"The override can't be parsed: {str(error).splitlines()[0]}"

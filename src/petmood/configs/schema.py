@@ -40,8 +40,8 @@ class DataConfig(_Checked):
     """Dataset settings; ``path`` is a folder made by `petmood data import`.
 
     ``include_copies``: train also on the dataset's augmented near-duplicates; they are never evaluated on.
-    ``hash``: if set, a run on data with another hash is rejected.
-    ``memory_mb``: above this size, cached images are memory-mapped.
+    ``hash``: SHA-256 of the data; if set, a run on other data is rejected.
+    ``memory_mb``: cached images above this size are memory-mapped.
     """
 
     path: str = "data/demo"
@@ -160,8 +160,8 @@ class RunConfig(_Checked):
 class DimensionConfig(_Checked):
     """One dimension of a search: a number from ``low`` to ``high``, or one of ``choices`` in command-line syntax.
 
-    ``log``: sample uniformly in log space. ``step``: only ``low`` and multiples of the step above it. ``integer``:
-    integers only.
+    ``log``: sample uniformly in log space. ``step``: sample only ``low`` plus multiples of the step. ``integer``:
+    sample integers only.
     """
 
     low: float | None = None
@@ -181,23 +181,23 @@ class DimensionConfig(_Checked):
         if self.choices is not None:
             numbers = self.model_dump(exclude={"choices"}, exclude_defaults=True)
             several = len(set(map(repr, self.choices))) == len(self.choices) > 1
-            return "" if several and not numbers else "Expected two different choices or more, and nothing beside them"
+            return "" if several and not numbers else "Expected two or more different choices and no other key"
         if self.low is None or self.high is None or self.low >= self.high:
-            return "Expected low below high, or choices"
+            return "Expected low and high with low < high, or choices"
         if self.log and (self.low <= 0 or self.step is not None):
-            return "Expected low above 0 and no step where log is true"
+            return "Expected low > 0 and no step if log is true"
         if self.integer and any(number is not None and number % 1 for number in (self.low, self.high, self.step)):
-            return "Expected whole numbers where whole is true"
+            return "Expected integers for low, high and step if integer is true"
         if self.step is not None and abs((steps := (self.high - self.low) / self.step) - round(steps)) > 1e-6:
-            return "Expected whole steps between low and high"
+            return "Expected high - low to be a multiple of step"
         return ""
 
 
 class SearchConfig(_Checked):
-    """Hyperparameter search: the settings that `petmood sweep` varies in ``space``, and its sampler and pruner.
+    """Hyperparameter search: the settings that `petmood sweep` varies (``space``), its sampler and its pruner.
 
     ``metric`` is computed on the validation photos; selection by test photos is not possible.
-    ``startup``: random trials before the sampler and the pruner use results. ``warmup``: epochs before a trial may be
+    ``startup``: random trials before the sampler and the pruner use results. ``warmup``: epochs before a trial can be
     pruned. ``workers``: processes. ``storage``: null (SQLite in the sweep's folder), or postgresql://USER@HOST/NAME
     with the password in PGPASSWORD or a pgpass file.
     """
@@ -228,10 +228,10 @@ class SearchConfig(_Checked):
 class TrackerConfig(_Checked):
     """Experiment tracker; ``kind`` is MLflow, Weights & Biases, or none.
 
-    ``uri``: MLflow's URI; null means ``MLFLOW_TRACKING_URI`` or else ``sqlite:///mlflow.db`` where training starts. It
-    must not contain a password, since settings are stored and sent.
+    ``uri``: MLflow's URI; null means ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db`` in the working folder. It
+    must not contain a password, since settings are stored and uploaded.
     ``experiment``: MLflow experiment. ``project``, ``mode``: of W&B; auto is online if there is an API key.
-    ``deadline_s``: how long a finished training waits until its tracker has everything.
+    ``deadline_s``: seconds that a finished training waits for its upload to the tracker.
     """
 
     kind: Literal["mlflow", "wandb", "none"] = "mlflow"
@@ -246,8 +246,8 @@ class TrackerConfig(_Checked):
     def _has_no_password(cls, uri: str | None) -> str | None:
         if uri is not None and without_credentials(uri) != uri:
             raise ConfigError(  # not a ValidationError, which would print the password
-                "tracker.uri can't hold a name or password. Give them as MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or leave tracker.uri=null and set MLFLOW_TRACKING_URI."
+                "tracker.uri must not contain a user name or password. Set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or keep tracker.uri=null and set MLFLOW_TRACKING_URI."
             )
         return uri
 
@@ -277,7 +277,7 @@ class Config(_Checked):
 
 
 def flatten_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings under dotted names such as ``optimizer.lr``; an empty group has none."""
+    """Return nested settings as a flat dict with dotted names such as ``optimizer.lr``; empty groups are omitted."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         flat |= (

@@ -1,4 +1,4 @@
 """Types, errors, file operations and image preprocessing shared by every package.
 
-Depends on NumPy, Pillow and pydantic only; imports no other petmood package.
+It depends on NumPy, Pillow and pydantic, and imports no other petmood package.
 """

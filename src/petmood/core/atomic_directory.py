@@ -1,8 +1,8 @@
 """Atomic, locked and durable writes of folders.
 
-A folder is written under a hidden name beside its target and then renamed. A reader finds either the old folder or the
-new one. One process at a time writes a target; a second one fails before it does any work. Files that the caller does
-not list are never removed.
+A folder is written under a hidden name beside its target and then renamed. A reader sees either the old folder or the
+new one. One process at a time writes a target; a second one fails before it does any work. The caller checks an
+existing folder: it rejects the target, or lists the files to carry over.
 """
 
 import filecmp
@@ -35,7 +35,7 @@ Existing = Callable[[Path], Iterable[str]]
 """Checks the existing target: raises if it must not be replaced, otherwise returns the files to carry over."""
 
 LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-z_]{8}\.partial", re.DOTALL)
-"""The random part has no dot, so a hidden name maps to exactly one target, even if the target's name has dots."""
+"""The random part contains no dot, so a hidden name maps to exactly one target, even if the target's name has dots."""
 SYSTEM_FILES: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 MOUNTS: Final = Path("/proc/self/mountinfo")
 NAMED: Final = 5
@@ -43,7 +43,7 @@ NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class DirectoryDraft:
-    """A folder being written: its hidden path and the names of the files that must exist before it is published."""
+    """A folder being written: its hidden path, and the names of the files that must exist before the rename."""
 
     path: Path
     expected: set[str] = field(default_factory=set)
@@ -54,13 +54,13 @@ class DirectoryDraft:
 
 
 def refuse_existing(target: Path) -> Iterable[str]:
-    """Reject a target that contains anything but files of the operating system.
+    """Reject a target that contains anything except files of the operating system.
 
     Raises:
         OutputError: the target is a file or a folder that is not empty.
     """
     if target.exists() and not (target.is_dir() and all(is_system_file(path.name) for path in target.iterdir())):
-        raise OutputError(f"Expected {target} to be new or empty, got something else. Choose another folder.")
+        raise OutputError(f"Expected {target} to be new or an empty folder. Choose another folder.")
     return ()
 
 
@@ -68,10 +68,10 @@ def refuse_existing(target: Path) -> Iterable[str]:
 def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> Iterator[DirectoryDraft]:
     """Yield an empty folder that replaces ``target`` when the block ends without an error.
 
-    If the target is a link, the folder is written where the link points. ``existing`` is called before the block and
-    again before the renames. After an error ``target`` is unchanged. After a kill the next writer of the same target
-    restores the old folder if it is missing, and removes leftover files. If the file system has no locks, nothing is
-    removed, since the files may belong to a running process.
+    If the target is a symbolic link, the folder that it points to is replaced. ``existing`` is called before the block
+    and again before the renames. After an error ``target`` is unchanged. After a kill the next writer of the same
+    target restores the old folder if it is missing, and removes stale files. If the file system has no locks, nothing
+    is removed, since the files may belong to a running process.
 
     Raises:
         OutputLocked: another process is writing this target; nothing was done.
@@ -110,12 +110,14 @@ def resolve_target(target: Path) -> Path:
         resolved = target
     astray = any(folder.is_symlink() and not folder.exists() for folder in target.parents)
     if astray or resolved.is_symlink() or (target.is_symlink() and not resolved.parent.is_dir()):
-        raise OutputError(f"{target} leads by a link to a place that does not exist. Is its disk mounted?")
+        raise OutputError(
+            f"{target} contains a broken link. Mount the disk that it points to, or choose another folder."
+        )
     if mount := _mount_in(resolved):
-        raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Give a folder inside of {target}.")
+        raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Choose a folder inside {target}.")
     parent = next(folder for folder in resolved.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target} can't be written: {parent} is no folder that you can write in. Choose another.")
+        raise OutputError(f"{target} can't be written: {parent} is not a writable folder. Choose another folder.")
     return resolved
 
 
@@ -133,12 +135,12 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def is_system_file(name: str) -> bool:
-    """Return whether a file name is one that file managers create, such as ``.DS_Store``."""
+    """Return whether file managers create files of this name, such as ``.DS_Store``."""
     return name.casefold() in SYSTEM_FILES
 
 
 def is_leftover(name: str) -> bool:
-    """Return whether a name is that of a partial file or folder left by a process that was killed."""
+    """Return whether a name is that of a partial file or folder left by a killed process."""
     return LEFTOVER.fullmatch(name) is not None
 
 
@@ -159,11 +161,11 @@ def _put_back_or_clear(retired: Path, resolved: Path) -> None:
         else:
             shutil.rmtree(retired, ignore_errors=True)
     if resolved.is_symlink():
-        raise OutputError(f"{resolved} became a link meanwhile. Try again: it will be written where the link points.")
+        raise OutputError(f"{resolved} was replaced by a link in the meantime. Try again to write to the link's target.")
 
 
 def _clear_leftovers(resolved: Path) -> None:
-    """Remove partial folders of exactly this target; the lock is held, so their writers have ended."""
+    """Remove partial folders of exactly this target; the lock is held, so their writers are no longer running."""
     for path in resolved.parent.iterdir():
         match = LEFTOVER.fullmatch(path.name)
         if match and match["name"] == resolved.name and path.is_dir() and not path.is_symlink():
@@ -179,7 +181,9 @@ def _carry_over(names: Iterable[str], old: Path, new: Path) -> None:
             continue
         if os.path.lexists(target):
             if source.is_symlink() or target.is_symlink() or not filecmp.cmp(source, target, shallow=False):
-                raise OutputError(f"{source} would be overwritten, and is not ours. Move it elsewhere.")
+                raise OutputError(
+                    f"{source} was not written by petmood and would be overwritten. Move it to another folder."
+                )
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -191,15 +195,15 @@ def _carry_over(names: Iterable[str], old: Path, new: Path) -> None:
 def _refuse_incomplete(draft: DirectoryDraft, made: os.stat_result, *, shown: Path) -> None:
     advice = f"{shown} was not changed; try again."
     if not draft.path.is_dir() or not os.path.samestat(draft.path.stat(), made):
-        raise OutputError(f"{draft.path.name} was removed while it was written. {advice}")
+        raise OutputError(f"{draft.path.name} was removed while it was being written. {advice}")
     if missing := draft.expected.difference(files_below(draft.path)):
         raise OutputError(
-            f"Expected {len(draft.expected)} files, {len(missing)} of them are missing: {name_some(missing)}. {advice}"
+            f"Expected {len(draft.expected)} files, {len(missing)} are missing: {name_some(missing)}. {advice}"
         )
 
 
 def _publish(partial: Path, resolved: Path, retired: Path) -> None:
-    """Rename the old folder away and the new one to the target; restore the old one if that fails."""
+    """Move the old folder aside and rename the new one to the target; restore the old one if that fails."""
     try:
         if resolved.exists():
             resolved.rename(retired)

@@ -62,7 +62,7 @@ class Manifest(BaseModel):
     ``temperature`` divides the network's logits inside ``model.onnx``; ``golden.npz`` holds the logits before that
     division. ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest
     without that field. Both detect corruption; neither is a signature. ``outputs`` are those of ``model.onnx``.
-    ``data_kind`` is what the training images were, where that is known.
+    ``data_kind`` is the kind of the training images, if known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -140,7 +140,7 @@ def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, by
         BundleError: a required file is missing.
     """
     if missing := [name for name in REQUIRED if name not in files]:
-        raise BundleError(f"A bundle needs {', '.join(REQUIRED)}; missing: {', '.join(missing)}.")
+        raise BundleError(f"A bundle requires {', '.join(REQUIRED)}; missing: {', '.join(missing)}.")
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     with_digest = manifest.model_copy(update={"files": hashes}).with_digest()
     for name, data in files.items():
@@ -158,10 +158,10 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if path.is_symlink():
-        raise BundleError(f"{path} is a link; only plain files are allowed. Copy the bundle with its files.")
+        raise BundleError(f"Expected {path} to be a regular file, got a link. Copy the bundle with cp -rL.")
     if not path.is_file():
         command = shell_command("export", "RUN", "--output", folder)
-        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing. Make one with: {command}")
+        raise BundleError(f"{folder} is not a bundle: {MANIFEST} is missing. Export one with: {command}")
     try:
         raw = json.loads(path.read_bytes())
         found = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -173,7 +173,7 @@ def read(folder: Path) -> Manifest:
     except (ValueError, ValidationError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error
     if manifest.manifest_digest != _manifest_digest(manifest):
-        raise BundleError(f"{path} was changed after it was written (its seal differs). Export the run again.")
+        raise BundleError(f"{path} was changed after it was written (manifest_digest differs). Export the run again.")
     return manifest
 
 
@@ -186,12 +186,14 @@ def verify(folder: Path) -> Bundle:
     manifest = read(folder)
     for name in REQUIRED:
         if name not in manifest.files:
-            raise BundleError(f"{folder}: the manifest lists no {name}. Export the run again.")
+            raise BundleError(f"{folder}: the manifest does not list {name}. Export the run again.")
     for name, expected in manifest.files.items():
         verify_file(folder, name, expected)
     foreign = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files})
     if foreign:
-        raise BundleError(f"{folder} holds files that its manifest doesn't know: {', '.join(foreign)}. Remove them.")
+        raise BundleError(
+            f"{folder} contains files that its manifest does not list: {', '.join(foreign)}. Remove them."
+        )
     return Bundle(folder, manifest, sha256_of(folder / MANIFEST))
 
 
@@ -210,7 +212,7 @@ def read_golden(bundle: Bundle) -> Golden:
     """Read the golden photos: pixels uint8 [N, S, S, 3] and logits float32 [N, K].
 
     Raises:
-        BundleError: the file is no valid npz, or its shapes or types don't match the manifest.
+        BundleError: the file is not a valid npz file, or its shapes or types don't match the manifest.
     """
     manifest, path = bundle.manifest, bundle.folder / "golden.npz"
     try:
@@ -230,13 +232,16 @@ def verify_file(folder: Path, name: str, expected: str) -> None:
     """Verify one listed file of a bundle: a regular file inside the folder, with the listed SHA-256.
 
     Raises:
-        BundleError: it is missing, a link, outside of the folder, or changed.
+        BundleError: the file is missing, a link, outside the folder, or changed.
     """
     path = folder / name
     if Path(name).name != name or path.is_symlink():
-        raise BundleError(f"{folder}: {name!r} is a link or lies outside of the bundle; only plain files are allowed.")
+        raise BundleError(
+            f"{folder}: expected {name!r} to be a regular file in this folder, got a link or a path outside it. "
+            "Copy the bundle with cp -rL, or export it again."
+        )
     if not path.is_file():
-        raise BundleError(f"{folder}: {name} is missing. Export the run again, or copy the whole folder again.")
+        raise BundleError(f"{folder}: {name} is missing. Export the run again, or copy the folder again.")
     if sha256_of(path) != expected:
         raise BundleError(
             f"{folder}: {name} was changed or damaged (SHA-256 differs). Copy or export the bundle again."

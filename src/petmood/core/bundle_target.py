@@ -23,7 +23,7 @@ MANIFEST: Final = "manifest.json"
 OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files"})
 """Keys of every petmood manifest; they identify even a damaged one."""
 ELSEWHERE: Final = (
-    "Nothing was changed. Move these elsewhere, or write to another folder (run: --bundles; export and pull: --output)."
+    "Nothing was changed. Move these files, or choose another folder (run: --bundles; export and pull: --output)."
 )
 
 
@@ -32,7 +32,7 @@ def bundle_directory(target: Path, *, replace: bool = False) -> Iterator[Directo
     """Yield the draft of a bundle's folder; with ``replace`` an existing bundle at the target is replaced.
 
     Raises:
-        BundleError: the target exists and ``replace`` is off, or it is no bundle, or it holds files of other kinds.
+        BundleError: the target exists and ``replace`` is False, or it is not a bundle or contains other files.
         OutputError: the target can't be written, or another process is writing it.
     """
     with atomic_directory(target, existing=lambda resolved: _existing(resolved, target, replace=replace)) as draft:
@@ -51,26 +51,26 @@ def check_target(target: Path, *, replace: bool = False) -> None:
 
 def _existing(resolved: Path, shown: Path, *, replace: bool) -> Iterable[str]:
     if not replace and resolved.exists():
-        raise BundleError(f"{shown} exists, and a bundle is never changed. Give another name with --output.")
+        raise BundleError(f"{shown} exists, and bundles are immutable. Choose another folder with --output.")
     refuse_foreign_files(resolved, shown=shown)
     return ()
 
 
 def is_bundle(folder: Path) -> bool:
-    """Return whether a folder holds a petmood manifest, of any schema version and valid or not."""
+    """Return whether a folder contains a petmood manifest, valid or not, of any schema version."""
     return bool(_own_names(folder))
 
 
 def refuse_foreign_files(folder: Path, *, shown: Path) -> None:
-    """Refuse to replace a folder with files that are not part of a bundle; an empty folder is accepted.
+    """Refuse to replace a folder that contains files outside a bundle's manifest; an empty folder is accepted.
 
     Raises:
-        BundleError: files would be lost; the message names them.
+        BundleError: files would be deleted; the message names them.
     """
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
-        raise BundleError(f"Expected a bundle's folder at {shown}, got a file. {ELSEWHERE}")
+        raise BundleError(f"Expected a bundle folder at {shown}, got a file. {ELSEWHERE}")
     own = _own_names(folder)
     foreign = [
         name
@@ -78,8 +78,8 @@ def refuse_foreign_files(folder: Path, *, shown: Path) -> None:
         if not is_system_file(Path(name).name) and (name not in own or (folder / name).is_symlink())
     ]
     if foreign:
-        what = "a bundle with other files in it" if own else "no bundle"
-        raise BundleError(f"{shown} is {what}, and replacing it would lose {name_some(foreign)}. {ELSEWHERE}")
+        what = "a bundle with other files in it" if own else "not a bundle"
+        raise BundleError(f"{shown} is {what}, and replacing it would delete {name_some(foreign)}. {ELSEWHERE}")
 
 
 def _own_names(folder: Path) -> set[str]:

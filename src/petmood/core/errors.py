@@ -1,9 +1,9 @@
-"""Error tree of petmood. A message states what was expected, what came, what is allowed and what to do next.
+"""Error tree of petmood. A message states what was expected, the value received, the allowed values and the next step.
 
 PetmoodError                      exit code 2 on the command line
 ├── ConfigError                   a setting has a wrong name or value
-├── DataError                     photos, labels, index or splits are not usable as they are
-├── PhotoError                    one photo is refused; has an HTTP status and a code
+├── DataError                     photos, labels, index or splits are invalid
+├── PhotoError                    one photo is rejected; has an HTTP status and a code
 │   ├── EmptyFile           400   empty_file
 │   ├── FileTooLarge        413   too_large
 │   ├── TooManyPixels       413   too_many_pixels
@@ -11,7 +11,7 @@ PetmoodError                      exit code 2 on the command line
 │   ├── TooSmall            422   too_small
 │   ├── BadAspect           422   bad_aspect
 │   └── CorruptImage        422   corrupt_image
-├── RequestError                  an HTTP request is refused; has a status and a code too
+├── RequestError                  an HTTP request is rejected; has a status and a code too
 │   ├── BadForm             400   bad_form
 │   ├── BadRequest          400   bad_request
 │   ├── Unauthorized        401   unauthorized
@@ -26,16 +26,16 @@ PetmoodError                      exit code 2 on the command line
 │       └── ShuttingDown    503   shutting_down
 ├── OutputError                   a folder can't be written, or must not be replaced
 │   └── OutputLocked              another process is writing it
-├── BundleError                   a model bundle is incomplete, changed or does not answer as it should
+├── BundleError                   a model bundle is incomplete or changed, or its outputs are wrong
 ├── RunError                      a training run can't be started, resumed or read
-├── TrackingError                 a tracker can't be reached, or refuses
-├── RegistryError                 a model registry, a version or an alias is not there or not whole
-│   ├── RegistryConflict          somebody else changed the registry first
-│   ├── CorruptVersion            a version's files are missing or not what was registered
+├── TrackingError                 a tracker can't be reached, or rejects a request
+├── RegistryError                 a model registry, a version or an alias is missing or invalid
+│   ├── RegistryConflict          another writer changed the registry first
+│   ├── CorruptVersion            a version's files are missing or not those that were registered
 │   └── PromotionRejected         a candidate failed the promotion checks; exit code 3
 ├── MissingDependency             an optional package is not installed
-├── DownloadError                 something has to be fetched and can't be
-└── ServiceError                  a service gives a response that is not petmood's
+├── DownloadError                 a download failed
+└── ServiceError                  a response is not from petmood
     ├── ServiceUnreachable        it can't be reached
     └── ServiceTimeout            it does not respond in time
 """
@@ -85,9 +85,9 @@ __all__ = [
 
 
 class PetmoodError(Exception):
-    """Base of petmood's errors: a message with the next step; the CLI prints it and exits with ``exit_code``.
+    """Base class of petmood's errors: a message with the next step; the CLI prints it and exits with ``exit_code``.
 
-    ``code`` is for programs; ``request_id`` is that of the service's response, in errors of its clients.
+    ``code`` is for programs; ``request_id`` is that of the service's response, in errors raised by its clients.
     """
 
     exit_code: ClassVar[int] = 2
@@ -108,7 +108,7 @@ class ConfigError(PetmoodError):
 
 
 class DataError(PetmoodError):
-    """Photos, labels, an index or a split can't be used as they are."""
+    """Photos, labels, an index or a split are invalid."""
 
     code = "bad_data"
 
@@ -133,7 +133,7 @@ class TooManyPixels(PhotoError, status=413, code="too_many_pixels"):
 
 
 class UnsupportedFormat(PhotoError, status=415, code="unsupported_format"):
-    """The bytes are no image of a known format."""
+    """The bytes are not an image of a supported format."""
 
 
 class TooSmall(PhotoError, code="too_small"):
@@ -229,7 +229,7 @@ class RunError(PetmoodError):
 
 
 class TrackingError(PetmoodError):
-    """A tracker can't be reached, or rejects what it is sent; no local results are lost."""
+    """A tracker can't be reached, or rejects a request; no local results are lost."""
 
     code = "tracking_error"
 
@@ -272,7 +272,7 @@ class DownloadError(PetmoodError):
 
 
 class ServiceError(PetmoodError, code="service_error"):
-    """A service gives a response that is not petmood's; ``status`` is its HTTP status, if that is the reason."""
+    """A response is not from petmood; ``status`` is its HTTP status, if that is the reason."""
 
     status: int | None = None
 

@@ -14,7 +14,7 @@ def require(module: str, *, extra: str) -> ModuleType:
 
     Raises:
         MissingDependency: the package is not installed; the message has the command that installs it.
-        ModuleNotFoundError: the package is installed, but lacks a dependency of its own.
+        ModuleNotFoundError: the package is installed, but one of its own dependencies is not.
     """
     try:
         return import_module(module)

@@ -42,7 +42,7 @@ class ImageSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """Network input uint8 [side, side, 3], with the photo's size in pixels and warnings for the user."""
+    """Network input uint8 [side, side, 3], with the photo's width and height in pixels and warnings for the user."""
 
     pixels: NDArray[np.uint8]
     width: int
@@ -61,7 +61,7 @@ def load(source: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS)
     photo = decode(source, limits=limits, at_least_px=enough_px, background=spec.background)
     notes = photo.warnings
     if min(photo.width, photo.height) < spec.side_px // 2:
-        notes = (*notes, f"Small picture ({photo.width}x{photo.height}): the answer may be less reliable.")
+        notes = (*notes, f"Small photo ({photo.width}x{photo.height} pixels): the prediction may be less reliable.")
     return PreparedImage(prepare(photo.pixels, spec), photo.width, photo.height, notes)
 
 

@@ -1,6 +1,6 @@
-"""Class names: the default set, their normal form, and names that look like a slip of another one.
+"""Class names: the default set, normalization, and detection of typos.
 
-The classes of a model are those of its dataset, sorted; the default set is only what a name is first compared with.
+The classes of a model are those of its dataset, sorted; the default set only serves to detect typos in class names.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["DEFAULT_CLASSES", "MAX_LABEL_LENGTH", "is_label", "normalize_label", "similar_label"]
 
 DEFAULT_CLASSES: Final = ("angry", "happy", "other", "sad")
-"""The classes of the demo and of the published dataset. A dataset may have any others."""
+"""The classes of the demo and of the published dataset. Other datasets may have other classes."""
 
 MAX_LABEL_LENGTH: Final = 40
 """Longest class name, in characters."""
@@ -20,7 +20,7 @@ _TWO_SLIPS_FROM: Final = 8
 
 
 def normalize_label(text: str) -> str:
-    """Return a class name in its normal form: case folded, Unicode NFC, single spaces, none at the ends.
+    """Return a class name in its normal form: case-folded, Unicode NFC, single spaces, none at the ends.
 
     >>> normalize_label(" Very  Happy")
     'very happy'
@@ -30,7 +30,7 @@ def normalize_label(text: str) -> str:
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text is a class name: normal form, at most 40 letters, digits, spaces, dashes, underscores.
+    """Return whether a string is a class name: normal form, at most 40 letters, digits, spaces, hyphens, underscores.
 
     The first character is a letter or a digit.
 
@@ -46,10 +46,10 @@ def is_label(text: str) -> bool:
 
 
 def similar_label(label: str, known: Iterable[str]) -> str | None:
-    """Return the known class that a label is probably a slip of, or None.
+    """Return the known class of which a label is probably a misspelling, or None.
 
-    A slip is one character added, left out, replaced or swapped with its neighbour, in a name of at least four
-    characters. A name of at least eight may have two.
+    A misspelling is one character inserted, deleted, replaced or swapped with its neighbor, in a name of at least four
+    characters. A name of at least eight characters may have two.
 
     >>> similar_label("hapy", ["angry", "happy"]), similar_label("relaxed", ["angry", "happy"])
     ('happy', None)
@@ -65,7 +65,7 @@ def similar_label(label: str, known: Iterable[str]) -> str | None:
 
 
 def _slips(first: str, second: str) -> int:
-    """Return the optimal string alignment distance of two texts (Damerau, 1964, restricted to single edits)."""
+    """Return the optimal string alignment distance of two strings (Damerau, 1964, restricted to single edits)."""
     before: list[int] = []
     row = list(range(len(second) + 1))
     for i, a in enumerate(first, start=1):

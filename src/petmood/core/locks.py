@@ -25,11 +25,11 @@ def exclusive_lock(target: Path, *, shown: Path | None = None) -> Iterator[bool]
     """Hold the lock of a target, whose parent must exist, while the block runs; messages show ``shown`` as its path.
 
     Yields True if the lock is held. Yields False if the system or the file system has no ``flock`` (Windows, some
-    network drives). In that case two writers are not kept apart, and nothing can be inferred about other processes.
+    network drives). In that case two processes can write at the same time, and leftover files may be in use.
 
     The kernel releases the lock when the process ends in any way; forked children that are still running keep it. The
-    holder removes the lock file. That is safe because a lock is valid only while its file still has the name. A process
-    that locked a removed file opens the new one, so the name always refers to an inode locked by one process.
+    holder removes the lock file. That is safe because a lock is valid only while its file still exists at the path. A
+    process that locked a removed file opens the new one. So the path always refers to an inode locked by one process.
 
     Raises:
         OutputLocked: another process, or another thread of this one, holds the lock.
@@ -85,7 +85,7 @@ def _lock(handle: int, *, shown: Path) -> None:
         pid = os.pread(handle, 20, 0).decode("ascii", "replace")
         who = f"process {pid}" if pid.isdecimal() else "another process"
         raise OutputLocked(
-            f"{shown} is being written by {who}. Nothing was changed; try again when it has ended."
+            f"{shown} is being written by {who}. Nothing was changed; try again when that process has ended."
         ) from None
 
 

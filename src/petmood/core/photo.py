@@ -1,8 +1,8 @@
 """Safe decoding of untrusted image bytes to RGB pixels.
 
-Measured on Pillow's defaults: a 0.5 MB PNG can need 660 MiB, ``verify()`` accepts half a JPEG, 16-bit gray saturates
-on conversion and EPS starts Ghostscript. Therefore the formats are listed, limits are checked on the header, and color
-modes are converted here.
+Measured with Pillow's defaults: a 0.5 MB PNG can need 660 MiB, ``verify()`` accepts half a JPEG, 16-bit gray saturates
+on conversion and EPS starts Ghostscript. Therefore this module restricts the formats, checks limits on the header, and
+converts the color modes.
 """
 
 import io
@@ -36,7 +36,7 @@ __all__ = ["BACKGROUND", "EXIF_ORIENTATION", "FORMATS", "LIMITS", "PHOTO_SUFFIXE
 PHOTO_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
-"""Suffixes by which files in folders and archives are taken for photos; their bytes decide whether they can be read."""
+"""Suffixes of photos in folders and archives; the format itself is detected from a file's content."""
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """Formats that Pillow may open; HEIC needs the extra 'heic'. MPO files of phones are opened as JPEG."""
@@ -64,7 +64,8 @@ scans occupies a thread for minutes."""
 MAX_EXIF_CHUNKS: Final = 64
 """Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
 LARGE_PIXELS: Final = 16_000_000
-"""Color conversion of a 64-megapixel image needs over a gigabyte; the WebP file can be as small as 38 bytes."""
+"""Images above this size are decoded one at a time: color conversion of 64 megapixels needs over a gigabyte, and the
+WebP file can be as small as 38 bytes."""
 _header_lock = threading.Lock()
 _large_lock = threading.Lock()
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Limits of a photo: file size in bytes, total pixels, shorter side in pixels, longer to shorter side ratio."""
+    """Limits of a photo: file size in bytes, pixels, shortest side in pixels, and ratio of longer to shorter side."""
 
     file_bytes: int = 30_000_000
     pixels: int = 64_000_000
@@ -123,12 +124,12 @@ def decode(
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got several times that.") from error
+        raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got far more. Send a smaller copy.") from error
     except Exception as error:  # a decoder may raise anything on untrusted bytes; the user gets one message
-        logger.debug("a picture was refused", exc_info=True)
+        logger.debug("photo rejected", exc_info=True)
         if isinstance(error, UnidentifiedImageError) and not data.startswith(SIGNATURES):
             raise UnsupportedFormat(_unsupported(data)) from error
-        message = "Expected a whole picture, got one that is cut off or damaged. Send the original file again."
+        message = "Expected a complete image, got a truncated or corrupt file. Send the original file again."
         raise CorruptImage(message) from error
 
 
@@ -153,14 +154,17 @@ class _BoundedReader(io.BytesIO):
         if self._is_jpeg and len(data) > 1024:
             self.scans += data.count(b"\xff\xda")
         if self.reads > MAX_READS or self.scans > MAX_JPEG_SCANS:
-            raise CorruptImage("Expected a picture, got countless little pieces of one. Save the photo anew.")
+            raise CorruptImage(
+                f"Expected an image of at most {MAX_READS:,} data blocks and {MAX_JPEG_SCANS} JPEG scans, got more. "
+                "Save the photo again in an image editor."
+            )
         return data
 
 
 def _read(source: bytes | Path, limits: ImageLimits) -> bytes:
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if size == 0:
-        raise EmptyFile("Expected a photo, got an empty file (0 bytes).")
+        raise EmptyFile("Expected a photo, got an empty file (0 bytes). Send the original file again.")
     if size > limits.file_bytes:
         raise FileTooLarge(
             f"Expected at most {limits.file_bytes / 1e6:.0f} MB, got {size / 1e6:.1f} MB. Send a smaller copy."
@@ -170,7 +174,7 @@ def _read(source: bytes | Path, limits: ImageLimits) -> bytes:
 
 def _open_header(data: bytes) -> Image.Image:
     if data.count(b"Exif\0\0") > MAX_EXIF_CHUNKS:
-        raise CorruptImage(f"Expected at most {MAX_EXIF_CHUNKS} EXIF segments, got more. Save the photo anew.")
+        raise CorruptImage(f"Expected at most {MAX_EXIF_CHUNKS} EXIF segments, got more. Remove the photo's metadata.")
     formats = [*FORMATS]
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         _allow_heif()
@@ -195,10 +199,10 @@ def _refuse_out_of_bounds(width: int, height: int, limits: ImageLimits) -> None:
         raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got {size}. Send a smaller copy.")
     if max(width, height) > limits.aspect * min(width, height):
         raise BadAspect(
-            f"Expected a picture at most {limits.aspect:g} times as long as wide, got {size}. Crop it to the pet."
+            f"Expected an aspect ratio of at most {limits.aspect:g}:1, got {size}. Crop the photo to the pet."
         )
     if min(width, height) < limits.side_px:
-        raise TooSmall(f"Expected at least {limits.side_px} pixels a side, got {size}. Send a larger picture.")
+        raise TooSmall(f"Expected at least {limits.side_px} pixels per side, got {size}. Send a larger photo.")
 
 
 def _is_large(image: Image.Image) -> bool:
@@ -209,7 +213,7 @@ def _is_large(image: Image.Image) -> bool:
 def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tuple[int, int, int]) -> Photo:
     notes = []
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        notes.append("Animated picture: only its first frame was looked at.")
+        notes.append("Animated image: only the first frame was used.")
     file_format, mode, (width, height) = image.format or "", image.mode, image.size
     if at_least_px is not None and file_format in {"JPEG", "MPO"}:
         image.draft(image.mode, _draft_size(width, height, at_least_px))
@@ -249,11 +253,11 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image
 
 def _unsupported(data: bytes) -> str:
     kind = "SVG" if b"<svg" in data[:4096].lower() else _kind_of(data)
-    return f"Expected one of JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC, got {kind}. Save the photo as JPEG and send that."
+    return f"Expected JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC, got {kind}. Save the photo as JPEG and send that."
 
 
 def _kind_of(data: bytes) -> str:
     for signature, kind in ((b"%PDF", "PDF"), (b"%!PS", "EPS"), (b"PK\x03\x04", "a ZIP archive"), (b"II*\0", "TIFF")):
         if data.startswith(signature):
             return kind
-    return "bytes of no picture format"
+    return "an unknown format"

@@ -12,7 +12,7 @@ __all__ = ["BinaryFile", "PhotoSource", "bytes_or_path", "find_photos", "photo_b
 
 
 class BinaryFile(Protocol):
-    """An object that bytes are read from: a file opened with "rb", ``io.BytesIO``, the file of an upload."""
+    """A readable binary file: one opened with "rb", ``io.BytesIO``, or an uploaded file."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to ``size`` bytes; all if it is negative."""
@@ -20,16 +20,16 @@ class BinaryFile(Protocol):
 
 
 PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile
-"""What a photo may be given as. A text is a path; a photo's bytes are those of its file, not its pixels."""
+"""Types of a photo argument. A string is a path; bytes are the content of the file, not pixels."""
 
 
 def bytes_or_path(photo: PhotoSource, *, max_bytes: int) -> bytes | Path:
-    """Return a photo's path, or its bytes; of a binary file at most ``max_bytes`` and one more are read.
+    """Return a photo's path or its bytes; from a binary file at most ``max_bytes + 1`` bytes are read.
 
     Raises:
         FileTooLarge: a binary file has more bytes than ``max_bytes``.
         PhotoError: a binary file can't be read.
-        TypeError: the argument is no path, bytes or binary file.
+        TypeError: the argument is not a path, bytes or a binary file.
     """
     if isinstance(photo, str | os.PathLike):
         return Path(photo)
@@ -38,7 +38,7 @@ def bytes_or_path(photo: PhotoSource, *, max_bytes: int) -> bytes | Path:
     if not callable(getattr(photo, "read", None)):
         raise TypeError(
             f"Expected a photo's path, its bytes or a binary file, got {type(photo).__name__}. "
-            "Pixels would be prepared otherwise than the file: save them as PNG, and give those bytes."
+            "For an array of pixels, encode it as PNG and pass those bytes."
         )
     try:
         return _read(photo, max_bytes)
@@ -47,12 +47,12 @@ def bytes_or_path(photo: PhotoSource, *, max_bytes: int) -> bytes | Path:
 
 
 def photo_bytes(photo: PhotoSource, *, max_bytes: int) -> bytes:
-    """Return a photo's bytes; a path is read.
+    """Return a photo's bytes; a path's file is read.
 
     Raises:
         FileTooLarge: the photo has more bytes than ``max_bytes``.
         PhotoError: the file can't be read.
-        TypeError: the argument is no path, bytes or binary file.
+        TypeError: the argument is not a path, bytes or a binary file.
     """
     found = bytes_or_path(photo, max_bytes=max_bytes)
     if isinstance(found, bytes):
@@ -66,14 +66,14 @@ def photo_bytes(photo: PhotoSource, *, max_bytes: int) -> bytes:
 
 def unreadable(name: str, error: OSError) -> PhotoError:
     """Return the error for a photo whose file can't be read."""
-    return PhotoError(f"{name} can't be read ({error.strerror}). Check that it exists and may be opened.")
+    return PhotoError(f"{name} can't be read ({error.strerror}). Check the path and its permissions.")
 
 
 def several_photos(photos: Iterable[PhotoSource]) -> Iterator[PhotoSource]:
     """Return an iterator over photos.
 
     Raises:
-        TypeError: the argument is one photo, whose characters, bytes or lines would be taken for photos.
+        TypeError: the argument is one photo, and iterating over it would yield its characters, bytes or lines.
     """
     if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(photos, "read"):
         raise TypeError(f"Expected several photos, such as a list of paths, got one: {type(photos).__name__}.")
@@ -83,7 +83,7 @@ def several_photos(photos: Iterable[PhotoSource]) -> Iterator[PhotoSource]:
 def find_photos(paths: Sequence[Path]) -> list[Path]:
     """Return the given files and the photos below the given folders, each folder sorted.
 
-    Hidden files and folders are skipped, unless they are given themselves.
+    Hidden files and folders are skipped, unless they are arguments themselves.
 
     Raises:
         DataError: a path doesn't exist, or no photo was found.
@@ -91,18 +91,18 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise DataError(f"No such photo or folder: {path}.")
+            raise DataError(f"No such photo or folder: {path}. Check the path.")
         found.extend(_below(path) if path.is_dir() else [path])
     if not found:
         kinds = ", ".join(sorted(PHOTO_SUFFIXES))
-        raise DataError(f"No photos below {', '.join(map(str, paths))}. Looked for {kinds}.")
+        raise DataError(f"No photos below {', '.join(map(str, paths))}. Expected files with a suffix of {kinds}.")
     return found
 
 
 def _read(file: BinaryFile, max_bytes: int) -> bytes:
     data = file.read(max_bytes + 1)
     if not isinstance(data, bytes):
-        raise TypeError(f"Expected a file opened with 'rb', got one that gives {type(data).__name__}.")
+        raise TypeError(f"Expected a file opened with 'rb', got one whose read() returns {type(data).__name__}.")
     if len(data) > max_bytes:
         raise FileTooLarge(f"Expected at most {max_bytes / 1e6:.0f} MB, got more. Send a smaller copy.")
     return data

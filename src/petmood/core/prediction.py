@@ -1,4 +1,4 @@
-"""Predictions: the rule that makes them from logits, the record, and its conversion to and from JSON."""
+"""Prediction record, the decision rule that derives it from logits, and its conversion to and from JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["DecisionRule", "Prediction", "decide", "prediction_response", "softm
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
-    """Parameters of the rule from logits to a prediction; fitted on validation photos and stored in the bundle.
+    """Parameters of the decision rule for logits; fitted on validation photos and stored in the bundle.
 
     ``classes`` are the column names. A prediction is confident when its probability reaches ``confidence_threshold``
     (0..1; 0 = always, above 1 = never). A class is in the prediction set when
@@ -32,8 +32,8 @@ class Prediction:
     """Prediction for one photo, by a bundle in this process or by a service.
 
     ``probabilities`` by class sum to 1; ``probability`` is that of ``label``. ``prediction_set`` always contains
-    ``label`` and is sorted by probability. ``model.sha256`` is that of the bundle's manifest, which holds the hashes of
-    all other files. ``request_id`` is the service's, and None for a prediction in this process.
+    ``label`` and is sorted by probability. ``model.sha256`` is the hash of the bundle's manifest, which lists the
+    hashes of all other files. ``request_id`` is set by the service, and None for a prediction in this process.
     """
 
     label: str
@@ -60,7 +60,7 @@ class Prediction:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold; the keys are those of the service and of ``petmood predict --json``."""
+        """Return a JSON-serializable dict with the keys of the service and of ``petmood predict --json``."""
         return prediction_response(self).model_dump(exclude_none=True)
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ def decide(
 def prediction_response(
     prediction: Prediction, *, photo: str | None = None, request_id: str | None = None
 ) -> PredictionResponse:
-    """Build the response body of a prediction, with the photo's name and the id of the request that it answers."""
+    """Build the response body of a prediction, with the photo's name and the request id."""
     return PredictionResponse(
         photo=photo,
         label=prediction.label,

@@ -10,7 +10,7 @@ LONGEST: Final = 240
 
 
 def without_credentials(text: str) -> str:
-    """Return a text with the user names and passwords of its URLs removed.
+    """Return a string with the user names and passwords of its URLs removed.
 
     >>> without_credentials("no access to postgresql://me:secret@db/pets")
     'no access to postgresql://db/pets'

@@ -23,7 +23,7 @@ PHOTO_FIELD: Final = "photo"
 
 
 class ModelInfo(BaseModel):
-    """Which model answered; ``sha256`` is that of its manifest, which seals every other file."""
+    """Model of a prediction; ``sha256`` is the hash of its manifest, which lists the hashes of all other files."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +33,7 @@ class ModelInfo(BaseModel):
 
 
 class PredictionResponse(BaseModel):
-    """The answer for one photo; ``photo`` is its name on the command line, ``request_id`` comes from the service."""
+    """Prediction for one photo; ``photo`` is its name on the command line, ``request_id`` is set by the service."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +49,7 @@ class PredictionResponse(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """Why a photo got no answer: ``code`` for programs, ``message`` for people."""
+    """Error of a photo or a request: ``code`` for programs, ``message`` for people."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,7 +60,7 @@ class ErrorResponse(BaseModel):
 
 
 class BatchResponse(BaseModel):
-    """The answers of ``/predict/batch``, in the order of the photos: a prediction or an error for each."""
+    """Results of ``/predict/batch``, in the order of the photos: a prediction or an error for each."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,7 +69,7 @@ class BatchResponse(BaseModel):
 
 
 class VertexResponse(BaseModel):
-    """The answers to a Vertex AI prediction request, one for each instance and in their order."""
+    """Results of a Vertex AI prediction request, one for each instance and in their order."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,7 +77,7 @@ class VertexResponse(BaseModel):
 
 
 class HealthStatus(BaseModel):
-    """Whether the process lives or is ready; ``reason`` says why it is not."""
+    """Liveness or readiness of the process; ``reason`` is set if it is not ready."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,7 +86,7 @@ class HealthStatus(BaseModel):
 
 
 class ModelCardResponse(BaseModel):
-    """What the served model says of itself: its manifest and its card in Markdown."""
+    """Manifest and model card (Markdown) of the served model."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -97,5 +97,5 @@ class ModelCardResponse(BaseModel):
 
 
 def error_response(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorResponse:
-    """Build the response body of an error from its code and message, and the id of the request that it answers."""
+    """Build the response body of an error from its code, message and request id."""
     return ErrorResponse(photo=photo, code=error.code, message=str(error), request_id=request_id or error.request_id)

@@ -1,4 +1,4 @@
-"""Base class of predictors, on which the Python API, the service and the command line depend."""
+"""Base class of predictors for the Python API, the service and the command line."""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from petmood.core.schemas import ModelCardResponse, ModelInfo
 __all__ = ["BATCH", "Answer", "Predictor", "try_prepare"]
 
 BATCH: Final = 8
-"""Photos that ``predict_many`` holds in memory."""
+"""Number of photos that ``predict_many`` holds in memory."""
 
 Answer = Prediction | PetmoodError
 """Result for one photo: a prediction, or the error that prevented it."""
@@ -25,11 +25,11 @@ Answer = Prediction | PetmoodError
 class Predictor(ABC):
     """A model that predicts labels of photos.
 
-    Subclasses provide ``model``, ``card`` and ``predict_batch``; the methods for people are built on them.
+    Subclasses implement ``model``, ``card`` and ``predict_batch``; the other methods are built on them.
     """
 
     limits: ImageLimits = LIMITS
-    """Limits of a photo, which hold for every method."""
+    """Limits of a photo, for every method."""
 
     @property
     @abstractmethod
@@ -47,14 +47,14 @@ class Predictor(ABC):
 
     @abstractmethod
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        """Return one result per photo, in order, from one run of the network; an invalid photo's is its error."""
+        """Return one result per photo, in order, from one forward pass; the result of an invalid photo is its error."""
 
     def predict(self, photo: PhotoSource) -> Prediction:
         """Predict one photo: a path, the bytes of a file, or a binary file.
 
         Raises:
             PhotoError: the photo is rejected or can't be read; see ``core.errors``.
-            TypeError: the argument is no path, bytes or binary file.
+            TypeError: the argument is not a path, bytes or a binary file.
         """
         (answer,) = self._answers([photo])
         if isinstance(answer, Prediction):
@@ -65,12 +65,12 @@ class Predictor(ABC):
             del answer, photo  # break the cycle error -> traceback -> frame, which keeps the photo in memory
 
     def predict_many(self, photos: Iterable[PhotoSource]) -> Iterator[Answer]:
-        """Yield one result per photo, in order; an invalid photo's is its error, which is not raised.
+        """Yield one result per photo, in order; the result of an invalid photo is its error, which is not raised.
 
-        Photos are taken as they are needed, so an iterable of any length needs the memory of 8 photos.
+        The iterable is consumed lazily, so memory use is that of 8 photos for any length.
 
         Raises:
-            TypeError: the argument is one photo, or one of the photos is no path, bytes or binary file.
+            TypeError: the argument is one photo, or one of the photos is not a path, bytes or a binary file.
         """
         return self._in_batches(several_photos(photos))
 

@@ -1,4 +1,4 @@
-"""Fake predictor for tests, which predicts from a photo's mean brightness without a network."""
+"""Fake predictor for tests: predicts from a photo's mean brightness, without a network."""
 
 from collections.abc import Sequence
 from pathlib import Path

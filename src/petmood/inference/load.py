@@ -29,7 +29,7 @@ class BundlePredictor(Predictor):
     session: OnnxSession
     limits: ImageLimits = LIMITS
     text: str = ""
-    """The bundle's model card, read once, since the folder may be removed later."""
+    """The bundle's model card, read at loading, since the folder may be removed later."""
 
     @property
     def model(self) -> ModelInfo:
@@ -66,7 +66,7 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
     """Verify a bundle, load its network, check its golden photos and return the predictor.
 
     Raises:
-        BundleError: the bundle is incomplete, changed or can't be run, or its golden outputs differ.
+        BundleError: the bundle is incomplete or changed, or its network can't be run or gives other golden outputs.
         MissingDependency: onnxruntime is not installed.
     """
     bundle = verify(folder)
@@ -91,12 +91,14 @@ def check_golden(bundle: Bundle, session: OnnxSession) -> None:
     expected = golden.logits / bundle.manifest.temperature
     got = _in_single_batches(session, golden.pixels)
     if got.shape != expected.shape:
-        raise BundleError(f"{bundle.folder}: expected logits of shape {expected.shape}, got {got.shape}. Export again.")
+        raise BundleError(
+            f"{bundle.folder}: expected logits of shape {expected.shape}, got {got.shape}. Export it again."
+        )
     close = (np.isclose(got, expected, rtol=RTOL, atol=ATOL) & np.isfinite(got)).all(axis=1)
     same = got.argmax(axis=1) == expected.argmax(axis=1)
     if wrong := int((~(close & same)).sum()):
         worst = float(np.nan_to_num(np.abs(got - expected), nan=np.inf).max())
         raise BundleError(
-            f"{bundle.folder}: {wrong} of {len(got)} golden photos are answered otherwise than by the trained network "
-            f"(largest difference {worst:.3g}). Export the run again."
+            f"{bundle.folder}: the outputs for {wrong} of {len(got)} golden photos differ from those of the trained "
+            f"network (largest difference {worst:.3g}). Export the run again."
         )

@@ -1,4 +1,4 @@
-"""ONNX Runtime session of a bundle's network: CPU only, one thread by default, no spinning."""
+"""ONNX Runtime session of a bundle's network: CPU only, one thread by default, without spin-waiting."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ class OnnxSession:
     The file is read into memory first. So ONNX external data, which may refer to any path, is never read.
 
     Raises:
-        BundleError: the file is no ONNX network with one uint8 input and one output, or it uses external data.
+        BundleError: the file is not an ONNX network with one uint8 input and one output, or it uses external data.
         MissingDependency: onnxruntime is not installed.
     """
 
@@ -47,11 +47,12 @@ class OnnxSession:
         try:
             self._session: Any = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common public base class
-            logger.debug("onnxruntime refused %s", path, exc_info=True)
-            raise BundleError(f"{path} is no network that can be run. Copy or export the bundle again.") from error
+            logger.debug("onnxruntime can't load %s", path, exc_info=True)
+            raise BundleError(f"{path} is not a valid ONNX network. Copy or export the bundle again.") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
-            raise BundleError(f"{path}: expected one uint8 input and one output. Export the run again.")
+            got = f"inputs {[item.type for item in inputs]} and {len(outputs)} outputs"
+            raise BundleError(f"{path}: expected one uint8 input and one output, got {got}. Export the run again.")
         self._input = inputs[0].name
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -64,11 +65,11 @@ class OnnxSession:
             (out,) = self._session.run(None, {self._input: pixels})
         except Exception as error:  # as above
             reason = " ".join(str(error).split())
-            raise BundleError(f"The network can't answer pictures of shape {pixels.shape}: {reason}") from error
+            raise BundleError(f"The network can't run on input of shape {pixels.shape}: {reason}") from error
         return np.asarray(out, dtype=np.float32)
 
 
 def _refuse_external_data(data: bytes, path: Path) -> None:
     """Reject a network with tensors in external files; such a tensor has an entry with the key "location"."""
     if EXTERNAL.search(data):
-        raise BundleError(f"{path} keeps its weights in another file, which is not allowed. Export the bundle again.")
+        raise BundleError(f"{path} stores weights in an external file; this is not allowed. Export the run again.")

@@ -95,8 +95,8 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMeta
 def _checked(name: str) -> str:
     if not re.fullmatch(MODEL_NAME, name):
         raise ConfigError(
-            f"{name!r} can't be a model's name. Expected 1 to 64 of a-z, 0-9, dot, dash and underscore, "
-            "the first a letter or digit."
+            f"{name!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
+            "and a letter or digit at the start."
         )
     return name
 

@@ -76,10 +76,10 @@ class Version(_StoredRecord):
 
 
 class AliasChange(_StoredRecord):
-    """One move of an alias from version ``before`` to version ``to``: author, reason, time and promotion report.
+    """One change of an alias from version ``before`` to version ``to``: author, reason, time and promotion report.
 
-    A move outside of the gate has an unknown author, and ``at`` is when it was noticed ("" if that is now). Such a move
-    may also concern ``previous``, or remove the alias (``to`` is None).
+    A change made outside petmood has an unknown author, and ``at`` is the time of its detection ("" before it is
+    stored). Such a change may also concern ``previous``, or remove the alias (``to`` is None).
     """
 
     number: int = Field(ge=1)
@@ -108,13 +108,13 @@ class Author:
         """Reject an empty or overlong author or reason."""
         if not self.name.strip() or len(self.name) > MAX_AUTHOR_CHARS or len(self.reason) > MAX_REASON_CHARS:
             raise RegistryError(
-                f"Expected who decides (1 to {MAX_AUTHOR_CHARS} signs) and why (up to {MAX_REASON_CHARS} signs), "
-                f"got {len(self.name)} and {len(self.reason)} signs."
+                f"Expected an author of 1 to {MAX_AUTHOR_CHARS} characters and a reason of at most {MAX_REASON_CHARS}, "
+                f"got {len(self.name)} and {len(self.reason)} characters."
             )
 
 
 class AliasState(_Record):
-    """Versions that the aliases point to after change number ``last`` (0 = nothing was ever promoted)."""
+    """Versions that the aliases point to after change number ``last`` (0 = no changes)."""
 
     last: int
     aliases: dict[str, int]
@@ -152,11 +152,11 @@ class Backend(Protocol):
         ...
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change, sorted by number; moves outside of the gate that are not stored yet are the last."""
+        """Return every change, sorted by number; changes made outside petmood that are not stored yet come last."""
         ...
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number; return False and move no alias if the number is taken."""
+        """Add a change under its number; return False and change no alias if the number is taken."""
         ...
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
@@ -176,14 +176,14 @@ def replay(changes: Sequence[AliasChange]) -> AliasState:
     """Return the versions that the aliases point to after these changes.
 
     Raises:
-        RegistryError: a change is missing in the sequence.
+        RegistryError: the sequence lacks a change.
     """
     aliases: dict[str, int] = {}
     for expected, change in enumerate(changes, start=1):
         if change.number != expected:
             raise RegistryError(
-                f"The registry's history lacks change {expected}: expected it before change {change.number}. "
-                "Restore it from a backup; petmood never deletes one."
+                f"The registry's history is incomplete: change {expected} is missing before change {change.number}. "
+                "Restore it from a backup."
             )
         if change.alias == CHAMPION and CHAMPION in aliases and aliases[CHAMPION] != change.to:
             aliases[PREVIOUS] = aliases[CHAMPION]
@@ -195,5 +195,5 @@ def replay(changes: Sequence[AliasChange]) -> AliasState:
 
 
 def new_nonce() -> str:
-    """Return a random text that makes the bytes of a record unique."""
+    """Return a random string that makes the bytes of a record unique."""
     return secrets.token_hex(8)

@@ -27,7 +27,8 @@ class GcsStore:
             self._bucket: Any = storage.Client().bucket(bucket)
         except Exception as error:  # google-auth's errors share no base class with the client's
             raise RegistryError(
-                f"No access to gs://{bucket}: {one_line(error)} Log in with: gcloud auth login"
+                f"gs://{bucket} can't be accessed ({one_line(error)}). "
+                "Log in with: gcloud auth application-default login"
             ) from error
         self._prefix = f"{prefix}/" if prefix else ""
         self.address = f"gs://{bucket}/{prefix}".rstrip("/")
@@ -75,4 +76,6 @@ class GcsStore:
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> RegistryError:
-        return RegistryError(f"{self.address} can't be used: {one_line(error)}")
+        return RegistryError(
+            f"{self.address} can't be accessed ({one_line(error)}). Check the address and permissions."
+        )

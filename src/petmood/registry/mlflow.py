@@ -44,13 +44,13 @@ class MlflowBackend:
         self._aliases = MlflowAliases(self._client, self._call, model=model, parse=partial(self._parsed, AliasChange))
 
     def versions(self) -> Sequence[Version]:
-        """Return every version, sorted by number; versions that petmood did not register are left out."""
+        """Return every version, sorted by number; versions that petmood did not register are omitted."""
         found = self._call(lambda: self._client.search_model_versions(f"name='{self.model}'", max_results=10_000))
         mine = [(int(one.version), one.tags[VERSION_TAG]) for one in found if VERSION_TAG in one.tags]
         return [self._parsed(Version, text, number=number) for number, text in sorted(mine)]
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return every change that leads to MLflow's aliases, those outside of the gate included."""
+        """Return every change that leads to MLflow's aliases, including those made outside petmood."""
         return self._aliases.changes()
 
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
@@ -87,7 +87,7 @@ class MlflowBackend:
         if not self._call(lambda: self._client.list_artifacts(run_id, BUNDLE)):
             raise CorruptVersion(
                 f"The files of version {version.number} of {self.model} are missing in {self.address}. "
-                "Push the bundle again to put them back."
+                "Push the bundle again to restore them."
             )
         with TemporaryDirectory(prefix="petmood-", dir=to.parent) as temporary:
             fetched = self._download(version, BUNDLE, temporary)
@@ -96,7 +96,7 @@ class MlflowBackend:
                     atomic_write_bytes(to / file.name, file.read_bytes())
 
     def record(self, change: AliasChange) -> bool:
-        """Add a change under its number and set MLflow's aliases; return False if others moved an alias first."""
+        """Add a change under its number and set MLflow's aliases; return False if another client was first."""
         return self._aliases.record(change)
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
@@ -122,8 +122,8 @@ class MlflowBackend:
             )
         except Exception as error:  # each artifact store raises its own errors
             raise RegistryError(
-                f"{path} of version {version.number} of {self.model} can't be fetched from {self.address}: "
-                f"{one_line(error)} Push the bundle again to put it back."
+                f"{path} of version {version.number} of {self.model} can't be downloaded from {self.address} "
+                f"({one_line(error)}). Push the bundle again to restore it."
             ) from error
 
     def _run_of(self, version: Version) -> str:
@@ -142,10 +142,14 @@ class MlflowBackend:
         except Exception as error:  # MLflow does not wrap the errors of SQLAlchemy and requests
             if passed and getattr(error, "error_code", "") == passed:
                 return None
-            raise RegistryError(f"MLflow at {self.address} can't be used: {one_line(error)}") from error
+            raise RegistryError(
+                f"MLflow at {self.address} can't be accessed ({one_line(error)}). Check the address and the server."
+            ) from error
 
     def _parsed(self, record: type[Record], text: str, **known: int) -> Record:
         try:
             return record.model_validate({**json.loads(text), **known})
         except ValueError as error:
-            raise RegistryError(f"A record of {self.model} in {self.address} is damaged: {one_line(error)}") from error
+            raise RegistryError(
+                f"A record of {self.model} in {self.address} is damaged ({one_line(error)}). Restore it from a backup."
+            ) from error

@@ -1,12 +1,12 @@
-"""Aliases of one model in MLflow: MLflow's own aliases are the truth, and petmood's change records explain them.
+"""Aliases of one model in MLflow: MLflow's aliases are authoritative, and petmood's change records are their history.
 
-MLflow lets any client set an alias at any time: the last one wins, and neither time nor author is kept. So a promotion
-is recorded first. The record is an experiment with its tags: the one object that MLflow creates exclusively and
-atomically, since its name is unique in the database. Then the alias is set, and the record is tagged as carried out.
+In MLflow any client can set an alias at any time: the last write wins, and neither time nor author is stored. So a
+promotion is recorded first. The record is an experiment with tags: the only object that MLflow creates exclusively and
+atomically, since its name is unique in the database. Then the alias is set, and the record is tagged as applied.
 
-- A record without this tag belongs to a writer at work or killed: the next reader carries it out.
-- An alias that differs although every record is carried out was moved by somebody else: it is obeyed, and the history
-  ends with a change of kind ``moved_outside``. The next promotion stores this change before its own.
+- A record without this tag belongs to a running or killed writer: the next reader applies it.
+- An alias that differs although every record is applied was changed by another client. The change is accepted, and the
+  history ends with a change of kind ``moved_outside``. The next promotion stores this change before its own.
 """
 
 import logging
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 CHANGE_TAG: Final = "petmood.change"
 CARRIED_TAG: Final = "petmood.carried"
 READS: Final = 20
-"""Largest number of reads until one is not disturbed by a writer."""
+"""Maximum number of reads until one is not interrupted by a concurrent write."""
 
 Call = Callable[..., Any]
-"""A function that calls MLflow and raises its errors as ``RegistryError``; ``passed`` is an error code to pass over."""
+"""A function that calls MLflow and raises its errors as ``RegistryError``; ``passed`` is an error code to ignore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,16 @@ class MlflowAliases:
         self._prefix = f"petmood registry: {model}, change "
 
     def changes(self) -> Sequence[AliasChange]:
-        """Return the changes that lead to MLflow's aliases, after carrying out those that a writer left behind.
+        """Return the changes that lead to MLflow's aliases, after applying those of a killed writer.
 
         Raises:
-            RegistryConflict: other writers change the aliases all the time.
+            RegistryConflict: other clients changed the aliases during each read.
         """
         stored, moves = self._read()
         return [*stored, *moves]
 
     def record(self, change: AliasChange) -> bool:
-        """Store a change under its number and set the aliases; return False if others moved an alias first."""
+        """Store a change under its number and set the aliases; return False if another client was first."""
         stored, moves = self._read()
         now = replay([*stored, *moves])
         if change.number != now.last + 1 or change.before != now.aliases.get(change.alias):
@@ -76,11 +76,13 @@ class MlflowAliases:
         try:
             self._read()
         except RegistryError as error:
-            logger.warning("change %d of %s is recorded, but not read back: %s", change.number, self._model, error)
+            logger.warning(
+                "change %d of %s is recorded, but could not be verified: %s", change.number, self._model, error
+            )
         return True
 
     def _read(self) -> tuple[list[AliasChange], list[AliasChange]]:
-        """Return the stored changes, and the moves outside of the gate since."""
+        """Return the stored changes, and the changes made outside petmood since."""
         for _ in range(READS):
             records, aliases = self._records(), self._aliases()
             changes = [one.change for one in records]
@@ -88,17 +90,21 @@ class MlflowAliases:
             if _carried(records) < len(records):
                 try:
                     self._carry_out(records, missing)
-                except RegistryError as error:  # the change is decided; the next one who reads carries it out
-                    logger.warning("MLflow's aliases of %s lack change %d: %s", self._model, len(changes), error)
+                except RegistryError as error:  # the change is recorded; the next reader applies it
+                    logger.warning(
+                        "change %d of %s is not yet in MLflow's aliases: %s", len(changes), self._model, error
+                    )
                     return changes, outside_moves(changes, {**aliases, **missing})
                 continue
             moves = outside_moves(changes, aliases)
             if not moves or self._records() == records:  # else a writer was between the two reads
                 return changes, moves
-        raise RegistryConflict(f"Too many others change the aliases of {self._model} at this moment. Try again.")
+        raise RegistryConflict(
+            f"The aliases of {self._model} were changed by other clients during each of {READS} reads. Try again."
+        )
 
     def _create(self, change: AliasChange) -> bool:
-        """Create a record; return True too if it exists with our content: the response may have been lost."""
+        """Create a record; also return True if it exists with the same content: the response may have been lost."""
         name, tags = f"{self._prefix}{change.number:06}", {CHANGE_TAG: change.model_dump_json()}
         made = self._call(lambda: self._client.create_experiment(name, tags=tags), passed="RESOURCE_ALREADY_EXISTS")
         if made is not None:
@@ -126,10 +132,10 @@ class MlflowAliases:
         return {alias: int(number) for alias, number in found.items() if alias in (*ALIASES, PREVIOUS)}
 
     def _carry_out(self, records: Sequence[_Record], missing: Mapping[str, int]) -> None:
-        """Set the aliases that MLflow lacks, then tag the records.
+        """Set the missing aliases in MLflow, then tag the records.
 
-        A writer that was stopped before it set an alias may set it after a later change did. So the records are read
-        again after setting, and the aliases set anew if there are more.
+        A writer that was paused before setting an alias may set it after a later change did. So the records are read
+        again afterwards, and the aliases are set again if there are new records.
         """
         latest = records
         while True:
@@ -147,8 +153,8 @@ class MlflowAliases:
 def missing_aliases(changes: Sequence[AliasChange], aliases: Mapping[str, int], *, carried: int) -> dict[str, int]:
     """Return the aliases to set for the changes after the first ``carried`` ones.
 
-    An alias with a value that it never had during these changes was moved by somebody since: it stays. A stored move
-    outside of the gate is in MLflow already; at most ``previous``, which follows from it, is missing there.
+    An alias with a value that it never had during these changes was changed by another client: it is kept. A stored
+    change made outside petmood is in MLflow already; at most ``previous``, which is derived from it, is missing.
     """
     pending = changes[carried:]
     states = [replay(changes[:number]).aliases for number in range(carried, len(changes) + 1)]
@@ -162,9 +168,9 @@ def missing_aliases(changes: Sequence[AliasChange], aliases: Mapping[str, int], 
 
 
 def outside_moves(changes: Sequence[AliasChange], aliases: Mapping[str, int]) -> list[AliasChange]:
-    """Return the moves that the changes do not explain: they lead to these aliases.
+    """Return the changes made outside petmood: those that lead from the recorded changes to these aliases.
 
-    ``previous`` follows a champion that was moved, unless somebody moved ``previous`` too.
+    ``previous`` follows a changed champion, unless a client changed ``previous`` too.
     """
     expected = replay(changes).aliases
     moves: list[AliasChange] = []
@@ -178,5 +184,5 @@ def outside_moves(changes: Sequence[AliasChange], aliases: Mapping[str, int]) ->
 
 
 def _carried(records: Sequence[_Record]) -> int:
-    """Return how many records are carried out, counted up to the last one with the tag."""
+    """Return how many records are applied, counted up to the last one with the tag."""
     return max((number for number, one in enumerate(records, start=1) if one.carried), default=0)

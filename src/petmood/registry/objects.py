@@ -66,14 +66,16 @@ class ObjectBackend:
         """Store a bundle's files, the manifest last, then register it under the next free number.
 
         Raises:
-            RegistryConflict: too many others register versions at the same time.
+            RegistryConflict: other clients took each of the numbers that were tried.
         """
         self._store_files(bundle)
         for number in range(len(self.versions()) + 1, len(self.versions()) + TRIES):
             version = Version(number=number, model=self.model, **about)
             if self._create(self._record_key("versions", number), _as_json(version)):
                 return version
-        raise RegistryConflict(f"Too many others register versions of {self.model} at this moment. Push again.")
+        raise RegistryConflict(
+            f"No free version number of {self.model} in {TRIES} tries: other clients register versions. Push again."
+        )
 
     def repair(self, version: Version, bundle: Bundle) -> None:
         """Restore missing or damaged files of a version."""
@@ -89,7 +91,8 @@ class ObjectBackend:
         for name in read(to).files:
             if PurePosixPath(name).name != name:
                 raise CorruptVersion(
-                    f"Version {version.number} names a file {name!r} outside of its bundle. Push again."
+                    f"Version {version.number} of {self.model} lists a file outside its bundle: {name!r}. "
+                    "Push the bundle again."
                 )
             self._fetch_file(version, name, to)
 
@@ -106,7 +109,7 @@ class ObjectBackend:
         """Return the content of a file attached to a version."""
         found = self._store.read(self._attached_key(version, name))
         if found is None:
-            raise RegistryError(f"Version {version.number} of {self.model} has no {name} attached.")
+            raise RegistryError(f"No file {name} is attached to version {version.number} of {self.model}.")
         return found
 
     def _store_files(self, bundle: Bundle) -> None:
@@ -116,9 +119,9 @@ class ObjectBackend:
                 self._store.replace(key, data)  # may be damaged; the key fixes the content, so it is safe to restore
 
     def _create(self, key: str, data: bytes) -> bool:
-        """Create an object; return True too if the key already holds exactly these bytes.
+        """Create an object; also return True if the key already holds exactly these bytes.
 
-        A client repeats a request whose response was lost; the repeat then fails because the first one succeeded.
+        A client retries a request whose response was lost; the retry then fails because the first one succeeded.
         """
         return self._store.create(key, data) or self._store.read(key) == data
 
@@ -127,7 +130,7 @@ class ObjectBackend:
         if data is None:
             raise CorruptVersion(
                 f"{name} of version {version.number} of {self.model} is missing in {self.address}. "
-                "Push the bundle again to put it back."
+                "Push the bundle again to restore it."
             )
         atomic_write_bytes(to / name, data)
 

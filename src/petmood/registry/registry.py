@@ -94,10 +94,14 @@ class Registry:
         else:
             found = [one for one in versions.values() if SHA.fullmatch(name) and one.sha256.startswith(name)]
         if len(found) != 1:
-            known = f"{len(found)} versions begin so" if found else _hint(versions, aliases)
-            if name in aliases:
-                known = f"It points to version {aliases[name]}, which is deleted or not petmood's. {known}"
-            raise RegistryError(f"No single version {name!r} of {self.model} in {self.address}. {known}")
+            hint = _hint(versions, aliases)
+            if found:
+                hint = f"{len(found)} versions have this SHA-256 prefix; give more digits."
+            elif name in aliases:
+                hint = f"It points to version {aliases[name]}, which was deleted or not registered by petmood. {hint}"
+            raise RegistryError(
+                f"Expected {name!r} to match one version of {self.model} in {self.address}, got {len(found)}. {hint}"
+            )
         return found[0]
 
     def push(self, folder: Path, *, by: str) -> Version:
@@ -121,7 +125,7 @@ class Registry:
             CorruptVersion: a file is missing, or the bundle is not the registered one.
             BundleError: the downloaded files are damaged, or the folder holds files that are not part of a bundle.
             OutputError: the folder can't be written, or another process is writing it.
-            RegistryError: the folder holds something else, or the registry can't be reached.
+            RegistryError: the folder has other content, or the registry can't be reached.
         """
         if (existing_bundle := bundle_at(to)) is not None and existing_bundle.sha256 == version.sha256:
             return existing_bundle
@@ -129,7 +133,8 @@ class Registry:
         def existing(folder: Path) -> Iterable[str]:
             if folder.exists() and not (replace and is_bundle(folder)):
                 raise RegistryError(
-                    f"{to} exists and is not version {version.number}. Give another folder, or --replace for a bundle."
+                    f"{to} exists and is not version {version.number}. "
+                    "Choose another folder, or replace a bundle with --replace."
                 )
             refuse_foreign_files(folder, shown=to)
             return ()
@@ -142,7 +147,7 @@ class Registry:
     def promote(
         self, version: Version, *, alias: str, by: Author, seen: AliasState, report: str | None = None
     ) -> AliasChange:
-        """Point an alias to a version, if nothing was changed since the state ``seen``.
+        """Point an alias to a version, if no alias was changed since the state ``seen``.
 
         Raises:
             RegistryConflict: another writer changed the registry first.
@@ -152,7 +157,7 @@ class Registry:
         return self._move(version, kind="promoted", alias=alias, by=by, seen=seen, report=report)
 
     def check_promotable(self, version: Version, *, alias: str, seen: AliasState) -> None:
-        """Reject a promotion without effect early, before the promotion checks run.
+        """Reject a promotion that would have no effect, before the promotion checks run.
 
         Raises:
             RegistryError: the alias is unknown, or it points to this version already.
@@ -168,11 +173,11 @@ class Registry:
         Raises:
             RegistryConflict: another writer changed the registry at the same time.
             RegistryError: there is no previous champion, or its files are missing.
-            BundleError: its bundle is damaged, or of a schema version that can't be read; the alias stays.
+            BundleError: its bundle is damaged, or of an unsupported schema version; the alias is unchanged.
         """
         seen = self.state()
         if PREVIOUS not in seen.aliases:
-            raise RegistryError(f"No version of {self.model} was champion before this one: nothing to go back to.")
+            raise RegistryError(f"{self.model} has no previous champion to roll back to.")
         version = self.find(str(seen.aliases[PREVIOUS]))
         with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
             self._fetch_verified(version, Path(scratch))
@@ -210,7 +215,7 @@ class Registry:
         return [
             *found,
             *broken,
-            *(IntegrityIssue(alias, f"points to version {to}, which is not there") for alias, to in dangling),
+            *(IntegrityIssue(alias, f"points to version {to}, which does not exist") for alias, to in dangling),
         ]
 
     def _move(self, version: Version, *, alias: str, by: Author, seen: AliasState, **facts: Any) -> AliasChange:  # noqa: ANN401 - the fields of AliasChange
@@ -219,8 +224,8 @@ class Registry:
         change = AliasChange(number=seen.last + 1, alias=alias, to=version.number, before=before, **recorded, **facts)
         if self.state() != seen or not self._backend.record(change):
             raise RegistryConflict(
-                f"Somebody else changed {self.model} first (change {change.number} is theirs). "
-                f"Look with: {shell_command('registry', 'list', '--model', self.model)}; then decide again."
+                f"Another client changed the aliases of {self.model} first (change {change.number}). "
+                f"Review them with: {shell_command('registry', 'list', '--model', self.model)}; then try again."
             )
         return change
 
@@ -229,15 +234,15 @@ class Registry:
         fetched = verify(to)
         if fetched.sha256 != version.sha256:
             raise CorruptVersion(
-                f"Version {version.number} of {self.model} is another bundle than was registered "
-                f"({fetched.sha256[:12]} instead of {version.sha256[:12]}). Push the right one again."
+                f"Version {version.number} of {self.model} holds another bundle: expected the manifest hash "
+                f"{version.sha256[:12]}, got {fetched.sha256[:12]}. Push the registered bundle again."
             )
         return fetched
 
 
 def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
     if not versions:
-        return f"It has no versions. Register one with: {shell_command('registry', 'push', 'bundles/first')}"
+        return f"The model has no versions. Register one with: {shell_command('registry', 'push', 'bundles/first')}"
     return f"Known: {', '.join(map(str, sorted(versions)))}; aliases: {', '.join(aliases) or 'none'}."
 
 

@@ -32,7 +32,9 @@ class S3Store:
         try:
             self._client: Any = boto3.session.Session().client("s3", config=config)
         except self._failed as error:
-            raise RegistryError(f"No access to s3://{bucket}: {error} Set it up with: aws configure") from error
+            raise RegistryError(
+                f"s3://{bucket} can't be accessed ({one_line(error)}). Set it up with: aws configure"
+            ) from error
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self.address = f"s3://{bucket}/{prefix}".rstrip("/")
 
@@ -77,4 +79,6 @@ class S3Store:
         try:
             yield
         except (self._refused, self._failed) as error:
-            raise RegistryError(f"{self.address} can't be used: {one_line(error)}") from error
+            raise RegistryError(
+                f"{self.address} can't be accessed ({one_line(error)}). Check the address and permissions."
+            ) from error

@@ -5,7 +5,7 @@
 ``sqlite:///FILE``     MLflow in that file; likewise ``postgresql://``, ``http(s)://``
 ``gs://BUCKET/PATH``   a Google Cloud Storage bucket
 ``s3://BUCKET/PATH``   an S3 bucket
-anything else          a folder
+other                  a folder
 =====================  ==========================================================
 """
 
@@ -52,7 +52,7 @@ class ModelReference:
 
 
 def is_reference(text: str) -> bool:
-    """Return whether a text is a ``registry://`` reference rather than a folder."""
+    """Return whether a string is a ``registry://`` reference rather than a folder."""
     return text.startswith(SCHEME)
 
 
@@ -60,7 +60,7 @@ def parse_reference(text: str) -> ModelReference:
     """Parse ``registry://MODEL@VERSION``; the version defaults to the champion.
 
     Raises:
-        RegistryError: the text is no valid reference.
+        RegistryError: the string is not a valid reference.
     """
     model, _, version = text.removeprefix(SCHEME).partition("@")
     if not (is_reference(text) and re.fullmatch(MODEL_NAME, model) and re.fullmatch(r"[\w-]*", version)):
@@ -76,7 +76,10 @@ def open_registry(address: str | None = None, *, model: str = DEFAULT_MODEL) -> 
         MissingDependency: the package for this kind of address is not installed.
     """
     if not re.fullmatch(MODEL_NAME, model):
-        raise RegistryError(f"{model!r} can't be a model's name. Expected 1 to 64 of a-z, 0-9, dot, dash, underline.")
+        raise RegistryError(
+            f"{model!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
+            "and a letter or digit at the start."
+        )
     return Registry(_backend(address or os.environ.get(ADDRESS_VARIABLE) or "mlflow", model))
 
 
@@ -92,7 +95,7 @@ def _backend(address: str, model: str) -> Backend:
         return ObjectBackend(S3Store(bucket, prefix.strip("/")), model=model)
     if "://" in address:
         raise RegistryError(
-            f"Unknown kind of registry {scheme!r}. "
+            f"Unknown registry scheme {scheme!r}. "
             "Expected a folder, gs://, s3://, sqlite:///, postgresql:// or http(s)://."
         )
     return ObjectBackend(FolderStore(Path(address).expanduser()), model=model)

@@ -24,7 +24,7 @@ def test_a_run_becomes_a_bundle_that_is_whole(
     assert done.out.startswith(f"{tmp_path}/first is valid: pets-1 ")
     again = petmood("export", small_run.path, "--output", tmp_path / "first")
     assert (again.code, again.err.count("\n")) == (2, 1)
-    assert "a bundle is never changed" in again.err
+    assert "bundles are immutable" in again.err
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "reference.npz", "card.md", "manifest.json"])
@@ -48,4 +48,4 @@ def test_what_is_no_run_and_what_is_no_bundle_are_refused(petmood: Callable[...,
     assert (done.code, done.err.count("\n")) == (2, 1)
     done = petmood("bundle", "verify", tmp_path)
     assert done.code == 2
-    assert "is no bundle: manifest.json is missing" in done.err
+    assert "is not a bundle: manifest.json is missing" in done.err

@@ -42,7 +42,7 @@ def test_the_pipeline_ends_with_a_table_answers_places_and_the_next_command(
     refused = petmood("run", *wanted, "--bundles", "mine")
     assert refused.code == 2
     assert refused.err.count("\n") == 1
-    assert "mine/stripes is no bundle, and replacing it would lose NOTES.md. Nothing was changed." in refused.err
+    assert "mine/stripes is not a bundle, and replacing it would delete NOTES.md. Nothing was changed." in refused.err
     assert "Done now: export." in petmood("run", *wanted, "--bundles", "other").out
 
 

@@ -119,7 +119,7 @@ def test_when_the_first_process_is_killed_the_others_end_too(bundle: Path) -> No
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "is no bundle: manifest.json is missing" in refusal(capsys, str(tmp_path), "--port", "0").splitlines()[-1]
+    assert "is not a bundle: manifest.json is missing" in refusal(capsys, str(tmp_path), "--port", "0").splitlines()[-1]
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "70000"])

@@ -51,7 +51,7 @@ def test_resuming_takes_no_settings(petmood: Callable[..., Any], small_run: RunF
         (["seeed=3"], "Unknown setting 'seeed'. Did you mean seed?"),
         (["recipe=finetunee"], "Unknown recipe 'finetunee'. Known: "),
         (["epochs=0"], "trainer.max_epochs: Input should be greater than or equal to 1, got 0."),
-        (["seed=["], "The override can't be read"),
+        (["seed=["], "The override can't be parsed"),
         (["backbone=resnet5"], "Unknown backbone 'resnet5'. Did you mean resnet50?"),
         (
             ["model=fixed_filters", "model.image_size=96"],

@@ -66,7 +66,7 @@ def test_a_rejection_is_the_error_that_a_predictor_raises_with_the_request_id() 
     with (
         serving((422, REFUSED)) as (address, _),
         Client(address) as client,
-        pytest.raises(CorruptImage, match="a whole picture") as caught,
+        pytest.raises(CorruptImage, match="a complete image") as caught,
     ):
         client.predict(b"x")
     assert (caught.value.code, caught.value.request_id) == ("corrupt_image", "r")

@@ -89,7 +89,7 @@ def test_a_batch_of_one_gives_the_error_of_its_photo_and_raises_that_of_the_requ
 
 def test_bodies_of_something_else_are_refused() -> None:
     for read in (prediction_of, card_of, health_of):
-        with pytest.raises(ServiceError, match="not petmood's"):
+        with pytest.raises(ServiceError, match="not from petmood"):
             read(response(200, {"hello": 1}))
 
 

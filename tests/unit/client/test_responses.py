@@ -45,7 +45,7 @@ def test_a_code_that_is_not_known_keeps_its_name_and_status() -> None:
 def test_a_proxy_s_response_is_told_by_its_status(status: int, code: str) -> None:
     error = error_of(response(status, body=b"<html>", x_request_id="r"))
     assert (error.code, error.request_id) == (code, "r")
-    assert "http://pets.example/predict gave status" in str(error)
+    assert "http://pets.example/predict returned status" in str(error)
 
 
 def test_the_classes_keep_their_own_code_and_pause() -> None:

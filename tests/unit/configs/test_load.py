@@ -136,9 +136,9 @@ def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
         ("trainer.accelerator=tpu", "trainer.accelerator: Input should be 'auto', 'cpu', 'gpu' or 'mps', got 'tpu'."),
         ("recipe.l2_strengths=[]", "recipe.l2_strengths: "),
         ("seed=-1", "seed: Input should be greater than or equal to 0, got -1."),
-        ("seed=1,2", "The override can't be read: "),
-        ("seed=${nope}", "The override can't be read: "),
-        ("data.path=a:(", "The override can't be read: "),
+        ("seed=1,2", "The override can't be parsed: "),
+        ("seed=${nope}", "The override can't be parsed: "),
+        ("data.path=a:(", "The override can't be parsed: "),
         ("recipe", "Expected settings such as trainer.max_epochs=20, got 'recipe'."),
         ("", "Expected settings such as trainer.max_epochs=20, got ''."),
     ],
@@ -156,9 +156,9 @@ def test_what_can_t_be_set_is_one_line(override: str, expected: str) -> None:
         (b"seed: 0\nsede: 1\n", "Unknown setting 'sede'. Did you mean seed?"),
         (b"trainer: {max_epochs: 0}\n", "trainer.max_epochs: "),
         (b"- a\n- list\n", "Input should be a valid dictionary"),
-        (b"a: [", "can't be read as settings"),
-        (b"\xff\xfe\x00", "can't be read as settings"),
-        (b"!!python/object/apply:os.getcwd []\n", "can't be read as settings"),
+        (b"a: [", "can't be read as YAML settings"),
+        (b"\xff\xfe\x00", "can't be read as YAML settings"),
+        (b"!!python/object/apply:os.getcwd []\n", "can't be read as YAML settings"),
     ],
     ids=["typo", "range", "list", "no YAML", "no text", "a Python object"],
 )
@@ -171,7 +171,7 @@ def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path, content: bytes
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="can't be read as settings"):
+    with pytest.raises(ConfigError, match="can't be read as YAML settings"):
         from_file(tmp_path / "none.yaml")
 
 

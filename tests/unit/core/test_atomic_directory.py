@@ -167,10 +167,10 @@ def test_unless_told_otherwise_only_nothing_is_replaced(tmp_path: Path) -> None:
     (target / ".DS_Store").touch()
     with atomic_directory(target) as draft:
         (draft.path / "letter").touch()
-    with pytest.raises(OutputError, match=r"Expected .*mine to be new or empty, got something else"):
+    with pytest.raises(OutputError, match=r"Expected .*mine to be new or an empty folder"):
         atomic_directory(target).__enter__()
     (tmp_path / "plain").touch()
-    with pytest.raises(OutputError, match="to be new or empty"):
+    with pytest.raises(OutputError, match="to be new or an empty folder"):
         refuse_existing(tmp_path / "plain")
     assert names_in(target) == ["letter"]
     assert names_in(tmp_path) == ["mine", "plain"]
@@ -181,7 +181,7 @@ def test_what_came_to_the_target_meanwhile_is_looked_at_again(tmp_path: Path) ->
         (tmp_path / "new").mkdir()
         (tmp_path / "new/letter").write_text("dear")
 
-    with pytest.raises(OutputError, match="to be new or empty"), atomic_directory(tmp_path / "new") as draft:
+    with pytest.raises(OutputError, match="to be new or an empty folder"), atomic_directory(tmp_path / "new") as draft:
         put_a_letter(draft)
     assert list(files_below(tmp_path)) == ["new/letter"]
 
@@ -215,7 +215,7 @@ def test_files_are_carried_over_without_hard_links_too(tmp_path: Path, monkeypat
 def test_a_file_to_carry_over_is_never_overwritten(tmp_path: Path) -> None:
     write(tmp_path / "folder", "mine")
     with (
-        pytest.raises(OutputError, match=r"folder/file would be overwritten"),
+        pytest.raises(OutputError, match=r"folder/file was not written by petmood and would be overwritten"),
         atomic_directory(tmp_path / "folder", existing=lambda _: ["file"]) as draft,
     ):
         (draft.path / "file").write_text("other")
@@ -232,7 +232,7 @@ def test_a_file_that_was_to_be_there_and_is_not_keeps_the_old_folder(tmp_path: P
 
     write(tmp_path / "folder", "old")
     with (
-        pytest.raises(OutputError, match=r"Expected 2 files, 1 of them are missing: b\. .*folder was not changed"),
+        pytest.raises(OutputError, match=r"Expected 2 files, 1 are missing: b\. .*folder was not changed"),
         atomic_directory(tmp_path / "folder", existing=anything) as draft,
     ):
         write_half(draft)
@@ -247,7 +247,7 @@ def test_a_draft_that_was_removed_and_made_again_is_not_published(tmp_path: Path
 
     write(tmp_path / "folder", "old")
     with (
-        pytest.raises(OutputError, match="was removed while it was written"),
+        pytest.raises(OutputError, match="was removed while it was being written"),
         atomic_directory(tmp_path / "folder", existing=anything) as draft,
     ):
         make_again(draft)
@@ -286,7 +286,7 @@ def test_a_link_that_was_retired_by_an_old_version_blocks_nothing(tmp_path: Path
     assert names_in(tmp_path) == ["elsewhere", "folder"]
     (tmp_path / "folder").rename(tmp_path / "moved")
     (tmp_path / ".folder.retired").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match=r"became a link meanwhile\. Try again"):
+    with pytest.raises(OutputError, match=r"was replaced by a link in the meantime\. Try again"):
         write(tmp_path / "folder")
     write(tmp_path / "folder", "newer")
     assert (tmp_path / "elsewhere/file").read_text() == "newer"
@@ -296,7 +296,7 @@ def test_a_link_that_was_retired_by_an_old_version_blocks_nothing(tmp_path: Path
 def test_a_link_to_a_place_that_is_not_there_is_refused(tmp_path: Path, target: str) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "not-mounted/folder")
     (tmp_path / "round").symlink_to(tmp_path / "round")
-    with pytest.raises(OutputError, match="leads by a link to a place that does not exist"):
+    with pytest.raises(OutputError, match="contains a broken link"):
         write(tmp_path / target)
     assert names_in(tmp_path) == ["link", "round"]
 
@@ -310,7 +310,7 @@ def test_a_mount_point_is_refused_before_any_work(tmp_path: Path, monkeypatch: p
     escaped = str(target).replace(" ", "\\040")
     mounts.write_text(f"22 1 8:1 / / rw - ext4 /dev/x rw\n31 22 8:1 /y {escaped}{below} rw - ext4 /dev/x rw\n")
     monkeypatch.setattr(module, "MOUNTS", mounts)
-    with pytest.raises(OutputError, match=r"is a mount point\. Give a folder inside of .*a folder\."):
+    with pytest.raises(OutputError, match=r"is a mount point\. Choose a folder inside .*a folder\."):
         atomic_directory(target, existing=anything).__enter__()
     assert names_in(tmp_path) == ["a folder", "mountinfo"]
     write(target.with_name("a fold"))
@@ -327,10 +327,10 @@ def test_a_parent_that_is_no_folder_or_is_not_writable_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"can't be written: .*file is no folder that you can write in"):
+    with pytest.raises(OutputError, match=r"can't be written: .*file is not a writable folder"):
         write(tmp_path / "file/folder")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(OutputError, match="is no folder that you can write in"):
+    with pytest.raises(OutputError, match="is not a writable folder"):
         write(tmp_path / "deep/folder")
     assert names_in(tmp_path) == ["file"]
 

@@ -29,7 +29,7 @@ def test_nothing_an_empty_folder_and_a_bundle_may_be_replaced(bundle: Path, tmp_
     check_target(tmp_path / "deep/new")
     assert not (tmp_path / "deep").exists()
     with pytest.raises(
-        BundleError, match=r"pets exists, and a bundle is never changed\. Give another name with --output"
+        BundleError, match=r"pets exists, and bundles are immutable\. Choose another folder with --output"
     ):
         check_target(bundle)
 
@@ -51,7 +51,7 @@ def test_a_damaged_bundle_is_known_by_its_manifest(bundle: Path, changes: dict[s
 def test_a_manifest_that_is_not_ours_protects_the_whole_folder(bundle: Path, manifest: str) -> None:
     (bundle / MANIFEST).write_bytes(manifest.encode("utf-8", "surrogateescape"))
     assert not is_bundle(bundle)
-    with pytest.raises(BundleError, match=r"pets is no bundle, and replacing it would lose card\.md, golden\.npz"):
+    with pytest.raises(BundleError, match=r"pets is not a bundle, and replacing it would delete card\.md, golden\.npz"):
         check_target(bundle, replace=True)
 
 
@@ -63,7 +63,7 @@ def test_a_person_s_file_in_a_bundle_protects_it(bundle: Path, name: str) -> Non
     (bundle / ".DS_Store").touch()
     with pytest.raises(BundleError, match=r"^bundles/pets is a bundle with other files in it, ") as refusal:
         refuse_foreign_files(bundle, shown=Path("bundles/pets"))
-    assert f", and replacing it would lose {name}. Nothing was changed. " in str(refusal.value)
+    assert f", and replacing it would delete {name}. Nothing was changed. " in str(refusal.value)
     assert "\n" not in str(refusal.value)
     with pytest.raises(BundleError), bundle_directory(bundle, replace=True):
         pass
@@ -74,13 +74,13 @@ def test_a_link_in_place_of_a_bundle_s_file_or_manifest_protects_it(bundle: Path
     for name in ("card.md", MANIFEST):
         (bundle / name).rename(bundle.parent / name)
         (bundle / name).symlink_to(bundle.parent / name)
-        with pytest.raises(BundleError, match="would lose"):
+        with pytest.raises(BundleError, match="would delete"):
             check_target(bundle, replace=True)
 
 
 def test_a_file_and_a_place_that_can_t_be_written_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BundleError, match=r"Expected a bundle's folder at .*file, got a file"):
+    with pytest.raises(BundleError, match=r"Expected a bundle folder at .*file, got a file"):
         check_target(tmp_path / "file", replace=True)
     with pytest.raises(OutputError, match="can't be written"):
         check_target(tmp_path / "file/bundle", replace=True)
@@ -90,6 +90,6 @@ def test_a_file_that_came_while_the_bundle_was_made_is_kept(bundle: Path) -> Non
     def leave_a_note() -> None:
         (bundle / "NOTES.md").write_text("mine")
 
-    with pytest.raises(BundleError, match=r"would lose NOTES\.md"), bundle_directory(bundle, replace=True):
+    with pytest.raises(BundleError, match=r"would delete NOTES\.md"), bundle_directory(bundle, replace=True):
         leave_a_note()
     assert (bundle / "NOTES.md").read_text() == "mine"

@@ -111,7 +111,7 @@ def test_transparency_takes_the_colour_of_the_spec() -> None:
 def test_a_picture_under_half_the_size_is_answered_with_a_warning() -> None:
     spec = ImageSpec(side_px=96)
     assert load(png(photo_like(48, 60)), spec).warnings == ()
-    expected = "Small picture (47x60): the answer may be less reliable."
+    expected = "Small photo (47x60 pixels): the prediction may be less reliable."
     assert load(png(photo_like(47, 60)), spec).warnings == (expected,)
 
 

@@ -175,7 +175,7 @@ def test_a_strip_is_refused_by_its_aspect(width: int, height: int) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 15), (15, 100)])
 def test_a_dot_is_too_small(width: int, height: int) -> None:
-    with pytest.raises(TooSmall, match=f"at least 16 pixels a side, got {width}x{height}") as refusal:
+    with pytest.raises(TooSmall, match=f"at least 16 pixels per side, got {width}x{height}") as refusal:
         decode(images.zeros_png(width, height))
     assert refusal.value.status == 422
 
@@ -221,7 +221,7 @@ def test_a_path_that_cant_be_read_is_an_oserror(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at_least_px", [None, 32])
 def test_half_a_jpeg_is_corrupt_and_never_a_half_grey_picture(*, progressive: bool, at_least_px: int | None) -> None:
     data = images.jpeg(images.photo_like(320, 240), progressive=progressive)
-    with pytest.raises(CorruptImage, match="cut off or damaged") as refusal:
+    with pytest.raises(CorruptImage, match="truncated or corrupt") as refusal:
         decode(data[: len(data) // 2], at_least_px=at_least_px)
     assert refusal.value.status == 422
 
@@ -247,7 +247,7 @@ def test_a_picture_that_is_a_page_and_an_archive_too_gives_its_pixels_alone() ->
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_what_is_no_picture_is_refused_with_the_list_of_formats(name: str) -> None:
-    with pytest.raises(UnsupportedFormat, match="one of JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC") as refusal:
+    with pytest.raises(UnsupportedFormat, match="Expected JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC") as refusal:
         decode(STRANGE[name])
     assert refusal.value.status == 415
 
@@ -300,7 +300,7 @@ def test_the_first_of_300_frames_is_looked_at_with_a_warning(kind: str, monkeypa
 
         monkeypatch.setattr(kind_of_image, "load", noted_load)
     photo = decode(data)
-    assert photo.warnings == ("Animated picture: only its first frame was looked at.",)
+    assert photo.warnings == ("Animated image: only the first frame was used.",)
     assert np.array_equal(photo.pixels, np.full((24, 24, 3), RED, np.uint8))
     assert set(loaded) == {0}
 
@@ -466,7 +466,7 @@ def with_scans(more: int) -> bytes:
 
 
 def test_countless_scans_are_refused_and_not_waited_for() -> None:
-    with pytest.raises(CorruptImage, match="countless little pieces"):
+    with pytest.raises(CorruptImage, match="at most 300,000 data blocks and 100 JPEG scans"):
         decode(with_scans(1000))
     assert decode(with_scans(20)).width == 64
 
@@ -494,7 +494,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[io.BytesIO]:
 def test_countless_little_pieces_are_refused_and_not_waited_for(name: str, readers: list[io.BytesIO]) -> None:
     """How long it takes is measured by a benchmark; here it counts how little of the file was read."""
     data = of_countless_pieces(name)
-    with pytest.raises(CorruptImage, match="Save the photo anew"):
+    with pytest.raises(CorruptImage, match=r"at most (300,000 data blocks|64 EXIF segments)"):
         decode(data)
     assert sum(reader.tell() for reader in readers) < len(data) / 4
 

@@ -23,10 +23,10 @@ MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
 
 def test_a_refusal_as_json_holds_the_code_and_the_message() -> None:
-    body = error_response(TooSmall("Expected at least 16 pixels a side, got 1x1."), photo="dot.png").model_dump(
+    body = error_response(TooSmall("Expected at least 16 pixels per side, got 1x1."), photo="dot.png").model_dump(
         exclude_none=True
     )
-    expected = {"photo": "dot.png", "code": "too_small", "message": "Expected at least 16 pixels a side, got 1x1."}
+    expected = {"photo": "dot.png", "code": "too_small", "message": "Expected at least 16 pixels per side, got 1x1."}
     assert body == expected
 
 

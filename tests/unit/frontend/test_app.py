@@ -92,7 +92,7 @@ def test_not_sure_comes_with_what_helps(replies: list[Prediction | PetmoodError]
 def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(
     replies: list[Prediction | PetmoodError],
 ) -> None:
-    refusal = CorruptImage("Expected a whole picture, got one that is cut off.")
+    refusal = CorruptImage("Expected a complete image, got a truncated or corrupt file.")
     replies.extend([refusal, answer()])  # the newest is asked about first
     at = upload(page(), ("a.jpg", PHOTO), ("[b](x).jpg", PHOTO[:300]))
     assert not at.exception

@@ -57,7 +57,7 @@ def test_another_program_at_that_address_is_noticed() -> None:
         (ShuttingDown("x"), "busy", True),
         (InternalError("Something went wrong here."), "Something went wrong here.", True),
         (TooManyPixels("x"), "too large", False),
-        (CorruptImage("Expected a whole picture."), "Expected a whole picture.", False),
+        (CorruptImage("Expected a complete image."), "Expected a complete image.", False),
     ],
 )
 def test_every_failure_says_whether_trying_again_may_help(error: PetmoodError, word: str, *, retryable: bool) -> None:

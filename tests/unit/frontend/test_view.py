@@ -59,11 +59,11 @@ def test_nearly_certain_reads_as_a_sentence() -> None:
 
 
 def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
-    view = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small picture."]))
+    view = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small photo."]))
     assert view.headline == "Playful"
     assert view.icon == NEUTRAL_ICON
     assert NEUTRAL_ICON not in ICONS.values()
-    assert view.warnings == ("Small picture.",)
+    assert view.warnings == ("Small photo.",)
 
 
 def test_every_mood_has_a_text_of_its_own() -> None:

@@ -72,7 +72,7 @@ def test_images_of_another_size_are_refused_in_one_line(shared_bundle: Bundle, s
     session = OnnxSession(shared_bundle.folder / "model.onnx")
     with pytest.raises(BundleError) as refused:
         session.logits(np.zeros(shape, np.uint8))
-    assert f"can't answer pictures of shape {shape}" in str(refused.value)
+    assert f"can't run on input of shape {shape}" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -90,12 +90,12 @@ def test_without_onnxruntime_the_command_that_installs_it_is_named(
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.99])
 def test_a_truncated_or_empty_network_is_refused(shared_bundle: Bundle, tmp_path: Path, kept: float) -> None:
     data = (shared_bundle.folder / "model.onnx").read_bytes()
-    assert "is no network that can be run" in refusal(tmp_path, data[: int(kept * len(data))])
+    assert "is not a valid ONNX network" in refusal(tmp_path, data[: int(kept * len(data))])
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04" * 9, b"\0\0\0\0ORTM" + bytes(64)], ids=["zip", "ORT's own format"])
 def test_another_format_is_refused(tmp_path: Path, data: bytes) -> None:
-    assert "is no network that can be run" in refusal(tmp_path, data)
+    assert "is not a valid ONNX network" in refusal(tmp_path, data)
 
 
 @pytest.mark.parametrize("network", [multiplying(kind=TensorProto.FLOAT), multiplying(outputs=2)])
@@ -115,7 +115,7 @@ class Dangerous:
 
 def test_a_pickle_is_refused_and_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "is no network" in refusal(tmp_path, pickle.dumps(Dangerous()))
+    assert "is not a valid ONNX network" in refusal(tmp_path, pickle.dumps(Dangerous()))
     assert not (tmp_path / "opened").exists()
 
 
@@ -133,13 +133,13 @@ def bait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "{parent}/weights.bin", ""])
 def test_weights_in_another_file_are_refused(bait: Path, location: str) -> None:
     network = multiplying(location=location.format(parent=bait.parent))
-    assert "keeps its weights in another file" in refusal(bait, network.SerializeToString())
+    assert "stores weights in an external file" in refusal(bait, network.SerializeToString())
 
 
 def test_weights_that_onnx_itself_put_into_another_file_are_refused(bait: Path) -> None:
     onnx.save_model(multiplying(), "saved.onnx", save_as_external_data=True, location="own.bin", size_threshold=0)
     assert (bait / "own.bin").exists()
-    assert "keeps its weights in another file" in refusal(bait, (bait / "saved.onnx").read_bytes())
+    assert "stores weights in an external file" in refusal(bait, (bait / "saved.onnx").read_bytes())
 
 
 ENTRY = b"\x0a\x08location\x12\x0bweights.bin"
@@ -165,7 +165,7 @@ def test_no_other_spelling_of_the_same_entry_gets_through(bait: Path, form: byte
     attack = rebuilt + bytes([length + longer]) + respelled + data[start + 1 + length :]
     entries = {entry.key: entry.value for entry in onnx.load_from_string(attack).graph.initializer[0].external_data}
     assert entries["location"] == "weights.bin"
-    assert "keeps its weights in another file" in refusal(bait, attack)
+    assert "stores weights in an external file" in refusal(bait, attack)
 
 
 def varint(number: int) -> bytes:

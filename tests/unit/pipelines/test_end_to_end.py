@@ -126,7 +126,7 @@ def test_a_damaged_bundle_of_ours_is_replaced(settings: Settings, here: Path) ->
 def test_a_bundle_without_a_manifest_is_not_replaced(settings: Settings, here: Path) -> None:
     first = run_here(settings)
     (here / first.bundle / "manifest.json").unlink()
-    with pytest.raises(BundleError, match=r"bundles/demo is no bundle, and replacing it would lose card\.md, "):
+    with pytest.raises(BundleError, match=r"bundles/demo is not a bundle, and replacing it would delete card\.md, "):
         run_here(settings)
     assert sorted(path.name for path in first.bundle.iterdir()) == sorted(REQUIRED)
 
@@ -136,7 +136,9 @@ def test_a_folder_that_is_no_bundle_is_refused_before_any_work(settings: Setting
     mine = here / "bundles/demo" / name
     mine.parent.mkdir(parents=True)
     mine.mkdir() if name.endswith("/") else mine.write_text("Once")
-    with pytest.raises(BundleError, match=rf"bundles/demo is no bundle, .* would lose {name}\. Nothing was changed\."):
+    with pytest.raises(
+        BundleError, match=rf"bundles/demo is not a bundle, .* would delete {name}\. Nothing was changed\."
+    ):
         run_here(settings)
     assert mine.exists()
     assert sorted(path.name for path in here.iterdir()) == ["bundles"]
@@ -148,7 +150,9 @@ def test_a_bundle_with_a_person_s_notes_in_it_is_not_replaced(settings: Settings
     manifest = here / first.bundle / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version": "1"', '"version": "2"'))
     (here / first.bundle / "NOTES.md").write_text("mine")
-    with pytest.raises(BundleError, match=r"a bundle with other files in it, and replacing it would lose NOTES\.md\."):
+    with pytest.raises(
+        BundleError, match=r"a bundle with other files in it, and replacing it would delete NOTES\.md\."
+    ):
         run_here(settings)
     assert (here / first.bundle / "NOTES.md").read_text() == "mine"
 

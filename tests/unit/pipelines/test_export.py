@@ -59,7 +59,7 @@ def test_golden_photos_are_of_every_label(bundle: Bundle) -> None:
 
 
 def test_a_bundle_is_never_changed_unless_asked_for(bundle: Bundle, small_run: RunFolder) -> None:
-    with pytest.raises(BundleError, match="exists, and a bundle is never changed"):
+    with pytest.raises(BundleError, match="exists, and bundles are immutable"):
         export_run(small_run, to=bundle.folder)
 
 
@@ -77,7 +77,7 @@ def test_a_second_export_to_one_folder_is_refused_before_any_work(
 
 
 def test_a_name_that_no_bundle_may_have_is_refused(small_run: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'Mr\. X' can't be a model's name\. Expected 1 to 64 of a-z"):
+    with pytest.raises(ConfigError, match=r"'Mr\. X' is not a valid model name\. Expected 1 to 64 of a-z"):
         export_run(small_run, to=tmp_path / "x", name="Mr. X")
     assert export_run(small_run, to=tmp_path / "Ünique", name="unique-1").manifest.name == "unique-1"
 

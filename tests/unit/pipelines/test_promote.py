@@ -115,7 +115,7 @@ def test_who_was_overtaken_during_the_checks_gets_a_conflict(
         return run_promotion_checks(*given, **named)  # type: ignore[arg-type] # handed on as it came
 
     monkeypatch.setattr(promotion, "run_promotion_checks", overtaken)
-    with pytest.raises(RegistryConflict, match="Somebody else changed petmood first"):
+    with pytest.raises(RegistryConflict, match="Another client changed the aliases of petmood first"):
         promote(registry, registry.find("2"), alias="champion", by=ME)
     assert registry.find("champion").number == 1
 

@@ -65,7 +65,7 @@ def test_a_damaged_run_is_one_clear_error(tmp_path: Path, text: str) -> None:
 
 def test_damaged_settings_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: [")
-    with pytest.raises(ConfigError, match="can't be read as settings"):
+    with pytest.raises(ConfigError, match="can't be read as YAML settings"):
         RunFolder(tmp_path).read_config()
 
 

@@ -37,5 +37,5 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch, bucket:
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", "nowhere")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with pytest.raises(RegistryError, match="No access to gs://petmood-tests"):
+    with pytest.raises(RegistryError, match="gs://petmood-tests can't be accessed"):
         GcsStore(bucket)

@@ -1,4 +1,4 @@
-"""Tests of aliases in MLflow: moves outside of the gate, interrupted changes, and writers between two calls."""
+"""Tests of aliases in MLflow: changes made outside petmood, interrupted changes, and writers between two calls."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def test_who_moves_an_alias_in_mlflow_is_obeyed_and_the_history_says_so(store: S
     assert store.registry.find("previous").number == 1
     assert store.history() == [FIRST, ("moved_outside", "champion", 1, 2)]
     assert history_text(store.registry.history()).splitlines()[1] == (
-        "2. champion was moved outside of the gate from 1 to 2, time unknown"
+        "2. champion was changed outside petmood from 1 to 2, time unknown"
     )
 
 
@@ -110,10 +110,12 @@ def test_an_alias_that_was_removed_in_mlflow_is_gone_until_it_is_promoted_again(
 def test_a_champion_that_petmood_did_not_register_is_named(store: Store, tmp_path: Path) -> None:
     made = store.client.create_model_version("petmood", str(tmp_path))
     store.move("champion", int(made.version))
-    with pytest.raises(RegistryError, match=r"It points to version 4, which is deleted or not petmood's\. Known: 1, 2"):
+    with pytest.raises(
+        RegistryError, match=r"It points to version 4, which was deleted or not registered by petmood\. Known: 1, 2"
+    ):
         store.registry.find("champion")
     (issue,) = store.registry.verify(tmp_path / "scratch")
-    assert (issue.what, issue.message) == ("champion", "points to version 4, which is not there")
+    assert (issue.what, issue.message) == ("champion", "points to version 4, which does not exist")
     assert store.registry.roll_back(ME).to == 1
 
 
@@ -121,7 +123,7 @@ def test_a_champion_that_petmood_did_not_register_is_named(store: Store, tmp_pat
 def test_who_decided_before_the_alias_was_moved_gets_a_conflict(store: Store, moved: int) -> None:
     seen = store.registry.state()
     store.move("champion", moved)
-    with pytest.raises(RegistryConflict, match="Somebody else changed petmood first"):
+    with pytest.raises(RegistryConflict, match="Another client changed the aliases of petmood first"):
         store.registry.promote(store.registry.find("2"), alias="challenger", by=ME, seen=seen)
     assert store.shown() == {"champion": moved}
 
@@ -137,7 +139,7 @@ def test_a_change_that_was_recorded_and_not_carried_out_counts_and_is_carried_ou
         patch.setattr(type(store.client), "set_registered_model_alias", away)
         opened.promote(opened.find("2"), alias="champion", by=ME, seen=opened.state())
         assert opened.find("champion").number == 2
-    assert "MLflow's aliases of petmood lack change 2: " in caplog.text
+    assert "change 2 of petmood is not yet in MLflow's aliases: " in caplog.text
     assert store.shown() == {"champion": 1}
     assert store.registry.find("champion").number == 2
     assert store.shown() == {"champion": 2, "previous": 1}
@@ -204,7 +206,7 @@ def test_aliases_that_change_at_every_look_are_a_conflict(store: Store, monkeypa
     numbers = iter(range(5, 1000))
     store.move("champion", 2)
     monkeypatch.setattr(type(store.client), "get_registered_model", with_another_move)
-    with pytest.raises(RegistryConflict, match="Too many others change the aliases of petmood"):
+    with pytest.raises(RegistryConflict, match="The aliases of petmood were changed by other clients"):
         store.registry.state()
 
 

@@ -37,5 +37,5 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch, bucket:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "nowhere")
-    with pytest.raises(RegistryError, match="can't be used: Unable to locate credentials"):
+    with pytest.raises(RegistryError, match=r"can't be accessed \(Unable to locate credentials"):
         S3Store(bucket).names("x")

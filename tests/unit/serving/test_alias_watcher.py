@@ -48,7 +48,7 @@ def open_model(folder: Path) -> FakePredictor:
 
 def refuse(folder: Path) -> FakePredictor:
     """Reject a bundle, as if its golden outputs didn't match."""
-    raise BundleError(f"{folder}: 3 of 16 golden photos are answered otherwise")
+    raise BundleError(f"{folder}: 3 of 16 golden photos differ from those of the trained network")
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_an_answer_holds_what_the_contract_says(served: Callable[..., Any], phot
 
 def test_an_animation_is_answered_with_a_warning(served: Callable[..., Any]) -> None:
     body = served().client.post("/predict", content=animated("GIF", frames=3)).json()
-    assert body["warnings"] == ["Animated picture: only its first frame was looked at."]
+    assert body["warnings"] == ["Animated image: only the first frame was used."]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_refused_photo_leaves_nothing_behind_in_memory(served: Callable[..., A
 
     class Refusing(FakePredictor):
         def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-            errors = [CorruptImage("Expected a whole picture.") for _ in photos]
+            errors = [CorruptImage("Expected a complete image.") for _ in photos]
             refused.extend(map(weakref.ref, errors))
             return list(errors)
 
