@@ -13,7 +13,7 @@ def main(address: str, *photos: str) -> int:
     """Print the label and every probability of each photo; end with 1 if the service rejects one."""
     token = os.environ.get("PETMOOD_TOKEN")  # where the service was started with tokens
     rejected = 0
-    with petmood.Client(address, token=token, retries=3) as client:  # a busy service is asked again
+    with petmood.Client(address, token=token, retries=3) as client:  # a rejected request is retried
         for photo in photos:
             try:
                 found = client.predict(photo)

@@ -24,6 +24,9 @@ def test_pages_comments_and_messages_are_plain() -> None:
         "332 photos can't tell these two apart.",
         "Also write gate.json here.",
         "No mood is surely found more seldom.",
+        "The run goes on.",
+        "The folder is no bundle.",
+        "The tracker is asked what it has.",
     ],
 )
 def test_a_private_word_is_found_and_another_named(text: str) -> None:
@@ -40,6 +43,7 @@ def test_a_private_word_is_found_and_another_named(text: str) -> None:
         "`mood` and ``data set`` are code, as is [a link](docs/families.md).",
         "An optimistic number; the optimizer flips the signs of differences.",
         "Headroom and indoors.",
+        "There is no bundle, and the task is no longer asked for; it is no slower.",
     ],
 )
 def test_the_field_s_words_and_code_pass(text: str) -> None:

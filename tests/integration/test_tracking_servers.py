@@ -126,7 +126,7 @@ def test_a_tracker_that_goes_away_costs_the_training_one_line_and_gets_everythin
             out, err = training.communicate(timeout=1800)
         assert (training.returncode, out) == (0, f"Run: {trial.run.path}. Next: petmood evaluate {trial.run.path}\n")
         (warned,) = [line for line in err.splitlines() if not line.startswith("training: ")]
-        assert f"{trial.run.path} is not yet whole in mlflow: " in warned
+        assert f"{trial.run.path} is not complete in mlflow yet: " in warned
         assert warned.endswith(f"Send it with: petmood track sync {trial.run.path}")
         server.kill()
         away = sync(trial.run)
@@ -151,7 +151,7 @@ def test_a_server_that_hangs_and_answers_after_the_training_has_everything_once(
                 wait_until(lambda: is_logged(trial), within_s=600, what="an epoch in the tracker")
                 server.hang()
             _, err = training.communicate(timeout=1800)
-        assert "is not yet whole in mlflow: it did not answer within 5 s" in err
+        assert "is not complete in mlflow yet: it did not answer within 5 s" in err
         server.go_on()
         assert sync(trial.run).returncode == 0
         check_mirror(trial.run, server.uri)

@@ -16,7 +16,7 @@ SERVE = "serve"
 
 
 class ServeUnlessNamed(click.Group):
-    """A group whose verb `serve` need not be written: what is no verb is taken as its bundle."""
+    """Command group with the default command `serve`: a first argument that is not a command is its bundle."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the verb in front where it is missing."""

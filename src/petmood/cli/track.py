@@ -10,7 +10,7 @@ __all__ = ["track"]
 
 @click.group()
 def track() -> None:
-    """Look at tracked runs, and send what their tracker lacks."""
+    """List tracked runs, and upload data that their tracker lacks."""
 
 
 @track.command()

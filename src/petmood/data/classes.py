@@ -76,7 +76,7 @@ def resolve_classes(
     `options.allowed`. Without either, every class is taken, those outside of the default set with a notice.
 
     Raises:
-        DataError: a name that is a slip of another class or can't be a class, an option that names a class without
+        DataError: a name that is a typo of another class or can't be a class, an option that names a class without
             photos, or fewer than two classes. The message has the number of photos of each class concerned.
     """
     counts = _label_counts(found)
@@ -137,7 +137,7 @@ def _only(entry: SourcePhoto, allowed: Sequence[str]) -> SourcePhoto:
 
 
 def _check_names(counts: Mapping[str, int], *, kept: frozenset[str]) -> None:
-    """Raise one DataError for every name that can't be a class or looks like a slip of another class."""
+    """Raise one DataError for all names that can't be a class or look like a typo of another class."""
     refused = []
     for label, photos in sorted(counts.items()):
         shown, size = printable(label), counted(photos, "photo")

@@ -29,7 +29,7 @@ def upgrade_index_bytes(data: bytes, *, name: str) -> bytes:
     """Return the bytes of an index in format 2; ``name`` is its name in error messages.
 
     Raises:
-        DataError: the bytes are no index of format 1.
+        DataError: the bytes are not an index of format 1.
     """
     lines = list(csv.reader(io.StringIO(data.decode("utf-8", errors="replace"), newline="")))
     if not lines or not is_format_1(lines[0]):

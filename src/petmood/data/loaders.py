@@ -82,7 +82,7 @@ def train_loader(
     workers: int = 0,
     first_epoch: int = 0,
 ) -> DataLoader[dict[str, Tensor]]:
-    """Return training batches, shuffled and augmented anew each epoch, from ``first_epoch`` on.
+    """Return training batches, shuffled and augmented differently in each epoch, from ``first_epoch`` on.
 
     It never draws from torch's global generator: starting it before or after an epoch's seeding gives the same results.
 

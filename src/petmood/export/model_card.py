@@ -9,8 +9,8 @@ from petmood.presentation.display_names import HEADLINE_METRICS, title
 __all__ = ["card_text"]
 
 PURPOSE = (
-    "It classifies facial expressions. It does not measure what an animal feels, and it is no assessment of health or "
-    "welfare: ask a vet for that. It expects one pet whose face is visible."
+    "It classifies facial expressions. It does not measure what an animal feels, and it is not an assessment of health "
+    "or welfare: ask a vet for that. It expects one pet whose face is visible."
 )
 WEAKNESS = (
     "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "

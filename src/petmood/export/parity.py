@@ -52,7 +52,9 @@ def check_parity(expected: Logits, answer: Callable[[NDArray[np.uint8]], Logits]
 
 def _refuse_difference(expected: Logits, got: Logits, size: int) -> None:
     if got.shape != expected.shape:
-        raise BundleError(f"ONNX gave logits of shape {got.shape} at batch {size}, torch {expected.shape}.")
+        raise BundleError(
+            f"Expected logits of shape {expected.shape} as from torch at batch {size}, got {got.shape} from ONNX."
+        )
     apart = ~np.isclose(got, expected, rtol=RTOL, atol=ATOL).all(axis=1)
     other = got.argmax(axis=1) != expected.argmax(axis=1)
     if (apart | other).any():

@@ -26,7 +26,7 @@ def upgrade_bundle(folder: Path, *, to: Path) -> Bundle:
 
     Raises:
         BundleError: the bundle has another schema version, was changed after it was written, or the target exists.
-        DataError: its copy of the dataset index is no index.
+        DataError: its copy of the dataset index is invalid.
     """
     raw = _read(folder)
     for name, expected in raw["files"].items():

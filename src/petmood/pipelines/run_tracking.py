@@ -134,7 +134,7 @@ def start_sweep(folder: Path, config: Config) -> None:
         try:
             create_exclusive(folder / STATE_NAME, state.model_dump_json(indent=2).encode())
         except OSError as error:
-            logger.warning("%s: %s. The sweep goes on without a parent run.", folder / STATE_NAME, error.strerror)
+            logger.warning("%s: %s. The sweep continues without a parent run.", folder / STATE_NAME, error.strerror)
 
 
 def end_sweep(folder: Path) -> None:
@@ -150,7 +150,7 @@ def _tracker_settings(config: Config) -> TrackerSettings:
 
 
 def _open(run: RunFolder, config: Config, *, sweep: Path | None) -> TrackingState | None:
-    """Return the state of a run that begins or goes on; None if no tracker is configured or the state can't be used."""
+    """Return the state of a new or resumed run; None if no tracker is configured or the state can't be used."""
     try:
         state = read_state(run.path)
         if state is None:
@@ -163,7 +163,7 @@ def _open(run: RunFolder, config: Config, *, sweep: Path | None) -> TrackingStat
         state = state.model_copy(update={"status": "running", "ended_ms": None})
         write_state(run.path, state)
     except (OSError, TrackingError) as error:
-        logger.warning("%s. The run goes on, and is not tracked.", str(error).rstrip("."))
+        logger.warning("%s. The run continues, and is not tracked.", str(error).rstrip("."))
         return None
     return state
 
@@ -181,7 +181,9 @@ def _saved(folder: Path, state: TrackingState, *, quiet: bool = False) -> bool:
         write_state(folder, state)
     except OSError as error:
         if not quiet:
-            logger.warning("%s: %s. The run goes on, tracked once it is done.", folder / STATE_NAME, error.strerror)
+            logger.warning(
+                "%s: %s. The run continues, and is tracked when it is done.", folder / STATE_NAME, error.strerror
+            )
         return False
     return True
 
@@ -193,7 +195,7 @@ def _mirror(folder: Path, state: TrackingState) -> None:
 def _report(outcome: MirrorOutcome, folder: Path, spec: TrackerSettings) -> None:
     if outcome.problem:
         command = shell_command("track", "sync", folder)
-        logger.warning("%s is not yet whole in %s: %s. Send it with: %s", folder, spec.kind, _bare(outcome), command)
+        logger.warning("%s is not complete in %s yet: %s. Send it with: %s", folder, spec.kind, _bare(outcome), command)
     elif outcome.note:
         logger.warning(outcome.note)
 

@@ -111,7 +111,7 @@ def open_study(storage: RDBStorage, search: SearchConfig, *, settings: Mapping[s
 
 
 def open_trial(study: optuna.Study, storage: RDBStorage, number: int) -> optuna.Trial:
-    """Return a trial that another process began, to go on with; optuna has no call for it, only the parts."""
+    """Return a trial that another process began, to resume it; Optuna has no single call for this."""
     study_id = storage.get_study_id_from_name(study.study_name)
     return optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(study_id, number))
 

@@ -142,11 +142,11 @@ def piped(bundle: Bundle, to: Path) -> None:
 
 BAD: Final[dict[str, tuple[int, Callable[[Bundle, Path], None]]]] = {
     "a cut network": (26, cut_file),
-    "a cut network, sealed anew": (26, lambda b, to: repacked(b, to, model_of(lambda data: data[:-1000]))),
-    "an empty network, sealed anew": (26, lambda b, to: repacked(b, to, model_of(lambda _: b""))),
-    "one flipped bit, sealed anew": (26, lambda b, to: repacked(b, to, model_of(with_a_flipped_bit))),
+    "a cut network, new hashes": (26, lambda b, to: repacked(b, to, model_of(lambda data: data[:-1000]))),
+    "an empty network, new hashes": (26, lambda b, to: repacked(b, to, model_of(lambda _: b""))),
+    "one flipped bit, new hashes": (26, lambda b, to: repacked(b, to, model_of(with_a_flipped_bit))),
     "no class map": (26, without_classes),
-    "another temperature, sealed anew": (
+    "another temperature, new hashes": (
         26,
         lambda b, to: repacked(b, to, same, temperature=b.manifest.temperature * 1.1),
     ),

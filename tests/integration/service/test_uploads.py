@@ -234,7 +234,7 @@ def test_odd_forms_are_refused_in_kind(send: Send, good: bytes) -> None:
     send(15, "another field's name", form(good, field="image")[0], kind=kind, expect=(422, "unprocessable_content"))
     send(15, "2,000 parts", form(*[b"x"] * 2000)[0], kind=kind, expect=(400, "bad_form"))
     send(15, "no boundary", form(good)[0], kind="multipart/form-data", expect=(400, "bad_form"))
-    send(15, "a form cut off", form(good)[0][:-20], kind=kind, expect=(400, "bad_form"))
+    send(15, "a form, truncated", form(good)[0][:-20], kind=kind, expect=(400, "bad_form"))
     send(15, "another boundary", form(good)[0], kind=f"{kind}s", expect=(400, "bad_form"))
 
 

@@ -104,7 +104,7 @@ def test_logits_that_are_no_numbers_are_refused_on_either_side(value: float) -> 
 
 
 def test_logits_of_another_shape_are_refused() -> None:
-    assert "logits of shape (16, 3) at batch 1, torch (16, 4)" in refusal(LOGITS, LOGITS[:, :3])
+    assert "logits of shape (16, 4) as from torch at batch 1, got (16, 3) from ONNX" in refusal(LOGITS, LOGITS[:, :3])
 
 
 def test_a_graph_that_is_right_one_by_one_and_wrong_in_batches_is_refused() -> None:

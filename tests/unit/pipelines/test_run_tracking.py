@@ -135,8 +135,8 @@ def test_a_tracker_that_is_away_is_one_warning_with_the_command_to_type(
     run = train(tracked("epochs=1"))
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert record.getMessage() == (
-        f"{run.path} is not yet whole in mlflow: MLflow at http://x can't be reached, or refuses: Connection refused. "
-        f"Send it with: petmood track sync {run.path}"
+        f"{run.path} is not complete in mlflow yet: MLflow at http://x can't be reached, or refuses: "
+        f"Connection refused. Send it with: petmood track sync {run.path}"
     )
     assert record.getMessage() in run.log.read_text()
 
@@ -165,7 +165,7 @@ def test_a_disk_that_refuses_the_state_costs_one_warning_and_the_curves_come_at_
     monkeypatch.setattr(run_tracking, "write_state", fills_up)
     run = train(tracked("epochs=4"))
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert record.getMessage().endswith("No space left on device. The run goes on, tracked once it is done.")
+    assert record.getMessage().endswith("No space left on device. The run continues, and is tracked when it is done.")
     assert (run_content(run.path).status, steps_of(run)) == ("finished", [0, 1, 2, 3])
 
 

@@ -62,7 +62,7 @@ def find_in_folder(root: Path, *, progress: ProgressBar) -> list[SourcePhoto]:
     if not any(entry.label for entry in found):
         shown = ", ".join(sorted(printable(p.name) for p in root.iterdir())[:8]) or "nothing"
         raise DataError(
-            f"Expected class folders such as happy/ and sad/ with photos in '{root}', or inside of train, valid and "
+            f"Expected class folders such as happy/ and sad/ with photos in '{root}', or inside train, valid and "
             f"test there; got: {shown}."
         )
     return sorted([*found, *_empty_classes(root, {entry.label for entry in found})], key=lambda entry: entry.name)
