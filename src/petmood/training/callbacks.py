@@ -118,7 +118,7 @@ def _written(row: Mapping[str, float], name: str) -> str:
 
 
 class ProgressCallback(Callback):
-    """Advance a ``ProgressBar`` by one item per training step, over all epochs, so that it can estimate the end."""
+    """Advance a ``ProgressBar`` by one item per training step, over all epochs, to estimate the remaining time."""
 
     def __init__(self, progress: ProgressBar) -> None:
         self.progress = progress

@@ -22,7 +22,7 @@ __all__ = ["PhotoSet", "evaluation_rows", "open_index", "open_photo_set", "train
 class PhotoSet:
     """Photos of a dataset: their index rows, cached images and class indices, in the same order.
 
-    ``labels`` are positions in ``classes``.
+    ``labels`` are indices into ``classes``.
     """
 
     rows: tuple[IndexRow, ...]
@@ -31,7 +31,7 @@ class PhotoSet:
     classes: tuple[str, ...]
 
     def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> "PhotoSet":
-        """Return the photos at these positions, in the given order."""
+        """Return the photos with these indices, in the given order."""
         chosen = [int(n) for n in numbers]
         rows = tuple(self.rows[n] for n in chosen)
         pixels = self.cache.pixels[chosen]
@@ -47,8 +47,8 @@ def open_index(folder: Path, *, expected_hash: str | None = None) -> DataIndex:
     index = read_index(folder)
     if expected_hash is not None and index.hash != expected_hash:
         raise DataError(
-            f"{folder} holds data version {index.hash[:12]}, expected {expected_hash[:12]}. "
-            "Fetch that version, or train anew without data.hash."
+            f"Expected data version {expected_hash[:12]} in {folder}, got {index.hash[:12]}. "
+            "Fetch the expected version, or start a new training without data.hash."
         )
     check_no_group_leaks(index.rows)
     return index
@@ -61,7 +61,7 @@ def training_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[Ind
 
 
 def evaluation_rows(rows: Sequence[IndexRow], split: str) -> list[IndexRow]:
-    """Return the originals of a split; near-duplicates are never evaluated on."""
+    """Return the originals of a split; near-duplicates are not used for evaluation."""
     return [row for row in rows if row.split == split and row.role == Role.ORIGINAL]
 
 
@@ -74,7 +74,7 @@ def open_photo_set(
     memory_mb: float = MEMORY_LIMIT_MB,
     progress: ProgressBar = no_progress,
 ) -> PhotoSet:
-    """Decode photos of a dataset into an image cache; ``classes`` are the columns that labels are numbered by."""
+    """Decode photos of a dataset into an image cache; labels become indices into ``classes``."""
     labels = labels_of(rows, classes=classes)
     paths = [row.path for row in rows]
     cache = open_image_cache(folder, paths, image, limit_mb=memory_mb, progress=progress)

@@ -78,7 +78,7 @@ class Features:
     classes: int
 
     def take(self, numbers: NDArray[np.int64]) -> "Features":
-        """Return the rows at these positions, in the given order."""
+        """Return the rows with these indices, in the given order."""
         groups = tuple(self.groups[n] for n in numbers)
         return Features(self.features[numbers], self.labels[numbers], groups, self.classes)
 
@@ -113,7 +113,7 @@ def refuse_other_heads(head: str) -> None:
         ConfigError: the head is not linear.
     """
     if head != "linear":
-        raise ConfigError(f"A linear probe fits a linear head, got model.head={head}. Use model.head=linear.")
+        raise ConfigError(f"Expected a linear head for a linear probe, got model.head={head}. Set model.head=linear.")
 
 
 def fit_head(
@@ -150,7 +150,7 @@ def _with_views(
     views = [plain.features]
     for view in range(1, settings.probe.num_views):
         pixels = _varied(train.cache.pixels, settings.augment, seed=settings.seed, view=view)
-        views.append(backbone_features(network, pixels, progress=progress, what=f"features of view {view + 1}"))
+        views.append(backbone_features(network, pixels, progress=progress, what=f"computing features of view {view + 1}"))
     labels = np.tile(plain.labels, len(views))
     return Features(np.concatenate(views), labels, plain.groups * len(views), plain.classes)
 

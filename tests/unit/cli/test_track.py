@@ -58,7 +58,9 @@ def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_a
     assert done.code == 2
     (sent,) = done.out.splitlines()
     assert sent.startswith("runs/b: ")
-    assert done.err.startswith("petmood: runs/a: MLflow at http://127.0.0.1:9 can't be reached, or refuses: ")
+    assert done.err.startswith(
+        "petmood: runs/a: MLflow at http://127.0.0.1:9 can't be reached, or rejected the request: "
+    )
     assert done.err.count("\n") == 1
     other = petmood("track", "sync", "runs/a", "--uri", "sqlite:///elsewhere.db")
     assert other.out == sent.replace("runs/b", "runs/a") + "\n"
@@ -78,10 +80,10 @@ def test_a_setting_with_a_password_in_it_is_refused_without_repeating_it(petmood
     ("words", "said"),
     [
         (["sync"], "No tracked run in runs. Train one with tracker=mlflow"),
-        (["sync", "runs/none"], "runs/none was not tracked. Train it with tracker=mlflow"),
-        (["sync", "--uri", "http://me:secret@tracker"], "can't hold a name or password"),
+        (["sync", "runs/none"], "runs/none is not a tracked run. Train with tracker=mlflow"),
+        (["sync", "--uri", "http://me:secret@tracker"], "Expected a tracker URI without user name and password"),
         (["ui"], "No mlflow.db in "),
-        (["ui", "--uri", "http://me:secret@tracker"], "can't hold a name or password"),
+        (["ui", "--uri", "http://me:secret@tracker"], "Expected a tracker URI without user name and password"),
     ],
 )
 def test_what_is_missing_or_refused_is_one_line_and_code_2(petmood: Petmood, words: list[str], said: str) -> None:

@@ -122,5 +122,5 @@ def test_a_result_is_not_overwritten_and_too_few_groups_are_refused(
 def test_a_probe_of_a_head_that_is_not_linear_is_refused_as_in_training(
     settings: Settings, photo_sets: tuple[PhotoSet, PhotoSet]
 ) -> None:
-    with pytest.raises(ConfigError, match=r"got model\.head=mlp\. Use model\.head=linear\."):
+    with pytest.raises(ConfigError, match=r"got model\.head=mlp\. Set model\.head=linear\."):
         recipe_fit(settings(*PROBE, "model.head=mlp"), photo_sets[0])

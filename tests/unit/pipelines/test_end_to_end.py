@@ -190,6 +190,6 @@ def test_other_data_than_the_demo_has_to_be_there(settings: Settings, here: Path
 
 def test_another_version_of_the_data_than_asked_for_is_refused(settings: Settings, here: Path) -> None:
     write_small_set(here / DEMO_FOLDER)
-    with pytest.raises(DataError, match="expected 000000000000"):
+    with pytest.raises(DataError, match="Expected data version 000000000000"):
         run_here(settings, f"data.hash={'0' * 64}")
     assert not RunFolder(Path("runs")).path.exists()

@@ -98,6 +98,6 @@ def test_other_photos_than_the_run_was_trained_on_are_refused(settings: Callable
     data = write_small_set(tmp_path / "data")
     run = train(settings(f"data={data}", "name=before", "evaluation.baselines=false", "epochs=1"))
     write_small_set(data, seed=1)
-    with pytest.raises(DataError, match="holds data version"):
+    with pytest.raises(DataError, match="Expected data version"):
         export_run(run, to=tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()

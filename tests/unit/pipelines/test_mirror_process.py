@@ -164,5 +164,5 @@ def test_any_problem_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(MlflowTracker, "write", lambda *_, **__: 1 / 0)
     assert run_job(MirrorJob(folder=folder), signals=nothing).problem == "ZeroDivisionError: division by zero"
     (folder / STATE_NAME).unlink()
-    assert "was not tracked" in run_job(MirrorJob(folder=folder), signals=nothing).problem
+    assert "is not a tracked run" in run_job(MirrorJob(folder=folder), signals=nothing).problem
     os.close(nothing)

@@ -131,12 +131,15 @@ def test_a_run_that_ended_early_says_how_and_goes_on_as_the_same_run(
 def test_a_tracker_that_is_away_is_one_warning_with_the_command_to_type(
     tracked: Settings, sender: type[Unsent], caplog: pytest.LogCaptureFixture
 ) -> None:
-    sender.outcome = MirrorOutcome(problem="MLflow at http://x can't be reached, or refuses: Connection refused.")
+    sender.outcome = MirrorOutcome(
+        problem="MLflow at http://x can't be reached, or rejected the request: Connection refused."
+    )
     run = train(tracked("epochs=1"))
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert record.getMessage() == (
-        f"{run.path} is not complete in mlflow yet: MLflow at http://x can't be reached, or refuses: "
-        f"Connection refused. Send it with: petmood track sync {run.path}"
+        f"{run.path} is not yet whole in mlflow: "
+        "MLflow at http://x can't be reached, or rejected the request: Connection refused. "
+        f"Send it with: petmood progress sync {run.path}"
     )
     assert record.getMessage() in run.log.read_text()
 
@@ -189,7 +192,7 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_tracked(
     tracked: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(MissingDependency, match="give tracker=none"):
+    with pytest.raises(MissingDependency, match="set tracker=none"):
         train(tracked("epochs=1"))
     assert not (tmp_path / "told" / STATE_NAME).exists()
 

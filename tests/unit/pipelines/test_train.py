@@ -101,7 +101,7 @@ def test_a_name_that_is_taken_is_refused_with_both_ways_out(settings: Settings, 
         (["weights=imagenet"], "There are no ImageNet weights for 'tiny'"),
         (["weights=nowhere.safetensors"], r"No weights file nowhere\.safetensors"),
         (["model=fixed_filters", "model.image_size=96"], "Expected model.image_size of 64 or 128"),
-        (["recipe=linear_probe", "weights=none", "model.head=mlp"], "fits a linear head"),
+        (["recipe=linear_probe", "weights=none", "model.head=mlp"], "Expected a linear head for a linear probe"),
     ],
     ids=["no imagenet", "no file", "side", "head"],
 )
@@ -115,7 +115,7 @@ def test_what_is_refused_leaves_nothing_behind_and_its_name_free(
 
 def test_another_data_version_than_asked_for_is_refused(settings: Settings, small_set: Path) -> None:
     wrong = "0" * 64
-    with pytest.raises(DataError, match="expected 000000000000"):
+    with pytest.raises(DataError, match="Expected data version 000000000000"):
         train(settings(f"data.hash={wrong}", "name=mismatch"))
     right = read_index(small_set).hash
     assert train(settings(f"data.hash={right}", "name=match", "epochs=1")).read_metadata().data_hash == right
@@ -262,7 +262,7 @@ def test_resuming_on_other_photos_or_without_a_run_is_refused(
     run = train(settings(f"data={data}", "name=moved", "epochs=1", f"run.folder={tmp_path}"))
     run.write_metadata(run.read_metadata(), update={"status": "training"})
     write_index(data, read_index(data).rows[1:])
-    with pytest.raises(DataError, match="holds data version"):
+    with pytest.raises(DataError, match="Expected data version"):
         resume(run.path)
     with pytest.raises(RunError, match=r"isn't a run: run\.json is missing"):
         resume(tmp_path / "nothing")

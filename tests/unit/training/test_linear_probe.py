@@ -110,5 +110,5 @@ def test_a_label_that_was_never_seen_is_never_answered(
 
 
 def test_a_head_that_is_not_linear_is_refused(composed: Settings, photo_sets: PhotoSets) -> None:
-    with pytest.raises(ConfigError, match=r"fits a linear head, got model\.head=mlp\. Use model\.head=linear"):
+    with pytest.raises(ConfigError, match=r"Expected a linear head .*, got model\.head=mlp\. Set model\.head=linear"):
         fit_network(composed("recipe=linear_probe", "weights=none", "model.head=mlp"), *photo_sets)

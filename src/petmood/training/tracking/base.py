@@ -1,4 +1,4 @@
-"""Interface of an experiment tracker: the content of a run, and a tracker that writes what it lacks of it."""
+"""Interface of experiment trackers: the content of a run, and the protocol that writes it to a tracker."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True, slots=True)
 class FinalMetric:
-    """A metric of the whole run, and when it was measured."""
+    """A metric of the complete run, and the time of its measurement."""
 
     value: float
     at_ms: int
@@ -76,7 +76,7 @@ class ParentRun:
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """Everything that a tracker should have of a run.
+    """Everything that a tracker stores about a run.
 
     ``params`` don't change; ``tags`` may. ``files`` lie in the run folder, and ``bundle`` is the exported folder.
     ``is_sweep``: the run is the parent of a sweep's trials.
@@ -107,7 +107,7 @@ class Tracker(Protocol):
     note: str
 
     def write(self, content: RunContent, *, live: bool = False) -> int:
-        """Write what the tracker lacks of a run, and return the number of written values and files.
+        """Write what is missing in the tracker, and return the number of written values and files.
 
         ``live``: training is under way, so that files and the dataset wait for the end.
 
@@ -156,8 +156,8 @@ def refuse_credentials(uri: str | None) -> None:
     """
     if uri is not None and without_credentials(uri) != uri:
         raise ConfigError(
-            "A tracker's address can't hold a name or password, for it is written down. Give them as "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the whole address as MLFLOW_TRACKING_URI."
+            "Expected a tracker URI without user name and password, as it is stored with the run. Set them in "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the complete URI in MLFLOW_TRACKING_URI."
         )
 
 
@@ -169,4 +169,4 @@ def refuse_missing(package: str) -> None:
     """
     if importlib.util.find_spec(package) is None:
         command = shell_command("install", f"petmood[{package}]", program="pip")
-        raise MissingDependency(f"'{package}' is not installed. Install it with: {command}, or give tracker=none.")
+        raise MissingDependency(f"'{package}' is not installed. Install it with: {command}, or set tracker=none.")

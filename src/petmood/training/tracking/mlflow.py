@@ -1,7 +1,7 @@
 """MLflow tracker, through ``MlflowClient``; the same for a server and an embedded SQLite file.
 
-The tracker is asked what it has, and only the rest is written. A metric of an epoch is identified by key and step, a
-final metric by key and latest value. Parameters and tags are identified by key, files by path, size and SHA-256.
+Only what is missing in MLflow is written. A metric of an epoch is identified by key and step, a final metric by key and
+latest value. Parameters and tags are identified by key, files by path, size and SHA-256.
 """
 
 import json
@@ -24,7 +24,7 @@ from petmood.training.tracking.state import mirror_lock
 __all__ = ["EXPERIMENT_TAGS", "FILES_TAG", "PARENT_TAG", "RUN_ID_TAG", "MlflowTracker"]
 
 RUN_ID_TAG: Final = "petmood.run_id"
-"""The tag by which a run is found."""
+"""The tag that identifies a run."""
 FILES_TAG: Final = "petmood.files"
 """The tag with the digest of each stored file, as JSON."""
 PARENT_TAG: Final = "mlflow.parentRunId"
@@ -33,7 +33,7 @@ EXPERIMENT_TAGS: Final = {
     "mlflow.experiment.primaryMetric.name": "val/accuracy",
     "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
 }
-"""Tags with which MLflow's page opens an experiment as a table of runs, not as traces of language models."""
+"""Tags that make MLflow's web UI show an experiment as a table of runs, not as traces of language models."""
 
 MOST_METRICS: Final = 1000
 MOST_WORDS: Final = 100
@@ -46,7 +46,7 @@ STATUS: Final = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED
 
 
 class MlflowTracker:
-    """Mirror one run in MLflow; it is found by its tag, also after a kill between its creation and the next request."""
+    """Mirror one run in MLflow; its tag identifies it, even if the process was killed right after creating it."""
 
     note = ""
 
@@ -60,7 +60,7 @@ class MlflowTracker:
         self._steps: dict[str, set[int]] = {}
 
     def write(self, content: RunContent, *, live: bool = False) -> int:
-        """Write what MLflow lacks of a run, with the metrics of many epochs in one call."""
+        """Write what is missing in MLflow, with the metrics of many epochs in one call."""
         try:
             with _as_tracking_error(str(self)):
                 if not self._run_id:
@@ -72,7 +72,7 @@ class MlflowTracker:
                 self._send_status(run, content)
                 return sent
         except BaseException:
-            self._run_id = ""  # a failed request may have been stored, so MLflow is asked again
+            self._run_id = ""  # a failed request may have been stored: look the run up again
             self._steps.clear()
             raise
 
@@ -93,7 +93,7 @@ class MlflowTracker:
         self._run_id = self._find_or_create(experiment, content)
 
     def _find_or_create(self, experiment: str, content: RunContent | ParentRun) -> str:
-        """Return MLflow's id of a run; an empty second run, left by a request that came late, is deleted."""
+        """Return MLflow's id of a run; an empty duplicate, left by a delayed request, is deleted."""
         every = int(self._mlflow.entities.ViewType.ALL)
         query = f"tags.`{RUN_ID_TAG}` = '{content.run_id}'"
         found = self._client.search_runs([experiment], query, run_view_type=every)
@@ -103,7 +103,9 @@ class MlflowTracker:
             made = self._client.create_run(experiment, start_time=content.started_ms, tags=tags, run_name=content.name)
             return str(made.info.run_id)
         if found[0].info.lifecycle_stage != "active":
-            raise TrackingError(f"The run {content.name} was deleted in {self}. Restore it there, then send again.")
+            raise TrackingError(
+                f"The run {content.name} was deleted in {self}. Restore it there, then send the run again."
+            )
         for other in found[1:]:
             if other.info.lifecycle_stage == "active" and not other.data.metrics:
                 self._client.delete_run(other.info.run_id)
@@ -236,7 +238,9 @@ def _as_tracking_error(where: str) -> Iterator[None]:
     except PetmoodError:
         raise
     except Exception as error:  # requests, SQLAlchemy, MLflow and storage clients have no common exception class
-        raise TrackingError(f"{where} can't be reached, or refuses: {one_line(_root_of(error))}") from error
+        raise TrackingError(
+            f"{where} can't be reached, or rejected the request: {one_line(_root_of(error))}"
+        ) from error
 
 
 def _root_of(error: BaseException) -> BaseException:

@@ -101,7 +101,7 @@ def read_state(folder: Path) -> TrackingState | None:
     """Return the state of a run; None if the run is not tracked.
 
     Raises:
-        TrackingError: the file is damaged.
+        TrackingError: the file is corrupt or unreadable.
     """
     path = folder / STATE_NAME
     try:
@@ -109,18 +109,18 @@ def read_state(folder: Path) -> TrackingState | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise TrackingError(f"{path} can't be read. Delete it; the next `petmood train` is tracked again.") from error
+        raise TrackingError(f"{path} can't be read. Delete it; the next `petmood train` creates a new one.") from error
 
 
 def state_of(folder: Path) -> TrackingState:
     """Return the state of a tracked run.
 
     Raises:
-        TrackingError: the run is not tracked, or the file is damaged.
+        TrackingError: the run is not tracked, or the file is corrupt or unreadable.
     """
     state = read_state(folder)
     if state is None:
-        raise TrackingError(f"{folder} was not tracked. Train it with tracker=mlflow.")
+        raise TrackingError(f"{folder} is not a tracked run. Train with tracker=mlflow to track it.")
     return state
 
 
@@ -149,7 +149,7 @@ def mirror_lock(folder: Path, *, wait_s: float) -> Iterator[None]:
             except OutputLocked:
                 if time.monotonic() >= deadline:
                     raise TrackingError(
-                        f"{folder} is being sent by another process just now; nothing is lost."
+                        f"Another process is sending {folder} to its tracker. Nothing is lost; try again later."
                     ) from None
                 time.sleep(POLL_INTERVAL_S)
         yield

@@ -24,7 +24,7 @@ STEP: Final = "epoch"
 INIT_TIMEOUT_S: Final = {"online": 15.0, "offline": 600.0}
 """Timeout of ``wandb.init``: online it is below the training's deadline; offline there is no server."""
 PUBLIC_HOST: Final = "api.wandb.ai"
-"""The host of keys in netrc files; W&B takes them for its own newer hosts too."""
+"""The host of keys in netrc files; W&B also uses them for its newer hosts."""
 EXIT_CODES: Final = {"running": 0, "finished": 0, "failed": 1, "killed": 255}
 
 
@@ -44,7 +44,7 @@ class WandbTracker:
     def write(self, content: RunContent, *, live: bool = False) -> int:
         """Pass a run to W&B's service process, which skips epochs that W&B has; offline, nothing is written live.
 
-        A sweep is no run of W&B, but the group of its trials.
+        A sweep is not a run in W&B but the group of its trials.
         """
         offline = self._is_offline()
         if content.is_sweep or (live and offline):
@@ -74,7 +74,7 @@ class WandbTracker:
                 self._wandb.teardown()
 
     def _open(self, content: RunContent, *, offline: bool) -> None:
-        """Open the run by its id; offline, the files of an earlier session are removed, since all is written anew."""
+        """Open the run by its id; offline, the files of an earlier session are removed, as everything is rewritten."""
         if offline:
             for old in [*self._own.glob(f"offline-run-*-{content.run_id}"), self._own / "data"]:
                 shutil.rmtree(old, ignore_errors=True)
@@ -90,7 +90,7 @@ class WandbTracker:
         self._run.define_metric("*", step_metric=STEP)
         if offline:
             command = shell_command("sync", self._run.settings.sync_dir, program="wandb")
-            self.note = f"W&B's run was written offline. Send it with: {command}"
+            self.note = f"The W&B run was written offline. Upload it with: {command}"
 
     def _send_files(self, content: RunContent) -> int:
         """Store files with the run, the bundle as a versioned artifact, and the dataset as a part of the settings."""
@@ -151,4 +151,4 @@ def _as_tracking_error() -> Iterator[None]:
     except PetmoodError:
         raise
     except Exception as error:  # the exceptions of wandb and its service process have no common class
-        raise TrackingError(f"Weights & Biases can't be reached, or refuses: {one_line(error)}") from error
+        raise TrackingError(f"Weights & Biases can't be reached, or rejected the request: {one_line(error)}") from error

@@ -57,7 +57,7 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(uri: str) ->
 
 def test_a_tracker_that_is_not_installed_is_named_with_both_ways_out() -> None:
     refuse_missing("mlflow")
-    with pytest.raises(MissingDependency, match=r"pip install 'petmood\[nothing_like_it\]', or give tracker=none"):
+    with pytest.raises(MissingDependency, match=r"pip install 'petmood\[nothing_like_it\]', or set tracker=none"):
         refuse_missing("nothing_like_it")
 
 

@@ -235,7 +235,9 @@ def test_a_tracker_that_is_away_is_one_line_without_passwords(
     uri: str, said: str, folder: Path, content: RunContent
 ) -> None:
     uri = uri.format(folder=folder)
-    with pytest.raises(TrackingError, match=rf"^MLflow at .* can't be reached, or refuses: .*{said}") as refused:
+    with pytest.raises(
+        TrackingError, match=rf"^MLflow at .* can't be reached, or rejected the request: .*{said}"
+    ) as refused:
         MlflowTracker(uri, "pets").write(content)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -61,7 +61,7 @@ def test_without_a_key_all_is_written_offline_and_reads_back_equal(
     assert [record.artifact.name for record in records if record.HasField("artifact")] == ["bundle"]
     (kept,) = folder.glob("wandb/offline-run-*/files/reports/report.html")
     assert kept.read_text() == "a report"
-    assert tracker.note.startswith("W&B's run was written offline. Send it with: wandb sync ")
+    assert tracker.note.startswith("The W&B run was written offline. Upload it with: wandb sync ")
     assert Path(tracker.note.rpartition(" ")[2]).is_dir()
     assert capfd.readouterr().out == ""
 
