@@ -148,7 +148,7 @@ def test_a_photo_gets_an_answer_and_several_get_one_each(
         expect(page.get_by_role("progressbar")).to_have_count(4)
         page.locator("input[type=file]").set_input_files([photos[1]])
         answers(page, 2)
-        expect(page.get_by_text("Photos of this visit (2)")).to_be_visible()
+        expect(page.get_by_text("Your photos in this session (2)")).to_be_visible()
         keep(page, "answers")
 
 
@@ -158,7 +158,7 @@ def test_a_broken_photo_is_refused_in_words(
     with service.running(), opened(browser, address) as page:
         page.locator("input[type=file]").set_input_files([photos[2]])
         expect(page.get_by_text("Expected a complete image")).to_be_visible()
-        expect(page.get_by_text("No preview of this file.")).to_be_visible()
+        expect(page.get_by_text("No preview available.")).to_be_visible()
         keep(page, "refusal")
 
 
@@ -179,7 +179,7 @@ def test_a_service_that_is_away_is_reported_and_asked_again_when_it_is_back(
 ) -> None:
     with opened(browser, address) as page:
         page.locator("input[type=file]").set_input_files([photos[0]])
-        expect(page.get_by_text("Your photo is kept here: try again.")).to_be_visible()
+        expect(page.get_by_text("Your photo stays on this page: please try again.")).to_be_visible()
         keep(page, "away")
         with service.running():
             page.get_by_role("button", name="Try again").click()
@@ -193,7 +193,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     with service.running(), opened(browser, address, size=PHONE, scheme=scheme) as page:
         page.locator("input[type=file]").set_input_files(photos)
         answers(page, 2)
-        page.get_by_text("What the answers mean").click()
+        page.get_by_text("What the results mean").click()
         width = page.evaluate(
             "Math.max(...[...document.querySelectorAll('body *')].map(e => e.getBoundingClientRect().right))"
         )

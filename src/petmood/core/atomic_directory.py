@@ -161,7 +161,9 @@ def _put_back_or_clear(retired: Path, resolved: Path) -> None:
         else:
             shutil.rmtree(retired, ignore_errors=True)
     if resolved.is_symlink():
-        raise OutputError(f"{resolved} was replaced by a link in the meantime. Try again to write to the link's target.")
+        raise OutputError(
+            f"{resolved} was replaced by a link in the meantime. Try again to write to the link's target."
+        )
 
 
 def _clear_leftovers(resolved: Path) -> None:

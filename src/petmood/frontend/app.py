@@ -58,7 +58,7 @@ def main() -> None:
 
 def _draw(service: Client) -> None:
     st.title(":material/pets: How does this pet look?", anchor=False)
-    st.write("Show a pet's face. petmood names its expression, or says that it isn't sure.")
+    st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” if the result is too uncertain.")
     for photo in reversed(_photos()):  # newest first
         _show(photo, service)
     _show_history()
@@ -67,22 +67,22 @@ def _draw(service: Client) -> None:
 
 def _photos() -> list[Photo]:
     """Return the user's photos from the selected source."""
-    source = st.segmented_control("Where is the photo?", SOURCES, default=SOURCES[0], required=True, key="source")
+    source = st.segmented_control("Photo source", SOURCES, default=SOURCES[0], required=True, key="source")
     if source == "Camera":
-        taken = st.camera_input("Take a photo of the pet's face", key="camera")
-        return [Photo("From the camera", taken.getvalue())] if taken else []
+        taken = st.camera_input("Take a photo of your pet's face", key="camera")
+        return [Photo("Camera photo", taken.getvalue())] if taken else []
     if source == "Examples":
         chosen = st.segmented_control(
-            "Drawn pets to try", _examples(), format_func=lambda path: path.stem.replace("-", " "), key="example"
+            "Example drawings", _examples(), format_func=lambda path: path.stem.replace("-", " "), key="example"
         )
         return [Photo(chosen.stem.replace("-", " "), chosen.read_bytes())] if chosen else []
     given = st.file_uploader(
-        "One photo or several",
+        "Choose one or more photos",
         type=KINDS,
         accept_multiple_files=True,
         max_upload_size=MOST_MB,
         key="upload",
-        help="They are sent to the service, answered, and not kept.",
+        help="Your photos are sent to the service for analysis and are not stored.",
     )
     return [Photo(file.name, file.getvalue()) for file in given]
 
@@ -98,9 +98,9 @@ def _show(photo: Photo, service: Client) -> None:
         with left:
             pixels = _preview(photo.data)
             if pixels is None:
-                st.caption("No preview of this file.")
+                st.caption("No preview available.")
             else:
-                st.image(pixels, width="stretch", alt=f"The photo {photo.name}")
+                st.image(pixels, width="stretch", alt=f"Photo: {photo.name}")
             st.caption(photo.name.replace("[", "(").replace("]", ")"))
         with right:
             if isinstance(answer, RequestFailure):
@@ -113,7 +113,7 @@ def _answer(photo: Photo, service: Client) -> TimedPrediction | RequestFailure:
     """Return the service's result for a photo; it is requested once per session and kept across reruns."""
     known: dict[str, TimedPrediction | RequestFailure] = st.session_state.setdefault("answers", {})
     if photo.key not in known:
-        with st.spinner("Looking at the photo ..."):
+        with st.spinner("Analyzing the photo ..."):
             known[photo.key] = request_prediction(service, photo.data)
         found = known[photo.key]
         if isinstance(found, TimedPrediction):
@@ -140,15 +140,15 @@ def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> 
     for warning in view.warnings:
         st.warning(warning, icon=":material/warning:")
     if view.advice:
-        st.info("What helps:\n" + "\n".join(f"- {line}" for line in view.advice))
+        st.info("For a better result:\n" + "\n".join(f"- {line}" for line in view.advice))
     st.caption(view.footnote)
-    with st.expander("This is wrong"):
+    with st.expander("Is this wrong?"):
         others = [
             label for label in sorted(prediction.probabilities) if label != prediction.label or not view.confident
         ]
-        st.selectbox("It is ...", others, format_func=label_text, key=f"right-{photo.key}")
+        st.selectbox("Correct expression", others, format_func=label_text, key=f"right-{photo.key}")
         st.button("Send", key=f"send-{photo.key}", disabled=True)
-        st.caption("The service doesn't take corrections yet; a later version will.")
+        st.caption("You can't send corrections yet. A later version will accept them.")
 
 
 def _show_failure(photo: Photo, failure: RequestFailure) -> None:
@@ -164,23 +164,23 @@ def _show_failure(photo: Photo, failure: RequestFailure) -> None:
 def _show_history() -> None:
     history: list[Any] = st.session_state.get("history", [])
     if len(history) > 1:
-        with st.expander(f"Photos of this visit ({len(history)})"):
-            st.table({"Photo": [name for name, _ in history], "Answer": [answer for _, answer in history]})
+        with st.expander(f"Your photos in this session ({len(history)})"):
+            st.table({"Photo": [name for name, _ in history], "Result": [answer for _, answer in history]})
 
 
 def _show_meaning(service: Client) -> None:
-    with st.expander("What the answers mean, and what they can't say"):
+    with st.expander("What the results mean, and their limits"):
         st.markdown(MEANING)
         st.markdown(LIMITS)
     try:
         found = service.card()
     except PetmoodError as error:
         message = failure_of(error).message.replace(
-            "Your photo is kept here: try again.", "Reload the page to try again."
+            "Your photo stays on this page: please try again.", "Reload the page to try again."
         )
         st.warning(message, icon=":material/hourglass_empty:")
         return
-    with st.expander("The model's own card: what it saw, and how well it does"):
+    with st.expander("Model card: training data and accuracy"):
         st.markdown(found.card)
     st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")
 

@@ -1,4 +1,4 @@
-"""Requests of the page: a prediction with its time, or a message for the user."""
+"""Prediction requests of the page: a prediction with its duration, or an error message for the user."""
 
 import time
 from dataclasses import dataclass
@@ -31,16 +31,22 @@ RETRYABLE: Final = (
     Unavailable,
 )
 MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
-    (Unauthorized, "The service wants a token that this page does not have. Ask whoever runs it."),
-    (FileTooLarge, "This photo is too large. Send a smaller copy."),
-    (TooManyPixels, "This photo is too large. Send a smaller copy."),
-    (TooManyRequests, "That was a lot of photos in a short time. Wait a moment, then try again."),
-    (Unavailable, "The service is busy. Wait a moment, then try again."),
-    (ServiceTimeout, "The service takes too long to answer. Try again in a minute."),
-    (ServiceUnreachable, "The service can't be reached just now. Your photo is kept here: try again."),
-    (ServiceError, "Something else than petmood answers at the service's address. Tell whoever runs this page."),
+    (
+        Unauthorized,
+        "This page has no access to the service: its token is missing or wrong. Please tell the operator of this page.",
+    ),
+    (FileTooLarge, "This photo is too large. Please choose a smaller copy."),
+    (TooManyPixels, "This photo is too large. Please choose a smaller copy."),
+    (TooManyRequests, "That was a lot of photos in a short time. Please wait a moment, then try again."),
+    (Unavailable, "The service is busy. Please wait a moment, then try again."),
+    (ServiceTimeout, "The service is taking too long to respond. Please try again in a minute."),
+    (ServiceUnreachable, "The service can't be reached right now. Your photo stays on this page: please try again."),
+    (
+        ServiceError,
+        "This page received an unexpected response from the service. Please tell the operator of this page.",
+    ),
 )
-"""Messages that replace an error's own, which is for programmers; the first class that fits decides."""
+"""Messages that replace an error's own, which is for programmers; the first matching class is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class TimedPrediction:
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """Why a request failed, as a message for the user; ``retryable`` is True if trying again may help."""
+    """Error message for the user; ``retryable`` is True if a retry may succeed."""
 
     message: str
     retryable: bool
@@ -69,6 +75,6 @@ def request_prediction(service: Client, photo: bytes) -> TimedPrediction | Reque
 
 
 def failure_of(error: PetmoodError) -> RequestFailure:
-    """Return what the page says about an error."""
+    """Return the page's message for an error."""
     message = next((text for kind, text in MESSAGES if isinstance(error, kind)), str(error))
     return RequestFailure(message, retryable=isinstance(error, RETRYABLE))

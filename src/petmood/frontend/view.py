@@ -14,26 +14,26 @@ ICONS: Final = {
     "relaxed": ":material/sentiment_calm:",
     "sad": ":material/sentiment_dissatisfied:",
 }
-"""Icons of a font that comes with Streamlit, since not every machine has an emoji font."""
+"""Icons of the font that Streamlit ships, as some machines have no emoji font."""
 
 NEUTRAL_ICON: Final = ":material/sentiment_neutral:"
-"""Icon of every class that has none of its own."""
+"""Icon of a class that is not in ``ICONS``."""
 
 UNSURE: Final = ":material/help:"
 WORDS: Final = {"angry": "Angry", "happy": "Happy", "other": "Another expression", "sad": "Sad"}
 ADVICE: Final = (
     "Show the whole face, from the front.",
-    "Go nearer, so that the face fills most of the photo.",
-    "Take it in daylight, and hold still.",
+    "Move closer, so that the face fills most of the photo.",
+    "Take the photo in daylight and hold the camera still.",
 )
 MEANING: Final = (
-    "A percentage is how often answers like this one were right on photos that the model had never seen. "
-    "**Not sure** means that it was wrong too often in such cases to name one expression; "
-    "it then names those that are possible."
+    "The percentage is how often results like this one were right, measured on photos that were not used for training. "
+    "**Not sure** means that such results were wrong too often to name one expression; "
+    "you then see all the expressions that are possible."
 )
 LIMITS: Final = (
-    "petmood looks at a face in one photo. An expression is not a feeling: a yawning cat looks angry, "
-    "a panting dog looks happy. It says nothing about pain or illness. "
+    "A result describes the face in one photo. An expression is not a feeling: a yawning cat can look angry, "
+    "and a panting dog can look happy. A result says nothing about pain or illness. "
     "If you are worried about an animal, ask a vet."
 )
 
@@ -104,8 +104,8 @@ def percent(share: float) -> str:
 def _sentence(prediction: Prediction) -> str:
     if prediction.confident:
         share = percent(prediction.probability)
-        return f"Such answers are right in {share if ' ' in share else f'about {share}'} of cases."
+        return f"Results like this are right {share if ' ' in share else f'about {share}'} of the time."
     possible = [WORDS.get(label, label).lower() for label in prediction.prediction_set]
     if len(possible) < 2:
-        return f"Perhaps {possible[0] if possible else prediction.label}, but it could well be something else."
-    return f"It may be {', '.join(possible[:-1])} or {possible[-1]}."
+        return f"Possibly {possible[0] if possible else prediction.label}, but it could be something else."
+    return f"It could be {', '.join(possible[:-1])} or {possible[-1]}."

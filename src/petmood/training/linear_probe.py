@@ -150,7 +150,9 @@ def _with_views(
     views = [plain.features]
     for view in range(1, settings.probe.num_views):
         pixels = _varied(train.cache.pixels, settings.augment, seed=settings.seed, view=view)
-        views.append(backbone_features(network, pixels, progress=progress, what=f"computing features of view {view + 1}"))
+        views.append(
+            backbone_features(network, pixels, progress=progress, what=f"computing features of view {view + 1}")
+        )
     labels = np.tile(plain.labels, len(views))
     return Features(np.concatenate(views), labels, plain.groups * len(views), plain.classes)
 

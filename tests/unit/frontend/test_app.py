@@ -17,7 +17,7 @@ from tests.support.images import jpeg, photo_like
 
 MODEL = ModelInfo(name="demo", version="7", sha256="0" * 64)
 PHOTO = jpeg(photo_like(80, 60))
-AWAY = "The service can't be reached just now. Your photo is kept here: try again."
+AWAY = "The service can't be reached right now. Your photo stays on this page: please try again."
 
 
 def answer(*, confident: bool = True) -> Prediction:
@@ -98,7 +98,7 @@ def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(
     assert not at.exception
     assert [error.value for error in at.error] == [str(refusal)]
     assert len(at.header) == 1
-    assert "No preview of this file." in words(at)
+    assert "No preview available." in words(at)
 
 
 def test_when_the_service_is_away_the_photo_is_kept_and_can_be_sent_again(
@@ -127,13 +127,13 @@ def test_an_example_can_be_tried(replies: list[Prediction | PetmoodError]) -> No
 def test_answers_of_this_visit_are_listed(replies: list[Prediction | PetmoodError]) -> None:
     replies.extend([answer(), answer(confident=False)])
     at = upload(page(), ("a.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))))
-    assert at.table[0].value["Answer"].tolist() == ["Happy", "Not sure"]
+    assert at.table[0].value["Result"].tolist() == ["Happy", "Not sure"]
 
 
 def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: list[Prediction | PetmoodError]) -> None:
     replies.append(answer())
     at = upload(page(), ("a.jpg", PHOTO))
-    assert "doesn't take corrections yet" in words(at)
+    assert "can't send corrections yet" in words(at)
     assert next(button for button in at.button if button.label == "Send").disabled
     assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES) - 1
 
@@ -142,5 +142,5 @@ def test_without_a_service_the_page_says_so_and_shows_no_card(monkeypatch: pytes
     monkeypatch.setenv("PETMOOD_API_URL", "http://127.0.0.1:9")
     at = page()
     assert not at.exception
-    assert "The service can't be reached just now. Reload the page to try again." in words(at)
+    assert "The service can't be reached right now. Reload the page to try again." in words(at)
     assert "It has seen cats." not in words(at)

@@ -31,7 +31,9 @@ def test_a_rejection_comes_in_the_service_s_own_words() -> None:
         assert request_prediction(service, b"x") == RequestFailure(REFUSED["message"], retryable=False)
 
 
-@pytest.mark.parametrize(("status", "word"), [(401, "token"), (413, "too large"), (429, "Wait"), (503, "busy")])
+@pytest.mark.parametrize(
+    ("status", "word"), [(401, "token"), (413, "too large"), (429, "wait a moment"), (503, "busy")]
+)
 def test_what_a_person_can_do_something_about_is_said_plainly(status: int, word: str) -> None:
     with serving((status, b"<html>")) as (address, _), Client(address) as service:
         found = request_prediction(service, b"x")
@@ -44,18 +46,19 @@ def test_another_program_at_that_address_is_noticed() -> None:
     with serving((200, b"<html>")) as (address, _), Client(address) as service:
         found = request_prediction(service, b"x")
     assert found == RequestFailure(
-        "Something else than petmood answers at the service's address. Tell whoever runs this page.", retryable=False
+        "This page received an unexpected response from the service. Please tell the operator of this page.",
+        retryable=False,
     )
 
 
 @pytest.mark.parametrize(
     ("error", "word", "retryable"),
     [
-        (ServiceUnreachable("x"), "can't be reached just now", True),
-        (ServiceTimeout("x"), "takes too long", True),
+        (ServiceUnreachable("x"), "can't be reached right now", True),
+        (ServiceTimeout("x"), "is taking too long", True),
         (Overloaded("x"), "busy", True),
         (ShuttingDown("x"), "busy", True),
-        (InternalError("Something went wrong here."), "Something went wrong here.", True),
+        (InternalError("The service failed."), "The service failed.", True),
         (TooManyPixels("x"), "too large", False),
         (CorruptImage("Expected a complete image."), "Expected a complete image.", False),
     ],

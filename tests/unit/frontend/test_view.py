@@ -23,7 +23,7 @@ def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **chan
 
 def test_a_sure_answer_is_named_with_how_often_it_is_right() -> None:
     view = result_view(body(), seconds=0.0312)
-    assert (view.headline, view.sentence) == ("Sad", "Such answers are right in about 88% of cases.")
+    assert (view.headline, view.sentence) == ("Sad", "Results like this are right about 88% of the time.")
     assert view.footnote == "Model demo 7 · 31 ms"
     assert view.advice == ()
 
@@ -37,11 +37,11 @@ def test_bars_are_there_for_every_mood_the_likely_ones_first() -> None:
 def test_not_sure_is_said_first_with_what_is_possible_and_what_helps() -> None:
     view = result_view(body(confident=False, possible=("sad", "happy", "other")))
     assert (view.headline, view.icon) == ("Not sure", UNSURE)
-    assert view.sentence == "It may be sad, happy or another expression."
+    assert view.sentence == "It could be sad, happy or another expression."
     assert view.advice == ADVICE
 
 
-@pytest.mark.parametrize(("possible", "begins"), [(("sad",), "Perhaps sad, but"), ((), "Perhaps sad, but")])
+@pytest.mark.parametrize(("possible", "begins"), [(("sad",), "Possibly sad, but"), ((), "Possibly sad, but")])
 def test_one_possibility_alone_is_not_made_to_look_certain(possible: tuple[str, ...], begins: str) -> None:
     assert result_view(body(confident=False, possible=possible)).sentence.startswith(begins)
 
@@ -55,7 +55,7 @@ def test_a_percentage_never_promises_more_than_is_known(share: float, text: str)
 
 
 def test_nearly_certain_reads_as_a_sentence() -> None:
-    assert result_view(body(probability=0.999)).sentence == "Such answers are right in over 99% of cases."
+    assert result_view(body(probability=0.999)).sentence == "Results like this are right over 99% of the time."
 
 
 def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
