@@ -146,7 +146,7 @@ def test_a_photo_below_the_threshold_is_shown_as_not_sure(browser: Browser, phot
     with serving(confidence_threshold=0.99) as address, opened(browser, address, size=PHONE) as page:
         page.locator("#photo").set_input_files(photo)
         expect(page.locator(".headline")).to_have_text("Not sure")
-        expect(page.locator("#answer")).to_contain_text("Possible: <b>calm</b>, relaxed.")
+        expect(page.locator("#answer")).to_contain_text("Possible expressions: <b>calm</b>, relaxed.")
         keep(page, "landing-not-sure")
 
 
@@ -167,7 +167,7 @@ def test_a_refusal_is_shown_in_words_and_a_service_that_is_away_is_reported(
 
 def test_a_service_with_a_token_asks_for_it(browser: Browser, photo: Path) -> None:
     with serving(token=WORD) as address, opened(browser, address) as page:
-        page.get_by_label("This service asks for a token").fill(WORD)
+        page.get_by_label("This service requires a token").fill(WORD)
         page.locator("#photo").set_input_files(photo)
         expect(page.locator(".headline")).to_have_text("<b>calm</b>")
         expect(page.locator("#classes")).to_contain_text(", ".join(CLASSES))

@@ -40,6 +40,9 @@ class ModelSlot:
         """
         with self._lock:
             if self._previous is None:
-                raise BundleError("There is no earlier model to go back to: none was loaded since the start.")
+                raise BundleError(
+                    "There is no previous model: no other model was loaded since the service started. "
+                    "Load one with POST /models/load."
+                )
             self._previous, self._current = self._current, self._previous
             return self._previous

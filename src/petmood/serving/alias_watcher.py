@@ -93,7 +93,7 @@ class AliasWatcher:
 
     def _record_failure(self, error: Exception) -> None:
         if self._reached:
-            logger.warning("the registry can't be reached, the model stays: %s", error)
+            logger.warning("registry unreachable, the active model is unchanged: %s", error)
         self._reached = False
         self._service.metrics.registry_up.set(0)
 
@@ -103,7 +103,9 @@ class AliasWatcher:
             folder = cached(self._registry, version).folder
         except Exception as error:  # noqa: BLE001 - see poll_once
             self._service.metrics.loads.labels("refused").inc()
-            logger.warning("version %s can't be had, the old model goes on: %s", version.number, error, extra=fields)
+            logger.warning(
+                "version %s can't be fetched, the active model is unchanged: %s", version.number, error, extra=fields
+            )
             return False
         try:
             self._service.load(folder, result="followed", **fields)

@@ -30,7 +30,7 @@ from petmood.serving.worker_pool import WorkerPool
 
 __all__ = ["create_app"]
 
-DESCRIPTION = "The facial expression of a pet in a photo, or that the model isn't sure. GET /model names its classes."
+DESCRIPTION = "Classify the facial expression of a pet in a photo, or abstain. GET /model lists the classes."
 
 
 def create_app(

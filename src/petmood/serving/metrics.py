@@ -31,14 +31,14 @@ class ServiceMetrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # untyped; *_created samples double the page size
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
-            "petmood_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
+            "petmood_requests_total", "HTTP requests completed.", ["method", "route", "status"], registry=registry
         )
         self.errors = Counter(
-            "petmood_errors_total", "Requests refused or failed, by code.", ["code"], registry=registry
+            "petmood_errors_total", "Rejected or failed requests, by error code.", ["code"], registry=registry
         )
         self.rejected = Counter(
             "petmood_rejected_photos_total",
-            "Photos refused, by code; a batch may hold several.",
+            "Rejected photos, by error code; a batch may contain several.",
             ["code"],
             registry=registry,
         )
@@ -46,15 +46,17 @@ class ServiceMetrics:
             "petmood_request_duration_seconds", "Time to the last byte.", ["route"], buckets=SECONDS, registry=registry
         )
         self.in_flight = Gauge(
-            "petmood_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+            "petmood_requests_in_flight", "HTTP requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
         self.queue = Gauge(
-            "petmood_queue_depth", "Photos waiting for a worker.", registry=registry, multiprocess_mode="livesum"
+            "petmood_queue_depth", "Photos waiting for a worker thread.", registry=registry, multiprocess_mode="livesum"
         )
-        self.answers = Counter("petmood_predictions_total", "Photos answered, by class.", ["label"], registry=registry)
-        self.unsure = Counter("petmood_abstentions_total", "Photos answered with 'not sure'.", registry=registry)
+        self.answers = Counter("petmood_predictions_total", "Predictions, by class.", ["label"], registry=registry)
+        self.unsure = Counter(
+            "petmood_abstentions_total", "Predictions below the confidence threshold.", registry=registry
+        )
         self.probability = Histogram(
-            "petmood_prediction_confidence", "Probability of the answer.", buckets=CHANCES, registry=registry
+            "petmood_prediction_confidence", "Probability of the predicted class.", buckets=CHANCES, registry=registry
         )
         self._count_models(registry)
         self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -62,26 +64,26 @@ class ServiceMetrics:
     def _count_models(self, registry: CollectorRegistry) -> None:
         self.model = Gauge(
             "petmood_model_info",
-            "1 for the model that answers now, 0 for those before it.",
+            "1 for the active model, 0 for earlier models.",
             ["name", "version", "sha256"],
             registry=registry,
             multiprocess_mode="livemax",
         )
         self.loads = Counter(
             "petmood_model_loads_total",
-            "Models loaded, rolled back, followed or refused.",
+            "Model changes, by result: loaded, rolled_back, followed (watched alias moved) or refused.",
             ["result"],
             registry=registry,
         )
         self.registry_up = Gauge(
             "petmood_registry_up",
-            "1 where the registry that is followed answered, 0 where it can't be reached.",
+            "1 if the last registry lookup succeeded, 0 if it failed.",
             registry=registry,
             multiprocess_mode="livemin",
         )
         self.registry_version = Gauge(
             "petmood_registry_version",
-            "The number of the version that the followed alias points to.",
+            "Number of the version that the watched alias points to.",
             registry=registry,
             multiprocess_mode="livemax",
         )

@@ -11,8 +11,8 @@ from petmood.core.schemas import PHOTO_FIELD
 __all__ = ["HINT", "OVERHEAD_BYTES", "ContentType", "one_photo", "parse_content_type", "parse_photos"]
 
 HINT: Final = (
-    "Send a photo as a form: curl -F photo=@pet.jpg URL, "
-    "or as the body: curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg URL"
+    "Send a photo as a form field: curl -F photo=@pet.jpg URL, "
+    "or as the request body: curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg URL"
 )
 OVERHEAD_BYTES: Final = 64_000
 """Bytes allowed for a form in addition to its photo: boundaries, headers, a few small fields."""
@@ -28,7 +28,7 @@ class ContentType:
 
 
 def parse_content_type(content_type: str) -> ContentType:
-    """Parse a Content-Type header before the body is read; formats other than text and JSON are decided by content.
+    """Parse a Content-Type header before the body is read; the content decides on any format other than text and JSON.
 
     Raises:
         UnsupportedMediaType: text, or JSON.
@@ -67,7 +67,7 @@ def parse_photos(body: bytes, kind: ContentType, *, most: int, file_bytes: int) 
     except ParserLimitReached as error:
         raise BadForm(f"Expected a form of at most {most + OTHER_FIELDS} parts, got more. {HINT}") from _light(error)
     except (MultipartError, UnicodeError) as error:
-        raise BadForm(f"Expected a whole form, got one that is cut off or damaged. {HINT}") from _light(error)
+        raise BadForm(f"Expected a complete form, got one that is truncated or malformed. {HINT}") from _light(error)
     if not photos or len(photos) > most:
         raise _wrong_number(len(photos), most)
     return photos
@@ -88,7 +88,7 @@ def one_photo(body: bytes, kind: ContentType, *, file_bytes: int) -> bytes:
 def _checked(photo: bytes, file_bytes: int) -> bytes | PetmoodError:
     if len(photo) > file_bytes:
         got = f"{len(photo) / 1e6:.1f} MB"
-        return FileTooLarge(f"Expected at most {file_bytes / 1e6:.0f} MB, got {got}. Send a smaller copy.")
+        return FileTooLarge(f"Expected a photo of at most {file_bytes / 1e6:.0f} MB, got {got}. Send a smaller copy.")
     return photo
 
 

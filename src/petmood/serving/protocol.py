@@ -51,7 +51,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Check the connection limit and start the header timeout."""
         super().connection_made(transport)
         if len(self.connections) > self._most_connections:
-            self._refuse(503, "overloaded", "Too many connections. Try again in a second.")
+            self._refuse(
+                503, "overloaded", f"Too many open connections (limit {self._most_connections}). Try again in a second."
+            )
             return
         self._expect_headers()
 
@@ -64,7 +66,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._begun <= 1:  # several small requests in one read are bounded by the read size
             self._framing_bytes += len(data) - self._piece_bytes
             if self._framing_bytes > HEADER_BYTES + self._body_bytes:
-                self._refuse(431, "bad_request", f"Expected at most {HEADER_BYTES} bytes of headers, got more.")
+                self._refuse(
+                    431, "bad_request", f"Expected at most {HEADER_BYTES} bytes of headers, got more. Send fewer."
+                )
 
     def on_message_begin(self) -> None:
         """Reset the byte counters for the next request."""
@@ -77,7 +81,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._clear_deadline()
         self._unset_keepalive_if_required()
         if len(self.pipeline) >= PIPELINED:
-            self._refuse(503, "overloaded", f"Expected at most {PIPELINED} requests before the first answer, got more.")
+            self._refuse(
+                503, "overloaded", f"Expected at most {PIPELINED} pipelined requests, got more. Read responses first."
+            )
             raise ConnectionAbortedError  # stops the parser
         super().on_headers_complete()
 
@@ -159,7 +165,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _on_timeout(self) -> None:
         if self._received:
             self._refuse(
-                408, "request_timeout", f"Expected a request's headers within {self._header_timeout_s:g} seconds."
+                408,
+                "request_timeout",
+                f"Expected complete request headers within {self._header_timeout_s:g} seconds. Try again.",
             )
         else:  # browsers open speculative connections that may stay unused
             self._close()
@@ -184,7 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._close()
 
 
-def protocol_for(settings: Settings, *, refused: Callable[[str], object] = str) -> Any:  # noqa: ANN401 - uvicorn wants a type, accepts any factory
+def protocol_for(settings: Settings, *, refused: Callable[[str], object] = str) -> Any:  # noqa: ANN401 - typed as a class, but any factory works
     """Return a protocol factory for these settings; ``refused`` is called with the code of each rejection."""
     return partial(
         BoundedProtocol,

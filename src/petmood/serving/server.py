@@ -84,7 +84,7 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         reason = error.strerror or error
-        raise ConfigError(f"Can't listen on {host}:{port} ({reason}). Give another --port or --host.") from error
+        raise ConfigError(f"Can't listen on {host}:{port} ({reason}). Choose another --port or --host.") from error
 
 
 def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: DrainState) -> None:

@@ -64,8 +64,8 @@ class AppState:
             predictor = self.open_model(folder)
         except Exception as error:
             self.metrics.loads.labels("refused").inc()
-            logger.exception("a model was refused", extra=fields)
-            raise BundleError(f"The bundle was refused, the old model goes on: {error}") from error
+            logger.exception("model rejected", extra=fields)
+            raise BundleError(f"The bundle was rejected, the active model is unchanged: {error}") from error
         self._log_change(self.slot.swap(predictor), predictor, result=result, **fields)
         return predictor
 

@@ -22,35 +22,35 @@ class Settings(BaseSettings):
         env_prefix="PETMOOD_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
     )
 
-    threads: int = Field(default=0, ge=0, le=256, description="Worker threads; 0 is one for each processor.")
-    queue: int = Field(default=64, ge=1, description="Photos that may wait; one more is refused with 503 at once.")
-    batch: int = Field(default=1, ge=1, le=256, description="Photos answered in one go; above 1 pays on GPUs only.")
-    batch_wait_ms: float = Field(default=0, ge=0, le=1000, description="How long a batch waits to be filled.")
-    max_wait_s: float = Field(default=10, gt=0, description="A photo that waited longer is refused, not answered late.")
+    threads: int = Field(default=0, ge=0, le=256, description="Worker threads; 0 means one per processor.")
+    queue: int = Field(default=64, ge=1, description="Photos that may wait in the queue; more are rejected with 503.")
+    batch: int = Field(default=1, ge=1, le=256, description="Photos per inference call; above 1 helps on GPUs only.")
+    batch_wait_ms: float = Field(default=0, ge=0, le=1000, description="Milliseconds to wait for more photos.")
+    max_wait_s: float = Field(default=10, gt=0, description="Seconds in the queue after which a photo is rejected.")
 
-    file_mb: float = Field(default=LIMITS.file_bytes / 1e6, gt=0, description="The largest photo.")
-    body_mb: float = Field(default=100, gt=0, description="The largest batch.")
-    held_mb: float = Field(default=256, gt=0, description="All bodies together; one more is refused with 503.")
-    photos: int = Field(default=32, ge=1, le=1000, description="Photos of one batch.")
-    megapixels: float = Field(default=LIMITS.pixels / 1e6, gt=0, description="Pixels of a photo, from its header.")
+    file_mb: float = Field(default=LIMITS.file_bytes / 1e6, gt=0, description="Largest photo file in MB.")
+    body_mb: float = Field(default=100, gt=0, description="Largest body of a batch in MB.")
+    held_mb: float = Field(default=256, gt=0, description="Request bodies in memory in MB; more get 503.")
+    photos: int = Field(default=32, ge=1, le=1000, description="Maximum number of photos per batch.")
+    megapixels: float = Field(default=LIMITS.pixels / 1e6, gt=0, description="Largest image, by its header.")
 
-    connections: int = Field(default=1000, ge=1, description="Open connections; one more is closed with 503.")
-    header_timeout_s: float = Field(default=10, gt=0, description="For a request's headers to arrive.")
-    body_timeout_s: float = Field(default=10, gt=0, description="For a body, beside what its bytes earn it.")
-    body_kb_s: float = Field(default=16, gt=0, description="The slowest upload that is waited for.")
-    idle_timeout_s: int = Field(default=15, ge=1, description="A connection without requests is closed after this.")
-    rate_per_minute: float = Field(default=0, ge=0, description="Requests a client address may make; 0 is any number.")
+    connections: int = Field(default=1000, ge=1, description="Open connections; more are closed with 503.")
+    header_timeout_s: float = Field(default=10, gt=0, description="Seconds for the headers of a request.")
+    body_timeout_s: float = Field(default=10, gt=0, description="Seconds for a body, plus size / body_kb_s.")
+    body_kb_s: float = Field(default=16, gt=0, description="Minimum upload rate in kB/s.")
+    idle_timeout_s: int = Field(default=15, ge=1, description="Seconds until an idle connection is closed.")
+    rate_per_minute: float = Field(default=0, ge=0, description="Limit per client address; 0 means no limit.")
 
-    token: SecretStr | None = Field(default=None, description="Bearer token for predictions; none is open to all.")
-    admin_token: SecretStr | None = Field(default=None, description="Bearer token for /models; none switches it off.")
-    origins: tuple[str, ...] = Field(default=(), description="Web pages that may call from a browser, as JSON list.")
-    trusted_proxies: str = Field(default="127.0.0.1", description="Whose X-Forwarded-For is believed.")
+    token: SecretStr | None = Field(default=None, description="Bearer token for predictions; not required if unset.")
+    admin_token: SecretStr | None = Field(default=None, description="Bearer token for /models; disabled if unset.")
+    origins: tuple[str, ...] = Field(default=(), description="Allowed origins of web pages, as a JSON list.")
+    trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is trusted.")
 
-    registry: str | None = Field(default=None, description="Where registry:// addresses are looked up.")
-    follow_s: float = Field(default=2, ge=0.1, le=3600, description="How often a followed alias is looked up.")
+    registry: str | None = Field(default=None, description="Registry that resolves registry:// addresses.")
+    follow_s: float = Field(default=2, ge=0.1, le=3600, description="Seconds between lookups of a watched alias.")
 
-    drain_notice_s: float = Field(default=1, ge=0, le=60, description="Unready but answering, after SIGTERM.")
-    drain_s: float = Field(default=6, gt=0, le=60, description="For what is in flight to finish after that.")
+    drain_notice_s: float = Field(default=1, ge=0, le=60, description="Seconds of serving unready after SIGTERM.")
+    drain_s: float = Field(default=6, gt=0, le=60, description="Seconds after that for requests in flight.")
 
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
@@ -81,11 +81,11 @@ class Settings(BaseSettings):
             value = secret.get_secret_value() if secret is not None else None
             if value is not None and (len(value) < MIN_TOKEN or len(set(value)) < MIN_TOKEN // 2):
                 raise ValueError(
-                    f"{name} is too easy to guess: expected at least {MIN_TOKEN} mixed characters. "
-                    "Make one with: openssl rand -hex 16"
+                    f"{name} is too weak: expected at least {MIN_TOKEN} characters, {MIN_TOKEN // 2} different ones. "
+                    "Generate one with: openssl rand -hex 16"
                 )
         if self.token is not None and self.token == self.admin_token:
-            raise ValueError("token and admin_token are the same. Whoever may ask would be whoever may load models.")
+            raise ValueError("Expected admin_token to differ from token; otherwise every client could load models.")
         return self
 
 
@@ -99,7 +99,7 @@ def read_settings(**given: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type] # validated by pydantic
     except SettingsError as error:  # a list that isn't valid JSON; only the message names the field
         name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a list").upper()
-        raise ConfigError(f"PETMOOD_{name}: expected JSON, such as '[\"https://pets.example\"]'.") from error
+        raise ConfigError(f"PETMOOD_{name}: expected a JSON list, such as '[\"https://pets.example\"]'.") from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = ".".join(map(str, first["loc"])).upper()

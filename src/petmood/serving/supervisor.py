@@ -94,11 +94,11 @@ class Supervisor:
         forget_process(child.pid)
         ended_at_once = lived_s < EARLY_EXIT_S and bool(child.returncode)
         if ended_at_once and not self._has_lasted:
-            logger.error("process %d ended at once with %s; giving up", child.pid, child.returncode)
+            logger.error("process %d exited at startup with status %s; no restart", child.pid, child.returncode)
             return False
         self._pause_s = min(MAX_RESTART_DELAY_S, 2 * self._pause_s or 1.0) if ended_at_once else 0.0
         self._start_at = time.monotonic() + self._pause_s
-        text = "process %d ended with %s; starting another in %.0f s"
+        text = "process %d exited with status %s; restart in %.0f s"
         logger.error(text, child.pid, child.returncode, self._pause_s)
         return True
 
@@ -118,7 +118,7 @@ class Supervisor:
             try:
                 child.wait(timeout=max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger.warning("process %d didn't end in time and is killed", child.pid)
+                logger.warning("process %d did not exit in time; sending SIGKILL", child.pid)
                 child.kill()
                 child.wait()
         expected = {0, -signal.SIGTERM}  # -SIGTERM if the signal arrived before the handler was installed

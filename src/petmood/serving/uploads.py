@@ -55,7 +55,7 @@ class _Body:
         if declared is not None and declared > limit:
             raise _too_large(limit)
         if reader.held + (declared or 0) > reader.held_bytes:
-            raise Overloaded("Too many uploads at a time. Try again in a second.")
+            raise Overloaded("Too many uploads in progress. Try again in a second.")
         try:
             return await self._read()
         except BaseException:
@@ -80,7 +80,7 @@ class _Body:
                     while True:
                         message = await self._receive()
                         if message["type"] == "http.disconnect":
-                            raise BadRequest("The sender went away before the whole body had come.")
+                            raise BadRequest("The client disconnected before the request body was complete.")
                         if piece := message.get("body", b""):
                             pieces.append(piece)
                             self._take(len(piece))
@@ -91,9 +91,11 @@ class _Body:
                             timeout.reschedule(deadline + len(piece) / pace.bytes_per_s)
         except TimeoutError as error:
             if reader.drain.cut:
-                raise ShuttingDown("This process is about to end. Send the photo again.") from error
-            rate = f"{pace.bytes_per_s / 1000:g} kB a second"
-            raise RequestTimeout(f"Expected at least {rate}, got less. Send a smaller copy.") from error
+                raise ShuttingDown("This process is shutting down. Send the request again.") from error
+            rate = f"{pace.bytes_per_s / 1000:g} kB/s"
+            raise RequestTimeout(
+                f"Expected an upload rate of at least {rate}, got less. Send a smaller copy."
+            ) from error
 
     def _take(self, size: int) -> None:
         self._taken += size
@@ -101,8 +103,9 @@ class _Body:
         if self._taken > self._limit:
             raise _too_large(self._limit)
         if self._reader.held > self._reader.held_bytes:
-            raise Overloaded("Too many uploads at a time. Try again in a second.")
+            raise Overloaded("Too many uploads in progress. Try again in a second.")
 
 
 def _too_large(limit: int) -> FileTooLarge:
-    return FileTooLarge(f"Expected at most {limit / 1e6:.0f} MB, got more. Send a smaller copy.")
+    shown = f"{limit / 1e6:.0f} MB" if limit >= 1e6 else f"{limit / 1e3:.0f} kB"
+    return FileTooLarge(f"Expected a request body of at most {shown}, got more. Send a smaller copy.")

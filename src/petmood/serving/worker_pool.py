@@ -97,7 +97,7 @@ class WorkerPool:
             ShuttingDown: the pool is stopped.
         """
         if self._stopped:
-            raise ShuttingDown("This process is about to end. Send the request again.")
+            raise ShuttingDown("This process is shutting down. Send the request again.")
         if self.waiting + photos > self._limit:
             raise queue_full(self._limit)
 
@@ -146,7 +146,7 @@ class WorkerPool:
         predictor, too_old = self._slot.current, time.monotonic() - self._max_wait_s
         timely = [task for task in tasks if task.since >= too_old and not task.future.cancelled()]
         answers = self._predict(predictor.predict_batch, [task.photo for task in timely])
-        late: list[Answer] = [Overloaded("The photo waited too long. Try again in a second.")] * (
+        late: list[Answer] = [Overloaded("The photo waited too long in the queue. Try again in a second.")] * (
             len(tasks) - len(timely)
         )
         done = [*zip(timely, answers, strict=True), *zip([t for t in tasks if t not in timely], late, strict=True)]
@@ -161,10 +161,12 @@ class WorkerPool:
         except PetmoodError as error:
             return [error] * len(photos)
         except Exception:
-            logger.exception("a predictor failed")
-            return [InternalError("The model failed on this photo, which was logged. Try another one.")] * len(photos)
+            logger.exception("prediction failed with an unexpected error")
+            return [
+                InternalError("The model failed on this photo, and the error was logged. Try another photo.")
+            ] * len(photos)
 
 
 def queue_full(limit: int) -> Overloaded:
-    """Return the error for one photo more than may wait."""
+    """Return the error for a photo that exceeds the queue limit."""
     return Overloaded(f"Too many photos are waiting (limit {limit}). Try again in a second.")

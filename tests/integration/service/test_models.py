@@ -174,13 +174,15 @@ def test_a_bad_bundle_is_refused_and_the_old_model_goes_on(
     answer = load(admin, tmp_path / "bad", **{"X-Request-Id": f"load-{len(name)}"})
     table.add(fault, name, answer.status, answer.code)
     assert (answer.status, answer.code) == (422, "unprocessable_content")
-    assert "the old model goes on" in answer.body["message"]
+    assert "the active model is unchanged" in answer.body["message"]
     assert admin.count(REFUSED) == refused + 1
     after = admin.predict(good).body
     assert (after["model"], after["probabilities"]) == (before["model"], before["probabilities"])
     assert admin.ask("/readyz").status == 200
     assert not (tmp_path / "unpickled").exists(), "something was unpickled"
-    assert any(line.get("request_id") == f"load-{len(name)}" and "refused" in line["message"] for line in admin.lines())
+    assert any(
+        line.get("request_id") == f"load-{len(name)}" and "rejected" in line["message"] for line in admin.lines()
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_limit_that_is_missed_is_one_line_and_code_1(petmood: Callable[..., An
     with serving(status=500) as base:
         done = petmood("loadtest", base, "--until-saturation", "--duration", 1, "--output", tmp_path, "--p95-ms", 50)
     assert done.code == 1
-    assert "petmood: p95 unknown, for nothing was answered, allowed 50 ms" in done.err.splitlines()
+    assert "petmood: p95 unknown (no successful response), expected at most 50 ms" in done.err.splitlines()
     assert json.loads((tmp_path / "summary.json").read_text())["missed"]
 
 

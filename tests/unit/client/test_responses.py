@@ -32,10 +32,10 @@ def test_every_code_of_the_service_is_the_class_that_the_service_raised(kind: ty
 
 
 def test_a_code_that_is_not_known_keeps_its_name_and_status() -> None:
-    body = ErrorResponse(code="not_found", message="There is nothing at this address.").model_dump_json().encode()
+    body = ErrorResponse(code="not_found", message="There is no such path.").model_dump_json().encode()
     error = error_of(response(404, body=body))
     assert isinstance(error, ServiceError)
-    assert (error.code, error.status, str(error)) == ("not_found", 404, "There is nothing at this address.")
+    assert (error.code, error.status, str(error)) == ("not_found", 404, "There is no such path.")
 
 
 @pytest.mark.parametrize(

@@ -27,5 +27,5 @@ def test_a_second_rollback_goes_forward_again() -> None:
 
 def test_there_is_nothing_to_go_back_to_at_the_start() -> None:
     slot = ModelSlot(FakePredictor())
-    with pytest.raises(BundleError, match="no earlier model"):
+    with pytest.raises(BundleError, match="no previous model"):
         slot.roll_back()

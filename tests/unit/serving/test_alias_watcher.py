@@ -124,7 +124,7 @@ def test_a_version_that_is_damaged_in_the_registry_is_refused(
     move(place, 2)
     with caplog.at_level(logging.WARNING, "petmood.serving"):
         following.poll_once()
-    assert "version 2 can't be had, the old model goes on" in caplog.text
+    assert "version 2 can't be fetched, the active model is unchanged" in caplog.text
     assert app.service.slot.current.model.version == "0"
     assert app.counted('petmood_model_loads_total{result="refused"}') == 1
 

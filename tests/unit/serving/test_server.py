@@ -77,7 +77,7 @@ def test_a_free_port_is_found_and_a_taken_one_is_told() -> None:
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(
-            ConfigError, match=rf"Can't listen on 127\.0\.0\.1:{port} \(.+\)\. Give another --port or --host\."
+            ConfigError, match=rf"Can't listen on 127\.0\.0\.1:{port} \(.+\)\. Choose another --port or --host\."
         ):
             bind("127.0.0.1", port)
 

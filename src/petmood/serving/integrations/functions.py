@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Application:
-    """The service's application, made by the first request: the framework imports this module before it forks."""
+    """The service's application, created at the first request: the framework imports this module before it forks."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -67,21 +67,21 @@ _application = _Application()
 
 @functions_framework.aio.http
 async def predict(request: Request) -> Response:
-    """Answer any request to the service; a photo is sent to ``/`` or ``/predict``."""
+    """Handle a request with the application of ``petmood serve``; photos are posted to ``/`` or ``/predict``."""
     try:
         return _PassedOn(await _application.get())
     except Exception:
         logger.exception("the function can't start")
         request_id = start_request_context(request.scope).request_id
-        error = InternalError("The function is not set up right, which was logged.")
+        error = InternalError("The function can't start, and the reason was logged. Check its bundle and settings.")
         return json_response(error_response(error, request_id=request_id), status=error.status)
 
 
 def _start() -> FastAPI:
     settings, named = read_settings(), os.environ.get(BUNDLE_VARIABLE)
     if not named:
-        raise ConfigError(f"Expected a bundle in {BUNDLE_VARIABLE}, got none.")
+        raise ConfigError(f"Expected a bundle folder in {BUNDLE_VARIABLE}, got none. Set this environment variable.")
     configure_malloc()
     app = create_app(load_bundle(Path(named), limits=settings.limits), settings=settings)
-    app.state.service.workers.start()  # the framework gives no lifespan to a function
+    app.state.service.workers.start()  # the framework runs no lifespan
     return app

@@ -44,7 +44,7 @@ def vertex_router(settings: Settings) -> APIRouter:
 
 
 async def answer_instances(request: Request) -> Response:
-    """Answer the photos of a Vertex AI request: a prediction or an error for each instance, in their order."""
+    """Predict the instances of a Vertex AI request; return a prediction or an error for each, in order."""
     service, call = service_of(request), context_of(request.scope)
     service.workers.refuse_if_full()
     limit = service.settings.batch_bytes
@@ -65,7 +65,7 @@ def photos_of_instances(body: bytes, settings: Settings) -> list[bytes | Petmood
         UnprocessableContent: there is no list of instances, or it is too long.
     """
     if sum(map(body.count, b"[{,")) > PIECES * (settings.batch_photos + 1):
-        raise BadRequest(f"Expected 1 to {settings.batch_photos} instances, got far more pieces of JSON. {EXAMPLE}")
+        raise BadRequest(f"Expected 1 to {settings.batch_photos} instances, got too many JSON elements. {EXAMPLE}")
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -80,12 +80,12 @@ def photos_of_instances(body: bytes, settings: Settings) -> list[bytes | Petmood
 def _photo(instance: Any, *, file_bytes: int) -> bytes | PetmoodError:  # noqa: ANN401 - any JSON value
     text = instance.get("b64") if isinstance(instance, dict) else None
     if not isinstance(text, str):
-        return UnprocessableContent(f"Expected an instance with 'b64', got another shape. {EXAMPLE}")
+        return UnprocessableContent(f"Expected an object with a string 'b64', got something else. {EXAMPLE}")
     if len(text) * 3 // 4 > file_bytes + 2:
-        return FileTooLarge(f"Expected at most {file_bytes / 1e6:.0f} MB, got more. Send a smaller copy.")
+        return FileTooLarge(f"Expected a photo of at most {file_bytes / 1e6:.0f} MB, got more. Send a smaller copy.")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return UnprocessableContent(
-            "Expected base64 in 'b64', got other characters. Encode the photo's bytes as they are."
+            "Expected base64 in 'b64', got something else. Encode the bytes of the photo file with standard base64."
         )

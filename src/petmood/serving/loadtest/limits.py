@@ -17,14 +17,14 @@ class Limits:
 
 
 def violations(step: Step, limits: Limits) -> tuple[str, ...]:
-    """Return one line for every violated limit, such as ``p95 850 ms, allowed 300 ms``."""
+    """Return one line for every violated limit, such as ``p95 850 ms, expected at most 300 ms``."""
     lines = []
     if limits.p95_ms is not None and (step.p95_ms is None or step.p95_ms > limits.p95_ms):
-        got = "unknown, for nothing was answered" if step.p95_ms is None else f"{step.p95_ms:g} ms"
-        lines.append(f"p95 {got}, allowed {limits.p95_ms:g} ms")
+        got = "unknown (no successful response)" if step.p95_ms is None else f"{step.p95_ms:g} ms"
+        lines.append(f"p95 {got}, expected at most {limits.p95_ms:g} ms")
     if limits.min_rps is not None and step.answered_per_s < limits.min_rps:
-        lines.append(f"{step.answered_per_s:g} answered requests/s, expected at least {limits.min_rps:g}")
+        lines.append(f"throughput {step.answered_per_s:g} requests/s, expected at least {limits.min_rps:g} requests/s")
     if limits.max_errors is not None and step.error_share > limits.max_errors:
-        kinds = ", ".join(f"{count} x {status}" for status, count in step.errors.items()) or "no request ended"
-        lines.append(f"errors {step.error_share:.2%} ({kinds}), allowed {limits.max_errors:.2%}")
+        kinds = ", ".join(f"{count} x {status}" for status, count in step.errors.items()) or "no request completed"
+        lines.append(f"error rate {step.error_share:.2%} ({kinds}), expected at most {limits.max_errors:.2%}")
     return tuple(lines)

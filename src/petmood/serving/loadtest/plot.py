@@ -17,11 +17,11 @@ def ramp_png(report: Report) -> bytes:
     users = [step.users for step in report.steps]
     timed = [step for step in report.steps if step.p95_ms is not None]
     above.plot(users, [step.answered_per_s for step in report.steps], "o-", color=BLUE)
-    above.set_ylabel("answered requests/s")
+    above.set_ylabel("throughput (requests/s)")
     below.plot([step.users for step in timed], [step.p95_ms for step in timed], "o-", color=ORANGE, label="p95")
     below.plot([step.users for step in timed], [step.p50_ms for step in timed], "o--", color=GREY, label="p50")
-    below.set_ylabel("time to the answer, ms")
-    below.set_xlabel("users at once")
+    below.set_ylabel("latency (ms)")
+    below.set_xlabel("concurrent users")
     below.set_xscale("log", base=2)
     below.set_xticks(users, [str(count) for count in users])
     below.minorticks_off()
@@ -39,11 +39,11 @@ def ramp_png(report: Report) -> bytes:
 
 
 def _title(report: Report) -> str:
-    red = "\nRed: some requests failed." if any(step.errors for step in report.steps) else ""
+    red = "\nRed: steps with failed requests." if any(step.errors for step in report.steps) else ""
     if report.saturation is None:
-        return f"{report.url}: no knee up to {report.steps[-1].users} users{red}"
+        return f"{report.url}: no saturation point up to {report.steps[-1].users} users{red}"
     step = report.saturation.step
     return (
-        f"{report.url}: the knee is at {step.users} users, {step.answered_per_s:.0f} requests/s\n"
+        f"{report.url}: saturation point at {step.users} users, {step.answered_per_s:.0f} requests/s\n"
         f"{report.saturation.reason}{red}"
     )

@@ -50,7 +50,9 @@ def report_of(steps: Sequence[Step], *, url: str, limits: Limits, until_saturati
         DownloadError: no step was completed.
     """
     if not steps:
-        raise DownloadError(f"The load on {url} ended before its first step did. Give it more time with --duration.")
+        raise DownloadError(
+            f"The load test of {url} ended before its first step was complete. Set a longer --duration."
+        )
     knee = find_knee(steps)
     checked = knee.step if until_saturation and knee is not None else steps[-1]
     return Report(url, tuple(steps), checked, knee, limits, violations(checked, limits))

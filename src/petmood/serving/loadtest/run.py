@@ -25,10 +25,10 @@ from petmood.serving.loadtest.steps import Step, step_from
 __all__ = ["load_service", "preflight", "require_locust", "write_report"]
 
 REFUSALS: Final = {
-    401: "it asks for a token: set PETMOOD_TOKEN, or give --token",
-    403: "it allows no predictions from here",
-    404: "it has no such address",
-    405: "it takes no photos at this address",
+    401: "it requires a token; set PETMOOD_TOKEN, or use --token",
+    403: "it does not allow this request; check its access settings",
+    404: "it has no such path; petmood predicts at /predict",
+    405: "it does not accept POST at this path; petmood predicts at /predict",
 }
 
 
@@ -64,10 +64,10 @@ def preflight(job: LoadTestConfig, *, timeout_s: float = 30.0) -> None:
             reason = f"{error}" or type(error).__name__
             command = shell_command("serve", "BUNDLE")
             raise DownloadError(
-                f"{job.target.url} gives no answer ({reason}). Start a service with: {command}"
+                f"No response from {job.target.url} ({reason}). Start a service with: {command}"
             ) from error
     if status in REFUSALS:
-        raise ConfigError(f"{job.target.url} answers {status}: {REFUSALS[status]}.")
+        raise ConfigError(f"{job.target.url} returned status {status}: {REFUSALS[status]}.")
 
 
 def load_service(job: LoadTestConfig, *, to: Path, on_step: Callable[[Step], None] | None = None) -> list[Step]:
@@ -95,7 +95,9 @@ def load_service(job: LoadTestConfig, *, to: Path, on_step: Callable[[Step], Non
         for file in sorted(Path(name).glob("*.csv")):
             atomic_write_bytes(to / file.name, file.read_bytes())
     if process.returncode:
-        raise DownloadError(f"Locust's process ended with {process.returncode}; the reason stands above.")
+        raise DownloadError(
+            f"The Locust process exited with status {process.returncode}. Its output above has the reason."
+        )
     return steps
 
 

@@ -42,11 +42,11 @@ def is_past_the_knee(steps: Sequence[Step]) -> bool:
 def _reason(before: Step, after: Step) -> str:
     if after.errors:
         kinds = ", ".join(f"{count} x {status}" for status, count in after.errors.items())
-        return f"with {after.users} users errors appeared ({kinds})"
+        return f"at {after.users} users, requests failed ({kinds})"
     if before.p95_ms is None or after.p95_ms is None:
-        return f"with {after.users} users nothing was answered in time"
+        return f"at {after.users} users, no request succeeded"
     growth = after.answered_per_s / before.answered_per_s - 1
     if growth < GROWTH and after.p95_ms > before.p95_ms:
         slower = after.p95_ms / before.p95_ms - 1
-        return f"with {after.users} users throughput changed by {growth:+.0%} and p95 by {slower:+.0%}"
+        return f"at {after.users} users, throughput changed by {growth:+.0%} and p95 by {slower:+.0%}"
     return ""

@@ -38,11 +38,11 @@ def lengthened(counts: Sequence[int]) -> str:
     """Return a line on the steps extended by the spawn time, or an empty string if there are none.
 
     >>> lengthened((1, 2)), lengthened((1000,))
-    ('', 'Users come 100 a second, and a step begins once all are there: 1000 users last 10 s longer.')
+    ('', 'Users start at 100 per second; extra time per step: 10 s for 1000 users.')
     """
     longer = [(count, coming_s(counts, at)) for at, count in enumerate(counts) if coming_s(counts, at)]
-    steps = ", ".join(f"{count} users last {seconds:g} s longer" for count, seconds in longer)
-    return f"Users come {NEW_USERS_PER_S} a second, and a step begins once all are there: {steps}." if longer else ""
+    steps = ", ".join(f"{seconds:g} s for {count} users" for count, seconds in longer)
+    return f"Users start at {NEW_USERS_PER_S} per second; extra time per step: {steps}." if longer else ""
 
 
 @dataclass(slots=True)

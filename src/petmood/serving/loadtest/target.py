@@ -35,8 +35,8 @@ def target_of(url: str, *, allow_remote: bool) -> Target:
     host, port = parts.hostname or "", parts.port
     if not (allow_remote or _is_loopback(host)):
         raise ConfigError(
-            f"{host} is not this machine (127.0.0.1, ::1, localhost). A load test looks like an attack to whoever runs "
-            "that machine and the network on the way, and may cost money. If all of it is yours: --allow-remote."
+            f"Expected a service on this machine (127.0.0.1, ::1, localhost), got {host}. A load test of another "
+            "machine can look like an attack and may cost money. If you operate that machine, add --allow-remote."
         )
     name = f"[{host}]" if ":" in host else host
     base = f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")

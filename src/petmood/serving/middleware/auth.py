@@ -64,7 +64,9 @@ class RateLimit:
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         if left < 1:
-            raise TooManyRequests(f"Expected at most {self._rate * 60:g} requests a minute, got more. Wait a moment.")
+            raise TooManyRequests(
+                f"Expected at most {self._rate * 60:g} requests per minute, got more. Try again in a moment."
+            )
 
 
 def check_bearer_token(authorization: str | None, secret: SecretStr) -> None:
@@ -76,7 +78,7 @@ def check_bearer_token(authorization: str | None, secret: SecretStr) -> None:
     scheme, _, given = (authorization or "").partition(" ")
     expected = secret.get_secret_value().encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected):
-        raise Unauthorized("Expected a valid token. Send it as: Authorization: Bearer TOKEN")
+        raise Unauthorized("Expected a valid bearer token. Send the header: Authorization: Bearer TOKEN")
 
 
 class AuthMiddleware:
@@ -105,7 +107,9 @@ class AuthMiddleware:
         access = access_to(path, self._settings)
         if access is Access.ADMIN:
             self._refuse_without(
-                self._settings.admin_token, scope, off="Admin routes are off. Set PETMOOD_ADMIN_TOKEN."
+                self._settings.admin_token,
+                scope,
+                off="Admin routes are disabled. Set PETMOOD_ADMIN_TOKEN of the service to enable them.",
             )
         elif access is Access.TOKEN and method != "OPTIONS":
             if self._settings.token is not None:
@@ -123,7 +127,7 @@ class AuthMiddleware:
         if origin is None or origin in self._settings.origins:
             return
         if not _is_same(origin, header(scope, b"host") or ""):
-            raise Forbidden(f"Pages of {origin[:100]!r} may not call this service. Allow them with PETMOOD_ORIGINS.")
+            raise Forbidden(f"Origin {origin[:100]!r} is not allowed. Add it to PETMOOD_ORIGINS of the service.")
 
 
 def _is_same(origin: str, host: str) -> bool:

@@ -56,8 +56,10 @@ class ObservabilityMiddleware:
         except PetmoodError as error:
             await watch.refuse(error)
         except Exception:
-            logger.exception("a request failed", extra=_extra(call))
-            await watch.refuse(InternalError("Something went wrong here, and was logged. Try again later."))
+            logger.exception("request failed with an unexpected error", extra=_extra(call))
+            await watch.refuse(
+                InternalError("The service failed unexpectedly, and the error was logged. Try again later.")
+            )
         finally:
             watch.count()
             self._log(scope, call, watch.status, time.perf_counter() - began)

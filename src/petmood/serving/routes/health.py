@@ -14,13 +14,13 @@ router = APIRouter(tags=["state"])
 
 @router.get("/livez", response_model=HealthStatus)
 async def live() -> Response:
-    """Say that the process lives."""
+    """Return 200 while the process runs."""
     return json_response(HealthStatus(status="ok"))
 
 
 @router.get("/readyz", response_model=HealthStatus, responses={503: {"model": HealthStatus}})
 async def ready(request: Request) -> Response:
-    """Say whether photos should be sent here: the golden photos were answered right, and the end is not near."""
+    """Return 200 if the process is ready for photos, or 503 with the reason: a worker died, or it is shutting down."""
     reason = service_of(request).readiness_failure()
     if reason is None:
         return json_response(HealthStatus(status="ok"))
@@ -29,13 +29,13 @@ async def ready(request: Request) -> Response:
 
 @router.get("/model", response_model=ModelCardResponse)
 async def model(request: Request) -> Response:
-    """Tell which model answers: its card and its manifest."""
+    """Return the active model with its card and manifest."""
     return json_response(service_of(request).slot.current.card())
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
-    """Give the numbers in Prometheus' text format."""
+    """Return the metrics in the Prometheus text format."""
     service = service_of(request)
     service.metrics.queue.set(service.workers.waiting)
     return Response(service.metrics.render(), headers={"content-type": CONTENT_TYPE})

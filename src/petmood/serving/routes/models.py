@@ -38,10 +38,10 @@ class LoadBody(ReasonBody):
 
 @router.post("/load", response_model=ModelInfo, openapi_extra=LOAD_REQUEST, responses=REFUSALS)
 async def load(request: Request) -> Response:
-    """Verify another bundle, let it answer its golden photos, and then the world; the old one answers until then."""
+    """Verify another bundle against its golden outputs, then switch to it; the active model serves until then."""
     service, call = service_of(request), context_of(request.scope)
     async with service.bodies.body(request.receive, declared=call.declared, limit=MAX_BYTES) as raw:
-        body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"}, with a "reason" if you like, got something else.')
+        body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"} with an optional "reason", got something else.')
     fields = {"request_id": call.request_id, "reason": body.reason or None}
     try:
         predictor = await asyncio.to_thread(service.load, Path(body.bundle), result="loaded", **fields)
@@ -52,10 +52,10 @@ async def load(request: Request) -> Response:
 
 @router.post("/rollback", response_model=ModelInfo, openapi_extra=ROLLBACK_REQUEST, responses=REFUSALS)
 async def roll_back(request: Request) -> Response:
-    """Let the model before this one answer again; it is still in memory, so that takes no time."""
+    """Restore the previous model at once; it is still in memory."""
     service, call = service_of(request), context_of(request.scope)
     async with service.bodies.body(request.receive, declared=call.declared, limit=MAX_BYTES) as raw:
-        body = _read(ReasonBody, raw or b"{}", 'Expected nothing, or {"reason": "..."}, got something else.')
+        body = _read(ReasonBody, raw or b"{}", 'Expected an empty body or {"reason": "..."}, got something else.')
     try:
         predictor = service.roll_back(request_id=call.request_id, reason=body.reason or None)
     except PetmoodError as error:

@@ -82,25 +82,25 @@ LOAD_REQUEST: Final = _json(
         "properties": {"bundle": {"type": "string", "minLength": 1, "maxLength": 1024}, "reason": _REASON},
         "additionalProperties": False,
     },
-    {"bundle": "bundles/second", "reason": "better on rabbits"},
+    {"bundle": "bundles/second", "reason": "higher recall on rabbits"},
 )
 ROLLBACK_REQUEST: Final = _json(
     {"type": "object", "properties": {"reason": _REASON}, "additionalProperties": False},
-    {"reason": "it sees sad rabbits everywhere"},
+    {"reason": "too many rabbits classified as sad"},
     required=False,
 )
 
 _MEANING: Final = {
-    400: "an empty file, or a form that can't be read",
-    401: "no valid token",
-    403: "switched off, or another web page",
-    408: "the body came too slowly",
+    400: "empty file, malformed form or malformed JSON",
+    401: "missing or wrong token",
+    403: "route disabled, or origin not allowed",
+    408: "request body sent too slowly",
     413: "too many bytes or pixels",
-    415: "no picture of a known format",
-    422: "a damaged, tiny or very long picture, or the wrong fields",
-    429: "more requests than the limit allows",
-    500: "a fault of the service",
-    503: "too busy, or about to end; see Retry-After",
+    415: "unsupported image format or content type",
+    422: "corrupt image, too small, extreme aspect ratio, or wrong fields",
+    429: "rate limit exceeded; see Retry-After",
+    500: "unexpected error of the service",
+    503: "overloaded or shutting down; see Retry-After",
 }
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ErrorResponse, "description": meaning} for status, meaning in _MEANING.items()

@@ -49,7 +49,7 @@ router = APIRouter(tags=["prediction"], route_class=DirectRoute)
 
 @router.post(PATH, response_model=PredictionResponse, openapi_extra=PREDICT_REQUEST, responses=REFUSALS)
 async def predict(request: Request) -> Response:
-    """Answer one photo, sent as the form field `photo` or as the body itself."""
+    """Predict one photo, sent as the form field `photo` or as the request body."""
     service = service_of(request)
     content_type = header(request.scope, b"content-type") or ""
     if content_type.startswith(JSON) and service.settings.vertex_predict_route == PATH:
@@ -66,7 +66,7 @@ async def predict(request: Request) -> Response:
 
 @router.post("/predict/batch", response_model=BatchResponse, openapi_extra=BATCH_REQUEST, responses=REFUSALS)
 async def predict_batch(request: Request) -> Response:
-    """Answer up to 32 photos, each a form field `photo`: a prediction or an error for each, in their order."""
+    """Predict up to 32 photos, each a form field `photo`; return a prediction or an error for each, in order."""
     service, call = service_of(request), context_of(request.scope)
     kind = parse_content_type(header(request.scope, b"content-type") or "")
     if kind.boundary is None:

@@ -17,8 +17,8 @@ __all__ = ["JSON", "NO_ROUTE", "answer_each", "body_of", "json_response", "no_ro
 
 JSON: Final = "application/json"
 NO_ROUTE: Final = {
-    404: ("not_found", "There is nothing at this address. Photos go to POST /predict."),
-    405: ("method_not_allowed", "This address takes another method, which the header Allow names."),
+    404: ("not_found", "There is no such path. Send photos to POST /predict."),
+    405: ("method_not_allowed", "This path does not allow the method. The Allow header lists the allowed methods."),
 }
 """Codes and messages for an unknown path and a wrong method, by status."""
 

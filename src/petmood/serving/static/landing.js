@@ -1,6 +1,6 @@
 "use strict";
-// The landing page: it sends one photo to /predict and shows the response. Text from the service is only ever set as
-// textContent, so that nothing of it is read as HTML.
+// Landing page: send one photo to /predict and show the response. Text from the service is only set as textContent, so
+// that it is never parsed as HTML.
 
 const part = (id) => document.getElementById(id);
 const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
@@ -35,7 +35,7 @@ function choose(file) {
   preview.hidden = false;
   part("no-preview").hidden = true;
   preview.src = URL.createObjectURL(file);
-  part("answer").replaceChildren(element("p", "Waiting for the answer ...", "soft"));
+  part("answer").replaceChildren(element("p", "Analyzing the photo ...", "soft"));
   part("result").hidden = false;
   predict();
 }
@@ -50,10 +50,10 @@ async function predict() {
     const response = await fetch("predict", { method: "POST", body: form, headers: withToken() });
     const body = await response.json();
     askForToken(response.status);
-    if (response.ok && part("card").hidden) showModel(); // the token came with the photo
+    if (response.ok && part("card").hidden) showModel(); // a token was entered since the page was loaded
     shown = response.ok ? prediction(body) : refusal(body.message, body.code);
   } catch {
-    shown = refusal("The service can't be reached, or gave no valid response. The photo is kept here: try again.");
+    shown = refusal("The service can't be reached, or its response is not valid. Your photo stays on this page: please try again.");
   }
   part("send").disabled = false;
   if (asked === photo) part("answer").replaceChildren(...shown);
@@ -76,15 +76,15 @@ function prediction(body) {
     shown.push(element("p", `Probability ${percent(body.probability)}.`));
   } else {
     const possible = body.prediction_set.length ? body.prediction_set.join(", ") : body.label;
-    shown.push(element("p", `The model doesn't name one expression for this photo. Possible: ${possible}.`));
-    shown.push(element("p", "A photo of the whole face, from the front and in daylight, helps.", "soft"));
+    shown.push(element("p", `Possible expressions: ${possible}.`));
+    shown.push(element("p", "For a better result, show the whole face from the front, in daylight.", "soft"));
   }
   for (const warning of body.warnings || []) shown.push(element("p", warning, "wrong"));
   return [...shown, bars, element("p", `Model ${body.model.name} ${body.model.version}`, "soft")];
 }
 
 function refusal(message, code) {
-  const shown = [element("p", "No answer", "headline"), element("p", message, "wrong")];
+  const shown = [element("p", "No result", "headline"), element("p", message, "wrong")];
   return code ? [...shown, element("p", `Code ${code}`, "soft")] : shown;
 }
 
@@ -95,11 +95,11 @@ async function showModel() {
     if (!response.ok) return;
     const card = await response.json();
     part("model").textContent = `Model ${card.model.name} ${card.model.version}`;
-    part("classes").textContent = `It knows these expressions: ${card.classes.join(", ")}.`;
+    part("classes").textContent = `Possible expressions: ${card.classes.join(", ")}.`;
     part("card-text").textContent = card.card;
     part("card").hidden = false;
   } catch {
-    // The page works without the model's card; a photo that is sent says why the service is away.
+    // The page works without the model card; if the service is unreachable, the next prediction reports it.
   }
 }
 

@@ -74,7 +74,7 @@ def test_json_that_would_swell_in_memory_is_refused_before_it_is_read(
         raise AssertionError("it was read")
 
     monkeypatch.setattr("petmood.serving.integrations.vertex_ai.json", SimpleNamespace(loads=loads))
-    with pytest.raises(BadRequest, match="far more pieces of JSON"):
+    with pytest.raises(BadRequest, match="too many JSON elements"):
         photos_of_instances(piece * 100_000, Settings())
 
 

@@ -14,12 +14,12 @@ SLOW = step(8, 12.5, 850, e503=3)
     [
         (SLOW, Limits(), ()),
         (SLOW, Limits(p95_ms=850, min_rps=12.5, max_errors=0.03), ()),
-        (SLOW, Limits(p95_ms=300), ("p95 850 ms, allowed 300 ms",)),
-        (SLOW, Limits(min_rps=50), ("12.5 answered requests/s, expected at least 50",)),
-        (SLOW, Limits(max_errors=0), ("errors 3.00% (3 x 503), allowed 0.00%",)),
-        (step(8, 0, None), Limits(p95_ms=300), ("p95 unknown, for nothing was answered, allowed 300 ms",)),
+        (SLOW, Limits(p95_ms=300), ("p95 850 ms, expected at most 300 ms",)),
+        (SLOW, Limits(min_rps=50), ("throughput 12.5 requests/s, expected at least 50 requests/s",)),
+        (SLOW, Limits(max_errors=0), ("error rate 3.00% (3 x 503), expected at most 0.00%",)),
+        (step(8, 0, None), Limits(p95_ms=300), ("p95 unknown (no successful response), expected at most 300 ms",)),
         (Step(1, 1.0, 0, 0, 0.0, None, None, None, {}), Limits(max_errors=0.5),
-         ("errors 100.00% (no request ended), allowed 50.00%",)),
+         ("error rate 100.00% (no request completed), expected at most 50.00%",)),
     ],
 )  # fmt: skip
 def test_every_limit_that_was_missed_is_one_line(seen: Step, limits: Limits, expected: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ STEPS = [step(1, 30, 33), step(2, 60, 34), step(4, 61, 70), step(8, 58, 150, e50
 def test_limits_are_held_against_the_last_step() -> None:
     report = report_of(STEPS, url=URL, limits=Limits(p95_ms=100))
     assert report.checked.users == 8
-    assert report.violations == ("p95 150 ms, allowed 100 ms",)
+    assert report.violations == ("p95 150 ms, expected at most 100 ms",)
     assert report.saturation is not None
 
 

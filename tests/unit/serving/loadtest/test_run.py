@@ -60,7 +60,7 @@ def test_more_users_than_come_at_once_make_their_step_longer_and_that_is_said(
     with serving(delay_s=0.2) as base:
         (only,) = load_service(job(base, counts=(110,)), to=tmp_path)
     assert only.seconds >= 2.1
-    assert "110 users last 1.1 s longer." in capfd.readouterr().err
+    assert "1.1 s for 110 users." in capfd.readouterr().err
 
 
 @pytest.mark.spawns
@@ -73,16 +73,18 @@ def test_refusals_are_counted_by_their_status_and_stop_the_search_for_the_knee(t
 
 @pytest.mark.spawns
 def test_a_process_that_fails_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="Locust's process ended with 1"):
+    with pytest.raises(DownloadError, match="The Locust process exited with status 1"):
         load_service(job("http://127.0.0.1:9", photos=str(tmp_path / "nowhere")), to=tmp_path)
 
 
 def test_an_address_that_gives_no_answer_is_one_line() -> None:
-    with pytest.raises(DownloadError, match=r"gives no answer \(.*refused\).*petmood serve"):
+    with pytest.raises(
+        DownloadError, match=r"No response from http://127\.0\.0\.1:9/predict \(.*refused\).*petmood serve"
+    ):
         preflight(job("http://127.0.0.1:9"))
 
 
-@pytest.mark.parametrize(("path", "token", "reason"), [("/predict", "", "401: it asks for a token"), ("/x", "", "404")])
+@pytest.mark.parametrize(("path", "token", "reason"), [("/predict", "", "401: it requires a token"), ("/x", "", "404")])
 def test_an_answer_that_will_stay_the_same_is_one_line(path: str, token: str, reason: str) -> None:
     with serving(token=WORD) as base, pytest.raises(ConfigError, match=reason):
         preflight(job(base, target=Target(base, path), token=token or None))

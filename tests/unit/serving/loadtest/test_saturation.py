@@ -14,10 +14,10 @@ RISING = [step(1, 30, 33), step(2, 60, 34), step(4, 100, 40)]
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        (step(8, 104, 80), r"^with 8 users throughput changed by \+4% and p95 by \+100%$"),
+        (step(8, 104, 80), r"^at 8 users, throughput changed by \+4% and p95 by \+100%$"),
         (step(8, 60, 160), r"throughput changed by -40%"),
-        (step(8, 190, 45, e503=3), r"^with 8 users errors appeared \(3 x 503\)$"),
-        (step(8, 0, None), "nothing was answered in time"),
+        (step(8, 190, 45, e503=3), r"^at 8 users, requests failed \(3 x 503\)$"),
+        (step(8, 0, None), "no request succeeded"),
     ],
 )
 def test_the_knee_is_the_last_step_that_was_worth_its_users(more: Step, reason: str) -> None:

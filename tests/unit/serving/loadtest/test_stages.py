@@ -53,7 +53,7 @@ def test_a_step_that_is_shorter_than_its_users_take_to_come_still_measures_as_lo
 
 def test_who_asks_for_many_users_is_told_that_it_takes_longer() -> None:
     assert lengthened((1, 2, 4, 100, 200)) == ""
-    assert lengthened((64, 128, 256, 512)).endswith(": 256 users last 1.28 s longer, 512 users last 2.56 s longer.")
+    assert lengthened((64, 128, 256, 512)).endswith(": 1.28 s for 256 users, 2.56 s for 512 users.")
 
 
 def test_it_ends_as_soon_as_the_knee_is_passed() -> None:

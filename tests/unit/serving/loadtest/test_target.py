@@ -27,7 +27,7 @@ def test_this_machine_may_be_loaded(url: str, expected: Target) -> None:
      "http://0.0.0.0:8000", "http://[2001:db8::1]/"],
 )  # fmt: skip
 def test_another_machine_is_refused_with_the_reason(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"looks like an attack.*--allow-remote"):
+    with pytest.raises(ConfigError, match=r"look like an attack.*--allow-remote"):
         target_of(url, allow_remote=False)
     assert target_of(url, allow_remote=True).path == "/predict"
 

@@ -59,7 +59,10 @@ def test_where_vertex_looks_after_our_health_it_needs_no_token(served: Callable[
 
 def test_admin_routes_are_off_without_a_token_and_closed_with_the_wrong_one(served: Callable[..., Any]) -> None:
     off = served().client.post("/models/rollback")
-    assert (off.status_code, off.json()["message"]) == (403, "Admin routes are off. Set PETMOOD_ADMIN_TOKEN.")
+    assert (off.status_code, off.json()["message"]) == (
+        403,
+        "Admin routes are disabled. Set PETMOOD_ADMIN_TOKEN of the service to enable them.",
+    )
     app = served(token=TOKEN, admin_token=ADMIN)
     for path in ("/models", "/models/rollback", "/models/load"):
         assert app.client.post(path, headers=bearer(TOKEN)).status_code == 401
@@ -115,7 +118,7 @@ def test_an_origin_that_is_no_address_is_another_one_even_where_no_host_was_aske
 
     for host in ([], [(b"host", b"testserver")], [(b"host", b"")]):
         scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"origin", origin.encode()), *host]}
-        with pytest.raises(Forbidden, match="may not call this service"):
+        with pytest.raises(Forbidden, match="is not allowed"):
             asyncio.run(AuthMiddleware(nobody, settings=Settings())(scope, nothing, nobody))
 
 
@@ -142,7 +145,7 @@ def test_an_address_may_ask_as_often_as_the_rate_allows_and_no_more() -> None:
     rate = RateLimit(60, clock=lambda: now[0])
     for _ in range(60):
         rate.refuse_if_spent("a")
-    with pytest.raises(TooManyRequests, match="at most 60 requests a minute"):
+    with pytest.raises(TooManyRequests, match="at most 60 requests per minute"):
         rate.refuse_if_spent("a")
     rate.refuse_if_spent("b")
     now[0] = 1.01

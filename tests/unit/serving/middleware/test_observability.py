@@ -94,7 +94,7 @@ def test_a_fault_of_ours_is_told_without_its_text(
     assert response.status_code == 500
     assert response.json() == {
         "code": "internal",
-        "message": "Something went wrong here, and was logged. Try again later.",
+        "message": "The service failed unexpectedly, and the error was logged. Try again later.",
         "request_id": "r1",
     }
     assert "/srv/secret/place" in caplog.text

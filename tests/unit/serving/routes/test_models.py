@@ -52,7 +52,7 @@ def test_a_good_model_is_loaded_and_answers(app: Any, photo: bytes, caplog: pyte
 def test_a_bad_model_is_refused_and_the_old_one_goes_on(app: Any, photo: bytes, folder: str) -> None:  # noqa: ANN401 - as above
     response = app.client.post("/models/load", json={"bundle": folder}, headers=SIGNED)
     assert response.status_code == 422
-    assert response.json()["message"].startswith("The bundle was refused, the old model goes on: ")
+    assert response.json()["message"].startswith("The bundle was rejected, the active model is unchanged: ")
     assert version(app, photo) == "1"
     assert app.counted('petmood_model_loads_total{result="refused"}') == 1
 
@@ -100,8 +100,8 @@ def test_a_body_that_names_no_folder_is_not_read_to_its_end(app: Any) -> None:  
 
 def test_the_reason_is_logged_beside_who_and_when(app: Any, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ANN401 - as above
     with caplog.at_level(logging.WARNING, logger="petmood"):
-        app.client.post("/models/load", json={"bundle": "2", "reason": "better on rabbits"}, headers=SIGNED)
+        app.client.post("/models/load", json={"bundle": "2", "reason": "higher recall on rabbits"}, headers=SIGNED)
         app.client.post("/models/rollback", json={"reason": "worse on cats"}, headers=SIGNED)
-    assert [vars(record).get("reason") for record in caplog.records] == ["better on rabbits", "worse on cats"]
+    assert [vars(record).get("reason") for record in caplog.records] == ["higher recall on rabbits", "worse on cats"]
     refused = app.client.post("/models/rollback", content=b"because", headers=SIGNED)
     assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")

@@ -1,7 +1,7 @@
 """ASGI middleware that gives a BentoML service petmood's HTTP contract.
 
-BentoML's own bodies have no code or request id, and it reads forms of any size. So the middleware reads the photo and
-writes the response with the function of ``petmood serve``. BentoML does routing, batching,
+BentoML's own error bodies have no code or request id, and it reads forms of any size. Therefore the middleware reads
+the photo and writes the response itself, with the code of ``petmood serve``. BentoML does the routing, batching,
 metrics and traces in between.
 """
 
@@ -72,7 +72,7 @@ class ContractMiddleware:
 
         Raises:
             Overloaded: BentoML dropped the request, as it waited longer than the maximum batching latency.
-            RuntimeError: BentoML gave no result; it logged why.
+            RuntimeError: BentoML returned no result; its log has the reason.
         """
         status, pending = 200, PendingPhoto(photo)
 
@@ -88,8 +88,8 @@ class ContractMiddleware:
         if pending.found is not None:
             return pending.found
         if status == Overloaded.status:
-            raise Overloaded("The photo waited too long. Try again in a second.")
-        raise RuntimeError(f"BentoML gave status {status} and no result")
+            raise Overloaded("The photo waited too long in the queue. Try again in a second.")
+        raise RuntimeError(f"BentoML returned status {status} without a result")
 
 
 class _Reworded:

@@ -20,7 +20,7 @@ from petmood.serving.integrations.bentoml.wheel import pack_wheel
 
 __all__ = ["Built", "build_bento", "write_project"]
 
-SERVICE: Final = '''"""Which bundle does this bento serve? The one beside this file."""
+SERVICE: Final = '''"""BentoML service of the bundle beside this file."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from bentoml.images import Image
 from petmood.serving.integrations.bentoml.service import Batching, create_service
 
 HERE = Path(__file__).resolve().parent
-# Without a distro BentoML installs no compilers: every package here comes as a wheel.
+# An empty distro skips the installation of compilers: all requirements are wheels.
 image = Image(base_image="python:{python}-slim", distro="", python_version="{python}", lock_python_packages=False)
 image = image.python_packages(*(HERE / "requirements.txt").read_text().split()).build_include("wheels")
 service = create_service(bentoml.use_arguments(Batching), bundle=HERE / "bundle", image=image)
@@ -67,7 +67,7 @@ def build_bento(bundle: Path, *, to: Path | None = None, start: ServeOptions | N
     def existing(folder: Path) -> Iterable[str]:
         if folder.exists():
             raise ConfigError(
-                f"Expected a new folder for the bento, but {to} exists. Choose another one, or remove it."
+                f"Expected a new folder for the bento, got the existing {to}. Choose another one, or remove it."
             )
         return ()
 
@@ -114,6 +114,6 @@ def _build(project: Path, start: ServeOptions, env: Mapping[str, str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(env), cwd=project)  # noqa: S603 - fixed command
     found = [line.partition("__tag__:")[2] for line in done.stdout.splitlines() if "__tag__:" in line]
     if done.returncode or not found:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-        raise BundleError(f"BentoML can't build {project.name}; it says: {said}")
+        said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise BundleError(f"BentoML can't build a bento from the bundle: {said}")
     return found[0].strip()

@@ -44,7 +44,7 @@ class ServiceRuntime:
             RuntimeError: ``open`` was not called.
         """
         if self._service is None:
-            raise RuntimeError("The service has not been started.")
+            raise RuntimeError("The service is not running. Call open() first.")
         return self._service
 
     def open(self, bundle: Path) -> None:
@@ -74,5 +74,5 @@ def bundle_from_environment() -> Path:
     named = os.environ.get(BUNDLE_VARIABLE)
     if not named:
         command = shell_command("bento", "BUNDLE")
-        raise ConfigError(f"Expected a bundle in {BUNDLE_VARIABLE}, got none. Start it with: {command}")
+        raise ConfigError(f"Expected a bundle folder in {BUNDLE_VARIABLE}, got none. Start the service with: {command}")
     return Path(named)

@@ -74,7 +74,7 @@ def create_service(
     runtime = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
 
     class Petmood:
-        """Recognises the facial expression of a pet in a photo, or abstains."""
+        """Classifies the facial expression of a pet in a photo, or abstains."""
 
         def __init__(self) -> None:
             runtime.open(bundle or bundle_from_environment())

@@ -13,7 +13,7 @@ from petmood.serving.integrations.bentoml.runtime import ServiceRuntime, bundle_
 
 def test_a_room_is_open_between_open_and_close(tmp_path: Path) -> None:
     runtime = ServiceRuntime(opener=lambda _, **__: FakePredictor())
-    with pytest.raises(RuntimeError, match="not been started"):
+    with pytest.raises(RuntimeError, match="is not running"):
         _ = runtime.service
     runtime.open(tmp_path)
     assert runtime.service.workers.alive
