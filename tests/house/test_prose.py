@@ -98,6 +98,8 @@ def test_each_kind_of_file_is_checked(tmp_path: Path, monkeypatch: pytest.Monkey
         "group.yaml": "key: 1  # a mood\n",
         "Makefile": "run: ## the whole walk\n",
         "page.html.j2": "<style>.mood {}\n</style>\n<p class='mood'>{{ mood }}</p>\n<p>The crew {{ name }}</p>\n",
+        "script.js": "// a mood\nconst mood = `The crew ${name}`;\nconst url = 'http://a/crew';\n",
+        "style.css": ".mood { color: red; }\n/* one\n   mood */\n",
         "module.py": '"""A mood.\n\nArgs: a crew\n"""\nname = 1  # teller\ntext = f"{name} spoils it"\nword = "crew"\n',
     }
     paths = {}
@@ -108,5 +110,7 @@ def test_each_kind_of_file_is_checked(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [finding.line for finding in prose.settings(paths["group.yaml"])] == [1]
     assert [finding.line for finding in prose.settings(paths["Makefile"])] == [1]
     assert [finding.line for finding in prose.template(paths["page.html.j2"])] == [4]
+    assert [finding.line for finding in prose.script(paths["script.js"])] == [1, 2]
+    assert [finding.line for finding in prose.script(paths["style.css"])] == [2]
     assert [finding.line for finding in prose.documentation(paths["module.py"])] == [1, 3, 5]
     assert [finding.line for finding in prose.messages(paths["module.py"])] == [6]

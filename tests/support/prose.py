@@ -82,29 +82,13 @@ ROWS: Final = ("|", "├", "│", "└")
 """How the lines of tables and trees begin."""
 PAGES: Final = (".md",)
 COMMENTED: Final = (".yaml", ".yml", "Makefile")
-WORDED: Final = (
-    "cli",
-    "client",
-    "configs",
-    "core",
-    "data",
-    "evaluation",
-    "export",
-    "inference",
-    "models",
-    "pipelines",
-    "presentation",
-    "promotion",
-    "registry",
-    "reports",
-    "tuning",
-)
-MESSAGES: Final = tuple(f"src/petmood/{package}/" for package in WORDED)
-"""Packages whose messages are checked for words as well."""
+TEMPLATES: Final = (".j2", ".html")
+SCRIPTS: Final = (".js", ".css")
 
 _SENTENCE = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<=[.!?])[)\"'*]*\s+")
 _WORD = re.compile(r"\w")
 _ITEM = re.compile(r"([-*]|\d+\.) ")
+_SCRIPT_TEXT = re.compile(r"""(?s)"[^"\n]*"|'[^'\n]*'|`[^`]*`|/\*.*?\*/|//[^\n]*""")
 _ENTRY = re.compile(rf"{_ITEM.pattern}|[A-Z][a-z]+:$|\w+: ")
 
 
@@ -174,11 +158,19 @@ def page(path: Path) -> Iterator[Finding]:
 
 
 def template(path: Path) -> Iterator[Finding]:
-    """Check the words of a page's template, without its style, tags and expressions."""
+    """Check the words of an HTML page or template, without its style, tags and expressions."""
     style = re.compile(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>")
     text = style.sub(lambda match: "\n" * match[0].count("\n"), path.read_text("utf-8"))
     for number, line in enumerate(text.splitlines(), start=1):
         yield from (Finding(shown(path), number, problem) for problem in replaced_words(line))
+
+
+def script(path: Path) -> Iterator[Finding]:
+    """Check the words of a script or a stylesheet, in its comments and strings."""
+    text = path.read_text("utf-8")
+    for match in _SCRIPT_TEXT.finditer(text):
+        for problem in replaced_words(match[0].strip("`")):
+            yield Finding(shown(path), text.count("\n", 0, match.start()) + 1, problem)
 
 
 def comment_blocks(comments: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -248,11 +240,13 @@ def findings() -> list[Finding]:
             found += page(path)
         elif path.name.endswith(COMMENTED):
             found += settings(path)
-        elif path.suffix == ".j2":
+        elif path.suffix in TEMPLATES:
             found += template(path)
+        elif path.suffix in SCRIPTS:
+            found += script(path)
     for path in modules("src/", "benchmarks/", "examples/"):
         found += documentation(path)
-    for path in modules(*MESSAGES):
+    for path in modules("src/"):
         found += messages(path)
     return found
 
