@@ -121,10 +121,10 @@ class ServiceMetrics:
         if MULTIPROCESS_FOLDER not in os.environ:
             return generate_latest(self._registry)
         together = CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call] # the library has no types here
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call] # untyped in prometheus_client
         return generate_latest(together)
 
 
 def forget_process(pid: int) -> None:
     """Remove a dead process from the live gauges, such as requests in flight."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call] # the library has no types here
+    mark_process_dead(pid)  # type: ignore[no-untyped-call] # untyped in prometheus_client

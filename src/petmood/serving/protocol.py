@@ -1,7 +1,7 @@
 """uvicorn protocol with a header timeout, a header size limit and a connection limit.
 
-uvicorn doesn't promise these names: tests/house/test_uvicorn.py pins them, and pyproject.toml has an upper
-bound for the version.
+The names used from uvicorn are not public: tests/house/test_uvicorn.py pins them, and pyproject.toml has an upper bound
+for the version.
 """
 
 import asyncio

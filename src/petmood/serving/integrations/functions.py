@@ -49,7 +49,7 @@ class _Application:
 
 
 class _PassedOn(Response):
-    """Response that an ASGI application writes itself; ``POST /``, the function's own address, is a prediction."""
+    """Response written by an ASGI application; ``POST /``, the function's own path, is handled as ``POST /predict``."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__()
