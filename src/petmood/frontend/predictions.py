@@ -33,7 +33,7 @@ RETRYABLE: Final = (
 MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
     (
         Unauthorized,
-        "This page has no access to the service: its token is missing or wrong. Please tell the operator of this page.",
+        "This page has no access to the service: its token is missing or wrong. Please contact the page's operator.",
     ),
     (FileTooLarge, "This photo is too large. Please choose a smaller copy."),
     (TooManyPixels, "This photo is too large. Please choose a smaller copy."),
@@ -43,7 +43,7 @@ MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
     (ServiceUnreachable, "The service can't be reached right now. Your photo stays on this page: please try again."),
     (
         ServiceError,
-        "This page received an unexpected response from the service. Please tell the operator of this page.",
+        "This page received an unexpected response from the service. Please contact the page's operator.",
     ),
 )
 """Messages that replace an error's own, which is for programmers; the first matching class is used."""

@@ -49,7 +49,7 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "lineage": "the way from a prediction back to the photos that its model was trained on",
         "drain": "answering what is in flight before the process ends, and refusing new work",
-        "knee": (
+        "saturation point": (
             "in a load test, the number of users beyond which throughput no longer grows; `--until-saturation` "
             "looks for it"
         ),

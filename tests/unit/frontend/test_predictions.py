@@ -46,7 +46,7 @@ def test_another_program_at_that_address_is_noticed() -> None:
     with serving((200, b"<html>")) as (address, _), Client(address) as service:
         found = request_prediction(service, b"x")
     assert found == RequestFailure(
-        "This page received an unexpected response from the service. Please tell the operator of this page.",
+        "This page received an unexpected response from the service. Please contact the page's operator.",
         retryable=False,
     )
 

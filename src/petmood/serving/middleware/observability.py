@@ -23,7 +23,7 @@ SMALL_BYTES: Final = 65_536
 """An unread body up to this size is read after an error response, so that the connection can be reused."""
 CLOSE_WAIT_S: Final = 1.0
 CLOSE_WAIT_BYTES: Final = 64_000_000
-"""A larger body is discarded up to these limits; a client that is cut off while sending never sees the response."""
+"""A larger body is discarded up to these limits; a client whose connection closes early never sees the response."""
 QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths polled by machines; logged only if the status is not 200."""
 
