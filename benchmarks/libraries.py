@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from benchmarks.common import best_of, report
 from petmood.data.duplicates.near_duplicates import Relation, group_ids
 from petmood.data.duplicates.relations import RelationKind
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.split import assign_splits
 from petmood.evaluation.folds import stratified_group_folds
 from petmood.evaluation.paired import sign_flip_p_value
@@ -132,30 +132,30 @@ def rows_of(data: Drawn) -> list[IndexRow]:
             height=1,
             format="PNG",
             label=str(label),
-            split="train",
+            split=Split.TRAIN,
             group_id=str(group),
-            role="original",
+            role=Role.ORIGINAL,
         )
         for number, (label, group) in enumerate(zip(data.labels, data.groups, strict=True))
     ]
 
 
-def their_splits(data: Drawn) -> dict[str, str]:
+def their_splits(data: Drawn) -> dict[str, Split]:
     """Return a split for each group from scikit-learn's folds of 5%."""
-    found: dict[str, str] = {}
+    found: dict[str, Split] = {}
     for number, test in enumerate(their_folds(data, seed=0, folds=TWENTIETHS)):
-        split = "test" if number < 3 else "valid" if number < 6 else "train"
+        split = Split.TEST if number < 3 else Split.VALID if number < 6 else Split.TRAIN
         found |= {str(group): split for group in data.groups[test]}
     return found
 
 
-def our_splits(data: Drawn, *, previous: dict[str, str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
+def our_splits(data: Drawn, *, previous: dict[str, Split] | None = None) -> tuple[dict[str, Split], dict[str, Split]]:
     """Return the split of each group, and of each photo by its SHA-256."""
     rows = assign_splits(rows_of(data), previous=previous)
     return {row.group_id: row.split for row in rows}, {row.sha256: row.split for row in rows}
 
 
-def moved(before: dict[str, str], after: dict[str, str]) -> float:
+def moved(before: dict[str, Split], after: dict[str, Split]) -> float:
     """Return the share of groups whose split changed."""
     return float(np.mean([after[group] != split for group, split in before.items()]))
 
@@ -171,8 +171,8 @@ def compare_splits() -> None:
         fresh.append(moved(first, our_splits(grown)[0]))
         others = their_splits(data)
         theirs.append(moved(others, their_splits(grown)))
-        test_shares["ours"].append(Counter(first.values())["test"] / len(first))
-        test_shares["scikit-learn"].append(Counter(others.values())["test"] / len(others))
+        test_shares["ours"].append(Counter(first.values())[Split.TEST] / len(first))
+        test_shares["scikit-learn"].append(Counter(others.values())[Split.TEST] / len(others))
     report(
         "splits: groups that change their split with one photo more, beside StratifiedGroupKFold",
         ratio=float(np.mean(ours) / np.mean(theirs)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.common import best_of, report
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Split, read_index, write_index
 from petmood.pipelines.mirror_process import MirrorOutcome, mirror_now
 from petmood.pipelines.train import train
 from petmood.training.tracking.state import TrackerSettings, new_state, write_state
@@ -67,7 +67,7 @@ def main() -> None:
 def _write_splits(folder: Path) -> None:
     """Assign some photos to validation and test, so that training runs all its steps."""
     rows = read_index(folder).rows
-    splits = ["train"] * (PHOTOS - 2 * EVALUATED) + ["valid"] * EVALUATED + ["test"] * EVALUATED
+    splits = [Split.TRAIN] * (PHOTOS - 2 * EVALUATED) + [Split.VALID] * EVALUATED + [Split.TEST] * EVALUATED
     write_index(folder, [replace(row, split=split) for row, split in zip(rows, splits, strict=True)])
 
 

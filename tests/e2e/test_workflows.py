@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Split, read_index, write_index
 from petmood.registry.base import Author
 from petmood.registry.registry import Registry
 from petmood.registry.uri import open_registry
@@ -136,7 +136,7 @@ def truncate_a_photo(data: Path) -> None:
 def leak_over_time(data: Path) -> None:
     rows = read_index(data).rows
     moved = next(row for row in rows if row.split == "train")
-    write_index(data, [replace(row, split="test") if row == moved else row for row in rows])
+    write_index(data, [replace(row, split=Split.TEST) if row == moved else row for row in rows])
 
 
 def flip_labels(data: Path) -> None:

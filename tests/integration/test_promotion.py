@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from petmood.configs.load import compose
 from petmood.core.bundle import DATA_NAME, Bundle, pack_arrays, read_golden, write
 from petmood.core.errors import BundleError, DataError
-from petmood.data.index import index_text, read_index, write_index
+from petmood.data.index import Role, Split, index_text, read_index, write_index
 from petmood.export.onnx import to_onnx
 from petmood.pipelines.export import export_run
 from petmood.pipelines.run_folder import RunFolder
@@ -222,10 +222,10 @@ def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scen
     rows = list(read_index(scene.data))
     positions = [number for number, row in enumerate(rows) if row.split == "test"]
     for number in positions[:30]:
-        rows[number] = replace(rows[number], split="train")
+        rows[number] = replace(rows[number], split=Split.TRAIN)
     group_of = dict.fromkeys(positions[30:40], rows[positions[0]].group_id)
     before = [replace(row, group_id=group_of.get(number, row.group_id)) for number, row in enumerate(rows)]
-    before = [replace(row, role="excluded") if number in group_of else row for number, row in enumerate(before)]
+    before = [replace(row, role=Role.EXCLUDED) if number in group_of else row for number, row in enumerate(before)]
     index = index_text(before).encode()
     leaky = changed(
         scene.good,
@@ -242,7 +242,7 @@ def test_photos_that_a_bundle_learned_from_and_their_relatives_are_left_out(scen
 
 
 def test_too_few_photos_that_nobody_learned_from_are_no_proof(scene: Scene, tmp_path: Path) -> None:
-    rows = [replace(row, split="train") if row.path > "photos/test-010" else row for row in read_index(scene.data)]
+    rows = [replace(row, split=Split.TRAIN) if row.path > "photos/test-010" else row for row in read_index(scene.data)]
     files = {DATA_NAME: index_text(rows).encode()}
     leaky = changed(scene.good, tmp_path / "leaky", files=files, data_hash=write_index(tmp_path / "then", rows).hash)
     report = run_promotion_checks(leaky, scene.weak.folder, data=scene.data)

@@ -9,7 +9,7 @@ import pytest
 
 from petmood.configs.load import compose
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow, write_index
+from petmood.data.index import IndexRow, Role, Split, write_index
 from petmood.data.synthetic.animal_faces import SPECIES, draw_face
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder
@@ -35,14 +35,14 @@ def write_faces(folder: Path, counts: dict[str, int], *, task: str, seed: int) -
             label = label if task == "label" else DEFAULT_CLASSES[SPECIES.index(species)]
             digest = hashlib.sha256(data).hexdigest()
             side = SIDE_PX + 16
-            rows.append(IndexRow(path, digest, label, split, path, "original", side, side, "JPEG", species))
+            rows.append(IndexRow(path, digest, label, Split(split), path, Role.ORIGINAL, side, side, "JPEG", species))
     write_index(folder, rows)
     return folder
 
 
 def accuracy(run: RunFolder) -> float:
     """Return the share of test photos that a run answers right."""
-    scored = Predictions.load(run.predictions("test"))
+    scored = Predictions.load(run.predictions(Split.TEST))
     return float((scored.predicted() == scored.labels).mean())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.evaluation.predictions import Predictions
 
 MakeScored = Callable[..., Predictions]
@@ -49,16 +49,20 @@ def make_rows() -> MakeRows:
     """Give a function that makes index rows; each group has one original and the copies asked for."""
 
     def make(
-        n: int = 40, *, copies: int = 0, classes: Sequence[str] = DEFAULT_CLASSES, splits: Sequence[str] = ("train",)
+        n: int = 40,
+        *,
+        copies: int = 0,
+        classes: Sequence[str] = DEFAULT_CLASSES,
+        splits: Sequence[str] = (Split.TRAIN,),
     ) -> list[IndexRow]:
         return [
             IndexRow(
                 path=f"photos/{group:04d}-{part}.png",
                 sha256="",
                 label=classes[group % len(classes)],
-                split=splits[(group // len(classes)) % len(splits)],
+                split=Split(splits[(group // len(classes)) % len(splits)]),
                 group_id=f"f{group:04d}",
-                role="near_duplicate" if part else "original",
+                role=Role.NEAR_DUPLICATE if part else Role.ORIGINAL,
                 width=100 + group,
                 height=90,
                 format="PNG",

@@ -11,7 +11,7 @@ from typing import Final
 from petmood.configs.load import compose
 from petmood.configs.schema import Config
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow, read_index, write_index
+from petmood.data.index import IndexRow, Role, Split, read_index, write_index
 from petmood.training.dataset import PhotoSet, open_photo_set
 from tests.support.images import jpeg, photo_like
 
@@ -32,7 +32,7 @@ def learning_set(photos: int) -> Iterator[Path]:
             path = f"photos/{number:04d}.jpg"
             (folder / path).write_bytes(data)
             label, digest = DEFAULT_CLASSES[number % len(DEFAULT_CLASSES)], hashlib.sha256(data).hexdigest()
-            rows.append(IndexRow(path, digest, label, "train", path, "original", width, height, "JPEG"))
+            rows.append(IndexRow(path, digest, label, Split.TRAIN, path, Role.ORIGINAL, width, height, "JPEG"))
         write_index(folder, rows)
         sys.stderr.write(f"{photos} photos of {width}x{height} px drawn\n")
         yield folder

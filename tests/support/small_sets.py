@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow, write_index
+from petmood.data.index import IndexRow, Role, Split, write_index
 from tests.support.images import png
 
 SMALL: Final = (
@@ -51,7 +51,7 @@ def write_small_set(
     """Write a data set whose classes come in turn; the first ``copies`` training photos get a near-equal copy each."""
     rng = np.random.default_rng(seed)
     rows = []
-    for split, count in (("train", train), ("valid", valid), ("test", test)):
+    for split, count in zip(Split, (train, valid, test), strict=True):
         for number in range(count):
             place = number % len(classes)
             label = classes[place]
@@ -59,10 +59,10 @@ def write_small_set(
             pixels = striped(drawn_as, rng, noise=noise)
             name = f"photos/{split}-{number:03d}.png"
             rows.append(_write(folder, name, pixels, label=label, split=split, group=name, species=SPECIES[number % 2]))
-            if split == "train" and number < copies:
+            if split == Split.TRAIN and number < copies:
                 twin = np.clip(pixels.astype(np.int16) + 3, 0, 255).astype(np.uint8)
                 copy = f"photos/copy-{number:03d}.png"
-                rows.append(_write(folder, copy, twin, label=label, split=split, group=name, role="near_duplicate"))
+                rows.append(_write(folder, copy, twin, label=label, split=split, group=name, role=Role.NEAR_DUPLICATE))
     write_index(folder, rows)
     return folder
 
@@ -73,9 +73,9 @@ def _write(
     pixels: NDArray[np.uint8],
     *,
     label: str,
-    split: str,
+    split: Split,
     group: str,
-    role: str = "original",
+    role: Role = Role.ORIGINAL,
     species: str = "",
 ) -> IndexRow:
     data = png(pixels)

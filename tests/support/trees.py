@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.relations import RelationKind
 from petmood.data.importer import ImportOptions, ImportReport, import_photos
 from petmood.data.sources.folder import FolderSource
 from tests.support.images import photo_like, png
@@ -48,7 +49,9 @@ def mirror_finder(
     for number, pixels in enumerate(progress(photos, total=total, what="looking for mirror images")):
         twin = seen.get(pixels[:, ::-1].tobytes())
         if twin is not None:
-            relations.append(Relation(twin, number, kind="near_duplicate", inliers=60, mirrored=True, scale=1.0))
+            relations.append(
+                Relation(twin, number, kind=RelationKind.NEAR_DUPLICATE, inliers=60, mirrored=True, scale=1.0)
+            )
         seen.setdefault(pixels.tobytes(), number)
     return relations
 

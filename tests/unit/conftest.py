@@ -8,6 +8,7 @@ import pytest
 
 from petmood.configs.load import compose
 from petmood.configs.schema import Config
+from petmood.data.index import Split
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_photo_set, training_rows
@@ -47,4 +48,4 @@ def photo_sets(small_set: Path, settings: Settings) -> tuple[PhotoSet, PhotoSet]
     config, index = settings(), read_and_check(small_set)
     image = config.model.image_spec()
     opened = partial(open_photo_set, small_set, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
-    return opened(training_rows(index.rows, include_copies=False)), opened(evaluation_rows(index.rows, "valid"))
+    return opened(training_rows(index.rows, include_copies=False)), opened(evaluation_rows(index.rows, Split.VALID))

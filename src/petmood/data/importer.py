@@ -109,7 +109,7 @@ class ImportReport:
         lines = [
             (
                 f"{n['originals']} originals and {n['near_duplicates']} near-duplicates in {n['groups']} groups "
-                f"(train {n['train']}, valid {n['valid']}, test {n['test']}); "
+                f"({', '.join(f'{split} {n[split]}' for split in Split)}); "
                 f"{n['excluded']} dropped, {n['rejected']} rejected."
             ),
             *self.notices,
@@ -231,7 +231,7 @@ def _refuse_own_photos(found: Sequence[SourcePhoto], *, to: Path) -> None:
         raise DataError(f"'{to}' is inside the source; an import can't read what it replaces. Choose another --output.")
 
 
-def _known_splits(to: Path) -> dict[str, str]:
+def _known_splits(to: Path) -> dict[str, Split]:
     """Return the split of each used photo of an earlier import, by SHA-256."""
     if not (to / INDEX_NAME).is_file():
         return {}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
@@ -47,7 +48,7 @@ class Split(StrEnum):
     TEST = "test"
 
 
-EVALUATION_SPLITS: tuple[str, ...] = (Split.VALID, Split.TEST)
+EVALUATION_SPLITS = (Split.VALID, Split.TEST)
 """The splits that a model is not trained on."""
 
 
@@ -66,15 +67,15 @@ class IndexRow:
     """One photo of a dataset.
 
     `path` is POSIX and relative to the dataset's folder. `group_id` is equal for near-duplicates and photos of one
-    animal. `split` is a `Split` and `role` a `Role`. Width and height are in pixels, after EXIF rotation.
+    animal. Width and height are in pixels, after EXIF rotation.
     """
 
     path: str
     sha256: str
     label: str
-    split: str
+    split: Split
     group_id: str
-    role: str
+    role: Role
     width: int
     height: int
     format: str
@@ -82,6 +83,7 @@ class IndexRow:
     note: str = ""
 
 
+Member = TypeVar("Member", Split, Role)
 COLUMNS = tuple(field.name for field in fields(IndexRow))
 
 
@@ -192,18 +194,22 @@ def _parse(cells: list[str], *, where: str, seen: set[str]) -> IndexRow:
     width, height = values.pop("width"), values.pop("height")
     if not (width.isdecimal() and height.isdecimal()):
         raise DataError(f"{where}: expected width and height in pixels, got '{width}' and '{height}'")
-    row = IndexRow(**values, width=int(width), height=int(height))
+    split = _member(Split, values.pop("split"), name="split", where=where)
+    role = _member(Role, values.pop("role"), name="role", where=where)
+    row = IndexRow(**values, split=split, role=role, width=int(width), height=int(height))
     _check(row, where=where, seen=seen)
     return row
 
 
+def _member(kind: type[Member], value: str, *, name: str, where: str) -> Member:
+    if value not in tuple(kind):
+        raise DataError(f"{where}: unknown {name} '{value}'. Known: {', '.join(kind)}")
+    return kind(value)
+
+
 def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
-    for name, value, allowed in (
-        ("split", row.split, tuple(Split)),
-        ("role", row.role, tuple(Role)),
-    ):
-        if value not in allowed:
-            raise DataError(f"{where}: unknown {name} '{value}'. Known: {', '.join(allowed)}")
+    _member(Split, row.split, name="split", where=where)
+    _member(Role, row.role, name="role", where=where)
     if not is_label(row.label):
         raise DataError(f"{where}: expected a class name in lower case, got '{row.label}'")
     path = PurePosixPath(row.path)

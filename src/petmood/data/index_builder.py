@@ -10,7 +10,7 @@ Rules, in this order:
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from petmood.data.index import IndexRow, Role, Split
@@ -52,7 +52,7 @@ class SplitPlan:
 
     fractions: Fractions
     seed: int
-    previous: Mapping[str, str]
+    previous: Mapping[str, Split]
     drop_leaking: bool
     classes: tuple[str, ...] = ()
 
@@ -68,9 +68,8 @@ def build_index(
     `pick_originals` gets the content ids that are still in use and returns those that are originals. Raises DataError
     for groups across splits (without `drop_leaking`) and for classes with too few photos.
     """
-    rows = _rows_without_splits(entries)
-    rows = _drop_contradictions(rows)
-    rows = _with_splits(rows, plan=plan)
+    rows = _drop_contradictions(_rows(entries))
+    rows = _with_splits(rows, given={_path(entry) for entry in entries if entry.source.split}, plan=plan)
     if plan.drop_leaking:
         rows = list(drop_relatives(rows))
     else:
@@ -92,7 +91,8 @@ def _path(entry: ScannedPhoto) -> str:
     return f"{PHOTOS}/{entry.source.name}"
 
 
-def _rows_without_splits(entries: Sequence[ScannedPhoto]) -> list[IndexRow]:
+def _rows(entries: Sequence[ScannedPhoto]) -> list[IndexRow]:
+    """Return one row per photo; a photo without a split of its own stands in train until `_with_splits`."""
     smallest: dict[int, str] = {}
     for entry in entries:
         sha256 = entry.info.sha256
@@ -102,7 +102,7 @@ def _rows_without_splits(entries: Sequence[ScannedPhoto]) -> list[IndexRow]:
             path=_path(entry),
             sha256=entry.info.sha256,
             label=entry.source.label or "",
-            split=entry.source.split or "",
+            split=entry.source.split or Split.TRAIN,
             group_id=smallest[entry.group_id][:16],
             role=Role.ORIGINAL,
             width=entry.info.width,
@@ -143,14 +143,14 @@ def _drop_duplicates(rows: Sequence[IndexRow]) -> list[IndexRow]:
     ]
 
 
-def _with_splits(rows: Sequence[IndexRow], *, plan: SplitPlan) -> list[IndexRow]:
-    """Assign a split to every row that has none; excluded rows follow their group, or go to train."""
+def _with_splits(rows: Sequence[IndexRow], *, given: Set[str], plan: SplitPlan) -> list[IndexRow]:
+    """Assign a split to every row but those of the paths `given`; excluded rows follow their group, or go to train."""
     active = [row for row in rows if row.role != Role.EXCLUDED]
-    chosen: dict[str, str] = {}
-    if any(not row.split for row in active):
-        official = {row.sha256: row.split for row in active if row.split}
+    chosen: dict[str, Split] = {}
+    if any(row.path not in given for row in active):
+        official = {row.sha256: row.split for row in active if row.path in given}
         assigned = assign_splits(
             active, fractions=plan.fractions, seed=plan.seed, previous={**plan.previous, **official}
         )
         chosen = {row.group_id: row.split for row in assigned}
-    return [row if row.split else replace(row, split=chosen.get(row.group_id, Split.TRAIN)) for row in rows]
+    return [row if row.path in given else replace(row, split=chosen.get(row.group_id, Split.TRAIN)) for row in rows]

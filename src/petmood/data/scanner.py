@@ -101,7 +101,7 @@ class PhotoScanner:
         return links
 
 
-def _relation_row(first: str, second: str, *, kind: str, evidence: str) -> RelationRow:
+def _relation_row(first: str, second: str, *, kind: RelationKind, evidence: str) -> RelationRow:
     return RelationRow(min(first, second), max(first, second), kind, evidence)
 
 

@@ -33,7 +33,7 @@ MIN_GROUPS = 3
 DROPPED_AS_LEAKING = "relative of "
 """Prefix of the note of a photo that is excluded because its group has a photo in an evaluation split."""
 
-_STRENGTH: Mapping[str, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
+_STRENGTH: Mapping[Split, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Fractions:
                 f"train {self.train}, valid {self.valid}, test {self.test}. The default is 0.7, 0.15, 0.15."
             )
 
-    def quotas(self, groups: int) -> dict[str, int]:
+    def quotas(self, groups: int) -> dict[Split, int]:
         """Return the target number of groups per split, at least one where its share isn't 0."""
         valid = max(1, round(self.valid * groups))
         test = max(1, round(self.test * groups)) if self.test else 0
@@ -65,11 +65,11 @@ class Leak:
     """One group with photos in more than one split."""
 
     group_id: str
-    paths: tuple[tuple[str, str], ...]
+    paths: tuple[tuple[Split, str], ...]
     """(split, path) of each photo, strongest split first."""
 
     @property
-    def splits(self) -> tuple[str, ...]:
+    def splits(self) -> tuple[Split, ...]:
         """The splits that the group is spread over, strongest first."""
         return tuple(dict.fromkeys(split for split, _ in self.paths))
 
@@ -78,7 +78,7 @@ class Leak:
         return " = ".join(f"{split}: {path}" for split, path in self.paths)
 
 
-def winning_split(splits: Iterable[str]) -> str:
+def winning_split(splits: Iterable[Split]) -> Split:
     """Return the split that wins where photos of one group disagree: test over valid over train."""
     return max(splits, key=_STRENGTH.__getitem__)
 
@@ -88,7 +88,7 @@ def assign_splits(
     *,
     fractions: Fractions | None = None,
     seed: int = 0,
-    previous: Mapping[str, str] | None = None,
+    previous: Mapping[str, Split] | None = None,
 ) -> tuple[IndexRow, ...]:
     """Assign a split to every row by undivided groups, stratified by class; existing splits are replaced.
 
@@ -104,7 +104,7 @@ def assign_splits(
     by_label: dict[str, list[str]] = defaultdict(list)
     for group, members in groups.items():
         by_label[_majority(members)].append(group)
-    chosen: dict[str, str] = {}
+    chosen: dict[str, Split] = {}
     unsplit = {name for name, members in groups.items() if not any(row.sha256 in known for row in members)}
     _check_group_counts(by_label, unsplit=unsplit)
     for _, names in sorted(by_label.items()):
@@ -142,8 +142,8 @@ def _rank(members: Sequence[IndexRow], *, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{min(row.sha256 for row in members)}".encode()).hexdigest()
 
 
-def _fill(groups: Sequence[str], *, quotas: Mapping[str, int], taken: Counter[str]) -> dict[str, str]:
-    chosen: dict[str, str] = {}
+def _fill(groups: Sequence[str], *, quotas: Mapping[Split, int], taken: Counter[Split]) -> dict[str, Split]:
+    chosen: dict[str, Split] = {}
     held = Counter(taken)
     for group in groups:
         split = max(Split, key=lambda name: quotas[name] - held[name])
@@ -204,7 +204,7 @@ def drop_leaking_rows(rows: Sequence[IndexRow]) -> tuple[IndexRow, ...]:
     return tuple(kept)
 
 
-def _reassigned(rows: Iterable[IndexRow], *, winners: Mapping[str, str]) -> set[str]:
+def _reassigned(rows: Iterable[IndexRow], *, winners: Mapping[str, Split]) -> set[str]:
     left: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
         if row.role != Role.EXCLUDED and row.split == winners.get(row.group_id):

@@ -104,7 +104,7 @@ def shuffled_labels(features: NDArray[np.float32], labels: Ints, *, classes: int
 
 
 def hold_out(
-    fit: Fit, rows: Sequence[IndexRow], *, classes: Sequence[str], split: str = Split.TEST, seed: int = 0
+    fit: Fit, rows: Sequence[IndexRow], *, classes: Sequence[str], split: Split = Split.TEST, seed: int = 0
 ) -> Predictions:
     """Fit a method on the train rows and score it on the original photos of another split.
 
@@ -140,7 +140,7 @@ def fit_baselines(
     features: NDArray[np.float32],
     *,
     classes: Sequence[str],
-    split: str = Split.TEST,
+    split: Split = Split.TEST,
     folds: int = 5,
     seed: int = 0,
 ) -> dict[str, Predictions]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from petmood.core.bundle import Manifest
+from petmood.data.index import Split
 from petmood.presentation.display_names import HEADLINE_METRICS, title
 
 __all__ = ["card_text"]
@@ -54,7 +55,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
 def _measures(metrics: Mapping[str, Any]) -> list[str]:
     """Return the metrics table of the test split, or of the validation split if there is no test split."""
     splits = metrics.get("splits", {})
-    split = next((split for split in ("test", "valid") if splits.get(split)), "")
+    split = next((split for split in (Split.TEST, Split.VALID) if splits.get(split)), "")
     rows = [(name, splits[split][name]) for name in HEADLINE_METRICS if name in splits.get(split, {})]
     if not rows:
         return ["It was not evaluated: there were no held-out photos."]

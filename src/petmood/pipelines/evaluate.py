@@ -108,7 +108,7 @@ def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[st
     config, facts, index = run.read_config(), run.read_metadata(), read_index(data)
     check_known_labels(index.classes, classes=facts.classes, owner=f"the run {run.path}")
     network = load_network(run)
-    found = {}
+    found: dict[str, Predictions] = {}
     for split in EVALUATION_SPLITS:
         rows = evaluation_rows(index.rows, split)
         photo_set = open_photo_set(
@@ -119,7 +119,7 @@ def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[st
 
 
 def _baselines(
-    folder: Path, rows: list[IndexRow], *, classes: Sequence[str], split: str, seed: int, progress: ProgressBar
+    folder: Path, rows: list[IndexRow], *, classes: Sequence[str], split: Split, seed: int, progress: ProgressBar
 ) -> dict[str, Predictions]:
     features = _hog_of(folder, rows, progress=progress)
     return fit_baselines(rows, features, classes=classes, split=split, seed=seed)

@@ -14,6 +14,7 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_json
 from petmood.core.image import ImageSpec
+from petmood.data.index import Split
 
 __all__ = ["RunFolder", "RunMetadata", "open_run"]
 
@@ -85,7 +86,7 @@ class RunFolder:
         """The evaluation report with all metrics and figures, HTML."""
         return self.path / "report.html"
 
-    def predictions(self, split: str) -> Path:
+    def predictions(self, split: Split) -> Path:
         """Return the path of the logits of one split, npz."""
         return self.path / "scored" / f"{split}.npz"
 

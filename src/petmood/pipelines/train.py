@@ -38,7 +38,7 @@ def train(
     *,
     progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
-    splits: Sequence[str] = EVALUATION_SPLITS,
+    splits: Sequence[Split] = EVALUATION_SPLITS,
     sweep: Path | None = None,
 ) -> RunFolder:
     """Train as configured in a new run folder and return it.
@@ -97,7 +97,7 @@ def resume(
     *,
     progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
-    splits: Sequence[str] = EVALUATION_SPLITS,
+    splits: Sequence[Split] = EVALUATION_SPLITS,
 ) -> RunFolder:
     """Resume an interrupted run from its last complete epoch; for a finished run only missing predictions are added.
 
@@ -113,12 +113,12 @@ def resume(
         return run if _is_complete(run, splits) else _resume(run, progress=progress, callbacks=callbacks, splits=splits)
 
 
-def _is_complete(run: RunFolder, splits: Sequence[str]) -> bool:
+def _is_complete(run: RunFolder, splits: Sequence[Split]) -> bool:
     return run.read_metadata().status == "done" and all(run.predictions(split).is_file() for split in splits)
 
 
 def _resume(
-    run: RunFolder, *, progress: ProgressBar, callbacks: Sequence[Callback], splits: Sequence[str]
+    run: RunFolder, *, progress: ProgressBar, callbacks: Sequence[Callback], splits: Sequence[Split]
 ) -> RunFolder:
     facts, config = run.read_metadata(), run.read_config()
     missing = [split for split in splits if not run.predictions(split).is_file()]
@@ -155,7 +155,7 @@ def _learn(
     network: ExpressionNet,
     progress: ProgressBar,
     callbacks: Sequence[Callback],
-    splits: Sequence[str],
+    splits: Sequence[Split],
     sweep: Path | None = None,
 ) -> RunFolder:
     facts = run.read_metadata()
@@ -181,14 +181,14 @@ def _learn(
     return run
 
 
-def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[str, PhotoSet], facts: RunMetadata) -> None:
+def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[Split, PhotoSet], facts: RunMetadata) -> None:
     for split, photo_set in sets.items():
         predict_logits(network, photo_set, source=facts.data_path).save(run.predictions(split))
 
 
 def _open_splits(
-    config: Config, index: DataIndex, facts: RunMetadata, splits: Collection[str], *, progress: ProgressBar
-) -> dict[str, PhotoSet]:
+    config: Config, index: DataIndex, facts: RunMetadata, splits: Collection[Split], *, progress: ProgressBar
+) -> dict[Split, PhotoSet]:
     folder = Path(config.data.path)
     chosen = {
         Split.TRAIN: training_rows(index.rows, include_copies=config.data.include_copies),

@@ -150,7 +150,7 @@ def choose_held_out(index: DataIndex, bundles: Sequence[LoadedBundle]) -> HeldOu
     )
 
 
-def _learned_from(index: DataIndex, splits: set[str]) -> set[str]:
+def _learned_from(index: DataIndex, splits: set[Split]) -> set[str]:
     """Return the SHA-256 of every photo whose group, by the bundle's own index, was in one of the splits."""
     groups = {row.group_id for row in index if row.split in splits and row.role != Role.EXCLUDED}
     return {row.sha256 for row in index if row.group_id in groups}

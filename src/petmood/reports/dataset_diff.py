@@ -83,7 +83,7 @@ def _counts(report: DatasetDiffReport) -> list[tuple[str, list[tuple[int, int]]]
     return table
 
 
-def _originals(index: DataIndex, label: str, split: str) -> int:
+def _originals(index: DataIndex, label: str, split: Split) -> int:
     return sum(row.role == Role.ORIGINAL and row.label == label and row.split == split for row in index)
 
 

@@ -60,8 +60,8 @@ def training_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[Ind
     return [row for row in rows if row.split == Split.TRAIN and row.role in roles]
 
 
-def evaluation_rows(rows: Sequence[IndexRow], split: str) -> list[IndexRow]:
-    """Return the originals of a split; near-duplicates are not used for evaluation."""
+def evaluation_rows(rows: Sequence[IndexRow], split: Split) -> list[IndexRow]:
+    """Return the originals of a split; near-duplicates are never evaluated on."""
     return [row for row in rows if row.split == split and row.role == Role.ORIGINAL]
 
 

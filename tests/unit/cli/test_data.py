@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Split, read_index, write_index
 from tests.support.images import jpeg, photo_like
 from tests.support.small_sets import write_small_set
 
@@ -88,7 +88,9 @@ def test_a_version_is_reported_and_a_bad_one_ends_with_1(petmood: Callable[..., 
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
     asked = ("data", "diff", new, "--baseline", last, "--output", tmp_path / "out")
     assert petmood(*asked).code == 0
-    write_index(new, [replace(row, split="test") if row.path.endswith("000.png") else row for row in read_index(new)])
+    write_index(
+        new, [replace(row, split=Split.TEST) if row.path.endswith("000.png") else row for row in read_index(new)]
+    )
     done = petmood(*asked)
     assert done.code == 1
     assert "[VIOLATION] 1 evaluation photos were training photos" in done.out.replace("2 eval", "1 eval")

@@ -14,7 +14,7 @@ from petmood.core.errors import DataError, OutputError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates import near_duplicates as groups
 from petmood.data.duplicates.near_duplicates import Relation
-from petmood.data.duplicates.relations import RelationRow, read_relations
+from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
 from petmood.data.importer import IMPORT_NAME, ImportOptions, import_photos
 from petmood.data.index import read_index
@@ -113,7 +113,10 @@ def test_copies_and_label_conflicts_are_found_from_the_pixels(tmp_path: Path) ->
     assert report.conflicts == 1
     assert "1 group has photos with two labels" in report.summary()
     assert RelationRow(
-        "photos/angry/0-mirrored.png", "photos/angry/0.png", "near_duplicate", "60 inliers, scale 1.00, mirrored"
+        "photos/angry/0-mirrored.png",
+        "photos/angry/0.png",
+        RelationKind.NEAR_DUPLICATE,
+        "60 inliers, scale 1.00, mirrored",
     ) in read_relations(tmp_path / "pets")
 
 

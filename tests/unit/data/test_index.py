@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.data.index import INDEX_NAME, IndexRow, data_hash, read_index, write_index
+from petmood.data.index import INDEX_NAME, IndexRow, Role, Split, data_hash, read_index, write_index
 
 ROW = IndexRow(
-    "photos/b.jpg", "b" * 64, "happy", "train", "f1", "original", 224, 200, "JPEG", "cat", "a note, with comma"
+    "photos/b.jpg", "b" * 64, "happy", Split.TRAIN, "f1", Role.ORIGINAL, 224, 200, "JPEG", "cat", "a note, with comma"
 )
-OTHER = IndexRow("photos/ä\n.jpg", "a" * 64, "sad", "test", "f2", "near_duplicate", 10, 20, "PNG")
+OTHER = IndexRow("photos/ä\n.jpg", "a" * 64, "sad", Split.TEST, "f2", Role.NEAR_DUPLICATE, 10, 20, "PNG")
 
 
 def test_rows_come_back_sorted_by_path_and_equal(tmp_path: Path) -> None:
@@ -20,6 +21,8 @@ def test_rows_come_back_sorted_by_path_and_equal(tmp_path: Path) -> None:
     assert index == written
     assert [row.path for row in index] == ["photos/b.jpg", "photos/ä\n.jpg"]
     assert len(index) == 2
+    assert (index.rows[1].split, index.rows[1].role) == (Split.TEST, Role.NEAR_DUPLICATE)
+    assert all(isinstance(row.split, Split) and isinstance(row.role, Role) for row in index)
 
 
 def test_two_writes_give_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
@@ -30,7 +33,9 @@ def test_two_writes_give_the_same_bytes_whatever_the_order(tmp_path: Path) -> No
 
 def test_the_data_hash_changes_with_any_cell_and_not_with_the_order() -> None:
     assert data_hash([ROW, OTHER]) == data_hash([OTHER, ROW])
-    assert len({data_hash([ROW]), data_hash([replace(ROW, note="")]), data_hash([replace(ROW, split="valid")])}) == 3
+    assert (
+        len({data_hash([ROW]), data_hash([replace(ROW, note="")]), data_hash([replace(ROW, split=Split.VALID)])}) == 3
+    )
 
 
 def test_the_index_carries_its_own_hash(tmp_path: Path) -> None:
@@ -41,8 +46,8 @@ def test_the_index_carries_its_own_hash(tmp_path: Path) -> None:
     ("wrong", "sentence"),
     [
         (replace(ROW, label="Happy"), "expected a class name in lower case, got 'Happy'"),
-        (replace(ROW, split="dev"), "unknown split 'dev'. Known: train, valid, test"),
-        (replace(ROW, role="twin"), "unknown role 'twin'. Known: original, near_duplicate, excluded"),
+        (replace(ROW, split=cast("Split", "dev")), "unknown split 'dev'. Known: train, valid, test"),
+        (replace(ROW, role=cast("Role", "twin")), "unknown role 'twin'. Known: original, near_duplicate, excluded"),
         (replace(ROW, path="../x.jpg"), "inside the dataset's folder"),
         (replace(ROW, path="/x.jpg"), "inside the dataset's folder"),
         (replace(ROW, sha256="abc"), "64 hex digits"),

@@ -8,7 +8,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Split
 from petmood.data.index_builder import ScannedPhoto, SplitPlan, build_index
 from petmood.data.photo_info import PhotoInfo
 from petmood.data.sources.base import SourcePhoto
@@ -23,13 +23,13 @@ class PhotoCollection:
     def __init__(self, *, official: bool = False) -> None:
         self.entries: list[ScannedPhoto] = []
         self._numbers: dict[str, int] = {}
-        splits = ("train", "valid", "test") if official else (None,) * 6
+        splits = tuple(Split) if official else (None,) * 6
         for label in DEFAULT_CLASSES:
             for k, split in enumerate(splits):
                 self.add(f"base-{label}{k}", label=label, split=split)
 
     def add(
-        self, name: str, *, label: str = "happy", split: str | None = None, content: str = "", group: str = ""
+        self, name: str, *, label: str = "happy", split: Split | None = None, content: str = "", group: str = ""
     ) -> None:
         digest = sha256((content or name).encode()).hexdigest()
         facts = PhotoInfo(digest, 100, 80, "JPEG", "RGB")
@@ -42,7 +42,7 @@ class PhotoCollection:
         self,
         *,
         drop_leaking: bool = False,
-        previous: dict[str, str] | None = None,
+        previous: dict[str, Split] | None = None,
         copies: tuple[str, ...] = (),
     ) -> dict[str, IndexRow]:
         numbers = {e.content_id for e in self.entries if e.source.name in copies}
@@ -97,7 +97,7 @@ def test_copies_are_named_by_the_pick_and_share_their_originals_split() -> None:
 
 def test_official_splits_are_kept_and_an_earlier_import_does_not_change_them() -> None:
     photos = PhotoCollection(official=True)
-    previous = {e.info.sha256: "train" for e in photos.entries}
+    previous = {e.info.sha256: Split.TRAIN for e in photos.entries}
     rows = photos.rows(previous=previous)
     assert all(rows[e.source.name].split == e.source.split for e in photos.entries)
 
@@ -106,7 +106,7 @@ def test_photos_without_a_split_among_official_ones_are_assigned() -> None:
     photos = PhotoCollection(official=True)
     photos.add("late.jpg")
     photos.add("cousin.jpg", group="one")
-    photos.add("tested.jpg", group="one", split="test")
+    photos.add("tested.jpg", group="one", split=Split.TEST)
     rows = photos.rows()
     assert rows["late.jpg"].split in {"train", "valid", "test"}
     assert rows["cousin.jpg"].split == "test"
@@ -123,8 +123,8 @@ def test_splits_of_an_earlier_import_are_kept() -> None:
 
 def leaking() -> PhotoCollection:
     photos = PhotoCollection(official=True)
-    photos.add("in-train.jpg", group="leak", split="train")
-    photos.add("in-test.jpg", group="leak", split="test")
+    photos.add("in-train.jpg", group="leak", split=Split.TRAIN)
+    photos.add("in-test.jpg", group="leak", split=Split.TEST)
     return photos
 
 
@@ -142,8 +142,8 @@ def test_dropping_leaks_drops_the_training_relative_and_names_the_evaluation_pho
 
 def test_equal_bytes_across_official_splits_are_a_leak_as_well() -> None:
     photos = PhotoCollection(official=True)
-    photos.add("a-train.jpg", content="same", split="train")
-    photos.add("b-test.jpg", content="same", split="test")
+    photos.add("a-train.jpg", content="same", split=Split.TRAIN)
+    photos.add("b-test.jpg", content="same", split=Split.TEST)
     with pytest.raises(DataError, match="1 group has photos in two splits"):
         photos.rows()
     rows = photos.rows(drop_leaking=True)

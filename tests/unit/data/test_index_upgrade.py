@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import DataError, OutputError
-from petmood.data.duplicates.relations import RelationRow, read_relations
+from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
 from petmood.data.index import read_index
 from petmood.data.index_upgrade import upgrade_dataset, upgrade_index_bytes
 from tests.support.small_sets import write_small_set
@@ -38,8 +38,8 @@ def test_an_upgraded_dataset_is_the_one_that_was_never_old(old: Path, tmp_path: 
     for row in found:
         assert (tmp_path / "upgraded" / row.path).read_bytes() == (old / row.path).read_bytes()
     assert read_relations(tmp_path / "upgraded") == (
-        RelationRow("a", "b", "exact_duplicate", "equal bytes"),
-        RelationRow("a", "c", "related", "12 places"),
+        RelationRow("a", "b", RelationKind.EXACT_DUPLICATE, "equal bytes"),
+        RelationRow("a", "c", RelationKind.RELATED, "12 places"),
     )
     stored = json.loads((tmp_path / "upgraded/import.json").read_text())
     assert stored == {

@@ -6,7 +6,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.data.duplicates.near_duplicates import Relation
-from petmood.data.duplicates.relations import RelationRow
+from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.scanner import PhotoScanner, problems_path
 from petmood.data.sources.base import SourcePhoto
 from tests.support.trees import photo_bytes, put
@@ -28,24 +28,24 @@ def test_equal_bytes_are_handed_on_once_and_share_their_number(tmp_path: Path) -
     entries = stream.entries([])
     assert [entry.content_id for entry in entries] == [0, 0, 1]
     assert entries[0].group_id == entries[1].group_id != entries[2].group_id
-    assert stream.links([]) == [RelationRow("photos/a", "photos/b", "exact_duplicate", "equal bytes")]
+    assert stream.links([]) == [RelationRow("photos/a", "photos/b", RelationKind.EXACT_DUPLICATE, "equal bytes")]
 
 
 def test_relations_become_groups_and_links_by_path(tmp_path: Path) -> None:
     stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(2), c=photo_bytes(3)))
     assert len(list(stream)) == 3
-    relations = [Relation(2, 0, kind="related", inliers=14, mirrored=True, scale=0.5)]
+    relations = [Relation(2, 0, kind=RelationKind.RELATED, inliers=14, mirrored=True, scale=0.5)]
     groups = [entry.group_id for entry in stream.entries(relations)]
     assert groups[0] == groups[2] != groups[1]
     assert stream.links(relations) == [
-        RelationRow("photos/a", "photos/c", "related", "14 inliers, scale 0.50, mirrored")
+        RelationRow("photos/a", "photos/c", RelationKind.RELATED, "14 inliers, scale 0.50, mirrored")
     ]
 
 
 def test_originals_are_chosen_among_the_photos_in_use(tmp_path: Path) -> None:
     stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(2), c=photo_bytes(3)))
     assert len(list(stream)) == 3
-    relations = [Relation(0, 2, kind="near_duplicate", inliers=40, mirrored=False, scale=1.0)]
+    relations = [Relation(0, 2, kind=RelationKind.NEAR_DUPLICATE, inliers=40, mirrored=False, scale=1.0)]
     assert stream.originals(relations, used=frozenset({0, 1, 2})) == {0, 1}
     assert stream.originals(relations, used=frozenset({1, 2})) == {1, 2}
 

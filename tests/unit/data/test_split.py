@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.split import (
     DROPPED_AS_LEAKING,
     Fractions,
@@ -24,7 +24,13 @@ from petmood.data.split import (
 
 
 def row(
-    name: str, *, label: str = "happy", split: str = "", group: str = "", role: str = "original", side: int = 100
+    name: str,
+    *,
+    label: str = "happy",
+    split: Split = Split.TRAIN,
+    group: str = "",
+    role: Role = Role.ORIGINAL,
+    side: int = 100,
 ) -> IndexRow:
     digest = sha256(name.encode()).hexdigest()
     return IndexRow(f"photos/{name}", digest, label, split, group or name, role, side, side, "JPEG")
@@ -36,9 +42,11 @@ def many(count: int, *, prefix: str = "p") -> list[IndexRow]:
 
 def test_every_label_gets_its_share_of_every_split() -> None:
     held = Counter((r.label, r.split) for r in assign_splits(many(40)))
-    assert {held[label, "train"] for label in DEFAULT_CLASSES} == {28}
+    assert {held[label, Split.TRAIN] for label in DEFAULT_CLASSES} == {28}
     assert (
-        {held[label, "valid"] for label in DEFAULT_CLASSES} == {held[label, "test"] for label in DEFAULT_CLASSES} == {6}
+        {held[label, Split.VALID] for label in DEFAULT_CLASSES}
+        == {held[label, Split.TEST] for label in DEFAULT_CLASSES}
+        == {6}
     )
 
 
@@ -94,7 +102,7 @@ def test_a_new_photo_of_a_known_animal_joins_its_group() -> None:
 
 def test_two_groups_joined_by_a_new_photo_go_to_the_stronger_split() -> None:
     rows = [*many(5), row("a", group="joined"), row("b", group="joined")]
-    previous = {rows[-1].sha256: "train", rows[-2].sha256: "valid"}
+    previous = {rows[-1].sha256: Split.TRAIN, rows[-2].sha256: Split.VALID}
     assert {r.split for r in assign_splits(rows, previous=previous)[-2:]} == {"valid"}
 
 
@@ -125,17 +133,17 @@ def test_assigned_splits_have_no_group_leak(groups: list[int], seed: int) -> Non
 
 
 def test_the_strongest_split_is_the_one_that_is_measured_on() -> None:
-    assert winning_split(["train", "valid"]) == "valid"
-    assert winning_split(["valid", "test", "train"]) == "test"
+    assert winning_split([Split.TRAIN, Split.VALID]) == "valid"
+    assert winning_split([Split.VALID, Split.TEST, Split.TRAIN]) == "test"
 
 
 LEAKING = [
-    row("a", split="train", group="x", side=300),
-    row("b", split="test", group="x"),
-    row("c", split="valid", group="x"),
-    row("d", split="train", group="y"),
-    row("e", split="train", group="y"),
-    row("f", split="valid", group="y", role="excluded"),
+    row("a", split=Split.TRAIN, group="x", side=300),
+    row("b", split=Split.TEST, group="x"),
+    row("c", split=Split.VALID, group="x"),
+    row("d", split=Split.TRAIN, group="y"),
+    row("e", split=Split.TRAIN, group="y"),
+    row("f", split=Split.VALID, group="y", role=Role.EXCLUDED),
 ]
 
 
@@ -153,7 +161,7 @@ def test_forcing_a_group_apart_is_an_error_with_the_list() -> None:
 
 
 def test_a_long_list_of_leaks_is_cut_and_counted() -> None:
-    rows = [row(f"{k}{s}", split=s, group=f"f{k}") for k in range(30) for s in ("train", "test")]
+    rows = [row(f"{k}{s}", split=s, group=f"f{k}") for k in range(30) for s in (Split.TRAIN, Split.TEST)]
     with pytest.raises(DataError, match=r"30 groups have photos in two splits(.|\n)*and 10 more"):
         check_no_group_leaks(rows)
 
@@ -170,16 +178,18 @@ def test_dropping_leaks_keeps_the_evaluation_photo_and_names_it_in_the_note() ->
 
 def test_where_the_original_is_dropped_the_largest_copy_that_is_left_takes_its_place() -> None:
     rows = [
-        row("a", split="train", group="x"),
-        row("b", split="test", group="x", role="near_duplicate", side=50),
-        row("c", split="test", group="x", role="near_duplicate", side=60),
+        row("a", split=Split.TRAIN, group="x"),
+        row("b", split=Split.TEST, group="x", role=Role.NEAR_DUPLICATE, side=50),
+        row("c", split=Split.TEST, group="x", role=Role.NEAR_DUPLICATE, side=60),
     ]
     assert [r.role for r in drop_leaking_rows(rows)] == ["excluded", "near_duplicate", "original"]
 
 
 def test_a_label_missing_in_training_or_validation_is_refused_with_its_counts() -> None:
     rows = [
-        row(f"{label}{split}", label=label, split=split) for label in DEFAULT_CLASSES for split in ("train", "valid")
+        row(f"{label}{split}", label=label, split=split)
+        for label in DEFAULT_CLASSES
+        for split in (Split.TRAIN, Split.VALID)
     ]
     check_class_sizes(rows, classes=DEFAULT_CLASSES)
     lacking = [r for r in rows if (r.label, r.split) != ("sad", "valid")]
@@ -187,5 +197,5 @@ def test_a_label_missing_in_training_or_validation_is_refused_with_its_counts() 
         check_class_sizes(lacking, classes=DEFAULT_CLASSES)
     with pytest.raises(DataError, match="class 'sad' has 0 photos in valid"):
         check_class_sizes(
-            [replace(r, role="near_duplicate") if r not in lacking else r for r in rows], classes=DEFAULT_CLASSES
+            [replace(r, role=Role.NEAR_DUPLICATE) if r not in lacking else r for r in rows], classes=DEFAULT_CLASSES
         )

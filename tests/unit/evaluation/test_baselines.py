@@ -9,7 +9,7 @@ from skimage.feature import hog
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.evaluation.baselines import (
     BASELINES,
     fit_baselines,
@@ -105,8 +105,8 @@ def test_the_leak_shows_where_copies_are_in_both_splits(make_rows: MakeRows) -> 
 
 def test_all_controls_come_as_scores_of_originals(stripes: np.ndarray, make_rows: MakeRows) -> None:
     rows = make_rows(48, splits=("train", "valid", "test"))
-    rows[1] = replace(rows[1], role="excluded")
-    found = fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, split="valid")
+    rows[1] = replace(rows[1], role=Role.EXCLUDED)
+    found = fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, split=Split.VALID)
     assert tuple(found) == BASELINES
     assert found["most_frequent"].paths == tuple(row.path for row in rows if row.split == "valid")
     assert len(found["random_split"]) == 47

@@ -9,6 +9,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import Role
 from petmood.evaluation.crossval import cross_validate
 from petmood.evaluation.metrics import METRICS
 from tests.support.evaluation import MakeRows
@@ -24,7 +25,7 @@ def constant(train: Ints, test: Ints, seed: int) -> np.ndarray:
 
 def test_only_originals_are_tested_and_their_groups_never_trained_on(make_rows: MakeRows) -> None:
     rows = make_rows(40, copies=2)
-    rows[3] = replace(rows[3], role="excluded")
+    rows[3] = replace(rows[3], role=Role.EXCLUDED)
     seen: list[str] = []
 
     def fit(train: Ints, test: Ints, seed: int) -> np.ndarray:
@@ -105,7 +106,7 @@ def test_it_can_be_written_as_json(make_rows: MakeRows) -> None:
 
 
 def test_a_fold_of_copies_alone_is_passed_over(make_rows: MakeRows) -> None:
-    rows = [replace(row, role="near_duplicate") if row.group_id == "f0001" else row for row in make_rows(2)]
+    rows = [replace(row, role=Role.NEAR_DUPLICATE) if row.group_id == "f0001" else row for row in make_rows(2)]
     found = cross_validate(rows, constant, classes=DEFAULT_CLASSES, folds=2)
     assert sorted(fold.tested for fold in found.folds) == [0, 1]
     assert len(found.pooled[0]) == 1
@@ -113,7 +114,9 @@ def test_a_fold_of_copies_alone_is_passed_over(make_rows: MakeRows) -> None:
 
 def test_nothing_to_test_or_train_on_and_wrong_shapes_are_refused(make_rows: MakeRows) -> None:
     with pytest.raises(DataError, match="original photos"):
-        cross_validate([replace(row, role="near_duplicate") for row in make_rows(4)], constant, classes=DEFAULT_CLASSES)
+        cross_validate(
+            [replace(row, role=Role.NEAR_DUPLICATE) for row in make_rows(4)], constant, classes=DEFAULT_CLASSES
+        )
     with pytest.raises(DataError, match="shape"):
         cross_validate(make_rows(8), lambda *_: np.zeros((1, 4)), classes=DEFAULT_CLASSES, folds=2)
     rows = [replace(row, group_id="one") for row in make_rows(8)]

@@ -9,6 +9,7 @@ import pytest
 
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError, RunError
+from petmood.data.index import Split
 from petmood.evaluation.baselines import BASELINES
 from petmood.pipelines import evaluate as evaluate_module
 from petmood.pipelines.evaluate import compare_runs, evaluate_run, read_evaluation, scores_of
@@ -108,6 +109,6 @@ def test_missing_scores_and_numbers_say_what_to_do(small_run: RunFolder, tmp_pat
     copy.evaluation.unlink(missing_ok=True)
     with pytest.raises(RunError, match=r"isn't evaluated yet\. Evaluate it with: petmood evaluate"):
         read_evaluation(copy)
-    copy.predictions("valid").unlink()
+    copy.predictions(Split.VALID).unlink()
     with pytest.raises(RunError, match=r"valid\.npz is missing\. Train the run again"):
         scores_of(copy)

@@ -12,7 +12,7 @@ from petmood.core.errors import BundleError, ConfigError, DataError, OutputLocke
 from petmood.core.files import sha256_of
 from petmood.core.locks import exclusive_lock
 from petmood.core.prediction import Prediction
-from petmood.data.index import read_index
+from petmood.data.index import Split, read_index
 from petmood.evaluation.predictions import Predictions
 from petmood.inference.load import load_bundle
 from petmood.pipelines import export as exporting
@@ -44,7 +44,7 @@ def test_a_bundle_says_where_it_comes_from(bundle: Bundle, small_run: RunFolder,
 
 
 def test_the_bundle_answers_photos_as_the_run_did(bundle: Bundle, small_run: RunFolder, small_set: Path) -> None:
-    scored = Predictions.load(small_run.predictions("test"))
+    scored = Predictions.load(small_run.predictions(Split.TEST))
     answers = load_bundle(bundle.folder).predict_batch([small_set / path for path in scored.paths])
     expected = scored.probabilities(temperature=bundle.manifest.temperature)
     for answer, chances in zip(answers, expected, strict=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import ConfigError, RunError
+from petmood.data.index import Split
 from petmood.pipelines.run_folder import RunFolder, open_run
 
 
@@ -33,7 +34,7 @@ def test_every_file_of_a_run_lies_in_its_folder_under_a_fixed_name() -> None:
             "report.html",
         )
     ]
-    assert run.predictions("test") == Path("runs/x/scored/test.npz")
+    assert run.predictions(Split.TEST) == Path("runs/x/scored/test.npz")
 
 
 def test_facts_are_changed_without_losing_the_others(small_run: RunFolder, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from petmood.configs.load import from_file
 from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError, DataError, OutputLocked, RunError
 from petmood.core.locks import exclusive_lock
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Split, read_index, write_index
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder, open_run
@@ -50,7 +50,7 @@ def test_a_run_leaves_settings_facts_log_curves_checkpoints_weights_and_scores(
     assert all(float(row["val/loss"]) > 0 for row in rows_of(small_run))
     assert {path.name for path in small_run.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
     assert "done after" in small_run.log.read_text()
-    assert len(Predictions.load(small_run.predictions("test"))) == 16
+    assert len(Predictions.load(small_run.predictions(Split.TEST))) == 16
     assert list(small_run.path.rglob("*.partial")) == []
 
 
@@ -64,7 +64,7 @@ def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(small_ru
 
 def test_a_loaded_network_gives_the_logits_that_the_run_wrote_down(small_run: RunFolder, photo_sets: object) -> None:
     assert isinstance(photo_sets, tuple)
-    written = Predictions.load(small_run.predictions("valid")).logits
+    written = Predictions.load(small_run.predictions(Split.VALID)).logits
     np.testing.assert_allclose(logits_of(load_network(small_run), photo_sets[1].cache.pixels), written, atol=1e-6)
 
 
@@ -139,7 +139,7 @@ def test_a_label_without_training_photos_is_refused_by_name(settings: Settings, 
     folder = write_small_set(tmp_path / "three")
     rows = read_index(folder)
     write_index(
-        folder, [replace(row, split="valid") if (row.label, row.split) == ("sad", "train") else row for row in rows]
+        folder, [replace(row, split=Split.VALID) if (row.label, row.split) == ("sad", "train") else row for row in rows]
     )
     expected = r"every class, in .*three; got: angry 8, happy 8, other 8, sad 0\. `petmood data check .*three` shows"
     with pytest.raises(DataError, match=expected):
@@ -157,7 +157,7 @@ def test_copies_are_learned_from_only_when_asked_for_and_never_evaluated_on(sett
     assert run.read_metadata().photos == {"train": 36, "valid": 16, "test": 16}
     assert not any(
         "near_duplicate" in path
-        for split in ("valid", "test")
+        for split in (Split.VALID, Split.TEST)
         for path in Predictions.load(run.predictions(split)).paths
     )
 
@@ -168,7 +168,7 @@ def test_a_probe_on_the_weights_of_another_run_learns_in_no_epochs(
 ) -> None:
     wanted = ("recipe=linear_probe", f"recipe.num_views={views}", "augment=light", f"weights={small_run.weights}")
     run = train(settings(*wanted, f"name=probe-{views}"))
-    scored = Predictions.load(run.predictions("test"))
+    scored = Predictions.load(run.predictions(Split.TEST))
     assert run.read_metadata().epochs == 0
     assert (scored.predicted() == scored.labels).mean() > 0.7
     probe, source = load_file(run.weights), load_file(small_run.weights)
@@ -222,14 +222,14 @@ def test_two_trainings_into_one_folder_are_kept_apart(settings: Settings, tmp_pa
     config = settings("name=one", "epochs=1", f"run.folder={tmp_path}")
     run = RunFolder(tmp_path / "one")
     if again == "resume":
-        train(config).predictions("test").unlink()
+        train(config).predictions(Split.TEST).unlink()
     with (
         exclusive_lock(run.path),
         pytest.raises(OutputLocked, match=rf"one is being written by process {os.getpid()}\."),
     ):
         train(config) if again == "train" else resume(run.path)
     assert run.path.exists() == (again == "resume")
-    assert (train(config) if again == "train" else resume(run.path)).predictions("test").is_file()
+    assert (train(config) if again == "train" else resume(run.path)).predictions(Split.TEST).is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from petmood.core.bundle import write
 from petmood.core.errors import BundleError, DataError
-from petmood.data.index import DataIndex, IndexRow, data_hash, read_index, write_index
+from petmood.data.index import DataIndex, IndexRow, Role, Split, data_hash, read_index, write_index
 from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.promotion.checks import PromotionLimits
 from petmood.promotion.run_checks import (
@@ -84,14 +84,14 @@ def test_a_bundle_that_does_not_say_what_it_learned_from_is_named(index: DataInd
     assert chosen.held_out.photos == 20
 
 
-@pytest.mark.parametrize("split", ["train", "valid"])
+@pytest.mark.parametrize("split", [Split.TRAIN, Split.VALID])
 @pytest.mark.parametrize("who", [0, 1])
 def test_photos_that_either_bundle_learned_from_or_was_chosen_by_are_left_out(
-    index: DataIndex, predictor: BundlePredictor, who: int, split: str
+    index: DataIndex, predictor: BundlePredictor, who: int, split: Split
 ) -> None:
     test = [row for row in index if row.split == "test" and row.role == "original"]
-    bundles = [opened(predictor, learned=[replace(row, split="test") for row in test[:2]])] * 2
-    bundles[who] = opened(predictor, learned=[replace(test[0], split=split), replace(test[1], split="test")])
+    bundles = [opened(predictor, learned=[replace(row, split=Split.TEST) for row in test[:2]])] * 2
+    bundles[who] = opened(predictor, learned=[replace(test[0], split=split), replace(test[1], split=Split.TEST)])
     chosen = choose_held_out(index, bundles)
     assert groups_of(chosen) == {row.group_id for row in test[1:]}
     assert chosen.held_out.excluded == 1
@@ -99,7 +99,7 @@ def test_photos_that_either_bundle_learned_from_or_was_chosen_by_are_left_out(
 
 def test_a_copy_that_was_learned_from_bars_its_original(index: DataIndex, predictor: BundlePredictor) -> None:
     copy = next(row for row in index if row.split == "test" and row.role == "near_duplicate")
-    chosen = choose_held_out(index, [opened(predictor, learned=[replace(copy, split="train", group_id="x")])])
+    chosen = choose_held_out(index, [opened(predictor, learned=[replace(copy, split=Split.TRAIN, group_id="x")])])
     assert copy.group_id not in groups_of(chosen)
     assert chosen.held_out.photos == 19
 
@@ -107,20 +107,20 @@ def test_a_copy_that_was_learned_from_bars_its_original(index: DataIndex, predic
 def test_a_relative_by_the_bundles_own_index_bars_a_photo_too(index: DataIndex, predictor: BundlePredictor) -> None:
     """The current index lacks the training photo of the same animal; the bundle's own index has it."""
     photo = next(row for row in index if row.split == "test" and row.role == "original")
-    gone = replace(photo, path="photos/gone.png", sha256="f" * 64, split="train", group_id="rex")
-    dropped = replace(photo, split="train", group_id="rex", role="excluded")
+    gone = replace(photo, path="photos/gone.png", sha256="f" * 64, split=Split.TRAIN, group_id="rex")
+    dropped = replace(photo, split=Split.TRAIN, group_id="rex", role=Role.EXCLUDED)
     assert photo.group_id not in groups_of(choose_held_out(index, [opened(predictor, learned=[gone, dropped])]))
 
 
 def test_photos_that_were_dropped_before_training_were_not_learned_from(
     index: DataIndex, predictor: BundlePredictor
 ) -> None:
-    learned = [replace(row, split="train", role="excluded") for row in index if row.split == "test"]
+    learned = [replace(row, split=Split.TRAIN, role=Role.EXCLUDED) for row in index if row.split == "test"]
     assert choose_held_out(index, [opened(predictor, learned=learned)]).held_out.photos == 20
 
 
 def test_nothing_left_is_counted_as_nothing(index: DataIndex, predictor: BundlePredictor) -> None:
-    chosen = choose_held_out(index, [opened(predictor, learned=[replace(row, split="train") for row in index])])
+    chosen = choose_held_out(index, [opened(predictor, learned=[replace(row, split=Split.TRAIN) for row in index])])
     assert (chosen.rows, chosen.held_out.photos, chosen.held_out.excluded) == ((), 0, 20)
 
 

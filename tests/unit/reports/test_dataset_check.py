@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from petmood.data.import_errors import ImportProblem
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Split, read_index, write_index
 from petmood.data.validation.issues import validate_dataset
 from petmood.reports.dataset_check import write_check_report
 from tests.support.trees import bring_in, photo_bytes, put, tree
@@ -74,7 +74,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 def test_leaks_and_missing_photos_are_shown_without_failing(tmp_path: Path) -> None:
     folder = data_set(tmp_path)
     rows = [
-        replace(row, split="test" if "plain" in row.path else "train") if row.group_id else row
+        replace(row, split=Split.TEST if "plain" in row.path else Split.TRAIN) if row.group_id else row
         for row in read_index(folder)
     ]
     write_index(folder, rows)

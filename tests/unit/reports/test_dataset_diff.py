@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Role, Split, read_index, write_index
 from petmood.data.validation.diff_rules import check_diff
 from petmood.reports.dataset_diff import SHOWN, write_dataset_diff
 from tests.support.small_sets import write_small_set
@@ -43,8 +43,8 @@ def written(tmp_path: Path) -> Path:
     (new / first.path).rename(new / HOSTILE)
     changed = {
         first.path: replace(first, path=HOSTILE, label="sad"),
-        by_name["train-004.png"].path: replace(by_name["train-004.png"], split="valid"),
-        by_name["train-005.png"].path: replace(by_name["train-005.png"], role="excluded"),
+        by_name["train-004.png"].path: replace(by_name["train-004.png"], split=Split.VALID),
+        by_name["train-005.png"].path: replace(by_name["train-005.png"], role=Role.EXCLUDED),
     }
     write_index(new, [changed.get(row.path, row) for row in read_index(new)])
     write_dataset_diff(check_diff(new, against=last), new, against=last, to=tmp_path / "out")

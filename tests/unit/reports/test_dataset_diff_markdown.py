@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.data.index import read_index, write_index
+from petmood.data.index import Split, read_index, write_index
 from petmood.data.validation.diff_rules import check_diff
 from petmood.reports.dataset_diff_markdown import dataset_diff_markdown, safe_name
 from tests.support.small_sets import write_small_set
@@ -50,7 +50,7 @@ def test_a_bad_version_is_reported_with_reasons_differences_and_drift(tmp_path: 
     first = next(row for row in read_index(new) if row.path.endswith("train-000.png"))
     hostile = "photos/`@everyone`\n# <b>.png"
     (new / first.path).rename(new / hostile)
-    write_index(new, [replace(row, path=hostile, split="test") if row == first else row for row in read_index(new)])
+    write_index(new, [replace(row, path=hostile, split=Split.TEST) if row == first else row for row in read_index(new)])
     text = dataset_diff_markdown(check_diff(new, against=last))
     assert text.startswith("## Data `pets`: rejected as the next version\n")
     assert "- **train_test_leak**: 1 evaluation photos were training photos in the previous version: `photos/" in text
@@ -63,7 +63,7 @@ def test_a_bad_version_is_reported_with_reasons_differences_and_drift(tmp_path: 
 
 def test_a_long_list_of_photos_is_cut(tmp_path: Path) -> None:
     last, new = write_small_set(tmp_path / "last"), write_small_set(tmp_path / "new")
-    write_index(new, [replace(row, split="test") if row.split == "train" else row for row in read_index(new)])
+    write_index(new, [replace(row, split=Split.TEST) if row.split == "train" else row for row in read_index(new)])
     text = dataset_diff_markdown(check_diff(new, against=last))
     assert " and 22 more" in text
     assert len(text) < 10_000

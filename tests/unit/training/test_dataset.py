@@ -9,7 +9,7 @@ import pytest
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import DataIndex, read_index
+from petmood.data.index import DataIndex, Split, read_index
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
 
 
@@ -22,8 +22,8 @@ def index(small_set: Path) -> DataIndex:
 def test_copies_are_learned_from_if_kept_and_never_judged_by(index: DataIndex) -> None:
     assert len(training_rows(index.rows, include_copies=False)) == 32
     assert len(training_rows(index.rows, include_copies=True)) == 36
-    assert {row.role for row in evaluation_rows(index.rows, "valid")} == {"original"}
-    assert len(evaluation_rows(index.rows, "test")) == 16
+    assert {row.role for row in evaluation_rows(index.rows, Split.VALID)} == {"original"}
+    assert len(evaluation_rows(index.rows, Split.TEST)) == 16
 
 
 def test_material_keeps_rows_pictures_and_labels_in_one_order(photo_sets: tuple[PhotoSet, PhotoSet]) -> None:
@@ -36,7 +36,7 @@ def test_material_keeps_rows_pictures_and_labels_in_one_order(photo_sets: tuple[
 
 def test_a_large_set_is_mapped_from_disk(small_set: Path, index: DataIndex, settings: Callable[..., Config]) -> None:
     config = settings("data.memory_mb=0.01")
-    rows = evaluation_rows(index.rows, "test")
+    rows = evaluation_rows(index.rows, Split.TEST)
     mapped = open_photo_set(
         small_set, rows, classes=DEFAULT_CLASSES, image=config.model.image_spec(), memory_mb=config.data.memory_mb
     )

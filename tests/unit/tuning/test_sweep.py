@@ -9,6 +9,7 @@ import pytest
 
 from petmood.configs.load import compose, from_file
 from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.data.index import Split
 from petmood.data.sources import Source
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder, open_run
@@ -37,7 +38,7 @@ def test_the_best_is_a_whole_run_and_more_trials_can_be_asked_for(wanted: list[s
     }
     assert more.best.number == min(values, key=values.__getitem__)
     assert more.best_run == tmp_path / f"first/trials/{more.best.number:03d}"
-    assert len(Predictions.load(open_run(more.best_run).predictions("test"))) == 16
+    assert len(Predictions.load(open_run(more.best_run).predictions(Split.TEST))) == 16
     with (more.folder / "trials.csv").open(newline="") as file:
         assert [int(row["trial"]) for row in csv.DictReader(file)] == sorted(values, key=values.__getitem__)
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from petmood.configs.schema import Config
 from petmood.core.errors import RunError
+from petmood.data.index import Split
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.train import resume
 from petmood.tuning.trial import Diverged, PruningCallback, clear_checkpoints, run_of, run_trial, valid_value
@@ -32,7 +33,7 @@ def test_a_trial_s_value_is_what_the_kept_weights_score_on_validation_photos(
     study = optuna.create_study()
     value = run_trial(study.ask(), settings("epochs=3"), folder=tmp_path, metric="val/loss")
     run = run_of(tmp_path, 0)
-    scored = Predictions.load(run.predictions("valid"))
+    scored = Predictions.load(run.predictions(Split.VALID))
     right = scored.probabilities()[range(len(scored)), scored.labels]
     assert value == pytest.approx(-sum(map(math.log, right)) / len(scored))
     assert value == pytest.approx(min(study.trials[0].intermediate_values.values()), rel=1e-4)
@@ -44,10 +45,10 @@ def test_test_photos_aren_t_even_opened_until_the_run_is_completed(settings: Set
     run_trial(optuna.create_study().ask(), settings("epochs=1"), folder=tmp_path, metric="val/loss")
     run = run_of(tmp_path, 0)
     assert run.read_metadata().status == "done"
-    assert not run.predictions("test").exists()
+    assert not run.predictions(Split.TEST).exists()
     before = run.weights.read_bytes()
     resume(run.path)
-    assert len(Predictions.load(run.predictions("test"))) == 16
+    assert len(Predictions.load(run.predictions(Split.TEST))) == 16
     assert run.weights.read_bytes() == before
 
 

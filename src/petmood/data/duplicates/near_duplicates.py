@@ -55,7 +55,7 @@ Bytes = NDArray[np.uint8]
 class Relation:
     """Relation of two photos, ``first`` < ``second``, of one group.
 
-    ``kind`` is a ``RelationKind``: near-duplicate if the pixels agree wherever the frames overlap, else related.
+    ``kind`` is near-duplicate if the pixels agree wherever the frames overlap, else related.
     ``inliers`` counts the distinct grid cells that agree. ``scale`` is an object's size in the second frame over its
     size in the first, with both frames scaled to one longer side. ``agreement`` is the correlation of the pixels.
     ``first_inside`` and ``second_inside`` are the shares (0 to 1) of each frame that the other covers.
@@ -63,7 +63,7 @@ class Relation:
 
     first: int
     second: int
-    kind: str
+    kind: RelationKind
     inliers: int
     mirrored: bool
     scale: float

@@ -28,11 +28,11 @@ class RelationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RelationRow:
-    """Two photos of one group, by path, the first before the second; `kind` is a `RelationKind`."""
+    """Two photos of one group, by path, the first before the second."""
 
     first: str
     second: str
-    kind: str
+    kind: RelationKind
     evidence: str
 
 
@@ -54,4 +54,9 @@ def read_relations(folder: Path) -> tuple[RelationRow, ...]:
         lines = list(csv.reader(stream))
     if not lines or tuple(lines[0]) != _HEADER or any(len(cells) != len(_HEADER) for cells in lines):
         raise DataError(f"'{path.name}' isn't a table of relations: expected the columns {','.join(_HEADER)}.")
-    return tuple(RelationRow(*cells) for cells in lines[1:])
+    rows = []
+    for number, (first, second, kind, evidence) in enumerate(lines[1:], start=2):
+        if kind not in tuple(RelationKind):
+            raise DataError(f"{path.name} line {number}: unknown kind '{kind}'. Known: {', '.join(RelationKind)}")
+        rows.append(RelationRow(first, second, RelationKind(kind), evidence))
+    return tuple(rows)

@@ -47,7 +47,7 @@ class SourcePhoto:
     path: Path
     name: str
     label: str | None
-    split: str | None = None
+    split: Split | None = None
     species: str = ""
     problem: str = ""
     code: str = ""

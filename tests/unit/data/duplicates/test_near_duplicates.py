@@ -13,6 +13,7 @@ from PIL import Image
 
 from petmood.core.errors import DataError
 from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
+from petmood.data.duplicates.relations import RelationKind
 from tests.support.images import jpeg, photo_like
 
 Pixels = NDArray[np.uint8]
@@ -178,6 +179,8 @@ def test_no_thread_is_refused() -> None:
 
 
 def test_groups_are_connected_and_numbered_by_their_first_member() -> None:
-    relations = [Relation(a, b, "near_duplicate", 9, mirrored=False, scale=1.0) for a, b in [(4, 5), (1, 3), (3, 5)]]
+    relations = [
+        Relation(a, b, RelationKind.NEAR_DUPLICATE, 9, mirrored=False, scale=1.0) for a, b in [(4, 5), (1, 3), (3, 5)]
+    ]
     assert group_ids(7, relations) == [0, 1, 2, 1, 1, 1, 6]
     assert group_ids(0, []) == []

@@ -4,10 +4,11 @@ import pytest
 
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.originals import Member, choose_originals
+from petmood.data.duplicates.relations import RelationKind
 
 
 def copy(first: int, second: int, *, inside: tuple[float, float] = (1.0, 1.0)) -> Relation:
-    return Relation(first, second, "near_duplicate", 30, False, 1.0, 0.95, *inside)
+    return Relation(first, second, RelationKind.NEAR_DUPLICATE, 30, False, 1.0, 0.95, *inside)
 
 
 def test_a_photo_without_relations_is_its_own_original() -> None:
@@ -44,7 +45,7 @@ def test_the_shorter_and_then_the_earlier_name_decides_last() -> None:
 
 
 def test_relatives_are_two_originals() -> None:
-    relative = Relation(0, 1, "related", 12, False, 1.0)
+    relative = Relation(0, 1, RelationKind.RELATED, 12, False, 1.0)
     assert choose_originals([Member(5, 5, "a"), Member(5, 5, "b")], [relative]) == [0, 1]
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.data.duplicates.relations import RELATIONS_NAME, RelationRow, read_relations, relations_text
+from petmood.data.duplicates.relations import RELATIONS_NAME, RelationKind, RelationRow, read_relations, relations_text
 
 
 def test_links_come_back_sorted(tmp_path: Path) -> None:
     links = [
-        RelationRow("b", "c", "related", "12 places"),
-        RelationRow("a", "b", "near_duplicate", "90 places, mirrored"),
+        RelationRow("b", "c", RelationKind.RELATED, "12 places"),
+        RelationRow("a", "b", RelationKind.NEAR_DUPLICATE, "90 places, mirrored"),
     ]
     (tmp_path / RELATIONS_NAME).write_text(relations_text(links))
     assert read_relations(tmp_path) == (links[1], links[0])
@@ -26,3 +26,14 @@ def test_a_file_that_holds_no_links_is_refused(tmp_path: Path, content: str) -> 
     (tmp_path / RELATIONS_NAME).write_text(content)
     with pytest.raises(DataError, match="first,second,kind,evidence"):
         read_relations(tmp_path)
+
+
+def test_an_unknown_kind_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / RELATIONS_NAME).write_text("first,second,kind,evidence\na,b,related,x\na,c,cousin,y\n")
+    with pytest.raises(DataError, match=r"line 3: unknown kind 'cousin'. Known: exact_duplicate, near_duplicate, rel"):
+        read_relations(tmp_path)
+
+
+def test_kinds_come_back_as_members_of_the_enum(tmp_path: Path) -> None:
+    (tmp_path / RELATIONS_NAME).write_text("first,second,kind,evidence\na,b,related,x\n")
+    assert read_relations(tmp_path)[0].kind is RelationKind.RELATED

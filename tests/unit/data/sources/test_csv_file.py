@@ -8,6 +8,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.core.progress import no_progress
+from petmood.data.index import Split
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
 
@@ -38,7 +39,7 @@ def test_photos_get_label_split_and_species(tmp_path: Path) -> None:
     found = scan(table(tmp_path, "photo,label,split,species\nb.jpg,HAPPY,Val,Guinea Pig\na.jpg, sad ,,\n"))
     assert found == [
         SourcePhoto(tmp_path / "a.jpg", "a.jpg", "sad"),
-        SourcePhoto(tmp_path / "b.jpg", "b.jpg", "happy", "valid", "guinea pig"),
+        SourcePhoto(tmp_path / "b.jpg", "b.jpg", "happy", Split.VALID, "guinea pig"),
     ]
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.validation.dataset_diff import diff_datasets
 
 
 def row(
-    letter: str, *, label: str = "happy", split: str = "train", role: str = "original", group: str = ""
+    letter: str, *, label: str = "happy", split: Split = Split.TRAIN, role: Role = Role.ORIGINAL, group: str = ""
 ) -> IndexRow:
     return IndexRow(f"photos/{letter}.png", letter * 64, label, split, group or letter, role, 32, 32, "PNG")
 
@@ -21,8 +21,8 @@ def test_photos_that_came_and_went_are_reported_by_their_bytes() -> None:
 
 
 def test_another_label_and_another_split_are_reported() -> None:
-    last = [row("a"), row("b"), row("c", split="test"), row("d", split="valid")]
-    new = [row("a", label="sad"), row("b", split="test"), row("c", split="train"), row("d", split="test")]
+    last = [row("a"), row("b"), row("c", split=Split.TEST), row("d", split=Split.VALID)]
+    new = [row("a", label="sad"), row("b", split=Split.TEST), row("c", split=Split.TRAIN), row("d", split=Split.TEST)]
     change = diff_datasets(last, new)
     assert [both.new.path for both in change.relabelled] == ["photos/a.png"]
     assert [both.new.path for both in change.moved] == ["photos/b.png", "photos/c.png", "photos/d.png"]
@@ -30,13 +30,13 @@ def test_another_label_and_another_split_are_reported() -> None:
 
 
 def test_near_duplicates_of_trained_photos_may_not_evaluate() -> None:
-    last = [row("a", group="rex"), row("b", group="tom", split="test")]
-    new = [row("c", group="rex", split="test"), row("d", group="tom", split="test"), row("e", group="rex")]
+    last = [row("a", group="rex"), row("b", group="tom", split=Split.TEST)]
+    new = [row("c", group="rex", split=Split.TEST), row("d", group="tom", split=Split.TEST), row("e", group="rex")]
     assert [one.path for one in diff_datasets(last, new).duplicates_of_trained] == ["photos/c.png"]
 
 
 def test_photos_that_are_used_nowhere_do_not_count() -> None:
-    change = diff_datasets([row("a"), row("b", role="excluded")], [row("a", role="excluded"), row("b")])
+    change = diff_datasets([row("a"), row("b", role=Role.EXCLUDED)], [row("a", role=Role.EXCLUDED), row("b")])
     assert [one.path for one in change.added] == ["photos/b.png"]
     assert [one.path for one in change.removed] == ["photos/a.png"]
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow, read_index, write_index
+from petmood.data.index import IndexRow, Role, Split, read_index, write_index
 from petmood.data.validation.diff_rules import DatasetDiffReport, DiffLimits, check_diff
 from tests.support.images import png
 from tests.support.small_sets import write_small_set
@@ -72,11 +72,11 @@ def test_a_group_leak_is_a_reason(same: tuple[Path, Path]) -> None:
 
 def test_a_photo_from_training_in_an_evaluation_split_is_a_leak_over_time(same: tuple[Path, Path]) -> None:
     last, new = same
-    rewrite(new, lambda row: replace(row, split="test") if row.path.endswith("train-000.png") else row)
+    rewrite(new, lambda row: replace(row, split=Split.TEST) if row.path.endswith("train-000.png") else row)
     report = check_diff(new, against=last)
     assert codes(report) == ["train_test_leak"]
     assert report.violations[0].paths == ("photos/train-000.png",)
-    rewrite(new, lambda row: replace(row, split="train") if row.path.endswith("train-000.png") else row)
+    rewrite(new, lambda row: replace(row, split=Split.TRAIN) if row.path.endswith("train-000.png") else row)
     assert not check_diff(new, against=last).has_violations
 
 
@@ -91,7 +91,7 @@ def test_a_new_evaluation_photo_related_to_a_trained_one_is_a_leak_over_time(ver
 
 def test_a_label_that_is_gone_is_a_reason(same: tuple[Path, Path]) -> None:
     last, new = same
-    rewrite(new, lambda row: replace(row, role="excluded") if row.label == "sad" else row)
+    rewrite(new, lambda row: replace(row, role=Role.EXCLUDED) if row.label == "sad" else row)
     assert "class_missing" in codes(check_diff(new, against=last))
 
 
@@ -133,7 +133,7 @@ def test_a_name_cannot_steer_the_terminal_or_the_log_of_a_workflow(same: tuple[P
     hostile = "photos/\n::stop-commands::x\u202e.png"
     moved = next(row for row in read_index(new) if row.path.endswith("train-000.png"))
     (new / moved.path).rename((new / "photos") / "kept")
-    rewrite(new, lambda row: replace(row, path=hostile, split="test") if row == moved else row)
+    rewrite(new, lambda row: replace(row, path=hostile, split=Split.TEST) if row == moved else row)
     said = check_diff(new, against=last).summary()
     assert "\\u000a::stop-commands::x\\u202e.png" in said
     assert not any(line.startswith("::") for line in said.splitlines())

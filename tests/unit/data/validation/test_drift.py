@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from petmood.data.index import IndexRow
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.validation.drift import (
     FACTS,
     SIGNIFICANCE,
@@ -92,10 +92,10 @@ def test_both_numbers_must_speak_for_a_drift() -> None:
     assert not Drift("size", 1, 2, distance=0.1, p_value=0.001).is_significant(LIMIT)
 
 
-def write(folder: Path, name: str, pixels: NDArray[np.uint8], *, role: str = "original") -> IndexRow:
+def write(folder: Path, name: str, pixels: NDArray[np.uint8], *, role: Role = Role.ORIGINAL) -> IndexRow:
     put(folder, name, png(pixels))
     height, width = pixels.shape[:2]
-    return IndexRow(name, name.ljust(64, "0"), "happy", "train", name, role, width, height, "PNG")
+    return IndexRow(name, name.ljust(64, "0"), "happy", Split.TRAIN, name, role, width, height, "PNG")
 
 
 def test_the_facts_of_an_image_are_what_they_are_called(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_the_facts_of_an_image_are_what_they_are_called(tmp_path: Path) -> None:
 def test_copies_and_photos_that_cannot_be_read_have_no_facts_and_known_ones_are_not_read(tmp_path: Path) -> None:
     good, copy = (
         write(tmp_path, "good", photo_like(64, 64)),
-        write(tmp_path, "near_duplicate", photo_like(64, 64), role="near_duplicate"),
+        write(tmp_path, "near_duplicate", photo_like(64, 64), role=Role.NEAR_DUPLICATE),
     )
-    gone = IndexRow("gone", "9" * 64, "happy", "train", "gone", "original", 64, 64, "PNG")
+    gone = IndexRow("gone", "9" * 64, "happy", Split.TRAIN, "gone", Role.ORIGINAL, 64, 64, "PNG")
     known = image_statistics(tmp_path, [good, copy, gone])
     assert list(known) == [good.sha256]
     (tmp_path / "good").unlink()

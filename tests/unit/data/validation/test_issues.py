@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.data.index import IndexRow, read_index, write_index
+from petmood.data.index import IndexRow, Role, Split, read_index, write_index
 from petmood.data.validation.issues import ValidationReport, validate_dataset
 from tests.support.images import animated, cmyk_jpeg, exif, jpeg, photo_like
 from tests.support.trees import SIDE_PX, bring_in, photo_bytes, put, tree
@@ -65,7 +65,8 @@ def test_a_group_forced_apart_is_blocking_and_named(pets: Path) -> None:
     rewrite(
         pets,
         lambda row: replace(
-            row, split="valid" if "twin" in row.path else "train" if row.path.endswith("angry/0.png") else row.split
+            row,
+            split=Split.VALID if "twin" in row.path else Split.TRAIN if row.path.endswith("angry/0.png") else row.split,
         ),
     )
     report = validate_dataset(pets)
@@ -76,7 +77,7 @@ def test_a_group_forced_apart_is_blocking_and_named(pets: Path) -> None:
 def test_equal_bytes_in_different_splits_are_blocking_and_within_a_split_are_noted(pets: Path) -> None:
     rows = list(read_index(pets))
     trained = next(row for row in rows if row.split == "train" and row.label == "happy")
-    for name, split in (("photos/x.png", "test"), ("photos/y.png", "train")):
+    for name, split in (("photos/x.png", Split.TEST), ("photos/y.png", Split.TRAIN)):
         data = (pets / trained.path).read_bytes()
         put(pets, name, data)
         rows.append(replace(trained, path=name, split=split, group_id=f"group-{name[-5]}"))
@@ -109,7 +110,7 @@ def test_one_animal_under_two_classes_is_shown_with_the_pair_and_its_evidence(pe
 
 
 def test_a_label_without_validation_photos_is_blocking(pets: Path) -> None:
-    rewrite(pets, lambda row: replace(row, role="excluded") if (row.label, row.split) == ("other", "valid") else row)
+    rewrite(pets, lambda row: replace(row, role=Role.EXCLUDED) if (row.label, row.split) == ("other", "valid") else row)
     report = validate_dataset(pets)
     assert codes(report)["empty_class"]
     assert "Class 'other' has no original in valid" in report.summary()
