@@ -68,7 +68,7 @@ def _history(study: optuna.Study, metric: str, _: list[str]) -> Any:  # noqa: AN
 
 def _importances(study: optuna.Study, metric: str, names: list[str]) -> Any:  # noqa: ANN401 - as above
     axes: Any = optuna.visualization.matplotlib.plot_param_importances(study, target_name=metric)
-    axes.set_title("")
+    axes.set_title("", loc="left")
     axes.set_xlabel("importance")
     axes.set_ylabel("")
     axes.get_legend().remove()

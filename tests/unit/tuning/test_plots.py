@@ -101,6 +101,8 @@ def test_names_of_settings_are_written_in_full(monkeypatch: pytest.MonkeyPatch) 
     _, importances, parallel, panels = figures_of(monkeypatch, study_of(12))
     written = {text.get_text() for text in parallel.findobj(mpl.text.Text)}
     assert set(RANGES) <= written
-    assert set(RANGES) <= {text.get_text() for text in importances.findobj(mpl.text.Text)}
+    ranked = {text.get_text() for text in importances.findobj(mpl.text.Text)}
+    assert set(RANGES) <= ranked
+    assert not any("Hyperparameter" in text for text in ranked), "the page has a heading of its own"
     assert set(RANGES) <= {axes.get_xlabel() for axes in panels.axes}
     assert "none" in {text.get_text() for text in panels.findobj(mpl.text.Text)}
