@@ -9,10 +9,12 @@ import pytest
 from petmood import reports
 from petmood.data.validation import diff_rules
 from petmood.evaluation.bootstrap import Estimate
+from petmood.presentation.figures import PageColor
 from petmood.reports.templates import page_template
 
 FOLDER = Path(reports.__file__).parent / "templates"
 GLOSSARY = "glossary.html.j2"
+PAGES = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.html.j2") if "extends" in path.read_text("utf-8"))
 
 
 def test_a_page_can_write_numbers_and_names_of_measures() -> None:
@@ -29,7 +31,7 @@ def test_everything_is_escaped_and_a_missing_name_is_an_error() -> None:
         environment.from_string("{{ name }}").render()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.html.j2") if path.name != GLOSSARY))
+@pytest.mark.parametrize("name", [f"{page}.html.j2" for page in PAGES])
 def test_every_report_links_to_its_terms_and_uses_each_of_them(name: str) -> None:
     text = (FOLDER / name).read_text("utf-8")
     (terms,) = re.findall(r"terms = \[(.*?)\]", text)
@@ -37,7 +39,8 @@ def test_every_report_links_to_its_terms_and_uses_each_of_them(name: str) -> Non
     text += Path(diff_rules.__file__).read_text("utf-8") if name == "dataset_diff.html.j2" else ""
     shown = re.sub(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>", "", text)
     assert len(named) >= 2
-    assert 'href="#glossary"' in text
+    assert len(PAGES) == 5
+    assert 'href="#glossary"' in (FOLDER / "base.html.j2").read_text("utf-8")
     for term in named:
         assert re.search(rf"\b{term}", shown, re.IGNORECASE), term
     page = page_template(GLOSSARY).render(terms=named)
@@ -51,3 +54,25 @@ def test_a_term_has_its_code_marked_up_and_an_unknown_one_is_an_error() -> None:
     )
     with pytest.raises(KeyError):
         page_template(GLOSSARY).render(terms=["unknown term"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_has_the_one_stylesheet_and_loads_nothing(name: str) -> None:
+    environment = page_template(f"{name}.html.j2").environment
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, f"{name}.html.j2")
+    assert source.startswith('{% extends "base.html.j2" %}')
+    assert "<style" not in source
+    base = page_template("base.html.j2").render(terms=[])
+    assert base.count("<style>") == 1
+    assert "prefers-color-scheme: dark" in base
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in base
+
+
+def test_the_stylesheet_has_every_color_of_a_chart_in_light_and_in_dark() -> None:
+    style = page_template("style.css").render()
+    for color in PageColor:
+        assert style.count(f"--{color.name.lower()}: #") == 2
+    declared = set(re.findall(r"(--[a-z-]+): #", style))
+    used = set(re.findall(r"var\((--[a-z-]+)\)", style))
+    assert used - declared == {"--hue", "--share"}
