@@ -77,7 +77,8 @@ def test_a_second_import_to_the_same_target_ends_with_2_and_one_line(tmp_path: P
     code, errors = finish(tmp_path / "bad", target)
     assert code == 2
     assert errors == (
-        f"petmood: {target} is being written by process {slow.pid}. Nothing was changed; try again when it has ended.\n"
+        f"petmood: {target} is being written by process {slow.pid}. "
+        "Nothing was changed; try again when that process has ended.\n"
     )
     assert slow.end()[0] == 0
     assert has_all_photos(tmp_path / "out/pets", source)

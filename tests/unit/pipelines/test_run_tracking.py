@@ -137,9 +137,9 @@ def test_a_tracker_that_is_away_is_one_warning_with_the_command_to_type(
     run = train(tracked("epochs=1"))
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert record.getMessage() == (
-        f"{run.path} is not yet whole in mlflow: "
+        f"{run.path} is not complete in mlflow yet: "
         "MLflow at http://x can't be reached, or rejected the request: Connection refused. "
-        f"Send it with: petmood progress sync {run.path}"
+        f"Send it with: petmood track sync {run.path}"
     )
     assert record.getMessage() in run.log.read_text()
 

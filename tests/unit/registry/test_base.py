@@ -33,5 +33,5 @@ def test_previous_is_the_champion_before_whatever_happens_to_the_challenger() ->
 
 
 def test_a_change_that_is_missing_is_noticed() -> None:
-    with pytest.raises(RegistryError, match="lacks change 2: expected it before change 3"):
+    with pytest.raises(RegistryError, match="change 2 is missing before change 3"):
         replay([change(1, 1), change(3, 2)])

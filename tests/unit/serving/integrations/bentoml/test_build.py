@@ -92,7 +92,7 @@ def test_a_folder_that_exists_is_left_as_it_is(bundle: Bundle, tmp_path: Path) -
 
 def test_a_damaged_bundle_is_refused_before_anything_is_built(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
-    with pytest.raises(BundleError, match="no bundle"):
+    with pytest.raises(BundleError, match=r"is not a bundle: manifest\.json is missing"):
         build_bento(tmp_path / "bad", to=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
