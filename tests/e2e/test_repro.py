@@ -64,7 +64,9 @@ def test_one_value_of_the_optimizer_trains_anew_and_imports_nothing(project: tup
     clone, _ = project
     before = read(clone.folder / "bundles/dvc").version
     path = clone.folder / "src/petmood/configs/optimizer/adamw_fast.yaml"
-    path.write_text(path.read_text("utf-8").replace("weight_decay: 0.05", "weight_decay: 0.04"), "utf-8")
+    text = path.read_text("utf-8")
+    assert "warmup: 0.15" in text
+    path.write_text(text.replace("warmup: 0.15", "warmup: 0.14"), "utf-8")
     doing = clone.run("dvc", "status")
     assert "import:" not in doing
     set_parameter(clone, "settings", f"{QUICK} optimizer.lr=0.002")

@@ -107,5 +107,5 @@ def _sentence(prediction: Prediction) -> str:
         return f"Results like this are right {share if ' ' in share else f'about {share}'} of the time."
     possible = [WORDS.get(label, label).lower() for label in prediction.prediction_set]
     if len(possible) < 2:
-        return f"Possibly {possible[0] if possible else prediction.label}, but it could be something else."
+        return f"Possibly {possible[0] if possible else prediction.label}, but the result is too uncertain to say."
     return f"It could be {', '.join(possible[:-1])} or {possible[-1]}."

@@ -143,7 +143,10 @@ def load_network(run: RunFolder) -> ExpressionNet:
     try:
         network.load_state_dict(load_file(run.weights))
     except Exception as error:  # safetensors and torch have no common exception class
-        raise RunError(f"{run.weights} can't be read as weights of {facts.backbone}. Train the run again.") from error
+        raise RunError(
+            f"{run.weights} can't be read as weights of {facts.backbone}. "
+            "An earlier version of petmood may have written them. Train the run again."
+        ) from error
     return network.eval()
 
 

@@ -18,6 +18,8 @@ __all__ = ["SHOWN", "write_dataset_diff"]
 
 SHOWN: Final = 12
 """Number of thumbnails in each section of the page."""
+BUDGET_BYTES: Final = 1_400_000
+"""Bytes of thumbnails from each of the two versions."""
 LISTED: Final = 200
 TEMPLATE: Final = "dataset_diff.html.j2"
 
@@ -88,12 +90,16 @@ def _originals(index: DataIndex, label: str, split: Split) -> int:
 
 
 def _parts(report: DatasetDiffReport, folder: Path, against: Path | None) -> Iterator[_Part]:
-    change, new = report.diff, folder_thumbnails(folder)
+    change, new = report.diff, folder_thumbnails(folder, budget_bytes=BUDGET_BYTES)
     if report.old is None or against is None:
         yield _part("Photos", new, [(row, row.label) for row in change.added])
         return
     yield _part("Added", new, [(row, f"{row.label}, {row.split}") for row in change.added])
-    yield _part("Removed", folder_thumbnails(against), [(row, f"{row.label}, {row.split}") for row in change.removed])
+    yield _part(
+        "Removed",
+        folder_thumbnails(against, budget_bytes=BUDGET_BYTES),
+        [(row, f"{row.label}, {row.split}") for row in change.removed],
+    )
     yield _part("Relabelled", new, [(b.new, f"{b.old.label} -> {b.new.label}") for b in change.relabelled])
     yield _part("In another split", new, [(b.new, f"{b.old.split} -> {b.new.split}") for b in change.moved])
 

@@ -57,6 +57,9 @@ def read_relations(folder: Path) -> tuple[RelationRow, ...]:
     rows = []
     for number, (first, second, kind, evidence) in enumerate(lines[1:], start=2):
         if kind not in tuple(RelationKind):
-            raise DataError(f"{path.name} line {number}: unknown kind '{kind}'. Known: {', '.join(RelationKind)}")
+            raise DataError(
+                f"{path.name} line {number}: unknown kind '{kind}'. Known: {', '.join(RelationKind)}. "
+                "Import the photos again."
+            )
         rows.append(RelationRow(first, second, RelationKind(kind), evidence))
     return tuple(rows)
