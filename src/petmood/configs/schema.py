@@ -10,6 +10,7 @@ from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
 from petmood.core.redact import without_credentials
 from petmood.data.augment_spec import AugmentSpec
+from petmood.data.image_cache import MEMORY_LIMIT_MB
 from petmood.models.catalog import HEADS, SIDES_PX, Channels, find_backbone
 
 __all__ = [
@@ -47,7 +48,7 @@ class DataConfig(_Checked):
     path: str = "data/demo"
     include_copies: bool = False
     hash: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    memory_mb: float = Field(default=2000, gt=0)
+    memory_mb: float = Field(default=MEMORY_LIMIT_MB, gt=0)
 
 
 class ModelConfig(_Checked):
