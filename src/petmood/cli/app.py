@@ -26,7 +26,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "export": ("petmood.cli.bundle:export", "Export a run as a bundle."),
     "bundle": ("petmood.cli.bundle:bundle", "Verify or upgrade bundles."),
     "registry": ("petmood.cli.registry:registry", "Manage model versions, and promote them after checks."),
-    "track": ("petmood.cli.track:track", "Show tracked runs, and upload what is pending."),
+    "track": ("petmood.cli.track:track", "Show MLflow's page, and send runs what their tracker lacks."),
     "predict": ("petmood.cli.predict:predict", "Predict photos with a bundle."),
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),

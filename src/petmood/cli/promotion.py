@@ -46,7 +46,7 @@ def promote(
     """Move an alias to VERSION if it passes the checks against the champion; else exit with 3 and the reasons."""
     from petmood.pipelines.promote import promote as promote_version
     from petmood.pipelines.promote import read_limits
-    from petmood.registry.base import Author
+    from petmood.registry.base import CHAMPION, Author
 
     found = opened.find(version)
     done = promote_version(
@@ -60,8 +60,8 @@ def promote(
         progress=progress_bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
-    back = registry_command("rollback")
-    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}. Undo with: {back}")
+    undo = f". Undo with: {registry_command('rollback')}" if alias == CHAMPION and done.change.before else ""
+    click.echo(f"Version {found.number} of {found.model} is {alias} now{before}{undo or '.'}")
 
 
 @click.command()

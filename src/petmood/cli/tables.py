@@ -19,7 +19,7 @@ def prediction_text(photo: str, answer: Answer) -> str:
     """Return one line for one photo's answer, or for the reason why there is none."""
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"
-    possible = "" if answer.confident else f"  (not sure; one of: {', '.join(answer.prediction_set)})"
+    possible = "" if answer.confident else f"  (not sure; possibly {' or '.join(answer.prediction_set)})"
     notes = "".join(f"  [{warning}]" for warning in answer.warnings)
     return f"{photo}: {answer.label} {answer.probability:.0%}{possible}{notes}"
 

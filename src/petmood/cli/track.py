@@ -10,7 +10,7 @@ __all__ = ["track"]
 
 @click.group()
 def track() -> None:
-    """List tracked runs, and upload data that their tracker lacks."""
+    """Show MLflow's page, and send runs what their tracker lacks."""
 
 
 @track.command()
@@ -42,7 +42,7 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--uri", help="Another MLflow than the runs were tracked with.")
 @click.option(
-    "--runs_dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
 )
 def sync(*, runs: tuple[Path, ...], uri: str | None, runs_dir: Path) -> None:
     """Send what the tracker lacks of RUNS, or of every run in the folder of runs; nothing is stored twice."""

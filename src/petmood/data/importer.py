@@ -110,7 +110,7 @@ class ImportReport:
             (
                 f"{n['originals']} originals and {n['near_duplicates']} near-duplicates in {n['groups']} groups "
                 f"({', '.join(f'{split} {n[split]}' for split in Split)}); "
-                f"{n['excluded']} dropped, {n['rejected']} rejected."
+                f"{n['excluded']} excluded, {n['rejected']} rejected."
             ),
             *self.notices,
         ]

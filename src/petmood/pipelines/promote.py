@@ -48,9 +48,9 @@ def promote(
     to the version, whether it passed or not, and also written into the folder ``keep``.
 
     Raises:
-        Refused: a check failed (one line for each), or the bundle of the version is corrupted.
-        Conflict: another process changed the registry in the meantime.
-        RegistryError: it is the champion already, the champion can't be fetched, or the registry can't be reached.
+        PromotionRejected: a check failed (one line for each), or the bundle of the version is corrupted.
+        RegistryConflict: another process changed the registry in the meantime.
+        RegistryError: the alias points to it already, the champion can't be fetched, or the registry can't be reached.
         DataError: there are no photos to evaluate on.
     """
     seen = registry.state()

@@ -24,7 +24,7 @@ def test_a_confident_answer_is_a_label_and_a_probability() -> None:
 
 def test_an_unsure_answer_names_what_it_may_be_and_warnings_follow() -> None:
     text = prediction_text("a.jpg", prediction(confident=False, warnings=("turned by EXIF",)))
-    assert text == "a.jpg: happy 60%  (not sure; one of: happy, other)  [turned by EXIF]"
+    assert text == "a.jpg: happy 60%  (not sure; possibly happy or other)  [turned by EXIF]"
 
 
 def test_a_refused_photo_shows_code_and_reason() -> None:

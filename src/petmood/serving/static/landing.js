@@ -95,7 +95,7 @@ async function showModel() {
     if (!response.ok) return;
     const card = await response.json();
     part("model").textContent = `Model ${card.model.name} ${card.model.version}`;
-    part("classes").textContent = `Possible expressions: ${card.classes.join(", ")}.`;
+    part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
     part("card-text").textContent = card.card;
     part("card").hidden = false;
   } catch {
