@@ -25,7 +25,7 @@ def prediction_text(photo: str, answer: Answer) -> str:
 
 
 def crossval_text(report: "CrossvalReport") -> str:
-    """Return the recipe's accuracy, balanced accuracy and macro F1 beside its controls."""
+    """Return the recipe's accuracy, balanced accuracy and macro F1 beside its baselines."""
     found = {"this recipe": report.recipe, **{crossval_title(name): one for name, one in report.baselines.items()}}
     lines = _table({name: [_cell(one.metrics[metric]) for metric in HEADLINE_SHARES] for name, one in found.items()})
     first = report.recipe.metrics["accuracy"]
@@ -35,10 +35,10 @@ def crossval_text(report: "CrossvalReport") -> str:
 
 
 def headline_text(evaluation: str) -> str:
-    """Return the main numbers of an ``evaluation.json``, beside those of the controls."""
+    """Return the main numbers of an ``evaluation.json``, beside those of the baselines."""
     found = json.loads(evaluation)
     rows = {f"this network ({found['main']})": found["splits"][found["main"]]}
-    rows |= {title(name): values for name, values in found["controls"].items()}
+    rows |= {title(name): values for name, values in found["baselines"].items()}
     return "\n".join(
         _table({name: [_interval(**of[metric]) for metric in HEADLINE_SHARES] for name, of in rows.items()})
     )

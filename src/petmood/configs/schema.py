@@ -134,7 +134,7 @@ class EvaluationConfig(_Checked):
     """Evaluation settings.
 
     ``target_error``: maximum error rate of confident predictions. ``coverage``: coverage of prediction sets.
-    ``baselines``: also evaluate majority, HOG + SVM, shuffled labels and a random split.
+    ``baselines``: also evaluate the most frequent class, HOG + SVM, permuted labels and a random split.
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)

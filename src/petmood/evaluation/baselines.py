@@ -1,6 +1,6 @@
-"""Baselines for interpreting a score: majority class, HOG + SVM, shuffled labels, random split with leakage.
+"""Baselines for interpreting a score: most frequent class, HOG + SVM, permuted labels, random split with leakage.
 
-HOG features (Dalal and Triggs, 2005) with a support vector machine need no network. Fitted on shuffled labels, they
+HOG features (Dalal and Triggs, 2005) with a support vector machine need no network. Fitted on permuted labels, they
 show chance level. A random split lets photos of one group be in both training and test. Its score shows how much
 group leakage adds to the accuracy.
 """
@@ -31,13 +31,13 @@ __all__ = [
     "hold_out",
     "leakage_gap",
     "most_frequent",
-    "shuffled_labels",
+    "permuted_labels",
 ]
 
 ENOUGH_PX = 256
 """Shorter side to which photos are decoded for HOG features."""
 
-BASELINES = ("most_frequent", "hog_svm", "shuffled_labels", "group_split", "random_split")
+BASELINES = ("most_frequent", "hog_svm", "permuted_labels", "group_split", "random_split")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,7 +93,7 @@ def hog_svm(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit
     return fit
 
 
-def shuffled_labels(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit:
+def permuted_labels(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit:
     """Make the method of `hog_svm`, fitted on permuted training labels: a chance-level baseline."""
 
     def fit(train: Ints, test: Ints, seed: int) -> Floats:
@@ -153,7 +153,7 @@ def fit_baselines(
     methods = {
         "most_frequent": most_frequent(labels, classes=len(classes)),
         "hog_svm": hog_svm(features, labels, classes=len(classes)),
-        "shuffled_labels": shuffled_labels(features, labels, classes=len(classes)),
+        "permuted_labels": permuted_labels(features, labels, classes=len(classes)),
     }
     found = {name: hold_out(fit, rows, classes=classes, split=split, seed=seed) for name, fit in methods.items()}
     if len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:

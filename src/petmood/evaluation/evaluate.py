@@ -83,7 +83,7 @@ class Evaluation:
                 "after": _json(self.calibration.after),
                 "reliability": [point.to_json() for point in self.calibration.reliability],
             },
-            "abstain": {
+            "abstention": {
                 **rule.rule.to_json(),
                 "error": rule.measured.error.to_json() if rule.measured else None,
                 "coverage": rule.measured.coverage.to_json() if rule.measured else None,
@@ -97,7 +97,7 @@ class Evaluation:
                 "mean_size": sets.mean_size.to_json() if sets else None,
                 "sizes": list(sets.sizes) if sets else None,
             },
-            "controls": {name: _json(values) for name, values in self.baselines.items()},
+            "baselines": {name: _json(values) for name, values in self.baselines.items()},
             "slices": [part.to_json() for part in self.slices],
         }
 

@@ -1,4 +1,4 @@
-"""Grouped cross-validation of a recipe, with shuffled-label and random-split baselines."""
+"""Grouped cross-validation of a recipe, with permuted-label and random-split baselines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class CrossvalReport:
     def to_json(self) -> dict[str, Any]:
         """Return all metrics by name."""
         baselines = {name: found.to_json() for name, found in self.baselines.items()}
-        return {**self.recipe.to_json(), "controls": baselines}
+        return {**self.recipe.to_json(), "baselines": baselines}
 
 
 def crossval(config: Config, *, progress: ProgressBar = no_progress) -> CrossvalReport:
@@ -190,7 +190,7 @@ def _baselines(
         ),
     }
     if config.crossval.permuted_labels:
-        found["shuffled_labels"] = _run(
+        found["permuted_labels"] = _run(
             rows, recipe_fit(config, photo_set, shuffled=True), config, classes=classes, repeats=1, progress=progress
         )
     if config.crossval.leakage:

@@ -19,7 +19,7 @@ from petmood.data.sources import open_source
 from petmood.data.validation.issues import ValidationReport, validate_dataset
 from petmood.inference.base import Answer
 from petmood.inference.load import load_bundle
-from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.evaluate import evaluate_run, needs_evaluation
 from petmood.pipelines.export import export_run
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import resume, train
@@ -82,7 +82,7 @@ def run_pipeline(
     run, trained = _trained(config, index.hash, progress=progress)
     if trained:
         done.append("train")
-    if trained or not run.report.is_file():
+    if trained or needs_evaluation(run):
         evaluate_run(run, progress=progress)
         done.append("evaluate")
     if not _is_bundle_of(target, run):

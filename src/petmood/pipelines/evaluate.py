@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from petmood.pipelines.train import load_network
 from petmood.reports.run import write_report
 from petmood.training.dataset import evaluation_rows, open_photo_set
 
-__all__ = ["compare_runs", "evaluate_run", "read_evaluation", "scores_of"]
+__all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation", "scores_of"]
+
+PARTS: Final = frozenset({"main", "splits", "baselines", "calibration", "abstention", "conformal"})
+"""What an evaluation.json has at least."""
 
 
 def scores_of(
@@ -168,11 +171,25 @@ def read_evaluation(run: RunFolder) -> dict[str, Any]:
     """Return the metrics written by ``evaluate_run``.
 
     Raises:
-        RunError: the run was not evaluated yet.
+        RunError: the run was not evaluated yet, or by a version of petmood with other names in the file.
     """
+    again = shell_command("evaluate", run.path)
     try:
         found: dict[str, Any] = json.loads(run.evaluation.read_bytes())
     except (OSError, ValueError) as error:
-        again = shell_command("evaluate", run.path)
         raise RunError(f"The run {run.path} isn't evaluated yet. Evaluate it with: {again}") from error
+    if missing := PARTS - found.keys():
+        raise RunError(
+            f"{run.evaluation} has no {', '.join(sorted(missing))}: an earlier version of petmood wrote it. "
+            f"Evaluate the run again with: {again}"
+        )
     return found
+
+
+def needs_evaluation(run: RunFolder) -> bool:
+    """Return whether a run has no report, or no metrics that ``read_evaluation`` can read."""
+    try:
+        read_evaluation(run)
+    except RunError:
+        return True
+    return not run.report.is_file()

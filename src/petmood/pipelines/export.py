@@ -16,7 +16,7 @@ from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow, Split, index_text
 from petmood.export.bundle import BundleMetadata, fill_bundle
-from petmood.pipelines.evaluate import evaluate_run, read_evaluation
+from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
@@ -44,7 +44,7 @@ def export_run(
     """
     model = _checked(name) if name else _name_of(to)
     with bundle_directory(to, replace=replace) as draft:
-        if not run.evaluation.is_file():
+        if needs_evaluation(run):
             evaluate_run(run, progress=progress)
         made = changed(_fill(draft, run, name=model, progress=progress), folder=to)
     track_bundle(run, made)
@@ -71,7 +71,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
 
 def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMetadata:
     facts, config, numbers = run.read_metadata(), run.read_config(), read_evaluation(run)
-    threshold, quantile = numbers["abstain"]["threshold"], numbers["conformal"]["quantile"]
+    threshold, quantile = numbers["abstention"]["threshold"], numbers["conformal"]["quantile"]
     return BundleMetadata(
         name=name,
         classes=facts.classes,

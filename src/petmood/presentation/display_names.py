@@ -34,12 +34,12 @@ LOWER_IS_BETTER = frozenset({"brier", "nll", "ece"})
 BASELINE_TITLES = {
     "most_frequent": "always the most frequent class",
     "hog_svm": "HOG features + SVM",
-    "shuffled_labels": "HOG + SVM, labels permuted",
+    "permuted_labels": "HOG + SVM, labels permuted",
     "group_split": "HOG + SVM, all photos, groups kept together",
     "random_split": "HOG + SVM, all photos, random split (leaks)",
 }
 _CROSSVAL_TITLES = {
-    "shuffled_labels": "this recipe, labels permuted",
+    "permuted_labels": "this recipe, labels permuted",
     "random_split": "this recipe, random split (leaks)",
 }
 """Baselines that a cross-validation makes with the recipe itself."""

@@ -34,7 +34,7 @@ def test_a_refused_photo_shows_code_and_reason() -> None:
 def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
     numbers = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9} for name in ("accuracy", "balanced_accuracy")}
     numbers["macro_f1"] = {"value": 0.25, "low": 0.125, "high": 0.375, "n": 9}
-    found = {"main": "test", "splits": {"test": numbers, "valid": {}}, "controls": {"hog_svm": numbers}}
+    found = {"main": "test", "splits": {"test": numbers, "valid": {}}, "baselines": {"hog_svm": numbers}}
     lines = headline_text(json.dumps(found)).splitlines()
     assert lines[0].split() == ["accuracy", "balanced", "accuracy", "macro", "F1"]
     assert lines[1].startswith("this network (test)")

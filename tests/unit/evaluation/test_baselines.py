@@ -18,7 +18,7 @@ from petmood.evaluation.baselines import (
     hold_out,
     leakage_gap,
     most_frequent,
-    shuffled_labels,
+    permuted_labels,
 )
 from petmood.evaluation.predictions import Predictions
 from tests.support.evaluation import MakeRows
@@ -70,14 +70,14 @@ def test_the_majority_control_always_gives_the_most_frequent_training_label() ->
     np.testing.assert_allclose(np.exp(logits[0]), [1 / 6, 2 / 6, 3 / 6, 0], atol=1e-3)
 
 
-def test_hog_and_svm_find_a_shape_and_shuffled_labels_find_nothing(stripes: np.ndarray, make_rows: MakeRows) -> None:
+def test_hog_and_svm_find_a_shape_and_permuted_labels_find_nothing(stripes: np.ndarray, make_rows: MakeRows) -> None:
     rows = make_rows(48, splits=("train", "train", "test"))
     labels = labels_of(rows)
     found = hold_out(hog_svm(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES)
     assert len(found) == 16
     assert share_right(found) > 0.9
     chances = [
-        share_right(hold_out(shuffled_labels(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES, seed=seed))
+        share_right(hold_out(permuted_labels(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES, seed=seed))
         for seed in range(8)
     ]
     assert np.mean(chances) < 0.5

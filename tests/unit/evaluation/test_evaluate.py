@@ -22,8 +22,8 @@ def test_the_json_has_the_promised_keys(make_scored: MakeScored) -> None:
     assert written["main"] == "test"
     assert set(written["splits"]["test"]) == set(METRICS)
     assert set(written["splits"]["test"]["accuracy"]) == {"value", "low", "high", "n"}
-    assert set(written) >= {"calibration", "abstain", "conformal", "controls", "slices", "classes"}
-    assert list(written["controls"]) == ["most_frequent"]
+    assert set(written) >= {"calibration", "abstention", "conformal", "baselines", "slices", "classes"}
+    assert list(written["baselines"]) == ["most_frequent"]
     assert written["conformal"]["coverage"]["n"] == 80
 
 

@@ -51,8 +51,8 @@ def test_copies_are_never_tested_on_but_in_the_leak(report: CrossvalReport) -> N
 
 def test_every_number_is_written_down(report: CrossvalReport) -> None:
     written = json.loads((report.folder / "crossval.json").read_text())
-    assert {"metrics", "controls", "folds", "code_version"} <= set(written)
-    assert set(written["controls"]) == {"most_frequent", "hog_svm", "shuffled_labels", "random_split"}
+    assert {"metrics", "baselines", "folds", "code_version"} <= set(written)
+    assert set(written["baselines"]) == {"most_frequent", "hog_svm", "permuted_labels", "random_split"}
     assert len(written["folds"]) == 3
     assert (report.folder / "config.yaml").is_file()
 
@@ -79,11 +79,11 @@ def test_a_group_is_never_on_both_sides_of_a_fold(
     assert set(found.baselines) == {"most_frequent", "hog_svm"}
 
 
-def test_real_signal_is_found_and_shuffled_labels_stay_near_chance(settings: Settings, small_set: Path) -> None:
+def test_real_signal_is_found_and_permuted_labels_stay_near_chance(settings: Settings, small_set: Path) -> None:
     wanted = ("recipe.patience=4", "epochs=8", "folds=2", "crossval.leakage=false", "optimizer.lr=0.01")
     found = crossval(settings(*wanted, f"data={small_set}", "name=signal"))
     assert found.recipe.metrics["accuracy"].value > 0.6
-    assert found.baselines["shuffled_labels"].metrics["accuracy"].value < 0.5
+    assert found.baselines["permuted_labels"].metrics["accuracy"].value < 0.5
 
 
 def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, noisy_set: Path) -> None:

@@ -12,7 +12,7 @@ from petmood.core.errors import DataError, RunError
 from petmood.data.index import Split
 from petmood.evaluation.baselines import BASELINES
 from petmood.pipelines import evaluate as evaluate_module
-from petmood.pipelines.evaluate import compare_runs, evaluate_run, read_evaluation, scores_of
+from petmood.pipelines.evaluate import compare_runs, evaluate_run, needs_evaluation, read_evaluation, scores_of
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 from tests.support.small_sets import write_small_set
@@ -29,13 +29,13 @@ def evaluated(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
     return copy
 
 
-def test_numbers_with_intervals_stand_beside_all_controls(evaluated: RunFolder) -> None:
+def test_numbers_with_intervals_stand_beside_all_baselines(evaluated: RunFolder) -> None:
     found = read_evaluation(evaluated)
     accuracy = found["splits"]["test"]["accuracy"]
     assert set(accuracy) == {"value", "low", "high", "n"}
     assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
     assert accuracy["n"] == 16
-    assert set(found["controls"]) == set(BASELINES)
+    assert set(found["baselines"]) == set(BASELINES)
     assert found["main"] == "test"
 
 
@@ -79,7 +79,7 @@ def test_where_there_is_no_test_split_the_validation_photos_are_evaluated(settin
     assert evaluate_run(run, data=other).splits["test"]["accuracy"].n == 16
 
 
-def test_data_without_training_photos_is_measured_without_controls(evaluated: RunFolder, tmp_path: Path) -> None:
+def test_data_without_training_photos_is_measured_without_baselines(evaluated: RunFolder, tmp_path: Path) -> None:
     found = evaluate_run(evaluated, data=write_small_set(tmp_path / "judged-only", train=0))
     assert found.splits["test"]["accuracy"].n == 16
     assert found.baselines == {}
@@ -100,7 +100,7 @@ def test_a_run_without_curves_has_a_report_as_well(settings: Settings) -> None:
     run = train(settings("recipe=linear_probe", "weights=none", "name=curveless", "evaluation.baselines=false"))
     evaluate_run(run)
     assert run.report.is_file()
-    assert json.loads(run.evaluation.read_text())["controls"] == {}
+    assert json.loads(run.evaluation.read_text())["baselines"] == {}
 
 
 def test_missing_scores_and_numbers_say_what_to_do(small_run: RunFolder, tmp_path: Path) -> None:
@@ -112,3 +112,16 @@ def test_missing_scores_and_numbers_say_what_to_do(small_run: RunFolder, tmp_pat
     copy.predictions(Split.VALID).unlink()
     with pytest.raises(RunError, match=r"valid\.npz is missing\. Train the run again"):
         scores_of(copy)
+
+
+def test_metrics_of_an_earlier_version_are_refused_by_name_and_measured_again(
+    evaluated: RunFolder, tmp_path: Path
+) -> None:
+    run = RunFolder(Path(shutil.copytree(evaluated.path, tmp_path / "old")))
+    assert not needs_evaluation(run)
+    written = json.loads(run.evaluation.read_text())
+    written["controls"] = written.pop("baselines")
+    run.evaluation.write_text(json.dumps(written))
+    with pytest.raises(RunError, match=r"has no baselines: an earlier version .* Evaluate the run again with: petmood"):
+        read_evaluation(run)
+    assert needs_evaluation(run)

@@ -139,7 +139,7 @@ def test_names_from_outside_are_escaped(make_scored: MakeScored) -> None:
     assert evil in Page(text).text
 
 
-def test_the_headline_stands_with_interval_count_and_controls(
+def test_the_headline_stands_with_interval_count_and_baselines(
     evaluation: Evaluation, splits: dict[str, Predictions]
 ) -> None:
     text = Page(rendered(evaluation, splits)).text
