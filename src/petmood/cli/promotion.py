@@ -28,7 +28,7 @@ WHY = click.option("--reason", default="", help="Reason; it is kept in the histo
     "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A promotion limit, such as criterion=non_inferior."
 )
 @click.option(
-    "--report", "keep", type=click.Path(path_type=Path), help="Also write promotion.json, .md and .html here."
+    "--report", "report_folder", type=click.Path(path_type=Path), help="Also write promotion.json, .md and .html here."
 )
 @WHO
 @WHY
@@ -39,7 +39,7 @@ def promote(
     alias: str,
     data: Path | None,
     limits: tuple[str, ...],
-    keep: Path | None,
+    report_folder: Path | None,
     author: str | None,
     reason: str,
 ) -> None:
@@ -56,7 +56,7 @@ def promote(
         by=Author(current_author(author), reason),
         data=data,
         limits=read_limits(limits),
-        keep=keep,
+        report_folder=report_folder,
         progress=progress_bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""

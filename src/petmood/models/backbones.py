@@ -31,7 +31,7 @@ def backbone(
     side_px: int,
     mean: Channels = IMAGENET_MEAN,
     std: Channels = IMAGENET_STD,
-    sides_px: Sequence[int] = SIDES_PX,
+    supported_sizes: Sequence[int] = SIDES_PX,
 ) -> Callable[[Callable[[], BackboneModule]], Callable[[], BackboneModule]]:
     """Declare the decorated function as the builder of a new backbone ``name``.
 
@@ -40,7 +40,7 @@ def backbone(
     """
 
     def register(build: Callable[[], BackboneModule]) -> Callable[[], BackboneModule]:
-        declare(BackboneSpec(name, side_px, mean, std, supported_sizes=sides_px))
+        declare(BackboneSpec(name, side_px, mean, std, supported_sizes=supported_sizes))
         _builders[name] = build
         return build
 

@@ -84,7 +84,7 @@ def crossval(config: Config, *, progress: ProgressBar = no_progress) -> Crossval
 
 
 def recipe_fit(
-    config: Config, photo_set: PhotoSet, *, shuffled: bool = False, progress: ProgressBar = no_progress
+    config: Config, photo_set: PhotoSet, *, permuted: bool = False, progress: ProgressBar = no_progress
 ) -> Fit:
     """Return the configured recipe as a function that trains on some photos and returns logits for others.
 
@@ -92,22 +92,22 @@ def recipe_fit(
     linear probe is frozen, so its features are computed once for all folds.
     """
     if config.recipe.kind == "linear_probe" and config.recipe.num_views == 1:
-        return _probe_fit(config, photo_set, shuffled=shuffled, progress=progress)
+        return _probe_fit(config, photo_set, permuted=permuted, progress=progress)
 
     def predict(seeded: Config, known: PhotoSet, valid: PhotoSet | None, test: NDArray[np.int64]) -> Floats:
         return logits_of(fit_network(fit_settings(seeded), known, valid).network, photo_set.cache.pixels[test])
 
-    return _fit(config, photo_set, photos=photo_set, predict=predict, shuffled=shuffled)
+    return _fit(config, photo_set, photos=photo_set, predict=predict, permuted=permuted)
 
 
-def _probe_fit(config: Config, photo_set: PhotoSet, *, shuffled: bool, progress: ProgressBar) -> Fit:
+def _probe_fit(config: Config, photo_set: PhotoSet, *, permuted: bool, progress: ProgressBar) -> Fit:
     network = make_network(fit_settings(config), classes=len(photo_set.classes))
     features, blocks = extract_features(network, photo_set, progress=progress), blocks_of(network)
 
     def predict(seeded: Config, known: Features, valid: Features | None, test: NDArray[np.int64]) -> Floats:
         return fit_head(fit_settings(seeded), known, valid, blocks=blocks).logits(features.features[test])
 
-    return _fit(config, photo_set, photos=features, predict=predict, shuffled=shuffled)
+    return _fit(config, photo_set, photos=features, predict=predict, permuted=permuted)
 
 
 def _fit(
@@ -116,14 +116,14 @@ def _fit(
     *,
     photos: Photos,
     predict: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
-    shuffled: bool,
+    permuted: bool,
 ) -> Fit:
     """Return a fit function that holds groups out if the recipe needs them, and shuffles labels for that baseline."""
 
     def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Floats:
         learn, choose = _holdout(photo_set, train, seed=seed) if _chooses(config) else (train, None)
         known = photos.take(learn)
-        if shuffled:
+        if permuted:
             known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
         valid = photos.take(choose) if choose is not None else None
         return predict(config.model_copy(update={"seed": seed}), known, valid, test)
@@ -191,7 +191,7 @@ def _baselines(
     }
     if config.crossval.permuted_labels:
         found["permuted_labels"] = _run(
-            rows, recipe_fit(config, photo_set, shuffled=True), config, classes=classes, repeats=1, progress=progress
+            rows, recipe_fit(config, photo_set, permuted=True), config, classes=classes, repeats=1, progress=progress
         )
     if config.crossval.leakage:
         leaky = [replace(row, role=Role.ORIGINAL) for row in photo_set.rows]

@@ -39,7 +39,7 @@ class Pointer:
     """A changed ``.dvc`` file, relative to the repository, and its previous content; None for a new one."""
 
     path: PurePosixPath
-    last: bytes | None
+    old: bytes | None
 
     @property
     def folder(self) -> PurePosixPath:
@@ -86,24 +86,24 @@ def report_pointers(
         folder = repository / pointer.folder
         if not (folder / INDEX_NAME).is_file():
             continue
-        with _last_version(repository, pointer) as last:
-            report = check_diff(folder, against=last, limits=limits, progress=progress)
-            write_dataset_diff(report, folder, against=last, to=to / pointer.folder)
+        with _old_version(repository, pointer) as old:
+            report = check_diff(folder, against=old, limits=limits, progress=progress)
+            write_dataset_diff(report, folder, against=old, to=to / pointer.folder)
         found.append(report)
     atomic_write_text(to / "report.md", "\n".join(map(dataset_diff_markdown, found)) or NOTHING)
     return tuple(found)
 
 
 @contextmanager
-def _last_version(repository: Path, pointer: Pointer) -> Iterator[Path | None]:
+def _old_version(repository: Path, pointer: Pointer) -> Iterator[Path | None]:
     """Yield the previous version of a dataset in a temporary folder; None if there is none."""
-    if pointer.last is None:
+    if pointer.old is None:
         yield None
         return
-    _refuse_foreign(pointer.path, pointer.last)
+    _refuse_foreign(pointer.path, pointer.old)
     with TemporaryDirectory(dir=repository, prefix=OLD_VERSION) as name:
         pointed = Path(name) / pointer.path.name
-        atomic_write_bytes(pointed, pointer.last)
+        atomic_write_bytes(pointed, pointer.old)
         _dvc(repository, "pull", "--", str(pointed.relative_to(repository)))
         yield pointed.with_suffix("")
 

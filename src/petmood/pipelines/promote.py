@@ -39,13 +39,13 @@ def promote(
     by: Author,
     data: Path | None = None,
     limits: PromotionLimits | None = None,
-    keep: Path | None = None,
+    report_folder: Path | None = None,
     progress: ProgressBar = no_progress,
 ) -> PromotionResult:
     """Check a version against the champion on held-out photos, and move the alias to it if the checks pass.
 
     ``data`` is the dataset to evaluate on; by default the one that the version was trained on. The report is attached
-    to the version, whether it passed or not, and also written into the folder ``keep``.
+    to the version, whether it passed or not, and also written into the folder ``report_folder``.
 
     Raises:
         PromotionRejected: a check failed (one line for each), or the bundle of the version is corrupted.
@@ -65,7 +65,7 @@ def promote(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         progress=progress,
     )
-    digest = _keep(registry, version, report, folder=keep)
+    digest = _keep(registry, version, report, folder=report_folder)
     if not report.passed:
         lines = "\n".join(f"  {line}" for line in report.failed)
         raise PromotionRejected(f"Version {version.number} of {registry.model} may not become {alias}:\n{lines}")

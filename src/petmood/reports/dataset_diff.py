@@ -59,13 +59,13 @@ def _facts(report: DatasetDiffReport) -> dict[str, Any]:
     return {
         "name": report.validation.name,
         "version": report.validation.index.hash,
-        "last": report.old.hash if report.old else None,
-        "bad": report.has_violations,
-        "reasons": [asdict(reason) for reason in report.violations],
+        "old": report.old.hash if report.old else None,
+        "has_violations": report.has_violations,
+        "violations": [asdict(reason) for reason in report.violations],
         "added": [row.path for row in change.added],
         "removed": [row.path for row in change.removed],
-        "relabelled": [{"path": b.new.path, "last": b.old.label, "new": b.new.label} for b in change.relabelled],
-        "moved": [{"path": b.new.path, "last": b.old.split, "new": b.new.split} for b in change.moved],
+        "relabelled": [{"path": b.new.path, "old": b.old.label, "new": b.new.label} for b in change.relabelled],
+        "moved": [{"path": b.new.path, "old": b.old.split, "new": b.new.split} for b in change.moved],
         "drift": [asdict(drift) for drift in report.drifts],
         "counts": [
             {"label": m, "split": s, "role": r, "photos": n}

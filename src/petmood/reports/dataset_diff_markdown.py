@@ -44,9 +44,9 @@ def dataset_diff_markdown(report: DatasetDiffReport) -> str:
 
 def _versions(report: DatasetDiffReport) -> str:
     change = report.diff
-    last = f"previous `{report.old.hash[:12]}`" if report.old else "the first version"
+    previous = f"previous `{report.old.hash[:12]}`" if report.old else "the first version"
     return (
-        f"Version `{report.validation.index.hash[:12]}`, {last}: **{len(change.added)}** photos added, "
+        f"Version `{report.validation.index.hash[:12]}`, {previous}: **{len(change.added)}** photos added, "
         f"**{len(change.removed)}** removed, **{len(change.relabelled)}** relabelled, "
         f"**{len(change.moved)}** in another split."
     )
@@ -62,10 +62,10 @@ def _names(paths: Sequence[str]) -> str:
     return f": {', '.join(map(safe_name, paths[:LISTED]))}{more}" if paths else ""
 
 
-def _counts(last: DataIndex | None, new: DataIndex) -> str:
-    before, after = _originals(last) if last else None, _originals(new)
+def _counts(old: DataIndex | None, new: DataIndex) -> str:
+    before, after = _originals(old) if old else None, _originals(new)
     lines = [f"| originals | {' | '.join(Split)} | all |", "|---" * (len(Split) + 2) + "|"]
-    for label in labels_in(last, new):
+    for label in labels_in(old, new):
         cells = [_cell(before, after, label, (split,)) for split in Split]
         lines.append(f"| {label} | {' | '.join([*cells, _cell(before, after, label, tuple(Split))])} |")
     return "\n".join(lines)

@@ -98,14 +98,14 @@ def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, no
     assert len(choose) > 5
 
 
-def test_one_seed_gives_one_answer_and_shuffling_another(
+def test_one_seed_gives_one_answer_and_a_permutation_another(
     settings: Settings, photo_sets: tuple[PhotoSet, PhotoSet]
 ) -> None:
     config, numbers = settings(*PROBE), np.arange(16)
     first, again = (recipe_fit(config, photo_sets[0])(numbers, numbers + 16, 7) for _ in range(2))
-    shuffled = recipe_fit(config, photo_sets[0], shuffled=True)(numbers, numbers + 16, 7)
+    permuted = recipe_fit(config, photo_sets[0], permuted=True)(numbers, numbers + 16, 7)
     np.testing.assert_array_equal(first, again)
-    assert not np.allclose(first, shuffled)
+    assert not np.allclose(first, permuted)
     assert labels_of(photo_sets[0].rows, classes=photo_sets[0].classes).tolist() == photo_sets[0].labels.tolist()
 
 

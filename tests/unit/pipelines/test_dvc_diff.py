@@ -60,14 +60,14 @@ def test_new_and_changed_pointers_are_found_and_others_are_not(repository: Path)
     commit(repository, "data/old.dvc", POINTER.format(path="old").replace("0123", "4567", 1))
     commit(repository, "more/a name `x` \u202e.dvc", POINTER.format(path='"a name `x` \\u202e"'))
     found = changed_pointers(repository, since="v1")
-    assert [(str(one.folder), one.last) for one in found] == [("data/old", before), ("more/a name `x` \u202e", None)]
+    assert [(str(one.folder), one.old) for one in found] == [("data/old", before), ("more/a name `x` \u202e", None)]
     assert changed_pointers(repository, since="HEAD") == ()
 
 
 def test_without_a_commit_before_every_pointer_is_new(repository: Path) -> None:
     commit(repository, "data/pets.dvc", POINTER.format(path="pets"))
     (one,) = changed_pointers(repository, since="0" * 40)
-    assert (str(one.path), one.last) == ("data/pets.dvc", None)
+    assert (str(one.path), one.old) == ("data/pets.dvc", None)
 
 
 @pytest.mark.parametrize("since", ["nowhere", "--help", "--output=pwned", "$(touch pwned)", "", "main\nmain"])

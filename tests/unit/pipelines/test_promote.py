@@ -64,7 +64,7 @@ def registry(tmp_path: Path, bundles: dict[str, Path], monkeypatch: pytest.Monke
 
 
 def test_a_better_version_becomes_champion_and_its_report_is_kept(registry: Registry, tmp_path: Path) -> None:
-    done = promote(registry, registry.find("2"), alias="champion", by=ME, keep=tmp_path / "report")
+    done = promote(registry, registry.find("2"), alias="champion", by=ME, report_folder=tmp_path / "report")
     assert registry.find("champion").number == 2
     assert (done.change.before, done.change.author, done.change.reason) == (1, "me", "it learned for longer")
     assert done.report.passed
@@ -81,7 +81,7 @@ def test_a_worse_version_is_refused_with_its_reasons_and_nothing_moves(registry:
     with pytest.raises(
         PromotionRejected, match=r"(?s)Version 1 of petmood may not become champion:\n  superiority: "
     ) as caught:
-        promote(registry, registry.find("1"), alias="champion", by=ME, keep=tmp_path / "report")
+        promote(registry, registry.find("1"), alias="champion", by=ME, report_folder=tmp_path / "report")
     assert caught.value.exit_code == 3
     assert registry.find("champion").number == 2
     assert len(registry.history()) == 2

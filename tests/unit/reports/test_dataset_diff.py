@@ -86,10 +86,10 @@ def test_the_page_shows_images_of_what_came_went_and_changed(written: Path) -> N
 
 def test_the_facts_are_json(written: Path) -> None:
     facts = json.loads((written / "report.json").read_bytes())
-    assert facts["bad"] is True
-    assert [reason["code"] for reason in facts["reasons"]] == ["train_test_leak"]
+    assert facts["has_violations"] is True
+    assert [reason["code"] for reason in facts["violations"]] == ["train_test_leak"]
     assert [entry["path"] for entry in facts["relabelled"]] == [HOSTILE]
-    assert facts["moved"] == [{"path": "photos/train-004.png", "last": "train", "new": "valid"}]
+    assert facts["moved"] == [{"path": "photos/train-004.png", "old": "train", "new": "valid"}]
     assert "photos/train-005.png" in facts["removed"]
     assert {drift["statistic"] for drift in facts["drift"]} == {"brightness", "contrast", "sharpness", "aspect", "size"}
 
@@ -100,7 +100,7 @@ def test_a_first_version_shows_its_photos(tmp_path: Path) -> None:
     page = (tmp_path / "out/report.html").read_text("utf-8")
     assert "<h2>Photos</h2>" in page
     assert "Accepted as the next version" in page
-    assert json.loads((tmp_path / "out/report.json").read_bytes())["last"] is None
+    assert json.loads((tmp_path / "out/report.json").read_bytes())["old"] is None
 
 
 def test_a_photo_that_cannot_be_read_has_no_image(tmp_path: Path) -> None:

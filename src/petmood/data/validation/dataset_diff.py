@@ -47,9 +47,9 @@ class DatasetDiff:
         )
 
 
-def diff_datasets(last: Iterable[IndexRow], new: Iterable[IndexRow]) -> DatasetDiff:
+def diff_datasets(old: Iterable[IndexRow], new: Iterable[IndexRow]) -> DatasetDiff:
     """Compare the rows of two versions; added and kept photos are in the order of the new version."""
-    before, after = _used(last), _used(new)
+    before, after = _used(old), _used(new)
     trained = {row.group_id for row in before.values() if row.split == Split.TRAIN}
     added = tuple(row for sha256, row in after.items() if sha256 not in before)
     return DatasetDiff(

@@ -51,12 +51,12 @@ class DatasetDiffReport:
 
     def summary(self) -> str:
         """Return a summary of changes and violations in a few lines."""
-        change, last = self.diff, f"against {self.old.hash[:12]}" if self.old else "the first version"
+        change, previous = self.diff, f"against {self.old.hash[:12]}" if self.old else "the first version"
         counts = (
             f"{len(change.added)} photos added, {len(change.removed)} removed, "
             f"{len(change.relabelled)} relabelled, {len(change.moved)} in another split"
         )
-        lines = [f"{self.validation.name}: version {self.validation.index.hash[:12]}, {last}: {counts}"]
+        lines = [f"{self.validation.name}: version {self.validation.index.hash[:12]}, {previous}: {counts}"]
         lines += [f"[VIOLATION] {reason.message}{_some(reason.paths)}" for reason in self.violations]
         return "\n".join([*lines, f"Verdict: {'rejected as the next version' if self.has_violations else 'accepted'}."])
 
@@ -69,15 +69,15 @@ def check_diff(
     Raises:
         DataError: one of the two folders is not a dataset.
     """
-    last = read_index(against) if against else None
+    old = read_index(against) if against else None
     checked = validate_dataset(folder, progress=progress)
-    change = diff_datasets(last or (), checked.index)
+    change = diff_datasets(old or (), checked.index)
     drifts: tuple[Drift, ...] = ()
-    if against and last:
-        before = image_statistics(against, last, progress=progress)
+    if against and old:
+        before = image_statistics(against, old, progress=progress)
         drifts = measure_drift(before, image_statistics(folder, checked.index, known=before, progress=progress))
-    reasons = (*_has_blocking_issues(checked), *_against(last, checked.index, change, drifts, limits or DiffLimits()))
-    return DatasetDiffReport(checked, last, change, drifts, reasons)
+    reasons = (*_has_blocking_issues(checked), *_against(old, checked.index, change, drifts, limits or DiffLimits()))
+    return DatasetDiffReport(checked, old, change, drifts, reasons)
 
 
 def _has_blocking_issues(checked: ValidationReport) -> Iterator[Violation]:
@@ -87,9 +87,9 @@ def _has_blocking_issues(checked: ValidationReport) -> Iterator[Violation]:
 
 
 def _against(
-    last: DataIndex | None, new: DataIndex, change: DatasetDiff, drifts: tuple[Drift, ...], limits: DiffLimits
+    old: DataIndex | None, new: DataIndex, change: DatasetDiff, drifts: tuple[Drift, ...], limits: DiffLimits
 ) -> Iterator[Violation]:
-    if last is None:
+    if old is None:
         return
     if change.leaked:
         names = tuple(both.new.path for both in change.leaked)
@@ -103,8 +103,8 @@ def _against(
             f"{len(names)} new evaluation photos are near-duplicates of earlier training photos",
             names,
         )
-    for label in last.classes:
-        if _has(last, label) and not _has(new, label):
+    for label in old.classes:
+        if _has(old, label) and not _has(new, label):
             yield Violation("class_missing", f"No originals of class '{label}' are left")
     relabelled = len(change.relabelled)
     if relabelled > limits.relabelled * len(change.kept):

@@ -77,14 +77,14 @@ def image_statistics(
     return found
 
 
-def measure_drift(last: ImageStatistics, new: ImageStatistics) -> tuple[Drift, ...]:
+def measure_drift(old: ImageStatistics, new: ImageStatistics) -> tuple[Drift, ...]:
     """Compare every statistic of two versions; () if no photo was added or removed, or there are too few."""
-    came = [sha256 for sha256 in new if sha256 not in last]
-    went = [sha256 for sha256 in last if sha256 not in new]
-    if min(len(last), len(new)) < FEWEST or not (came or went):
+    came = [sha256 for sha256 in new if sha256 not in old]
+    went = [sha256 for sha256 in old if sha256 not in new]
+    if min(len(old), len(new)) < FEWEST or not (came or went):
         return ()
-    before, after = _table(last, last), _table(new, new)
-    tried = (before, _table(new, came)) if came else (_table(last, went), after)
+    before, after = _table(old, old), _table(new, new)
+    tried = (before, _table(new, came)) if came else (_table(old, went), after)
     p_values = holm([_ks(*pair)[1] for pair in zip(*tried, strict=True)])
     return tuple(
         Drift(fact, float(np.median(before[k])), float(np.median(after[k])), _ks(before[k], after[k])[0], p_values[k])
