@@ -119,7 +119,7 @@ def test_no_committed_file_names_the_address_of_a_registry() -> None:
     assert found == []
 
 
-def test_pictures_are_committed_for_the_documentation_and_the_pages_drawn_examples_alone() -> None:
+def test_images_are_committed_for_the_documentation_and_the_pages_drawn_examples_alone() -> None:
     allowed = ("docs/", "src/petmood/frontend/examples/")
     images = [shown(path) for path in tracked() if path.suffix.lower() in IMAGES]
     assert [name for name in images if not name.startswith(allowed)] == []

@@ -132,7 +132,7 @@ def test_proposals_and_what_has_landed_are_tested_by_the_command_of_the_readme_w
     assert [job["permissions"] for job in jobs(path)] == [{"contents": "read"}]
 
 
-def test_every_registered_version_is_judged_whatever_else_is_registered() -> None:
+def test_every_registered_version_is_evaluated_whatever_else_is_registered() -> None:
     """In one group a third run would cancel the second while it waits."""
     turns = [turn("model-registered", {"event": {"client_payload": {"version": version}}}) for version in (1, 2, 3)]
     assert len({group for group, _ in turns}) == 3

@@ -122,7 +122,7 @@ def test_a_sweep_is_one_run_with_its_trials_below_it(wanted: tuple[str, ...], tm
     assert files == {"sweep.html", "best.yaml", "trials.csv"}
 
 
-def test_a_run_tells_its_tracker_without_changing_this_process(wanted: tuple[str, ...]) -> None:
+def test_a_run_is_tracked_without_changing_this_process(wanted: tuple[str, ...]) -> None:
     before = dict(os.environ)
     train(compose([*wanted, "tracker=mlflow"]))
     assert dict(os.environ) == before

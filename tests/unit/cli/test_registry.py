@@ -35,7 +35,7 @@ def three(place: Path, petmood: Petmood, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("place")
-def test_a_push_tells_the_number_and_what_to_type_next(petmood: Petmood, tmp_path: Path) -> None:
+def test_a_push_gives_the_number_and_what_to_type_next(petmood: Petmood, tmp_path: Path) -> None:
     folder = word_bundle(tmp_path / "bundles", "one")
     done = petmood("registry", "push", folder)
     assert (done.code, done.err) == (0, "")

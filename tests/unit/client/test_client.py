@@ -207,7 +207,7 @@ def test_threads_may_share_a_client() -> None:
 # --- several photos ---------------------------------------------------------------------------------------------------
 
 
-def test_several_photos_go_in_batches_and_a_bad_one_spoils_no_other(tmp_path: Path) -> None:
+def test_several_photos_go_in_batches_and_a_bad_one_affects_no_other(tmp_path: Path) -> None:
     first, second = batch(BODY.model_dump(), REFUSED), batch(BODY.model_dump())
     with serving((200, first), (200, second)) as (address, script), Client(address) as client:
         photos: Iterator[Any] = iter([b"one", tmp_path / "missing.jpg", b"two", b"three"])

@@ -42,7 +42,7 @@ def test_a_code_that_is_not_known_keeps_its_name_and_status() -> None:
     ("status", "code"),
     [(401, "unauthorized"), (413, "too_large"), (429, "too_many_requests"), (500, "internal"), (502, "unavailable")],
 )
-def test_a_proxy_s_response_is_told_by_its_status(status: int, code: str) -> None:
+def test_a_proxy_s_response_is_reported_by_its_status(status: int, code: str) -> None:
     error = error_of(response(status, body=b"<html>", x_request_id="r"))
     assert (error.code, error.request_id) == (code, "r")
     assert "http://pets.example/predict returned status" in str(error)

@@ -131,7 +131,7 @@ def test_the_default_head_is_a_known_one() -> None:
 # --- what follows from settings ---------------------------------------------------------------------------------------
 
 
-def test_pictures_have_the_backbone_s_own_side_unless_another_is_set() -> None:
+def test_images_have_the_backbone_s_own_side_unless_another_is_set() -> None:
     assert ModelConfig(backbone="tiny").image_spec() == ImageSpec(side_px=64, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     assert ModelConfig(backbone="efficientnet_b1").image_spec().side_px == 240
     chosen = ModelConfig(backbone="tiny", image_size=96, resize="letterbox", std=(1.0, 1.0, 1.0)).image_spec()
@@ -144,7 +144,7 @@ def test_an_unknown_backbone_is_refused_when_settings_are_composed() -> None:
 
 
 @pytest.mark.parametrize("side_px", [None, 64])
-def test_the_pictures_of_an_unknown_backbone_are_refused(side_px: int | None) -> None:
+def test_the_images_of_an_unknown_backbone_are_refused(side_px: int | None) -> None:
     with pytest.raises(ConfigError, match="Did you mean tiny"):
         ModelConfig(backbone="tinny", image_size=side_px).image_spec()
 

@@ -161,7 +161,7 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
 # --- what may be replaced ---------------------------------------------------------------------------------------------
 
 
-def test_unless_told_otherwise_only_nothing_is_replaced(tmp_path: Path) -> None:
+def test_unless_set_otherwise_only_nothing_is_replaced(tmp_path: Path) -> None:
     target = tmp_path / "mine"
     target.mkdir()
     (target / ".DS_Store").touch()

@@ -94,7 +94,7 @@ def test_variants_of_the_model_travel_with_it(tmp_path: Path) -> None:
     assert "model.int8.onnx" in verify(written.folder).manifest.files
 
 
-def test_the_manifest_tells_how_logits_become_answers(whole: Bundle) -> None:
+def test_the_manifest_gives_how_logits_become_answers(whole: Bundle) -> None:
     decision = whole.manifest.decision
     assert (decision.classes, decision.confidence_threshold, decision.conformal_quantile) == (DEFAULT_CLASSES, 0.6, 0.9)
 
@@ -163,7 +163,7 @@ def test_a_missing_file_is_named(whole: Bundle, name: str) -> None:
         verify(whole.folder)
 
 
-def test_a_folder_that_is_no_bundle_is_told_how_to_make_one(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_bundle_is_shown_how_to_make_one(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(BundleError, match="petmood export RUN --output"):
             verify(folder)

@@ -43,7 +43,7 @@ def test_every_error_ends_the_command_line_with_2_and_a_refused_candidate_with_3
 
 
 @pytest.mark.parametrize("kind", tree(PhotoError)[1:] + tree(RequestError)[1:])
-def test_the_docstring_tells_the_status_and_code_of_every_refusal(kind: type[PhotoError] | type[RequestError]) -> None:
+def test_the_docstring_gives_the_status_and_code_of_every_refusal(kind: type[PhotoError] | type[RequestError]) -> None:
     assert re.search(rf"── {kind.__name__} +{kind.status} +{kind.code}\n", errors.__doc__ or "")
     assert 400 <= kind.status < 500 or kind.status in {500, 503}
 

@@ -39,7 +39,7 @@ def test_a_spec_survives_json() -> None:
 @pytest.mark.parametrize("rule", RULES)
 @given(width=st.integers(1, 150), height=st.integers(1, 150), side=st.integers(8, 64))
 @settings(max_examples=25, deadline=None)
-def test_any_picture_becomes_a_square_of_the_asked_size(rule: str, width: int, height: int, side: int) -> None:
+def test_any_image_becomes_a_square_of_the_asked_size(rule: str, width: int, height: int, side: int) -> None:
     pixels = np.full((height, width, 3), 77, np.uint8)
     prepared = prepare(pixels, ImageSpec.model_validate({"side_px": side, "resize": rule, "background": (77, 77, 77)}))
     assert prepared.shape == (side, side, 3)
@@ -48,7 +48,7 @@ def test_any_picture_becomes_a_square_of_the_asked_size(rule: str, width: int, h
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_picture_of_the_right_size_is_untouched(rule: str) -> None:
+def test_an_image_of_the_right_size_is_untouched(rule: str) -> None:
     pixels = photo_like(32, 32)
     spec = ImageSpec.model_validate({"side_px": 32, "resize": rule})
     assert np.array_equal(prepare(pixels, spec), pixels)
@@ -108,7 +108,7 @@ def test_transparency_takes_the_colour_of_the_spec() -> None:
     assert tuple(load(data, spec).pixels[0, 0]) == (9, 8, 7)
 
 
-def test_a_picture_under_half_the_size_is_answered_with_a_warning() -> None:
+def test_an_image_under_half_the_size_is_answered_with_a_warning() -> None:
     spec = ImageSpec(side_px=96)
     assert load(png(photo_like(48, 60)), spec).warnings == ()
     expected = "Small photo (47x60 pixels): the prediction may be less reliable."

@@ -45,7 +45,7 @@ def test_a_dataset_may_have_other_classes_than_the_default_set(text: str) -> Non
 @pytest.mark.parametrize(
     "text", ["", " ", "Happy", "a/b", "a\\b", "=sum", "-sad", "_x", "a,b", "<b>", "x\ny", "a" * (MAX_LABEL_LENGTH + 1)]
 )
-def test_a_name_that_no_class_can_have_is_told(text: str) -> None:
+def test_a_name_that_no_class_can_have_is_reported(text: str) -> None:
     assert not is_label(text)
 
 

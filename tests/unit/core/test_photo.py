@@ -108,7 +108,7 @@ def test_opaque_modes_equal_pillows_own_conversion(mode: str) -> None:
     assert np.array_equal(photo.pixels, np.asarray(image.convert("RGB")))
 
 
-def test_a_phones_file_of_several_pictures_is_a_jpeg_without_a_warning() -> None:
+def test_a_phones_file_of_several_images_is_a_jpeg_without_a_warning() -> None:
     pixels = images.corners()
     data = images.encode(pixels, "MPO", save_all=True, append_images=[Image.fromarray(pixels[::-1])])
     photo = decode(data, at_least_px=16)
@@ -146,7 +146,7 @@ def test_half_a_megabyte_that_asks_for_13000x13000_is_refused_from_its_header(tm
     assert growth_mib < 50
 
 
-def test_the_great_png_of_the_tests_is_a_whole_picture() -> None:
+def test_the_great_png_of_the_tests_is_a_whole_image() -> None:
     photo = decode(images.zeros_png(1300, 1100))
     assert photo.pixels.shape == (1100, 1300, 3)
     assert photo.pixels.max() == 0
@@ -180,7 +180,7 @@ def test_a_dot_is_too_small(width: int, height: int) -> None:
     assert refusal.value.status == 422
 
 
-def test_the_smallest_and_the_longest_allowed_pictures_are_accepted() -> None:
+def test_the_smallest_and_the_longest_allowed_images_are_accepted() -> None:
     assert decode(images.zeros_png(16, 16)).width == 16
     assert decode(images.zeros_png(192, 16)).width == 192
 
@@ -219,7 +219,7 @@ def test_a_path_that_cant_be_read_is_an_oserror(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("at_least_px", [None, 32])
-def test_half_a_jpeg_is_corrupt_and_never_a_half_grey_picture(*, progressive: bool, at_least_px: int | None) -> None:
+def test_half_a_jpeg_is_corrupt_and_never_a_half_gray_image(*, progressive: bool, at_least_px: int | None) -> None:
     data = images.jpeg(images.photo_like(320, 240), progressive=progressive)
     with pytest.raises(CorruptImage, match="truncated or corrupt") as refusal:
         decode(data[: len(data) // 2], at_least_px=at_least_px)
@@ -227,26 +227,26 @@ def test_half_a_jpeg_is_corrupt_and_never_a_half_grey_picture(*, progressive: bo
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "AVIF"])
-def test_half_of_any_picture_is_refused(kind: str) -> None:
+def test_half_of_any_image_is_refused(kind: str) -> None:
     data = images.encode(images.photo_like(96, 64), kind)
     with pytest.raises(PhotoError):
         decode(data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("start", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM"])
-def test_a_known_beginning_with_rubbish_behind_is_a_corrupt_picture(start: bytes) -> None:
+def test_a_known_beginning_with_rubbish_behind_is_a_corrupt_image(start: bytes) -> None:
     with pytest.raises(CorruptImage):
         decode(start + bytes(200))
 
 
-def test_a_picture_that_is_a_page_and_an_archive_too_gives_its_pixels_alone() -> None:
+def test_an_image_that_is_a_page_and_an_archive_too_gives_its_pixels_alone() -> None:
     pixels = images.corners()
     photo = decode(images.polyglot(pixels))
     assert np.array_equal(photo.pixels, decode(images.jpeg(pixels)).pixels)
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_what_is_no_picture_is_refused_with_the_list_of_formats(name: str) -> None:
+def test_what_is_no_image_is_refused_with_the_list_of_formats(name: str) -> None:
     with pytest.raises(UnsupportedFormat, match="Expected JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC") as refusal:
         decode(STRANGE[name])
     assert refusal.value.status == 415
@@ -327,7 +327,7 @@ def test_a_cmyk_jpeg_looks_like_its_rgb_twin(*, adobe: bool) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_exif_orientation_gives_the_same_upright_picture(orientation: int) -> None:
+def test_every_exif_orientation_gives_the_same_upright_image(orientation: int) -> None:
     upright = images.corners()
     stored = images.turned(upright, orientation)
     photo = decode(images.png(stored, exif=images.exif(orientation)))
@@ -453,7 +453,7 @@ def test_strange_metadata_are_ignored_or_refused_at_a_bounded_price(name: str, t
 
 
 @pytest.mark.parametrize("name", ["rubbish EXIF", "JPEG ICC", "PNG ICC", "PNG EXIF"])
-def test_rubbish_in_the_metadata_doesnt_cost_the_picture(name: str) -> None:
+def test_rubbish_in_the_metadata_doesnt_cost_the_image(name: str) -> None:
     pixels = decode(with_metadata(name)).pixels
     assert difference(pixels, images.corners()).mean() < 4
 
@@ -471,7 +471,7 @@ def test_countless_scans_are_refused_and_not_waited_for() -> None:
     assert decode(with_scans(20)).width == 64
 
 
-def test_scans_behind_the_picture_are_not_its_own() -> None:
+def test_scans_behind_the_image_are_not_its_own() -> None:
     """A phone's film, or a second picture, lies there and is never read."""
     assert decode(with_scans(0) + bytes(100_000) + b"\xff\xda" * 100_000).width == 64
 
@@ -541,7 +541,7 @@ def test_many_threads_decode_as_one_does_and_leave_the_warning_filters_alone() -
     assert warnings.filters == filters
 
 
-def test_pictures_of_many_pixels_are_decoded_one_at_a_time_and_jpegs_are_not_held_up(
+def test_images_of_many_pixels_are_decoded_one_at_a_time_and_jpegs_are_not_held_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(photo_module, "LARGE_PIXELS", 100)

@@ -48,13 +48,13 @@ def test_softmax_works_on_rows_and_survives_huge_logits() -> None:
     assert chances.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
-def test_an_answer_at_the_threshold_is_sure_and_one_below_is_not() -> None:
+def test_an_answer_at_the_threshold_is_confident_and_one_below_is_not() -> None:
     logits = np.zeros(4)
     assert decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.25), model=MODEL).confident
     assert not decide(logits, DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.2500001), model=MODEL).confident
 
 
-def test_a_threshold_of_zero_is_always_sure_and_one_above_one_never() -> None:
+def test_a_threshold_of_zero_is_always_confident_and_one_above_one_never() -> None:
     certain = np.array([1000.0, 0, 0, 0])
     assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL).confident
     assert not decide(certain, DecisionRule(DEFAULT_CLASSES, confidence_threshold=1.1), model=MODEL).confident
@@ -78,7 +78,7 @@ def test_the_first_of_equal_classes_is_the_answer() -> None:
     assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL).label == "angry"
 
 
-def test_warnings_of_the_picture_travel_with_the_answer() -> None:
+def test_warnings_of_the_image_travel_with_the_answer() -> None:
     assert decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL, warnings=["small"]).warnings == ("small",)
 
 

@@ -37,7 +37,7 @@ def test_a_probability_outside_of_0_to_1_is_refused() -> None:
         )
 
 
-def test_a_batch_tells_answers_from_refusals_when_it_is_read_again() -> None:
+def test_a_batch_distinguishes_answers_from_refusals_when_it_is_read_again() -> None:
     answer = prediction_response(
         decide(
             np.array([0.0, 5.0, 0.0, 0.0]),
@@ -58,7 +58,7 @@ def test_a_state_gives_a_reason_only_where_there_is_one() -> None:
     assert HealthStatus(status="unready", reason="why").model_dump() == {"status": "unready", "reason": "why"}
 
 
-def test_a_models_card_is_told_with_its_manifest_as_it_is() -> None:
+def test_a_models_card_is_reported_with_its_manifest_as_it_is() -> None:
     card = ModelCardResponse(
         model=MODEL, classes=list(DEFAULT_CLASSES), manifest={"temperature": 1.5, "any": None}, card="# Demo"
     )

@@ -21,14 +21,14 @@ def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **chan
     return Prediction.from_response(PredictionResponse.model_validate(fields | changes))
 
 
-def test_a_sure_answer_is_named_with_how_often_it_is_right() -> None:
+def test_a_confident_answer_is_named_with_how_often_it_is_right() -> None:
     view = result_view(body(), seconds=0.0312)
     assert (view.headline, view.sentence) == ("Sad", "Results like this are right about 88% of the time.")
     assert view.footnote == "Model demo 7 · 31 ms"
     assert view.advice == ()
 
 
-def test_bars_are_there_for_every_mood_the_likely_ones_first() -> None:
+def test_bars_are_there_for_every_label_the_likely_ones_first() -> None:
     bars = result_view(body()).bars
     assert [bar.share for bar in bars] == [0.88, 0.06, 0.04, 0.02]
     assert bars[0].text.endswith("Sad · 88%")
@@ -58,7 +58,7 @@ def test_nearly_certain_reads_as_a_sentence() -> None:
     assert result_view(body(probability=0.999)).sentence == "Results like this are right over 99% of the time."
 
 
-def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name() -> None:
+def test_warnings_are_passed_on_and_a_label_of_a_later_model_is_shown_by_its_name() -> None:
     view = result_view(body(label="playful", probabilities={"playful": 0.9}, warnings=["Small photo."]))
     assert view.headline == "Playful"
     assert view.icon == NEUTRAL_ICON
@@ -66,5 +66,5 @@ def test_warnings_are_passed_on_and_a_mood_of_a_later_model_is_shown_by_its_name
     assert view.warnings == ("Small photo.",)
 
 
-def test_every_mood_has_a_text_of_its_own() -> None:
+def test_every_label_has_a_text_of_its_own() -> None:
     assert len({label_text(label) for label in DEFAULT_CLASSES}) == len(DEFAULT_CLASSES)

@@ -20,7 +20,7 @@ def accuracy(head: LinearHead, features: NDArray[np.float64], labels: NDArray[np
     return float((head.logits(features).argmax(1) == labels).mean())
 
 
-def test_both_solvers_tell_separable_classes_apart() -> None:
+def test_both_solvers_separate_separable_classes() -> None:
     features, labels = blobs()
     asked, truth = blobs(seed=1)
     ridge = fit_ridge(features, labels, range(len(labels)), strengths=[0.1], classes=4)

@@ -51,7 +51,7 @@ def without(folder: Path, to: Path, *, data: bytes | None) -> Path:
     return write(to, manifest, files | ({"data.csv": data} if data is not None else {})).folder
 
 
-def test_a_bundle_that_does_not_tell_its_photos_is_refused(
+def test_a_bundle_that_does_not_list_its_photos_is_refused(
     registry: Registry, small_run: RunFolder, tmp_path: Path
 ) -> None:
     folder = export_run(small_run, to=tmp_path / "first").folder

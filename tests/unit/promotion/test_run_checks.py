@@ -56,7 +56,7 @@ def groups_of(chosen: HeldOutSelection) -> set[str]:
     return {row.group_id for row in chosen.rows}
 
 
-def test_the_originals_of_the_test_split_judge(index: DataIndex, predictor: BundlePredictor) -> None:
+def test_the_originals_of_the_test_split_are_evaluated_on(index: DataIndex, predictor: BundlePredictor) -> None:
     chosen = choose_held_out(index, [opened(predictor, learned=None, named=index.hash)])
     assert {(row.split, row.role) for row in chosen.rows} == {("test", "original")}
     assert (chosen.held_out.photos, chosen.held_out.groups, chosen.held_out.excluded) == (20, 20, 0)
@@ -65,7 +65,7 @@ def test_the_originals_of_the_test_split_judge(index: DataIndex, predictor: Bund
     assert chosen.notes == (), "the split itself keeps what was learned apart"
 
 
-def test_without_a_test_split_validation_photos_judge_and_that_is_said(
+def test_without_a_test_split_validation_photos_are_evaluated_on_and_that_is_said(
     make_rows: MakeRows, predictor: BundlePredictor
 ) -> None:
     rows = make_rows(40, splits=("train", "valid"))

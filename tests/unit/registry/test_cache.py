@@ -56,7 +56,7 @@ def test_many_may_fetch_one_version_at_once(tmp_path: Path, make_bundle: MakeBun
     assert [path.name for path in (tmp_path / "cache/bundles").iterdir()] == [version.sha256]
 
 
-def test_the_cache_is_where_it_was_told_else_in_the_persons_cache(
+def test_the_cache_is_where_it_was_set_else_in_the_persons_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PETMOOD_CACHE", raising=False)

@@ -46,7 +46,7 @@ def test_versions_that_petmood_did_not_register_are_passed_over(
     assert [one.number for one in registry.versions()] == [version.number] == [2]
 
 
-def test_a_missing_artifact_is_told_and_mended(
+def test_a_missing_artifact_is_reported_and_repaired(
     opened: tuple[Registry, Any], make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     registry, _ = opened
@@ -59,7 +59,7 @@ def test_a_missing_artifact_is_told_and_mended(
     assert registry.pull(version, tmp_path / "pulled").sha256 == version.sha256
 
 
-def test_a_record_that_is_damaged_is_told(opened: tuple[Registry, Any], make_bundle: MakeBundle) -> None:
+def test_a_record_that_is_damaged_is_reported(opened: tuple[Registry, Any], make_bundle: MakeBundle) -> None:
     registry, client = opened
     registry.push(make_bundle("one"), by="me")
     client.set_model_version_tag("petmood", "1", "petmood.version", "{}")

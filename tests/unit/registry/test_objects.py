@@ -31,7 +31,9 @@ def place(tmp_path: Path, make_bundle: MakeBundle) -> Path:
 
 @pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "reference.npz", "card.md", "manifest.json"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
-def test_damage_is_found_refused_and_mended_by_a_second_push(place: Path, tmp_path: Path, name: str, harm: str) -> None:
+def test_damage_is_found_refused_and_repaired_by_a_second_push(
+    place: Path, tmp_path: Path, name: str, harm: str
+) -> None:
     (path,) = place.rglob(name)
     data = path.read_bytes()
     if harm == "flip":

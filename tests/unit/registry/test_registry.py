@@ -146,7 +146,7 @@ def test_a_folder_with_something_else_is_not_replaced_unasked(
     assert verify(tmp_path / "there").sha256 == second.sha256
 
 
-def test_what_is_not_there_is_told_with_what_is(registry: Registry, make_bundle: MakeBundle) -> None:
+def test_what_is_not_there_is_reported_with_what_is(registry: Registry, make_bundle: MakeBundle) -> None:
     with pytest.raises(RegistryError, match=r"The model has no versions\. Register one with: petmood registry push"):
         registry.find("1")
     version = registry.push(make_bundle("one"), by="me")

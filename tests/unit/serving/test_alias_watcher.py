@@ -70,7 +70,7 @@ def test_the_address_is_looked_up_and_its_bundle_fetched(place: str, tmp_path: P
         resolve_alias("registry://cats@champion", registry=place)
 
 
-def test_a_promotion_is_swapped_in_and_told(
+def test_a_promotion_is_swapped_in_and_reported(
     place: str, follower: Callable[..., Any], photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, following = follower()
@@ -129,7 +129,7 @@ def test_a_version_that_is_damaged_in_the_registry_is_refused(
     assert app.counted('petmood_model_loads_total{result="refused"}') == 1
 
 
-def test_while_the_registry_is_away_everything_stays_and_it_is_told_once(
+def test_while_the_registry_is_away_everything_stays_and_it_is_reported_once(
     place: str, follower: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     app, following = follower()

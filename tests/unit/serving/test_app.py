@@ -33,7 +33,7 @@ def test_workers_live_as_long_as_the_app_runs(served: Callable[..., Any]) -> Non
         ("POST", "/", 405, "method_not_allowed"),
     ],
 )
-def test_what_is_not_there_is_told_in_the_form_of_every_refusal(
+def test_what_is_not_there_is_reported_in_the_form_of_every_refusal(
     served: Callable[..., Any], method: str, path: str, status: int, code: str
 ) -> None:
     app = served()

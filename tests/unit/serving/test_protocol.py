@@ -209,7 +209,7 @@ def test_one_connection_too_many_is_closed_and_the_others_go_on() -> None:
         assert first.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_at_the_end_a_stalled_upload_is_told_and_cut() -> None:
+def test_at_the_end_a_stalled_upload_is_reported_and_cut() -> None:
     with running(drain_s=0.4) as port:
         stalled = connect(port)
         stalled.sendall(

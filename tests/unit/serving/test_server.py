@@ -73,7 +73,7 @@ def test_signals_are_given_back_and_not_raised_again() -> None:
     assert drain.begun
 
 
-def test_a_free_port_is_found_and_a_taken_one_is_told() -> None:
+def test_a_free_port_is_found_and_a_taken_one_is_reported() -> None:
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(
@@ -89,7 +89,7 @@ def test_settings_reach_the_server() -> None:
     assert (config.forwarded_allow_ips, config.server_header, config.access_log) == ("10.0.0.1", False, False)
 
 
-def test_the_memory_of_large_pictures_is_asked_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_large_images_is_asked_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     library = SimpleNamespace(mallopt=lambda *wish: asked.append(wish))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
@@ -133,6 +133,6 @@ def test_an_address_of_ip_version_6_is_bound_as_one() -> None:
         assert listener.family == socket.AF_INET6
 
 
-def test_an_unknown_host_is_told_by_its_name() -> None:
+def test_an_unknown_host_is_reported_by_its_name() -> None:
     with pytest.raises(ConfigError, match=r"Can't listen on no\.such\.host\.invalid:0"):
         bind("no.such.host.invalid", 0)

@@ -127,7 +127,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     assert all(gone(pid) for pid in pids(tmp_path))
 
 
-def test_one_that_was_told_to_end_while_it_still_began_did_as_it_was_told(tmp_path: Path) -> None:
+def test_one_that_was_asked_to_end_while_it_still_began_did_so(tmp_path: Path) -> None:
     assert run(tmp_path, "young", then=end) == 0
 
 

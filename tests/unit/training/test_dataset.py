@@ -19,14 +19,14 @@ def index(small_set: Path) -> DataIndex:
     return read_index(small_set)
 
 
-def test_copies_are_learned_from_if_kept_and_never_judged_by(index: DataIndex) -> None:
+def test_copies_are_learned_from_if_kept_and_never_evaluated_on(index: DataIndex) -> None:
     assert len(training_rows(index.rows, include_copies=False)) == 32
     assert len(training_rows(index.rows, include_copies=True)) == 36
     assert {row.role for row in evaluation_rows(index.rows, Split.VALID)} == {"original"}
     assert len(evaluation_rows(index.rows, Split.TEST)) == 16
 
 
-def test_material_keeps_rows_pictures_and_labels_in_one_order(photo_sets: tuple[PhotoSet, PhotoSet]) -> None:
+def test_a_photo_set_keeps_rows_images_and_labels_in_one_order(photo_sets: tuple[PhotoSet, PhotoSet]) -> None:
     train, _ = photo_sets
     some = train.take([5, 2])
     assert [row.path for row in some.rows] == [train.rows[5].path, train.rows[2].path] == list(some.cache.paths)

@@ -68,7 +68,7 @@ def test_every_image_is_a_png_and_matplotlib_s_settings_stay_as_they_were() -> N
 
 
 @pytest.mark.parametrize(("count", "equal"), [(1, False), (4, True)])
-def test_trials_that_tell_nothing_of_the_settings_get_the_history_alone(count: int, *, equal: bool) -> None:
+def test_trials_that_say_nothing_of_the_settings_get_the_history_alone(count: int, *, equal: bool) -> None:
     assert draw(study_of(count, equal=equal), metric="val/loss").keys() == {"history"}
 
 

@@ -54,7 +54,7 @@ def test_a_flat_photo_has_no_keypoints(shape: tuple[int, int, int]) -> None:
     assert found.descriptors.shape == (0, 128)
 
 
-def test_the_digest_tells_photos_apart_and_equal_ones_together() -> None:
+def test_the_digest_differs_for_different_photos_and_is_equal_for_equal_ones() -> None:
     photo = photo_like(96, 96)
     assert detect_and_compute(photo).digest() == detect_and_compute(photo.copy()).digest()
     assert detect_and_compute(photo).digest() != detect_and_compute(photo_like(96, 96, seed=1)).digest()

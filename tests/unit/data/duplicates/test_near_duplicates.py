@@ -84,7 +84,7 @@ def test_unrelated_photos_stay_alone() -> None:
             assert numbers.count(numbers[place]) == 1
 
 
-def test_a_relation_tells_mirrors_scales_and_which_frame_contains_the_other() -> None:
+def test_a_relation_gives_mirrors_scales_and_which_frame_contains_the_other() -> None:
     photo = photo_like(224, 224, seed=50)
     crop = np.ascontiguousarray(photo[40:184, 40:184])
     (relation,) = find_near_duplicates([photo, np.ascontiguousarray(crop[:, ::-1])])

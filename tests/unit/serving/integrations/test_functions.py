@@ -161,7 +161,7 @@ def test_the_bundle_is_opened_at_the_first_request_and_once(opened: Opened, clie
 
 
 @pytest.mark.parametrize("error", [BundleError("/secret is not a bundle"), ZeroDivisionError("/secret")])
-def test_a_bundle_that_can_t_be_opened_is_logged_not_told_and_tried_again(
+def test_a_bundle_that_can_t_be_opened_is_logged_not_shown_and_tried_again(
     opened: Opened, client: TestClient, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     opened.error = error

@@ -44,7 +44,7 @@ def test_an_instance_is_answered_as_the_photo_itself(served: Callable[..., Any],
     assert wrapped["probabilities"] == direct["probabilities"]
 
 
-def test_health_is_told_at_the_route_that_it_names(served: Callable[..., Any]) -> None:
+def test_health_is_reported_at_the_route_that_it_names(served: Callable[..., Any]) -> None:
     app = served(**ROUTES)
     assert app.client.get("/v1/models/m").json() == {"status": "ok"}
     app.service.drain.begin()

@@ -17,7 +17,7 @@ RISING = [step(1, 30, 33), step(2, 60, 34)]
 
 
 @pytest.mark.parametrize("more", [[], [step(4, 61, 70)], [step(4, 61, 70, e503=2)], [step(4, 0, None)]])
-def test_a_ramp_becomes_a_picture_of_two_panels(more: list[Step]) -> None:
+def test_a_ramp_becomes_an_image_of_two_panels(more: list[Step]) -> None:
     data = ramp_png(report_of([*RISING, *more], url="http://127.0.0.1:8000/predict", limits=Limits()))
     image = Image.open(io.BytesIO(data))
     assert (image.format, image.size) == ("PNG", (960, 780))

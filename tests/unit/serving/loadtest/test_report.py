@@ -29,7 +29,7 @@ def test_without_a_knee_the_last_step_counts() -> None:
     assert report_of(STEPS[:2], url=URL, limits=Limits(), until_saturation=True).checked.users == 2
 
 
-def test_the_summary_is_plain_json_with_the_judged_numbers_on_top() -> None:
+def test_the_summary_is_plain_json_with_the_evaluated_numbers_on_top() -> None:
     found = json.loads(json.dumps(report_of(STEPS, url=URL, limits=Limits(p95_ms=100)).as_json(), allow_nan=False))
     assert (found["url"], found["users"], found["p95_ms"], found["passed"]) == (URL, 8, 150, False)
     assert found["errors_by_status"] == {"503": 2}

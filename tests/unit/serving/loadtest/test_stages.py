@@ -51,7 +51,7 @@ def test_a_step_that_is_shorter_than_its_users_take_to_come_still_measures_as_lo
     assert seen == [1000] * 11 + [None]
 
 
-def test_who_asks_for_many_users_is_told_that_it_takes_longer() -> None:
+def test_who_asks_for_many_users_is_warned_that_it_takes_longer() -> None:
     assert lengthened((1, 2, 4, 100, 200)) == ""
     assert lengthened((64, 128, 256, 512)).endswith(": 1.28 s for 256 users, 2.56 s for 512 users.")
 

@@ -16,7 +16,7 @@ def test_nothing_has_no_percentile() -> None:
     assert percentile([], 0.5) is None
 
 
-def test_answers_and_errors_are_told_apart() -> None:
+def test_answers_and_errors_are_distinguished() -> None:
     statuses = [200, 204, 503, 503, 0, 307]
     step = step_of([Sample(1, 10, status) for status in statuses], users=3, began_s=0, ended_s=2)
     assert (step.requests, step.answered, step.answered_per_s) == (6, 2, 1.0)

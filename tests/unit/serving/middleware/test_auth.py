@@ -184,7 +184,7 @@ def test_memory_for_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         rate.refuse_if_spent("d")
 
 
-def test_a_rate_is_told_as_429_with_when_to_come_again(served: Callable[..., Any], photo: bytes) -> None:
+def test_a_rate_is_reported_as_429_with_when_to_come_again(served: Callable[..., Any], photo: bytes) -> None:
     app = served(rate_per_minute=1)
     statuses = [app.client.post("/predict", content=photo).status_code for _ in range(3)]
     assert statuses == [200, 429, 429]

@@ -82,7 +82,7 @@ def test_a_request_gets_its_id_back_and_every_answer_forbids_guessing_its_type(s
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_fault_of_ours_is_told_without_its_text(
+def test_a_fault_of_ours_is_reported_without_its_text(
     served: Callable[..., Any], photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(FakePredictor):
@@ -206,7 +206,7 @@ def test_whoever_goes_away_before_an_answer_is_counted_as_499() -> None:
     assert "petmood_requests_in_flight 0.0" in page
 
 
-def test_an_error_of_another_room_is_told_as_a_fault_of_ours() -> None:
+def test_an_error_of_another_package_is_reported_as_a_fault_of_ours() -> None:
     assert ask(raising(BundleError("x")))[0]["status"] == 500
 
 
@@ -223,7 +223,7 @@ def test_near_the_end_every_answer_closes_its_connection() -> None:
     assert headers_of(ask(raising(TooSmall("x")), drain=drain))[b"connection"] == b"close"
 
 
-def test_after_an_answer_has_begun_nothing_can_be_mended(caplog: pytest.LogCaptureFixture) -> None:
+def test_after_an_answer_has_begun_nothing_can_be_repaired(caplog: pytest.LogCaptureFixture) -> None:
     async def app(_: Any, __: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("halfway")
@@ -246,7 +246,7 @@ def test_what_is_no_request_is_passed_on() -> None:
     assert seen == ["lifespan"]
 
 
-def test_a_predictor_that_fails_is_told_in_the_same_form(served: Callable[..., Any], photo: bytes) -> None:
+def test_a_predictor_that_fails_is_reported_in_the_same_form(served: Callable[..., Any], photo: bytes) -> None:
     class Failing(FakePredictor):
         def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
             del photos

@@ -29,7 +29,7 @@ def test_without_its_workers_it_is_not_ready(served: Callable[..., Any]) -> None
     assert app.client.get("/readyz").json() == {"status": "unready", "reason": "worker_died"}
 
 
-def test_the_model_tells_its_card_and_manifest(served: Callable[..., Any], tmp_path_factory: Any) -> None:  # noqa: ANN401 - pytest's
+def test_the_model_gives_its_card_and_manifest(served: Callable[..., Any], tmp_path_factory: Any) -> None:  # noqa: ANN401 - pytest's
     bundle = tiny_bundle(Path(tmp_path_factory.getbasetemp()) / "tiny-bundle")
     body = served(load_bundle(bundle.folder)).client.get("/model").json()
     assert body["model"]["sha256"] == bundle.sha256

@@ -119,7 +119,7 @@ def test_json_is_answered_where_vertex_was_given_this_very_route(served: Callabl
     assert client.post("/predict", content=photo).status_code == 200
 
 
-def test_a_service_that_was_told_to_end_refuses(served: Callable[..., Any], photo: bytes) -> None:
+def test_a_service_that_was_asked_to_end_refuses(served: Callable[..., Any], photo: bytes) -> None:
     app = served()
     app.service.workers.stop()
     response = app.client.post("/predict", content=photo)

@@ -121,7 +121,7 @@ def test_a_key_is_not_written_down(folder: Path, content: RunContent, monkeypatc
         ("offline", {"WANDB_API_KEY": "x" * 40}, True),
     ],
 )
-def test_a_key_means_online_unless_told_otherwise(
+def test_a_key_means_online_unless_set_otherwise(
     mode: str, environment: dict[str, str], offline: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():

@@ -166,7 +166,7 @@ def test_what_is_refused_is_refused_in_the_sentences_of_the_service(
 
 
 @pytest.mark.parametrize("max_batch", [1, 4])
-def test_a_predictor_that_fails_is_ours_to_answer_for_and_tells_nothing(
+def test_a_predictor_that_fails_is_ours_to_answer_for_and_says_nothing(
     asked: Callable[..., TestClient], max_batch: int
 ) -> None:
     got = asked(Broken(), max_batch=max_batch).post("/predict", files={"photo": ("a.jpg", PHOTO)})

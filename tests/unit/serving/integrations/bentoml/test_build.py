@@ -110,7 +110,7 @@ def test_a_second_build_into_one_folder_is_refused_before_any_work(
 
 
 @pytest.mark.usefixtures("bentoml")
-def test_what_bentoml_says_is_told_in_one_line(bundle: Bundle, tmp_path: Path) -> None:
+def test_what_bentoml_says_is_reported_in_one_line(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="from the bundle: BentoMLException: no"):
         build_bento(bundle.folder, to=tmp_path / "out", start=ServeOptions(max_batch=13))
     assert not (tmp_path / "out").exists()

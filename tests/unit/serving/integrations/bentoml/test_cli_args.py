@@ -12,7 +12,7 @@ def test_the_command_is_run_by_this_python_whatever_lies_in_the_current_folder()
     assert bentoml_command("list") == [sys.executable, "-P", "-m", "bentoml", "list"]
 
 
-def test_a_service_is_started_on_loopback_without_batching_unless_told_otherwise() -> None:
+def test_a_service_is_started_on_loopback_without_batching_unless_set_otherwise() -> None:
     command = serve_command(ServeOptions())
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "3000"

@@ -11,7 +11,7 @@ from petmood.inference.fake import FakePredictor
 from petmood.serving.integrations.bentoml.runtime import ServiceRuntime, bundle_from_environment
 
 
-def test_a_room_is_open_between_open_and_close(tmp_path: Path) -> None:
+def test_a_runtime_is_open_between_open_and_close(tmp_path: Path) -> None:
     runtime = ServiceRuntime(opener=lambda _, **__: FakePredictor())
     with pytest.raises(RuntimeError, match="is not running"):
         _ = runtime.service
@@ -55,7 +55,7 @@ def test_the_environment_names_the_bundle(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert bundle_from_environment() == tmp_path
 
 
-def test_an_environment_without_a_bundle_is_told_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_without_a_bundle_shows_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PETMOOD_BUNDLE", raising=False)
     with pytest.raises(ConfigError, match="petmood bento BUNDLE"):
         bundle_from_environment()
