@@ -46,7 +46,7 @@ def main() -> None:
             "jpeg_bytes": len(data),
             "mean_difference_grey_levels": round(difference, 3),
         },
-        conditions={f"mean difference under {GREY_LEVELS:g} grey level": difference < GREY_LEVELS},
+        conditions={f"mean difference under {GREY_LEVELS:g} gray level": difference < GREY_LEVELS},
     )
 
 

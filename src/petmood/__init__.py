@@ -59,7 +59,7 @@ def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, 
     return load_folder(cached(opened, opened.find(reference.version)).folder, threads=threads)
 
 
-if not TYPE_CHECKING:  # a type checker sees the names above alone, so that it finds a misspelt one
+if not TYPE_CHECKING:  # a type checker sees the names above alone, so that it finds a misspelled one
 
     def __getattr__(name: str) -> object:
         """Import the name's module; look the version up, which takes longer than all other start-up code.

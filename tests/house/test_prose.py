@@ -27,6 +27,11 @@ def test_pages_comments_and_messages_are_plain() -> None:
         "The run goes on.",
         "The folder is no bundle.",
         "The tracker is asked what it has.",
+        "A recoloured, grey-scale image at the centre.",
+        "Unlabelled photos are summarised and normalised.",
+        "Behaviour under another licence, analysed.",
+        "The cancelled request of a neighbour.",
+        "A misspelt artefact of quantisation.",
     ],
 )
 def test_a_private_word_is_found_and_another_named(text: str) -> None:
@@ -43,6 +48,9 @@ def test_a_private_word_is_found_and_another_named(text: str) -> None:
         "`mood` and ``data set`` are code, as is [a link](docs/families.md).",
         "An optimistic number; the optimizer flips the signs of differences.",
         "Headroom and indoors.",
+        "A greyhound whose color is gray, with an emphasis on optimistic analyses of an organism.",
+        "Cancellation of a labeled request; four hours, a fence, a realistic parameter and a programmed exercise.",
+        "`--max-relabelled`, `grey16.png` and the name mean_grey are not prose.",
         "There is no bundle, and the task is no longer asked for; it is no slower.",
     ],
 )

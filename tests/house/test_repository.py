@@ -20,7 +20,7 @@ from petmood.configs.load import compose
 from tests.support.source_tree import ROOT, modules, shown, tracked
 
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
-"""The SHA-256 of the licence's text as its authors publish it."""
+"""The SHA-256 of the license's text as its authors publish it."""
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic"}
 MACHINE_PATH = re.compile(r"(?<![\w.~}])/(?:work|root|tmp|home)/\w")
@@ -58,7 +58,7 @@ def pins() -> dict[str, list[str]]:
 
 
 def texts() -> list[tuple[str, str]]:
-    """Return every tracked text file but the licence, this test and the pins, with its name."""
+    """Return every tracked text file but the license, this test and the pins, with its name."""
     found = []
     for path in tracked():
         if path not in {Path(__file__).resolve(), ROOT / "LICENSE"}:

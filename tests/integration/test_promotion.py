@@ -152,7 +152,7 @@ def test_a_miscalibrated_model_is_refused_for_its_calibration_alone(scene: Scene
 def test_a_slow_model_is_refused_for_its_latency_alone(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Measured by the processor time of this thread, in which a network runs: neighbours take none of it."""
+    """Measured by the processor time of this thread, in which a network runs: neighbors take none of it."""
     monkeypatch.setattr(run_checks, "measure_latency", partial(measure_latency, clock=time.thread_time))
     model = slowed((scene.good.folder / "model.onnx").read_bytes())
     slow = changed(scene.good, tmp_path / "slow", files={"model.onnx": model})

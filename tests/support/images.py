@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 CORNERS: Final = ((200, 40, 40), (40, 180, 60), (50, 60, 210), (230, 210, 70))
-"""The colours of ``corners``: upper left, upper right, lower left, lower right."""
+"""The colors of ``corners``: upper left, upper right, lower left, lower right."""
 
 
 def photo_like(width: int, height: int, *, seed: int = 0) -> NDArray[np.uint8]:
-    """Draw soft coloured clouds with detail at every scale and a little grain, as photos have."""
+    """Draw soft colored clouds with detail at every scale and a little grain, as photos have."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
     cells, weight = 3, 1.0
@@ -33,7 +33,7 @@ def photo_like(width: int, height: int, *, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def corners(width: int = 48, height: int = 32) -> NDArray[np.uint8]:
-    """Draw four quarters in four colours, so that every turn and flip can be told apart."""
+    """Draw four quarters in four colors, so that every turn and flip can be told apart."""
     pixels = np.zeros((height, width, 3), np.uint8)
     halves = (slice(0, height // 2), slice(height // 2, None)), (slice(0, width // 2), slice(width // 2, None))
     for number, colour in enumerate(CORNERS):
@@ -121,7 +121,7 @@ def zeros_png(width: int, height: int, *, colours: int = 3) -> bytes:
 
 
 def sixteen_bit_png(grey: NDArray[np.uint16]) -> bytes:
-    """Encode grey values uint16 [H, W] as a 16-bit PNG."""
+    """Encode gray values uint16 [H, W] as a 16-bit PNG."""
     return png(Image.fromarray(grey))
 
 

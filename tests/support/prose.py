@@ -15,7 +15,38 @@ from typing import Final, NamedTuple
 from tests.support.source_tree import modules, parsed, shown, tracked
 
 MAX_WORDS: Final = 30
-REPLACED: Final = {
+ISE_STEMS: Final = (
+    "anonym|apolog|author|binar|canonical|capital|categor|central|character|critic|custom|digit|discret|emphas|equal"
+    "|factor|final|formal|general|harmon|initial|item|linear|local|material|maxim|memor|minim|modern|neutral|normal"
+    "|optim|organ|parameter|parametr|penal|priorit|quant|random|raster|real|recogn|regular|sanit|scrutin|serial"
+    "|special|stabil|standard|summar|symbol|synchron|token|util|vector|visual"
+)
+"""Stems of verbs in "-ise"; "optimistic" and "emphasis" are not forms of them."""
+BRITISH: Final = {
+    rf"[a-z]*({ISE_STEMS})is(e[ds]?|ers?|ing|ations?|abl[ey])": "-ize, -ization",
+    r"(re|un)?analys(e|ed|er|ers|ing)|(cat|par)alys(e|ed|ing)": "analyze",
+    r"[a-z]*colour[a-z]*": "color",
+    r"grey(?!hound)[a-z]*": "gray",
+    r"(dis|un)?(behavi|endeav|fav|flav|harb|hon|hum|lab|neighb|rig|rum|sav|vap)our[a-z]*": "-or",
+    r"(mis|re|un)?label(led|ling)": "labeled, labeling",
+    r"(re|un)?(cancel|channel|counsel|dial|fuel|level|marvel|model|panel|signal|total|travel|tunnel)(led|lers?|ling)": (
+        "one l: -eled, -eling"
+    ),
+    r"(calib|cent|fib|lit|lust|[a-z]*met|spect|theat)res?|(re)?centred|(re)?centring": "-er",
+    r"(un)?licence[ds]?": "license",
+    r"(def|off|pret)ences?": "-ense",
+    r"practis(e[ds]?|ing)": "practice",
+    r"catalogue[ds]?": "catalog",
+    r"artefacts?": "artifact",
+    r"programmes?": "program",
+    r"(acknowledge|judge)ments?": "-dgment",
+    r"(enrol|fulfil)(s|ments?)?|instalments?|skilful(ly)?": "-ll-",
+    r"ageing|cheques?|mould[a-z]*|sceptic[a-z]*|tyres?": "aging, check, mold, skeptic, tire",
+    r"amongst|whilst": "among, while",
+    r"burnt|learnt|(mis)?spelt": "burned, learned, spelled",
+}
+"""Patterns of British forms, each with the American one: the project's spelling is American."""
+REPLACED: Final = BRITISH | {
     r"spoil(s|t|ed|ing)?": "corrupt, block",
     r"straddl\w+": "group leakage",
     r"mend(s|ed|ing)?": "repair, drop leaking rows",
@@ -49,8 +80,6 @@ REPLACED: Final = {
     r"data ?sets? banks?|image bank|photo bank": "image cache",
     r"data sets?": "dataset",
     r"pictures?": "photo (file), image (pixels)",
-    r"optimis(e|es|ed|er|ers|ing|ation)": "optimizer, optimize",
-    r"unauthorised": "unauthorized",
     r"novel": "long text",
     r"stranger(s|'s)?": "untrusted client",
     r"patient(ly)?|patience": "with retries, timeout",

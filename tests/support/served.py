@@ -77,7 +77,7 @@ class Served:
             raise AssertionError(f"expected less than {below_mb:.0f} MB, got {self.memory_mb():.0f}") from None
 
     def processor_s(self) -> float:
-        """Return the processor time of all that answer, which neighbours on the machine don't lengthen."""
+        """Return the processor time of all that answer, which neighbors on the machine don't lengthen."""
         found = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
         return sum(int(fields[11]) + int(fields[12]) for fields in found) / os.sysconf("SC_CLK_TCK")
 

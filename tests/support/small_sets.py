@@ -28,7 +28,7 @@ SPECIES: Final = ("cat", "dog")
 
 
 def striped(label: str, rng: np.random.Generator, *, side_px: int = 32, noise: float = 30.0) -> NDArray[np.uint8]:
-    """Draw stripes whose direction is the class; colours, width and place are chance. uint8 [side, side, 3]."""
+    """Draw stripes whose direction is the class; colors, width and place are chance. uint8 [side, side, 3]."""
     down, right = DIRECTIONS[DEFAULT_CLASSES.index(label)]
     rows, columns = np.mgrid[:side_px, :side_px]
     wave = np.sin((rows * down + columns * right) * rng.uniform(0.7, 1.0) + rng.uniform(0, 2 * np.pi))

@@ -76,7 +76,7 @@ class LazyVerbs(click.Group):
 @click.version_option(package_name="petmood", prog_name="petmood")
 @click.option("-v", "--verbose", is_flag=True, help="Log progress, and show tracebacks of errors.")
 def petmood(*, verbose: bool) -> None:
-    """Recognise the facial expression of a pet in a photo: from photos to an evaluated model that predicts."""
+    """Recognize the facial expression of a pet in a photo: from photos to an evaluated model that predicts."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:

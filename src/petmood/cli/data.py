@@ -20,7 +20,7 @@ MAX_DRIFT = click.option(
     help="Largest allowed drift of brightness, sharpness ..., from 0 to 1.",
 )
 MAX_RELABELLED = click.option(
-    "--max-relabelled", default=0.05, show_default=True, help="Largest allowed share of relabelled photos."
+    "--max-relabelled", default=0.05, show_default=True, help="Largest allowed share of relabeled photos."
 )
 
 

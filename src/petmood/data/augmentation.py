@@ -1,6 +1,6 @@
-"""Per-photo augmentation: rotation, crop, flip, colour changes and random erasing.
+"""Per-photo augmentation: rotation, crop, flip, color changes and random erasing.
 
-One affine warp and one colour matrix per photo, on uint8: about a third of a millisecond at 224 pixels.
+One affine warp and one color matrix per photo, on uint8: about a third of a millisecond at 224 pixels.
 (torchvision's v2 transforms draw one set of parameters for a complete batch.)
 """
 
@@ -45,7 +45,7 @@ def _warp(spec: AugmentSpec, side: int, rng: np.random.Generator) -> NDArray[np.
 
 
 def _color_matrix(spec: AugmentSpec, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the matrix float64 [3, 4] that maps RGB colours in 0..255 to augmented ones."""
+    """Return the matrix float64 [3, 4] that maps RGB colors in 0..255 to augmented ones."""
     saturation = 0.0 if rng.random() < spec.grayscale_p else 1 + rng.uniform(-spec.saturation, spec.saturation)
     colour = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
     gain = 1 + rng.uniform(-spec.channel_jitter, spec.channel_jitter, size=3)
@@ -56,7 +56,7 @@ def _color_matrix(spec: AugmentSpec, rng: np.random.Generator) -> NDArray[np.flo
 
 
 def _erase(image: Pixels, rng: np.random.Generator) -> None:
-    """Fill a random rectangle over 2 to 15% of the image with grey, in place (random erasing: Zhong et al. 2020)."""
+    """Fill a random rectangle over 2 to 15% of the image with gray, in place (random erasing: Zhong et al. 2020)."""
     side = image.shape[0]
     area, aspect = rng.uniform(0.02, 0.15), np.exp(rng.uniform(-0.7, 0.7))
     height = min(side, max(1, round(side * np.sqrt(area * aspect))))

@@ -171,7 +171,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     shown = ", ".join(
         f"{printable(label)} ({counted(photos, 'photo')})" for label, photos in sorted(counts.items())[:20]
     )
-    return (shown or "no labelled photo") + (f" and {len(counts) - 20} more" if len(counts) > 20 else "")
+    return (shown or "no labeled photo") + (f" and {len(counts) - 20} more" if len(counts) > 20 else "")
 
 
 def _quoted(labels: Sequence[str]) -> str:

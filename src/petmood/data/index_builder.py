@@ -128,7 +128,7 @@ def _drop_contradictions(rows: Sequence[IndexRow]) -> list[IndexRow]:
         if len({row.label for row in group}) > 1:
             notes |= {row.path: next(o for o in group if o.label != row.label) for row in group}
     return [
-        replace(row, role=Role.EXCLUDED, note=f"same photo as {notes[row.path].path}, labelled {notes[row.path].label}")
+        replace(row, role=Role.EXCLUDED, note=f"same photo as {notes[row.path].path}, labeled {notes[row.path].label}")
         if row.path in notes
         else row
         for row in rows

@@ -10,7 +10,7 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "photo": "a file with an image, as a person took it",
         "image": "pixels, after decoding and rotation",
-        "class": "one of the values that a photo can be labelled with; the set comes from the dataset",
+        "class": "one of the values that a photo can be labeled with; the set comes from the dataset",
         "label": "the class of one photo",
         "dataset": (
             "a folder with `index.csv`, photos, relations and rejected entries; `data_hash` is the SHA-256 of the index"

@@ -100,7 +100,7 @@ def _parts(report: DatasetDiffReport, folder: Path, against: Path | None) -> Ite
         folder_thumbnails(against, budget_bytes=BUDGET_BYTES),
         [(row, f"{row.label}, {row.split}") for row in change.removed],
     )
-    yield _part("Relabelled", new, [(b.new, f"{b.old.label} -> {b.new.label}") for b in change.relabelled])
+    yield _part("Relabeled", new, [(b.new, f"{b.old.label} -> {b.new.label}") for b in change.relabelled])
     yield _part("In another split", new, [(b.new, f"{b.old.split} -> {b.new.split}") for b in change.moved])
 
 

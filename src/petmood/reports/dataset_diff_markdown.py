@@ -47,7 +47,7 @@ def _versions(report: DatasetDiffReport) -> str:
     previous = f"previous `{report.old.hash[:12]}`" if report.old else "the first version"
     return (
         f"Version `{report.validation.index.hash[:12]}`, {previous}: **{len(change.added)}** photos added, "
-        f"**{len(change.removed)}** removed, **{len(change.relabelled)}** relabelled, "
+        f"**{len(change.removed)}** removed, **{len(change.relabelled)}** relabeled, "
         f"**{len(change.moved)}** in another split."
     )
 

@@ -139,8 +139,8 @@ def test_of_300_frames_the_first_is_answered(send: Send, name: str, build: Calla
 @proof
 def test_16_bit_grey_is_scaled(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
     grey = np.asarray(Image.fromarray(photo_pixels).convert("L"))
-    deep = send(6, "PNG of 16-bit grey", images.sixteen_bit_png(grey.astype(np.uint16) * 257))
-    assert classes(deep) == pytest.approx(classes(send(6, "PNG of 8-bit grey", images.png(Image.fromarray(grey)))))
+    deep = send(6, "PNG of 16-bit gray", images.sixteen_bit_png(grey.astype(np.uint16) * 257))
+    assert classes(deep) == pytest.approx(classes(send(6, "PNG of 8-bit gray", images.png(Image.fromarray(grey)))))
 
 
 @proof
@@ -183,7 +183,7 @@ def see_through(mode: str) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_laid_over_one_colour(send: Send, mode: str) -> None:
     data, laid = see_through(mode)
-    answers = classes(send(9, f"transparent {mode}", data)), classes(send(9, f"the {mode} laid over grey", laid))
+    answers = classes(send(9, f"transparent {mode}", data)), classes(send(9, f"the {mode} laid over gray", laid))
     assert answers[0] == pytest.approx(answers[1], abs=1e-6)
 
 

@@ -70,7 +70,7 @@ print(code, round(peak() - before, 1))
 
 
 def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Return the absolute differences of two pictures in grey levels."""
+    """Return the absolute differences of two pictures in gray levels."""
     return np.abs(one.astype(np.int16) - other.astype(np.int16))
 
 

@@ -86,7 +86,7 @@ def test_a_name_that_no_class_can_have_is_refused_and_can_be_mapped() -> None:
 
 @pytest.mark.parametrize("entries", [photos(happy=7), [], [SourcePhoto(Path("x"), "x", None, problem="p", code="c")]])
 def test_one_class_alone_is_refused_with_its_count(entries: list[SourcePhoto]) -> None:
-    with pytest.raises(DataError, match=r"Expected photos of two classes or more, got: (happy \(7|no labelled)"):
+    with pytest.raises(DataError, match=r"Expected photos of two classes or more, got: (happy \(7|no labeled)"):
         resolve_classes(entries, ClassOptions())
 
 

@@ -80,8 +80,8 @@ def test_exact_duplicates_under_two_classes_are_all_dropped_and_name_each_other(
     photos.add("b.jpg", label="happy", content="same")
     rows = photos.rows()
     assert {rows["a.jpg"].role, rows["b.jpg"].role} == {"excluded"}
-    assert rows["a.jpg"].note == "same photo as photos/b.jpg, labelled happy"
-    assert rows["b.jpg"].note == "same photo as photos/a.jpg, labelled sad"
+    assert rows["a.jpg"].note == "same photo as photos/b.jpg, labeled happy"
+    assert rows["b.jpg"].note == "same photo as photos/a.jpg, labeled sad"
     assert rows["a.jpg"].split == "train"
 
 

@@ -14,7 +14,7 @@ EVEN = np.full((1, 16, 16, 3), 102, np.uint8)
 
 
 def opened(pixels: NDArray[np.uint8], **named: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - the function's own arguments
-    """Return the arrays of a reference whose features are mean colours and whose logits favour the second class."""
+    """Return the arrays of a reference whose features are mean colors and whose logits favor the second class."""
     data = reference_bytes(
         pixels,
         features=lambda some: some.mean(axis=(1, 2)),

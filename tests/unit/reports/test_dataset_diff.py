@@ -73,7 +73,7 @@ def test_a_hostile_name_is_text_and_the_page_loads_nothing(written: Path) -> Non
 
 def test_the_page_shows_images_of_what_came_went_and_changed(written: Path) -> None:
     page = (written / "report.html").read_text("utf-8")
-    for title in ("Added", "Removed", "Relabelled", "In another split"):
+    for title in ("Added", "Removed", "Relabeled", "In another split"):
         assert f"<h2>{title}</h2>" in page
     assert "train -&gt; valid" in page
     assert "Rejected as the next version" in page

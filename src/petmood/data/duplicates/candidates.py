@@ -1,7 +1,7 @@
-"""Candidate pairs of related photos, found by nearest-neighbour search over keypoint descriptors.
+"""Candidate pairs of related photos, found by nearest-neighbor search over keypoint descriptors.
 
-The strongest descriptors of each photo, and their mirror images, query for their nearest neighbours in other photos. A
-neighbour is a vote for its photo, with more weight the nearer it is than the furthest neighbour found. Fur, grass and
+The strongest descriptors of each photo, and their mirror images, query for their nearest neighbors in other photos. A
+neighbor is a vote for its photo, with more weight the nearer it is than the furthest neighbor found. Fur, grass and
 caption letters resemble many things and so add little weight. Few descriptors are searched exhaustively; many in an
 inverted file of 8-bit vectors (faiss). Memory grows with the number of photos, not with the number of pairs.
 """
@@ -23,7 +23,7 @@ __all__ = ["Candidate", "find_candidates"]
 VOTERS = 128
 """Strongest keypoints per photo that are indexed and queried: a quarter of the time of all 250."""
 NEIGHBOURS = 12
-"""Neighbours per query. Photos with more near-duplicates than this are grouped through one another."""
+"""Neighbors per query. Photos with more near-duplicates than this are grouped through one another."""
 MIN_VOTES = 1.5
 """Smallest number of votes of a candidate pair."""
 PARTNERS = 24
@@ -36,7 +36,7 @@ SAMPLES_PER_LIST = 40
 """Training descriptors per list centroid."""
 CHUNK_PHOTOS = 128
 STOP_DISTANCE = 0.05
-"""A descriptor whose neighbours are all nearer (squared, at unit length) is found everywhere, as in a caption."""
+"""A descriptor whose neighbors are all nearer (squared, at unit length) is found everywhere, as in a caption."""
 STOP_SHARE = 0.5
 """Above this share of descriptors found everywhere, a photo has many near-duplicates and keeps all descriptors."""
 STOP_REACH_PX = 10.0
@@ -169,7 +169,7 @@ def _query(searched: _Searched, photos: Sequence[Keypoints], start: int) -> _Vot
 
 
 def _neighbours(searched: _Searched, queries: Floats, owners: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
-    """Return the squared distances (unit length 1; infinite if unusable) and photos of the neighbours, [Q, k]."""
+    """Return the squared distances (unit length 1; infinite if unusable) and photos of the neighbors, [Q, k]."""
     count = min(NEIGHBOURS, len(searched.owners))
     distance, found = searched.index.search(queries, count)
     neighbours = searched.owners[found]
@@ -179,7 +179,7 @@ def _neighbours(searched: _Searched, queries: Floats, owners: NDArray[np.int32])
 
 
 def _stop_descriptors(distance: Floats) -> NDArray[np.bool_]:
-    """Return the mask of descriptors whose neighbours are all very near, such as the letters of a caption."""
+    """Return the mask of descriptors whose neighbors are all very near, such as the letters of a caption."""
     usable = np.isfinite(distance)
     near = np.where(usable, distance, 0.0) < STOP_DISTANCE
     mask: NDArray[np.bool_] = near.all(axis=1) & (usable.sum(axis=1) >= NEIGHBOURS - 2)

@@ -1,7 +1,7 @@
 """Correlation of the pixels of two aligned photos over the area that both frames cover.
 
-The images are small grey thumbnails. Local brightness and contrast are normalized first, because a near-duplicate may
-be recoloured.
+The images are small gray thumbnails. Local brightness and contrast are normalized first, because a near-duplicate may
+be recolored.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ THUMB_PX = 64
 NEIGHBOURHOOD_PX = 4.0
 """Standard deviation in pixels of the Gaussian window for local normalization."""
 FLOOR = 6.0
-"""Added to the local standard deviation, in grey levels, so that flat areas aren't amplified."""
+"""Added to the local standard deviation, in gray levels, so that flat areas aren't amplified."""
 MIN_SHARED_PX = 200
 """Smallest shared area in thumbnail pixels; below it the correlation is 0."""
 
@@ -38,7 +38,7 @@ class Overlap:
 
 
 def thumbnail(pixels: Bytes) -> Bytes:
-    """Return a grey thumbnail, uint8 [64, 64], of a photo, uint8 [H, W, 3] RGB."""
+    """Return a gray thumbnail, uint8 [64, 64], of a photo, uint8 [H, W, 3] RGB."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -50,7 +50,7 @@ def aligned_correlation(first: Bytes, second: Bytes, matrix: Floats) -> Overlap:
     """
     moved = matrix.copy()
     moved[:, 2] *= THUMB_PX
-    # Pixel centres lie half a pixel inside the frame.
+    # Pixel centers lie half a pixel inside the frame.
     moved[:, 2] += 0.5 * (moved[:, 0] + moved[:, 1]) - 0.5
     size = (THUMB_PX, THUMB_PX)
     covered = cv2.warpAffine(np.ones_like(first), moved, size, flags=cv2.INTER_NEAREST) > 0

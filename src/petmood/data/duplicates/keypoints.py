@@ -1,6 +1,6 @@
 """SIFT keypoints and descriptors of a photo, and descriptors of its mirror image.
 
-The method is SIFT (Lowe, "Distinctive image features from scale-invariant keypoints", 2004) on contrast-equalised grey
+The method is SIFT (Lowe, "Distinctive image features from scale-invariant keypoints", 2004) on contrast-equalized gray
 (CLAHE). Descriptors have the square-root normalization of Arandjelovic and Zisserman ("Three things everyone should
 know to improve object retrieval", 2012). A mirrored photo needs no second run: its descriptors are a fixed permutation
 of the bins.

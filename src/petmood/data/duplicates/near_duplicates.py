@@ -127,7 +127,7 @@ def _describe(pixels: Bytes) -> _PhotoFeatures:
 
 
 def _remove_equal_photos(described: Sequence[_PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
-    """Keep one of equal photos: many of them would fill the search's neighbour lists with one another."""
+    """Keep one of equal photos: many of them would fill the search's neighbor lists with one another."""
     firsts: dict[bytes, int] = {}
     repeated = []
     for position in order:

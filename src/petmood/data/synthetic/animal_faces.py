@@ -111,7 +111,7 @@ def _eye(brush: Brush, *, head: Head, coat: Coat, expression: Expression, side: 
 
 
 def _contrast(coat: Coat) -> Colour:
-    """Return a line colour that contrasts with the coat: dark on light coats, nearly black on dark ones."""
+    """Return a line color that contrasts with the coat: dark on light coats, nearly black on dark ones."""
     return _DARK if sum(coat.main) > 300 else mix(coat.main, (8, 6, 8), 0.8)
 
 

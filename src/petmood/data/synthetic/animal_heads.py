@@ -1,4 +1,4 @@
-"""Synthetic animal heads: ears, outline and muzzle per species, in randomly drawn coat colours."""
+"""Synthetic animal heads: ears, outline and muzzle per species, in randomly drawn coat colors."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PATTERNS = ("plain", "muzzle", "patch", "stripes", "blaze", "spots")
 
 @dataclass(frozen=True, slots=True)
 class Coat:
-    """The colours of one animal; `pattern` is one of "plain", "muzzle", "patch", "stripes", "blaze", "spots".
+    """The colors of one animal; `pattern` is one of "plain", "muzzle", "patch", "stripes", "blaze", "spots".
 
     `stroke` scales the line width, `glint` is the position of the eye's highlight, `slit` scales the width of the
     pupils.
@@ -42,7 +42,7 @@ class Coat:
 
     @property
     def edge(self) -> Colour:
-        """Return the colour of outlines: a darker main colour."""
+        """Return the color of outlines: a darker main color."""
         return mix(self.main, (30, 20, 20), 0.45)
 
 
@@ -124,7 +124,7 @@ def head_of(species: str, rng: np.random.Generator | None = None) -> Head:
 
 
 def pick_coat(rng: np.random.Generator) -> Coat:
-    """Draw the colours of an animal, independent of its species and class."""
+    """Draw the colors of an animal, independent of its species and class."""
     main, second = (_COATS[int(k)] for k in rng.choice(len(_COATS), size=2, replace=False))
     jitter = rng.integers(-14, 15, size=3)
     r, g, b = (int(np.clip(c + j, 25, 250)) for c, j in zip(main, jitter, strict=True))

@@ -55,7 +55,7 @@ class Brush:
         turn: float,
         warp: HeadPose | None = None,
     ) -> None:
-        """Set the head's centre and radius in canvas pixels, its rotation in radians, and its deformation."""
+        """Set the head's center and radius in canvas pixels, its rotation in radians, and its deformation."""
         self.draw, self.radius_px, self._warp = draw, radius_px, warp
         self._origin = np.array(centre)
         cos, sin = math.cos(turn) * radius_px, math.sin(turn) * radius_px
@@ -112,6 +112,6 @@ def bend(start: tuple[float, float], pull: tuple[float, float], end: tuple[float
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return a mix of two colours with this share of the second."""
+    """Return a mix of two colors with this share of the second."""
     r, g, b = (round(a + (c - a) * share) for a, c in zip(first, second, strict=True))
     return r, g, b

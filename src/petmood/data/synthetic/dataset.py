@@ -28,7 +28,7 @@ FLAWS = {
     "happy/flaw-one-pixel.png": "an image of 1x1 pixel",
     "sad/flaw-text.jpg": "a text named .jpg",
     "sad/flaw-cmyk.jpg": "a CMYK JPEG",
-    "sad/flaw-grey16.png": "a 16-bit grey PNG",
+    "sad/flaw-grey16.png": "a 16-bit gray PNG",
     "angry/flaw-turned.jpg": "a photo rotated by EXIF",
     "angry/flaw-transparent.png": "an RGBA PNG",
     "other/twin-flaw-exact-duplicate.jpg": "a byte-for-byte duplicate",
@@ -51,7 +51,7 @@ def write_demo(
 ) -> None:
     """Draw `photos` photos into the class folders of `folder`, and the flaws of `FLAWS` beside them.
 
-    Classes are equally frequent and independent of species. A tenth of the photos are mirrored, cropped or recoloured
+    Classes are equally frequent and independent of species. A tenth of the photos are mirrored, cropped or recolored
     copies of others. File names begin with the species. The same seed writes the same bytes. Raises DataError if there
     are too few photos for splits of every class.
     """

@@ -54,7 +54,7 @@ class DatasetDiffReport:
         change, previous = self.diff, f"against {self.old.hash[:12]}" if self.old else "the first version"
         counts = (
             f"{len(change.added)} photos added, {len(change.removed)} removed, "
-            f"{len(change.relabelled)} relabelled, {len(change.moved)} in another split"
+            f"{len(change.relabelled)} relabeled, {len(change.moved)} in another split"
         )
         lines = [f"{self.validation.name}: version {self.validation.index.hash[:12]}, {previous}: {counts}"]
         lines += [f"[VIOLATION] {reason.message}{_some(reason.paths)}" for reason in self.violations]

@@ -1,4 +1,4 @@
-"""Tests of the aligned correlation of moved, recoloured and different images."""
+"""Tests of the aligned correlation of moved, recolored and different images."""
 
 import numpy as np
 import pytest

@@ -25,7 +25,7 @@ def test_no_two_species_look_alike() -> None:
 
 @pytest.mark.parametrize("species", SPECIES)
 def test_every_pattern_changes_the_image(species: str) -> None:
-    # "muzzle" differs from "plain" by the second colour of the muzzle alone
+    # "muzzle" differs from "plain" by the second color of the muzzle alone
     assert len({image(species, replace(COAT, pattern=pattern)) for pattern in PATTERNS}) == len(PATTERNS)
 
 
