@@ -34,12 +34,13 @@ def vertex_router(settings: Settings) -> APIRouter:
             predict,
             answer_instances,
             methods=["POST"],
+            summary="Predict instances of Vertex AI",
             response_model=VertexResponse,
             openapi_extra=VERTEX_REQUEST,
             responses=REFUSALS,
         )
     if health is not None and health not in {"/readyz", "/livez"}:
-        router.add_api_route(health, ready, methods=["GET"])
+        router.add_api_route(health, ready, methods=["GET"], summary="Ready for requests")
     return router
 
 

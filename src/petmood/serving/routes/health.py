@@ -12,13 +12,18 @@ __all__ = ["ready", "router"]
 router = APIRouter(tags=["state"])
 
 
-@router.get("/livez", response_model=HealthStatus)
+@router.get("/livez", summary="Process is running", response_model=HealthStatus)
 async def live() -> Response:
     """Return 200 while the process runs."""
     return json_response(HealthStatus(status="ok"))
 
 
-@router.get("/readyz", response_model=HealthStatus, responses={503: {"model": HealthStatus}})
+@router.get(
+    "/readyz",
+    summary="Ready for requests",
+    response_model=HealthStatus,
+    responses={503: {"model": HealthStatus}},
+)
 async def ready(request: Request) -> Response:
     """Return 200 if the process is ready for photos, or 503 with the reason: a worker died, or it is shutting down."""
     reason = service_of(request).readiness_failure()
@@ -27,13 +32,18 @@ async def ready(request: Request) -> Response:
     return json_response(HealthStatus(status="unready", reason=reason), status=503)
 
 
-@router.get("/model", response_model=ModelCardResponse)
+@router.get("/model", summary="Model card", response_model=ModelCardResponse)
 async def model(request: Request) -> Response:
     """Return the active model with its card and manifest."""
     return json_response(service_of(request).slot.current.card())
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
 async def metrics(request: Request) -> Response:
     """Return the metrics in the Prometheus text format."""
     service = service_of(request)

@@ -36,7 +36,13 @@ class LoadBody(ReasonBody):
     bundle: str = Field(min_length=1, max_length=1024)
 
 
-@router.post("/load", response_model=ModelInfo, openapi_extra=LOAD_REQUEST, responses=REFUSALS)
+@router.post(
+    "/load",
+    summary="Load another bundle",
+    response_model=ModelInfo,
+    openapi_extra=LOAD_REQUEST,
+    responses=REFUSALS,
+)
 async def load(request: Request) -> Response:
     """Verify another bundle against its golden outputs, then switch to it; the active model serves until then."""
     service, call = service_of(request), context_of(request.scope)
@@ -50,7 +56,13 @@ async def load(request: Request) -> Response:
     return json_response(predictor.model)
 
 
-@router.post("/rollback", response_model=ModelInfo, openapi_extra=ROLLBACK_REQUEST, responses=REFUSALS)
+@router.post(
+    "/rollback",
+    summary="Return to the previous model",
+    response_model=ModelInfo,
+    openapi_extra=ROLLBACK_REQUEST,
+    responses=REFUSALS,
+)
 async def roll_back(request: Request) -> Response:
     """Restore the previous model at once; it is still in memory."""
     service, call = service_of(request), context_of(request.scope)

@@ -47,7 +47,13 @@ class DirectRoute(APIRoute):
 router = APIRouter(tags=["prediction"], route_class=DirectRoute)
 
 
-@router.post(PATH, response_model=PredictionResponse, openapi_extra=PREDICT_REQUEST, responses=REFUSALS)
+@router.post(
+    PATH,
+    summary="Predict one photo",
+    response_model=PredictionResponse,
+    openapi_extra=PREDICT_REQUEST,
+    responses=REFUSALS,
+)
 async def predict(request: Request) -> Response:
     """Predict one photo, sent as the form field `photo` or as the request body."""
     service = service_of(request)
@@ -64,7 +70,13 @@ async def predict(request: Request) -> Response:
     return await answer_photo(service, request.scope, request.receive, kind=kind, predict_photo=predict_photo)
 
 
-@router.post("/predict/batch", response_model=BatchResponse, openapi_extra=BATCH_REQUEST, responses=REFUSALS)
+@router.post(
+    "/predict/batch",
+    summary="Predict several photos",
+    response_model=BatchResponse,
+    openapi_extra=BATCH_REQUEST,
+    responses=REFUSALS,
+)
 async def predict_batch(request: Request) -> Response:
     """Predict up to 32 photos, each a form field `photo`; return a prediction or an error for each, in order."""
     service, call = service_of(request), context_of(request.scope)

@@ -26,6 +26,14 @@ def test_every_route_for_photos_shows_a_command_that_can_be_typed(served: Callab
         assert "multipart/form-data" in paths[path]["post"]["requestBody"]["content"]
 
 
+def test_every_route_has_a_summary_in_words_and_not_the_name_of_its_function(served: Callable[..., Any]) -> None:
+    app = served(vertex_health_route="/health", vertex_predict_route="/ask")
+    paths = app.client.get("/openapi.json").json()["paths"]
+    summaries = {path: operation["summary"] for path, operations in paths.items() for operation in operations.values()}
+    assert {"/predict", "/livez", "/models/load", "/health", "/ask"} <= set(summaries)
+    assert [path for path, summary in summaries.items() if summary.istitle()] == []
+
+
 def test_every_refusal_is_described(served: Callable[..., Any]) -> None:
     responses = served().client.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]
     assert {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503"} <= set(responses)
