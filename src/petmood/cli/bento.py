@@ -67,7 +67,7 @@ def bento() -> None:
 @batching[0]
 @batching[1]
 def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms: int) -> None:
-    """Serve BUNDLE until Ctrl-C or SIGTERM, with the PETMOOD_<NAME> settings of `petmood serve`."""
+    """Serve BUNDLE until Ctrl-C or SIGTERM. The PETMOOD_<NAME> settings are those of `petmood serve`."""
     from petmood.core.extras import require
 
     require("bentoml", extra="bento")
@@ -97,7 +97,7 @@ def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms:
 @batching[0]
 @batching[1]
 def build(*, bundle: Path, to: Path | None, max_batch: int, max_latency_ms: int) -> None:
-    """Build a bento of BUNDLE that runs in a clean environment: no torch, exact versions, this petmood."""
+    """Build a bento of BUNDLE for a clean environment. It holds exact versions, this petmood and no torch."""
     from petmood.core.extras import require
 
     require("bentoml", extra="bento")

@@ -69,7 +69,7 @@ def verify(*, folder: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The new bundle's folder.")
 def upgrade(*, folder: Path, to: Path) -> None:
-    """Convert a bundle of schema version 1 to the current version, beside the old one."""
+    """Convert a bundle of schema version 1 to the current version. The old folder is not changed."""
     from petmood.export.upgrade import upgrade_bundle
 
     made = upgrade_bundle(folder, to=to)

@@ -56,7 +56,7 @@ def import_(
     classes: str,
     seed: int,
 ) -> None:
-    """Import photos from SOURCE: demo, folder, csv or kaggle; the last three take a PATH."""
+    """Import photos from SOURCE: demo, folder, csv or kaggle. The last three take a PATH."""
     from petmood.data.classes import parse_class_options
     from petmood.data.importer import ImportOptions, import_photos
     from petmood.data.sources import open_source
@@ -87,7 +87,7 @@ def import_(
 )
 @click.pass_context
 def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
-    """Validate a dataset and write an HTML report; exits with status 1 on blocking issues."""
+    """Validate a dataset and write an HTML report. The exit status is 1 on blocking issues."""
     from petmood.data.validation.issues import validate_dataset as check_photos
     from petmood.reports.dataset_check import write_check_report
 
@@ -102,7 +102,7 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The new dataset's folder.")
 def upgrade(*, folder: Path, to: Path) -> None:
-    """Convert a dataset of format 1 to the current format, beside the old one."""
+    """Convert a dataset of format 1 to the current format. The old folder is not changed."""
     from petmood.data.index_upgrade import upgrade_dataset
 
     found = upgrade_dataset(folder, to=to)
@@ -134,7 +134,7 @@ def diff(
     max_drift: float,
     max_relabelled: float,
 ) -> None:
-    """Compare a dataset with its previous version; exits with status 1 if a rule is violated."""
+    """Compare a dataset with its previous version. The exit status is 1 if a rule is violated."""
     from petmood.data.validation.diff_rules import DiffLimits
 
     limits = DiffLimits(max_drift, max_relabelled)

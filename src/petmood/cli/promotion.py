@@ -43,7 +43,10 @@ def promote(
     author: str | None,
     reason: str,
 ) -> None:
-    """Move an alias to VERSION if it passes the checks against the champion; else exit with 3 and the reasons."""
+    """Move an alias to VERSION if it passes the promotion checks.
+
+    It is compared with the champion. If a check fails, the reasons are printed and the exit status is 3.
+    """
     from petmood.pipelines.promote import promote as promote_version
     from petmood.pipelines.promote import read_limits
     from petmood.registry.base import CHAMPION, Author
@@ -81,7 +84,7 @@ def rollback(opened: "Registry", *, author: str | None, reason: str) -> None:
 @in_registry
 @click.option("--photos", is_flag=True, help="List every photo with its SHA-256, as CSV.")
 def lineage(opened: "Registry", *, version: str, photos: bool) -> None:
-    """Show the origin of a prediction, down to its training photos; VERSION may be the `model.sha256` of a response."""
+    """Show the origin of a prediction, with the training photos. VERSION may be the `model.sha256` of a response."""
     from petmood.cli.registry_tables import lineage_text, photos_text
     from petmood.promotion.lineage import find_lineage
 

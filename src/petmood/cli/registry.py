@@ -28,7 +28,7 @@ def registry() -> None:
 @in_registry
 @click.option("--author", help="Who registers it; default: the current user.")
 def push(opened: "Registry", *, bundle: Path, author: str | None) -> None:
-    """Register BUNDLE as a new version; one that is registered already keeps its number."""
+    """Register BUNDLE as a new version. One that is registered already keeps its number."""
     version = opened.push(bundle, by=current_author(author))
     click.echo(
         f"Version {version.number} of {version.model}: {version.bundle} {version.bundle_version}, "
@@ -65,7 +65,7 @@ def show(opened: "Registry", *, version: str) -> None:
 @in_registry
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def history(opened: "Registry", *, as_json: bool) -> None:
-    """Show each move of an alias, with time, author and reason; the newest is last."""
+    """Show each move of an alias, with time, author and reason. The newest is last."""
     import json
 
     from petmood.cli.registry_tables import history_text
@@ -90,7 +90,7 @@ def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
 @in_registry
 @click.pass_context
 def verify(context: click.Context, opened: "Registry") -> None:
-    """Fetch every version and check each file, the history and the aliases; exits with status 1 on any issue."""
+    """Check each file of every version, the history and the aliases. The exit status is 1 on any issue."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:

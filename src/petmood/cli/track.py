@@ -45,7 +45,10 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
 )
 def sync(*, runs: tuple[Path, ...], uri: str | None, runs_dir: Path) -> None:
-    """Send what the tracker lacks of RUNS, or of every run in the folder of runs; nothing is stored twice."""
+    """Send what the tracker lacks of RUNS. Nothing is stored twice.
+
+    Without RUNS, every run in the folder of runs is sent.
+    """
     from petmood.core.errors import TrackingError
     from petmood.pipelines.mirror_process import mirror_now
     from petmood.training.tracking.base import refuse_credentials

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,23 @@ def test_what_the_list_says_of_a_verb_is_what_it_says_itself() -> None:
         assert command is not None
         assert command.name == verb
         assert command.help
+
+
+def groups(group: click.Group, *words: str) -> Iterator[list[str]]:
+    """Yield the words that name each group of the command line."""
+    yield list(words)
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from groups(command, *words, name)
+
+
+@pytest.mark.parametrize("words", [*groups(app.petmood)], ids=lambda words: " ".join(words) or "petmood")
+def test_no_sentence_in_a_group_s_list_of_commands_is_cut(petmood: Callable[..., Any], words: list[str]) -> None:
+    listed = petmood(*words, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
 
 
 def test_a_verb_that_does_not_exist_is_a_usage_error(petmood: Callable[..., Any]) -> None:
