@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from petmood.client.client import Client
 from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL, TOKEN_VARIABLE
@@ -59,10 +60,12 @@ def main() -> None:
 def _draw(service: Client) -> None:
     st.title(":material/pets: How does this pet look?", anchor=False)
     st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” if the result is too uncertain.")
+    notice = st.empty()  # above the results, but filled last: they don't wait for the model card
     for photo in reversed(_photos()):  # newest first
         _show(photo, service)
     _show_history()
-    _show_meaning(service)
+    _show_meaning()
+    _show_card(service, notice=notice)
 
 
 def _photos() -> list[Photo]:
@@ -168,17 +171,21 @@ def _show_history() -> None:
             st.table({"Photo": [name for name, _ in history], "Result": [answer for _, answer in history]})
 
 
-def _show_meaning(service: Client) -> None:
+def _show_meaning() -> None:
     with st.expander("What the results mean, and their limits"):
         st.markdown(MEANING)
         st.markdown(LIMITS)
+
+
+def _show_card(service: Client, *, notice: DeltaGenerator) -> None:
+    """Show the model card, or fill ``notice`` with the reason why there is none."""
     try:
         found = service.card()
     except PetmoodError as error:
         message = failure_of(error).message.replace(
             "Your photo stays on this page: please try again.", "Reload the page to try again."
         )
-        st.warning(message, icon=":material/hourglass_empty:")
+        notice.warning(message, icon=":material/hourglass_empty:")
         return
     with st.expander("Model card: training data and accuracy"):
         st.markdown(found.card)

@@ -138,6 +138,21 @@ def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: li
     assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES) - 1
 
 
+def test_the_message_that_the_service_is_away_is_above_the_results(
+    replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def card(_: Client) -> ModelCardResponse:
+        raise ServiceUnreachable("http://127.0.0.1:8000 is away.")
+
+    monkeypatch.setattr(Client, "card", card)
+    replies.append(answer())
+    at = upload(page(), ("a.jpg", PHOTO))
+    assert not at.exception
+    kinds = [node.type for node in at.main]
+    assert [warning.value.endswith("Reload the page to try again.") for warning in at.warning] == [True]
+    assert kinds.index("warning") < min(kinds.index(kind) for kind in ("file_uploader", "header", "expander"))
+
+
 def test_without_a_service_the_page_says_so_and_shows_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETMOOD_API_URL", "http://127.0.0.1:9")
     at = page()
