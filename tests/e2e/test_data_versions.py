@@ -1,4 +1,4 @@
-"""Restoration of every dataset version by hash, from a folder, GCS and S3, with real clients."""
+"""Restoration of every data version by hash, from a folder, GCS and S3, with real clients."""
 
 import json
 import signal

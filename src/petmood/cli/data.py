@@ -73,7 +73,7 @@ def import_(
         progress=progress_bar,
     )
     click.echo(report.summary())
-    click.echo(f"Dataset: {to}, version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
+    click.echo(f"Dataset: {to}, data version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
 
 
 @data.command()
@@ -106,7 +106,7 @@ def upgrade(*, folder: Path, to: Path) -> None:
     from petmood.data.index_upgrade import upgrade_dataset
 
     found = upgrade_dataset(folder, to=to)
-    click.echo(f"Dataset: {to}, version {found.hash[:12]}. Next: {shell_command('data', 'check', to)}")
+    click.echo(f"Dataset: {to}, data version {found.hash[:12]}. Next: {shell_command('data', 'check', to)}")
 
 
 @data.command()

@@ -41,7 +41,7 @@ class DataConfig(_Checked):
     """Dataset settings; ``path`` is a folder made by `petmood data import`.
 
     ``include_copies``: train also on the dataset's augmented near-duplicates; they are never evaluated on.
-    ``hash``: SHA-256 of the data; if set, a run on other data is rejected.
+    ``hash``: the data version, 64 hex digits; if set, a run on another one is rejected.
     ``memory_mb``: cached images above this size are memory-mapped.
     """
 

@@ -108,7 +108,7 @@ class DataIndex:
 
     @property
     def hash(self) -> str:
-        """Hex SHA-256 of the index, which identifies this data version."""
+        """The data version: the hex SHA-256 of the index."""
         return data_hash(self.rows)
 
 

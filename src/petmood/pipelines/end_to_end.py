@@ -102,7 +102,7 @@ def _needs_import(data: Path) -> bool:
 
 
 def _needs_check(data: Path, data_hash: str) -> bool:
-    """Return whether this version of the data was not yet validated, or failed validation."""
+    """Return whether this data version was not yet validated, or failed validation."""
     passed = data / CHECKED
     return not ((data / "check.html").is_file() and passed.is_file() and passed.read_text() == data_hash)
 

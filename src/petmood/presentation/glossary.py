@@ -12,8 +12,10 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "image": "pixels, after decoding and rotation",
         "class": "one of the values that a photo can be labeled with; the set comes from the dataset",
         "label": "the class of one photo",
-        "dataset": (
-            "a folder with `index.csv`, photos, relations and rejected entries; `data_hash` is the SHA-256 of the index"
+        "dataset": "a folder with `index.csv`, photos, relations and rejected entries",
+        "data version": (
+            "the SHA-256 of a dataset's `index.csv`, which holds that of every photo; `data_hash` in files, "
+            "`data.hash` in settings"
         ),
         "exact duplicate": "a photo with the same bytes as another",
         "near-duplicate": "a copy of another photo: re-encoded, cropped, rotated, recolored or otherwise edited",

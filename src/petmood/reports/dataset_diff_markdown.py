@@ -29,7 +29,7 @@ def safe_name(name: str) -> str:
 
 
 def dataset_diff_markdown(report: DatasetDiffReport) -> str:
-    """Return the report of a dataset version as Markdown for a pull request, at most a few screens long."""
+    """Return the report of a data version as Markdown for a pull request, at most a few screens long."""
     verdict = "rejected as the next version" if report.has_violations else "accepted"
     parts = [
         f"## Data {safe_name(report.validation.name)}: {verdict}",
@@ -46,7 +46,7 @@ def _versions(report: DatasetDiffReport) -> str:
     change = report.diff
     previous = f"previous `{report.old.hash[:12]}`" if report.old else "the first version"
     return (
-        f"Version `{report.validation.index.hash[:12]}`, {previous}: **{len(change.added)}** photos added, "
+        f"Data version `{report.validation.index.hash[:12]}`, {previous}: **{len(change.added)}** photos added, "
         f"**{len(change.removed)}** removed, **{len(change.relabelled)}** relabeled, "
         f"**{len(change.moved)}** in another split."
     )

@@ -46,7 +46,7 @@ def write_report(
     """Write the report atomically.
 
     `photo_of` returns the pixels of a photo by its path (uint8 [H, W, 3] RGB). If it raises PetmoodError or OSError,
-    the photo is listed without a thumbnail. `facts` are shown unchanged (data hash, code version, configuration).
+    the photo is listed without a thumbnail. `facts` are shown unchanged (data version, code version, configuration).
     `curves` are rows with `epoch`, `train/loss`, `val/loss` and `val/accuracy`. `paired` compares with another run.
     """
     shown = render_report(

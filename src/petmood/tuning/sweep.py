@@ -109,7 +109,7 @@ def open_sweep(overrides: Sequence[str], *, progress: ProgressBar = no_progress)
 
 
 def _photos(config: Config, *, progress: ProgressBar) -> tuple[int, str]:
-    """Return the number of validation photos and the data hash; the demo dataset is generated if it is missing."""
+    """Return the number of validation photos and the data version; the demo dataset is generated if it is missing."""
     folder = Path(config.data.path)
     if folder == DEMO_FOLDER and not (folder / INDEX_NAME).is_file():
         import_photos(open_source("demo"), to=folder, progress=progress)

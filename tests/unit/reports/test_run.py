@@ -79,7 +79,7 @@ def evaluation(splits: dict[str, Predictions], make_scored: MakeScored) -> Evalu
 
 
 def rendered(evaluation: Evaluation, splits: dict[str, Predictions], **given: Any) -> str:  # noqa: ANN401 - arguments of render_report
-    facts = {"data hash": "abc", "classes": ("a", "b"), "configuration": {"seed": 1}}
+    facts = {"data version": "abc", "classes": ("a", "b"), "configuration": {"seed": 1}}
     settings: dict[str, Any] = {"photo_of": photo_of, "title": "a run", "facts": facts, "curves": CURVES, **given}
     return render_report(evaluation, splits, **settings)
 

@@ -1,1 +1,1 @@
-"""Dataset validation and comparison of dataset versions."""
+"""Dataset validation and comparison of data versions."""

@@ -1,4 +1,4 @@
-"""Differences between two dataset versions; photos are matched by SHA-256, not by name."""
+"""Differences between two data versions; photos are matched by SHA-256, not by name."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rules on whether a new dataset version may replace the previous one."""
+"""Rules on whether a new data version may replace the previous one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class DatasetDiffReport:
-    """Comparison of a dataset version with the previous one; ``old`` is None for the first version."""
+    """Comparison of a data version with the previous one; ``old`` is None for the first version."""
 
     validation: ValidationReport
     old: DataIndex | None
@@ -56,7 +56,7 @@ class DatasetDiffReport:
             f"{len(change.added)} photos added, {len(change.removed)} removed, "
             f"{len(change.relabelled)} relabeled, {len(change.moved)} in another split"
         )
-        lines = [f"{self.validation.name}: version {self.validation.index.hash[:12]}, {previous}: {counts}"]
+        lines = [f"{self.validation.name}: data version {self.validation.index.hash[:12]}, {previous}: {counts}"]
         lines += [f"[VIOLATION] {reason.message}{_some(reason.paths)}" for reason in self.violations]
         return "\n".join([*lines, f"Verdict: {'rejected as the next version' if self.has_violations else 'accepted'}."])
 

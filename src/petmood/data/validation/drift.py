@@ -1,4 +1,4 @@
-"""Two-sample drift tests on simple image statistics between two dataset versions.
+"""Two-sample drift tests on simple image statistics between two data versions.
 
 A statistic drifts if its change is both significant and large. Significance: the added photos against the previous
 version (or the removed ones against the new version). The test is the two-sample Kolmogorov-Smirnov test, with Holm's

@@ -1,4 +1,4 @@
-"""Tests of dataset version differences, with photos matched by SHA-256."""
+"""Tests of data version differences, with photos matched by SHA-256."""
 
 from dataclasses import replace
 

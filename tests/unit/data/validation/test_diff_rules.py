@@ -1,4 +1,4 @@
-"""Tests of the rules on a new dataset version: planted violations are reported, normal growth is accepted."""
+"""Tests of the rules on a new data version: planted violations are reported, normal growth is accepted."""
 
 import hashlib
 from collections.abc import Callable
