@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from petmood.cli.promotion import lineage, promote, rollback
-from petmood.cli.registry_options import current_author, in_registry, registry_command
+from petmood.cli.registry_options import current_author, in_new_registry, in_registry, registry_command
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def registry() -> None:
 
 @registry.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@in_registry
+@in_new_registry
 @click.option("--author", help="Who registers it; default: the current user.")
 def push(opened: "Registry", *, bundle: Path, author: str | None) -> None:
     """Register BUNDLE as a new version. One that is registered already keeps its number."""

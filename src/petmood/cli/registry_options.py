@@ -7,26 +7,26 @@ from typing import Any
 import click
 
 from petmood.core.commands import shell_command
+from petmood.core.errors import RegistryError
 from petmood.core.redact import without_credentials
 
-__all__ = ["current_author", "in_registry", "registry_command"]
+__all__ = ["current_author", "in_new_registry", "in_registry", "registry_command"]
 
 
 MODEL = "petmood"
 
 
 def in_registry(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the options ``--registry`` and ``--model``, and hand it the opened registry as ``opened``."""
+    """Give a verb the options ``--registry`` and ``--model``, and hand it the opened registry as ``opened``.
 
-    @click.option("--registry", "address", help="Folder, gs://, s3://, MLflow. Default: $PETMOOD_REGISTRY or MLflow.")
-    @click.option("--model", default=MODEL, show_default=True, help="Name of the registered model.")
-    @functools.wraps(verb)
-    def with_registry(*given: Any, address: str | None, model: str, **options: Any) -> Any:  # noqa: ANN401 - a command's own
-        from petmood.registry.uri import open_registry
+    The verb raises RegistryError if the address is a folder that does not exist.
+    """
+    return _with_registry(verb, may_create=False)
 
-        return verb(*given, opened=open_registry(address, model=model), **options)
 
-    return with_registry
+def in_new_registry(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate like ``in_registry`` a verb that creates the registry's folder if it does not exist."""
+    return _with_registry(verb, may_create=True)
 
 
 def registry_command(*words: object) -> str:
@@ -43,3 +43,21 @@ def current_author(given: str | None) -> str:
     import os
 
     return given or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+
+
+def _with_registry(verb: Callable[..., Any], *, may_create: bool) -> Callable[..., Any]:
+    @click.option("--registry", "address", help="Folder, gs://, s3://, MLflow. Default: $PETMOOD_REGISTRY or MLflow.")
+    @click.option("--model", default=MODEL, show_default=True, help="Name of the registered model.")
+    @functools.wraps(verb)
+    def with_registry(*given: Any, address: str | None, model: str, **options: Any) -> Any:  # noqa: ANN401 - a command's own
+        from petmood.registry.uri import ADDRESS_VARIABLE, open_registry, registry_folder
+
+        opened = open_registry(address, model=model)
+        folder = registry_folder(address)
+        if not may_create and folder is not None and not folder.is_dir():
+            source = "--registry" if address else f"${ADDRESS_VARIABLE}"
+            create = registry_command("push", "BUNDLE")
+            raise RegistryError(f"No registry at {folder}. Check {source}, or create it with: {create}")
+        return verb(*given, opened=opened, **options)
+
+    return with_registry

@@ -26,7 +26,15 @@ from petmood.registry.objects import ObjectBackend
 from petmood.registry.registry import Registry
 from petmood.registry.s3 import S3Store
 
-__all__ = ["ADDRESS_VARIABLE", "DEFAULT_MODEL", "ModelReference", "is_reference", "open_registry", "parse_reference"]
+__all__ = [
+    "ADDRESS_VARIABLE",
+    "DEFAULT_MODEL",
+    "ModelReference",
+    "is_reference",
+    "open_registry",
+    "parse_reference",
+    "registry_folder",
+]
 
 ADDRESS_VARIABLE: Final = "PETMOOD_REGISTRY"
 DEFAULT_MODEL: Final = "petmood"
@@ -80,7 +88,18 @@ def open_registry(address: str | None = None, *, model: str = DEFAULT_MODEL) -> 
             f"{model!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
             "and a letter or digit at the start."
         )
-    return Registry(_backend(address or os.environ.get(ADDRESS_VARIABLE) or "mlflow", model))
+    return Registry(_backend(_resolved(address), model))
+
+
+def registry_folder(address: str | None = None) -> Path | None:
+    """Return the folder of the registry at an address, which need not exist; None for MLflow and buckets."""
+    resolved = _resolved(address)
+    is_elsewhere = resolved == "mlflow" or resolved.startswith(DATABASES) or "://" in resolved
+    return None if is_elsewhere else Path(resolved).expanduser()
+
+
+def _resolved(address: str | None) -> str:
+    return address or os.environ.get(ADDRESS_VARIABLE) or "mlflow"
 
 
 def _backend(address: str, model: str) -> Backend:

@@ -73,12 +73,35 @@ def test_the_history_is_reported(petmood: Petmood) -> None:
 
 
 def test_an_empty_registry_says_how_to_begin(petmood: Petmood, place: Path) -> None:
+    place.mkdir()
     assert "petmood registry push bundles/first" in petmood("registry", "list").out
     assert petmood("registry", "history").out == "No promotions yet.\n"
     done = petmood("registry", "rollback")
     assert (done.code, done.err.count("\n")) == (2, 1)
     done = petmood("registry", "pull", "champion", "--output", place / "x")
     assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "verb", [["verify"], ["list"], ["history"], ["rollback"], ["show", "1"], ["lineage", "1"]], ids=lambda verb: verb[0]
+)
+def test_a_folder_that_does_not_exist_is_no_registry(petmood: Petmood, tmp_path: Path, verb: list[str]) -> None:
+    folder = tmp_path / "regstry"
+    done = petmood("registry", *verb, "--registry", folder)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"petmood: No registry at {folder}. Check --registry, or create it with: "
+        f"petmood registry push BUNDLE --registry {folder}\n"
+    )
+    assert not folder.exists()
+
+
+def test_a_folder_of_the_environment_that_does_not_exist_is_no_registry(petmood: Petmood, place: Path) -> None:
+    done = petmood("registry", "verify")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"petmood: No registry at {place}. Check $PETMOOD_REGISTRY, or create it with: petmood registry push BUNDLE\n"
+    )
 
 
 @pytest.mark.usefixtures("three")

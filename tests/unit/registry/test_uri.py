@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import RegistryError
-from petmood.registry.uri import ModelReference, is_reference, open_registry, parse_reference
+from petmood.registry.uri import ModelReference, is_reference, open_registry, parse_reference, registry_folder
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,14 @@ def test_the_environment_names_the_registry(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PETMOOD_REGISTRY", str(tmp_path / "place"))
     assert open_registry().address == str(tmp_path / "place")
     assert open_registry(str(tmp_path)).address == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address", ["mlflow", "sqlite:///mlflow.db", "http://x:5000", "gs://bucket/path", "s3://bucket"]
+)
+def test_mlflow_and_buckets_have_no_folder(address: str) -> None:
+    assert registry_folder(address) is None
+    assert registry_folder(f"folder/{address[:4]}") == Path(f"folder/{address[:4]}")
 
 
 def test_a_folder_as_registry_loads_no_client_of_mlflow_or_a_cloud(tmp_path: Path) -> None:
