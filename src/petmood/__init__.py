@@ -43,6 +43,7 @@ def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, 
 
     Raises:
         BundleError: the bundle is incomplete or changed, or its golden outputs differ.
+        ConfigError: ``threads`` is less than 1.
         RegistryError: the registry can't be reached, or has no such version.
         MissingDependency: onnxruntime, or the package for this registry, is not installed.
     """

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import TOKEN_VARIABLE
+from petmood.core.errors import ConfigError
+from petmood.core.redact import without_credentials
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,7 +29,13 @@ RETRIES = 3
 @click.argument("bundle")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-@click.option("--threads", default=1, show_default=True, help="Threads of the network; a service has its own.")
+@click.option(
+    "--threads",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Threads of the network; not allowed with a service, which has its own.",
+)
 @click.pass_context
 def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as_json: bool, threads: int) -> None:
     """Predict PHOTOS (files, or folders of them) with BUNDLE; exits with status 1 if any photo failed.
@@ -39,6 +48,9 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
     from petmood.core.prediction import Prediction, prediction_response
     from petmood.core.schemas import error_response
 
+    if _is_service(bundle) and context.get_parameter_source("threads") is ParameterSource.COMMANDLINE:
+        service = without_credentials(bundle)
+        raise ConfigError(f"--threads is not allowed with a service ({service}), which has its own. Leave it out.")
     found = find_photos(photos)
     rejected = 0
     with _predictor(bundle, threads=threads) as predictor:
@@ -56,9 +68,13 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
     context.exit(1 if rejected else 0)
 
 
+def _is_service(bundle: str) -> bool:
+    return bundle.startswith(("http://", "https://"))
+
+
 def _predictor(bundle: str, *, threads: int) -> "AbstractContextManager[Predictor | Client]":
     import petmood
 
-    if bundle.startswith(("http://", "https://")):
+    if _is_service(bundle):
         return petmood.Client(bundle, token=os.environ.get(TOKEN_VARIABLE) or None, retries=RETRIES)
     return nullcontext(petmood.load_bundle(bundle, threads=threads))

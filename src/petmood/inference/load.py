@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.bundle import ATOL, RTOL, Bundle, read_golden, verify
-from petmood.core.errors import BundleError, PhotoError
+from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.image import PreparedImage
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.prediction import decide
@@ -67,8 +67,11 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
 
     Raises:
         BundleError: the bundle is incomplete or changed, or its network can't be run or gives other golden outputs.
+        ConfigError: ``threads`` is less than 1.
         MissingDependency: onnxruntime is not installed.
     """
+    if threads < 1:
+        raise ConfigError(f"Expected threads of 1 or more, got {threads}.")
     bundle = verify(folder)
     session = OnnxSession(folder / "model.onnx", threads=threads)
     check_golden(bundle, session)

@@ -65,6 +65,24 @@ def test_two_threads_answer_like_one(petmood: Callable[..., Any], small_bundle: 
     assert one == two
 
 
+@pytest.mark.parametrize("threads", ["0", "-1", "257", "two"])
+def test_a_number_of_threads_out_of_range_is_refused(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, threads: str
+) -> None:
+    done = petmood("predict", small_bundle, folder / "1.jpg", "--threads", threads)
+    assert (done.code, done.out) == (2, "")
+    assert "Invalid value for '--threads'" in done.err
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_threads_are_refused_with_a_service(petmood: Callable[..., Any], folder: Path, threads: str) -> None:
+    done = petmood("predict", "http://me:secret@127.0.0.1:9", folder / "1.jpg", "--threads", threads)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "petmood: --threads is not allowed with a service (http://127.0.0.1:9), which has its own. Leave it out.\n"
+    )
+
+
 @pytest.mark.parametrize("place", ["nowhere.jpg", "empty"])
 def test_no_photo_at_all_is_one_line_and_code_2(
     petmood: Callable[..., Any], small_bundle: Path, tmp_path: Path, place: str

@@ -17,7 +17,7 @@ import pytest
 from onnx import numpy_helper
 
 from petmood.core.bundle import Bundle, pack_arrays, read, read_golden
-from petmood.core.errors import BundleError, MissingDependency
+from petmood.core.errors import BundleError, ConfigError, MissingDependency
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import ImageLimits
 from petmood.core.prediction import Prediction, decide
@@ -101,6 +101,12 @@ def test_the_model_is_named_by_its_manifest_s_hash(bundle: Path) -> None:
     model = load_bundle(bundle).model
     assert (model.name, model.version) == ("demo", read(bundle).version)
     assert model.sha256 == hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_network_without_threads_is_refused(bundle: Path, threads: int) -> None:
+    with pytest.raises(ConfigError, match=f"Expected threads of 1 or more, got {threads}"):
+        load_bundle(bundle, threads=threads)
 
 
 def test_limits_on_photos_hold(bundle: Path) -> None:
