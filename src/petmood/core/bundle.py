@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from petmood.core.atomic_directory import DirectoryDraft
+from petmood.core.atomic_directory import DirectoryDraft, name_some
 from petmood.core.bundle_target import MANIFEST, bundle_directory
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes, sha256_of
+from petmood.core.folder_kind import FolderKind, folder_kind
 from petmood.core.image import ImageSpec
 from petmood.core.prediction import DecisionRule
 
@@ -160,8 +161,7 @@ def read(folder: Path) -> Manifest:
     if path.is_symlink():
         raise BundleError(f"Expected {path} to be a regular file, got a link. Copy the bundle with cp -rL.")
     if not path.is_file():
-        command = shell_command("export", "RUN", "--output", folder)
-        raise BundleError(f"{folder} is not a bundle: {MANIFEST} is missing. Export one with: {command}")
+        raise BundleError(_why_no_bundle(folder))
     try:
         raw = json.loads(path.read_bytes())
         found = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -246,6 +246,24 @@ def verify_file(folder: Path, name: str, expected: str) -> None:
         raise BundleError(
             f"{folder}: {name} was changed or damaged (SHA-256 differs). Copy or export the bundle again."
         )
+
+
+def _why_no_bundle(folder: Path) -> str:
+    """Return the message for a folder without a manifest: what it is instead, and the next step."""
+    export = shell_command("export", "RUN", "--output", folder)
+    if not folder.exists():
+        return f"No bundle at {folder}: the folder does not exist. Check the path, or export one with: {export}"
+    if not folder.is_dir():
+        return f"{folder} is a file, not a bundle. Give the bundle's folder."
+    kind = folder_kind(folder)
+    if kind is FolderKind.RUN:
+        own = shell_command("export", folder, "--output", f"bundles/{folder.resolve().name}")
+        return f"{folder} is a run, not a bundle. Export it with: {own}"
+    if kind is FolderKind.DATASET:
+        return f"{folder} is a dataset, not a bundle. Give the bundle's folder."
+    bundles = [path.parent.name for path in folder.glob(f"*/{MANIFEST}") if path.is_file()]
+    advice = f"Bundles in it: {name_some(bundles)}." if bundles else f"Export one with: {export}"
+    return f"{folder} is not a bundle: {MANIFEST} is missing. {advice}"
 
 
 def _manifest_digest(manifest: Manifest) -> str:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text
+from petmood.core.folder_kind import INDEX_NAME, folder_kind
 from petmood.core.labels import is_label
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "write_index",
 ]
 
-INDEX_NAME = "index.csv"
 INDEX_FORMAT = 2
 """Version of the columns of the index, as `schema_version` of import.json says it."""
 
@@ -151,11 +151,13 @@ def read_index(folder: Path) -> DataIndex:
     Raises DataError if the file is missing or isn't an index, with the line number of an invalid row.
     """
     path = folder / INDEX_NAME
+    if folder.is_file():
+        raise DataError(f"Expected a dataset with an {INDEX_NAME}, got the file '{folder}'. Give the dataset's folder.")
     if not path.is_file():
-        raise DataError(
-            f"Expected a dataset with an {INDEX_NAME} in '{folder}', got none. "
-            f"Make one with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--output', folder)}"
-        )
+        kind = folder_kind(folder)
+        make = f"Make one with: {shell_command('data', 'import', 'folder', 'PHOTOS', '--output', folder)}"
+        got = f"got a {kind}. Give the dataset's folder." if kind else f"got none. {make}"
+        raise DataError(f"Expected a dataset with an {INDEX_NAME} in '{folder}', {got}")
     return parse_index(path.read_bytes(), name=str(path))
 
 

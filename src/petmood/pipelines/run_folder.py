@@ -13,6 +13,7 @@ from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_json
+from petmood.core.folder_kind import RUN_NAME
 from petmood.core.image import ImageSpec
 from petmood.data.index import Split
 
@@ -54,7 +55,7 @@ class RunFolder:
     @property
     def metadata(self) -> Path:
         """The metadata of the run, JSON."""
-        return self.path / "run.json"
+        return self.path / RUN_NAME
 
     @property
     def weights(self) -> Path:
@@ -120,10 +121,10 @@ def open_run(path: Path, *, finished: bool = True) -> RunFolder:
     """
     run = RunFolder(path)
     if not run.metadata.is_file():
-        known = sorted(p.parent.name for p in path.parent.glob("*/run.json")) if path.parent.is_dir() else []
+        known = sorted(p.parent.name for p in path.parent.glob(f"*/{RUN_NAME}")) if path.parent.is_dir() else []
         make = shell_command("train", "data=data/pets")
         hint = f" Known there: {', '.join(known[-8:])}." if known else f" Train one with: {make}"
-        raise RunError(f"{path} isn't a run: run.json is missing.{hint}")
+        raise RunError(f"{path} isn't a run: {RUN_NAME} is missing.{hint}")
     if finished and run.read_metadata().status != "done":
         resumed = shell_command("train", "--resume", path)
         raise RunError(f"The run {path} is not finished. Resume it with: {resumed}")

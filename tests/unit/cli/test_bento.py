@@ -65,10 +65,10 @@ def test_options_may_come_before_the_bundle(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["nowhere"], "is not a bundle"),
+        (["nowhere"], "No bundle at nowhere: the folder does not exist."),
         (["nowhere", "--host", "example.org"], "expected an IP address"),
         (["nowhere", "--max-batch", "0"], "--max-batch"),
-        (["build", "nowhere"], "is not a bundle"),
+        (["build", "nowhere"], "No bundle at nowhere: the folder does not exist."),
     ],
 )
 def test_what_can_t_be_is_refused_before_bentoml_is_started(

@@ -169,6 +169,43 @@ def test_a_folder_that_is_no_bundle_is_shown_how_to_make_one(tmp_path: Path) -> 
             verify(folder)
 
 
+def refusal(folder: Path) -> str:
+    with pytest.raises(BundleError) as error:
+        read(folder)
+    return str(error.value)
+
+
+def test_a_folder_that_does_not_exist_is_told_from_one_without_a_manifest(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    assert refusal(missing).startswith(f"No bundle at {missing}: the folder does not exist. Check the path, or export")
+    assert refusal(tmp_path).startswith(f"{tmp_path} is not a bundle: manifest.json is missing. Export one with: ")
+
+
+def test_a_file_in_place_of_a_bundle_is_named(whole: Bundle) -> None:
+    path = whole.folder / "manifest.json"
+    assert refusal(path) == f"{path} is a file, not a bundle. Give the bundle's folder."
+
+
+def test_a_run_in_place_of_a_bundle_names_the_command_that_exports_it(tmp_path: Path) -> None:
+    run = tmp_path / "first run"
+    run.mkdir()
+    (run / "run.json").touch()
+    assert refusal(run).startswith(f"{run} is a run, not a bundle. Export it with: ")
+    assert refusal(run).endswith(f"export '{run}' --output 'bundles/first run'")
+
+
+def test_a_dataset_in_place_of_a_bundle_is_named(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").touch()
+    assert refusal(tmp_path) == f"{tmp_path} is a dataset, not a bundle. Give the bundle's folder."
+
+
+def test_a_folder_of_bundles_names_them(whole: Bundle) -> None:
+    write(whole.folder.with_name("another"), manifest(), files())
+    (whole.folder.with_name("other")).mkdir()
+    folder = whole.folder.parent
+    assert refusal(folder) == f"{folder} is not a bundle: manifest.json is missing. Bundles in it: another, demo."
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -8,6 +8,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.data.index import INDEX_NAME, IndexRow, Role, Split, data_hash, read_index, write_index
+from tests.support.bundles import word_bundle
 
 ROW = IndexRow(
     "photos/b.jpg", "b" * 64, "happy", Split.TRAIN, "f1", Role.ORIGINAL, 224, 200, "JPEG", "cat", "a note, with comma"
@@ -67,6 +68,27 @@ def test_a_photo_that_comes_twice_is_refused(tmp_path: Path) -> None:
 def test_a_missing_index_names_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="petmood data import folder"):
         read_index(tmp_path)
+
+
+def test_a_run_in_place_of_a_dataset_is_named_and_no_import_into_it_is_advised(tmp_path: Path) -> None:
+    (tmp_path / "run.json").touch()
+    with pytest.raises(DataError) as refusal:
+        read_index(tmp_path)
+    assert str(refusal.value) == (
+        f"Expected a dataset with an index.csv in '{tmp_path}', got a run. Give the dataset's folder."
+    )
+
+
+def test_a_bundle_in_place_of_a_dataset_is_named_and_no_import_into_it_is_advised(tmp_path: Path) -> None:
+    bundle = word_bundle(tmp_path, "one")
+    with pytest.raises(DataError, match=r"got a bundle\. Give the dataset's folder\.$"):
+        read_index(bundle)
+
+
+def test_a_file_in_place_of_a_dataset_is_named(tmp_path: Path) -> None:
+    write_index(tmp_path, [ROW])
+    with pytest.raises(DataError, match=r"got the file '.*/index\.csv'\. Give the dataset's folder\.$"):
+        read_index(tmp_path / "index.csv")
 
 
 @pytest.mark.parametrize(
