@@ -147,8 +147,10 @@ def _checked(raw: Any) -> Config:  # noqa: ANN401 - any content of a YAML file
 
 def _unknown_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    known = groups().get(group, ())
-    return f"Unknown {group or 'setting'} {option!r}. Known: {', '.join(known) or ', '.join(groups())}."
+    known = groups().get(group, ()) or tuple(groups())
+    near = difflib.get_close_matches(option, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"Unknown {group or 'setting'} {option!r}.{hint} Known: {', '.join(known)}."
 
 
 def _unknown_key(error: Exception) -> str:

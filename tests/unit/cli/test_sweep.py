@@ -85,7 +85,7 @@ def test_the_demo_is_searched_on_where_nothing_else_is_named(
     ("overrides", "said"),
     [
         (["search=none"], "There is nothing to search."),
-        (["search=frist"], "Unknown search 'frist'. Known: closed_form, first, none."),
+        (["search=frist"], "Unknown search 'frist'. Did you mean first? Known: closed_form, first, none."),
         (["n_trials=0"], "search.n_trials: Input should be greater than or equal to 1, got 0."),
         (
             ["search.metric=test_loss"],

@@ -44,7 +44,10 @@ def refusal(*overrides: str) -> str:
             "search.space.optimizer.lr: Expected two or more different choices",
         ),
         ("{augment:{choices:[none,none]}}", "search.space.augment: Expected two or more different choices"),
-        ("{augment:{choices:[none,hevy]}}", "Unknown augment 'hevy'. Known: heavy, light, none, standard."),
+        (
+            "{augment:{choices:[none,hevy]}}",
+            "Unknown augment 'hevy'. Did you mean heavy? Known: heavy, light, none, standard.",
+        ),
         ("{optimizer.lr:{low:-1,high:1}}", "optimizer.lr: Input should be greater than 0, got -1.0."),
         ("{model.dropout:{low:0,high:1}}", "model.dropout: Input should be less than 1, got 1.0."),
         ("{trainer.batch_size:{low:8,high:64}}", "trainer.batch_size: Input should be a valid integer"),
