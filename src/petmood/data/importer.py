@@ -35,7 +35,7 @@ from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
 from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, read_index, write_index
 from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
-from petmood.data.scanner import PhotoScanner, problems_path
+from petmood.data.scanner import PhotoScanner, problems_path, refuse_lost_classes
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.split import DROPPED_AS_LEAKING, Fractions
 from petmood.data.wording import counted
@@ -146,7 +146,12 @@ def import_photos(
     skip = source.skip_bad_by_default if chosen.skip_bad is None else chosen.skip_bad
     try:
         with atomic_directory(to, existing=lambda resolved: _foreign_files(resolved, shown=to)) as draft:
-            resolved = resolve_classes(source.scan(progress), chosen.classes, known=source.classes)
+            scanned = source.scan(progress)
+            try:
+                resolved = resolve_classes(scanned, chosen.classes, known=source.classes)
+            except DataError:
+                refuse_lost_classes(scanned, skip_bad=skip, to=to)
+                raise
             found = resolved.entries
             _refuse_own_photos(found, to=to)
             _refuse_collisions(found, to=to)

@@ -17,7 +17,7 @@ from petmood.data.index_builder import PHOTOS, ScannedPhoto
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.sources.base import SourcePhoto
 
-__all__ = ["PhotoScanner", "problems_path"]
+__all__ = ["PhotoScanner", "problems_path", "refuse_lost_classes"]
 
 
 class PhotoScanner:
@@ -38,7 +38,7 @@ class PhotoScanner:
         """Decode every photo once; yield uint8 RGB [H, W, 3] for each that isn't byte-equal to an earlier one."""
         for entry in self.found:
             if entry.problem:
-                self.problems.append(ImportProblem(entry.name, entry.code, entry.problem))
+                self.problems.append(_problem_of(entry))
                 continue
             facts, pixels = read_photo_info(entry.path)
             if pixels is None:
@@ -51,13 +51,13 @@ class PhotoScanner:
         self._refuse()
 
     def _refuse(self) -> None:
-        fatal = [problem for problem in self.problems if problem.code not in HARMLESS]
-        if fatal and not self._skip_bad:
-            full_list = problems_path(self._to)
-            atomic_write_text(full_list, problems_text(self.problems))
-            raise refusal(fatal, looked_at=len(self.found), full_list=str(full_list))
-        if not self._good:
-            raise DataError(f"None of {len(self.found)} entries is a usable photo.")
+        _refuse_problems(
+            self.problems,
+            entries=len(self.found),
+            has_usable=bool(self._good),
+            skip_bad=self._skip_bad,
+            to=self._to,
+        )
 
     def entries(self, relations: Sequence[Relation]) -> list[ScannedPhoto]:
         """Return the usable photos with their content and group numbers."""
@@ -99,6 +99,36 @@ class PhotoScanner:
                 _relation_row(first[relation.first], first[relation.second], kind=relation.kind, evidence=evidence)
             )
         return links
+
+
+def refuse_lost_classes(found: Sequence[SourcePhoto], *, skip_bad: bool, to: Path) -> None:
+    """Raise DataError with the problems of entries if they leave a class, or the whole source, without a photo.
+
+    Classes that can't be resolved are then a consequence; nothing is decoded.
+    """
+    labels = {entry.label for entry in found if not entry.problem}
+    problems = [_problem_of(entry) for entry in found if entry.problem]
+    if not labels or any(entry.problem and entry.code not in HARMLESS and entry.label not in labels for entry in found):
+        _refuse_problems(problems, entries=len(found), has_usable=bool(labels), skip_bad=skip_bad, to=to)
+
+
+def _refuse_problems(
+    problems: Sequence[ImportProblem], *, entries: int, has_usable: bool, skip_bad: bool, to: Path
+) -> None:
+    fatal = [problem for problem in problems if problem.code not in HARMLESS]
+    if fatal and not skip_bad:
+        full_list = problems_path(to)
+        atomic_write_text(full_list, problems_text(problems))
+        raise refusal(fatal, looked_at=entries, full_list=str(full_list))
+    if not has_usable:
+        first = (
+            f" The first problem: {problems[0].path}: {problems[0].message} [{problems[0].code}]." if problems else ""
+        )
+        raise DataError(f"None of {entries} entries is a usable photo.{first}")
+
+
+def _problem_of(entry: SourcePhoto) -> ImportProblem:
+    return ImportProblem(entry.name, entry.code, entry.problem)
 
 
 def _relation_row(first: str, second: str, *, kind: RelationKind, evidence: str) -> RelationRow:

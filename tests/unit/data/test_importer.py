@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import DataError, OutputError
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.classes import parse_class_options
 from petmood.data.duplicates import near_duplicates as groups
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
@@ -19,6 +20,7 @@ from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_proble
 from petmood.data.importer import IMPORT_NAME, ImportOptions, import_photos
 from petmood.data.index import read_index
 from petmood.data.sources.base import Source, SourcePhoto
+from petmood.data.sources.csv_file import CsvSource
 from petmood.data.sources.folder import FolderSource
 from petmood.data.split import Fractions
 from tests.support.trees import bring_in, contents, mirror_finder, photo_bytes, put, tree
@@ -75,6 +77,44 @@ def test_bad_photos_stop_a_strict_import_and_nothing_but_the_list_is_written(tmp
     with pytest.raises(DataError, match="2 of 18 entries"):
         bring_in(source, to=tmp_path / "pets")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "pets.problems.csv"]
+
+
+def table(folder: Path, *lines: str) -> CsvSource:
+    """Write labels.csv beside the class folders of `tree`, whose names are happy/0.png and so on."""
+    tree(folder)
+    (folder / "labels.csv").write_text("\n".join(["photo,label", *lines]))
+    return CsvSource(folder / "labels.csv")
+
+
+def test_missing_photos_are_reported_before_the_classes_that_they_leave_empty(tmp_path: Path) -> None:
+    source = table(tmp_path / "in", "gone/a.png,happy", "gone/b.png,sad")
+    for options in (ImportOptions(), ImportOptions(classes=parse_class_options(["happy=content"]))):
+        with pytest.raises(
+            DataError, match=r"^2 of 2 entries can't be used; nothing was imported:\n  gone/a\.png: line 2"
+        ):
+            import_photos(source, to=tmp_path / "pets", options=options)
+        assert [one.code for one in read_problems(tmp_path / "pets.problems.csv")] == ["missing_file"] * 2
+
+
+def test_missing_photos_of_one_of_two_classes_are_reported_before_the_number_of_classes(tmp_path: Path) -> None:
+    source = table(tmp_path / "in", "happy/0.png,happy", "gone/b.png,sad")
+    with pytest.raises(DataError, match=r"^1 of 2 entries can't be used; nothing was imported:\n  gone/b\.png: line 3"):
+        import_photos(source, to=tmp_path / "pets")
+    with pytest.raises(DataError, match=r"^Expected photos of two classes or more, got: happy \(1 photo\)\."):
+        import_photos(source, to=tmp_path / "pets", options=ImportOptions(skip_bad=True))
+
+
+def test_missing_photos_that_are_skipped_leave_a_source_without_a_photo(tmp_path: Path) -> None:
+    source = table(tmp_path / "in", "gone/a.png,happy", "gone/b.png,sad")
+    expected = r"^None of 2 entries is a usable photo\. The first problem: gone/a\.png: line 2: .* \[missing_file\]\.$"
+    with pytest.raises(DataError, match=expected):
+        import_photos(source, to=tmp_path / "pets", options=ImportOptions(skip_bad=True))
+
+
+def test_a_misspelt_class_is_reported_before_the_problems_of_other_photos(tmp_path: Path) -> None:
+    source = table(tmp_path / "in", "happy/0.png,hapy", "gone/b.png,hapy")
+    with pytest.raises(DataError, match="looks like 'happy'"):
+        import_photos(source, to=tmp_path / "pets")
 
 
 def test_skipping_bad_photos_keeps_their_list_and_clears_the_old_one(tmp_path: Path) -> None:
