@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
+import os
 import signal
 import socket
 import threading
@@ -83,8 +85,10 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(f"Can't listen on {host}:{port} ({reason}). Choose another --port or --host.") from error
+        is_lookup = error.errno is None or isinstance(error, socket.gaierror)
+        reason = (error.strerror or error) if is_lookup else os.strerror(error.errno)  # its own text adds the address
+        advice = "another port with --port" if error.errno == errno.EADDRINUSE else "another --port or --host"
+        raise ConfigError(f"Can't listen on {host}:{port} ({reason}). Choose {advice}.") from error
 
 
 def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: DrainState) -> None:

@@ -76,10 +76,11 @@ def test_signals_are_given_back_and_not_raised_again() -> None:
 def test_a_free_port_is_found_and_a_taken_one_is_reported() -> None:
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(
-            ConfigError, match=rf"Can't listen on 127\.0\.0\.1:{port} \(.+\)\. Choose another --port or --host\."
-        ):
+        with pytest.raises(ConfigError) as refusal:
             bind("127.0.0.1", port)
+    assert str(refusal.value) == (
+        f"Can't listen on 127.0.0.1:{port} (Address already in use). Choose another port with --port."
+    )
 
 
 def test_settings_reach_the_server() -> None:
@@ -134,5 +135,7 @@ def test_an_address_of_ip_version_6_is_bound_as_one() -> None:
 
 
 def test_an_unknown_host_is_reported_by_its_name() -> None:
-    with pytest.raises(ConfigError, match=r"Can't listen on no\.such\.host\.invalid:0"):
+    with pytest.raises(
+        ConfigError, match=r"Can't listen on no\.such\.host\.invalid:0 \(.+\)\. Choose another --port or --host\.$"
+    ):
         bind("no.such.host.invalid", 0)
