@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from petmood.core.errors import PhotoError
 from petmood.core.image import ImageSpec
+from petmood.core.listening import bind
 from petmood.core.photo import decode
 from petmood.core.prediction import DecisionRule, decide
 from petmood.core.schemas import ModelCardResponse
@@ -20,7 +21,7 @@ from petmood.inference.base import Answer, try_prepare
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.drain import DrainState
-from petmood.serving.server import DrainingServer, bind, config_for
+from petmood.serving.server import DrainingServer, config_for
 from petmood.serving.settings import Settings
 from tests.support.browser import chromium
 from tests.support.generous import GENEROUS

@@ -69,14 +69,14 @@ def bento() -> None:
 def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms: int) -> None:
     """Serve BUNDLE until Ctrl-C or SIGTERM. The PETMOOD_<NAME> settings are those of `petmood serve`."""
     from petmood.core.extras import require
+    from petmood.core.listening import check_port
 
     require("bentoml", extra="bento")
     from petmood.inference.load import load_bundle
     from petmood.serving.integrations.bentoml.cli_args import ServeOptions, environment, serve_command
-    from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
 
-    bind(host, port).close()  # a port in use is rejected here, in one line; an invalid bundle by load_bundle
+    check_port(host, port)  # a port in use is rejected here, in one line; an invalid bundle by load_bundle
     load_bundle(bundle, limits=read_settings().limits)
     start = ServeOptions(host=host, port=port, max_batch=max_batch, max_latency_ms=max_latency_ms)
     click.echo(f"petmood serves {bundle} through BentoML at http://{host}:{port}", err=True)

@@ -31,10 +31,12 @@ def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     """Show the web page until Ctrl-C; it calls the service at --api, with $PETMOOD_TOKEN if it is set."""
     from petmood.client.address import split_address
     from petmood.core.extras import require
+    from petmood.core.listening import check_port
 
     require("streamlit", extra="page")
     require("httpx", extra="page")
     split_address(api)
+    check_port(host, port)
     import petmood.frontend
 
     script = Path(petmood.frontend.__file__).with_name("app.py")

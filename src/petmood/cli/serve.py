@@ -49,10 +49,10 @@ def serve(
     BUNDLE is a folder, or an address such as registry://petmood@champion: then promotions are served without a restart.
     """
     from petmood.core.extras import require
+    from petmood.core.listening import bind
 
     require("uvicorn", extra="serve")
     from petmood.serving.logs import set_up_logging
-    from petmood.serving.server import bind
     from petmood.serving.settings import read_settings
     from petmood.serving.supervisor import exit_with_parent
 

@@ -23,6 +23,7 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
     import sys
 
     from petmood.core.errors import TrackingError
+    from petmood.core.listening import check_port
     from petmood.core.mlflow_env import LOCAL_URI
     from petmood.training.tracking.base import refuse_credentials, refuse_missing
 
@@ -32,6 +33,7 @@ def ui(*, host: str, port: int, uri: str | None) -> None:
     if uri is None and not store.is_file():
         raise TrackingError(f"No {store} in {Path.cwd()}. Train here first with tracker=mlflow, or give --uri.")
     shown = uri or f"sqlite:///{store.absolute()}"
+    check_port(host, port)
     click.echo(f"MLflow shows {shown} at http://{host}:{port}", err=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", shown, "--no-serve-artifacts"]
     command += ["--host", host, "--port", str(port), "--workers", "1"]

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import ctypes
-import errno
-import os
 import signal
 import socket
 import threading
@@ -15,12 +13,11 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from petmood.core.errors import ConfigError
 from petmood.serving.drain import DrainState
 from petmood.serving.protocol import protocol_for
 from petmood.serving.settings import Settings
 
-__all__ = ["DrainingServer", "bind", "config_for", "configure_malloc", "serve"]
+__all__ = ["DrainingServer", "config_for", "configure_malloc", "serve"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 M_MMAP_THRESHOLD = -3
@@ -73,22 +70,6 @@ class DrainingServer(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             cut.cancel()
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        ConfigError: the address can't be bound.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        is_lookup = error.errno is None or isinstance(error, socket.gaierror)
-        reason = (error.strerror or error) if is_lookup else os.strerror(error.errno)  # its own text adds the address
-        advice = "another port with --port" if error.errno == errno.EADDRINUSE else "another --port or --host"
-        raise ConfigError(f"Can't listen on {host}:{port} ({reason}). Choose {advice}.") from error
 
 
 def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: DrainState) -> None:

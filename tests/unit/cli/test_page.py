@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from petmood.cli.app import main
+from petmood.core.listening import bind
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -36,6 +37,17 @@ def is_healthy(port: int) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def test_a_taken_port_is_refused_before_the_address_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit) as end:
+            main(["page", "--port", str(port)])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        f"petmood: Can't listen on 127.0.0.1:{port} (Address already in use). Choose another port with --port.\n"
+    )
 
 
 def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from petmood.cli.app import main
+from petmood.core import listening
 from petmood.core.errors import ConfigError
-from petmood.serving import server
 from tests.support.generous import GENEROUS_ENVIRONMENT
 from tests.support.networks import tiny_bundle
 from tests.support.waiting import wait_until
@@ -171,7 +171,7 @@ def test_where_it_listens_is_decided_by_options_then_the_platform_then_caution(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(server, "bind", bind)
+    monkeypatch.setattr(listening, "bind", bind)
     with pytest.raises(SystemExit):
         main(["serve", "anything", *arguments])
     assert asked == [expected]
@@ -185,10 +185,10 @@ def test_help_says_where_the_other_settings_are(capsys: pytest.CaptureFixture[st
 
 
 def test_a_taken_port_is_reported_in_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with server.bind("127.0.0.1", 0) as taken:
+    with listening.bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         line = refusal(capsys, str(bundle), "--host", "127.0.0.1", "--port", str(port))
-    assert line.startswith(f"petmood: Can't listen on 127.0.0.1:{port} (")
+    assert line.startswith(f"petmood: Can't listen on 127.0.0.1:{port} (Address already in use). Choose another port")
 
 
 def test_run_as_a_module_it_ends_with_the_same_code_as_the_command(bundle: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from petmood.core.listening import bind
 from petmood.pipelines.run_folder import RunFolder
 from tests.support.ports import free_port
 from tests.support.registries import empty_mlflow_store
@@ -92,6 +93,20 @@ def test_what_is_missing_or_refused_is_one_line_and_code_2(petmood: Petmood, wor
     assert said in done.err
     assert "secret" not in done.err
     assert done.err.count("\n") == 1
+
+
+def test_a_taken_port_is_refused_before_the_address_is_announced(
+    petmood: Petmood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("MLflow was started"))
+    Path("mlflow.db").touch()
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        done = petmood("track", "ui", "--port", port)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"petmood: Can't listen on 127.0.0.1:{port} (Address already in use). Choose another port with --port.\n"
+    )
 
 
 @pytest.mark.proof

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
+from petmood.core.listening import bind
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.drain import DrainState
 from petmood.serving.middleware import observability as observe
 from petmood.serving.protocol import HEADER_BYTES, PIPELINED, BoundedProtocol, protocol_for
-from petmood.serving.server import DrainingServer, bind, config_for
+from petmood.serving.server import DrainingServer, config_for
 from petmood.serving.settings import Settings
 from tests.support.clocks import Hours, played
 from tests.support.generous import GENEROUS

@@ -1,21 +1,19 @@
-"""Tests of the server's graceful shutdown and of the error for a used address."""
+"""Tests of the server's graceful shutdown, settings and memory."""
 
 import asyncio
 import ctypes
 import signal
-import socket
 import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from petmood.core.errors import ConfigError
 from petmood.inference.fake import FakePredictor
 from petmood.serving import server as server_module
 from petmood.serving.app import create_app
 from petmood.serving.drain import DrainState
-from petmood.serving.server import DrainingServer, bind, config_for, configure_malloc
+from petmood.serving.server import DrainingServer, config_for, configure_malloc
 from petmood.serving.settings import Settings
 
 
@@ -73,16 +71,6 @@ def test_signals_are_given_back_and_not_raised_again() -> None:
     assert drain.begun
 
 
-def test_a_free_port_is_found_and_a_taken_one_is_reported() -> None:
-    with bind("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        with pytest.raises(ConfigError) as refusal:
-            bind("127.0.0.1", port)
-    assert str(refusal.value) == (
-        f"Can't listen on 127.0.0.1:{port} (Address already in use). Choose another port with --port."
-    )
-
-
 def test_settings_reach_the_server() -> None:
     chosen = Settings(idle_timeout_s=3, drain_s=4, trusted_proxies="10.0.0.1")
     config = config_for(create_app(FakePredictor(), settings=chosen), chosen)
@@ -121,21 +109,3 @@ def test_signals_go_to_the_main_thread_alone() -> None:
     thread.start()
     thread.join()
     assert found == [False]
-
-
-def test_an_address_of_ip_version_6_is_bound_as_one() -> None:
-    if not socket.has_ipv6:
-        pytest.skip("this machine has no IPv6")
-    try:
-        listener = bind("::1", 0)
-    except ConfigError:
-        pytest.skip("this machine has no IPv6 loopback")
-    with listener:
-        assert listener.family == socket.AF_INET6
-
-
-def test_an_unknown_host_is_reported_by_its_name() -> None:
-    with pytest.raises(
-        ConfigError, match=r"Can't listen on no\.such\.host\.invalid:0 \(.+\)\. Choose another --port or --host\.$"
-    ):
-        bind("no.such.host.invalid", 0)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from petmood.core.listening import bind
 from petmood.serving import supervisor as supervisor_module
-from petmood.serving.server import bind
 from petmood.serving.supervisor import Supervisor
 from tests.support.waiting import wait_until
 
