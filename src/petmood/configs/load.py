@@ -25,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError
+from petmood.core.validation import validation_message
 
 __all__ = ["SHORT_NAMES", "compose", "dump", "expand_multirun", "from_file", "groups", "with_demo"]
 
@@ -142,7 +143,8 @@ def _checked(raw: Any) -> Config:  # noqa: ANN401 - any content of a YAML file
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             raise ConfigError(_no_such_key(key)) from error
-        raise ConfigError(f"{key}: {first['msg']}, got {first['input']!r}.") from error
+        where = f"{key}: " if key else ""
+        raise ConfigError(f"{where}{validation_message(first)}.") from error
 
 
 def _unknown_option(error: MissingConfigException) -> str:

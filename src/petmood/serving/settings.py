@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, ImageLimits
+from petmood.core.validation import validation_message
 
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
 
@@ -101,8 +102,10 @@ def read_settings(**given: object) -> Settings:
         name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a list").upper()
         raise ConfigError(f"PETMOOD_{name}: expected a JSON list, such as '[\"https://pets.example\"]'.") from error
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
+        first = error.errors()[0]
         name = ".".join(map(str, first["loc"])).upper()
+        if not name:  # of all settings together, tokens included
+            raise ConfigError(validation_message(first, with_input=False)) from error
         prefix = "" if name.startswith("AIP_") else "PETMOOD_"
-        where = f"{prefix}{name}: " if name else ""
-        raise ConfigError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+        message = validation_message(first, with_input=not name.endswith("TOKEN"))
+        raise ConfigError(f"{prefix}{name}: {message}.") from error

@@ -86,10 +86,10 @@ def test_the_demo_is_searched_on_where_nothing_else_is_named(
     [
         (["search=none"], "There is nothing to search."),
         (["search=frist"], "Unknown search 'frist'. Did you mean first? Known: closed_form, first, none."),
-        (["n_trials=0"], "search.n_trials: Input should be greater than or equal to 1, got 0."),
+        (["n_trials=0"], "search.n_trials: Expected a number of 1 or more, got 0."),
         (
             ["search.metric=test_loss"],
-            "search.metric: Input should be 'val/loss' or 'val/accuracy', got 'test_loss'.",
+            "search.metric: Expected 'val/loss' or 'val/accuracy', got 'test_loss'.",
         ),
         (["search.storage=mysql://h/d"], "search.storage: Expected null, sqlite:///FILE or postgresql://"),
         (["data=nowhere"], "Expected a dataset with an index.csv in 'nowhere', got none."),

@@ -50,7 +50,7 @@ def test_resuming_takes_no_settings(petmood: Callable[..., Any], small_run: RunF
         (["trainer.max_epoch=3"], "Unknown setting 'trainer.max_epoch'. Did you mean trainer.max_epochs?"),
         (["seeed=3"], "Unknown setting 'seeed'. Did you mean seed?"),
         (["recipe=finetunee"], "Unknown recipe 'finetunee'. Did you mean finetune? Known: "),
-        (["epochs=0"], "trainer.max_epochs: Input should be greater than or equal to 1, got 0."),
+        (["epochs=0"], "trainer.max_epochs: Expected a number of 1 or more, got 0."),
         (["seed=["], "The override can't be parsed"),
         (["backbone=resnet5"], "Unknown backbone 'resnet5'. Did you mean resnet50?"),
         (

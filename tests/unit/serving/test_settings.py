@@ -46,8 +46,33 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETMOOD_QUEUE", "many")
-    with pytest.raises(ConfigError, match=r"^PETMOOD_QUEUE: .*integer"):
+    with pytest.raises(ConfigError, match=r"^PETMOOD_QUEUE: Expected an integer, got 'many'\.$"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("PETMOOD_BATCH_WAIT_MS", "soon", "Expected a number, got 'soon'"),
+        ("PETMOOD_THREADS", "257", "Expected a number of 256 or less, got '257'"),
+        ("AIP_HEALTH_ROUTE", "health", "Expected a path that begins with /, got 'health'"),
+        ("PETMOOD_ORIGINS", "[1]", "Expected text, got 1"),
+    ],
+)
+def test_what_is_expected_and_what_was_given_are_said(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as refusal:
+        read_settings()
+    name = "PETMOOD_ORIGINS.0" if variable == "PETMOOD_ORIGINS" else variable
+    assert str(refusal.value) == f"{name}: {expected}."
+
+
+def test_a_token_of_a_wrong_type_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match=r"^PETMOOD_ADMIN_TOKEN: Expected text") as refusal:
+        read_settings(admin_token=31415926535897932)
+    assert "31415926535897932" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("weak", ["hunter2", "password", "changeme", "a" * 40, "abababababababababab"])

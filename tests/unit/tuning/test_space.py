@@ -48,9 +48,9 @@ def refusal(*overrides: str) -> str:
             "{augment:{choices:[none,hevy]}}",
             "Unknown augment 'hevy'. Did you mean heavy? Known: heavy, light, none, standard.",
         ),
-        ("{optimizer.lr:{low:-1,high:1}}", "optimizer.lr: Input should be greater than 0, got -1.0."),
-        ("{model.dropout:{low:0,high:1}}", "model.dropout: Input should be less than 1, got 1.0."),
-        ("{trainer.batch_size:{low:8,high:64}}", "trainer.batch_size: Input should be a valid integer"),
+        ("{optimizer.lr:{low:-1,high:1}}", "optimizer.lr: Expected a number greater than 0, got -1.0."),
+        ("{model.dropout:{low:0,high:1}}", "model.dropout: Expected a number less than 1, got 1.0."),
+        ("{trainer.batch_size:{low:8,high:64}}", "trainer.batch_size: Expected an integer, got "),
         (
             "{seed:{low:0,high:9,integer:true}}",
             "search.space: seed can't be searched: the best seed would be best by chance.",
@@ -68,7 +68,7 @@ def test_what_can_t_be_searched_is_one_line_before_any_trial(space: str, said: s
 
 @pytest.mark.parametrize("metric", ["test_loss", "test_accuracy", "kept_test_loss"])
 def test_no_metric_of_test_photos_can_be_named(metric: str) -> None:
-    assert "Input should be 'val/loss' or 'val/accuracy'" in refusal("search=first", f"search.metric={metric}")
+    assert "Expected 'val/loss' or 'val/accuracy'" in refusal("search=first", f"search.metric={metric}")
 
 
 def test_nothing_to_search_is_said_with_what_there_is() -> None:
