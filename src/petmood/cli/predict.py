@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from petmood.cli.progress import progress_bar
-from petmood.core.environment import TOKEN_VARIABLE
+from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
 from petmood.core.redact import without_credentials
 
@@ -48,9 +48,7 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
     from petmood.core.prediction import Prediction, prediction_response
     from petmood.core.schemas import error_response
 
-    if _is_service(bundle) and context.get_parameter_source("threads") is ParameterSource.COMMANDLINE:
-        service = without_credentials(bundle)
-        raise ConfigError(f"--threads is not allowed with a service ({service}), which has its own. Leave it out.")
+    _check_address(bundle, threads_given=context.get_parameter_source("threads") is ParameterSource.COMMANDLINE)
     found = find_photos(photos)
     rejected = 0
     with _predictor(bundle, threads=threads) as predictor:
@@ -70,6 +68,21 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
 
 def _is_service(bundle: str) -> bool:
     return bundle.startswith(("http://", "https://"))
+
+
+def _check_address(bundle: str, *, threads_given: bool) -> None:
+    shown = without_credentials(bundle)
+    if _is_service(bundle):
+        if threads_given:
+            raise ConfigError(f"--threads is not allowed with a service ({shown}), which has its own. Leave it out.")
+    elif "://" in bundle:
+        from petmood.registry.uri import is_reference
+
+        if not is_reference(bundle):
+            raise ConfigError(
+                "Expected a bundle's folder, registry://MODEL@VERSION, or a service such as "
+                f"{DEFAULT_API_URL}, got {shown!r}."
+            )
 
 
 def _predictor(bundle: str, *, threads: int) -> "AbstractContextManager[Predictor | Client]":

@@ -95,7 +95,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
         found.extend(_below(path) if path.is_dir() else [path])
     if not found:
         kinds = ", ".join(sorted(PHOTO_SUFFIXES))
-        raise DataError(f"No photos below {', '.join(map(str, paths))}. Expected files with a suffix of {kinds}.")
+        raise DataError(f"No photos in {', '.join(map(str, paths))}. Expected files with a suffix of {kinds}.")
     return found
 
 

@@ -121,6 +121,18 @@ def test_a_service_predicts_in_place_of_a_bundle(
     ]
 
 
+@pytest.mark.parametrize(("address", "shown"), [("ftp://x", "ftp://x"), ("s3://me:secret@b/c", "s3://b/c")])
+def test_an_address_of_another_kind_is_refused_and_the_allowed_kinds_are_named(
+    petmood: Callable[..., Any], folder: Path, address: str, shown: str
+) -> None:
+    done = petmood("predict", address, folder / "1.jpg")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "petmood: Expected a bundle's folder, registry://MODEL@VERSION, or a service such as http://127.0.0.1:8000, "
+        f"got '{shown}'.\n"
+    )
+
+
 def test_a_service_that_is_away_is_one_line_and_code_2(petmood: Callable[..., Any], folder: Path) -> None:
     done = petmood("predict", "http://127.0.0.1:9", folder / "1.jpg")
     assert (done.code, done.out) == (2, "")

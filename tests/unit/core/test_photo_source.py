@@ -124,5 +124,5 @@ def test_a_missing_path_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_photos_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
     fill(tmp_path, "notes.txt")
-    with pytest.raises(DataError, match=r"No photos below .* Expected files with a suffix of \.avif, .*\.webp"):
+    with pytest.raises(DataError, match=r"No photos in .* Expected files with a suffix of \.avif, .*\.webp"):
         find_photos([tmp_path])

@@ -32,7 +32,7 @@ def test_a_folder_s_photos_are_sent_as_they_are_and_not_too_many(tmp_path: Path)
 
 
 def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No photos below"):
+    with pytest.raises(DataError, match="No photos in"):
         read(tmp_path)
 
 
