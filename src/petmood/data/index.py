@@ -135,7 +135,10 @@ def write_index(folder: Path, rows: Iterable[IndexRow]) -> DataIndex:
     kept = tuple(sorted(rows, key=lambda row: row.path))
     seen: set[str] = set()
     for row in kept:
-        _check(row, where=f"row '{row.path}'", seen=seen)
+        where = f"row '{row.path}'"
+        _member(Split, row.split, name="split", where=where)
+        _member(Role, row.role, name="role", where=where)
+        _check(row, where=where, seen=seen)
     atomic_write_text(folder / INDEX_NAME, index_text(kept))
     return DataIndex(kept)
 
@@ -210,8 +213,6 @@ def _member(kind: type[Member], value: str, *, name: str, where: str) -> Member:
 
 
 def _check(row: IndexRow, *, where: str, seen: set[str]) -> None:
-    _member(Split, row.split, name="split", where=where)
-    _member(Role, row.role, name="role", where=where)
     if not is_label(row.label):
         raise DataError(f"{where}: expected a class name in lower case, got '{row.label}'")
     path = PurePosixPath(row.path)
