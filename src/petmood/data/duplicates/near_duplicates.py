@@ -22,7 +22,7 @@ from petmood.data.duplicates.keypoints import UNIT, Keypoints, detect_and_comput
 from petmood.data.duplicates.relations import RelationKind
 from petmood.data.threads import ordered_map, single_threaded_libraries
 
-__all__ = ["Relation", "find_near_duplicates", "group_ids"]
+__all__ = ["PhotoFeatures", "Relation", "describe_photo", "find_near_duplicates", "find_relations", "group_ids"]
 
 RELATED_INLIERS = 9
 """Smallest number of inliers of a related pair.
@@ -73,8 +73,8 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class _PhotoFeatures:
-    """Features kept per photo: about 40 kB."""
+class PhotoFeatures:
+    """What near-duplicates of a photo are found by, about 40 kB: keypoints, gray thumbnail uint8 [64, 64], digest."""
 
     keypoints: Keypoints
     thumb: Bytes
@@ -94,7 +94,15 @@ def find_near_duplicates(
         raise DataError(f"Expected at least one thread to compare photos, got {threads}. Use 1 or more.")
     with single_threaded_libraries():
         read = progress(photos, total=total, what="extracting keypoints")
-        described = list(ordered_map(_describe, read, threads=threads))
+        described = list(ordered_map(describe_photo, read, threads=threads))
+    return find_relations(described, threads=threads, progress=progress)
+
+
+def find_relations(
+    described: Sequence[PhotoFeatures], *, threads: int = 2, progress: ProgressBar = no_progress
+) -> list[Relation]:
+    """Compare photos by their features alone, and return their relations as ``find_near_duplicates`` does."""
+    with single_threaded_libraries():
         # Everything below runs in content order, so that the order of the photos has no effect.
         order = sorted(range(len(described)), key=lambda position: described[position].digest)
         firsts, repeated = _remove_equal_photos(described, order)
@@ -116,17 +124,18 @@ def group_ids(count: int, relations: Sequence[Relation]) -> list[int]:
     return numbers
 
 
-def _describe(pixels: Bytes) -> _PhotoFeatures:
+def describe_photo(pixels: Bytes) -> PhotoFeatures:
+    """Return the features of a photo, uint8 [H, W, 3] RGB. Raises ``DataError`` for an array of another kind."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise DataError(
             f"Expected a photo as uint8 [height, width, 3], got {pixels.dtype} {list(pixels.shape)}. "
             "Decode it with petmood.core.photo.decode first."
         )
     keypoints, thumb = detect_and_compute(pixels), thumbnail(pixels)
-    return _PhotoFeatures(keypoints, thumb, keypoints.digest() + thumb.tobytes())
+    return PhotoFeatures(keypoints, thumb, keypoints.digest() + thumb.tobytes())
 
 
-def _remove_equal_photos(described: Sequence[_PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
+def _remove_equal_photos(described: Sequence[PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:
     """Keep one of equal photos: many of them would fill the search's neighbor lists with one another."""
     firsts: dict[bytes, int] = {}
     repeated = []
@@ -140,7 +149,7 @@ def _remove_equal_photos(described: Sequence[_PhotoFeatures], order: Sequence[in
 
 
 def _check(
-    pair: Candidate, photos: Sequence[_PhotoFeatures], distinctive: Sequence[NDArray[np.bool_]]
+    pair: Candidate, photos: Sequence[PhotoFeatures], distinctive: Sequence[NDArray[np.bool_]]
 ) -> Relation | None:
     a, b = photos[pair.first], photos[pair.second]
     matches = _match(
