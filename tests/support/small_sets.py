@@ -44,11 +44,16 @@ def write_small_set(
     valid: int = 16,
     test: int = 16,
     copies: int = 0,
+    evaluation_copies: int = 0,
     classes: Sequence[str] = DEFAULT_CLASSES,
     seed: int = 0,
     noise: float = 30.0,
 ) -> Path:
-    """Write a data set whose classes come in turn; the first ``copies`` training photos get a near-equal copy each."""
+    """Write a data set whose classes come in turn.
+
+    The first ``copies`` training photos, and the first ``evaluation_copies`` of each other split, get a near-equal
+    copy each.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for split, count in zip(Split, (train, valid, test), strict=True):
@@ -59,9 +64,9 @@ def write_small_set(
             pixels = striped(drawn_as, rng, noise=noise)
             name = f"photos/{split}-{number:03d}.png"
             rows.append(_write(folder, name, pixels, label=label, split=split, group=name, species=SPECIES[number % 2]))
-            if split == Split.TRAIN and number < copies:
+            if number < (copies if split == Split.TRAIN else evaluation_copies):
                 twin = np.clip(pixels.astype(np.int16) + 3, 0, 255).astype(np.uint8)
-                copy = f"photos/copy-{number:03d}.png"
+                copy = f"photos/copy-{split}-{number:03d}.png"
                 rows.append(_write(folder, copy, twin, label=label, split=split, group=name, role=Role.NEAR_DUPLICATE))
     write_index(folder, rows)
     return folder

@@ -21,8 +21,8 @@ Settings = Callable[..., Config]
 
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a data set of 32 + 16 + 16 striped pictures."""
-    return write_small_set(tmp_path_factory.mktemp("sets") / "stripes", copies=4)
+    """Return a data set of 32 + 16 + 16 striped pictures, with copies of 4 + 3 + 3 of them."""
+    return write_small_set(tmp_path_factory.mktemp("sets") / "stripes", copies=4, evaluation_copies=3)
 
 
 @pytest.fixture(scope="session")

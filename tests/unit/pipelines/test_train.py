@@ -4,28 +4,37 @@ import csv
 import logging
 import os
 import shutil
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from petmood.configs.load import from_file
 from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError, DataError, OutputLocked, RunError
 from petmood.core.locks import exclusive_lock
-from petmood.data.index import Split, read_index, write_index
+from petmood.data.index import Role, Split, read_index, write_index
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder, open_run
 from petmood.pipelines.train import load_network, resume, train, train_each
 from petmood.training.callbacks import RelocatableCheckpoint, read_checkpoint
+from petmood.training.dataset import PhotoSet
+from petmood.training.fit import FitResult, fit_network
+from petmood.training.settings import FitSettings
 from tests.support.killing import Nursery, nursery, same_weights
 from tests.support.small_sets import write_small_set
 
 Settings = Callable[..., Config]
+NEXT: Final = {"angry": "happy", "happy": "other", "other": "sad", "sad": "angry"}
+train_module = sys.modules["petmood.pipelines.train"]
 
 
 def rows_of(run: RunFolder) -> list[dict[str, str]]:
@@ -54,12 +63,25 @@ def test_a_run_leaves_settings_facts_log_curves_checkpoints_weights_and_scores(
     assert list(small_run.path.rglob("*.partial")) == []
 
 
-def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(small_run: RunFolder) -> None:
-    best = read_checkpoint(small_run.checkpoints / "best.ckpt")
-    saved = load_file(small_run.weights)
-    assert best["epoch"] == small_run.read_metadata().best_epoch
-    for name, value in saved.items():
-        np.testing.assert_array_equal(value, best["state_dict"][f"network.{name}"].numpy())
+def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(
+    settings: Settings, small_set: Path, tmp_path: Path
+) -> None:
+    """Every second validation photo has a wrong class, so that the loss is lowest before the last epoch."""
+    folder = shutil.copytree(small_set, tmp_path / "wrong")
+    rows = list(read_index(folder))
+    wrong = [row.path for row in rows if row.split == Split.VALID and row.role == Role.ORIGINAL][::2]
+    write_index(folder, [replace(row, label=NEXT[row.label]) if row.path in wrong else row for row in rows])
+    run = train(settings(f"data={folder}", "name=inner-best", "epochs=8", "optimizer.lr=0.005"))
+    best, last = (read_checkpoint(run.checkpoints / f"{name}.ckpt")["state_dict"] for name in ("best", "last"))
+    losses = [float(row["val/loss"]) for row in rows_of(run)]
+    assert 0 < run.read_metadata().best_epoch == int(np.argmin(losses)) < 7
+    for name, value in load_file(run.weights).items():
+        np.testing.assert_array_equal(value, best[f"network.{name}"].numpy())
+    saved = load_file(run.weights)["head.1.weight"]
+    assert not np.array_equal(saved, last["network.head.1.weight"].numpy())
+    logits = torch.from_numpy(Predictions.load(run.predictions(Split.VALID)).logits)
+    labels = torch.from_numpy(Predictions.load(run.predictions(Split.VALID)).labels)
+    assert torch.nn.functional.cross_entropy(logits, labels).item() == pytest.approx(min(losses), abs=1e-4)
 
 
 def test_a_loaded_network_gives_the_logits_that_the_run_wrote_down(small_run: RunFolder, photo_sets: object) -> None:
@@ -152,14 +174,31 @@ def test_one_class_alone_can_not_be_trained_on(settings: Settings, tmp_path: Pat
         train(settings(f"data={folder}", "name=one"))
 
 
-def test_copies_are_learned_from_only_when_asked_for_and_never_evaluated_on(settings: Settings) -> None:
-    run = train(settings("data.include_copies=true", "name=copies", "epochs=1"))
-    assert run.read_metadata().photos == {"train": 36, "valid": 16, "test": 16}
-    assert not any(
-        "near_duplicate" in path
-        for split in (Split.VALID, Split.TEST)
-        for path in Predictions.load(run.predictions(split)).paths
-    )
+@pytest.mark.parametrize("include", [True, False])
+def test_copies_are_learned_from_only_when_asked_for_and_never_evaluated_on(
+    settings: Settings, small_set: Path, monkeypatch: pytest.MonkeyPatch, *, include: bool
+) -> None:
+    """The photos that training is really given, and those whose predictions are written, not what run.json counts."""
+    given: list[list[PhotoSet]] = []
+
+    def watched(config: FitSettings, learned: PhotoSet, valid: PhotoSet, **rest: Any) -> FitResult:  # noqa: ANN401
+        given.append([learned, valid])
+        return fit_network(config, learned, valid, **rest)
+
+    monkeypatch.setattr(train_module, "fit_network", watched)
+    run = train(settings(f"data.include_copies={str(include).lower()}", f"name=copies-{include}", "epochs=1"))
+    of = defaultdict(set)
+    for row in read_index(small_set):
+        of[row.split, row.role].add(row.path)
+    assert [len(of[split, Role.NEAR_DUPLICATE]) for split in Split] == [4, 3, 3]
+    expected = of[Split.TRAIN, Role.ORIGINAL] | (of[Split.TRAIN, Role.NEAR_DUPLICATE] if include else set())
+    [(learned, valid)] = given
+    assert {row.path for row in learned.rows} == set(learned.cache.paths) == expected
+    assert len(learned.cache.pixels) == len(learned.labels) == len(expected)
+    assert {row.path for row in valid.rows} == set(valid.cache.paths) == of[Split.VALID, Role.ORIGINAL]
+    assert run.read_metadata().photos == {"train": len(expected), "valid": 16, "test": 16}
+    for split in (Split.VALID, Split.TEST):
+        assert set(Predictions.load(run.predictions(split)).paths) == of[split, Role.ORIGINAL]
 
 
 @pytest.mark.parametrize("views", [1, 3])

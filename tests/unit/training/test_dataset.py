@@ -9,7 +9,7 @@ import pytest
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import DataIndex, Split, read_index
+from petmood.data.index import DataIndex, Role, Split, read_index
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
 
 
@@ -22,8 +22,10 @@ def index(small_set: Path) -> DataIndex:
 def test_copies_are_learned_from_if_kept_and_never_evaluated_on(index: DataIndex) -> None:
     assert len(training_rows(index.rows, include_copies=False)) == 32
     assert len(training_rows(index.rows, include_copies=True)) == 36
-    assert {row.role for row in evaluation_rows(index.rows, Split.VALID)} == {"original"}
-    assert len(evaluation_rows(index.rows, Split.TEST)) == 16
+    for split in (Split.VALID, Split.TEST):
+        assert sum(row.split == split and row.role == Role.NEAR_DUPLICATE for row in index) == 3
+        assert {row.role for row in evaluation_rows(index.rows, split)} == {Role.ORIGINAL}
+        assert len(evaluation_rows(index.rows, split)) == 16
 
 
 def test_a_photo_set_keeps_rows_images_and_labels_in_one_order(photo_sets: tuple[PhotoSet, PhotoSet]) -> None:

@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor
 from torch.nn import functional
 
@@ -42,6 +45,12 @@ def differ(first: ExpressionNet, second: ExpressionNet) -> list[str]:
     """Return the names of the weights that are not equal to the last bit."""
     other = second.state_dict()
     return [name for name, value in first.state_dict().items() if not torch.equal(value, other[name])]
+
+
+def unequal_tensors(network: ExpressionNet, checkpoint: dict[str, Any]) -> list[str]:
+    """Return the names of the weights that a checkpoint holds otherwise."""
+    state = checkpoint["state_dict"]
+    return [name for name, value in network.state_dict().items() if not torch.equal(value, state[f"network.{name}"])]
 
 
 def plain_loop(config: FitSettings, train: PhotoSet) -> ExpressionNet:
@@ -119,19 +128,31 @@ def test_random_first_weights_depend_on_the_seed_alone(composed: Settings) -> No
     assert differ(make_network(composed(), classes=4), make_network(composed("seed=3"), classes=4)) != []
 
 
+def with_wrong_labels(photos: PhotoSet) -> PhotoSet:
+    """Return the photos with the class of every second one changed: confidence is punished, so the loss turns up."""
+    labels = photos.labels.copy()
+    labels[::2] = (labels[::2] + 1) % len(photos.classes)
+    return replace(photos, labels=labels)
+
+
 def test_the_weights_of_the_best_epoch_are_kept_with_and_without_a_folder(
     composed: Settings, photo_sets: PhotoSets, tmp_path: Path
 ) -> None:
-    config = composed("epochs=4", "optimizer.lr=0.02")
-    kept = fit_network(config, *photo_sets, folder=tmp_path)
-    temporary = fit_network(config, *photo_sets)
-    best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
+    config = composed("epochs=8", "optimizer.lr=0.005")
+    train, valid = photo_sets[0], with_wrong_labels(photo_sets[1])
+    kept = fit_network(config, train, valid, folder=tmp_path)
+    temporary = fit_network(config, train, valid)
+    best, last = (read_checkpoint(tmp_path / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
     assert kept.best_epoch == temporary.best_epoch == best["epoch"]
-    assert kept.epochs == temporary.epochs == 4
+    assert kept.epochs == temporary.epochs == 8
     assert differ(kept.network, temporary.network) == []
     rows = (tmp_path / "metrics.csv").read_text().splitlines()[1:]
     losses = [float(row.split(",")[2]) for row in rows]
-    assert kept.best_epoch == int(np.argmin(losses))
+    assert 0 < kept.best_epoch == int(np.argmin(losses)) < 7
+    assert unequal_tensors(kept.network, best) == []
+    assert "head.1.weight" in unequal_tensors(kept.network, last)
+    resumed = fit_network(config, train, valid, folder=tmp_path)
+    assert unequal_tensors(resumed.network, best) == []
 
 
 def test_a_checkpoint_with_other_tensor_names_is_refused_by_name(
@@ -188,10 +209,19 @@ def test_averaged_weights_are_what_is_kept_also_after_a_late_stop(
     composed: Settings, photo_sets: PhotoSets, tmp_path: Path, keep: str
 ) -> None:
     config = composed("recipe.ema_decay=0.8", f"recipe.checkpoint={keep}", "epochs=3")
-    plain = fit_network(composed(f"recipe.checkpoint={keep}", "epochs=3"), *photo_sets)
-    averaged = fit_network(config, *photo_sets, folder=tmp_path)
+    seen: list[dict[str, Tensor]] = []
+    recorder = LambdaCallback(
+        on_train_batch_end=lambda _trainer, module, *_: seen.append(weights_of(module.network)),
+    )
+    averaged = fit_network(config, *photo_sets, folder=tmp_path, callbacks=[recorder])
     again = fit_network(config, *photo_sets, folder=tmp_path)
-    assert differ(plain.network, averaged.network) != []
+    name = "head.1.weight"
+    mean = seen[0][name].double()
+    for state in seen[1:]:
+        mean = 0.8 * mean + 0.2 * state[name].double()
+    assert averaged.best_epoch == 2
+    assert not torch.allclose(seen[-1][name], averaged.network.state_dict()[name], atol=1e-3)
+    torch.testing.assert_close(averaged.network.state_dict()[name].double(), mean, atol=1e-5, rtol=0)
     assert differ(averaged.network, again.network) == []
 
 
