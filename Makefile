@@ -11,7 +11,7 @@ BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve browser database test lint proof bench pins wheel clean
+.PHONY: help setup run serve browser database test lint proof bench mutants pins wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ proof: setup browser database ## run slow proofs: clean environments, real serve
 
 bench: setup ## run the benchmarks (all but the one that takes ten minutes) and print the table
 	@$(PY) -m benchmarks
+
+mutants: setup ## measure which small changes of the code no unit test notices: hours; PACKAGES="evaluation promotion" for less
+	@$(PY) -m benchmarks.mutants --processes $(JOBS) $(PACKAGES)
 
 pins: $(VENV)/.uv ## resolve pyproject.toml into constraints.txt again
 	@$(UV) pip compile --quiet --universal --all-extras --python-version 3.11 --upgrade \

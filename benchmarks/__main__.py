@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["main", "names", "run", "table"]
 
 HERE = Path(__file__).resolve().parent
-LONG = {"families_scale", "bento"}
+LONG = {"families_scale", "bento", "mutants"}
 """Benchmarks of over ten minutes of CPU time, run only when named."""
 NOT_BENCHMARKS = {"__init__", "__main__", "common"}
 SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "usual_service"}

@@ -1,0 +1,185 @@
+"""Mutation score: the share of small changes of the code that its unit tests notice (mutmut). Target: 90% a package.
+
+python -m benchmarks.mutants [PACKAGE ...] [--tenth] [--processes N] [--survivors FILE]     or     make mutants
+
+Every package is mutated in a copy of the tracked files, and tested by its own unit tests. ``--tenth`` tests one mutant
+of ten, those whose number ends in 7. A survivor is a change that no test notices. Survivors of the kinds in
+``EQUIVALENT`` change no result; they are counted as survivors all the same, and are listed by kind.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.common import report
+from petmood.evaluation.bootstrap import clopper_pearson_interval
+
+__all__ = ["PACKAGES", "Package", "main"]
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+TARGET: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Files that are mutated and the tests that must notice; both are paths relative to the repository."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+
+PACKAGES: Final[Mapping[str, Package]] = {
+    "core": Package(("src/petmood/core/*",), ("tests/unit/core",)),
+    "data": Package(
+        ("src/petmood/data/*",),
+        ("tests/unit/data",),
+        # Drawn images have no right value; the others are packages of their own here, or need a network.
+        without=("src/petmood/data/synthetic/*", "src/petmood/data/duplicates/*", "src/petmood/data/sources/kaggle.py"),
+    ),
+    "duplicates": Package(("src/petmood/data/duplicates/*",), ("tests/unit/data/duplicates",)),
+    "evaluation": Package(("src/petmood/evaluation/*",), ("tests/unit/evaluation",)),
+    "promotion": Package(("src/petmood/promotion/*",), ("tests/unit/promotion",)),
+}
+KILLED: Final = frozenset({1, 3, 36, 37, 24, 152, 255, -24, -9, -11})
+"""mutmut's exit codes of a mutant that was noticed: a test failed, hung or crashed."""
+EQUIVALENT: Final[Mapping[str, str]] = {
+    r"dtype=|np\.(asarray|float64|float32|int64|bool_)": "an array that has this type already, or a wider one",
+    r"strict=|zip\(": "sequences of equal length",
+    r"encoding=|errors=|newline=": "text encodings: the same bytes on a UTF-8 system",
+    r"slots=|frozen=": "records that nobody changes",
+    r"XX|\"[^\"]*\"|'[^']*'": "the words of a message",
+}
+"""Kinds of changes that survive without a wrong result: pattern of the changed text, and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A change that no test noticed: mutmut's name of it, and the lines before and after."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def kind(self) -> str:
+        """Return why the change may make no difference, or "no test notices it"."""
+        changed = " ".join(_changed(self.before, self.after))
+        return next((why for pattern, why in EQUIVALENT.items() if re.search(pattern, changed)), "no test notices it")
+
+
+def measure(name: str, *, tenth: bool, processes: int) -> list[Survivor]:
+    """Mutate one package, report its score as one JSON line, and return the survivors."""
+    package, began = PACKAGES[name], time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="petmood-mutants-") as made:
+        copy = Path(made) / "petmood"
+        _copy_tracked_files(copy)
+        _configure(copy, package)
+        wanted = ["*_mutmut_*7"] if tenth else []
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(processes), *wanted]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)}
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        codes = dict(_exit_codes(copy))
+        if not codes:
+            raise SystemExit(f"mutmut tested nothing of {name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        survivors = [_survivor(copy, mutant) for mutant, code in codes.items() if code not in KILLED]
+    killed = len(codes) - len(survivors)
+    low, high = clopper_pearson_interval(killed, len(codes)) if tenth else (killed / len(codes),) * 2
+    report(
+        f"mutants: {name}, survivors",
+        ratio=len(survivors) / len(codes),
+        target=1 - TARGET,
+        details={
+            "mutants": len(codes),
+            "sample": "one of ten" if tenth else "all",
+            "killed": killed,
+            "score": round(killed / len(codes), 4),
+            "interval": [round(low, 4), round(high, 4)],
+            "survivors_by_kind": dict(Counter(one.kind for one in survivors).most_common()),
+            "minutes": round((time.monotonic() - began) / 60, 1),
+        },
+    )
+    return survivors
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the named packages, or all; write the survivors to a file if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(PACKAGES)} (default: all)")
+    parser.add_argument("--tenth", action="store_true", help="test one mutant of ten")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--survivors", type=Path, metavar="FILE", help="write the survivors to this JSON file")
+    chosen = parser.parse_args(arguments)
+    if unknown := sorted(set(chosen.packages) - set(PACKAGES)):
+        parser.error(f"expected packages of {', '.join(PACKAGES)}, got {', '.join(unknown)}")
+    found = {}
+    for name in chosen.packages or PACKAGES:
+        found[name] = measure(name, tenth=chosen.tenth, processes=chosen.processes)
+        if chosen.survivors:
+            rows = {package: [{**asdict(one), "kind": one.kind} for one in some] for package, some in found.items()}
+            chosen.survivors.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _copy_tracked_files(target: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+
+
+def _configure(copy: Path, package: Package) -> None:
+    """Append mutmut's settings to the copy's pyproject.toml: it reads them nowhere else."""
+    settings = {
+        "source_paths": ["src"],
+        "only_mutate": list(package.files),
+        "do_not_mutate": list(package.without),
+        "pytest_add_cli_args_test_selection": list(package.tests),
+        "pytest_add_cli_args": ["-q", "-m", "not proof", "-p", "no:cacheprovider"],
+        "also_copy": ["docs", "benchmarks", "examples", "README.md"],
+        "use_git_change_detection": False,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[tool.mutmut]\n" + "\n".join(lines) + "\n")
+
+
+def _exit_codes(copy: Path) -> Iterator[tuple[str, int]]:
+    """Yield every mutant that was tested, and the exit code of its tests."""
+    for path in sorted((copy / "mutants" / "src").rglob("*.meta")):
+        for mutant, code in json.loads(path.read_text("utf-8"))["exit_code_by_key"].items():
+            if code is not None:
+                yield mutant, code
+
+
+def _survivor(copy: Path, mutant: str) -> Survivor:
+    command = [sys.executable, "-m", "mutmut", "show", mutant]
+    shown = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False).stdout.splitlines()
+    before = "\n".join(line[1:] for line in shown if re.match(r"-(?!--)", line))
+    after = "\n".join(line[1:] for line in shown if re.match(r"\+(?!\+\+)", line))
+    return Survivor(mutant, before, after)
+
+
+def _changed(before: str, after: str) -> Iterator[str]:
+    """Yield the words that differ between two versions of the same lines."""
+    old, new = (re.findall(r"\w+=?|\"[^\"]*\"|\S", text) for text in (before, after))
+    for tag, a, b, c, d in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield " ".join([*old[a:b], *new[c:d]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
