@@ -10,9 +10,9 @@ import numpy as np
 from scipy import optimize
 
 from petmood.core.errors import DataError
-from petmood.evaluation.bootstrap import clopper_pearson_interval
 from petmood.evaluation.metrics import equal_mass_bins, per_sample_nll
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.proportions import proportion_interval
 
 __all__ = ["TEMPERATURES", "ReliabilityBin", "fit_temperature", "reliability"]
 
@@ -23,7 +23,7 @@ TEMPERATURES = (0.05, 20.0)
 class ReliabilityBin:
     """One point of a reliability curve: mean confidence and accuracy, both 0 to 1, over `n` photos.
 
-    `low` and `high` are the exact 95% interval of the accuracy, with groups as trials.
+    `low` and `high` are the exact 95% interval of the accuracy over groups.
     """
 
     confidence: float
@@ -73,7 +73,7 @@ def reliability(scored: Predictions, *, temperature: float = 1.0, bins: int = 10
     points = []
     for number in np.unique(member):
         inside = member == number
-        accuracy, count = float(right[inside].mean()), len(np.unique(groups[inside]))
-        low, high = clopper_pearson_interval(accuracy * count, count)
+        accuracy = float(right[inside].mean())
+        low, high = proportion_interval(accuracy, groups[inside])
         points.append(ReliabilityBin(float(confidence[inside].mean()), accuracy, low, high, n=int(inside.sum())))
     return tuple(points)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.errors import ConfigError, DataError
-from petmood.evaluation.bootstrap import Estimate, estimate_mean
+from petmood.evaluation.bootstrap import Estimate, estimate_mean, estimate_proportion
 from petmood.evaluation.predictions import Predictions
 
 __all__ = [
@@ -71,9 +71,8 @@ def evaluate_prediction_sets(
     inside = prediction_sets(scored.probabilities(temperature=temperature), quantile=quantile)
     groups = scored.group_numbers()
     sizes = inside.sum(axis=1)
-    held = inside[np.arange(len(scored)), scored.labels].astype(np.float64)
     return PredictionSetMetrics(
-        coverage=estimate_mean(held, groups, proportion=True, seed=seed),
+        coverage=estimate_proportion(inside[np.arange(len(scored)), scored.labels], groups),
         mean_size=estimate_mean(sizes.astype(np.float64), groups, seed=seed),
         sizes=tuple(int(count) for count in np.bincount(sizes, minlength=len(scored.classes) + 1)[1:]),
     )

@@ -15,9 +15,9 @@ from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role
-from petmood.evaluation.bootstrap import REPLICATES, Estimate, bootstrap_estimate, cluster_bootstrap_weights
+from petmood.evaluation.bootstrap import REPLICATES, Estimate, cluster_bootstrap_weights, metric_estimate
 from petmood.evaluation.folds import Fold, random_folds, stratified_group_folds
-from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
+from petmood.evaluation.metrics import METRICS, metrics
 from petmood.evaluation.predictions import Predictions, from_rows
 
 __all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "random_folds", "stratified_group_folds"]
@@ -151,15 +151,9 @@ def _numbers(pooled: Sequence[Predictions], *, seed: int) -> tuple[dict[str, Est
         for name in METRICS:
             values[name].append(float(once[name][0]))
             drawn[name] += many[name] / len(pooled)
-    groups = len(set(pooled[0].groups))
+    labels, groups = pooled[0].labels, pooled[0].group_numbers()
     estimates = {
-        name: bootstrap_estimate(
-            float(np.mean(values[name])),
-            drawn[name],
-            n=len(pooled[0]),
-            groups=groups,
-            proportion=name in PROPORTIONS,
-        )
+        name: metric_estimate(name, float(np.mean(values[name])), drawn[name], labels=labels, groups=groups)
         for name in METRICS
     }
     repeats = len(pooled)

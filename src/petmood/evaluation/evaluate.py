@@ -129,14 +129,14 @@ def evaluate(
     return Evaluation(
         main=main,
         splits=measured,
-        per_class={name: estimate_class_metrics(part, seed=seed) for name, part in splits.items()},
+        per_class={name: estimate_class_metrics(part) for name, part in splits.items()},
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
-        abstention=_abstention(predictions, valid=valid, temperature=temperature, target_error=target_error, seed=seed),
+        abstention=_abstention(predictions, valid=valid, temperature=temperature, target_error=target_error),
         conformal=_conformal(predictions, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
         baselines={
             name: estimate_metrics(baseline, seed=seed) for name, baseline in (baselines or {}).items() if len(baseline)
         },
-        slices=slice_metrics(predictions, seed=seed),
+        slices=slice_metrics(predictions),
     )
 
 
@@ -198,13 +198,13 @@ def _calibration(
 
 
 def _abstention(
-    predictions: Predictions, *, valid: Predictions | None, temperature: float, target_error: float, seed: int
+    predictions: Predictions, *, valid: Predictions | None, temperature: float, target_error: float
 ) -> AbstentionResult:
     aurc = risk_coverage(predictions, temperature=temperature).aurc
     rule = choose_threshold(valid or predictions.take([]), target_error=target_error, temperature=temperature)
     if rule.threshold is None or predictions is valid:
         return AbstentionResult(rule, measured=None, aurc=aurc)
-    measured = evaluate_selective(predictions, threshold=rule.threshold, temperature=temperature, seed=seed)
+    measured = evaluate_selective(predictions, threshold=rule.threshold, temperature=temperature)
     return AbstentionResult(rule, measured=measured, aurc=aurc)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "CLASS_METRICS",
     "METRICS",
     "PROPORTIONS",
+    "RATIO_MEANS",
     "class_metrics",
     "confusion_matrices",
     "equal_mass_bins",
@@ -27,7 +28,9 @@ __all__ = [
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "brier", "nll", "ece")
 CLASS_METRICS = ("precision", "recall", "f1")
 PROPORTIONS = frozenset({"accuracy", "balanced_accuracy", "macro_f1", *CLASS_METRICS})
-"""Metrics that are shares between 0 and 1; their intervals are also bounded by that of a proportion."""
+"""Metrics that are shares between 0 and 1; their intervals come from that of a proportion."""
+RATIO_MEANS = frozenset({"macro_f1"})
+"""Shares that are a mean of ratios, not a share of photos; their intervals also contain the bootstrap interval."""
 
 _LEAST_PROBABILITY = 1e-12
 

@@ -18,11 +18,11 @@ from petmood.evaluation.bootstrap import (
     REPLICATES,
     Estimate,
     bootstrap_estimate,
-    clopper_pearson_interval,
     cluster_bootstrap_weights,
 )
 from petmood.evaluation.metrics import per_sample_brier, per_sample_nll
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.proportions import clopper_pearson_interval
 
 __all__ = ["PAIRED_METRICS", "PairedTest", "paired_test", "sign_flip_p_value"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from petmood.core.errors import ConfigError
-from petmood.evaluation.bootstrap import Estimate, bootstrap_estimate, cluster_bootstrap_weights
+from petmood.evaluation.bootstrap import Estimate, estimate_proportion
 from petmood.evaluation.predictions import Predictions
 
 __all__ = ["AbstainRule", "RiskCoverage", "Selective", "choose_threshold", "evaluate_selective", "risk_coverage"]
@@ -122,32 +122,14 @@ def choose_threshold(
     )
 
 
-def evaluate_selective(scored: Predictions, *, threshold: float, temperature: float = 1.0, seed: int = 0) -> Selective:
+def evaluate_selective(scored: Predictions, *, threshold: float, temperature: float = 1.0) -> Selective:
     """Estimate error among accepted predictions and share of accepted photos, with intervals over groups."""
-    given = (scored.probabilities(temperature=temperature).max(axis=1) >= threshold).astype(np.float64)
-    wrong = given * (scored.predicted() != scored.labels)
+    given = scored.probabilities(temperature=temperature).max(axis=1) >= threshold
+    wrong = scored.predicted() != scored.labels
     groups = scored.group_numbers()
-    weights = cluster_bootstrap_weights(groups, seed=seed)
-    accepted, failed = weights @ given, weights @ wrong
-    risks = np.divide(failed, accepted, out=np.full(len(weights), np.nan), where=accepted > 0)
-    asked = weights.sum(axis=1)
-    shares = np.divide(accepted, asked, out=np.full(len(weights), np.nan), where=asked > 0)
-    total = given.sum()
     return Selective(
-        error=bootstrap_estimate(
-            float(wrong.sum() / total) if total else math.nan,
-            risks,
-            n=int(total),
-            groups=len(np.unique(groups[given > 0])),
-            proportion=True,
-        ),
-        coverage=bootstrap_estimate(
-            float(given.mean()) if len(given) else math.nan,
-            shares,
-            n=len(scored),
-            groups=len(set(scored.groups)),
-            proportion=True,
-        ),
+        error=estimate_proportion(wrong[given], groups[given]),
+        coverage=estimate_proportion(given, groups),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from petmood.evaluation.bootstrap import Estimate, estimate_mean
+from petmood.evaluation.bootstrap import Estimate, estimate_proportion
 from petmood.evaluation.predictions import Predictions
 
 __all__ = ["READABLE_FROM", "Slice", "size_bucket", "slice_metrics"]
@@ -33,7 +33,7 @@ class Slice:
         }
 
 
-def slice_metrics(scored: Predictions, *, seed: int = 0) -> tuple[Slice, ...]:
+def slice_metrics(scored: Predictions) -> tuple[Slice, ...]:
     """Estimate accuracy by class, species, source and size; unknown species and sources are left out.
 
     Sources are listed if there are at least two; sizes are those of the shorter side of the original photo.
@@ -50,7 +50,7 @@ def slice_metrics(scored: Predictions, *, seed: int = 0) -> tuple[Slice, ...]:
     found: list[Slice] = []
     for kind, values in columns.items():
         names = order.get(kind, sorted(set(values) - {""}))
-        found.extend(_slice(scored, kind, name, values, seed=seed) for name in names if name in set(values))
+        found.extend(_slice(scored, kind, name, values) for name in names if name in set(values))
     return tuple(found)
 
 
@@ -67,8 +67,8 @@ def _bucket_name(at: int) -> str:
     return f"{_SIDES_PX[at - 1]} to {_SIDES_PX[at] - 1} px"
 
 
-def _slice(scored: Predictions, kind: str, name: str, values: Sequence[str], *, seed: int) -> Slice:
+def _slice(scored: Predictions, kind: str, name: str, values: Sequence[str]) -> Slice:
     inside = np.array([value == name for value in values], dtype=bool)
-    right = (scored.predicted() == scored.labels).astype(np.float64)
-    accuracy = estimate_mean(right[inside], scored.group_numbers()[inside], proportion=True, seed=seed)
+    right = scored.predicted() == scored.labels
+    accuracy = estimate_proportion(right[inside], scored.group_numbers()[inside])
     return Slice(kind, name, accuracy, readable=accuracy.n >= READABLE_FROM)

@@ -30,7 +30,7 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "run": "one training, in a folder with settings, weights, curves, predictions and report",
         "predictions": "logits of one split with labels and groups",
         "baseline": "a simple method beside which a score is shown: most frequent class, HOG + SVM, permuted labels",
-        "interval": "95% confidence interval, from a bootstrap over groups unless said otherwise",
+        "interval": "95% confidence interval over groups: exact for a share, from a bootstrap for other measures",
         "calibration": "agreement of predicted probabilities with observed frequencies; here by one temperature",
         "confident": (
             'the probability reaches `confidence_threshold`; otherwise the model abstains ("not sure" on the page)'

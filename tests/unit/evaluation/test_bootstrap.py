@@ -1,5 +1,6 @@
 """Tests of the cluster bootstrap: coverage of intervals, groups and edge cases."""
 
+import itertools
 import math
 
 import numpy as np
@@ -10,14 +11,15 @@ from petmood.core.errors import ConfigError
 from petmood.evaluation.bootstrap import (
     Estimate,
     bootstrap_estimate,
-    clopper_pearson_interval,
     cluster_bootstrap_weights,
     estimate_class_metrics,
     estimate_mean,
     estimate_metrics,
+    estimate_proportion,
 )
 from petmood.evaluation.metrics import METRICS
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.proportions import clopper_pearson_interval
 from tests.support.evaluation import MakeScored
 
 
@@ -61,26 +63,72 @@ def test_ignoring_groups_would_make_the_interval_too_narrow() -> None:
     assert honest.high - honest.low > 1.8 * (naive.high - naive.low)
 
 
-def test_clopper_and_pearson_agree_with_scipy() -> None:
-    for successes, trials in [(0, 12), (5, 12), (12, 12)]:
-        known = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
-        assert clopper_pearson_interval(successes, trials) == pytest.approx((known.low, known.high))
-    assert clopper_pearson_interval(0, 0) == (0.0, 1.0)
-
-
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_all_right_or_all_wrong_gets_the_exact_interval_over_groups(value: float) -> None:
-    estimate = estimate_mean(np.full(30, value), np.repeat(np.arange(10), 3), proportion=True)
+    estimate = estimate_proportion(np.full(30, value), np.repeat(np.arange(10), 3))
     assert (estimate.low, estimate.high) == pytest.approx(clopper_pearson_interval(value * 10, 10))
     assert estimate.n == 30
 
 
 def test_one_group_gives_a_wide_interval_for_a_share_and_none_for_other_numbers() -> None:
-    share = estimate_mean(np.array([1.0, 0.0]), np.zeros(2, dtype=np.int64), proportion=True)
+    share = estimate_proportion(np.array([1.0, 0.0]), np.zeros(2, dtype=np.int64))
     assert share.high - share.low > 0.9
     other = estimate_mean(np.array([1.0, 3.0]), np.zeros(2, dtype=np.int64))
     assert other.value == 2.0
     assert math.isnan(other.low)
+
+
+def mostly_right(n: int, wrong: int, *, classes: int = 3) -> Predictions:
+    """Return predictions for photos that are groups of their own; the first `wrong` of them are wrong."""
+    labels = np.arange(n) % classes
+    predicted = np.where(np.arange(n) < wrong, (labels + 1) % classes, labels)
+    names, blank = tuple(f"{i:04d}" for i in range(n)), ("",) * n
+    known = tuple("abcdefgh"[:classes])
+    return Predictions(np.eye(classes)[predicted] * 5, labels, names, names, known, blank, np.full((n, 2), 99), blank)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy"])
+def test_the_accuracy_covers_the_truth_in_95_of_100_and_a_good_model_is_not_rated_too_high(name: str) -> None:
+    n = 36
+    ends = [estimate_metrics(mostly_right(n, n - right))[name] for right in range(n + 1)]
+    for truth in (*np.arange(0.5, 0.99, 0.005), 0.99, 0.995):
+        chances = stats.binom.pmf(np.arange(n + 1), n, truth)
+        above = sum(chances[k] for k, end in enumerate(ends) if end.low > truth)
+        below = sum(chances[k] for k, end in enumerate(ends) if end.high < truth)
+        assert 1 - above - below >= 0.94
+        assert max(above, below) <= 0.04
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_one_more_right_photo_never_lowers_an_end_of_a_share(name: str) -> None:
+    ends = [estimate_metrics(mostly_right(36, wrong))[name] for wrong in range(13)]
+    assert all(more.low > fewer.low and more.high >= fewer.high for more, fewer in itertools.pairwise(ends))
+
+
+def test_the_interval_of_all_right_is_no_wider_than_that_of_one_wrong() -> None:
+    one_wrong, all_right = (estimate_metrics(mostly_right(36, wrong))["accuracy"] for wrong in (1, 0))
+    assert (one_wrong.low, one_wrong.high) == pytest.approx((0.8547, 0.9993), abs=1e-4)
+    assert (all_right.low, all_right.high) == pytest.approx((0.9026, 1.0), abs=1e-4)
+
+
+def test_rare_classes_make_the_balanced_accuracy_less_certain() -> None:
+    even = estimate_metrics(mostly_right(60, 0))["balanced_accuracy"]
+    scored = mostly_right(60, 0).take([*range(0, 60, 3), *range(1, 60, 3), 2, 5])
+    uneven = estimate_metrics(scored)["balanced_accuracy"]
+    trials = 1 / (20 * (1 / 60) ** 2 * 2 + 2 * (1 / 6) ** 2)
+    assert (uneven.low, uneven.high) == pytest.approx(clopper_pearson_interval(trials, trials))
+    assert uneven.low < even.low - 0.1
+
+
+def test_f1_has_the_interval_of_the_photos_of_the_class_or_called_so() -> None:
+    scored = mostly_right(36, 6)
+    found = estimate_class_metrics(scored)["a"]
+    both, either = 10, 14
+    low, high = clopper_pearson_interval(both, either)
+    assert found["f1"].value == pytest.approx(2 * both / (either + both))
+    assert (found["f1"].low, found["f1"].high) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
+    assert (found["recall"].low, found["recall"].high) == pytest.approx(clopper_pearson_interval(10, 12))
+    assert (found["precision"].low, found["precision"].high) == pytest.approx(clopper_pearson_interval(10, 12))
 
 
 def test_no_photos_give_an_estimate_that_json_can_hold() -> None:

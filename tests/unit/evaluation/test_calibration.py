@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.evaluation.bootstrap import clopper_pearson_interval
 from petmood.evaluation.calibration import TEMPERATURES, fit_temperature, reliability
 from petmood.evaluation.metrics import per_sample_nll
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.proportions import clopper_pearson_interval
 from tests.support.evaluation import MakeScored
 
 
