@@ -144,6 +144,12 @@ def test_the_interval_always_holds_its_value() -> None:
     assert bootstrap_estimate(0.9, np.linspace(0.2, 0.3, 50), n=9, groups=9).high == 0.9
 
 
+def test_few_groups_widen_the_percentiles_by_the_t_distribution() -> None:
+    # sqrt(20 / 19) * 2.0930 = 2.1474 standard deviations, of which 1.588% of a normal distribution lie beyond either
+    estimate = bootstrap_estimate(0.5, np.linspace(0, 1, 10_001), n=20, groups=20)
+    assert (estimate.low, estimate.high) == pytest.approx((0.01588, 0.98412), abs=1e-5)
+
+
 def test_all_measures_come_with_intervals(make_scored: MakeScored) -> None:
     found = estimate_metrics(make_scored(80), temperature=1.3)
     assert list(found) == list(METRICS)

@@ -13,6 +13,7 @@ from petmood.evaluation.conformal import (
     evaluate_prediction_sets,
     prediction_sets,
 )
+from petmood.evaluation.predictions import Predictions
 from tests.support.evaluation import MakeScored
 
 
@@ -41,6 +42,18 @@ def test_too_few_photos_for_the_promise_give_every_class(make_scored: MakeScored
 def test_copies_of_photos_do_not_change_the_quantile(make_scored: MakeScored) -> None:
     scored = make_scored(30)
     assert conformal_quantile(scored.take(np.repeat(np.arange(30), 4))) == conformal_quantile(scored)
+
+
+def test_a_large_group_weighs_as_much_as_a_single_photo() -> None:
+    # Ten photos of one group with the score 0.05, and nine single photos with 0.1 to 0.9: ten groups. 80% of 11 is
+    # 8.8, which is reached by the large group and the eighth single photo.
+    score = np.array([0.05] * 10 + [0.1 * k for k in range(1, 10)])
+    logits = np.stack([np.log((1 - score) / score), np.zeros(19)], axis=1)
+    names, blank = tuple(map(str, range(19))), ("",) * 19
+    groups = ("large",) * 10 + names[10:]
+    labels = np.zeros(19, dtype=np.int64)
+    scored = Predictions(logits, labels, groups, names, ("a", "b"), blank, np.full((19, 2), 99), blank)
+    assert conformal_quantile(scored, coverage=0.8) == pytest.approx(0.8)
 
 
 def test_groups_of_unequal_size_keep_the_promise_for_a_new_group(make_scored: MakeScored) -> None:

@@ -65,6 +65,25 @@ def test_repeats_are_averaged_and_their_spread_is_reported(make_rows: MakeRows) 
     assert len({fold.values["accuracy"] for fold in found.folds}) > 1
 
 
+def test_the_interval_is_that_of_the_mean_over_all_repeats(make_rows: MakeRows) -> None:
+    rows = make_rows(40)
+    labels = np.array([DEFAULT_CLASSES.index(row.label) for row in rows])
+    folds, calls = 4, []
+
+    def half_right_in_turns(train: Ints, test: Ints, seed: int) -> np.ndarray:
+        del train
+        first_repeat = len(calls) < folds
+        calls.append(seed)
+        right = (test // 4 % 2 == 0) == first_repeat
+        return np.eye(4)[np.where(right, labels[test], (labels[test] + 1) % 4)] * 200.0
+
+    found = cross_validate(rows, half_right_in_turns, classes=DEFAULT_CLASSES, folds=folds, repeats=2).metrics["brier"]
+    # Every photo has a Brier score of 0 in one repeat and 2 in the other: whichever are drawn, the mean is 1.
+    assert found.value == pytest.approx(1.0)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
 def test_every_fold_gets_a_seed_of_its_own_and_the_same_next_time(make_rows: MakeRows) -> None:
     seeds: list[int] = []
 

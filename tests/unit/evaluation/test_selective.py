@@ -69,6 +69,34 @@ def test_too_little_data_is_said_with_the_number_that_would_do(make_scored: Make
     assert choose_threshold(make_scored(36, skill=9.0)).threshold is not None
 
 
+def test_each_of_four_starts_gets_a_quarter_of_the_risk() -> None:
+    # 0.9^35 = 0.0250316 is just above 0.1 / 4, and 0.9^36 = 0.0225284 below it
+    confidence = np.linspace(0.99, 0.6, 36)
+    assert choose_threshold(two_classes(confidence[:35], np.ones(35, dtype=bool))).threshold is None
+    assert choose_threshold(two_classes(confidence, np.ones(36, dtype=bool))).coverage == 1.0
+
+
+def test_half_a_wrong_group_counts_as_a_whole_error() -> None:
+    # One of 80 photos in 40 groups of two is wrong, in the most confident group. No error in 40 trials would have
+    # 0.9^40 = 0.0148, which is under 0.025. One error has 0.9^40 + 40 * 0.1 * 0.9^39 = 0.0805.
+    right = np.arange(80) != 1
+    scored = two_classes(np.linspace(0.99, 0.6, 80), right)
+    scored = replace(scored, groups=tuple(f"{i // 2:03d}" for i in range(80)))
+    assert choose_threshold(scored).threshold is None
+    assert choose_threshold(replace(scored, labels=np.zeros(80, dtype=np.int64))).coverage == 1.0
+
+
+def test_the_threshold_is_not_lowered_past_a_failed_test() -> None:
+    # P(at most 2 errors of 77) = 0.0137 passes, P(at most 3 of 78) = 0.046 fails, P(at most 3 of 85) = 0.0245 would
+    # pass again. The starts are the 75, 150, 225 and 300 most confident photos; those after 85 photos are wrong.
+    confidence = np.linspace(0.99, 0.6, 300)
+    rank = np.arange(1, 301)
+    rule = choose_threshold(two_classes(confidence, ~np.isin(rank, (76, 77, 78)) & (rank <= 85)))
+    assert rule.threshold == pytest.approx(confidence[76])
+    assert rule.coverage == pytest.approx(77 / 300)
+    assert rule.error == pytest.approx(2 / 77)
+
+
 def test_copies_of_a_photo_are_no_extra_evidence(make_scored: MakeScored) -> None:
     scored = make_scored(20, skill=9.0)
     assert choose_threshold(scored.take(np.repeat(np.arange(20), 10))).threshold is None
