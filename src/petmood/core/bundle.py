@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.atomic_directory import DirectoryDraft, name_some
-from petmood.core.bundle_target import MANIFEST, bundle_directory
+from petmood.core.bundle_files import MANIFEST, check_size, read_limited
+from petmood.core.bundle_target import bundle_directory
 from petmood.core.commands import shell_command
-from petmood.core.errors import BundleError
+from petmood.core.errors import BundleError, DataError
 from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
 from petmood.core.image import ImageSpec
@@ -53,6 +55,9 @@ DATA_NAME: Final = "data.csv"
 
 MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Pattern of a model's name, in a bundle and in the registry."""
+
+MAX_GOLDEN: Final = 64
+"""Most golden photos of a bundle; an export writes 32."""
 
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
@@ -112,7 +117,7 @@ class Bundle:
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the bytes of every file; the manifest, which holds the hashes, comes last."""
         for name in (*self.manifest.files, MANIFEST):
-            yield name, (self.folder / name).read_bytes()
+            yield name, read_limited(self.folder / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,7 @@ def read(folder: Path) -> Manifest:
     if not path.is_file():
         raise BundleError(_why_no_bundle(folder))
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(read_limited(path))
         found = raw.get("schema_version") if isinstance(raw, dict) else None
         if found != SCHEMA_VERSION:
             upgrade = shell_command("bundle", "upgrade", folder, "--output", folder.with_name(f"{folder.name}-v2"))
@@ -215,13 +220,17 @@ def read_golden(bundle: Bundle) -> Golden:
         BundleError: the file is not a valid npz file, or its shapes or types don't match the manifest.
     """
     manifest, path = bundle.manifest, bundle.folder / "golden.npz"
+    side, classes = manifest.image.side_px, len(manifest.classes)
+    bounds = {
+        "pixels": ArrayBounds("uint8", (MAX_GOLDEN, side, side, 3)),
+        "logits": ArrayBounds("float32", (MAX_GOLDEN, classes)),
+    }
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            golden = Golden(arrays["pixels"], arrays["logits"])
-    except Exception as error:  # zip, deflate and npy raise different errors; all mean a corrupt file
-        raise BundleError(f"{path} is damaged: {_first_line(error)}. Export the run again.") from error
-    side, count = manifest.image.side_px, golden.logits.shape[0] if golden.logits.ndim else 0
-    expected = f"uint8 {(count, side, side, 3)}, float32 {(count, len(manifest.classes))}"
+        golden = Golden(**read_arrays(path, bounds))
+    except DataError as error:
+        raise BundleError(f"{error} Export the run again.") from error
+    count = len(golden.logits)
+    expected = f"uint8 {(count, side, side, 3)}, float32 {(count, classes)}"
     got = ", ".join(f"{array.dtype} {array.shape}" for array in (golden.pixels, golden.logits))
     if count == 0 or got != expected:
         raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
@@ -232,7 +241,7 @@ def verify_file(folder: Path, name: str, expected: str) -> None:
     """Verify one listed file of a bundle: a regular file inside the folder, with the listed SHA-256.
 
     Raises:
-        BundleError: the file is missing, a link, outside the folder, or changed.
+        BundleError: the file is missing, a link, outside the folder, too large, or changed.
     """
     path = folder / name
     if Path(name).name != name or path.is_symlink():
@@ -242,6 +251,7 @@ def verify_file(folder: Path, name: str, expected: str) -> None:
         )
     if not path.is_file():
         raise BundleError(f"{folder}: {name} is missing. Export the run again, or copy the folder again.")
+    check_size(path)
     if sha256_of(path) != expected:
         raise BundleError(
             f"{folder}: {name} was changed or damaged (SHA-256 differs). Copy or export the bundle again."

@@ -15,11 +15,11 @@ from petmood.core.atomic_directory import (
     name_some,
     resolve_target,
 )
+from petmood.core.bundle_files import MANIFEST, read_limited
 from petmood.core.errors import BundleError
 
-__all__ = ["MANIFEST", "bundle_directory", "check_target", "is_bundle", "refuse_foreign_files"]
+__all__ = ["bundle_directory", "check_target", "is_bundle", "refuse_foreign_files"]
 
-MANIFEST: Final = "manifest.json"
 OWN_KEYS: Final = frozenset({"schema_version", "classes", "image", "files"})
 """Keys of every petmood manifest; they identify even a damaged one."""
 ELSEWHERE: Final = (
@@ -86,8 +86,8 @@ def _own_names(folder: Path) -> set[str]:
     """Return the file names that a bundle's manifest lists; empty if there is no petmood manifest."""
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_bytes()) if path.is_file() and not path.is_symlink() else None
-    except (OSError, ValueError, RecursionError):
+        raw = json.loads(read_limited(path)) if path.is_file() and not path.is_symlink() else None
+    except (OSError, ValueError, RecursionError, BundleError):
         return set()
     if not isinstance(raw, dict) or not raw.keys() >= OWN_KEYS or not isinstance(raw["files"], dict):
         return set()

@@ -4,7 +4,6 @@
 """
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes
 from petmood.core.prediction import softmax
@@ -23,6 +23,14 @@ __all__ = ["Predictions", "from_rows"]
 
 _TEXTS = ("groups", "paths", "classes", "species", "source")
 _ARRAYS = ("logits", "labels", "image_sizes")
+_MOST = 10_000_000
+_MAX_BYTES = 4_000_000_000
+_BOUNDS = {
+    "logits": ArrayBounds("float64", (_MOST, 1000)),
+    "labels": ArrayBounds("int64", (_MOST,)),
+    "image_sizes": ArrayBounds("int64", (_MOST, 2)),
+    **{name: ArrayBounds("U4096", (_MOST,)) for name in _TEXTS},
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,12 +107,12 @@ class Predictions:
             DataError: the file can't be read or has another format.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                kept: dict[str, Any] = {name: tuple(stored[name].tolist()) for name in _TEXTS}
-                kept.update({name: stored[name] for name in _ARRAYS})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            message = f"Expected scores written by petmood (npz) at '{path}', got an unreadable file: {error}."
+            stored = read_arrays(path, _BOUNDS, max_bytes=_MAX_BYTES)
+        except DataError as error:
+            message = f"Expected scores written by petmood (npz) at '{path}', got an unreadable file: {error}"
             raise DataError(f"{message} Evaluate the run again to write them again.") from error
+        kept: dict[str, Any] = {name: tuple(stored[name].tolist()) for name in _TEXTS}
+        kept.update({name: stored[name] for name in _ARRAYS})
         return cls(**kept)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from petmood.core.bundle import DATA_NAME, MANIFEST, SCHEMA_VERSION, Bundle, Manifest, verify_file, write
+from petmood.core.bundle_files import read_limited
 from petmood.core.errors import BundleError
 from petmood.data.index_upgrade import upgrade_index_bytes
 
@@ -31,7 +32,7 @@ def upgrade_bundle(folder: Path, *, to: Path) -> Bundle:
     raw = _read(folder)
     for name, expected in raw["files"].items():
         verify_file(folder, name, expected)
-    files = {name: (folder / name).read_bytes() for name in raw["files"]}
+    files = {name: read_limited(folder / name) for name in raw["files"]}
     renamed = {FIELDS.get(name, name): value for name, value in raw.items() if name not in {DIGEST, "files"}}
     renamed["schema_version"] = SCHEMA_VERSION
     renamed["image"]["resize"] = RESIZE[renamed["image"]["resize"]]
@@ -44,7 +45,7 @@ def upgrade_bundle(folder: Path, *, to: Path) -> Bundle:
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(read_limited(path))
         version = raw["schema_version"]
         digest = raw.pop(DIGEST, "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

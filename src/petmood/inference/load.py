@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.bundle import ATOL, RTOL, Bundle, read_golden, verify
+from petmood.core.bundle_files import read_limited
 from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.image import PreparedImage
 from petmood.core.photo import LIMITS, ImageLimits
@@ -75,7 +76,7 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
     bundle = verify(folder)
     session = OnnxSession(folder / "model.onnx", threads=threads)
     check_golden(bundle, session)
-    return BundlePredictor(bundle, session, limits, (folder / "card.md").read_text("utf-8"))
+    return BundlePredictor(bundle, session, limits, read_limited(folder / "card.md").decode())
 
 
 def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.bundle_files import read_limited
 from petmood.core.errors import BundleError
 from petmood.core.extras import require
 
@@ -42,7 +43,7 @@ class OnnxSession:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")
-        data = path.read_bytes()
+        data = read_limited(path)
         _refuse_external_data(data, path)
         try:
             self._session: Any = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from petmood.core.bundle import DATA_NAME, Bundle
+from petmood.core.bundle_files import read_limited
 from petmood.core.errors import RegistryError
 from petmood.data.index import IndexRow, Role, parse_index
 from petmood.registry.base import AliasChange, Version
@@ -50,7 +51,7 @@ def _photos(bundle: Bundle) -> tuple[IndexRow, ...]:
             f"The bundle {manifest.name} {manifest.version} was exported before bundles held {DATA_NAME}. "
             "Export its run again, and push that."
         )
-    data = path.read_bytes()
+    data = read_limited(path)
     if hashlib.sha256(data).hexdigest() != manifest.data_hash:
         raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} of the manifest.")
     return parse_index(data, name=str(path)).rows

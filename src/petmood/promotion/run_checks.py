@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from petmood.core.bundle import DATA_NAME, Bundle, read
+from petmood.core.bundle_files import read_limited
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
@@ -113,7 +114,7 @@ def load_for_comparison(folder: Path) -> LoadedBundle:
     if DATA_NAME not in manifest.files:
         return LoadedBundle(predictor, None)
     try:
-        learned = parse_index((folder / DATA_NAME).read_bytes(), name=DATA_NAME)
+        learned = parse_index(read_limited(folder / DATA_NAME), name=DATA_NAME)
     except DataError as error:
         raise BundleError(f"{folder}: {DATA_NAME} can't be read. {error} Export the run again.") from error
     if learned.hash != manifest.data_hash:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.bundle_target import MANIFEST, bundle_directory, check_target, is_bundle, refuse_foreign_files
+from petmood.core.bundle_files import MANIFEST
+from petmood.core.bundle_target import bundle_directory, check_target, is_bundle, refuse_foreign_files
 from petmood.core.errors import BundleError, OutputError
 from tests.support.bundles import word_bundle
 
