@@ -5,7 +5,7 @@ from typing import Final
 
 from petmood.core.errors import BundleError
 
-__all__ = ["MANIFEST", "check_size", "max_bytes", "read_limited"]
+__all__ = ["MANIFEST", "OTHER_BYTES", "check_size", "max_bytes", "read_limited"]
 
 MANIFEST: Final = "manifest.json"
 

@@ -26,6 +26,7 @@ __all__ = [
     "Author",
     "Backend",
     "Version",
+    "check_object_size",
     "new_nonce",
     "replay",
 ]
@@ -192,6 +193,19 @@ def replay(changes: Sequence[AliasChange]) -> AliasState:
         else:
             aliases[change.alias] = change.to
     return AliasState(last=len(changes), aliases=aliases)
+
+
+def check_object_size(size: int, address: str, *, max_bytes: int) -> int:
+    """Return the size in bytes of a stored object; it is checked before the object is read.
+
+    Raises:
+        RegistryError: the object has more than ``max_bytes``.
+    """
+    if size > max_bytes:
+        raise RegistryError(
+            f"{address}: expected at most {max_bytes:,} bytes, got {size:,}. It is not from petmood; remove it."
+        )
+    return size
 
 
 def new_nonce() -> str:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from petmood.core.bundle_files import OTHER_BYTES
 from petmood.core.files import atomic_write_bytes, create_exclusive
+from petmood.registry.base import check_object_size
 
 __all__ = ["FolderStore"]
 
@@ -23,10 +25,17 @@ class FolderStore:
         """Store bytes under a key, replacing existing ones."""
         atomic_write_bytes(self._folder / key, data)
 
-    def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key; None if there are none."""
+    def read(self, key: str, *, max_bytes: int = OTHER_BYTES) -> bytes | None:
+        """Return the bytes under a key; None if there are none.
+
+        Raises:
+            RegistryError: the file is larger than ``max_bytes``.
+        """
+        path = self._folder / key
         try:
-            return (self._folder / key).read_bytes()
+            size = check_object_size(path.stat().st_size, f"{self.address}/{key}", max_bytes=max_bytes)
+            with path.open("rb") as file:
+                return file.read(size)
         except FileNotFoundError:
             return None
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from petmood.core.bundle_files import OTHER_BYTES
 from petmood.core.errors import RegistryError
 from petmood.core.extras import require
 from petmood.core.redact import one_line
+from petmood.registry.base import check_object_size
 
 __all__ = ["GcsStore"]
 
@@ -45,13 +47,18 @@ class GcsStore:
         """Store bytes under a key, replacing existing ones."""
         self._upload(key, data)
 
-    def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key; None if there are none."""
-        blob = self._bucket.blob(self._prefix + key)
+    def read(self, key: str, *, max_bytes: int = OTHER_BYTES) -> bytes | None:
+        """Return the bytes under a key; None if there are none, RegistryError if there are more than ``max_bytes``."""
         try:
+            blob = self._bucket.get_blob(self._prefix + key, timeout=TIMEOUT_S)
+            if blob is None:
+                return None
+            check_object_size(blob.size, f"{self.address}/{key}", max_bytes=max_bytes)
             data: bytes = blob.download_as_bytes(timeout=TIMEOUT_S)
         except self._exceptions.NotFound:
             return None
+        except RegistryError:
+            raise
         except Exception as error:
             raise self._refusal(error) from error
         return data

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import CorruptVersion, RegistryError
+from petmood.core.bundle_files import read_limited
+from petmood.core.errors import BundleError, CorruptVersion, RegistryError
 from petmood.core.extras import require
 from petmood.core.files import atomic_write_bytes
 from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location
@@ -74,8 +75,8 @@ class MlflowBackend:
         with TemporaryDirectory(prefix="petmood-") as temporary:
             try:
                 self.fetch(version, Path(temporary))
-                complete = all((Path(temporary) / name).read_bytes() == data for name, data in bundle.contents())
-            except (RegistryError, OSError):
+                complete = all(read_limited(Path(temporary) / name) == data for name, data in bundle.contents())
+            except (RegistryError, BundleError, OSError):
                 complete = False
         if not complete:
             run_id = self._run_of(version)
@@ -93,7 +94,7 @@ class MlflowBackend:
             fetched = self._download(version, BUNDLE, temporary)
             for file in sorted(fetched.iterdir()) if fetched.is_dir() else ():
                 if file.is_file():
-                    atomic_write_bytes(to / file.name, file.read_bytes())
+                    atomic_write_bytes(to / file.name, read_limited(file))
 
     def record(self, change: AliasChange) -> bool:
         """Add a change under its number and set MLflow's aliases; return False if another client was first."""

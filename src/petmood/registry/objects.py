@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from petmood.core.bundle import MANIFEST, Bundle, read
+from petmood.core.bundle_files import OTHER_BYTES, max_bytes
 from petmood.core.errors import CorruptVersion, RegistryConflict, RegistryError
 from petmood.core.files import atomic_write_bytes
 from petmood.registry.base import AliasChange, Version
@@ -20,6 +21,7 @@ from petmood.registry.base import AliasChange, Version
 __all__ = ["ObjectBackend", "ObjectStore"]
 
 TRIES: Final = 100
+RECORD_BYTES: Final = 1_000_000
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -36,8 +38,12 @@ class ObjectStore(Protocol):
         """Store bytes under a key atomically, replacing existing ones."""
         ...
 
-    def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key; None if there are none."""
+    def read(self, key: str, *, max_bytes: int = OTHER_BYTES) -> bytes | None:
+        """Return the bytes under a key; None if there are none. An object larger than ``max_bytes`` is not read.
+
+        Raises:
+            RegistryError: the object is larger.
+        """
         ...
 
     def names(self, prefix: str) -> Sequence[str]:
@@ -126,7 +132,7 @@ class ObjectBackend:
         return self._store.create(key, data) or self._store.read(key) == data
 
     def _fetch_file(self, version: Version, name: str, to: Path) -> None:
-        data = self._store.read(f"{self._folder(version.sha256)}/{name}")
+        data = self._store.read(f"{self._folder(version.sha256)}/{name}", max_bytes=max_bytes(name))
         if data is None:
             raise CorruptVersion(
                 f"{name} of version {version.number} of {self.model} is missing in {self.address}. "
@@ -141,7 +147,9 @@ class ObjectBackend:
                 continue
             key = f"{self.model}/{kind}/{name}"
             if key not in self._known:
-                self._known[key] = _parsed(self._store.read(key) or b"", record, where=f"{self.address}/{key}")
+                self._known[key] = _parsed(
+                    self._store.read(key, max_bytes=RECORD_BYTES) or b"", record, where=f"{self.address}/{key}"
+                )
             one = self._known[key]
             assert isinstance(one, record)  # noqa: S101 - for the type checker: the key determines the type
             found.append(one)

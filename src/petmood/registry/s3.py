@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from petmood.core.bundle_files import OTHER_BYTES
 from petmood.core.errors import RegistryError
 from petmood.core.extras import require
 from petmood.core.redact import one_line
+from petmood.registry.base import check_object_size
 
 __all__ = ["S3Store"]
 
@@ -46,11 +48,12 @@ class S3Store:
         """Store bytes under a key, replacing existing ones."""
         self._call("put_object", key, Body=data)
 
-    def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key; None if there are none."""
+    def read(self, key: str, *, max_bytes: int = OTHER_BYTES) -> bytes | None:
+        """Return the bytes under a key; None if there are none, RegistryError if there are more than ``max_bytes``."""
         found = self._call("get_object", key, passed=MISSING)
         if found is None:
             return None
+        check_object_size(found["ContentLength"], f"{self.address}/{key}", max_bytes=max_bytes)
         with self._errors_in_one_line():
             data: bytes = found["Body"].read()  # the body is streamed, so the connection can break here
         return data

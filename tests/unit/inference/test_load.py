@@ -8,20 +8,22 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from petmood.core.bundle import Bundle, pack_arrays, read, read_golden
+from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, read_golden, write
 from petmood.core.errors import BundleError, ConfigError, MissingDependency
+from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import ImageLimits
 from petmood.core.prediction import Prediction, decide
-from petmood.inference.load import BundlePredictor, load_bundle
+from petmood.inference.load import BundlePredictor, check_golden, load_bundle
 from petmood.inference.onnx import OnnxSession
 from tests.support.images import jpeg, photo_like
 
@@ -162,6 +164,45 @@ def test_golden_logits_that_are_no_numbers_are_refused(bundle: Path) -> None:
         (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
         reseal(bundle)
         assert "golden photos differ from those of the trained network" in refusal(bundle)
+
+
+@dataclass(frozen=True)
+class GivenLogits:
+    """Session that answers photos one by one with given logits [N, K]; a photo's pixels are its number."""
+
+    rows: np.ndarray[Any, Any]
+
+    def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the row of each photo."""
+        return self.rows[pixels[:, 0, 0, 0]]
+
+
+def test_a_golden_photo_of_another_class_is_refused_even_within_the_tolerance(tmp_path: Path) -> None:
+    """0.00005 is less than the tolerance, and yet the other class is the most probable."""
+    pixels = np.repeat(np.arange(3, dtype=np.uint8), 16 * 16 * 3).reshape(3, 16, 16, 3)
+    expected = np.array([[1, 0, 0, 0], [0.00005, 0, -1, -1], [0, 1, 0, 0]], np.float32)
+    golden = pack_arrays(pixels=pixels, logits=expected)
+    facts = Manifest(
+        name="demo",
+        version="1",
+        classes=DEFAULT_CLASSES,
+        image=ImageSpec(side_px=16),
+        temperature=1.0,
+        confidence_threshold=0.5,
+        conformal_quantile=0.9,
+        backbone="tiny",
+        data_hash="d" * 64,
+        code_version="0",
+        created="2026-01-01T00:00:00Z",
+        files={},
+    )
+    rest = {"model.onnx": b"", "reference.npz": b"", "card.md": b""}
+    made = write(tmp_path / "b", facts, {"golden.npz": golden, **rest})
+    check_golden(made, cast("OnnxSession", GivenLogits(expected)))
+    other = expected.copy()
+    other[1, :2] = 0, 0.00005
+    with pytest.raises(BundleError, match="outputs for 1 of 3 golden photos differ"):
+        check_golden(made, cast("OnnxSession", GivenLogits(other)))
 
 
 def test_weights_that_are_slightly_off_are_refused(bundle: Path) -> None:

@@ -15,6 +15,16 @@ def gives_a_name_once(store: ObjectStore) -> None:
     assert store.read("a/b.json") == b"third"
 
 
+def refuses_large_objects(store: ObjectStore) -> None:
+    """An object is read up to its limit, and beyond it is refused with both sizes; one without bytes is read too."""
+    store.create("a/b.json", bytes(1000))
+    assert store.read("a/b.json", max_bytes=1000) == bytes(1000)
+    with pytest.raises(RegistryError, match=r"a/b\.json: expected at most 999 bytes, got 1,000\."):
+        store.read("a/b.json", max_bytes=999)
+    store.create("a/empty", b"")
+    assert store.read("a/empty", max_bytes=0) == b""
+
+
 def knows_its_names(store: ObjectStore) -> None:
     """Names are sorted, folders too; what is not there is nothing."""
     for name in ("b", "a", "c/d"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from petmood.core.errors import RegistryError
 from petmood.registry.cache import cache_folder, cached
 from petmood.registry.uri import open_registry
 
@@ -34,6 +35,20 @@ def test_another_bundle_in_the_place_of_a_version_is_not_taken_for_it(tmp_path: 
     (tmp_path / "two").rename(place)
     assert cached(registry, one, folder=tmp_path / "cache").sha256 == one.sha256
     assert (place / "model.onnx").read_bytes() == b"model.onnx of one"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "card.md", "golden.npz", "model.onnx"])
+def test_a_sparse_file_of_gigabytes_in_the_registry_is_refused_before_it_is_read(
+    tmp_path: Path, make_bundle: MakeBundle, name: str
+) -> None:
+    registry = open_registry(str(tmp_path / "registry"))
+    version = registry.push(make_bundle("one"), by="me")
+    (stored,) = (tmp_path / "registry").rglob(name)
+    with stored.open("ab") as file:
+        file.truncate(3_000_000_000)
+    with pytest.raises(RegistryError, match=rf"{name}: expected at most [\d,]+ bytes, got 3,000,000,000"):
+        cached(registry, version, folder=tmp_path / "cache")
+    assert list((tmp_path / "cache/bundles").iterdir()) == []
 
 
 def test_many_may_fetch_one_version_at_once(tmp_path: Path, make_bundle: MakeBundle) -> None:

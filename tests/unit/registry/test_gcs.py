@@ -7,7 +7,7 @@ import pytest
 from petmood.core.errors import RegistryError
 from petmood.registry.gcs import GcsStore
 from tests.support.registries import gcs_server
-from tests.unit.registry.stores import gives_a_name_once, knows_its_names, refuses_in_one_line
+from tests.unit.registry.stores import gives_a_name_once, knows_its_names, refuses_in_one_line, refuses_large_objects
 
 
 @pytest.fixture
@@ -20,6 +20,10 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_name_is_given_once(bucket: str) -> None:
     gives_a_name_once(GcsStore(bucket, "pets"))
     assert GcsStore(bucket).read("pets/a/b.json") == b"third"
+
+
+def test_objects_are_read_up_to_a_limit(bucket: str) -> None:
+    refuses_large_objects(GcsStore(bucket))
 
 
 def test_names_are_sorted_and_what_is_not_there_is_nothing(bucket: str) -> None:
