@@ -18,6 +18,7 @@ from tests.support.e2e_servers import PROGRAMS, running, server_environment
 from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
 from tests.support.waiting import wait_until
+from tests.support.wire import upgrading_post
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -99,6 +100,12 @@ def test_a_photo_is_answered_as_a_form_and_as_a_body(served: httpx.Client) -> No
     assert form.status_code == raw.status_code == 200
     assert PredictionResponse.model_validate_json(form.content).label == raw.json()["label"]
     assert raw.json()["request_id"] == raw.headers["x-request-id"] == "abc"
+
+
+def test_a_client_that_offers_http_2_gets_its_answer(served: httpx.Client) -> None:
+    said = upgrading_post(served.base_url.port or 0, PHOTO, path="/predict")
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b'"label"' in said
 
 
 def test_bentoml_s_own_client_gets_the_answer_and_the_refusal(

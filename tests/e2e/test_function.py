@@ -10,6 +10,7 @@ from petmood.core.schemas import PredictionResponse
 from tests.support.e2e_servers import PROGRAMS, running
 from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
+from tests.support.wire import upgrading_post
 
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
@@ -62,6 +63,12 @@ def test_a_bad_photo_gets_its_status_and_code(served: httpx.Client, photo: bytes
     got = served.post("/", files={"photo": ("a.jpg", photo)})
     assert (got.status_code, got.json()["code"]) == (status, code)
     assert served.post("/", files={"photo": ("a.jpg", PHOTO)}).status_code == 200
+
+
+def test_a_client_that_offers_http_2_gets_its_answer(served: httpx.Client) -> None:
+    said = upgrading_post(served.base_url.port or 0, PHOTO, path="/")
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b'"label"' in said
 
 
 def test_a_photo_larger_than_the_framework_s_own_limit_is_answered(served: httpx.Client) -> None:

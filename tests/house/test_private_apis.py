@@ -47,6 +47,13 @@ USES = (
         "uvicorn has no limit on pipelined requests and no timeout for an unread body",
         "tests/unit/serving/test_protocol.py",
     ),
+    Use(
+        "src/petmood/serving/upgrades.py",
+        "self._unset_keepalive_if_required",
+        "uvicorn",
+        "uvicorn loses the body of a request that offers an upgrade",
+        "tests/unit/serving/test_upgrades.py",
+    ),
     *(
         Use("src/petmood/training/tracking/wandb.py", name, "wandb", STATISTICS, WANDB_TESTS)
         for name in ("x_disable_meta=", "x_disable_stats=", "x_disable_machine_info=")

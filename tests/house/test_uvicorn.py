@@ -13,14 +13,19 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from petmood.inference.fake import FakePredictor
-from petmood.serving import protocol, server
+from petmood.serving import protocol, server, upgrades
 from petmood.serving.app import create_app
 from petmood.serving.protocol import BoundedProtocol
 from petmood.serving.server import DrainingServer, config_for
 from petmood.serving.settings import Settings
+from petmood.serving.upgrades import UpgradeIgnoringProtocol, ignore_upgrades
 from tests.support.source_tree import ROOT
 
-CASES = [(protocol, BoundedProtocol, HttpToolsProtocol), (server, DrainingServer, uvicorn.Server)]
+CASES = [
+    (upgrades, UpgradeIgnoringProtocol, HttpToolsProtocol),
+    (protocol, BoundedProtocol, UpgradeIgnoringProtocol),
+    (server, DrainingServer, uvicorn.Server),
+]
 cases = pytest.mark.parametrize(("module", "own", "base"), CASES, ids=[base.__name__ for _, _, base in CASES])
 
 
@@ -33,19 +38,22 @@ def inherited_names(source: str, own: type, base: type) -> set[str]:
     return {node.attr for node in nodes} - set_here - (set(vars(own)) - set(dir(base))) - {"__init__"}
 
 
-async def made(base: type) -> object:
-    """Return uvicorn's own object, as it is before a connection or a start."""
+async def instance(base: type) -> object:
+    """Return an object of a base class, as it is before a connection or a start."""
     settings = Settings(threads=1)
     config = config_for(create_app(FakePredictor(), settings=settings), settings)
     if base is uvicorn.Server:
         return uvicorn.Server(config)
-    return HttpToolsProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    assert issubclass(base, HttpToolsProtocol)
+    made = base(config, ServerState(), {}, asyncio.get_running_loop())
+    made.on_message_begin()  # sets what a request has
+    return made
 
 
 @cases
 def test_every_inherited_name_is_still_there(module: ModuleType, own: type, base: type) -> None:
     inherited = inherited_names(inspect.getsource(module), own, base)
-    theirs = asyncio.run(made(base))
+    theirs = asyncio.run(instance(base))
     assert len(inherited) > 4
     assert {name for name in inherited if not hasattr(theirs, name)} == set()
 
@@ -69,3 +77,10 @@ def test_the_next_minor_version_is_not_installed_unseen() -> None:
     (wanted,) = [one for one in extras["serve"] if one.startswith("uvicorn")]
     major, minor = map(int, version("uvicorn").split(".")[:2])
     assert wanted.endswith(f",<{major}.{minor + 1}")
+
+
+def test_a_server_that_leaves_the_protocol_to_uvicorn_ignores_upgrades() -> None:
+    ignore_upgrades()
+    config = uvicorn.Config(create_app(FakePredictor(), settings=Settings(threads=1)), log_config=None)
+    config.load()
+    assert config.http_protocol_class is UpgradeIgnoringProtocol

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from petmood.core.schemas import ErrorResponse
 from petmood.serving.settings import Settings
+from petmood.serving.upgrades import UpgradeIgnoringProtocol
 
 __all__ = ["HEADER_BYTES", "BoundedProtocol", "protocol_for"]
 
@@ -25,8 +26,8 @@ PIPELINED: Final = 32
 """Pipelined requests allowed per connection; uvicorn accepts 14,000 from one read of 256 kB, and then more."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's httptools protocol with limits on headers, pipelined requests, open connections and unread output."""
+class BoundedProtocol(UpgradeIgnoringProtocol):
+    """uvicorn's protocol with limits on headers, pipelined requests, open connections and unread output."""
 
     def __init__(
         self,
@@ -72,8 +73,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Reset the byte counters for the next request."""
-        self._begun += 1
-        self._body_bytes = self._framing_bytes = 0
+        if not self.is_replaying:
+            self._begun += 1
+            self._body_bytes = self._framing_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -96,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Handle a body that ends after its response was sent; uvicorn would never time such a connection out."""
         super().on_message_complete()
-        if self.cycle.response_complete and self.cycle.more_body:
+        if self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
             self.cycle.more_body = False
             self._clear_deadline()
             self._unset_keepalive_if_required()

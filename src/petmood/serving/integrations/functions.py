@@ -23,6 +23,7 @@ from petmood.serving.routes.predict import PATH
 from petmood.serving.routes.responses import json_response
 from petmood.serving.server import configure_malloc
 from petmood.serving.settings import read_settings
+from petmood.serving.upgrades import ignore_upgrades
 
 __all__ = ["predict"]
 
@@ -63,6 +64,7 @@ class _PassedOn(Response):
 
 
 _application = _Application()
+ignore_upgrades()  # here, since the framework starts its server later
 
 
 @functions_framework.aio.http

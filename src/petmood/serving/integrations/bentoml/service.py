@@ -22,6 +22,7 @@ from petmood.serving.integrations.bentoml.adapter import PENDING, ContractMiddle
 from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime, bundle_from_environment
 from petmood.serving.routes.predict import PATH
+from petmood.serving.upgrades import ignore_upgrades
 
 __all__ = ["Answer", "Batching", "Photo", "create_service", "service"]
 
@@ -71,6 +72,7 @@ def create_service(
 
     ``image`` is the container image specification; ``opener`` loads a predictor from a bundle folder.
     """
+    ignore_upgrades()  # here, since BentoML's worker loads the service before it starts its server
     runtime = ServiceRuntime(max_batch=batching.max_batch, opener=opener)
 
     class Petmood:
