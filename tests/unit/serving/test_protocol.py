@@ -101,6 +101,44 @@ def test_what_is_no_http_is_refused_in_the_form_of_every_refusal(sent: bytes) ->
         assert set(body_of(response)) == {"code", "message", "request_id"}
 
 
+POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [
+        (b"0" * 5000 + b"4", 415),
+        (b"0" * 5000, 400),
+        (b"00000000000000000000004", 415),
+        (b" 4 ", 415),
+        (b"1000000000000000000", 413),
+        (b"9223372036854775808", 413),
+        (b"1" + b"0" * 30, 400),
+        (b"9" * 5000, 400),
+        (b"+4", 400),
+        (b"-4", 400),
+        (b"0x4", 400),
+        (b"4.0", 400),
+        (b"4 4", 400),
+        (b"4, 4", 400),
+        (b"4\r\nContent-Length: 4", 400),
+        (b"\xb2", 400),
+        (b"", 400),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_every_way_to_write_a_length_is_read_or_refused(
+    length: bytes, status: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "CLOSE_WAIT_S", 0.01)
+    with running() as port, connect(port) as connection:
+        connection.sendall(POST + b"Connection: close\r\nContent-Length: " + length + b"\r\n\r\nwhat")
+        said = everything(connection)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"%d" % status]
+    assert set(body_of(said)) == {"code", "message", "request_id"}
+    assert "Traceback" not in caplog.text
+
+
 def test_one_connection_too_many_is_closed_and_the_others_go_on() -> None:
     with running(connections=2) as port, connect(port) as first, connect(port) as second:
         for connection in (first, second):

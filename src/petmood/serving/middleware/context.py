@@ -12,13 +12,18 @@ __all__ = ["RequestContext", "context_of", "header", "start_request_context"]
 ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 CLOUD_TRACE: Final = re.compile(r"([0-9a-f]{32})(/.*)?")
+MAX_DIGITS: Final = 20
+"""Digits of a Content-Length without leading zeros; Python refuses to convert more than 4,300 at all."""
 
 _ids = random.Random()  # noqa: S311 - ids need to be unique, not secret; 30 times faster than secrets
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """Context of one request; ``request_id`` is the client's own if it matches ``ID``, else generated."""
+    """Context of one request; ``request_id`` is the client's own if it matches ``ID``, else generated.
+
+    ``declared`` is the Content-Length in bytes; ``closes`` is whether the response ends the connection.
+    """
 
     request_id: str
     trace_id: str | None
@@ -26,6 +31,7 @@ class RequestContext:
     body_done: bool
     code: str | None = None
     route: str | None = None
+    closes: bool = False
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -42,7 +48,7 @@ def start_request_context(scope: Scope) -> RequestContext:
     chunked = False
     for key, value in scope["headers"]:
         if key == b"content-length":
-            declared = int(value) if value.isdigit() else None
+            declared = int(value.lstrip(b"0")[:MAX_DIGITS] or b"0") if value.isdigit() else None
         elif key == b"transfer-encoding":
             chunked = True
         elif key == b"x-request-id":

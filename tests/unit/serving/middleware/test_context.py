@@ -44,6 +44,15 @@ def test_whether_a_body_is_to_come_is_known_beforehand() -> None:
     assert opened(content_length="five").declared is None
 
 
+@pytest.mark.parametrize(
+    ("given", "declared"),
+    [("0" * 5000 + "5", 5), ("0" * 5000, 0), ("9" * 5000, int("9" * 20)), ("1" + "0" * 30, 10**19), ("", None)],
+)
+def test_a_length_of_many_digits_is_a_number(given: str, declared: int | None) -> None:
+    """Python refuses to convert more than 4,300 digits."""
+    assert opened(content_length=given).declared == declared
+
+
 def test_a_header_is_found_by_its_name() -> None:
     scope = {"headers": [(b"a", b"1"), (b"b", b"2"), (b"b", b"3")], "state": {"call": opened()}}
     assert (header(scope, b"b"), header(scope, b"c")) == ("2", None)
