@@ -18,6 +18,7 @@ PetmoodError                      exit code 2 on the command line
 │   ├── Forbidden           403   forbidden
 │   ├── RequestTimeout      408   request_timeout
 │   ├── UnsupportedMediaType 415    unsupported_media_type
+│   │   └── UnsupportedCoding 415   unsupported_coding
 │   ├── UnprocessableContent 422   unprocessable_content
 │   ├── TooManyRequests     429   too_many_requests
 │   ├── InternalError       500   internal
@@ -79,6 +80,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnprocessableContent",
+    "UnsupportedCoding",
     "UnsupportedFormat",
     "UnsupportedMediaType",
 ]
@@ -178,6 +180,10 @@ class RequestTimeout(RequestError, status=408, code="request_timeout"):
 
 class UnsupportedMediaType(RequestError, status=415, code="unsupported_media_type"):
     """A request body is neither a form nor a photo."""
+
+
+class UnsupportedCoding(UnsupportedMediaType, code="unsupported_coding"):
+    """A request body is compressed; the response lists the accepted content codings (RFC 9110, section 15.5.16)."""
 
 
 class UnprocessableContent(RequestError, status=422, code="unprocessable_content"):

@@ -18,6 +18,7 @@ from petmood.serving.integrations.vertex_ai import vertex_router
 from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of
+from petmood.serving.middleware.normalize import NormalizingMiddleware
 from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes import health, models, predict
 from petmood.serving.routes.openapi import document_tokens
@@ -61,6 +62,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # add_pages serves it without other hosts
         redoc_url=None,
+        redirect_slashes=False,  # NormalizingMiddleware removes the slash
     )
     app.state.service = service
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # only called with HTTPException
@@ -69,6 +71,7 @@ def create_app(
     document_tokens(app, service.settings)
     add_pages(app)
     app.add_middleware(AuthMiddleware, settings=service.settings)
+    app.add_middleware(NormalizingMiddleware)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
     if service.settings.origins:  # outermost, so that error responses carry CORS headers too
         app.add_middleware(
@@ -102,8 +105,11 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:
-    """Return the router's errors (unknown path, wrong method) in the common error format."""
-    call = context_of(request.scope)
-    response = no_route_response(call, status=error.status_code, message=str(error.detail))
-    response.headers.update(error.headers or {})
-    return response
+    """Return the router's errors (unknown path, wrong method) in the common error format, and answer OPTIONS."""
+    return no_route_response(
+        context_of(request.scope),
+        method=request.method,
+        status=error.status_code,
+        message=str(error.detail),
+        allow=(error.headers or {}).get("Allow"),
+    )

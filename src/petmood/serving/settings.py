@@ -3,7 +3,7 @@
 import os
 from typing import Final, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from petmood.core.errors import ConfigError
@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     def workers(self) -> int:
         """Number of worker threads; by default one for each available processor."""
         return self.threads or len(os.sched_getaffinity(0))
+
+    @field_validator("vertex_health_route", "vertex_predict_route")
+    @classmethod
+    def _without_trailing_slash(cls, route: str | None) -> str | None:
+        return route if route is None else route.rstrip("/") or "/"
 
     @model_validator(mode="after")
     def _refuse_weak_tokens(self) -> Self:

@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from petmood.core.errors import InternalError, PetmoodError, PhotoError, RequestError, RequestTimeout
+from petmood.core.errors import (
+    InternalError,
+    PetmoodError,
+    PhotoError,
+    RequestError,
+    RequestTimeout,
+    UnsupportedCoding,
+)
 from petmood.core.schemas import error_response
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
@@ -119,7 +126,7 @@ class _Watch:
         if message["type"] == "http.response.start":
             self._started, self.status = True, message["status"]
             headers = message["headers"] = [*message.get("headers", ()), *_plain_headers(self._call)]
-            if self._drain.begun or self._is_spent:
+            if self._drain.begun or self._call.closes or self._is_spent:
                 headers.append((b"connection", b"close"))
         elif not message.get("more_body", False):
             self.count()
@@ -164,12 +171,14 @@ class _Watch:
 
 
 def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an error: ``Retry-After`` and ``WWW-Authenticate``."""
+    """Return the headers of an error: ``Retry-After``, ``WWW-Authenticate`` and ``Accept-Encoding``."""
     headers = []
     if isinstance(error, RequestError) and error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     if error.code == "unauthorized":
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, UnsupportedCoding):
+        headers.append((b"accept-encoding", b"identity"))
     return headers
 
 

@@ -1,5 +1,6 @@
 """Conversion of worker results and errors to HTTP response bodies."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -50,7 +51,17 @@ def json_response(body: BaseModel, *, status: int = 200) -> Response:
     return Response(body.model_dump_json(exclude_none=True), status_code=status, media_type=JSON)
 
 
-def no_route_response(call: RequestContext, *, status: int, message: str = "") -> Response:
-    """Return the router's error in the common format, and note its code; ``message`` is for other statuses."""
+def no_route_response(
+    call: RequestContext, *, method: str, status: int, message: str = "", allow: str | None = None
+) -> Response:
+    """Return the router's error in the common format, and note its code; ``message`` is for other statuses.
+
+    ``allow`` is the router's Allow header; HEAD is added to GET. An OPTIONS request gets the header alone.
+    """
+    headers = {} if allow is None else {"allow": re.sub(r"\bGET\b(?!.*\bHEAD\b)", "GET, HEAD", allow)}
+    if method == "OPTIONS" and headers:
+        return Response(status_code=204, headers=headers)
     call.code, text = NO_ROUTE.get(status, ("bad_request", message))
-    return json_response(ErrorResponse(code=call.code, message=text, request_id=call.request_id), status=status)
+    response = json_response(ErrorResponse(code=call.code, message=text, request_id=call.request_id), status=status)
+    response.headers.update(headers)
+    return response

@@ -16,6 +16,7 @@ from petmood.inference.base import Answer
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of, header
+from petmood.serving.middleware.normalize import NormalizingMiddleware
 from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.multipart import parse_content_type
 from petmood.serving.routes.predict import PATH, answer_photo
@@ -46,7 +47,9 @@ class ContractMiddleware:
     def _guarded(self) -> ASGIApp:
         service = self._runtime.service
         return ObservabilityMiddleware(
-            AuthMiddleware(self._enter, settings=service.settings), metrics=service.metrics, drain=service.drain
+            NormalizingMiddleware(AuthMiddleware(self._enter, settings=service.settings)),
+            metrics=service.metrics,
+            drain=service.drain,
         )
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,10 +104,11 @@ class _Reworded:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in NO_ROUTE:
-            response = no_route_response(context_of(self._scope), status=message["status"])
+            allow = next((value.decode("latin-1") for name, value in message["headers"] if name == b"allow"), None)
+            call, method = context_of(self._scope), self._scope["method"]
+            response = no_route_response(call, method=method, status=message["status"], allow=allow)
             self._body = bytes(response.body)
-            allow = [(name, value) for name, value in message["headers"] if name == b"allow"]
-            message["headers"] = [*response.raw_headers, *allow]
+            message |= {"status": response.status_code, "headers": response.raw_headers}
         elif self._body is not None:
             message = {"type": "http.response.body", "body": self._body}
         await self._send(message)
