@@ -1,11 +1,20 @@
 """Photo extraction from a request body: multipart form fields or the raw body; file names are ignored."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
-from petmood.core.errors import BadForm, FileTooLarge, PetmoodError, UnprocessableContent, UnsupportedMediaType
+from petmood.core.errors import (
+    BadForm,
+    FileTooLarge,
+    PetmoodError,
+    UnprocessableContent,
+    UnsupportedFormat,
+    UnsupportedMediaType,
+)
 from petmood.core.schemas import PHOTO_FIELD
 
 __all__ = ["HINT", "OVERHEAD_BYTES", "ContentType", "one_photo", "parse_content_type", "parse_photos"]
@@ -18,6 +27,16 @@ OVERHEAD_BYTES: Final = 64_000
 """Bytes allowed for a form in addition to its photo: boundaries, headers, a few small fields."""
 
 OTHER_FIELDS: Final = 8
+PART_HEADERS: Final = 16
+PART_HEADER_BYTES: Final = 16_384
+PARAMETER: Final = re.compile(r';\s*([^=;\s]+)\s*=\s*(?:"([^"]*)"|([^;]*))')
+"""Parameter of a header as browsers write it (WHATWG HTML): quotes in a value are %22, a backslash is itself."""
+NAME: Final = re.compile(r'[;\s]name="([^"]*)"')
+"""The field of a part whose file name lacks its closing quote."""
+BASE64: Final = re.compile(
+    rb"\s*[\"']?((?i:data:)|/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/]{4}|AAAA[0-9A-Za-z+/]{2}Z0eX)"
+)
+"""Beginning of a data URL or of a photo in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +53,10 @@ def parse_content_type(content_type: str) -> ContentType:
         UnsupportedMediaType: text, or JSON.
         BadForm: a form without a boundary.
     """
-    kind, options = parse_options_header(content_type)
-    if kind == "multipart/form-data" and options.get("boundary"):
-        return ContentType(options["boundary"])
+    kind = content_type.partition(";")[0].strip().lower()
+    boundary = _parameters(content_type).get("boundary")
+    if kind == "multipart/form-data" and boundary:
+        return ContentType(boundary)
     if kind.startswith("text/") or kind == "application/json" or kind.endswith("+json"):
         raise UnsupportedMediaType(f"Expected a photo, got {kind[:60]!r}. {HINT}")
     if kind.startswith("multipart/"):
@@ -52,20 +72,29 @@ def parse_photos(body: bytes, kind: ContentType, *, most: int, file_bytes: int) 
         UnprocessableContent: no photo, or more than ``most``.
     """
     if kind.boundary is None:
-        return [body]
+        return [_not_text(body)]
     photos: list[bytes | PetmoodError] = []
     wanted, pieces = False, list[bytes]()
     try:
-        with PushMultipartParser(kind.boundary, max_segment_count=most + OTHER_FIELDS) as parser:
+        with PushMultipartParser(
+            kind.boundary.encode("latin-1"),
+            max_header_size=PART_HEADER_BYTES,
+            max_header_count=PART_HEADERS,
+            max_segment_count=most + OTHER_FIELDS,
+            header_charset="latin-1",  # file names come in any charset, and are ignored
+        ) as parser:
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
-                    wanted, pieces = event.name == PHOTO_FIELD and event.filename is not None, []
+                    wanted, pieces = _is_photo(event.headerlist), []
                 elif event is not None:
                     pieces.append(event)
                 elif wanted:
                     photos.append(_checked(b"".join(pieces), file_bytes))
     except ParserLimitReached as error:
-        raise BadForm(f"Expected a form of at most {most + OTHER_FIELDS} parts, got more. {HINT}") from _light(error)
+        limits = (
+            f"at most {most + OTHER_FIELDS} parts with {PART_HEADERS} headers of {PART_HEADER_BYTES // 1024} kB each"
+        )
+        raise BadForm(f"Expected a form of {limits}, got more. {HINT}") from _light(error)
     except (MultipartError, UnicodeError) as error:
         raise BadForm(f"Expected a complete form, got one that is truncated or malformed. {HINT}") from _light(error)
     if not photos or len(photos) > most:
@@ -89,7 +118,33 @@ def _checked(photo: bytes, file_bytes: int) -> bytes | PetmoodError:
     if len(photo) > file_bytes:
         got = f"{len(photo) / 1e6:.1f} MB"
         return FileTooLarge(f"Expected a photo of at most {file_bytes / 1e6:.0f} MB, got {got}. Send a smaller copy.")
-    return photo
+    return _not_text(photo)
+
+
+def _not_text(photo: bytes) -> bytes | PetmoodError:
+    if (found := BASE64.match(photo)) is None:
+        return photo
+    got = "a data URL" if found[1].lower() == b"data:" else "base64 text"
+    return UnsupportedFormat(f"Expected the bytes of a photo, got {got}. Decode it first. {HINT}")
+
+
+def _is_photo(headers: Sequence[tuple[str, str]]) -> bool:
+    """Return whether a part is a file in the photo field, whatever the file is called."""
+    disposition = next((value for name, value in headers if name == "Content-Disposition"), "")
+    parameters = _parameters(disposition)
+    field = parameters.get("name")
+    if field is None and (found := NAME.search(disposition)):
+        field = found[1]
+    return field == PHOTO_FIELD and not parameters.keys().isdisjoint({"filename", "filename*"})
+
+
+def _parameters(header: str) -> dict[str, str]:
+    """Return the parameters of a header by their names in lower case; the first of a name counts."""
+    found: dict[str, str] = {}
+    for match in PARAMETER.finditer(header):
+        quoted = match[2]
+        found.setdefault(match[1].lower(), match[3].strip().strip('"') if quoted is None else quoted)
+    return found
 
 
 def _light(error: Exception) -> Exception:

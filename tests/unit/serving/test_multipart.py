@@ -6,7 +6,14 @@ import sys
 
 import pytest
 
-from petmood.core.errors import BadForm, FileTooLarge, PetmoodError, UnprocessableContent, UnsupportedMediaType
+from petmood.core.errors import (
+    BadForm,
+    FileTooLarge,
+    PetmoodError,
+    UnprocessableContent,
+    UnsupportedFormat,
+    UnsupportedMediaType,
+)
 from petmood.serving.multipart import ContentType, one_photo, parse_content_type, parse_photos
 
 FORM = ContentType("edge")
@@ -62,7 +69,15 @@ def test_a_form_needs_a_boundary(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["multipart/form-data; boundary=edge", 'Multipart/Form-Data; charset=utf-8; boundary="edge"']
+    "said",
+    [
+        "multipart/form-data; boundary=edge",
+        'Multipart/Form-Data; charset=utf-8; boundary="edge"',
+        'multipart/form-data; boundary="edge',
+        "multipart/form-data;\tBOUNDARY=edge ; charset=utf-8",
+        "multipart/form-data; boundary=edge; boundary=other",
+        'multipart/form-data; note="; boundary=other"; boundary=edge',
+    ],
 )
 def test_the_boundary_may_be_quoted(said: str) -> None:
     assert parse_content_type(said) == FORM
@@ -154,6 +169,16 @@ def test_a_refused_form_is_let_go_at_once(kind: str) -> None:
         "form-data; name=photo; filename=a.jpg",
         'FORM-DATA; NAME="photo"; FILENAME="a.jpg"',
         'form-data; name="photo"; filename="a\\"; name=\\"id.jpg"',
+        "form-data; name=\"photo\"; filename*=UTF-8''caf%C3%A9.jpg",
+        'form-data; name="photo"; filename*="iso-8859-1\'en\'caf%E9.jpg"',
+        'form-data; name="photo"; filename="a.jpg',
+        'form-data; filename="a.jpg; name="photo"',
+        'form-data; name="photo"; filename="a"; name="id".jpg"',
+        'form-data; filename="C:\\photos\\"; name="photo"',
+        'form-data; name="photo"; filename=🐶 (1).jpg',
+        'form-data;\tname="photo";\tfilename="a.jpg";',
+        'form-data; name="photo";\r\n filename="a.jpg"',
+        'form-data; name="photo"; filename="Screenshot at 1.02\u202fPM\u00a0.png"',
     ],
 )
 def test_a_photos_field_is_found_however_its_client_writes_it(disposition: str) -> None:
@@ -163,3 +188,49 @@ def test_a_photos_field_is_found_however_its_client_writes_it(disposition: str) 
 
 def test_what_stands_before_and_after_a_form_is_no_part_of_it() -> None:
     assert photos(b"preamble\r\n" + form(part(b"pixels")) + b"epilogue") == [b"pixels"]
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "cp1251", "shift_jis", "gbk", "euc-kr", "utf-16-le"])
+def test_a_file_name_may_have_any_charset(charset: str) -> None:
+    names = {"cp1251": "кот", "shift_jis": "猫ソ", "gbk": "猫", "euc-kr": "고양이"}
+    name = names.get(charset, "café").encode(charset)
+    head = (
+        b'--edge\r\nContent-Disposition: form-data; name="photo"; filename="%s"\r\nContent-Type: image/jp\xe9g\r\n\r\n'
+    )
+    assert photos(head % name + b"pixels\r\n--edge--\r\n") == [b"pixels"]
+
+
+@pytest.mark.parametrize(
+    "boundary", ["----=_Part_1_2.3", "=_a:b/c?d", "a b", "x" * 71, "x" * 3000, "caf\xe9", "'()+_,-./:=?"]
+)
+def test_a_boundary_is_read_to_its_end(boundary: str) -> None:
+    body = form(part(b"pixels")).replace(b"--edge", b"--" + boundary.encode("latin-1"))
+    for said in (f'multipart/form-data; boundary="{boundary}"', f"multipart/form-data; boundary={boundary}; a=b"):
+        assert one_photo(body, parse_content_type(said), file_bytes=1000) == b"pixels"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (b"/9j/4AAQSkZJRgABAQ==", "base64 text"),
+        (b"\niVBORw0KGgoAAAANSUhEUg==", "base64 text"),
+        (b"AAAAHGZ0eXBhdmlm", "base64 text"),
+        (b"UklGRiQAAABXRUJQ", "base64 text"),
+        (b'"data:image/jpeg;base64,/9j/4AAQ"', "a data URL"),
+        (b"DATA:image/png;base64,iVBORw0KGgo=", "a data URL"),
+    ],
+)
+def test_a_photo_as_text_is_refused_by_name(text: bytes, name: str) -> None:
+    for body, kind in ((text, ContentType(None)), (form(part(text)), FORM)):
+        with pytest.raises(UnsupportedFormat, match=f"Expected the bytes of a photo, got {name}. Decode it first"):
+            one_photo(body, kind, file_bytes=1000)
+
+
+def test_more_or_larger_headers_of_a_part_than_allowed_are_named() -> None:
+    many = "".join(f"X-{number}: 1\r\n" for number in range(16))
+    for body in (
+        form(part(b"a").replace(b"\r\n\r\n", f"\r\n{many}\r\n".encode())),
+        form(part(b"a", name="x" * 17_000)),
+    ):
+        with pytest.raises(BadForm, match="at most 9 parts with 16 headers of 16 kB each"):
+            photos(body)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -20,6 +21,7 @@ from petmood.serving.settings import Settings
 __all__ = ["answer_instances", "photos_of_instances", "vertex_router"]
 
 EXAMPLE: Final = 'Send {"instances": [{"b64": "..."}]}.'
+DATA_URL: Final = re.compile(r"\s*data:[^,]{0,100};base64,", re.IGNORECASE)
 LARGE_BYTES: Final = 1_000_000
 PIECES: Final = 32
 """JSON brackets, braces and commas allowed per instance (base64 has none); 100 MB of them would parse to 3 GB."""
@@ -82,10 +84,12 @@ def _photo(instance: Any, *, file_bytes: int) -> bytes | PetmoodError:  # noqa: 
     text = instance.get("b64") if isinstance(instance, dict) else None
     if not isinstance(text, str):
         return UnprocessableContent(f"Expected an object with a string 'b64', got something else. {EXAMPLE}")
+    found = DATA_URL.match(text)
+    text = "".join(text[found.end() if found else 0 :].split())  # MIME and many tools break base64 into lines
     if len(text) * 3 // 4 > file_bytes + 2:
         return FileTooLarge(f"Expected a photo of at most {file_bytes / 1e6:.0f} MB, got more. Send a smaller copy.")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         return UnprocessableContent(
             "Expected base64 in 'b64', got something else. Encode the bytes of the photo file with standard base64."

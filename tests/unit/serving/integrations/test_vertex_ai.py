@@ -44,6 +44,20 @@ def test_an_instance_is_answered_as_the_photo_itself(served: Callable[..., Any],
     assert wrapped["probabilities"] == direct["probabilities"]
 
 
+def test_base64_may_have_line_breaks_or_be_a_data_url(photo: bytes) -> None:
+    text = base64.b64encode(photo).decode()
+    lines = base64.encodebytes(photo).decode()
+    texts = [
+        lines,
+        lines.replace("\n", "\r\n"),
+        f"data:image/jpeg;base64,{text}",
+        f" DATA:;base64,{lines}",
+        text.rstrip("="),
+    ]
+    body = json.dumps({"instances": [{"b64": text} for text in texts]}).encode()
+    assert photos_of_instances(body, Settings()) == [photo] * 5
+
+
 def test_health_is_reported_at_the_route_that_it_names(served: Callable[..., Any]) -> None:
     app = served(**ROUTES)
     assert app.client.get("/v1/models/m").json() == {"status": "ok"}
