@@ -17,7 +17,7 @@ from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.alignment import MATCHES, SimilarityTransform, estimate_transform
 from petmood.data.duplicates.candidates import Candidate, find_candidates
-from petmood.data.duplicates.correlation import aligned_correlation, thumbnail
+from petmood.data.duplicates.correlation import aligned_correlation, edge_thumbnail, thumbnail
 from petmood.data.duplicates.keypoints import UNIT, Keypoints, detect_and_compute, mirror_descriptors
 from petmood.data.duplicates.relations import RelationKind
 from petmood.data.threads import ordered_map, single_threaded_libraries
@@ -74,11 +74,15 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFeatures:
-    """What near-duplicates of a photo are found by, about 40 kB: keypoints, gray thumbnail uint8 [64, 64], digest."""
+    """What near-duplicates of a photo are found by, about 45 kB.
+
+    These are keypoints, a gray thumbnail uint8 [64, 64], the strength of edges uint8 [64, 64], and a digest.
+    """
 
     keypoints: Keypoints
     thumb: Bytes
     digest: bytes
+    edges: Bytes
 
 
 def find_near_duplicates(
@@ -132,7 +136,7 @@ def describe_photo(pixels: Bytes) -> PhotoFeatures:
             "Decode it with petmood.core.photo.decode first."
         )
     keypoints, thumb = detect_and_compute(pixels), thumbnail(pixels)
-    return PhotoFeatures(keypoints, thumb, keypoints.digest() + thumb.tobytes())
+    return PhotoFeatures(keypoints, thumb, keypoints.digest() + thumb.tobytes(), edge_thumbnail(pixels))
 
 
 def _remove_equal_photos(described: Sequence[PhotoFeatures], order: Sequence[int]) -> tuple[list[int], list[Relation]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from petmood.data.duplicates.correlation import THUMB_PX, aligned_correlation, thumbnail
+from petmood.data.duplicates.correlation import THUMB_PX, aligned_correlation, edge_thumbnail, thumbnail
 from tests.support.images import photo_like
 
 SAME = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -55,3 +55,21 @@ def test_frames_that_hardly_touch_decide_nothing() -> None:
 def test_flat_photos_decide_nothing() -> None:
     flat = thumbnail(np.full((80, 80, 3), 120, np.uint8))
     assert aligned_correlation(flat, flat, SAME).agreement == 0.0
+
+
+def test_a_negative_has_the_edges_of_its_photo() -> None:
+    photo = photo_like(224, 180)
+    edges = edge_thumbnail(photo)
+    assert edges.shape == (THUMB_PX, THUMB_PX)
+    assert np.abs(edges.astype(int) - edge_thumbnail(255 - photo)).max() <= 1
+    assert edges.std() > 1
+
+
+def test_masked_pixels_are_not_compared() -> None:
+    first, second = thumbnail(photo_like(224, 224)), thumbnail(photo_like(224, 224, seed=1))
+    mixed, left = first.copy(), np.zeros((THUMB_PX, THUMB_PX), np.bool_)
+    mixed[:, 32:], left[:, :36] = second[:, 32:], True
+    none = np.zeros_like(left)
+    assert aligned_correlation(first, mixed, SAME, ignored=(none, left)).agreement < 0.3
+    assert aligned_correlation(first, mixed, SAME, ignored=(~left, none)).agreement > 0.9
+    assert aligned_correlation(first, mixed, SAME).spread == pytest.approx(0.5, abs=0.1)
