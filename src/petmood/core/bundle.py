@@ -29,6 +29,7 @@ from petmood.core.prediction import DecisionRule
 __all__ = [
     "ATOL",
     "DATA_NAME",
+    "DUPLICATES_NAME",
     "MANIFEST",
     "MODEL_NAME",
     "RTOL",
@@ -52,6 +53,9 @@ ATOL: Final = 1e-4
 
 DATA_NAME: Final = "data.csv"
 """Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
+
+DUPLICATES_NAME: Final = "duplicates.npz"
+"""Features of the photos that the model saw, by which near-duplicates are found; older bundles have none."""
 
 MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Pattern of a model's name, in a bundle and in the registry."""

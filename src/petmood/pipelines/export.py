@@ -9,12 +9,15 @@ from typing import Final
 import numpy as np
 
 from petmood.core.atomic_directory import DirectoryDraft
-from petmood.core.bundle import DATA_NAME, MODEL_NAME, Bundle
+from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, MODEL_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.index import IndexRow, Split, index_text
+from petmood.data.duplicates.feature_cache import features_of
+from petmood.data.duplicates.feature_store import pack_features
+from petmood.data.duplicates.relations import RelationKind, read_relations
+from petmood.data.index import DataIndex, IndexRow, Role, Split, index_text
 from petmood.export.bundle import BundleMetadata, fill_bundle
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.run_folder import RunFolder
@@ -22,7 +25,7 @@ from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
 from petmood.training.dataset import evaluation_rows, open_index, open_photo_set, training_rows
 
-__all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run"]
+__all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run", "rows_to_recognize"]
 
 GOLDEN_PHOTOS: Final = 32
 NEVER_CONFIDENT: Final = 1.01
@@ -58,6 +61,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
     candidates = evaluation_rows(index.rows, Split.VALID) + learned
     opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
+    features = features_of(folder, index, rows_to_recognize(folder, index), progress=progress)
     golden, training = opened(_spread_by_class(candidates)), opened(learned, progress=progress)
     return fill_bundle(
         draft,
@@ -65,8 +69,20 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
         _facts(run, name=name, species=_species(index.rows)),
         golden=np.asarray(golden.cache.pixels),
         training=training.cache.pixels,
-        further={DATA_NAME: index_text(index.rows).encode()},
+        further={DATA_NAME: index_text(index.rows).encode(), DUPLICATES_NAME: pack_features(features)},
     )
+
+
+def rows_to_recognize(folder: Path, index: DataIndex) -> list[IndexRow]:
+    """Return the photos by whose features all photos that a model saw (train and valid) are recognized later.
+
+    These are all originals, and the near-duplicates that were not directly related to an original at the import.
+    """
+    seen = [row for row in index if row.split in {Split.TRAIN, Split.VALID} and row.role != Role.EXCLUDED]
+    originals = {row.path for row in seen if row.role == Role.ORIGINAL}
+    pairs = [(one.first, one.second) for one in read_relations(folder) if one.kind == RelationKind.NEAR_DUPLICATE]
+    covered = {path for pair in pairs for path, other in (pair, pair[::-1]) if other in originals}
+    return [row for row in seen if row.path in originals or row.path not in covered]
 
 
 def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMetadata:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
+from petmood.core.bundle import DUPLICATES_NAME
 from petmood.evaluation.bootstrap import Estimate
 from petmood.promotion.compare import BundleInfo
 
@@ -50,7 +51,9 @@ class Check:
 class HeldOut:
     """Photos used for the checks: data version, split, counts by class, groups, and photos left out.
 
-    ``excluded`` counts photos of the split that a bundle may have been trained on.
+    ``excluded`` counts photos of the split that a bundle may have seen: by equal bytes or groups, and, of these,
+    ``excluded_by_content`` from the pixels. ``by_bytes_only`` names bundles whose photos could be compared by bytes
+    only, because they have no features of photos.
     """
 
     data_hash: str
@@ -58,6 +61,13 @@ class HeldOut:
     classes: Mapping[str, int]
     groups: int
     excluded: int
+    excluded_by_content: int = 0
+    by_bytes_only: tuple[str, ...] = ()
+
+    @property
+    def excluded_by_bytes(self) -> int:
+        """Number of photos left out because of equal bytes or the bundle's own groups."""
+        return self.excluded - self.excluded_by_content
 
     @property
     def photos(self) -> int:
@@ -66,7 +76,24 @@ class HeldOut:
 
     def to_json(self) -> dict[str, object]:
         """Return the fields by name, and the number of photos."""
-        return {**asdict(self), "classes": dict(self.classes), "photos": self.photos}
+        further = {"photos": self.photos, "excluded_by_bytes": self.excluded_by_bytes}
+        return {**asdict(self), "classes": dict(self.classes), **further}
+
+    def excluded_text(self) -> str:
+        """Return how many photos were left out and why; "" if none were."""
+        if not self.excluded:
+            return ""
+        return f"{self.excluded} left out ({self.excluded_by_bytes} by bytes, {self.excluded_by_content} by content)"
+
+    def matching_text(self) -> str:
+        """Return a sentence on the bundles whose photos were matched by bytes only; "" if there are none."""
+        if not self.by_bytes_only:
+            return ""
+        who = " and ".join(self.by_bytes_only)
+        return (
+            f"The photos that {who} saw were matched by bytes only: copies that were encoded again are not recognized. "
+            f"To compare by content, export the run again for a {DUPLICATES_NAME} of this version."
+        )
 
 
 @dataclass(frozen=True, slots=True)

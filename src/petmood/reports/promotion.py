@@ -64,8 +64,8 @@ def photos_text(held_out: HeldOut | None) -> str:
     counts = ", ".join(f"{count} {label}" for label, count in held_out.classes.items())
     text = f"Evaluated on {held_out.photos} {held_out.split} photos of {held_out.groups} groups"
     text += f" ({counts})" if counts else ""
-    text += f", {held_out.excluded} left out" if held_out.excluded else ""
-    return f"{text}; data version {held_out.data_hash[:12]}."
+    text += f", {held_out.excluded_text()}" if held_out.excluded else ""
+    return f"{text}; data version {held_out.data_hash[:12]}. {held_out.matching_text()}".strip()
 
 
 def _reach(report: PromotionReport) -> float:

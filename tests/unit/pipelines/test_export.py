@@ -1,25 +1,29 @@
 """Export of a run: equal predictions of the bundle, and rejection of runs that can't be exported."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from petmood.configs.schema import Config
-from petmood.core.bundle import Bundle, read, read_golden, verify
+from petmood.core.bundle import DUPLICATES_NAME, Bundle, read, read_golden, verify
 from petmood.core.errors import BundleError, ConfigError, DataError, OutputLocked
 from petmood.core.files import sha256_of
 from petmood.core.locks import exclusive_lock
 from petmood.core.prediction import Prediction
-from petmood.data.index import Split, read_index
+from petmood.data.duplicates.feature_store import unpack_features
+from petmood.data.duplicates.relations import RELATIONS_NAME, RelationKind, RelationRow, relations_text
+from petmood.data.index import DataIndex, Role, Split, read_index
 from petmood.evaluation.predictions import Predictions
 from petmood.inference.load import load_bundle
 from petmood.pipelines import export as exporting
 from petmood.pipelines.evaluate import read_evaluation
-from petmood.pipelines.export import GOLDEN_PHOTOS, export_run
+from petmood.pipelines.export import GOLDEN_PHOTOS, export_run, rows_to_recognize
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
+from tests.support.evaluation import MakeRows
 from tests.support.small_sets import write_small_set
 
 
@@ -56,6 +60,32 @@ def test_golden_photos_are_of_every_label(bundle: Bundle) -> None:
     golden = read_golden(bundle)
     assert golden.pixels.shape == (GOLDEN_PHOTOS, 24, 24, 3)
     assert set(golden.logits.argmax(axis=1)) == {0, 1, 2, 3}
+
+
+def test_near_duplicates_of_every_photo_that_the_model_saw_can_be_found_with_the_bundle(
+    bundle: Bundle, small_set: Path
+) -> None:
+    index = read_index(small_set)
+    found = unpack_features(bundle.folder / DUPLICATES_NAME, at_most=len(index))
+    assert found is not None
+    assert set(found) == {row.sha256 for row in index if row.split in {Split.TRAIN, Split.VALID}}
+    assert DUPLICATES_NAME in bundle.manifest.files
+
+
+def test_copies_that_an_original_stands_for_are_not_stored(make_rows: MakeRows, tmp_path: Path) -> None:
+    """Group 0 has a copy related to its original, and a copy that is related to that copy only."""
+    rows = make_rows(12, copies=2, classes=("sad",), splits=("train", "valid", "test"))
+    rows = [replace(row, role=Role.EXCLUDED) if row.path == "photos/0001-1.png" else row for row in rows]
+    near, related = RelationKind.NEAR_DUPLICATE, RelationKind.RELATED
+    pairs = [("photos/0000-0.png", "photos/0000-1.png", near), ("photos/0000-1.png", "photos/0000-2.png", near)]
+    pairs += [("photos/0003-0.png", "photos/0003-2.png", related)]
+    relations = [RelationRow(*pair, "9 inliers") for pair in pairs]
+    (tmp_path / RELATIONS_NAME).write_text(relations_text(relations))
+    paths = [row.path for row in rows_to_recognize(tmp_path, DataIndex(tuple(rows)))]
+    assert [path for path in paths if path.startswith("photos/0000")] == ["photos/0000-0.png", "photos/0000-2.png"]
+    assert [path for path in paths if path.startswith("photos/0001")] == ["photos/0001-0.png", "photos/0001-2.png"]
+    assert len([path for path in paths if path.startswith("photos/0003")]) == 3
+    assert {row.split for row in rows if row.path in paths} == {Split.TRAIN, Split.VALID}
 
 
 def test_a_bundle_is_never_changed_unless_asked_for(bundle: Bundle, small_run: RunFolder) -> None:

@@ -68,6 +68,7 @@ def test_the_three_files_say_the_same(tmp_path: Path) -> None:
     assert (stored["schema_version"], stored["verdict"], stored["failed"]) == (1, "refused", list(REPORT.failed))
     assert stored["candidate"]["sha256"] == "a" * 64
     counts = {"classes": {"happy": 90, "sad": 30}, "groups": 110, "excluded": 7, "photos": 120}
+    counts |= {"excluded_by_bytes": 7, "excluded_by_content": 0, "by_bytes_only": []}
     assert stored["held_out"] == {"data_hash": "f" * 64, "split": "test", **counts}
     assert stored["checks"][1]["parts"][0]["difference"] == {"value": -0.3, "low": -0.62, "high": -0.1, "n": 30}
     pages = (tmp_path / "deep/folder/promotion.md").read_text(), Page(render_promotion_report(REPORT)).text
@@ -128,3 +129,14 @@ def test_left_out_photos_are_reported_where_there_are_any(excluded: int) -> None
     assert REPORT.held_out is not None
     report = replace(REPORT, held_out=replace(REPORT.held_out, excluded=excluded))
     assert ("left out" in markdown(report)) == (excluded > 0)
+
+
+def test_photos_left_out_are_counted_by_bytes_and_by_content_in_every_format() -> None:
+    assert REPORT.held_out is not None
+    held_out = replace(REPORT.held_out, excluded_by_content=4, by_bytes_only=("old def456",))
+    report = replace(REPORT, held_out=held_out)
+    assert report.to_json()["held_out"] == held_out.to_json()
+    assert (held_out.to_json()["excluded_by_bytes"], held_out.to_json()["excluded_by_content"]) == (3, 4)
+    for text in (markdown(report), Page(render_promotion_report(report)).text):
+        assert "7 left out (3 by bytes, 4 by content)" in text
+        assert "The photos that old def456 saw were matched by bytes only" in text

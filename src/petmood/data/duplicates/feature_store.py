@@ -1,0 +1,172 @@
+"""Features of photos as a compressed npz file: what near-duplicates are found by without the photos.
+
+A photo is named by its SHA-256. Descriptors are stored in steps of ``DESCRIPTOR_STEP``; what was measured is in
+docs/decisions/bundle.md. Types and shapes are read from the headers of the arrays and checked before any data is read,
+and no pickle is loaded.
+"""
+
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.errors import DataError
+from petmood.data.duplicates.correlation import THUMB_PX
+from petmood.data.duplicates.keypoints import CONTRAST, DESCRIPTOR_BINS, FRAME_PX, KEYPOINTS, UNIT, Keypoints
+from petmood.data.duplicates.near_duplicates import PhotoFeatures
+
+__all__ = ["DESCRIPTOR_STEP", "FORMAT", "PER_PHOTO", "compact", "pack_features", "unpack_features"]
+
+FORMAT: Final = 1
+"""Version of the file. Raise it if the arrays change, or if the same photo gets other features than before."""
+DESCRIPTOR_STEP: Final = 16
+"""Descriptors are rounded to multiples of this, which makes the file half as large."""
+RECIPE: Final = np.array([FRAME_PX, KEYPOINTS, round(1e4 * CONTRAST), round(UNIT), THUMB_PX, DESCRIPTOR_STEP], np.int64)
+"""The settings that features depend on. Features made with other settings can't be compared."""
+
+Arrays = dict[str, NDArray[Any]]
+Fields = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
+
+PER_PHOTO: Final[Fields] = {"thumb": (np.uint8, (THUMB_PX, THUMB_PX))}
+"""Fields of ``PhotoFeatures`` that are an array of fixed shape: type and shape. A further field is a line here."""
+PER_KEYPOINT: Final[Fields] = {"positions": (np.float16, (4,)), "descriptors": (np.uint8, (DESCRIPTOR_BINS,))}
+"""Fields of ``Keypoints`` that have a row of fixed shape for every keypoint."""
+NAMES_AND_FRAMES: Final[Fields] = {"sha256": (np.uint8, (32,)), "counts": (np.int64, ()), "frames": (np.float32, (2,))}
+
+
+def compact(features: PhotoFeatures) -> PhotoFeatures:
+    """Return features in the precision of the file; stored features are compared with compact ones alone."""
+    points, most = features.keypoints, 255 // DESCRIPTOR_STEP
+    steps = np.minimum((points.descriptors.astype(np.int16) + DESCRIPTOR_STEP // 2) // DESCRIPTOR_STEP, most)
+    rounded = Keypoints(
+        points.positions.astype(np.float16).astype(np.float32),
+        (steps * DESCRIPTOR_STEP).astype(np.uint8),
+        points.width,
+        points.height,
+    )
+    return replace(features, keypoints=rounded, digest=rounded.digest() + features.thumb.tobytes())
+
+
+def pack_features(features: Mapping[str, PhotoFeatures]) -> bytes:
+    """Return features by the photo's hex SHA-256 as the bytes of an npz file; equal features give equal bytes."""
+    names = sorted(features)
+    photos = [compact(features[name]) for name in names]
+    points = [one.keypoints for one in photos]
+    arrays: Arrays = {
+        "format": np.array(FORMAT, np.int64),
+        "recipe": RECIPE,
+        "sha256": _stacked(
+            [np.frombuffer(bytes.fromhex(name), np.uint8) for name in names], NAMES_AND_FRAMES["sha256"]
+        ),
+        "counts": np.array([len(one.positions) for one in points], np.int64),
+        "frames": _stacked([np.array([one.width, one.height]) for one in points], NAMES_AND_FRAMES["frames"]),
+    }
+    arrays |= {name: _stacked([getattr(one, name) for one in photos], kind) for name, kind in PER_PHOTO.items()}
+    for name, kind in PER_KEYPOINT.items():
+        arrays[name] = _stacked([row for one in points for row in getattr(one, name)], kind)
+    arrays["descriptors"] //= np.uint8(DESCRIPTOR_STEP)
+    return _npz(arrays)
+
+
+def unpack_features(path: Path, *, at_most: int) -> dict[str, PhotoFeatures] | None:
+    """Read the features of at most this many photos, by hex SHA-256; None if another version of petmood wrote them.
+
+    Raises:
+        DataError: the file is damaged, or holds more photos than expected.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if int(_read(archive, "format", np.int64, ())) != FORMAT:
+                return None
+            if not np.array_equal(_read(archive, "recipe", np.int64, RECIPE.shape), RECIPE):
+                return None
+            arrays = _read_arrays(archive, at_most=at_most)
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} is damaged: {reason}. Export the run again.") from error
+    ends = np.cumsum(arrays["counts"])
+    return {
+        name.tobytes().hex(): _features(arrays, number, slice(int(end - count), int(end)))
+        for number, (name, count, end) in enumerate(zip(arrays["sha256"], arrays["counts"], ends, strict=True))
+    }
+
+
+def _features(arrays: Arrays, number: int, rows: slice) -> PhotoFeatures:
+    width, height = arrays["frames"][number].tolist()
+    descriptors = arrays["descriptors"][rows] * np.uint8(DESCRIPTOR_STEP)
+    points = Keypoints(arrays["positions"][rows].astype(np.float32), descriptors, width, height)
+    further = {name: arrays[name][number] for name in PER_PHOTO}
+    return PhotoFeatures(points, **further, digest=points.digest() + further["thumb"].tobytes())
+
+
+def _stacked(rows: Sequence[NDArray[Any]], kind: tuple[type[np.generic], tuple[int, ...]]) -> NDArray[Any]:
+    dtype, shape = kind
+    return np.asarray(rows, dtype).reshape(len(rows), *shape)
+
+
+def _npz(arrays: Arrays) -> bytes:
+    """Return arrays as a compressed npz file without times, so that its hash depends on the arrays alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _read_arrays(archive: zipfile.ZipFile, *, at_most: int) -> Arrays:
+    photos = _length(archive, "counts")
+    if photos > at_most:
+        raise ValueError(f"expected at most {at_most} photos, got {photos}")
+    counts = _read(archive, "counts", np.int64, (photos,))
+    if photos and not 0 <= counts.min() <= counts.max() <= KEYPOINTS:
+        raise ValueError(f"expected 0 to {KEYPOINTS} keypoints per photo, got {counts.min()} to {counts.max()}")
+    arrays: Arrays = {}
+    for fields, rows in ((NAMES_AND_FRAMES, photos), (PER_PHOTO, photos), (PER_KEYPOINT, int(counts.sum()))):
+        arrays |= {name: _read(archive, name, dtype, (rows, *shape)) for name, (dtype, shape) in fields.items()}
+    if arrays["descriptors"].max(initial=0) > 255 // DESCRIPTOR_STEP or not np.isfinite(arrays["positions"]).all():
+        raise ValueError(f"expected finite positions, and descriptors of at most {255 // DESCRIPTOR_STEP}")
+    if not ((arrays["frames"] >= 1) & (arrays["frames"] <= FRAME_PX)).all():
+        raise ValueError(f"expected frames of 1 to {FRAME_PX} pixels")
+    return arrays
+
+
+def _length(archive: zipfile.ZipFile, name: str) -> int:
+    """Return the first number of an array's shape without reading its data."""
+    with archive.open(f"{name}.npy") as file:
+        shape = _header(file)[1]
+    if not shape:
+        raise ValueError(f"expected a list of {name}, got one number")
+    return shape[0]
+
+
+def _read(archive: zipfile.ZipFile, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Read an array of this type and shape; raises ValueError for another one before any of its data is read."""
+    with archive.open(f"{name}.npy") as file:
+        found = _header(file)
+        if found != (np.dtype(dtype), shape):
+            raise ValueError(f"expected {name} as {np.dtype(dtype)} {shape}, got {found[0]} {found[1]}")
+        size = np.dtype(dtype).itemsize * math.prod(shape)
+        data = file.read(size)
+    if len(data) != size:
+        raise ValueError(f"expected {size} bytes of {name}, got {len(data)}")
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return the type and the shape of an npy file of version 1.0 in C order; raises ValueError for any other."""
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"expected npy version 1.0, got {version}")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if is_fortran:
+        raise ValueError("expected an array in C order")
+    return dtype, shape
