@@ -83,17 +83,22 @@ def import_(
     "-o",
     "to",
     type=click.Path(path_type=Path),
-    help="The report's file; default: FOLDER/check.html.",
+    help="The report's file; default: FOLDER/check.html, or in the user's cache if FOLDER is read-only.",
 )
 @click.pass_context
 def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
     """Validate a dataset and write an HTML report. The exit status is 1 on blocking issues."""
+    from petmood.core.output_paths import resolve_file
+    from petmood.data.generated import CHECK_NAME, generated_path
     from petmood.data.validation.issues import validate_dataset as check_photos
     from petmood.reports.dataset_check import write_check_report
 
-    report, page = check_photos(folder, progress=progress_bar), to or folder / "check.html"
-    write_check_report(report, folder, to=page)
+    if to is not None:
+        resolve_file(to)
+    page = to or generated_path(folder, CHECK_NAME)
+    report = check_photos(folder, progress=progress_bar)
     click.echo(report.summary())
+    write_check_report(report, folder, to=resolve_file(page))
     click.echo(f"Report: {page}")
     context.exit(1 if report.has_blocking_issues else 0)
 
@@ -135,8 +140,10 @@ def diff(
     max_relabelled: float,
 ) -> None:
     """Compare a dataset with its previous version. The exit status is 1 if a rule is violated."""
+    from petmood.core.output_paths import refuse_unwritable
     from petmood.data.validation.diff_rules import DiffLimits
 
+    refuse_unwritable(to)
     limits = DiffLimits(max_drift, max_relabelled)
     if since is not None and folder is None and baseline is None:
         has_violations = _diff_since(since, to=to, limits=limits)
@@ -152,8 +159,8 @@ def _diff_folders(folder: Path, baseline: Path | None, *, to: Path, limits: "Dif
     from petmood.reports.dataset_diff import write_dataset_diff
 
     found = check_diff(folder, against=baseline, limits=limits, progress=progress_bar)
-    write_dataset_diff(found, folder, against=baseline, to=to)
     click.echo(found.summary())
+    write_dataset_diff(found, folder, against=baseline, to=to)
     click.echo(f"Report: {to / 'report.html'}")
     return found.has_violations
 
@@ -161,8 +168,13 @@ def _diff_folders(folder: Path, baseline: Path | None, *, to: Path, limits: "Dif
 def _diff_since(since: str, *, to: Path, limits: "DiffLimits") -> bool:
     from petmood.pipelines.dvc_diff import report_pointers
 
-    found = report_pointers(Path(), since=since, to=to, limits=limits, progress=progress_bar)
-    for one in found:
-        click.echo(one.summary())
+    found = report_pointers(
+        Path(),
+        since=since,
+        to=to,
+        limits=limits,
+        on_report=lambda one: click.echo(one.summary()),
+        progress=progress_bar,
+    )
     click.echo(f"Datasets changed since {since!r}: {len(found)}. Report: {to / 'report.md'}")
     return any(one.has_violations for one in found)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from petmood.core.environment import TOKEN_VARIABLE
+from petmood.core.output_paths import refuse_unwritable
 
 if TYPE_CHECKING:
     from petmood.serving.loadtest.report import Report
@@ -74,6 +75,7 @@ def loadtest(  # noqa: PLR0913 - one per option
     from petmood.serving.loadtest.target import target_of
 
     require_locust()
+    refuse_unwritable(to)
     most = users or (MOST_USERS if until_saturation else USERS)
     rising = ramp or until_saturation
     if rising:

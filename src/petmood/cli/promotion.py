@@ -7,6 +7,7 @@ import click
 
 from petmood.cli.progress import progress_bar
 from petmood.cli.registry_options import current_author, in_registry, registry_command
+from petmood.core.output_paths import refuse_unwritable
 
 if TYPE_CHECKING:
     from petmood.registry.registry import Registry
@@ -51,6 +52,8 @@ def promote(
     from petmood.pipelines.promote import read_limits
     from petmood.registry.base import CHAMPION, Author
 
+    if report_folder is not None:
+        refuse_unwritable(report_folder)
     found = opened.find(version)
     done = promote_version(
         opened,

@@ -7,7 +7,6 @@ existing folder: it rejects the target, or lists the files to carry over.
 
 import filecmp
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,28 +15,25 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import OutputError
-from petmood.core.files import flush_folder, partial_name
+from petmood.core.files import flush_folder
 from petmood.core.locks import exclusive_lock
+from petmood.core.output_paths import resolve_folder
+from petmood.core.partials import partial_name, target_of
 
 __all__ = [
     "DirectoryDraft",
     "Existing",
     "atomic_directory",
     "files_below",
-    "is_leftover",
     "is_system_file",
     "name_some",
     "refuse_existing",
-    "resolve_target",
 ]
 
 Existing = Callable[[Path], Iterable[str]]
 """Checks the existing target: raises if it must not be replaced, otherwise returns the files to carry over."""
 
-LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-z_]{8}\.partial", re.DOTALL)
-"""The random part contains no dot, so a hidden name maps to exactly one target, even if the target's name has dots."""
 SYSTEM_FILES: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
-MOUNTS: Final = Path("/proc/self/mountinfo")
 NAMED: Final = 5
 
 
@@ -77,7 +73,7 @@ def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> I
         OutputLocked: another process is writing this target; nothing was done.
         OutputError: the target can't be replaced, or an expected file is missing; the old folder is kept.
     """
-    resolved = resolve_target(target)
+    resolved = resolve_folder(target)
     resolved.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(resolved, shown=target) as locked:
         _put_back_or_clear(retired := resolved.with_name(f".{resolved.name}.retired"), resolved)
@@ -98,29 +94,6 @@ def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> I
             raise
 
 
-def resolve_target(target: Path) -> Path:
-    """Return the path of a target with links resolved, without writing anything.
-
-    Raises:
-        OutputError: the target is or contains a mount point, is a broken link, or its parent can't be written.
-    """
-    try:
-        resolved = target.resolve()
-    except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for circular links
-        resolved = target
-    astray = any(folder.is_symlink() and not folder.exists() for folder in target.parents)
-    if astray or resolved.is_symlink() or (target.is_symlink() and not resolved.parent.is_dir()):
-        raise OutputError(
-            f"{target} contains a broken link. Mount the disk that it points to, or choose another folder."
-        )
-    if mount := _mount_in(resolved):
-        raise OutputError(f"{target} can't be replaced: {mount} is a mount point. Choose a folder inside {target}.")
-    parent = next(folder for folder in resolved.parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target} can't be written: {parent} is not a writable folder. Choose another folder.")
-    return resolved
-
-
 def files_below(folder: Path) -> Iterator[str]:
     """Yield the POSIX path of every file below a folder, relative to it; links are listed but not followed.
 
@@ -137,11 +110,6 @@ def files_below(folder: Path) -> Iterator[str]:
 def is_system_file(name: str) -> bool:
     """Return whether file managers create files of this name, such as ``.DS_Store``."""
     return name.casefold() in SYSTEM_FILES
-
-
-def is_leftover(name: str) -> bool:
-    """Return whether a name is that of a partial file or folder left by a killed process."""
-    return LEFTOVER.fullmatch(name) is not None
 
 
 def name_some(names: Iterable[str]) -> str:
@@ -169,8 +137,7 @@ def _put_back_or_clear(retired: Path, resolved: Path) -> None:
 def _clear_leftovers(resolved: Path) -> None:
     """Remove partial folders of exactly this target; the lock is held, so their writers are no longer running."""
     for path in resolved.parent.iterdir():
-        match = LEFTOVER.fullmatch(path.name)
-        if match and match["name"] == resolved.name and path.is_dir() and not path.is_symlink():
+        if target_of(path.name) == resolved.name and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -216,19 +183,6 @@ def _publish(partial: Path, resolved: Path, retired: Path) -> None:
         raise
     flush_folder(resolved.parent)
     shutil.rmtree(retired, ignore_errors=True)
-
-
-def _mount_in(resolved: Path) -> str:
-    """Return the first mount point at or below a folder; bind mounts in one file system are found on Linux only."""
-    if resolved.is_mount():
-        return str(resolved)
-    own = str(resolved).translate({ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"})
-    try:
-        lines = MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return ""
-    points = (line.split(" ")[4] for line in lines)
-    return next((point for point in points if point == own or point.startswith(f"{own}/")), "")
 
 
 def _flush_tree(folder: Path) -> None:

@@ -13,10 +13,10 @@ from petmood.core.atomic_directory import (
     files_below,
     is_system_file,
     name_some,
-    resolve_target,
 )
 from petmood.core.bundle_files import MANIFEST, read_limited
 from petmood.core.errors import BundleError
+from petmood.core.output_paths import resolve_folder
 
 __all__ = ["bundle_directory", "check_target", "is_bundle", "refuse_foreign_files"]
 
@@ -46,7 +46,7 @@ def check_target(target: Path, *, replace: bool = False) -> None:
         BundleError: as ``bundle_directory``.
         OutputError: the target can't be written.
     """
-    _existing(resolve_target(target), target, replace=replace)
+    _existing(resolve_folder(target), target, replace=replace)
 
 
 def _existing(resolved: Path, shown: Path, *, replace: bool) -> Iterable[str]:

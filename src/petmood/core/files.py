@@ -1,17 +1,19 @@
 """Atomic and durable writes of single files; ``core.atomic_directory`` writes folders.
 
 Every file is written under a temporary name in its own folder, flushed to disk and then renamed. A killed process
-leaves at most a hidden ``.partial`` entry. File modes follow the umask of the process.
+leaves at most a hidden ``.partial`` entry, which the next writer of that file removes. File modes follow the umask of
+the process.
 """
 
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from petmood.core.partials import partial_file
 
 __all__ = [
     "atomic_write_bytes",
@@ -19,14 +21,8 @@ __all__ = [
     "atomic_write_text",
     "create_exclusive",
     "flush_folder",
-    "partial_name",
     "sha256_of",
 ]
-
-
-def partial_name(name: str) -> str:
-    """Return a new hidden name for a temporary file or folder: ``.NAME.<8 hexadecimal digits>.partial``."""
-    return f".{name}.{secrets.token_hex(4)}.partial"
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
@@ -52,25 +48,19 @@ def create_exclusive(path: Path, data: bytes) -> bool:
             path.hardlink_to(partial)
         except FileExistsError:
             return False
-        finally:
-            partial.unlink()
     return True
 
 
 @contextmanager
 def _partial(path: Path, data: bytes) -> Iterator[Path]:
-    """Yield a flushed temporary file beside ``path``; on exit the folder is flushed, on error the file is removed."""
+    """Yield a flushed temporary file beside ``path``; on exit it is removed if not renamed, and the folder flushed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(partial_name(path.name))
-    try:
-        with partial.open("xb") as file:
+    with partial_file(path) as partial:
+        with partial.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         yield partial
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
     flush_folder(path.parent)
 
 

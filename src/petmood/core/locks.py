@@ -9,7 +9,7 @@ from typing import Final
 
 from petmood.core.errors import OutputLocked
 
-__all__ = ["exclusive_lock", "lock_path"]
+__all__ = ["exclusive_lock", "is_at", "lock_path", "try_lock"]
 
 WITHOUT_LOCKS: Final = frozenset({ENOLCK, ENOSYS, ENOTSUP})
 """Error codes of file systems without locks, such as some network drives."""
@@ -41,9 +41,34 @@ def exclusive_lock(target: Path, *, shown: Path | None = None) -> Iterator[bool]
         yield handle is not None
     finally:
         if handle is not None:
-            if _has_name(handle, path):
+            if is_at(handle, path):
                 path.unlink(missing_ok=True)
             os.close(handle)
+
+
+def try_lock(handle: int) -> bool | None:
+    """Lock an open file without waiting; return False if it is locked elsewhere, None if locks are not supported."""
+    if not _has_flock():
+        return None
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return None
+    return True
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Return whether an open file is still the one at this path."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _has_flock() -> bool:
@@ -59,39 +84,25 @@ def _acquire(path: Path, *, shown: Path) -> int | None:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            _lock(handle, shown=shown)
-            if _has_name(handle, path):
+            locked = try_lock(handle)
+            if locked is False:
+                _refuse(handle, shown=shown)
+            if locked and is_at(handle, path):
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, str(os.getpid()).encode(), 0)
                 return handle
-        except OSError as error:
-            os.close(handle)
-            if error.errno not in WITHOUT_LOCKS:
-                raise
-            path.unlink(missing_ok=True)
-            return None
         except BaseException:
             os.close(handle)
             raise
         os.close(handle)
+        if locked is None:
+            path.unlink(missing_ok=True)
+            return None
 
 
-def _lock(handle: int, *, shown: Path) -> None:
-    import fcntl  # noqa: PLC0415 - Windows has none
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.pread(handle, 20, 0).decode("ascii", "replace")
-        who = f"process {pid}" if pid.isdecimal() else "another process"
-        raise OutputLocked(
-            f"{shown} is being written by {who}. Nothing was changed; try again when that process has ended."
-        ) from None
-
-
-def _has_name(handle: int, path: Path) -> bool:
-    """Return whether an open file is still the one at this path."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.lstat())
-    except FileNotFoundError:
-        return False
+def _refuse(handle: int, *, shown: Path) -> None:
+    pid = os.pread(handle, 20, 0).decode("ascii", "replace")
+    who = f"process {pid}" if pid.isdecimal() else "another process"
+    raise OutputLocked(
+        f"{shown} is being written by {who}. Nothing was changed; try again when that process has ended."
+    )

@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EINVAL, EOPNOTSUPP
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.image import ImageSpec, load
+from petmood.core.partials import partial_file, remove_dead_partials
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.generated import CACHE_NAME, find_generated, generated_path
 
 __all__ = ["MEMORY_LIMIT_MB", "ImageCache", "open_image_cache"]
 
 MEMORY_LIMIT_MB: Final = 2_000
-ABANDONED_S: Final = 3600
+WITHOUT_ALLOCATION: Final = frozenset({EINVAL, EOPNOTSUPP})
+"""Error codes of file systems that can't reserve space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,21 @@ def open_image_cache(
 ) -> ImageCache:
     """Decode and preprocess photos (paths relative to ``folder``) exactly as serving does.
 
-    Above ``limit_mb`` megabytes the images go to a file in ``folder/.cache``. The next call with the same photos and
-    spec reuses that file.
+    Above ``limit_mb`` megabytes the images go to a file in ``folder/.cache``, or in the user's cache if the folder is
+    read-only. The next call with the same photos and spec reuses that file.
 
     Raises:
         PhotoError: a photo can't be decoded.
+        OSError: the disk has no space for the file; this is known before the first photo is decoded.
     """
     shape = (len(paths), spec.side_px, spec.side_px, 3)
     if np.prod(shape, dtype=np.int64) <= limit_mb * 1e6:
         pixels = np.empty(shape, dtype=np.uint8)
         _fill(pixels, folder, paths, spec, threads=threads, progress=progress)
         return ImageCache(pixels, tuple(paths))
-    cached = folder / ".cache" / f"{_key(folder, paths, spec)}.npy"
-    if not cached.exists():
+    name = f"{CACHE_NAME}/{_key(folder, paths, spec)}.npy"
+    if (cached := find_generated(folder, name)) is None:
+        cached = generated_path(folder, name)
         with _new_array(cached, shape) as pixels:
             _fill(pixels, folder, paths, spec, threads=threads, progress=progress)
     return ImageCache(np.load(cached, mmap_mode="r", allow_pickle=False), tuple(paths))
@@ -81,16 +86,25 @@ def _fill(
 @contextmanager
 def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
+    remove_dead_partials(path.parent)
+    with partial_file(path) as partial:
         array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        _allocate(partial)
         yield array
         array.flush()
         partial.replace(path)
-    finally:
-        for leftover in path.parent.glob("*.partial"):  # our own, or abandoned by a killed process
-            if leftover == partial or time.time() - leftover.stat().st_mtime > ABANDONED_S:
-                leftover.unlink(missing_ok=True)
+
+
+def _allocate(path: Path) -> None:
+    """Reserve the disk space of a sparse file: writing to a mapped file on a full disk would end the process."""
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in WITHOUT_ALLOCATION:
+                raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def _key(folder: Path, paths: Sequence[str], spec: ImageSpec) -> str:

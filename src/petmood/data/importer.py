@@ -20,18 +20,19 @@ from petmood.core.atomic_directory import (
     DirectoryDraft,
     atomic_directory,
     files_below,
-    is_leftover,
     is_system_file,
     name_some,
 )
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.partials import is_leftover
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import ClassOptions, resolve_classes
 from petmood.data.duplicates import near_duplicates as duplicates
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
+from petmood.data.generated import CACHE_NAME, CHECK_NAME
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
 from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, read_index, write_index
 from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
@@ -44,7 +45,7 @@ __all__ = ["IMPORT_NAME", "FindRelations", "ImportOptions", "ImportReport", "imp
 
 IMPORT_NAME = "import.json"
 WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, IMPORT_NAME})
-MADE_LATER = frozenset({"check.html", ".cache"})
+MADE_LATER = frozenset({CHECK_NAME, CACHE_NAME})
 """Files that petmood adds to a dataset after the import and can generate again."""
 
 

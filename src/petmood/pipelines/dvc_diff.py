@@ -6,7 +6,7 @@ only name the folder beside it.
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -71,11 +71,18 @@ def changed_pointers(repository: Path, *, since: str) -> tuple[Pointer, ...]:
 
 
 def report_pointers(
-    repository: Path, *, since: str, to: Path, limits: DiffLimits | None = None, progress: ProgressBar = no_progress
+    repository: Path,
+    *,
+    since: str,
+    to: Path,
+    limits: DiffLimits | None = None,
+    on_report: Callable[[DatasetDiffReport], object] = lambda _: None,
+    progress: ProgressBar = no_progress,
 ) -> tuple[DatasetDiffReport, ...]:
     """Pull and compare both versions of every changed dataset; write a report for each and a comment for all.
 
-    Pointers to anything but a dataset, such as a single file, are skipped.
+    ``on_report`` gets each comparison before its report is written. Pointers to anything but a dataset, such as a
+    single file, are skipped.
 
     Raises:
         DataError: as ``changed_pointers``, or DVC can't pull a version.
@@ -88,6 +95,7 @@ def report_pointers(
             continue
         with _old_version(repository, pointer) as old:
             report = check_diff(folder, against=old, limits=limits, progress=progress)
+            on_report(report)
             write_dataset_diff(report, folder, against=old, to=to / pointer.folder)
         found.append(report)
     atomic_write_text(to / "report.md", "\n".join(map(dataset_diff_markdown, found)) or NOTHING)

@@ -1,80 +1,64 @@
 """Local cache of pulled bundles, keyed by SHA-256."""
 
-import dataclasses
-import functools
-import os
-import shutil
-import stat
-import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from petmood.core.bundle import Bundle
+from petmood.core.atomic_directory import atomic_directory
+from petmood.core.bundle import MANIFEST, Bundle
+from petmood.core.errors import OutputLocked
+from petmood.core.user_cache import cache_folder
 from petmood.registry.base import Version
 from petmood.registry.registry import Registry, bundle_at
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "cached"]
+__all__ = ["cached"]
 
-CACHE_VARIABLE: Final = "PETMOOD_CACHE"
+POLL_S: Final = 0.1
+MAX_WAIT_S: Final = 600.0
+"""How long a fetch of the same version by another process is waited for."""
 
 
-def cache_folder() -> Path:
-    """Return ``$PETMOOD_CACHE``, else a folder in the user's cache, else (if that is read-only) a temporary folder."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "petmood"
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # RuntimeError: the user's home folder is unknown
-        return _temporary_folder()
-    return folder if os.access(folder, os.W_OK) else _temporary_folder()
+class _FetchedMeanwhileError(Exception):
+    """Another process has fetched the version since it was looked for."""
 
 
 def cached(registry: Registry, version: Version, *, folder: Path | None = None) -> Bundle:
     """Return a version's verified bundle from the cache; fetch it first if it is missing or damaged.
 
-    Safe for concurrent processes: each fetches into its own temporary folder, and the first to finish wins.
+    Safe for concurrent processes: one fetches, and the others wait for it. What a killed process has left is removed.
 
     Raises:
         RegistryError: the version can't be fetched, or its files are not the registered ones.
+        OutputError: the cache can't be written.
+        OutputLocked: another process is still fetching this version after ten minutes.
     """
     target = (folder or cache_folder()) / "bundles" / version.sha256
-    if (found := bundle_at(target)) is not None and found.sha256 == version.sha256:
-        return found
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{version.sha256[:12]}.", suffix=".partial"))
-    try:
-        fetched = registry.pull(version, temporary / "bundle")
-        if not _moved(fetched.folder, target) and bundle_at(target) != dataclasses.replace(fetched, folder=target):
-            _moved(target, temporary / "damaged")
-            _moved(fetched.folder, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return dataclasses.replace(fetched, folder=target)
+    until = time.monotonic() + MAX_WAIT_S
+    while (found := _valid(target, version)) is None:
+        try:
+            _fetch(registry, version, target)
+        except _FetchedMeanwhileError:
+            continue
+        except OutputLocked:
+            if time.monotonic() > until:
+                raise
+            time.sleep(POLL_S)
+    return found
 
 
-def _temporary_folder() -> Path:
-    """Return this user's temporary folder; its name is predictable, so a folder of another user is not used."""
-    folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return _fresh_folder()
-    found = folder.lstat()
-    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
-    return folder if mine else _fresh_folder()
+def _valid(target: Path, version: Version) -> Bundle | None:
+    found = bundle_at(target)
+    return found if found is not None and found.sha256 == version.sha256 else None
 
 
-@functools.cache
-def _fresh_folder() -> Path:
-    """Create a temporary folder with an unpredictable name, once per process."""
-    return Path(tempfile.mkdtemp(prefix="petmood-"))
+def _fetch(registry: Registry, version: Version, target: Path) -> None:
+    def existing(folder: Path) -> Iterable[str]:
+        if not fetched and _valid(folder, version) is not None:
+            raise _FetchedMeanwhileError
+        return ()
 
-
-def _moved(folder: Path, target: Path) -> bool:
-    """Move a folder to a path; return False if the path is already taken."""
-    try:
-        folder.rename(target)
-    except OSError:
-        return False
-    return True
+    fetched: list[Bundle] = []
+    with atomic_directory(target, existing=existing) as draft:
+        fetched.append(registry.fetch_verified(version, draft.path))
+        draft.expect([*fetched[0].manifest.files, MANIFEST])

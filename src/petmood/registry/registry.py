@@ -140,9 +140,25 @@ class Registry:
             return ()
 
         with atomic_directory(to, existing=existing) as draft:
-            fetched = self._fetch_verified(version, draft.path)
+            fetched = self.fetch_verified(version, draft.path)
             draft.expect([*fetched.manifest.files, MANIFEST])
         return dataclasses.replace(fetched, folder=to)
+
+    def fetch_verified(self, version: Version, to: Path) -> Bundle:
+        """Download a version's bundle into an empty folder and verify it.
+
+        Raises:
+            CorruptVersion: a file is missing, or the bundle is not the registered one.
+            BundleError: the downloaded files are damaged.
+        """
+        self._backend.fetch(version, to)
+        fetched = verify(to)
+        if fetched.sha256 != version.sha256:
+            raise CorruptVersion(
+                f"Version {version.number} of {self.model} holds another bundle: expected the manifest hash "
+                f"{version.sha256[:12]}, got {fetched.sha256[:12]}. Push the registered bundle again."
+            )
+        return fetched
 
     def promote(
         self, version: Version, *, alias: str, by: Author, seen: AliasState, report: str | None = None
@@ -180,7 +196,7 @@ class Registry:
             raise RegistryError(f"{self.model} has no previous champion to roll back to.")
         version = self.find(str(seen.aliases[PREVIOUS]))
         with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
-            self._fetch_verified(version, Path(scratch))
+            self.fetch_verified(version, Path(scratch))
         return self._move(version, kind="rolled_back", alias=CHAMPION, by=by, seen=seen)
 
     def attach(self, version: Version, files: Mapping[str, bytes]) -> None:
@@ -207,7 +223,7 @@ class Registry:
             folder = scratch / str(version.number)
             folder.mkdir(parents=True)
             try:
-                self._fetch_verified(version, folder)
+                self.fetch_verified(version, folder)
             except (RegistryError, BundleError) as error:
                 found.append(IntegrityIssue(f"version {version.number}", str(error)))
         known = {version.number for version in versions}
@@ -228,16 +244,6 @@ class Registry:
                 f"Review them with: {shell_command('registry', 'list', '--model', self.model)}; then try again."
             )
         return change
-
-    def _fetch_verified(self, version: Version, to: Path) -> Bundle:
-        self._backend.fetch(version, to)
-        fetched = verify(to)
-        if fetched.sha256 != version.sha256:
-            raise CorruptVersion(
-                f"Version {version.number} of {self.model} holds another bundle: expected the manifest hash "
-                f"{version.sha256[:12]}, got {fetched.sha256[:12]}. Push the registered bundle again."
-            )
-        return fetched
 
 
 def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:

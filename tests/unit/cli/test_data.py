@@ -11,6 +11,7 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import Split, read_index, write_index
 from tests.support.images import jpeg, photo_like
+from tests.support.read_only import deny_writes
 from tests.support.small_sets import write_small_set
 
 
@@ -162,3 +163,56 @@ def test_leaking_photos_are_dropped_by_the_option_that_the_refusal_names(
     done = petmood(*asked, "--drop-leaking")
     assert (done.code, done.err) == (0, "")
     assert "Dropped from training, since a photo of the group is evaluated on: 1." in done.out
+
+
+def test_a_read_only_data_set_is_checked_and_its_report_is_kept_elsewhere(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    before = sorted(data.rglob("*"))
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "user"))
+    deny_writes(monkeypatch, data)
+    done = petmood("data", "check", data)
+    assert (done.code, done.err) == (0, ""), done.out
+    (page,) = (tmp_path / "user").rglob("check.html")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith(f"Verdict: valid.\nReport: {page}\n")
+    assert sorted(data.rglob("*")) == before
+
+
+def test_the_verdict_is_printed_before_the_report_is_written(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    monkeypatch.setattr("petmood.reports.dataset_check.write_check_report", full)
+    monkeypatch.setattr("petmood.reports.dataset_diff.write_dataset_diff", full)
+    for words in (["check", data], ["diff", data, "--baseline", data, "--output", tmp_path / "diff"]):
+        done = petmood("data", *words)
+        assert (done.code, done.err) == (2, "petmood: No space left on device\n")
+        assert "Verdict: " in done.out or "no rule is violated" in done.out.lower(), done.out
+
+
+@pytest.mark.parametrize("verb", ["check", "diff"])
+def test_a_report_that_can_not_be_written_is_refused_before_the_first_photo(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("petmood.data.validation.issues.validate_dataset", None)
+    monkeypatch.setattr("petmood.data.validation.diff_rules.check_diff", None)
+    done = petmood("data", verb, data, "--output", tmp_path / "file/report")
+    assert (done.code, done.out) == (2, "")
+    assert f"can't be written: {tmp_path}/file is not a writable folder" in done.err
+
+
+def test_a_report_is_written_where_its_link_points(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.html").symlink_to("there/page.html")
+    done = petmood("data", "check", data, "--output", tmp_path / "link.html")
+    assert done.out.endswith(f"Report: {tmp_path}/link.html\n")
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "there/page.html").stat().st_size > 1000

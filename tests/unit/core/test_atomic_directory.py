@@ -11,16 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core import atomic_directory as module
+from petmood.core import output_paths
 from petmood.core.atomic_directory import (
     DirectoryDraft,
     atomic_directory,
     files_below,
-    is_leftover,
     is_system_file,
     name_some,
     refuse_existing,
-    resolve_target,
 )
 from petmood.core.errors import OutputError, OutputLocked
 from tests.support.stepping import SteppedProcess
@@ -309,18 +307,11 @@ def test_a_mount_point_is_refused_before_any_work(tmp_path: Path, monkeypatch: p
     mounts = tmp_path / "mountinfo"
     escaped = str(target).replace(" ", "\\040")
     mounts.write_text(f"22 1 8:1 / / rw - ext4 /dev/x rw\n31 22 8:1 /y {escaped}{below} rw - ext4 /dev/x rw\n")
-    monkeypatch.setattr(module, "MOUNTS", mounts)
+    monkeypatch.setattr(output_paths, "MOUNTS", mounts)
     with pytest.raises(OutputError, match=r"is a mount point\. Choose a folder inside .*a folder\."):
         atomic_directory(target, existing=anything).__enter__()
     assert names_in(tmp_path) == ["a folder", "mountinfo"]
     write(target.with_name("a fold"))
-
-
-def test_a_mount_point_is_known_without_the_kernel_s_list_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOUNTS", tmp_path / "none")
-    with pytest.raises(OutputError, match="/proc is a mount point"):
-        resolve_target(Path("/proc"))
-    assert resolve_target(tmp_path / "x/y") == (tmp_path / "x/y").resolve()
 
 
 def test_a_parent_that_is_no_folder_or_is_not_writable_is_refused(
@@ -410,13 +401,8 @@ def test_files_below_a_folder_are_named_with_links_and_empty_folders(tmp_path: P
         list(files_below(tmp_path / "none"))
 
 
-def test_system_files_and_leftovers_are_known_by_name() -> None:
+def test_system_files_are_known_by_name() -> None:
     assert [is_system_file(name) for name in (".DS_Store", "Thumbs.db", "README.txt")] == [True, True, False]
-    assert [is_leftover(name) for name in (".a.b.0abc1234.partial", ".a.partial", "a.0abc1234.partial")] == [
-        True,
-        False,
-        False,
-    ]
 
 
 def test_a_long_list_of_names_is_cut() -> None:

@@ -1,5 +1,6 @@
 """Tests of the image cache: equality with serving's preprocessing, in memory and on disk, and interrupted writes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from petmood.core.image import ImageSpec, load
 from petmood.data.image_cache import ImageCache, open_image_cache
 from petmood.inference.base import try_prepare
 from tests.support.images import exif, jpeg, photo_like, png, turned
+from tests.support.read_only import deny_writes
 
 SPEC = ImageSpec(side_px=24)
 ON_DISK = 0.001
@@ -45,6 +47,14 @@ def photos(tmp_path: Path) -> Path:
 
 
 PATHS = tuple(f"{number}.jpg" for number in range(6))
+
+
+def halted(folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that fills the cache, and wait until it has decoded two photos of six."""
+    process = subprocess.Popen([sys.executable, "-c", HALTED, str(folder)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"two are decoded\n"
+    return process
 
 
 def cached(folder: Path) -> list[Path]:
@@ -131,17 +141,66 @@ def test_a_photo_that_can_t_be_decoded_is_an_error_that_leaves_no_file(photos: P
 
 @pytest.mark.spawns
 def test_killed_while_it_writes_the_next_call_makes_the_file_anew(photos: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", HALTED, str(photos)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"two are decoded\n"
+    process = halted(photos)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     (leftover,) = cached(photos)
     assert leftover.suffix == ".partial"
-    os.utime(leftover, (0, 0))
+    (photos / "0.jpg").write_bytes(jpeg(photo_like(80, 80, seed=77)))  # the file of the killed process has another name
     cache = open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
     assert np.array_equal(cache.pixels, open_image_cache(photos, PATHS, SPEC).pixels)
     assert [path.suffix for path in cached(photos)] == [".npy"]
+
+
+@pytest.mark.spawns
+def test_a_file_that_another_process_is_writing_is_left_to_it_however_old(photos: Path) -> None:
+    process = halted(photos)
+    (partial,) = cached(photos)
+    os.utime(partial, (0, 0))
+    open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert partial in cached(photos)
+    process.kill()
+    process.communicate()
+
+
+def test_a_full_disk_is_known_before_the_first_photo(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapped file without its space would end the process by SIGBUS at some photo."""
+
+    def full(_handle: int, offset: int, length: int) -> None:
+        assert (offset, length) == (0, 128 + 6 * 24 * 24 * 3)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr("petmood.data.image_cache.load", None)
+    with pytest.raises(OSError, match=r"No space left on device: .*\.npy") as caught:
+        open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert caught.value.errno == errno.ENOSPC
+    assert cached(photos) == []
+
+
+def test_a_file_system_that_can_not_reserve_space_is_used_all_the_same(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(_handle: int, _offset: int, _length: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+    assert len(open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)) == 6
+    monkeypatch.delattr(os, "posix_fallocate")
+    assert len(open_image_cache(photos, PATHS[:5], SPEC, limit_mb=ON_DISK)) == 5
+
+
+def test_the_images_of_a_read_only_folder_go_to_the_users_cache_and_are_found_there(
+    photos: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("PETMOOD_CACHE", str(elsewhere))
+    deny_writes(monkeypatch, photos)
+    first = np.array(open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK).pixels)
+    assert not (photos / ".cache").exists()
+    assert len(list(elsewhere.rglob("*.npy"))) == 1
+    monkeypatch.setattr("petmood.data.image_cache.load", None)
+    assert np.array_equal(open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK).pixels, first)
 
 
 def test_decoding_is_shown_photo_by_photo(photos: Path) -> None:

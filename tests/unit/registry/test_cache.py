@@ -1,15 +1,15 @@
 """Tests of the local cache of pulled bundles."""
 
-import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from petmood.core.errors import RegistryError
+from petmood.core.errors import OutputLocked, RegistryError
 from petmood.registry.cache import cache_folder, cached
 from petmood.registry.uri import open_registry
+from tests.support.stepping import SteppedProcess
 
 MakeBundle = Callable[[str], Path]
 
@@ -71,23 +71,46 @@ def test_many_may_fetch_one_version_at_once(tmp_path: Path, make_bundle: MakeBun
     assert [path.name for path in (tmp_path / "cache/bundles").iterdir()] == [version.sha256]
 
 
-def test_the_cache_is_where_it_was_set_else_in_the_persons_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PETMOOD_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home/petmood"
-    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "told"))
-    assert cache_folder() == tmp_path / "told"
+KILLED = """
+import sys
+from pathlib import Path
+from petmood.core.errors import OutputLocked
+from petmood.registry.cache import cached
+from petmood.registry.objects import ObjectBackend
+from petmood.registry.uri import open_registry
+def halted(self, version, name, to, real=ObjectBackend._fetch_file):
+    if name == "card.md":
+        print("fetching", flush=True)
+        sys.stdin.readline()
+    real(self, version, name, to)
+ObjectBackend._fetch_file = halted
+registry = open_registry(sys.argv[1])
+cached(registry, registry.find("1"), folder=Path(sys.argv[2]))
+"""
 
 
-def test_where_the_persons_cache_can_not_be_written_it_is_a_passing_one_of_ones_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.spawns
+def test_what_a_killed_fetch_left_is_removed_by_the_next_one(tmp_path: Path, make_bundle: MakeBundle) -> None:
+    registry = open_registry(str(tmp_path / "registry"))
+    version = registry.push(make_bundle("one"), by="me")
+    child = SteppedProcess(KILLED, tmp_path / "registry", tmp_path / "cache")
+    assert child.hear() == "fetching"
+    child.kill()
+    assert len(list((tmp_path / "cache/bundles").iterdir())) == 2, "the partial folder and the lock"
+    assert cached(registry, version, folder=tmp_path / "cache").sha256 == version.sha256
+    assert [path.name for path in (tmp_path / "cache/bundles").iterdir()] == [version.sha256]
+
+
+@pytest.mark.spawns
+def test_a_fetch_by_another_process_is_waited_for_at_most_so_long(
+    tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.delenv("PETMOOD_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    found = cache_folder()
-    assert found.parent == tmp_path
-    assert stat.S_IMODE(found.stat().st_mode) == 0o700
+    registry = open_registry(str(tmp_path / "registry"))
+    version = registry.push(make_bundle("one"), by="me")
+    child = SteppedProcess(KILLED, tmp_path / "registry", tmp_path / "cache")
+    assert child.hear() == "fetching"
+    monkeypatch.setattr("petmood.registry.cache.MAX_WAIT_S", 0.2)
+    with pytest.raises(OutputLocked, match=f"is being written by process {child.pid}"):
+        cached(registry, version, folder=tmp_path / "cache")
+    assert child.end() == (0, "")
+    assert cached(registry, version, folder=tmp_path / "cache").sha256 == version.sha256

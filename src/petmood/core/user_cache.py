@@ -1,0 +1,42 @@
+"""The user's folder for files that can be generated or fetched again."""
+
+import functools
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+__all__ = ["CACHE_VARIABLE", "cache_folder"]
+
+CACHE_VARIABLE: Final = "PETMOOD_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return ``$PETMOOD_CACHE``, else a folder in the user's cache, else (if that is read-only) a temporary folder."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "petmood"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: the user's home folder is unknown
+        return _temporary_folder()
+    return folder if os.access(folder, os.W_OK) else _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    """Return this user's temporary folder; its name is predictable, so a folder of another user is not used."""
+    folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return _fresh_folder()
+    found = folder.lstat()
+    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if mine else _fresh_folder()
+
+
+@functools.cache
+def _fresh_folder() -> Path:
+    """Create a temporary folder with an unpredictable name, once per process."""
+    return Path(tempfile.mkdtemp(prefix="petmood-"))
