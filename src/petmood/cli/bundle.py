@@ -42,11 +42,11 @@ def _photo_of(run: "RunFolder") -> Path:
     from petmood.data.index import Split, read_index
     from petmood.training.dataset import evaluation_rows
 
-    folder = Path(run.read_metadata().data_path)
     try:
+        folder = run.dataset()
         rows = evaluation_rows(read_index(folder).rows, Split.TEST)
     except (DataError, OSError):
-        rows = []
+        return Path("PHOTO")
     return next((folder / row.path for row in rows if (folder / row.path).is_file()), Path("PHOTO"))
 
 

@@ -20,18 +20,23 @@ def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bo
     import json
 
     from petmood.cli.tables import paired_text
-    from petmood.evaluation.evaluate import summary_text
+    from petmood.evaluation.evaluate import Evaluation, summary_text
     from petmood.pipelines.evaluate import compare_runs, evaluate_run
     from petmood.pipelines.run_folder import open_run
 
     opened = open_run(run)
     paired = compare_runs(opened, open_run(baseline)) if baseline is not None else None
-    found = evaluate_run(opened, data=data, paired=paired, progress=progress_bar)
+
+    def show(found: Evaluation) -> None:
+        if as_json:
+            click.echo(json.dumps({**found.to_json(), **({"paired": paired.to_json()} if paired else {})}, indent=2))
+            return
+        click.echo(summary_text(found))
+        if paired is not None:
+            click.echo(f"\nAgainst {baseline}: {paired_text(paired)}")
+
+    evaluate_run(opened, data=data, paired=paired, on_result=show, progress=progress_bar)
     if as_json:
-        click.echo(json.dumps({**found.to_json(), **({"paired": paired.to_json()} if paired else {})}, indent=2))
         return
-    click.echo(summary_text(found))
-    if paired is not None:
-        click.echo(f"\nAgainst {baseline}: {paired_text(paired)}")
     click.echo(f"Report: {opened.report if data is None else opened.path / f'report-{data.name}.html'}")
     click.echo(f"Next: {shell_command('export', run, '--output', 'bundles/first')}")

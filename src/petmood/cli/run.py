@@ -23,6 +23,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date."""
     from petmood.cli.tables import headline_text, prediction_text
     from petmood.configs.load import compose, with_demo
+    from petmood.data.generated import CHECK_NAME, find_generated
 
     settings = compose(with_demo(overrides))
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
@@ -33,7 +34,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     click.echo("\nThree unseen photos:")
     for one in result.predictions:
         click.echo(f"  {prediction_text(str(one.photo), one.answer)}")
-    click.echo(f"\nData    {result.data}   ({result.data / 'check.html'})")
+    click.echo(f"\nData    {result.data}   ({find_generated(result.data, CHECK_NAME)})")
     click.echo(f"Report  {result.run.report}")
     click.echo(f"Bundle  {result.bundle}")
     click.echo(f"\nNext: {shell_command('predict', result.bundle, *[one.photo for one in result.predictions[:1]])}")

@@ -30,7 +30,6 @@ def crossval_text(report: "CrossvalReport") -> str:
     lines = _table({name: [_cell(one.metrics[metric]) for metric in HEADLINE_SHARES] for name, one in found.items()})
     first = report.recipe.metrics["accuracy"]
     lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over groups.")
-    lines.append(f"All metrics: {report.folder / 'crossval.json'}")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import click
 
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
+from petmood.core.output_paths import refuse_unwritable
 
 __all__ = ["config", "crossval", "profile", "train"]
 
@@ -36,17 +37,25 @@ def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) ->
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Cross-validate a recipe over all original photos, by group. OVERRIDES as for train, and folds=5."""
+    """Cross-validate a recipe over all original photos, by group. OVERRIDES as for train, and folds=5.
+
+    Each fold is stored when it ends. The same command continues an interrupted cross-validation.
+    """
     import json
 
     from petmood.cli.tables import crossval_text
     from petmood.configs.load import compose
 
     settings = compose(overrides)
+    from petmood.pipelines.crossval import CrossvalReport
     from petmood.pipelines.crossval import crossval as measure
 
-    report = measure(settings, progress=progress_bar)
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
+    def show(report: CrossvalReport) -> None:
+        click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
+
+    done = measure(settings, on_result=show, progress=progress_bar)
+    if not as_json:
+        click.echo(f"All metrics: {done.folder / 'crossval.json'}")
 
 
 @click.command()
@@ -58,6 +67,7 @@ def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
     from petmood.configs.load import compose
 
     settings = compose(overrides)
+    refuse_unwritable(to)
     from petmood.pipelines.profile import profile_training
 
     found = profile_training(settings, to=to, top=top, progress=progress_bar)

@@ -16,6 +16,7 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role
 from petmood.evaluation.bootstrap import REPLICATES, Estimate, cluster_bootstrap_weights, metric_estimate
+from petmood.evaluation.fold_files import FoldFiles
 from petmood.evaluation.folds import Fold, random_folds, stratified_group_folds
 from petmood.evaluation.metrics import METRICS, metrics
 from petmood.evaluation.predictions import Predictions, from_rows
@@ -67,7 +68,7 @@ class CrossValidation:
         }
 
 
-def cross_validate(
+def cross_validate(  # noqa: PLR0913 - the folds, and what is done with each
     rows: Sequence[IndexRow],
     fit: Fit,
     *,
@@ -76,9 +77,10 @@ def cross_validate(
     repeats: int = 1,
     grouped: bool = True,
     seed: int = 0,
+    files: FoldFiles | None = None,
     progress: ProgressBar = no_progress,
 ) -> CrossValidation:
-    """Fit and test a method on every fold.
+    """Fit and test a method on every fold; with ``files``, each fold is stored when it ends, and not fitted again.
 
     `fit(train, test, seed)` gets indices into `rows` and a separate seed for each fold, and returns logits
     [len(test), K]. Rows with the role "excluded" are left out; "near_duplicate" rows are used for training only. With
@@ -97,7 +99,12 @@ def cross_validate(
     seeds = np.random.SeedSequence(seed).generate_state(len(plan))
     for fold, fold_seed in zip(progress(plan, total=len(plan), what="cross-validating"), seeds, strict=True):
         train, test = fold.train[used[fold.train]], fold.test[tested[fold.test]]
-        logits = _answers(fit, train, test, seed=int(fold_seed), classes=len(classes))
+        paths = [rows[i].path for i in test]
+        logits = files.read(fold.repeat, fold.fold, paths) if files else None
+        if logits is None:
+            logits = _answers(fit, train, test, seed=int(fold_seed), classes=len(classes))
+            if files:
+                files.write(fold.repeat, fold.fold, paths, logits)
         answers.setdefault(fold.repeat, np.full((len(rows), len(classes)), np.nan))[test] = logits
         part = from_rows(logits, [rows[i] for i in test], classes=classes)
         values = metrics(part.probabilities(), part.labels) if len(part) else {}

@@ -12,21 +12,25 @@ from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.output_paths import refuse_unwritable
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
-from petmood.data.index import IndexRow, Role, read_index
+from petmood.data.index import DataIndex, IndexRow, Role, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, hog_features, hog_svm, most_frequent
 from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, stratified_group_folds
+from petmood.evaluation.fold_files import FOLDS_NAME, FoldFiles
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import logits_of
+from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
 from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.fit import fit_network, make_network
 from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
-from petmood.training.provenance import code_version
+from petmood.training.provenance import code_version, package_versions
 
 __all__ = ["CrossvalReport", "crossval", "recipe_fit"]
 
+RESULT_NAME = "crossval.json"
 INNER_FOLDS = 5
 Floats = NDArray[np.float64]
 Photos = TypeVar("Photos", PhotoSet, Features)
@@ -46,41 +50,72 @@ class CrossvalReport:
         return {**self.recipe.to_json(), "baselines": baselines}
 
 
-def crossval(config: Config, *, progress: ProgressBar = no_progress) -> CrossvalReport:
+def crossval(
+    config: Config,
+    *,
+    on_result: Callable[[CrossvalReport], object] = lambda _: None,
+    progress: ProgressBar = no_progress,
+) -> CrossvalReport:
     """Cross-validate the configured recipe over all original photos of a dataset, whatever their split.
 
     Near-duplicates are trained on if ``data.include_copies=true``. They are never tested on, except in the random
-    split, which shows the accuracy that testing on near-duplicates would have reported. Writes ``crossval.json`` into
-    the run folder.
+    split, which shows the accuracy that testing on near-duplicates would have reported. Each fold is stored when it
+    ends: the same cross-validation after an interruption continues with the others. ``on_result`` gets the metrics
+    before ``crossval.json`` is written, so that they are not lost on a full disk.
 
     Raises:
         DataError: fewer groups than folds, or photos that can't be trained on.
-        RunError: the run folder exists.
+        OutputError: the run folder can't be written.
+        OutputLocked: another process is writing the run folder.
+        RunError: the run folder holds a finished cross-validation, folds of another one, or other files.
     """
-    folder = Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
-    if (folder / "crossval.json").exists():
-        raise RunError(f"{folder} holds a cross-validation already. Give another run.name.")
+    run = RunFolder(
+        Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
+    )
+    refuse_unwritable(run.path)
+    _refuse_existing(run)
     data = Path(config.data.path)
     index = read_index(data)
-    every_row = [row for row in index if row.role != Role.EXCLUDED]
+    files = FoldFiles(run.path, _origin(config, index))
+    with run.lock():
+        _refuse_existing(run)
+        files.refuse_other()
+        report = _measure(config, data, index, files, progress=progress)
+        on_result(report)
+        atomic_write_text(run.config, dump(config))
+        atomic_write_json(run.path / RESULT_NAME, {**report.to_json(), "code_version": code_version()})
+    return report
+
+
+def _refuse_existing(run: RunFolder) -> None:
+    if (run.path / RESULT_NAME).exists():
+        raise RunError(f"{run.path} holds a cross-validation already. Give another run.name.")
+    refuse_foreign_run(run, own={FOLDS_NAME})
+
+
+def _origin(config: Config, index: DataIndex) -> dict[str, Any]:
+    """Return what the logits of a fold depend on, as JSON values."""
+    settings = config.model_dump(mode="json", exclude={"run", "tracker", "search"})
+    return {"settings": settings, "data": index.hash, "code": code_version(), "packages": package_versions()}
+
+
+def _measure(
+    config: Config, data: Path, index: DataIndex, files: FoldFiles, *, progress: ProgressBar
+) -> CrossvalReport:
     include_copies = config.data.include_copies
-    wanted = [row for row in every_row if row.role == Role.ORIGINAL or include_copies or config.crossval.leakage]
+    every_row = [row for row in index if row.role != Role.EXCLUDED]
     photo_set = open_photo_set(
         data,
-        wanted,
+        [row for row in every_row if row.role == Role.ORIGINAL or include_copies or config.crossval.leakage],
         classes=index.classes,
         image=config.model.image_spec(),
         memory_mb=config.data.memory_mb,
         progress=progress,
     )
     rows = _grouped_rows(photo_set.rows, include_copies=include_copies)
-    recipe = _run(
-        rows, recipe_fit(config, photo_set, progress=progress), config, classes=index.classes, progress=progress
-    )
-    report = CrossvalReport(folder, recipe, _baselines(config, data, rows, photo_set, progress=progress))
-    atomic_write_text(folder / "config.yaml", dump(config))
-    atomic_write_json(folder / "crossval.json", {**report.to_json(), "code_version": code_version()})
-    return report
+    fit = recipe_fit(config, photo_set, progress=progress)
+    recipe = _run(rows, fit, config, files=files, classes=index.classes, progress=progress)
+    return CrossvalReport(files.run, recipe, _baselines(config, data, rows, photo_set, files, progress=progress))
 
 
 def recipe_fit(
@@ -156,6 +191,7 @@ def _run(
     fit: Fit,
     config: Config,
     *,
+    files: FoldFiles,
     classes: Sequence[str],
     grouped: bool = True,
     repeats: int | None = None,
@@ -170,32 +206,35 @@ def _run(
         repeats=repeats or wanted.repeats,
         grouped=grouped,
         seed=config.seed,
+        files=files,
         progress=progress,
     )
 
 
 def _baselines(
-    config: Config, data: Path, rows: Sequence[IndexRow], photo_set: PhotoSet, *, progress: ProgressBar
+    config: Config,
+    data: Path,
+    rows: Sequence[IndexRow],
+    photo_set: PhotoSet,
+    files: FoldFiles,
+    *,
+    progress: ProgressBar,
 ) -> dict[str, CrossValidation]:
     classes = photo_set.classes
     labels = labels_of(rows, classes=classes)
     photos = (decode(data / row.path, at_least_px=ENOUGH_PX).pixels for row in rows)
     features = hog_features(photos, total=len(rows), progress=progress)
-    found = {
-        "most_frequent": _run(
-            rows, most_frequent(labels, classes=len(classes)), config, classes=classes, progress=no_progress
-        ),
-        "hog_svm": _run(
-            rows, hog_svm(features, labels, classes=len(classes)), config, classes=classes, progress=progress
-        ),
-    }
+    found: dict[str, CrossValidation] = {}
+
+    def add(name: str, rows: Sequence[IndexRow], fit: Fit, **options: Any) -> None:  # noqa: ANN401 - those of _run
+        shown = no_progress if name == "most_frequent" else progress
+        found[name] = _run(rows, fit, config, files=files.of(name), classes=classes, progress=shown, **options)
+
+    add("most_frequent", rows, most_frequent(labels, classes=len(classes)))
+    add("hog_svm", rows, hog_svm(features, labels, classes=len(classes)))
     if config.crossval.permuted_labels:
-        found["permuted_labels"] = _run(
-            rows, recipe_fit(config, photo_set, permuted=True), config, classes=classes, repeats=1, progress=progress
-        )
+        add("permuted_labels", rows, recipe_fit(config, photo_set, permuted=True), repeats=1)
     if config.crossval.leakage:
         leaky = [replace(row, role=Role.ORIGINAL) for row in photo_set.rows]
-        found["random_split"] = _run(
-            leaky, recipe_fit(config, photo_set), config, classes=classes, grouped=False, repeats=1, progress=progress
-        )
+        add("random_split", leaky, recipe_fit(config, photo_set), grouped=False, repeats=1)
     return found

@@ -13,6 +13,7 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import atomic_write_text, sha256_of
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.generated import CACHE_NAME, CHECK_NAME, find_generated, generated_path
 from petmood.data.importer import import_photos
 from petmood.data.index import INDEX_NAME, Split, read_index
 from petmood.data.sources import open_source
@@ -31,7 +32,7 @@ __all__ = ["DEMO_FOLDER", "PhotoResult", "PipelineResult", "run_pipeline"]
 logger = logging.getLogger(__name__)
 
 DEMO_FOLDER = Path("data/demo")
-CHECKED = Path(".cache/checked")
+CHECKED = f"{CACHE_NAME}/checked"
 """File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
 
@@ -74,9 +75,9 @@ def run_pipeline(
         done.append("import")
     if _needs_check(data, read_index(data).hash):
         report = validate_dataset(data, progress=progress)
-        write_check_report(report, data, to=data / "check.html")
+        write_check_report(report, data, to=generated_path(data, CHECK_NAME))
         _check_no_blocking_issues(report)
-        atomic_write_text(data / CHECKED, report.index.hash)
+        atomic_write_text(generated_path(data, CHECKED), report.index.hash)
         done.append("check")
     index = open_index(data, expected_hash=config.data.hash)
     run, trained = _trained(config, index.hash, progress=progress)
@@ -103,8 +104,8 @@ def _needs_import(data: Path) -> bool:
 
 def _needs_check(data: Path, data_hash: str) -> bool:
     """Return whether this data version was not yet validated, or failed validation."""
-    passed = data / CHECKED
-    return not ((data / "check.html").is_file() and passed.is_file() and passed.read_text() == data_hash)
+    page, passed = find_generated(data, CHECK_NAME), find_generated(data, CHECKED)
+    return page is None or passed is None or passed.read_text() != data_hash
 
 
 def _check_no_blocking_issues(report: ValidationReport) -> None:

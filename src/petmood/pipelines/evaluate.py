@@ -1,8 +1,10 @@
 """Evaluation of a run: metrics with confidence intervals beside baselines, and an HTML report."""
 
 import csv
+import io
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from petmood.core.files import atomic_write_bytes, atomic_write_json
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import check_known_labels
+from petmood.data.generated import CACHE_NAME, find_generated, generated_path
 from petmood.data.index import EVALUATION_SPLITS, IndexRow, Role, Split, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
 from petmood.evaluation.evaluate import Evaluation, evaluate
@@ -28,6 +31,8 @@ from petmood.reports.run import write_report
 from petmood.training.dataset import evaluation_rows, open_photo_set
 
 __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation", "scores_of"]
+
+logger = logging.getLogger(__name__)
 
 PARTS: Final = frozenset({"main", "splits", "baselines", "calibration", "abstention", "conformal"})
 """What an evaluation.json has at least."""
@@ -51,15 +56,38 @@ def scores_of(
 
 
 def evaluate_run(
-    run: RunFolder, *, data: Path | None = None, paired: PairedTest | None = None, progress: ProgressBar = no_progress
+    run: RunFolder,
+    *,
+    data: Path | None = None,
+    paired: PairedTest | None = None,
+    on_result: Callable[[Evaluation], object] = lambda _: None,
+    progress: ProgressBar = no_progress,
 ) -> Evaluation:
     """Evaluate a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the metrics.
 
     With ``data``, another dataset is used and only the report is written, as ``report-NAME.html``. The confidence
-    threshold and the temperature always come from the run's own validation photos.
+    threshold and the temperature always come from the run's own validation photos. ``on_result`` gets the metrics
+    before anything is written, so that they are not lost on a full disk.
+
+    Raises:
+        DataError: the photos can't be found or read.
+        OutputLocked: another process is training or evaluating this run.
+        RunError: the logits of its own photos are missing.
     """
+    with run.lock():
+        return _evaluate(run, data=data, paired=paired, on_result=on_result, progress=progress)
+
+
+def _evaluate(
+    run: RunFolder,
+    *,
+    data: Path | None,
+    paired: PairedTest | None,
+    on_result: Callable[[Evaluation], object],
+    progress: ProgressBar,
+) -> Evaluation:
     config, facts = run.read_config(), run.read_metadata()
-    folder = data or Path(facts.data_path)
+    folder = data or run.dataset()
     scored = scores_of(run, progress=progress)
     predictions = scored if data is None else _score_anew(run, data, progress=progress)
     split = Split.TEST if len(predictions[Split.TEST]) else Split.VALID
@@ -79,6 +107,7 @@ def evaluate_run(
         coverage=config.evaluation.coverage,
         seed=config.seed,
     )
+    on_result(found)
     if data is None:
         atomic_write_json(run.evaluation, found.to_json())
     write_report(
@@ -129,21 +158,29 @@ def _baselines(
 
 
 def _hog_of(folder: Path, rows: list[IndexRow], *, progress: ProgressBar) -> NDArray[np.float32]:
-    """Return the HOG features of photos, cached beside the dataset for the next evaluation."""
-    cached = folder / ".cache" / f"hog-{read_index(folder).hash[:24]}.npy"
-    if cached.is_file():
-        found: NDArray[np.float32] = np.load(cached, allow_pickle=False)
-        if len(found) == len(rows):
-            return found
+    """Return the HOG features of photos, cached for the next evaluation."""
+    name = f"{CACHE_NAME}/hog-{read_index(folder).hash[:24]}.npy"
+    if (cached := find_generated(folder, name)) is not None and (stored := _stored(cached, len(rows))) is not None:
+        return stored
     found = hog_features(
         (decode(folder / row.path, at_least_px=ENOUGH_PX).pixels for row in rows), total=len(rows), progress=progress
     )
-    cached.parent.mkdir(exist_ok=True)
-    partial = cached.with_suffix(".partial.npy")
-    np.save(partial, found, allow_pickle=False)
-    atomic_write_bytes(cached, partial.read_bytes())
-    partial.unlink()
+    buffer = io.BytesIO()
+    np.save(buffer, found, allow_pickle=False)
+    try:
+        atomic_write_bytes(generated_path(folder, name), buffer.getvalue())
+    except OSError as error:
+        logger.warning("The cache of %s can't be written: %s. The evaluation continues without it.", folder, error)
     return found
+
+
+def _stored(path: Path, rows: int) -> NDArray[np.float32] | None:
+    """Return the features in a file; None if it is damaged or has another number of rows."""
+    try:
+        found: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if len(found) == rows else None
 
 
 def _facts_to_show(run: RunFolder) -> dict[str, object]:

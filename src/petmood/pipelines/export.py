@@ -56,7 +56,7 @@ def export_run(
 
 def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: ProgressBar) -> Bundle:
     facts, config = run.read_metadata(), run.read_config()
-    folder = Path(facts.data_path)
+    folder = run.dataset()
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
     candidates = evaluation_rows(index.rows, Split.VALID) + learned

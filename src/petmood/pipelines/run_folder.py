@@ -1,7 +1,9 @@
 """Layout of a run folder, with fixed file names for all later steps."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,14 +12,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from petmood.configs.load import from_file
 from petmood.configs.schema import Config
+from petmood.core.atomic_directory import is_system_file, name_some
 from petmood.core.commands import shell_command
-from petmood.core.errors import RunError
+from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_json
-from petmood.core.folder_kind import RUN_NAME
+from petmood.core.folder_kind import INDEX_NAME, RUN_NAME
 from petmood.core.image import ImageSpec
-from petmood.data.index import Split
+from petmood.core.locks import exclusive_lock
+from petmood.core.partials import is_leftover
+from petmood.data.index import Split, read_index
 
-__all__ = ["RunFolder", "RunMetadata", "open_run"]
+__all__ = ["RunFolder", "RunMetadata", "open_run", "refuse_foreign_run"]
 
 
 class RunMetadata(BaseModel):
@@ -91,6 +96,42 @@ class RunFolder:
         """Return the path of the logits of one split, npz."""
         return self.path / "scored" / f"{split}.npz"
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Let no other process train or evaluate the run during the block; its folder need not exist.
+
+        Where no lock file can be written beside the folder, such as on a read-only disk, there is no lock.
+
+        Raises:
+            OutputLocked: another process is writing the run.
+        """
+        place = self.path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive_lock(place, shown=self.path) if os.access(place.parent, os.W_OK) else nullcontext():
+            yield
+
+    def dataset(self) -> Path:
+        """Return the folder of the dataset that the run was trained on.
+
+        A relative path is looked for in the current folder, and then in each folder above the run's. Of several
+        datasets there, the one of the same data version is taken.
+
+        Raises:
+            DataError: there is no dataset at any of these paths.
+        """
+        facts = self.read_metadata()
+        named = Path(facts.data_path)
+        above = () if named.is_absolute() else self.path.resolve().parents
+        places = [named, *(folder / named for folder in above)]
+        found = [place for place in places if (place / INDEX_NAME).is_file()]
+        if not found:
+            where = "is missing" if named.is_absolute() else f"is neither in {Path.cwd()} nor in a folder above the run"
+            raise DataError(
+                f"The dataset {named} of the run {self.path} {where}. "
+                "Restore it, or run the command in the folder that the run was trained in."
+            )
+        return next((place for place in found if _version_of(place) == facts.data_hash), found[0])
+
     def read_config(self) -> Config:
         """Read the resolved settings."""
         return from_file(self.config)
@@ -113,10 +154,35 @@ class RunFolder:
         return changed
 
 
+def _version_of(dataset: Path) -> str | None:
+    try:
+        return read_index(dataset).hash
+    except DataError:
+        return None
+
+
+def refuse_foreign_run(run: RunFolder, *, own: Set[str] = frozenset()) -> None:
+    """Refuse a folder that holds files which a new run would mix with or overwrite; ``own`` names are accepted.
+
+    The settings that a process wrote before it was killed, and files of the operating system, are accepted too.
+
+    Raises:
+        RunError: the folder is a file or holds other files; the message names them.
+    """
+    if not os.path.lexists(run.path):
+        return
+    if not run.path.is_dir():
+        raise RunError(f"Expected a folder for the run at {run.path}, got a file. Give another run.name.")
+    names = {path.name for path in run.path.iterdir() if not is_system_file(path.name) and not is_leftover(path.name)}
+    if foreign := names - {run.config.name, *own}:
+        raise RunError(f"{run.path} holds other files: {name_some(foreign)}. Give another run.name.")
+
+
 def open_run(path: Path, *, finished: bool = True) -> RunFolder:
     """Return an existing run folder.
 
     Raises:
+        OutputLocked: it is not finished, since another process is training it, and ``finished`` is set.
         RunError: there is no such run, or it is not finished and ``finished`` is set.
     """
     run = RunFolder(path)
@@ -126,6 +192,7 @@ def open_run(path: Path, *, finished: bool = True) -> RunFolder:
         hint = f" Known there: {', '.join(known[-8:])}." if known else f" Train one with: {make}"
         raise RunError(f"{path} isn't a run: {RUN_NAME} is missing.{hint}")
     if finished and run.read_metadata().status != "done":
-        resumed = shell_command("train", "--resume", path)
+        with run.lock():
+            resumed = shell_command("train", "--resume", path)
         raise RunError(f"The run {path} is not finished. Resume it with: {resumed}")
     return run

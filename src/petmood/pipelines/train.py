@@ -16,13 +16,14 @@ from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
-from petmood.core.locks import exclusive_lock
+from petmood.core.output_paths import refuse_unwritable
+from petmood.core.partials import remove_dead_partials
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
 from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import predict_logits
-from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run
+from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
 from petmood.pipelines.run_tracking import EpochTrackingCallback, tracked
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
 from petmood.training.fit import fit_network, make_network
@@ -52,16 +53,17 @@ def train(
         DownloadError: ImageNet weights that can't be fetched.
         DataError: photos that can't be trained on, or another data version than requested.
         OutputLocked: another process is training into this folder.
-        RunError: the folder exists.
+        OutputError: the folder can't be written.
+        RunError: the folder is a run already, or holds other files.
     """
     index = open_index(Path(config.data.path), expected_hash=config.data.hash)
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
+    refuse_unwritable(run.path)
     _refuse_existing(run)
     facts = _facts(config, index, run)
     # Invalid settings are rejected here, before anything is written.
     network = make_network(fit_settings(config), classes=len(facts.classes))
-    run.path.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(run.path):
+    with run.lock():
         _refuse_existing(run)
         atomic_write_text(run.config, dump(config))
         run.write_metadata(facts)
@@ -74,6 +76,7 @@ def _refuse_existing(run: RunFolder) -> None:
     if run.metadata.exists():
         resumed = shell_command("train", "--resume", run.path)
         raise RunError(f"The run {run.path} exists. Give another run.name, or resume it with: {resumed}")
+    refuse_foreign_run(run)
 
 
 def train_each(configs: Sequence[Config], *, progress: ProgressBar = no_progress) -> list[RunFolder]:
@@ -109,7 +112,7 @@ def resume(
     run = open_run(path, finished=False)
     if _is_complete(run, splits):
         return run
-    with exclusive_lock(run.path):
+    with run.lock():
         return run if _is_complete(run, splits) else _resume(run, progress=progress, callbacks=callbacks, splits=splits)
 
 
@@ -122,11 +125,11 @@ def _resume(
 ) -> RunFolder:
     facts, config = run.read_metadata(), run.read_config()
     missing = [split for split in splits if not run.predictions(split).is_file()]
-    for leftover in run.path.rglob(".*.partial"):
-        leftover.unlink(missing_ok=True)
-    index = open_index(Path(config.data.path), expected_hash=facts.data_hash)
+    for folder in {run.path, run.checkpoints, *(run.predictions(split).parent for split in splits)}:
+        remove_dead_partials(folder)
+    index = open_index(run.dataset(), expected_hash=facts.data_hash)
     if facts.status == "done":
-        _evaluate(run, load_network(run), _open_splits(config, index, facts, missing, progress=progress), facts)
+        _evaluate(run, load_network(run), _open_splits(run, config, index, missing, progress=progress), facts)
         return run
     network = make_network(fit_settings(config), classes=len(facts.classes))
     return _learn(run, config, index, network=network, progress=progress, callbacks=callbacks, splits=splits)
@@ -165,7 +168,7 @@ def _learn(
     with _log_to(run.log), tracked(run, config, sweep=sweep) as tracking:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
-        sets = _open_splits(config, index, facts, {Split.TRAIN, Split.VALID, *splits}, progress=progress)
+        sets = _open_splits(run, config, index, {Split.TRAIN, Split.VALID, *splits}, progress=progress)
         fitted = fit_network(
             fit_settings(config),
             sets[Split.TRAIN],
@@ -190,9 +193,9 @@ def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[Split, Photo
 
 
 def _open_splits(
-    config: Config, index: DataIndex, facts: RunMetadata, splits: Collection[Split], *, progress: ProgressBar
+    run: RunFolder, config: Config, index: DataIndex, splits: Collection[Split], *, progress: ProgressBar
 ) -> dict[Split, PhotoSet]:
-    folder = Path(config.data.path)
+    folder, facts = run.dataset(), run.read_metadata()
     chosen = {
         Split.TRAIN: training_rows(index.rows, include_copies=config.data.include_copies),
         **{split: evaluation_rows(index.rows, split) for split in EVALUATION_SPLITS},

@@ -1,19 +1,27 @@
 """Grouped cross-validation, with shuffled labels at chance level and an optimistic random split."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from petmood.configs.load import dump
 from petmood.configs.schema import Config
-from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.core.errors import ConfigError, DataError, OutputError, OutputLocked, RunError
 from petmood.data.classes import labels_of
 from petmood.data.index import Role, read_index, write_index
 from petmood.pipelines import crossval as crossval_module
 from petmood.pipelines.crossval import CrossvalReport, crossval, recipe_fit
+from petmood.pipelines.run_folder import RunFolder
 from petmood.training.dataset import PhotoSet, open_photo_set
 from tests.support.small_sets import write_small_set
 
@@ -127,3 +135,143 @@ def test_a_probe_of_a_head_that_is_not_linear_is_refused_as_in_training(
 ) -> None:
     with pytest.raises(ConfigError, match=r"got model\.head=mlp\. Set model\.head=linear\."):
         recipe_fit(settings(*PROBE, "model.head=mlp"), photo_sets[0])
+
+
+# --- interruptions ----------------------------------------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from petmood.configs.load import from_file
+from petmood.evaluation.fold_files import FoldFiles
+from petmood.pipelines.crossval import crossval
+written = []
+def write(self, *args, real=FoldFiles.write):
+    real(self, *args)
+    written.append(1)
+    if len(written) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+FoldFiles.write = write
+crossval(from_file(Path(sys.argv[1])))
+"""
+BRIEF = ("crossval.permuted_labels=false", "crossval.leakage=false")
+
+
+def full(*_: object) -> None:
+    """Stand for a write to a full disk."""
+    raise OSError(28, "No space left on device")
+
+
+def fitted_folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the seed of each fold of the recipe that is fitted from now on."""
+    seeds: list[int] = []
+    real = crossval_module.recipe_fit
+
+    def counted(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the function it stands for
+        fit = real(*args, **options)
+
+        def fit_counted(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+            seeds.append(seed)
+            return np.asarray(fit(train, test, seed))
+
+        return fit_counted
+
+    monkeypatch.setattr(crossval_module, "recipe_fit", counted)
+    return seeds
+
+
+@pytest.mark.spawns
+def test_killed_it_continues_with_the_folds_that_are_left_and_ends_with_equal_numbers(
+    settings: Settings, noisy_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = (*PROBE, "crossval.leakage=false", f"data={noisy_set}", f"run.folder={tmp_path}")
+    whole = crossval(settings(*wanted, "name=whole"))
+    (tmp_path / "settings.yaml").write_text(dump(settings(*wanted, "name=killed")))
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "settings.yaml"), "2"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    folds = sorted(path.name for path in (tmp_path / "killed/folds").iterdir())
+    assert folds == ["origin.json", "recipe-0-0.npz", "recipe-0-1.npz"]
+    seeds = fitted_folds(monkeypatch)
+    again = crossval(settings(*wanted, "name=killed"))
+    assert len(seeds) == 1 + 3, "one of the recipe's, and those of permuted labels"
+    assert again.to_json() == whole.to_json()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "settings.yaml", "whole"]
+
+
+def test_a_damaged_fold_is_fitted_again(
+    settings: Settings, noisy_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(*PROBE, *BRIEF, f"data={noisy_set}", f"run.folder={tmp_path}", "name=one")
+    before = crossval(config).to_json()
+    (tmp_path / "one/crossval.json").unlink()
+    (tmp_path / "one/folds/recipe-0-1.npz").write_bytes(b"PK half")
+    seeds = fitted_folds(monkeypatch)
+    assert crossval(config).to_json() == before
+    assert len(seeds) == 1
+
+
+@pytest.mark.parametrize("other", ["settings", "data"])
+def test_folds_of_other_settings_or_data_are_neither_used_nor_replaced(
+    settings: Settings, noisy_set: Path, tmp_path: Path, other: str
+) -> None:
+    wanted = [*PROBE, *BRIEF, f"run.folder={tmp_path}", "name=one"]
+    crossval(settings(*wanted, f"data={noisy_set}"))
+    (tmp_path / "one/crossval.json").unlink()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "one/folds").iterdir()}
+    data = noisy_set
+    if other == "data":
+        data = Path(shutil.copytree(noisy_set, tmp_path / "data" / noisy_set.name))
+        write_index(data, read_index(data).rows[1:])
+    changed = settings(*wanted, f"data={data}", *(["seed=7"] if other == "settings" else []))
+    with pytest.raises(
+        RunError, match=rf"one holds folds of a cross-validation with other {other}\b.*another run\.name"
+    ):
+        crossval(changed)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "one/folds").iterdir()} == before
+
+
+def test_on_a_full_disk_the_numbers_are_handed_over_before_they_are_written(
+    settings: Settings,
+    noisy_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = settings(*PROBE, *BRIEF, f"data={noisy_set}", f"run.folder={tmp_path}", "name=full")
+    shown: list[CrossvalReport] = []
+    monkeypatch.setattr("petmood.evaluation.fold_files.atomic_write_json", full)
+    monkeypatch.setattr(crossval_module, "atomic_write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        crossval(config, on_result=shown.append)
+    assert shown[0].recipe.metrics["accuracy"].n == 48
+    assert "recipe-0-0.npz: No space left on device. The cross-validation continues without this file." in caplog.text
+    assert not (tmp_path / "full/crossval.json").exists()
+
+
+def test_a_training_run_and_a_folder_under_way_are_not_touched(
+    settings: Settings, noisy_set: Path, small_run: RunFolder, tmp_path: Path
+) -> None:
+    run = RunFolder(Path(shutil.copytree(small_run.path, tmp_path / "run")))
+    before = run.config.read_bytes()
+    config = settings(*PROBE, *BRIEF, f"data={noisy_set}", f"run.folder={tmp_path}", "name=run")
+    with pytest.raises(RunError, match=r"run holds other files: .*Give another run\.name"):
+        crossval(config)
+    assert run.config.read_bytes() == before
+    free = config.model_copy(update={"run": config.run.model_copy(update={"name": "free"})})
+    with (
+        RunFolder(tmp_path / "free").lock(),
+        pytest.raises(OutputLocked, match=rf"free is being written by process {os.getpid()}\."),
+    ):
+        crossval(free)
+    (tmp_path / "file").touch()
+    below = config.model_copy(update={"run": config.run.model_copy(update={"folder": str(tmp_path / "file")})})
+    with pytest.raises(OutputError, match="file is not a writable folder"):
+        crossval(below)
+
+
+def test_a_cross_validation_that_could_not_begin_leaves_no_folder(
+    settings: Settings, noisy_set: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="folds"):
+        crossval(settings(*PROBE, f"data={noisy_set}", f"run.folder={tmp_path}", "name=many", "folds=60"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Evaluation of a run beside baselines, on its own and on other photos, and paired with another run."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from petmood.configs.schema import Config
-from petmood.core.errors import DataError, RunError
+from petmood.core.errors import DataError, OutputLocked, RunError
 from petmood.data.index import Split
 from petmood.evaluation.baselines import BASELINES
 from petmood.pipelines import evaluate as evaluate_module
 from petmood.pipelines.evaluate import compare_runs, evaluate_run, needs_evaluation, read_evaluation, scores_of
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
+from tests.support.read_only import deny_writes
 from tests.support.small_sets import write_small_set
 
 Settings = Callable[..., Config]
@@ -125,3 +127,51 @@ def test_metrics_of_an_earlier_version_are_refused_by_name_and_measured_again(
     with pytest.raises(RunError, match=r"has no baselines: an earlier version .* Evaluate the run again with: petmood"):
         read_evaluation(run)
     assert needs_evaluation(run)
+
+
+def test_a_run_that_another_process_writes_is_not_evaluated(evaluated: RunFolder) -> None:
+    before = evaluated.evaluation.stat().st_mtime_ns
+    with evaluated.lock(), pytest.raises(OutputLocked, match=f"is being written by process {os.getpid()}"):
+        evaluate_run(evaluated)
+    assert evaluated.evaluation.stat().st_mtime_ns == before
+
+
+def test_metrics_are_handed_over_before_anything_is_written(
+    evaluated: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = RunFolder(Path(shutil.copytree(evaluated.path, tmp_path / "run")))
+    run.evaluation.unlink()
+    monkeypatch.setattr(evaluate_module, "atomic_write_json", full)
+    shown: list[float] = []
+    with pytest.raises(OSError, match="No space left"):
+        evaluate_run(run, on_result=lambda found: shown.append(found.splits["test"]["accuracy"].value))
+    assert shown == [read_evaluation(evaluated)["splits"]["test"]["accuracy"]["value"]]
+
+
+@pytest.mark.parametrize("what", ["read-only", "full", "damaged"])
+def test_photos_whose_cache_can_not_be_used_are_evaluated_all_the_same(
+    evaluated: RunFolder, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    data = tmp_path / "stripes"
+    shutil.copytree(small_set, data, ignore=shutil.ignore_patterns(".cache"))
+    run = RunFolder(Path(shutil.copytree(evaluated.path, tmp_path / "run")))
+    run.write_metadata(run.read_metadata(), update={"data_path": str(data)})
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "user"))
+    if what == "read-only":
+        deny_writes(monkeypatch, data)
+    elif what == "full":
+        monkeypatch.setattr(evaluate_module, "atomic_write_bytes", full)
+    else:
+        evaluate_run(run)
+        (cached,) = (data / ".cache").glob("hog-*.npy")
+        cached.write_bytes(b"")
+    evaluate_run(run)
+    assert read_evaluation(run) == read_evaluation(evaluated)
+    assert [path.name[:4] for path in (tmp_path / "user").rglob("*.npy")] == (["hog-"] if what == "read-only" else [])
+    assert (data / ".cache").exists() == (what == "damaged")

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from petmood.configs.load import from_file
 from petmood.configs.schema import Config
-from petmood.core.errors import ConfigError, DataError, OutputLocked, RunError
+from petmood.core.errors import ConfigError, DataError, OutputError, OutputLocked, RunError
 from petmood.core.locks import exclusive_lock
 from petmood.data.index import Role, Split, read_index, write_index
 from petmood.evaluation.predictions import Predictions
@@ -232,12 +232,13 @@ def test_a_killed_run_goes_on_from_its_last_whole_epoch_and_ends_with_equal_weig
     assert children.kill(settings(*lively, "name=killed", f"run.folder={tmp_path}"), killed, after_epochs=2) == -9
     with pytest.raises(RunError, match=r"is not finished\. Resume it with: petmood train --resume"):
         open_run(killed.path)
-    (killed.path / ".last.ckpt.x.partial").write_bytes(b"half")
+    (killed.checkpoints / ".last.ckpt.0abc1234.partial").write_bytes(b"half")
+    (killed.path / ".notes.partial").write_text("a person's")
     assert resume(killed.path).read_metadata().status == "done"
     assert same_weights(whole, killed)
     assert [int(row["epoch"]) for row in rows_of(killed)] == list(range(6))
     assert rows_of(killed) == rows_of(whole)
-    assert list(killed.path.rglob(".*")) == []
+    assert list(killed.path.rglob(".*")) == [killed.path / ".notes.partial"]
 
 
 @pytest.mark.spawns
@@ -316,3 +317,36 @@ def test_the_log_of_a_run_ends_with_the_run(settings: Settings) -> None:
     house.warning("after the run")
     assert run.log.stat().st_size == size
     assert (house.level, house.handlers) == (level, handlers)
+
+
+def test_a_folder_with_other_files_is_not_trained_into(settings: Settings, tmp_path: Path) -> None:
+    config = settings("name=one", "epochs=1", f"run.folder={tmp_path}")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/config.yaml").write_text("of a process that was killed before run.json")
+    (tmp_path / "one/notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"one holds other files: notes\.txt\. Give another run\.name"):
+        train(config)
+    assert (tmp_path / "one/config.yaml").read_text().startswith("of a process")
+    (tmp_path / "one/notes.txt").unlink()
+    assert train(config).read_metadata().status == "done"
+    (tmp_path / "file").touch()
+    below = config.model_copy(update={"run": config.run.model_copy(update={"folder": str(tmp_path / "file")})})
+    with pytest.raises(OutputError, match="file is not a writable folder"):
+        train(below)
+    named = config.model_copy(update={"run": config.run.model_copy(update={"name": "file"})})
+    with pytest.raises(RunError, match=r"Expected a folder for the run at .*file, got a file"):
+        train(named)
+
+
+@pytest.mark.parametrize("status", ["training", "done"])
+def test_a_run_is_resumed_from_another_folder(
+    settings: Settings, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    shutil.copytree(small_set, tmp_path / "data/pets")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = train(settings("data=data/pets", "run.folder=runs", "name=one", "epochs=1"))
+    run.write_metadata(run.read_metadata(), update={"status": status})
+    run.predictions(Split.TEST).unlink()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resume(Path("../runs/one")).predictions(Split.TEST).is_file()
