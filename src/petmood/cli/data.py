@@ -45,7 +45,8 @@ def data() -> None:
 @click.option("--map", "renamed", metavar="OLD=NEW", multiple=True, help="Rename a class; OLD=OLD takes it as it is.")
 @click.option("--classes", metavar="A,B,...", default="", help="Take these classes alone, and refuse others.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the splits, if none are given.")
-def import_(
+@click.option("--replace", is_flag=True, help="Replace a dataset that has no photo in common with SOURCE.")
+def import_(  # noqa: PLR0913 - one per option
     *,
     source: str,
     path: Path | None,
@@ -55,6 +56,7 @@ def import_(
     renamed: tuple[str, ...],
     classes: str,
     seed: int,
+    replace: bool,
 ) -> None:
     """Import photos from SOURCE: demo, folder, csv or kaggle. The last three take a PATH."""
     from petmood.data.classes import parse_class_options
@@ -70,6 +72,7 @@ def import_(
             seed=seed,
             classes=parse_class_options(renamed, allowed=classes),
         ),
+        replace_unrelated=replace,
         progress=progress_bar,
     )
     click.echo(report.summary())

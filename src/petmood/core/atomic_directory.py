@@ -88,7 +88,7 @@ def atomic_directory(target: Path, *, existing: Existing = refuse_existing) -> I
             _carry_over(existing(resolved), resolved, draft.path)
             _refuse_incomplete(draft, made, shown=target)
             _flush_tree(draft.path)
-            _publish(draft.path, resolved, retired)
+            _publish(draft.path, resolved, retired, existing=existing)
         except BaseException:
             shutil.rmtree(draft.path, ignore_errors=True)
             raise
@@ -149,7 +149,7 @@ def _carry_over(names: Iterable[str], old: Path, new: Path) -> None:
             target.mkdir(parents=True, exist_ok=True)
             continue
         if os.path.lexists(target):
-            if source.is_symlink() or target.is_symlink() or not filecmp.cmp(source, target, shallow=False):
+            if not _is_same(source, target):
                 raise OutputError(
                     f"{source} was not written by petmood and would be overwritten. Move it to another folder."
                 )
@@ -159,6 +159,13 @@ def _carry_over(names: Iterable[str], old: Path, new: Path) -> None:
             os.link(source, target, follow_symlinks=False)
         except OSError:  # a file system without hard links
             shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Return whether two paths are one file, files with the same bytes, or links with the same text."""
+    if first.is_symlink() or second.is_symlink():
+        return first.is_symlink() and second.is_symlink() and first.readlink() == second.readlink()
+    return first.samefile(second) or filecmp.cmp(first, second, shallow=False)
 
 
 def _refuse_incomplete(draft: DirectoryDraft, made: os.stat_result, *, shown: Path) -> None:
@@ -171,11 +178,15 @@ def _refuse_incomplete(draft: DirectoryDraft, made: os.stat_result, *, shown: Pa
         )
 
 
-def _publish(partial: Path, resolved: Path, retired: Path) -> None:
-    """Move the old folder aside and rename the new one to the target; restore the old one if that fails."""
+def _publish(partial: Path, resolved: Path, retired: Path, *, existing: Existing) -> None:
+    """Move the old folder aside and rename the new one to the target; restore the old one if that fails.
+
+    Files that came into the old folder until it was moved are checked and carried over too.
+    """
     try:
         if resolved.exists():
             resolved.rename(retired)
+            _carry_over(existing(retired), retired, partial)
         partial.rename(resolved)
     except BaseException:
         if retired.exists() and not os.path.lexists(resolved):

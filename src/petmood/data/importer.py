@@ -7,9 +7,8 @@ are carried over.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from filecmp import cmp
 from pathlib import Path
 from typing import Protocol
 
@@ -19,34 +18,35 @@ from numpy.typing import NDArray
 from petmood.core.atomic_directory import (
     DirectoryDraft,
     atomic_directory,
-    files_below,
-    is_system_file,
-    name_some,
 )
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_json, atomic_write_text
-from petmood.core.partials import is_leftover
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import ClassOptions, resolve_classes
 from petmood.data.duplicates import near_duplicates as duplicates
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
-from petmood.data.generated import CACHE_NAME, CHECK_NAME
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
-from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, read_index, write_index
+from petmood.data.import_target import (
+    IMPORT_NAME,
+    WRITTEN,
+    foreign_files,
+    known_splits,
+    read_old_dataset,
+    refuse_collisions,
+    refuse_own_photos,
+    refuse_unrelated,
+    replacement_notices,
+)
+from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, write_index
 from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
 from petmood.data.scanner import PhotoScanner, problems_path, refuse_lost_classes
-from petmood.data.sources.base import Source, SourcePhoto
+from petmood.data.sources.base import Source
 from petmood.data.split import DROPPED_AS_LEAKING, Fractions
 from petmood.data.wording import counted
 
-__all__ = ["IMPORT_NAME", "FindRelations", "ImportOptions", "ImportReport", "import_photos"]
-
-IMPORT_NAME = "import.json"
-WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, IMPORT_NAME})
-MADE_LATER = frozenset({CHECK_NAME, CACHE_NAME})
-"""Files that petmood adds to a dataset after the import and can generate again."""
+__all__ = ["FindRelations", "ImportOptions", "ImportReport", "import_photos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class ImportReport:
     """Number of groups with photos under two classes."""
 
     notices: tuple[str, ...] = ()
-    """Lines on the classes that the dataset took."""
+    """Lines on the classes that the dataset took, and on the dataset that it replaced."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,12 +133,14 @@ def import_photos(
     *,
     to: Path,
     options: ImportOptions | None = None,
+    replace_unrelated: bool = False,
     find_near_duplicates: FindRelations | None = None,
     progress: ProgressBar = no_progress,
 ) -> ImportReport:
     """Import a source into the dataset folder `to`; an earlier import there is replaced, known splits are kept.
 
-    Files in an earlier dataset that no import wrote are carried over. Raises DataError with one report of all problems
+    Files in an earlier dataset that no import wrote are carried over. An earlier dataset that has no photo in common
+    with the source is only replaced with `replace_unrelated`. Raises DataError with one report of all problems
     if bad photos aren't skipped (full list: `TO.problems.csv`). Raises it also for classes that `resolve_classes`
     refuses or that have too few photos, for group leakage across given splits without `drop_leaking`, and if `to` isn't
     a dataset. Raises OutputError if `to` can't be written or another process is writing it.
@@ -146,7 +148,7 @@ def import_photos(
     chosen = options or ImportOptions()
     skip = source.skip_bad_by_default if chosen.skip_bad is None else chosen.skip_bad
     try:
-        with atomic_directory(to, existing=lambda resolved: _foreign_files(resolved, shown=to)) as draft:
+        with atomic_directory(to, existing=lambda resolved: foreign_files(resolved, shown=to)) as draft:
             scanned = source.scan(progress)
             try:
                 resolved = resolve_classes(scanned, chosen.classes, known=source.classes)
@@ -154,18 +156,23 @@ def import_photos(
                 refuse_lost_classes(scanned, skip_bad=skip, to=to)
                 raise
             found = resolved.entries
-            _refuse_own_photos(found, to=to)
-            _refuse_collisions(found, to=to)
+            refuse_own_photos(found, to=to)
+            refuse_collisions(found, to=to)
+            old = read_old_dataset(to)
+            if not replace_unrelated:
+                refuse_unrelated(found, old, to=to)
             intake = PhotoScanner(found, skip_bad=skip, to=to)
             relations = (find_near_duplicates or duplicates.find_near_duplicates)(
                 intake, total=len(found), progress=progress
             )
             plan = SplitPlan(
-                chosen.fractions, chosen.seed, _known_splits(to), chosen.drop_leaking, classes=resolved.classes
+                chosen.fractions, chosen.seed, known_splits(to), chosen.drop_leaking, classes=resolved.classes
             )
             entries = intake.entries(relations)
             rows = build_index(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
-            report = _report(to, rows, rejected=intake.problems, notices=resolved.notices)
+            report = _report(
+                to, rows, rejected=intake.problems, notices=(*resolved.notices, *replacement_notices(old, rows))
+            )
             _copy(entries, to=draft, progress=progress)
             write_index(draft.path, rows)
             atomic_write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))
@@ -187,61 +194,6 @@ def _facts(source: Source, report: ImportReport, options: dict[str, object]) -> 
         "counts": report.counts,
         "data_hash": report.index.hash,
     }
-
-
-def _foreign_files(to: Path, *, shown: Path) -> list[str]:
-    """Return the files of an earlier import's folder that petmood didn't write; DataError for any other folder."""
-    if not to.exists() or (to.is_dir() and all(is_system_file(path.name) for path in to.iterdir())):
-        return []
-    if not (to / INDEX_NAME).is_file():
-        raise DataError(
-            f"Expected '{shown}' to be new, empty or an earlier import (with an {INDEX_NAME}), got something else "
-            "that an import would replace. Choose another folder with --output."
-        )
-    own = WRITTEN | {row.path for row in read_index(to)}
-    return sorted(name for name in files_below(to) if not _is_own(name, folder=to, own=own, shown=shown))
-
-
-def _is_own(name: str, *, folder: Path, own: Set[str], shown: Path) -> bool:
-    first, path = name.partition("/")[0], folder / name
-    if path.is_symlink() and (name in own or name == PHOTOS):
-        raise DataError(f"'{shown / name}' is a link that an import would replace. Make '{shown}' the link.")
-    if path.is_symlink():
-        return False
-    emptied = name.endswith("/") and first == PHOTOS
-    return name in own or emptied or first in MADE_LATER or is_system_file(path.name) or is_leftover(path.name)
-
-
-def _refuse_collisions(found: Sequence[SourcePhoto], *, to: Path) -> None:
-    """Raise DataError if a user's file with other content has the path of a new photo."""
-    if not to.exists():
-        return
-    taken = set(_foreign_files(to, shown=to))
-    clashing = [
-        name
-        for entry in found
-        if not entry.problem
-        and (name := f"{PHOTOS}/{entry.name}") in taken
-        and not cmp(entry.path, to / name, shallow=False)
-    ]
-    if clashing:
-        raise DataError(
-            f"'{to}' holds files of the same name as new photos, that are not from an import: {name_some(clashing)}. "
-            "Nothing was changed. Move them elsewhere."
-        )
-
-
-def _refuse_own_photos(found: Sequence[SourcePhoto], *, to: Path) -> None:
-    own = to.resolve()
-    if any(own in entry.path.resolve().parents for entry in found):
-        raise DataError(f"'{to}' is inside the source; an import can't read what it replaces. Choose another --output.")
-
-
-def _known_splits(to: Path) -> dict[str, Split]:
-    """Return the split of each used photo of an earlier import, by SHA-256."""
-    if not (to / INDEX_NAME).is_file():
-        return {}
-    return {row.sha256: row.split for row in read_index(to) if row.role != Role.EXCLUDED}
 
 
 def _report(

@@ -167,12 +167,10 @@ def refuse_foreign_run(run: RunFolder, *, own: Set[str] = frozenset()) -> None:
     The settings that a process wrote before it was killed, and files of the operating system, are accepted too.
 
     Raises:
-        RunError: the folder is a file or holds other files; the message names them.
+        RunError: the folder holds other files; the message names them.
     """
-    if not os.path.lexists(run.path):
-        return
     if not run.path.is_dir():
-        raise RunError(f"Expected a folder for the run at {run.path}, got a file. Give another run.name.")
+        return
     names = {path.name for path in run.path.iterdir() if not is_system_file(path.name) and not is_leftover(path.name)}
     if foreign := names - {run.config.name, *own}:
         raise RunError(f"{run.path} holds other files: {name_some(foreign)}. Give another run.name.")

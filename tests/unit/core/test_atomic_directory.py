@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from petmood.core import atomic_directory as module
 from petmood.core import output_paths
 from petmood.core.atomic_directory import (
     DirectoryDraft,
@@ -218,6 +219,44 @@ def test_a_file_to_carry_over_is_never_overwritten(tmp_path: Path) -> None:
     ):
         (draft.path / "file").write_text("other")
     assert (tmp_path / "folder/file").read_text() == "mine"
+
+
+def test_a_file_that_came_into_the_old_folder_while_the_new_one_was_flushed_is_carried_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module._flush_tree
+
+    def flushed(folder: Path) -> None:
+        real(folder)
+        (tmp_path / "folder/late.txt").write_text("mine")
+
+    def own(folder: Path) -> Iterable[str]:
+        return [name for name in files_below(folder) if name != "file"] if folder.exists() else []
+
+    write(tmp_path / "folder", "old")
+    (tmp_path / "folder/link").symlink_to("late.txt")
+    monkeypatch.setattr(module, "_flush_tree", flushed)
+    with atomic_directory(tmp_path / "folder", existing=own) as draft:
+        (draft.path / "file").write_text("new")
+    assert (tmp_path / "folder/file").read_text() == "new"
+    assert (tmp_path / "folder/late.txt").read_text() == "mine"
+    assert (tmp_path / "folder/link").is_symlink()
+
+
+def test_a_file_that_must_not_be_replaced_and_came_late_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module._flush_tree
+
+    def flushed(folder: Path) -> None:
+        real(folder)
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder/letter").write_text("dear")
+
+    monkeypatch.setattr(module, "_flush_tree", flushed)
+    with pytest.raises(OutputError, match="to be new or an empty folder"), atomic_directory(tmp_path / "folder"):
+        pass
+    assert list(files_below(tmp_path)) == ["folder/letter"]
 
 
 # --- what is published is whole ---------------------------------------------------------------------------------------

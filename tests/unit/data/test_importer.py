@@ -17,7 +17,8 @@ from petmood.data.duplicates import near_duplicates as groups
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
-from petmood.data.importer import IMPORT_NAME, ImportOptions, import_photos
+from petmood.data.import_target import IMPORT_NAME
+from petmood.data.importer import ImportOptions, import_photos
 from petmood.data.index import read_index
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
@@ -360,3 +361,36 @@ def test_rejected_entries_are_sorted(tmp_path: Path) -> None:
     rejected = bring_in(source, to=tmp_path / "pets", skip_bad=True).rejected
     assert rejected[1] == ImportProblem("sad/z.txt", "not_a_photo", "the suffix is not one of a photo")
     assert [problem.path for problem in rejected] == ["angry/a.jpg", "sad/z.txt"]
+
+
+def test_an_import_over_a_dataset_says_which_version_and_how_many_photos_go(tmp_path: Path) -> None:
+    source, pets = tree(tmp_path / "in"), tmp_path / "pets"
+    first = bring_in(source, to=pets)
+    assert "Replaces" not in first.summary()
+    (source / "sad/3.png").unlink()
+    put(source, "happy/new.png", photo_bytes(70))
+    put(source, "happy/newer.png", photo_bytes(71))
+    second = bring_in(source, to=pets)
+    assert f"Replaces data version {first.index.hash[:12]} with 16 photos: 15 kept, 1 gone, 2 new." in second.summary()
+
+
+def test_a_dataset_of_which_the_source_has_no_photo_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    pets = tmp_path / "pets"
+    first = bring_in(tree(tmp_path / "in"), to=pets)
+    put(pets, "README.txt", b"mine")
+    before = contents(pets)
+
+    def never(*_: object, **__: object) -> list[Relation]:
+        raise AssertionError("no photo may be looked at")
+
+    other = FolderSource(tree(tmp_path / "other", first_seed=100))
+    with pytest.raises(
+        DataError,
+        match=rf"pets' holds data version {first.index.hash[:12]} with 16 photos, and the source has none of them\. "
+        r"Nothing was changed\. Choose another folder with --output, or add --replace\.",
+    ):
+        import_photos(other, to=pets, find_near_duplicates=never)
+    assert contents(pets) == before
+    done = import_photos(other, to=pets, replace_unrelated=True, find_near_duplicates=mirror_finder)
+    assert "with 16 photos: 0 kept, 16 gone, 16 new." in done.summary()
+    assert contents(pets)["README.txt"] == b"mine"
