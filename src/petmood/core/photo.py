@@ -5,12 +5,14 @@ on conversion and EPS starts Ghostscript. Therefore this module restricts the fo
 converts the color modes.
 """
 
+import hashlib
 import io
 import logging
 import threading
 import warnings
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from petmood.core.errors import (
-    BadAspect,
     CorruptImage,
-    EmptyFile,
-    FileTooLarge,
     MissingDependency,
     PhotoError,
     TooManyPixels,
-    TooSmall,
     UnsupportedFormat,
 )
 from petmood.core.extras import require
+from petmood.core.photo_limits import LIMITS, REDUCIBLE, ImageLimits, check_size, read_bounded
+from petmood.core.photo_repair import may_be_whole, repaired
 
 __all__ = ["BACKGROUND", "EXIF_ORIENTATION", "FORMATS", "LIMITS", "PHOTO_SUFFIXES", "ImageLimits", "Photo", "decode"]
 
@@ -72,24 +72,12 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """Limits of a photo: file size in bytes, pixels, shortest side in pixels, and ratio of longer to shorter side."""
-
-    file_bytes: int = 30_000_000
-    pixels: int = 64_000_000
-    side_px: int = 16
-    aspect: float = 12.0
-
-
-LIMITS: Final = ImageLimits()
-
-
-@dataclass(frozen=True, slots=True)
 class Photo:
     """One decoded photo, upright.
 
     ``pixels`` is uint8 [H, W, 3] RGB, possibly at a reduced scale. ``width`` and ``height`` are the file's, upright;
-    ``mode`` is the file's color mode; ``warnings`` are messages for the user.
+    ``mode`` is the file's color mode; ``warnings`` are messages for the user. ``orientation`` is that of the EXIF data,
+    by which the pixels were turned.
     """
 
     pixels: NDArray[np.uint8]
@@ -98,6 +86,9 @@ class Photo:
     height: int
     mode: str
     warnings: tuple[str, ...] = ()
+    orientation: int = 1
+    animated: bool = False
+    repaired: bool = False
 
 
 def decode(
@@ -109,28 +100,61 @@ def decode(
 ) -> Photo:
     """Decode a photo completely to upright RGB; the format is detected from the content, not from a name or type.
 
-    With ``at_least_px`` a JPEG may be decoded at 1/2, 1/4 or 1/8 scale if its shorter side keeps that length.
+    With ``at_least_px`` a JPEG may be decoded at 1/2, 1/4 or 1/8 scale if its shorter side keeps that length. A file
+    that lacks only its end marker, or has damaged metadata, is decoded with a warning; see ``core.photo_repair``.
 
     Raises:
         PhotoError: one of its subclasses, see ``core.errors``.
         OSError: the path can't be read.
     """
-    data = _read(source, limits)
-    try:
-        with _open_header(data) as image:
-            _refuse_out_of_bounds(image.width, image.height, limits)
-            with _large_lock if _is_large(image) else nullcontext():
-                return _decode_open(image, at_least_px=at_least_px, background=background)
-    except PhotoError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got far more. Send a smaller copy.") from error
-    except Exception as error:  # a decoder may raise anything on untrusted bytes; the user gets one message
-        logger.debug("photo rejected", exc_info=True)
-        if isinstance(error, UnidentifiedImageError) and not data.startswith(SIGNATURES):
-            raise UnsupportedFormat(_unsupported(data)) from error
-        message = "Expected a complete image, got a truncated or corrupt file. Send the original file again."
-        raise CorruptImage(message) from error
+    data = read_bounded(source, limits)
+    decode_data = partial(_decode, limits=limits, at_least_px=at_least_px, background=background)
+    cause: Exception | None = None
+    if may_be_whole(data):
+        try:
+            return decode_data(data)
+        except PhotoError:
+            raise
+        except Image.DecompressionBombError as error:
+            message = f"Expected at most {limits.pixels:,} pixels, got far more. Send a smaller copy."
+            raise TooManyPixels(message) from error
+        except Exception as error:  # a decoder may raise anything on untrusted bytes; the user gets one message
+            logger.debug("photo rejected", exc_info=True)
+            if isinstance(error, UnidentifiedImageError) and not data.startswith(SIGNATURES):
+                raise UnsupportedFormat(_unsupported(data)) from error
+            cause = error.with_traceback(None)  # its frames hold the pixels
+    found = repaired(data, digest_of=lambda candidate: _digest(candidate, limits=limits, at_least_px=at_least_px))
+    if found is not None:
+        with suppress(Exception):
+            photo = decode_data(found[0])
+            return replace(photo, warnings=(*photo.warnings, found[1]), repaired=True)
+    message = "Expected a complete image, got a truncated or corrupt file. Send the original file again."
+    raise CorruptImage(message) from cause
+
+
+def _decode(
+    data: bytes, *, limits: ImageLimits, at_least_px: int | None, background: tuple[int, int, int] = BACKGROUND
+) -> Photo:
+    with _open_header(data) as image:
+        check_size(image, limits, may_reduce=at_least_px is not None)
+        with _large_lock if _is_large(image) else nullcontext():
+            return _decode_open(image, limits=limits, at_least_px=at_least_px, background=background)
+
+
+def _digest(data: bytes, *, limits: ImageLimits, at_least_px: int | None) -> bytes:
+    """Return the SHA-256 of a photo's pixels, at half scale if it is large and may be reduced, else at full scale.
+
+    At an eighth only the mean of each block is decoded, so differences would not be seen.
+    """
+    with _open_header(data) as image:
+        (width, height), slow = image.size, _is_large(image)
+    if slow:
+        raise TooManyPixels(f"Expected at most {LARGE_PIXELS:,} pixels of a progressive JPEG without an end marker.")
+    large = width * height > LARGE_PIXELS
+    if at_least_px is not None:
+        at_least_px = max(at_least_px, min(width, height) // (2 if large else 1))
+    with _large_lock if large else nullcontext():
+        return hashlib.sha256(_decode(data, limits=limits, at_least_px=at_least_px).pixels).digest()
 
 
 class _BoundedReader(io.BytesIO):
@@ -161,17 +185,6 @@ class _BoundedReader(io.BytesIO):
         return data
 
 
-def _read(source: bytes | Path, limits: ImageLimits) -> bytes:
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    if size == 0:
-        raise EmptyFile("Expected a photo, got an empty file (0 bytes). Send the original file again.")
-    if size > limits.file_bytes:
-        raise FileTooLarge(
-            f"Expected at most {limits.file_bytes / 1e6:.0f} MB, got {size / 1e6:.1f} MB. Send a smaller copy."
-        )
-    return source if isinstance(source, bytes) else source.read_bytes()
-
-
 def _open_header(data: bytes) -> Image.Image:
     if data.count(b"Exif\0\0") > MAX_EXIF_CHUNKS:
         raise CorruptImage(f"Expected at most {MAX_EXIF_CHUNKS} EXIF segments, got more. Remove the photo's metadata.")
@@ -193,30 +206,26 @@ def _allow_heif() -> None:
         raise UnsupportedFormat(f"Expected JPEG, PNG, WebP, GIF, BMP or AVIF, got HEIC. {error}") from error
 
 
-def _refuse_out_of_bounds(width: int, height: int, limits: ImageLimits) -> None:
-    size = f"{width}x{height}"
-    if width * height > limits.pixels:
-        raise TooManyPixels(f"Expected at most {limits.pixels:,} pixels, got {size}. Send a smaller copy.")
-    if max(width, height) > limits.aspect * min(width, height):
-        raise BadAspect(
-            f"Expected an aspect ratio of at most {limits.aspect:g}:1, got {size}. Crop the photo to the pet."
-        )
-    if min(width, height) < limits.side_px:
-        raise TooSmall(f"Expected at least {limits.side_px} pixels per side, got {size}. Send a larger photo.")
-
-
 def _is_large(image: Image.Image) -> bool:
-    """Return whether to decode an image under the lock for large images; JPEGs are exempt (reduced scale)."""
-    return image.width * image.height > LARGE_PIXELS and image.format not in {"JPEG", "MPO"}
+    """Return whether to decode an image under the lock for large images.
+
+    A sequential JPEG is exempt: it is decoded in rows, at a reduced scale. A progressive one needs six bytes a pixel.
+    """
+    by_rows = image.format in REDUCIBLE and not image.info.get("progressive")
+    return image.width * image.height > LARGE_PIXELS and not by_rows
 
 
-def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tuple[int, int, int]) -> Photo:
-    notes = []
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        notes.append("Animated image: only the first frame was used.")
+def _decode_open(
+    image: Image.Image, *, limits: ImageLimits, at_least_px: int | None, background: tuple[int, int, int]
+) -> Photo:
+    animated = getattr(image, "is_animated", False) and image.format != "MPO"
+    notes = ("Animated image: only the first frame was used.",) if animated else ()
     file_format, mode, (width, height) = image.format or "", image.mode, image.size
-    if at_least_px is not None and file_format in {"JPEG", "MPO"}:
+    if at_least_px is not None and file_format in REDUCIBLE:
         image.draft(image.mode, _draft_size(width, height, at_least_px))
+        if image.width * image.height > limits.pixels:
+            allowed = f"at most {limits.pixels:,} pixels at this scale"
+            raise TooManyPixels(f"Expected {allowed}, got {width}x{height}. Send a smaller copy.")
     image.load()
     orientation = _orientation(image)
     rgb = _to_rgb(image, background)
@@ -224,7 +233,9 @@ def _decode_open(image: Image.Image, *, at_least_px: int | None, background: tup
         rgb = rgb.transpose(EXIF_TRANSPOSE[orientation])
     if orientation >= 5:
         width, height = height, width
-    return Photo(np.asarray(rgb), file_format, width, height, mode, tuple(notes))
+    return Photo(
+        np.asarray(rgb), file_format, width, height, mode, notes, orientation=orientation, animated=bool(animated)
+    )
 
 
 def _draft_size(width: int, height: int, at_least_px: int) -> tuple[int, int]:

@@ -1,16 +1,15 @@
 """Inspection of a photo file: its hash, size and encoding, or the reason why it can't be used."""
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from petmood.core.errors import PetmoodError
-from petmood.core.photo import EXIF_ORIENTATION, LIMITS, decode
+from petmood.core.photo import Photo, decode
+from petmood.core.photo_limits import LIMITS, read_bounded
 
 __all__ = ["ODD_SIDE_PX", "PIXELS_SIDE_PX", "PhotoInfo", "read_photo_info"]
 
@@ -26,7 +25,7 @@ class PhotoInfo:
     """Properties of one photo file; `problem` is empty for a usable photo, else a sentence with its `code`.
 
     Width and height are in pixels, after EXIF rotation. `flags` are codes for manual review: "mode", "exif", "small",
-    "large", "animated".
+    "large", "animated", "repaired".
     """
 
     sha256: str = ""
@@ -46,7 +45,7 @@ def read_photo_info(path: Path) -> tuple[PhotoInfo, NDArray[np.uint8] | None]:
     """
     sha256 = ""
     try:
-        data = _read(path)
+        data = read_bounded(path, LIMITS)
         sha256 = hashlib.sha256(data).hexdigest()
         photo = decode(data, at_least_px=PIXELS_SIDE_PX)
     except OSError as error:
@@ -54,35 +53,17 @@ def read_photo_info(path: Path) -> tuple[PhotoInfo, NDArray[np.uint8] | None]:
         return PhotoInfo(code="unreadable", problem=f"expected a readable file: {reason}"), None
     except PetmoodError as error:
         return PhotoInfo(sha256=sha256, code=error.code, problem=" ".join(str(error).split())), None
-    odd = _flags(data, mode=photo.mode, width=photo.width, height=photo.height)
-    if photo.warnings:
-        odd = (*odd, "animated")
-    facts = PhotoInfo(sha256, photo.width, photo.height, photo.format, photo.mode, odd)
+    facts = PhotoInfo(sha256, photo.width, photo.height, photo.format, photo.mode, _flags(photo))
     return facts, photo.pixels
 
 
-def _read(path: Path) -> bytes:
-    if path.stat().st_size > LIMITS.file_bytes:
-        decode(path)  # raises by file size alone, before the file is in memory
-    return path.read_bytes()
-
-
-def _flags(data: bytes, *, mode: str, width: int, height: int) -> tuple[str, ...]:
-    odd = []
-    if mode not in {"RGB", "L"}:
-        odd.append("mode")
-    if _turned(data):
-        odd.append("exif")
-    if min(width, height) < ODD_SIDE_PX[0]:
-        odd.append("small")
-    if max(width, height) > ODD_SIDE_PX[1]:
-        odd.append("large")
-    return tuple(odd)
-
-
-def _turned(data: bytes) -> bool:
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "MPO", "PNG", "WEBP")) as image:
-            return int(image.getexif().get(EXIF_ORIENTATION, 1)) in range(2, 9)
-    except Exception:  # noqa: BLE001 - invalid metadata doesn't make the pixels invalid
-        return False
+def _flags(photo: Photo) -> tuple[str, ...]:
+    flagged = {
+        "mode": photo.mode not in {"RGB", "L"},
+        "exif": photo.orientation in range(2, 9),
+        "small": min(photo.width, photo.height) < ODD_SIDE_PX[0],
+        "large": max(photo.width, photo.height) > ODD_SIDE_PX[1],
+        "animated": photo.animated,
+        "repaired": photo.repaired,
+    }
+    return tuple(code for code, found in flagged.items() if found)

@@ -39,11 +39,12 @@ def test_a_good_photo_gives_its_facts_and_pixels(tmp_path: Path) -> None:
         (png(photo_like(60, 200)), ("small",)),
         (animated("GIF", frames=3), ("mode", "small", "animated")),
         (jpeg(np.zeros((400, 4100, 3), np.uint8)), ("large",)),
+        (jpeg(PIXELS)[:-2], ("repaired",)),
     ],
 )
 def test_odd_files_are_usable_and_named(tmp_path: Path, data: bytes, odd: tuple[str, ...]) -> None:
     facts, pixels = read_photo_info(put(tmp_path, data))
-    assert set(facts.flags) <= {"mode", "small", "animated", "exif", "large"}
+    assert set(facts.flags) <= {"mode", "small", "animated", "exif", "large", "repaired"}
     assert facts.flags == odd
     assert pixels is not None
 

@@ -22,6 +22,7 @@ ODD_DESCRIPTIONS = {
     "small": "unusually small",
     "large": "unusually large",
     "animated": "animated, first frame used",
+    "repaired": "without an end marker or with damaged metadata; viewers show them whole",
 }
 IMBALANCE_RATIO = 3.0
 """Classes whose counts differ by more than this factor are reported as imbalanced."""
