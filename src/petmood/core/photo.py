@@ -34,9 +34,15 @@ from petmood.core.photo_repair import may_be_whole, repaired
 __all__ = ["BACKGROUND", "EXIF_ORIENTATION", "FORMATS", "LIMITS", "PHOTO_SUFFIXES", "ImageLimits", "Photo", "decode"]
 
 PHOTO_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp"),
+        *(".bmp", ".dib", ".gif", ".tif", ".tiff", ".heic", ".heif", ".hif", ".avif"),
+    }
 )
-"""Suffixes of photos in folders and archives; the format itself is detected from a file's content."""
+"""Suffixes of photos in folders, archives and the page's uploader; a file's content decides on its format.
+
+TIFF is listed but not decoded: its decoder is the largest one of Pillow. A `.tif` file is therefore refused with its
+reason everywhere, and never passed over."""
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """Formats that Pillow may open; HEIC needs the extra 'heic'. MPO files of phones are opened as JPEG."""

@@ -1,14 +1,28 @@
 """Photos as arguments: paths, bytes, binary files, and the photos below a folder."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol, TypeAlias
 
 from petmood.core.errors import DataError, FileTooLarge, PhotoError
+from petmood.core.folder_listing import list_folder
+from petmood.core.names import printable
 from petmood.core.photo import PHOTO_SUFFIXES
 
-__all__ = ["BinaryFile", "PhotoSource", "bytes_or_path", "find_photos", "photo_bytes", "several_photos", "unreadable"]
+__all__ = [
+    "BinaryFile",
+    "PhotoSource",
+    "bytes_or_path",
+    "find_photos",
+    "is_photo_name",
+    "photo_bytes",
+    "several_photos",
+    "unreadable",
+]
+
+logger = logging.getLogger(__name__)
 
 
 class BinaryFile(Protocol):
@@ -80,10 +94,21 @@ def several_photos(photos: Iterable[PhotoSource]) -> Iterator[PhotoSource]:
     return iter(photos)
 
 
+def is_photo_name(name: str) -> bool:
+    """Return whether a file's name has the suffix of a photo, in any case.
+
+    >>> is_photo_name("rex.JFIF"), is_photo_name("rex.jpg.txt")
+    (True, False)
+    """
+    return PurePath(name).suffix.casefold() in PHOTO_SUFFIXES
+
+
 def find_photos(paths: Sequence[Path]) -> list[Path]:
     """Return the given files and the photos below the given folders, each folder sorted.
 
-    Hidden files and folders are skipped, unless they are arguments themselves.
+    Hidden entries and those of tools are skipped, unless they are arguments themselves; links are followed. Links and
+    folders that can't be read are returned as well, so that the caller reports them; for pipes, sockets and devices
+    below a folder there is a warning.
 
     Raises:
         DataError: a path doesn't exist, or no photo was found.
@@ -109,8 +134,10 @@ def _read(file: BinaryFile, max_bytes: int) -> bytes:
 
 
 def _below(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and not _is_hidden(p, folder))
-
-
-def _is_hidden(photo: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in photo.relative_to(folder).parts) or photo.is_dir()
+    found = []
+    for file in list_folder(folder).files:
+        if file.code == "not_a_file":
+            logger.warning("%s was skipped: %s", printable(str(file.path)), file.problem)
+        elif is_photo_name(file.name) or (file.problem and file.code not in {"link_back", "listed_twice"}):
+            found.append(file.path)
+    return found

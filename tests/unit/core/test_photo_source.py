@@ -1,13 +1,23 @@
 """Tests of photos given as paths, bytes, binary files and folders."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
 
 from petmood.core.errors import DataError, FileTooLarge, PhotoError
-from petmood.core.photo_source import PhotoSource, bytes_or_path, find_photos, photo_bytes, several_photos
+from petmood.core.photo import PHOTO_SUFFIXES
+from petmood.core.photo_source import (
+    PhotoSource,
+    bytes_or_path,
+    find_photos,
+    is_photo_name,
+    photo_bytes,
+    several_photos,
+)
 from tests.support.images import jpeg, photo_like
+from tests.support.source_tree import ROOT
 
 PHOTO = jpeg(photo_like(40, 40))
 
@@ -124,5 +134,30 @@ def test_a_missing_path_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_photos_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
     fill(tmp_path, "notes.txt")
-    with pytest.raises(DataError, match=r"No photos in .* Expected files with a suffix of \.avif, .*\.webp"):
+    with pytest.raises(DataError, match=r"No photos in .* Expected files with a suffix of \.apng, .*\.webp"):
         find_photos([tmp_path])
+
+
+def test_links_are_followed_and_what_cant_be_read_is_returned_to_be_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "pool", "1.jpg", "2.jpg")
+    root = tmp_path / "root"
+    fill(root, "a.jpg", "@eaDir/a.jpg")
+    (root / "more").symlink_to(tmp_path / "pool")
+    (root / "loop").symlink_to(root)
+    (root / "again").symlink_to(root / "more")
+    (root / "gone.jpg").symlink_to("nowhere")
+    (root / "self").symlink_to("self")
+    os.mkfifo(root / "pipe.jpg")
+    names = [path.relative_to(root).as_posix() for path in find_photos([root])]
+    assert names == ["a.jpg", "again/1.jpg", "again/2.jpg", "gone.jpg", "self"]
+    assert caplog.messages == [f"{root}/pipe.jpg was skipped: expected a file, got a named pipe"]
+
+
+@pytest.mark.parametrize("suffix", sorted(PHOTO_SUFFIXES))
+def test_every_suffix_counts_in_any_case_and_is_on_the_page_of_data(suffix: str) -> None:
+    assert is_photo_name(f"a/b{suffix}")
+    assert is_photo_name(f"b.x{suffix.upper()}")
+    assert not is_photo_name(f"b{suffix}.txt")
+    assert f"`{suffix}`" in (ROOT / "docs/data.md").read_text("utf-8")

@@ -1,0 +1,176 @@
+"""Tests of the listing of folders: links, loops, entries that are no files, and what is passed over."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from petmood.core import folder_listing
+from petmood.core.errors import DataError
+from petmood.core.folder_listing import list_folder
+
+
+def fill(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def names_of(root: Path) -> list[str]:
+    return [file.name for file in list_folder(root).files if not file.problem]
+
+
+def problems_of(root: Path) -> dict[str, str]:
+    return {file.name: file.code for file in list_folder(root).files if file.problem}
+
+
+def test_files_and_folders_are_listed_by_name(tmp_path: Path) -> None:
+    fill(tmp_path, "b/2.jpg", "a/deep/er/1.jpg", "0.txt")
+    (tmp_path / "empty").mkdir()
+    listing = list_folder(tmp_path)
+    assert [(file.name, file.path) for file in listing.files] == [
+        (name, tmp_path / name) for name in ("0.txt", "a/deep/er/1.jpg", "b/2.jpg")
+    ]
+    assert listing.folders == ("a", "a/deep", "a/deep/er", "b", "empty")
+    assert (listing.passed_over, listing.links) == ({}, ())
+
+
+def test_a_deep_tree_is_no_matter(tmp_path: Path) -> None:
+    deep = "/".join("d" * 1100)
+    here = Path.cwd()
+    try:
+        os.chdir(tmp_path)
+        for part in deep.split("/"):
+            Path(part).mkdir()
+            os.chdir(part)
+        Path("x.jpg").write_bytes(b"x")
+    finally:
+        os.chdir(here)
+    assert names_of(tmp_path) == [f"{deep}/x.jpg"]
+
+
+def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
+    fill(tmp_path / "elsewhere", "1.jpg", "in/2.jpg")
+    root = fill(tmp_path / "root", "happy/0.jpg")
+    (root / "happy/more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (root / "happy/one.jpg").symlink_to("../../elsewhere/1.jpg")
+    assert names_of(root) == ["happy/0.jpg", "happy/more/1.jpg", "happy/more/in/2.jpg", "happy/one.jpg"]
+    assert list_folder(root).links == ("happy/more",)
+    (tmp_path / "link").symlink_to(root)
+    assert names_of(tmp_path / "link") == names_of(root)
+
+
+def test_links_back_end_and_every_file_is_listed_once(tmp_path: Path) -> None:
+    root = fill(tmp_path / "root", "happy/0.jpg", "sad/1.jpg")
+    (root / "happy/loop").symlink_to("..")
+    (root / "happy/self").symlink_to("../happy")
+    (root / "sad/up").symlink_to(tmp_path)
+    assert names_of(root) == ["happy/0.jpg", "sad/1.jpg"]
+    assert problems_of(root) == {"happy/loop": "link_back", "happy/self": "link_back", "sad/up/root": "link_back"}
+
+
+def test_a_second_link_to_a_folder_is_a_problem_that_names_the_first_place(tmp_path: Path) -> None:
+    root = fill(tmp_path / "root", "z/0.jpg")
+    fill(tmp_path / "pool", "1.jpg")
+    (root / "a").symlink_to("z")
+    (root / "b").symlink_to(tmp_path / "pool")
+    (root / "c").symlink_to(tmp_path / "pool")
+    assert names_of(root) == ["b/1.jpg", "z/0.jpg"]
+    found = {file.name: (file.code, file.problem) for file in list_folder(root).files if file.problem}
+    assert found == {
+        "a": ("listed_twice", "the same folder as 'z', whose files are listed there"),
+        "c": ("listed_twice", "the same folder as 'b', whose files are listed there"),
+    }
+
+
+def test_links_that_fan_out_are_not_walked_again_and_again(tmp_path: Path) -> None:
+    for level in range(20):
+        for link in ("left", "right"):
+            (tmp_path / f"pool/{level}").mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"pool/{level}/{link}").symlink_to(f"../{level + 1}")
+    fill(tmp_path / "pool/20", "x.jpg")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/top").symlink_to("../pool/0")
+    assert len(names_of(tmp_path / "root")) == 1
+
+
+def test_what_is_no_regular_file_is_a_problem_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    fill(tmp_path, "happy/0.jpg")
+    os.mkfifo(tmp_path / "happy/pipe.jpg")
+    (tmp_path / "happy/null.jpg").symlink_to("/dev/null")
+    (tmp_path / "happy/self.jpg").symlink_to("self.jpg")
+    (tmp_path / "happy/a").symlink_to("b")
+    (tmp_path / "happy/b").symlink_to("a")
+    (tmp_path / "happy/gone.jpg").symlink_to("nowhere.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = Path.cwd()
+        os.chdir(tmp_path)
+        try:
+            listener.bind("happy/socket.jpg")
+        finally:
+            os.chdir(here)
+        found = {file.name: (file.code, file.problem) for file in list_folder(tmp_path).files if file.problem}
+    assert {name: code for name, (code, _) in found.items()} == {
+        "happy/a": "link_loop",
+        "happy/b": "link_loop",
+        "happy/gone.jpg": "broken_link",
+        "happy/null.jpg": "not_a_file",
+        "happy/pipe.jpg": "not_a_file",
+        "happy/self.jpg": "link_loop",
+        "happy/socket.jpg": "not_a_file",
+    }
+    assert found["happy/pipe.jpg"][1] == "expected a file, got a named pipe"
+    assert found["happy/null.jpg"][1] == "expected a file, got a device"
+    assert found["happy/self.jpg"][1] == "expected a file or folder, got a link that leads to itself"
+
+
+def test_a_folder_without_permission_is_a_problem_and_the_others_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "happy/0.jpg", "sad/1.jpg")
+    real = os.scandir
+
+    def refuse(path: str | os.PathLike[str]) -> object:
+        if Path(path).name == "sad":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    listing = list_folder(tmp_path)
+    assert [(file.name, file.code, file.problem) for file in listing.files] == [
+        ("happy/0.jpg", "", ""),
+        ("sad", "unreadable", "expected a readable file or folder: Permission denied"),
+    ]
+
+
+def test_hidden_entries_and_those_of_tools_are_counted_by_name(tmp_path: Path) -> None:
+    fill(tmp_path, "happy/0.jpg", "happy/._0.jpg", "happy/.DS_Store", "sad/.DS_Store", ".thumbnails/x.jpg",
+         "happy/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/happy/1.jpg", "Thumbs.db",
+         "sad/.ipynb_checkpoints/1.jpg", "Network Trash Folder/1.jpg")  # fmt: skip
+    listing = list_folder(tmp_path)
+    assert [file.name for file in listing.files] == ["happy/0.jpg"]
+    assert listing.passed_over == {
+        ".DS_Store": 2,
+        "._0.jpg": 1,
+        ".ipynb_checkpoints": 1,
+        ".thumbnails": 1,
+        "@eaDir": 1,
+        "Network Trash Folder": 1,
+        "Thumbs.db": 1,
+        "__MACOSX": 1,
+    }
+
+
+def test_a_folder_that_cant_be_read_itself_is_an_error(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", fill(tmp_path, "file") / "file"):
+        with pytest.raises(DataError, match="can't be read"):
+            list_folder(path)
+
+
+def test_too_many_entries_are_refused_with_the_probable_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_listing, "MAX_ENTRIES", 3)
+    fill(tmp_path, "a/1.jpg", "a/2.jpg", "b/3.jpg")
+    with pytest.raises(DataError, match=r"at most 3 entries .* a link may lead to a large one"):
+        list_folder(tmp_path)
