@@ -46,6 +46,10 @@ def data() -> None:
 @click.option("--classes", metavar="A,B,...", default="", help="Take these classes alone, and refuse others.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the splits, if none are given.")
 @click.option("--replace", is_flag=True, help="Replace a dataset that has no photo in common with SOURCE.")
+@click.option("--photo-column", default="", metavar="NAME", help="csv: the column of photos; detected if left out.")
+@click.option("--label-column", default="", metavar="NAME", help="csv: the column of labels; detected if left out.")
+@click.option("--split-column", default="", metavar="NAME", help="csv: the column of splits; detected if left out.")
+@click.option("--delimiter", default="", metavar="CHAR", help="csv: such as ';', '|' or tab; detected if left out.")
 def import_(  # noqa: PLR0913 - one per option
     *,
     source: str,
@@ -57,14 +61,15 @@ def import_(  # noqa: PLR0913 - one per option
     classes: str,
     seed: int,
     replace: bool,
+    **columns: str,
 ) -> None:
     """Import photos from SOURCE: demo, folder, csv or kaggle. The last three take a PATH."""
     from petmood.data.classes import parse_class_options
     from petmood.data.importer import ImportOptions, import_photos
-    from petmood.data.sources import open_source
+    from petmood.data.sources import TableOptions, open_source
 
     report = import_photos(
-        open_source(source, path),
+        open_source(source, path, table=TableOptions(**columns)),
         to=to,
         options=ImportOptions(
             skip_bad=skip_bad,

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.labels import DEFAULT_CLASSES, MAX_LABEL_LENGTH, is_label, normalize_label, similar_label
+from petmood.core.names import printable
 from petmood.data.index import IndexRow
 from petmood.data.sources.base import SourcePhoto
-from petmood.data.wording import counted, printable
+from petmood.data.wording import counted
 
 __all__ = [
     "ClassOptions",

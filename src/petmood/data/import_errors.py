@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petmood.core.errors import DataError
+from petmood.core.names import printable
 
 __all__ = ["HARMLESS", "REJECTED_NAME", "ImportProblem", "problems_text", "read_problems", "refusal", "safe_cell"]
 
 REJECTED_NAME = "rejected.csv"
 """Name of the dataset file that lists the entries rejected at import."""
 
-HARMLESS = frozenset({"not_a_photo"})
-"""Codes that are reported but never stop an import, such as a text file beside the photos."""
+HARMLESS = frozenset({"not_a_photo", "link_back"})
+"""Codes that are reported but never stop an import: a text file beside the photos, a link to a folder around it."""
 
 _HEADER = ("path", "reason", "message")
 
@@ -57,7 +58,7 @@ def read_problems(path: Path) -> tuple[ImportProblem, ...]:
 def refusal(problems: Sequence[ImportProblem], *, looked_at: int, full_list: str, shown: int = 20) -> DataError:
     """Return the DataError that reports all problems, with the first `shown` of them in its message."""
     ordered = sorted(problems, key=lambda p: (p.path, p.code))
-    lines = [f"  {p.path}: {p.message} [{p.code}]" for p in ordered[:shown]]
+    lines = [printable(f"  {p.path}: {p.message} [{p.code}]") for p in ordered[:shown]]
     if len(ordered) > shown:
         lines.append(f"  ... and {len(ordered) - shown} more")
     return DataError(

@@ -79,7 +79,7 @@ def refuse_collisions(found: Sequence[SourcePhoto], *, to: Path) -> None:
 def refuse_own_photos(found: Sequence[SourcePhoto], *, to: Path) -> None:
     """Raise DataError if a photo of the source is in the folder that is replaced."""
     own = to.resolve()
-    if any(own in entry.path.resolve().parents for entry in found):
+    if any(own in entry.path.resolve().parents for entry in found if not entry.problem):
         raise DataError(f"'{to}' is inside the source; an import can't read what it replaces. Choose another --output.")
 
 

@@ -22,6 +22,7 @@ from petmood.core.atomic_directory import (
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.names import printable
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import ClassOptions, resolve_classes
 from petmood.data.duplicates import near_duplicates as duplicates
@@ -40,7 +41,7 @@ from petmood.data.import_target import (
     replacement_notices,
 )
 from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, write_index
-from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index
+from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index, split_notices
 from petmood.data.scanner import PhotoScanner, problems_path, refuse_lost_classes
 from petmood.data.sources.base import Source
 from petmood.data.split import DROPPED_AS_LEAKING, Fractions
@@ -88,7 +89,7 @@ class ImportReport:
     """Number of groups with photos under two classes."""
 
     notices: tuple[str, ...] = ()
-    """Lines on the classes that the dataset took, and on the dataset that it replaced."""
+    """Lines on what the source passed over or took, on classes and splits, and on the dataset that was replaced."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -119,7 +120,7 @@ class ImportReport:
             lines.append(
                 f"Dropped from training, since a photo of the group is evaluated on: {len(self.dropped_as_leaking)}."
             )
-            lines += [f"  {row.path}: {row.note}" for row in self.dropped_as_leaking[:20]]
+            lines += [printable(f"  {row.path}: {row.note}") for row in self.dropped_as_leaking[:20]]
             if len(self.dropped_as_leaking) > 20:
                 lines.append(f"  ... and {len(self.dropped_as_leaking) - 20} more, see the notes in {INDEX_NAME}")
         if self.conflicts:
@@ -170,9 +171,13 @@ def import_photos(
             )
             entries = intake.entries(relations)
             rows = build_index(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
-            report = _report(
-                to, rows, rejected=intake.problems, notices=(*resolved.notices, *replacement_notices(old, rows))
+            notices = (
+                *source.notices,
+                *resolved.notices,
+                *split_notices(entries, rows),
+                *replacement_notices(old, rows),
             )
+            report = _report(to, rows, rejected=intake.problems, notices=notices)
             _copy(entries, to=draft, progress=progress)
             write_index(draft.path, rows)
             atomic_write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))

@@ -5,8 +5,9 @@ Rules, in this order:
 1. Photos with equal bytes under two classes have no reliable label: all of them are excluded.
 2. Splits: the source's split is kept; else that of an earlier import (by SHA-256); else one is assigned.
 3. A group across splits is an error, or with `drop_leaking` only its photos in the strongest split are kept.
-4. Of photos with equal bytes one is kept: the first by path.
-5. Of the remaining photos, each group has its originals; the rest are near-duplicates.
+4. If no photo is in valid, groups of train are moved there, stratified by class; test is left as it is.
+5. Of photos with equal bytes one is kept: the first by path.
+6. Of the remaining photos, each group has its originals; the rest are near-duplicates.
 """
 
 from collections import defaultdict
@@ -24,7 +25,7 @@ from petmood.data.split import (
 )
 from petmood.data.split import drop_leaking_rows as drop_relatives
 
-__all__ = ["PHOTOS", "ScannedPhoto", "SplitPlan", "build_index"]
+__all__ = ["PHOTOS", "ScannedPhoto", "SplitPlan", "build_index", "split_notices"]
 
 PHOTOS = "photos"
 """Subfolder of a dataset that holds the photos, under their names in the source."""
@@ -74,7 +75,7 @@ def build_index(
         rows = list(drop_relatives(rows))
     else:
         check_no_group_leaks(rows)
-    rows = _drop_duplicates(rows)
+    rows = _drop_duplicates(_with_valid(rows, plan=plan))
     content_ids = {_path(entry): entry.content_id for entry in entries}
     originals = pick_originals(frozenset(content_ids[row.path] for row in rows if row.role != Role.EXCLUDED))
     rows = [
@@ -154,3 +155,26 @@ def _with_splits(rows: Sequence[IndexRow], *, given: Set[str], plan: SplitPlan) 
         )
         chosen = {row.group_id: row.split for row in assigned}
     return [row if row.path in given else replace(row, split=chosen.get(row.group_id, Split.TRAIN)) for row in rows]
+
+
+def _with_valid(rows: Sequence[IndexRow], *, plan: SplitPlan) -> list[IndexRow]:
+    """Move groups from train to valid if valid is empty: of each class the share that valid has of the two."""
+    active = [row for row in rows if row.role != Role.EXCLUDED]
+    train = [row for row in active if row.split == Split.TRAIN]
+    if not train or any(row.split == Split.VALID for row in active):
+        return list(rows)
+    valid = plan.fractions.valid / (plan.fractions.train + plan.fractions.valid)
+    earlier = {sha256: split for sha256, split in plan.previous.items() if split != Split.TEST}
+    divided = assign_splits(train, fractions=Fractions(1 - valid, valid, 0), seed=plan.seed, previous=earlier)
+    chosen = {row.path: row.split for row in divided}
+    return [replace(row, split=chosen.get(row.path, row.split)) for row in rows]
+
+
+def split_notices(entries: Sequence[ScannedPhoto], rows: Sequence[IndexRow]) -> tuple[str, ...]:
+    """Return lines for the user on photos whose split is not the one that the source gives."""
+    given = {_path(entry): entry.source.split for entry in entries}
+    moved = sum(row.split == Split.VALID and given[row.path] == Split.TRAIN for row in rows)
+    if not moved:
+        return ()
+    total = sum(split == Split.TRAIN for split in given.values())
+    return (f"The source has no photo in valid: {moved} of its {total} training photos were moved there, by group.",)

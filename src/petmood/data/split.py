@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from petmood.core.errors import DataError
+from petmood.core.names import printable
 from petmood.data.index import IndexRow, Role, Split
 from petmood.data.wording import counted
 
@@ -75,7 +76,7 @@ class Leak:
 
     def __str__(self) -> str:
         """Return the leak in one line."""
-        return " = ".join(f"{split}: {path}" for split, path in self.paths)
+        return " = ".join(f"{split}: {printable(path)}" for split, path in self.paths)
 
 
 def winning_split(splits: Iterable[Split]) -> Split:

@@ -308,6 +308,7 @@ class ChangingSource:
     name = "changing"
     skip_bad_by_default = False
     classes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __init__(self, root: Path) -> None:
         self.root, self.closed = root, False

@@ -9,7 +9,7 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import IndexRow, Split
-from petmood.data.index_builder import ScannedPhoto, SplitPlan, build_index
+from petmood.data.index_builder import ScannedPhoto, SplitPlan, build_index, split_notices
 from petmood.data.photo_info import PhotoInfo
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.split import Fractions
@@ -179,3 +179,36 @@ def test_dropped_photos_do_not_count_towards_the_fewest_groups() -> None:
     photos.add("twice-b", label="happy", content="same")
     with pytest.raises(DataError, match="class 'sad' has 2"):
         photos.rows()
+
+
+def test_without_a_photo_in_valid_groups_of_train_are_moved_there_and_test_is_left_alone() -> None:
+    photos = PhotoCollection()
+    photos.entries.clear()
+    for label in DEFAULT_CLASSES:
+        for k in range(10):
+            photos.add(f"{label}-train{k}", label=label, split=Split.TRAIN)
+        photos.add(f"{label}-cousin", label=label, split=Split.TRAIN, group=f"{label}-train0")
+        for k in range(3):
+            photos.add(f"{label}-test{k}", label=label, split=Split.TEST)
+    rows = photos.rows()
+    for label in DEFAULT_CLASSES:
+        counts = [sum(row.split == split for name, row in rows.items() if name.startswith(label)) for split in Split]
+        assert counts[2] == 3
+        assert 2 <= counts[1] <= 3
+        assert counts[0] == 11 - counts[1]
+        assert all(row.split == "test" for name, row in rows.items() if "-test" in name)
+    assert len({(row.group_id, row.split) for row in rows.values()}) == len({row.group_id for row in rows.values()})
+    moved = sum(row.split == "valid" for row in rows.values())
+    assert split_notices(photos.entries, list(rows.values())) == (
+        f"The source has no photo in valid: {moved} of its 44 training photos were moved there, by group.",
+    )
+    photos.add("happy-late", split=Split.TRAIN)
+    again = photos.rows(previous={row.sha256: row.split for row in rows.values()})
+    assert all(again[name].split == row.split for name, row in rows.items())
+
+
+def test_a_source_with_a_photo_in_valid_keeps_its_splits_and_says_nothing() -> None:
+    photos = PhotoCollection(official=True)
+    rows = photos.rows()
+    assert all(rows[entry.source.name].split == entry.source.split for entry in photos.entries)
+    assert split_notices(photos.entries, list(rows.values())) == ()

@@ -1,8 +1,8 @@
-"""Tests of counts with their noun, and of printable file names."""
+"""Tests of counts with their noun."""
 
 import pytest
 
-from petmood.data.wording import counted, printable
+from petmood.data.wording import counted
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,3 @@ from petmood.data.wording import counted, printable
 )
 def test_a_count_comes_with_the_form_of_its_noun(count: int, nouns: tuple[str, ...], text: str) -> None:
     assert counted(count, *nouns) == text
-
-
-def test_a_printable_name_has_no_control_character_and_no_undecodable_byte() -> None:
-    assert printable("a\x1b[2Jb\u202e.jpg") == "a\\x1b[2Jb\\u202e.jpg"
-    assert printable("caf\udce9.jpg") == "caf\\xe9.jpg"

@@ -17,6 +17,7 @@ from petmood.data.index import Split
 __all__ = [
     "Source",
     "SourcePhoto",
+    "TableOptions",
     "normalize_species",
     "open_source",
     "parse_split",
@@ -25,14 +26,20 @@ __all__ = [
 ]
 
 _SPLIT_NAMES = {
-    "train": Split.TRAIN,
-    "training": Split.TRAIN,
-    "valid": Split.VALID,
-    "val": Split.VALID,
-    "validation": Split.VALID,
-    "test": Split.TEST,
-    "testing": Split.TEST,
+    **dict.fromkeys(("train", "training"), Split.TRAIN),
+    **dict.fromkeys(("valid", "val", "validation", "validate", "dev", "development"), Split.VALID),
+    **dict.fromkeys(("test", "testing"), Split.TEST),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What the user says about a table of labels: names of columns, and the delimiter; empty values are detected."""
+
+    photo_column: str = ""
+    label_column: str = ""
+    split_column: str = ""
+    delimiter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Source(Protocol):
     name: str
     skip_bad_by_default: bool
     classes: tuple[str, ...]
+    notices: tuple[str, ...]
+    """Lines for the user on what `scan` decided; empty before it."""
 
     def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
         """Return every entry, sorted by name, problems included; raises DataError if there is nothing to list."""
@@ -74,8 +83,9 @@ class Source(Protocol):
         ...
 
 
-Opener = Callable[[Path | None], Source]
+Opener = Callable[[Path | None, TableOptions | None], Source]
 _OPENERS: dict[str, Opener] = {}
+_WITH_TABLE = frozenset({"csv"})
 
 
 def source(name: str) -> Callable[[Opener], Opener]:
@@ -95,11 +105,20 @@ def source_names() -> tuple[str, ...]:
     return tuple(sorted(_OPENERS))
 
 
-def open_source(name: str, path: Path | None = None) -> Source:
-    """Open a registered source on a path; raises ConfigError for an unknown name, DataError for an unusable path."""
+def open_source(name: str, path: Path | None = None, *, table: TableOptions | None = None) -> Source:
+    """Open a registered source on a path; `table` is for sources that read a table of labels.
+
+    Raises ConfigError for an unknown name, or options of a table for a source without one, and DataError for an
+    unusable path.
+    """
     if name not in _OPENERS:
         raise ConfigError(f"Unknown source '{name}'. Known: {', '.join(source_names())}.")
-    return _OPENERS[name](path)
+    if table not in {None, TableOptions()} and name not in _WITH_TABLE:
+        raise ConfigError(
+            f"Source '{name}' reads no table of labels: leave out --photo-column, --label-column, --split-column and "
+            "--delimiter, or use the source csv."
+        )
+    return _OPENERS[name](path, table)
 
 
 def needed_path(path: Path | None, *, name: str, what: str) -> Path:
@@ -107,18 +126,22 @@ def needed_path(path: Path | None, *, name: str, what: str) -> Path:
     if path is None:
         command = shell_command("data", "import", name, "PATH", "--output", "data/pets")
         raise DataError(f"Source '{name}' needs {what}. Type: {command}")
-    if not path.exists():
-        raise DataError(f"Expected {what} at '{path}', found nothing. Check the path.")
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise DataError(f"Expected {what} at '{path}', found nothing ({reason}). Check the path.") from error
     return path
 
 
 def parse_split(text: str) -> Split | None:
-    """Return the split for a name that means one (any case; "val", "validation", ...), else None.
+    """Return the split for a name that means one (any case; "val", "dev", "testing", "train set", ...), else None.
 
-    >>> parse_split("Validation")
-    <Split.VALID: 'valid'>
+    >>> parse_split("Validation"), parse_split("test_set"), parse_split("trainer")
+    (<Split.VALID: 'valid'>, <Split.TEST: 'test'>, None)
     """
-    return _SPLIT_NAMES.get(text.strip().casefold())
+    name = text.strip().casefold()
+    return _SPLIT_NAMES.get(name.removesuffix("set").rstrip(" -_") if name.endswith("set") else name)
 
 
 def normalize_species(text: str) -> str:

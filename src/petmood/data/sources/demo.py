@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar
-from petmood.data.sources.base import Source, SourcePhoto, source
+from petmood.data.sources.base import Source, SourcePhoto, TableOptions, source
 from petmood.data.sources.folder import find_in_folder
 from petmood.data.synthetic.animal_faces import SPECIES
 from petmood.data.synthetic.dataset import write_demo
@@ -23,6 +23,7 @@ class DemoSource:
     name = "demo"
     skip_bad_by_default = True
     classes: tuple[str, ...] = DEFAULT_CLASSES
+    notices: tuple[str, ...] = ()
 
     def __init__(self, *, photos: int = DEMO_PHOTOS, seed: int = 0, flaws: bool = True) -> None:
         """Set how many photos to draw; nothing is drawn before `scan`."""
@@ -35,7 +36,9 @@ class DemoSource:
         self._folder = tempfile.TemporaryDirectory(prefix="petmood-demo-")
         root = Path(self._folder.name)
         write_demo(root, photos=self.photos, seed=self.seed, flaws=self.flaws, progress=progress)
-        return [replace(entry, species=_species(entry.name)) for entry in find_in_folder(root, progress=progress)]
+        return [
+            replace(entry, species=_species(entry.name)) for entry in find_in_folder(root, progress=progress).entries
+        ]
 
     def close(self) -> None:
         """Delete the drawn photos."""
@@ -45,7 +48,7 @@ class DemoSource:
 
 
 @source("demo")
-def _open(path: Path | None) -> Source:
+def _open(path: Path | None, _table: TableOptions | None) -> Source:
     if path is not None:
         raise DataError(f"Source 'demo' draws its own photos and takes no path, got '{path}'. Leave it out.")
     return DemoSource()

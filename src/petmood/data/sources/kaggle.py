@@ -1,26 +1,21 @@
 """Photo source for the Kaggle dataset: downloaded, or read from its archive or folder."""
 
-import stat
 import tempfile
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, DownloadError
 from petmood.core.extras import require
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.progress import ProgressBar
-from petmood.data.sources.base import Source, SourcePhoto, needed_path, source
+from petmood.data.sources.archive import unpack
+from petmood.data.sources.base import Source, SourcePhoto, TableOptions, needed_path, source
 from petmood.data.sources.folder import find_in_folder
 
-__all__ = ["DATASET", "KaggleSource", "unpack"]
+__all__ = ["DATASET", "KaggleSource"]
 
 DATASET = "anshtanwar/pets-facial-expression-dataset"
 MASTER_FOLDER = "Master Folder"
-MAX_ENTRIES = 100_000
-MAX_BYTES = 4_000_000_000
-MAX_ENTRY_BYTES = 100_000_000
 
 
 class KaggleSource:
@@ -32,6 +27,7 @@ class KaggleSource:
     name = "kaggle"
     skip_bad_by_default = True
     classes: tuple[str, ...] = DEFAULT_CLASSES
+    notices: tuple[str, ...] = ()
 
     def __init__(self, path: Path | None = None) -> None:
         """Set an archive or folder that is already downloaded; without a path, `scan` downloads the dataset."""
@@ -50,10 +46,12 @@ class KaggleSource:
                 self._unpacked = tempfile.TemporaryDirectory(prefix="petmood-kaggle-")
                 archive, root = root, Path(self._unpacked.name)
                 unpack(archive, to=root, progress=progress)
-            return find_in_folder(_master_folder(root), progress=progress)
-        except DataError:
+            found = find_in_folder(_master_folder(root), progress=progress)
+        except (DataError, OSError):
             self.close()
             raise
+        self.notices = found.notices
+        return list(found.entries)
 
     def close(self) -> None:
         """Delete unpacked files; a download stays in kagglehub's cache."""
@@ -63,7 +61,7 @@ class KaggleSource:
 
 
 @source("kaggle")
-def _open(path: Path | None) -> Source:
+def _open(path: Path | None, _table: TableOptions | None) -> Source:
     return KaggleSource(needed_path(path, name="kaggle", what="the archive or its folder") if path else None)
 
 
@@ -86,45 +84,3 @@ def _master_folder(root: Path) -> Path:
         if candidate.is_dir():
             return candidate
     return root
-
-
-def unpack(archive: Path, *, to: Path, progress: ProgressBar) -> None:
-    """Unpack the photos of a zip archive into a folder; every entry is checked before anything is written.
-
-    Raises DataError for a file that isn't a zip archive, for entries outside the folder, and for links. Raises it also
-    for an archive over its limits when unpacked (`MAX_ENTRIES`, `MAX_BYTES`, `MAX_ENTRY_BYTES`).
-    """
-    try:
-        with zipfile.ZipFile(archive) as bundle:
-            entries = bundle.infolist()
-            _check_archive(entries, archive=archive.name)
-            photos = [e for e in entries if PurePosixPath(e.filename).suffix.casefold() in PHOTO_SUFFIXES]
-            for entry in progress(photos, total=len(photos), what="unpacking"):
-                target = to.joinpath(*PurePosixPath(entry.filename).parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with bundle.open(entry) as stream:
-                    target.write_bytes(stream.read(MAX_ENTRY_BYTES))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DataError(
-            f"Expected a complete zip archive, got '{archive.name}': {error}. Download it again."
-        ) from error
-
-
-def _check_archive(entries: list[zipfile.ZipInfo], *, archive: str) -> None:
-    for entry in entries:
-        name = PurePosixPath(entry.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in entry.filename or "\0" in entry.filename:
-            raise DataError(f"'{archive}' is refused: its entry {entry.filename!r} would leave the folder.")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise DataError(f"'{archive}' is refused: its entry {entry.filename!r} is a link.")
-        if entry.file_size > MAX_ENTRY_BYTES:
-            raise DataError(
-                f"'{archive}' is refused: {entry.filename!r} unpacks to {entry.file_size / 1e6:.0f} MB, "
-                f"expected at most {MAX_ENTRY_BYTES / 1e6:.0f} MB."
-            )
-    total = sum(entry.file_size for entry in entries)
-    if len(entries) > MAX_ENTRIES or total > MAX_BYTES:
-        raise DataError(
-            f"'{archive}' is refused: {len(entries)} entries of {total / 1e9:.1f} GB in all, expected at most "
-            f"{MAX_ENTRIES} of {MAX_BYTES / 1e9:.0f} GB."
-        )

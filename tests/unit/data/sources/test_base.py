@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import ConfigError, DataError
-from petmood.data.sources import open_source, source, source_names
+from petmood.data.sources import TableOptions, open_source, source, source_names
 from petmood.data.sources.base import normalize_species, parse_split
 
 
@@ -20,7 +20,7 @@ def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
 
 def test_a_taken_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="'folder' is declared twice"):
-        source("folder")(lambda _: open_source("demo"))
+        source("folder")(lambda _path, _table: open_source("demo"))
 
 
 @pytest.mark.parametrize("name", ["csv", "folder"])
@@ -53,10 +53,35 @@ def test_each_source_opens_under_its_own_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "split"),
-    [("Train", "train"), (" VAL ", "valid"), ("validation", "valid"), ("Test", "test"), ("cats", None)],
+    [
+        ("Train", "train"),
+        (" VAL ", "valid"),
+        ("validation", "valid"),
+        ("Test", "test"),
+        ("cats", None),
+        ("DEV", "valid"),
+        ("Testing", "test"),
+        ("train_set", "train"),
+        ("Test Set", "test"),
+        ("trainer", None),
+        ("set", None),
+        ("", None),
+    ],
 )
 def test_split_names_are_understood_in_any_case(text: str, split: str | None) -> None:
     assert parse_split(text) == split
+
+
+def test_options_of_a_table_are_refused_for_a_source_without_one(tmp_path: Path) -> None:
+    assert open_source("folder", tmp_path, table=TableOptions()).name == "folder"
+    with pytest.raises(ConfigError, match="'folder' reads no table of labels: leave out --photo-column"):
+        open_source("folder", tmp_path, table=TableOptions(label_column="x"))
+
+
+def test_a_path_that_cant_be_one_is_refused(tmp_path: Path) -> None:
+    for name in ("x" * 300, "nul\0"):
+        with pytest.raises(DataError, match="found nothing"):
+            open_source("folder", tmp_path / name)
 
 
 def test_a_species_holds_no_formula() -> None:

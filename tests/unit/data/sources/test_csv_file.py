@@ -1,5 +1,6 @@
 """Tests of the CSV source: dialects of spreadsheets, and the list of all problems."""
 
+import os
 import unicodedata
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,10 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.core.progress import no_progress
 from petmood.data.index import Split
-from petmood.data.sources.base import SourcePhoto
+from petmood.data.sources import open_source
+from petmood.data.sources.base import SourcePhoto, TableOptions
 from petmood.data.sources.csv_file import CsvSource
+from petmood.data.sources.folder import FolderSource
 
 Form = Literal["NFC", "NFD"]
 
@@ -98,7 +101,7 @@ def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     ]
     problems = {entry.code: entry.problem for entry in scan(path)}
     assert problems["no_class"] == "line 7: expected a class name in the column label, got an empty cell"
-    assert problems["two_labels"] == "one photo with two labels: happy, sad"
+    assert problems["two_labels"] == "lines 5, 6: one photo with two labels: happy, sad"
     assert problems["bad_line"] == "line 9: expected 3 cells, got 2"
 
 
@@ -109,9 +112,11 @@ def test_windows_separators_in_names_are_understood(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("file,label\na.jpg,sad\n", "expected|got: file, label"),
-        ("photo,label,splt\na.jpg,sad,x\n", "got: photo, label, splt"),
-        ("photo,label,class\na.jpg,sad,sad\n", "each once"),
+        ("breed,label\na.jpg,sad\n", "photo not found among: breed, label.*--photo-column"),
+        ("photo,score\na.jpg,1\n", "label not found among: photo, score.*--label-column"),
+        ("photo,label,splt\na.jpg,sad,x\n", "'splt' in line 1 of 'labels.csv' looks like 'split'.*--split-column"),
+        ("photo,label,class\na.jpg,sad,sad\n", "one column for the label .* got 2: label, class.*--label-column"),
+        ("photo,photo,label\na.jpg,b.jpg,sad\n", "one column for the photo .* got 2: photo, photo"),
         ("", "got an empty file"),
         ("photo,label\n", "Expected lines below the header"),
         ('photo,label\n"a.jpg,sad\n', "isn't a CSV table"),
@@ -125,3 +130,100 @@ def test_a_wrong_table_is_refused_with_what_was_expected(tmp_path: Path, text: s
 def test_another_encoding_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="CSV UTF-8"):
         scan(table(tmp_path, "photo,label\nMüsli.jpg,sad\n", encoding="latin-1"))
+
+
+def problems(path: Path) -> dict[str, str]:
+    return {entry.name: entry.problem for entry in scan(path)}
+
+
+def test_cells_with_line_separators_are_one_row(tmp_path: Path) -> None:
+    name = "a\u2028b.jpg"
+    assert codes(table(tmp_path, f"photo,label\n{name},sad\nb.jpg,happy\n", photos=(name, "b.jpg"))) == [
+        (name, ""),
+        ("b.jpg", ""),
+    ]
+
+
+def test_absolute_paths_and_detours_below_the_folder_are_photos_and_others_have_a_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "pets"
+    (tmp_path / "link").symlink_to(folder)
+    names = ("a.jpg", "in/b.jpg", "in/c.jpg", "in/d.jpg", "back\\slash.jpg")
+    cells = [
+        folder / "a.jpg",
+        "in/../in/./b.jpg",
+        tmp_path / "link/in/c.jpg",
+        ".\\in\\d.jpg",
+        "back\\slash.jpg",
+        "in/../../outside.jpg",
+        "/etc/passwd",
+        "C:\\pets\\a.jpg",
+        "https://example.org/a.jpg",
+        "file:///a.jpg",
+        "s3://pets/a.jpg",
+        "in",
+    ]
+    path = table(folder, "photo;label\n" + "".join(f"{cell};sad\n" for cell in cells), photos=names)
+    found = problems(path)
+    assert {name for name, problem in found.items() if not problem} == set(names)
+    outside = "expected a path below the table's folder, got one outside of it; give a path relative to the table"
+    assert found["in/../../outside.jpg"] == f"line 7: {outside}"
+    assert found["/etc/passwd"] == f"line 8: {outside}"
+    assert found["C:\\pets\\a.jpg"] == f"line 9: {outside}"
+    url = "expected a path below the table's folder, got a URL; download it"
+    assert found["https://example.org/a.jpg"] == f"line 10: {url}"
+    assert found["file:///a.jpg"] == f"line 11: {url}"
+    assert found["s3://pets/a.jpg"] == f"line 12: {url}"
+    assert found["in"] == "line 13: expected a file of this name, got a folder, pipe or device"
+
+
+def test_absolute_paths_are_found_from_a_relative_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table(tmp_path / "pets", f"photo,label\n{tmp_path}/pets/a.jpg,sad\n")
+    monkeypatch.chdir(tmp_path)
+    assert codes(Path("pets/labels.csv")) == [("a.jpg", "")]
+    monkeypatch.chdir(tmp_path / "pets")
+    assert codes(Path("labels.csv")) == [("a.jpg", "")]
+
+
+def test_names_that_are_no_file_are_problems_and_nothing_waits_or_ends_in_a_traceback(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        f"photo,label\npipe.jpg,sad\nself.jpg,sad\n{'x' * 300}.jpg,sad\nn\0.jpg,sad\na.jpg,sad\n/n\0.jpg,sad\n",
+    )
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "self.jpg").symlink_to("self.jpg")
+    found = problems(path)
+    assert found.pop("a.jpg") == ""
+    assert found == {
+        "pipe.jpg": "line 2: expected a file of this name, got a folder, pipe or device",
+        "self.jpg": "line 3: expected a readable file of this name: Too many levels of symbolic links",
+        f"{'x' * 300}.jpg": "line 4: expected a readable file of this name: File name too long",
+        "n\\x00.jpg": "line 5: expected a UTF-8 file name without control characters; rename the file",
+        "/n\\x00.jpg": "line 7: expected a UTF-8 file name without control characters; rename the file",
+    }
+
+
+def test_a_name_is_safe_in_a_table_where_it_is_safe_in_a_folder(tmp_path: Path) -> None:
+    names = ("happy/9.41\u202fAM.jpg", "happy/a\u00a0b.jpg", "happy/a\u202eb.jpg", "happy/bell\x07.jpg", "sad/1.jpg")
+    path = table(tmp_path, "photo,label\n" + "".join(f"{name},happy\n" for name in names), photos=names)
+    listed = {entry.name: entry.code for entry in scan(path)}
+    found = {entry.name: entry.code for entry in FolderSource(tmp_path).scan(no_progress)}
+    del found["labels.csv"]
+    assert listed == found
+    assert {name: code for name, code in listed.items() if code} == {"happy/bell\\x07.jpg": "bad_name"}
+
+
+def test_columns_of_other_names_are_taken_by_options(tmp_path: Path) -> None:
+    path = table(tmp_path, "Bild|Gefühl|Teil|x\na.jpg|sad|val|\nb.jpg|happy|test|\n")
+    options = TableOptions(photo_column="bild", label_column="gefühl", split_column="teil")
+    source = CsvSource(path, options)
+    assert [(e.label, e.split) for e in source.scan(no_progress)] == [("sad", Split.VALID), ("happy", Split.TEST)]
+    assert source.notices == (
+        "Columns: label from 'Gefühl', photo from 'Bild', split from 'Teil'.",
+        "Ignored 1 column: x.",
+    )
+
+
+def test_a_table_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(DataError, match="Expected a CSV table, got a pipe or device"):
+        open_source("csv", tmp_path / "labels.csv")

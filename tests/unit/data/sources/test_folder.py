@@ -91,6 +91,95 @@ def test_a_name_that_is_no_text_is_a_problem_and_never_an_error(tmp_path: Path) 
     assert codes["happy/evil\\n\\u202egpj.jpg"] == "bad_name"
 
 
+def test_names_with_spaces_of_any_kind_are_taken(tmp_path: Path) -> None:
+    names = ("happy/Screenshot 2024-03-01 at 9.41.05\u202fAM.png", "happy/Bild\u00a01.jpg", "sad/\u202egpj.jpg")
+    assert {name: entry.code for name, entry in scan(tree(tmp_path, *names)).items()} == dict.fromkeys(names, "")
+
+
+@pytest.mark.parametrize("order", ["happy/{split}/1.jpg", "{split}/happy/1.jpg", "happy/2024/{split}/1.jpg"])
+def test_split_folders_count_wherever_they_lie_on_the_way_to_a_photo(tmp_path: Path, order: str) -> None:
+    names = [order.format(split=split) for split in ("train", "Dev", "testing", "Validation set")]
+    found = scan(tree(tmp_path, *names, *(name.replace("happy", "sad") for name in names)))
+    assert {(e.label, e.split, e.problem) for e in found.values()} == {
+        (label, split, "") for label in ("happy", "sad") for split in ("train", "valid", "test")
+    }
+
+
+def test_photos_beside_split_folders_and_in_two_of_them_are_problems(tmp_path: Path) -> None:
+    found = scan(tree(tmp_path, "happy/train/1.jpg", "happy/2.jpg", "test/sad/3.jpg", "train/sad/test/4.jpg",
+                      "train/sad/Training/5.jpg", "sad/notes.txt"))  # fmt: skip
+    assert {name: entry.code for name, entry in found.items()} == {
+        "happy/train/1.jpg": "",
+        "happy/2.jpg": "no_split",
+        "test/sad/3.jpg": "",
+        "train/sad/test/4.jpg": "two_splits",
+        "train/sad/Training/5.jpg": "",
+        "sad/notes.txt": "not_a_photo",
+    }
+    assert (
+        found["happy/2.jpg"].problem == "expected to lie in a split folder (train, valid or test), as other photos do"
+    )
+    assert found["train/sad/test/4.jpg"].problem == "expected one split folder, got test and train"
+
+
+def test_one_wrapping_folder_is_unwrapped_and_that_is_said(tmp_path: Path) -> None:
+    tree(tmp_path, "pets/v2/happy/1.jpg", "pets/v2/sad/2.jpg", "pets/README.txt", "__MACOSX/pets/v2/happy/._1.jpg")
+    (tmp_path / "pets/v2/angry").mkdir()
+    (tmp_path / "pets/v2/other").symlink_to("nowhere")
+    source = FolderSource(tmp_path)
+    found = {entry.name: (entry.label, entry.code) for entry in source.scan(no_progress)}
+    assert found == {
+        "happy/1.jpg": ("happy", ""),
+        "sad/2.jpg": ("sad", ""),
+        "angry": (None, "empty_class"),
+        "other": (None, "broken_link"),
+        "pets/README.txt": (None, "not_a_photo"),
+    }
+    assert source.notices == (
+        "'pets/v2/' is the only folder: the classes were taken from inside it.",
+        "Passed over 1 entry that is hidden or made by a tool: __MACOSX (1).",
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("happy/1.jpg",),
+        ("happy/rex/1.jpg", "happy/max/2.jpg"),
+        ("train/happy/1.jpg", "train/sad/2.jpg"),
+        ("pets/1.jpg", "pets/happy/2.jpg"),
+        ("pets/happy/1.jpg", "2.jpg"),
+    ],
+)
+def test_a_folder_that_wraps_no_class_folders_is_not_unwrapped(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert set(scan(tree(tmp_path, *names))) == set(names)
+
+
+def test_what_is_followed_and_passed_over_is_said(tmp_path: Path) -> None:
+    tree(tmp_path / "pool", *(f"{k}.jpg" for k in range(6)))
+    root = tree(tmp_path / "in", "happy/1.jpg", "sad/2.jpg", "sad/.DS_Store", "happy/.DS_Store", "@eaDir/1.jpg")
+    (root / "happy/more").symlink_to(tmp_path / "pool")
+    (root / "sad/loop").symlink_to("..")
+    (root / "sad/self.jpg").symlink_to("self.jpg")
+    source = FolderSource(root)
+    found = {entry.name: entry.code for entry in source.scan(no_progress)}
+    assert found == {f"happy/more/{k}.jpg": "" for k in range(6)} | {
+        "happy/1.jpg": "",
+        "sad/2.jpg": "",
+        "sad/loop": "link_back",
+        "sad/self.jpg": "link_loop",
+    }
+    assert source.notices == (
+        "Followed 1 link to folders: happy/more.",
+        "Passed over 3 entries that are hidden or made by a tool: .DS_Store (2), @eaDir (1).",
+    )
+
+
+def test_class_folders_without_a_photo_are_told_from_no_class_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No photo in the folders of .* \(happy, sad\)\. Expected files .* \.avif"):
+        scan(tree(tmp_path, "happy/1.txt", "sad/2.docx"))
+
+
 def test_a_folder_without_class_folders_is_refused_with_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Expected class folders such as happy/ and sad/(.|\n)*got: 1\.jpg"):
         scan(tree(tmp_path, "1.jpg"))

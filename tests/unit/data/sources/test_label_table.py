@@ -1,0 +1,154 @@
+"""Tests of tables of labels: encodings, delimiters, and columns by detected or given names."""
+
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.data.sources.base import TableOptions
+from petmood.data.sources.label_table import TableRow, read_label_table
+
+
+def read(folder: Path, text: str | bytes, **options: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
+    """Return (photo, label, split) of each row, and the notices."""
+    path = folder / "labels.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    table = read_label_table(path, TableOptions(**options))
+    assert not any(row.problem for row in table.rows)
+    return [(row.photo, row.label, row.split) for row in table.rows], table.notices
+
+
+ROWS = [("a.jpg", "sad", ""), ("b.jpg", "happy", "")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_delimiters_line_ends_and_encodings_are_detected(
+    tmp_path: Path, delimiter: str, end: str, encoding: str
+) -> None:
+    lines = ["photo,label", "a.jpg,sad", "b.jpg,happy", ""]
+    text = end.join(lines).replace(",", delimiter)
+    assert read(tmp_path, text.encode(encoding)) == (ROWS, ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'photo, label\n"a.jpg", "sad"\nb.jpg,  happy \n',
+        '"photo","label"\n"a.jpg","sad"\n\n"b.jpg","happy"\n , \n',
+        "\n\n Photo , LABEL \na.jpg\u00a0,\ufeffsad\nb.jpg,happy,,\n",
+        "sep=;\nphoto;label\na.jpg;sad\nb.jpg;happy\n",
+        "sep=|\r\nphoto|label\r\na.jpg|sad\r\nb.jpg|happy\r\n",
+    ],
+)
+def test_spaces_quotes_empty_lines_and_the_line_of_spreadsheets_do_not_matter(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == (ROWS, ())
+
+
+def test_a_delimiter_in_quoted_cells_does_not_mislead_the_detection(tmp_path: Path) -> None:
+    rows, _ = read(tmp_path, 'photo|label|"notes, a, b, c"\n"a,b;c.jpg"|sad|x\n')
+    assert rows == [("a,b;c.jpg", "sad", "")]
+
+
+@pytest.mark.parametrize("delimiter", [":", "tab", "semicolon", "|"])
+def test_a_given_delimiter_is_used(tmp_path: Path, delimiter: str) -> None:
+    char = {"tab": "\t", "semicolon": ";"}.get(delimiter, delimiter)
+    assert read(tmp_path, f"photo{char}label\na,.jpg{char}sad\n", delimiter=delimiter)[0] == [("a,.jpg", "sad", "")]
+    with pytest.raises(DataError, match=r"--delimiter of one character, .* got '::'"):
+        read(tmp_path, "x", delimiter="::")
+
+
+def test_cells_hold_line_separators_line_ends_and_nul(tmp_path: Path) -> None:
+    text = 'photo,label\na\u2028b\u0085c.jpg,sad\n"x\ny.jpg",sad\nn\0.jpg,sad\nlast.jpg,sad,,,\n'
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text.encode())
+    assert [(row.line, row.photo) for row in read_label_table(path, TableOptions()).rows] == [
+        (2, "a\u2028b\u0085c.jpg"),
+        (3, "x\ny.jpg"),
+        (5, "n\0.jpg"),
+        (6, "last.jpg"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("image", "class"),
+        ("Filename", "Emotion"),
+        ("file", "category"),
+        ("PATH", "Expression"),
+        ("image_path", "class_name"),
+        ("filepaths", "labels"),
+        ("File Name", "mood"),
+    ],
+)
+def test_common_names_of_columns_are_taken_and_that_is_said(tmp_path: Path, names: tuple[str, str]) -> None:
+    text = f"{names[0]},{names[1]},subset\na.jpg,sad,Train\nb.jpg,happy,dev\n"
+    rows, notices = read(tmp_path, text)
+    assert rows == [("a.jpg", "sad", "Train"), ("b.jpg", "happy", "dev")]
+    assert notices == (f"Columns: label from '{names[1]}', photo from '{names[0]}', split from 'subset'.",)
+
+
+def test_a_column_named_set_that_holds_no_splits_is_ignored_and_that_is_said(tmp_path: Path) -> None:
+    rows, notices = read(tmp_path, ",photo,label,set,age\n0,a.jpg,sad,A,3\n1,b.jpg,happy,B,4\n")
+    assert rows == ROWS
+    assert notices == ("Ignored 3 columns: (no name), set, age.",)
+
+
+def test_given_columns_are_used_and_the_others_ignored(tmp_path: Path) -> None:
+    text = "path,filename,class,label,fold\nx/a.jpg,a.jpg,1,sad,test\n"
+    options = {"photo_column": "Path", "label_column": "label", "split_column": "fold"}
+    rows, notices = read(tmp_path, text, **options)
+    assert rows == [("x/a.jpg", "sad", "test")]
+    assert notices == ("Columns: photo from 'path', split from 'fold'.", "Ignored 2 columns: filename, class.")
+    rows, _ = read(tmp_path, "Bild|Name|Gefühl\n1|a,.jpg|sad\n", photo_column="name", label_column="GEFÜHL")
+    assert rows == [("a,.jpg", "sad", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "sentence"),
+    [
+        ("breed,label\na,b\n", {}, r"photo not found among: breed, label\. Name it with --photo-column\.$"),
+        ("a,b\nc,d\n", {}, r"photo and label not found among: a, b\. Name them with --photo-column and --label-column"),
+        ("photo:label\na:b\n", {}, r"not found among: photo:label"),
+        (
+            "image,path,label\na,b,c\n",
+            {},
+            r"one column for the photo .* got 2: image, path\. Choose one with --photo-c",
+        ),
+        ("photo,label,splti\na,b,c\n", {}, r"The column 'splti' .* looks like 'split'\. Rename it\. .*--split-column"),
+        ("photo,label,specie\na,b,c\n", {}, r"The column 'specie' .* looks like 'species'\. Rename it\."),
+        (
+            "photo,label\na,b\n",
+            {"label_column": "x"},
+            r"one column 'x' \(--label-column\) .* got no column; .* photo, l",
+        ),
+        ("photo,x,x\na,b,c\n", {"label_column": "x"}, r"one column 'x' \(--label-column\) .* got 2 columns"),
+        ("", {}, "got an empty file"),
+        ("\n\n", {}, "got an empty file"),
+        ("photo,label\n\n,\n", {}, "Expected lines below the header"),
+        ('photo,label\na,b\n"c,d\n', {}, r"isn't a CSV table: unexpected end of data \(line 3\)"),
+    ],
+)
+def test_a_table_that_is_not_understood_is_one_line_with_the_next_step(
+    tmp_path: Path, text: str, options: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=sentence) as caught:
+        read(tmp_path, text, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_row_with_another_number_of_cells_is_a_problem_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("label,photo\n\nsad,a.jpg\nsad\nsad,b.jpg,c.jpg\n")
+    assert read_label_table(path, TableOptions()).rows == (
+        TableRow(3, "a.jpg", "sad"),
+        TableRow(4, "sad", problem="expected 2 cells, got 1"),
+        TableRow(5, "b.jpg", problem="expected 2 cells, got 3"),
+    )
+
+
+def test_another_encoding_is_refused_with_its_place_and_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got byte 0xfc at 13\. Save the table as 'CSV UTF-8'"):
+        read(tmp_path, "photo,label\nMüsli.jpg,sad\n".encode("latin-1"))
