@@ -1,8 +1,8 @@
 """Complete evaluation of a run: metrics per split, calibration, abstention, prediction sets, baselines and slices.
 
-Temperature, abstention threshold and conformal quantile are chosen on the "valid" split and measured on the main
-split, which is "test" if it exists. If "valid" is the only split, the choices are reported but their effects are not
-measured.
+Temperature, abstention threshold and conformal quantile are chosen on photos of the "valid" split that did not choose
+the model. They are measured on the main split, which is "test" if it exists. If "valid" is the only split, the choices
+are reported but their effects are not measured.
 """
 
 import math
@@ -14,6 +14,7 @@ from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
+from petmood.evaluation.model_choice import ModelChoice, without_choice
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
@@ -68,6 +69,7 @@ class Evaluation:
     conformal: Conformal
     baselines: dict[str, Estimates]
     slices: tuple[Slice, ...]
+    choice: ModelChoice
 
     def to_json(self) -> dict[str, object]:
         """Return all results as JSON values; None where a value is not finite or not known."""
@@ -97,6 +99,7 @@ class Evaluation:
                 "mean_size": sets.mean_size.to_json() if sets else None,
                 "sizes": list(sets.sizes) if sets else None,
             },
+            "selection": {**self.choice.to_json(), "confidence": rule.rule.confidence},
             "baselines": {name: _json(values) for name, values in self.baselines.items()},
             "slices": [part.to_json() for part in self.slices],
         }
@@ -105,6 +108,7 @@ class Evaluation:
 def evaluate(
     scored_by_split: Mapping[str, Predictions],
     *,
+    choice: ModelChoice | None = None,
     baselines: Mapping[str, Predictions] | None = None,
     target_error: float = 0.1,
     coverage: float = 0.9,
@@ -112,6 +116,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a run on all its splits, together with its baselines.
 
+    `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
     Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
     calibrated probabilities.
 
@@ -122,21 +127,25 @@ def evaluate(
     if not splits:
         raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
     main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
-    valid = splits.get(Split.VALID)
+    every_valid = splits.get(Split.VALID)
+    choice = choice or without_choice(len(every_valid) if every_valid else 0)
+    valid = every_valid.take(choice.calibrating) if every_valid else None
+    predictions = splits[main]
+    unseen = None if predictions is every_valid else predictions
     temperature = fit_temperature(valid) if valid else 1.0
     measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
-    predictions = splits[main]
     return Evaluation(
         main=main,
         splits=measured,
         per_class={name: estimate_class_metrics(part) for name, part in splits.items()},
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
-        abstention=_abstention(predictions, valid=valid, temperature=temperature, target_error=target_error),
-        conformal=_conformal(predictions, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
+        abstention=_abstention(predictions, unseen, valid=valid, temperature=temperature, target_error=target_error),
+        conformal=_conformal(unseen, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
         baselines={
             name: estimate_metrics(baseline, seed=seed) for name, baseline in (baselines or {}).items() if len(baseline)
         },
         slices=slice_metrics(predictions),
+        choice=choice,
     )
 
 
@@ -161,6 +170,8 @@ def _certainty_lines(evaluation: Evaluation) -> list[str]:
     fitted = evaluation.calibration.fitted_on
     source = f"fitted on {fitted} validation photos" if fitted else "not fitted: no validation photos"
     lines = [_line("temperature", f"{evaluation.calibration.temperature:.3f}, {source}")]
+    if fitted and evaluation.choice.chosen_on:
+        lines.append(_line("model", _choice_text(evaluation.choice)))
     if abstain.rule.threshold is None:
         lines.append(_line("confident from", f"no threshold: {abstain.rule.reason}"))
     else:
@@ -174,6 +185,11 @@ def _certainty_lines(evaluation: Evaluation) -> list[str]:
         )
         lines.append(_line("classes in a set", number_text(sets.measured.mean_size, digits=2)))
     return lines
+
+
+def _choice_text(choice: ModelChoice) -> str:
+    photos = "other" if choice.separate else "the same"
+    return f"best of {choice.tried} tried, chosen on {choice.chosen_on} {photos} validation photos"
 
 
 def _line(name: str, text: str) -> str:
@@ -198,23 +214,28 @@ def _calibration(
 
 
 def _abstention(
-    predictions: Predictions, *, valid: Predictions | None, temperature: float, target_error: float
+    predictions: Predictions,
+    unseen: Predictions | None,
+    *,
+    valid: Predictions | None,
+    temperature: float,
+    target_error: float,
 ) -> AbstentionResult:
     aurc = risk_coverage(predictions, temperature=temperature).aurc
     rule = choose_threshold(valid or predictions.take([]), target_error=target_error, temperature=temperature)
-    if rule.threshold is None or predictions is valid:
+    if rule.threshold is None or unseen is None:
         return AbstentionResult(rule, measured=None, aurc=aurc)
-    measured = evaluate_selective(predictions, threshold=rule.threshold, temperature=temperature)
+    measured = evaluate_selective(unseen, threshold=rule.threshold, temperature=temperature)
     return AbstentionResult(rule, measured=measured, aurc=aurc)
 
 
 def _conformal(
-    predictions: Predictions, *, valid: Predictions | None, temperature: float, coverage: float, seed: int
+    unseen: Predictions | None, *, valid: Predictions | None, temperature: float, coverage: float, seed: int
 ) -> Conformal:
     if not valid:
         return Conformal("lac", target=coverage, quantile=None, measured=None)
     quantile = conformal_quantile(valid, coverage=coverage, temperature=temperature)
-    if predictions is valid:
+    if unseen is None:
         return Conformal("lac", target=coverage, quantile=quantile, measured=None)
-    measured = evaluate_prediction_sets(predictions, quantile=quantile, temperature=temperature, seed=seed)
+    measured = evaluate_prediction_sets(unseen, quantile=quantile, temperature=temperature, seed=seed)
     return Conformal("lac", target=coverage, quantile=quantile, measured=measured)

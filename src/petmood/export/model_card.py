@@ -36,6 +36,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
         "",
         _confidence_line(manifest),
         "",
+        *_selection(manifest.metrics),
         "## Training",
         "",
         f"- Network: {manifest.backbone}, images of {manifest.image.side_px} px ({manifest.image.resize}).",
@@ -68,6 +69,12 @@ def _measures(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _selection(metrics: Mapping[str, Any]) -> list[str]:
+    """Return how the model was chosen, and what that does to its guarantees; nothing for bundles without the record."""
+    sentence = metrics.get("selection", {}).get("sentence")
+    return [sentence, ""] if sentence else []
+
+
 def _row(name: str, value: Mapping[str, Any]) -> str:
     interval = f"{_number(value['low'])} to {_number(value['high'])}"
     return f"| {title(name)} | {_number(value['value'])} | {interval} |"
@@ -85,7 +92,9 @@ def _confidence_line(manifest: Manifest) -> str:
     )
     if manifest.confidence_threshold > 1:
         return f"Too few validation photos to guarantee an error rate: every prediction is 'not sure'. {sets}"
+    confidence = manifest.metrics.get("selection", {}).get("confidence")
+    held = f", which holds with {confidence:.0%} confidence" if confidence else ""
     return (
         f"A prediction is confident from a probability of {manifest.confidence_threshold:.3f}, "
-        f"chosen for an error of at most {manifest.target_error or 0:.0%} among confident predictions. {sets}"
+        f"chosen for an error of at most {manifest.target_error or 0:.0%} among confident predictions{held}. {sets}"
     )

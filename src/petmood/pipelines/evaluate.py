@@ -23,6 +23,7 @@ from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
 from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import PairedTest, paired_test
 from petmood.evaluation.predictions import Predictions
+from petmood.pipelines.chosen_model import model_choice
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
@@ -34,7 +35,7 @@ __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation"
 
 logger = logging.getLogger(__name__)
 
-PARTS: Final = frozenset({"main", "splits", "baselines", "calibration", "abstention", "conformal"})
+PARTS: Final = frozenset({"main", "splits", "baselines", "calibration", "abstention", "conformal", "selection"})
 """What an evaluation.json has at least."""
 
 
@@ -66,8 +67,8 @@ def evaluate_run(
     """Evaluate a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the metrics.
 
     With ``data``, another dataset is used and only the report is written, as ``report-NAME.html``. The confidence
-    threshold and the temperature always come from the run's own validation photos. ``on_result`` gets the metrics
-    before anything is written, so that they are not lost on a full disk.
+    threshold and the temperature always come from the run's own validation photos, those that did not choose its model.
+    ``on_result`` gets the metrics before anything is written, so that they are not lost on a full disk.
 
     Raises:
         DataError: the photos can't be found or read.
@@ -102,6 +103,7 @@ def _evaluate(
     )
     found = evaluate(
         scored,
+        choice=model_choice(run, scored[Split.VALID]),
         baselines=baselines,
         target_error=config.evaluation.target_error,
         coverage=config.evaluation.coverage,

@@ -97,7 +97,12 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMeta
         target_error=config.evaluation.target_error,
         conformal_quantile=EVERY_CLASS if quantile is None else quantile,
         target_coverage=config.evaluation.coverage,
-        metrics={"splits": numbers["splits"], "run": facts.name, "weights": sha256_of(run.weights)},
+        metrics={
+            "splits": numbers["splits"],
+            "selection": numbers["selection"],
+            "run": facts.name,
+            "weights": sha256_of(run.weights),
+        },
         backbone=facts.backbone,
         data_hash=facts.data_hash,
         code_version=facts.code_version,

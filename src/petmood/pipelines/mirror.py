@@ -16,7 +16,7 @@ from petmood.core.errors import TrackingError
 from petmood.core.files import sha256_of
 from petmood.data.index import Split
 from petmood.evaluation.metrics import metrics
-from petmood.evaluation.predictions import Predictions
+from petmood.pipelines.chosen_model import choosing_predictions
 from petmood.pipelines.run_folder import RunFolder, RunMetadata
 from petmood.presentation.display_names import HEADLINE_METRICS
 from petmood.training.tracking.base import (
@@ -127,7 +127,7 @@ def _finals(run: RunFolder, facts: RunMetadata) -> dict[str, FinalMetric]:
     """Return the results of training, the validation metrics of the kept weights, and those of an evaluation."""
     results = {"seconds": facts.seconds, "epochs": facts.epochs, "best_epoch": facts.best_epoch}
     found = {name: float(value) for name, value in results.items() if value is not None}
-    if run.predictions(Split.VALID).is_file() and len(valid := Predictions.load(run.predictions(Split.VALID))):
+    if run.predictions(Split.VALID).is_file() and len(valid := choosing_predictions(run)):
         measured = metrics(valid.probabilities(), valid.labels)
         found |= {name: float(measured[metric][0]) for metric, name in KEPT.items()}
     finals = {name: FinalMetric(value, _written_ms(run.metadata)) for name, value in found.items()}

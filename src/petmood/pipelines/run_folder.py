@@ -26,7 +26,11 @@ __all__ = ["RunFolder", "RunMetadata", "open_run", "refuse_foreign_run"]
 
 
 class RunMetadata(BaseModel):
-    """Metadata of a run, in ``run.json``; ``seconds`` is the duration of training."""
+    """Metadata of a run, in ``run.json``; ``seconds`` is the duration of training.
+
+    ``chosen_on``: number of validation photos that chose among models (0: there was no choice; None: an earlier
+    version of petmood wrote the file). ``tried``: number of models that they chose among, over all trials of a sweep.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,6 +48,8 @@ class RunMetadata(BaseModel):
     seconds: float | None = None
     epochs: int | None = None
     best_epoch: int | None = None
+    chosen_on: int | None = None
+    tried: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ from petmood.core.output_paths import refuse_unwritable
 from petmood.core.partials import remove_dead_partials
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
+from petmood.data.validation_parts import divide_rows
 from petmood.models.network import ExpressionNet, build_network
+from petmood.pipelines.chosen_model import chooses, models_tried
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
@@ -60,7 +62,7 @@ def train(
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
     refuse_unwritable(run.path)
     _refuse_existing(run)
-    facts = _facts(config, index, run)
+    facts = _facts(config, index, run, is_trial=sweep is not None)
     # Invalid settings are rejected here, before anything is written.
     network = make_network(fit_settings(config), classes=len(facts.classes))
     with run.lock():
@@ -172,7 +174,7 @@ def _learn(
         fitted = fit_network(
             fit_settings(config),
             sets[Split.TRAIN],
-            sets[Split.VALID],
+            _choosing(sets[Split.VALID], facts, config),
             folder=run.path,
             progress=progress,
             callbacks=[*callbacks, EpochTrackingCallback(tracking)],
@@ -182,9 +184,17 @@ def _learn(
         _evaluate(run, fitted.network, {split: sets[split] for split in splits}, facts)
         seconds = round(time.monotonic() - began, 1)
         found = {"status": "done", "seconds": seconds, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch}
+        found["tried"] = models_tried(config, epochs=fitted.epochs)
         run.write_metadata(facts, update=found)
         logger.info("done after %s s, %s epochs, best %s", seconds, fitted.epochs, fitted.best_epoch)
     return run
+
+
+def _choosing(valid: PhotoSet, facts: RunMetadata, config: Config) -> PhotoSet:
+    """Return the validation photos that choose among models; all of them if there is no choice to make."""
+    share = config.evaluation.calibration_share if facts.chosen_on else 0.0
+    parts = divide_rows(valid.rows, share=share)
+    return valid.take(parts.choosing) if parts.separate else valid
 
 
 def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[Split, PhotoSet], facts: RunMetadata) -> None:
@@ -209,11 +219,13 @@ def _open_splits(
     }
 
 
-def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
+def _facts(config: Config, index: DataIndex, run: RunFolder, *, is_trial: bool) -> RunMetadata:
     rows = training_rows(index.rows, include_copies=config.data.include_copies)
     _check_counts(index, rows, folder=config.data.path)
     photos: dict[str, int] = {Split.TRAIN: len(rows)}
     photos |= {split: len(evaluation_rows(index.rows, split)) for split in EVALUATION_SPLITS}
+    valid = evaluation_rows(index.rows, Split.VALID)
+    parts = divide_rows(valid, share=config.evaluation.calibration_share)
     return RunMetadata(
         name=run.path.name,
         status="training",
@@ -226,6 +238,7 @@ def _facts(config: Config, index: DataIndex, run: RunFolder) -> RunMetadata:
         image=config.model.image_spec(),
         photos=photos,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        chosen_on=len(parts.choosing) if is_trial or chooses(config) else 0,
     )
 
 

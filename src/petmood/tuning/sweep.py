@@ -20,6 +20,7 @@ from petmood.core.redact import one_line, without_credentials
 from petmood.data.importer import import_photos
 from petmood.data.index import INDEX_NAME, Split
 from petmood.data.sources import open_source
+from petmood.data.validation_parts import divide_rows
 from petmood.pipelines.end_to_end import DEMO_FOLDER
 from petmood.pipelines.run_tracking import end_sweep, start_sweep
 from petmood.pipelines.train import resume
@@ -29,7 +30,7 @@ from petmood.tuning.report import SearchReport, best_of, rows_of
 from petmood.tuning.report_html import write_reports
 from petmood.tuning.space import Space, open_space, replay_overrides
 from petmood.tuning.storage import connect, open_study, storage_url, study_settings
-from petmood.tuning.trial import run_of
+from petmood.tuning.trial import run_of, tried_by
 from petmood.tuning.worker import Worker, wanted_trials
 from petmood.tuning.workers import exit_when_stdin_closes, run_workers
 
@@ -109,15 +110,15 @@ def open_sweep(overrides: Sequence[str], *, progress: ProgressBar = no_progress)
 
 
 def _photos(config: Config, *, progress: ProgressBar) -> tuple[int, str]:
-    """Return the number of validation photos and the data version; the demo dataset is generated if it is missing."""
+    """Return the number of validation photos that choose, and the data version; generate a missing demo dataset."""
     folder = Path(config.data.path)
     if folder == DEMO_FOLDER and not (folder / INDEX_NAME).is_file():
         import_photos(open_source("demo"), to=folder, progress=progress)
     index = open_index(folder, expected_hash=config.data.hash)
-    photos = len(evaluation_rows(index.rows, Split.VALID))
-    if photos == 0:
+    valid = evaluation_rows(index.rows, Split.VALID)
+    if not valid:
         raise DataError(f"A sweep selects by validation photos, but {folder} has none. Import it with a valid split.")
-    return photos, index.hash
+    return len(divide_rows(valid, share=config.evaluation.calibration_share).choosing), index.hash
 
 
 def _claims(storage: RDBStorage, url: str, search: SearchConfig) -> TrialLocks:
@@ -146,6 +147,8 @@ def _conclude(opened: Sweep, *, progress: ProgressBar) -> SearchReport:
     best = best_of(rows)
     run = run_of(opened.worker.folder, best.number)
     is_here = run.metadata.is_file()
+    chosen = opened.space.compose(best.settings)
+    tried = tried_by(rows, chosen)
     report = SearchReport(
         name=str(search.name),
         folder=opened.folder,
@@ -154,11 +157,12 @@ def _conclude(opened: Sweep, *, progress: ProgressBar) -> SearchReport:
         best=best,
         best_run=run.path if is_here else None,
         photos=opened.photos,
-        command=("petmood", "train", *replay_overrides(opened.space, best.settings)),
+        command=("petmood", "train", *replay_overrides(opened.space, best.settings), f"evaluation.tried={tried}"),
     )
-    chosen = opened.space.compose(best.settings)
-    write_reports(report, opened.study, settings=chosen)
+    evaluation = chosen.evaluation.model_copy(update={"tried": tried})
+    write_reports(report, opened.study, settings=chosen.model_copy(update={"evaluation": evaluation}))
     if is_here:
+        run.write_metadata(run.read_metadata(), update={"tried": tried})
         resume(run.path, progress=progress)
     end_sweep(opened.folder)
     return report

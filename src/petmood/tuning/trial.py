@@ -13,11 +13,12 @@ from petmood.configs.schema import Config
 from petmood.core.errors import RunError
 from petmood.data.index import Split
 from petmood.evaluation.metrics import metrics
-from petmood.evaluation.predictions import Predictions
+from petmood.pipelines.chosen_model import choosing_predictions, models_tried
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import resume, train
+from petmood.tuning.report import TrialRow
 
-__all__ = ["Diverged", "PruningCallback", "clear_checkpoints", "run_of", "run_trial", "valid_value"]
+__all__ = ["Diverged", "PruningCallback", "clear_checkpoints", "run_of", "run_trial", "tried_by", "valid_value"]
 
 OBJECTIVE_SPLITS: Final = (Split.VALID,)
 """The only splits that a trial is evaluated on; test photos are not opened."""
@@ -82,9 +83,18 @@ def run_trial(trial: optuna.Trial, config: Config, *, folder: Path, metric: str)
 
 
 def valid_value(run: RunFolder, metric: str) -> float:
-    """Return the validation metric of the kept weights."""
-    scored = Predictions.load(run.predictions(Split.VALID))
+    """Return the metric of the kept weights on the validation photos that choose among models."""
+    scored = choosing_predictions(run)
     return float(metrics(scored.probabilities(), scored.labels)[MEASURES[metric]][0])
+
+
+def tried_by(rows: Sequence[TrialRow], best: Config) -> int:
+    """Return how many models the trials compared on the validation photos.
+
+    A trial compares its epochs. One that keeps the last epoch, or a probe, compares as many models as the ``best`` one.
+    """
+    own = models_tried(best, epochs=0)
+    return sum(own or row.epochs for row in rows)
 
 
 def clear_checkpoints(run: RunFolder) -> None:

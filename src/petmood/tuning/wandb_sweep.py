@@ -7,6 +7,7 @@ import yaml
 
 from petmood.configs.load import compose
 from petmood.configs.schema import DimensionConfig
+from petmood.pipelines.chosen_model import models_tried
 from petmood.tuning.space import open_space, replay_overrides
 
 __all__ = ["sweep_file"]
@@ -25,8 +26,10 @@ def sweep_file(overrides: Sequence[str]) -> str:
     Raises:
         ConfigError: no setting to search, or settings that don't exist.
     """
-    search = compose(overrides).search
+    config = compose(overrides)
+    search = config.search
     space = open_space(overrides, search)
+    tried = f"evaluation.tried={search.n_trials * models_tried(config, epochs=config.trainer.max_epochs)}"
     found = {
         "program": "petmood",
         "name": search.name,
@@ -34,7 +37,15 @@ def sweep_file(overrides: Sequence[str]) -> str:
         "metric": {"name": search.metric.replace("/", "/kept_"), "goal": search.direction},
         "run_cap": search.n_trials,
         "parameters": {name: _parameter(dimension) for name, dimension in space.dimensions.items()},
-        "command": ["${env}", "petmood", "train", *replay_overrides(space, {}), *EVERY_RUN, "${args_no_hyphens}"],
+        "command": [
+            "${env}",
+            "petmood",
+            "train",
+            *replay_overrides(space, {}),
+            *EVERY_RUN,
+            tried,
+            "${args_no_hyphens}",
+        ],
     }
     head = f"# Written by `petmood sweep search={search.name} --wandb`. Use it with: wandb sweep sweep.yaml\n"
     return head + yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)

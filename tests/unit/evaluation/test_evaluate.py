@@ -10,6 +10,7 @@ from petmood.core.errors import DataError
 from petmood.evaluation.calibration import fit_temperature
 from petmood.evaluation.evaluate import evaluate, summary_text
 from petmood.evaluation.metrics import METRICS, metrics
+from petmood.evaluation.model_choice import ModelChoice
 from tests.support.evaluation import MakeScored
 
 
@@ -35,6 +36,19 @@ def test_what_is_chosen_is_chosen_on_validation_photos_alone(make_scored: MakeSc
     assert found.abstention.rule == other.abstention.rule
     assert found.conformal.quantile == other.conformal.quantile
     assert found.calibration.fitted_on == 200
+
+
+def test_photos_that_chose_the_model_do_not_calibrate_it(make_scored: MakeScored) -> None:
+    valid, test = make_scored(200, seed=1, skill=4.0), make_scored(100)
+    choice = ModelChoice(tried=9, chosen_on=100, calibrating=np.arange(100, 200), separate=True)
+    found = evaluate({"valid": valid, "test": test}, choice=choice)
+    alone = evaluate({"valid": valid.take(np.arange(100, 200)), "test": test})
+    assert found.calibration.temperature == alone.calibration.temperature
+    assert found.abstention.rule == alone.abstention.rule
+    assert found.conformal.quantile == alone.conformal.quantile
+    assert (found.calibration.fitted_on, found.splits["valid"]["accuracy"].n) == (100, 200)
+    assert found.to_json()["selection"] == {**choice.to_json(), "confidence": 0.9}
+    assert "best of 9 tried, chosen on 100 other validation photos" in summary_text(found)
 
 
 def test_numbers_are_those_of_calibrated_probabilities_and_before_is_kept(make_scored: MakeScored) -> None:

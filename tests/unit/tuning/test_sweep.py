@@ -51,7 +51,20 @@ def test_the_best_settings_and_the_command_train_the_best_again(wanted: list[str
     assert settings.optimizer.lr == found.best.settings["optimizer.lr"]
     assert found.best_run
     trained = open_run(found.best_run).read_config()
-    assert trained.model_copy(update={"run": settings.run}) == settings
+    assert trained.evaluation.tried == 0
+    assert settings.evaluation.tried == 1
+    assert trained.model_copy(update={"run": settings.run, "evaluation": settings.evaluation}) == settings
+
+
+@pytest.mark.parametrize(("epochs", "tried"), [(1, 3), (2, 6)])
+def test_the_best_run_and_its_command_say_how_many_models_were_tried(
+    wanted: list[str], epochs: int, tried: int
+) -> None:
+    found = sweep([*wanted, "n_trials=3", f"epochs={epochs}", "search.pruner=none"])
+    assert found.best_run
+    facts = open_run(found.best_run).read_metadata()
+    assert (facts.tried, facts.chosen_on, found.photos) == (tried, 8, 8)
+    assert found.command[-1] == f"evaluation.tried={tried}"
 
 
 def test_progress_counts_trials_those_of_before_included(wanted: list[str]) -> None:
@@ -90,7 +103,7 @@ def test_the_demo_is_made_where_it_is_missing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tuning_sweep, "import_photos", drawn)
     found = sweep([*wanted, "data=data/demo", "n_trials=1"])
-    assert found.photos == 16
+    assert found.photos == 8
 
 
 def test_a_storage_that_fails_meanwhile_is_one_line(wanted: list[str], tmp_path: Path) -> None:

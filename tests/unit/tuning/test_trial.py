@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from petmood.configs.schema import Config
 from petmood.core.errors import RunError
 from petmood.data.index import Split
+from petmood.data.validation_parts import divide_validation
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.train import resume
 from petmood.tuning.trial import Diverged, PruningCallback, clear_checkpoints, run_of, run_trial, valid_value
@@ -27,13 +28,17 @@ def epoch(number: int, loss: float, accuracy: float = 0.5) -> Any:  # noqa: ANN4
     return SimpleNamespace(current_epoch=number, callback_metrics=metrics)
 
 
-def test_a_trial_s_value_is_what_the_kept_weights_score_on_validation_photos(
+def test_a_trial_s_value_is_what_the_kept_weights_score_on_the_half_of_the_validation_photos_that_chooses(
     settings: Settings, tmp_path: Path
 ) -> None:
     study = optuna.create_study()
     value = run_trial(study.ask(), settings("epochs=3"), folder=tmp_path, metric="val/loss")
     run = run_of(tmp_path, 0)
-    scored = Predictions.load(run.predictions(Split.VALID))
+    every = Predictions.load(run.predictions(Split.VALID))
+    chosen = divide_validation(every.groups, [every.classes[label] for label in every.labels], share=0.5).choosing
+    scored = every.take(chosen)
+    assert len(every) == 16
+    assert len(scored) == run.read_metadata().chosen_on == 8
     right = scored.probabilities()[range(len(scored)), scored.labels]
     assert value == pytest.approx(-sum(map(math.log, right)) / len(scored))
     assert value == pytest.approx(min(study.trials[0].intermediate_values.values()), rel=1e-4)
