@@ -145,7 +145,7 @@ def _per_photo(scored: Predictions, *, metric: str) -> Floats:
 def sign_flip_p_value(sums: Floats, *, permutations: int, seed: int) -> float:
     """Compute the two-sided p-value of the total under random sign flips of the groups' differences [G]."""
     moving = sums[np.abs(sums) > 1e-12]
-    if len(moving) == 0:
+    if len(moving) < 2:  # one group's total is as far from 0 under either sign; scipy takes two or more
         return 1.0
     found = stats.permutation_test(
         (moving,),

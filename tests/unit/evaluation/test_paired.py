@@ -22,6 +22,17 @@ def disturbed(scored: Predictions, *, share: float, seed: int) -> Predictions:
     return replace(scored, logits=np.where(rng.random((len(scored), 1)) < share, noise, scored.logits))
 
 
+def test_one_group_that_differs_says_nothing_about_which_run_is_better(make_scored: MakeScored) -> None:
+    scored = make_scored(40)
+    logits = scored.logits.copy()
+    logits[3] = np.eye(4)[scored.labels[3]] * 9
+    other = logits.copy()
+    other[3] = np.roll(np.eye(4)[scored.labels[3]], 1) * 9
+    found = paired_test(replace(scored, logits=logits), replace(scored, logits=other))
+    assert (found.difference.value, found.p_value) == (1 / 40, 1.0)
+    assert sign_flip_p_value(np.array([0.0, 0.7, 0.0]), permutations=100, seed=0) == 1.0
+
+
 def test_a_clearly_better_run_is_recognised(make_scored: MakeScored) -> None:
     good = make_scored(300, skill=3.0)
     found = paired_test(good, disturbed(good, share=0.5, seed=1))
