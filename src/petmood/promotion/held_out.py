@@ -1,8 +1,8 @@
 """Selection of held-out photos that neither bundle saw, by bytes, by groups and by content.
 
 A bundle holds the index of its data and the features of the photos that its model saw. A group of the current test
-split is left out if one of its photos has equal bytes with such a photo, or with a photo of its group in the bundle's
-index. It is also left out if the pixels show a near-duplicate, or the same animal.
+split is left out if one of its photos has the bytes of a photo in such a group of the bundle's index. It is also left
+out if the pixels show a near-duplicate of a seen photo, or the same animal.
 """
 
 from collections import Counter

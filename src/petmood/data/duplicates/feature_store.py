@@ -69,8 +69,10 @@ def pack_features(features: Mapping[str, PhotoFeatures]) -> bytes:
         "frames": _stacked([np.array([one.width, one.height]) for one in points], NAMES_AND_FRAMES["frames"]),
     }
     arrays |= {name: _stacked([getattr(one, name) for one in photos], kind) for name, kind in PER_PHOTO.items()}
-    for name, kind in PER_KEYPOINT.items():
-        arrays[name] = _stacked([row for one in points for row in getattr(one, name)], kind)
+    for name, (dtype, shape) in PER_KEYPOINT.items():
+        arrays[name] = np.concatenate(
+            [np.zeros((0, *shape), dtype), *(getattr(one, name) for one in points)], dtype=dtype, casting="same_kind"
+        )
     arrays["descriptors"] //= np.uint8(DESCRIPTOR_STEP)
     return _npz(arrays)
 
