@@ -8,6 +8,8 @@ the process.
 import hashlib
 import json
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ __all__ = [
     "atomic_write_bytes",
     "atomic_write_json",
     "atomic_write_text",
+    "copy_folder",
     "create_exclusive",
     "flush_folder",
     "sha256_of",
@@ -76,6 +79,28 @@ def atomic_write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSO
         ValueError: the value holds NaN or infinity, which JSON does not support.
     """
     atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy the files below a folder into another one; modes follow the umask, and executable files stay executable.
+
+    Links are copied as the files that they point to.
+
+    Raises:
+        FileExistsError: a file of the same name is in the target.
+        OSError: the copy failed; the files before are copied.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.is_dir():
+            copy_folder(path, target / path.name)
+            continue
+        is_executable = path.stat().st_mode & stat.S_IXUSR
+        handle = os.open(
+            target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o777 if is_executable else 0o666
+        )
+        with os.fdopen(handle, "wb") as copied, path.open("rb") as original:
+            shutil.copyfileobj(original, copied)
 
 
 def sha256_of(path: Path) -> str:

@@ -83,7 +83,7 @@ class FileTrialLocks:
 
     def _open(self, number: int) -> int:
         name = "deciding" if number == DECIDING else str(number)
-        return os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
 
 class PostgresTrialLocks:

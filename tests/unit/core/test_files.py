@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.files import atomic_write_bytes, atomic_write_json, atomic_write_text, create_exclusive, sha256_of
+from petmood.core.files import (
+    atomic_write_bytes,
+    atomic_write_json,
+    atomic_write_text,
+    copy_folder,
+    create_exclusive,
+    sha256_of,
+)
 from tests.support.kill_points import count_calls
 from tests.support.source_tree import ROOT
 
@@ -183,3 +190,26 @@ def test_of_many_processes_that_create_one_name_one_succeeds(tmp_path: Path) -> 
     said = [child.communicate(timeout=600)[0].strip() for child in children]
     assert sorted(said) == ["False"] * 4 + ["True"]
     assert (tmp_path / "taken").read_text() == str(said.index("True"))
+
+
+@pytest.mark.parametrize(("umask", "modes"), [(0o077, (0o600, 0o700, 0o700)), (0o002, (0o664, 0o775, 0o775))])
+def test_a_copy_has_modes_by_the_umask_and_not_those_of_the_original(
+    tmp_path: Path, umask: int, modes: tuple[int, int, int]
+) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True, mode=0o750)
+    (tmp_path / "in/deep/file").write_bytes(b"x" * 100_000)
+    (tmp_path / "in/run.sh").touch()
+    (tmp_path / "in/link").symlink_to("deep/file")
+    (tmp_path / "in/deep/file").chmod(0o640)
+    (tmp_path / "in/run.sh").chmod(0o744)
+    before = os.umask(umask)
+    try:
+        copy_folder(tmp_path / "in", tmp_path / "out")
+    finally:
+        os.umask(before)
+    names = ("deep/file", "run.sh", "deep")
+    assert tuple((tmp_path / "out" / name).stat().st_mode & 0o777 for name in names) == modes
+    assert (tmp_path / "out/link").read_bytes() == b"x" * 100_000
+    assert not (tmp_path / "out/link").is_symlink()
+    with pytest.raises(FileExistsError):
+        copy_folder(tmp_path / "in", tmp_path / "out")

@@ -1,7 +1,6 @@
 """Build a bento from a bundle, with this petmood as a wheel and exactly pinned dependencies."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from petmood.core.atomic_directory import atomic_directory, files_below
 from petmood.core.bundle import Bundle, verify
 from petmood.core.errors import BundleError, ConfigError
 from petmood.core.extras import require
+from petmood.core.files import copy_folder
 from petmood.serving.integrations.bentoml.cli_args import ServeOptions, bentoml_command, environment
 from petmood.serving.integrations.bentoml.requirements import pinned
 from petmood.serving.integrations.bentoml.wheel import pack_wheel
@@ -78,7 +78,7 @@ def build_bento(bundle: Path, *, to: Path | None = None, start: ServeOptions | N
         home = Path(name) / "home"
         tag = _build_in(Path(name), bundle, start, {**environment(), "BENTOML_HOME": str(home)})
         built = home / "bentos" / tag.replace(":", "/")
-        shutil.copytree(built, draft.path, dirs_exist_ok=True)
+        copy_folder(built, draft.path)
         draft.expect(files_below(built))
     return Built(tag, to)
 
@@ -91,7 +91,7 @@ def _build_in(scratch: Path, bundle: Path, start: ServeOptions | None, env: Mapp
 
 def write_project(bundle: Bundle, *, to: Path) -> None:
     """Write the build context: bundle, wheel, pinned requirements, service module and bentofile."""
-    shutil.copytree(bundle.folder, to / "bundle")
+    copy_folder(bundle.folder, to / "bundle")
     wheel = pack_wheel(to / "wheels")
     lines = [*pinned(extra="bento"), f"./wheels/{wheel.name}"]
     (to / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")

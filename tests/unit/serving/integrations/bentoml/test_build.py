@@ -1,6 +1,7 @@
 """Tests of the bento build: bundle, wheel and pinned requirements, without training dependencies."""
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_a_bento_in_a_folder_leaves_the_store_alone(
     assert not (tmp_path / "home").exists()
     home = Path(json.loads(bentoml.read_text())[1]["BENTOML_HOME"])
     assert not home.exists()
+
+
+@pytest.mark.usefixtures("bentoml")
+@pytest.mark.parametrize(("umask", "modes"), [(0o077, {0o600, 0o700}), (0o002, {0o664, 0o775})])
+def test_the_modes_of_a_bento_follow_the_umask(bundle: Bundle, tmp_path: Path, umask: int, modes: set[int]) -> None:
+    before = os.umask(umask)
+    try:
+        build_bento(bundle.folder, to=tmp_path / "out")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+    assert len(made) > 1
+    assert {path.stat().st_mode & 0o777 for path in made} <= modes
 
 
 def test_a_folder_that_exists_is_left_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
