@@ -68,7 +68,9 @@ def test_what_is_overridden_takes_the_same_arguments(own: type, base: type) -> N
 
 
 def test_a_cycle_still_knows_whether_it_is_complete_and_its_body_read() -> None:
-    assert {"response_complete", "more_body"} <= set(inspect.getsource(RequestResponseCycle).replace(".", " ").split())
+    assert {"response_complete", "more_body", "keep_alive"} <= set(
+        inspect.getsource(RequestResponseCycle).replace(".", " ").split()
+    )
     assert STATUS_LINE[503].startswith(b"HTTP/1.1 503 ")
 
 

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from petmood.core.schemas import ErrorResponse
+from petmood.serving.connections import PROBE_WAIT_S, Admission, ConnectionTable
 from petmood.serving.settings import Settings
 from petmood.serving.upgrades import UpgradeIgnoringProtocol
 
@@ -37,11 +38,13 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         header_timeout_s: float,
-        most_connections: int,
+        table: ConnectionTable,
+        probes: frozenset[bytes],
         refused: Callable[[str], object] = str,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._header_timeout_s, self._most_connections = header_timeout_s, most_connections
+        self._header_timeout_s, self._table, self._probes = header_timeout_s, table, probes
+        self._probes_only = False
         self._refused = refused
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -49,14 +52,14 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
         self._begun = self._piece_bytes = self._body_bytes = self._framing_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's signature
-        """Check the connection limit and start the header timeout."""
+        """Check the connection limits and start the header timeout."""
         super().connection_made(transport)
-        if len(self.connections) > self._most_connections:
-            self._refuse(
-                503, "overloaded", f"Too many open connections (limit {self._most_connections}). Try again in a second."
-            )
-            return
-        self._expect_headers()
+        admission = self._table.admit(self, None if self.client is None else self.client[0])
+        self._probes_only = admission is Admission.PROBES_ONLY
+        if admission is Admission.REFUSED:
+            self._refuse_as_full()
+        else:
+            self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
         """Parse received data; start the header timeout if it begins a new request."""
@@ -82,12 +85,17 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
         """Dispatch the request, unless too many are pipelined on this connection."""
         self._clear_deadline()
         self._unset_keepalive_if_required()
+        if self._probes_only and self.url.partition(b"?")[0] not in self._probes:
+            self._refuse_as_full()
+            raise ConnectionAbortedError  # stops the parser
         if len(self.pipeline) >= PIPELINED:
             self._refuse(
                 503, "overloaded", f"Expected at most {PIPELINED} pipelined requests, got more. Read responses first."
             )
             raise ConnectionAbortedError  # stops the parser
         super().on_headers_complete()
+        if self._probes_only and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Count body bytes separately from headers, trailers and chunk framing, which have their own limit."""
@@ -135,6 +143,7 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
         """Cancel the timers of the connection."""
         self._clear_deadline()
         self._clear_reader()
+        self._table.release(self)
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -147,7 +156,8 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
 
     def _expect_headers(self) -> None:
         self._received = False
-        self._deadline = self.loop.call_later(self._header_timeout_s, self._on_timeout)
+        seconds = min(PROBE_WAIT_S, self._header_timeout_s) if self._probes_only else self._header_timeout_s
+        self._deadline = self.loop.call_later(seconds, self._on_timeout)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:
@@ -165,7 +175,9 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
             self._stalled = None
 
     def _on_timeout(self) -> None:
-        if self._received:
+        if self._probes_only:
+            self._refuse_as_full()
+        elif self._received:
             self._refuse(
                 408,
                 "request_timeout",
@@ -179,6 +191,10 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
         if not self.transport.is_closing():
             self.transport.close()
             self._expect_reader()
+
+    def _refuse_as_full(self) -> None:
+        limits = f"limit {self._table.most}, {self._table.per_address} of one address"
+        self._refuse(503, "overloaded", f"Too many open connections ({limits}). Try again in a second.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         if self.transport.is_closing():
@@ -195,10 +211,15 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
 
 
 def protocol_for(settings: Settings, *, refused: Callable[[str], object] = str) -> Any:  # noqa: ANN401 - typed as a class, but any factory works
-    """Return a protocol factory for these settings; ``refused`` is called with the code of each rejection."""
+    """Return a protocol factory for these settings; ``refused`` is called with the code of each rejection.
+
+    All connections of the factory count together.
+    """
+    probes = {"/livez", "/readyz", settings.vertex_health_route or "/livez"}
     return partial(
         BoundedProtocol,
         header_timeout_s=settings.header_timeout_s,
-        most_connections=settings.connections,
+        table=ConnectionTable(settings.connections, settings.connections_per_address, settings.proxies),
+        probes=frozenset(path.encode() for path in probes),
         refused=refused,
     )

@@ -102,4 +102,5 @@ def config_for(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=settings.idle_timeout_s,
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # it takes any text as an address; AuthMiddleware reads X-Forwarded-For
     )

@@ -9,11 +9,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.validation import validation_message
+from petmood.serving.addresses import TrustedProxies
 
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
 
 MIN_TOKEN: Final = 16
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class Settings(BaseSettings):
@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     megapixels: float = Field(default=LIMITS.pixels / 1e6, gt=0, description="Largest image, by its header.")
 
     connections: int = Field(default=1000, ge=1, description="Open connections; more are closed with 503.")
+    connections_per_address: int = Field(default=200, ge=1, description="Open connections of one client address.")
     header_timeout_s: float = Field(default=10, gt=0, description="Seconds for the headers of a request.")
     body_timeout_s: float = Field(default=10, gt=0, description="Seconds for a body, plus size / body_kb_s.")
     body_kb_s: float = Field(default=16, gt=0, description="Minimum upload rate in kB/s.")
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(default=None, description="Bearer token for /models; disabled if unset.")
     origins: tuple[str, ...] = Field(default=(), description="Allowed origins of web pages, as a JSON list.")
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is trusted.")
+
+    proxy_hops: int = Field(default=1, ge=1, le=10, description="Proxies in a row, where all are trusted ('*').")
 
     registry: str | None = Field(default=None, description="Registry that resolves registry:// addresses.")
     follow_s: float = Field(default=2, ge=0.1, le=3600, description="Seconds between lookups of a watched alias.")
@@ -75,6 +78,20 @@ class Settings(BaseSettings):
     def workers(self) -> int:
         """Number of worker threads; by default one for each available processor."""
         return self.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        """The trusted proxies, parsed."""
+        return TrustedProxies.parse(self.trusted_proxies, hops=self.proxy_hops)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, text: str) -> str:
+        try:
+            TrustedProxies.parse(text)
+        except ValueError as error:
+            raise ValueError(f"expected addresses or networks such as '10.0.0.0/8', '*' or 'none': {error}") from error
+        return text
 
     @field_validator("vertex_health_route", "vertex_predict_route")
     @classmethod

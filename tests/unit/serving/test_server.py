@@ -75,6 +75,7 @@ def test_settings_reach_the_server() -> None:
     chosen = Settings(idle_timeout_s=3, drain_s=4, trusted_proxies="10.0.0.1")
     config = config_for(create_app(FakePredictor(), settings=chosen), chosen)
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown) == (3, 4)
+    assert not config.proxy_headers, "uvicorn would take any text as an address"
     assert (config.forwarded_allow_ips, config.server_header, config.access_log) == ("10.0.0.1", False, False)
 
 

@@ -69,6 +69,20 @@ def test_what_is_expected_and_what_was_given_are_said(
     assert str(refusal.value) == f"{name}: {expected}."
 
 
+@pytest.mark.parametrize("text", ["localhost", "10.0.0.1/8", "proxy.example"])
+def test_a_trusted_proxy_is_an_address(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("PETMOOD_TRUSTED_PROXIES", text)
+    with pytest.raises(ConfigError, match=r"^PETMOOD_TRUSTED_PROXIES: .*addresses or networks such as '10\.0\.0\.0/8'"):
+        read_settings()
+
+
+def test_trusted_proxies_are_a_list_of_addresses_and_networks() -> None:
+    proxies = read_settings(trusted_proxies="127.0.0.1, 10.0.0.0/8,2001:db8::/32").proxies
+    assert all(address in proxies for address in ("127.0.0.1", "10.9.9.9", "2001:db8::1"))
+    assert "11.0.0.1" not in proxies
+    assert "127.0.0.1" not in read_settings(trusted_proxies="none").proxies
+
+
 def test_a_token_of_a_wrong_type_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigError, match=r"^PETMOOD_ADMIN_TOKEN: Expected text") as refusal:
         read_settings(admin_token=31415926535897932)

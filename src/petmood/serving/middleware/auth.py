@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petmood.core.errors import Forbidden, TooManyRequests, Unauthorized
+from petmood.serving.addresses import client_group
 from petmood.serving.middleware.context import header
 from petmood.serving.settings import Settings
 
@@ -22,6 +23,7 @@ PUBLIC_FILES: Final = "/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMIN: Final = "/models"
 REMEMBERED: Final = 10_000
+LONGEST_NAME: Final = 64
 
 
 class Access(StrEnum):
@@ -42,25 +44,25 @@ def access_to(path: str, settings: Settings) -> Access:
 
 
 class RateLimit:
-    """Token bucket per client address: ``per_minute`` requests a minute, with a burst of the same size.
+    """Token bucket per client: ``per_minute`` requests a minute, with a burst of the same size.
 
-    Keeps at most 10,000 addresses; the least recently used ones are evicted.
+    Keeps at most 10,000 clients, named by at most 64 characters; the least recently used ones are evicted.
     """
 
     def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._most, self._clock = per_minute / 60, max(1.0, per_minute), clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def refuse_if_spent(self, address: str) -> None:
-        """Take one request from an address's bucket.
+    def refuse_if_spent(self, client: str) -> None:
+        """Take one request from a client's bucket.
 
         Raises:
             TooManyRequests: the bucket is empty.
         """
-        now = self._clock()
-        left, since = self._left.pop(address, (self._most, now))
+        now, client = self._clock(), client[:LONGEST_NAME]
+        left, since = self._left.pop(client, (self._most, now))
         left = min(self._most, left + (now - since) * self._rate)
-        self._left[address] = (left - 1 if left >= 1 else left, now)  # a rejected request consumes no token
+        self._left[client] = (left - 1 if left >= 1 else left, now)  # a rejected request consumes no token
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         if left < 1:
@@ -86,6 +88,7 @@ class AuthMiddleware:
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app, self._settings = app, settings
+        self._proxies = settings.proxies
         self._rate = RateLimit(settings.rate_per_minute) if settings.rate_per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +118,7 @@ class AuthMiddleware:
             if self._settings.token is not None:
                 self._refuse_without(self._settings.token, scope)
             if self._rate is not None:
-                self._rate.refuse_if_spent(scope["client"][0] if scope.get("client") else "")
+                self._rate.refuse_if_spent(client_group(self._proxies.client_of(scope)))
 
     def _refuse_without(self, secret: SecretStr | None, scope: Scope, *, off: str = "") -> None:
         if secret is None:

@@ -184,6 +184,42 @@ def test_memory_for_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         rate.refuse_if_spent("d")
 
 
+def test_the_name_of_a_client_is_kept_no_longer_than_needed() -> None:
+    rate = RateLimit(1, clock=lambda: 0.0)
+    rate.refuse_if_spent("x" * 50_000)
+    assert [len(name) for name in rate._left] == [64]
+
+
+def statuses_at_5_a_minute(served: Callable[..., Any], *forwarded: str, **settings: Any) -> list[int]:  # noqa: ANN401 - any setting
+    """Send a request for each forwarded address from the test client's own address; return the statuses."""
+    client = served(rate_per_minute=5, **settings).client
+    client._transport.client = ("127.0.0.1", 50_000)
+    return [client.get("/model", headers={"x-forwarded-for": one}).status_code for one in forwarded]
+
+
+@pytest.mark.parametrize("text", ["client-{}", "{}" + "x" * 50_000, "unknown{}", "6.6.6.6{}.", "_{}"])
+def test_forwarded_text_that_is_no_address_is_the_proxy_s_own(served: Callable[..., Any], text: str) -> None:
+    forwarded = [text.format(number) for number in range(300, 330)]
+    assert statuses_at_5_a_minute(served, *forwarded).count(200) == 5
+
+
+def test_forwarded_addresses_are_limited_each(served: Callable[..., Any]) -> None:
+    assert statuses_at_5_a_minute(served, *(f"10.0.0.{number}" for number in range(30))) == [200] * 30
+    networks = [f"2001:db8:0:{number}::1" for number in range(30)]
+    assert statuses_at_5_a_minute(served, *networks) == [200] * 30
+
+
+def test_the_addresses_of_one_ipv6_network_are_one_client(served: Callable[..., Any]) -> None:
+    addresses = [f"2001:db8:0:1::{number}" for number in range(30)]
+    assert statuses_at_5_a_minute(served, *addresses).count(200) == 5
+
+
+def test_where_every_peer_is_trusted_a_forged_address_does_not_count(served: Callable[..., Any]) -> None:
+    forged = [f"6.6.6.{number}, 10.0.0.1" for number in range(30)]
+    assert statuses_at_5_a_minute(served, *forged, trusted_proxies="*").count(200) == 5
+    assert statuses_at_5_a_minute(served, *forged, trusted_proxies="*", proxy_hops=2) == [200] * 30
+
+
 def test_a_rate_is_reported_as_429_with_when_to_come_again(served: Callable[..., Any], photo: bytes) -> None:
     app = served(rate_per_minute=1)
     statuses = [app.client.post("/predict", content=photo).status_code for _ in range(3)]
