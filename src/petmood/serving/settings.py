@@ -6,6 +6,7 @@ from typing import Final, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from petmood.core.environment import TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.validation import validation_message
@@ -14,6 +15,7 @@ from petmood.serving.addresses import TrustedProxies
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
 
 MIN_TOKEN: Final = 16
+TOKEN_VARIABLES: Final = frozenset({TOKEN_VARIABLE, "PETMOOD_ADMIN_TOKEN"})
 
 
 class Settings(BaseSettings):
@@ -45,6 +47,8 @@ class Settings(BaseSettings):
 
     token: SecretStr | None = Field(default=None, description="Bearer token for predictions; not required if unset.")
     admin_token: SecretStr | None = Field(default=None, description="Bearer token for /models; disabled if unset.")
+    public_metrics: bool = Field(default=True, description="Whether /metrics needs no token.")
+    public_docs: bool = Field(default=True, description="Whether /docs and /openapi.json need no token.")
     origins: tuple[str, ...] = Field(default=(), description="Allowed origins of web pages, as a JSON list.")
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is trusted.")
 
@@ -102,6 +106,10 @@ class Settings(BaseSettings):
     def _refuse_weak_tokens(self) -> Self:
         for name, secret in (("token", self.token), ("admin_token", self.admin_token)):
             value = secret.get_secret_value() if secret is not None else None
+            if value is not None and not (value.isascii() and value.isprintable() and value == value.strip()):
+                raise ValueError(
+                    f"Expected {name} to be printable ASCII without spaces around it, as headers carry it."
+                )
             if value is not None and (len(value) < MIN_TOKEN or len(set(value)) < MIN_TOKEN // 2):
                 raise ValueError(
                     f"{name} is too weak: expected at least {MIN_TOKEN} characters, {MIN_TOKEN // 2} different ones. "
@@ -109,6 +117,8 @@ class Settings(BaseSettings):
                 )
         if self.token is not None and self.token == self.admin_token:
             raise ValueError("Expected admin_token to differ from token; otherwise every client could load models.")
+        if self.token is None and not (self.public_metrics and self.public_docs):
+            raise ValueError("Expected a token, since public_metrics or public_docs is off. Set PETMOOD_TOKEN.")
         return self
 
 
@@ -118,6 +128,7 @@ def read_settings(**given: object) -> Settings:
     Raises:
         ConfigError: a value is invalid; the message names the setting and never contains a token.
     """
+    _refuse_blank_tokens()
     try:
         return Settings(**given)  # type: ignore[arg-type] # validated by pydantic
     except SettingsError as error:  # a list that isn't valid JSON; only the message names the field
@@ -131,3 +142,10 @@ def read_settings(**given: object) -> Settings:
         prefix = "" if name.startswith("AIP_") else "PETMOOD_"
         message = validation_message(first, with_input=not name.endswith("TOKEN"))
         raise ConfigError(f"{prefix}{name}: {message}.") from error
+
+
+def _refuse_blank_tokens() -> None:
+    """Refuse an empty token: a secret that could not be read would otherwise open the service to everyone."""
+    for variable, value in os.environ.items():
+        if variable.upper() in TOKEN_VARIABLES and not value.strip():
+            raise ConfigError(f"{variable}: expected a token, got an empty one. Set a token, or unset the variable.")

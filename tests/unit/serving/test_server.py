@@ -15,6 +15,7 @@ from petmood.serving.app import create_app
 from petmood.serving.drain import DrainState
 from petmood.serving.server import DrainingServer, config_for, configure_malloc
 from petmood.serving.settings import Settings
+from tests.support.wire import connect, everything, running
 
 
 @pytest.fixture
@@ -69,6 +70,20 @@ def test_signals_are_given_back_and_not_raised_again() -> None:
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
     assert drain.begun
+
+
+@pytest.mark.parametrize(
+    ("text", "trusted"), [("client-{}", "127.0.0.1"), ("{}" + "x" * 9000, "*"), ("6.6.6.{}, 10.0.0.1", "*")]
+)
+def test_no_forwarded_text_gets_around_the_rate(text: str, trusted: str) -> None:
+    statuses = []
+    with running(rate_per_minute=1, trusted_proxies=trusted) as port:
+        for number in range(10):
+            head = f"GET /model HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {text.format(number)}\r\n"
+            with connect(port) as connection:
+                connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+                statuses.append(everything(connection)[9:12])
+    assert statuses == [b"200"] + [b"429"] * 9
 
 
 def test_settings_reach_the_server() -> None:

@@ -40,8 +40,31 @@ def test_a_batch_is_never_allowed_to_be_larger_than_what_could_ever_be_taken() -
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PETMOOD_TOKEN", "")
-    assert read_settings().token is None
+    monkeypatch.setenv("PETMOOD_QUEUE", "")
+    assert read_settings().queue == 64
+
+
+@pytest.mark.parametrize("name", ["PETMOOD_TOKEN", "PETMOOD_ADMIN_TOKEN", "petmood_token"])
+@pytest.mark.parametrize("blank", ["", " ", "\n", " " * 20, "\t\r\n"])
+def test_an_empty_token_opens_the_service_to_no_one(monkeypatch: pytest.MonkeyPatch, name: str, blank: str) -> None:
+    monkeypatch.setenv(name, blank)
+    with pytest.raises(ConfigError, match=rf"^{name}: expected a token, got an empty one\. Set a token, or unset"):
+        read_settings()
+
+
+@pytest.mark.parametrize("token", [GOOD + "\n", " " + GOOD, GOOD + "\0", GOOD + "é", "", " " * 16])
+def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+    for name in ("token", "admin_token"):
+        with pytest.raises(ConfigError, match=f"{name} (to be printable ASCII|is too weak)") as refusal:
+            read_settings(**{name: token})
+        assert GOOD not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["public_metrics", "public_docs"])
+def test_what_is_closed_needs_a_token_that_opens_it(name: str) -> None:
+    with pytest.raises(ConfigError, match="Expected a token, since public_metrics or public_docs is off"):
+        read_settings(**{name: False})
+    assert not getattr(read_settings(**{name: False}, token=GOOD), name)
 
 
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

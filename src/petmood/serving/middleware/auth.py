@@ -18,7 +18,9 @@ from petmood.serving.settings import Settings
 
 __all__ = ["Access", "AuthMiddleware", "RateLimit", "access_to", "check_bearer_token"]
 
-PUBLIC_PATHS: Final = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
+PUBLIC_PATHS: Final = frozenset({"/", "/livez", "/readyz"})
+METRICS: Final = "/metrics"
+DOCS: Final = frozenset({"/docs", "/openapi.json"})
 PUBLIC_FILES: Final = "/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMIN: Final = "/models"
@@ -38,8 +40,13 @@ def access_to(path: str, settings: Settings) -> Access:
     """Return who may call a path; the OpenAPI document and ``AuthMiddleware`` both use it."""
     if path == ADMIN or path.startswith(f"{ADMIN}/"):
         return Access.ADMIN
-    is_vertex = settings.vertex_health_route is not None and path == settings.vertex_health_route
-    is_public = is_vertex or path in PUBLIC_PATHS or path.startswith(PUBLIC_FILES)
+    is_public = (
+        path in PUBLIC_PATHS
+        or path == settings.vertex_health_route
+        or path.startswith(PUBLIC_FILES)
+        or (settings.public_metrics and path == METRICS)
+        or (settings.public_docs and path in DOCS)
+    )
     return Access.PUBLIC if is_public else Access.TOKEN
 
 

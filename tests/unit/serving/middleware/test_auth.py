@@ -51,6 +51,20 @@ def test_health_numbers_and_documentation_need_no_token(served: Callable[..., An
     assert served(token=TOKEN).client.get(path).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("setting", "closed"), [("public_metrics", {"/metrics"}), ("public_docs", {"/docs", "/openapi.json"})]
+)
+def test_numbers_and_documentation_may_need_the_token(
+    served: Callable[..., Any], setting: str, closed: set[str]
+) -> None:
+    client = served(token=TOKEN, **{setting: False}).client
+    for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json"):
+        for ask in (client.get, client.head):
+            for written in (path, f"{path}/"):
+                assert ask(written).status_code == (401 if path in closed else 200), written
+                assert ask(written, headers=bearer(TOKEN)).status_code == 200
+
+
 def test_where_vertex_looks_after_our_health_it_needs_no_token(served: Callable[..., Any]) -> None:
     app = served(token=TOKEN, vertex_health_route="/health", vertex_predict_route="/ask")
     assert app.client.get("/health").status_code == 200
