@@ -1,6 +1,5 @@
 """Loading of a bundle as a predictor, after hash verification and a golden-photo check."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.image import PreparedImage
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.prediction import decide
+from petmood.core.processors import processor_count
 from petmood.core.schemas import ModelCardResponse, ModelInfo
 from petmood.inference.base import Answer, Predictor, try_prepare
 from petmood.inference.onnx import OnnxSession
@@ -81,7 +81,7 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
 
 def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return logits [N, K], run in batches of one; a single batch of 32 took 0.5 GB that was never freed."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+    with ThreadPoolExecutor(max_workers=processor_count()) as threads:
         return np.concatenate(list(threads.map(session.logits, np.split(pixels, len(pixels)))))
 
 

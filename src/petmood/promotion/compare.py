@@ -1,7 +1,6 @@
 """Predictions of bundles on clean and corrupted held-out photos, and their latency."""
 
 import hashlib
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +16,7 @@ from PIL import Image
 from petmood.core.errors import BundleError, DataError, PhotoError
 from petmood.core.image import OVERSAMPLING, ImageSpec, prepare
 from petmood.core.photo import decode
+from petmood.core.processors import processor_count
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow
 from petmood.evaluation.corruptions import CORRUPTIONS, corrupt
@@ -114,7 +114,7 @@ def predict_with_bundles(
         prepared = _prepared(data, row, specs)
         return [_predict(one, prepared[spec], classes=classes) for one, spec in zip(predictors, specs, strict=True)]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processor_count()) as pool:
         predictions = list(progress(pool.map(predict, rows), total=len(rows), what="predicting photos"))
     columns = zip(*predictions, strict=True)
     return [

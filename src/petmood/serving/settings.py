@@ -1,6 +1,5 @@
 """Settings of the service from environment variables: limits, timeouts, tokens and switches."""
 
-import os
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -9,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from petmood.core.environment import TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, ImageLimits
+from petmood.core.processors import processor_count
 from petmood.core.validation import validation_message
 from petmood.serving.addresses import TrustedProxies
 
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     @property
     def workers(self) -> int:
         """Number of worker threads; by default one for each available processor."""
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or processor_count()
 
     @property
     def proxies(self) -> TrustedProxies:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -119,8 +120,9 @@ class WorkerPool:
         return list(await asyncio.gather(*futures))
 
     def _work(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # niceness is per thread on Linux; not supported elsewhere
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
+        if sys.platform == "linux":  # elsewhere niceness is of processes, and the number could be another one's
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
         while (tasks := self._take()) is not None:
             self._answer(tasks)
             del tasks  # free the photos before blocking on the queue again

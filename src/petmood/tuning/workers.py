@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import RunError
+from petmood.core.processors import processor_count
 
 __all__ = ["COMMAND", "exit_when_stdin_closes", "run_workers", "share_of_threads"]
 
@@ -63,7 +64,7 @@ def exit_when_stdin_closes() -> None:
 
 def share_of_threads(environment: Mapping[str, str], *, count: int) -> dict[str, str]:
     """Return the thread limit of each of ``count`` workers, so that together they use all processors once."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = processor_count()
     given = environment.get(THREADS, "")
     return {THREADS: str(max(1, (int(given) if given.isdecimal() else processors) // count))}
 
