@@ -1,5 +1,6 @@
 """Command that serves a bundle over HTTP: `petmood serve`; it needs only the extra 'serve'."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -52,17 +53,20 @@ def serve(
     from petmood.core.listening import bind
 
     require("uvicorn", extra="serve")
-    from petmood.serving.logs import set_up_logging
+    from petmood.serving.heartbeat import end_with_supervisor, open_heartbeat
+    from petmood.serving.logs import open_standard_streams, set_up_logging
     from petmood.serving.settings import read_settings
-    from petmood.serving.supervisor import exit_with_parent
 
     settings = read_settings(**({} if threads is None else {"threads": threads}))
+    open_standard_streams()
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
     if fd is not None:
-        exit_with_parent()
+        supervisor = open_heartbeat()
+        if supervisor is not None:
+            end_with_supervisor(supervisor)
         with socket.socket(fileno=fd) as listener:
-            _serve_here(bundle, listener, settings)
+            _serve_here(bundle, listener, settings, supervisor=supervisor)
         return
     given = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
     host = host or ("0.0.0.0" if given else "127.0.0.1")  # noqa: S104 - a container whose port is set by the platform
@@ -71,11 +75,18 @@ def serve(
         if workers == 1:
             _serve_here(bundle, listener, settings, address=address)
         else:
-            click.echo(address, err=True)
+            _announce(address)
             context.exit(_serve_with_supervisor(context, bundle, listener, settings, workers=workers))
 
 
-def _serve_here(bundle: str, listener: socket.socket, settings: "Settings", *, address: str = "") -> None:
+def _serve_here(
+    bundle: str,
+    listener: socket.socket,
+    settings: "Settings",
+    *,
+    address: str = "",
+    supervisor: socket.socket | None = None,
+) -> None:
     from petmood.inference.load import load_bundle
     from petmood.registry.uri import is_reference
     from petmood.serving.alias_watcher import resolve_alias
@@ -88,9 +99,15 @@ def _serve_here(bundle: str, listener: socket.socket, settings: "Settings", *, a
     folder = Path(bundle) if following is None else following.folder
     predictor = load_bundle(folder, limits=settings.limits)
     if address:
-        click.echo(address, err=True)
+        _announce(address)
     app = create_app(predictor, settings=settings, drain=drain, following=following)
-    run(app, sockets=[listener], settings=settings, drain=drain)
+    run(app, sockets=[listener], settings=settings, drain=drain, supervisor=supervisor)
+
+
+def _announce(address: str) -> None:
+    """Print the address; a log whose reader has ended, or a full disk, doesn't end the service."""
+    with contextlib.suppress(OSError):
+        click.echo(address, err=True)
 
 
 def _serve_with_supervisor(

@@ -1,9 +1,17 @@
 """Prometheus metrics of the service: all names and labels, and multiprocess rendering."""
 
 import os
-from typing import Final
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -11,11 +19,15 @@ from petmood.core.errors import PetmoodError
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
 
-__all__ = ["CONTENT_TYPE", "MULTIPROCESS_FOLDER", "ServiceMetrics", "forget_process"]
+__all__ = ["CONTENT_TYPE", "MULTIPROCESS_FOLDER", "WORKER_NUMBER", "RestartCounter", "ServiceMetrics", "forget_worker"]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable for the shared metrics folder; prometheus_client reads it when it is imported."""
+
+WORKER_NUMBER: Final = "PETMOOD_WORKER_NUMBER"
+"""Environment variable with the number of one of several processes; a process that replaces it continues its files."""
+RESTARTS: Final = ("petmood_worker_restarts_total", "Server processes that were started again after they ended.")
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CHANCES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -28,6 +40,8 @@ class ServiceMetrics:
     """
 
     def __init__(self) -> None:
+        if MULTIPROCESS_FOLDER in os.environ and (number := os.environ.get(WORKER_NUMBER)):
+            values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call] # untyped
         disable_created_metrics()  # type: ignore[no-untyped-call] # untyped; *_created samples double the page size
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
@@ -58,6 +72,7 @@ class ServiceMetrics:
         self.probability = Histogram(
             "petmood_prediction_confidence", "Probability of the predicted class.", buckets=CHANCES, registry=registry
         )
+        Counter(*RESTARTS, registry=registry)  # counted by the supervisor; 0 for a single process
         self._count_models(registry)
         self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -125,6 +140,22 @@ class ServiceMetrics:
         return generate_latest(together)
 
 
-def forget_process(pid: int) -> None:
-    """Remove a dead process from the live gauges, such as requests in flight."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call] # untyped in prometheus_client
+class RestartCounter:
+    """The supervisor's own number in the metrics folder, beside those of the processes.
+
+    The supervisor chooses the folder after prometheus_client was imported, so the value's kind is named here.
+    """
+
+    def __init__(self) -> None:
+        name, text = RESTARTS
+        kind: Any = values.MultiProcessValue(lambda: "supervisor")  # type: ignore[no-untyped-call] # untyped
+        self._value = kind("counter", name.removesuffix("_total"), name, (), (), text)
+
+    def inc(self) -> None:
+        """Count one process that is started again."""
+        self._value.inc(1)
+
+
+def forget_worker(number: int) -> None:
+    """Remove a dead process from the live gauges, such as requests in flight; what it counted stays."""
+    mark_process_dead(number)  # type: ignore[no-untyped-call] # untyped in prometheus_client

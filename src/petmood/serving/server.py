@@ -1,4 +1,4 @@
-"""uvicorn server with graceful shutdown: drains on SIGTERM and exits with status 0."""
+"""uvicorn server with graceful shutdown: drains on SIGTERM and SIGHUP, and exits with status 0."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from petmood.serving.drain import DrainState
+from petmood.serving.heartbeat import send_heartbeats
 from petmood.serving.protocol import protocol_for
 from petmood.serving.settings import Settings
 
 __all__ = ["DrainingServer", "config_for", "configure_malloc", "serve"]
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 4_000_000
 
@@ -31,9 +32,11 @@ class DrainingServer(uvicorn.Server):
     with status 0.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain: DrainState, settings: Settings) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, drain: DrainState, settings: Settings, supervisor: socket.socket | None = None
+    ) -> None:
         super().__init__(config)
-        self._drain, self._settings = drain, settings
+        self._drain, self._settings, self._supervisor = drain, settings, supervisor
         self._closes_at: float | None = None
 
     @contextlib.contextmanager
@@ -42,7 +45,8 @@ class DrainingServer(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        numbers = [number for number in SIGNALS if not _is_ignored(number)]
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:
             yield
         finally:
@@ -56,6 +60,12 @@ class DrainingServer(uvicorn.Server):
         elif self._closes_at is None:
             self._drain.begin()
             self._closes_at = time.monotonic() + self._settings.drain_notice_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start serving, and send heartbeats to the supervisor, if there is one."""
+        await super().startup(sockets)
+        if self._supervisor is not None:
+            self._heartbeats = asyncio.create_task(send_heartbeats(self._supervisor))
 
     async def on_tick(self, counter: int) -> bool:
         """Keep serving until the drain notice period is over."""
@@ -72,10 +82,26 @@ class DrainingServer(uvicorn.Server):
             cut.cancel()
 
 
-def serve(app: FastAPI, *, sockets: Sequence[socket.socket], settings: Settings, drain: DrainState) -> None:
-    """Serve an application until a signal arrives; return when all requests are completed or cut."""
+def serve(
+    app: FastAPI,
+    *,
+    sockets: Sequence[socket.socket],
+    settings: Settings,
+    drain: DrainState,
+    supervisor: socket.socket | None = None,
+) -> None:
+    """Serve an application until a signal arrives; return when all requests are completed or cut.
+
+    ``supervisor`` is the connection for heartbeats of one of several processes.
+    """
     configure_malloc()
-    DrainingServer(config_for(app, settings), drain=drain, settings=settings).run(sockets=list(sockets))
+    config = config_for(app, settings)
+    DrainingServer(config, drain=drain, settings=settings, supervisor=supervisor).run(sockets=list(sockets))
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    """Return whether the process was started with the hangup signal ignored, as by nohup; that choice is kept."""
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 def configure_malloc() -> None:

@@ -1,50 +1,41 @@
-"""Process supervisor: several server processes share one socket, are restarted on failure and stop together."""
+"""Process supervisor: several server processes share one socket, are replaced when they fail, and stop together."""
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Final
 
-from petmood.serving.metrics import MULTIPROCESS_FOLDER, forget_process
+from petmood.serving.metrics import MULTIPROCESS_FOLDER, RestartCounter, forget_worker
+from petmood.serving.metrics_folder import metrics_folder
+from petmood.serving.worker_process import WorkerProcess
 
-__all__ = ["Supervisor", "exit_with_parent"]
+__all__ = ["Supervisor"]
 
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S: Final = 0.2
-EARLY_EXIT_S: Final = 5.0
-"""Seconds; a process that exits with an error sooner than this has failed at startup."""
-MAX_RESTART_DELAY_S: Final = 30.0
-"""Longest delay in seconds before a restart; a dependency, such as the registry, may be unavailable meanwhile."""
-
-PR_SET_PDEATHSIG: Final = 1
-
-
-PARENT: Final = "PETMOOD_PARENT_PID"
-
-
-def exit_with_parent() -> None:
-    """Make Linux terminate this process when its parent dies, even on SIGKILL; call it in the child.
-
-    Raises:
-        SystemExit: the parent has died already.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
-        raise SystemExit(1)
+STALLED_S: Final = 5.0
+"""Seconds between two looks after which this process itself did not run, so that heartbeats may be late."""
+GIVE_UP_AFTER: Final = 8
+"""Failures in a row of every process, about a minute apart in all, after which the service ends."""
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+KILLED_WITHIN_S: Final = 10.0
+STOPPED: Final = {0, *(-number for number in SIGNALS)}
+"""Exit statuses of a clean end; a signal is one if it arrived before the process handled signals."""
 
 
 class Supervisor:
     """Runs ``count`` processes of one command until a signal comes, each with the listening socket as ``--fd``.
+
+    A process that ends, or sends no heartbeat for a minute, is replaced after 0.5 seconds, twice as long after each
+    failure in a row, at most 30 seconds. The others serve meanwhile. The service ends by itself in two cases. No
+    process ever became ready, and each has exited with an error. Or none is ready after 8 failures in a row of each.
 
     The processes write their metrics into one temporary folder, so that each of them can report for all.
     """
@@ -52,74 +43,116 @@ class Supervisor:
     def __init__(self, command: Sequence[str], *, listener: socket.socket, count: int, end_within_s: float) -> None:
         self._command, self._listener, self._count = list(command), listener, count
         self._end_within_s = end_within_s
-        self._children: dict[subprocess.Popen[bytes], float] = {}
-        self._ending = self._has_lasted = False
-        self._pause_s = self._start_at = 0.0
+        self._workers: list[WorkerProcess] = []
+        self._ending = self._was_ready = False
 
     def run(self) -> int:
-        """Keep the processes running; return 0 after a signal, or 1 if they fail at startup or don't stop cleanly."""
-        before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            with tempfile.TemporaryDirectory(prefix="petmood-metrics-") as folder:
-                environment = os.environ | {MULTIPROCESS_FOLDER: folder, PARENT: str(os.getpid())}
-                os.environ[MULTIPROCESS_FOLDER] = folder
-                code = self._keep(environment)
+        """Keep the processes running until a signal; return 0 if they stopped cleanly, else an exit code above 0.
+
+        If the processes can't start, that is the code of one of them.
+        """
+        with self._signals(), metrics_folder() as (folder, lock):
+            os.environ[MULTIPROCESS_FOLDER] = str(folder)
+            try:
+                handle = self._listener.fileno()
+                command = [*self._command, "--fd", str(handle)]
+                self._workers = [
+                    WorkerProcess(number, command, inherited=[handle, lock]) for number in range(self._count)
+                ]
+                code = self._keep(RestartCounter())
                 return max(code, self._stop())
+            finally:
+                os.environ.pop(MULTIPROCESS_FOLDER, None)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # by nohup
+        before = {number: signal.signal(number, self._end) for number in SIGNALS if number not in ignored}
+        try:
+            yield
         finally:
-            os.environ.pop(MULTIPROCESS_FOLDER, None)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _end(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
         self._ending = True
 
-    def _keep(self, environment: dict[str, str]) -> int:
+    def _keep(self, restarts: RestartCounter) -> int:
+        looked_at = time.monotonic()
         while not self._ending:
             now = time.monotonic()
-            self._has_lasted = self._has_lasted or any(now - began >= EARLY_EXIT_S for began in self._children.values())
-            for child in [child for child in self._children if child.poll() is not None]:
-                if not self._may_be_replaced(child, now - self._children.pop(child)):
-                    return 1
-            while len(self._children) < self._count and now >= self._start_at:
-                self._start(environment)
+            for worker in self._workers:
+                if now - looked_at > STALLED_S:
+                    worker.forgive_silence(now=now)
+                worker.listen(now=now)
+                self._was_ready = self._was_ready or worker.ready
+                self._end_if_hung(worker, now=now)
+                if worker.has_ended(now=now):
+                    self._report(worker, now=now)
+                if not worker.running and now >= worker.start_at and self._may_start(worker):
+                    self._start(worker, restarts, now=now)
+            if code := self._code_of_failure():
+                return code
+            looked_at = now
             time.sleep(POLL_INTERVAL_S)
         return 0
 
-    def _may_be_replaced(self, child: subprocess.Popen[bytes], lived_s: float) -> bool:
-        """Return whether to restart a dead process, and set the delay before the restart.
+    def _end_if_hung(self, worker: WorkerProcess, *, now: float) -> None:
+        if reason := worker.silence(now=now):
+            logger.error("process %d hangs (%s); sending SIGKILL", worker.pid, reason)
+            worker.kill()
 
-        If no process ever outlived the startup period, give up. Otherwise the cause may be temporary, such as an
-        unreachable registry or a bad version, and the other processes keep serving.
+    def _report(self, worker: WorkerProcess, *, now: float) -> None:
+        forget_worker(worker.number)
+        logger.error(
+            "process of worker %d exited with status %s; restart in %.1f s (failure %d in a row)",
+            *(worker.number, worker.status, worker.start_at - now, worker.failures),
+        )
+
+    def _may_start(self, worker: WorkerProcess) -> bool:
+        """Return whether to start a process; after too many failures only beside one that is ready.
+
+        So is it after an error at startup: it would be the same again, unless another process could start.
         """
-        forget_process(child.pid)
-        ended_at_once = lived_s < EARLY_EXIT_S and bool(child.returncode)
-        if ended_at_once and not self._has_lasted:
-            logger.error("process %d exited at startup with status %s; no restart", child.pid, child.returncode)
-            return False
-        self._pause_s = min(MAX_RESTART_DELAY_S, 2 * self._pause_s or 1.0) if ended_at_once else 0.0
-        self._start_at = time.monotonic() + self._pause_s
-        text = "process %d exited with status %s; restart in %.0f s"
-        logger.error(text, child.pid, child.returncode, self._pause_s)
-        return True
+        if worker.failures >= GIVE_UP_AFTER:
+            return any(other.ready for other in self._workers)
+        return self._was_ready or worker.status is None or worker.status < 0
 
-    def _start(self, environment: dict[str, str]) -> None:
-        handle = self._listener.fileno()
-        command = [*self._command, "--fd", str(handle)]
-        child = subprocess.Popen(command, env=environment, pass_fds=[handle], stdin=subprocess.DEVNULL)  # noqa: S603 - fixed command
-        self._children[child] = time.monotonic()
+    def _start(self, worker: WorkerProcess, restarts: RestartCounter, *, now: float) -> None:
+        if worker.failures:
+            restarts.inc()
+        try:
+            worker.start(os.environ, now=now)
+        except OSError as error:
+            worker.delay_start(now=now)
+            logger.error("worker %d can't be started: %s", worker.number, error)  # noqa: TRY400 - the trace is ours
+
+    def _code_of_failure(self) -> int:
+        """Return the exit code with which to give up, or 0 to continue."""
+        if any(worker.running for worker in self._workers):
+            return 0
+        statuses = [worker.status or 0 for worker in self._workers]
+        if not self._was_ready and not any(self._may_start(worker) for worker in self._workers):
+            logger.error("no process could start; giving up")
+            return max(1, *statuses)
+        if all(worker.failures >= GIVE_UP_AFTER for worker in self._workers):
+            logger.error("every process has failed %d times in a row; giving up", GIVE_UP_AFTER)
+            return max(1, *statuses)
+        return 0
 
     def _stop(self) -> int:
         """Stop all processes with SIGTERM, then SIGKILL after a timeout; return 0 if all stopped cleanly."""
         self._listener.close()
-        for child in self._children:
-            child.send_signal(signal.SIGTERM)
+        running = [worker for worker in self._workers if worker.running]
+        for worker in running:
+            worker.terminate()
         until = time.monotonic() + self._end_within_s
-        for child in self._children:
+        for worker in running:
             try:
-                child.wait(timeout=max(0.1, until - time.monotonic()))
+                worker.wait(timeout_s=max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger.warning("process %d did not exit in time; sending SIGKILL", child.pid)
-                child.kill()
-                child.wait()
-        expected = {0, -signal.SIGTERM}  # -SIGTERM if the signal arrived before the handler was installed
-        return 0 if all(child.returncode in expected for child in self._children) else 1
+                logger.warning("process %d did not exit in time; sending SIGKILL", worker.pid)
+                worker.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
+                    worker.wait(timeout_s=KILLED_WITHIN_S)
+        return 0 if all(worker.status in STOPPED for worker in running) else 1

@@ -1,13 +1,16 @@
 """Tests of JSON log lines and of protection against log injection."""
 
+import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from petmood.serving.logs import JsonLines, set_up_logging
+from petmood.serving.logs import JsonLines, LastingHandler, set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +74,42 @@ def test_setting_up_twice_logs_once(as_json: bool, capsys: pytest.CaptureFixture
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("{") == as_json
+
+
+class Broken(io.StringIO):
+    """A stream that nobody reads."""
+
+    def write(self, _: str) -> int:
+        """Fail as a pipe whose reader has ended."""
+        raise BrokenPipeError
+
+
+def test_a_record_that_cannot_be_written_is_dropped_without_a_word(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("test.lasting")
+    logger.propagate = False
+    handler = LastingHandler(Broken())
+    logger.addHandler(handler)
+    try:
+        logger.warning("nobody reads this")
+        assert capsys.readouterr().err == ""
+        logger.warning("%d", "not a number")
+        assert "Logging error" in capsys.readouterr().err, "a mistake of the program is still reported"
+    finally:
+        logger.removeHandler(handler)
+    assert caplog.text == ""
+
+
+@pytest.mark.spawns
+def test_streams_that_were_closed_lead_nowhere_and_their_numbers_are_taken() -> None:
+    program = (
+        "from petmood.serving.logs import open_standard_streams, set_up_logging\n"
+        "import logging, os, socket, sys\n"
+        "open_standard_streams(); set_up_logging(as_json=True)\n"
+        "logging.warning('lost'); print('lost'); print('lost', file=sys.stderr)\n"
+        "assert socket.socket().fileno() > 2\n"
+        "assert [os.readlink(f'/proc/self/fd/{n}') for n in range(3)] == ['/dev/null'] * 3\n"
+    )
+    script = '"$0" -c "$1" <&- >&- 2>&-'
+    assert subprocess.run(["bash", "-c", script, sys.executable, program], check=False).returncode == 0

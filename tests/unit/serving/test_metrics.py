@@ -8,7 +8,7 @@ from pathlib import Path
 from petmood.core.errors import TooSmall
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
-from petmood.serving.metrics import MULTIPROCESS_FOLDER, ServiceMetrics
+from petmood.serving.metrics import MULTIPROCESS_FOLDER, WORKER_NUMBER, ServiceMetrics
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 CONFIDENT = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, True, ("happy",), MODEL)
@@ -25,6 +25,7 @@ metrics.in_flight.inc()
 import sys
 sys.stdout.buffer.write(metrics.render())
 """
+FORGET = "from petmood.serving.metrics import RestartCounter, forget_worker"
 
 
 def lines(page: bytes) -> set[str]:
@@ -94,12 +95,32 @@ def test_a_process_that_died_is_taken_out_of_what_is_about_now_and_not_out_of_wh
     environment = {**os.environ, MULTIPROCESS_FOLDER: str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE) as dead:
         assert dead.communicate()[0]
-    forgetting = f"from petmood.serving.metrics import forget_process\nforget_process({dead.pid})\n{PROGRAM}"
+    forgetting = f"{FORGET}\nforget_worker({dead.pid})\n{PROGRAM}"
     done = subprocess.run([sys.executable, "-c", forgetting], env=environment, capture_output=True, check=True)
     assert {
         "petmood_requests_in_flight 1.0",
         'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0',
     } <= lines(done.stdout)
+
+
+def test_a_process_that_replaces_another_continues_its_files(tmp_path: Path) -> None:
+    """So the folder doesn't grow with every restart; what was in flight in the dead one is forgotten."""
+    environment = {**os.environ, MULTIPROCESS_FOLDER: str(tmp_path), WORKER_NUMBER: "1"}
+    restarting = f"{FORGET}\nRestartCounter().inc()\n{PROGRAM}"
+    for program in (PROGRAM, restarting, f"{FORGET}\nforget_worker(1)\n{PROGRAM}"):
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert {
+        "petmood_requests_in_flight 1.0",
+        'petmood_requests_total{method="POST",route="/predict",status="200"} 3.0',
+        "petmood_worker_restarts_total 1.0",
+    } <= lines(done.stdout)
+    names = {path.name for path in tmp_path.glob("*.db")}
+    assert {"counter_1.db", "histogram_1.db", "counter_supervisor.db"} <= names
+    assert {name.rpartition("_")[2] for name in names} == {"1.db", "supervisor.db"}
+
+
+def test_a_single_process_was_never_restarted() -> None:
+    assert "petmood_worker_restarts_total 0.0" in lines(ServiceMetrics().render())
 
 
 def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
@@ -114,6 +135,7 @@ def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
         "petmood_predictions_total": "counter",
         "petmood_abstentions_total": "counter",
         "petmood_prediction_confidence": "histogram",
+        "petmood_worker_restarts_total": "counter",
         "petmood_model_info": "gauge",
         "petmood_model_loads_total": "counter",
         "petmood_registry_up": "gauge",

@@ -1,0 +1,61 @@
+"""Temporary folder of the metrics of several processes, removed after any end of the service."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["metrics_folder"]
+
+PREFIX: Final = "petmood-metrics-"
+LOCK: Final = "lock"
+NEW_S: Final = 60.0
+"""Seconds in which a folder may lack its lock file."""
+
+
+@contextlib.contextmanager
+def metrics_folder() -> Iterator[tuple[Path, int]]:
+    """Yield a new folder and the descriptor of its lock, for processes to inherit; the folder is removed at the end.
+
+    A killed supervisor leaves its folder. So folders are removed here whose lock no process holds any more.
+
+    Raises:
+        OSError: the folder for temporary files can't be written.
+    """
+    _remove_leftovers(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
+        handle = os.open(Path(name) / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: the folder looks abandoned to others
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield Path(name), handle
+        finally:
+            os.close(handle)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another process removes it, or it is not ours
+            found = path.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+                _remove_if_abandoned(path, age_s=time.time() - found.st_mtime)
+
+
+def _remove_if_abandoned(path: Path, *, age_s: float) -> None:
+    try:
+        handle = os.open(path / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if age_s > NEW_S:
+            path.rmdir()  # only if it is empty: an earlier version has no lock file, and may still run
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises BlockingIOError if a process holds it
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(handle)
