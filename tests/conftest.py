@@ -42,7 +42,7 @@ def alone_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
         connect(self, address)
 
     def resolve_loopback(host: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - as the function it stands for
-        if host is not None and not str(host).startswith((*LOOPBACK, "0.0.0.0")):  # noqa: S104 - nothing is bound here
+        if host is not None and not str(host).startswith((*LOOPBACK, "0.0.0.0", "::")):  # noqa: S104 - nothing is bound here
             raise socket.gaierror(f"tests need no network, but one asked for {host}")
         return getaddrinfo(host, *rest, **named)
 

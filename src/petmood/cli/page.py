@@ -29,13 +29,14 @@ OPTIONS = {
 @click.pass_context
 def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     """Show the web page until Ctrl-C; it calls the service at --api, with $PETMOOD_TOKEN if it is set."""
-    from petmood.client.address import split_address
     from petmood.core.extras import require
-    from petmood.core.listening import check_port
+    from petmood.core.listening import check_port, open_url
 
     require("streamlit", extra="page")
     require("httpx", extra="page")
-    split_address(api)
+    from petmood.client.client import Client
+
+    Client(api).close()  # a wrong address or proxy is an error here rather than on the page
     check_port(host, port)
     import petmood.frontend
 
@@ -43,7 +44,7 @@ def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     options = {**OPTIONS, "server.address": host, "server.port": str(port)}
     given = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *given]
-    click.echo(f"petmood shows its page at http://{host}:{port}, and calls {api}", err=True)
+    click.echo(f"petmood shows its page at {open_url(host, port)}, and calls {api}", err=True)
     environment = {**os.environ, API_URL_VARIABLE: api}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own command
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 PORT = 8000
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the platform
 
 
 @click.command()
 @click.argument("bundle", envvar=BUNDLE_VARIABLE)
-@click.option("--host", help="Default: 127.0.0.1, or 0.0.0.0 if Cloud Run or Vertex AI sets the port.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    help="Default: 127.0.0.1, or 0.0.0.0 if Cloud Run or Vertex AI sets the port; :: is every IPv6 and IPv4 address. "
+    "May be repeated.",
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one."
 )
@@ -32,25 +40,25 @@ PORT = 8000
     "--threads", type=click.IntRange(0, 256), help="Worker threads of each process; default: one per processor."
 )
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
-@click.option("--fd", type=int, hidden=True, help="Serve on this listening socket: one of several processes.")
+@click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
 @click.pass_context
 def serve(
     context: click.Context,
     *,
     bundle: str,
-    host: str | None,
+    hosts: tuple[str, ...],
     port: int | None,
     workers: int,
     threads: int | None,
     log_format: str,
-    fd: int | None,
+    fds: tuple[int, ...],
 ) -> None:
     """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>.
 
     BUNDLE is a folder, or an address such as registry://petmood@champion: then promotions are served without a restart.
     """
     from petmood.core.extras import require
-    from petmood.core.listening import bind
+    from petmood.core.listening import bind_all
 
     require("uvicorn", extra="serve")
     from petmood.serving.heartbeat import end_with_supervisor, open_heartbeat
@@ -61,27 +69,41 @@ def serve(
     open_standard_streams()
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
-    if fd is not None:
+    if fds:
         supervisor = open_heartbeat()
         if supervisor is not None:
             end_with_supervisor(supervisor)
-        with socket.socket(fileno=fd) as listener:
-            _serve_here(bundle, listener, settings, supervisor=supervisor)
+        with contextlib.ExitStack() as opened:
+            listeners = [opened.enter_context(socket.socket(fileno=fd)) for fd in fds]
+            _serve_here(bundle, listeners, settings, supervisor=supervisor)
         return
     given = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
-    host = host or ("0.0.0.0" if given else "127.0.0.1")  # noqa: S104 - a container whose port is set by the platform
-    with bind(host, port if port is not None else _port(given)) as listener:
-        address = f"petmood serves {bundle} at http://{host}:{listener.getsockname()[1]}  (documentation at /docs)"
+    hosts = tuple(host for host in hosts if host) or (EVERYWHERE if given else "127.0.0.1",)
+    with contextlib.ExitStack() as opened:
+        listeners = bind_all(hosts, port if port is not None else _port(given))
+        for listener in listeners:
+            opened.enter_context(listener)
+        address = _address(bundle, hosts, listeners[0].getsockname()[1])
         if workers == 1:
-            _serve_here(bundle, listener, settings, address=address)
+            _serve_here(bundle, listeners, settings, address=address)
         else:
             _announce(address)
-            context.exit(_serve_with_supervisor(context, bundle, listener, settings, workers=workers))
+            context.exit(_serve_with_supervisor(context, bundle, listeners, settings, workers=workers))
+
+
+def _address(bundle: str, hosts: Sequence[str], port: int) -> str:
+    """Return the line that says where the service listens, and a URL that can be opened on this machine."""
+    from petmood.core.listening import open_url, url_of
+
+    where = ", ".join(url_of(host, port) for host in hosts)
+    opened = open_url(hosts[0], port)
+    documentation = "/docs" if opened == url_of(hosts[0], port) else f"{opened}/docs"
+    return f"petmood serves {bundle} at {where}  (documentation at {documentation})"
 
 
 def _serve_here(
     bundle: str,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     settings: "Settings",
     *,
     address: str = "",
@@ -101,7 +123,7 @@ def _serve_here(
     if address:
         _announce(address)
     app = create_app(predictor, settings=settings, drain=drain, following=following)
-    run(app, sockets=[listener], settings=settings, drain=drain, supervisor=supervisor)
+    run(app, sockets=listeners, settings=settings, drain=drain, supervisor=supervisor)
 
 
 def _announce(address: str) -> None:
@@ -111,7 +133,7 @@ def _announce(address: str) -> None:
 
 
 def _serve_with_supervisor(
-    context: click.Context, bundle: str, listener: socket.socket, settings: "Settings", *, workers: int
+    context: click.Context, bundle: str, listeners: Sequence[socket.socket], settings: "Settings", *, workers: int
 ) -> int:
     from petmood.core.errors import ConfigError
     from petmood.serving.supervisor import Supervisor
@@ -125,7 +147,7 @@ def _serve_with_supervisor(
     command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]
     command += ["--log", context.params["log_format"]]
     end_within_s = settings.drain_notice_s + settings.drain_s + 1
-    return Supervisor(command, listener=listener, count=workers, end_within_s=end_within_s).run()
+    return Supervisor(command, listeners=listeners, count=workers, end_within_s=end_within_s).run()
 
 
 def _port(given: str | None) -> int:
@@ -133,6 +155,6 @@ def _port(given: str | None) -> int:
 
     if given is None:
         return PORT
-    if not given.isdigit() or not 0 <= int(given) <= 65535:
+    if not (given.isascii() and given.isdecimal() and len(given) <= 5) or not 0 <= int(given) <= 65535:
         raise ConfigError(f"Expected a port number in $PORT or $AIP_HTTP_PORT, got {given!r}.")
     return int(given)

@@ -5,7 +5,17 @@ from urllib.parse import SplitResult, urlsplit
 from petmood.core.errors import ConfigError
 from petmood.core.redact import without_credentials
 
-__all__ = ["split_address"]
+__all__ = ["split_address", "with_plain_zone"]
+
+
+def with_plain_zone(url: str) -> str:
+    """Return an address whose IPv6 zone is written as sockets read it; in URLs its ``%`` is encoded (RFC 6874).
+
+    >>> with_plain_zone("http://[fe80::1%25eth0]:8000")
+    'http://[fe80::1%eth0]:8000'
+    """
+    head, bracket, rest = url.partition("]")
+    return head.replace("%25", "%") + bracket + rest if bracket else url
 
 
 def split_address(url: str) -> SplitResult:

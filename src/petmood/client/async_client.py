@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
+from petmood.client.address import with_plain_zone
 from petmood.client.endpoint import Endpoint
 from petmood.client.exchange import (
     BATCH,
@@ -52,8 +53,8 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        self._endpoint, self._sleep = Endpoint(url.rstrip("/"), token, timeout_s, retries), sleep
-        self._http = httpx.AsyncClient(headers=self._endpoint.headers, timeout=timeout_s, transport=transport)
+        self._endpoint, self._sleep = Endpoint(with_plain_zone(url).rstrip("/"), token, timeout_s, retries), sleep
+        self._http = self._endpoint.open(httpx.AsyncClient, transport=transport)
 
     @property
     def address(self) -> str:

@@ -7,6 +7,7 @@ from typing import Self
 
 import httpx
 
+from petmood.client.address import with_plain_zone
 from petmood.client.endpoint import Endpoint
 from petmood.client.exchange import (
     BATCH,
@@ -53,8 +54,8 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._endpoint, self._sleep = Endpoint(url.rstrip("/"), token, timeout_s, retries), sleep
-        self._http = httpx.Client(headers=self._endpoint.headers, timeout=timeout_s, transport=transport)
+        self._endpoint, self._sleep = Endpoint(with_plain_zone(url).rstrip("/"), token, timeout_s, retries), sleep
+        self._http = self._endpoint.open(httpx.Client, transport=transport)
 
     @property
     def address(self) -> str:

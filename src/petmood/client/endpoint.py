@@ -1,17 +1,24 @@
 """Validated address and request settings of a service, and translation of httpx errors."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import httpx
 
 from petmood.client.address import split_address
 from petmood.core.commands import shell_command
-from petmood.core.errors import ConfigError, ServiceTimeout, ServiceUnreachable
+from petmood.core.errors import ConfigError, MissingDependency, ServiceTimeout, ServiceUnreachable
+from petmood.core.loopback import is_this_machine
 from petmood.core.redact import one_line
 
 __all__ = ["Endpoint"]
+
+C = TypeVar("C")
+PROXIES: Final = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,34 @@ class Endpoint:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of every request."""
-        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+        found = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        parts = split_address(self.address)
+        name, zone, _ = (parts.hostname or "").partition("%")
+        if zone:  # it has a meaning on this machine alone
+            found["host"] = f"[{name}]" if parts.port is None else f"[{name}]:{parts.port}"
+        return found
+
+    def open(self, kind: Callable[..., C], **given: Any) -> C:  # noqa: ANN401 - arguments of httpx's clients
+        """Return a client of httpx for this endpoint; this machine is reached without a proxy.
+
+        Raises:
+            ConfigError: a proxy or a certificate in the environment can't be used.
+            MissingDependency: a SOCKS proxy is set, and the package for it is not installed.
+        """
+        parts = split_address(self.address)
+        direct = is_this_machine(parts.hostname or "")
+        try:
+            if direct and parts.scheme == "https":  # without the environment, httpx would miss SSL_CERT_FILE as well
+                given["verify"] = httpx.create_ssl_context(trust_env=True)
+            return kind(headers=self.headers, timeout=self.timeout_s, trust_env=not direct, **given)
+        except ImportError as error:
+            command = shell_command("install", "httpx[socks]", program="pip")
+            message = f"A SOCKS proxy is set ({_names_set(PROXIES)}), which needs 'socksio'. Unset it, or install it with: {command}"
+            raise MissingDependency(message) from error
+        except (ValueError, OSError, httpx.InvalidURL) as error:
+            names = _names_set((*PROXIES, *CERTIFICATES))
+            message = f"The proxy or certificate settings ({names}) can't be used: {one_line(error)}."
+            raise ConfigError(f"{message} Correct or unset these variables.") from error
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
@@ -55,9 +89,15 @@ class Endpoint:
         except httpx.TimeoutException as error:
             message = f"No response from {self.address} within {self.timeout_s:g} s. Try again, or raise the timeout."
             raise ServiceTimeout(message) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             command = shell_command("serve", "BUNDLE")
             raise ServiceUnreachable(
                 f"{self.address} can't be reached ({one_line(error)}). Check the address, or start a service with: "
                 f"{command}"
             ) from error
+
+
+def _names_set(variables: Sequence[str]) -> str:
+    """Return the names of the variables that are set; their values may hold passwords."""
+    names = [name for one in variables for name in (one, one.lower()) if os.environ.get(name)]
+    return ", ".join(names) or "none is set"

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from petmood.core.loopback import bypass_proxies
+
 __all__ = ["LOCAL_URI", "configure_mlflow_env", "default_artifact_location", "mlflow_uri"]
 
 LOCAL_URI: Final = "sqlite:///mlflow.db"
@@ -35,7 +37,8 @@ def default_artifact_location(uri: str) -> str | None:
 def configure_mlflow_env() -> None:
     """Disable MLflow telemetry and progress output and shorten its HTTP timeouts.
 
-    Environment variables that are already set take precedence.
+    Environment variables that are already set take precedence. A tracker on this machine is reached without a proxy.
     """
+    bypass_proxies()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -53,7 +53,12 @@ def main() -> None:
     st.set_page_config(page_title="petmood", page_icon=str(EXAMPLES / "cat.jpg"), layout="centered", menu_items={})
     st.html(STYLE)
     address = os.environ.get(API_URL_VARIABLE, DEFAULT_API_URL)
-    with Client(address, token=os.environ.get(TOKEN_VARIABLE) or None, retries=RETRIES) as service:
+    try:
+        service = Client(address, token=os.environ.get(TOKEN_VARIABLE) or None, retries=RETRIES)
+    except PetmoodError as error:  # the address, the token or a proxy
+        st.error(str(error), icon=":material/block:")
+        return
+    with service:
         _draw(service)
 
 

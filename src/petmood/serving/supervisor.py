@@ -31,7 +31,7 @@ STOPPED: Final = {0, *(-number for number in SIGNALS)}
 
 
 class Supervisor:
-    """Runs ``count`` processes of one command until a signal comes, each with the listening socket as ``--fd``.
+    """Runs ``count`` processes of one command until a signal comes, each with every listening socket as ``--fd``.
 
     A process that ends, or sends no heartbeat for a minute, is replaced after 0.5 seconds, twice as long after each
     failure in a row, at most 30 seconds. The others serve meanwhile. The service ends by itself in two cases. No
@@ -40,8 +40,10 @@ class Supervisor:
     The processes write their metrics into one temporary folder, so that each of them can report for all.
     """
 
-    def __init__(self, command: Sequence[str], *, listener: socket.socket, count: int, end_within_s: float) -> None:
-        self._command, self._listener, self._count = list(command), listener, count
+    def __init__(
+        self, command: Sequence[str], *, listeners: Sequence[socket.socket], count: int, end_within_s: float
+    ) -> None:
+        self._command, self._listeners, self._count = list(command), list(listeners), count
         self._end_within_s = end_within_s
         self._workers: list[WorkerProcess] = []
         self._ending = self._was_ready = False
@@ -54,10 +56,10 @@ class Supervisor:
         with self._signals(), metrics_folder() as (folder, lock):
             os.environ[MULTIPROCESS_FOLDER] = str(folder)
             try:
-                handle = self._listener.fileno()
-                command = [*self._command, "--fd", str(handle)]
+                handles = [listener.fileno() for listener in self._listeners]
+                command = [*self._command, *(word for handle in handles for word in ("--fd", str(handle)))]
                 self._workers = [
-                    WorkerProcess(number, command, inherited=[handle, lock]) for number in range(self._count)
+                    WorkerProcess(number, command, inherited=[*handles, lock]) for number in range(self._count)
                 ]
                 code = self._keep(RestartCounter())
                 return max(code, self._stop())
@@ -142,7 +144,8 @@ class Supervisor:
 
     def _stop(self) -> int:
         """Stop all processes with SIGTERM, then SIGKILL after a timeout; return 0 if all stopped cleanly."""
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         running = [worker for worker in self._workers if worker.running]
         for worker in running:
             worker.terminate()

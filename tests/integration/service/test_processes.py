@@ -71,7 +71,7 @@ def test_a_process_that_hangs_is_killed_and_replaced(
 ) -> None:
     monkeypatch.setattr(worker_process, "HEARTBEAT_WITHIN_S", 20.0)
     command = [*COMMAND, str(bundle.folder), "--threads", "1", "--log", "json"]
-    supervisor = Supervisor(command, listener=bind("127.0.0.1", 0), count=1, end_within_s=END_S)
+    supervisor = Supervisor(command, listeners=[bind("127.0.0.1", 0)], count=1, end_within_s=END_S)
     workers: list[int] = []
 
     def stop_one() -> None:

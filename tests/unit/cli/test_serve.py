@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import petmood.cli.serve as serve_module
 from petmood.cli.app import main
 from petmood.core import listening
 from petmood.core.errors import ConfigError
@@ -175,6 +176,31 @@ def test_where_it_listens_is_decided_by_options_then_the_platform_then_caution(
     with pytest.raises(SystemExit):
         main(["serve", "anything", *arguments])
     assert asked == [expected]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "shown"),
+    [
+        (("127.0.0.1",), "http://127.0.0.1:8000  (documentation at /docs)"),
+        (("0.0.0.0",), "http://0.0.0.0:8000  (documentation at http://127.0.0.1:8000/docs)"),  # noqa: S104 - a name
+        (("::",), "http://[::]:8000  (documentation at http://127.0.0.1:8000/docs)"),
+        (("::1", "127.0.0.1"), "http://[::1]:8000, http://127.0.0.1:8000  (documentation at /docs)"),
+    ],
+)
+def test_the_address_is_shown_as_a_url_and_one_that_can_be_opened(hosts: tuple[str, ...], shown: str) -> None:
+    assert serve_module._address("b", hosts, 8000) == f"petmood serves b at {shown}"
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_several_hosts_are_served_at_one_port(bundle: Path, workers: str) -> None:
+    hosts = ["--host", "127.0.0.1", "--host", "127.0.0.2", "--port", "0", "--workers", workers]
+    with serving(str(bundle), *hosts, PETMOOD_DRAIN_NOTICE_S="0") as (process, first):
+        address = first.rstrip(",")
+        for one in (address, address.replace("127.0.0.1", "127.0.0.2")):
+            assert answers(one, "/livez") == '{"status":"ok"}'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=END_S) == 0
 
 
 def test_help_says_where_the_other_settings_are(capsys: pytest.CaptureFixture[str]) -> None:

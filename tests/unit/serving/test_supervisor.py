@@ -83,7 +83,7 @@ def run(
 
     watcher = threading.Thread(target=wait_and_act, daemon=True)
     watcher.start()
-    supervisor = Supervisor(command, listener=bind("127.0.0.1", 0), count=count, end_within_s=end_within_s)
+    supervisor = Supervisor(command, listeners=[bind("127.0.0.1", 0)], count=count, end_within_s=end_within_s)
     code = supervisor.run()
     watcher.join(timeout=120)
     assert not watcher.is_alive()

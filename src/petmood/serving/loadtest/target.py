@@ -1,11 +1,11 @@
 """Target URL of a load test; remote machines need explicit permission."""
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
 from petmood.client.address import split_address
 from petmood.core.errors import ConfigError
+from petmood.core.loopback import is_loopback
 
 __all__ = ["PREDICT", "Target", "target_of"]
 
@@ -33,7 +33,7 @@ def target_of(url: str, *, allow_remote: bool) -> Target:
     """
     parts = split_address(url)
     host, port = parts.hostname or "", parts.port
-    if not (allow_remote or _is_loopback(host)):
+    if not (allow_remote or is_loopback(host)):
         raise ConfigError(
             f"Expected a service on this machine (127.0.0.1, ::1, localhost), got {host}. A load test of another "
             "machine can look like an attack and may cost money. If you operate that machine, add --allow-remote."
@@ -41,11 +41,3 @@ def target_of(url: str, *, allow_remote: bool) -> Target:
     name = f"[{host}]" if ":" in host else host
     base = f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
     return Target(base, parts.path if parts.path.strip("/") else PREDICT)
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether a host is loopback, without DNS: a resolved name may point elsewhere a moment later."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
