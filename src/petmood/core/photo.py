@@ -274,7 +274,8 @@ def _unsupported(data: bytes) -> str:
 
 
 def _kind_of(data: bytes) -> str:
-    for signature, kind in ((b"%PDF", "PDF"), (b"%!PS", "EPS"), (b"PK\x03\x04", "a ZIP archive"), (b"II*\0", "TIFF")):
+    tiff = dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF")  # both byte orders, and BigTIFF
+    for signature, kind in ({b"%PDF": "PDF", b"%!PS": "EPS", b"PK\x03\x04": "a ZIP archive"} | tiff).items():
         if data.startswith(signature):
             return kind
     return "an unknown format"

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Protocol, TypeAlias
 
 from petmood.core.errors import DataError, FileTooLarge, PhotoError
-from petmood.core.folder_listing import list_folder
+from petmood.core.folder_listing import ListedFile, list_folder
 from petmood.core.names import printable
 from petmood.core.photo import PHOTO_SUFFIXES
 
@@ -18,6 +18,7 @@ __all__ = [
     "find_photos",
     "is_photo_name",
     "photo_bytes",
+    "photos_below",
     "several_photos",
     "unreadable",
 ]
@@ -103,6 +104,21 @@ def is_photo_name(name: str) -> bool:
     return PurePath(name).suffix.casefold() in PHOTO_SUFFIXES
 
 
+def photos_below(folder: Path) -> list[ListedFile]:
+    """Return the photos below a folder, sorted, and the entries that can't be read and may be photos, as problems.
+
+    Hidden entries and those of tools are passed over; links are followed, and each folder is read once.
+
+    Raises:
+        DataError: the folder can't be read.
+    """
+    return [
+        file
+        for file in list_folder(folder).files
+        if is_photo_name(file.name) or (file.problem and file.code not in {"link_back", "listed_twice"})
+    ]
+
+
 def find_photos(paths: Sequence[Path]) -> list[Path]:
     """Return the given files and the photos below the given folders, each folder sorted.
 
@@ -117,7 +133,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise DataError(f"No such photo or folder: {path}. Check the path.")
-        found.extend(_below(path) if path.is_dir() else [path])
+        found.extend(_readable(photos_below(path)) if path.is_dir() else [path])
     if not found:
         kinds = ", ".join(sorted(PHOTO_SUFFIXES))
         raise DataError(f"No photos in {', '.join(map(str, paths))}. Expected files with a suffix of {kinds}.")
@@ -133,11 +149,9 @@ def _read(file: BinaryFile, max_bytes: int) -> bytes:
     return data
 
 
-def _below(folder: Path) -> list[Path]:
-    found = []
-    for file in list_folder(folder).files:
-        if file.code == "not_a_file":
+def _readable(files: Iterable[ListedFile]) -> Iterator[Path]:
+    for file in files:
+        if file.code == "not_a_file":  # opening a pipe would wait for its writer
             logger.warning("%s was skipped: %s", printable(str(file.path)), file.problem)
-        elif is_photo_name(file.name) or (file.problem and file.code not in {"link_back", "listed_twice"}):
-            found.append(file.path)
-    return found
+        else:
+            yield file.path

@@ -168,28 +168,47 @@ def test_a_table_of_another_tool_is_read_by_options_and_its_bad_rows_are_listed(
     assert "Source 'folder' reads no table of labels" in refused.err
 
 
+@pytest.mark.parametrize("source", ["kaggle", "folder"])
 def test_an_archive_of_powershell_in_a_wrapping_folder_is_imported(
-    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes]
+    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes], source: str
 ) -> None:
     with zipfile.ZipFile(tmp_path / "pets.zip", "w") as bundle:
         for label in ("Angry", "happy", "Other", "Sad"):
             for k in range(4):
                 bundle.writestr(f"my pets\\{label}\\10:0{k}.jpg", next(fresh))
         bundle.writestr("__MACOSX\\my pets\\happy\\._1.jpg", b"AppleDouble")
-    done = petmood("data", "import", "kaggle", tmp_path / "pets.zip", "--output", tmp_path / "pets")
+    done = petmood("data", "import", source, tmp_path / "pets.zip", "--output", tmp_path / "pets")
     assert (done.code, done.err) == (0, "")
     assert len(rows_of(tmp_path / "pets")) == 16
     assert rows_of(tmp_path / "pets")["happy/10:00.jpg"].label == "happy"
     assert "'my pets/' is the only folder: the classes were taken from inside it." in done.out
 
 
+def test_a_refused_archive_is_one_line_and_leaves_nothing(petmood: Callable[..., Any], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as bundle:
+        bundle.writestr("happy/1.jpg", b"x")
+        bundle.writestr("../happy/2.jpg", b"x")
+    for source in ("kaggle", "folder"):
+        done = petmood("data", "import", source, tmp_path / "pets.zip", "--output", tmp_path / "pets")
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert "An entry would leave the folder: '../happy/2.jpg'." in done.err
+    (tmp_path / "pets.tar").write_bytes(b"x")
+    done = petmood("data", "import", "folder", tmp_path / "pets.tar", "--output", tmp_path / "pets")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "Unpack other archives first" in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pets.tar", "pets.zip"]
+
+
+@pytest.mark.parametrize("start", [b"", b"MM\0*", b"II+\0", b"MM\0+"])
 def test_a_tiff_is_listed_everywhere_and_refused_everywhere_with_one_reason(
-    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes]
+    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes], start: bytes
 ) -> None:
     for label in CLASSES:
         for k in range(3):
             put(tmp_path / "in", f"{label}/{k}.jpg", next(fresh))
     Image.fromarray(photo_like(60, 50)).save(tmp_path / "in/sad/scan.TIF", format="TIFF")
+    if start:
+        (tmp_path / "in/sad/scan.TIF").write_bytes(start + bytes(200))
     assert tmp_path / "in/sad/scan.TIF" in find_photos([tmp_path / "in"])
     with pytest.raises(UnsupportedFormat, match="got TIFF") as caught:
         decode(tmp_path / "in/sad/scan.TIF")

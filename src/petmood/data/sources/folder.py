@@ -1,5 +1,7 @@
 """Photo source for class folders: `happy/rex.jpg`, `train/Happy/rex.jpg` or `happy/train/rex.jpg`, case-insensitive."""
 
+import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.photo_source import is_photo_name
 from petmood.core.progress import ProgressBar
 from petmood.data.index import Split
+from petmood.data.sources.archive import unpack
 from petmood.data.sources.base import Source, SourcePhoto, TableOptions, needed_path, parse_split, source
 from petmood.data.wording import counted
 
@@ -21,7 +24,7 @@ _NAMED = 8
 
 
 class FolderSource:
-    """Class folders on disk, with or without split folders around or inside them."""
+    """Class folders on disk or in a zip archive, with or without split folders around or inside them."""
 
     name = "folder"
     skip_bad_by_default = False
@@ -29,24 +32,47 @@ class FolderSource:
     notices: tuple[str, ...] = ()
 
     def __init__(self, root: Path) -> None:
-        """Set the root folder; nothing is read before `scan`."""
+        """Set the folder or the archive; nothing is read before `scan`."""
         self.root = root
+        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
 
     def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
-        """Return the files below the folder; raises DataError if there is no photo in a class folder."""
-        found = find_in_folder(self.root, progress=progress)
+        """Return the files below the folder; raises DataError if there is no photo in a class folder.
+
+        An archive is unpacked into a temporary folder first; DataError if it is refused (`archive.unpack`).
+        """
+        self.close()
+        try:
+            found = find_in_folder(self._folder(progress), progress=progress)
+        except BaseException:
+            self.close()
+            raise
         self.notices = found.notices
         return list(found.entries)
 
     def close(self) -> None:
-        """Do nothing: the photos stay where they are."""
+        """Delete unpacked files; a folder stays as it is."""
+        if self._unpacked is not None:
+            self._unpacked.cleanup()
+            self._unpacked = None
+
+    def _folder(self, progress: ProgressBar) -> Path:
+        """Return the folder to look into; an archive is unpacked."""
+        if not self.root.is_file():
+            return self.root
+        self._unpacked = tempfile.TemporaryDirectory(prefix="petmood-import-")
+        unpack(self.root, to=Path(self._unpacked.name), progress=progress)
+        return Path(self._unpacked.name)
 
 
 @source("folder")
 def _open(path: Path | None, _table: TableOptions | None) -> Source:
     root = needed_path(path, name="folder", what="a folder of class folders")
-    if not root.is_dir():
-        raise DataError(f"Expected a folder with one folder for each class, got the file '{root}'.")
+    if not root.is_dir() and not (root.is_file() and zipfile.is_zipfile(root)):
+        raise DataError(
+            f"Expected a folder with one folder for each class, or a zip archive of one, got the file '{root}'. Unpack "
+            "other archives first."
+        )
     return FolderSource(root)
 
 

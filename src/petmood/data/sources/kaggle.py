@@ -1,16 +1,14 @@
 """Photo source for the Kaggle dataset: downloaded, or read from its archive or folder."""
 
-import tempfile
 from pathlib import Path
 
 from petmood.core.commands import shell_command
-from petmood.core.errors import DataError, DownloadError
+from petmood.core.errors import DownloadError
 from petmood.core.extras import require
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.progress import ProgressBar
-from petmood.data.sources.archive import unpack
-from petmood.data.sources.base import Source, SourcePhoto, TableOptions, needed_path, source
-from petmood.data.sources.folder import find_in_folder
+from petmood.data.sources.base import Source, TableOptions, needed_path, source
+from petmood.data.sources.folder import FolderSource
 
 __all__ = ["DATASET", "KaggleSource"]
 
@@ -18,7 +16,7 @@ DATASET = "anshtanwar/pets-facial-expression-dataset"
 MASTER_FOLDER = "Master Folder"
 
 
-class KaggleSource:
+class KaggleSource(FolderSource):
     """The dataset `DATASET`: `Master Folder/{train,valid,test}/{Angry,happy,Sad,Other}`, with its own splits.
 
     Bad photos of the published dataset are skipped and listed by default.
@@ -27,37 +25,16 @@ class KaggleSource:
     name = "kaggle"
     skip_bad_by_default = True
     classes: tuple[str, ...] = DEFAULT_CLASSES
-    notices: tuple[str, ...] = ()
 
     def __init__(self, path: Path | None = None) -> None:
         """Set an archive or folder that is already downloaded; without a path, `scan` downloads the dataset."""
+        super().__init__(path or Path())
         self.path = path
-        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
 
-    def scan(self, progress: ProgressBar) -> list[SourcePhoto]:
-        """Download or unpack the dataset where needed, and return its files.
-
-        Raises DownloadError if the download isn't possible, DataError if the archive or layout is wrong.
-        """
-        root = self.path or _download()
-        self.close()
-        try:
-            if root.is_file():
-                self._unpacked = tempfile.TemporaryDirectory(prefix="petmood-kaggle-")
-                archive, root = root, Path(self._unpacked.name)
-                unpack(archive, to=root, progress=progress)
-            found = find_in_folder(_master_folder(root), progress=progress)
-        except (DataError, OSError):
-            self.close()
-            raise
-        self.notices = found.notices
-        return list(found.entries)
-
-    def close(self) -> None:
-        """Delete unpacked files; a download stays in kagglehub's cache."""
-        if self._unpacked is not None:
-            self._unpacked.cleanup()
-            self._unpacked = None
+    def _folder(self, progress: ProgressBar) -> Path:
+        """Return the folder that holds the split folders; raises DownloadError if the download isn't possible."""
+        self.root = self.path or _download()
+        return _master_folder(super()._folder(progress))
 
 
 @source("kaggle")
