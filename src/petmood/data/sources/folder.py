@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class FolderSource:
         """
         self.close()
         try:
-            found = find_in_folder(self._folder(progress), progress=progress)
+            found = find_in_folder(self._folder(progress), progress=progress, shown=self.root)
         except BaseException:
             self.close()
             raise
@@ -84,21 +84,22 @@ class FoundPhotos:
     notices: tuple[str, ...]
 
 
-def find_in_folder(root: Path, *, progress: ProgressBar) -> FoundPhotos:
+def find_in_folder(root: Path, *, progress: ProgressBar, shown: Path | None = None) -> FoundPhotos:
     """Return every file below a folder of class folders.
 
     Folders whose name is a split (`parse_split`) give the split; the first other folder is the class, in normal form.
     One folder that wraps all class folders is unwrapped. Problems have these codes: "not_a_photo" (another suffix),
     "no_class", "bad_name", "empty_class", "two_splits" (folders of two splits), "no_split" (beside photos in split
-    folders), and those of `core.folder_listing`. Raises DataError if no photo is in a class folder.
+    folders), and those of `core.folder_listing`. Raises DataError if no photo is in a class folder; the message names
+    `shown` where the folder is that of an unpacked archive.
     """
     listing = list_folder(root)
     wrapping = _wrapping(listing)
     files = progress(listing.files, total=len(listing.files), what="scanning folders")
     found = _refuse_mixture([_classify_entry(file, wrapping=wrapping) for file in files])
     if all(entry.code in {"not_a_photo", "no_class", "link_back"} for entry in found):
-        raise DataError(_no_photo(root, listing))
-    found += _empty_classes(root, listing, wrapping=wrapping, labels={entry.label for entry in found})
+        raise DataError(_no_photo(shown or root, listing))
+    found += _empty_classes(root, listing, wrapping=wrapping)
     return FoundPhotos(tuple(sorted(found, key=lambda entry: entry.name)), tuple(_notices(listing, wrapping=wrapping)))
 
 
@@ -159,10 +160,10 @@ def _refuse_mixture(found: list[SourcePhoto]) -> list[SourcePhoto]:
     ]
 
 
-def _empty_classes(
-    root: Path, listing: FolderListing, *, wrapping: str, labels: Set[str | None]
-) -> Iterator[SourcePhoto]:
-    """Yield a problem for each class that has a folder, but no photo in any split."""
+def _empty_classes(root: Path, listing: FolderListing, *, wrapping: str) -> Iterator[SourcePhoto]:
+    """Yield a problem for each class that has a folder, but no photo in any split; unusable photos have their own."""
+    photos = (file.name for file in listing.files if file.problem or is_photo_name(file.name))
+    labels = {_label_and_splits(name.removeprefix(wrapping).split("/")[:-1])[0] for name in photos}
     for folder in listing.folders:
         name = folder.removeprefix(wrapping)
         *above, last = name.split("/")
@@ -173,14 +174,14 @@ def _empty_classes(
             yield SourcePhoto(root / folder, printable(name), None, problem=problem, code="empty_class")
 
 
-def _no_photo(root: Path, listing: FolderListing) -> str:
+def _no_photo(shown: Path, listing: FolderListing) -> str:
     tops = [name for name in listing.folders if "/" not in name]
     if tops and not any(is_photo_name(file.name) for file in listing.files):
         kinds = ", ".join(sorted(PHOTO_SUFFIXES))
-        return f"No photo in the folders of '{root}' ({_some(tops)}). Expected files with a suffix of {kinds}."
+        return f"No photo in the folders of '{shown}' ({_some(tops)}). Expected files with a suffix of {kinds}."
     there = sorted({name.partition("/")[0] for name in (*listing.folders, *(file.name for file in listing.files))})
     return (
-        f"Expected class folders such as happy/ and sad/ with photos in '{root}', or inside train, valid and test "
+        f"Expected class folders such as happy/ and sad/ with photos in '{shown}', or inside train, valid and test "
         f"there; got: {_some(there) or 'nothing'}."
     )
 

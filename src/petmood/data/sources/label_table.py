@@ -142,6 +142,8 @@ def _columns(
     """Return the position of the column of each role, and lines on the other names and columns."""
     given = {"photo": options.photo_column, "label": options.label_column, "split": options.split_column}
     columns = {role: _named(header, name, role=role, where=where) for role, name in given.items() if name}
+    if len(set(columns.values())) < len(columns):
+        raise DataError(f"Expected a column of its own for each option, got one of {where} twice. Correct the options.")
     for role in (role for role in _NAMES if role not in columns):
         found = [k for k, cell in enumerate(header) if k not in columns.values() and _plain(cell) in _NAMES[role]]
         if role == "split":

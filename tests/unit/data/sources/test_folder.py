@@ -1,6 +1,7 @@
 """Tests of the class folder source: letter case, split folders and problems with reasons."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,14 @@ def test_a_name_that_is_no_text_is_a_problem_and_never_an_error(tmp_path: Path) 
     tree(tmp_path, "happy/1.jpg")
     (tmp_path / "happy" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
     (tmp_path / "happy" / "evil\n\u202egpj.jpg").write_bytes(b"x")
-    codes = {name: entry.code for name, entry in scan(tmp_path).items()}
-    assert codes["happy/caf\\xe9.jpg"] == "bad_name"
-    assert codes["happy/evil\\n\\u202egpj.jpg"] == "bad_name"
+    (tmp_path / os.fsdecode(b"wei\xdf")).mkdir()
+    (tmp_path / os.fsdecode(b"wei\xdf/1.jpg")).write_bytes(b"x")
+    assert {name: entry.code for name, entry in scan(tmp_path).items()} == {
+        "happy/1.jpg": "",
+        "happy/caf\\xe9.jpg": "bad_name",
+        "happy/evil\\n\\u202egpj.jpg": "bad_name",
+        "wei\\xdf/1.jpg": "bad_name",
+    }
 
 
 def test_names_with_spaces_of_any_kind_are_taken(tmp_path: Path) -> None:
@@ -193,3 +199,11 @@ def test_an_import_and_a_prediction_look_at_the_same_files_of_a_folder(tmp_path:
     imported = {entry.path for entry in scan(tmp_path).values() if not entry.problem}
     assert imported == set(find_photos([tmp_path]))
     assert len(imported) == len(PHOTO_SUFFIXES) > 10
+
+
+def test_an_archive_without_class_folders_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as bundle:
+        bundle.writestr("1.jpg", b"x")
+    source = FolderSource(tmp_path / "pets.zip")
+    with pytest.raises(DataError, match=r"with photos in '.*/pets\.zip', .* got: 1\.jpg"):
+        source.scan(no_progress)

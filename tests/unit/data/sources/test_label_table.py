@@ -125,6 +125,11 @@ def test_given_columns_are_used_and_the_others_ignored(tmp_path: Path) -> None:
             r"one column 'x' \(--label-column\) .* got no column; .* photo, l",
         ),
         ("photo,x,x\na,b,c\n", {"label_column": "x"}, r"one column 'x' \(--label-column\) .* got 2 columns"),
+        (
+            "photo,label\na,b\n",
+            {"label_column": "photo", "photo_column": "photo"},
+            "a column of its own for each option",
+        ),
         ("", {}, "got an empty file"),
         ("\n\n", {}, "got an empty file"),
         ("photo,label\n\n,\n", {}, "Expected lines below the header"),
