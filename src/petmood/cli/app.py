@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
+from petmood.cli.output import accept_any_text
 from petmood.core.commands import shell_command
 from petmood.core.errors import MissingDependency, PetmoodError
+from petmood.core.names import escape_undecodable
 
 __all__ = ["VERBS", "main", "petmood"]
 
@@ -81,6 +83,8 @@ def petmood(*, verbose: bool) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
+    logging.captureWarnings(capture=True)  # Pillow's, of odd metadata, are no lines for a user
+    logging.getLogger("py.warnings").setLevel(logging.WARNING if verbose else logging.ERROR)
     logger.setLevel(level)  # error locations are shown with --verbose, not in the log of a service
 
 
@@ -91,6 +95,7 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     a training step took twice as long otherwise.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    accept_any_text()
     try:
         completes = COMPLETE in os.environ
         name = "petmood" if completes else shell_command()  # click's usage hints contain it: Try 'petmood --help'
@@ -98,20 +103,30 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     except PetmoodError as error:
         if logger.isEnabledFor(logging.INFO):
             logger.info("traceback of the error", exc_info=True)
-        click.echo(f"petmood: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(str(error), code=error.exit_code)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _end(_usage_message(error), code=error.exit_code if isinstance(error, click.UsageError) else 2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("petmood: stopped.", err=True)
-        sys.exit(130)
+        _end("stopped.", code=130)
     except ModuleNotFoundError as error:
         if (error.name or "petmood").startswith("petmood"):
             raise
         command = shell_command("install", "petmood[train]", program="pip")
-        click.echo(f"petmood: '{error.name}' is not installed. Install it with: {command}", err=True)
-        sys.exit(MissingDependency.exit_code)
+        _end(f"'{error.name}' is not installed. Install it with: {command}", code=MissingDependency.exit_code)
     except OSError as error:
-        click.echo(f"petmood: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
-        sys.exit(2)
+        _end(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), code=2)
+
+
+def _end(message: str, *, code: int) -> NoReturn:
+    click.echo(f"petmood: {escape_undecodable(message)}", err=True)
+    sys.exit(code)
+
+
+def _usage_message(error: click.ClickException) -> str:
+    """Return click's message on one line, with the command that explains what it expects."""
+    message = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return message
+    sentence = message if message.endswith((".", "?")) else f"{message}."
+    return f"{sentence} Try '{context.command_path} --help' for help."

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from petmood.cli.output import echo_json
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
@@ -17,8 +18,6 @@ __all__ = ["evaluate"]
 @click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bool) -> None:
     """Evaluate RUN with intervals and baselines; writes evaluation.json and report.html into its folder."""
-    import json
-
     from petmood.cli.tables import paired_text
     from petmood.evaluation.evaluate import Evaluation, summary_text
     from petmood.pipelines.evaluate import compare_runs, evaluate_run
@@ -29,7 +28,7 @@ def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bo
 
     def show(found: Evaluation) -> None:
         if as_json:
-            click.echo(json.dumps({**found.to_json(), **({"paired": paired.to_json()} if paired else {})}, indent=2))
+            echo_json({**found.to_json(), **({"paired": paired.to_json()} if paired else {})}, indent=2)
             return
         click.echo(summary_text(found))
         if paired is not None:

@@ -1,6 +1,7 @@
 """Command that predicts photos: `petmood predict`; it needs the extra 'serve', or 'client' for a service."""
 
 import os
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +9,11 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from petmood.cli.output import echo_json
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
+from petmood.core.names import printable
 from petmood.core.redact import without_credentials
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 RETRIES = 3
+STDIN = Path("-")
 
 
 @click.command()
@@ -38,29 +42,35 @@ RETRIES = 3
 )
 @click.pass_context
 def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as_json: bool, threads: int) -> None:
-    """Predict PHOTOS (files, or folders of them) with BUNDLE; exits with status 1 if any photo failed.
+    """Predict PHOTOS (files, folders of them, or - for standard input) with BUNDLE.
+
+    A path without a photo and a photo that is rejected don't stop the others; the exit status is 1 then.
 
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
     from petmood.cli.tables import prediction_text
-    from petmood.core.photo_source import find_photos
+    from petmood.core.photo_source import find_each_photo
     from petmood.core.prediction import Prediction, prediction_response
     from petmood.core.schemas import error_response
 
     _check_address(bundle, threads_given=context.get_parameter_source("threads") is ParameterSource.COMMANDLINE)
-    found = find_photos(photos)
+    piped = photos.count(STDIN)
+    if piped > 1:
+        raise ConfigError(f"Expected '{STDIN}' (standard input) once, got it {piped} times. Give the photos' paths.")
+    found = find_each_photo([*photos], also=STDIN)
+    sources = [sys.stdin.buffer if one.path == STDIN else one.path for one in found if one.problem is None]
     rejected = 0
     with _predictor(bundle, threads=threads) as predictor:
-        answers = progress_bar(predictor.predict_many(found), total=len(found), what="predicting photos")
-        for photo, answer in zip(found, answers, strict=True):
-            name = str(photo)
+        answers = progress_bar(predictor.predict_many(sources), total=len(sources), what="predicting photos")
+        for one in found:
+            name, answer = printable(str(one.path)), one.problem or next(answers)
             if isinstance(answer, Prediction):
                 body: BaseModel = prediction_response(answer, photo=name)
             else:
                 body, rejected = error_response(answer, photo=name), rejected + 1
             if as_json:
-                click.echo(body.model_dump_json(exclude_none=True))
+                echo_json(body.model_dump(mode="json", exclude_none=True))
             else:
                 click.echo(prediction_text(name, answer), err=not isinstance(answer, Prediction))
     context.exit(1 if rejected else 0)

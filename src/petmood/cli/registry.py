@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from petmood.cli.output import echo_json
 from petmood.cli.promotion import lineage, promote, rollback
 from petmood.cli.registry_options import current_author, in_new_registry, in_registry, registry_command
 from petmood.core.commands import shell_command
@@ -41,13 +42,11 @@ def push(opened: "Registry", *, bundle: Path, author: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def list_(opened: "Registry", *, as_json: bool) -> None:
     """List the versions, with their aliases and accuracy."""
-    import json
-
     from petmood.cli.registry_tables import versions_text
 
     state, versions = opened.state(), opened.versions()  # in this order, so that every version with an alias is listed
     rows = [one.shown() | {"aliases": state.of(one.number)} for one in versions]
-    click.echo(json.dumps(rows, indent=2) if as_json else versions_text(versions, state))
+    echo_json(rows, indent=2) if as_json else click.echo(versions_text(versions, state))
 
 
 @registry.command()
@@ -55,10 +54,8 @@ def list_(opened: "Registry", *, as_json: bool) -> None:
 @in_registry
 def show(opened: "Registry", *, version: str) -> None:
     """Show all metadata of VERSION, as JSON."""
-    import json
-
     found = opened.find(version)
-    click.echo(json.dumps(found.shown() | {"aliases": opened.state().of(found.number)}, indent=2))
+    echo_json(found.shown() | {"aliases": opened.state().of(found.number)}, indent=2)
 
 
 @registry.command()
@@ -66,12 +63,10 @@ def show(opened: "Registry", *, version: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def history(opened: "Registry", *, as_json: bool) -> None:
     """Show each move of an alias, with time, author and reason. The newest is last."""
-    import json
-
     from petmood.cli.registry_tables import history_text
 
     changes = opened.history()
-    click.echo(json.dumps([one.shown() for one in changes], indent=2) if as_json else history_text(changes))
+    echo_json([one.shown() for one in changes], indent=2) if as_json else click.echo(history_text(changes))
 
 
 @registry.command()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from petmood.cli.output import echo_json
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 from petmood.core.output_paths import refuse_unwritable
@@ -41,8 +42,6 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
 
     Each fold is stored when it ends. The same command continues an interrupted cross-validation.
     """
-    import json
-
     from petmood.cli.tables import crossval_text
     from petmood.configs.load import compose
 
@@ -51,7 +50,7 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
     from petmood.pipelines.crossval import crossval as measure
 
     def show(report: CrossvalReport) -> None:
-        click.echo(json.dumps(report.to_json(), indent=2) if as_json else crossval_text(report))
+        echo_json(report.to_json(), indent=2) if as_json else click.echo(crossval_text(report))
 
     done = measure(settings, on_result=show, progress=progress_bar)
     if not as_json:

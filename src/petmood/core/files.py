@@ -68,8 +68,11 @@ def _partial(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically; line endings are kept as they are in ``text``."""
-    atomic_write_bytes(path, text.encode())
+    r"""Write UTF-8 text atomically; line endings are kept as they are in ``text``.
+
+    Bytes of a file's name that are no UTF-8 are escaped as in ``\udce9``, which JSON reads as the same name again.
+    """
+    atomic_write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def atomic_write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-__all__ = ["is_safe_name", "printable"]
+__all__ = ["escape_undecodable", "is_safe_name", "printable"]
 
 _BIDI = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _BIDI_MARKS = frozenset("\u061c\u200e\u200f")
@@ -26,6 +26,15 @@ def printable(name: str) -> str:
     ('a\\u202egpj.exe', 'caf\\xe9.jpg')
     """
     return "".join(_escaped(char) if _is_hidden(char) else char for char in name)
+
+
+def escape_undecodable(text: str) -> str:
+    r"""Return a text, of one line or more, with the bytes that are not UTF-8 escaped, as JSON and terminals need it.
+
+    >>> escape_undecodable("caf\udce9.jpg:\nnot found")
+    'caf\\xe9.jpg:\nnot found'
+    """
+    return "".join(_escaped(char) if unicodedata.category(char) == "Cs" else char for char in text)
 
 
 def _is_hidden(char: str) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Protocol, TypeAlias
 
@@ -13,8 +14,10 @@ from petmood.core.photo import PHOTO_SUFFIXES
 
 __all__ = [
     "BinaryFile",
+    "FoundPhoto",
     "PhotoSource",
     "bytes_or_path",
+    "find_each_photo",
     "find_photos",
     "is_photo_name",
     "photo_bytes",
@@ -81,7 +84,7 @@ def photo_bytes(photo: PhotoSource, *, max_bytes: int) -> bytes:
 
 def unreadable(name: str, error: OSError) -> PhotoError:
     """Return the error for a photo whose file can't be read."""
-    return PhotoError(f"{name} can't be read ({error.strerror}). Check the path and its permissions.")
+    return PhotoError(f"{printable(name)} can't be read ({error.strerror}). Check the path and its permissions.")
 
 
 def several_photos(photos: Iterable[PhotoSource]) -> Iterator[PhotoSource]:
@@ -119,25 +122,65 @@ def photos_below(folder: Path) -> list[ListedFile]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundPhoto:
+    """A photo's path, or a path without a photo and the reason in ``problem``."""
+
+    path: Path
+    problem: PhotoError | None = None
+
+
 def find_photos(paths: Sequence[Path]) -> list[Path]:
     """Return the given files and the photos below the given folders, each folder sorted.
 
-    Hidden entries and those of tools are skipped, unless they are arguments themselves; links are followed. Links and
-    folders that can't be read are returned as well, so that the caller reports them; for pipes, sockets and devices
-    below a folder there is a warning.
+    Hidden entries and those of tools are skipped, unless they are arguments themselves; links are followed. For what
+    can't be read below a folder there is a warning.
 
     Raises:
         DataError: a path doesn't exist, or no photo was found.
     """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise DataError(f"No such photo or folder: {path}. Check the path.")
-        found.extend(_readable(photos_below(path)) if path.is_dir() else [path])
-    if not found:
-        kinds = ", ".join(sorted(PHOTO_SUFFIXES))
-        raise DataError(f"No photos in {', '.join(map(str, paths))}. Expected files with a suffix of {kinds}.")
-    return found
+    found = find_each_photo(paths)
+    for one in found:
+        if one.problem and one.path in paths and not one.path.is_dir():
+            raise DataError(str(one.problem))
+        if one.problem:
+            logger.warning("%s", one.problem)
+    return [one.path for one in found if one.problem is None]
+
+
+def find_each_photo(paths: Sequence[Path], *, also: Path | None = None) -> list[FoundPhoto]:
+    """Return the given files and the photos below the given folders, and what can't be read or has none as problems.
+
+    Folders are listed as by ``photos_below``. The path ``also``, such as "-" for standard input, is taken for a photo.
+
+    Raises:
+        DataError: no photo was found at all.
+    """
+    found = [one for path in paths for one in ([FoundPhoto(path)] if path == also else _at(path))]
+    if any(one.problem is None for one in found):
+        return found
+    missing = next((one.problem for one in found if one.problem and not one.path.is_dir()), None)
+    kinds = ", ".join(sorted(PHOTO_SUFFIXES))
+    where = ", ".join(printable(str(path)) for path in paths)
+    raise DataError(str(missing or f"No photos in {where}. Expected files with a suffix of {kinds}."))
+
+
+def _at(path: Path) -> Iterator[FoundPhoto]:
+    shown = printable(str(path))
+    if not path.is_dir():
+        problem = None if path.exists() else PhotoError(f"No such photo or folder: {shown}. Check the path.")
+        yield FoundPhoto(path, problem)
+        return
+    try:
+        below = photos_below(path)
+    except DataError as error:
+        yield FoundPhoto(path, PhotoError(str(error)))
+        return
+    for file in below:
+        problem = PhotoError(f"{printable(str(file.path))} was skipped: {file.problem}.") if file.problem else None
+        yield FoundPhoto(file.path, problem)
+    if not below:
+        yield FoundPhoto(path, PhotoError(f"No photos in {shown}."))
 
 
 def _read(file: BinaryFile, max_bytes: int) -> bytes:
@@ -147,11 +190,3 @@ def _read(file: BinaryFile, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise FileTooLarge(f"Expected at most {max_bytes / 1e6:.0f} MB, got more. Send a smaller copy.")
     return data
-
-
-def _readable(files: Iterable[ListedFile]) -> Iterator[Path]:
-    for file in files:
-        if file.code == "not_a_file":  # opening a pipe would wait for its writer
-            logger.warning("%s was skipped: %s", printable(str(file.path)), file.problem)
-        else:
-            yield file.path

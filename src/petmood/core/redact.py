@@ -1,7 +1,9 @@
-"""One-line error messages of other libraries, with credentials removed."""
+"""Text for messages and JSON: one line, without credentials, and with undecodable bytes of names escaped."""
 
 import re
 from typing import Final
+
+from petmood.core.names import escape_undecodable
 
 __all__ = ["one_line", "without_credentials"]
 
@@ -20,5 +22,5 @@ def without_credentials(text: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return an error's message on one line, cut after 240 characters; the error's type if the message is empty."""
-    words = " ".join(without_credentials(str(error)).split()) or type(error).__name__
+    words = escape_undecodable(" ".join(without_credentials(str(error)).split())) or type(error).__name__
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."

@@ -1,5 +1,6 @@
 """Settings of the service from environment variables: limits, timeouts, tokens and switches."""
 
+import os
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator

@@ -143,7 +143,7 @@ def test_a_shell_completes_verbs_and_options(tmp_path: Path) -> None:
         (
             click.UsageError("Not so."),
             2,
-            "Usage: petmood fail [OPTIONS]\nTry 'petmood fail --help' for help.\n\nError: Not so.\n",
+            "petmood: Not so. Try 'petmood fail --help' for help.\n",
         ),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),

@@ -1,6 +1,9 @@
 """`petmood predict`: files and folders, bundles, registries and services, text and JSON lines, exit status."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,3 +141,72 @@ def test_a_service_that_is_away_is_one_line_and_code_2(petmood: Callable[..., An
     assert (done.code, done.out) == (2, "")
     assert "http://127.0.0.1:9 can't be reached" in done.err
     assert done.err.count("\n") == 1
+
+
+# --- odd names and places of photos -----------------------------------------------------------------------------------
+
+PHOTO = jpeg(photo_like(64, 48))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_name_that_is_no_utf_8_is_answered_and_escaped_in_every_encoding(
+    small_bundle: Path, tmp_path: Path, encoding: str
+) -> None:
+    names = [b"a.jpg", b"caf\xe9.jpg", "kat\u017ee \U0001f408.jpg".encode(), b"z.jpg"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(PHOTO)
+    (tmp_path / os.fsdecode(b"half\xe9.jpg")).write_bytes(PHOTO[:500])
+    environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
+    for options in (["--json"], []):
+        command = [sys.executable, "-m", "petmood", "predict", small_bundle, *options, tmp_path]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert b"Traceback" not in done.stderr
+        lines = done.stdout.decode(
+            "utf-8" if encoding == "ascii" else encoding
+        ).splitlines()  # click takes UTF-8 for ASCII
+        if options:
+            answers = [json.loads(line) for line in lines]
+            assert len(answers) == 5
+            assert [one["photo"] for one in answers if one.get("code")] == [rf"{tmp_path}/half\xe9.jpg"]
+            assert rf"{tmp_path}/caf\xe9.jpg" in [one["photo"] for one in answers]
+        else:
+            assert len(lines) == 4
+
+
+@pytest.mark.parametrize("place", ["-", "/dev/stdin"])
+def test_a_photo_comes_from_a_pipe(small_bundle: Path, place: str) -> None:
+    command = [sys.executable, "-m", "petmood", "predict", small_bundle, place, "--json"]
+    done = subprocess.run(command, input=PHOTO, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["photo"] == place
+
+
+def test_a_photo_comes_from_a_process_substitution(small_bundle: Path, folder: Path) -> None:
+    script = f"{sys.executable} -m petmood predict {small_bundle} <(cat {folder}/1.jpg) {folder}/2.jpg"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("/dev/fd/")
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_standard_input_can_be_named_once(petmood: Callable[..., Any], small_bundle: Path) -> None:
+    done = petmood("predict", small_bundle, "-", "-")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == ("petmood: Expected '-' (standard input) once, got it 2 times. Give the photos' paths.\n")
+
+
+def test_paths_without_a_photo_don_t_stop_the_others_and_the_code_is_1(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path
+) -> None:
+    (folder / "empty").mkdir()
+    asked = (folder / "none.jpg", folder / "1.jpg", folder / "empty", folder / "2.jpg")
+    done = petmood("predict", small_bundle, *asked)
+    assert done.code == 1
+    assert [line.partition(":")[0] for line in done.out.splitlines()] == [f"{folder}/1.jpg", f"{folder}/2.jpg"]
+    assert done.err.splitlines() == [
+        f"{folder}/none.jpg: bad_photo: No such photo or folder: {folder}/none.jpg. Check the path.",
+        f"{folder}/empty: bad_photo: No photos in {folder}/empty.",
+    ]
+    lines = [json.loads(line) for line in petmood("predict", small_bundle, *asked, "--json").out.splitlines()]
+    assert ["code" in line for line in lines] == [True, False, True, False]

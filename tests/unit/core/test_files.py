@@ -213,3 +213,10 @@ def test_a_copy_has_modes_by_the_umask_and_not_those_of_the_original(
     assert not (tmp_path / "out/link").is_symlink()
     with pytest.raises(FileExistsError):
         copy_folder(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_name_that_is_no_utf_8_is_read_back_from_json_as_it_was(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    atomic_write_json(tmp_path / "names.json", {"name": name})
+    assert (tmp_path / "names.json").read_bytes().decode("ascii").count("udce9") == 1
+    assert json.loads((tmp_path / "names.json").read_text("utf-8")) == {"name": name}

@@ -11,6 +11,7 @@ from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.photo_source import (
     PhotoSource,
     bytes_or_path,
+    find_each_photo,
     find_photos,
     is_photo_name,
     photo_bytes,
@@ -138,7 +139,7 @@ def test_a_folder_without_photos_is_refused_with_what_was_looked_for(tmp_path: P
         find_photos([tmp_path])
 
 
-def test_links_are_followed_and_what_cant_be_read_is_returned_to_be_answered(
+def test_links_are_followed_and_for_what_cant_be_read_there_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(tmp_path / "pool", "1.jpg", "2.jpg")
@@ -151,8 +152,10 @@ def test_links_are_followed_and_what_cant_be_read_is_returned_to_be_answered(
     (root / "self").symlink_to("self")
     os.mkfifo(root / "pipe.jpg")
     names = [path.relative_to(root).as_posix() for path in find_photos([root])]
-    assert names == ["a.jpg", "again/1.jpg", "again/2.jpg", "gone.jpg", "self"]
-    assert caplog.messages == [f"{root}/pipe.jpg was skipped: expected a file, got a named pipe"]
+    assert names == ["a.jpg", "again/1.jpg", "again/2.jpg"]
+    skipped = [message.split(" was skipped: ")[0] for message in caplog.messages]
+    assert skipped == [f"{root}/{name}" for name in ("gone.jpg", "pipe.jpg", "self")]
+    assert caplog.messages[1] == f"{root}/pipe.jpg was skipped: expected a file, got a named pipe."
 
 
 @pytest.mark.parametrize("suffix", sorted(PHOTO_SUFFIXES))
@@ -161,3 +164,47 @@ def test_every_suffix_counts_in_any_case_and_is_on_the_page_of_data(suffix: str)
     assert is_photo_name(f"b.x{suffix.upper()}")
     assert not is_photo_name(f"b{suffix}.txt")
     assert f"`{suffix}`" in (ROOT / "docs/data.md").read_text("utf-8")
+
+
+def test_what_has_no_photo_is_listed_beside_the_photos_of_the_others(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg", "b/c.jpg")
+    (tmp_path / "empty").mkdir()
+    asked = [tmp_path / name for name in ("none.jpg", "a.jpg", "empty", "b")]
+    found = find_each_photo(asked)
+    assert [one.path.name for one in found] == ["none.jpg", "a.jpg", "empty", "c.jpg"]
+    assert [str(one.problem or "") for one in found] == [
+        f"No such photo or folder: {tmp_path}/none.jpg. Check the path.",
+        "",
+        f"No photos in {tmp_path}/empty.",
+        "",
+    ]
+    with pytest.raises(DataError, match=r"No such photo or folder: .*none\.jpg"):
+        find_photos(asked)
+
+
+def test_a_link_to_a_folder_is_followed_and_a_loop_ends(tmp_path: Path) -> None:
+    fill(tmp_path, "pets/a.jpg", "elsewhere/b.jpg")
+    (tmp_path / "pets/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "pets")
+    assert find_photos([tmp_path / "pets"]) == [tmp_path / "pets/a.jpg", tmp_path / "pets/more/b.jpg"]
+
+
+def test_a_folder_that_can_t_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, "a.jpg", "closed/b.jpg")
+    listed = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = find_each_photo([tmp_path])
+    assert [one.path for one in found] == [tmp_path / "a.jpg", tmp_path / "closed"]
+    assert "closed was skipped: expected a readable file or folder: Permission denied." in str(found[1].problem)
+
+
+def test_a_path_that_stands_for_standard_input_is_a_photo() -> None:
+    assert [one.problem for one in find_each_photo([Path("-")], also=Path("-"))] == [None]
+    with pytest.raises(DataError):
+        find_each_photo([Path("-")])

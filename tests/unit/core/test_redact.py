@@ -2,6 +2,7 @@
 
 import pytest
 
+from petmood.core.names import escape_undecodable
 from petmood.core.redact import one_line, without_credentials
 
 
@@ -23,3 +24,17 @@ def test_an_error_is_one_short_line() -> None:
     assert one_line(ValueError("two\n  lines, http://a:b@c")) == "two lines, http://c"
     assert one_line(TimeoutError()) == "TimeoutError"
     assert len(one_line(ValueError("x" * 1000))) == 243
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"caf\xe9.jpg".decode("utf-8", "surrogateescape"), r"caf\xe9.jpg"),
+        ("\ud83d.jpg", r"\ud83d.jpg"),
+        ("caf\u00e9 \U0001f408.jpg", "caf\u00e9 \U0001f408.jpg"),
+    ],
+)
+def test_what_is_no_utf_8_in_a_name_is_escaped_and_the_rest_stays(name: str, shown: str) -> None:
+    assert escape_undecodable(name) == shown
+    assert one_line(OSError(name)) == shown
+    shown.encode()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import OutputLocked, RegistryError
-from petmood.registry.cache import cache_folder, cached
+from petmood.registry.cache import cached
 from petmood.registry.uri import open_registry
 from tests.support.stepping import SteppedProcess
 
