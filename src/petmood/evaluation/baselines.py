@@ -25,6 +25,7 @@ from petmood.evaluation.predictions import Predictions, from_rows
 
 __all__ = [
     "BASELINES",
+    "PERMUTATIONS",
     "fit_baselines",
     "hog_features",
     "hog_svm",
@@ -38,6 +39,8 @@ ENOUGH_PX = 256
 """Shorter side to which photos are decoded for HOG features."""
 
 BASELINES = ("most_frequent", "hog_svm", "permuted_labels", "group_split", "random_split")
+PERMUTATIONS = 10
+"""Number of permutations of the labels; the score of one varies by chance (docs/decisions/baselines.md)."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -104,14 +107,23 @@ def permuted_labels(features: NDArray[np.float32], labels: Ints, *, classes: int
 
 
 def hold_out(
-    fit: Fit, rows: Sequence[IndexRow], *, classes: Sequence[str], split: Split = Split.TEST, seed: int = 0
+    fit: Fit,
+    rows: Sequence[IndexRow],
+    *,
+    classes: Sequence[str],
+    split: Split = Split.TEST,
+    include_copies: bool = True,
+    seed: int = 0,
 ) -> Predictions:
     """Fit a method on the train rows and score it on the original photos of another split.
+
+    With `include_copies`, near-duplicates are trained on too. Excluded rows never are.
 
     Raises:
         DataError: there are no photos to train on or to test on.
     """
-    train = np.array([row.split == Split.TRAIN and row.role != Role.EXCLUDED for row in rows], dtype=bool).nonzero()[0]
+    roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if include_copies else {Role.ORIGINAL}
+    train = np.array([row.split == Split.TRAIN and row.role in roles for row in rows], dtype=bool).nonzero()[0]
     test = np.array([row.split == split and row.role == Role.ORIGINAL for row in rows], dtype=bool).nonzero()[0]
     for which, found in ((Split.TRAIN, train), (split, test)):
         if len(found) == 0:
@@ -124,7 +136,8 @@ def leakage_gap(
 ) -> dict[str, Predictions]:
     """Score HOG + SVM on every original photo, with grouped folds and with random folds.
 
-    Nothing else differs, so "random_split" minus "group_split" is the accuracy gained from group leakage.
+    Both train on near-duplicates, whatever the model does: those are what leaks in a random split. Nothing else
+    differs, so "random_split" minus "group_split" is the accuracy gained from group leakage.
     """
     labels = labels_of(rows, classes=classes)
     method = hog_svm(features, labels, classes=len(classes))
@@ -141,13 +154,15 @@ def fit_baselines(
     *,
     classes: Sequence[str],
     split: Split = Split.TEST,
+    include_copies: bool = True,
     folds: int = 5,
     seed: int = 0,
-) -> dict[str, Predictions]:
+) -> dict[str, tuple[Predictions, ...]]:
     """Score every baseline in BASELINES; `features` are those of `rows`, computed once with `hog_features`.
 
-    The first three are fitted on the train split and scored on `split`. The last two come from `leakage_gap` over all
-    original photos; they are omitted if there are fewer groups than folds.
+    Each baseline has one Predictions, "permuted_labels" one per permutation. The first three are fitted on the train
+    split, as the model: on near-duplicates only with `include_copies`. They are scored on `split`. The last two come
+    from `leakage_gap` over all original photos; they are omitted if there are fewer groups than folds.
     """
     labels = labels_of(rows, classes=classes)
     methods = {
@@ -155,9 +170,17 @@ def fit_baselines(
         "hog_svm": hog_svm(features, labels, classes=len(classes)),
         "permuted_labels": permuted_labels(features, labels, classes=len(classes)),
     }
-    found = {name: hold_out(fit, rows, classes=classes, split=split, seed=seed) for name, fit in methods.items()}
+    count = {name: PERMUTATIONS if name == "permuted_labels" else 1 for name in methods}
+    found = {
+        name: tuple(
+            hold_out(fit, rows, classes=classes, split=split, include_copies=include_copies, seed=one_seed)
+            for one_seed in range(seed * PERMUTATIONS, seed * PERMUTATIONS + count[name])
+        )
+        for name, fit in methods.items()
+    }
     if len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:
-        found.update(leakage_gap(rows, features, classes=classes, folds=folds, seed=seed))
+        gap = leakage_gap(rows, features, classes=classes, folds=folds, seed=seed)
+        found |= {name: (scored,) for name, scored in gap.items()}
     return found
 
 

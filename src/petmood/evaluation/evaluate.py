@@ -6,14 +6,18 @@ are reported but their effects are not measured.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
 
 from petmood.core.errors import DataError
 from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
+from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
 from petmood.evaluation.model_choice import ModelChoice, without_choice
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
@@ -109,13 +113,15 @@ def evaluate(
     scored_by_split: Mapping[str, Predictions],
     *,
     choice: ModelChoice | None = None,
-    baselines: Mapping[str, Predictions] | None = None,
+    baselines: Mapping[str, Sequence[Predictions]] | None = None,
     target_error: float = 0.1,
     coverage: float = 0.9,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate a run on all its splits, together with its baselines.
 
+    A baseline has one Predictions, or one for each permutation of the labels: then its values are means over them, and
+    its intervals are where 95% of permutations lie.
     `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
     Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
     calibrated probabilities.
@@ -141,9 +147,7 @@ def evaluate(
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
         abstention=_abstention(predictions, unseen, valid=valid, temperature=temperature, target_error=target_error),
         conformal=_conformal(unseen, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
-        baselines={
-            name: estimate_metrics(baseline, seed=seed) for name, baseline in (baselines or {}).items() if len(baseline)
-        },
+        baselines={name: _baseline(parts, seed=seed) for name, parts in (baselines or {}).items() if len(parts[0])},
         slices=slice_metrics(predictions),
         choice=choice,
     )
@@ -198,6 +202,23 @@ def _line(name: str, text: str) -> str:
 
 def _json(values: Mapping[str, Estimate]) -> dict[str, dict[str, float | int | None]]:
     return {name: estimate.to_json() for name, estimate in values.items()}
+
+
+def _baseline(parts: Sequence[Predictions], *, seed: int) -> Estimates:
+    if len(parts) == 1:
+        return estimate_metrics(parts[0], seed=seed)
+    scores = [metrics(scored.probabilities(), scored.labels) for scored in parts]
+    return {
+        name: _over_permutations(name, [float(one[name][0]) for one in scores], n=len(parts[0])) for name in METRICS
+    }
+
+
+def _over_permutations(name: str, values: Sequence[float], *, n: int) -> Estimate:
+    """Estimate the mean score of permutations, with the 95% prediction interval for another permutation (Student)."""
+    mean, count = float(np.mean(values)), len(values)
+    reach = float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / count))
+    highest = 1.0 if name in PROPORTIONS else math.inf
+    return Estimate(mean, max(0.0, mean - reach), min(highest, mean + reach), n=n)
 
 
 def _calibration(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_json
@@ -97,9 +98,7 @@ def _evaluate(
     rows = [row for row in read_index(folder) if row.role != Role.EXCLUDED]
     learnable = config.evaluation.baselines and any(row.split == Split.TRAIN for row in rows)
     baselines = (
-        _baselines(folder, rows, classes=facts.classes, split=split, seed=config.seed, progress=progress)
-        if learnable
-        else {}
+        _baselines(folder, rows, config, classes=facts.classes, split=split, progress=progress) if learnable else {}
     )
     found = evaluate(
         scored,
@@ -153,10 +152,13 @@ def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[st
 
 
 def _baselines(
-    folder: Path, rows: list[IndexRow], *, classes: Sequence[str], split: Split, seed: int, progress: ProgressBar
-) -> dict[str, Predictions]:
+    folder: Path, rows: list[IndexRow], config: Config, *, classes: Sequence[str], split: Split, progress: ProgressBar
+) -> dict[str, tuple[Predictions, ...]]:
+    """Score the baselines, fitted on the rows that the model learned from."""
     features = _hog_of(folder, rows, progress=progress)
-    return fit_baselines(rows, features, classes=classes, split=split, seed=seed)
+    return fit_baselines(
+        rows, features, classes=classes, split=split, include_copies=config.data.include_copies, seed=config.seed
+    )
 
 
 def _hog_of(folder: Path, rows: list[IndexRow], *, progress: ProgressBar) -> NDArray[np.float32]:

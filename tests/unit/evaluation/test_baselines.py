@@ -108,8 +108,35 @@ def test_all_controls_come_as_scores_of_originals(stripes: np.ndarray, make_rows
     rows[1] = replace(rows[1], role=Role.EXCLUDED)
     found = fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, split=Split.VALID)
     assert tuple(found) == BASELINES
-    assert found["most_frequent"].paths == tuple(row.path for row in rows if row.split == "valid")
-    assert len(found["random_split"]) == 47
+    assert found["most_frequent"][0].paths == tuple(row.path for row in rows if row.split == "valid")
+    assert len(found["random_split"][0]) == 47
+    assert {name: len(parts) for name, parts in found.items()} == dict.fromkeys(BASELINES, 1) | {"permuted_labels": 10}
+
+
+def test_each_permutation_is_another_and_the_next_evaluation_has_the_same(
+    stripes: np.ndarray, make_rows: MakeRows
+) -> None:
+    rows = make_rows(48, splits=("train", "train", "test"))
+    first, again, other = (
+        fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, seed=seed)["permuted_labels"] for seed in (0, 0, 1)
+    )
+    assert len({scored.logits.tobytes() for scored in (*first, *other)}) == 20
+    assert all((one.logits == two.logits).all() for one, two in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize(("include_copies", "called"), [(False, 1), (True, 0)])
+def test_baselines_learn_from_copies_if_the_model_does(
+    make_rows: MakeRows, *, include_copies: bool, called: int
+) -> None:
+    rows = [
+        row
+        for row in make_rows(16, copies=3, splits=("train", "train", "train", "test"))
+        if row.role == Role.ORIGINAL or row.label == DEFAULT_CLASSES[0]
+    ]
+    rows = [row for row in rows if row.label == DEFAULT_CLASSES[1] or row.group_id not in ("f0000", "f0002", "f0003")]
+    features = np.random.default_rng(0).normal(size=(len(rows), 2, 30)).astype(np.float32)
+    found = fit_baselines(rows, features, classes=DEFAULT_CLASSES, include_copies=include_copies)
+    assert set(found["most_frequent"][0].predicted()) == {called}
 
 
 def test_too_few_groups_leave_the_leak_out(stripes: np.ndarray, make_rows: MakeRows) -> None:

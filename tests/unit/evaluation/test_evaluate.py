@@ -17,7 +17,7 @@ from tests.support.evaluation import MakeScored
 def test_the_json_has_the_promised_keys(make_scored: MakeScored) -> None:
     found = evaluate(
         {"valid": make_scored(80, seed=1), "test": make_scored(80)},
-        baselines={"most_frequent": make_scored(80, skill=0.0), "random_split": make_scored(0)},
+        baselines={"most_frequent": (make_scored(80, skill=0.0),), "random_split": (make_scored(0),)},
     )
     written = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert written["main"] == "test"
@@ -78,6 +78,19 @@ def test_choices_are_not_measured_on_the_photos_they_were_made_on(make_scored: M
     assert "error if confident" not in summary_text(found)
 
 
+def test_permuted_labels_are_a_mean_with_the_range_of_permutations(make_scored: MakeScored) -> None:
+    # Accuracies 0.2, 0.3 and 0.4: mean 0.3, standard deviation 0.1, Student's t 4.3027, sqrt(4 / 3): 0.3 +- 0.4968
+    scored = make_scored(10, classes=("a", "b"))
+    parts = tuple(
+        replace(scored, logits=np.eye(2)[np.where(np.arange(10) < right, scored.labels, 1 - scored.labels)])
+        for right in (2, 3, 4)
+    )
+    found = evaluate({"test": scored}, baselines={"permuted_labels": parts}).baselines["permuted_labels"]["accuracy"]
+    assert found.value == pytest.approx(0.3)
+    assert (found.low, found.high) == pytest.approx((0.0, 0.7968), abs=1e-4)
+    assert found.n == 10
+
+
 def test_a_split_of_another_name_can_be_all_there_is(make_scored: MakeScored) -> None:
     assert evaluate({"photos of one evening": make_scored(20)}).main == "photos of one evening"
     assert evaluate({"train": make_scored(9), "crossval": make_scored(20)}).main == "crossval"
@@ -91,7 +104,7 @@ def test_no_photos_at_all_is_a_clear_error(make_scored: MakeScored) -> None:
 def test_the_table_has_an_interval_beside_every_number(make_scored: MakeScored) -> None:
     found = evaluate(
         {"valid": make_scored(200, seed=1, skill=6.0), "test": make_scored(50, skill=6.0)},
-        baselines={"hog_svm": make_scored(50, skill=0.3)},
+        baselines={"hog_svm": (make_scored(50, skill=0.3),)},
     )
     text = summary_text(found)
     for words in ("accuracy", "macro F1", "calibration error", "HOG features + SVM", "confident from", "sets for 90%"):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError, OutputLocked, RunError
-from petmood.data.index import Split
+from petmood.data.index import Role, Split, read_index, write_index
 from petmood.evaluation.baselines import BASELINES
 from petmood.pipelines import evaluate as evaluate_module
 from petmood.pipelines.evaluate import compare_runs, evaluate_run, needs_evaluation, read_evaluation, scores_of
@@ -85,6 +86,26 @@ def test_data_without_training_photos_is_measured_without_baselines(evaluated: R
     found = evaluate_run(evaluated, data=write_small_set(tmp_path / "judged-only", train=0))
     assert found.splits["test"]["accuracy"].n == 16
     assert found.baselines == {}
+
+
+@pytest.mark.parametrize(("include_copies", "accuracy"), [(False, 4 / 13), (True, 1 / 13)])
+def test_baselines_are_fitted_on_the_rows_that_the_model_learned_from(
+    settings: Settings, tmp_path: Path, *, include_copies: bool, accuracy: float
+) -> None:
+    # Training photos: 6 angry and 6 copies of them, 8 happy, 6 other, 6 sad. Test photos: 1 angry, 4 of the others.
+    folder = write_small_set(tmp_path / "uneven", copies=32)
+    few = {"angry": 6, "happy": 8, "other": 6, "sad": 6}
+    rows, seen = [], Counter[tuple[str, ...]]()
+    for row in read_index(folder).rows:
+        kind = (row.split, row.role, row.label)
+        seen[kind] += 1
+        limit = few[row.label] if row.split == Split.TRAIN else 1 if kind[::2] == (Split.TEST, "angry") else 99
+        if seen[kind] <= limit and (row.role == Role.ORIGINAL or row.label == "angry"):
+            rows.append(row)
+    write_index(folder, rows)
+    run = train(settings(f"data={folder}", f"name=uneven-{include_copies}", "epochs=1", f"data.include_copies={include_copies}"))
+    found = evaluate_run(run).baselines["most_frequent"]["accuracy"]
+    assert found.value == pytest.approx(accuracy)
 
 
 def test_two_runs_are_compared_photo_by_photo(evaluated: RunFolder, settings: Settings, tmp_path: Path) -> None:

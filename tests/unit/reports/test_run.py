@@ -71,9 +71,9 @@ def splits(make_scored: MakeScored) -> dict[str, Predictions]:
 @pytest.fixture
 def evaluation(splits: dict[str, Predictions], make_scored: MakeScored) -> Evaluation:
     baselines = {
-        "most_frequent": make_scored(80, skill=0.0),
-        "random_split": make_scored(200, skill=3.0),
-        "group_split": make_scored(200, skill=0.6),
+        "most_frequent": (make_scored(80, skill=0.0),),
+        "random_split": (make_scored(200, skill=3.0),),
+        "group_split": (make_scored(200, skill=0.6),),
     }
     return evaluate(splits, baselines=baselines)
 
@@ -127,7 +127,7 @@ def test_names_from_outside_are_escaped(make_scored: MakeScored) -> None:
     scored = make_scored(40, skill=0.5, classes=(f"a{evil}", f"b{evil}"), prefix=evil)
     scored = replace(scored, species=(evil,) * 40)
     text = render_report(
-        evaluate({"test": scored}, baselines={evil: scored}),
+        evaluate({"test": scored}, baselines={evil: (scored,)}),
         {"test": scored},
         photo_of=photo_of,
         title=evil,
