@@ -1,5 +1,6 @@
 """File locks of trials across processes, and their release when a process dies; PostgreSQL is tested elsewhere."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -73,3 +74,15 @@ def test_what_is_released_another_process_may_take(tmp_path: Path) -> None:
         assert claims.take(4)
     claims.close()
     assert claims.take(3)
+
+
+def test_the_modes_of_lock_files_follow_the_umask(tmp_path: Path) -> None:
+    """Under 002 the other users of a group take part in a search."""
+    before = os.umask(0o002)
+    try:
+        claims = FileTrialLocks(tmp_path)
+        assert claims.take(3)
+    finally:
+        os.umask(before)
+    claims.close()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o664}

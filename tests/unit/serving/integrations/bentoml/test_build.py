@@ -35,6 +35,7 @@ def bentoml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "if 'max_batch=13' in sys.argv: sys.exit('BentoMLException: no')\n"
         "made = Path(os.environ.get('BENTOML_HOME', '.'), 'bentos/petmood/v1')\n"
         "made.mkdir(parents=True)\n"
+        "made.chmod(0o711)\n"
         "(made / 'bento.yaml').write_text('x')\n"
         "print('__tag__:petmood:v1')\n",
         "utf-8",
@@ -89,14 +90,16 @@ def test_a_bento_in_a_folder_leaves_the_store_alone(
 @pytest.mark.usefixtures("bentoml")
 @pytest.mark.parametrize(("umask", "modes"), [(0o077, {0o600, 0o700}), (0o002, {0o664, 0o775})])
 def test_the_modes_of_a_bento_follow_the_umask(bundle: Bundle, tmp_path: Path, umask: int, modes: set[int]) -> None:
+    """BentoML creates its folder privately, and the bundle's files have modes of their own."""
     before = os.umask(umask)
     try:
         build_bento(bundle.folder, to=tmp_path / "out")
+        write_project(bundle, to=tmp_path / "project")
     finally:
         os.umask(before)
-    made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
-    assert len(made) > 1
-    assert {path.stat().st_mode & 0o777 for path in made} <= modes
+    made = [path for name in ("out", "project") for path in (tmp_path / name, *(tmp_path / name).rglob("*"))]
+    assert tmp_path / "project/bundle/model.onnx" in made
+    assert {path.stat().st_mode & 0o777 for path in made} == modes
 
 
 def test_a_folder_that_exists_is_left_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
