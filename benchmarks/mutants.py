@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.common import report
-from petmood.evaluation.bootstrap import clopper_pearson_interval
+from petmood.evaluation.proportions import clopper_pearson_interval
 
 __all__ = ["PACKAGES", "Package", "main"]
 

@@ -83,7 +83,7 @@ def petmood(*, verbose: bool) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
-    logging.captureWarnings(capture=True)  # Pillow's, of odd metadata, are no lines for a user
+    logging.captureWarnings(capture=True)  # Pillow's, of odd metadata, are not lines for a user
     logging.getLogger("py.warnings").setLevel(logging.WARNING if verbose else logging.ERROR)
     logger.setLevel(level)  # error locations are shown with --verbose, not in the log of a service
 

@@ -70,7 +70,7 @@ def _partial(path: Path, data: bytes) -> Iterator[Path]:
 def atomic_write_text(path: Path, text: str) -> None:
     r"""Write UTF-8 text atomically; line endings are kept as they are in ``text``.
 
-    Bytes of a file's name that are no UTF-8 are escaped as in ``\udce9``, which JSON reads as the same name again.
+    Bytes of a file's name that are not UTF-8 are escaped as in ``\udce9``, which JSON reads as the same name again.
     """
     atomic_write_bytes(path, text.encode(errors="backslashreplace"))
 

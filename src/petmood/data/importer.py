@@ -24,7 +24,7 @@ from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_json, atomic_write_text
 from petmood.core.names import printable
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.data.classes import ClassOptions, resolve_classes
+from petmood.data.classes import ClassOptions, ResolvedClasses, resolve_classes
 from petmood.data.duplicates import near_duplicates as duplicates
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
@@ -150,18 +150,10 @@ def import_photos(
     skip = source.skip_bad_by_default if chosen.skip_bad is None else chosen.skip_bad
     try:
         with atomic_directory(to, existing=lambda resolved: foreign_files(resolved, shown=to)) as draft:
-            scanned = source.scan(progress)
-            try:
-                resolved = resolve_classes(scanned, chosen.classes, known=source.classes)
-            except DataError:
-                refuse_lost_classes(scanned, skip_bad=skip, to=to)
-                raise
+            resolved, old = _scan(
+                source, to=to, classes=chosen.classes, skip=skip, unrelated=replace_unrelated, progress=progress
+            )
             found = resolved.entries
-            refuse_own_photos(found, to=to)
-            refuse_collisions(found, to=to)
-            old = read_old_dataset(to)
-            if not replace_unrelated:
-                refuse_unrelated(found, old, to=to)
             intake = PhotoScanner(found, skip_bad=skip, to=to)
             relations = (find_near_duplicates or duplicates.find_near_duplicates)(
                 intake, total=len(found), progress=progress
@@ -188,6 +180,27 @@ def import_photos(
         source.close()
     problems_path(to).unlink(missing_ok=True)
     return report
+
+
+def _scan(
+    source: Source, *, to: Path, classes: ClassOptions, skip: bool, unrelated: bool, progress: ProgressBar
+) -> tuple[ResolvedClasses, DataIndex | None]:
+    """Return the source's photos with their classes, and the dataset that they would replace; refuse what would lose.
+
+    Raises DataError for refused classes, and for photos that can't be imported into this folder.
+    """
+    scanned = source.scan(progress)
+    try:
+        resolved = resolve_classes(scanned, classes, known=source.classes)
+    except DataError:
+        refuse_lost_classes(scanned, skip_bad=skip, to=to)
+        raise
+    refuse_own_photos(resolved.entries, to=to)
+    refuse_collisions(resolved.entries, to=to)
+    old = read_old_dataset(to)
+    if not unrelated:
+        refuse_unrelated(resolved.entries, old, to=to)
+    return resolved, old
 
 
 def _facts(source: Source, report: ImportReport, options: dict[str, object]) -> dict[str, object]:

@@ -74,5 +74,5 @@ def set_up_logging(*, as_json: bool, project: str | None = None, level: int = lo
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.captureWarnings(capture=True)  # Pillow's would be lines that are no JSON
+    logging.captureWarnings(capture=True)  # Pillow's would be lines that are not JSON
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -103,7 +103,9 @@ def test_baselines_are_fitted_on_the_rows_that_the_model_learned_from(
         if seen[kind] <= limit and (row.role == Role.ORIGINAL or row.label == "angry"):
             rows.append(row)
     write_index(folder, rows)
-    run = train(settings(f"data={folder}", f"name=uneven-{include_copies}", "epochs=1", f"data.include_copies={include_copies}"))
+    run = train(
+        settings(f"data={folder}", f"name=uneven-{include_copies}", "epochs=1", f"data.include_copies={include_copies}")
+    )
     found = evaluate_run(run).baselines["most_frequent"]["accuracy"]
     assert found.value == pytest.approx(accuracy)
 

@@ -182,7 +182,7 @@ def test_copies_are_learned_from_only_when_asked_for_and_never_evaluated_on(
     """The photos that training is really given, and those whose predictions are written, not what run.json counts."""
     given: list[list[PhotoSet]] = []
 
-    def watched(config: FitSettings, learned: PhotoSet, valid: PhotoSet, **rest: Any) -> FitResult:  # noqa: ANN401
+    def watched(config: FitSettings, learned: PhotoSet, valid: PhotoSet, **rest: Any) -> FitResult:  # noqa: ANN401 - as the function it stands for
         given.append([learned, valid])
         return fit_network(config, learned, valid, **rest)
 

@@ -34,7 +34,7 @@ RECIPE: Final = np.array([FRAME_PX, KEYPOINTS, round(1e4 * CONTRAST), round(UNIT
 Arrays = dict[str, NDArray[Any]]
 Fields = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
 
-PER_PHOTO: Final[Fields] = {"thumb": (np.uint8, (THUMB_PX, THUMB_PX))}
+PER_PHOTO: Final[Fields] = {"thumb": (np.uint8, (THUMB_PX, THUMB_PX)), "edges": (np.uint8, (THUMB_PX, THUMB_PX))}
 """Fields of ``PhotoFeatures`` that are an array of fixed shape: type and shape. A further field is a line here."""
 PER_KEYPOINT: Final[Fields] = {"positions": (np.float16, (4,)), "descriptors": (np.uint8, (DESCRIPTOR_BINS,))}
 """Fields of ``Keypoints`` that have a row of fixed shape for every keypoint."""
