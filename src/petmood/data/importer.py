@@ -153,10 +153,9 @@ def import_photos(
             resolved, old = _scan(
                 source, to=to, classes=chosen.classes, skip=skip, unrelated=replace_unrelated, progress=progress
             )
-            found = resolved.entries
-            intake = PhotoScanner(found, skip_bad=skip, to=to)
+            intake = PhotoScanner(resolved.entries, skip_bad=skip, to=to)
             relations = (find_near_duplicates or duplicates.find_near_duplicates)(
-                intake, total=len(found), progress=progress
+                intake, total=len(resolved.entries), progress=progress
             )
             plan = SplitPlan(
                 chosen.fractions, chosen.seed, known_splits(to), chosen.drop_leaking, classes=resolved.classes
