@@ -11,6 +11,7 @@ from petmood.evaluation.evaluate import Evaluation
 from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import risk_coverage
+from petmood.evaluation.undecided import undecided
 from petmood.presentation.display_names import title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
@@ -83,6 +84,7 @@ def render_report(
         groups=len(set(scored.groups)),
         chance=1 / len(scored.classes),
         bars=bars(evaluation),
+        undecided=undecided(evaluation),
         mistakes=most_confident_errors(scored, thumbnails, temperature=temperature),
         cells=confusion_cells(scored, thumbnails, temperature=temperature),
         reliability=reliability_chart(evaluation.calibration.reliability),

@@ -84,6 +84,12 @@ def rendered(evaluation: Evaluation, splits: dict[str, Predictions], **given: An
     return render_report(evaluation, splits, **settings)
 
 
+def test_the_report_says_what_its_photos_do_not_decide(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+    page = Page(render_report(evaluation, splits, photo_of=photo_of, title="t", facts={}))
+    assert "What these photos don't decide On 80 photos the accuracy is known to within" in page.text
+    assert "The recall of a class is known to within these points: angry" in page.text
+
+
 def test_the_page_is_well_formed_and_asks_nobody_for_anything(
     evaluation: Evaluation, splits: dict[str, Predictions], tmp_path: Path
 ) -> None:
