@@ -104,7 +104,7 @@ def _allocate(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
             if error.errno not in WITHOUT_ALLOCATION:
-                raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+                raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _key(folder: Path, paths: Sequence[str], spec: ImageSpec) -> str:

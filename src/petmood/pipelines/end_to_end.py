@@ -1,14 +1,17 @@
 """End-to-end pipeline from dataset import to predictions of an exported bundle; up-to-date steps are skipped."""
 
 import hashlib
+import json
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config, TrackerConfig
 from petmood.core.bundle import read
-from petmood.core.bundle_target import check_target
+from petmood.core.bundle_target import MANIFEST, check_target, is_bundle
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import atomic_write_text, sha256_of
@@ -35,6 +38,8 @@ DEMO_FOLDER = Path("data/demo")
 CHECKED = f"{CACHE_NAME}/checked"
 """File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
+OWN_RUN: Final = re.compile(r".+-[0-9a-f]{8}")
+"""The names of runs that ``_trained`` gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,8 @@ def run_pipeline(
     """Import (the demo, if no other data is given), validate, train, evaluate, export and predict.
 
     Raises:
-        BundleError: the bundle folder contains files that aren't part of a bundle; nothing was done.
+        BundleError: the bundle folder contains files that aren't part of a bundle, or a bundle that ``petmood export``
+            made of another run; nothing was done.
         DataError: the data is missing, or validation found a blocking issue.
         OutputLocked: another process is writing the dataset, the run or the bundle.
     """
@@ -70,6 +76,7 @@ def run_pipeline(
     data = Path(config.data.path)
     target = bundles / data.name
     check_target(target, replace=True)
+    _refuse_other_bundle(target)
     if _needs_import(data):
         import_photos(open_source("demo"), to=data, progress=progress)
         done.append("import")
@@ -91,6 +98,19 @@ def run_pipeline(
         done.append("export")
     predictions = _sample_predictions(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
     return PipelineResult(data, run, target, tuple(done), predictions)
+
+
+def _refuse_other_bundle(folder: Path) -> None:
+    """Refuse to replace a bundle, valid or damaged, whose run was not trained by this pipeline."""
+    if not folder.exists() or not is_bundle(folder):
+        return
+    metrics = json.loads((folder / MANIFEST).read_bytes()).get("metrics")
+    run = metrics.get("run") if isinstance(metrics, dict) else None
+    if not OWN_RUN.fullmatch(str(run)):
+        raise BundleError(
+            f"{folder} is a bundle of the run {run!r}, which `petmood run` did not train, and would be replaced. "
+            "Nothing was changed. Choose another folder with --bundles, or move that bundle."
+        )
 
 
 def _needs_import(data: Path) -> bool:

@@ -157,6 +157,23 @@ def test_a_bundle_with_a_person_s_notes_in_it_is_not_replaced(settings: Settings
     assert (here / first.bundle / "NOTES.md").read_text() == "mine"
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_bundle_of_a_run_that_was_trained_otherwise_is_refused_before_any_work(
+    settings: Settings, here: Path, small_run: RunFolder, *, is_damaged: bool
+) -> None:
+    export(small_run, to=here / "bundles/demo")
+    before = {path.name: path.read_bytes() for path in (here / "bundles/demo").iterdir()}
+    if is_damaged:
+        before["card.md"] = b"changed"
+        (here / "bundles/demo/card.md").write_bytes(b"changed")
+    with pytest.raises(
+        BundleError, match=r"bundles/demo is a bundle of the run 'shared', which `petmood run` did not train.*--bundles"
+    ):
+        run_here(settings)
+    assert {path.name: path.read_bytes() for path in (here / "bundles/demo").iterdir()} == before
+    assert sorted(path.name for path in here.iterdir()) == ["bundles"]
+
+
 def test_a_bundle_that_is_a_link_is_written_where_it_points(settings: Settings, here: Path) -> None:
     (here / "bundles").mkdir()
     (here / "large").mkdir()
