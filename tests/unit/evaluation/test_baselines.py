@@ -139,6 +139,16 @@ def test_baselines_learn_from_copies_if_the_model_does(
     assert set(found["most_frequent"][0].predicted()) == {called}
 
 
+@pytest.mark.parametrize("split", [Split.VALID, Split.TEST])
+def test_copies_in_other_splits_are_never_scored(make_rows: MakeRows, split: Split) -> None:
+    rows = make_rows(48, copies=2, splits=(Split.TRAIN, split))
+    rows[8 * 3] = replace(rows[8 * 3], split=split, role=Role.EXCLUDED)
+    scored = hold_out(most_frequent(labels_of(rows), classes=4), rows, classes=DEFAULT_CLASSES, split=split)
+    wanted = [row.path for row in rows if row.split == split and row.role == Role.ORIGINAL]
+    assert list(scored.paths) == wanted
+    assert 0 < len(wanted) < sum(row.split == split for row in rows) / 2
+
+
 def test_too_few_groups_leave_the_leak_out(stripes: np.ndarray, make_rows: MakeRows) -> None:
     rows = make_rows(8, splits=("train", "test"))
     assert tuple(fit_baselines(rows, stripes[:8], classes=DEFAULT_CLASSES, folds=9)) == BASELINES[:3]
