@@ -212,3 +212,11 @@ def test_a_source_with_a_photo_in_valid_keeps_its_splits_and_says_nothing() -> N
     rows = photos.rows()
     assert all(rows[entry.source.name].split == entry.source.split for entry in photos.entries)
     assert split_notices(photos.entries, list(rows.values())) == ()
+
+
+def test_a_relative_follows_the_official_split_and_not_that_of_an_earlier_import() -> None:
+    photos = PhotoCollection(official=True)
+    photos.add("tested.jpg", group="one", split=Split.TEST)
+    photos.add("cousin.jpg", group="one")
+    rows = photos.rows(previous={sha256(b"tested.jpg").hexdigest(): Split.TRAIN})
+    assert (rows["tested.jpg"].split, rows["cousin.jpg"].split) == ("test", "test")
