@@ -220,3 +220,25 @@ def test_a_relative_follows_the_official_split_and_not_that_of_an_earlier_import
     photos.add("cousin.jpg", group="one")
     rows = photos.rows(previous={sha256(b"tested.jpg").hexdigest(): Split.TRAIN})
     assert (rows["tested.jpg"].split, rows["cousin.jpg"].split) == ("test", "test")
+
+
+def test_a_training_photo_of_the_source_never_goes_back_to_the_test_split_of_an_earlier_import() -> None:
+    photos = PhotoCollection(official=True)
+    photos.entries = [entry for entry in photos.entries if entry.source.split != Split.VALID]
+    for label in DEFAULT_CLASSES:
+        for k in range(5):
+            photos.add(f"{label}{k}.jpg", label=label, split=Split.TRAIN)
+    rows = photos.rows(previous={sha256(b"happy0.jpg").hexdigest(): Split.TEST})
+    assert rows["happy0.jpg"].split in {"train", "valid"}
+    assert {name for name, row in rows.items() if row.split == "test"} == {
+        f"base-{label}2" for label in DEFAULT_CLASSES
+    }
+
+
+def test_a_group_is_called_by_its_smallest_hash_whatever_the_order_of_its_photos() -> None:
+    photos = PhotoCollection()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        photos.add(name, group="one")
+    rows = photos.rows()
+    smallest = min(sha256(name.encode()).hexdigest() for name in ("a.jpg", "b.jpg", "c.jpg"))
+    assert {rows[name].group_id for name in ("a.jpg", "b.jpg", "c.jpg")} == {smallest[:16]}
