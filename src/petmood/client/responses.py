@@ -68,7 +68,7 @@ def retry_after_s(response: httpx.Response) -> int | None:
         return int(text[:9])
     try:
         until = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of 20 digits
         return None
     return max(0, math.ceil((until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()))
 

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["UpgradeIgnoringProtocol", "ignore_upgrades"]
 
+VERSIONS: Final = ("1.0", "1.1")
 INVALID: Final = "Invalid HTTP request received."
 
 
@@ -57,6 +58,10 @@ class UpgradeIgnoringProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Dispatch the request, unless its headers are parsed again first."""
         self._ends_headers = True
+        version = self.parser.get_http_version()
+        if version not in VERSIONS:
+            raise ConnectionAbortedError  # stops the parser, which also reads 0.9 and 2.0
+        self.expect_100_continue = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1
         if not self._upgrades:
             super().on_headers_complete()
 

@@ -67,3 +67,8 @@ def test_a_pause_until_a_date_is_read() -> None:
     assert pause is not None
     assert 80_000 < pause <= 86_401
     assert retry_after_s(response(503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT")) == 0
+
+
+@pytest.mark.parametrize("text", [f"Mon, {'9' * 20} Jan 2020 00:00:00 GMT", f"Mon, 01 Jan 2020 {'9' * 20}:00:00 GMT"])
+def test_a_date_with_numbers_of_many_digits_is_none(text: str) -> None:
+    assert retry_after_s(response(503, retry_after=text)) is None

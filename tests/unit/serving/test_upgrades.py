@@ -121,6 +121,22 @@ def test_an_upgrade_is_no_warning(photo: bytes, caplog: pytest.LogCaptureFixture
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.parametrize(
+    "line", [b"GET /livez", b"GET /livez HTTP/0.9", b"GET /livez HTTP/2.0", b"GET /livez HTTP/1.2"]
+)
+def test_a_request_of_another_version_is_refused(line: bytes) -> None:
+    with running() as port, connect(port) as connection:
+        connection.sendall(line + b"\r\nHost: x\r\n\r\n" + LAST)
+        assert statuses(everything(connection)) == [400]
+
+
+def test_a_client_of_http_1_0_is_not_told_to_continue(photo: bytes) -> None:
+    head = POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\n"
+    with running() as port, connect(port) as connection:
+        connection.sendall(head + with_length(photo))
+        assert statuses(everything(connection)) == [200]
+
+
 def test_trailers_are_no_headers(photo: bytes) -> None:
     """A gateway judges headers; what comes after the body must not change them."""
     body = in_chunks(photo).replace(b"X-Trailer: a", b"Content-Type: text/plain\r\nX-Request-Id: trailer")

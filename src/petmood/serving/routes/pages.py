@@ -29,12 +29,16 @@ SWAGGER_POLICY: Final = POLICY + "script-src 'self' {hashes}; style-src 'self' '
 
 
 class PageFiles(StaticFiles):
-    """Static files, counted and logged under the route ``/static`` whatever the path below it."""
+    """Static files, counted and logged under the route ``/static`` whatever the path below it.
+
+    ``Range`` is ignored, as RFC 9110, section 14.2 allows: starlette answers a wrong one in plain text.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send one file."""
         context_of(scope).route = STATIC
-        await super().__call__(scope, receive, send)
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__(scope | {"headers": headers}, receive, send)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -65,3 +65,12 @@ def test_requests_for_files_of_pages_are_counted_as_one_route(served: Callable[.
         app.client.get(f"/static/{path}")
     counted = 'petmood_requests_total{method="GET",route="/static",status="%s"}'
     assert (app.counted(counted % 200), app.counted(counted % 404)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["0-1", "a-b", "-" + "9" * 5000, "9999999-", ",".join(f"{n}-{n}" for n in range(0, 900, 3))]
+)
+def test_a_range_of_a_file_is_ignored(served: Callable[..., Any], wanted: str) -> None:
+    client = served().client
+    found = client.get("/static/landing.js", headers={"range": f"bytes={wanted}"})
+    assert (found.status_code, found.content) == (200, client.get("/static/landing.js").content)
