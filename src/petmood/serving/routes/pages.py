@@ -38,7 +38,7 @@ class PageFiles(StaticFiles):
         """Send one file."""
         context_of(scope).route = STATIC
         headers = [header for header in scope["headers"] if header[0] != b"range"]
-        await super().__call__(scope | {"headers": headers}, receive, send)
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 def add_pages(app: FastAPI) -> None:

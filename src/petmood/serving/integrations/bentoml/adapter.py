@@ -108,7 +108,7 @@ class _Reworded:
             call, method = context_of(self._scope), self._scope["method"]
             response = no_route_response(call, method=method, status=message["status"], allow=allow)
             self._body = bytes(response.body)
-            message |= {"status": response.status_code, "headers": response.raw_headers}
+            message["status"], message["headers"] = response.status_code, response.raw_headers
         elif self._body is not None:
             message = {"type": "http.response.body", "body": self._body}
         await self._send(message)
