@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from petmood.cli.numbers import Integer
 from petmood.core.commands import shell_command
 from petmood.core.environment import BUNDLE_VARIABLE
 
@@ -42,14 +43,14 @@ batching = [
         "--max-batch",
         default=1,
         show_default=True,
-        type=click.IntRange(1, 256),
+        type=Integer(1, 256),
         help="Largest batch of photos; 1 turns batching off, which is best on a CPU.",
     ),
     click.option(
         "--max-latency-ms",
         default=1000,
         show_default=True,
-        type=click.IntRange(1, 60_000),
+        type=Integer(1, 60_000),
         help="Time limit of a batched photo; slower ones get 503.",
     ),
 ]
@@ -63,7 +64,7 @@ def bento() -> None:
 @bento.command(SERVE)
 @click.argument("bundle", type=click.Path(path_type=Path), envvar=BUNDLE_VARIABLE)
 @click.option("--host", default="127.0.0.1", show_default=True, callback=_address)
-@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=3000, show_default=True, type=Integer(1, 65535))
 @batching[0]
 @batching[1]
 def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms: int) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from petmood.cli.numbers import Integer, Number
 from petmood.core.environment import TOKEN_VARIABLE
 from petmood.core.output_paths import refuse_unwritable
 
@@ -21,14 +22,14 @@ USERS, MOST_USERS = 32, 256
 @click.argument("url")
 @click.option(
     "--users",
-    type=click.IntRange(1, 5000),
+    type=Integer(1, 5000),
     help=f"Concurrent users without pauses; the maximum with --ramp. [default: {USERS}, {MOST_USERS} until saturation]",
 )
 @click.option(
     "--duration",
     default=10.0,
     show_default=True,
-    type=click.FloatRange(1, 3600),
+    type=Number(1, 3600),
     help="Seconds for each number of users.",
 )
 @click.option("--ramp", is_flag=True, help="Double the users from 1 up to --users.")
@@ -43,9 +44,9 @@ USERS, MOST_USERS = 32, 256
     show_default=True,
     help="Folder for the results.",
 )
-@click.option("--p95-ms", type=click.FloatRange(min=0), help="Exit with 1 if p95 is above this.")
-@click.option("--min-rps", type=click.FloatRange(min=0), help="Exit with 1 if throughput is below this.")
-@click.option("--max-errors", type=click.FloatRange(0, 1), help="Exit with 1 if the error rate is above this (0 to 1).")
+@click.option("--p95-ms", type=Number(0, 1e9), help="Exit with 1 if p95 is above this.")
+@click.option("--min-rps", type=Number(0, 1e9), help="Exit with 1 if throughput is below this.")
+@click.option("--max-errors", type=Number(0, 1), help="Exit with 1 if the error rate is above this (0 to 1).")
 @click.option("--token", envvar=TOKEN_VARIABLE, help="Bearer token of the service. [env: PETMOOD_TOKEN]")
 @click.option("--allow-remote", is_flag=True, help="Allow a load test of another machine.")
 @click.pass_context

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from petmood.cli.numbers import Integer
 from petmood.cli.output import echo_json
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
@@ -37,7 +38,7 @@ STDIN = Path("-")
     "--threads",
     default=1,
     show_default=True,
-    type=click.IntRange(1, 256),
+    type=Integer(1, 256),
     help="Threads of the network; not allowed with a service, which has its own.",
 )
 @click.pass_context

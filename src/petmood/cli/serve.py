@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from petmood.cli.numbers import Integer
 from petmood.core.environment import BUNDLE_VARIABLE
 
 if TYPE_CHECKING:
@@ -30,15 +31,11 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the 
     help="Default: 127.0.0.1, or 0.0.0.0 if Cloud Run or Vertex AI sets the port; :: is every IPv6 and IPv4 address. "
     "May be repeated.",
 )
+@click.option("--port", type=Integer(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one."
+    "--workers", default=1, show_default=True, type=Integer(1, 256), help="Processes; one uses all processors."
 )
-@click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes; one uses all processors."
-)
-@click.option(
-    "--threads", type=click.IntRange(0, 256), help="Worker threads of each process; default: one per processor."
-)
+@click.option("--threads", type=Integer(0, 256), help="Worker threads of each process; default: one per processor.")
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
 @click.pass_context

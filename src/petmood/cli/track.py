@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from petmood.cli.numbers import Integer
+
 __all__ = ["track"]
 
 
@@ -15,7 +17,7 @@ def track() -> None:
 
 @track.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=5000, show_default=True, type=Integer(1, 65535))
 @click.option("--uri", help="The store to show; mlflow.db of this folder where none is given.")
 def ui(*, host: str, port: int, uri: str | None) -> None:
     """Show MLflow's own page until Ctrl-C."""

@@ -69,9 +69,8 @@ class Endpoint:
             return kind(headers=self.headers, timeout=self.timeout_s, trust_env=not direct, **given)
         except ImportError as error:
             command = shell_command("install", "httpx[socks]", program="pip")
-            needed = f"A SOCKS proxy is set ({_names_set(PROXIES)}), which needs 'socksio'."
-            message = f"{needed} Unset it, or install it with: {command}"
-            raise MissingDependency(message) from error
+            message = f"A SOCKS proxy is set ({_names_set(PROXIES)}), which needs 'socksio'."
+            raise MissingDependency(f"{message} Unset it, or install the package with: {command}") from error
         except (ValueError, OSError, httpx.InvalidURL) as error:
             names = _names_set((*PROXIES, *CERTIFICATES))
             message = f"The proxy or certificate settings ({names}) can't be used: {one_line(error)}."

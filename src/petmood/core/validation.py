@@ -1,11 +1,12 @@
 """Messages for settings that pydantic rejects: what is expected and what was given, in place of pydantic's words."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
-__all__ = ["validation_message"]
+__all__ = ["check_plain_number", "validation_message"]
 
 EXPECTED: Final[Mapping[str, str]] = {
     "int_type": "an integer",
@@ -32,11 +33,26 @@ EXPECTED: Final[Mapping[str, str]] = {
     "less_than_equal": "a number of {le} or less",
 }
 """What is expected, by pydantic's type of the error; the fields in braces are from the error's context."""
+INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+LONGEST_INPUT: Final = 80
 PATTERNS: Final[Mapping[str, str]] = {
     "^/": "a path that begins with /",
     r"^[0-9a-f]{64}$": "a SHA-256 of 64 hex digits in lower case",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, dots, hyphens and underscores, and a letter or digit first",
 }
+
+
+def check_plain_number(text: str, *, whole: bool) -> None:
+    """Check that a text is a number as people write it: ASCII digits without spaces and underscores.
+
+    An integer has digits alone; another number may have a fraction and an exponent.
+
+    Raises:
+        ValueError: the text is something else, also one of Python's other notations, such as ``1_000``, inf or nan.
+    """
+    if not (INTEGER if whole else NUMBER).fullmatch(text):
+        raise ValueError("Expected an integer" if whole else "Expected a number")
 
 
 def validation_message(error: ErrorDetails, *, with_input: bool = True) -> str:
@@ -48,7 +64,11 @@ def validation_message(error: ErrorDetails, *, with_input: bool = True) -> str:
     context = {name: _without_zeros(value) for name, value in error.get("ctx", {}).items()}
     expected = PATTERNS.get(context.get("pattern", "")) or EXPECTED.get(error["type"], "").format(**context)
     message = f"Expected {expected}" if expected else error["msg"].removeprefix("Value error, ")
-    return f"{message}, got {error['input']!r}" if with_input else message
+    return f"{message}, got {_shortened(repr(error['input']))}" if with_input else message
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_INPUT else f"{text[:LONGEST_INPUT]}..."
 
 
 def _without_zeros(value: Any) -> Any:  # noqa: ANN401 - any part of an error's context

@@ -1,16 +1,16 @@
 """Settings of the service from environment variables: limits, timeouts, tokens and switches."""
 
 import os
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from petmood.core.environment import TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.processors import processor_count
-from petmood.core.validation import validation_message
+from petmood.core.validation import check_plain_number, validation_message
 from petmood.serving.addresses import TrustedProxies
 
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
@@ -18,33 +18,50 @@ __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
 MIN_TOKEN: Final = 16
 TOKEN_VARIABLES: Final = frozenset({TOKEN_VARIABLE, "PETMOOD_ADMIN_TOKEN"})
 
+Seconds = Annotated[float, Field(ge=0.001, le=3600)]
+Millions = Annotated[float, Field(ge=1e-6, le=1_000_000)]
+"""Megabytes or megapixels: at least one byte or pixel."""
+
 
 class Settings(BaseSettings):
     """Service settings; each can be set by the environment variable ``PETMOOD_<NAME>``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PETMOOD_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+        env_prefix="PETMOOD_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
     )
 
     threads: int = Field(default=0, ge=0, le=256, description="Worker threads; 0 means one per processor.")
-    queue: int = Field(default=64, ge=1, description="Photos that may wait in the queue; more are rejected with 503.")
+    queue: int = Field(default=64, ge=1, le=100_000, description="Photos that may wait; more are rejected with 503.")
     batch: int = Field(default=1, ge=1, le=256, description="Photos per inference call; above 1 helps on GPUs only.")
     batch_wait_ms: float = Field(default=0, ge=0, le=1000, description="Milliseconds to wait for more photos.")
-    max_wait_s: float = Field(default=10, gt=0, description="Seconds in the queue after which a photo is rejected.")
+    max_wait_s: float = Field(
+        default=10, ge=0.001, le=3600, description="Seconds in the queue after which a photo is rejected."
+    )
 
-    file_mb: float = Field(default=LIMITS.file_bytes / 1e6, gt=0, description="Largest photo file in MB.")
-    body_mb: float = Field(default=100, gt=0, description="Largest body of a batch in MB.")
-    held_mb: float = Field(default=256, gt=0, description="Request bodies in memory in MB; more get 503.")
+    file_mb: Millions = Field(default=LIMITS.file_bytes / 1e6, description="Largest photo file in MB.")
+    body_mb: Millions = Field(default=100, description="Largest body of a batch in MB.")
+    held_mb: Millions = Field(default=256, description="Request bodies in memory in MB; more get 503.")
     photos: int = Field(default=32, ge=1, le=1000, description="Maximum number of photos per batch.")
-    megapixels: float = Field(default=LIMITS.pixels / 1e6, gt=0, description="Largest image, by its header.")
+    megapixels: Millions = Field(default=LIMITS.pixels / 1e6, description="Largest image, by its header.")
 
-    connections: int = Field(default=1000, ge=1, description="Open connections; more are closed with 503.")
-    connections_per_address: int = Field(default=200, ge=1, description="Open connections of one client address.")
-    header_timeout_s: float = Field(default=10, gt=0, description="Seconds for the headers of a request.")
-    body_timeout_s: float = Field(default=10, gt=0, description="Seconds for a body, plus size / body_kb_s.")
-    body_kb_s: float = Field(default=16, gt=0, description="Minimum upload rate in kB/s.")
-    idle_timeout_s: int = Field(default=15, ge=1, description="Seconds until an idle connection is closed.")
-    rate_per_minute: float = Field(default=0, ge=0, description="Limit per client address; 0 means no limit.")
+    connections: int = Field(default=1000, ge=1, le=1_000_000, description="Open connections; more get 503.")
+    connections_per_address: int = Field(
+        default=200, ge=1, le=1_000_000, description="Open connections of one client address."
+    )
+    header_timeout_s: Seconds = Field(default=10, description="Seconds for the headers of a request.")
+    body_timeout_s: float = Field(
+        default=10, ge=0.001, le=3600, description="Seconds for a body, plus size / body_kb_s."
+    )
+    body_kb_s: float = Field(default=16, ge=0.001, le=1_000_000, description="Minimum upload rate in kB/s.")
+    idle_timeout_s: int = Field(default=15, ge=1, le=86_400, description="Seconds until an idle connection is closed.")
+    rate_per_minute: float = Field(
+        default=0, ge=0, le=1_000_000, description="Limit per client address; 0 means no limit."
+    )
 
     token: SecretStr | None = Field(default=None, description="Bearer token for predictions; not required if unset.")
     admin_token: SecretStr | None = Field(default=None, description="Bearer token for /models; disabled if unset.")
@@ -59,7 +76,7 @@ class Settings(BaseSettings):
     follow_s: float = Field(default=2, ge=0.1, le=3600, description="Seconds between lookups of a watched alias.")
 
     drain_notice_s: float = Field(default=1, ge=0, le=60, description="Seconds of serving unready after SIGTERM.")
-    drain_s: float = Field(default=6, gt=0, le=60, description="Seconds after that for requests in flight.")
+    drain_s: float = Field(default=6, ge=0.001, le=60, description="Seconds after that for requests in flight.")
 
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
@@ -102,6 +119,22 @@ class Settings(BaseSettings):
     @classmethod
     def _without_trailing_slash(cls, route: str | None) -> str | None:
         return route if route is None else route.rstrip("/") or "/"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_odd_numbers(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a number with spaces, underscores or digits of another script, which Python would read."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if kind in (int, float) and isinstance(value, str):
+            check_plain_number(value, whole=kind is int)
+        return value
+
+    @field_validator("rate_per_minute")
+    @classmethod
+    def _refuse_rates_that_refuse_all(cls, value: float) -> float:
+        if 0 < value < 1:
+            raise ValueError("Expected 0, or a number of 1 or more")
+        return value
 
     @model_validator(mode="after")
     def _refuse_weak_tokens(self) -> Self:

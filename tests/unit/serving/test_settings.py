@@ -7,6 +7,9 @@ import pytest
 
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS
+from petmood.inference.fake import FakePredictor
+from petmood.serving.app import create_app
+from petmood.serving.server import config_for
 from petmood.serving.settings import Settings, read_settings
 
 PAGE = Path(__file__).parents[3] / "docs/serving.md"
@@ -149,3 +152,68 @@ def test_by_default_the_end_comes_within_the_10_seconds_that_platforms_leave_it(
     chosen = Settings()
     assert chosen.drain_notice_s + chosen.drain_s < 10
     assert Settings(drain_notice_s=60).drain_notice_s == 60, "where a load balancer hears of it late"
+
+
+NUMBERS = {name: field.annotation for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+NONSENSE = (
+    "inf",
+    "-inf",
+    "nan",
+    "-1",
+    "1e309",
+    "1_000",
+    " 5 ",
+    "5\n",
+    "0x10",
+    "\u0665",
+    "1,5",
+    "1e18",
+    "9" * 400,
+    "five",
+)
+
+
+@pytest.mark.parametrize("value", NONSENSE)
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_makes_no_sense_is_one_line_with_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"PETMOOD_{name.upper()}", value)
+    with pytest.raises(ConfigError) as refusal:
+        read_settings()
+    message = str(refusal.value)
+    assert re.fullmatch(rf"PETMOOD_{name.upper()}: Expected an? (finite )?(number|integer)\b.*, got .+\.", message)
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_no_bytes_seconds_or_places_are_left_of_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """0 is a choice of its own where it is the default, or means no wait; a fraction of a byte is none."""
+    zero_is_fine = {"threads", "batch_wait_ms", "rate_per_minute", "drain_notice_s"}
+    for value in ("0", "1e-300") if NUMBERS[name] is float else ("0",):
+        monkeypatch.setenv(f"PETMOOD_{name.upper()}", value)
+        if name in zero_is_fine and (value == "0" or name != "rate_per_minute"):
+            assert getattr(read_settings(), name) == float(value)
+        else:
+            with pytest.raises(ConfigError, match=rf"^PETMOOD_{name.upper()}: Expected .+, got "):
+                read_settings()
+
+
+def test_every_largest_number_is_one_that_the_service_can_work_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in Settings.model_fields.items():
+        most = [one.le for one in field.metadata if hasattr(one, "le")]
+        if name in NUMBERS:
+            monkeypatch.setenv(f"PETMOOD_{name.upper()}", str(int(most[0])))
+    largest = read_settings()
+    assert largest.limits.file_bytes == 10**12
+    assert (largest.batch_bytes, largest.workers) == (10**12, 256)
+    create_app(FakePredictor(), settings=largest)
+    config_for(create_app(FakePredictor(), settings=largest), largest)
+
+
+@pytest.mark.parametrize("value", ["5", "+5", "5.0", "5.", ".5e1", "50e-1"])
+def test_numbers_as_people_write_them_are_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PETMOOD_FILE_MB", value)
+    assert read_settings().file_mb == 5
