@@ -22,8 +22,8 @@ from petmood.pipelines.export import export_run
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import load_network, train
 from petmood.promotion import run_checks
-from petmood.promotion.checks import Criterion, PromotionLimits
 from petmood.promotion.compare import measure_latency
+from petmood.promotion.limits import Criterion, PromotionLimits
 from petmood.promotion.records import PromotionReport
 from petmood.promotion.run_checks import run_promotion_checks
 from petmood.reports.promotion import write_promotion_report
@@ -249,7 +249,7 @@ def test_too_few_photos_that_nobody_learned_from_are_no_proof(scene: Scene, tmp_
     assert [check.name for check in report.checks] == ["integrity", "same_classes", "held_out"]
     assert failing(report) == ["held_out"]
     assert "10 photos of 4 classes" in report.failed[0]
-    assert "110 were left out" in report.failed[0]
+    assert "110 left out (110 by bytes, 0 by content)" in report.failed[0]
 
 
 def test_an_index_other_than_the_manifest_names_is_tampering(scene: Scene, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ WHY = click.option("--reason", default="", help="Reason; it is kept in the histo
 @click.command()
 @click.argument("version")
 @in_registry
-@click.option("--to", "alias", required=True, help="champion or challenger.")
+@click.option("--to", "alias", required=True, help="champion or challenger; both after the same checks.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Evaluate on its held-out photos; default: the version's own."
 )
@@ -46,7 +46,9 @@ def promote(
 ) -> None:
     """Move an alias to VERSION if it passes the promotion checks.
 
-    It is compared with the champion. If a check fails, the reasons are printed and the exit status is 3.
+    For either alias, VERSION is compared with the present champion, and no check is skipped. If there is no champion,
+    or VERSION is the champion, it is checked against absolute limits. If a check fails, the reasons are printed and
+    the exit status is 3.
     """
     from petmood.pipelines.promote import promote as promote_version
     from petmood.pipelines.promote import read_limits
@@ -66,6 +68,7 @@ def promote(
         progress=progress_bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
+    click.echo(done.report.reuse_text())
     undo = f". Undo with: {registry_command('rollback')}" if alias == CHAMPION and done.change.before else ""
     click.echo(f"Version {found.number} of {found.model} is {alias} now{before}{undo or '.'}")
 

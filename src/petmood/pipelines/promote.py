@@ -11,7 +11,10 @@ from petmood.core.bundle import Bundle
 from petmood.core.errors import BundleError, ConfigError, CorruptVersion, DataError, PromotionRejected
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
-from petmood.promotion.checks import PromotionLimits, PromotionReport
+from petmood.data.index import read_index
+from petmood.promotion.limits import PromotionLimits
+from petmood.promotion.records import PromotionReport
+from petmood.promotion.reuse import count_earlier_uses, record_use
 from petmood.promotion.run_checks import run_promotion_checks
 from petmood.registry.base import CHAMPION, AliasChange, Author, Version
 from petmood.registry.cache import cached
@@ -57,17 +60,21 @@ def promote(
     registry.check_promotable(version, alias=alias, seen=seen)
     champion = _champion(registry, seen.aliases.get(CHAMPION), but=version)
     candidate = _candidate(registry, version)
+    data = data or _own_data(candidate)
+    against = registry.find(str(seen.aliases[CHAMPION])) if champion is not None else None
     report = run_promotion_checks(
         candidate.folder,
         champion.folder if champion is not None else None,
-        data=data or _own_data(candidate),
+        data=data,
+        earlier_uses=count_earlier_uses(registry, read_index(data).hash, candidate=version, champion=against),
         limits=limits or PromotionLimits(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         progress=progress,
     )
     digest = _keep(registry, version, report, folder=report_folder)
+    record_use(registry, version, report, digest=digest)
     if not report.passed:
-        lines = "\n".join(f"  {line}" for line in report.failed)
+        lines = "\n".join(f"  {line}" for line in (*report.failed, report.reuse_text()) if line)
         raise PromotionRejected(f"Version {version.number} of {registry.model} may not become {alias}:\n{lines}")
     change = registry.promote(version, alias=alias, by=by, seen=seen, report=digest)
     return PromotionResult(change, report)

@@ -8,6 +8,7 @@ from typing import Final
 from petmood.core.bundle import DUPLICATES_NAME
 from petmood.evaluation.bootstrap import Estimate
 from petmood.promotion.compare import BundleInfo
+from petmood.promotion.limits import CONFIDENCE
 
 __all__ = ["SCHEMA_VERSION", "Check", "HeldOut", "PromotionReport", "SliceComparison"]
 
@@ -100,7 +101,8 @@ class HeldOut:
 class PromotionReport:
     """Promotion decision on a candidate, with all checks and limits.
 
-    ``held_out`` is None if no photos were selected. ``created`` is the caller's time, as text.
+    ``held_out`` is None if no photos were selected. ``created`` is the caller's time, as text. ``earlier_uses`` counts
+    the comparisons that this test set has decided before. ``confidence`` is that of the interval of superiority.
     """
 
     candidate: BundleInfo
@@ -110,6 +112,8 @@ class PromotionReport:
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
     created: str = ""
+    earlier_uses: int = 0
+    confidence: float = CONFIDENCE
 
     @property
     def passed(self) -> bool:
@@ -127,6 +131,16 @@ class PromotionReport:
         lines = (f"{check.name}: {check.sentence} Allowed: {check.limit}." for check in self.checks if not check.passed)
         return tuple(" ".join(line.split()) for line in lines)
 
+    def reuse_text(self) -> str:
+        """Return how often the test set was used before, and what follows; "" without photos."""
+        if self.held_out is None:
+            return ""
+        times = "1 promotion" if self.earlier_uses == 1 else f"{self.earlier_uses} promotions"
+        text = f"This test set has decided {times} before."
+        if self.confidence > CONFIDENCE:
+            text += f" The interval of superiority therefore has {100 * self.confidence:.3g}% confidence."
+        return text
+
     def to_json(self) -> dict[str, object]:
         """Return the complete report as JSON values."""
         return {
@@ -140,4 +154,6 @@ class PromotionReport:
             "checks": [check.to_json() for check in self.checks],
             "notes": list(self.notes),
             "created": self.created,
+            "earlier_uses": self.earlier_uses,
+            "confidence": self.confidence,
         }

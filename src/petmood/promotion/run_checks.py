@@ -15,7 +15,7 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.feature_cache import features_of
 from petmood.data.index import DataIndex, IndexRow, read_index
 from petmood.data.split import check_no_group_leaks
-from petmood.promotion.checks import PromotionLimits, evaluate_checks
+from petmood.promotion.checks import evaluate_checks
 from petmood.promotion.compare import (
     BundleInfo,
     Latency,
@@ -25,6 +25,7 @@ from petmood.promotion.compare import (
     predict_with_bundles,
 )
 from petmood.promotion.held_out import choose_held_out
+from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.loaded_bundle import LoadedBundle, load_for_comparison
 from petmood.promotion.records import Check, HeldOut, PromotionReport
 
@@ -38,12 +39,14 @@ def run_promotion_checks(
     data: Path,
     limits: PromotionLimits | None = None,
     created: str = "",
+    earlier_uses: int = 0,
     progress: ProgressBar = no_progress,
 ) -> PromotionReport:
     """Check a candidate's bundle on held-out photos of a dataset, against the champion's bundle if there is one.
 
     A candidate that is not valid, or for which too few photos are left, is refused before anything else is measured.
-    ``created`` is the caller's time, for the report.
+    ``created`` is the caller's time, for the report. ``earlier_uses`` counts the comparisons that the test set has
+    decided before.
 
     Raises:
         BundleError: the champion's bundle is not valid, or can't predict the photos.
@@ -53,6 +56,8 @@ def run_promotion_checks(
     current = load_for_comparison(champion) if champion is not None else None
     against = bundle_info(current.predictor) if current else None
     report = PromotionReport(_stated(candidate), against, None, limits.to_json(), (), created=created)
+    confidence = limits.confidence(earlier_uses=earlier_uses)
+    report = replace(report, earlier_uses=earlier_uses, confidence=confidence)
     try:
         new = load_for_comparison(candidate)
     except BundleError as error:
@@ -76,7 +81,8 @@ def run_promotion_checks(
     if isinstance(first, BundleError):
         return replace(report, checks=(_integrity(str(first)), same, enough))
     latency = _timed(bundles, data=data, rows=chosen.rows)
-    return replace(report, checks=(*report.checks, *evaluate_checks(first, second, latency=latency, limits=limits)))
+    further = evaluate_checks(first, second, latency=latency, limits=limits, confidence=confidence)
+    return replace(report, checks=(*report.checks, *further))
 
 
 def _index_of(data: Path) -> DataIndex:

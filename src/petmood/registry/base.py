@@ -164,6 +164,10 @@ class Backend(Protocol):
         """Attach files, such as a promotion report, to a version; a file name may contain one slash."""
         ...
 
+    def attachments(self, version: Version, folder: str) -> Sequence[str]:
+        """Return the names of the files attached directly below a folder, sorted; () if there are none."""
+        ...
+
     def attachment(self, version: Version, name: str) -> bytes:
         """Return the content of an attached file.
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
@@ -107,6 +107,12 @@ class MlflowBackend:
             for name, data in files.items():
                 atomic_write_bytes(Path(temporary) / name, data)
             self._call(lambda: self._client.log_artifacts(run_id, temporary, ATTACHED))
+
+    def attachments(self, version: Version, folder: str) -> Sequence[str]:
+        """Return the names of the files attached directly below a folder, sorted."""
+        run_id = self._run_of(version)
+        found = self._call(lambda: self._client.list_artifacts(run_id, f"{ATTACHED}/{folder}"))
+        return sorted(PurePosixPath(one.path).name for one in found if not one.is_dir)
 
     def attachment(self, version: Version, name: str) -> bytes:
         """Return the content of a file attached to a version."""

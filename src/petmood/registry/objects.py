@@ -111,6 +111,10 @@ class ObjectBackend:
         for name, data in files.items():
             self._store.replace(self._attached_key(version, name), data)
 
+    def attachments(self, version: Version, folder: str) -> Sequence[str]:
+        """Return the names of the files attached directly below a folder, sorted."""
+        return self._store.names(self._attached_key(version, folder))
+
     def attachment(self, version: Version, name: str) -> bytes:
         """Return the content of a file attached to a version."""
         found = self._store.read(self._attached_key(version, name))

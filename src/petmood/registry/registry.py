@@ -203,6 +203,10 @@ class Registry:
         """Attach files to a version."""
         self._backend.attach(version, files)
 
+    def attachments(self, version: Version, folder: str) -> Sequence[str]:
+        """Return the names of the files attached directly below a folder, sorted."""
+        return self._backend.attachments(version, folder)
+
     def attachment(self, version: Version, name: str) -> bytes:
         """Return the content of a file attached to a version.
 

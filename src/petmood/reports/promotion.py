@@ -38,7 +38,8 @@ def markdown(report: PromotionReport) -> str:
     for check in report.checks:
         verdict = "passed" if check.passed else "**refused**"
         lines.append(f"| {check.name} | {verdict} | {_plain(check.measured)} | {_plain(check.limit)} |")
-    lines += ["", *(f"- {_plain(note)}" for note in report.notes), "", _plain(photos_text(report.held_out)), ""]
+    lines += ["", *(f"- {_plain(note)}" for note in report.notes), "", _plain(photos_text(report.held_out))]
+    lines += ["", _plain(report.reuse_text()), ""]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 

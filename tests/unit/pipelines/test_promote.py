@@ -15,7 +15,7 @@ from petmood.pipelines.evaluate import evaluate_run
 from petmood.pipelines.export import export_run
 from petmood.pipelines.promote import promote, read_limits
 from petmood.pipelines.train import train
-from petmood.promotion.checks import PromotionLimits
+from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.run_checks import run_promotion_checks
 from petmood.registry.base import Author
 from petmood.registry.registry import Registry
@@ -155,3 +155,29 @@ def test_limits_are_read_as_they_are_typed() -> None:
 def test_limits_that_mean_nothing_are_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read_limits([text])
+
+
+def test_comparisons_on_one_test_set_are_counted_passed_or_refused(registry: Registry, tmp_path: Path) -> None:
+    done = promote(registry, registry.find("2"), alias="champion", by=ME)
+    assert done.report.earlier_uses == 0
+    with pytest.raises(PromotionRejected, match=r"\n  This test set has decided 1 promotion before\.$"):
+        promote(registry, registry.find("1"), alias="champion", by=ME)
+    limits = PromotionLimits(criterion="non_inferior", max_uncorrected_uses=1)  # type: ignore[arg-type] # as typed
+    with pytest.raises(PromotionRejected, match=r"1 promotion before\. The interval .* 97\.5% confidence"):
+        promote(registry, registry.find("1"), alias="champion", by=ME, limits=limits, report_folder=tmp_path / "report")
+    stored = json.loads((tmp_path / "report/promotion.json").read_text())
+    assert (stored["earlier_uses"], stored["confidence"]) == (1, 0.975)
+    for name in ("promotion.md", "promotion.html"):
+        assert "This test set has decided 1 promotion before" in (tmp_path / "report" / name).read_text()
+
+
+def test_a_challenger_is_compared_with_the_champion_by_every_check(registry: Registry) -> None:
+    done = promote(registry, registry.find("2"), alias="challenger", by=ME)
+    assert done.report.champion is not None
+    assert done.report.champion.sha256 == registry.find("1").sha256
+    assert [check.name for check in done.report.checks] == [
+        *("integrity", "same_classes", "held_out", "superiority", "per_class_recall", "calibration", "robustness"),
+        *("latency", "size"),
+    ]
+    with pytest.raises(PromotionRejected, match="may not become challenger"):
+        promote(registry, registry.find("1"), alias="challenger", by=ME, limits=PromotionLimits(max_size_mb=0.001))

@@ -9,7 +9,7 @@ from petmood.core.bundle import write
 from petmood.core.errors import BundleError, DataError
 from petmood.data.index import read_index, write_index
 from petmood.inference.load import BundlePredictor, load_bundle
-from petmood.promotion.checks import PromotionLimits
+from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.run_checks import run_promotion_checks
 from tests.support.latency import equal_latencies
 from tests.support.networks import tiny_bundle

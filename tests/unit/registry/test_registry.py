@@ -173,6 +173,8 @@ def test_reports_are_kept_beside_a_version(registry: Registry, make_bundle: Make
     version = registry.push(make_bundle("one"), by="me")
     registry.attach(version, {"promotion/abc/promotion.md": b"all is well", "promotion/abc/promotion.json": b"{}"})
     assert registry.attachment(version, "promotion/abc/promotion.md") == b"all is well"
+    assert registry.attachments(version, "promotion/abc") == ["promotion.json", "promotion.md"]
+    assert list(registry.attachments(version, "nothing")) == []
     with pytest.raises(RegistryError, match="promotion/abc/other"):
         registry.attachment(version, "promotion/abc/other")
 

@@ -1,0 +1,56 @@
+"""False refusals of equal models by each promotion check, and detection of doubled logits, by simulation.
+
+python -m benchmarks.promotion_power [PAIRS]
+
+Target: at most 5% of equal models refused by a check at 108 and 330 photos; 80% of doubled logits refused at 108.
+"""
+
+import sys
+from collections import Counter
+from typing import Final
+
+from benchmarks.common import report
+from petmood.promotion.checks import evaluate_checks
+from petmood.promotion.compare import Latency
+from petmood.promotion.limits import PromotionLimits
+from tests.support.model_pairs import ABOUT_75, ABOUT_90, pair_of_models
+
+__all__ = ["main", "refused"]
+
+PAIRS: Final = 200
+SKILLS: Final = {"75%": ABOUT_75, "90%": ABOUT_90}
+CHECKS: Final = ("per_class_recall", "calibration", "robustness")
+EQUAL_LATENCY: Final = Latency(10.0, 10.0, 60)
+MAX_FALSE: Final = 0.05
+MIN_POWER: Final = 0.8
+
+
+def refused(photos: int, *, skill: float, pairs: int, sharpness: float = 1.0, seed: int = 0) -> dict[str, float]:
+    """Return the share of simulated pairs that each check refuses."""
+    counts: Counter[str] = Counter()
+    for number in range(pairs):
+        models = pair_of_models(seed + number, photos, skill=skill, sharpness=sharpness)
+        checks = evaluate_checks(*models, latency=EQUAL_LATENCY, limits=PromotionLimits())
+        counts.update(check.name for check in checks if not check.passed)
+    return {name: counts[name] / pairs for name in CHECKS}
+
+
+def main() -> None:
+    """Measure and report."""
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+    for photos in (36, 108, 330):
+        for accuracy, skill in SKILLS.items():
+            equal = refused(photos, skill=skill, pairs=pairs)
+            doubled = refused(photos, skill=skill, pairs=pairs, sharpness=2.0)["calibration"]
+            wanted = {"doubled logits refused": doubled >= MIN_POWER} if photos == 108 else {}
+            report(
+                f"promotion: equal models refused, {photos} photos, {accuracy} right",
+                ratio=max(equal.values()),
+                target=1.0 if photos == 36 else MAX_FALSE,
+                details={"pairs": pairs, **equal, "doubled_logits_refused": doubled},
+                conditions=wanted,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Check of the probabilities: the candidate may not be more overconfident or underconfident than the champion.
+
+Overconfidence of a photo is the mean logit under the predicted probabilities, minus the logit of the true class. That
+is the derivative of its NLL by the logarithm of a factor on all logits. Its mean is 0 for calibrated models, and above
+0 if smaller logits would have the lower NLL (score test for the slope of Cox, 1958). Both models' values are compared
+photo by photo.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.metrics import expected_calibration_error, per_sample_nll
+from petmood.evaluation.predictions import Predictions
+from petmood.presentation.display_names import title
+from petmood.promotion.differences import number_text, points_text
+from petmood.promotion.limits import PromotionLimits
+from petmood.promotion.records import Check
+
+__all__ = ["calibration_error", "check_calibration", "overconfidence"]
+
+OVER_LEVEL: Final = 0.1
+UNDER_LEVEL: Final = 0.01
+"""One-sided levels of the two comparisons. Together with ``OWN_LEVEL`` they refuse at most 5% of equal models."""
+OWN_LEVEL: Final = 0.1
+"""One-sided level at which the candidate's own mean must differ from 0, whatever the champion's is."""
+NLL_LEVEL: Final = 0.005
+TAIL: Final = 0.025
+"""One-sided error of the intervals that are shown."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """A mean per photo, and its standard error over groups with their degrees of freedom."""
+
+    value: float
+    error: float
+    freedom: int
+
+    def text(self) -> str:
+        low, high = self.value - self.reach(TAIL), self.value + self.reach(TAIL)
+        return number_text(Estimate(self.value, low, high, n=0))
+
+    def reach(self, level: float) -> float:
+        return float(stats.t.ppf(1 - level, self.freedom)) * self.error
+
+    def above(self, level: float) -> bool:
+        return self.value > self.reach(level)
+
+    def below(self, level: float) -> bool:
+        return -self.value > self.reach(level)
+
+
+def calibration_error(scored: Predictions) -> float:
+    """Return the expected calibration error of all photos."""
+    every = np.ones((1, len(scored)))
+    return float(expected_calibration_error(scored.probabilities(), scored.labels, weights=every)[0])
+
+
+def overconfidence(scored: Predictions) -> Floats:
+    """Return the overconfidence of every photo, float64 [N], in nats per unit of the logits' logarithmic scale."""
+    logits = np.asarray(scored.logits, np.float64)
+    mean = (scored.probabilities() * logits).sum(axis=1)
+    return np.asarray(mean - logits[np.arange(len(scored)), scored.labels])
+
+
+def check_calibration(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
+    """Refuse a candidate whose probabilities are significantly worse, by more than ``max_nll_increase``."""
+    groups = candidate.group_numbers()
+    own = _mean(overconfidence(candidate), groups)
+    apart = _mean(overconfidence(candidate) - overconfidence(champion), groups)
+    nll = _mean(_nll(candidate) - _nll(champion), groups)
+    ece = calibration_error(candidate) - calibration_error(champion)
+    least = limits.max_nll_increase
+    over = apart.value > least and apart.above(OVER_LEVEL) and own.above(OWN_LEVEL)
+    under = -apart.value > least and apart.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
+    worse = nll.value > least and nll.above(NLL_LEVEL)
+    failed = [text for text, found in (("overconfident", over), ("underconfident", under)) if found]
+    verdict = f"more {failed[0]} than" if failed else f"{'' if worse else 'not '}significantly worse than"
+    measured = f"overconfidence {apart.text()}, {title('nll')} {nll.text()}, {title('ece')} {points_text(ece)}"
+    reach = apart.reach(OVER_LEVEL)
+    sentence = (
+        f"The probabilities are {verdict} the champion's: {measured}. With {apart.freedom + 1} groups, a difference in "
+        f"overconfidence of less than {reach:.2f} can't be distinguished from chance."
+    )
+    numbers = {"overconfidence": apart.value, "smallest_shown": reach, "own_overconfidence": own.value}
+    numbers |= {"nll": nll.value, "nll_low": nll.value - nll.reach(TAIL), "nll_high": nll.value + nll.reach(TAIL)}
+    numbers |= {"ece": ece}
+    limit = f"no significant difference of more than {least:g}"
+    return Check("calibration", not (over or under or worse), measured, limit, sentence, numbers)
+
+
+def _mean(per_photo: Floats, groups: NDArray[np.int64]) -> _Mean:
+    sums = np.bincount(groups, weights=per_photo)
+    count = len(sums)
+    error = float(sums.std(ddof=1)) * np.sqrt(count) / len(per_photo) if count > 1 else np.inf
+    return _Mean(float(per_photo.mean()), float(error), max(count - 1, 1))
+
+
+def _nll(scored: Predictions) -> Floats:
+    return per_sample_nll(scored.probabilities(), scored.labels)

@@ -1,0 +1,69 @@
+"""Tests of the count of comparisons that a test set has decided."""
+
+from pathlib import Path
+
+import pytest
+
+from petmood.promotion.compare import BundleInfo
+from petmood.promotion.limits import PromotionLimits
+from petmood.promotion.records import Check, HeldOut, PromotionReport
+from petmood.promotion.reuse import count_earlier_uses, record_use
+from petmood.registry.base import Version
+from petmood.registry.registry import Registry
+from petmood.registry.uri import open_registry
+from tests.support.bundles import word_bundle
+from tests.support.model_pairs import promoted_by_chance
+
+DATA, OTHER = "d" * 64, "e" * 64
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    opened = open_registry(str(tmp_path / "registry"))
+    for word in ("one", "two", "three"):
+        opened.push(word_bundle(tmp_path, word), by="me")
+    return opened
+
+
+def report(candidate: Version, champion: Version | None, *, check: str = "superiority") -> PromotionReport:
+    infos = [BundleInfo("pets", "1", one.sha256, DATA, 1) if one else None for one in (candidate, champion)]
+    assert infos[0] is not None
+    held_out = HeldOut(DATA, "test", {"sad": 30}, 30, 0)
+    return PromotionReport(infos[0], infos[1], held_out, {}, (Check(check, False, "", "", ""),))
+
+
+def test_refused_and_passed_comparisons_count_once_each(registry: Registry) -> None:
+    one, two, three = registry.versions()
+    for candidate, champion in ((one, None), (two, one), (two, one)):
+        record_use(registry, candidate, report(candidate, champion), digest="0" * 64)
+    assert count_earlier_uses(registry, DATA, candidate=three, champion=one) == 2
+    assert count_earlier_uses(registry, DATA, candidate=two, champion=three) == 2
+    assert count_earlier_uses(registry, DATA, candidate=two, champion=one) == 1, "the same comparison again"
+    assert count_earlier_uses(registry, OTHER, candidate=three, champion=one) == 0
+
+
+def test_a_report_that_predicted_no_photo_used_no_test_set(registry: Registry) -> None:
+    one, two, three = registry.versions()
+    record_use(registry, two, report(two, one, check="held_out"), digest="0" * 64)
+    assert count_earlier_uses(registry, DATA, candidate=three, champion=one) == 0
+
+
+def test_the_count_is_in_the_report(registry: Registry) -> None:
+    one, two, _ = registry.versions()
+    made = report(two, one)
+    assert made.reuse_text() == "This test set has decided 0 promotions before."
+    assert made.to_json()["earlier_uses"] == 0
+
+
+@pytest.mark.parametrize(("earlier", "confidence"), [(0, 0.95), (4, 0.95), (5, 1 - 0.05 / 6), (19, 1 - 0.05 / 20)])
+def test_the_level_is_divided_by_the_number_of_comparisons_from_the_sixth_on(earlier: int, confidence: float) -> None:
+    assert PromotionLimits().confidence(earlier_uses=earlier) == pytest.approx(confidence)
+    assert PromotionLimits(max_uncorrected_uses=0).confidence(earlier_uses=0) == 0.95
+    assert PromotionLimits(max_uncorrected_uses=19).confidence(earlier_uses=18) == 0.95
+
+
+def test_the_correction_makes_false_promotions_rarer() -> None:
+    free, corrected = PromotionLimits(max_uncorrected_uses=1000), PromotionLimits()
+    found = [sum(promoted_by_chance(seed, tries=20, limits=one) for seed in range(15)) for one in (free, corrected)]
+    assert found[1] <= found[0]
+    assert found[1] <= 4, "5 of 15 are four standard deviations above 6%"
