@@ -68,9 +68,9 @@ def promote(
         progress=progress_bar,
     )
     before = f", instead of {done.change.before}" if done.change.before else ""
-    click.echo(done.report.reuse_text())
     undo = f". Undo with: {registry_command('rollback')}" if alias == CHAMPION and done.change.before else ""
     click.echo(f"Version {found.number} of {found.model} is {alias} now{before}{undo or '.'}")
+    click.echo(done.report.reuse_text())
 
 
 @click.command()
