@@ -33,7 +33,7 @@ class Number(click.FloatRange):
 
 
 def _check(
-    kind: click.ParamType, value: str, param: click.Parameter | None, ctx: click.Context | None, *, whole: bool
+    kind: Integer | Number, value: str, param: click.Parameter | None, ctx: click.Context | None, *, whole: bool
 ) -> None:
     try:
         check_plain_number(value, whole=whole)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,19 +47,24 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def is_replaced(served: Served, victim: int) -> bool:
+    """Return whether a process is gone and there are two again."""
+    return victim not in served.pids and len(served.pids) == 2
+
+
 @pytest.mark.proof
 def test_a_process_and_its_replacement_are_killed_and_every_request_is_answered(
     bundle: Bundle, good: bytes, log: Path, temporary: Path
 ) -> None:
     """As by want of memory, within 5 seconds of a start: that ended the service though the other process was well."""
     options = with_workers("2")
-    with serving(bundle.folder, log, options=options, TMPDIR=str(temporary), **QUICK) as served:
+    with serving(bundle.folder, log, options=options, given={"TMPDIR": str(temporary), **QUICK}) as served:
         wait_until(lambda: len(served.pids) == 2)
         survivor = served.pids[1]
         for kills in (1, 2):
             (victim,) = set(served.pids) - {survivor}
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda victim=victim: victim not in served.pids and len(served.pids) == 2, what="a replacement")
+            wait_until(partial(is_replaced, served, victim), what="a replacement")
             assert [served.predict(good).status for _ in range(5)] == [200] * 5
             assert served.count("petmood_worker_restarts_total") == kills
         assert survivor in served.pids
@@ -95,7 +101,7 @@ def test_a_process_that_hangs_is_killed_and_replaced(
 @one_and_two_workers
 def test_a_hangup_ends_it_as_sigterm_does(bundle: Bundle, log: Path, temporary: Path, workers: str) -> None:
     options = with_workers(workers)
-    with serving(bundle.folder, log, options=options, TMPDIR=str(temporary), **QUICK) as served:
+    with serving(bundle.folder, log, options=options, given={"TMPDIR": str(temporary), **QUICK}) as served:
         pids = served.pids
         served.process.send_signal(signal.SIGHUP)
         assert served.process.wait(timeout=END_S) == 0
@@ -118,13 +124,13 @@ def test_after_a_kill_of_the_supervisor_its_processes_end_and_the_next_start_cle
     bundle: Bundle, log: Path, temporary: Path
 ) -> None:
     options = with_workers("2")
-    with serving(bundle.folder, log, options=options, TMPDIR=str(temporary), **QUICK) as served:
+    with serving(bundle.folder, log, options=options, given={"TMPDIR": str(temporary), **QUICK}) as served:
         pids = served.pids
         served.process.kill()
         served.process.wait(timeout=END_S)
         wait_until(lambda: all(is_gone(pid) for pid in pids), what="an end of the processes")
     (left,) = temporary.glob("petmood-metrics-*")
-    with serving(bundle.folder, log, options=options, TMPDIR=str(temporary), **QUICK) as served:
+    with serving(bundle.folder, log, options=options, given={"TMPDIR": str(temporary), **QUICK}) as served:
         assert not left.exists()
         assert len(list(temporary.glob("petmood-metrics-*"))) == 1
         assert served.end() == 0

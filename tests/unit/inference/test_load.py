@@ -174,7 +174,7 @@ class GivenLogits:
 
     def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the row of each photo."""
-        return self.rows[pixels[:, 0, 0, 0]]
+        return np.asarray(self.rows[pixels[:, 0, 0, 0]])
 
 
 def test_a_golden_photo_of_another_class_is_refused_even_within_the_tolerance(tmp_path: Path) -> None:
