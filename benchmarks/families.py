@@ -5,7 +5,7 @@ python -m benchmarks.families [PHOTOS]     or     PETMOOD_PHOTOS=PHOTOS python -
 PHOTOS is the dataset's `train` folder, with class folders in it. The ground truth comes from the names: `aug-7-012.jpg`
 is a near-duplicate of `012.jpg` in the same class folder. Animals that were photographed more than once are added:
 those in the dataset's notes, and some that this search found first and a person confirmed. Without PHOTOS the photos
-are generated, see families_scale.
+are generated, see families_scale. The tables of alterations follow, see families_tables.
 """
 
 import os
@@ -26,6 +26,7 @@ from PIL import Image
 
 from benchmarks.common import report
 from benchmarks.families_scale import write_photos
+from benchmarks.families_tables import measure_photos
 from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind
@@ -174,10 +175,12 @@ def main() -> None:
     folder = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PETMOOD_PHOTOS")
     if folder:
         measure(Path(folder), what="real photos")
+        measure_photos(Path(folder))
         return
     with tempfile.TemporaryDirectory() as made:
         write_photos(Path(made), count=1000, seed=1)
         measure(Path(made), what="generated photos")
+    measure_photos(None)
 
 
 if __name__ == "__main__":

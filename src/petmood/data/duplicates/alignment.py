@@ -43,13 +43,14 @@ class SimilarityTransform:
 
     ``matrix`` is float64 [2, 3]: (x, y, 1) of the first frame -> (x, y) of the second, in pixels of the scaled frames.
     ``inliers`` counts the distinct grid cells that agree. ``scale`` is an object's size in the second frame over its
-    size in the first.
+    size in the first. ``agreeing`` is [I, 2], the keypoint indices of the matches that agree.
     """
 
     matrix: Floats
     inliers: int
     mirrored: bool
     scale: float
+    agreeing: NDArray[np.intp]
 
 
 def estimate_transform(
@@ -80,7 +81,7 @@ def estimate_transform(
     if inliers < 2:
         return None
     matrix = _affine(a[chosen], b[chosen]) if inliers >= AFFINE_INLIERS else _matrix(last, mirrored=mirrored)
-    return SimilarityTransform(matrix, inliers, mirrored, float(abs(last[0])))
+    return SimilarityTransform(matrix, inliers, mirrored, float(abs(last[0])), matches[:MATCHES][chosen])
 
 
 def _points(positions: NDArray[np.float32], *, mirrored: bool) -> tuple[Points, Points]:

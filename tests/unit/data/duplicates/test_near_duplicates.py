@@ -1,6 +1,7 @@
 """Tests of near-duplicate detection on planted near-duplicates and unrelated photos."""
 
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import TypeVar
@@ -184,3 +185,46 @@ def test_groups_are_connected_and_numbered_by_their_first_member() -> None:
     ]
     assert group_ids(7, relations) == [0, 1, 2, 1, 1, 1, 6]
     assert group_ids(0, []) == []
+
+
+def captioned(photo: Pixels) -> Pixels:
+    """Cover the lowest quarter with a white bar and two lines of text."""
+    out = photo.copy()
+    out[168:] = 255
+    for row, line in enumerate(("when you forgot", "to buy the treats")):
+        cv2.putText(out, line, (6, 190 + 24 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (0, 0, 0), 2, cv2.LINE_AA)
+    return out
+
+
+def in_frame(photo: Pixels) -> Pixels:
+    """Cover the outer 28 px with one ornate frame."""
+    out = photo_like(224, 224, seed=900)
+    out[28:-28, 28:-28] = photo[28:-28, 28:-28]
+    return out
+
+
+def in_studio(photo: Pixels) -> Pixels:
+    """Show an oval of the photo on one background."""
+    inside = np.hypot(*np.mgrid[-1:1:224j, -1:1:224j])[..., None] < 0.75
+    return np.where(inside, photo, photo_like(224, 224, seed=901))
+
+
+@pytest.mark.parametrize("share", [captioned, in_frame, in_studio])
+def test_one_thing_on_many_photos_relates_none_and_hides_no_copy(share: Callable[[Pixels], Pixels]) -> None:
+    photos = [share(photo_like(224, 224, seed=seed)) for seed in range(200, 220)]
+    found = find_near_duplicates([*photos, np.ascontiguousarray(photos[3][:, ::-1]), reencoded(photos[7])])
+    assert [(one.first, one.second, one.kind) for one in found] == [
+        (3, 20, "near_duplicate"),
+        (7, 21, "near_duplicate"),
+    ]
+    assert max(len(region.photos) for region in found.shared) >= 15
+
+
+def test_the_shared_region_is_named_and_a_photo_without_the_caption_is_its_copy() -> None:
+    plain = [photo_like(224, 224, seed=seed) for seed in range(200, 216)]
+    found = find_near_duplicates([*(captioned(photo) for photo in plain), plain[5]])
+    assert [(one.first, one.second, one.kind) for one in found] == [(5, 16, "near_duplicate")]
+    (region,) = found.shared
+    assert 10 <= len(region.photos) <= 16
+    assert 16 not in region.photos
+    assert re.fullmatch(r"the bottom (2\d|3[0-4])% of the frame", str(region))

@@ -1,0 +1,108 @@
+"""Tests of copies that are found where they stand: negatives, drawings of edges, blends."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from petmood.data.duplicates.comparison import PhotoFeatures, SharedContent, describe_photo, nothing_shared
+from petmood.data.duplicates.in_place import InPlace, compare_in_place, find_in_place, is_drawing, relate_in_place
+from tests.support.images import photo_like
+
+Pixels = NDArray[np.uint8]
+
+
+def drawn(seed: int) -> Pixels:
+    """Draw clouds and shapes with sharp edges all over the frame."""
+    rng = np.random.default_rng(seed)
+    image = (photo_like(224, 224, seed=seed) * 0.4 + 70).astype(np.uint8)
+    for _ in range(30):
+        x, y, a, b, turn = (int(value) for value in rng.integers(6, [224, 224, 40, 40, 180]))
+        color = tuple(int(value) for value in rng.integers(0, 256, 3))
+        cv2.ellipse(image, (x, y), (a, b), turn, 0, 360, color, -1, cv2.LINE_AA)
+    return image
+
+
+def edges(image: Pixels) -> Pixels:
+    return np.repeat(cv2.Canny(image, 80, 160)[:, :, None], 3, axis=2).astype(np.uint8)
+
+
+def described(*photos: Pixels) -> list[PhotoFeatures]:
+    return [describe_photo(photo) for photo in photos]
+
+
+def related(photos: list[PhotoFeatures]) -> list[tuple[int, int, bool, str]]:
+    content = [nothing_shared(photo) for photo in photos]
+    found = relate_in_place(photos, content, list(range(len(photos))), threads=1)
+    return sorted(
+        {(link.first, link.second, link.mirrored, link.kind.value) for link in (one.relation for one in found)}
+    )
+
+
+def test_a_negative_is_a_copy_and_so_is_its_mirror_image() -> None:
+    photo = drawn(1)
+    photos = described(photo, 255 - photo, np.ascontiguousarray(255 - photo[:, ::-1]), drawn(2))
+    assert related(photos) == [
+        (0, 1, False, "near_duplicate"),
+        (0, 2, True, "near_duplicate"),
+        (1, 2, True, "near_duplicate"),
+    ]
+
+
+def test_a_drawing_of_edges_is_related_to_its_photo_alone() -> None:
+    photos = described(drawn(1), edges(drawn(1)), *(drawn(seed) for seed in range(2, 8)))
+    assert [is_drawing(photo) for photo in photos] == [False, True, *[False] * 6]
+    assert {pair[:2] for pair in related(photos)} == {(0, 1)}
+
+
+def test_a_blend_is_related_to_both_photos_and_no_copy_of_either() -> None:
+    a, b = drawn(3), drawn(4)
+    mixed = np.asarray((a.astype(int) + b) // 2, np.uint8)
+    found = related(described(a, b, mixed, drawn(5)))
+    assert {pair[:2] for pair in found} == {(0, 2), (1, 2)}
+
+
+def test_unrelated_photos_are_not_even_candidates() -> None:
+    photos = described(*(drawn(seed) for seed in range(12)))
+    assert find_in_place(photos, [nothing_shared(photo) for photo in photos]) == []
+    assert relate_in_place([], [], [], threads=1) == []
+
+
+@pytest.mark.parametrize("color", [0, 255])
+def test_equal_borders_relate_no_photos(color: int) -> None:
+    photos = [cv2.copyMakeBorder(drawn(s), 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=(color,) * 3) for s in range(12)]
+    assert related(described(*(np.asarray(photo, np.uint8) for photo in photos))) == []
+
+
+def test_agreement_in_one_corner_relates_no_photos() -> None:
+    """One quarter of the frame is equal and full of contrast, three quarters are soft and differ."""
+    photos = []
+    for seed in (1, 2):
+        photo = (photo_like(224, 224, seed=seed) * 0.06 + 120).astype(np.uint8)
+        photo[:112, :112] = drawn(9)[:112, :112]
+        photos.append(photo)
+    a, b = described(*photos)
+    pair = InPlace(0, 1, mirrored=False, by_edges=False)
+    assert compare_in_place(pair, (a, b), (nothing_shared(a), nothing_shared(b))) is None
+
+
+def test_regions_that_are_left_out_are_no_evidence() -> None:
+    same, mixed = drawn(6), drawn(7)
+    mixed[60:] = same[60:]
+    a, b = described(same, mixed)
+    pair = InPlace(0, 1, mirrored=False, by_edges=False)
+    region = np.zeros((64, 64), np.bool_)
+    assert compare_in_place(pair, (a, b), (nothing_shared(a), nothing_shared(b))) is not None
+    region[14:] = True
+    content = SharedContent(np.zeros(len(a.keypoints.positions), np.bool_), region)
+    assert compare_in_place(pair, (a, b), (content, nothing_shared(b))) is None
+
+
+def test_a_soft_background_on_many_photos_relates_none() -> None:
+    """A background without keypoints, equal on 24 photos, with a different picture in the middle of each."""
+    photos = []
+    for seed in range(24):
+        photo = np.asarray(cv2.GaussianBlur(photo_like(224, 224, seed=800), (0, 0), 9), np.uint8)
+        photo[70:154, 70:154] = drawn(seed)[70:154, 70:154]
+        photos.append(photo)
+    assert related(described(*photos)) == []

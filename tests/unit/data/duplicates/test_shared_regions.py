@@ -1,0 +1,133 @@
+"""Tests of content that many photos share: keypoints at one place, counts of groups, regions and their names."""
+
+import numpy as np
+import pytest
+
+from petmood.data.duplicates.comparison import Comparison, PhotoFeatures, Relation, SharedContent
+from petmood.data.duplicates.keypoints import Keypoints
+from petmood.data.duplicates.relations import RelationKind
+from petmood.data.duplicates.shared_regions import (
+    FREQUENT_BY,
+    SHARED_BY,
+    SharedRegion,
+    add_region,
+    fixed_keypoints,
+    frequent_keypoints,
+    shared_content,
+    shared_regions,
+)
+
+SPOT = (100.0, 50.0, 4.0, 3.1)
+
+
+def keypoints(*places: tuple[float, float, float, float], bins: int = 0) -> Keypoints:
+    """Build keypoints at places (x, y, size, direction), all with one descriptor: 255 in four bins."""
+    rows = np.zeros((len(places), 128), np.uint8)
+    rows[:, bins : bins + 4] = 255
+    return Keypoints(np.array(places, np.float32).reshape(-1, 4), rows, 224.0, 112.0)
+
+
+def features(points: Keypoints) -> PhotoFeatures:
+    thumb = np.zeros((64, 64), np.uint8)
+    return PhotoFeatures(points, thumb, b"", thumb)
+
+
+@pytest.mark.parametrize(("others", "is_shared"), [(SHARED_BY - 1, False), (SHARED_BY, True)])
+def test_a_keypoint_at_one_place_in_enough_other_groups_is_shared(others: int, *, is_shared: bool) -> None:
+    photos = [keypoints(SPOT, (20.0, 20.0, 4.0, 0.0)), *[keypoints(SPOT)] * others]
+    found = fixed_keypoints(photos, list(range(len(photos))), [0])
+    assert {number: mask.tolist() for number, mask in found.items()} == ({0: [True, False]} if is_shared else {})
+
+
+def test_copies_of_one_photo_count_once() -> None:
+    photos = [keypoints(SPOT)] * (SHARED_BY + 1)
+    assert fixed_keypoints(photos, [0, *[1] * SHARED_BY], [0]) == {}
+
+
+@pytest.mark.parametrize(
+    ("spot", "is_same"),
+    [
+        ((103.0, 53.0, 4.0, 3.1), True),
+        ((105.0, 50.0, 4.0, 3.1), False),
+        ((100.0, 50.0, 5.0, 3.1), True),
+        ((100.0, 50.0, 6.0, 3.1), False),
+        ((100.0, 50.0, 4.0, -3.1), True),  # Directions on both sides of the half turn are 5 degrees apart.
+        ((100.0, 50.0, 4.0, 2.0), False),
+    ],
+)
+def test_a_shared_keypoint_has_its_place_size_and_direction(
+    spot: tuple[float, float, float, float], *, is_same: bool
+) -> None:
+    photos = [keypoints(SPOT), *[keypoints(spot)] * SHARED_BY]
+    assert bool(fixed_keypoints(photos, list(range(len(photos))), [0])) == is_same
+
+
+def test_keypoints_that_look_different_are_not_shared() -> None:
+    # Three of four bins in common: a cosine of 0.75.
+    photos = [keypoints(SPOT), *[keypoints(SPOT, bins=1)] * SHARED_BY]
+    assert fixed_keypoints(photos, list(range(len(photos))), [0]) == {}
+
+
+def related(first: int, second: int, *, kind: RelationKind = RelationKind.RELATED, spread: float = 0.3) -> Comparison:
+    relation = Relation(first, second, kind, 9, mirrored=False, scale=1.0)
+    return Comparison(relation, spread, np.array([[0, 0]]))
+
+
+@pytest.mark.parametrize(("others", "shared"), [(FREQUENT_BY - 1, []), (FREQUENT_BY, [True, False])])
+def test_a_place_that_agrees_with_enough_other_groups_is_shared_wherever_it_lies(
+    others: int, shared: list[bool]
+) -> None:
+    photos = [keypoints(SPOT, (20.0, 20.0, 4.0, 0.0))]
+    photos += [keypoints((5.0 + 20 * number, 30.0, 4.0, 0.0)) for number in range(others)]
+    found = frequent_keypoints(photos, list(range(len(photos))), [related(0, 1 + number) for number in range(others)])
+    assert {number: mask.tolist() for number, mask in found.items()} == ({0: shared} if shared else {})
+
+
+def test_photos_of_one_image_say_nothing_about_what_is_shared() -> None:
+    photos = [keypoints(SPOT)] * (FREQUENT_BY + 1)
+    whole = [related(0, 1 + number, kind=RelationKind.NEAR_DUPLICATE, spread=0.95) for number in range(FREQUENT_BY)]
+    assert frequent_keypoints(photos, list(range(len(photos))), whole) == {}
+
+
+def test_the_region_of_a_shared_keypoint_surrounds_it_and_takes_its_neighbors() -> None:
+    photo = features(keypoints(SPOT, (108.0, 50.0, 3.0, 0.0), (120.0, 50.0, 3.0, 0.0)))
+    content = shared_content(photo, np.array([True, False, False]))
+    assert content.keypoints.tolist() == [True, True, False]
+    # The frame is 224 x 112 px: x = 100 is thumbnail column 28, y = 50 is row 28; 14 px are 4 columns and 8 rows.
+    assert content.region[28, [23, 24, 32, 33]].tolist() == [False, True, True, False]
+    assert content.region[[19, 20, 36, 37], 28].tolist() == [False, True, True, False]
+
+
+def test_a_region_takes_the_keypoints_in_it() -> None:
+    photo = features(keypoints(SPOT, (108.0, 100.0, 3.0, 0.0)))
+    region = np.zeros((64, 64), np.bool_)
+    region[:32] = True
+    content = add_region(SharedContent(np.zeros(2, np.bool_), np.zeros((64, 64), np.bool_)), region, photo)
+    assert content.keypoints.tolist() == [True, False]
+    assert (content.region == region).all()
+
+
+def test_photos_without_relations_but_for_shared_content_make_a_region() -> None:
+    strip = np.zeros((64, 64), np.bool_)
+    strip[48:] = True
+    content = [SharedContent(np.zeros(0, np.bool_), strip)] * (SHARED_BY + 3)
+    chain = [(number, number + 1) for number in range(SHARED_BY - 1)]
+    assert shared_regions(content, [*chain, (SHARED_BY, SHARED_BY + 1)]) == [
+        SharedRegion(tuple(range(SHARED_BY)), (0.0, 0.75, 1.0, 1.0))
+    ]
+    assert shared_regions(content, []) == []
+
+
+@pytest.mark.parametrize(
+    ("box", "name"),
+    [
+        ((0.0, 0.75, 1.0, 1.0), "the bottom 25% of the frame"),
+        ((0.0, 0.0, 1.0, 0.2), "the top 20% of the frame"),
+        ((0.0, 0.0, 0.1, 1.0), "the left 10% of the frame"),
+        ((0.9, 0.0, 1.0, 1.0), "the right 10% of the frame"),
+        ((0.0, 0.0, 1.0, 1.0), "the frame or background all around"),
+        ((0.8, 0.05, 0.95, 0.2), "80 to 95% from the left and 5 to 20% from the top"),
+    ],
+)
+def test_a_region_is_named_by_its_place(box: tuple[float, float, float, float], name: str) -> None:
+    assert str(SharedRegion((0, 1), box)) == name
