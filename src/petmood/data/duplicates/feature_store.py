@@ -28,7 +28,11 @@ FORMAT: Final = 1
 """Version of the file. Raise it if the arrays change, or if the same photo gets other features than before."""
 DESCRIPTOR_STEP: Final = 16
 """Descriptors are rounded to multiples of this, which makes the file half as large."""
-RECIPE: Final = np.array([FRAME_PX, KEYPOINTS, round(1e4 * CONTRAST), round(UNIT), THUMB_PX, DESCRIPTOR_STEP], np.int64)
+STORED_KEYPOINTS: Final = 250
+"""Strongest keypoints of a photo that are stored: all of them would take 26 kB."""
+RECIPE: Final = np.array(
+    [FRAME_PX, KEYPOINTS, STORED_KEYPOINTS, round(1e4 * CONTRAST), round(UNIT), THUMB_PX, DESCRIPTOR_STEP], np.int64
+)
 """The settings that features depend on. Features made with other settings can't be compared."""
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,9 +48,10 @@ NAMES_AND_FRAMES: Final[Fields] = {"sha256": (np.uint8, (32,)), "counts": (np.in
 def compact(features: PhotoFeatures) -> PhotoFeatures:
     """Return features in the precision of the file; stored features are compared with compact ones alone."""
     points, most = features.keypoints, 255 // DESCRIPTOR_STEP
-    steps = np.minimum((points.descriptors.astype(np.int16) + DESCRIPTOR_STEP // 2) // DESCRIPTOR_STEP, most)
+    strongest = points.descriptors[:STORED_KEYPOINTS].astype(np.int16)
+    steps = np.minimum((strongest + DESCRIPTOR_STEP // 2) // DESCRIPTOR_STEP, most)
     rounded = Keypoints(
-        points.positions.astype(np.float16).astype(np.float32),
+        points.positions[:STORED_KEYPOINTS].astype(np.float16).astype(np.float32),
         (steps * DESCRIPTOR_STEP).astype(np.uint8),
         points.width,
         points.height,
@@ -129,8 +134,8 @@ def _read_arrays(archive: zipfile.ZipFile, *, at_most: int) -> Arrays:
     if photos > at_most:
         raise ValueError(f"expected at most {at_most} photos, got {photos}")
     counts = _read(archive, "counts", np.int64, (photos,))
-    if photos and not 0 <= counts.min() <= counts.max() <= KEYPOINTS:
-        raise ValueError(f"expected 0 to {KEYPOINTS} keypoints per photo, got {counts.min()} to {counts.max()}")
+    if photos and not 0 <= counts.min() <= counts.max() <= STORED_KEYPOINTS:
+        raise ValueError(f"expected 0 to {STORED_KEYPOINTS} keypoints per photo, got {counts.min()} to {counts.max()}")
     arrays: Arrays = {}
     for fields, rows in ((NAMES_AND_FRAMES, photos), (PER_PHOTO, photos), (PER_KEYPOINT, int(counts.sum()))):
         arrays |= {name: _read(archive, name, dtype, (rows, *shape)) for name, (dtype, shape) in fields.items()}
