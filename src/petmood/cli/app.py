@@ -5,13 +5,17 @@ import importlib
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
 
 from petmood.cli.output import accept_any_text
 from petmood.core.commands import shell_command
+from petmood.core.environment import current_user
 from petmood.core.errors import MissingDependency, PetmoodError
 from petmood.core.names import escape_undecodable
 
@@ -83,6 +87,7 @@ def petmood(*, verbose: bool) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(level)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING if verbose else logging.ERROR)  # a home without its cache
     logging.captureWarnings(capture=True)  # Pillow's, of odd metadata, are not lines for a user
     logging.getLogger("py.warnings").setLevel(logging.WARNING if verbose else logging.ERROR)
     logger.setLevel(level)  # error locations are shown with --verbose, not in the log of a service
@@ -95,6 +100,7 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
     a training step took twice as long otherwise.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _name_user_and_home()
     accept_any_text()
     try:
         completes = COMPLETE in os.environ
@@ -115,6 +121,19 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's r
         _end(f"'{error.name}' is not installed. Install it with: {command}", code=MissingDependency.exit_code)
     except OSError as error:
         _end(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), code=2)
+
+
+def _name_user_and_home() -> None:
+    """Give a process of a user without an entry, as in a container, a name and a home; libraries ask for both."""
+    if getattr(os, "getuid", None) is None:
+        return
+    if current_user() == (unnamed := f"uid {os.getuid()}"):
+        os.environ["USER"] = unnamed
+    try:
+        Path.home()
+    except RuntimeError:
+        with suppress(OSError):  # no folder for temporary files either
+            os.environ["HOME"] = tempfile.gettempdir()
 
 
 def _end(message: str, *, code: int) -> NoReturn:

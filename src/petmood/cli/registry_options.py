@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from petmood.core.commands import shell_command
+from petmood.core.environment import current_user
 from petmood.core.errors import RegistryError
 from petmood.core.redact import without_credentials
 
@@ -39,10 +40,9 @@ def registry_command(*words: object) -> str:
 
 def current_author(given: str | None) -> str:
     """Return who stands in the history: as given, else who pushed on GitHub, else who runs this."""
-    import getpass
     import os
 
-    return given or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    return given or os.environ.get("GITHUB_ACTOR") or current_user()
 
 
 def _with_registry(verb: Callable[..., Any], *, may_create: bool) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from petmood.client.responses import error_of, from_error_body, retry_after_s
+from petmood.core.environment import DEFAULT_API_URL
 from petmood.core.errors import ConfigError, PetmoodError, PhotoError, ServiceError
 from petmood.core.photo_source import PhotoSource, photo_bytes, several_photos
 from petmood.core.prediction import Prediction
@@ -190,6 +191,12 @@ def _several(response: httpx.Response) -> list[Answer]:
 
 
 def _body(response: httpx.Response, kind: type[Body]) -> Body:
+    if response.status_code == 404:
+        error = ServiceError(
+            f"{response.url} does not exist. Expected the address of the service's root, such as {DEFAULT_API_URL}."
+        )
+        error.status = response.status_code
+        raise error
     if response.status_code != 200:
         raise error_of(response)
     try:

@@ -21,6 +21,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
@@ -42,6 +43,7 @@ SHORT_NAMES: Final = {
 TEXTS: Final = {"data", "backbone", "weights", "name"}
 AS_IT_IS: Final = re.compile(r"^(?:null|'.*'|\".*\"|)$|,|^choice\(")
 """Values with a meaning in Hydra's grammar, which are not quoted: null, empty, quoted, and those of a multirun."""
+BRANCH: Final = re.compile(r"[-\[(]|^(int|float|str|bool|none)$")
 FOLDER: Final = Path(str(files("petmood.configs")))
 DEFAULTS: Final = "schema_defaults"
 """The entry of config.yaml for the defaults of ``Config``; YAML files contain only differences from them."""
@@ -59,7 +61,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: a syntax error, an unknown key or group option, or a value out of its range; one line.
     """
-    spelled_out = [_spell_out(override) for override in overrides]
+    spelled_out = [_spell_out(override, one_run=True) for override in overrides]
     defaults = Config().model_dump(mode="json")
     defaults["search"]["space"] = None  # Hydra refuses new keys in an empty mapping, but not in place of null
     ConfigStore.instance().store(name=DEFAULTS, node=defaults, package="_global_")
@@ -122,14 +124,18 @@ def _values_of(override: Override) -> list[str]:
     return list(override.sweep_string_iterator())
 
 
-def _spell_out(override: str) -> str:
-    """Expand a short name; quote a path or name for Hydra's grammar."""
+def _spell_out(override: str, *, one_run: bool = False) -> str:
+    """Expand a short name; quote a path or name for Hydra's grammar.
+
+    In the settings of ``one_run``, and where such a folder exists, a comma is part of the data's path.
+    """
     key, equals, value = override.partition("=")
     if not (equals or key.startswith("~")):
         raise ConfigError(f"Expected settings such as trainer.max_epochs=20, got {override!r}.")
     if key not in SHORT_NAMES or all(option in groups().get(key, ()) for option in value.split(",")):
         return override
-    if key in TEXTS and not AS_IT_IS.search(value):
+    whole = key == "data" and "," in value and value[0] not in "'\"" and (one_run or Path(value).exists())
+    if key in TEXTS and (whole or not AS_IT_IS.search(value)):
         path = str(Path(value).expanduser()) if value.startswith("~/") else value
         value = "'" + re.sub(r"(\\+)(?='|$)", r"\1\1", path).replace("'", "\\'") + "'"
     return f"{SHORT_NAMES[key]}={value}"
@@ -140,11 +146,19 @@ def _checked(raw: Any) -> Config:  # noqa: ANN401 - any content of a YAML file
         return Config.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        key = _setting(first)
         if first["type"] == "extra_forbidden":
             raise ConfigError(_no_such_key(key)) from error
         where = f"{key}: " if key else ""
-        raise ConfigError(f"{where}{validation_message(first)}.") from error
+        same = [validation_message(one) for one in error.errors() if _setting(one) == key]
+        expected = [message.rpartition(", got ")[0].removeprefix("Expected ") for message in same]
+        message = same[0].replace(expected[0], " or ".join(dict.fromkeys(expected)), 1) if expected[0] else same[0]
+        raise ConfigError(f"{where}{message}.") from error
+
+
+def _setting(error: ErrorDetails) -> str:
+    """Return a setting's name without the parts that pydantic adds for the branches of a union."""
+    return ".".join(str(part) for part in error["loc"] if not BRANCH.search(str(part)))
 
 
 def _unknown_option(error: MissingConfigException) -> str:
@@ -178,4 +192,6 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _first_line(error: Exception) -> str:
-    return f"The override can't be parsed: {str(error).splitlines()[0]}"
+    line = str(error).splitlines()[0]
+    advice = ". Quote a value with a comma twice: \"KEY='a,b'\"" if line.startswith("Ambiguous value") else ""
+    return f"The override can't be parsed: {line}{advice}"

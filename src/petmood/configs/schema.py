@@ -1,13 +1,14 @@
 """Schema of a run's settings: type, range and default of each key; unknown keys are rejected. Imports no torch."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
+from petmood.core.mlflow_env import uri_problem
 from petmood.core.redact import without_credentials
 from petmood.data.augment_spec import AugmentSpec
 from petmood.data.image_cache import MEMORY_LIMIT_MB
@@ -156,11 +157,15 @@ class CrossvalConfig(_Checked):
     leakage: bool = True
 
 
+FOLDER_NAME: Final = "^[^./][^/]*$"
+"""Pattern of a name that becomes a folder: one part of a path, which can't lead out of its parent."""
+
+
 class RunConfig(_Checked):
     """Run folder settings; ``name`` null means the current time."""
 
     folder: str = "runs"
-    name: str | None = None
+    name: str | None = Field(default=None, pattern=FOLDER_NAME)
 
 
 class DimensionConfig(_Checked):
@@ -250,11 +255,8 @@ class TrackerConfig(_Checked):
     @field_validator("uri")
     @classmethod
     def _has_no_password(cls, uri: str | None) -> str | None:
-        if uri is not None and without_credentials(uri) != uri:
-            raise ConfigError(  # not a ValidationError, which would print the password
-                "tracker.uri must not contain a user name or password. Set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or keep tracker.uri=null and set MLFLOW_TRACKING_URI."
-            )
+        if uri is not None and (problem := uri_problem(uri)):
+            raise ConfigError(f"tracker.uri: {problem}")  # not a ValidationError, which would print the password
         return uri
 
 

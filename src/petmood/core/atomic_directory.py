@@ -112,11 +112,11 @@ def is_system_file(name: str) -> bool:
     return name.casefold() in SYSTEM_FILES
 
 
-def name_some(names: Iterable[str]) -> str:
+def name_some(names: Iterable[str], *, shown: int = NAMED) -> str:
     """Return the first few names, sorted, and the number of the others."""
     found = sorted(names)
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return ", ".join(found[:NAMED]) + more
+    more = f" and {len(found) - shown} more" if len(found) > shown else ""
+    return ", ".join(found[:shown]) + more
 
 
 def _put_back_or_clear(retired: Path, resolved: Path) -> None:

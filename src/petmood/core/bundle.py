@@ -6,6 +6,7 @@ Training code writes bundles and serving code reads them; the two share nothing 
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
 from petmood.core.image import ImageSpec
 from petmood.core.prediction import DecisionRule
+from petmood.core.validation import validation_message
 
 __all__ = [
     "ATOL",
@@ -37,6 +39,7 @@ __all__ = [
     "Bundle",
     "Golden",
     "Manifest",
+    "model_name_problem",
     "pack_arrays",
     "read",
     "read_golden",
@@ -59,6 +62,8 @@ DUPLICATES_NAME: Final = "duplicates.npz"
 
 MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Pattern of a model's name, in a bundle and in the registry."""
+SYSTEM_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
+"""Files that file managers put into every folder that they show."""
 
 MAX_GOLDEN: Final = 64
 """Most golden photos of a bundle; an export writes 32."""
@@ -198,7 +203,8 @@ def verify(folder: Path) -> Bundle:
             raise BundleError(f"{folder}: the manifest does not list {name}. Export the run again.")
     for name, expected in manifest.files.items():
         verify_file(folder, name, expected)
-    foreign = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files})
+    beside = {path.name for path in folder.iterdir() if not is_system_file(path.name)}
+    foreign = sorted(beside - {MANIFEST, *manifest.files})
     if foreign:
         raise BundleError(
             f"{folder} contains files that its manifest does not list: {', '.join(foreign)}. Remove them."
@@ -285,8 +291,24 @@ def _manifest_digest(manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def is_system_file(name: str) -> bool:
+    """Return whether a file manager has put this file into a bundle's folder."""
+    return name in SYSTEM_FILES or name.startswith("._")
+
+
+def model_name_problem(name: str) -> str | None:
+    """Return why a string is not a model name; None if it is one."""
+    if re.fullmatch(MODEL_NAME, name):
+        return None
+    return (
+        f"{name!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
+        "and a letter or digit at the start."
+    )
+
+
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {validation_message(first, with_input=not isinstance(first['input'], dict))}"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

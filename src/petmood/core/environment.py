@@ -1,8 +1,10 @@
-"""Names of the environment variables that several parts of petmood read, and the default address of a service."""
+"""Environment of the process: names of variables that several parts of petmood read, and the current user."""
 
+import getpass
+import os
 from typing import Final
 
-__all__ = ["API_URL_VARIABLE", "BUNDLE_VARIABLE", "DEFAULT_API_URL", "TOKEN_VARIABLE"]
+__all__ = ["API_URL_VARIABLE", "BUNDLE_VARIABLE", "DEFAULT_API_URL", "TOKEN_VARIABLE", "current_user"]
 
 BUNDLE_VARIABLE: Final = "PETMOOD_BUNDLE"
 """The bundle that a service loads, if none is named on the command line."""
@@ -11,3 +13,11 @@ TOKEN_VARIABLE: Final = "PETMOOD_TOKEN"  # noqa: S105 - the name of a variable, 
 API_URL_VARIABLE: Final = "PETMOOD_API_URL"
 """The service that the web page calls."""
 DEFAULT_API_URL: Final = "http://127.0.0.1:8000"
+
+
+def current_user() -> str:
+    """Return the current user's name, or "uid 12345" for a user without an entry, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"

@@ -1,12 +1,14 @@
 """MLflow URIs and environment variables shared by tracking and the registry."""
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
 from petmood.core.loopback import bypass_proxies
+from petmood.core.redact import without_credentials
 
-__all__ = ["LOCAL_URI", "configure_mlflow_env", "default_artifact_location", "mlflow_uri"]
+__all__ = ["LOCAL_URI", "configure_mlflow_env", "default_artifact_location", "mlflow_uri", "uri_problem"]
 
 LOCAL_URI: Final = "sqlite:///mlflow.db"
 """Default tracking URI: an SQLite file in the working folder, without a server or an account."""
@@ -19,7 +21,25 @@ ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "PGCONNECT_TIMEOUT": "5",
 }
+
+IN_MEMORY: Final = re.compile(r"sqlite(\+\w+)?:(/{0,3}|/{2,3}(:memory:|file::memory:.*|.*[?&]mode=memory.*))(\?.*)?")
+CREDENTIALS_ELSEWHERE: Final = (
+    "Set them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the complete URI in MLFLOW_TRACKING_URI."
+)
+
+
+def uri_problem(uri: str, *, stored: bool = True) -> str | None:
+    """Return why an MLflow URI can't be used, without repeating a password; None if it can.
+
+    ``stored`` is whether it is kept in settings, where a user name or password doesn't belong.
+    """
+    if IN_MEMORY.fullmatch(uri):
+        return f"Expected a database that keeps its content, such as {LOCAL_URI}, got {uri!r}, which is in memory."
+    if stored and without_credentials(uri) != uri:
+        return f"Expected a tracker URI without user name and password, as it is stored. {CREDENTIALS_ELSEWHERE}"
+    return None
 
 
 def mlflow_uri() -> str:

@@ -27,6 +27,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "model_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
     "literal_error": "{expected}",
+    "extra_forbidden": "no such key",
     "greater_than": "a number greater than {gt}",
     "greater_than_equal": "a number of {ge} or more",
     "less_than": "a number less than {lt}",
@@ -39,6 +40,7 @@ LONGEST_INPUT: Final = 80
 PATTERNS: Final[Mapping[str, str]] = {
     "^/": "a path that begins with /",
     r"^[0-9a-f]{64}$": "a SHA-256 of 64 hex digits in lower case",
+    "^[^./][^/]*$": "a name without slashes that doesn't begin with a dot",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, dots, hyphens and underscores, and a letter or digit first",
 }
 
@@ -61,6 +63,8 @@ def validation_message(error: ErrorDetails, *, with_input: bool = True) -> str:
     A message that petmood's own validator wrote, or of a type without an entry, stays as it is. ``with_input`` False
     leaves the given value out, which may be a secret.
     """
+    if error["type"] == "missing":
+        return "Expected a value, got none"
     context = {name: _without_zeros(value) for name, value in error.get("ctx", {}).items()}
     expected = PATTERNS.get(context.get("pattern", "")) or EXPECTED.get(error["type"], "").format(**context)
     message = f"Expected {expected}" if expected else error["msg"].removeprefix("Value error, ")

@@ -6,13 +6,13 @@ bootstrap that gives the interval. They are also the units of the sign-flip perm
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from petmood.core.atomic_directory import name_some
 from petmood.core.errors import ConfigError, DataError
 from petmood.evaluation.bootstrap import (
     REPLICATES,
@@ -102,7 +102,7 @@ def _align(first: Predictions, second: Predictions) -> Predictions:
         if paths:
             raise DataError(
                 f"Expected the same photos in both runs, got {len(paths)} that only the {which} predicted: "
-                f"{_some(paths)}. Evaluate both runs on the same data."
+                f"{name_some(paths, shown=3)}. Evaluate both runs on the same data."
             )
     if len(second) != len(first):
         raise DataError(
@@ -117,14 +117,9 @@ def _align(first: Predictions, second: Predictions) -> Predictions:
     if differing:
         raise DataError(
             f"Expected the same truth and group for every photo, got {len(differing)} that differ: "
-            f"{_some(differing)}. Evaluate both runs on the same data version."
+            f"{name_some(differing, shown=3)}. Evaluate both runs on the same data version."
         )
     return other
-
-
-def _some(paths: Sequence[str], *, shown: int = 3) -> str:
-    rest = f" and {len(paths) - shown} more" if len(paths) > shown else ""
-    return ", ".join(paths[:shown]) + rest
 
 
 def _per_photo(scored: Predictions, *, metric: str) -> Floats:

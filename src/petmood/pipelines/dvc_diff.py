@@ -53,6 +53,8 @@ def changed_pointers(repository: Path, *, since: str) -> tuple[Pointer, ...]:
     Raises:
         DataError: no repository, no such commit, or a pointer that names anything but the folder beside it.
     """
+    if not any((parent / ".git").exists() for parent in (repository.absolute(), *repository.absolute().parents)):
+        raise DataError(f"--since needs a Git repository, and {repository.absolute()} is in none. Change the folder.")
     if since == NO_COMMIT:
         names = _git(repository, "ls-files", "-z", "--", "*.dvc")
         commit = ""

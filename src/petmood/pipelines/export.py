@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from petmood.core.atomic_directory import DirectoryDraft
-from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, MODEL_NAME, Bundle
+from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle, model_name_problem
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
@@ -114,11 +114,8 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMeta
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(MODEL_NAME, name):
-        raise ConfigError(
-            f"{name!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
-            "and a letter or digit at the start."
-        )
+    if problem := model_name_problem(name):
+        raise ConfigError(problem)
     return name
 
 

@@ -89,14 +89,19 @@ def read_limits(texts: Sequence[str]) -> PromotionLimits:
     known: dict[str, Callable[[str], Any]] = {one.name: one.default.__class__ for one in fields(PromotionLimits)}
     given: dict[str, Any] = {}
     for text in texts:
-        name, _, value = text.partition("=")
+        name, equals, value = text.partition("=")
         if name not in known:
             raise ConfigError(f"Unknown promotion limit {name!r}. Known: {', '.join(known)}.")
         try:
             given[name] = value if name == "criterion" else known[name](value)
         except ValueError as error:
-            raise ConfigError(f"Expected a number for the promotion limit {name}, got {value!r}.") from error
+            advice = "" if equals else f" Write NAME=VALUE, such as {name}={_default(name)}."
+            raise ConfigError(f"Expected a number for the promotion limit {name}, got {value!r}.{advice}") from error
     return PromotionLimits(**given)
+
+
+def _default(name: str) -> Any:  # noqa: ANN401 - a limit's value
+    return next(one.default for one in fields(PromotionLimits) if one.name == name)
 
 
 def _champion(registry: Registry, number: int | None, *, but: Version) -> Bundle | None:

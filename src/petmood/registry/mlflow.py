@@ -21,6 +21,7 @@ from petmood.registry.mlflow_aliases import MlflowAliases
 
 __all__ = ["MlflowBackend"]
 
+NETWORK_DATABASES: Final = ("postgresql", "mysql", "mssql")
 RUNS: Final = "petmood registry"
 VERSION_TAG: Final = "petmood.version"
 BUNDLE: Final = "bundle"
@@ -41,8 +42,17 @@ class MlflowBackend:
         mlflow = require("mlflow", extra="mlflow")
         self._artifacts = require("mlflow.artifacts", extra="mlflow")
         self._uri, self.model, self.address = uri, model, without_credentials(uri)
+        self._call(self._check_connection)
         self._client: Any = self._call(lambda: mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
         self._aliases = MlflowAliases(self._client, self._call, model=model, parse=partial(self._parsed, AliasChange))
+
+    def _check_connection(self) -> None:
+        """Connect to a database once; MLflow retries for 100 s, with a warning each time."""
+        if self._uri.startswith(NETWORK_DATABASES):
+            engine = require("sqlalchemy", extra="mlflow").create_engine(self._uri)
+            with engine.connect():
+                pass
+            engine.dispose()
 
     def versions(self) -> Sequence[Version]:
         """Return every version, sorted by number; versions that petmood did not register are omitted."""

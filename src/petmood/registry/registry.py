@@ -85,16 +85,19 @@ class Registry:
         """
         aliases = self.state().aliases  # read before the versions, so that a new champion is among them
         versions = {version.number: version for version in self.versions()}
+        match = NUMBER.fullmatch(name)
         if name in (*ALIASES, PREVIOUS):
             if name not in aliases:
                 raise RegistryError(f"No version of {self.model} is {name} yet. {_hint(versions, aliases)}")
             found = [versions[aliases[name]]] if aliases[name] in versions else []
-        elif match := NUMBER.fullmatch(name):
+        elif match:
             found = [versions[int(match[1])]] if int(match[1]) in versions else []
         else:
             found = [one for one in versions.values() if SHA.fullmatch(name) and one.sha256.startswith(name)]
         if len(found) != 1:
             hint = _hint(versions, aliases)
+            if not found and match:
+                raise RegistryError(f"{self.model} in {self.address} has no version {match[1]}. {hint}")
             if found:
                 hint = f"{len(found)} versions have this SHA-256 prefix; give more digits."
             elif name in aliases:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from petmood.core.bundle import MODEL_NAME
+from petmood.core.bundle import MODEL_NAME, model_name_problem
 from petmood.core.errors import RegistryError
-from petmood.core.mlflow_env import mlflow_uri
+from petmood.core.mlflow_env import mlflow_uri, uri_problem
 from petmood.registry.base import ALIASES, PREVIOUS, Backend
 from petmood.registry.folder import FolderStore
 from petmood.registry.gcs import GcsStore
@@ -83,11 +83,8 @@ def open_registry(address: str | None = None, *, model: str = DEFAULT_MODEL) -> 
         RegistryError: the model name or the address is invalid, or access failed.
         MissingDependency: the package for this kind of address is not installed.
     """
-    if not re.fullmatch(MODEL_NAME, model):
-        raise RegistryError(
-            f"{model!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
-            "and a letter or digit at the start."
-        )
+    if problem := model_name_problem(model):
+        raise RegistryError(problem)
     return Registry(_backend(_resolved(address), model))
 
 
@@ -107,6 +104,8 @@ def _backend(address: str, model: str) -> Backend:
     bucket, _, prefix = rest.partition("/")
     if address == "mlflow" or address.startswith(DATABASES):
         uri = mlflow_uri() if address == "mlflow" else address
+        if problem := uri_problem(uri, stored=False):
+            raise RegistryError(problem)
         return MlflowBackend(uri, model=model)
     if scheme == "gs" and bucket:
         return ObjectBackend(GcsStore(bucket, prefix.strip("/")), model=model)

@@ -8,15 +8,17 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
 from petmood.core.progress import ProgressBar
+from petmood.core.redact import one_line
 
 __all__ = [
     "AtomicCheckpoints",
@@ -27,6 +29,7 @@ __all__ = [
     "propagate_keyboard_interrupt",
     "quiet_lightning",
     "read_checkpoint",
+    "read_training_state",
 ]
 
 EXPECTED = (
@@ -59,6 +62,38 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read tensors and plain values; torch rejects any other object in the file."""
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return checkpoint
+
+
+TRAINING_STATE: Final[Mapping[str, type]] = {
+    "state_dict": dict,
+    "epoch": int,
+    "global_step": int,
+    "loops": dict,
+    "callbacks": dict,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+}
+"""Parts of Lightning's checkpoint from which training resumes, with their types."""
+
+
+def read_training_state(path: Path) -> dict[str, Any]:
+    """Read the checkpoint that a stopped training resumes from.
+
+    Raises:
+        RunError: the file is damaged, holds objects other than tensors and plain values, or lacks a part.
+    """
+    again = "Restore it from a backup, or train the run again."
+    try:
+        found = read_checkpoint(path)
+    except OSError:
+        raise
+    except Exception as error:  # torch raises errors of pickle, zip and its own, with a text of several pages
+        reason = one_line(error).partition(". ")[0]
+        raise RunError(f"The checkpoint {path} is damaged or not from petmood ({reason}). {again}") from error
+    parts = found if isinstance(found, dict) else {}
+    if lacking := [name for name, kind in TRAINING_STATE.items() if not isinstance(parts.get(name), kind)]:
+        raise RunError(f"The checkpoint {path} lacks {', '.join(lacking)}. {again}")
+    return found
 
 
 class RelocatableCheckpoint(ModelCheckpoint):

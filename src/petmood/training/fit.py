@@ -26,6 +26,7 @@ from petmood.training.callbacks import (
     propagate_keyboard_interrupt,
     quiet_lightning,
     read_checkpoint,
+    read_training_state,
 )
 from petmood.training.dataset import PhotoSet
 from petmood.training.linear_probe import fit_probe, refuse_other_heads
@@ -121,7 +122,7 @@ def _fit_by_gradient(
 ) -> FitResult:
     chooses = valid is not None and settings.trainer.checkpoint == "best"
     last = folder / "checkpoints" / "last.ckpt" if folder else None
-    before = read_checkpoint(last) if last and last.exists() else None
+    before = read_training_state(last) if last and last.exists() else None
     if last and before:
         _check_same_tensors(network, before, path=last)
     epochs = int(before["epoch"]) + 1 if before else 0

@@ -12,12 +12,14 @@ import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from petmood.configs.schema import Config, SearchConfig, flatten_settings
 from petmood.core.errors import ConfigError, RunError
 from petmood.core.extras import require
+from petmood.core.mlflow_env import uri_problem
 from petmood.core.redact import one_line, without_credentials
 
 __all__ = ["STUDY_FILE", "connect", "open_study", "open_trial", "sampler_for", "storage_url", "study_settings"]
@@ -28,6 +30,8 @@ MAY_CHANGE: Final = ("run.", "tracker.", "search.n_trials", "search.workers", "s
 """Settings that don't affect the result of a trial."""
 POSTGRES: Final = ("postgresql://", "postgres://", "postgresql+psycopg://")
 WAIT_S: Final = 60.0
+CONNECT_S: Final = 5
+"""Time limit of a connection to PostgreSQL; an address that doesn't answer took 30 s and more otherwise."""
 ATTEMPTS: Final = 4
 MAX_RESTART_DELAY_S: Final = 0.3
 OPTIONS: Final = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
@@ -43,7 +47,7 @@ def storage_url(search: SearchConfig, folder: Path) -> str:
     """
     if search.storage is None:
         return f"sqlite:///{folder.absolute() / STUDY_FILE}"
-    if search.storage.startswith("sqlite:///"):
+    if search.storage.startswith("sqlite:///") and uri_problem(search.storage) is None:
         return search.storage
     if search.storage.startswith(POSTGRES):
         require("psycopg", extra="sweep")
@@ -61,16 +65,26 @@ def connect(url: str) -> RDBStorage:
         RunError: the storage can't be reached.
     """
     local = url.startswith("sqlite")
-    options = {"timeout": WAIT_S} if local else {"options": OPTIONS, "connect_timeout": int(WAIT_S)}
+    options = {"timeout": WAIT_S} if local else {"options": OPTIONS, "connect_timeout": CONNECT_S}
     if local:
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     connecting = {"connect_args": options}
     try:
+        if not local:
+            _check_connection(url, connecting)
         _make_tables(url, connecting)
         return RDBStorage(url, engine_kwargs={**connecting, "pool_pre_ping": not local})
     except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
         reason = one_line(getattr(error, "orig", None) or error)
         raise RunError(f"The storage {without_credentials(url)} can't be used: {reason}") from error
+
+
+def _check_connection(url: str, connecting: Mapping[str, Any]) -> None:
+    """Connect once, so that an unreachable database is not tried several times."""
+    engine = create_engine(url, poolclass=NullPool, **connecting)
+    with engine.connect():
+        pass
+    engine.dispose()
 
 
 def _make_tables(url: str, connecting: Mapping[str, Any]) -> None:

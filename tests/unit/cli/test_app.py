@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 from petmood.cli import app
 from petmood.cli.app import VERBS, main
+from petmood.cli.registry_options import current_author
+from petmood.core.environment import current_user
 from petmood.core.errors import ConfigError
 from petmood.pipelines.run_folder import RunFolder
 from tests.support.small_sets import SMALL, write_small_set
@@ -242,3 +245,46 @@ def test_the_code_that_a_verb_ends_with_is_handed_to_the_shell(monkeypatch: pyte
 
     monkeypatch.setattr(app.petmood, "get_command", lambda *_: one)
     assert main(["one"]) == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become a user without an entry"
+)
+def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    program = (
+        "import os, sys; os.setuid(54321); sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
+        "import getpass, pathlib\n"
+        "from petmood.cli.app import main\n"
+        "main(['config'])\n"
+        "print(getpass.getuser(), pathlib.Path.home(), file=sys.stderr)"
+    )
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": "/tmp"}  # noqa: S108 - where the home is expected
+    command = [sys.executable, "-c", program, os.pathsep.join(sys.path)]
+    done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == "uid 54321 /tmp\n"
+    assert done.returncode == 0
+
+
+def test_a_user_without_an_entry_is_named_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", lacking)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert current_user() == current_author(None) == "uid 54321"
+
+
+def test_pillows_warnings_are_no_lines_unless_asked_for(
+    petmood: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command()
+    def warn() -> None:
+        warnings.warn("Corrupt EXIF data", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(app.petmood, "get_command", lambda *_: warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert petmood("warn").err == ""
+        assert "Corrupt EXIF data" in petmood("-v", "warn").err
+    logging.captureWarnings(capture=False)

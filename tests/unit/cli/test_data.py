@@ -114,7 +114,7 @@ def test_changed_data_without_a_repository_is_one_line_and_code_2(
     monkeypatch.chdir(tmp_path)
     done = petmood("data", "diff", "--since", "main", "--output", "out")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("petmood: git rev-parse ended with")
+    assert done.err.startswith("petmood: --since needs a Git repository, and ")
     assert done.err.count("\n") == 1
 
 

@@ -72,7 +72,7 @@ def test_a_tracker_that_is_away_is_code_2_and_one_line_and_the_others_are_sent_a
 def test_a_setting_with_a_password_in_it_is_refused_without_repeating_it(petmood: Petmood) -> None:
     done = petmood("train", "data=nowhere", "tracker.uri='http://me:secret@tracker'")
     assert done.code == 2
-    assert done.err.startswith("petmood: tracker.uri must not contain a user name or password. ")
+    assert done.err.startswith("petmood: tracker.uri: Expected a tracker URI without user name and password, ")
     assert "secret" not in done.err
     assert done.err.count("\n") == 1
 

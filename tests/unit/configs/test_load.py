@@ -239,3 +239,33 @@ def test_a_multirun_that_can_t_be_read_is_one_line(override: str) -> None:
     with pytest.raises(ConfigError) as refused:
         expand_multirun([override])
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "run.name=../../up",
+            "run.name: Expected a name without slashes that doesn't begin with a dot, got '../../up'.",
+        ),
+        ("name=..", "run.name: Expected a name without slashes that doesn't begin with a dot, got '..'."),
+        ("name=/etc/x", "run.name: Expected a name without slashes that doesn't begin with a dot, got '/etc/x'."),
+        ("trainer.devices=x", "trainer.devices: Expected an integer or 'auto', got 'x'."),
+    ],
+)
+def test_a_value_is_refused_by_the_setting_s_own_name(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        compose([override])
+    assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize("path", ["/data/cats,dogs", "/data/a=b,c", "pets, mine", "it's,here"])
+def test_a_comma_is_part_of_the_data_s_path(path: str) -> None:
+    assert compose([f"data={path}"]).data.path == path
+
+
+def test_a_comma_separates_runs_unless_such_a_folder_exists(tmp_path: Path) -> None:
+    assert len(expand_multirun(["data=one,two"])) == 2
+    (tmp_path / "cats,dogs").mkdir()
+    (run,) = expand_multirun([f"data={tmp_path}/cats,dogs"])
+    assert compose(run).data.path == f"{tmp_path}/cats,dogs"

@@ -261,6 +261,26 @@ def test_rubbish_for_a_manifest_is_refused_in_one_line(whole: Bundle, text: byte
 # --- 27 what doesn't belong -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._model.onnx"])
+def test_a_file_manager_s_file_doesn_t_damage_a_bundle(whole: Bundle, name: str) -> None:
+    (whole.folder / name).write_bytes(b"view")
+    assert verify(whole.folder) == whole
+
+
+def test_a_damaged_manifest_is_explained_in_the_project_s_words(whole: Bundle) -> None:
+    path = whole.folder / "manifest.json"
+    intact = json.loads(path.read_text())
+    for change, said in (
+        ({"temperature": "hot"}, "temperature: Expected a number, got 'hot'"),
+        ({"extra": 1}, "extra: "),
+    ):
+        path.write_text(json.dumps({**intact, **change}))
+        with pytest.raises(BundleError, match=said) as refusal:
+            verify(whole.folder)
+        assert "Input should" not in str(refusal.value)
+        assert "permitted" not in str(refusal.value)
+
+
 def test_a_foreign_file_or_folder_is_named(whole: Bundle) -> None:
     (whole.folder / "evil.so").touch()
     (whole.folder / "cache").mkdir()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location, mlflow_uri
+from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location, mlflow_uri, uri_problem
 
 
 def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,3 +25,23 @@ def test_what_is_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
     configure_mlflow_env()
     assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_DISABLE_TELEMETRY"]) == ("99", "true")
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite:///?x=1", "sqlite:"])
+def test_a_database_in_memory_keeps_nothing_and_is_refused(uri: str) -> None:
+    assert "which is in memory" in (uri_problem(uri) or "")
+    assert "which is in memory" in (uri_problem(uri, stored=False) or "")
+
+
+@pytest.mark.parametrize(
+    "uri", ["sqlite:///a.db", "sqlite:////x/memory.db", "http://host:5000", "postgresql://host/pets"]
+)
+def test_other_addresses_are_no_problem(uri: str) -> None:
+    assert uri_problem(uri) is None
+
+
+def test_a_password_is_a_problem_only_where_it_would_be_stored_and_is_not_repeated() -> None:
+    problem = uri_problem("http://me:secret@host")
+    assert problem is not None
+    assert "secret" not in problem
+    assert uri_problem("http://me:secret@host", stored=False) is None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from petmood.configs.schema import DataConfig, SearchConfig
+from petmood.configs.schema import DataConfig, RunConfig, SearchConfig
 from petmood.core.validation import PATTERNS, validation_message
 from petmood.serving.settings import Settings
 
@@ -70,5 +70,5 @@ def test_what_is_expected_and_what_was_given_are_said(values: dict[str, Any], ex
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_described_pattern_is_one_of_the_settings(pattern: str) -> None:
-    schemas = [kind.model_json_schema(mode="validation") for kind in (DataConfig, SearchConfig, Settings)]
+    schemas = [kind.model_json_schema(mode="validation") for kind in (DataConfig, RunConfig, SearchConfig, Settings)]
     assert f"'pattern': {pattern!r}" in str(schemas)

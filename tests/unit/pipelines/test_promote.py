@@ -147,7 +147,7 @@ def test_limits_are_read_as_they_are_typed() -> None:
     [
         ("nonsense=1", "Unknown promotion limit 'nonsense'. Known: criterion, margin"),
         ("margin=wide", "Expected a number for the promotion limit margin, got 'wide'"),
-        ("margin", "Expected a number for the promotion limit margin, got ''"),
+        ("margin", "Expected a number for the promotion limit margin, got ''. Write NAME=VALUE, such as margin=0"),
         ("criterion=win", "criterion='win'"),
         ("margin=nan", "finite"),
     ],

@@ -79,3 +79,9 @@ def test_a_folder_as_registry_loads_no_client_of_mlflow_or_a_cloud(tmp_path: Pat
         "pandas",
         "sqlalchemy",
     }
+
+
+@pytest.mark.parametrize("address", ["sqlite:///", "sqlite://", "sqlite:///:memory:"])
+def test_a_registry_in_memory_keeps_nothing_and_is_refused(address: str) -> None:
+    with pytest.raises(RegistryError, match="Expected a database that keeps its content"):
+        open_registry(address)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 
+from petmood.core.errors import RunError
 from petmood.training import callbacks
 from petmood.training.callbacks import (
     AtomicCheckpoints,
@@ -23,6 +24,7 @@ from petmood.training.callbacks import (
     propagate_keyboard_interrupt,
     quiet_lightning,
     read_checkpoint,
+    read_training_state,
 )
 
 T = TypeVar("T")
@@ -56,6 +58,30 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pickle.UnpicklingError):
         read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "was-run").exists()
+
+
+class Unsafe:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("was run",))
+
+
+@pytest.mark.parametrize(
+    "content", [{"epoch": Unsafe()}, {"epoch": 1}, [1, 2], {"state_dict": 7}, b"", b"PK\x03\x04 half"], ids=str
+)
+def test_a_damaged_checkpoint_ends_a_resumed_training_in_one_line(
+    content: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "last.ckpt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(
+        RunError, match=r"The checkpoint .*last\.ckpt (is damaged|lacks) .* train the run again\."
+    ) as refusal:
+        read_training_state(path)
+    assert "\n" not in str(refusal.value)
+    assert capsys.readouterr().out == ""
 
 
 def test_rows_are_written_each_epoch_and_survive_in_the_checkpoint(tmp_path: Path) -> None:

@@ -131,3 +131,23 @@ def test_points_of_a_grid_come_in_turn() -> None:
     for number, point in enumerate(points):
         study.sampler = sampler_for(search, number, points=points)
         assert study.ask({"x": FloatDistribution(0, 1)}).params == point
+
+
+def test_an_unreachable_database_is_tried_once_and_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def refused(**given: object) -> None:
+        tried.append(int(str(given["connect_timeout"])))
+        raise psycopg.OperationalError("connection failed")
+
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr(psycopg, "connect", lambda *_, **given: refused(**given))
+    with pytest.raises(RunError, match=r"The storage .*//host/pets can't be used: connection failed"):
+        connect("postgresql+psycopg://host/pets")
+    assert tried == [5]
+
+
+@pytest.mark.parametrize("address", ["sqlite:///", "sqlite:///:memory:"])
+def test_a_storage_in_memory_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"search\.storage: Expected null, sqlite:///FILE"):
+        storage_url(compose(["search=first", f"search.storage='{address}'"]).search, tmp_path)

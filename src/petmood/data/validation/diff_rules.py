@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from petmood.core.atomic_directory import name_some
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import DataIndex, Role, read_index
 from petmood.data.validation.dataset_diff import DatasetDiff, diff_datasets
@@ -115,17 +116,27 @@ def _against(
         )
     for drift in drifts:
         if drift.is_significant(limits.drift):
-            moved = f"{drift.statistic} changed from {drift.old:.3g} to {drift.new:.3g} (medians)"
+            moved = f"{drift.statistic} changed from {' to '.join(distinct(drift.old, drift.new))} (medians)"
             yield Violation(
                 "drift", f"{moved}: distance {drift.distance:.2f} over {limits.drift:.2f}, p = {drift.p_value:.2g}"
             )
+
+
+def distinct(old: float, new: float) -> tuple[str, str]:
+    """Return two numbers with three digits, or as many more as it takes to distinguish them.
+
+    >>> distinct(1.0, 1.0004)
+    ('1', '1.0004')
+    """
+    shown = [(f"{old:.{digits}g}", f"{new:.{digits}g}") for digits in range(3, 18)]
+    return next((pair for pair in shown if pair[0] != pair[1]), shown[0])
 
 
 def _has(rows: DataIndex, label: str) -> bool:
     return any(row.label == label and row.role == Role.ORIGINAL for row in rows)
 
 
-def _some(paths: tuple[str, ...], *, shown: int = 3) -> str:
+def _some(paths: tuple[str, ...]) -> str:
     """Return the first names for a terminal, with control characters escaped."""
-    names = ["".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in path) for path in paths[:shown]]
-    return f": {', '.join(names)}{', ...' if len(paths) > shown else ''}" if names else ""
+    names = ["".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in path) for path in paths]
+    return f": {name_some(names)}" if names else ""

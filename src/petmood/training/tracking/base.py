@@ -10,8 +10,7 @@ from pydantic import JsonValue
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, MissingDependency
-from petmood.core.mlflow_env import mlflow_uri
-from petmood.core.redact import without_credentials
+from petmood.core.mlflow_env import mlflow_uri, uri_problem
 from petmood.training.tracking.state import Status, TrackingState
 
 __all__ = [
@@ -149,16 +148,13 @@ def uri_of(state: TrackingState, *, uri: str | None = None) -> str:
 
 
 def refuse_credentials(uri: str | None) -> None:
-    """Reject a URI with a user name or password, which would be stored in settings and shown in lists.
+    """Reject a URI with a user name or password, which would be stored in settings and shown, or one in memory.
 
     Raises:
-        ConfigError: the URI contains one; the message doesn't repeat it.
+        ConfigError: the URI is such a one; the message doesn't repeat it.
     """
-    if uri is not None and without_credentials(uri) != uri:
-        raise ConfigError(
-            "Expected a tracker URI without user name and password, as it is stored with the run. Set them in "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the complete URI in MLFLOW_TRACKING_URI."
-        )
+    if uri is not None and (problem := uri_problem(uri)):
+        raise ConfigError(problem)
 
 
 def refuse_missing(package: str) -> None:
