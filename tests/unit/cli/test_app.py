@@ -250,13 +250,12 @@ def test_the_code_that_a_verb_ends_with_is_handed_to_the_shell(monkeypatch: pyte
 @pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become a user without an entry"
 )
-def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
+def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder() -> None:
     program = (
-        "import os, sys; os.setuid(54321); sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
-        "import getpass, pathlib\n"
-        "from petmood.cli.app import main\n"
-        "main(['config'])\n"
+        "import getpass, os, pathlib, pwd, sys, tempfile; sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
+        "from petmood.cli import app\n"
+        "os.setuid(54321)  # only now: this user may not read the interpreter's files\n"
+        "app._name_user_and_home()\n"
         "print(getpass.getuser(), pathlib.Path.home(), file=sys.stderr)"
     )
     environment = {"PATH": os.environ["PATH"], "TMPDIR": "/tmp"}  # noqa: S108 - where the home is expected
@@ -283,6 +282,7 @@ def test_pillows_warnings_are_no_lines_unless_asked_for(
         warnings.warn("Corrupt EXIF data", UserWarning, stacklevel=1)
 
     monkeypatch.setattr(app.petmood, "get_command", lambda *_: warn)
+    logging.captureWarnings(capture=False)  # what an earlier test left
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert petmood("warn").err == ""
