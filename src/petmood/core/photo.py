@@ -160,7 +160,7 @@ def _digest(data: bytes, *, limits: ImageLimits, at_least_px: int | None) -> byt
     if at_least_px is not None:
         at_least_px = max(at_least_px, min(width, height) // (2 if large else 1))
     with _large_lock if large else nullcontext():
-        return hashlib.sha256(_decode(data, limits=limits, at_least_px=at_least_px).pixels).digest()
+        return hashlib.sha256(_decode(data, limits=limits, at_least_px=at_least_px).pixels.tobytes()).digest()
 
 
 class _BoundedReader(io.BytesIO):

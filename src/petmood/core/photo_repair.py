@@ -141,7 +141,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 def _without_damaged_metadata(data: bytes) -> Repair | None:
     """Drop ancillary chunks of a PNG with a wrong checksum, as libpng does; critical chunks must be right."""
-    kept, dropped, end = [PNG], [], len(PNG)
+    kept, end = [PNG], len(PNG)
+    dropped: list[bytes] = []
     for name, start, end, right in _chunks(data):
         if not right and not _is_metadata(name, data[start + 8 : end - 4]):
             return None
