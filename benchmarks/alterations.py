@@ -23,7 +23,30 @@ Pixels = NDArray[np.uint8]
 Random = np.random.Generator
 Alter = Callable[[Pixels, Sequence[Pixels], Random], Pixels]
 
-WORDS: Final = "the cat sat on a warm red mat and saw five dogs run past our old house when it began to rain".split()
+WORDS: Final = (
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "warm",
+    "red",
+    "mat",
+    "and",
+    "saw",
+    "five",
+    "dogs",
+    "run",
+    "past",
+    "our",
+    "old",
+    "house",
+    "when",
+    "it",
+    "began",
+    "to",
+    "rain",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +206,7 @@ def screenshot(image: Pixels) -> Pixels:
         x, y, r = round(width * (0.08 + 0.12 * place)), top + height + round(height * 0.07), width * 0.035
         angles = np.arange(shape) * 2 * np.pi / shape
         corners = np.column_stack([x + r * np.cos(angles), y + r * np.sin(angles)]).astype(np.int32)
-        cv2.polylines(out, [corners], isClosed=True, color=(30, 30, 30), 2, cv2.LINE_AA)
+        cv2.polylines(out, [corners], isClosed=True, color=(30, 30, 30), thickness=2, lineType=cv2.LINE_AA)
     text(
         out,
         "1,024 likes   view comments",

@@ -48,7 +48,7 @@ def describe(photos: Sequence[Pixels]) -> list[PhotoFeatures]:
 
 
 def read_originals(folder: Path, *, most: int) -> list[Pixels]:
-    """Decode up to ``most`` photos that aren't copies by their names, in an order of their own for each set of names."""
+    """Decode up to ``most`` photos that aren't copies by their names, in a fixed random order."""
     paths = sorted(path for path in folder.rglob("*.jpg") if not path.name.startswith("aug-"))
     order = np.random.default_rng(0).permutation(len(paths))
     photos = []

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -89,7 +90,7 @@ class ImportReport:
     """Number of groups with photos under two classes."""
 
     notices: tuple[str, ...] = ()
-    """Lines on what the source passed over or took, on classes and splits, and on the dataset that was replaced."""
+    """Lines on what the source passed over or took, classes, splits, shared regions, and the replaced dataset."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -162,12 +163,8 @@ def import_photos(
             )
             entries = intake.entries(relations)
             rows = build_index(entries, plan=plan, pick_originals=lambda used: intake.originals(relations, used=used))
-            notices = (
-                *source.notices,
-                *resolved.notices,
-                *split_notices(entries, rows),
-                *replacement_notices(old, rows),
-            )
+            found = (intake.shared_notices(relations), split_notices(entries, rows), replacement_notices(old, rows))
+            notices = (*source.notices, *resolved.notices, *chain.from_iterable(found))
             report = _report(to, rows, rejected=intake.problems, notices=notices)
             _copy(entries, to=draft, progress=progress)
             write_index(draft.path, rows)

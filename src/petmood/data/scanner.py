@@ -1,5 +1,6 @@
 """Scanner that decodes a source's photos one by one, streams their pixels and records problems."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text
-from petmood.data.duplicates.near_duplicates import Relation, group_ids
+from petmood.data.duplicates.near_duplicates import Relation, Relations, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.import_errors import HARMLESS, ImportProblem, problems_text, refusal
 from petmood.data.index_builder import PHOTOS, ScannedPhoto
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.sources.base import SourcePhoto
+from petmood.data.wording import counted
 
 __all__ = ["PhotoScanner", "problems_path", "refuse_lost_classes"]
 
@@ -80,6 +82,22 @@ class PhotoScanner:
         originals = choose_originals([first[number] for number in numbers], left)
         return {number for number, position in positions.items() if originals[position] == position}
 
+    def shared_notices(self, relations: Sequence[Relation]) -> list[str]:
+        """Return a line for every region that many unrelated photos share."""
+        if not isinstance(relations, Relations):
+            return []
+        labels: dict[int, set[str]] = defaultdict(set)
+        for found, facts in self._good:
+            labels[self._content_ids[facts.sha256]].add(found.label or "")
+        lines = []
+        for region in relations.shared:
+            classes = set[str]().union(*(labels[number] for number in region.photos))
+            lines.append(
+                f"{len(region.photos)} photos of {counted(len(classes), 'class', 'classes')} share the same region: "
+                f"{region}. It wasn't used to group photos. A model may learn it in place of the animal: crop it off."
+            )
+        return lines
+
     def links(self, relations: Sequence[Relation]) -> list[RelationRow]:
         """Return the relations as pairs of paths, and the pairs of byte-equal photos."""
         first: dict[int, str] = {}
@@ -94,7 +112,8 @@ class PhotoScanner:
                 first[content_id] = path
         for relation in relations:
             mirrored = ", mirrored" if relation.mirrored else ""
-            evidence = f"{relation.inliers} inliers, scale {relation.scale:.2f}{mirrored}"
+            places = f"{relation.inliers} inliers, scale {relation.scale:.2f}"
+            evidence = (places if relation.inliers else f"correlation {relation.agreement:.2f} in place") + mirrored
             links.append(
                 _relation_row(first[relation.first], first[relation.second], kind=relation.kind, evidence=evidence)
             )

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.near_duplicates import Relation, Relations
 from petmood.data.duplicates.relations import RelationKind, RelationRow
+from petmood.data.duplicates.shared_regions import SharedRegion
 from petmood.data.scanner import PhotoScanner, problems_path
 from petmood.data.sources.base import SourcePhoto
 from tests.support.trees import photo_bytes, put
@@ -40,6 +41,23 @@ def test_relations_become_groups_and_links_by_path(tmp_path: Path) -> None:
     assert stream.links(relations) == [
         RelationRow("photos/a", "photos/c", RelationKind.RELATED, "14 inliers, scale 0.50, mirrored")
     ]
+
+
+def test_a_relation_in_place_gives_its_correlation(tmp_path: Path) -> None:
+    stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(2)))
+    assert len(list(stream)) == 2
+    relation = Relation(0, 1, kind=RelationKind.RELATED, inliers=0, mirrored=True, scale=1.0, agreement=0.617)
+    assert [row.evidence for row in stream.links([relation])] == ["correlation 0.62 in place, mirrored"]
+
+
+def test_a_region_that_many_photos_share_is_named_with_photos_and_classes(tmp_path: Path) -> None:
+    entries = found(tmp_path, a=photo_bytes(1), b=photo_bytes(2), c=photo_bytes(3))
+    entries[1] = SourcePhoto(entries[1].path, "b", "sad")
+    stream = intake(tmp_path, entries)
+    assert len(list(stream)) == 3
+    (line,) = stream.shared_notices(Relations([], shared=[SharedRegion((0, 1, 2), (0.0, 0.75, 1.0, 1.0))]))
+    assert line.startswith("3 photos of 2 classes share the same region: the bottom 25% of the frame.")
+    assert stream.shared_notices([]) == []
 
 
 def test_originals_are_chosen_among_the_photos_in_use(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Content that many unrelated photos show at one place: captions, frames, logos, watermarks, backgrounds.
 
-Two signs are used. A keypoint at the same place of the frame, of the same size, direction and descriptor in several
+Two rules find it. A keypoint at the same place of the frame, of the same size, direction and descriptor in several
 groups of copies belongs to an overlay or a fixed background. So does a place where a photo agrees with the photos of
 many groups of copies, wherever it lies in their frames.
 """
