@@ -52,7 +52,7 @@ DUPLICATE_SPREAD = 0.6
 """Smallest share of the common area with detail in which the photos of a near-duplicate pair agree locally."""
 COPY_SPREAD = 0.8
 """With this share in agreement, two photos are one image whatever else they have in common with others."""
-STRIP_PX = 10.0
+STRIP_PX = 6.0
 """Smallest standard deviation of the places that agree, across their main direction; below it they form a strip."""
 RATIO = 0.85
 """Largest ratio of a match's squared distance to that of the second best in the same photo (ratio test)."""

@@ -52,6 +52,10 @@ DRAWING_CORRELATION = 0.7
 """Smallest correlation of brightness and strength of edges in a drawing: 95% of real photos have up to 0.65."""
 MIN_COMPARED_PX = THUMB_PX**2 // 4
 """Smallest area in thumbnail pixels: what agrees in less than a quarter of the frame may be a part of it."""
+SMALL_PART = 0.7
+"""Share of the frame; where less is compared, the edge of what was left out may still agree."""
+SMALL_PART_MARGIN = 0.12
+"""How much larger the correlation must be where only a small part of the frame is compared."""
 SEARCHED_PX = 32
 SEARCH_MARGIN = 0.06
 """How much smaller the correlation of two small thumbnails may be than is asked for."""
@@ -204,6 +208,8 @@ def compare_in_place(
         return None
     agreement = correlation(a, b, where)
     least = EDGE_CORRELATION if pair.by_edges else GRAY_CORRELATION
+    if 1 - (shared[0].region | shared[1].region).mean() < SMALL_PART:
+        least += SMALL_PART_MARGIN
     if abs(agreement) < least or _lowest_blocks(a * np.sign(agreement), b, where) < BLOCK_CORRELATION:
         return None
     agreeing, detailed = local_agreement(a * np.sign(agreement), b, where)
