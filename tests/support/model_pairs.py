@@ -4,7 +4,7 @@ A photo's logits are the class's direction times ``skill`` plus normal noise, ti
 logits of that noise. ``shared`` is the correlation of the two models' noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def pair_of_models(
     skill: float,
     shared: float = 0.5,
     sharpness: float = 1.0,
-    corruptions: Sequence[str] = CORRUPTIONS,
+    corruptions: Iterable[str] = CORRUPTIONS,
 ) -> tuple[BundlePredictions, BundlePredictions]:
     """Simulate a candidate and a champion of one skill; the candidate's logits are multiplied by ``sharpness``."""
     rng = np.random.default_rng([seed, photos])

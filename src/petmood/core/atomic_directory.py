@@ -33,7 +33,7 @@ __all__ = [
 Existing = Callable[[Path], Iterable[str]]
 """Checks the existing target: raises if it must not be replaced, otherwise returns the files to carry over."""
 
-SYSTEM_FILES: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+SYSTEM_FILES: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini", ".directory"})
 NAMED: Final = 5
 
 

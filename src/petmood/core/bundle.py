@@ -6,7 +6,6 @@ Training code writes bundles and serving code reads them; the two share nothing 
 import hashlib
 import io
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from petmood.core.arrays import ArrayBounds, read_arrays
-from petmood.core.atomic_directory import DirectoryDraft, name_some
+from petmood.core.atomic_directory import DirectoryDraft, is_system_file, name_some
 from petmood.core.bundle_files import MANIFEST, check_size, read_limited
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.commands import shell_command
@@ -25,6 +24,7 @@ from petmood.core.errors import BundleError, DataError
 from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
 from petmood.core.image import ImageSpec
+from petmood.core.names import MODEL_NAME
 from petmood.core.prediction import DecisionRule
 from petmood.core.validation import validation_message
 
@@ -33,13 +33,11 @@ __all__ = [
     "DATA_NAME",
     "DUPLICATES_NAME",
     "MANIFEST",
-    "MODEL_NAME",
     "RTOL",
     "SCHEMA_VERSION",
     "Bundle",
     "Golden",
     "Manifest",
-    "model_name_problem",
     "pack_arrays",
     "read",
     "read_golden",
@@ -60,10 +58,6 @@ DATA_NAME: Final = "data.csv"
 DUPLICATES_NAME: Final = "duplicates.npz"
 """Features of the photos that the model saw, by which near-duplicates are found; older bundles have none."""
 
-MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-"""Pattern of a model's name, in a bundle and in the registry."""
-SYSTEM_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
-"""Files that file managers put into every folder that they show."""
 
 MAX_GOLDEN: Final = 64
 """Most golden photos of a bundle; an export writes 32."""
@@ -203,7 +197,8 @@ def verify(folder: Path) -> Bundle:
             raise BundleError(f"{folder}: the manifest does not list {name}. Export the run again.")
     for name, expected in manifest.files.items():
         verify_file(folder, name, expected)
-    beside = {path.name for path in folder.iterdir() if not is_system_file(path.name)}
+    names = {path.name for path in folder.iterdir()}
+    beside = {name for name in names if not (is_system_file(name) or name.startswith("._"))}
     foreign = sorted(beside - {MANIFEST, *manifest.files})
     if foreign:
         raise BundleError(
@@ -289,21 +284,6 @@ def _why_no_bundle(folder: Path) -> str:
 def _manifest_digest(manifest: Manifest) -> str:
     content = manifest.model_dump(mode="json", exclude={"manifest_digest"})
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def is_system_file(name: str) -> bool:
-    """Return whether a file manager has put this file into a bundle's folder."""
-    return name in SYSTEM_FILES or name.startswith("._")
-
-
-def model_name_problem(name: str) -> str | None:
-    """Return why a string is not a model name; None if it is one."""
-    if re.fullmatch(MODEL_NAME, name):
-        return None
-    return (
-        f"{name!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
-        "and a letter or digit at the start."
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,8 +1,13 @@
-"""File names from other people: which may be kept, and how they are shown in messages."""
+"""Names that people give to files and models: which are accepted, and how they are shown in messages."""
 
+import re
 import unicodedata
+from typing import Final
 
-__all__ = ["escape_undecodable", "is_safe_name", "printable"]
+__all__ = ["MODEL_NAME", "escape_undecodable", "is_safe_name", "model_name_problem", "printable"]
+
+MODEL_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""Pattern of a model's name, in a bundle and in the registry."""
 
 _BIDI = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _BIDI_MARKS = frozenset("\u061c\u200e\u200f")
@@ -35,6 +40,16 @@ def escape_undecodable(text: str) -> str:
     'caf\\xe9.jpg:\nnot found'
     """
     return "".join(_escaped(char) if unicodedata.category(char) == "Cs" else char for char in text)
+
+
+def model_name_problem(name: str) -> str | None:
+    """Return why a string is not a model name; None if it is one."""
+    if re.fullmatch(MODEL_NAME, name):
+        return None
+    return (
+        f"{name!r} is not a valid model name. Expected 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
+        "and a letter or digit at the start."
+    )
 
 
 def _is_hidden(char: str) -> bool:

@@ -11,7 +11,8 @@ from typing import Final
 from petmood.configs.load import dump
 from petmood.configs.schema import Config, TrackerConfig
 from petmood.core.bundle import read
-from petmood.core.bundle_target import MANIFEST, check_target, is_bundle
+from petmood.core.bundle_files import MANIFEST
+from petmood.core.bundle_target import check_target, is_bundle
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, DataError
 from petmood.core.files import atomic_write_text, sha256_of

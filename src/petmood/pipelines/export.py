@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 
 from petmood.core.atomic_directory import DirectoryDraft
-from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle, model_name_problem
+from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
+from petmood.core.names import model_name_problem
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.feature_cache import features_of
 from petmood.data.duplicates.feature_store import pack_features

@@ -55,8 +55,8 @@ def run_promotion_checks(
     limits = limits or PromotionLimits()
     current = load_for_comparison(champion) if champion is not None else None
     against = bundle_info(current.predictor) if current else None
-    report = PromotionReport(_stated(candidate), against, None, limits.to_json(), (), created=created)
     confidence = limits.confidence(earlier_uses=earlier_uses)
+    report = PromotionReport(_stated(candidate), against, None, limits.to_json(), (), created=created)
     report = replace(report, earlier_uses=earlier_uses, confidence=confidence)
     try:
         new = load_for_comparison(candidate)
@@ -72,9 +72,8 @@ def run_promotion_checks(
     report = replace(report, held_out=chosen.held_out, notes=chosen.notes, checks=(_integrity(), same, enough))
     if not enough.passed:
         return report
-    first, *others = predict_with_bundles(
-        [b.predictor for b in bundles], data=data, rows=chosen.rows, progress=progress
-    )
+    predictors = [one.predictor for one in bundles]
+    first, *others = predict_with_bundles(predictors, data=data, rows=chosen.rows, progress=progress)
     second = others[0] if others else None
     if isinstance(second, BundleError):
         raise second

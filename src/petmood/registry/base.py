@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from petmood.core.bundle import MODEL_NAME, Bundle
+from petmood.core.bundle import Bundle
 from petmood.core.errors import RegistryError
+from petmood.core.names import MODEL_NAME
 
 __all__ = [
     "ALIASES",

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from petmood.core.bundle import MODEL_NAME, model_name_problem
 from petmood.core.errors import RegistryError
 from petmood.core.mlflow_env import mlflow_uri, uri_problem
+from petmood.core.names import MODEL_NAME, model_name_problem
 from petmood.registry.base import ALIASES, PREVIOUS, Backend
 from petmood.registry.folder import FolderStore
 from petmood.registry.gcs import GcsStore

@@ -158,7 +158,7 @@ def test_a_name_that_is_no_utf_8_is_answered_and_escaped_in_every_encoding(
     (tmp_path / os.fsdecode(b"half\xe9.jpg")).write_bytes(PHOTO[:500])
     environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
     for options in (["--json"], []):
-        command = [sys.executable, "-m", "petmood", "predict", small_bundle, *options, tmp_path]
+        command = [sys.executable, "-m", "petmood", "predict", str(small_bundle), *options, str(tmp_path)]
         done = subprocess.run(command, env=environment, capture_output=True, check=False)
         assert done.returncode == 1, done.stderr
         assert b"Traceback" not in done.stderr
@@ -176,7 +176,7 @@ def test_a_name_that_is_no_utf_8_is_answered_and_escaped_in_every_encoding(
 
 @pytest.mark.parametrize("place", ["-", "/dev/stdin"])
 def test_a_photo_comes_from_a_pipe(small_bundle: Path, place: str) -> None:
-    command = [sys.executable, "-m", "petmood", "predict", small_bundle, place, "--json"]
+    command = [sys.executable, "-m", "petmood", "predict", str(small_bundle), place, "--json"]
     done = subprocess.run(command, input=PHOTO, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout)["photo"] == place

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from petmood.core.errors import EmptyFile, FileTooLarge, TooManyPixels
 from petmood.core.image import ImageSpec, load
@@ -70,7 +71,7 @@ def test_a_device_without_an_end_is_too_large() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(9248, 6944), (12_000, 9_000)])
 def test_a_phone_s_photo_of_64_or_108_megapixels_is_decoded_at_a_reduced_scale(width: int, height: int) -> None:
-    data = images.encode(images.Image.new("L", (width, height), 90), "JPEG")
+    data = images.encode(Image.new("L", (width, height), 90), "JPEG")
     assert width * height > LIMITS.pixels
     photo = load(data, ImageSpec())
     assert (photo.width, photo.height) == (width, height)
@@ -123,7 +124,7 @@ print(peak() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_photo_of_108_megapixels_needs_little_memory(tmp_path: Path) -> None:
-    (tmp_path / "photo").write_bytes(images.encode(images.Image.new("RGB", (12_000, 9_000), (90, 90, 90)), "JPEG"))
+    (tmp_path / "photo").write_bytes(images.encode(Image.new("RGB", (12_000, 9_000), (90, 90, 90)), "JPEG"))
     command = [sys.executable, "-c", PEAK, str(tmp_path / "photo")]
     growth_mib = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert growth_mib < 100

@@ -68,14 +68,15 @@ def test_repeats_are_averaged_and_their_spread_is_reported(make_rows: MakeRows) 
 def test_the_interval_is_that_of_the_mean_over_all_repeats(make_rows: MakeRows) -> None:
     rows = make_rows(40)
     labels = np.array([DEFAULT_CLASSES.index(row.label) for row in rows])
-    folds, calls = 4, []
+    folds = 4
+    calls: list[int] = []
 
     def half_right_in_turns(train: Ints, test: Ints, seed: int) -> np.ndarray:
         del train
         first_repeat = len(calls) < folds
         calls.append(seed)
         right = (test // 4 % 2 == 0) == first_repeat
-        return np.eye(4)[np.where(right, labels[test], (labels[test] + 1) % 4)] * 200.0
+        return np.asarray(np.eye(4)[np.where(right, labels[test], (labels[test] + 1) % 4)] * 200.0)
 
     found = cross_validate(rows, half_right_in_turns, classes=DEFAULT_CLASSES, folds=folds, repeats=2).metrics["brier"]
     # Every photo has a Brier score of 0 in one repeat and 2 in the other: whichever are drawn, the mean is 1.

@@ -64,11 +64,11 @@ def test_the_p_value_is_that_of_the_sign_test_and_of_sign_flips() -> None:
 def test_what_few_photos_can_not_decide_is_said() -> None:
     """Seven losses are needed at 0.05 / 4, since 1/64 is above it: 7 of 9 are 78 points, and 7 of 28 are 25."""
     assert smallest_shown_loss(28, tests=4) == 0.25
-    models = [one.clean for one in pair_of_models(0, 36, skill=ABOUT_75)]
-    sentence = check_class_recall(*models, PromotionLimits()).sentence
+    candidate, champion = (one.clean for one in pair_of_models(0, 36, skill=ABOUT_75))
+    sentence = check_class_recall(candidate, champion, PromotionLimits()).sentence
     assert "With 9 groups of angry, a loss of less than 77.8 points can't be distinguished from chance." in sentence
-    few = [one.clean.take(range(20)) for one in pair_of_models(0, 36, skill=ABOUT_75)]
-    assert "no loss of that class can be distinguished" in check_class_recall(*few, PromotionLimits()).sentence
+    few, other = (one.take(range(20)) for one in (candidate, champion))
+    assert "no loss of that class can be distinguished" in check_class_recall(few, other, PromotionLimits()).sentence
 
 
 @pytest.mark.parametrize("photos", [108, 330])
