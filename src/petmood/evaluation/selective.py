@@ -6,7 +6,9 @@ accepted predictions is at most the target. The threshold is chosen on validatio
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,8 @@ from petmood.evaluation.predictions import Predictions
 
 __all__ = ["AbstainRule", "RiskCoverage", "Selective", "choose_threshold", "evaluate_selective", "risk_coverage"]
 
-_STARTS = (0.25, 0.5, 0.75, 1.0)
+_STARTS: Final = ((0.25, 0.5, 0.75, 1.0), (0.5, 1.0), (1.0,))
+"""Sequences of starts, as shares of the most confident photos; the first one whose starts can all pass is used."""
 
 Floats = NDArray[np.float64]
 
@@ -93,8 +96,10 @@ def choose_threshold(
     """Find the lowest threshold whose true error among accepted predictions is at most `target_error`.
 
     Candidates are the observed confidences. There are four starts: the 25%, 50%, 75% and 100% most confident photos,
-    with a quarter of the error probability each. From each start, the threshold is lowered while a binomial test
-    rejects "the error is above the target". A group is one trial; its errors count by their share, rounded up in total.
+    with a quarter of the error probability each. Where 25% are too few groups to pass without an error, there are two
+    starts (50% and 100%), or one. That depends on the confidences alone, not on what is right. From each start, the
+    threshold is lowered while a binomial test rejects "the error is above the target". A group is one trial; its errors
+    count by their share, rounded up in total.
 
     Raises:
         ConfigError: `target_error` or `confidence` is not between 0 and 1.
@@ -104,8 +109,9 @@ def choose_threshold(
             raise ConfigError(f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1.")
     curve = risk_coverage(scored_valid, temperature=temperature)
     tried, errors, trials = _group_trials(scored_valid, curve, temperature=temperature)
-    passed = stats.binom.cdf(np.ceil(errors - 1e-9), trials, target_error) <= (1 - confidence) / len(_STARTS)
-    best = _last_reached(passed, coverage=curve.coverage)
+    starts = _choose_starts(trials, curve.coverage, target_error=target_error, risk=1 - confidence)
+    passed = stats.binom.cdf(np.ceil(errors - 1e-9), trials, target_error) <= (1 - confidence) / max(len(starts), 1)
+    best = _last_reached(passed, starts)
     photos = len(scored_valid)
     if best is None:
         reason = _no_threshold_reason(tried, target_error=target_error, confidence=confidence)
@@ -157,11 +163,28 @@ def _group_trials(
     return count, errors, trials
 
 
-def _last_reached(passed: NDArray[np.bool_], *, coverage: Floats) -> int | None:
+def _choose_starts(trials: NDArray[np.int64], coverage: Floats, *, target_error: float, risk: float) -> tuple[int, ...]:
+    """Return the positions of the starts among the thresholds; empty if all groups without an error are too few."""
+    for shares in _STARTS:
+        needed = _groups_needed(target_error=target_error, risk=risk / len(shares))
+        enough = int(np.searchsorted(trials, needed))
+        begins = [int(np.searchsorted(coverage, share - 1e-12)) for share in shares]
+        if len(shares) < len(_STARTS[0]):  # fewer starts may begin later; with four, each is where it is said to be
+            begins = [max(begin, enough) for begin in begins]
+        if enough <= min(begins) and max(begins) < len(trials):
+            return tuple(sorted(set(begins)))
+    return ()
+
+
+def _groups_needed(*, target_error: float, risk: float) -> int:
+    """Return how many groups without an error show, at this error probability, that the error is below the target."""
+    return math.ceil(math.log(risk) / math.log(1 - target_error) - 1e-9)
+
+
+def _last_reached(passed: NDArray[np.bool_], starts: Sequence[int]) -> int | None:
     best: int | None = None
-    for start in _STARTS:
-        begin = int(np.searchsorted(coverage, start - 1e-12)) if len(coverage) else 0
-        if begin >= len(passed) or not passed[begin]:
+    for begin in starts:
+        if not passed[begin]:
             continue
         failures = np.flatnonzero(~passed[begin:])
         reached = begin + (int(failures[0]) if len(failures) else len(passed) - begin) - 1
@@ -170,7 +193,7 @@ def _last_reached(passed: NDArray[np.bool_], *, coverage: Floats) -> int | None:
 
 
 def _no_threshold_reason(groups: int, *, target_error: float, confidence: float) -> str:
-    needed = math.ceil(math.log((1 - confidence) / len(_STARTS)) / math.log(1 - target_error))
+    needed = _groups_needed(target_error=target_error, risk=(1 - confidence) / len(_STARTS[-1]))
     if groups < needed:
         return (
             f"too little data: to guarantee an error of at most {target_error:.0%} takes at least {needed} validation "

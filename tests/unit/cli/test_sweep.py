@@ -35,7 +35,7 @@ def test_it_ends_with_the_best_trials_what_they_are_worth_and_what_to_do_next(
     best = tmp_path / f"first/trials/{int(first.split()[0]):03d}"
     for text in (
         "2 trials: 2 finished, 0 pruned, 0 failed.",
-        "the best of 2 by these 16 photos, so its val/loss is optimistic. No trial opened the test photos.",
+        "the best of 2 by these 8 photos, so its val/loss is optimistic. No trial opened the test photos.",
         f"Next: petmood evaluate {best}\n",
         f"petmood export {best} --output bundles/first\n",
         str(tmp_path / "first/sweep.html"),

@@ -64,16 +64,40 @@ def test_a_good_model_answers_everything(make_scored: MakeScored) -> None:
 def test_too_little_data_is_said_with_the_number_that_would_do(make_scored: MakeScored) -> None:
     rule = choose_threshold(make_scored(20, skill=9.0))
     assert rule.threshold is None
-    assert "at least 36" in rule.reason
+    assert "at least 22" in rule.reason
     assert rule.to_json()["valid_error"] is None
-    assert choose_threshold(make_scored(36, skill=9.0)).threshold is not None
+    assert choose_threshold(make_scored(22, skill=9.0)).threshold is not None
 
 
 def test_each_of_four_starts_gets_a_quarter_of_the_risk() -> None:
-    # 0.9^35 = 0.0250316 is just above 0.1 / 4, and 0.9^36 = 0.0225284 below it
-    confidence = np.linspace(0.99, 0.6, 36)
-    assert choose_threshold(two_classes(confidence[:35], np.ones(35, dtype=bool))).threshold is None
-    assert choose_threshold(two_classes(confidence, np.ones(36, dtype=bool))).coverage == 1.0
+    # Of 148 photos the starts are the 37, 74, 111 and 148 most confident. No error of 37 has 0.9^37 = 0.0203, below
+    # 0.1 / 4. One error of 53 has 0.02588, just above it, and of 54 has 0.02367. Two of 70 have 0.0242.
+    confidence, rank = np.linspace(0.99, 0.6, 148), np.arange(1, 149)
+    assert choose_threshold(two_classes(confidence, rank <= 37)).coverage == pytest.approx(37 / 148)
+    assert choose_threshold(two_classes(confidence, (rank <= 54) & (rank != 53))).coverage == pytest.approx(52 / 148)
+    assert choose_threshold(two_classes(confidence, (rank <= 54) & (rank != 36))).threshold is None
+
+
+@pytest.mark.parametrize(
+    ("photos", "wrong", "reached"),
+    [
+        (143, 36, None),  # the most confident 25% are 36 photos of 144, and too few here: 0.9^35 = 0.0250316
+        (
+            143,
+            72,
+            73,
+        ),  # the first of two starts are 72 photos; P(at most 2 of 73) = 0.0193, P(at most 3 of 74) = 0.0541
+        (58, 30, 29),  # the first start is at 29 photos: 0.9^28 = 0.0523, 0.9^29 = 0.0471
+        (57, 29, None),
+        (22, 22, None),  # one start: all 22, 0.9^22 = 0.0985
+        (22, 23, 22),
+    ],
+)
+def test_few_photos_have_two_starts_or_one(photos: int, wrong: int, reached: int | None) -> None:
+    """All photos from a rank on are wrong."""
+    confidence, rank = np.linspace(0.99, 0.6, photos), np.arange(1, photos + 1)
+    rule = choose_threshold(two_classes(confidence, rank < wrong))
+    assert rule.coverage == pytest.approx((reached or 0) / photos)
 
 
 def test_half_a_wrong_group_counts_as_a_whole_error() -> None:

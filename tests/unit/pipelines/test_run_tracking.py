@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import LambdaCallback
 
 from petmood.configs.schema import Config
 from petmood.core.bundle import MANIFEST
@@ -172,16 +173,25 @@ def test_a_disk_that_refuses_the_state_costs_one_warning_and_the_curves_come_at_
     assert (run_content(run.path).status, steps_of(run)) == ("finished", [0, 1, 2, 3])
 
 
+def interrupt(*_: object) -> None:
+    """Stop as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("step", ["train", "evaluate"])
 def test_a_damaged_state_costs_one_warning_and_the_tracking_alone(
     step: str, tracked: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "told").mkdir()
+    state = tmp_path / "told" / STATE_NAME
     if step == "train":
-        (tmp_path / "told" / STATE_NAME).write_text("rubbish")
-    run = train(tracked("epochs=1"))
-    if step == "evaluate":
-        (run.path / STATE_NAME).write_text("rubbish")
+        with pytest.raises(KeyboardInterrupt):
+            train(tracked("epochs=2"), callbacks=[LambdaCallback(on_train_epoch_start=interrupt)])
+        caplog.clear()
+        state.write_text("rubbish")
+        run = resume(state.parent)
+    else:
+        run = train(tracked("epochs=1"))
+        state.write_text("rubbish")
         evaluate_run(run)
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert "tracking.json can't be read" in record.getMessage()

@@ -71,7 +71,11 @@ def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(
     rows = list(read_index(folder))
     wrong = [row.path for row in rows if row.split == Split.VALID and row.role == Role.ORIGINAL][::2]
     write_index(folder, [replace(row, label=NEXT[row.label]) if row.path in wrong else row for row in rows])
-    run = train(settings(f"data={folder}", "name=inner-best", "epochs=8", "optimizer.lr=0.005"))
+    run = train(
+        settings(
+            f"data={folder}", "name=inner-best", "epochs=8", "optimizer.lr=0.005", "evaluation.calibration_share=0"
+        )
+    )
     best, last = (read_checkpoint(run.checkpoints / f"{name}.ckpt")["state_dict"] for name in ("best", "last"))
     losses = [float(row["val/loss"]) for row in rows_of(run)]
     assert run.read_metadata().best_epoch == int(np.argmin(losses))
