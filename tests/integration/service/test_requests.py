@@ -162,6 +162,57 @@ def test_old_and_upgrading_clients_get_their_answer(service: Served) -> None:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
+CLOSE = b"Connection: close\r\n"
+H2C = b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+OFFERS = {
+    "HTTP/2": b"Connection: Upgrade, HTTP2-Settings\r\n" + H2C,
+    "WebSocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+}
+
+
+@proof
+@pytest.mark.parametrize("offer", OFFERS)
+def test_a_photo_after_an_offer_to_upgrade_is_answered(
+    service: Served, table: FaultTable, good: bytes, offer: str
+) -> None:
+    """The body comes in a second piece, and ends in what would be a request of its own."""
+    behind = good + b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n"
+    with service.connect() as connection:
+        connection.sendall(POST + OFFERS[offer] + b"Content-Length: %d\r\n\r\n" % len(behind))
+        connection.sendall(behind)
+        said = one_answer(connection)
+        connection.sendall(b"GET /livez HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+        last = everything(connection)
+    table.add(13, f"photo after an offer of {offer}", int(said.split()[1]))
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.count(b"HTTP/1.1") == 1, "what is in the body must not be read as a request"
+    assert last.startswith(b"HTTP/1.1 200 ")
+
+
+@proof
+@pytest.mark.parametrize(
+    ("given", "request_head", "expected"),
+    [
+        ("HEAD /livez", b"HEAD /livez HTTP/1.1\r\n" + HOST, (200, "")),
+        ("two Host headers", b"GET /livez HTTP/1.1\r\n" + HOST + HOST, (400, "bad_request")),
+        ("no Host header", b"GET /livez HTTP/1.1\r\n", (400, "bad_request")),
+        ("length of 4,300 digits", POST + b"Content-Length: " + b"9" * 4300 + b"\r\n", (400, "bad_request")),
+        ("body in gzip", POST + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n", (415, "unsupported_coding")),
+    ],
+    ids=["HEAD", "two hosts", "no host", "length", "gzip"],
+)
+def test_heads_of_requests_have_one_reading(
+    service: Served, table: FaultTable, given: str, request_head: bytes, expected: tuple[int, str]
+) -> None:
+    with service.connect() as connection:
+        connection.sendall(request_head + CLOSE + b"\r\n")
+        said = everything(connection)
+    status, code = int(said.split()[1]), expected[1] if b'"code":"%s"' % expected[1].encode() in said else ""
+    table.add(13, given, status, code)
+    assert (status, code) == expected
+    assert service.ask("/livez").status == 200
+
+
 # --- bodies that are expensive to parse -------------------------------------------------------------------------------
 
 

@@ -97,6 +97,28 @@ def test_half_an_image_is_refused(send: Send, good: bytes) -> None:
 
 
 @proof
+def test_what_every_viewer_shows_is_answered_with_a_warning(send: Send, photo_pixels: NDArray[np.uint8]) -> None:
+    whole = images.jpeg(photo_pixels)
+    answer = send(2, "JPEG that lacks only its end marker", whole[:-2])
+    assert answer.body["warnings"]
+    assert classes(answer) == classes(send(2, "the JPEG with its end marker", whole))
+    png = images.png(photo_pixels)
+    text = bytearray(images.chunk(b"tEXt", b"Comment\0a"))
+    text[-1] ^= 0xFF
+    answer = send(2, "PNG with a wrong checksum of its text", png[:33] + bytes(text) + png[33:], kind="image/png")
+    assert answer.body["warnings"]
+    assert classes(answer) == classes(send(2, "the PNG without that text", png, kind="image/png"))
+    pixels = bytearray(png)
+    pixels[png.index(b"IDAT") + 20] ^= 0xFF
+    send(2, "PNG with a wrong checksum of its pixels", bytes(pixels), kind="image/png", expect=(422, "corrupt_image"))
+
+
+@proof
+def test_a_phone_s_photo_of_64_megapixels_is_answered(send: Send) -> None:
+    send(1, "JPEG of 9248x6944", smooth_jpeg(9248, 6944), most_mb=120)
+
+
+@proof
 def test_a_megabyte_of_scans_does_not_keep_a_worker_for_minutes(send: Send, service: Served) -> None:
     before_s = service.processor_s()
     send(2, "progressive JPEG of 60,000 scans", scan_bomb(), expect=(422, "corrupt_image"))
