@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from petmood.core.commands import shell_command
 from petmood.core.environment import current_user
 from petmood.core.errors import MissingDependency, PetmoodError
 from petmood.core.names import escape_undecodable
+from petmood.core.user_cache import temporary_folder
 
 __all__ = ["VERBS", "main", "petmood"]
 
@@ -133,7 +133,7 @@ def _name_user_and_home() -> None:
         Path.home()
     except RuntimeError:
         with suppress(OSError):  # no folder for temporary files either
-            os.environ["HOME"] = tempfile.gettempdir()
+            os.environ["HOME"] = str(temporary_folder())  # of this user alone: libraries keep weights there
 
 
 def _end(message: str, *, code: int) -> NoReturn:

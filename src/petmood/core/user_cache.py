@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CACHE_VARIABLE", "cache_folder"]
+__all__ = ["CACHE_VARIABLE", "cache_folder", "temporary_folder"]
 
 CACHE_VARIABLE: Final = "PETMOOD_CACHE"
 
@@ -20,11 +20,11 @@ def cache_folder() -> Path:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "petmood"
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # RuntimeError: the user's home folder is unknown
-        return _temporary_folder()
-    return folder if os.access(folder, os.W_OK) else _temporary_folder()
+        return temporary_folder()
+    return folder if os.access(folder, os.W_OK) else temporary_folder()
 
 
-def _temporary_folder() -> Path:
+def temporary_folder() -> Path:
     """Return this user's temporary folder; its name is predictable, so a folder of another user is not used."""
     folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
     try:

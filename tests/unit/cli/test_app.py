@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import warnings
@@ -250,7 +251,8 @@ def test_the_code_that_a_verb_ends_with_is_handed_to_the_shell(monkeypatch: pyte
 @pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become a user without an entry"
 )
-def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder() -> None:
+def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder_that_others_cannot_write() -> None:
+    """Libraries keep weights and caches in the home; in /tmp itself another user could put other ones there."""
     program = (
         "import getpass, os, pathlib, pwd, sys, tempfile; sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
         "from petmood.cli import app\n"
@@ -261,8 +263,12 @@ def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder() -> None:
     environment = {"PATH": os.environ["PATH"], "TMPDIR": "/tmp"}  # noqa: S108 - where the home is expected
     command = [sys.executable, "-c", program, os.pathsep.join(sys.path)]
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
-    assert done.stderr == "uid 54321 /tmp\n"
     assert done.returncode == 0
+    assert done.stderr.startswith("uid 54321 /tmp/petmood-")
+    home = Path(done.stderr.split()[-1])
+    found = home.stat()
+    home.rmdir()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (54321, 0o700)
 
 
 def test_a_user_without_an_entry_is_named_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
