@@ -15,6 +15,8 @@ __all__ = ["metrics_folder"]
 
 PREFIX: Final = "petmood-metrics-"
 LOCK: Final = "lock"
+UNLOCKED: Final = "unlocked"
+"""Name of the lock file until it is locked."""
 NEW_S: Final = 60.0
 """Seconds in which a folder may lack its lock file."""
 
@@ -30,10 +32,11 @@ def metrics_folder() -> Iterator[tuple[Path, int]]:
     """
     _remove_leftovers(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
-        handle = os.open(Path(name) / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        handle = os.open(Path(name) / UNLOCKED, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with contextlib.suppress(OSError):  # a file system without locks: the folder looks abandoned to others
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (Path(name) / UNLOCKED).rename(Path(name) / LOCK)  # a service that starts meanwhile finds no free lock
             yield Path(name), handle
         finally:
             os.close(handle)
@@ -52,6 +55,7 @@ def _remove_if_abandoned(path: Path, *, age_s: float) -> None:
         handle = os.open(path / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         if age_s > NEW_S:
+            (path / UNLOCKED).unlink(missing_ok=True)
             path.rmdir()  # only if it is empty: an earlier version has no lock file, and may still run
         return
     try:

@@ -1,5 +1,6 @@
 """Tests of the temporary folder of metrics: removed at the end, and after a kill at the next start."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -72,8 +73,31 @@ def test_what_is_not_a_folder_of_ours_stays(temporary: Path) -> None:
 
 def test_an_empty_folder_that_a_kill_left_before_its_lock_is_removed(temporary: Path) -> None:
     (temporary / "petmood-metrics-empty").mkdir()
-    os.utime(temporary / "petmood-metrics-empty", (0, 0))
+    (temporary / "petmood-metrics-unlocked").mkdir()
+    (temporary / "petmood-metrics-unlocked/unlocked").touch()
+    for path in temporary.iterdir():
+        os.utime(path, (0, 0))
     with metrics_folder():
         pass
     assert list(temporary.iterdir()) == []
     assert module.NEW_S == 60
+
+
+def test_a_service_that_starts_before_the_lock_is_held_leaves_the_folder(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two services started at once: one looks for leftovers while the other has created its file, not yet locked it."""
+    lock, began = fcntl.flock, list[int]()
+
+    def late(handle: int, operation: int) -> None:
+        if not began:
+            began.append(handle)
+            module._remove_leftovers(temporary)
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with metrics_folder() as (folder, handle):
+        assert began == [handle]
+        assert folder.is_dir()
+        module._remove_leftovers(temporary)
+        assert folder.is_dir()
