@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import logging
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.errors import RunError
+from petmood.core.arrays import ArrayBounds, read_arrays
+from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_json
 
 __all__ = ["FOLDS_NAME", "FoldFiles"]
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FOLDS_NAME: Final = "folds"
 ORIGIN_NAME: Final = "origin.json"
-UNREADABLE: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+MAX_CLASSES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ class FoldFiles:
             return
         try:
             found = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
+            origin = dict(found)
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{path} can't be read. Move {self.run} away, or give another run.name.") from error
-        other = sorted(name for name in self.origin.keys() | found.keys() if self.origin.get(name) != found.get(name))
+        other = sorted(name for name in self.origin.keys() | origin.keys() if self.origin.get(name) != origin.get(name))
         if other:
             raise RunError(
                 f"{self.run} holds folds of a cross-validation with other {' and other '.join(other)}. "
@@ -63,18 +64,27 @@ class FoldFiles:
 
     def read(self, repeat: int, fold: int, paths: Sequence[str]) -> NDArray[np.float64] | None:
         """Return the logits [N, K] of the N photos tested in a fold; None if they aren't stored for this origin."""
+        longest = max(map(len, paths), default=1)
+        bounds = {
+            "key": ArrayBounds(f"U{len(self._key())}", ()),
+            "paths": ArrayBounds(f"U{max(longest, 1)}", (len(paths),)),
+            "logits": ArrayBounds("float64", (len(paths), MAX_CLASSES)),
+        }
         try:
-            with self._path(repeat, fold).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                is_same = str(stored["key"]) == self._key() and stored["paths"].tolist() == list(paths)
-                logits: NDArray[np.float64] = stored["logits"]
-        except UNREADABLE:
+            stored = read_arrays(self._path(repeat, fold), bounds)
+        except DataError:
             return None
-        return logits if is_same else None
+        is_same = str(stored["key"]) == self._key() and stored["paths"].tolist() == list(paths)
+        return stored["logits"] if is_same and len(stored["logits"]) == len(paths) else None
 
     def write(self, repeat: int, fold: int, paths: Sequence[str], logits: NDArray[np.float64]) -> None:
         """Store the logits of a fold; if the disk rejects them, a warning says so and nothing is raised."""
         path = self._path(repeat, fold)
-        arrays = {"key": np.array(self._key()), "paths": np.array(paths, dtype=np.str_), "logits": logits}
+        arrays = {
+            "key": np.array(self._key()),
+            "paths": np.array(paths, dtype=np.str_),
+            "logits": np.asarray(logits, np.float64),
+        }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         try:
