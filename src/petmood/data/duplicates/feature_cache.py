@@ -1,6 +1,6 @@
-"""Features of a dataset's photos, computed once and kept in the dataset's folder ``.cache``."""
+"""Features of a dataset's photos, computed once and kept beside the photos, or in the user's cache."""
 
-import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,13 +13,16 @@ from petmood.core.files import atomic_write_bytes
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.feature_store import compact, pack_features, unpack_features
 from petmood.data.duplicates.near_duplicates import PhotoFeatures, describe_photo
+from petmood.data.generated import CACHE_NAME, find_generated, generated_path
 from petmood.data.index import DataIndex, IndexRow
 from petmood.data.photo_info import read_photo_info
 from petmood.data.threads import ordered_map, single_threaded_libraries
 
 __all__ = ["CACHED_FEATURES", "features_of"]
 
-CACHED_FEATURES: Final = Path(".cache/duplicates.npz")
+logger = logging.getLogger(__name__)
+
+CACHED_FEATURES: Final = f"{CACHE_NAME}/duplicates.npz"
 
 
 def features_of(
@@ -37,15 +40,19 @@ def features_of(
             described = ordered_map(lambda row: _describe(folder, row), lacking, threads=threads)
             found = list(progress(described, total=len(lacking), what="extracting keypoints"))
         cached |= {row.sha256: features for row, features in zip(lacking, found, strict=True)}
-        with contextlib.suppress(OSError):  # a read-only dataset has no cache
-            atomic_write_bytes(folder / CACHED_FEATURES, pack_features(cached))
+        try:
+            atomic_write_bytes(generated_path(folder, CACHED_FEATURES), pack_features(cached))
+        except OSError as error:
+            logger.warning("The cache of %s can't be written: %s. It is computed again next time.", folder, error)
     return {row.sha256: cached[row.sha256] for row in rows}
 
 
 def _cached(folder: Path, index: DataIndex) -> dict[str, PhotoFeatures]:
     """Return the cached features of photos in the index; none if there is no cache, or one that can't be used."""
+    if (path := find_generated(folder, CACHED_FEATURES)) is None:
+        return {}
     try:
-        found = unpack_features(folder / CACHED_FEATURES, at_most=len(index))
+        found = unpack_features(path, at_most=len(index))
     except DataError:
         return {}
     names = {row.sha256 for row in index}

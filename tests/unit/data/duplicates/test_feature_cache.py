@@ -12,6 +12,7 @@ from petmood.data.duplicates.feature_store import compact
 from petmood.data.duplicates.near_duplicates import PhotoFeatures, describe_photo
 from petmood.data.index import DataIndex, read_index
 from petmood.data.photo_info import read_photo_info
+from tests.support.read_only import deny_writes
 from tests.support.small_sets import write_small_set
 
 
@@ -63,8 +64,21 @@ def test_photos_that_left_the_dataset_leave_the_cache(data: Path, described: lis
     assert len(described) == 11, "more photos than the index has rows: not this dataset's cache"
 
 
-def test_a_dataset_that_can_not_be_written_is_described_without_a_cache(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_photos_of_a_read_only_dataset_are_described_once_too(
+    data: Path, tmp_path: Path, described: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "user"))
+    deny_writes(monkeypatch, data)
+    index = read_index(data)
+    for _ in range(2):
+        assert len(features_of(data, index, index.rows)) == 8
+    assert len(described) == 8
+    assert not (data / CACHED_FEATURES).exists()
+    assert len(list((tmp_path / "user").rglob("duplicates.npz"))) == 1
+
+
+def test_a_cache_that_can_not_be_written_is_a_warning(
+    data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -73,6 +87,7 @@ def test_a_dataset_that_can_not_be_written_is_described_without_a_cache(
     index = read_index(data)
     assert len(features_of(data, index, index.rows)) == 8
     assert not (data / CACHED_FEATURES).exists()
+    assert "can't be written" in caplog.text
 
 
 def test_a_photo_that_is_not_the_one_of_the_index_is_refused(data: Path) -> None:
