@@ -264,10 +264,10 @@ def test_a_user_without_an_entry_and_a_home_has_a_name_and_a_folder_that_others_
     command = [sys.executable, "-c", program, os.pathsep.join(sys.path)]
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    assert done.stderr.startswith("uid 54321 /tmp/petmood-")
-    home = Path(done.stderr.split()[-1])
-    found = home.stat()
-    home.rmdir()
+    name, home = done.stderr.strip().rsplit(" ", 1)
+    found = Path(home).stat()
+    Path(home).rmdir()
+    assert (name, str(Path(home).parent)) == ("uid 54321", environment["TMPDIR"])
     assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (54321, 0o700)
 
 
