@@ -8,15 +8,15 @@ and no pickle is loaded.
 import io
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.errors import DataError
 from petmood.data.duplicates.correlation import THUMB_PX
 from petmood.data.duplicates.keypoints import CONTRAST, DESCRIPTOR_BINS, FRAME_PX, KEYPOINTS, UNIT, Keypoints
@@ -34,6 +34,9 @@ RECIPE: Final = np.array(
     [FRAME_PX, KEYPOINTS, STORED_KEYPOINTS, round(1e4 * CONTRAST), round(UNIT), THUMB_PX, DESCRIPTOR_STEP], np.int64
 )
 """The settings that features depend on. Features made with other settings can't be compared."""
+
+RECIPE_BYTES: Final = 1_000
+VERSION_BOUNDS: Final = {"format": ArrayBounds("int64", ()), "recipe": ArrayBounds("int64", (100,))}
 
 Arrays = dict[str, NDArray[Any]]
 Fields = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
@@ -88,16 +91,19 @@ def unpack_features(path: Path, *, at_most: int) -> dict[str, PhotoFeatures] | N
     Raises:
         DataError: the file is damaged, or holds more photos than expected.
     """
+    rows = at_most * STORED_KEYPOINTS
+    bounds = {name: _bounds(at_most, kind) for name, kind in {**NAMES_AND_FRAMES, **PER_PHOTO}.items()}
+    bounds |= {name: _bounds(rows, kind) for name, kind in PER_KEYPOINT.items()}
+    most = sum(math.prod(one.max_shape) * np.dtype(one.dtype).itemsize for one in bounds.values())
     try:
-        with zipfile.ZipFile(path) as archive:
-            if int(_read(archive, "format", np.int64, ())) != FORMAT:
-                return None
-            if not np.array_equal(_read(archive, "recipe", np.int64, RECIPE.shape), RECIPE):
-                return None
-            arrays = _read_arrays(archive, at_most=at_most)
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} is damaged: {reason}. Export the run again.") from error
+        head = read_arrays(path, VERSION_BOUNDS, max_bytes=most + RECIPE_BYTES)
+        if int(head["format"]) != FORMAT or not np.array_equal(head["recipe"], RECIPE):
+            return None
+        arrays = read_arrays(path, bounds, max_bytes=most)
+    except DataError as error:
+        raise DataError(f"{error} Export the run again.") from error
+    if problem := _problem(arrays):
+        raise DataError(f"{path} is damaged: {problem}. Export the run again.")
     ends = np.cumsum(arrays["counts"])
     return {
         name.tobytes().hex(): _features(arrays, number, slice(int(end - count), int(end)))
@@ -129,51 +135,22 @@ def _npz(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def _read_arrays(archive: zipfile.ZipFile, *, at_most: int) -> Arrays:
-    photos = _length(archive, "counts")
-    if photos > at_most:
-        raise ValueError(f"expected at most {at_most} photos, got {photos}")
-    counts = _read(archive, "counts", np.int64, (photos,))
-    if photos and not 0 <= counts.min() <= counts.max() <= STORED_KEYPOINTS:
-        raise ValueError(f"expected 0 to {STORED_KEYPOINTS} keypoints per photo, got {counts.min()} to {counts.max()}")
-    arrays: Arrays = {}
-    for fields, rows in ((NAMES_AND_FRAMES, photos), (PER_PHOTO, photos), (PER_KEYPOINT, int(counts.sum()))):
-        arrays |= {name: _read(archive, name, dtype, (rows, *shape)) for name, (dtype, shape) in fields.items()}
+def _bounds(rows: int, kind: tuple[type[np.generic], tuple[int, ...]]) -> ArrayBounds:
+    dtype, shape = kind
+    return ArrayBounds(np.dtype(dtype).name, (rows, *shape))
+
+
+def _problem(arrays: Arrays) -> str:
+    """Return what is inconsistent in arrays that are each within their bounds; empty if nothing is."""
+    counts = arrays["counts"]
+    if len(counts) and not 0 <= counts.min() <= counts.max() <= STORED_KEYPOINTS:
+        return f"expected 0 to {STORED_KEYPOINTS} keypoints per photo, got {counts.min()} to {counts.max()}"
+    for fields, rows in ((NAMES_AND_FRAMES, len(counts)), (PER_PHOTO, len(counts)), (PER_KEYPOINT, int(counts.sum()))):
+        for name, (_, shape) in fields.items():
+            if arrays[name].shape != (rows, *shape):
+                return f"expected {name} of {(rows, *shape)}, got {arrays[name].shape}"
     if arrays["descriptors"].max(initial=0) > 255 // DESCRIPTOR_STEP or not np.isfinite(arrays["positions"]).all():
-        raise ValueError(f"expected finite positions, and descriptors of at most {255 // DESCRIPTOR_STEP}")
+        return f"expected finite positions, and descriptors of at most {255 // DESCRIPTOR_STEP}"
     if not ((arrays["frames"] >= 1) & (arrays["frames"] <= FRAME_PX)).all():
-        raise ValueError(f"expected frames of 1 to {FRAME_PX} pixels")
-    return arrays
-
-
-def _length(archive: zipfile.ZipFile, name: str) -> int:
-    """Return the first number of an array's shape without reading its data."""
-    with archive.open(f"{name}.npy") as file:
-        shape = _header(file)[1]
-    if not shape:
-        raise ValueError(f"expected a list of {name}, got one number")
-    return shape[0]
-
-
-def _read(archive: zipfile.ZipFile, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Read an array of this type and shape; raises ValueError for another one before any of its data is read."""
-    with archive.open(f"{name}.npy") as file:
-        found = _header(file)
-        if found != (np.dtype(dtype), shape):
-            raise ValueError(f"expected {name} as {np.dtype(dtype)} {shape}, got {found[0]} {found[1]}")
-        size = np.dtype(dtype).itemsize * math.prod(shape)
-        data = file.read(size)
-    if len(data) != size:
-        raise ValueError(f"expected {size} bytes of {name}, got {len(data)}")
-    return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Return the type and the shape of an npy file of version 1.0 in C order; raises ValueError for any other."""
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"expected npy version 1.0, got {version}")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if is_fortran:
-        raise ValueError("expected an array in C order")
-    return dtype, shape
+        return f"expected frames of 1 to {FRAME_PX} pixels"
+    return ""
