@@ -4,7 +4,7 @@ What many unrelated photos show at one place (a caption, a frame, a background) 
 keypoints aren't matched, and its pixels aren't correlated.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from petmood.core.errors import DataError
 from petmood.data.duplicates.alignment import CELL_PX, MATCHES, SimilarityTransform, estimate_transform
 from petmood.data.duplicates.candidates import Candidate
-from petmood.data.duplicates.correlation import THUMB_PX, aligned_correlation, edge_thumbnail, thumbnail
+from petmood.data.duplicates.correlation import THUMB_PX, Overlap, aligned_correlation, edge_thumbnail, thumbnail
 from petmood.data.duplicates.keypoints import UNIT, Keypoints, detect_and_compute, mirror_descriptors
 from petmood.data.duplicates.relations import RelationKind
 
@@ -23,8 +23,11 @@ __all__ = [
     "SharedContent",
     "compare",
     "describe_photo",
+    "is_strip",
+    "kind_of",
     "match_descriptors",
     "nothing_shared",
+    "swapped",
 ]
 
 RELATED_INLIERS = 9
@@ -142,29 +145,70 @@ def describe_photo(pixels: Bytes) -> PhotoFeatures:
 def compare(
     pair: Candidate, photos: tuple[PhotoFeatures, PhotoFeatures], shared: tuple[SharedContent, SharedContent]
 ) -> Comparison | None:
-    """Return how two photos are related outside of what they share with many others, or None."""
-    a, b = photos
-    used = (~shared[0].keypoints, ~shared[1].keypoints)
-    matches = match_descriptors(a.keypoints, b.keypoints, used, mirrored=pair.mirrored)
-    transform = estimate_transform(a.keypoints, b.keypoints, matches, mirrored=pair.mirrored)
-    if transform is None or transform.inliers < DUPLICATE_INLIERS:
+    """Return how two photos are related outside of what they share with many others, or None.
+
+    Matches and transform differ a little with the direction. If the first direction isn't enough, the other one counts.
+    """
+    transform = _transform(photos, shared, mirrored=pair.mirrored)
+    if transform is None:
         return None
+    found = _judge(pair, photos, shared, transform)
+    if found is not None:
+        return found
+    other_way, their_content = (photos[1], photos[0]), (shared[1], shared[0])
+    transform = _transform(other_way, their_content, mirrored=pair.mirrored)
+    found = None if transform is None else _judge(pair, other_way, their_content, transform)
+    if found is None:
+        return None
+    # Only the content is swapped here: the pair keeps its order.
+    turned = replace(swapped(found.relation), first=pair.first, second=pair.second)
+    return Comparison(turned, found.spread, found.agreeing[:, ::-1])
+
+
+def swapped(one: Relation) -> Relation:
+    """Return a relation as seen from its second photo."""
+    return replace(
+        one,
+        first=one.second,
+        second=one.first,
+        scale=round(1 / one.scale, 4),
+        first_inside=one.second_inside,
+        second_inside=one.first_inside,
+    )
+
+
+def _transform(
+    photos: tuple[PhotoFeatures, PhotoFeatures], shared: tuple[SharedContent, SharedContent], *, mirrored: bool
+) -> SimilarityTransform | None:
+    """Return the transform of the first photo to the second, or None with too few inliers for any relation."""
+    a, b = photos[0].keypoints, photos[1].keypoints
+    matches = match_descriptors(a, b, (~shared[0].keypoints, ~shared[1].keypoints), mirrored=mirrored)
+    transform = estimate_transform(a, b, matches, mirrored=mirrored)
+    return transform if transform is not None and transform.inliers >= DUPLICATE_INLIERS else None
+
+
+def _judge(
+    pair: Candidate,
+    photos: tuple[PhotoFeatures, PhotoFeatures],
+    shared: tuple[SharedContent, SharedContent],
+    transform: SimilarityTransform,
+) -> Comparison | None:
+    a, b = photos
     ignored = (shared[0].region, shared[1].region)
     matrix = _in_shares(transform, a.keypoints, b.keypoints)
     overlap = aligned_correlation(a.thumb, b.thumb, matrix, ignored=ignored)
-    copied = overlap.agreement >= DUPLICATE_CORRELATION and overlap.spread >= DUPLICATE_SPREAD
-    related = transform.inliers >= RELATED_INLIERS and overlap.agreement >= RELATED_CORRELATION
-    if not (copied or related or transform.inliers >= CERTAIN_INLIERS):
+    kind = kind_of(transform.inliers, overlap)
+    if kind is None:
         return None
-    if not copied and (
-        _is_strip(a.keypoints.positions[transform.agreeing[:, 0]])
-        or _is_strip(b.keypoints.positions[transform.agreeing[:, 1]])
+    if kind == RelationKind.RELATED and (
+        is_strip(a.keypoints.positions[transform.agreeing[:, 0]])
+        or is_strip(b.keypoints.positions[transform.agreeing[:, 1]])
     ):
         return None
     relation = Relation(
         pair.first,
         pair.second,
-        RelationKind.NEAR_DUPLICATE if copied else RelationKind.RELATED,
+        kind,
         transform.inliers,
         pair.mirrored,
         round(transform.scale, 4),
@@ -175,7 +219,17 @@ def compare(
     return Comparison(relation, overlap.spread, transform.agreeing)
 
 
-def _is_strip(positions: NDArray[np.float32]) -> bool:
+def kind_of(inliers: int, overlap: Overlap) -> RelationKind | None:
+    """Return the relation of two photos with this many inliers and these aligned pixels, or None."""
+    if inliers < DUPLICATE_INLIERS:
+        return None
+    if overlap.agreement >= DUPLICATE_CORRELATION and overlap.spread >= DUPLICATE_SPREAD:
+        return RelationKind.NEAR_DUPLICATE
+    alike = inliers >= RELATED_INLIERS and overlap.agreement >= RELATED_CORRELATION
+    return RelationKind.RELATED if alike or inliers >= CERTAIN_INLIERS else None
+
+
+def is_strip(positions: NDArray[np.float32]) -> bool:
     """Return whether places lie in a narrow strip, as the letters of a caption do; one place per grid cell counts."""
     cells = np.unique((positions[:, :2] // CELL_PX).astype(np.int64), axis=0) * CELL_PX
     narrow = float(np.linalg.eigvalsh(np.cov(cells.T))[0]) if len(cells) > 1 else 0.0

@@ -23,6 +23,7 @@ from petmood.data.duplicates.comparison import (
     compare,
     describe_photo,
     nothing_shared,
+    swapped,
 )
 from petmood.data.duplicates.in_place import relate_in_place
 from petmood.data.duplicates.relations import RelationKind
@@ -160,7 +161,7 @@ def _renumbered(relation: Relation, firsts: Sequence[int]) -> Relation:
 def _best_of_each_pair(relations: Iterable[Relation]) -> list[Relation]:
     best: dict[tuple[int, int], Relation] = {}
     for one in relations:
-        turned = one if one.first < one.second else _swapped(one)
+        turned = one if one.first < one.second else swapped(one)
         known = best.get((turned.first, turned.second))
         if known is None or (turned.kind == RelationKind.NEAR_DUPLICATE, turned.inliers) > (
             known.kind == RelationKind.NEAR_DUPLICATE,
@@ -168,14 +169,3 @@ def _best_of_each_pair(relations: Iterable[Relation]) -> list[Relation]:
         ):
             best[turned.first, turned.second] = turned
     return [best[pair] for pair in sorted(best)]
-
-
-def _swapped(one: Relation) -> Relation:
-    return replace(
-        one,
-        first=one.second,
-        second=one.first,
-        scale=round(1 / one.scale, 4),
-        first_inside=one.second_inside,
-        second_inside=one.first_inside,
-    )

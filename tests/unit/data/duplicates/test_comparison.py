@@ -1,18 +1,27 @@
 """Tests of the comparison of two photos: matches by hand, strips, and content that is left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from petmood.data.duplicates.candidates import Candidate
 from petmood.data.duplicates.comparison import (
+    PhotoFeatures,
+    Relation,
     SharedContent,
     compare,
     describe_photo,
+    is_strip,
+    kind_of,
     match_descriptors,
     nothing_shared,
+    swapped,
 )
+from petmood.data.duplicates.correlation import Overlap
 from petmood.data.duplicates.keypoints import Keypoints
+from petmood.data.duplicates.relations import RelationKind
 from tests.support.images import photo_like
 
 PAIR = Candidate(0, 1, mirrored=False, votes=9.0)
@@ -82,3 +91,73 @@ def test_a_copy_agrees_nearly_everywhere() -> None:
     assert found.relation.kind == "near_duplicate"
     assert found.spread > 0.9
     assert len(found.agreeing) >= found.relation.inliers > 25
+
+
+@pytest.mark.parametrize(
+    ("inliers", "agreement", "spread", "kind"),
+    [
+        (5, 0.75, 0.6, "near_duplicate"),
+        (4, 0.75, 0.6, None),
+        (5, 0.749, 0.6, None),
+        (5, 0.75, 0.599, None),
+        (9, 0.3, 0.0, "related"),
+        (8, 0.3, 0.0, None),
+        (8, 0.749, 1.0, None),
+        (9, 0.299, 0.0, None),
+        (13, 0.299, 0.0, None),
+        (14, -0.5, 0.0, "related"),
+    ],
+)
+def test_the_relation_follows_from_inliers_and_correlation(
+    inliers: int, agreement: float, spread: float, kind: str | None
+) -> None:
+    assert kind_of(inliers, Overlap(agreement, 1.0, 1.0, spread)) == kind
+
+
+def places(*rows: tuple[int, range]) -> NDArray[np.float32]:
+    """Return one place in the middle of each named 14 px cell: (row, columns)."""
+    cells = [(column, row) for row, columns in rows for column in columns]
+    return np.array([(14 * x + 7, 14 * y + 7, 3.0, 0.0) for x, y in cells], np.float32)
+
+
+def test_places_in_a_row_or_along_a_diagonal_form_a_strip_and_two_full_rows_do_not() -> None:
+    assert is_strip(places((3, range(12))))
+    # A tenth of the places in the next row: 14 * sqrt(0.1 * 0.9 * 10 / 9) = 4.4 px across.
+    assert is_strip(places((3, range(9)), (4, range(4, 5))))
+    # Half of them: 14 * sqrt(0.5 * 0.5 * 10 / 9) = 7.4 px across.
+    assert not is_strip(places((3, range(5)), (4, range(5))))
+    assert is_strip(places(*((row, range(row, row + 1)) for row in range(10))))
+    # Many keypoints of one cell count once.
+    assert is_strip(np.concatenate([places((3, range(9))), *[places((4, range(4, 5)))] * 9]))
+
+
+def test_the_result_is_the_same_from_both_sides() -> None:
+    """From the first photo, 10 of 16 matches fail the ratio test; from the second, none does."""
+    plain = [(4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) for n in range(16)]
+    near = [(*bins[:3], 64 + n) for n, bins in enumerate(plain)]
+    as_near = [(*bins[:3], 96 + n) for n, bins in enumerate(plain)]
+    grid = places(*((row, range(2, 14, 3)) for row in range(2, 14, 3)))
+    grain, other = np.random.default_rng(5).standard_normal((2, 64, 64))
+    photos = []
+    for bins, where, view in (
+        (plain, grid, grain),
+        ([*plain[:6], *near[6:], *as_near[6:]], np.concatenate([grid, grid[6:]]), 0.6 * grain + 0.8 * other),
+    ):
+        keypoints = replace(described(*bins), positions=where)
+        thumb = np.clip(128 + 40 * view, 0, 255).astype(np.uint8)
+        photos.append(PhotoFeatures(keypoints, thumb, b"", thumb))
+    a, b = photos
+    found = compare(PAIR, (a, b), (nothing_shared(a), nothing_shared(b)))
+    turned = compare(PAIR, (b, a), (nothing_shared(b), nothing_shared(a)))
+    assert found is not None
+    assert turned is not None
+    for one in (found.relation, turned.relation):
+        assert (one.first, one.second, one.kind, one.inliers) == (0, 1, "related", 16)
+    assert found.agreeing.tolist() == [[n, n] for n in range(16)]
+
+
+def test_a_relation_seen_from_its_second_photo() -> None:
+    one = Relation(3, 8, RelationKind.RELATED, 12, mirrored=True, scale=2.0, first_inside=0.25, second_inside=1.0)
+    assert swapped(one) == Relation(
+        8, 3, RelationKind.RELATED, 12, mirrored=True, scale=0.5, first_inside=1.0, second_inside=0.25
+    )

@@ -1,5 +1,7 @@
 """Tests of copies that are found where they stand: negatives, drawings of edges, blends."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -106,3 +108,54 @@ def test_a_soft_background_on_many_photos_relates_none() -> None:
         photo[70:154, 70:154] = drawn(seed)[70:154, 70:154]
         photos.append(photo)
     assert related(described(*photos)) == []
+
+
+def by_thumbnails(gray: NDArray[np.float64], edge_strength: NDArray[np.float64]) -> PhotoFeatures:
+    """Return features with these thumbnails, [64, 64] with mean 0 and deviation 1, and no keypoints."""
+    empty = describe_photo(np.zeros((64, 64, 3), np.uint8))
+    views = [np.clip(np.rint(128 + 40 * view), 0, 255).astype(np.uint8) for view in (gray, edge_strength)]
+    return replace(empty, thumb=views[0], edges=views[1])
+
+
+def kind_in_place(alike: NDArray[np.float64], *, by_edges: bool = False, left_out: int = 0) -> str | None:
+    """Compare grain with a mixture whose correlation with it is given for every pixel, float64 [64, 64]."""
+    first, other, third, fourth = np.random.default_rng(4).standard_normal((4, 64, 64))
+    mixed = alike * first + np.sqrt(1 - alike**2) * other
+    a, b = (
+        (by_thumbnails(third, first), by_thumbnails(fourth, mixed))
+        if by_edges
+        else (by_thumbnails(first, third), by_thumbnails(mixed, fourth))
+    )
+    region = np.zeros((64, 64), np.bool_)
+    region[:left_out] = True
+    content = SharedContent(np.zeros(0, np.bool_), region)
+    found = compare_in_place(InPlace(0, 1, mirrored=False, by_edges=by_edges), (a, b), (content, content))
+    return found.relation.kind.value if found else None
+
+
+@pytest.mark.parametrize(
+    ("alike", "by_edges", "left_out", "kind"),
+    [
+        (0.95, False, 0, "near_duplicate"),
+        (0.65, False, 0, "related"),
+        (0.46, False, 0, "related"),
+        (0.34, False, 0, None),
+        (0.46, False, 24, None),
+        (0.6, False, 24, "related"),
+        (0.95, False, 50, None),
+        (0.56, True, 0, "related"),
+        (0.44, True, 0, None),
+    ],
+)
+def test_the_relation_in_place_follows_from_the_correlation(
+    alike: float, left_out: int, kind: str | None, *, by_edges: bool
+) -> None:
+    assert kind_in_place(np.full((64, 64), alike), by_edges=by_edges, left_out=left_out) == kind
+
+
+@pytest.mark.parametrize(("unlike", "kind"), [(3, "near_duplicate"), (6, None)])
+def test_a_quarter_of_the_blocks_may_differ_and_no_more(unlike: int, kind: str | None) -> None:
+    """The first blocks of 16 have nothing in common, all others are equal: 6 of 16 leave a correlation of 0.6."""
+    alike = np.ones((4, 4))
+    alike.ravel()[:unlike] = 0.0
+    assert kind_in_place(np.kron(alike, np.ones((16, 16)))) == kind
