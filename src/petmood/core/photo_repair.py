@@ -23,13 +23,18 @@ FILLERS: Final = 64
 Measured: of the continuations of a scan that lacks its last byte, 72% decode to the same pixels."""
 FILLERS_OF_LARGE: Final = 4
 SMALL_PIXELS: Final = 250_000
+SMALL_BYTES: Final = 1_000_000
+"""A file of few pixels and more bytes is mostly metadata; each continuation is a copy of it."""
 FILLER_BYTES: Final = 2048
 """More than one block group can take, so that blocks outside of the image don't use it up."""
-RESTART: Final = re.compile(rb"\xff([\xd0-\xd7])")
+RESTARTS: Final = tuple(bytes([0xFF, code]) for code in range(0xD0, 0xD8))
 LAST_BYTES: Final = 16
 """The image must end within these bytes. Otherwise the file was cut earlier and has foreign bytes behind it."""
-MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
-"""End of a scan: any marker but a restart marker. FF 00 is a data byte."""
+MARKER: Final = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+"""End of a scan: any marker but a restart marker. FF 00 is a data byte. Fill bytes (FF) may stand before a marker; a
+pattern with all of them takes time quadratic in their number."""
+MAX_FILL: Final = 64
+"""Fill bytes before a segment. Pillow reads them one by one at every decoding, so a file of more is not repaired."""
 FRAMES: Final = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 SCAN: Final = 0xDA
 COEFFICIENTS: Final = 64
@@ -72,21 +77,28 @@ def _with_end(data: bytes, digest_of: Callable[[bytes], bytes]) -> Repair | None
     body = _without_padding(data)
     pixels = _scanned_pixels(body)
     whole = _digest(body + END, digest_of) if pixels else None
-    count = FILLERS if pixels <= SMALL_PIXELS else FILLERS_OF_LARGE
-    if whole is None or any(_digest(_continued(body, number), digest_of) != whole for number in range(count)):
+    count = FILLERS if pixels <= SMALL_PIXELS and len(body) <= SMALL_BYTES else FILLERS_OF_LARGE
+    if whole is None or any(_digest(one, digest_of) != whole for one in _continued(body, count)):
         return None
-    if all(_digest(_continued(body[:-LAST_BYTES], number), digest_of) == whole for number in range(count)):
+    if all(_digest(one, digest_of) == whole for one in _continued(body[:-LAST_BYTES], count)):
         return None
     return body + END, "The file lacks its end marker; the image is complete."
 
 
-def _continued(body: bytes, number: int) -> bytes:
-    """Return the data with random bytes behind; those after the next restart marker are for intervals that lack."""
-    last = max((found.start() for found in RESTART.finditer(body, max(body.rfind(b"\xff\xda"), 0))), default=None)
-    following = 0 if last is None else (body[last + 1] + 1) % 8
-    first = int(f"{number:06b}"[::-1], 2) << 2  # by its leading bits, so that the first four have all pairs
-    filler = bytes([first]) + hashlib.shake_128(bytes([number])).digest(FILLER_BYTES).replace(b"\xff", b"\xfe")
-    return b"".join((body, filler, b"\xff", bytes([0xD0 + following]), filler, END))
+def _continued(body: bytes, count: int) -> Iterator[bytes]:
+    """Yield the data with random bytes behind; those after the next restart marker are for intervals that lack."""
+    following = _next_restart(body)
+    for number in range(count):
+        first = int(f"{number:06b}"[::-1], 2) << 2  # by its leading bits, so that the first four have all pairs
+        filler = bytes([first]) + hashlib.shake_128(bytes([number])).digest(FILLER_BYTES).replace(b"\xff", b"\xfe")
+        yield b"".join((body, filler, b"\xff", following, filler, END))
+
+
+def _next_restart(body: bytes) -> bytes:
+    """Return the code of the restart marker after the last one in the last scan; found from the end, in C code."""
+    scan = max(body.rfind(b"\xff\xda"), 0)
+    last = max((body.rfind(marker, scan), marker[1] + 1) for marker in RESTARTS)
+    return bytes([RESTARTS[0][1] + last[1] % 8]) if last[0] >= 0 else RESTARTS[0][1:]
 
 
 def _without_padding(data: bytes) -> bytes:
@@ -124,12 +136,12 @@ def _scanned_pixels(data: bytes) -> int:
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Yield marker, content and end of each segment of a JPEG up to the end marker; data of scans are passed over."""
-    at = 2
+    at, follows_scan = 2, False
     for _ in range(MAX_PARTS):
         found = MARKER.search(data, at)
-        if found is None:
+        if found is None or (found.start() - at > MAX_FILL and not follows_scan):
             return
-        at = found.end()
+        at, follows_scan = found.end(), found[1][0] == SCAN
         if found[1] == END[1:]:
             return
         (length,) = struct.unpack(">H", data[at : at + 2].rjust(2, b"\0"))

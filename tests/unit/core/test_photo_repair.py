@@ -1,7 +1,9 @@
 """Tests of photos that lack only an end marker or a valid checksum: decoded with a warning, as the intact file."""
 
+import hashlib
 import random
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -13,7 +15,7 @@ from petmood.core import photo as photo_module
 from petmood.core.errors import CorruptImage, PhotoError
 from petmood.core.image import ImageSpec, load
 from petmood.core.photo import decode
-from petmood.core.photo_repair import repaired
+from petmood.core.photo_repair import may_be_whole, repaired
 from tests.support import images
 
 NO_END = ("The file lacks its end marker; the image is complete.",)
@@ -141,6 +143,27 @@ def test_countless_segments_are_not_walked() -> None:
         raise AssertionError(f"{len(data)} bytes were decoded")
 
     assert repaired(b"\xff\xd8" + segments + jpeg_of("baseline")[2:-2], digest_of=never) is None
+
+
+def with_bytes(where: str, added: bytes) -> bytes:
+    """Return a JPEG without its end marker, with other bytes behind its first marker or at its end."""
+    data = jpeg_of("baseline")[:-2]
+    return data[:2] + added + data[2:] if where == "header" else data + added
+
+
+@pytest.mark.parametrize("where", ["header", "end"])
+@pytest.mark.parametrize("added", [b"\xff" * 200_000 + b"\0", b"\xff\xd0" * 200_000], ids=["fill", "restarts"])
+def test_countless_fill_bytes_and_restart_markers_take_little_time(where: str, added: bytes) -> None:
+    """In quadratic time 80,000 fill bytes took 55 s; 200,000 restart markers took 2 s, a service's limit 120 s."""
+    data = with_bytes(where, added)
+    began = time.process_time()
+    repaired(data, digest_of=lambda content: hashlib.sha256(content[:100]).digest())
+    may_be_whole(data + b"\0")
+    assert time.process_time() - began < 1.5
+
+
+def test_a_few_fill_bytes_before_a_marker_are_no_damage() -> None:
+    assert decode(with_bytes("header", b"\xff" * 20)).repaired
 
 
 # --- PNG --------------------------------------------------------------------------------------------------------------
