@@ -20,6 +20,7 @@ SMALL: Final = (
     "augment=none",
     "trainer=cpu",
     "tracker=none",
+    "evaluation.calibration_min_groups=2",
 )
 """Overrides of a training that takes a second or two."""
 

@@ -136,14 +136,17 @@ class EvaluationConfig(_Checked):
 
     ``target_error``: maximum error rate of confident predictions. ``coverage``: coverage of prediction sets.
     ``calibration_share``: share of the validation groups that choose no model and calibrate instead, if there is a
-    choice among models (0 = all validation photos do both). ``tried``: number of models that a search compared on
-    the validation photos before this one was chosen (0 = no search; the command that a sweep prints has it).
+    choice among models (0 = all validation photos do both). ``calibration_min_groups``: with fewer validation groups
+    all do both, since half of them could neither choose well nor give a threshold. ``tried``: number of models that a
+    search compared on the validation photos before this one was chosen (0 = no search; the command that a sweep prints
+    has it).
     ``baselines``: also evaluate the most frequent class, HOG + SVM, permuted labels and a random split.
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
     coverage: float = Field(default=0.9, gt=0, lt=1)
     calibration_share: float = Field(default=0.5, ge=0, lt=1)
+    calibration_min_groups: int = Field(default=44, ge=2)
     tried: int = Field(default=0, ge=0)
     baselines: bool = True
 

@@ -128,14 +128,27 @@ def decode(
             logger.debug("photo rejected", exc_info=True)
             if isinstance(error, UnidentifiedImageError) and not data.startswith(SIGNATURES):
                 raise UnsupportedFormat(_unsupported(data)) from error
-            cause = error.with_traceback(None)  # its frames hold the pixels
-    found = repaired(data, digest_of=lambda candidate: _digest(candidate, limits=limits, at_least_px=at_least_px))
+            cause = _without_frames(error)
+    found = repaired(
+        data,
+        digest_of=lambda candidate: _digest(candidate, limits=limits, at_least_px=at_least_px),
+        sketch_of=lambda candidate: _decode(candidate, limits=limits, at_least_px=1).pixels.tobytes(),
+    )
     if found is not None:
         with suppress(Exception):
             photo = decode_data(found[0])
             return replace(photo, warnings=(*photo.warnings, found[1]), repaired=True)
     message = "Expected a complete image, got a truncated or corrupt file. Send the original file again."
     raise CorruptImage(message) from cause
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Return an error without the frames of itself and of its causes: they hold the pixels."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _decode(

@@ -60,23 +60,28 @@ def may_be_whole(data: bytes) -> bool:
     return not data.startswith(PNG) or all(right for *_, right in _chunks(data))
 
 
-def repaired(data: bytes, *, digest_of: Callable[[bytes], bytes]) -> Repair | None:
+def repaired(
+    data: bytes, *, digest_of: Callable[[bytes], bytes], sketch_of: Callable[[bytes], bytes] | None = None
+) -> Repair | None:
     """Return a complete version of a photo that can't be decoded as it is; None if pixels are missing.
 
     ``digest_of`` decodes a photo and returns a hash of its pixels; any exception that it raises means that it can't be
-    decoded.
+    decoded. ``sketch_of`` does the same at a small scale: a file that was cut in the middle is refused by it, without
+    the memory of its pixels.
     """
     if data.startswith(JPEG):
-        return _with_end(data, digest_of)
+        return _with_end(data, digest_of, sketch_of or digest_of)
     if data.startswith(PNG):
         return _without_damaged_metadata(data)
     return None
 
 
-def _with_end(data: bytes, digest_of: Callable[[bytes], bytes]) -> Repair | None:
+def _with_end(data: bytes, digest_of: Callable[[bytes], bytes], sketch_of: Callable[[bytes], bytes]) -> Repair | None:
     body = _without_padding(data)
     pixels = _scanned_pixels(body)
-    whole = _digest(body + END, digest_of) if pixels else None
+    if not pixels or len({_digest(one, sketch_of) for one in _continued(body, 2)}) > 1:
+        return None
+    whole = _digest(body + END, digest_of)
     count = FILLERS if pixels <= SMALL_PIXELS and len(body) <= SMALL_BYTES else FILLERS_OF_LARGE
     if whole is None or any(_digest(one, digest_of) != whole for one in _continued(body, count)):
         return None

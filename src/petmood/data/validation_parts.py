@@ -35,22 +35,25 @@ class ValidationParts:
         return not np.intersect1d(self.choosing, self.calibrating).size
 
 
-def divide_rows(rows: Sequence[IndexRow], *, share: float) -> ValidationParts:
+def divide_rows(rows: Sequence[IndexRow], *, share: float, min_groups: int = 2) -> ValidationParts:
     """Divide index rows as `divide_validation` does."""
-    return divide_validation([row.group_id for row in rows], [row.label for row in rows], share=share)
+    groups, labels = [row.group_id for row in rows], [row.label for row in rows]
+    return divide_validation(groups, labels, share=share, min_groups=min_groups)
 
 
-def divide_validation(groups: Sequence[str], labels: Sequence[str], *, share: float) -> ValidationParts:
+def divide_validation(
+    groups: Sequence[str], labels: Sequence[str], *, share: float, min_groups: int = 2
+) -> ValidationParts:
     """Divide photos, given by their group and class, so that about `share` of the groups of each class calibrate.
 
     A group stays whole. The result depends on the names of groups and classes, not on the order of the photos. With a
-    share of 0 or fewer than two groups, every photo is in both parts.
+    share of 0, or fewer groups than `min_groups`, every photo is in both parts.
     """
     label_of: dict[str, str] = {}
     for group, label in zip(groups, labels, strict=True):
         label_of[group] = min(label, label_of.get(group, label))
     everything = np.arange(len(groups), dtype=np.int64)
-    if share == 0 or len(label_of) < 2:
+    if share == 0 or len(label_of) < max(min_groups, 2):
         return ValidationParts(everything, everything)
     ranked = sorted(label_of, key=lambda group: (label_of[group], hashlib.sha256(group.encode()).digest()))
     limits = [min(math.ceil(place * share), len(ranked) - 1) for place in range(len(ranked) + 1)]

@@ -37,8 +37,8 @@ class ModelChoice:
             )
         return (
             f"{self.chosen_on} validation photos chose the best of {self.tried} models tried. {source} the same ones, "
-            "so their guarantees are weaker than stated. To separate the two, train again with "
-            "evaluation.calibration_share=0.5."
+            "so their guarantees are weaker than stated. The two are separate with 44 or more validation groups "
+            "and evaluation.calibration_share=0.5."
         )
 
     def to_json(self) -> dict[str, int | bool | str]:

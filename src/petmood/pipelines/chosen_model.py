@@ -1,6 +1,6 @@
 """Validation photos of a run that chose its model, and those that calibrate it."""
 
-from petmood.configs.schema import Config
+from petmood.configs.schema import Config, EvaluationConfig
 from petmood.data.index import Split
 from petmood.data.validation_parts import ValidationParts, divide_validation
 from petmood.evaluation.model_choice import ModelChoice
@@ -28,25 +28,25 @@ def models_tried(config: Config, *, epochs: int) -> int:
     return max(own, config.evaluation.tried)
 
 
-def divided(scored_valid: Predictions, facts: RunMetadata, *, share: float) -> ValidationParts:
+def divided(scored_valid: Predictions, facts: RunMetadata, *, settings: EvaluationConfig) -> ValidationParts:
     """Return which of a run's validation photos chose the model, and which calibrate it."""
-    if not facts.chosen_on:
-        share = 0.0
+    share = settings.calibration_share if facts.chosen_on else 0.0
     labels = [scored_valid.classes[label] for label in scored_valid.labels]
-    return divide_validation(scored_valid.groups, labels, share=share)
+    least = settings.calibration_min_groups
+    return divide_validation(scored_valid.groups, labels, share=share, min_groups=least)
 
 
 def choosing_predictions(run: RunFolder) -> Predictions:
     """Return the logits of a run on the validation photos that choose among models."""
     scored = Predictions.load(run.predictions(Split.VALID))
-    share = run.read_config().evaluation.calibration_share
-    return scored.take(divided(scored, run.read_metadata(), share=share).choosing)
+    parts = divided(scored, run.read_metadata(), settings=run.read_config().evaluation)
+    return scored.take(parts.choosing)
 
 
 def model_choice(run: RunFolder, scored_valid: Predictions) -> ModelChoice:
     """Return how a run's model was chosen, and the validation photos that calibrate it."""
     facts = run.read_metadata()
-    parts = divided(scored_valid, facts, share=run.read_config().evaluation.calibration_share)
+    parts = divided(scored_valid, facts, settings=run.read_config().evaluation)
     chosen_on = len(scored_valid) if facts.chosen_on is None else facts.chosen_on
     tried = facts.tried if facts.tried is not None else max(facts.epochs or 1, 1)
     separate = chosen_on == 0 or parts.separate

@@ -193,7 +193,7 @@ def _learn(
 def _choosing(valid: PhotoSet, facts: RunMetadata, config: Config) -> PhotoSet:
     """Return the validation photos that choose among models; all of them if there is no choice to make."""
     share = config.evaluation.calibration_share if facts.chosen_on else 0.0
-    parts = divide_rows(valid.rows, share=share)
+    parts = divide_rows(valid.rows, share=share, min_groups=config.evaluation.calibration_min_groups)
     return valid.take(parts.choosing) if parts.separate else valid
 
 
@@ -225,7 +225,8 @@ def _facts(config: Config, index: DataIndex, run: RunFolder, *, is_trial: bool) 
     photos: dict[str, int] = {Split.TRAIN: len(rows)}
     photos |= {split: len(evaluation_rows(index.rows, split)) for split in EVALUATION_SPLITS}
     valid = evaluation_rows(index.rows, Split.VALID)
-    parts = divide_rows(valid, share=config.evaluation.calibration_share)
+    wanted = config.evaluation
+    parts = divide_rows(valid, share=wanted.calibration_share, min_groups=wanted.calibration_min_groups)
     return RunMetadata(
         name=run.path.name,
         status="training",

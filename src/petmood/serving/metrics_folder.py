@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -30,8 +29,8 @@ def metrics_folder() -> Iterator[tuple[Path, int]]:
     Raises:
         OSError: the folder for temporary files can't be written.
     """
-    _remove_leftovers(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
+        _remove_leftovers(Path(name))
         handle = os.open(Path(name) / UNLOCKED, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with contextlib.suppress(OSError):  # a file system without locks: the folder looks abandoned to others
@@ -42,12 +41,14 @@ def metrics_folder() -> Iterator[tuple[Path, int]]:
             os.close(handle)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(f"{PREFIX}*"):
+def _remove_leftovers(own: Path) -> None:
+    """Remove abandoned folders beside the new own one, whose time is the file system's present."""
+    now = own.lstat().st_mtime
+    for path in own.parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another process removes it, or it is not ours
             found = path.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
-                _remove_if_abandoned(path, age_s=time.time() - found.st_mtime)
+            if path != own and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+                _remove_if_abandoned(path, age_s=now - found.st_mtime)
 
 
 def _remove_if_abandoned(path: Path, *, age_s: float) -> None:

@@ -118,7 +118,9 @@ def _photos(config: Config, *, progress: ProgressBar) -> tuple[int, str]:
     valid = evaluation_rows(index.rows, Split.VALID)
     if not valid:
         raise DataError(f"A sweep selects by validation photos, but {folder} has none. Import it with a valid split.")
-    return len(divide_rows(valid, share=config.evaluation.calibration_share).choosing), index.hash
+    wanted = config.evaluation
+    parts = divide_rows(valid, share=wanted.calibration_share, min_groups=wanted.calibration_min_groups)
+    return len(parts.choosing), index.hash
 
 
 def _claims(storage: RDBStorage, url: str, search: SearchConfig) -> TrialLocks:
