@@ -92,7 +92,8 @@ def _confidence_line(manifest: Manifest) -> str:
     )
     if manifest.confidence_threshold > 1:
         return f"Too few validation photos to guarantee an error rate: every prediction is 'not sure'. {sets}"
-    confidence = manifest.metrics.get("selection", {}).get("confidence")
+    selection = manifest.metrics.get("selection", {})
+    confidence = selection.get("confidence") if selection.get("separate") else None
     held = f", which holds with {confidence:.0%} confidence" if confidence else ""
     return (
         f"A prediction is confident from a probability of {manifest.confidence_threshold:.3f}, "

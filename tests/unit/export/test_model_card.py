@@ -52,11 +52,14 @@ def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
 
 
 def test_the_card_says_how_the_model_was_chosen_and_how_sure_the_error_is() -> None:
-    record = {"selection": {"sentence": "8 photos chose the best of 6 models tried.", "confidence": 0.9}}
+    chosen = {"sentence": "8 photos chose the best of 6 models tried.", "confidence": 0.9, "separate": True}
+    record = {"selection": chosen}
     text = card_text(manifest(metrics={**METRICS, **record}), photos=PHOTOS)
     assert "8 photos chose the best of 6 models tried." in text
     assert "an error of at most 10% among confident predictions, which holds with 90% confidence." in text
     assert "confidence." not in card_text(manifest(), photos=PHOTOS)
+    weaker = card_text(manifest(metrics={**METRICS, "selection": {**chosen, "separate": False}}), photos=PHOTOS)
+    assert "which holds with" not in weaker, "the same photos chose the model and the threshold"
 
 
 def test_every_number_comes_with_its_interval_and_the_number_of_photos() -> None:
