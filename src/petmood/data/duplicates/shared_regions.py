@@ -46,6 +46,9 @@ REACH_PX = 10.0
 AROUND_PX = 14.0
 """Radius in pixels of the region around a shared keypoint whose pixels aren't compared."""
 CELL_PX = 14.0
+NEAREST = 64
+"""Keypoints that are looked at first: enough for content of many photos, where all would take quadratic time."""
+_BEYOND = np.nextafter(1.0, 2.0)
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -106,16 +109,27 @@ def fixed_keypoints(photos: Sequence[Keypoints], copies: Sequence[int], wanted: 
     tree = cKDTree(np.concatenate([_places(photo) for photo in photos]))
     found = {}
     for number in chosen:
-        photo, mask = photos[number], np.zeros(len(photos[number].positions), np.bool_)
-        near = tree.query_ball_point(_places(photo), 1.0, p=np.inf) if len(mask) else []
-        for position, others in enumerate(near):
-            if len(others) > SHARED_BY:
-                alike = descriptors[others].astype(np.float32) @ photo.descriptors[position].astype(np.float32)
-                groups = set(owners[others][alike >= SAME_DESCRIPTOR * UNIT**2].tolist()) - {copies[number]}
-                mask[position] = len(groups) >= SHARED_BY
+        photo, places = photos[number], _places(photos[number])
+        mask = np.zeros(len(places), np.bool_)
+        near = tree.query(places, NEAREST, p=np.inf, distance_upper_bound=_BEYOND)[1] if len(mask) else []
+        for position, nearest in enumerate(near):
+            others = nearest[nearest < tree.n]
+            alike = _alike_groups(photo.descriptors[position], others, descriptors, owners) - {copies[number]}
+            if len(alike) < SHARED_BY and len(others) == NEAREST:
+                others = np.array(tree.query_ball_point(places[position], 1.0, p=np.inf))
+                alike = _alike_groups(photo.descriptors[position], others, descriptors, owners) - {copies[number]}
+            mask[position] = len(alike) >= SHARED_BY
         if mask.any():
             found[number] = mask
     return found
+
+
+def _alike_groups(
+    own: NDArray[np.uint8], others: NDArray[np.intp], descriptors: NDArray[np.uint8], owners: NDArray[np.int64]
+) -> set[int]:
+    """Return the groups of copies that have a descriptor like this one among ``others``."""
+    alike = descriptors[others].astype(np.float32) @ own.astype(np.float32)
+    return set(owners[others][alike >= SAME_DESCRIPTOR * UNIT**2].tolist())
 
 
 def _places(photo: Keypoints) -> Floats:

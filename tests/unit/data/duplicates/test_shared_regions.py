@@ -8,6 +8,7 @@ from petmood.data.duplicates.keypoints import Keypoints
 from petmood.data.duplicates.relations import RelationKind
 from petmood.data.duplicates.shared_regions import (
     FREQUENT_BY,
+    NEAREST,
     SHARED_BY,
     SharedRegion,
     add_region,
@@ -66,6 +67,14 @@ def test_keypoints_that_look_different_are_not_shared() -> None:
     # Three of four bins in common: a cosine of 0.75.
     photos = [keypoints(SPOT), *[keypoints(SPOT, bins=1)] * SHARED_BY]
     assert fixed_keypoints(photos, list(range(len(photos))), [0]) == {}
+
+
+def test_a_shared_keypoint_is_found_behind_many_that_look_different_at_its_place() -> None:
+    others = [keypoints((50, 50, 4, 0), bins=1) for _ in range(2 * NEAREST)]
+    alike = [keypoints((53, 53, 4, 0)) for _ in range(SHARED_BY)]
+    photos = [keypoints((50, 50, 4, 0)), *others, *alike]
+    assert fixed_keypoints(photos, range(len(photos)), [0])[0].tolist() == [True]
+    assert fixed_keypoints(photos[:-1], range(len(photos) - 1), [0]) == {}
 
 
 def related(first: int, second: int, *, kind: RelationKind = RelationKind.RELATED, spread: float = 0.3) -> Comparison:
