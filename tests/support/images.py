@@ -10,6 +10,7 @@ import zlib
 from functools import cache
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -30,6 +31,15 @@ def photo_like(width: int, height: int, *, seed: int = 0) -> NDArray[np.uint8]:
         cells, weight = cells * 2, weight * 0.62
     total += rng.normal(0, 2, (height, width, 1)).astype(np.float32)
     return np.asarray(np.clip(total * 0.7 + 127.5, 0, 255), np.uint8)
+
+
+def captioned(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cover the lowest quarter with a white bar and two lines of text."""
+    out = photo.copy()
+    out[168:] = 255
+    for row, line in enumerate(("when you forgot", "to buy the treats")):
+        cv2.putText(out, line, (6, 190 + 24 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (0, 0, 0), 2, cv2.LINE_AA)
+    return out
 
 
 def corners(width: int = 48, height: int = 32) -> NDArray[np.uint8]:

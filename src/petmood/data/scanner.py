@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text
+from petmood.data.duplicates.group_limit import MOST_RELATED
 from petmood.data.duplicates.near_duplicates import Relation, Relations, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind, RelationRow
@@ -83,7 +84,7 @@ class PhotoScanner:
         return {number for number, position in positions.items() if originals[position] == position}
 
     def shared_notices(self, relations: Sequence[Relation]) -> list[str]:
-        """Return a line for every region that many unrelated photos share."""
+        """Return a line for every region that many unrelated photos share, and for every group that was too large."""
         if not isinstance(relations, Relations):
             return []
         labels: dict[int, set[str]] = defaultdict(set)
@@ -96,6 +97,13 @@ class PhotoScanner:
                 f"{len(region.photos)} photos of {counted(len(classes), 'class', 'classes')} share the same region: "
                 f"{region}. It wasn't used to group photos. A model may learn it in place of the animal: crop it off."
             )
+        names = {self._content_ids[facts.sha256]: found.name for found, facts in reversed(self._good)}
+        lines += [
+            f"{len(group.photos)} photos, such as '{names[group.photos[0]]}', would form one group by related pairs; "
+            f"at most {MOST_RELATED} different photos may. Weakest pairs left out: {group.unused_pairs}, which leaves "
+            f"{counted(group.parts, 'group')}. Photos of one animal may now be in two splits: inspect them."
+            for group in relations.divided
+        ]
         return lines
 
     def links(self, relations: Sequence[Relation]) -> list[RelationRow]:

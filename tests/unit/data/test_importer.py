@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
 from petmood.data.sources.folder import FolderSource
 from petmood.data.split import Fractions
+from tests.support.images import captioned, jpeg, photo_like
 from tests.support.trees import bring_in, contents, mirror_finder, photo_bytes, put, tree
 
 
@@ -395,3 +397,24 @@ def test_a_dataset_of_which_the_source_has_no_photo_is_replaced_only_when_asked(
     done = import_photos(other, to=pets, replace_unrelated=True, find_near_duplicates=mirror_finder)
     assert "with 16 photos: 0 kept, 16 gone, 16 new." in done.summary()
     assert contents(pets)["README.txt"] == b"mine"
+
+
+def test_a_caption_on_half_of_the_photos_changes_no_split(tmp_path: Path) -> None:
+    """One caption once joined all photos that have it to one group, in one split, and excluded some as copies."""
+    photos = {
+        f"{label}/{number}": photo_like(224, 224, seed=100 * place + number)
+        for place, label in enumerate(("happy", "sad"))
+        for number in range(14)
+    }
+    splits = {}
+    for name, every in (("plain", 0), ("captioned", 2)):
+        for number, (path, pixels) in enumerate(photos.items()):
+            shown = captioned(pixels) if every and number % every == 0 else pixels
+            put(tmp_path / name, f"{path}.jpg", jpeg(shown, quality=90))
+        report = import_photos(FolderSource(tmp_path / name), to=tmp_path / f"{name}-pets")
+        assert report.counts["groups"] == report.counts["originals"] == 28
+        assert report.counts["near_duplicates"] == report.counts["conflicts"] == 0
+        splits[name] = Counter((row.label, row.split) for row in report.index)
+    assert splits["captioned"] == splits["plain"]
+    assert len(splits["plain"]) == 6
+    assert any("share the same region: the bottom" in line for line in report.notices)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import DataError
+from petmood.data.duplicates.group_limit import DividedGroup
 from petmood.data.duplicates.near_duplicates import Relation, Relations
 from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.duplicates.shared_regions import SharedRegion
@@ -58,6 +59,14 @@ def test_a_region_that_many_photos_share_is_named_with_photos_and_classes(tmp_pa
     (line,) = stream.shared_notices(Relations([], shared=[SharedRegion((0, 1, 2), (0.0, 0.75, 1.0, 1.0))]))
     assert line.startswith("3 photos of 2 classes share the same region: the bottom 25% of the frame.")
     assert stream.shared_notices([]) == []
+
+
+def test_a_group_that_was_too_large_is_named_by_its_first_photo(tmp_path: Path) -> None:
+    stream = intake(tmp_path, found(tmp_path, a=photo_bytes(1), b=photo_bytes(2), c=photo_bytes(3)))
+    assert len(list(stream)) == 3
+    (line,) = stream.shared_notices(Relations([], divided=[DividedGroup((1, 2), unused_pairs=4, parts=2)]))
+    assert line.startswith("2 photos, such as 'b', would form one group by related pairs; at most 30 different photos")
+    assert "Weakest pairs left out: 4, which leaves 2 groups." in line
 
 
 def test_originals_are_chosen_among_the_photos_in_use(tmp_path: Path) -> None:

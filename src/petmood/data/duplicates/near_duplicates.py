@@ -25,6 +25,7 @@ from petmood.data.duplicates.comparison import (
     nothing_shared,
     swapped,
 )
+from petmood.data.duplicates.group_limit import DividedGroup, limit_groups
 from petmood.data.duplicates.in_place import relate_in_place
 from petmood.data.duplicates.relations import RelationKind
 from petmood.data.duplicates.shared_regions import (
@@ -53,12 +54,18 @@ Bytes = NDArray[np.uint8]
 
 
 class Relations(list[Relation]):
-    """Relations of photos, and the regions in which many unrelated photos show the same."""
+    """Relations of photos, the regions in which many unrelated photos show the same, and groups that were too large."""
 
-    def __init__(self, relations: Iterable[Relation] = (), *, shared: Iterable[SharedRegion] = ()) -> None:
-        """Take the relations and the regions."""
+    def __init__(
+        self,
+        relations: Iterable[Relation] = (),
+        *,
+        shared: Iterable[SharedRegion] = (),
+        divided: Iterable[DividedGroup] = (),
+    ) -> None:
+        """Take the relations, the regions and the divided groups."""
         super().__init__(relations)
-        self.shared = tuple(shared)
+        self.shared, self.divided = tuple(shared), tuple(divided)
 
 
 def find_near_duplicates(
@@ -88,9 +95,11 @@ def find_relations(
         firsts, repeated = _remove_equal_photos(described, order)
         unique = [described[position] for position in firsts]
         found, regions = _compare_all(unique, threads=threads, progress=progress)
-    relations = [_renumbered(one.relation, firsts) for one in found]
+    kept, large = limit_groups(len(unique), [one.relation for one in found])
+    relations = [_renumbered(one, firsts) for one in kept]
+    divided = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in large]
     shared = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in regions]
-    return Relations(_best_of_each_pair([*relations, *repeated]), shared=shared)
+    return Relations(_best_of_each_pair([*relations, *repeated]), shared=shared, divided=divided)
 
 
 def _compare_all(

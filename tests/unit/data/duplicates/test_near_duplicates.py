@@ -2,8 +2,10 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 import cv2
@@ -13,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petmood.core.errors import DataError
+from petmood.data.duplicates import group_limit
 from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
 from petmood.data.duplicates.relations import RelationKind
-from tests.support.images import jpeg, photo_like
+from tests.support.images import captioned, jpeg, photo_like
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
@@ -187,15 +190,6 @@ def test_groups_are_connected_and_numbered_by_their_first_member() -> None:
     assert group_ids(0, []) == []
 
 
-def captioned(photo: Pixels) -> Pixels:
-    """Cover the lowest quarter with a white bar and two lines of text."""
-    out = photo.copy()
-    out[168:] = 255
-    for row, line in enumerate(("when you forgot", "to buy the treats")):
-        cv2.putText(out, line, (6, 190 + 24 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (0, 0, 0), 2, cv2.LINE_AA)
-    return out
-
-
 def in_frame(photo: Pixels) -> Pixels:
     """Cover the outer 28 px with one ornate frame."""
     out = photo_like(224, 224, seed=900)
@@ -228,3 +222,19 @@ def test_the_shared_region_is_named_and_a_photo_without_the_caption_is_its_copy(
     assert 10 <= len(region.photos) <= 16
     assert 16 not in region.photos
     assert re.fullmatch(r"the bottom (2\d|3[0-4])% of the frame", str(region))
+
+
+def test_a_row_of_photos_that_overlap_is_one_group_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every photo shows a quarter of the one before it and a quarter of the one after it."""
+    monkeypatch.setattr(group_limit, "MOST_RELATED", 3)
+    quarters = [photo_like(112, 112, seed=seed) for seed in range(300, 307)]
+    photos = [photo_like(224, 224, seed=seed) for seed in range(400, 406)]
+    for photo, (upper, lower) in zip(photos, pairwise(quarters), strict=True):
+        photo[:, :112] = np.concatenate([upper, lower])
+    found = find_near_duplicates(photos)
+    assert {one.kind for one in found} == {RelationKind.RELATED}
+    sizes = Counter(group_ids(len(photos), found)).values()
+    assert max(sizes) <= 3
+    (divided,) = found.divided
+    assert divided.photos == tuple(range(6))
+    assert divided.parts == len(sizes)
