@@ -4,7 +4,7 @@ python -m benchmarks.families [PHOTOS]     or     PETMOOD_PHOTOS=PHOTOS python -
 
 PHOTOS is the dataset's `train` folder, with class folders in it. The ground truth comes from the names: `aug-7-012.jpg`
 is a near-duplicate of `012.jpg` in the same class folder. Animals that were photographed more than once are added:
-those in the dataset's notes, and some that this search found first and a person confirmed. Without PHOTOS the photos
+those of benchmarks/known_animals.py. Without PHOTOS the photos
 are generated, see families_scale. The tables of alterations follow, see families_tables.
 """
 
@@ -27,6 +27,7 @@ from PIL import Image
 from benchmarks.common import report
 from benchmarks.families_scale import write_photos
 from benchmarks.families_tables import measure_photos
+from benchmarks.known_animals import NOTED, SEEN
 from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind
@@ -34,18 +35,6 @@ from petmood.data.duplicates.relations import RelationKind
 __all__ = ["main"]
 
 LIMIT_S: Final = 60.0
-NOTED: Final = (
-    ("Other/10.jpg", "Other/58.jpg", "Angry/72.jpg"),  # a goat
-    ("Other/43.jpg", "Sad/037.jpg"),  # a cat
-    ("Other/49.jpg", "Other/51.jpg"),  # a puppy
-)
-"""Same animals, from the dataset's notes."""
-SEEN: Final = (
-    ("Angry/18.jpg", "Angry/56.jpg"),  # a cat with one dark nostril: found by the search
-    ("Other/51.jpg", "Sad/091.jpg"),  # the puppy again: NOT found by the search, 7 of 9 positions
-)
-"""Same animals that are not in the notes, found by visual inspection of the search's near misses."""
-
 T = TypeVar("T")
 Pairs = set[tuple[int, int]]
 

@@ -2,8 +2,10 @@
 
 python -m benchmarks.families_tables [PHOTOS] [--pairs 60] [--shared 120] [--only NAME ...]
 
-Names of files are used only to leave out copies that PHOTOS brings (``aug-N-NAME``). Photos that are related before
-anything is altered are left out too, the first of each group stays. Without PHOTOS (or PETMOOD_PHOTOS) the photos are
+Names of files are used only to take unrelated photos: neither copies that PHOTOS brings (``aug-N-NAME``) nor second
+photos of an animal (benchmarks/known_animals.py) are taken. The search itself leaves nothing out: what it relates among
+these photos is wrong in every row, and is counted before anything is altered (``related_unaltered``).
+Without PHOTOS (or PETMOOD_PHOTOS) the photos are
 generated.
 """
 
@@ -22,6 +24,7 @@ from PIL import Image
 from benchmarks.alterations import COPIES, SHARED, Alteration, altered, shared_by_all
 from benchmarks.common import report
 from benchmarks.families_scale import draw
+from benchmarks.known_animals import first_of_each_animal
 from petmood.data.duplicates.near_duplicates import (
     PhotoFeatures,
     describe_photo,
@@ -48,21 +51,14 @@ def describe(photos: Sequence[Pixels]) -> list[PhotoFeatures]:
 
 
 def read_originals(folder: Path, *, most: int) -> list[Pixels]:
-    """Decode up to ``most`` photos that aren't copies by their names, in a fixed random order."""
-    paths = sorted(path for path in folder.rglob("*.jpg") if not path.name.startswith("aug-"))
+    """Decode up to ``most`` photos that are unrelated by a person's notes, in a fixed random order."""
+    paths = first_of_each_animal(list(folder.rglob("*.jpg")))
     order = np.random.default_rng(0).permutation(len(paths))
     photos = []
     for number in order[:most]:
         with Image.open(paths[number]) as image:
             photos.append(np.asarray(image.convert("RGB")))
     return photos
-
-
-def unrelated(photos: Sequence[Pixels]) -> tuple[list[Pixels], list[PhotoFeatures]]:
-    """Return one photo of every group, and its features."""
-    features = describe(photos)
-    firsts = sorted(set(group_ids(len(photos), find_relations(features))))
-    return [photos[number] for number in firsts], [features[number] for number in firsts]
 
 
 def measure_copies(
@@ -104,7 +100,8 @@ def measure_shared(one: Alteration, photos: Sequence[Pixels]) -> dict[str, Any]:
 
 def measure_tables(photos: Sequence[Pixels], *, pairs: int, shared: int, what: str, only: Sequence[str] = ()) -> None:
     """Report both tables; ``only`` names the rows to measure, none means all."""
-    photos, features = unrelated(photos)
+    features = describe(photos)
+    alone = find_relations(features)
     pairs, shared = min(pairs, len(photos)), min(shared, len(photos))
     copies, together = {}, {}
     for one in COPIES:
@@ -122,7 +119,7 @@ def measure_tables(photos: Sequence[Pixels], *, pairs: int, shared: int, what: s
         f"groups: alterations of {what}, rows that miss",
         ratio=len({*missed, *wrong}),
         target=0.0,
-        details={"recall_missed": missed, "with_wrong_pairs": wrong, "rows": copies},
+        details={"related_unaltered": len(alone), "recall_missed": missed, "with_wrong_pairs": wrong, "rows": copies},
     )
     merged = [name for name, row in together.items() if row["merged"] > MERGED]
     report(
@@ -148,7 +145,7 @@ def measure_photos(
     folder: Path | None, *, pairs: int = PAIRS, shared: int = SHARED_PHOTOS, only: Sequence[str] = ()
 ) -> None:
     """Report both tables for the photos of a folder, or for generated ones."""
-    most = round(1.1 * max(pairs, shared)) + 8
+    most = max(pairs, shared)
     photos = read_originals(folder, most=most) if folder else [draw(number, seed=3) for number in range(most)]
     what = "real photos" if folder else "generated photos"
     measure_tables(photos, pairs=pairs, shared=shared, what=what, only=only)
