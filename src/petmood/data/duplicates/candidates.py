@@ -21,7 +21,7 @@ from petmood.data.threads import ordered_map
 __all__ = ["Candidate", "find_candidates"]
 
 VOTERS = 256
-"""Strongest keypoints per photo that are indexed and queried: a quarter of the time of all 250."""
+"""Strongest keypoints per photo that are indexed and queried."""
 NEIGHBOURS = 12
 """Neighbors per query. Photos with more near-duplicates than this are grouped through one another."""
 MIN_VOTES = 1.5
