@@ -47,7 +47,7 @@ AROUND_PX = 14.0
 """Radius in pixels of the region around a shared keypoint whose pixels aren't compared."""
 CELL_PX = 14.0
 NEAREST = 64
-"""Keypoints that are looked at first: enough for content of many photos, where all would take quadratic time."""
+"""Keypoints that are compared first: enough for content of many photos, where all would take quadratic time."""
 _BEYOND = np.nextafter(1.0, 2.0)
 
 Mask = NDArray[np.bool_]
