@@ -10,7 +10,7 @@ SAD = SliceComparison("sad", 0.5, 0.8, Estimate(-0.3, -0.62, -0.1, 30))
 REPORT = PromotionReport(
     candidate=BundleInfo("new", "abc123", "a" * 64, "d" * 64, 2_000_000),
     champion=BundleInfo("old", "def456", "b" * 64, "e" * 64, 1_000_000),
-    held_out=HeldOut("f" * 64, Split.TEST, {"happy": 90, "sad": 30}, 110, 7),
+    held_out=HeldOut("f" * 64, Split.TEST, {"happy": 90, "sad": 30}, 110, 7, test_set="e" * 64),
     limits={"criterion": "superior", "max_class_drop": 0.15},
     checks=(
         Check("superiority", True, "+20.0 points", "interval above 0", "It is better.", {"p_value": 0.001}, (ALL,)),

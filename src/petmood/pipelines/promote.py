@@ -12,6 +12,7 @@ from petmood.core.errors import BundleError, ConfigError, CorruptVersion, DataEr
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import read_index
+from petmood.promotion.held_out import hash_test_set
 from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.records import PromotionReport
 from petmood.promotion.reuse import count_earlier_uses, record_use
@@ -66,7 +67,7 @@ def promote(
         candidate.folder,
         champion.folder if champion is not None else None,
         data=data,
-        earlier_uses=count_earlier_uses(registry, read_index(data).hash, candidate=version, champion=against),
+        earlier_uses=count_earlier_uses(registry, hash_test_set(read_index(data)), candidate=version, champion=against),
         limits=limits or PromotionLimits(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         progress=progress,

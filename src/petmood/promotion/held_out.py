@@ -5,6 +5,7 @@ split is left out if one of its photos has the bytes of a photo in such a group 
 out if the pixels show a near-duplicate of a seen photo, or the same animal.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from petmood.data.index import DataIndex, IndexRow, Role, Split
 from petmood.promotion.loaded_bundle import LoadedBundle
 from petmood.promotion.records import HeldOut
 
-__all__ = ["Describe", "HeldOutSelection", "choose_held_out"]
+__all__ = ["Describe", "HeldOutSelection", "choose_held_out", "hash_test_set"]
 
 Describe = Callable[[Sequence[IndexRow]], Mapping[str, PhotoFeatures]]
 """Returns the compact features of photos of the current dataset, by SHA-256."""
@@ -40,8 +41,7 @@ def choose_held_out(
     validation split) count as seen as well. A bundle that was trained on this very index needs no comparison: no group
     has photos in two of its splits.
     """
-    originals = [row for row in index if row.role == Role.ORIGINAL]
-    split = Split.TEST if any(row.split == Split.TEST for row in originals) else Split.VALID
+    split, candidates = _candidates(index)
     notes = [] if split == Split.TEST else ["There is no test split: scores on validation photos are optimistic."]
     others = [one for one in bundles if one.bundle.manifest.data_hash != index.hash]
     notes += [
@@ -51,7 +51,6 @@ def choose_held_out(
     ]
     splits = {Split.TRAIN, Split.VALID} if split == Split.TEST else {Split.TRAIN}
     seen = [(_seen_by(one.learned, splits), one) for one in others if one.learned is not None]
-    candidates = [row for row in originals if row.split == split]
     by_bytes = _groups_with(index, set().union(*(hashes for hashes, _ in seen)))
     kept = [row for row in candidates if row.group_id not in by_bytes]
     groups = {row.group_id for row in kept}
@@ -67,8 +66,22 @@ def choose_held_out(
         excluded=len(candidates) - len(rows),
         excluded_by_content=len(kept) - len(rows),
         by_bytes_only=tuple(dict.fromkeys(one.title for _, one in seen if one.features is None)),
+        test_set=hash_test_set(index),
     )
     return HeldOutSelection(rows, held_out, tuple(notes))
+
+
+def hash_test_set(index: DataIndex) -> str:
+    """Return the SHA-256 of the photos that may be held out; other data versions with the same photos have the same."""
+    _, candidates = _candidates(index)
+    return hashlib.sha256("\n".join(sorted(row.sha256 for row in candidates)).encode()).hexdigest()
+
+
+def _candidates(index: DataIndex) -> tuple[Split, list[IndexRow]]:
+    """Return the split that is held out, and its original photos."""
+    originals = [row for row in index if row.role == Role.ORIGINAL]
+    split = Split.TEST if any(row.split == Split.TEST for row in originals) else Split.VALID
+    return split, [row for row in originals if row.split == split]
 
 
 def _seen_by(index: DataIndex, splits: set[Split]) -> set[str]:

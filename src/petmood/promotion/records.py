@@ -54,7 +54,7 @@ class HeldOut:
 
     ``excluded`` counts photos of the split that a bundle may have seen: by equal bytes or groups, and, of these,
     ``excluded_by_content`` from the pixels. ``by_bytes_only`` names bundles whose photos could be compared by bytes
-    only, because they have no features of photos.
+    only, because they have no features of photos. ``test_set`` is the SHA-256 of the split's photos.
     """
 
     data_hash: str
@@ -64,6 +64,7 @@ class HeldOut:
     excluded: int
     excluded_by_content: int = 0
     by_bytes_only: tuple[str, ...] = ()
+    test_set: str = ""
 
     @property
     def excluded_by_bytes(self) -> int:

@@ -1,7 +1,8 @@
 """Count of the comparisons that a test set has decided, kept with the versions in the registry.
 
-The file ``uses/DATA-CHAMPION.json`` is attached to a candidate for each data version and champion that it was compared
-on. A repeated comparison of the same two versions counts once, since it adds nothing.
+The file ``uses/TESTSET-CHAMPION.json`` is attached to a candidate for each test set and champion that it was compared
+on. A test set is known by its photos: a data version with other training photos has the same one. A repeated
+comparison of the same two versions counts once, since it adds nothing.
 """
 
 import json
@@ -18,11 +19,11 @@ DIGITS: Final = 16
 NOBODY: Final = "none"
 
 
-def count_earlier_uses(registry: Registry, data_hash: str, *, candidate: Version, champion: Version | None) -> int:
-    """Return how many other comparisons of this model's versions were decided on this data version."""
-    own = candidate.number, _name(data_hash, champion.sha256 if champion else "")
+def count_earlier_uses(registry: Registry, test_set: str, *, candidate: Version, champion: Version | None) -> int:
+    """Return how many other comparisons of this model's versions were decided on this test set."""
+    own = candidate.number, _name(test_set, champion.sha256 if champion else "")
     names = ((one.number, name) for one in registry.versions() for name in registry.attachments(one, FOLDER))
-    return sum(name.startswith(f"{data_hash[:DIGITS]}-") and (number, name) != own for number, name in names)
+    return sum(name.startswith(f"{test_set[:DIGITS]}-") and (number, name) != own for number, name in names)
 
 
 def record_use(registry: Registry, version: Version, report: PromotionReport, *, digest: str) -> None:
@@ -30,10 +31,12 @@ def record_use(registry: Registry, version: Version, report: PromotionReport, *,
     if report.held_out is None or not any(check.name == "superiority" for check in report.checks):
         return
     champion = report.champion.sha256 if report.champion else ""
-    facts = {"data_hash": report.held_out.data_hash, "champion": champion, "report": digest, "created": report.created}
-    name = _name(report.held_out.data_hash, champion)
+    held_out = report.held_out
+    facts = {"test_set": held_out.test_set, "data_hash": held_out.data_hash, "champion": champion}
+    facts |= {"report": digest, "created": report.created}
+    name = _name(held_out.test_set, champion)
     registry.attach(version, {f"{FOLDER}/{name}": json.dumps(facts).encode()})
 
 
-def _name(data_hash: str, champion: str) -> str:
-    return f"{data_hash[:DIGITS]}-{champion[:DIGITS] or NOBODY}.json"
+def _name(test_set: str, champion: str) -> str:
+    return f"{test_set[:DIGITS]}-{champion[:DIGITS] or NOBODY}.json"

@@ -13,7 +13,7 @@ from petmood.data.duplicates.feature_store import compact
 from petmood.data.duplicates.near_duplicates import PhotoFeatures, describe_photo
 from petmood.data.index import DataIndex, IndexRow, Role, Split, data_hash
 from petmood.inference.load import BundlePredictor, load_bundle
-from petmood.promotion.held_out import HeldOutSelection
+from petmood.promotion.held_out import HeldOutSelection, hash_test_set
 from petmood.promotion.held_out import choose_held_out as choose
 from petmood.promotion.loaded_bundle import LoadedBundle
 from tests.support.evaluation import MakeRows
@@ -52,6 +52,17 @@ def opened(predictor: BundlePredictor, *, learned: Sequence[IndexRow] | None, na
 
 def groups_of(chosen: HeldOutSelection) -> set[str]:
     return {row.group_id for row in chosen.rows}
+
+
+def test_a_test_set_is_known_by_its_photos_whatever_else_the_data_version_holds(
+    index: DataIndex, predictor: BundlePredictor
+) -> None:
+    one = choose_held_out(index, [opened(predictor, learned=None, named=index.hash)]).held_out
+    less = DataIndex(tuple(row for row in index if row.split == Split.TEST or row.group_id != index.rows[0].group_id))
+    other = DataIndex(tuple(row for row in index if row != next(row for row in index if row.split == Split.TEST)))
+    assert less.hash != index.hash
+    assert one.test_set == hash_test_set(index) == hash_test_set(less) != hash_test_set(other)
+    assert hash_test_set(DataIndex(tuple(reversed(index.rows)))) == one.test_set
 
 
 def test_the_originals_of_the_test_split_are_evaluated_on(index: DataIndex, predictor: BundlePredictor) -> None:

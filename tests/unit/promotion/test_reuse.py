@@ -14,7 +14,7 @@ from petmood.registry.uri import open_registry
 from tests.support.bundles import word_bundle
 from tests.support.model_pairs import promoted_by_chance
 
-DATA, OTHER = "d" * 64, "e" * 64
+DATA, OTHER, VERSION = "d" * 64, "e" * 64, "f" * 64
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def registry(tmp_path: Path) -> Registry:
 def report(candidate: Version, champion: Version | None, *, check: str = "superiority") -> PromotionReport:
     infos = [BundleInfo("pets", "1", one.sha256, DATA, 1) if one else None for one in (candidate, champion)]
     assert infos[0] is not None
-    held_out = HeldOut(DATA, "test", {"sad": 30}, 30, 0)
+    held_out = HeldOut(VERSION, "test", {"sad": 30}, 30, 0, test_set=DATA)
     return PromotionReport(infos[0], infos[1], held_out, {}, (Check(check, False, "", "", ""),))
 
 

@@ -69,7 +69,7 @@ def test_the_three_files_say_the_same(tmp_path: Path) -> None:
     assert stored["candidate"]["sha256"] == "a" * 64
     counts = {"classes": {"happy": 90, "sad": 30}, "groups": 110, "excluded": 7, "photos": 120}
     counts |= {"excluded_by_bytes": 7, "excluded_by_content": 0, "by_bytes_only": []}
-    assert stored["held_out"] == {"data_hash": "f" * 64, "split": "test", **counts}
+    assert stored["held_out"] == {"data_hash": "f" * 64, "test_set": "e" * 64, "split": "test", **counts}
     assert stored["checks"][1]["parts"][0]["difference"] == {"value": -0.3, "low": -0.62, "high": -0.1, "n": 30}
     pages = (tmp_path / "deep/folder/promotion.md").read_text(), Page(render_promotion_report(REPORT)).text
     for page in pages:
