@@ -116,7 +116,7 @@ def test_both_versions_are_kept_in_the_remote_and_what_they_share_is_kept_once(
     there = remote.names()
     photos = set(versions.photos["v1"].values()) | set(versions.photos["v2"].values())
     assert sum(name.endswith(".dir") for name in there) == 2
-    beside = 2 * len(("index.csv", "rejected.csv", "relations.csv", "import.json"))
+    beside = 2 * len(("index.csv", "rejected.csv", "relations.csv", "shared_regions.json", "import.json"))
     assert len(photos) + 2 < len(there) <= len(photos) + 2 + beside
 
 

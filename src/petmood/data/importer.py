@@ -29,6 +29,7 @@ from petmood.data.classes import ClassOptions, ResolvedClasses, resolve_classes
 from petmood.data.duplicates import near_duplicates as duplicates
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
+from petmood.data.duplicates.shared_region_file import SHARED_REGIONS_NAME, shared_regions_text
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, problems_text
 from petmood.data.import_target import (
     IMPORT_NAME,
@@ -168,8 +169,7 @@ def import_photos(
             report = _report(to, rows, rejected=intake.problems, notices=notices)
             _copy(entries, to=draft, progress=progress)
             write_index(draft.path, rows)
-            atomic_write_text(draft.path / REJECTED_NAME, problems_text(report.rejected))
-            atomic_write_text(draft.path / RELATIONS_NAME, relations_text(intake.links(relations)))
+            _write_findings(draft.path, intake, relations)
             atomic_write_json(draft.path / IMPORT_NAME, _facts(source, report, asdict(replace(chosen, skip_bad=skip))))
             draft.expect([*WRITTEN, *(row.path for row in rows)])
     finally:
@@ -197,6 +197,13 @@ def _scan(
     if not unrelated:
         refuse_unrelated(resolved.entries, old, to=to)
     return resolved, old
+
+
+def _write_findings(folder: Path, intake: PhotoScanner, relations: Sequence[Relation]) -> None:
+    """Write which entries were rejected, which photos are related, and what unrelated photos share."""
+    atomic_write_text(folder / REJECTED_NAME, problems_text(intake.problems))
+    atomic_write_text(folder / RELATIONS_NAME, relations_text(intake.links(relations)))
+    atomic_write_text(folder / SHARED_REGIONS_NAME, shared_regions_text(intake.shared_regions(relations)))
 
 
 def _facts(source: Source, report: ImportReport, options: dict[str, object]) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Dataset index: one row per photo in index.csv.
 
-A dataset is a folder: `index.csv`, `rejected.csv`, `relations.csv`, `import.json` and `photos/`. The index is
-deterministic: rows sorted by path, LF line ends, no timestamps, no absolute paths. Its hash therefore identifies a data
-version.
+A dataset is a folder: `index.csv`, `rejected.csv`, `relations.csv`, `shared_regions.json`, `import.json` and
+`photos/`. The index is deterministic: rows sorted by path, LF line ends, no timestamps, no absolute paths. Its hash
+therefore identifies a data version.
 """
 
 import csv

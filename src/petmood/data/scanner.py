@@ -14,6 +14,7 @@ from petmood.data.duplicates.group_limit import MOST_RELATED
 from petmood.data.duplicates.near_duplicates import Relation, Relations, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind, RelationRow
+from petmood.data.duplicates.shared_region_file import SharedPhotos
 from petmood.data.import_errors import HARMLESS, ImportProblem, problems_text, refusal
 from petmood.data.index_builder import PHOTOS, ScannedPhoto
 from petmood.data.photo_info import PhotoInfo, read_photo_info
@@ -82,6 +83,16 @@ class PhotoScanner:
         ]
         originals = choose_originals([first[number] for number in numbers], left)
         return {number for number, position in positions.items() if originals[position] == position}
+
+    def shared_regions(self, relations: Sequence[Relation]) -> list[SharedPhotos]:
+        """Return the regions that many unrelated photos share, with the paths of the photos."""
+        if not isinstance(relations, Relations):
+            return []
+        first = {self._content_ids[facts.sha256]: f"{PHOTOS}/{found.name}" for found, facts in reversed(self._good)}
+        return [
+            SharedPhotos(str(region), tuple(sorted(first[number] for number in region.photos)))
+            for region in relations.shared
+        ]
 
     def shared_notices(self, relations: Sequence[Relation]) -> list[str]:
         """Return a line for every region that many unrelated photos share, and for every group that was too large."""

@@ -67,6 +67,7 @@ def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> N
     groups = (
         _leaks(report, thumbnails),
         _conflicts(report, thumbnails),
+        _shared_regions(report, thumbnails),
         _samples(report, thumbnails),
         _groups(report, thumbnails),
         _odd(report, thumbnails),
@@ -136,6 +137,17 @@ def _across_classes(rows: Sequence[IndexRow]) -> list[IndexRow]:
     for row in rows:
         first.setdefault(row.label, row)
     return [*first.values(), *(row for row in rows if row not in first.values())]
+
+
+def _shared_regions(report: ValidationReport, thumbnails: Thumbnails) -> _Group:
+    rows = {row.path: row for row in report.index}
+    parts = []
+    for one in report.shared[:_GROUPS]:
+        found = [rows[path] for path in one.paths if path in rows]
+        text = f"{len(found)} photos of {', '.join(sorted({row.label for row in found}))}"
+        parts.append(_part(thumbnails, _across_classes(found), title=one.region, text=text))
+    text = "Unrelated photos that show the same in one region. It was not used to group them; a model may learn it."
+    return _Group("Shared regions", text, tuple(parts))
 
 
 def _samples(report: ValidationReport, thumbnails: Thumbnails) -> _Group:

@@ -17,14 +17,16 @@ from petmood.data.classes import parse_class_options
 from petmood.data.duplicates import near_duplicates as groups
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
+from petmood.data.duplicates.shared_region_file import read_shared_regions
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
-from petmood.data.import_target import IMPORT_NAME
+from petmood.data.import_target import IMPORT_NAME, WRITTEN
 from petmood.data.importer import ImportOptions, import_photos
 from petmood.data.index import read_index
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
 from petmood.data.sources.folder import FolderSource
 from petmood.data.split import Fractions
+from petmood.data.validation.issues import validate_dataset
 from tests.support.images import captioned, jpeg, photo_like
 from tests.support.trees import bring_in, contents, mirror_finder, photo_bytes, put, tree
 
@@ -42,6 +44,7 @@ def test_a_data_set_holds_index_lists_and_byte_for_byte_copies(tmp_path: Path) -
         "index.csv",
         "rejected.csv",
         "relations.csv",
+        "shared_regions.json",
     ]
     assert contents(source) == before
     assert read_index(tmp_path / "pets") == report.index
@@ -219,7 +222,7 @@ def test_a_person_s_own_files_are_carried_over_and_what_petmood_made_is_not(tmp_
         assert {name: found[name] for name in mine} == mine
         assert (pets / "link").is_symlink()
         assert not set(made) & set(found)
-        assert len(found) == 4 + len(report.index) + len(mine) + 1
+        assert len(found) == len(WRITTEN) + len(report.index) + len(mine) + 1
 
 
 def test_a_new_photo_never_overwrites_a_person_s_file_and_that_is_said_before_any_work(tmp_path: Path) -> None:
@@ -418,3 +421,11 @@ def test_a_caption_on_half_of_the_photos_changes_no_split(tmp_path: Path) -> Non
     assert splits["captioned"] == splits["plain"]
     assert len(splits["plain"]) == 6
     assert any("share the same region: the bottom" in line for line in report.notices)
+    (shared,) = read_shared_regions(tmp_path / "captioned-pets")
+    assert shared.region.startswith("the bottom")
+    assert len(shared.paths) == 14
+    found = validate_dataset(tmp_path / "captioned-pets")
+    (issue,) = [one for one in found.issues if one.code == "shared_region"]
+    assert issue.message.startswith("14 photos of 2 classes share the same region: the bottom")
+    assert issue.paths == shared.paths
+    assert not found.has_blocking_issues

@@ -59,6 +59,10 @@ def test_a_region_that_many_photos_share_is_named_with_photos_and_classes(tmp_pa
     (line,) = stream.shared_notices(Relations([], shared=[SharedRegion((0, 1, 2), (0.0, 0.75, 1.0, 1.0))]))
     assert line.startswith("3 photos of 2 classes share the same region: the bottom 25% of the frame.")
     assert stream.shared_notices([]) == []
+    region = SharedRegion((0, 2), (0.0, 0.75, 1.0, 1.0))
+    (shared,) = stream.shared_regions(Relations([], shared=[region]))
+    assert (shared.region, shared.paths) == ("the bottom 25% of the frame", ("photos/a", "photos/c"))
+    assert stream.shared_regions([]) == []
 
 
 def test_a_group_that_was_too_large_is_named_by_its_first_photo(tmp_path: Path) -> None:

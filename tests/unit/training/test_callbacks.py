@@ -66,7 +66,9 @@ class Unsafe:
 
 
 @pytest.mark.parametrize(
-    "content", [{"epoch": Unsafe()}, {"epoch": 1}, [1, 2], {"state_dict": 7}, b"", b"PK\x03\x04 half"], ids=str
+    "content",
+    [{"epoch": Unsafe()}, {"epoch": 1}, [1, 2], {"state_dict": 7}, b"", b"PK\x03\x04 half"],
+    ids=["an object", "too little", "a list", "no tensors", "empty", "half"],
 )
 def test_a_damaged_checkpoint_ends_a_resumed_training_in_one_line(
     content: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.relations import RelationRow, read_relations
+from petmood.data.duplicates.shared_region_file import SharedPhotos, read_shared_regions
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
 from petmood.data.index import DataIndex, IndexRow, Role, Split, labels_in, read_index
 from petmood.data.index_builder import PHOTOS
@@ -57,6 +58,7 @@ class ValidationReport:
     conflicts: tuple[LabelConflict, ...]
     relations: tuple[RelationRow, ...]
     rejected: tuple[ImportProblem, ...]
+    shared: tuple[SharedPhotos, ...] = ()
 
     @property
     def has_blocking_issues(self) -> bool:
@@ -104,19 +106,31 @@ def validate_dataset(folder: Path, *, progress: ProgressBar = no_progress) -> Va
         (row, read_photo_info(folder / row.path)[0])
         for row in progress(index.rows, total=len(index), what="checking photos")
     ]
-    conflicts = tuple(_conflicts(index, links))
+    conflicts, shared = tuple(_conflicts(index, links)), read_shared_regions(folder)
     findings = [
         *_broken(seen),
         *_leaks(index),
         *_duplicates(index),
         *_extra(folder, index),
         *_label_conflicts(conflicts),
+        *_shared_regions(index, shared),
         *_balance(index),
         *_odd_photos(seen),
         *_excluded(index, rejected),
     ]
     findings.sort(key=lambda finding: not finding.is_blocking)
-    return ValidationReport(folder.resolve().name, index, tuple(findings), conflicts, links, rejected)
+    return ValidationReport(folder.resolve().name, index, tuple(findings), conflicts, links, rejected, shared)
+
+
+def _shared_regions(index: DataIndex, shared: Iterable[SharedPhotos]) -> Iterator[Issue]:
+    label_of = {row.path: row.label for row in index}
+    for one in shared:
+        classes = {label_of[path] for path in one.paths if path in label_of}
+        message = (
+            f"{len(one.paths)} photos of {counted(len(classes), 'class', 'classes')} share the same region: "
+            f"{one.region}; a model may learn it in place of the animal"
+        )
+        yield Issue("shared_region", message, one.paths)
 
 
 def _broken(seen: Iterable[tuple[IndexRow, PhotoInfo]]) -> Iterator[Issue]:
