@@ -5,7 +5,7 @@ between the two frames, and compare the aligned pixels. File names are never use
 docs/decisions/near-duplicates.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from petmood.data.duplicates.in_place import relate_in_place
 from petmood.data.duplicates.relations import RelationKind
 from petmood.data.duplicates.shared_regions import (
     SharedRegion,
+    add_region,
     fixed_keypoints,
     frequent_keypoints,
     shared_content,
@@ -126,17 +127,37 @@ def _compare_all(
         for number, mask in flagged.items():
             content[number] = content[number].joined(shared_content(photos[number], mask))
         again = [pair for pair in found if flagged.keys() & {pair.first, pair.second}]
-        for pair, one in zip(again, ordered_map(check, again, threads=threads), strict=True):
-            if one is None:
-                del found[pair]
-                refuted.append((pair.first, pair.second))
-            else:
-                found[pair] = one
+        refuted += _compare_again(found, again, check, threads=threads)
         flagged = frequent_keypoints(keypoints, copies, found.values())
         if not flagged:
             break
+    regions = shared_regions(content, refuted)
+    for region, mask in ((one, one.mask()) for one in regions):
+        inside = set(region.photos if mask.any() else ())
+        for number in inside:
+            content[number] = add_region(content[number], mask, photos[number])
+        again = [pair for pair in found if pair.first in inside and pair.second in inside]
+        _compare_again(found, again, check, threads=threads)
     in_place = relate_in_place(photos, content, copies, threads=threads)
-    return [*found.values(), *in_place], shared_regions(content, refuted)
+    return [*found.values(), *in_place], regions
+
+
+def _compare_again(
+    found: dict[Candidate, Comparison],
+    again: Sequence[Candidate],
+    check: Callable[[Candidate], Comparison | None],
+    *,
+    threads: int,
+) -> list[tuple[int, int]]:
+    """Compare pairs of ``found`` again, in place; return the photos of those that are not related any more."""
+    refuted = []
+    for pair, one in zip(again, ordered_map(check, again, threads=threads), strict=True):
+        if one is None:
+            del found[pair]
+            refuted.append((pair.first, pair.second))
+        else:
+            found[pair] = one
+    return refuted
 
 
 def group_ids(count: int, relations: Sequence[Relation]) -> list[int]:

@@ -46,6 +46,8 @@ REACH_PX = 10.0
 AROUND_PX = 14.0
 """Radius in pixels of the region around a shared keypoint whose pixels aren't compared."""
 CELL_PX = 14.0
+MOST_OF_FRAME = 0.5
+"""Largest share of the frame of a region that is left out of the comparison as a whole."""
 NEAREST = 64
 """Keypoints that are compared first: enough for content of many photos, where all would take quadratic time."""
 _BEYOND = np.nextafter(1.0, 2.0)
@@ -60,6 +62,14 @@ class SharedRegion:
 
     photos: tuple[int, ...]
     box: tuple[float, float, float, float]
+
+    def mask(self) -> Mask:
+        """Return the region as bool [64, 64]; nothing if it is most of the frame, so that little would be left."""
+        left, top, right, bottom = (round(THUMB_PX * side) for side in self.box)
+        inside = np.zeros((THUMB_PX, THUMB_PX), np.bool_)
+        if (right - left) * (bottom - top) <= MOST_OF_FRAME * THUMB_PX**2:
+            inside[top:bottom, left:right] = True
+        return inside
 
     def __str__(self) -> str:
         """Name the region, such as "bottom 24% of the frame"."""

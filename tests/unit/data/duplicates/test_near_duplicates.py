@@ -14,10 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.altered_pixels import same_caption
 from petmood.core.errors import DataError
 from petmood.data.duplicates import group_limit
 from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
 from petmood.data.duplicates.relations import RelationKind
+from petmood.data.synthetic.animal_faces import draw_face
 from tests.support.images import captioned, jpeg, photo_like
 
 Pixels = NDArray[np.uint8]
@@ -212,6 +214,20 @@ def test_one_thing_on_many_photos_relates_none_and_hides_no_copy(share: Callable
         (7, 21, "near_duplicate"),
     ]
     assert max(len(region.photos) for region in found.shared) >= 15
+
+
+def test_a_caption_in_frames_of_many_sizes_relates_no_photos() -> None:
+    """The letters stand at slightly other places in each frame, so that many of their keypoints aren't at one place."""
+    rng = np.random.default_rng(5)
+    photos = []
+    for number in range(40):
+        face = draw_face(("angry", "happy", "other", "sad")[number % 4], "cat", rng=rng, side_px=224)
+        height, width = rng.integers(192, 225, 2)
+        caption = same_caption(np.ascontiguousarray(face[:height, :width]))
+        photos.append(np.asarray(Image.open(io.BytesIO(jpeg(caption, quality=90))).convert("RGB")))
+    found = find_near_duplicates([*photos, np.ascontiguousarray(photos[9][:, ::-1])])
+    assert [(one.first, one.second, one.kind) for one in found] == [(9, 40, "near_duplicate")]
+    assert len(found.shared[0].photos) >= 38
 
 
 def test_the_shared_region_is_named_and_a_photo_without_the_caption_is_its_copy() -> None:

@@ -140,3 +140,12 @@ def test_photos_without_relations_but_for_shared_content_make_a_region() -> None
 )
 def test_a_region_is_named_by_its_place(box: tuple[float, float, float, float], name: str) -> None:
     assert str(SharedRegion((0, 1), box)) == name
+
+
+@pytest.mark.parametrize(("box", "inside"), [((0.0, 0.75, 1.0, 1.0), 16 * 64), ((0.0, 0.0, 1.0, 1.0), 0)])
+def test_a_region_is_left_out_as_a_whole_unless_it_is_most_of_the_frame(
+    box: tuple[float, float, float, float], inside: int
+) -> None:
+    mask = SharedRegion((0, 1), box).mask()
+    assert mask.sum() == inside
+    assert mask[48:].sum() == inside
