@@ -1,6 +1,7 @@
 """Rules for every test: no network, no GPU, no credentials and no caches of the person who runs them."""
 
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,6 +21,13 @@ PROOF_WITHIN_S = 3600
 
 settings.register_profile("petmood", deadline=None)  # how long an example takes says nothing about whether it is right
 settings.load_profile("petmood")
+
+
+def pytest_configure() -> None:
+    """Handle signals that are ignored in a background job or under nohup; tests and their processes send them."""
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups while this hook is called
