@@ -192,10 +192,10 @@ def _several(response: httpx.Response) -> list[Answer]:
 
 def _body(response: httpx.Response, kind: type[Body]) -> Body:
     if response.status_code == 404:
-        error = ServiceError(
-            f"{response.url} does not exist. Expected the address of the service's root, such as {DEFAULT_API_URL}."
+        error = error_of(response)
+        error.args = (
+            f"{response.url} does not exist. Expected the address of the service's root, such as {DEFAULT_API_URL}.",
         )
-        error.status = response.status_code
         raise error
     if response.status_code != 200:
         raise error_of(response)

@@ -239,6 +239,9 @@ def test_a_service_without_a_batch_route_gets_photos_one_by_one() -> None:
     with serving(nothing) as (address, _), Client(address) as client, pytest.raises(ServiceError) as caught:
         list(client.predict_many([b"a", b"b"]))
     assert caught.value.code == "not_found"
+    assert str(caught.value).endswith(
+        "/predict does not exist. Expected the address of the service's root, such as http://127.0.0.1:8000."
+    )
 
 
 def test_photos_that_can_t_be_read_alone_are_not_sent(tmp_path: Path) -> None:
