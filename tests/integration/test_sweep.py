@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from petmood.configs.load import from_file
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import Split, read_index, write_index
+from petmood.data.validation_parts import divide_validation
 from petmood.evaluation.predictions import Predictions
 from petmood.models.linear import negative_log_likelihood
 from petmood.pipelines.evaluate import evaluate_run
@@ -47,6 +48,10 @@ def test_the_best_is_the_least_validation_loss_of_the_kept_weights_and_its_run_i
         run = RunFolder(whole / FOLDER / "trials" / f"{int(number):03d}")
         if row["state"] == "finished":
             scored = Predictions.load(run.predictions(Split.VALID))
+            labels = [scored.classes[label] for label in scored.labels]
+            parts = divide_validation(scored.groups, labels, share=0.5)
+            assert len(parts.choosing) == len(parts.calibrating) == 16
+            scored = scored.take(parts.choosing)
             losses[number] = negative_log_likelihood(scored.logits, scored.labels)
             assert float(row["value"]) == pytest.approx(losses[number], rel=1e-6)
     best = min(losses, key=losses.__getitem__)
