@@ -44,7 +44,7 @@ say "It is served by its alias"
 petmood serve registry://petmood@champion --port "$port" --log json 2> ../service.log &
 service=$!
 trap 'kill "$service" 2>/dev/null || true; wait' EXIT
-photo=$(find data/pets/photos -name '*.jpg' | sort | head -n 1)
+photo=$(find data/pets/photos -name '*.jpg' | sort | sed -n 1p)
 answers() { ask >/dev/null 2>&1; }
 wait_for answers
 first=$(ask | field)
