@@ -88,9 +88,9 @@ class PhotoScanner:
         """Return the regions that many unrelated photos share, with the paths of the photos."""
         if not isinstance(relations, Relations):
             return []
-        first = {self._content_ids[facts.sha256]: f"{PHOTOS}/{found.name}" for found, facts in reversed(self._good)}
+        names = self._first_names()
         return [
-            SharedPhotos(str(region), tuple(sorted(first[number] for number in region.photos)))
+            SharedPhotos(str(region), tuple(sorted(f"{PHOTOS}/{names[number]}" for number in region.photos)))
             for region in relations.shared
         ]
 
@@ -108,7 +108,7 @@ class PhotoScanner:
                 f"{len(region.photos)} photos of {counted(len(classes), 'class', 'classes')} share the same region: "
                 f"{region}. It wasn't used to group photos. A model may learn it in place of the animal: crop it off."
             )
-        names = {self._content_ids[facts.sha256]: found.name for found, facts in reversed(self._good)}
+        names = self._first_names()
         lines += [
             f"{len(group.photos)} photos, such as '{names[group.photos[0]]}', would form one group by related pairs; "
             f"at most {MOST_RELATED} different photos may. Weakest pairs left out: {group.unused_pairs}, which leaves "
@@ -116,6 +116,10 @@ class PhotoScanner:
             for group in relations.divided
         ]
         return lines
+
+    def _first_names(self) -> dict[int, str]:
+        """Return the name of the first photo with each content."""
+        return {self._content_ids[facts.sha256]: found.name for found, facts in reversed(self._good)}
 
     def links(self, relations: Sequence[Relation]) -> list[RelationRow]:
         """Return the relations as pairs of paths, and the pairs of byte-equal photos."""
