@@ -1,14 +1,17 @@
 """Mutation score: the share of small changes of the code that its unit tests notice (mutmut). Target: 90% a package.
 
-python -m benchmarks.mutants [PACKAGE ...] [--tenth] [--processes N] [--survivors FILE]     or     make mutants
+python -m benchmarks.mutants [PACKAGE ...] [--tenth] [--processes N] [--survivors FILE [--again]]   or   make mutants
 
 Every package is mutated in a copy of the tracked files, and tested by its own unit tests. ``--tenth`` tests one mutant
 of ten, those whose number ends in 7. A survivor is a change that no test notices. Survivors of the kinds in
 ``EQUIVALENT`` change no result; they are counted as survivors all the same, and are listed by kind.
+``--survivors FILE`` keeps the survivors. With ``--again``, only the survivors in FILE are tested, as after new tests:
+this takes minutes, and is refused if the mutated code has changed since FILE was written.
 """
 
 import argparse
 import difflib
+import hashlib
 import json
 import os
 import re
@@ -19,9 +22,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 from benchmarks.common import report
 from petmood.evaluation.proportions import clopper_pearson_interval
@@ -80,38 +84,72 @@ class Survivor:
         return next((why for pattern, why in EQUIVALENT.items() if re.search(pattern, changed)), "no test notices it")
 
 
-def measure(name: str, *, tenth: bool, processes: int) -> list[Survivor]:
-    """Mutate one package, report its score as one JSON line, and return the survivors."""
-    package, began = PACKAGES[name], time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of one package; ``code`` is the hash of the mutated files, ``sample`` says which mutants ran."""
+
+    code: str
+    sample: str
+    mutants: int
+    survivors: tuple[Survivor, ...]
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` gave."""
+        survivors = tuple(Survivor(one["name"], one["before"], one["after"]) for one in stored["survivors"])
+        return cls(stored["code"], stored["sample"], stored["mutants"], survivors)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        survivors = [{**asdict(one), "kind": one.kind} for one in self.survivors]
+        return {"code": self.code, "sample": self.sample, "mutants": self.mutants, "survivors": survivors}
+
+
+def measure(name: str, *, wanted: Sequence[str], sample: str, processes: int) -> Result:
+    """Mutate one package, test the mutants whose names match one of ``wanted`` (all, if empty), list the survivors."""
+    package = PACKAGES[name]
     with tempfile.TemporaryDirectory(prefix="petmood-mutants-") as made:
         copy = Path(made) / "petmood"
         _copy_tracked_files(copy)
         _configure(copy, package)
-        wanted = ["*_mutmut_*7"] if tenth else []
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(processes), *wanted]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)}
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         codes = dict(_exit_codes(copy))
         if not codes:
             raise SystemExit(f"mutmut tested nothing of {name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        survivors = [_survivor(copy, mutant) for mutant, code in codes.items() if code not in KILLED]
-    killed = len(codes) - len(survivors)
-    low, high = clopper_pearson_interval(killed, len(codes)) if tenth else (killed / len(codes),) * 2
+        survivors = tuple(_survivor(copy, mutant) for mutant, code in codes.items() if code not in KILLED)
+    return Result(_code_hash(package), sample, len(codes), survivors)
+
+
+def _again(name: str, before: Result, *, processes: int) -> Result:
+    """Test the survivors of an earlier run once more: with tests that were added since, fewer survive."""
+    if before.code != _code_hash(PACKAGES[name]):
+        raise SystemExit(f"{name}: the mutated code has changed since its survivors were written. Run without --again.")
+    if not before.survivors:
+        return before
+    found = measure(name, wanted=[one.name for one in before.survivors], sample=before.sample, processes=processes)
+    return replace(before, survivors=found.survivors)
+
+
+def _report(name: str, result: Result, *, minutes: float) -> None:
+    survivors, mutants = result.survivors, result.mutants
+    killed = mutants - len(survivors)
+    low, high = clopper_pearson_interval(killed, mutants) if result.sample != "all" else (killed / mutants,) * 2
     report(
         f"mutants: {name}, survivors",
-        ratio=len(survivors) / len(codes),
+        ratio=len(survivors) / mutants,
         target=1 - TARGET,
         details={
-            "mutants": len(codes),
-            "sample": "one of ten" if tenth else "all",
+            "mutants": mutants,
+            "sample": result.sample,
             "killed": killed,
-            "score": round(killed / len(codes), 4),
+            "score": round(killed / mutants, 4),
             "interval": [round(low, 4), round(high, 4)],
             "survivors_by_kind": dict(Counter(one.kind for one in survivors).most_common()),
-            "minutes": round((time.monotonic() - began) / 60, 1),
+            "minutes": round(minutes, 1),
         },
     )
-    return survivors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,15 +159,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tenth", action="store_true", help="test one mutant of ten")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--survivors", type=Path, metavar="FILE", help="write the survivors to this JSON file")
+    parser.add_argument("--again", action="store_true", help="test only the survivors in that file")
     chosen = parser.parse_args(arguments)
     if unknown := sorted(set(chosen.packages) - set(PACKAGES)):
         parser.error(f"expected packages of {', '.join(PACKAGES)}, got {', '.join(unknown)}")
-    found = {}
-    for name in chosen.packages or PACKAGES:
-        found[name] = measure(name, tenth=chosen.tenth, processes=chosen.processes)
+    if chosen.again and not chosen.survivors:
+        parser.error("--again needs --survivors FILE, an earlier run's")
+    kept = json.loads(chosen.survivors.read_text("utf-8")) if chosen.again else {}
+    for name in chosen.packages or (list(kept) if chosen.again else PACKAGES):
+        began = time.monotonic()
+        if chosen.again:
+            result = _again(name, Result.from_json(kept[name]), processes=chosen.processes)
+        else:
+            wanted, sample = (["*_mutmut_*7"], "one of ten") if chosen.tenth else ([], "all")
+            result = measure(name, wanted=wanted, sample=sample, processes=chosen.processes)
+        _report(name, result, minutes=(time.monotonic() - began) / 60)
+        kept[name] = result.to_json()
         if chosen.survivors:
-            rows = {package: [{**asdict(one), "kind": one.kind} for one in some] for package, some in found.items()}
-            chosen.survivors.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            chosen.survivors.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -155,6 +202,13 @@ def _configure(copy: Path, package: Package) -> None:
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write("\n[tool.mutmut]\n" + "\n".join(lines) + "\n")
+
+
+def _code_hash(package: Package) -> str:
+    """Return a hash of the mutated files: the names of mutants count within a function of one version of the code."""
+    found = sorted({path for pattern in package.files for path in ROOT.glob(pattern.removesuffix("*") + "**/*.py")})
+    kept = [path for path in found if not any(fnmatch(str(path.relative_to(ROOT)), one) for one in package.without)]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in kept)).hexdigest()[:16]
 
 
 def _exit_codes(copy: Path) -> Iterator[tuple[str, int]]:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from petmood.core import bundle
 from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, read_golden, verify, write
 from petmood.core.errors import BundleError
 from petmood.core.image import ImageSpec
@@ -385,8 +384,3 @@ def test_golden_photos_that_are_none_are_refused_and_nothing_is_unpickled(whole:
         read_golden(forged)
     assert "\n" not in str(refusal.value)
     assert not mark.exists()
-
-
-def test_the_module_never_allows_pickles() -> None:
-    source = Path(bundle.__file__).read_text("utf-8")
-    assert "allow_pickle=True" not in source
