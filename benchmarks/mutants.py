@@ -118,7 +118,7 @@ def measure(name: str, *, wanted: Sequence[str], sample: str, processes: int) ->
         codes = dict(_exit_codes(copy))
         if not codes:
             raise SystemExit(f"mutmut tested nothing of {name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        survivors = tuple(_survivor(copy, mutant) for mutant, code in codes.items() if code not in KILLED)
+        survivors = _survivors(copy, [mutant for mutant, code in codes.items() if code not in KILLED])
     return Result(_code_hash(package), sample, len(codes), survivors)
 
 
@@ -219,12 +219,19 @@ def _exit_codes(copy: Path) -> Iterator[tuple[str, int]]:
                 yield mutant, code
 
 
-def _survivor(copy: Path, mutant: str) -> Survivor:
-    command = [sys.executable, "-m", "mutmut", "show", mutant]
-    shown = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False).stdout.splitlines()
-    before = "\n".join(line[1:] for line in shown if re.match(r"-(?!--)", line))
-    after = "\n".join(line[1:] for line in shown if re.match(r"\+(?!\+\+)", line))
-    return Survivor(mutant, before, after)
+def _survivors(copy: Path, names: Sequence[str]) -> tuple[Survivor, ...]:
+    """Return the changes with these names; one process reads all of them."""
+    program = "import json, sys; from mutmut.mutation.diff_apply import get_diff_for_mutant as diff; "
+    program += "print(json.dumps([diff(name) for name in json.load(sys.stdin)]))"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=copy, input=json.dumps(names), capture_output=True, text=True, check=True)
+    found = []
+    for name, shown in zip(names, json.loads(done.stdout), strict=True):
+        lines = shown.splitlines()
+        before = "\n".join(line[1:] for line in lines if re.match(r"-(?!--)", line))
+        after = "\n".join(line[1:] for line in lines if re.match(r"\+(?!\+\+)", line))
+        found.append(Survivor(name, before, after))
+    return tuple(found)
 
 
 def _changed(before: str, after: str) -> Iterator[str]:
