@@ -1,12 +1,13 @@
 """Mutation score: the share of small changes of the code that its unit tests notice (mutmut). Target: 90% a package.
 
-python -m benchmarks.mutants [PACKAGE ...] [--tenth] [--processes N] [--survivors FILE [--again]]   or   make mutants
+python -m benchmarks.mutants [PACKAGE ...] [--digits 37] [--processes N] [--survivors FILE [--again]], or make mutants
 
-Every package is mutated in a copy of the tracked files, and tested by its own unit tests. ``--tenth`` tests one mutant
-of ten, those whose number ends in 7. A survivor is a change that no test notices. Survivors of the kinds in
-``EQUIVALENT`` change no result; they are counted as survivors all the same, and are listed by kind.
-``--survivors FILE`` keeps the survivors. With ``--again``, only the survivors in FILE are tested, as after new tests:
-this takes minutes, and is refused if the mutated code has changed since FILE was written.
+Every package is mutated in a copy of the tracked files, and tested by its own unit tests. A survivor is a change that
+no test notices. Survivors of the kinds in ``EQUIVALENT`` change no result; they count as survivors all the same, and
+are listed by kind. ``--digits`` takes a systematic sample: only the mutants whose number ends in one of these digits.
+Tests that were written for the survivors of one digit are measured by another.
+``--survivors FILE`` keeps the survivors; results of other digits of the same code are kept beside them. With
+``--again``, only the survivors in FILE are tested, as after new tests, unless the code has changed since.
 """
 
 import argparse
@@ -34,6 +35,7 @@ __all__ = ["PACKAGES", "Package", "main"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = 0.9
+DIGITS: Final = "0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +88,49 @@ class Survivor:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome of one package; ``code`` is the hash of the mutated files, ``sample`` says which mutants ran."""
+    """The outcome of one package: a hash of the mutated files, the mutants tested by last digit, and the survivors."""
 
     code: str
-    sample: str
-    mutants: int
+    tested: Mapping[str, int]
     survivors: tuple[Survivor, ...]
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` gave."""
         survivors = tuple(Survivor(one["name"], one["before"], one["after"]) for one in stored["survivors"])
-        return cls(stored["code"], stored["sample"], stored["mutants"], survivors)
+        return cls(stored["code"], stored["tested"], survivors)
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
         survivors = [{**asdict(one), "kind": one.kind} for one in self.survivors]
-        return {"code": self.code, "sample": self.sample, "mutants": self.mutants, "survivors": survivors}
+        return {"code": self.code, "tested": dict(self.tested), "survivors": survivors}
+
+    @property
+    def mutants(self) -> int:
+        """Return how many mutants were tested."""
+        return sum(self.tested.values())
+
+    @property
+    def score(self) -> float:
+        """Return the share of the mutants that were noticed."""
+        return 1 - len(self.survivors) / self.mutants
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95% interval of the score of all mutants: exact for a sample, the score itself without one."""
+        if len(self.tested) == len(DIGITS):
+            return self.score, self.score
+        return clopper_pearson_interval(self.mutants - len(self.survivors), self.mutants)
+
+    def joined(self, newer: Self) -> Self:
+        """Return both outcomes as one; the newer counts for the digits of both, and alone if the code changed."""
+        if self.code != newer.code:
+            return newer
+        older = tuple(one for one in self.survivors if one.name[-1] not in newer.tested)
+        return replace(newer, tested={**self.tested, **newer.tested}, survivors=older + newer.survivors)
 
 
-def measure(name: str, *, wanted: Sequence[str], sample: str, processes: int) -> Result:
+def measure(name: str, *, wanted: Sequence[str], processes: int) -> Result:
     """Mutate one package, test the mutants whose names match one of ``wanted`` (all, if empty), list the survivors."""
     package = PACKAGES[name]
     with tempfile.TemporaryDirectory(prefix="petmood-mutants-") as made:
@@ -119,7 +144,7 @@ def measure(name: str, *, wanted: Sequence[str], sample: str, processes: int) ->
         if not codes:
             raise SystemExit(f"mutmut tested nothing of {name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         survivors = _survivors(copy, [mutant for mutant, code in codes.items() if code not in KILLED])
-    return Result(_code_hash(package), sample, len(codes), survivors)
+    return Result(_code_hash(package), Counter(mutant[-1] for mutant in codes), survivors)
 
 
 def _again(name: str, before: Result, *, processes: int) -> Result:
@@ -128,25 +153,22 @@ def _again(name: str, before: Result, *, processes: int) -> Result:
         raise SystemExit(f"{name}: the mutated code has changed since its survivors were written. Run without --again.")
     if not before.survivors:
         return before
-    found = measure(name, wanted=[one.name for one in before.survivors], sample=before.sample, processes=processes)
+    found = measure(name, wanted=[one.name for one in before.survivors], processes=processes)
     return replace(before, survivors=found.survivors)
 
 
 def _report(name: str, result: Result, *, minutes: float) -> None:
-    survivors, mutants = result.survivors, result.mutants
-    killed = mutants - len(survivors)
-    low, high = clopper_pearson_interval(killed, mutants) if result.sample != "all" else (killed / mutants,) * 2
     report(
         f"mutants: {name}, survivors",
-        ratio=len(survivors) / mutants,
+        ratio=1 - result.score,
         target=1 - TARGET,
         details={
-            "mutants": mutants,
-            "sample": result.sample,
-            "killed": killed,
-            "score": round(killed / mutants, 4),
-            "interval": [round(low, 4), round(high, 4)],
-            "survivors_by_kind": dict(Counter(one.kind for one in survivors).most_common()),
+            "mutants": result.mutants,
+            "last_digits": "".join(sorted(result.tested)),
+            "killed": result.mutants - len(result.survivors),
+            "score": round(result.score, 4),
+            "interval": [round(end, 4) for end in result.interval],
+            "survivors_by_kind": dict(Counter(one.kind for one in result.survivors).most_common()),
             "minutes": round(minutes, 1),
         },
     )
@@ -156,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the named packages, or all; write the survivors to a file if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(PACKAGES)} (default: all)")
-    parser.add_argument("--tenth", action="store_true", help="test one mutant of ten")
+    parser.add_argument("--digits", default=DIGITS, help="test only mutants whose number ends in one of these")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--survivors", type=Path, metavar="FILE", help="write the survivors to this JSON file")
     parser.add_argument("--again", action="store_true", help="test only the survivors in that file")
@@ -165,18 +187,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"expected packages of {', '.join(PACKAGES)}, got {', '.join(unknown)}")
     if chosen.again and not chosen.survivors:
         parser.error("--again needs --survivors FILE, an earlier run's")
-    kept = json.loads(chosen.survivors.read_text("utf-8")) if chosen.again else {}
+    if not chosen.digits or set(chosen.digits) - set(DIGITS):
+        parser.error(f"--digits: expected some of {DIGITS}, got {chosen.digits}")
+    file: Path | None = chosen.survivors
+    kept = json.loads(file.read_text("utf-8")) if file and file.exists() else {}
     for name in chosen.packages or (list(kept) if chosen.again else PACKAGES):
         began = time.monotonic()
         if chosen.again:
             result = _again(name, Result.from_json(kept[name]), processes=chosen.processes)
         else:
-            wanted, sample = (["*_mutmut_*7"], "one of ten") if chosen.tenth else ([], "all")
-            result = measure(name, wanted=wanted, sample=sample, processes=chosen.processes)
+            wanted = [] if set(chosen.digits) == set(DIGITS) else [f"*_mutmut_*{digit}" for digit in chosen.digits]
+            result = measure(name, wanted=wanted, processes=chosen.processes)
+            result = Result.from_json(kept[name]).joined(result) if name in kept else result
         _report(name, result, minutes=(time.monotonic() - began) / 60)
         kept[name] = result.to_json()
-        if chosen.survivors:
-            chosen.survivors.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        if file:
+            file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

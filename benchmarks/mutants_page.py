@@ -21,12 +21,12 @@ WIDTH: Final = 90
 HEADER: Final = """\
 # Mutation scores
 
-`make mutants` changes the code in one small place, such as `<` to `<=` or a number to the next, and runs the unit tests of
-the package. A change that no test notices is a survivor. The goal is a score of at least 90% of noticed changes a package.
-`python -m benchmarks.mutants_page` wrote this page.
+`make mutants` changes the code in one small place, such as `<` to `<=` or a number to the next, and runs the unit tests
+of the package. A change that no test notices is a survivor. The goal is that 90% of the changes of a package are noticed.
+A sample is the mutants whose number ends in one of some digits. `python -m benchmarks.mutants_page` wrote this page.
 
-| package | mutants | noticed | score | hash of the code |
-|---|---|---|---|---|
+| package | mutants tested | sample | noticed | score (95% interval of a sample) | hash of the code |
+|---|---|---|---|---|---|
 """
 REASONS: Final = """
 ## Why survivors survive
@@ -40,8 +40,14 @@ def page(results: Mapping[str, Result]) -> str:
     """Return the page as Markdown."""
     lines = []
     for name, one in results.items():
-        noticed = one.mutants - len(one.survivors)
-        lines.append(f"| {name} | {one.mutants:,} | {noticed:,} | {noticed / one.mutants:.1%} | `{one.code}` |\n")
+        sample = "all" if one.interval[0] == one.interval[1] else f"{len(one.tested)} of 10"
+        score = (
+            f"{one.score:.1%}"
+            if sample == "all"
+            else f"{one.score:.1%} [{100 * one.interval[0]:.1f}, {100 * one.interval[1]:.1f}]"
+        )
+        numbers = (f"{one.mutants:,}", sample, f"{one.mutants - len(one.survivors):,}", score, f"`{one.code}`")
+        lines.append(f"| {name} | {' | '.join(numbers)} |\n")
     counted = Counter(survivor.kind for one in results.values() for survivor in one.survivors)
     reasons = [f"| {why} | {count} |\n" for why, count in counted.most_common()]
     return "".join([HEADER, *lines, REASONS, *reasons, *_listed(results)])
