@@ -22,7 +22,7 @@ HEADER: Final = """\
 # Mutation scores
 
 `make mutants` changes the code in one small place, such as `<` to `<=` or a number to the next, and runs the unit tests
-of the package. A change that no test notices is a survivor. The goal is that 90% of the changes of a package are noticed.
+of the package. A change that no test notices is a survivor. The goal is 90% of noticed changes in every package.
 A sample is the mutants whose number ends in one of some digits. `python -m benchmarks.mutants_page` wrote this page.
 
 | package | mutants tested | sample | noticed | score (95% interval of a sample) | hash of the code |
