@@ -21,11 +21,25 @@ def test_the_sentence_says_how_many_were_tried_and_whether_the_guarantees_hold()
         "54 others, so the choice does not weaken their guarantees."
     )
     same = ModelChoice(tried=40, chosen_on=109, calibrating=np.arange(109), separate=False)
-    assert "the best of 40 models tried" in same.sentence
-    assert "their guarantees are weaker than stated" in same.sentence
-    assert "evaluation.calibration_share=0.5" in same.sentence
-    assert "all 36 of them" in without_choice(36).sentence
+    assert same.sentence == (
+        "109 validation photos chose the best of 40 models tried. Temperature, threshold and prediction sets come from "
+        "the same ones, so their guarantees are weaker than stated. The two are separate with 44 or more validation "
+        "groups and evaluation.calibration_share=0.5."
+    )
     assert without_choice(0).sentence == "There were no validation photos to calibrate on."
+
+
+def test_a_model_that_no_photo_chose_is_calibrated_on_all_validation_photos() -> None:
+    chosen = without_choice(36)
+    assert chosen.calibrating.tolist() == list(range(36))
+    assert chosen.to_json() == {
+        "tried": 1,
+        "chosen_on": 0,
+        "calibrated_on": 36,
+        "separate": True,
+        "sentence": "No validation photo chose the model. Temperature, threshold and prediction sets come from all 36 "
+        "of them.",
+    }
 
 
 def test_the_record_as_json_has_the_counts_and_the_sentence() -> None:
