@@ -1,12 +1,14 @@
 """Tests of temperature scaling and reliability curves."""
 
+import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.evaluation.calibration import TEMPERATURES, fit_temperature, reliability
+from petmood.evaluation.calibration import TEMPERATURES, ReliabilityBin, fit_temperature, reliability
 from petmood.evaluation.metrics import per_sample_nll
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.proportions import clopper_pearson_interval
@@ -44,12 +46,23 @@ def test_a_network_that_is_always_right_is_not_made_confident_of_everything(make
     assert fit_temperature(perfect) > 3 * TEMPERATURES[0]
 
 
+@pytest.mark.parametrize("gap", [0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0])
+def test_one_right_photo_is_weighed_against_a_standard_normal_prior(gap: float) -> None:
+    """The loss of a photo with two classes is log(1 + exp(-x)), x = gap / T; its slope in log T is x / (1 + exp(x))."""
+    one, blank = ("photo",), ("",)
+    scored = Predictions(np.array([[gap, 0.0]]), np.zeros(1), one, one, ("a", "b"), blank, np.full((1, 2), 99), blank)
+    temperature = fit_temperature(scored)
+    x = gap / temperature
+    assert x / (1 + math.exp(x)) == pytest.approx(-math.log(temperature), abs=2e-6)
+
+
 def test_the_bounds_hold(make_scored: MakeScored) -> None:
     assert fit_temperature(make_scored(300, skill=0.0), bounds=(0.5, 2.0)) == pytest.approx(2.0, abs=0.01)
 
 
 def test_no_validation_photos_is_a_clear_error(make_scored: MakeScored) -> None:
-    with pytest.raises(DataError, match="valid split"):
+    message = "Expected validation photos to fit a temperature on, got none. Give the data a valid split."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         fit_temperature(make_scored(0))
 
 
@@ -67,6 +80,31 @@ def test_intervals_of_the_curve_count_groups(make_scored: MakeScored) -> None:
     one = reliability(replace(scored, groups=("same",) * 8), bins=1)[0]
     assert (one.low, one.high) == pytest.approx(clopper_pearson_interval(one.accuracy, 1))
     assert one.to_json()["n"] == 8
+
+
+@pytest.mark.parametrize(("asked", "counts"), [({}, [20] * 10), ({"bins": 4}, [50] * 4)])
+def test_the_curve_has_ten_bins_of_equal_mass_or_as_many_as_asked(asked: dict[str, int], counts: list[int]) -> None:
+    assert [point.n for point in reliability(true_answers(200, seed=3), **asked)] == counts
+
+
+def test_a_point_of_the_curve_is_the_mean_of_its_photos() -> None:
+    right = np.log([[0.7, 0.3], [0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
+    names, blank = ("k", "l", "m", "n"), ("",) * 4
+    scored = Predictions(right, np.array([0, 0, 0, 1]), names, names, ("a", "b"), blank, np.full((4, 2), 99), blank)
+    low, high = clopper_pearson_interval(3, 4)
+    (point,) = reliability(scored)
+    assert (point.confidence, point.accuracy, point.n) == (pytest.approx(0.75), 0.75, 4)
+    assert (point.low, point.high) == pytest.approx((low, high))
+
+
+def test_a_point_as_json_has_all_fields() -> None:
+    assert ReliabilityBin(confidence=0.7, accuracy=0.6, low=0.3, high=0.8, n=12).to_json() == {
+        "confidence": 0.7,
+        "accuracy": 0.6,
+        "low": 0.3,
+        "high": 0.8,
+        "n": 12,
+    }
 
 
 def test_no_photos_give_no_points(make_scored: MakeScored) -> None:
