@@ -1,5 +1,6 @@
 """Tests of conformal prediction sets: coverage, set size and the decision rule used in serving."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.prediction import DecisionRule, decide
 from petmood.core.schemas import ModelInfo
+from petmood.evaluation.bootstrap import estimate_mean, estimate_proportion
 from petmood.evaluation.conformal import (
     conformal_quantile,
     evaluate_prediction_sets,
@@ -32,6 +34,17 @@ def test_the_quantile_is_the_corrected_order_statistic(make_scored: MakeScored) 
     scored = make_scored(30)
     losses = np.sort(1 - scored.probabilities()[np.arange(30), scored.labels])
     assert conformal_quantile(scored, coverage=0.8) == losses[int(np.ceil(31 * 0.8)) - 1]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_a_coverage_that_a_whole_number_of_groups_has_is_reached_by_that_number(size: int) -> None:
+    # Nine groups with the scores 0.1 to 0.9: 80% of 9 + 1 is 8 groups.
+    score = np.repeat(np.arange(1, 10) / 10, size)
+    logits = np.log(np.stack([1 - score, score], axis=1))
+    groups, blank = tuple(map(str, np.repeat(np.arange(9), size))), ("",) * len(score)
+    labels = np.zeros(len(score), dtype=np.int64)
+    scored = Predictions(logits, labels, groups, groups, ("a", "b"), blank, np.full((len(score), 2), 99), blank)
+    assert conformal_quantile(scored, coverage=0.8) == pytest.approx(0.8)
 
 
 def test_too_few_photos_for_the_promise_give_every_class(make_scored: MakeScored) -> None:
@@ -98,8 +111,34 @@ def test_coverage_and_size_are_measured_with_intervals(make_scored: MakeScored) 
     assert found.mean_size.low < found.mean_size.value < found.mean_size.high
 
 
+def test_sets_of_known_probabilities_are_counted_by_size() -> None:
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.9, 0.06, 0.04], [0.4, 0.35, 0.25], [0.1, 0.2, 0.7]])
+    groups, paths, blank = ("e", "f", "e", "g"), ("k", "l", "m", "n"), ("",) * 4
+    labels = np.array([1, 1, 2, 2])
+    scored = Predictions(np.log(probabilities), labels, groups, paths, ("a", "b", "c"), blank, np.ones((4, 2)), blank)
+    found = evaluate_prediction_sets(scored, quantile=0.85)
+    assert found.sizes == (1, 2, 1)
+    # At a temperature of 2 the third probability of the first photo is 0.19, and the least of the last is 0.18.
+    assert evaluate_prediction_sets(scored, quantile=0.85, temperature=2.0).sizes == (0, 1, 3)
+    numbers = np.array([0, 1, 0, 2])
+    assert found.coverage == estimate_proportion([1, 0, 1, 1], numbers)
+    assert found.mean_size == estimate_mean(np.array([2.0, 1.0, 3.0, 2.0]), numbers, seed=0)
+
+
+def test_the_seed_draws_the_groups_of_the_mean_size(make_scored: MakeScored) -> None:
+    scored = make_scored(50)
+    sizes = (scored.probabilities() >= 0.2).sum(axis=1).astype(float)
+    found = {seed: evaluate_prediction_sets(scored, quantile=0.8, seed=seed).mean_size for seed in (0, 4)}
+    assert found == {seed: estimate_mean(sizes, scored.group_numbers(), seed=seed) for seed in (0, 4)}
+    assert found[0] != found[4]
+    assert evaluate_prediction_sets(scored, quantile=0.8).mean_size == found[0]
+
+
 def test_bad_settings_and_missing_photos_are_refused(make_scored: MakeScored) -> None:
-    with pytest.raises(ConfigError, match="coverage"):
-        conformal_quantile(make_scored(9), coverage=1.0)
-    with pytest.raises(DataError, match="valid split"):
+    for coverage in (-0.1, 0.0, 1.0):
+        message = f"Expected coverage between 0 and 1, got {coverage}. For example: coverage=0.9."
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            conformal_quantile(make_scored(9), coverage=coverage)
+    message = "Expected validation photos for prediction sets, got none. Give the data a valid split."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         conformal_quantile(make_scored(0))
