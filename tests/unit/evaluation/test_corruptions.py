@@ -1,14 +1,18 @@
 """Tests of image corruptions: determinism, increasing severity and valid pixel values."""
 
+import hashlib
+import re
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from petmood.core.errors import ConfigError
-from petmood.evaluation.corruptions import CORRUPTIONS, LEVELS, corrupt, corruption
+from petmood.evaluation.corruptions import CORRUPTIONS, LEVELS, Corruption, corrupt, corruption
 from tests.support.images import photo_like
 
 NAMES = tuple(CORRUPTIONS)
+Pixels = NDArray[np.uint8]
 
 
 def damage(spoilt: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> float:
@@ -79,14 +83,64 @@ def test_blur_grows_with_the_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "level", "said"), [("fog", 3, "Known: blur"), ("blur", 0, "1 to 5"), ("jpeg", 6, "got 6")]
+    ("name", "level", "message"),
+    [
+        ("fog", 3, "Unknown corruption 'fog'. Known: blur, brightness, contrast, crop, jpeg, noise."),
+        ("blur", 0, "Expected a level from 1 to 5 for 'blur', got 0."),
+        ("jpeg", 6, "Expected a level from 1 to 5 for 'jpeg', got 6."),
+    ],
 )
-def test_unknown_corruptions_and_levels_are_refused(name: str, level: int, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_unknown_corruptions_and_levels_are_refused(name: str, level: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         corrupt(photo_like(32, 32), name, level=level)
 
 
 def test_a_taken_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="declared twice"):
+    message = "The corruption 'blur' is declared twice. Give the second one another name."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         corruption("blur", strengths=(1, 2, 3, 4, 5))(lambda pixels, strength, rng: pixels)  # noqa: ARG005 - as every corruption
     assert CORRUPTIONS["blur"].strengths[0] == 1.0
+
+
+@pytest.fixture
+def declared(monkeypatch: pytest.MonkeyPatch) -> dict[str, Corruption]:
+    """Give an empty table of corruptions for the length of a test."""
+    table: dict[str, Corruption] = {}
+    monkeypatch.setattr("petmood.evaluation.corruptions._registry", table)
+    return table
+
+
+def test_a_declared_corruption_gets_the_strength_of_the_level(declared: dict[str, Corruption]) -> None:
+    def fade(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - as every corruption
+        return np.asarray(pixels * strength, dtype=np.uint8)
+
+    assert corruption("fade", strengths=(0.9, 0.8, 0.7, 0.6, 0.5))(fade) is fade
+    assert declared == {"fade": Corruption("fade", fade, (0.9, 0.8, 0.7, 0.6, 0.5))}
+    grey = np.full((2, 2, 3), 100, dtype=np.uint8)
+    assert [int(corrupt(grey, "fade", level=level)[0, 0, 0]) for level in LEVELS] == [90, 80, 70, 60, 50]
+
+
+@pytest.mark.usefixtures("declared")
+def test_random_values_are_seeded_by_name_shape_and_pixels_alone() -> None:
+    drawn: list[int] = []
+
+    def draw(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - as every corruption
+        drawn.append(int(rng.integers(2**62)))
+        return pixels
+
+    for name in ("rain", "snow"):
+        corruption(name, strengths=(1, 2, 3, 4, 5))(draw)
+    wide, high = np.zeros((1, 2, 3), dtype=np.uint8), np.zeros((2, 1, 3), dtype=np.uint8)
+    for pixels, name, level in ((wide, "rain", 1), (wide, "rain", 5), (wide, "snow", 1), (high, "rain", 1)):
+        corrupt(pixels, name, level=level)
+    texts = ("('rain', (1, 2, 3))", "('rain', (1, 2, 3))", "('snow', (1, 2, 3))", "('rain', (2, 1, 3))")
+    seeds = [int(hashlib.sha256(text.encode() + bytes(6)).hexdigest()[:16], 16) for text in texts]
+    assert drawn == [np.random.default_rng(seed).integers(2**62) for seed in seeds]
+    assert len(set(drawn)) == 3
+
+
+@pytest.mark.parametrize(("shade", "wanted"), [(0, {0, 102}), (255, {153, 255})])
+def test_values_beyond_black_and_white_are_black_and_white(shade: int, wanted: set[int]) -> None:
+    photos = [np.full((side, side, 3), shade, dtype=np.uint8) for side in range(1, 9)]
+    # A shift by 0.4 is one of 102 gray levels.
+    assert {int(value) for photo in photos for value in np.unique(corrupt(photo, "brightness", level=4))} == wanted
