@@ -1,10 +1,14 @@
 """Tests of the baselines: majority class, HOG + SVM, shuffled labels and the leakage gap."""
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from skimage.feature import hog
 
 from petmood.core.errors import DataError
@@ -20,8 +24,19 @@ from petmood.evaluation.baselines import (
     most_frequent,
     permuted_labels,
 )
+from petmood.evaluation.crossval import cross_validate
 from petmood.evaluation.predictions import Predictions
 from tests.support.evaluation import MakeRows
+from tests.support.images import photo_like
+
+T = TypeVar("T")
+HOG: dict[str, Any] = {
+    "orientations": 9,
+    "pixels_per_cell": (16, 16),
+    "cells_per_block": (2, 2),
+    "transform_sqrt": True,
+    "channel_axis": -1,
+}
 
 
 def striped(angle: int, *, side_px: int = 64, seed: int = 0) -> NDArray[np.uint8]:
@@ -51,8 +66,7 @@ def test_features_hold_the_image_and_its_mirror_image() -> None:
     image = striped(30, side_px=128)
     image[:, 64:] //= 2
     found, mirrored = hog_features([image, image[:, ::-1].copy()])
-    settings = {"pixels_per_cell": (16, 16), "cells_per_block": (2, 2), "transform_sqrt": True, "channel_axis": -1}
-    np.testing.assert_allclose(found[0], hog(image, orientations=9, **settings), atol=1e-6)
+    np.testing.assert_allclose(found[0], hog(image, **HOG), atol=1e-6)
     alike, unlike = (np.corrcoef(view, mirrored[0])[0, 1] for view in (found[1], found[0]))
     assert alike > 0.97
     assert unlike < 0.9
@@ -60,7 +74,33 @@ def test_features_hold_the_image_and_its_mirror_image() -> None:
 
 def test_grey_images_and_any_size_have_the_same_number_of_features() -> None:
     assert hog_features([striped(0)[..., 0], striped(0, side_px=200)]).shape == (2, 2, 1764)
-    assert hog_features([]).shape[0] == 0
+    for found, shape in ((hog_features([striped(0)]), (1, 2, 1764)), (hog_features([]), (0, 2, 0))):
+        assert found.shape == shape
+        assert found.dtype == np.float32
+
+
+def test_the_mirror_image_of_a_photo_with_detail_everywhere_has_its_own_features() -> None:
+    photo = photo_like(128, 128)
+    (found,), (mirrored,) = hog_features([photo]), hog_features([photo[:, ::-1].copy()])
+    assert np.corrcoef(found[1], mirrored[0])[0, 1] > 0.94
+
+
+def test_a_photo_of_another_size_is_resized_between_its_pixels_to_128_or_the_side_asked() -> None:
+    photo = photo_like(100, 75)
+    for asked, side_px in (({}, 128), ({"side_px": 64}, 64)):
+        square = np.asarray(Image.fromarray(photo).resize((side_px, side_px), Image.Resampling.BILINEAR))
+        np.testing.assert_allclose(hog_features([photo], **asked)[0, 0], hog(square, **HOG), atol=1e-6)
+
+
+def test_progress_over_the_photos_is_reported() -> None:
+    reported: list[tuple[int | None, str]] = []
+
+    def progress(items: Iterable[T], *, total: int | None = None, what: str = "") -> Iterator[T]:
+        reported.append((total, what))
+        yield from items
+
+    hog_features(iter([striped(0), striped(45)]), total=2, progress=progress)
+    assert reported == [(2, "computing HOG features")]
 
 
 def test_the_majority_control_always_gives_the_most_frequent_training_label() -> None:
@@ -103,6 +143,38 @@ def test_the_leak_shows_where_copies_are_in_both_splits(make_rows: MakeRows) -> 
     assert share_right(found["random_split"]) > share_right(found["group_split"]) + 0.3
 
 
+@pytest.mark.parametrize(("asked", "folds", "seed"), [({}, 5, 0), ({"folds": 3, "seed": 4}, 3, 4)])
+def test_the_leak_is_measured_in_folds_of_the_seed_asked(
+    make_rows: MakeRows, asked: dict[str, int], folds: int, seed: int
+) -> None:
+    rows = make_rows(12, copies=1)
+    features = np.random.default_rng(0).normal(size=(24, 2, 6)).astype(np.float32)
+    method = hog_svm(features, labels_of(rows), classes=4)
+    gap = leakage_gap(rows, features, classes=DEFAULT_CLASSES, **asked)
+    for name, grouped in (("group_split", True), ("random_split", False)):
+        measured = cross_validate(
+            rows, method, classes=DEFAULT_CLASSES, folds=folds, repeats=1, grouped=grouped, seed=seed
+        )
+        np.testing.assert_array_equal(gap[name].logits, measured.pooled[0].logits)
+    if asked:
+        found = fit_baselines(
+            [replace(rows[0], split=Split.TEST), *rows[1:]], features, classes=DEFAULT_CLASSES, **asked
+        )
+        assert all((found[name][0].logits == gap[name].logits).all() for name in gap)
+
+
+def test_by_default_copies_are_learned_from_and_five_folds_are_made_on_the_test_split(make_rows: MakeRows) -> None:
+    rows = make_rows(12, copies=1, splits=("train", "test", "valid"))
+    features = np.random.default_rng(0).normal(size=(24, 2, 6)).astype(np.float32)
+    default = fit_baselines(rows, features, classes=DEFAULT_CLASSES)
+    plain = fit_baselines(
+        rows, features, classes=DEFAULT_CLASSES, split=Split.TEST, include_copies=True, folds=5, seed=0
+    )
+    for name in BASELINES:
+        assert [scored.paths for scored in default[name]] == [scored.paths for scored in plain[name]]
+        assert all((one.logits == two.logits).all() for one, two in zip(default[name], plain[name], strict=True))
+
+
 def test_all_controls_come_as_scores_of_originals(stripes: np.ndarray, make_rows: MakeRows) -> None:
     rows = make_rows(48, splits=("train", "valid", "test"))
     rows[1] = replace(rows[1], role=Role.EXCLUDED)
@@ -120,6 +192,7 @@ def test_each_permutation_is_another_and_the_next_evaluation_has_the_same(
     first, again, other = (
         fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, seed=seed)["permuted_labels"] for seed in (0, 0, 1)
     )
+    assert (len(first), len(other)) == (10, 10)
     assert len({scored.logits.tobytes() for scored in (*first, *other)}) == 20
     assert all((one.logits == two.logits).all() for one, two in zip(first, again, strict=True))
 
@@ -149,14 +222,17 @@ def test_copies_in_other_splits_are_never_scored(make_rows: MakeRows, split: Spl
     assert 0 < len(wanted) < sum(row.split == split for row in rows) / 2
 
 
-def test_too_few_groups_leave_the_leak_out(stripes: np.ndarray, make_rows: MakeRows) -> None:
+@pytest.mark.parametrize(("folds", "found"), [(9, BASELINES[:3]), (8, BASELINES)])
+def test_too_few_groups_leave_the_leak_out(make_rows: MakeRows, folds: int, found: tuple[str, ...]) -> None:
     rows = make_rows(8, splits=("train", "test"))
-    assert tuple(fit_baselines(rows, stripes[:8], classes=DEFAULT_CLASSES, folds=9)) == BASELINES[:3]
+    features = np.random.default_rng(0).normal(size=(8, 2, 3)).astype(np.float32)
+    assert tuple(fit_baselines(rows, features, classes=DEFAULT_CLASSES, folds=folds)) == found
 
 
 @pytest.mark.parametrize(("splits", "lacking"), [(("train",), "test"), (("test",), "train")])
 def test_a_missing_split_is_named(
     stripes: np.ndarray, make_rows: MakeRows, splits: tuple[str, ...], lacking: str
 ) -> None:
-    with pytest.raises(DataError, match=f"the {lacking} split"):
+    message = f"Expected photos in the {lacking} split for the baselines, got none. Check the dataset."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         fit_baselines(make_rows(8, splits=splits), stripes[:8], classes=DEFAULT_CLASSES)
