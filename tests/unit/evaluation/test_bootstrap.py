@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from petmood.evaluation.bootstrap import (
     estimate_metrics,
     estimate_proportion,
 )
-from petmood.evaluation.metrics import METRICS
+from petmood.evaluation.metrics import METRICS, per_sample_brier, per_sample_nll
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.proportions import clopper_pearson_interval
 from tests.support.evaluation import MakeScored
@@ -40,8 +42,10 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not() -> None:
 
 def test_no_photos_and_too_few_replicates_are_handled() -> None:
     assert cluster_bootstrap_weights(np.zeros(0, dtype=np.int64), replicates=3, seed=0).shape == (3, 0)
-    with pytest.raises(ConfigError, match="at least 2"):
+    message = "Expected at least 2 bootstrap replicates, got 1. 2000 is usual."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         cluster_bootstrap_weights(np.arange(3), replicates=1, seed=0)
+    assert cluster_bootstrap_weights(np.arange(3), replicates=2, seed=0).shape == (2, 3)
 
 
 @pytest.mark.parametrize(("groups", "size"), [(30, 1), (60, 4)])
@@ -129,6 +133,69 @@ def test_f1_has_the_interval_of_the_photos_of_the_class_or_called_so() -> None:
     assert (found["f1"].low, found["f1"].high) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
     assert (found["recall"].low, found["recall"].high) == pytest.approx(clopper_pearson_interval(10, 12))
     assert (found["precision"].low, found["precision"].high) == pytest.approx(clopper_pearson_interval(10, 12))
+    assert {name: estimate.n for name, estimate in found.items()} == {"precision": 12, "recall": 12, "f1": 12}
+
+
+def test_numbers_of_a_class_without_photos_or_predictions_are_undefined() -> None:
+    scored = mostly_right(12, 0, classes=2)
+    found = estimate_class_metrics(
+        replace(scored, logits=np.pad(scored.logits, [(0, 0), (0, 1)]), classes=("a", "b", "c"))
+    )
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    assert {name: estimate.to_json() for name, estimate in found["c"].items()} == {
+        "precision": nothing,
+        "recall": nothing,
+        "f1": nothing,
+    }
+    assert (found["a"]["f1"].value, found["a"]["f1"].n) == (1.0, 6)
+
+
+def test_precision_counts_predictions_and_the_others_count_photos_of_the_class() -> None:
+    # Two of the three photos of "a" are called "b", as are both photos of "b": F1 of "b" is 2 * 2 / (4 + 2).
+    predicted, labels = np.array([1, 1, 0, 1, 1]), np.array([0, 0, 0, 1, 1])
+    names, blank = tuple("klmno"), ("",) * 5
+    scored = Predictions(np.eye(2)[predicted], labels, names, names, ("a", "b"), blank, np.full((5, 2), 99), blank)
+    found = estimate_class_metrics(scored)["b"]
+    assert (found["precision"].value, found["recall"].value, found["f1"].value) == pytest.approx((0.5, 1.0, 2 / 3))
+    assert [found[name].n for name in ("precision", "recall", "f1")] == [4, 2, 2]
+
+
+def test_a_finite_estimate_as_json_has_its_numbers() -> None:
+    assert Estimate(0.5, 0.25, 0.75, n=8).to_json() == {"value": 0.5, "low": 0.25, "high": 0.75, "n": 8}
+    half = Estimate(0.5, -math.inf, math.nan, n=8)
+    assert half.to_json() == {"value": 0.5, "low": None, "high": None, "n": 8}
+
+
+@pytest.mark.parametrize(("asked", "replicates", "seed"), [({}, 2000, 0), ({"replicates": 30, "seed": 3}, 30, 3)])
+def test_the_interval_of_a_mean_is_that_of_draws_of_whole_groups(
+    asked: dict[str, int], replicates: int, seed: int
+) -> None:
+    groups, per_photo = np.array([7, 7, 2, 9, 9, 9, 4]), np.array([1.0, 3.0, 2.0, 8.0, 6.0, 7.0, 5.0])
+    # The groups 2, 4, 7 and 9 in this order: how often each was drawn, and the sum and number of its photos.
+    times = cluster_bootstrap_weights(np.arange(4), replicates=replicates, seed=seed)
+    means = times @ [2.0, 5.0, 4.0, 21.0] / (times @ [1, 1, 2, 3])
+    found = estimate_mean(per_photo, groups, **asked)
+    wanted = bootstrap_estimate(32 / 7, means, n=7, groups=4)
+    assert (found.value, found.low, found.high) == pytest.approx((wanted.value, wanted.low, wanted.high))
+    assert found.n == 7
+
+
+@pytest.mark.parametrize(
+    ("asked", "temperature"), [({}, 1.0), ({"replicates": 30, "seed": 3, "temperature": 2.0}, 2.0)]
+)
+def test_nll_and_brier_score_are_means_of_photos_with_their_intervals(
+    make_scored: MakeScored, asked: dict[str, float], temperature: float
+) -> None:
+    scored = make_scored(40, group_size=2)
+    found = estimate_metrics(scored, **asked)
+    draws = {name: value for name, value in asked.items() if name != "temperature"}
+    for name, of_photos in (("nll", per_sample_nll), ("brier", per_sample_brier)):
+        per_photo = of_photos(scored.probabilities(temperature=temperature), scored.labels)
+        wanted = estimate_mean(per_photo, np.arange(40) // 2, **draws)
+        assert (found[name].value, found[name].low, found[name].high) == pytest.approx(
+            (wanted.value, wanted.low, wanted.high)
+        )
+        assert found[name].n == 40
 
 
 def test_no_photos_give_an_estimate_that_json_can_hold() -> None:
