@@ -1,5 +1,7 @@
 """Tests of folds: groups are never split, and classes are balanced."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,9 +73,82 @@ def test_random_folds_are_stratified_and_let_related_photos_leak() -> None:
     assert any(set(groups[fold.train]) & set(groups[fold.test]) for fold in made)
 
 
-@pytest.mark.parametrize("wrong", [{"folds": 1}, {"repeats": 0}])
-def test_impossible_plans_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="at least"):
+def test_random_folds_deal_each_class_to_the_folds_in_turn_in_the_order_drawn() -> None:
+    labels = np.random.default_rng(5).integers(0, 3, 300)
+    made = random_folds(labels, folds=4, repeats=2, seed=7)
+    assert [(fold.repeat, fold.fold) for fold in made] == [(repeat, fold) for repeat in (0, 1) for fold in range(4)]
+    for repeat in (0, 1):
+        tested = {int(photo): fold.fold for fold in made if fold.repeat == repeat for photo in fold.test}
+        drawn = np.random.default_rng([7, repeat]).permutation(300)
+        dealt = [tested[photo] for label in range(3) for photo in drawn.tolist() if labels[photo] == label]
+        assert dealt == [0, 1, 2, 3] * 75
+    for fold in made:
+        assert sorted([*fold.train, *fold.test]) == list(range(300))
+
+
+def test_five_folds_are_made_once_with_the_seed_0_unless_others_are_asked() -> None:
+    labels, groups = np.random.default_rng(6).integers(0, 3, 40), [f"f{i // 2}" for i in range(40)]
+    plans = {
+        "random": (random_folds(labels), random_folds(labels, folds=5, repeats=1, seed=0)),
+        "grouped": (
+            stratified_group_folds(labels, groups),
+            stratified_group_folds(labels, groups, folds=5, repeats=1, seed=0),
+        ),
+    }
+    for default, plain in plans.values():
+        assert [(fold.repeat, fold.fold) for fold in default] == [(0, number) for number in range(5)]
+        assert [fold.test.tolist() for fold in default] == [fold.test.tolist() for fold in plain]
+
+
+def test_large_groups_are_dealt_first_each_to_the_fold_where_its_classes_are_rarest() -> None:
+    # Class 0: groups of 4, 3, 2 and 1 photos; class 1: one group of 5. The largest two open the two folds: 5 | 4. The
+    # 3 go where class 0 is missing: 5 + 3 | 4, the 2 where class 0 has 3: 5 + 3 + 2 | 4, the 1 where it has 4.
+    sizes = {"a4": 4, "a3": 3, "a2": 2, "a1": 1, "b5": 5}
+    groups = [name for name, size in sizes.items() for _ in range(size)]
+    labels = [int(name.startswith("b")) for name in groups]
+    for seed in range(20):
+        made = stratified_group_folds(labels, groups, folds=2, seed=seed)
+        parts = {frozenset(groups[photo] for photo in fold.test) for fold in made}
+        assert parts == {frozenset({"b5", "a3", "a2"}), frozenset({"a4", "a1"})}
+
+
+def test_groups_of_equal_rarity_go_to_the_fold_with_fewer_photos() -> None:
+    # The first two groups open the folds, 6 | 2; the class of the third is in neither, so it goes to the smaller one.
+    labels, groups = [0] * 6 + [1] * 2 + [2], ["a"] * 6 + ["b"] * 2 + ["c"]
+    for seed in range(20):
+        made = stratified_group_folds(labels, groups, folds=2, seed=seed)
+        assert {frozenset(groups[photo] for photo in fold.test) for fold in made} == {
+            frozenset("a"),
+            frozenset("bc"),
+        }
+
+
+def test_the_seed_decides_between_equal_groups_and_between_equal_folds() -> None:
+    labels, groups = [0, 0, 0, 0], list("abcd")
+    plans = [stratified_group_folds(labels, groups, folds=2, seed=seed) for seed in range(60)]
+    assert {tuple(plan[0].test.tolist()) for plan in plans} == {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"folds": 1}, "Expected at least 2 folds, got 1. Usual: folds=5."),
+        ({"repeats": 0}, "Expected at least 1 repeat, got 0. Usual: repeats=1."),
+    ],
+)
+def test_impossible_plans_are_refused(wrong: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         stratified_group_folds([0, 1, 0], ["a", "b", "c"], **{"folds": 2, **wrong})
-    with pytest.raises(DataError, match="photos"):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        random_folds([0, 1, 0], **{"folds": 2, **wrong})
+
+
+def test_fewer_photos_or_groups_than_folds_are_refused() -> None:
+    message = "Expected at least 3 photos for 3 folds, got 2. Ask for fewer folds."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         random_folds([0, 1], folds=3)
+    message = "Expected at least 3 groups for 3 folds, got 2. Ask for fewer folds."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        stratified_group_folds([0, 1, 0, 1], ["a", "b", "b", "b"], folds=3)
+    assert [len(fold.test) for fold in random_folds([0, 1, 0], folds=3)] == [1, 1, 1]
+    assert [len(fold.test) for fold in stratified_group_folds([0, 1, 0], ["a", "b", "c"], folds=3)] == [1, 1, 1]
