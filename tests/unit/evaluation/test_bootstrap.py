@@ -170,14 +170,15 @@ def test_a_finite_estimate_as_json_has_its_numbers() -> None:
 def test_the_interval_of_a_mean_is_that_of_draws_of_whole_groups(
     asked: dict[str, int], replicates: int, seed: int
 ) -> None:
-    groups, per_photo = np.array([7, 7, 2, 9, 9, 9, 4]), np.array([1.0, 3.0, 2.0, 8.0, 6.0, 7.0, 5.0])
-    # The groups 2, 4, 7 and 9 in this order: how often each was drawn, and the sum and number of its photos.
-    times = cluster_bootstrap_weights(np.arange(4), replicates=replicates, seed=seed)
-    means = times @ [2.0, 5.0, 4.0, 21.0] / (times @ [1, 1, 2, 3])
+    # Twenty groups of one to four photos, numbered 0, 5, 10, ... in the order of their first photos.
+    sizes = np.resize([1, 3, 2, 4], 20)
+    groups, per_photo = np.repeat(np.arange(20) * 5, sizes), np.random.default_rng(1).normal(size=50)
+    sums = [part.sum() for part in np.split(per_photo, np.cumsum(sizes)[:-1])]
+    times = cluster_bootstrap_weights(np.arange(20), replicates=replicates, seed=seed)
+    wanted = bootstrap_estimate(sum(sums) / 50, times @ sums / (times @ sizes), n=50, groups=20)
     found = estimate_mean(per_photo, groups, **asked)
-    wanted = bootstrap_estimate(32 / 7, means, n=7, groups=4)
     assert (found.value, found.low, found.high) == pytest.approx((wanted.value, wanted.low, wanted.high))
-    assert found.n == 7
+    assert found.n == 50
 
 
 @pytest.mark.parametrize(
