@@ -1,17 +1,238 @@
 """Tests of the complete evaluation: which values are measured on which split."""
 
 import json
+import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.evaluation.calibration import fit_temperature
-from petmood.evaluation.evaluate import evaluate, summary_text
+from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
+from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
+from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
+from petmood.evaluation.evaluate import (
+    AbstentionResult,
+    Calibration,
+    Conformal,
+    Evaluation,
+    evaluate,
+    summary_text,
+)
 from petmood.evaluation.metrics import METRICS, metrics
 from petmood.evaluation.model_choice import ModelChoice
+from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
+from petmood.evaluation.slices import Slice, slice_metrics
 from tests.support.evaluation import MakeScored
+
+
+def share(value: float, *, n: int = 40) -> Estimate:
+    """Return an estimate that is known to within 1/8."""
+    return Estimate(value, value - 0.125, value + 0.125, n)
+
+
+def written(value: float, *, n: int = 40) -> dict[str, float]:
+    """Return the JSON values of ``share``."""
+    return {"value": value, "low": value - 0.125, "high": value + 0.125, "n": n}
+
+
+RESULTS = Evaluation(
+    main="test",
+    splits={
+        "valid": {"accuracy": share(0.5, n=20)},
+        "test": {"accuracy": share(0.75), "macro_f1": share(0.25), "nll": Estimate(math.nan, math.nan, math.nan, 0)},
+    },
+    per_class={"test": {"happy": {"recall": share(0.625, n=8)}}},
+    calibration=Calibration(
+        1.5,
+        fitted_on=20,
+        before={"ece": share(0.5)},
+        after={"ece": share(0.25)},
+        reliability=(ReliabilityBin(confidence=0.7, accuracy=0.75, low=0.5, high=0.875, n=10),),
+    ),
+    abstention=AbstentionResult(
+        AbstainRule(0.625, 0.1, 0.9, error=0.0625, coverage=0.875, n=20, reason="error at most 10%"),
+        Selective(error=share(0.125, n=30), coverage=share(0.75)),
+        aurc=0.0625,
+    ),
+    conformal=Conformal("lac", 0.9, 0.8125, PredictionSetMetrics(share(0.875), share(1.5), sizes=(25, 10, 5))),
+    baselines={"hog_svm": {"accuracy": share(0.5)}},
+    slices=(Slice("species", "cat", share(0.5, n=12), readable=True),),
+    choice=ModelChoice(tried=3, chosen_on=30, calibrating=np.arange(20), separate=True),
+)
+NOTHING_CHOSEN = replace(
+    RESULTS,
+    calibration=replace(RESULTS.calibration, temperature=1.0, fitted_on=0),
+    abstention=AbstentionResult(
+        AbstainRule(None, 0.1, 0.9, error=math.nan, coverage=0.0, n=0, reason="too little data"), None, aurc=math.nan
+    ),
+    conformal=Conformal("lac", 0.9, None, None),
+    baselines={},
+)
+
+
+def test_all_results_are_written_as_json() -> None:
+    assert RESULTS.to_json() == {
+        "main": "test",
+        "splits": {
+            "valid": {"accuracy": written(0.5, n=20)},
+            "test": {
+                "accuracy": written(0.75),
+                "macro_f1": written(0.25),
+                "nll": {"value": None, "low": None, "high": None, "n": 0},
+            },
+        },
+        "classes": {"test": {"happy": {"recall": written(0.625, n=8)}}},
+        "calibration": {
+            "temperature": 1.5,
+            "fitted_on": 20,
+            "before": {"ece": written(0.5)},
+            "after": {"ece": written(0.25)},
+            "reliability": [{"confidence": 0.7, "accuracy": 0.75, "low": 0.5, "high": 0.875, "n": 10}],
+        },
+        "abstention": {
+            "threshold": 0.625,
+            "target_error": 0.1,
+            "confidence": 0.9,
+            "valid_error": 0.0625,
+            "valid_coverage": 0.875,
+            "n": 20,
+            "reason": "error at most 10%",
+            "error": written(0.125, n=30),
+            "coverage": written(0.75),
+            "aurc": 0.0625,
+        },
+        "conformal": {
+            "method": "lac",
+            "target_coverage": 0.9,
+            "quantile": 0.8125,
+            "coverage": written(0.875),
+            "mean_size": written(1.5),
+            "sizes": [25, 10, 5],
+        },
+        "selection": {**RESULTS.choice.to_json(), "confidence": 0.9},
+        "baselines": {"hog_svm": {"accuracy": written(0.5)}},
+        "slices": [{"kind": "species", "name": "cat", "accuracy": written(0.5, n=12), "readable": True}],
+    }
+
+
+def test_what_was_not_measured_is_null_in_the_json() -> None:
+    found = NOTHING_CHOSEN.to_json()
+    assert found["abstention"] == {
+        "threshold": None,
+        "target_error": 0.1,
+        "confidence": 0.9,
+        "valid_error": None,
+        "valid_coverage": 0.0,
+        "n": 0,
+        "reason": "too little data",
+        "error": None,
+        "coverage": None,
+        "aurc": None,
+    }
+    assert found["conformal"] == {
+        "method": "lac",
+        "target_coverage": 0.9,
+        "quantile": None,
+        "coverage": None,
+        "mean_size": None,
+        "sizes": None,
+    }
+
+
+def test_the_table_shows_every_split_the_baselines_and_the_confidence() -> None:
+    assert summary_text(RESULTS).splitlines() == [
+        "valid, 20 photos (95% interval over groups)",
+        "  accuracy                                    0.500 (0.375 to 0.625)",
+        "",
+        "test, 40 photos (95% interval over groups)",
+        "  accuracy                                    0.750 (0.625 to 0.875)",
+        "  macro F1                                    0.250 (0.125 to 0.375)",
+        "  negative log likelihood                     -",
+        "",
+        "accuracy of the baselines",
+        "  HOG features + SVM                          0.500 (0.375 to 0.625), 40 photos",
+        "",
+        "confidence",
+        "  temperature                                 1.500, fitted on 20 validation photos",
+        "  model                                       best of 3 tried, chosen on 30 other validation photos",
+        "  confident from                              0.625, error at most 10%",
+        "  error if confident                          12.5% (0.0 to 25.0)",
+        "  coverage                                    75.0% (62.5 to 87.5)",
+        "  sets for 90%                                contain the truth in 87.5% (75.0 to 100.0)",
+        "  classes in a set                            1.50 (1.38 to 1.62)",
+    ]
+
+
+def test_the_table_says_what_was_not_fitted_and_has_no_lines_for_it() -> None:
+    lines = summary_text(NOTHING_CHOSEN).splitlines()
+    assert lines[lines.index("test, 40 photos (95% interval over groups)") + 4 :] == [
+        "",
+        "confidence",
+        "  temperature                                 1.000, not fitted: no validation photos",
+        "  confident from                              no threshold: too little data",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen_on", "separate", "said"),
+    [
+        (
+            30,
+            False,
+            ["  model                                       best of 3 tried, chosen on 30 the same validation photos"],
+        ),
+        (0, True, []),
+    ],
+)
+def test_the_table_says_which_photos_chose_the_model(chosen_on: int, separate: bool, said: list[str]) -> None:
+    choice = replace(RESULTS.choice, chosen_on=chosen_on, separate=separate)
+    lines = summary_text(replace(RESULTS, choice=choice)).splitlines()
+    assert [line for line in lines if line.startswith("  model ")] == said
+
+
+def test_every_part_is_computed_with_the_settings_and_the_calibrated_probabilities(make_scored: MakeScored) -> None:
+    # Groups of two, with one of a single photo: no two seeds give the same bootstrap interval.
+    valid, test = (make_scored(141, seed=seed, skill=5.0, group_size=2) for seed in (1, 2))
+    baseline = make_scored(141, seed=3, group_size=2)
+    found = evaluate(
+        {"valid": valid, "test": test},
+        baselines={"hog_svm": (baseline,)},
+        target_error=0.2,
+        coverage=0.8,
+        seed=3,
+    )
+    scale = fit_temperature(valid)
+    plain, scaled = estimate_metrics(test, seed=3), estimate_metrics(test, temperature=scale, seed=3)
+    rule = choose_threshold(valid, target_error=0.2, temperature=scale)
+    quantile = conformal_quantile(valid, coverage=0.8, temperature=scale)
+    assert found.splits == {"valid": estimate_metrics(valid, temperature=scale, seed=3), "test": scaled}
+    assert found.per_class == {"valid": estimate_class_metrics(valid), "test": estimate_class_metrics(test)}
+    assert found.calibration == Calibration(
+        scale,
+        fitted_on=141,
+        before={name: plain[name] for name in ("brier", "nll", "ece")},
+        after={name: scaled[name] for name in ("brier", "nll", "ece")},
+        reliability=reliability(test, temperature=scale),
+    )
+    assert rule.threshold is not None
+    assert found.abstention == AbstentionResult(
+        rule,
+        evaluate_selective(test, threshold=rule.threshold, temperature=scale),
+        aurc=risk_coverage(test, temperature=scale).aurc,
+    )
+    assert found.conformal == Conformal(
+        "lac", 0.8, quantile, evaluate_prediction_sets(test, quantile=quantile, temperature=scale, seed=3)
+    )
+    assert found.baselines == {"hog_svm": estimate_metrics(baseline, seed=3)}
+    assert found.slices == slice_metrics(test)
+    assert found.choice.to_json() == ModelChoice(1, 0, np.arange(141), separate=True).to_json()
+
+
+def test_by_default_one_error_of_ten_sets_of_90_percent_and_the_seed_0(make_scored: MakeScored) -> None:
+    splits = {"valid": make_scored(61, seed=1, group_size=2), "test": make_scored(61, group_size=2)}
+    assert evaluate(splits).to_json() == evaluate(splits, target_error=0.1, coverage=0.9, seed=0).to_json()
 
 
 def test_the_json_has_the_promised_keys(make_scored: MakeScored) -> None:
@@ -19,13 +240,13 @@ def test_the_json_has_the_promised_keys(make_scored: MakeScored) -> None:
         {"valid": make_scored(80, seed=1), "test": make_scored(80)},
         baselines={"most_frequent": (make_scored(80, skill=0.0),), "random_split": (make_scored(0),)},
     )
-    written = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert written["main"] == "test"
-    assert set(written["splits"]["test"]) == set(METRICS)
-    assert set(written["splits"]["test"]["accuracy"]) == {"value", "low", "high", "n"}
-    assert set(written) >= {"calibration", "abstention", "conformal", "baselines", "slices", "classes"}
-    assert list(written["baselines"]) == ["most_frequent"]
-    assert written["conformal"]["coverage"]["n"] == 80
+    stored = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert stored["main"] == "test"
+    assert set(stored["splits"]["test"]) == set(METRICS)
+    assert set(stored["splits"]["test"]["accuracy"]) == {"value", "low", "high", "n"}
+    assert set(stored) >= {"calibration", "abstention", "conformal", "baselines", "slices", "classes"}
+    assert list(stored["baselines"]) == ["most_frequent"]
+    assert stored["conformal"]["coverage"]["n"] == 80
 
 
 def test_what_is_chosen_is_chosen_on_validation_photos_alone(make_scored: MakeScored) -> None:
@@ -63,18 +284,23 @@ def test_without_validation_photos_nothing_is_promised(make_scored: MakeScored) 
     found = evaluate({"test": make_scored(60), "valid": make_scored(0)})
     assert found.calibration.temperature == 1.0
     assert found.abstention.rule.threshold is None
-    assert found.conformal.quantile is None
+    assert found.abstention.rule.reason.endswith("there are 0")
+    assert found.abstention.measured is None
+    assert found.calibration.fitted_on == 0
+    assert found.conformal == Conformal("lac", target=0.9, quantile=None, measured=None)
+    assert found.choice.to_json() == ModelChoice(1, 0, np.arange(0), separate=True).to_json()
     assert "not fitted" in summary_text(found)
     json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_choices_are_not_measured_on_the_photos_they_were_made_on(make_scored: MakeScored) -> None:
-    found = evaluate({"train": make_scored(50), "valid": make_scored(200, skill=6.0)})
+    valid = make_scored(200, skill=6.0)
+    found = evaluate({"train": make_scored(50), "valid": valid})
     assert found.main == "valid"
     assert found.abstention.rule.threshold is not None
     assert found.abstention.measured is None
-    assert found.conformal.quantile is not None
-    assert found.conformal.measured is None
+    quantile = conformal_quantile(valid, temperature=found.calibration.temperature)
+    assert found.conformal == Conformal("lac", target=0.9, quantile=quantile, measured=None)
     assert "error if confident" not in summary_text(found)
 
 
@@ -85,10 +311,16 @@ def test_permuted_labels_are_a_mean_with_the_range_of_permutations(make_scored: 
         replace(scored, logits=np.eye(2)[np.where(np.arange(10) < right, scored.labels, 1 - scored.labels)])
         for right in (2, 3, 4)
     )
-    found = evaluate({"test": scored}, baselines={"permuted_labels": parts}).baselines["permuted_labels"]["accuracy"]
-    assert found.value == pytest.approx(0.3)
-    assert (found.low, found.high) == pytest.approx((0.0, 0.7968), abs=1e-4)
-    assert found.n == 10
+    found = evaluate({"test": scored}, baselines={"permuted_labels": parts}).baselines["permuted_labels"]
+    accuracy, nll = found["accuracy"], found["nll"]
+    assert accuracy.value == pytest.approx(0.3)
+    assert (accuracy.low, accuracy.high) == pytest.approx((0.0, 0.7968), abs=1e-4)
+    assert accuracy.n == 10
+    # A right answer costs log(1 + 1 / e) = 0.3133, a wrong one 1 more: the mean is 1.0133, with the same reach.
+    assert (nll.value, nll.low, nll.high) == pytest.approx((1.0133, 0.5165, 1.5101), abs=1e-4)
+    mirrored = tuple(replace(part, logits=-part.logits) for part in parts)  # accuracies 0.8, 0.7 and 0.6
+    best = evaluate({"test": scored}, baselines={"permuted_labels": mirrored}).baselines["permuted_labels"]["accuracy"]
+    assert (best.low, best.high) == (pytest.approx(0.2032, abs=1e-4), 1.0)
 
 
 def test_a_split_of_another_name_can_be_all_there_is(make_scored: MakeScored) -> None:
@@ -97,7 +329,8 @@ def test_a_split_of_another_name_can_be_all_there_is(make_scored: MakeScored) ->
 
 
 def test_no_photos_at_all_is_a_clear_error(make_scored: MakeScored) -> None:
-    with pytest.raises(DataError, match="at least one split"):
+    message = "Expected at least one split with photos to evaluate, got none. Check the dataset."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         evaluate({"test": make_scored(0)})
 
 
