@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.errors import RunError
-from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.core.files import atomic_write_json, atomic_write_text, sha256_of
 from petmood.core.output_paths import refuse_unwritable
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
@@ -27,6 +28,7 @@ from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.fit import fit_network, make_network
 from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
 from petmood.training.provenance import code_version, package_versions
+from petmood.training.settings import FitSettings
 
 __all__ = ["CrossvalReport", "crossval", "recipe_fit"]
 
@@ -94,8 +96,13 @@ def _refuse_existing(run: RunFolder) -> None:
 
 
 def _origin(config: Config, index: DataIndex) -> dict[str, Any]:
-    """Return what the logits of a fold depend on, as JSON values."""
-    settings = config.model_dump(mode="json", exclude={"run", "tracker", "search"})
+    """Return what the logits of a fold depend on, as JSON values: not repeats, baselines or what measures it."""
+    unused = {"optimization", "trainer"} if config.recipe.kind == "linear_probe" else {"probe"}
+    fitted: dict[str, Any] = TypeAdapter(FitSettings).dump_python(fit_settings(config), mode="json", exclude=unused)
+    fitted.get("trainer", {}).pop("workers", None)
+    if Path(fitted["weights"]).is_file():
+        fitted["weights"] = sha256_of(Path(fitted["weights"]))
+    settings = {**fitted, "include_copies": config.data.include_copies, "folds": config.crossval.folds}
     return {"settings": settings, "data": index.hash, "code": code_version(), "packages": package_versions()}
 
 

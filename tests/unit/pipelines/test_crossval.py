@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
@@ -228,6 +229,85 @@ def test_folds_of_other_settings_or_data_are_neither_used_nor_replaced(
     ):
         crossval(changed)
     assert {path.name: path.read_bytes() for path in (tmp_path / "one/folds").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "evaluation.target_error=0.2",
+        "evaluation.baselines=false",
+        "data.memory_mb=77",
+        "crossval.leakage=true",
+        "trainer.workers=1",
+        "optimizer.lr=0.5",
+        "repeats=2",
+    ],
+)
+def test_folds_are_used_again_after_a_change_that_does_not_affect_their_networks(
+    settings: Settings, noisy_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    wanted = [*PROBE, *BRIEF, f"data={noisy_set}", f"run.folder={tmp_path}", "name=one"]
+    before = crossval(settings(*wanted))
+    (tmp_path / "one/crossval.json").unlink()
+    seeds = fitted_folds(monkeypatch)
+    again = crossval(settings(*wanted, changed))
+    fitted_now = {"crossval.leakage=true": 3, "repeats=2": 3}.get(changed, 0)
+    assert len(seeds) == fitted_now, "only the folds of what was added"
+    np.testing.assert_array_equal(again.recipe.pooled[0].logits, before.recipe.pooled[0].logits)
+
+
+def test_folds_of_a_dataset_that_was_moved_are_used_again(
+    settings: Settings, noisy_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [*PROBE, *BRIEF, f"run.folder={tmp_path}", "name=one"]
+    crossval(settings(*wanted, f"data={noisy_set}"))
+    (tmp_path / "one/crossval.json").unlink()
+    moved = shutil.copytree(noisy_set, tmp_path / "data/moved")
+    seeds = fitted_folds(monkeypatch)
+    crossval(settings(*wanted, f"data={moved}"))
+    assert seeds == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "changes"),
+    [
+        (
+            PROBE,
+            [
+                "folds=4",
+                "data.include_copies=true",
+                "recipe.l2_strengths=[0.1]",
+                "model.image_size=48",
+                "model.resize=squash",
+            ],
+        ),
+        (("epochs=1", "folds=2"), ["optimizer.lr=0.5", "recipe.patience=3", "augment.hflip=0.25", "epochs=2"]),
+    ],
+    ids=["probe", "gradient"],
+)
+def test_folds_are_refused_after_a_change_that_affects_their_networks(
+    settings: Settings, noisy_set: Path, tmp_path: Path, kept: tuple[str, ...], changes: list[str]
+) -> None:
+    wanted = [*BRIEF, *kept, f"data={noisy_set}", f"run.folder={tmp_path}", "name=one"]
+    crossval(settings(*wanted))
+    (tmp_path / "one/crossval.json").unlink()
+    for changed in changes:
+        with pytest.raises(RunError, match="holds folds of a cross-validation with other settings"):
+            crossval(settings(*wanted, changed))
+
+
+def test_folds_are_refused_after_the_file_of_the_first_weights_changed(
+    settings: Settings, noisy_set: Path, small_run: RunFolder, tmp_path: Path
+) -> None:
+    weights = Path(shutil.copy(small_run.weights, tmp_path / "first.safetensors"))
+    config = settings(
+        *PROBE, *BRIEF, f"data={noisy_set}", f"run.folder={tmp_path}", "name=one", f"model.weights={weights}"
+    )
+    crossval(config)
+    (tmp_path / "one/crossval.json").unlink()
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights)
+    with pytest.raises(RunError, match="holds folds of a cross-validation with other settings"):
+        crossval(config)
 
 
 def test_on_a_full_disk_the_numbers_are_handed_over_before_they_are_written(
