@@ -22,6 +22,7 @@ from petmood.data.index import INDEX_NAME, Split
 from petmood.data.sources import open_source
 from petmood.data.validation_parts import divide_rows
 from petmood.pipelines.end_to_end import DEMO_FOLDER
+from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import end_sweep, start_sweep
 from petmood.pipelines.train import resume
 from petmood.training.dataset import evaluation_rows, open_index
@@ -65,6 +66,7 @@ def sweep(overrides: Sequence[str], *, progress: ProgressBar = no_progress) -> S
     Raises:
         ConfigError: no setting to search, or settings that don't exist or are out of range.
         DataError: photos that can't be trained or evaluated on.
+        OutputLocked: another process is evaluating the best run; the same command concludes the sweep afterwards.
         RunError: a storage that can't be used, or a sweep that was started with other settings.
     """
     with open_sweep(overrides, progress=progress) as opened:
@@ -164,7 +166,18 @@ def _conclude(opened: Sweep, *, progress: ProgressBar) -> SearchReport:
     evaluation = chosen.evaluation.model_copy(update={"tried": tried})
     write_reports(report, opened.study, settings=chosen.model_copy(update={"evaluation": evaluation}))
     if is_here:
-        run.write_metadata(run.read_metadata(), update={"tried": tried})
+        _note_tried(run, tried)
         resume(run.path, progress=progress)
     end_sweep(opened.folder)
     return report
+
+
+def _note_tried(run: RunFolder, tried: int) -> None:
+    """Write into a run how many models were tried, unless it says so: another process may be evaluating the run.
+
+    Raises:
+        OutputLocked: another process is training or evaluating the run.
+    """
+    if run.read_metadata().tried != tried:
+        with run.lock():
+            run.write_metadata(run.read_metadata(), update={"tried": tried})

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from petmood.configs.load import compose, from_file
-from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.core.errors import ConfigError, DataError, OutputLocked, RunError
 from petmood.data.index import Split
 from petmood.data.sources import Source
 from petmood.evaluation.predictions import Predictions
@@ -65,6 +65,21 @@ def test_the_best_run_and_its_command_say_how_many_models_were_tried(
     facts = open_run(found.best_run).read_metadata()
     assert (facts.tried, facts.chosen_on, found.photos) == (tried, 8, 8)
     assert found.command[-1] == f"evaluation.tried={tried}"
+
+
+def test_the_number_of_tried_models_is_not_written_while_another_process_evaluates_the_run(wanted: list[str]) -> None:
+    found = sweep([*wanted, "n_trials=1"])
+    assert found.best_run
+    run = open_run(found.best_run)
+    with run.lock():
+        assert sweep([*wanted, "n_trials=1"]).best_run == run.path, "the number is written already"
+    run.write_metadata(run.read_metadata(), update={"tried": 7})
+    before = run.metadata.read_bytes()
+    with run.lock(), pytest.raises(OutputLocked, match=r"000 is being written by process \d+\."):
+        sweep([*wanted, "n_trials=1"])
+    assert run.metadata.read_bytes() == before
+    sweep([*wanted, "n_trials=1"])
+    assert run.read_metadata().tried == 1
 
 
 def test_progress_counts_trials_those_of_before_included(wanted: list[str]) -> None:
