@@ -1,6 +1,7 @@
 """Evaluation of a run: metrics with confidence intervals beside baselines, and an HTML report."""
 
 import csv
+import hashlib
 import io
 import json
 import logging
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
@@ -163,7 +165,7 @@ def _baselines(
 
 def _hog_of(folder: Path, rows: list[IndexRow], *, progress: ProgressBar) -> NDArray[np.float32]:
     """Return the HOG features of photos, cached for the next evaluation."""
-    name = f"{CACHE_NAME}/hog-{read_index(folder).hash[:24]}.npy"
+    name = f"{CACHE_NAME}/hog-{read_index(folder).hash[:24]}-{_hog_version()}.npy"
     if (cached := find_generated(folder, name)) is not None and (stored := _stored(cached, len(rows))) is not None:
         return stored
     found = hog_features(
@@ -176,6 +178,19 @@ def _hog_of(folder: Path, rows: list[IndexRow], *, progress: ProgressBar) -> NDA
     except OSError as error:
         logger.warning("The cache of %s can't be written: %s. The evaluation continues without it.", folder, error)
     return found
+
+
+def _hog_version() -> str:
+    """Return a hash of the HOG features of a generated photo: it changes with the code, its parameters and libraries.
+
+    A version number would have to be remembered at each change.
+    """
+    rows, columns = np.mgrid[: 3 * ENOUGH_PX, : 4 * ENOUGH_PX]
+    waves = np.stack([np.sin(rows / 9), np.sin(columns / 7), np.sin((rows + columns) / 5)], axis=-1)
+    photo = io.BytesIO()
+    Image.fromarray((127.5 + 127.5 * waves).astype(np.uint8)).save(photo, "JPEG")
+    found = hog_features([decode(photo.getvalue(), at_least_px=ENOUGH_PX).pixels])
+    return hashlib.sha256(found.round(4).tobytes()).hexdigest()[:8]
 
 
 def _stored(path: Path, rows: int) -> NDArray[np.float32] | None:

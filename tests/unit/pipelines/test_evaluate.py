@@ -4,10 +4,14 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError, OutputLocked, RunError
@@ -52,13 +56,37 @@ def test_the_report_shows_the_run_its_curves_and_its_settings(evaluated: RunFold
 def test_hog_features_are_computed_once_for_a_version_of_the_data(
     evaluated: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(evaluate_module, "hog_features", never)
-    before = evaluated.evaluation.read_text()
+    before, computed = evaluated.evaluation.read_text(), count_hog_features(monkeypatch)
     evaluate_run(evaluated)
     assert evaluated.evaluation.read_text() == before
+    assert computed == [1], "only those of the generated photo that the cache's name depends on"
+
+
+@pytest.mark.parametrize("changed", ["side", "decoding"])
+def test_hog_features_that_other_code_computed_are_not_used(
+    evaluated: RunFolder, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    if changed == "side":
+        monkeypatch.setattr(evaluate_module, "hog_features", partial(evaluate_module.hog_features, side_px=96))
+    else:
+        monkeypatch.setattr(evaluate_module, "ENOUGH_PX", 16)
+    computed = count_hog_features(monkeypatch)
+    evaluate_run(evaluated)
+    assert computed == [1, len(read_index(evaluated.dataset()))]
+
+
+def count_hog_features(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of photos of each computation of HOG features from now on."""
+    counts: list[int] = []
+    real = evaluate_module.hog_features
+
+    def counted(photos: Iterable[NDArray[np.uint8]], **options: Any) -> NDArray[np.float32]:  # noqa: ANN401 - as the function it stands for
+        found = real(photos, **options)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(evaluate_module, "hog_features", counted)
+    return counts
 
 
 def test_another_data_set_is_measured_without_touching_the_numbers(evaluated: RunFolder, tmp_path: Path) -> None:
