@@ -6,6 +6,7 @@ keypoints aren't matched, and its pixels aren't correlated.
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +47,10 @@ CERTAIN_INLIERS = 14
 """With this many inliers a related pair needs no correlation: an animal on another background has little."""
 DUPLICATE_INLIERS = 5
 """Smallest number of inliers of a near-duplicate pair; the weakest real pair has 25."""
+FEW_INLIERS = 3
+"""Smallest number of inliers of a near-duplicate pair with ``CERTAIN_CORRELATION``: a small part of a photo has few."""
+CERTAIN_CORRELATION = 0.9
+"""With this correlation and ``COPY_SPREAD``, ``FEW_INLIERS`` are enough: the pixels decide."""
 DUPLICATE_CORRELATION = 0.75
 """Smallest correlation of a near-duplicate pair.
 
@@ -184,7 +189,7 @@ def _transform(
     a, b = photos[0].keypoints, photos[1].keypoints
     matches = match_descriptors(a, b, (~shared[0].keypoints, ~shared[1].keypoints), mirrored=mirrored)
     transform = estimate_transform(a, b, matches, mirrored=mirrored)
-    return transform if transform is not None and transform.inliers >= DUPLICATE_INLIERS else None
+    return transform if transform is not None and transform.inliers >= FEW_INLIERS else None
 
 
 def _judge(
@@ -195,8 +200,7 @@ def _judge(
 ) -> Comparison | None:
     a, b = photos
     ignored = (shared[0].region, shared[1].region)
-    matrix = _in_shares(transform, a.keypoints, b.keypoints)
-    overlap = aligned_correlation(a.thumb, b.thumb, matrix, ignored=ignored)
+    overlap = _overlap(a, b, _in_shares(transform, a.keypoints, b.keypoints), ignored)
     kind = kind_of(transform.inliers, overlap)
     if kind is None:
         return None
@@ -219,9 +223,25 @@ def _judge(
     return Comparison(relation, overlap.spread, transform.agreeing)
 
 
+def _overlap(
+    a: PhotoFeatures,
+    b: PhotoFeatures,
+    matrix: NDArray[np.float64],
+    ignored: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> Overlap:
+    """Correlate in the frame that shows the content smaller, if enough is left: enlarged pixels are blurred."""
+    if abs(float(np.linalg.det(matrix[:, :2]))) > 1:
+        inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+        found = aligned_correlation(b.thumb, a.thumb, inverse, ignored=(ignored[1], ignored[0]))
+        if found.agreement:
+            return Overlap(found.agreement, found.second_inside, found.first_inside, found.spread)
+    return aligned_correlation(a.thumb, b.thumb, matrix, ignored=ignored)
+
+
 def kind_of(inliers: int, overlap: Overlap) -> RelationKind | None:
     """Return the relation of two photos with this many inliers and these aligned pixels, or None."""
-    if inliers < DUPLICATE_INLIERS:
+    certain = overlap.agreement >= CERTAIN_CORRELATION and overlap.spread >= COPY_SPREAD
+    if inliers < (FEW_INLIERS if certain else DUPLICATE_INLIERS):
         return None
     if overlap.agreement >= DUPLICATE_CORRELATION and overlap.spread >= DUPLICATE_SPREAD:
         return RelationKind.NEAR_DUPLICATE

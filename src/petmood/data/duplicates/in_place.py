@@ -90,15 +90,17 @@ def relate_in_place(
     def check(pair: InPlace) -> Comparison | None:
         return compare_in_place(pair, *_ends(pair, photos, left))
 
+    def check_loosely(pair: InPlace) -> Comparison | None:
+        return compare_in_place(pair, *_ends(pair, photos, left), small_part_margin=0.0)
+
     pairs = find_in_place(photos, left) if photos else []
-    found = {pair: one for pair, one in zip(pairs, ordered_map(check, pairs, threads=threads), strict=True) if one}
+    checked = ordered_map(check_loosely, pairs, threads=threads)
+    found = {pair: one for pair, one in zip(pairs, checked, strict=True) if one}
     apart = [pair for pair, one in found.items() if not one.is_one_image and copies[pair.first] != copies[pair.second]]
     regions = _common_regions([pair for pair in apart if not pair.mirrored], photos, left, copies)
     for number, region in regions.items():
         left[number] = add_region(left[number], region, photos[number])
-    again = {pair for pair in found if {pair.first, pair.second} & regions.keys()}
-    kept = [one for pair, one in found.items() if pair not in again]
-    return [*kept, *(one for one in map(check, sorted(again, key=_order)) if one)]
+    return [one for one in ordered_map(check, sorted(found, key=_order), threads=threads) if one]
 
 
 def _common_regions(
@@ -200,16 +202,23 @@ def _alike(
 
 
 def compare_in_place(
-    pair: InPlace, photos: tuple[PhotoFeatures, PhotoFeatures], shared: tuple[SharedContent, SharedContent]
+    pair: InPlace,
+    photos: tuple[PhotoFeatures, PhotoFeatures],
+    shared: tuple[SharedContent, SharedContent],
+    *,
+    small_part_margin: float = SMALL_PART_MARGIN,
 ) -> Comparison | None:
-    """Return how two photos are related where they stand, outside of what they share with many others, or None."""
+    """Return how two photos are related where they stand, outside of what they share with many others, or None.
+
+    Where less than ``SMALL_PART`` of the frame is compared, the correlation must be larger by ``small_part_margin``.
+    """
     a, b, where = _laid(pair, photos, shared)
     if int(where.sum()) < MIN_COMPARED_PX:
         return None
     agreement = correlation(a, b, where)
     least = EDGE_CORRELATION if pair.by_edges else GRAY_CORRELATION
-    if 1 - (shared[0].region | shared[1].region).mean() < SMALL_PART:
-        least += SMALL_PART_MARGIN
+    if where.mean() < SMALL_PART:
+        least += small_part_margin
     if abs(agreement) < least or _lowest_blocks(a * np.sign(agreement), b, where) < BLOCK_CORRELATION:
         return None
     agreeing, detailed = local_agreement(a * np.sign(agreement), b, where)

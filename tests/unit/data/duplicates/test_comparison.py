@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -100,6 +101,10 @@ def test_a_copy_agrees_nearly_everywhere() -> None:
         (4, 0.75, 0.6, None),
         (5, 0.749, 0.6, None),
         (5, 0.75, 0.599, None),
+        (3, 0.9, 0.8, "near_duplicate"),
+        (2, 0.9, 0.8, None),
+        (4, 0.899, 0.8, None),
+        (4, 0.9, 0.799, None),
         (9, 0.3, 0.0, "related"),
         (8, 0.3, 0.0, None),
         (8, 0.749, 1.0, None),
@@ -154,6 +159,34 @@ def test_the_result_is_the_same_from_both_sides() -> None:
     for one in (found.relation, turned.relation):
         assert (one.first, one.second, one.kind, one.inliers) == (0, 1, "related", 16)
     assert found.agreeing.tolist() == [[n, n] for n in range(16)]
+
+
+@pytest.mark.parametrize(("alike", "kind"), [(1.0, "near_duplicate"), (0.8, None)])
+def test_three_keypoints_are_enough_where_all_pixels_agree(alike: float, kind: str | None) -> None:
+    bins = [(4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) for n in range(3)]
+    grain, other = np.random.default_rng(6).standard_normal((2, 64, 64))
+    photos = []
+    for view in (grain, alike * grain + np.sqrt(1 - alike**2) * other):
+        keypoints = replace(described(*bins), positions=places((2, range(2, 3)), (8, range(12, 13)), (13, range(4, 5))))
+        thumb = np.clip(128 + 40 * view, 0, 255).astype(np.uint8)
+        photos.append(PhotoFeatures(keypoints, thumb, b"", thumb))
+    found = compare(PAIR, (photos[0], photos[1]), (nothing_shared(photos[0]), nothing_shared(photos[1])))
+    assert (found.relation.kind.value if found else None) == kind
+
+
+def test_a_small_photo_in_another_is_a_copy_whichever_of_them_is_first() -> None:
+    whole, below = photo_like(450, 450, seed=8), photo_like(450, 450, seed=9)
+    below[60:210, 200:350] = cv2.resize(whole, (150, 150), interpolation=cv2.INTER_AREA)
+    a, b = describe_photo(whole), describe_photo(below)
+    found = compare(PAIR, (a, b), (nothing_shared(a), nothing_shared(b)))
+    turned = compare(PAIR, (b, a), (nothing_shared(b), nothing_shared(a)))
+    assert found is not None
+    assert turned is not None
+    assert [one.relation.kind.value for one in (found, turned)] == ["near_duplicate", "near_duplicate"]
+    assert found.relation.agreement == pytest.approx(turned.relation.agreement, abs=0.05)
+    assert (found.relation.scale, turned.relation.scale) == pytest.approx((1 / 3, 3.0), rel=0.03)
+    assert (found.relation.first_inside, found.relation.second_inside) == pytest.approx((1.0, 1 / 9), abs=0.03)
+    assert (turned.relation.first_inside, turned.relation.second_inside) == pytest.approx((1 / 9, 1.0), abs=0.03)
 
 
 def test_a_relation_seen_from_its_second_photo() -> None:

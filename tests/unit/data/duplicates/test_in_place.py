@@ -117,7 +117,7 @@ def by_thumbnails(gray: NDArray[np.float64], edge_strength: NDArray[np.float64])
     return replace(empty, thumb=views[0], edges=views[1])
 
 
-def kind_in_place(alike: NDArray[np.float64], *, by_edges: bool = False, left_out: int = 0) -> str | None:
+def kind_in_place(alike: NDArray[np.float64], *, by_edges: bool = False, left_out: int = 0, bar: int = 0) -> str | None:
     """Compare grain with a mixture whose correlation with it is given for every pixel, float64 [64, 64]."""
     first, other, third, fourth = np.random.default_rng(4).standard_normal((4, 64, 64))
     mixed = alike * first + np.sqrt(1 - alike**2) * other
@@ -126,6 +126,8 @@ def kind_in_place(alike: NDArray[np.float64], *, by_edges: bool = False, left_ou
         if by_edges
         else (by_thumbnails(first, third), by_thumbnails(mixed, fourth))
     )
+    for one in (a, b):
+        one.thumb[:bar] = 0
     region = np.zeros((64, 64), np.bool_)
     region[:left_out] = True
     content = SharedContent(np.zeros(0, np.bool_), region)
@@ -151,6 +153,12 @@ def test_the_relation_in_place_follows_from_the_correlation(
     alike: float, left_out: int, kind: str | None, *, by_edges: bool
 ) -> None:
     assert kind_in_place(np.full((64, 64), alike), by_edges=by_edges, left_out=left_out) == kind
+
+
+@pytest.mark.parametrize(("alike", "kind"), [(0.46, None), (0.6, "related")])
+def test_photos_with_equal_bars_need_a_higher_correlation_of_the_rest(alike: float, kind: str | None) -> None:
+    """A bar of 24 rows and 4 rows next to it leave 36 of 64 rows, less than 0.7 of the frame."""
+    assert kind_in_place(np.full((64, 64), alike), bar=24) == kind
 
 
 @pytest.mark.parametrize(("unlike", "kind"), [(3, "near_duplicate"), (6, None)])
