@@ -96,7 +96,7 @@ class Result:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` gave."""
+        """Read what ``to_json`` returned."""
         survivors = tuple(Survivor(one["name"], one["before"], one["after"]) for one in stored["survivors"])
         return cls(stored["code"], stored["tested"], survivors)
 
