@@ -1,16 +1,19 @@
 """Tests of the paired comparison: chance differences and incomparable runs."""
 
 import json
+import math
+import re
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from petmood.core.errors import ConfigError, DataError
-from petmood.evaluation.paired import PAIRED_METRICS, paired_test, sign_flip_p_value
+from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.paired import PAIRED_METRICS, PairedTest, paired_test, sign_flip_p_value
 from petmood.evaluation.predictions import Predictions
 from tests.support.evaluation import MakeScored
 
@@ -20,6 +23,18 @@ def disturbed(scored: Predictions, *, share: float, seed: int) -> Predictions:
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=scored.logits.shape)
     return replace(scored, logits=np.where(rng.random((len(scored), 1)) < share, noise, scored.logits))
+
+
+def test_a_comparison_is_written_as_json() -> None:
+    found = PairedTest("nll", 0.75, 0.5, difference=Estimate(0.25, 0.125, 0.375, n=40), p_value=0.0625, groups=20)
+    assert found.to_json() == {
+        "metric": "nll",
+        "first": 0.75,
+        "second": 0.5,
+        "difference": {"value": 0.25, "low": 0.125, "high": 0.375, "n": 40},
+        "p_value": 0.0625,
+        "groups": 20,
+    }
 
 
 def test_one_group_that_differs_says_nothing_about_which_run_is_better(make_scored: MakeScored) -> None:
@@ -92,6 +107,49 @@ def test_random_flips_agree_with_the_normal_distribution() -> None:
     assert sign_flip_p_value(sums + 9, permutations=10_000, seed=0) == 1 / 10_001
 
 
+def test_14_differing_groups_are_exact_and_15_are_drawn() -> None:
+    # Of 2^14 sign patterns, 2 are as far from 0. A group that differs by a rounding error is none.
+    assert sign_flip_p_value(np.array([1.0] * 14 + [1e-12]), permutations=100, seed=0) == 2 / 2**14
+    assert sign_flip_p_value(np.full(15, 1.0), permutations=100, seed=0) >= 1 / 101
+    # Of 8 totals, 4 are 2 and 4 are 0, to 9 digits.
+    assert sign_flip_p_value(np.array([1.0, 1.0, 2e-10]), permutations=100, seed=0) == 4 / 8
+
+
+def test_10_000_flips_are_drawn_by_default(make_scored: MakeScored) -> None:
+    right = make_scored(300, skill=20.0)
+    assert paired_test(right, replace(right, logits=-right.logits)).p_value == 1 / 10_001
+
+
+def test_a_comparison_depends_on_the_seed_alone(make_scored: MakeScored) -> None:
+    first, second = (disturbed(make_scored(40), share=0.4, seed=seed) for seed in range(2))
+    compared = [paired_test(first, second, metric="nll", seed=seed) for seed in range(4)]
+    assert len({found.p_value for found in compared}) > 1
+    assert [paired_test(first, second, metric="nll", seed=seed) for seed in range(4)] == compared
+    assert paired_test(first, second, metric="nll") == compared[0]
+
+
+def test_the_interval_of_the_difference_is_that_of_a_mean_over_groups(make_scored: MakeScored) -> None:
+    """With 300 groups of 1 to 3 photos it is close to the normal interval of a ratio estimate (Cochran, 1977)."""
+    groups = np.repeat(np.arange(300), np.tile([1, 2, 3], 100))
+    first = replace(make_scored(600, skill=2.0), groups=tuple(f"{group:03d}" for group in groups))
+    second = disturbed(first, share=0.3, seed=4)
+    found = paired_test(first, second)
+    apart = (first.predicted() == first.labels).astype(float) - (second.predicted() == second.labels)
+    errors = np.bincount(groups, weights=apart - apart.mean())
+    reach = 1.96 * np.sqrt((errors**2).sum()) / 600
+    assert found.difference.value == pytest.approx(apart.mean())
+    assert found.difference.low == pytest.approx(apart.mean() - reach, abs=0.1 * reach)
+    assert found.difference.high == pytest.approx(apart.mean() + reach, abs=0.1 * reach)
+    assert (found.difference.n, found.groups) == (600, 300)
+
+
+def test_runs_that_differ_alike_on_every_photo_have_a_difference_and_no_interval(make_scored: MakeScored) -> None:
+    right = make_scored(20, skill=20.0)
+    found = paired_test(right, replace(right, logits=-right.logits)).difference
+    assert found.to_json() == {"value": 1.0, "low": None, "high": None, "n": 20}
+    assert math.isnan(found.low)
+
+
 def test_the_order_of_photos_does_not_matter(make_scored: MakeScored) -> None:
     first = make_scored(50)
     second = disturbed(first, share=0.3, seed=2)
@@ -105,32 +163,60 @@ def test_a_run_against_itself_differs_by_nothing(make_scored: MakeScored, metric
     found = paired_test(scored, scored, metric=metric)
     assert found.p_value == 1.0
     assert found.difference.value == 0.0
-    assert -0.1 < found.difference.low < 0 < found.difference.high < 0.1
+    # Clopper and Pearson: none of 50 groups is at most a share p of which 0.025 = (1 - p)^50.
+    assert found.difference.high == pytest.approx(1 - 0.025 ** (1 / 50))
+    assert found.difference.low == -found.difference.high
+    assert (found.metric, found.difference.n, found.groups) == (metric, 50, 50)
     json.dumps(found.to_json(), allow_nan=False)
 
 
-def test_balanced_accuracy_is_the_mean_that_scikit_learn_knows(make_scored: MakeScored) -> None:
-    scored = make_scored(70, skill=0.7)
-    found = paired_test(scored, disturbed(scored, share=0.5, seed=3), metric="balanced_accuracy")
-    assert found.first == pytest.approx(balanced_accuracy_score(scored.labels, scored.predicted()))
+def test_both_runs_have_the_means_that_scikit_learn_knows(make_scored: MakeScored) -> None:
+    first = make_scored(70, skill=0.7)
+    second = disturbed(first, share=0.5, seed=3)
+    truths = first.labels
+    for number, scored in enumerate((first, second)):
+        p, said = scored.probabilities(), scored.predicted()
+        known = {
+            "accuracy": accuracy_score(truths, said),
+            "balanced_accuracy": balanced_accuracy_score(truths, said),
+            "brier": np.mean(((p - np.eye(4)[truths]) ** 2).sum(axis=1)),
+            "nll": log_loss(truths, p, labels=range(4)),
+        }
+        compared = {metric: paired_test(first, second, metric=metric, permutations=9) for metric in PAIRED_METRICS}
+        assert {name: (test.first, test.second)[number] for name, test in compared.items()} == pytest.approx(known)
+        assert [test.metric for test in compared.values()] == list(PAIRED_METRICS)
 
 
 def test_what_can_not_be_compared_is_named(make_scored: MakeScored) -> None:
-    scored = make_scored(10)
-    refused = {
-        r"only the first predicted: photos/0009\.jpg": scored.take(range(9)),
-        r"and 7 more": make_scored(10, prefix="elsewhere"),
-        r"same classes": make_scored(10, classes=("a", "b", "c", "d")),
-        r"same truth .*photos/0000\.jpg": replace(scored, labels=(scored.labels + 1) % 4),
-        r"same truth and group": replace(scored, groups=("x",) * 10),
-        r"every photo once": scored.take([*range(10), 3]),
-    }
-    for said, other in refused.items():
-        with pytest.raises(DataError, match=said):
+    scored, ten = make_scored(10), "photos/0000.jpg, photos/0001.jpg, photos/0002.jpg and 7 more"
+    same_data = "Evaluate both runs on the same data"
+    surplus = "Expected the same photos in both runs, got"
+    truth = f"Expected the same truth and group for every photo, got 10 that differ: {ten}. {same_data} version."
+    refused = [
+        (scored.take(range(9)), f"{surplus} 1 that only the first predicted: photos/0009.jpg. {same_data}."),
+        (make_scored(10, prefix="other"), f"{surplus} 10 that only the first predicted: {ten}. {same_data}."),
+        (
+            make_scored(10, classes=("a", "b")),
+            f"Expected two runs with the same classes in the same order, got {', '.join(scored.classes)} and a, b.",
+        ),
+        (replace(scored, labels=(scored.labels + 1) % 4), truth),
+        (replace(scored, groups=("x",) * 10), truth),
+        (
+            scored.take([*range(10), 3]),
+            "Expected every photo once, got 10 and 11 predictions of the same photos.",
+        ),
+    ]
+    for other, message in refused:
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
             paired_test(scored, other)
-    with pytest.raises(DataError, match="only the second predicted"):
+    message = (
+        f"{surplus} 6 that only the second predicted: photos/0004.jpg, photos/0005.jpg, photos/0006.jpg and 3 more"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}. {same_data}.$"):
         paired_test(scored.take(range(4)), scored)
-    with pytest.raises(DataError, match="got none"):
+    message = f"Expected photos to compare two runs on, got none. {same_data}."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         paired_test(make_scored(0), make_scored(0))
-    with pytest.raises(ConfigError, match="accuracy, balanced_accuracy"):
+    message = "Unknown metric 'macro_f1' for a paired test. Known: accuracy, balanced_accuracy, brier, nll."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         paired_test(scored, scored, metric="macro_f1")

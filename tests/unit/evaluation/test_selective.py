@@ -1,5 +1,7 @@
 """Tests of selective classification: error guarantee of the threshold and missing thresholds."""
 
+import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from petmood.core.errors import ConfigError
 from petmood.evaluation.predictions import Predictions
-from petmood.evaluation.selective import choose_threshold, evaluate_selective, risk_coverage
+from petmood.evaluation.selective import AbstainRule, choose_threshold, evaluate_selective, risk_coverage
 from tests.support.evaluation import MakeScored
 
 
@@ -20,9 +22,23 @@ def two_classes(confidence: np.ndarray, right: np.ndarray) -> Predictions:
     return Predictions(logits, labels, names, names, ("a", "b"), blank, np.full((n, 2), 99), blank)
 
 
+def test_a_rule_is_written_as_json() -> None:
+    rule = AbstainRule(0.75, 0.125, 0.9, error=0.0625, coverage=0.875, n=40, reason="because")
+    assert rule.to_json() == {
+        "threshold": 0.75,
+        "target_error": 0.125,
+        "confidence": 0.9,
+        "valid_error": 0.0625,
+        "valid_coverage": 0.875,
+        "n": 40,
+        "reason": "because",
+    }
+
+
 def test_the_curve_is_the_running_error_of_the_most_confident_answers() -> None:
     scored = two_classes(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, True, False]))
     curve = risk_coverage(scored)
+    np.testing.assert_allclose(curve.thresholds, [0.9, 0.8, 0.7, 0.6])
     np.testing.assert_allclose(curve.coverage, [0.25, 0.5, 0.75, 1.0])
     np.testing.assert_allclose(curve.risk, [0, 1 / 2, 1 / 3, 1 / 2])
     assert curve.aurc == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
@@ -30,8 +46,23 @@ def test_the_curve_is_the_running_error_of_the_most_confident_answers() -> None:
 
 def test_equal_confidences_are_answered_or_withheld_together() -> None:
     curve = risk_coverage(two_classes(np.array([0.9, 0.8, 0.8, 0.8]), np.array([True, False, True, True])))
+    np.testing.assert_allclose(curve.thresholds, [0.9, 0.8])
     np.testing.assert_allclose(curve.coverage, [0.25, 1.0])
     assert curve.aurc == pytest.approx(0.25 * 3 / 4)
+
+
+def test_the_curve_of_no_photos_has_no_points(make_scored: MakeScored) -> None:
+    curve = risk_coverage(make_scored(0))
+    assert [len(values) for values in (curve.thresholds, curve.coverage, curve.risk)] == [0, 0, 0]
+    assert math.isnan(curve.aurc)
+
+
+def test_confidences_are_those_at_the_temperature() -> None:
+    # At temperature 2 the odds 9 and 4 become 3 and 2.
+    scored = two_classes(np.array([0.9, 0.8] * 30), np.array([True] * 60))
+    np.testing.assert_allclose(risk_coverage(scored, temperature=2.0).thresholds, [3 / 4, 2 / 3])
+    assert choose_threshold(scored, temperature=2.0).threshold == pytest.approx(2 / 3)
+    assert evaluate_selective(scored, threshold=0.7, temperature=2.0).coverage.value == 0.5
 
 
 def test_sorting_by_confidence_beats_a_random_order(make_scored: MakeScored) -> None:
@@ -59,12 +90,21 @@ def test_a_good_model_answers_everything(make_scored: MakeScored) -> None:
     assert rule.coverage == 1.0
     assert rule.threshold == pytest.approx(scored.probabilities().max(axis=1).min())
     assert rule.to_json()["valid_error"] == rule.error
+    assert (rule.n, rule.target_error, rule.confidence) == (300, 0.1, 0.9)
+    assert rule.reason == "error at most 10% with 90% confidence (Learn-then-Test, binomial)"
+    assert rule.threshold is not None
+    measured = evaluate_selective(scored, threshold=rule.threshold)  # the least confident photo is at the threshold
+    assert (measured.coverage.value, measured.error.n) == (1.0, 300)
 
 
 def test_too_little_data_is_said_with_the_number_that_would_do(make_scored: MakeScored) -> None:
     rule = choose_threshold(make_scored(20, skill=9.0))
     assert rule.threshold is None
-    assert "at least 22" in rule.reason
+    assert rule.reason == (
+        "too little data: to guarantee an error of at most 10% takes at least 22 validation groups without an error; "
+        "there are 20"
+    )
+    assert (rule.n, rule.coverage, rule.target_error, rule.confidence) == (20, 0.0, 0.1, 0.9)
     assert rule.to_json()["valid_error"] is None
     assert choose_threshold(make_scored(22, skill=9.0)).threshold is not None
 
@@ -129,17 +169,20 @@ def test_copies_of_a_photo_are_no_extra_evidence(make_scored: MakeScored) -> Non
 def test_a_bad_model_gets_no_threshold_and_the_reason(make_scored: MakeScored) -> None:
     rule = choose_threshold(make_scored(200, skill=0.0))
     assert rule.threshold is None
-    assert "no threshold" in rule.reason
+    assert rule.reason == "no threshold guarantees an error of at most 10% on 200 validation groups"
+    assert choose_threshold(make_scored(22, skill=-9.0)).reason.startswith("no threshold guarantees")
 
 
 def test_no_photos_give_no_threshold(make_scored: MakeScored) -> None:
     assert "there are 0" in choose_threshold(make_scored(0)).reason
 
 
-@pytest.mark.parametrize("wrong", [{"target_error": 0.0}, {"confidence": 1.0}])
-def test_impossible_targets_are_refused(make_scored: MakeScored, wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        choose_threshold(make_scored(9), **wrong)
+@pytest.mark.parametrize("name", ["target_error", "confidence"])
+@pytest.mark.parametrize("number", [-0.1, 0.0, 1.0, 1.5])
+def test_impossible_targets_are_refused(make_scored: MakeScored, name: str, number: float) -> None:
+    message = f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        choose_threshold(make_scored(9), **{name: number})
 
 
 def test_error_and_coverage_are_measured_at_the_threshold() -> None:
