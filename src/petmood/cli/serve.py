@@ -84,8 +84,8 @@ def serve(
         if workers == 1:
             _serve_here(bundle, listeners, settings, address=address)
         else:
-            _announce(address)
-            context.exit(_serve_with_supervisor(context, bundle, listeners, settings, workers=workers))
+            code = _serve_with_supervisor(context, bundle, listeners, settings, workers=workers, address=address)
+            context.exit(code)
 
 
 def _address(bundle: str, hosts: Sequence[str], port: int) -> str:
@@ -130,7 +130,13 @@ def _announce(address: str) -> None:
 
 
 def _serve_with_supervisor(
-    context: click.Context, bundle: str, listeners: Sequence[socket.socket], settings: "Settings", *, workers: int
+    context: click.Context,
+    bundle: str,
+    listeners: Sequence[socket.socket],
+    settings: "Settings",
+    *,
+    workers: int,
+    address: str,
 ) -> int:
     from petmood.core.errors import ConfigError
     from petmood.serving.supervisor import Supervisor
@@ -144,7 +150,13 @@ def _serve_with_supervisor(
     command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]
     command += ["--log", context.params["log_format"]]
     end_within_s = settings.drain_notice_s + settings.drain_s + 1
-    return Supervisor(command, listeners=listeners, count=workers, end_within_s=end_within_s).run()
+    return Supervisor(
+        command,
+        listeners=listeners,
+        count=workers,
+        end_within_s=end_within_s,
+        on_ready=lambda: _announce(address),
+    ).run()
 
 
 def _port(given: str | None) -> int:

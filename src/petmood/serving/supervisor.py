@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Final
 
@@ -34,24 +34,33 @@ class Supervisor:
     """Runs ``count`` processes of one command until a signal comes, each with every listening socket as ``--fd``.
 
     A process that ends, or sends no heartbeat for a minute, is replaced after 0.5 seconds, twice as long after each
-    failure in a row, at most 30 seconds. The others serve meanwhile. The service ends by itself in two cases. No
-    process ever became ready, and each has exited with an error. Or none is ready after 8 failures in a row of each.
+    failure in a row, at most 30 seconds. The others serve meanwhile. The first process starts alone, and the others
+    when it is ready, so that an error at startup is reported once. The service ends by itself in two cases. The first
+    process exited with an error before it was ready. Or none is ready after 8 failures in a row of each.
+
+    ``on_ready`` is called once, when the first process is ready.
 
     The processes write their metrics into one temporary folder, so that each of them can report for all.
     """
 
     def __init__(
-        self, command: Sequence[str], *, listeners: Sequence[socket.socket], count: int, end_within_s: float
+        self,
+        command: Sequence[str],
+        *,
+        listeners: Sequence[socket.socket],
+        count: int,
+        end_within_s: float,
+        on_ready: Callable[[], object] = lambda: None,
     ) -> None:
         self._command, self._listeners, self._count = list(command), list(listeners), count
-        self._end_within_s = end_within_s
+        self._end_within_s, self._on_ready = end_within_s, on_ready
         self._workers: list[WorkerProcess] = []
         self._ending = self._was_ready = False
 
     def run(self) -> int:
         """Keep the processes running until a signal; return 0 if they stopped cleanly, else an exit code above 0.
 
-        If the processes can't start, that is the code of one of them.
+        If the first process can't start, that is its code.
         """
         with self._signals(), metrics_folder() as (folder, lock):
             os.environ[MULTIPROCESS_FOLDER] = str(folder)
@@ -87,7 +96,9 @@ class Supervisor:
                 if now - looked_at > STALLED_S:
                     worker.forgive_silence(now=now)
                 worker.listen(now=now)
-                self._was_ready = self._was_ready or worker.ready
+                if worker.ready and not self._was_ready:
+                    self._was_ready = True
+                    self._on_ready()
                 self._end_if_hung(worker, now=now)
                 if worker.has_ended(now=now):
                     self._report(worker, now=now)
@@ -106,6 +117,8 @@ class Supervisor:
 
     def _report(self, worker: WorkerProcess, *, now: float) -> None:
         forget_worker(worker.number)
+        if not self._was_ready and (worker.status or 0) > 0:
+            return  # it has printed its error, and is not started again
         logger.error(
             "process of worker %d exited with status %s; restart in %.1f s (failure %d in a row)",
             *(worker.number, worker.status, worker.start_at - now, worker.failures),
@@ -114,11 +127,11 @@ class Supervisor:
     def _may_start(self, worker: WorkerProcess) -> bool:
         """Return whether to start a process; after too many failures only beside one that is ready.
 
-        So is it after an error at startup: it would be the same again, unless another process could start.
+        Until one was ready, only the first may start, and not after an error, which would be the same again.
         """
         if worker.failures >= GIVE_UP_AFTER:
             return any(other.ready for other in self._workers)
-        return self._was_ready or worker.status is None or worker.status < 0
+        return self._was_ready or (worker is self._workers[0] and (worker.status is None or worker.status < 0))
 
     def _start(self, worker: WorkerProcess, restarts: RestartCounter, *, now: float) -> None:
         if worker.failures:
@@ -134,6 +147,8 @@ class Supervisor:
         if any(worker.running for worker in self._workers):
             return 0
         statuses = [worker.status or 0 for worker in self._workers]
+        if not self._was_ready and statuses[0] > 0:
+            return statuses[0]
         if not self._was_ready and not any(self._may_start(worker) for worker in self._workers):
             logger.error("no process could start; giving up")
             return max(1, *statuses)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import petmood.cli.serve as serve_module
 from petmood.cli.app import main
 from petmood.core import listening
-from petmood.core.errors import ConfigError
+from petmood.core.errors import BundleError, ConfigError
 from tests.support.generous import GENEROUS_ENVIRONMENT
 from tests.support.networks import tiny_bundle
 from tests.support.waiting import wait_until
@@ -50,8 +51,8 @@ def serving(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Pope
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         try:
-            line = process.stderr.readline()
-            yield process, next(word for word in line.split() if word.startswith("http://"))
+            words = (word for line in process.stderr for word in line.split())
+            yield process, next(word for word in words if word.startswith("http://"))
         finally:
             process.kill()
 
@@ -112,8 +113,8 @@ def test_several_processes_answer_as_one_and_end_with_0(bundle: Path) -> None:
 def test_when_the_first_process_is_killed_the_others_end_too(bundle: Path) -> None:
     with serving(str(bundle), "--port", "0", "--workers", "2", PETMOOD_DRAIN_NOTICE_S="0") as (process, address):
         assert answers(address, "/livez") == '{"status":"ok"}'
+        wait_until(lambda: len(children(process)) == 2, what="the second process")
         others = children(process)
-        assert len(others) == 2
         process.kill()
         process.wait(timeout=END_S)
         wait_until(lambda: all(has_ended(pid) for pid in others), what="an end of the others")
@@ -192,6 +193,23 @@ def test_the_address_is_shown_as_a_url_and_one_that_can_be_opened(hosts: tuple[s
 
 
 @pytest.mark.proof
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("what", ["missing", "damaged"])
+def test_a_bundle_that_cannot_be_loaded_is_one_line_however_many_processes(
+    bundle: Path, tmp_path: Path, workers: str, what: str
+) -> None:
+    folder = tmp_path / "bundle"
+    if what == "damaged":
+        shutil.copytree(bundle, folder)
+        (folder / "model.onnx").write_bytes(b"damaged")
+    command = [sys.executable, "-m", "petmood", "serve", str(folder), "--port", "0", "--workers", workers]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert ended.returncode == BundleError.exit_code
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("petmood: ")
+    assert str(folder) in line
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_several_hosts_are_served_at_one_port(bundle: Path, workers: str) -> None:
     hosts = ["--host", "127.0.0.1", "--host", "127.0.0.2", "--port", "0", "--workers", workers]

@@ -158,9 +158,17 @@ def test_one_that_fails_at_startup_is_tried_again_when_another_is_ready(tmp_path
     assert len(pids(tmp_path)) == 7
 
 
-def test_processes_that_cannot_start_end_the_service_with_their_code(tmp_path: Path) -> None:
-    assert run(tmp_path, "dies", then=lambda _: None) == 3
-    assert len(pids(tmp_path)) == 2, "an error at the start of both is no reason to try again"
+def test_an_error_at_startup_ends_the_service_with_its_code_before_the_other_processes_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(tmp_path, "dies", then=lambda _: None, wait_for=1) == 3
+    assert len(pids(tmp_path)) == 1
+    assert caplog.text == "", "the process itself has reported its error"
+
+
+def test_the_others_start_when_the_first_is_ready(tmp_path: Path) -> None:
+    assert run(tmp_path, "never ready", then=end, count=3, wait_for=1) == 0
+    assert len(pids(tmp_path)) == 1
 
 
 def test_the_service_ends_when_none_is_alive_and_restarts_keep_failing(
