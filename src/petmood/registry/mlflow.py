@@ -10,13 +10,13 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from petmood.core.bundle import Bundle
-from petmood.core.bundle_files import read_limited
+from petmood.core.bundle_files import max_bytes, read_limited
 from petmood.core.errors import BundleError, CorruptVersion, RegistryError
 from petmood.core.extras import require
 from petmood.core.files import atomic_write_bytes
 from petmood.core.mlflow_env import configure_mlflow_env, default_artifact_location
 from petmood.core.redact import one_line, without_credentials
-from petmood.registry.base import AliasChange, Version
+from petmood.registry.base import AliasChange, Version, check_object_size
 from petmood.registry.mlflow_aliases import MlflowAliases
 
 __all__ = ["MlflowBackend"]
@@ -93,18 +93,17 @@ class MlflowBackend:
             self._call(lambda: self._client.log_artifacts(run_id, str(bundle.folder), BUNDLE))
 
     def fetch(self, version: Version, to: Path) -> None:
-        """Download a version's files into an empty folder without verifying them."""
-        run_id = self._run_of(version)
-        if not self._call(lambda: self._client.list_artifacts(run_id, BUNDLE)):
+        """Download a version's files into an empty folder without verifying more than their sizes."""
+        listed = self._list_sized(version, BUNDLE)
+        if not listed:
             raise CorruptVersion(
                 f"The files of version {version.number} of {self.model} are missing in {self.address}. "
                 "Push the bundle again to restore them."
             )
         with TemporaryDirectory(prefix="petmood-", dir=to.parent) as temporary:
-            fetched = self._download(version, BUNDLE, temporary)
-            for file in sorted(fetched.iterdir()) if fetched.is_dir() else ():
-                if file.is_file():
-                    atomic_write_bytes(to / file.name, read_limited(file))
+            for path in listed:
+                file = self._download(version, path, temporary)
+                atomic_write_bytes(to / file.name, read_limited(file))
 
     def record(self, change: AliasChange) -> bool:
         """Add a change under its number and set MLflow's aliases; return False if another client was first."""
@@ -126,8 +125,24 @@ class MlflowBackend:
 
     def attachment(self, version: Version, name: str) -> bytes:
         """Return the content of a file attached to a version."""
+        path = f"{ATTACHED}/{name}"
+        self._list_sized(version, str(PurePosixPath(path).parent))
         with TemporaryDirectory(prefix="petmood-") as temporary:
-            return self._download(version, f"{ATTACHED}/{name}", temporary).read_bytes()
+            return self._download(version, path, temporary).read_bytes()
+
+    def _list_sized(self, version: Version, folder: str) -> Sequence[str]:
+        """Return the paths of the files directly in a folder of artifacts, sorted; none of them is too large.
+
+        Raises:
+            RegistryError: a file is larger than any that petmood writes.
+        """
+        run_id = self._run_of(version)
+        found = [one for one in self._call(lambda: self._client.list_artifacts(run_id, folder)) if not one.is_dir]
+        for one in found:
+            name = PurePosixPath(one.path).name
+            where = f"{name} of version {version.number} of {self.model} in {self.address}"
+            check_object_size(one.file_size or 0, where, max_bytes=max_bytes(name))
+        return sorted(one.path for one in found)
 
     def _download(self, version: Version, path: str, to: str) -> Path:
         run_id = self._run_of(version)

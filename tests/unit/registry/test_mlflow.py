@@ -59,6 +59,38 @@ def test_a_missing_artifact_is_reported_and_repaired(
     assert registry.pull(version, tmp_path / "pulled").sha256 == version.sha256
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "card.md", "golden.npz", "model.onnx"])
+def test_a_sparse_file_of_gigabytes_is_refused_before_anything_is_downloaded(
+    opened: tuple[Registry, Any], make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    registry, _ = opened
+    version = registry.push(make_bundle("one"), by="me")
+    (stored,) = (tmp_path / "mlruns").rglob(name)
+    with stored.open("ab") as file:
+        file.truncate(3_000_000_000)
+    downloaded: list[object] = []
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda **_: downloaded.append(1) or "/nowhere")
+    said = rf"^{name} of version 1 of petmood in sqlite:///.*: expected at most [\d,]+ bytes, got 3,000,000,000\. .*\.$"
+    with pytest.raises(RegistryError, match=said):
+        registry.pull(version, tmp_path / "pulled")
+    assert downloaded == []
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_a_report_of_gigabytes_is_refused_before_it_is_downloaded(
+    opened: tuple[Registry, Any], make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    registry, _ = opened
+    version = registry.push(make_bundle("one"), by="me")
+    registry.attach(version, {"promotion/abc/promotion.html": b"fine"})
+    assert registry.attachment(version, "promotion/abc/promotion.html") == b"fine"
+    (stored,) = (tmp_path / "mlruns").rglob("promotion.html")
+    with stored.open("ab") as file:
+        file.truncate(3_000_000_000)
+    with pytest.raises(RegistryError, match=r"promotion\.html of version 1 .* got 3,000,000,000"):
+        registry.attachment(version, "promotion/abc/promotion.html")
+
+
 def test_a_record_that_is_damaged_is_reported(opened: tuple[Registry, Any], make_bundle: MakeBundle) -> None:
     registry, client = opened
     registry.push(make_bundle("one"), by="me")
