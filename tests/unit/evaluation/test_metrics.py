@@ -59,6 +59,16 @@ def test_a_class_without_photos_is_left_out_of_means_and_nan_by_itself() -> None
     assert np.isnan(class_metrics(p, y)["recall"][0, 2])
 
 
+def test_a_class_that_was_only_predicted_counts_in_macro_f1_alone() -> None:
+    # F1 is 1 for class 0, 2 / 3 for class 1 (one of two found, nothing else called so) and 0 for class 2.
+    found = metrics(np.eye(3)[[0, 1, 2]], np.array([0, 1, 1]))
+    assert {name: found[name].tolist() for name in ("accuracy", "balanced_accuracy", "macro_f1")} == {
+        "accuracy": pytest.approx([2 / 3]),
+        "balanced_accuracy": pytest.approx([3 / 4]),
+        "macro_f1": pytest.approx([5 / 9]),
+    }
+
+
 def test_no_photos_give_nan_and_no_warning() -> None:
     found = metrics(np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
     assert all(np.isnan(value[0]) for value in found.values())
@@ -75,6 +85,9 @@ def test_bins_hold_about_equal_shares_and_never_part_equal_confidences() -> None
     member = equal_mass_bins(tied)
     assert len(set(member[:30])) == len(set(member[30:])) == 1
     assert len(set(equal_mass_bins(np.array([0.3, 0.7, 0.9])))) == 1
+    assert np.bincount(equal_mass_bins(np.linspace(0.5, 1.0, 10))).tolist() == [5, 5]
+    assert np.bincount(equal_mass_bins(np.linspace(0.5, 1.0, 9))).tolist() == [9]
+    assert np.bincount(equal_mass_bins(np.linspace(0.5, 1.0, 90), bins=3)).tolist() == [30] * 3
 
 
 def test_calibration_error_is_the_mean_gap_over_bins(make_scored: MakeScored) -> None:
@@ -84,6 +97,24 @@ def test_calibration_error_is_the_mean_gap_over_bins(make_scored: MakeScored) ->
     member = equal_mass_bins(confidence)
     by_hand = sum(abs((right[member == b] - confidence[member == b]).sum()) for b in range(10)) / 100
     assert expected_calibration_error(p, y)[0] == pytest.approx(by_hand)
+
+
+def test_gaps_of_different_bins_do_not_cancel() -> None:
+    # Of 50 photos at 0.9, 40 are right: 5 too few. Of 50 at 0.6, 40 are right: 10 too many.
+    confidence, labels = np.repeat([0.9, 0.6], 50), np.tile(np.arange(50) >= 40, 2).astype(np.int64)
+    p = np.stack([confidence, 1 - confidence], axis=1)
+    assert expected_calibration_error(p, labels).tolist() == pytest.approx([0.15])
+    assert expected_calibration_error(p, labels, bins=1).tolist() == pytest.approx([0.05])
+    weights = np.stack([np.repeat([1.0, 0.0], 50), np.repeat([1.0, 3.0], 50)])
+    assert expected_calibration_error(p, labels, weights=weights) == pytest.approx([5 / 50, 35 / 200])
+
+
+def test_there_are_ten_bins_by_default() -> None:
+    # 110 photos in bins of 11 that are all right or all wrong: no gaps cancel, as they would with 9 or 11 bins.
+    confidence, labels = np.linspace(0.55, 0.95, 110), np.repeat(np.arange(10) % 2, 11)
+    p = np.stack([confidence, 1 - confidence], axis=1)
+    known = np.where(labels == 0, 1 - confidence, confidence).mean()
+    assert expected_calibration_error(p, labels)[0] == pytest.approx(known)
 
 
 def test_true_probabilities_have_a_small_calibration_error_and_overconfidence_has_a_large_one() -> None:

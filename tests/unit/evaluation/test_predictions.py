@@ -1,5 +1,6 @@
 """Tests of Predictions: validation, selection and storage without pickle."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,24 +50,41 @@ def test_pickled_content_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="Evaluate the run again"):
+    path = re.escape(str(tmp_path / "nothing.npz"))
+    start = f"^Expected scores written by petmood \\(npz\\) at '{path}', got an unreadable file: "
+    with pytest.raises(DataError, match=start) as refused:
         Predictions.load(tmp_path / "nothing.npz")
+    assert str(refused.value).endswith(". Evaluate the run again to write them again.")
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
-        ({"logits": np.zeros((3, 2))}, "shape"),
-        ({"groups": ("a",)}, "groups"),
-        ({"image_sizes": np.zeros((2, 2))}, "image_sizes"),
-        ({"labels": np.array([0, 1, 9])}, "got 9"),
-        ({"labels": np.array([0, -1, 2])}, "got -1"),
-        ({"logits": np.array([[0.0] * 4, [np.nan] * 4, [0.0] * 4])}, "photos/0001.jpg"),
+        (
+            {"logits": np.zeros((3, 2))},
+            "Expected logits of shape (3, 4) for these labels and classes, got (3, 2).",
+        ),
+        ({"groups": ("a",)}, "Expected 3 entries in 'groups', one a photo, got 1."),
+        ({"paths": ()}, "Expected 3 entries in 'paths', one a photo, got 0."),
+        ({"species": ("",) * 4}, "Expected 3 entries in 'species', one a photo, got 4."),
+        ({"source": ("",) * 2}, "Expected 3 entries in 'source', one a photo, got 2."),
+        ({"image_sizes": np.zeros((2, 2))}, "Expected 3 entries in 'image_sizes', one a photo, got 2."),
+        ({"labels": np.array([0, 1, 4])}, "Expected labels from 0 to 3, one for each class, got 4."),
+        ({"labels": np.array([9, -1, 2])}, "Expected labels from 0 to 3, one for each class, got -1."),
+        (
+            {"logits": np.array([[0.0] * 4, [0.0, np.nan, 0.0, 0.0], [np.inf] * 4])},
+            "Expected finite logits, got inf or nan for 'photos/0001.jpg'. The training diverged; lower optimizer.lr.",
+        ),
     ],
 )
-def test_fields_that_do_not_fit_are_refused(make_scored: MakeScored, changed: dict[str, Any], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_fields_that_do_not_fit_are_refused(make_scored: MakeScored, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         replace(make_scored(3), **changed)
+
+
+def test_the_lowest_and_the_highest_label_are_kept(make_scored: MakeScored) -> None:
+    assert replace(make_scored(2), labels=np.array([0, 3])).labels.tolist() == [0, 3]
 
 
 def test_taking_photos_keeps_everything_about_them_together(make_scored: MakeScored) -> None:
@@ -77,6 +95,13 @@ def test_taking_photos_keeps_everything_about_them_together(make_scored: MakeSco
     np.testing.assert_array_equal(part.logits, scored.logits[[5, 2]])
     assert len(scored.take(scored.labels == 0)) == int((scored.labels == 0).sum())
     assert len(scored.take([])) == 0
+    assert (part.groups, part.source, part.classes) == (
+        (scored.groups[5], scored.groups[2]),
+        ("", ""),
+        scored.classes,
+    )
+    np.testing.assert_array_equal(part.labels, scored.labels[[5, 2]])
+    np.testing.assert_array_equal(part.image_sizes, scored.image_sizes[[5, 2]])
 
 
 def test_groups_are_numbered_without_gaps(make_scored: MakeScored) -> None:
@@ -94,6 +119,10 @@ def test_index_rows_and_logits_are_joined(make_rows: MakeRows) -> None:
     scored = from_rows(np.zeros((8, 4)), rows, classes=DEFAULT_CLASSES, source="folder")
     assert [scored.classes[label] for label in scored.labels] == [row.label for row in rows]
     assert scored.image_sizes[3].tolist() == [103, 90]
+    assert scored.groups == tuple(row.group_id for row in rows)
+    assert scored.paths == tuple(row.path for row in rows)
+    assert scored.species == tuple(row.species for row in rows)
+    assert from_rows(np.zeros((8, 4)), rows, classes=DEFAULT_CLASSES).source == ("",) * 8
     assert scored.source == ("folder",) * 8
     assert from_rows(np.zeros((8, 4)), rows, classes=DEFAULT_CLASSES, source=list("abcdefgh")).source == tuple(
         "abcdefgh"

@@ -12,6 +12,8 @@ def test_clopper_and_pearson_agree_with_scipy() -> None:
         known = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
         assert clopper_pearson_interval(successes, trials) == pytest.approx((known.low, known.high))
     assert clopper_pearson_interval(0, 0) == (0.0, 1.0)
+    assert clopper_pearson_interval(0, 1) == pytest.approx((0.0, 0.975))
+    assert clopper_pearson_interval(1, 1, confidence=0.9) == pytest.approx((0.05, 1.0))
 
 
 @pytest.mark.parametrize("n", [27, 36, 108, 330])
@@ -63,3 +65,5 @@ def test_a_share_that_was_rounded_gets_the_ends_of_the_whole_number() -> None:
     groups = np.arange(36)
     assert proportion_interval(1 - 1e-15, groups) == clopper_pearson_interval(36, 36)
     assert proportion_interval(1e-15, groups) == clopper_pearson_interval(0, 36)
+    assert proportion_interval(1.5, groups) == clopper_pearson_interval(36, 36)
+    assert proportion_interval(-0.5, groups) == clopper_pearson_interval(0, 36)

@@ -150,6 +150,23 @@ def test_half_a_wrong_group_counts_as_a_whole_error() -> None:
     assert choose_threshold(replace(scored, labels=np.zeros(80, dtype=np.int64))).coverage == 1.0
 
 
+@pytest.mark.parametrize(("wrong", "reached"), [(3, 1.0), (4, 0.0)])
+def test_a_group_counts_with_the_share_of_its_accepted_photos_that_are_wrong(wrong: int, reached: float) -> None:
+    """Each of 60 groups has a photo among the 60 most confident, the next 60 and the last 60; the first are wrong."""
+    # Of the starts, 45 photos have 3 errors. 90 photos have 3 / 2, so 2 of 60 groups: P = 0.0531 is above 0.025.
+    # 135 photos have 3 / 3, so 1 of 60 groups: P = 0.0138. With a fourth wrong photo they have 4 / 3, so 2 again.
+    scored = two_classes(np.linspace(0.99, 0.6, 180), np.arange(180) >= wrong)
+    scored = replace(scored, groups=tuple(f"{photo % 60:02d}" for photo in range(180)))
+    assert choose_threshold(scored).coverage == reached
+
+
+def test_a_bound_that_is_met_exactly_is_met() -> None:
+    # One right answer of one has probability 1 / 2 at an error of 1 / 2.
+    one = two_classes(np.array([0.75]), np.array([True]))
+    assert choose_threshold(one, target_error=0.5, confidence=0.5).threshold == pytest.approx(0.75)
+    assert choose_threshold(one, target_error=0.5, confidence=0.501).threshold is None
+
+
 def test_the_threshold_is_not_lowered_past_a_failed_test() -> None:
     # P(at most 2 errors of 77) = 0.0137 passes, P(at most 3 of 78) = 0.046 fails, P(at most 3 of 85) = 0.0245 would
     # pass again. The starts are the 75, 150, 225 and 300 most confident photos; those after 85 photos are wrong.

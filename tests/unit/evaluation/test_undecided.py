@@ -131,7 +131,7 @@ def answers(right: dict[str, tuple[int, int]]) -> Predictions:
     return Predictions(logits, labels, names, names, classes, blank, np.full((len(labels), 2), 99), blank)
 
 
-def test_27_photos_of_a_class_leave_its_recall_is_openby_many_points() -> None:
+def test_27_photos_of_a_class_leave_its_recall_open_by_many_points() -> None:
     found = undecided(evaluate({"test": answers({"angry": (20, 27), "happy": (22, 27), "sad": (24, 27)})}))
     # Clopper and Pearson: 66 of 81 is 71.3 to 89.2%; 20 of 27 is 53.7 to 88.9%, 22 is 61.9 to 93.7, 24 is 70.8 to 97.6
     assert found[0].startswith("On 81 photos the accuracy is known to within 11 points.")
