@@ -71,14 +71,25 @@ class ObjectBackend:
     def add(self, bundle: Bundle, about: Mapping[str, Any]) -> Version:
         """Store a bundle's files, the manifest last, then register it under the next free number.
 
+        If another client registers the same bundle meanwhile, its version is returned. This needs no locks: a number
+        can be taken once, and the records of all numbers before it are read.
+
         Raises:
             RegistryConflict: other clients took each of the numbers that were tried.
         """
         self._store_files(bundle)
-        for number in range(len(self.versions()) + 1, len(self.versions()) + TRIES):
+        known = self.versions()
+        if same := [version for version in known if version.sha256 == bundle.sha256]:
+            return same[0]
+        first = max((version.number for version in known), default=0) + 1
+        for number in range(first, first + TRIES):
             version = Version(number=number, model=self.model, **about)
-            if self._create(self._record_key("versions", number), _as_json(version)):
+            key = self._record_key("versions", number)
+            if self._create(key, _as_json(version)):
                 return version
+            taken = self._store.read(key, max_bytes=RECORD_BYTES)
+            if taken is not None and (other := self._parse(key, taken, Version)).sha256 == bundle.sha256:
+                return other
         raise RegistryConflict(
             f"No free version number of {self.model} in {TRIES} tries: other clients register versions. Push again."
         )
@@ -151,13 +162,14 @@ class ObjectBackend:
                 continue
             key = f"{self.model}/{kind}/{name}"
             if key not in self._known:
-                self._known[key] = _parsed(
-                    self._store.read(key, max_bytes=RECORD_BYTES) or b"", record, where=f"{self.address}/{key}"
-                )
+                self._known[key] = self._parse(key, self._store.read(key, max_bytes=RECORD_BYTES) or b"", record)
             one = self._known[key]
             assert isinstance(one, record)  # noqa: S101 - for the type checker: the key determines the type
             found.append(one)
         return found
+
+    def _parse(self, key: str, data: bytes, record: type[Record]) -> Record:
+        return _parsed(data, record, where=f"{self.address}/{key}")
 
     def _folder(self, sha256: str) -> str:
         return f"{self.model}/bundles/{sha256}"

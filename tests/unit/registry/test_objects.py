@@ -1,13 +1,13 @@
 """Tests of the object-store backend with damaged and missing objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from petmood.core.bundle import verify
 from petmood.core.errors import BundleError, RegistryError
-from petmood.registry.base import Author
+from petmood.registry.base import Author, Version
 from petmood.registry.folder import FolderStore
 from petmood.registry.objects import ObjectBackend
 from petmood.registry.registry import Registry
@@ -114,3 +114,33 @@ def test_when_every_number_is_taken_meanwhile_a_push_gives_up(place: Path, make_
     registry = Registry(ObjectBackend(Full(place), model="petmood"))
     with pytest.raises(RegistryError, match="No free version number of petmood"):
         registry.push(make_bundle("two"), by="me")
+
+
+@pytest.mark.parametrize("moment", ["before the numbers are read", "before the number is taken"])
+def test_one_bundle_that_two_clients_push_at_once_is_one_version(
+    place: Path, make_bundle: MakeBundle, moment: str
+) -> None:
+    folder, lists, others = make_bundle("two"), list[str](), list[Version]()
+
+    class Overtaken(FolderStore):
+        def names(self, prefix: str) -> Sequence[str]:
+            lists.append(prefix)
+            if moment == "before the numbers are read" and lists.count("petmood/versions") == 2:
+                others.append(opened(place).push(folder, by="another"))
+            return super().names(prefix)
+
+        def create(self, key: str, data: bytes) -> bool:
+            if moment == "before the number is taken" and "/versions/" in key:
+                others.append(opened(place).push(folder, by="another"))
+            return super().create(key, data)
+
+    mine = Registry(ObjectBackend(Overtaken(place), model="petmood")).push(folder, by="me")
+    assert [mine] == others
+    assert [version.number for version in opened(place).versions()] == [1, 2]
+
+
+def test_a_new_version_does_not_take_the_number_of_one_after_a_gap(place: Path, make_bundle: MakeBundle) -> None:
+    for word in ("two", "three"):
+        opened(place).push(make_bundle(word), by="me")
+    (place / "petmood/versions/000002.json").unlink()
+    assert opened(place).push(make_bundle("four"), by="me").number == 4
