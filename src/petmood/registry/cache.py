@@ -27,6 +27,7 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
     """Return a version's verified bundle from the cache; fetch it first if it is missing or damaged.
 
     Safe for concurrent processes: one fetches, and the others wait for it. What a killed process has left is removed.
+    On a file system without locks each fetches, the first one's bundle stays, and nothing is removed.
 
     Raises:
         RegistryError: the version can't be fetched, or its files are not the registered ones.
@@ -44,6 +45,9 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
             if time.monotonic() > until:
                 raise
             time.sleep(POLL_S)
+        except OSError:
+            if _valid(target, version) is None:  # otherwise another process was first, on a file system without locks
+                raise
     return found
 
 
@@ -54,7 +58,7 @@ def _valid(target: Path, version: Version) -> Bundle | None:
 
 def _fetch(registry: Registry, version: Version, target: Path) -> None:
     def existing(folder: Path) -> Iterable[str]:
-        if not fetched and _valid(folder, version) is not None:
+        if _valid(folder, version) is not None:
             raise _FetchedMeanwhileError
         return ()
 

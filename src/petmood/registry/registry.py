@@ -142,9 +142,14 @@ class Registry:
             refuse_foreign_files(folder, shown=to)
             return ()
 
-        with atomic_directory(to, existing=existing) as draft:
-            fetched = self.fetch_verified(version, draft.path)
-            draft.expect([*fetched.manifest.files, MANIFEST])
+        try:
+            with atomic_directory(to, existing=existing) as draft:
+                fetched = self.fetch_verified(version, draft.path)
+                draft.expect([*fetched.manifest.files, MANIFEST])
+        except (RegistryError, OSError):
+            if (pulled := bundle_at(to)) is not None and pulled.sha256 == version.sha256:
+                return pulled  # by another process, on a file system without locks
+            raise
         return dataclasses.replace(fetched, folder=to)
 
     def fetch_verified(self, version: Version, to: Path) -> Bundle:

@@ -1,11 +1,13 @@
 """Tests of the local cache of pulled bundles."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from petmood.core.bundle import verify
 from petmood.core.errors import OutputLocked, RegistryError
 from petmood.registry.cache import cached
 from petmood.registry.uri import open_registry
@@ -74,6 +76,7 @@ def test_many_may_fetch_one_version_at_once(tmp_path: Path, make_bundle: MakeBun
 KILLED = """
 import sys
 from pathlib import Path
+from petmood.core.bundle import verify
 from petmood.core.errors import OutputLocked
 from petmood.registry.cache import cached
 from petmood.registry.objects import ObjectBackend
@@ -114,3 +117,68 @@ def test_a_fetch_by_another_process_is_waited_for_at_most_so_long(
         cached(registry, version, folder=tmp_path / "cache")
     assert child.end() == (0, "")
     assert cached(registry, version, folder=tmp_path / "cache").sha256 == version.sha256
+
+
+WITHOUT_LOCKS = """
+import errno, fcntl, sys
+from pathlib import Path
+from petmood.registry.cache import cached
+from petmood.registry.objects import ObjectBackend
+from petmood.registry.uri import open_registry
+def no_locks(*_):
+    raise OSError(getattr(errno, sys.argv[4]), "no locks here")
+fcntl.flock = no_locks
+def halted(self, version, to, real=ObjectBackend.fetch):
+    real(self, version, to)
+    print("fetched", flush=True)
+    sys.stdin.readline()
+ObjectBackend.fetch = halted
+registry = open_registry(sys.argv[1])
+version = registry.find("1")
+if sys.argv[2] == "cached":
+    found = cached(registry, version, folder=Path(sys.argv[3]))
+else:
+    found = registry.pull(version, Path(sys.argv[3]) / "pulled")
+print(found.folder, found.folder.stat().st_ino, flush=True)
+"""
+
+
+@pytest.mark.spawns
+@pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP"])
+@pytest.mark.parametrize("how", ["cached", "pull"])
+def test_on_a_file_system_without_locks_two_fetches_at_once_end_with_one_whole_bundle(
+    tmp_path: Path, make_bundle: MakeBundle, how: str, error: str
+) -> None:
+    registry = open_registry(str(tmp_path / "registry"))
+    version = registry.push(make_bundle("one"), by="me")
+    arguments = (tmp_path / "registry", how, tmp_path / "cache", error)
+    first, second = SteppedProcess(WITHOUT_LOCKS, *arguments), SteppedProcess(WITHOUT_LOCKS, *arguments)
+    assert (first.hear(), second.hear()) == ("fetched", "fetched")
+    found = []
+    for child in (first, second):
+        child.go()
+        found.append(child.hear())
+        assert child.end() == (0, "")
+    assert found[0] == found[1] != "", "the folder that the first one may be reading was not replaced"
+    pulled = Path(found[0].rpartition(" ")[0])
+    assert verify(pulled).sha256 == version.sha256
+    assert [path.name for path in pulled.parent.iterdir()] == [pulled.name]
+
+
+def test_a_folder_that_appears_just_before_the_rename_is_taken_if_it_is_the_version(
+    tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by another process, on a file system without locks."""
+    registry = open_registry(str(tmp_path / "registry"))
+    version = registry.push(make_bundle("one"), by="me")
+    target = tmp_path / "cache/bundles" / version.sha256
+    rename = Path.rename
+
+    def overtaken(self: Path, to: Path) -> Path:
+        if to == target and not target.exists():
+            shutil.copytree(self, target)
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    assert cached(registry, version, folder=tmp_path / "cache").folder == target
+    assert [path.name for path in target.parent.iterdir()] == [version.sha256]
