@@ -1,4 +1,6 @@
-"""Promotion report with one passed and one failed check."""
+"""Promotion report with one passed and one failed check, and JSON values as tests write them out."""
+
+from typing import Any
 
 from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate
@@ -19,3 +21,12 @@ REPORT = PromotionReport(
     notes=("Can't tell what old learned from.",),
     created="2026-01-01T00:00:00Z",
 )
+
+
+def rounded(value: Any, *, digits: int = 4) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value whose numbers with a fraction are rounded."""
+    if isinstance(value, dict):
+        return {name: rounded(one, digits=digits) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(one, digits=digits) for one in value]
+    return round(float(value), digits) + 0.0 if isinstance(value, float) else value

@@ -14,9 +14,11 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.evaluation.predictions import Predictions
 from petmood.promotion.checks import evaluate_checks
 from petmood.promotion.compare import BundleInfo, BundlePredictions, Latency
+from petmood.promotion.differences import difference
 from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.records import Check
 from tests.support.evaluation import MakeScored
+from tests.support.promotion import rounded
 from tests.support.right_answers import answers, shares
 
 SUBJECT = BundleInfo("demo", "1", "a" * 64, "d" * 64, 2_000_000)
@@ -135,11 +137,13 @@ def test_the_order_of_photos_does_not_matter() -> None:
 
 
 def test_different_photos_can_not_be_compared() -> None:
-    with pytest.raises(DataError, match="predict the same photos"):
+    apart = r"^Expected both bundles to predict the same photos, got different ones\. Run both again\.$"
+    with pytest.raises(DataError, match=apart):
         verdicts(predicted(GOOD), predicted(WEAK.take(range(100))))
-    with pytest.raises(DataError, match="predict the same photos"):
+    with pytest.raises(DataError, match=apart):
         verdicts(predicted(GOOD), predicted(replace(WEAK, labels=(WEAK.labels + 1) % 4)))
-    with pytest.raises(DataError, match="got none"):
+    none = r"^Expected photos to evaluate a candidate on, got none\. Give data with a test split\.$"
+    with pytest.raises(DataError, match=none):
         verdicts(predicted(GOOD.take([])), None)
 
 
@@ -232,3 +236,262 @@ def test_robustness_is_refused_by_its_interval_or_by_the_size_of_the_drop(
     assert check.parts[0].difference.high >= high - 1e-6
     assert (check.parts[0].difference.high < 0) == (high < 0)
     assert check.passed is passed
+
+
+def estimate(value: float, low: float, high: float, n: int) -> dict[str, float]:
+    return {"value": value, "low": low, "high": high, "n": n}
+
+
+def part(name: str, candidate: float, champion: float, *numbers: Any) -> dict[str, Any]:  # noqa: ANN401 - an estimate's
+    return {"name": name, "candidate": candidate, "champion": champion, "difference": estimate(*numbers)}
+
+
+def sharper_and_weaker() -> tuple[BundlePredictions, BundlePredictions]:
+    """Return two bundles of 40 photos: the first is wrong on 4 (on 8 with noise), the second on these and more, 12."""
+    number = np.arange(40)
+    new, noisy, old = (answers(number >= wrong) for wrong in (4, 8, 12))
+    corrupted = replace(under_corruption(new), logits=np.concatenate([new.logits, noisy.logits]))
+    sharper = replace(new, logits=new.logits * 1.1)
+    return predicted(sharper, corrupted, model_bytes=3_000_000), predicted(old)
+
+
+def records(*bundles: BundlePredictions | None, latency: Latency, **settings: Any) -> Any:  # noqa: ANN401 - JSON values
+    confidence = settings.pop("confidence", 0.95)
+    candidate, champion = bundles
+    assert candidate is not None
+    limits = PromotionLimits(**settings)
+    found = evaluate_checks(candidate, champion, latency=latency, limits=limits, confidence=confidence)
+    return rounded([check.to_json() for check in found])
+
+
+def test_all_checks_of_a_better_model_are_written_out() -> None:
+    """8 photos of 40 are won. Low ends: Agresti and Min. High ends: quantiles of the binomial distribution over 40.
+
+    8 of 40: (8 - 1.96 * sqrt(9 - 64 / 42)) / 42 = 0.0629, and 13 of 40 won; 2 of 10: -0.1001, and 5 of 10 won. The
+    sign test of 8 wins has p = 2 / 256. The intervals of the probabilities are those of the paired t test.
+    """
+    recall = [part(label, 0.9, 0.7, 0.2, -0.1001, 0.5, 10) for label in DEFAULT_CLASSES]
+    apart = (
+        "overconfidence +0.094 (-0.228 to +0.417), negative log likelihood -0.501 (-0.823 to -0.179), "
+        "calibration error +2.6 points"
+    )
+    assert records(*sharper_and_weaker(), latency=Latency(15.0, 12.0, 60)) == [
+        {
+            "name": "superiority",
+            "passed": True,
+            "measured": "+20.0 points (+6.3 to +32.5)",
+            "limit": "95% interval above 0",
+            "sentence": "Accuracy 90.0% on 40 photos, champion 70.0%: +20.0 points (+6.3 to +32.5); "
+            "shown to be better.",
+            "numbers": {"p_value": 0.0078},
+            "parts": [part("all photos", 0.9, 0.7, 0.2, 0.0629, 0.325, 40)],
+        },
+        {
+            "name": "per_class_recall",
+            "passed": True,
+            "measured": "angry +20.0 points (-10.0 to +50.0)",
+            "limit": "no significant loss, none of more than 50 points",
+            "sentence": "No class lost a significant amount of recall. With 10 groups of angry, a loss of less than "
+            "70.0 points can't be distinguished from chance.",
+            "numbers": {"smallest_shown_loss": 0.7, **{f"p_value_{label}": 1.0 for label in DEFAULT_CLASSES}},
+            "parts": recall,
+        },
+        {
+            "name": "calibration",
+            "passed": True,
+            "measured": apart,
+            "limit": "no significant difference of more than 0.02",
+            "sentence": f"The probabilities are not significantly worse than the champion's: {apart}. With 40 groups, "
+            "a difference in overconfidence of less than 0.21 can't be distinguished from chance.",
+            "numbers": {
+                "overconfidence": 0.0943,
+                "smallest_shown": 0.2077,
+                "own_overconfidence": 0.0943,
+                "nll": -0.501,
+                "nll_low": -0.8234,
+                "nll_high": -0.1787,
+                "ece": 0.026,
+            },
+            "parts": [],
+        },
+        {
+            "name": "robustness",
+            "passed": True,
+            "measured": "+15.0 points (+3.7 to +26.2)",
+            "limit": "not significantly below 0, not below -15.0 points",
+            "sentence": "Accuracy 85.0% on corrupted photos, champion 70.0%: +15.0 points (+3.7 to +26.2); "
+            "lowest for noise, +10.0 points.",
+            "numbers": {},
+            "parts": [
+                part("all corruptions", 0.85, 0.7, 0.15, 0.037, 0.2625, 80),
+                part("blur", 0.9, 0.7, 0.2, 0.0629, 0.325, 40),
+                part("noise", 0.8, 0.7, 0.1, -0.0051, 0.2, 40),
+            ],
+        },
+        {
+            "name": "latency",
+            "passed": True,
+            "measured": "1.25 times, 15.0 ms",
+            "limit": "at most 1.5 times, at most 250 ms",
+            "sentence": "A photo takes 15.00 ms on one thread, with the champion 12.00 ms: 1.25 times as long.",
+            "numbers": {"candidate_ms": 15.0, "rounds": 60, "champion_ms": 12.0, "ratio": 1.25},
+            "parts": [],
+        },
+        {
+            "name": "size",
+            "passed": True,
+            "measured": "1.50 times, 3.00 MB",
+            "limit": "at most 3 times, at most 500 MB",
+            "sentence": "The network has 3.00 MB, the champion's 2.00 MB: 1.50 times as large.",
+            "numbers": {"candidate_mb": 3.0, "champion_mb": 2.0, "ratio": 1.5},
+            "parts": [],
+        },
+    ]
+
+
+def test_a_worse_model_is_compared_with_the_margin_and_at_the_confidence_that_is_asked_for() -> None:
+    """8 of 40 lost; at 99% the interval is that of Agresti and Min with 2.5758, or the stretched binomial one."""
+    new, old = sharper_and_weaker()
+    settings = {"criterion": "non_inferior", "margin": 0.1, "confidence": 0.99}
+    superiority, recall, _, robustness, latency, size = records(old, new, latency=Latency(30.0, 12.0, 60), **settings)
+    assert superiority == {
+        "name": "superiority",
+        "passed": False,
+        "measured": "-20.0 points (-36.4 to -2.3)",
+        "limit": "99% interval above -10.0 points",
+        "sentence": "Accuracy 70.0% on 40 photos, champion 90.0%: -20.0 points (-36.4 to -2.3); "
+        "not shown to be at most 10 points worse.",
+        "numbers": {"p_value": 0.0078},
+        "parts": [part("all photos", 0.7, 0.9, -0.2, -0.3643, -0.0228, 40)],
+    }
+    assert recall["numbers"] == {"smallest_shown_loss": 0.7, **{f"p_value_{one}": 0.25 for one in DEFAULT_CLASSES}}
+    assert robustness["sentence"] == (
+        "Accuracy 70.0% on corrupted photos, champion 85.0%: -15.0 points (-26.2 to -3.7); "
+        "lowest for blur, -20.0 points."
+    )
+    assert (robustness["passed"], robustness["parts"][0]["difference"]) == (False, estimate(-0.15, -0.2625, -0.037, 80))
+    assert (latency["passed"], latency["measured"]) == (False, "2.50 times, 30.0 ms")
+    assert (size["passed"], size["sentence"]) == (
+        True,
+        "The network has 2.00 MB, the champion's 3.00 MB: 0.67 times as large.",
+    )
+
+
+def test_all_checks_of_a_first_model_are_written_out() -> None:
+    """20 photos of angry and 10 of happy, one of each wrong: 28 of 30, and (19 / 20 + 9 / 10) / 2.
+
+    The interval of Clopper and Pearson for 28 of 30 is 77.9% to 99.2%.
+    """
+    labels = np.arange(30) // 20
+    first = predicted(answers((np.arange(30) + 1) % 15 != 0, labels=labels), model_bytes=500_000_000)
+    measured = "accuracy 93.3% (77.9 to 99.2); balanced accuracy 92.5% (75.4 to 99.1)"
+    assert records(first, None, latency=Latency(250.0, None, 12)) == [
+        {
+            "name": "superiority",
+            "passed": True,
+            "measured": measured,
+            "limit": "95% interval of accuracy above 66.7%; 95% interval of balanced accuracy above 50.0%",
+            "sentence": "No champion to compare with; better than always predicting the most frequent class: "
+            f"{measured}.",
+            "numbers": {"accuracy": 0.7793, "balanced_accuracy": 0.7544},
+            "parts": [],
+        },
+        {
+            "name": "calibration",
+            "passed": True,
+            "measured": "0.0%",
+            "limit": "at most 20.0%",
+            "sentence": "The calibration error is 0.0 points.",
+            "numbers": {"ece": 0.0},
+            "parts": [],
+        },
+        {
+            "name": "latency",
+            "passed": True,
+            "measured": "250.0 ms",
+            "limit": "at most 250 ms",
+            "sentence": "A photo takes 250.00 ms on one thread.",
+            "numbers": {"candidate_ms": 250.0, "rounds": 12},
+            "parts": [],
+        },
+        {
+            "name": "size",
+            "passed": True,
+            "measured": "500.00 MB",
+            "limit": "at most 500 MB",
+            "sentence": "The network has 500.00 MB.",
+            "numbers": {"candidate_mb": 500.0},
+            "parts": [],
+        },
+    ]
+
+
+def test_a_first_model_must_be_above_chance_in_both_measures_at_the_confidence_that_is_asked_for() -> None:
+    """28 of 30 are above 66.7% at 95%; at 99.9% the interval, stretched by 3.2905 / 1.96, begins at 67.5% and 63.9%.
+
+    24 of 30 begin at 61.4%: below 66.7%, though the balanced accuracy is above 50%.
+    """
+    labels = np.arange(30) // 20
+    first = predicted(answers((np.arange(30) + 1) % 15 != 0, labels=labels))
+    strict = records(first, None, latency=FAST, confidence=0.999)[0]
+    assert (strict["passed"], strict["numbers"]) == (True, {"accuracy": 0.6747, "balanced_accuracy": 0.6385})
+    assert strict["limit"].startswith("99.9% interval of accuracy above 66.7%; 99.9% interval of balanced accuracy")
+    found = verdicts(predicted(answers(np.arange(30) % 5 != 0, labels=labels)), None)["superiority"]
+    assert not found.passed
+    assert found.sentence.startswith(
+        "No champion to compare with; not shown to be better than always predicting the most frequent class: accuracy"
+    )
+    usual = evaluate_checks(first, None, latency=FAST, limits=PromotionLimits())[0]
+    assert rounded(usual.numbers["accuracy"]) == 0.7793
+
+
+def test_a_first_model_may_have_the_largest_calibration_error_and_no_more() -> None:
+    scored = predicted(replace(GOOD, logits=GOOD.logits * 2))
+    error = verdicts(scored, None)["calibration"].numbers["ece"]
+    assert verdicts(scored, None, max_ece=error)["calibration"].passed
+    assert not verdicts(scored, None, max_ece=math.nextafter(error, 0))["calibration"].passed
+
+
+def test_a_model_at_a_limit_passes_and_beyond_it_fails() -> None:
+    few = predicted(answers(shares(20, 0.9)))
+    both = replace(few, bundle=replace(SUBJECT, model_bytes=4_000_000)), few
+    for latency, passed in ((250.0, True), (250.1, False)):
+        assert verdicts(*both, Latency(latency, 249.0, 60))["latency"].passed is passed
+        assert verdicts(*both, Latency(latency, None, 60))["latency"].passed is passed
+    assert verdicts(*both, Latency(260.0, 260.0, 60))["latency"].passed
+    for most, passed in ((2.0, True), (1.99, False)):
+        assert verdicts(*both, Latency(20.0, 10.0, 60), max_latency_ratio=most)["latency"].passed is passed
+        assert verdicts(*both, max_size_ratio=most)["size"].passed is passed
+    for most, passed in ((4.0, True), (3.99, False)):
+        assert verdicts(*both, max_size_mb=most)["size"].passed is passed
+    assert verdicts(both[0], both[0], max_size_mb=1.0)["size"].passed, "as large as what serves now"
+
+
+def won_and_lost(photos: int, *, won: int, lost: int) -> tuple[BundlePredictions, BundlePredictions]:
+    """Return two bundles of which the first wins some photos and loses others."""
+    number = np.arange(photos)
+    return predicted(answers(number >= lost)), predicted(answers((number < lost) | (number >= lost + won)))
+
+
+def test_an_interval_that_ends_at_0_shows_neither_a_better_nor_a_worse_model() -> None:
+    """12 of 60 won, 4 lost: the bootstrap ends at 0, Agresti and Min at (8 - 1.96 * sqrt(17 - 64 / 62)) / 62 > 0."""
+    better, worse = verdicts(*won_and_lost(60, won=12, lost=4)), verdicts(*won_and_lost(60, won=4, lost=12))
+    assert better["superiority"].parts[0].difference.low == 0
+    assert not better["superiority"].passed
+    assert worse["robustness"].parts[0].difference.high == 0
+    assert worse["robustness"].passed
+
+
+def test_a_model_at_the_margin_is_not_shown_to_be_within_it() -> None:
+    same = answers(shares(60, 0.8))
+    low = difference(same, same).low
+    for margin, shown in ((-low, False), (math.nextafter(-low, 1), True)):
+        found = verdicts(predicted(same), predicted(same), criterion="non_inferior", margin=margin)["superiority"]
+        assert found.passed is shown
+
+
+def test_a_drop_under_corruption_at_the_limit_passes() -> None:
+    """3 of 20 lost are 15 points, and not significant; 4 of 20 are not significant either."""
+    for lost, passed in ((3, True), (4, False)):
+        pair = corrupted_alone(np.arange(20) >= lost), corrupted_alone(np.ones(20, bool))
+        assert verdicts(*pair)["robustness"].passed is passed
