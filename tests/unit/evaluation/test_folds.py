@@ -123,6 +123,44 @@ def test_groups_of_equal_rarity_go_to_the_fold_with_fewer_photos() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("large", "small", "mixed", "beside"),
+    [
+        # Of 9 and 5 photos: 8 / 9^2 is less than 4 / 5^2, so the mixed group goes beside the large one.
+        (8, 4, "ab", "large"),
+        # Of 11 and 6 photos: 3 x 8 / 11^2 is more than 5 / 6^2.
+        (8, 5, "aaab", "small"),
+    ],
+)
+def test_a_mixed_group_goes_where_the_shares_of_its_classes_are_least(
+    large: int, small: int, mixed: str, beside: str
+) -> None:
+    labels = [0] * large + [1] * small + ["ab".index(label) for label in mixed]
+    groups = ["large"] * large + ["small"] * small + ["mixed"] * len(mixed)
+    for seed in range(10):
+        made = stratified_group_folds(labels, groups, folds=2, seed=seed)
+        assert {groups[photo] for fold in made for photo in fold.test if max(fold.test) == len(labels) - 1} == {
+            "mixed",
+            beside,
+        }
+
+
+def test_groups_of_equal_size_are_dealt_in_the_order_drawn() -> None:
+    sizes = np.resize([1, 2], 80)
+    groups = [f"f{number:02d}" for number in np.repeat(np.arange(80), sizes)]
+    made = stratified_group_folds(np.zeros(120), groups, folds=4, seed=3)
+    fold_of = {groups[photo]: fold.fold for fold in made for photo in fold.test}
+    drawn = np.random.default_rng([3, 0]).permutation(80)
+    dealt = [fold_of[f"f{number:02d}"] for size in (2, 1) for number in drawn if sizes[number] == size]
+    assert all(sorted(turn) == [0, 1, 2, 3] for turn in np.reshape(dealt, (20, 4)).tolist())
+
+
+def test_labels_may_be_truth_values() -> None:
+    labels, groups = np.resize([True, False, False], 24), [str(i // 2) for i in range(24)]
+    truths, numbers = (stratified_group_folds(known, groups, folds=3) for known in (labels, labels.astype(int)))
+    assert [fold.test.tolist() for fold in truths] == [fold.test.tolist() for fold in numbers]
+
+
 def test_the_seed_decides_between_equal_groups_and_between_equal_folds() -> None:
     labels, groups = [0, 0, 0, 0], list("abcd")
     plans = [stratified_group_folds(labels, groups, folds=2, seed=seed) for seed in range(60)]
