@@ -85,11 +85,13 @@ def test_the_mirror_image_of_a_photo_with_detail_everywhere_has_its_own_features
     assert np.corrcoef(found[1], mirrored[0])[0, 1] > 0.94
 
 
-def test_a_photo_of_another_size_is_resized_between_its_pixels_to_128_or_the_side_asked() -> None:
+@pytest.mark.parametrize(("asked", "side_px"), [({}, 128), ({"side_px": 64}, 64)])
+def test_a_photo_of_another_size_is_resized_between_its_pixels_to_128_or_the_side_asked(
+    asked: dict[str, Any], side_px: int
+) -> None:
     photo = photo_like(100, 75)
-    for asked, side_px in (({}, 128), ({"side_px": 64}, 64)):
-        square = np.asarray(Image.fromarray(photo).resize((side_px, side_px), Image.Resampling.BILINEAR))
-        np.testing.assert_allclose(hog_features([photo], **asked)[0, 0], hog(square, **HOG), atol=1e-6)
+    square = np.asarray(Image.fromarray(photo).resize((side_px, side_px), Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(hog_features([photo], **asked)[0, 0], hog(square, **HOG), atol=1e-6)
 
 
 def test_progress_over_the_photos_is_reported() -> None:
@@ -145,7 +147,7 @@ def test_the_leak_shows_where_copies_are_in_both_splits(make_rows: MakeRows) -> 
 
 @pytest.mark.parametrize(("asked", "folds", "seed"), [({}, 5, 0), ({"folds": 3, "seed": 4}, 3, 4)])
 def test_the_leak_is_measured_in_folds_of_the_seed_asked(
-    make_rows: MakeRows, asked: dict[str, int], folds: int, seed: int
+    make_rows: MakeRows, asked: dict[str, Any], folds: int, seed: int
 ) -> None:
     rows = make_rows(12, copies=1)
     features = np.random.default_rng(0).normal(size=(24, 2, 6)).astype(np.float32)

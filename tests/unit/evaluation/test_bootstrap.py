@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,7 +186,7 @@ def test_the_interval_of_a_mean_is_that_of_draws_of_whole_groups(
     ("asked", "temperature"), [({}, 1.0), ({"replicates": 30, "seed": 3, "temperature": 2.0}, 2.0)]
 )
 def test_nll_and_brier_score_are_means_of_photos_with_their_intervals(
-    make_scored: MakeScored, asked: dict[str, float], temperature: float
+    make_scored: MakeScored, asked: dict[str, Any], temperature: float
 ) -> None:
     scored = make_scored(40, group_size=2)
     found = estimate_metrics(scored, **asked)

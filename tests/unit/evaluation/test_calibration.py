@@ -56,7 +56,7 @@ def test_one_right_photo_is_weighed_against_a_standard_normal_prior_to_a_million
         return x / (1 + math.exp(x)) + log_temperature
 
     one, blank = ("photo",), ("",)
-    scored = Predictions(np.array([[gap, 0.0]]), np.zeros(1), one, one, ("a", "b"), blank, np.full((1, 2), 99), blank)
+    scored = Predictions(np.array([[gap, 0.0]]), np.array([0]), one, one, ("a", "b"), blank, np.full((1, 2), 99), blank)
     best = optimize.brentq(slope, *map(math.log, TEMPERATURES), xtol=1e-12)
     assert math.log(fit_temperature(scored)) == pytest.approx(best, abs=1e-6)
 
@@ -93,13 +93,13 @@ def test_the_curve_has_ten_bins_of_equal_mass_or_as_many_as_asked(asked: dict[st
 
 
 def test_a_point_of_the_curve_is_the_mean_of_its_photos() -> None:
-    right = np.log([[0.7, 0.3], [0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
+    logits = np.log([[0.7, 0.3], [0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
     names, blank = ("k", "l", "m", "n"), ("",) * 4
-    scored = Predictions(right, np.array([0, 0, 0, 1]), names, names, ("a", "b"), blank, np.full((4, 2), 99), blank)
+    scored = Predictions(logits, np.array([0, 0, 0, 1]), names, names, ("a", "b"), blank, np.full((4, 2), 99), blank)
     low, high = clopper_pearson_interval(3, 4)
     (point,) = reliability(scored)
-    assert (point.confidence, point.accuracy, point.n) == (pytest.approx(0.75), 0.75, 4)
-    assert (point.low, point.high) == pytest.approx((low, high))
+    assert (point.confidence, point.accuracy, point.low, point.high) == pytest.approx((0.75, 0.75, low, high))
+    assert point.n == 4
 
 
 def test_a_point_as_json_has_all_fields() -> None:

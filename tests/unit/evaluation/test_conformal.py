@@ -115,7 +115,9 @@ def test_sets_of_known_probabilities_are_counted_by_size() -> None:
     probabilities = np.array([[0.6, 0.3, 0.1], [0.9, 0.06, 0.04], [0.4, 0.35, 0.25], [0.1, 0.2, 0.7]])
     groups, paths, blank = ("e", "f", "e", "g"), ("k", "l", "m", "n"), ("",) * 4
     labels = np.array([1, 1, 2, 2])
-    scored = Predictions(np.log(probabilities), labels, groups, paths, ("a", "b", "c"), blank, np.ones((4, 2)), blank)
+    scored = Predictions(
+        np.log(probabilities), labels, groups, paths, ("a", "b", "c"), blank, np.full((4, 2), 99), blank
+    )
     found = evaluate_prediction_sets(scored, quantile=0.85)
     assert found.sizes == (1, 2, 1)
     # At a temperature of 2 the third probability of the first photo is 0.19, and the least of the last is 0.18.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_the_interval_is_that_of_the_mean_over_all_repeats(make_rows: MakeRows) 
 
 @pytest.mark.parametrize(("asked", "seed"), [({}, 0), ({"seed": 3}, 3)])
 def test_the_metrics_of_one_repeat_are_those_of_its_pooled_answers(
-    make_rows: MakeRows, asked: dict[str, int], seed: int
+    make_rows: MakeRows, asked: dict[str, Any], seed: int
 ) -> None:
     found = cross_validate(make_rows(30), random_logits, classes=DEFAULT_CLASSES, folds=3, **asked)
     assert found.metrics == estimate_metrics(found.pooled[0], seed=seed)
@@ -124,7 +124,7 @@ def test_the_interval_of_two_repeats_is_that_of_the_mean_of_each_photo(make_rows
     ("asked", "folds", "repeats", "seed"), [({}, 5, 1, 0), ({"folds": 3, "repeats": 2, "seed": 7}, 3, 2, 7)]
 )
 def test_the_folds_are_those_of_the_rows_and_the_seed(
-    make_rows: MakeRows, asked: dict[str, int], folds: int, repeats: int, seed: int, *, grouped: bool
+    make_rows: MakeRows, asked: dict[str, Any], folds: int, repeats: int, seed: int, *, grouped: bool
 ) -> None:
     rows = make_rows(24)
     labels, groups = [DEFAULT_CLASSES.index(row.label) for row in rows], [row.group_id for row in rows]
