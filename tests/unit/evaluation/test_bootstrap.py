@@ -32,6 +32,7 @@ def test_photos_of_one_group_are_always_drawn_together() -> None:
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
     np.testing.assert_array_equal(weights[:, [0, 2, 3]].sum(axis=1), 3)
+    assert weights.dtype == np.float64
 
 
 def test_the_same_seed_draws_the_same_and_another_seed_does_not() -> None:
@@ -125,6 +126,12 @@ def test_rare_classes_make_the_balanced_accuracy_less_certain() -> None:
     assert uneven.low < even.low - 0.1
 
 
+def test_photos_of_rare_classes_weigh_as_much_as_others_in_the_accuracy() -> None:
+    scored = mostly_right(60, 0).take([*range(0, 60, 3), *range(1, 60, 3), 2, 5])
+    accuracy = estimate_metrics(scored)["accuracy"]
+    assert (accuracy.low, accuracy.high) == pytest.approx(clopper_pearson_interval(42, 42))
+
+
 def test_f1_has_the_interval_of_the_photos_of_the_class_or_called_so() -> None:
     scored = mostly_right(36, 6)
     found = estimate_class_metrics(scored)["a"]
@@ -203,8 +210,34 @@ def test_nll_and_brier_score_are_means_of_photos_with_their_intervals(
 def test_no_photos_give_an_estimate_that_json_can_hold() -> None:
     nothing = estimate_mean(np.zeros(0), np.zeros(0, dtype=np.int64)).to_json()
     assert nothing == {"value": None, "low": None, "high": None, "n": 0}
-    undefined = bootstrap_estimate(math.nan, np.array([0.5]), n=3, groups=3)
-    assert math.isnan(undefined.value)
+    assert estimate_proportion([], np.zeros(0, dtype=np.int64)).to_json() == nothing
+
+
+@pytest.mark.parametrize(
+    ("value", "replicates", "groups", "ends"),
+    [
+        (math.nan, [0.4, 0.5, 0.6], 3, (None, None, None)),
+        (0.5, [math.nan, math.nan], 3, (None, None, None)),
+        (0.5, [math.nan, 0.5], 3, (0.5, None, None)),
+        (0.5, [0.5, 0.5, 0.5], 3, (0.5, None, None)),
+        (0.5, [0.4, 0.5, 0.6], 1, (0.5, None, None)),
+        # 12.71 x sqrt(2) = 18 standard deviations: the least and the greatest replicate.
+        (0.5, [0.4, 0.5, 0.6], 2, (0.5, 0.4, 0.6)),
+    ],
+)
+def test_a_bootstrap_has_ends_where_replicates_of_two_groups_or_more_differ(
+    value: float, replicates: list[float], groups: int, ends: tuple[float | None, ...]
+) -> None:
+    found = bootstrap_estimate(value, np.array(replicates), n=7, groups=groups).to_json()
+    assert found == dict(zip(("value", "low", "high"), ends, strict=True)) | {"n": 7}
+
+
+@pytest.mark.parametrize(("holds", "right"), [([1], 1), ([1, 1, 0, 1], 3), ([False, True, False], 1)])
+def test_a_share_of_single_photos_has_the_exact_interval(holds: list[int], right: int) -> None:
+    found = estimate_proportion(holds, np.arange(len(holds)))
+    low, high = clopper_pearson_interval(right, len(holds))
+    assert (found.value, found.low, found.high) == pytest.approx((right / len(holds), low, high))
+    assert found.n == len(holds)
 
 
 def test_the_interval_always_holds_its_value() -> None:
