@@ -101,12 +101,11 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
     from petmood.data.validation.issues import validate_dataset as check_photos
     from petmood.reports.dataset_check import write_check_report
 
-    if to is not None:
-        resolve_file(to)
     page = to or generated_path(folder, CHECK_NAME)
+    file = resolve_file(page) if to is not None or folder.is_dir() else page
     report = check_photos(folder, progress=progress_bar)
     click.echo(report.summary())
-    write_check_report(report, folder, to=resolve_file(page))
+    write_check_report(report, folder, to=file)
     click.echo(f"Report: {page}")
     context.exit(1 if report.has_blocking_issues else 0)
 

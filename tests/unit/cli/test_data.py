@@ -10,6 +10,7 @@ import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import Split, read_index, write_index
+from petmood.data.validation import issues
 from tests.support.images import jpeg, photo_like
 from tests.support.read_only import deny_writes
 from tests.support.small_sets import write_small_set
@@ -75,6 +76,27 @@ def test_what_is_missing_is_one_line_and_code_2(petmood: Callable[..., Any], arg
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("output", [True, False])
+def test_the_report_of_a_check_goes_where_its_link_led_at_the_start(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: bool
+) -> None:
+    folder = write_small_set(tmp_path / "pets")
+    link = tmp_path / "report.html" if output else folder / "check.html"
+    (tmp_path / "first.html").touch()
+    (tmp_path / "theirs.html").write_text("not ours")
+    link.symlink_to(tmp_path / "first.html")
+
+    def checked(*given: Any, real: Callable[..., Any] = issues.validate_dataset, **options: Any) -> Any:  # noqa: ANN401 - as the function it stands for
+        link.unlink()
+        link.symlink_to(tmp_path / "theirs.html")
+        return real(*given, **options)
+
+    monkeypatch.setattr(issues, "validate_dataset", checked)
+    petmood("data", "check", folder, *(["--output", link] if output else []))
+    assert (tmp_path / "theirs.html").read_text() == "not ours"
+    assert "<html" in (tmp_path / "first.html").read_text()
 
 
 def test_the_report_of_a_check_goes_where_it_is_asked_to(petmood: Callable[..., Any], tmp_path: Path) -> None:
