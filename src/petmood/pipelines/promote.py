@@ -12,6 +12,7 @@ from petmood.core.errors import BundleError, ConfigError, CorruptVersion, DataEr
 from petmood.core.files import sha256_of
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import read_index
+from petmood.pipelines.run_folder import find_dataset
 from petmood.promotion.held_out import hash_test_set
 from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.records import PromotionReport
@@ -61,7 +62,7 @@ def promote(
     registry.check_promotable(version, alias=alias, seen=seen)
     champion = _champion(registry, seen.aliases.get(CHAMPION), but=version)
     candidate = _candidate(registry, version)
-    data = data or _own_data(candidate)
+    data = data or _own_data(registry, candidate)
     against = registry.find(str(seen.aliases[CHAMPION])) if champion is not None else None
     report = run_promotion_checks(
         candidate.folder,
@@ -118,11 +119,24 @@ def _candidate(registry: Registry, version: Version) -> Bundle:
         raise PromotionRejected(f"Version {version.number} of {registry.model} is corrupted: {error}") from error
 
 
-def _own_data(bundle: Bundle) -> Path:
-    path = bundle.manifest.config.get("data", {}).get("path")
-    if not path or not Path(path).is_dir():
-        raise DataError(f"The dataset {path or '(unknown)'} of this version is not here. Name one with --data FOLDER.")
-    return Path(path)
+def _own_data(registry: Registry, bundle: Bundle) -> Path:
+    """Return the dataset that a bundle names; a relative path is looked for here, and above the registry and the run.
+
+    Raises:
+        DataError: there is none.
+    """
+    manifest = bundle.manifest
+    path = manifest.config.get("data", {}).get("path")
+    if not path:
+        raise DataError("The dataset of this version is unknown. Name one with --data FOLDER.")
+    runs, name = manifest.config.get("run", {}).get("folder"), manifest.metrics.get("run")
+    stored = Path(registry.address.removeprefix("sqlite:///"))
+    near = [place for place in (stored, *([Path(runs, name)] if runs and name else [])) if place.exists()]
+    if (found := find_dataset(Path(path), near=near, data_hash=manifest.data_hash)) is None:
+        places = [str(Path.cwd()), *(f"a folder above {place}" for place in near)]
+        where = "" if Path(path).is_absolute() else f": looked in {', '.join(places)}"
+        raise DataError(f"The dataset {path} of this version is not here{where}. Name one with --data FOLDER.")
+    return found
 
 
 def _keep(registry: Registry, version: Version, report: PromotionReport, *, folder: Path | None) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from petmood.core.locks import exclusive_lock
 from petmood.core.partials import is_leftover
 from petmood.data.index import Split, read_index
 
-__all__ = ["RunFolder", "RunMetadata", "open_run", "refuse_foreign_run"]
+__all__ = ["RunFolder", "RunMetadata", "find_dataset", "open_run", "refuse_foreign_run"]
 
 
 class RunMetadata(BaseModel):
@@ -127,16 +127,14 @@ class RunFolder:
         """
         facts = self.read_metadata()
         named = Path(facts.data_path)
-        above = () if named.is_absolute() else self.path.resolve().parents
-        places = [named, *(folder / named for folder in above)]
-        found = [place for place in places if (place / INDEX_NAME).is_file()]
-        if not found:
+        found = find_dataset(named, near=[self.path], data_hash=facts.data_hash)
+        if found is None:
             where = "is missing" if named.is_absolute() else f"is neither in {Path.cwd()} nor in a folder above the run"
             raise DataError(
                 f"The dataset {named} of the run {self.path} {where}. "
                 "Restore it, or run the command in the folder that the run was trained in."
             )
-        return next((place for place in found if _version_of(place) == facts.data_hash), found[0])
+        return found
 
     def read_config(self) -> Config:
         """Read the resolved settings."""
@@ -158,6 +156,17 @@ class RunFolder:
         changed = facts.model_copy(update=dict(update or {}))
         atomic_write_json(self.metadata, changed.model_dump(mode="json"))
         return changed
+
+
+def find_dataset(named: Path, *, near: Iterable[Path], data_hash: str) -> Path | None:
+    """Return the dataset at a path; a relative one is looked for in the current folder, and above each path ``near``.
+
+    Of several datasets there, the one of this data version is taken; None if there is none.
+    """
+    above = () if named.is_absolute() else [folder for path in near for folder in path.resolve().parents]
+    places = [named, *(folder / named for folder in above)]
+    found = [place for place in places if (place / INDEX_NAME).is_file()]
+    return next((place for place in found if _version_of(place) == data_hash), found[0] if found else None)
 
 
 def _version_of(dataset: Path) -> str | None:

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from petmood.configs.load import compose
-from petmood.core.bundle import Bundle
+from petmood.core.bundle import Bundle, read, write
 from petmood.core.errors import ConfigError, DataError, PromotionRejected, RegistryConflict, RegistryError
 from petmood.pipelines import promote as promotion
 from petmood.pipelines.evaluate import evaluate_run
@@ -134,6 +135,31 @@ def test_a_data_set_that_is_not_here_is_asked_for(registry: Registry, data: Path
     finally:
         (tmp_path / "moved").rename(data)
     assert done.report.passed
+
+
+def test_a_relative_dataset_is_found_above_the_registry_from_any_folder(
+    bundles: dict[str, Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
+    relative = with_dataset(bundles["good"], "data/pets", to=tmp_path / "relative")
+    registry = open_registry(str(tmp_path / "project/registry"))
+    version = registry.push(relative, by="me")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    looked = rf"dataset data/pets of this version is not here: looked in {tmp_path}/elsewhere, "
+    looked += rf"a folder above {tmp_path}/project/registry, a folder above .*\. Name one with --data FOLDER\.$"
+    with pytest.raises(DataError, match=looked):
+        promote(registry, version, alias="champion", by=ME)
+    shutil.copytree(data, tmp_path / "project/data/pets")
+    assert promote(registry, version, alias="champion", by=ME).report.passed
+
+
+def with_dataset(bundle: Path, path: str, *, to: Path) -> Path:
+    """Return a copy of a bundle that names another path of its dataset."""
+    old = read(bundle)
+    files = {name: (bundle / name).read_bytes() for name in old.files}
+    config = {**old.config, "data": {**old.config["data"], "path": path}}
+    return write(to, old.model_copy(update={"config": config}), files).folder
 
 
 def test_limits_are_read_as_they_are_typed() -> None:
