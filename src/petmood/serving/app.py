@@ -31,6 +31,8 @@ from petmood.serving.worker_pool import WorkerPool
 
 __all__ = ["create_app"]
 
+PROBES = frozenset({"/livez", "/readyz"})
+"""Paths that probes of a platform ask for, with the address of a container as Host."""
 DESCRIPTION = "Classify the facial expression of a pet in a photo, or abstain. GET /model lists the classes."
 
 
@@ -71,7 +73,8 @@ def create_app(
     document_tokens(app, service.settings)
     add_pages(app)
     app.add_middleware(AuthMiddleware, settings=service.settings)
-    app.add_middleware(NormalizingMiddleware)
+    probes = PROBES | {service.settings.vertex_health_route or ""}
+    app.add_middleware(NormalizingMiddleware, allowed_hosts=service.settings.allowed_hosts, probes=probes)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
     if service.settings.origins:  # outermost, so that error responses carry CORS headers too
         app.add_middleware(

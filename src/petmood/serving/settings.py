@@ -22,6 +22,9 @@ Seconds = Annotated[float, Field(ge=0.001, le=3600)]
 Millions = Annotated[float, Field(ge=1e-6, le=1_000_000)]
 """Megabytes or megapixels: at least one byte or pixel."""
 
+HostPattern = Annotated[str, Field(pattern=r"^((\*\.)?[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])$")]
+"""A name or address without a port, the names below one (``*.pets.example``), or an IPv6 address in brackets."""
+
 
 class Settings(BaseSettings):
     """Service settings; each can be set by the environment variable ``PETMOOD_<NAME>``."""
@@ -68,6 +71,7 @@ class Settings(BaseSettings):
     public_metrics: bool = Field(default=True, description="Whether /metrics needs no token.")
     public_docs: bool = Field(default=True, description="Whether /docs and /openapi.json need no token.")
     origins: tuple[str, ...] = Field(default=(), description="Allowed origins of web pages, as a JSON list.")
+    allowed_hosts: tuple[HostPattern, ...] = Field(default=(), description="Allowed Host headers, as a JSON list.")
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is trusted.")
 
     proxy_hops: int = Field(default=1, ge=1, le=10, description="Proxies in a row, where all are trusted ('*').")
@@ -167,7 +171,8 @@ def read_settings(**given: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type] # validated by pydantic
     except SettingsError as error:  # a list that isn't valid JSON; only the message names the field
         name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "a list").upper()
-        raise ConfigError(f"PETMOOD_{name}: expected a JSON list, such as '[\"https://pets.example\"]'.") from error
+        example = "pets.example" if name == "ALLOWED_HOSTS" else "https://pets.example"
+        raise ConfigError(f"PETMOOD_{name}: expected a JSON list, such as '[\"{example}\"]'.") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])).upper()

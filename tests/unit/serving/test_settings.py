@@ -1,5 +1,6 @@
 """Tests of the settings: environment variables, validation and hidden tokens."""
 
+import json
 import re
 from pathlib import Path
 
@@ -126,6 +127,19 @@ def test_whoever_may_ask_is_not_whoever_may_load_models() -> None:
     with pytest.raises(ConfigError, match="Expected admin_token to differ from token"):
         read_settings(token=GOOD, admin_token=GOOD)
     assert read_settings(token=GOOD, admin_token=OTHER).token is not None
+
+
+def test_allowed_hosts_have_no_port_scheme_or_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETMOOD_ALLOWED_HOSTS", '["localhost", "*.pets.example", "10.0.0.1", "[::1]"]')
+    assert read_settings().allowed_hosts == ("localhost", "*.pets.example", "10.0.0.1", "[::1]")
+    for host in ("localhost:8000", "http://localhost", "a/b", "*", "a*", "a b", "", "::1"):
+        monkeypatch.setenv("PETMOOD_ALLOWED_HOSTS", json.dumps([host]))
+        with pytest.raises(ConfigError, match=r"^PETMOOD_ALLOWED_HOSTS"):
+            read_settings()
+    monkeypatch.setenv("PETMOOD_ALLOWED_HOSTS", "localhost")
+    expected = """PETMOOD_ALLOWED_HOSTS: expected a JSON list, such as '["pets.example"]'."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        read_settings()
 
 
 def test_a_token_never_shows_in_a_settings_text() -> None:

@@ -1,12 +1,13 @@
 """Middleware for what all routes share: Host, content coding, HEAD requests and a trailing slash."""
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petmood.core.errors import BadRequest, RequestError, UnsupportedCoding
-from petmood.serving.middleware.context import context_of
+from petmood.serving.middleware.context import context_of, header
 
 __all__ = ["NormalizingMiddleware"]
 
@@ -21,14 +22,16 @@ class NormalizingMiddleware:
     make clients send the photo twice, to the address in the ``Host`` header.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str] = (), probes: Collection[str] = ()) -> None:
+        """Accept hosts such as ``pets.example`` and ``*.pets.example`` (all if there are none); probes accept all."""
+        self._app, self._probes = app, probes
+        self._allowed_hosts = tuple(host.lower() for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check and normalize one request, and pass it on.
 
         Raises:
-            BadRequest: the Host header is missing, repeated or invalid, or the transfer coding is unknown.
+            BadRequest: the Host header is missing, repeated, invalid or not allowed, or the transfer coding is unknown.
             UnsupportedCoding: the body is compressed.
         """
         if scope["type"] != "http":
@@ -42,10 +45,20 @@ class NormalizingMiddleware:
         path = scope["path"]
         if path.endswith("/") and len(path.rstrip("/")) == len(path) - 1 > 0:
             scope["path"] = path[:-1]
+        if self._allowed_hosts and scope["path"] not in self._probes:
+            self._refuse_other_hosts(scope)
         if scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _refuse_other_hosts(self, scope: Scope) -> None:
+        """Refuse other hosts: a page whose name was rebound to this service's address would count as its own."""
+        found = HOST.fullmatch((header(scope, b"host") or "").strip())
+        host = found[1].lower() if found else ""
+        if not any(host == one or (one.startswith("*.") and host.endswith(one[1:])) for one in self._allowed_hosts):
+            context_of(scope).closes = True
+            raise BadRequest(f"Host {host[:60]!r} is not allowed. Add it to PETMOOD_ALLOWED_HOSTS of the service.")
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a HEAD request as GET; the server sends no body, since it sees the method restored."""

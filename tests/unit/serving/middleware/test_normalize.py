@@ -166,6 +166,58 @@ def test_other_hosts_are_taken(head: bytes) -> None:
         assert everything(connection).startswith(b"HTTP/1.1 200 ")
 
 
+ALLOWED = ("localhost", "*.Pets.example", "[::1]")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"Host: localhost\r\n", 200),
+        (b"Host: LOCALHOST:8000\r\n", 200),
+        (b"Host: a.pets.EXAMPLE:8000\r\n", 200),
+        (b"Host: [::1]:8000\r\n", 200),
+        (b"Host: pets.example\r\n", 400),
+        (b"Host: badpets.example\r\n", 400),
+        (b"Host: rebound.example\r\n", 400),
+        (b"Host: localhost.rebound.example\r\n", 400),
+        (b"Host: 127.0.0.1\r\n", 400),
+        (b"Host: x.pets.example.rebound\r\n", 400),
+        (b"Host:\r\n", 400),
+    ],
+)
+def test_only_allowed_hosts_are_answered(host: bytes, status: int) -> None:
+    with running(allowed_hosts=ALLOWED) as port, connect(port) as connection:
+        connection.sendall(b"GET /model HTTP/1.1\r\nConnection: close\r\n" + host + b"\r\n")
+        said = everything(connection)
+    assert said.startswith(f"HTTP/1.1 {status} ".encode())
+    if status == 400:
+        body = body_of(said)
+        assert body["code"] == "bad_request"
+        assert body["message"].endswith(" is not allowed. Add it to PETMOOD_ALLOWED_HOSTS of the service.")
+
+
+def test_a_request_without_a_host_is_refused_where_hosts_are_limited() -> None:
+    with running(allowed_hosts=ALLOWED) as port, connect(port) as connection:
+        connection.sendall(b"GET /model HTTP/1.0\r\n\r\n")
+        assert b" 400 " in everything(connection).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("path", [b"/livez", b"/readyz", b"/readyz/", b"/health"])
+def test_probes_may_name_every_host(path: bytes) -> None:
+    with running(allowed_hosts=ALLOWED, vertex_health_route="/health") as port, connect(port) as connection:
+        connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 10.8.0.3:8000\r\nConnection: close\r\n\r\n")
+        assert everything(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_post_to_a_host_that_is_not_allowed_is_refused_before_its_body_is_read() -> None:
+    with running(allowed_hosts=ALLOWED) as port, connect(port) as connection:
+        head = b"POST /predict HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Type: image/jpeg\r\n"
+        connection.sendall(head + b"Content-Length: 1000000\r\n\r\n")
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close\r\n" in said
+
+
 # --- codings ----------------------------------------------------------------------------------------------------------
 
 
