@@ -43,4 +43,12 @@ def test_photos_that_are_used_nowhere_do_not_count() -> None:
 
 def test_of_equal_photos_the_first_counts() -> None:
     twin = replace(row("a"), path="photos/z.png")
-    assert len(diff_datasets([], [row("a"), twin]).added) == 1
+    assert diff_datasets([], [row("a"), twin]).added == (row("a"),)
+    assert diff_datasets([row("a"), twin], []).removed == (row("a"),)
+
+
+def test_new_photos_of_trained_groups_may_train_and_others_may_evaluate() -> None:
+    last = [row("a", group="rex")]
+    kinds = (("c", "rex", Split.VALID), ("d", "rex", Split.TRAIN), ("e", "tom", Split.VALID))
+    new = [*last, *(row(letter, group=group, split=split) for letter, group, split in kinds)]
+    assert [one.path for one in diff_datasets(last, new).duplicates_of_trained] == ["photos/c.png"]

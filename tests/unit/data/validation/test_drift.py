@@ -1,10 +1,12 @@
 """Tests of drift detection: real shifts, chance differences and negligible differences in large datasets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import ks_2samp
 
 from petmood.data.index import IndexRow, Role, Split
 from petmood.data.validation.drift import (
@@ -17,6 +19,7 @@ from petmood.data.validation.drift import (
     measure_drift,
 )
 from tests.support.images import photo_like, png
+from tests.support.progress import RecordedProgress
 from tests.support.trees import put
 
 LIMIT = 0.2
@@ -124,3 +127,89 @@ def test_copies_and_photos_that_cannot_be_read_have_no_facts_and_known_ones_are_
     assert list(known) == [good.sha256]
     (tmp_path / "good").unlink()
     assert list(image_statistics(tmp_path, [good], known=known)) == [good.sha256]
+    assert image_statistics(tmp_path, [gone, good]) == {}
+
+
+def test_every_photo_after_one_that_is_known_or_gone_is_read(tmp_path: Path) -> None:
+    rows = [write(tmp_path, name, photo_like(64, 64, seed=seed)) for seed, name in enumerate(("a", "b", "c"))]
+    gone = IndexRow("gone", "9" * 64, "happy", Split.TRAIN, "gone", Role.ORIGINAL, 64, 64, "PNG")
+    remembered = np.arange(5.0)
+    progress = RecordedProgress()
+    found = image_statistics(
+        tmp_path, [rows[0], gone, *rows[1:]], known={rows[0].sha256: remembered}, progress=progress
+    )
+    assert list(found) == [row.sha256 for row in rows]
+    assert found[rows[0].sha256] is remembered
+    assert progress.loops == [(4, "reading photos")]
+
+
+def test_the_facts_of_one_green_pixel_on_black_are_known_by_hand(tmp_path: Path) -> None:
+    """Green has a luminance of 150 (0.587 of 255); the Laplacian is 4 times that at the pixel, and minus once beside.
+
+    The sizes are those of the index.
+    """
+    pixels = np.zeros((20, 16, 3), np.uint8)
+    pixels[9, 7] = (0, 255, 0)
+    row = replace(write(tmp_path, "green", pixels), width=40, height=16)
+    (facts,) = image_statistics(tmp_path, [row]).values()
+    light, count, inside = 150 / 255, 16 * 20, 14 * 18
+    assert facts.tolist() == pytest.approx(
+        [light / count, light * np.sqrt(1 / count - 1 / count**2), light * np.sqrt(20 / inside), 2.5, 16], rel=1e-12
+    )
+
+
+def test_a_large_photo_is_measured_at_128_pixels(tmp_path: Path) -> None:
+    """A checkerboard of single pixels becomes an even gray."""
+    fine = np.repeat((np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None], 3, axis=2)
+    coarse = fine[:128, :128]
+    large, small = image_statistics(tmp_path, [write(tmp_path, "l", fine), write(tmp_path, "s", coarse)]).values()
+    assert large[:3] == pytest.approx([0.5, 0, 0], abs=0.02)
+    assert small[:3] == pytest.approx([0.5, 0.5, 4.0], abs=0.02)
+
+
+def version(first: float, count: int, *, name: str) -> dict[str, NDArray[np.float64]]:
+    """Return photos whose brightness counts up from ``first``; the other statistics are the same in every version."""
+    return {f"{name}{k}": np.array([first + k, k % 7, 2.0, 1.0, 32.0]) for k in range(count)}
+
+
+def test_every_statistic_has_its_medians_its_distance_and_its_corrected_chance() -> None:
+    """Two of the 3432 ways to draw 7 of 14 separate them completely; the chance counts five times."""
+    old, new = version(1, 7, name="o"), version(11, 7, name="n")
+    assert measure_drift(old, new) == (
+        Drift("brightness", 4.0, 14.0, 1.0, pytest.approx(10 / 3432)),
+        Drift("contrast", 3.0, 3.0, 0.0, 1.0),
+        Drift("sharpness", 2.0, 2.0, 0.0, 1.0),
+        Drift("aspect", 1.0, 1.0, 0.0, 1.0),
+        Drift("size", 32.0, 32.0, 0.0, 1.0),
+    )
+
+
+def test_chance_is_that_of_what_came_and_distance_that_of_the_complete_versions() -> None:
+    old, more = version(1, 7, name="o"), version(11, 7, name="n")
+    came = measure_drift(old, {**old, **more})[0]
+    assert came == Drift("brightness", 4.0, 9.0, 0.5, pytest.approx(10 / 3432))
+    went = measure_drift({**old, **more}, old)[0]
+    assert went == Drift("brightness", 9.0, 4.0, 0.5, pytest.approx(10 / 3432))
+    both = measure_drift({**old, "o9": more["n0"]}, {**old, **{f"m{k}": more["n0"] for k in range(9)}})[0]
+    assert both.p_value == pytest.approx(5 * ks_2samp([*range(1, 8), 11], [11] * 9).pvalue)
+
+
+def test_five_photos_are_enough_for_a_test_and_four_are_not() -> None:
+    assert len(measure_drift(version(1, 5, name="o"), version(1, 5, name="n"))) == 5
+    assert measure_drift(version(1, 4, name="o"), version(1, 5, name="n")) == ()
+    assert measure_drift(version(1, 5, name="o"), version(1, 4, name="n")) == ()
+
+
+@pytest.mark.parametrize(("count", "method"), [(1000, "exact"), (1001, "asymp")])
+def test_chance_is_exact_up_to_a_thousand_photos(count: int, method: str) -> None:
+    old, new = version(0, count, name="o"), version(600.5, 6, name="n")
+    found = measure_drift(old, new)[0]
+    brightness = [[facts[0] for facts in looks.values()] for looks in (old, new)]
+    chances = {name: ks_2samp(*brightness, method=name).pvalue for name in ("exact", "asymp")}
+    assert chances["exact"] != pytest.approx(chances["asymp"], rel=0.01)
+    assert found.p_value == pytest.approx(5 * chances[method])
+
+
+def test_a_drift_at_exactly_one_of_its_two_limits_is_none() -> None:
+    assert not Drift("size", 1, 2, distance=LIMIT, p_value=0.001).is_significant(LIMIT)
+    assert not Drift("size", 1, 2, distance=0.3, p_value=SIGNIFICANCE).is_significant(LIMIT)
