@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,7 +164,8 @@ def row(name: str, content: bytes, split: Split, group: str, **changed: str) -> 
     """Return the row of a photo whose class is its folder."""
     digest, label = hashlib.sha256(content).hexdigest(), name.partition("/")[0]
     one = IndexRow(f"photos/{name}", digest, label, split, group, Role.ORIGINAL, 32, 32, "PNG")
-    return replace(one, **{key: Role(value) if key == "role" else value for key, value in changed.items()})
+    values: dict[str, Any] = {key: Role(value) if key == "role" else value for key, value in changed.items()}
+    return replace(one, **values)
 
 
 def rows_of(**names: Split) -> list[IndexRow]:
