@@ -194,19 +194,20 @@ def test_the_table_says_which_photos_chose_the_model(chosen_on: int, separate: b
 
 def test_every_part_is_computed_with_the_settings_and_the_calibrated_probabilities(make_scored: MakeScored) -> None:
     # Groups of two, with one of a single photo: no two seeds give the same bootstrap interval.
-    valid, test = (make_scored(141, seed=seed, skill=5.0, group_size=2) for seed in (1, 2))
+    valid, test = (make_scored(141, seed=seed, skill=3.0, group_size=2) for seed in (1, 2))
+    valid, test = (replace(scored, logits=9 * scored.logits) for scored in (valid, test))  # overconfident
     baseline = make_scored(141, seed=3, group_size=2)
     found = evaluate(
         {"valid": valid, "test": test},
         baselines={"hog_svm": (baseline,)},
         target_error=0.2,
-        coverage=0.8,
+        coverage=0.95,
         seed=3,
     )
     scale = fit_temperature(valid)
     plain, scaled = estimate_metrics(test, seed=3), estimate_metrics(test, temperature=scale, seed=3)
     rule = choose_threshold(valid, target_error=0.2, temperature=scale)
-    quantile = conformal_quantile(valid, coverage=0.8, temperature=scale)
+    quantile = conformal_quantile(valid, coverage=0.95, temperature=scale)
     assert found.splits == {"valid": estimate_metrics(valid, temperature=scale, seed=3), "test": scaled}
     assert found.per_class == {"valid": estimate_class_metrics(valid), "test": estimate_class_metrics(test)}
     assert found.calibration == Calibration(
@@ -216,6 +217,7 @@ def test_every_part_is_computed_with_the_settings_and_the_calibrated_probabiliti
         after={name: scaled[name] for name in ("brier", "nll", "ece")},
         reliability=reliability(test, temperature=scale),
     )
+    assert scale > 2
     assert rule.threshold is not None
     assert found.abstention == AbstentionResult(
         rule,
@@ -223,7 +225,7 @@ def test_every_part_is_computed_with_the_settings_and_the_calibrated_probabiliti
         aurc=risk_coverage(test, temperature=scale).aurc,
     )
     assert found.conformal == Conformal(
-        "lac", 0.8, quantile, evaluate_prediction_sets(test, quantile=quantile, temperature=scale, seed=3)
+        "lac", 0.95, quantile, evaluate_prediction_sets(test, quantile=quantile, temperature=scale, seed=3)
     )
     assert found.baselines == {"hog_svm": estimate_metrics(baseline, seed=3)}
     assert found.slices == slice_metrics(test)
