@@ -83,6 +83,23 @@ def test_fields_that_do_not_fit_are_refused(make_scored: MakeScored, changed: di
         replace(make_scored(3), **changed)
 
 
+def test_arrays_and_lists_of_other_types_are_converted(make_scored: MakeScored) -> None:
+    given: dict[str, Any] = {
+        "logits": np.zeros((2, 4), dtype=np.float32),
+        "labels": np.array([3, 1], dtype=np.int8),
+        "image_sizes": [5.0, 6.0, 7.0, 8.0],
+        "groups": ["a", "b"],
+    }
+    scored = replace(make_scored(2), **given)
+    assert [str(array.dtype) for array in (scored.logits, scored.labels, scored.image_sizes)] == [
+        "float64",
+        "int64",
+        "int64",
+    ]
+    assert (scored.labels.tolist(), scored.image_sizes.tolist()) == ([3, 1], [[5, 6], [7, 8]])
+    assert scored.groups == ("a", "b")
+
+
 def test_the_lowest_and_the_highest_label_are_kept(make_scored: MakeScored) -> None:
     assert replace(make_scored(2), labels=np.array([0, 3])).labels.tolist() == [0, 3]
 
