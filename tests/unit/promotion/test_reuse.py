@@ -1,5 +1,7 @@
 """Tests of the count of comparisons that a test set has decided."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,37 @@ def test_refused_and_passed_comparisons_count_once_each(registry: Registry) -> N
     assert count_earlier_uses(registry, DATA, candidate=two, champion=three) == 2
     assert count_earlier_uses(registry, DATA, candidate=two, champion=one) == 1, "the same comparison again"
     assert count_earlier_uses(registry, OTHER, candidate=three, champion=one) == 0
+
+
+@pytest.mark.parametrize("against", [True, False])
+def test_a_use_is_a_file_named_by_the_test_set_and_the_champion(registry: Registry, against: bool) -> None:
+    one, two, _ = registry.versions()
+    champion = one if against else None
+    made = replace(report(two, champion), created="2026-01-02T03:04:05Z")
+    record_use(registry, two, made, digest="0" * 64)
+    name = f"{'d' * 16}-{one.sha256[:16] if against else 'none'}.json"
+    assert list(registry.attachments(two, "uses")) == [name]
+    assert json.loads(registry.attachment(two, f"uses/{name}")) == {
+        "test_set": "d" * 64,
+        "data_hash": "f" * 64,
+        "champion": one.sha256 if against else "",
+        "report": "0" * 64,
+        "created": "2026-01-02T03:04:05Z",
+    }
+
+
+def test_a_first_comparison_without_a_champion_counts_once_for_its_own_version(registry: Registry) -> None:
+    one, two, _ = registry.versions()
+    record_use(registry, one, report(one, None), digest="0" * 64)
+    assert count_earlier_uses(registry, DATA, candidate=one, champion=None) == 0
+    assert count_earlier_uses(registry, DATA, candidate=one, champion=two) == 1
+    assert count_earlier_uses(registry, DATA, candidate=two, champion=None) == 1
+
+
+def test_a_report_without_held_out_photos_used_no_test_set(registry: Registry) -> None:
+    one, two, _ = registry.versions()
+    record_use(registry, two, replace(report(two, one), held_out=None), digest="0" * 64)
+    assert list(registry.attachments(two, "uses")) == []
 
 
 def test_a_report_that_predicted_no_photo_used_no_test_set(registry: Registry) -> None:
