@@ -1,10 +1,14 @@
 """Tests of the check of probabilities: equal models pass, doubled logits don't."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from petmood.evaluation.metrics import per_sample_nll
+from petmood.evaluation.predictions import Predictions
 from petmood.promotion.calibration import calibration_error, check_calibration, overconfidence
 from petmood.promotion.limits import PromotionLimits
 from tests.support.model_pairs import ABOUT_75, ABOUT_90, pair_of_models
@@ -52,3 +56,111 @@ def test_what_few_photos_can_not_decide_is_said() -> None:
 
 def test_the_calibration_error_is_that_of_all_photos() -> None:
     assert calibration_error(answers(shares(200, 0.9))) == pytest.approx(0, abs=0.02)
+
+
+def of_40(wrong: int, *, factor: float = 1.0) -> Predictions:
+    """Return 40 predictions, the first ones wrong, with logits that are multiplied by a factor."""
+    scored = answers(np.arange(40) >= wrong)
+    return replace(scored, logits=scored.logits * factor)
+
+
+def check_of(candidate: Predictions, champion: Predictions, *, least: float = 0.02) -> tuple[bool, str]:
+    """Return whether the check passed, and the verdict in its sentence."""
+    check = check_calibration(candidate, champion, PromotionLimits(max_nll_increase=least))
+    return check.passed, check.sentence.split(" the champion's")[0]
+
+
+def test_the_numbers_are_those_of_the_paired_t_test() -> None:
+    candidate, champion = of_40(4, factor=2.0), of_40(12)
+    pair = overconfidence(candidate), overconfidence(champion)
+    nll = [per_sample_nll(one.probabilities(), one.labels) for one in (candidate, champion)]
+    apart, losses = stats.ttest_rel(*pair), stats.ttest_rel(*nll).confidence_interval(0.95)
+    check = check_calibration(candidate, champion, PromotionLimits())
+    assert check.numbers == pytest.approx(
+        {
+            "overconfidence": pair[0].mean() - pair[1].mean(),
+            "smallest_shown": stats.t.ppf(0.9, 39) * (pair[0] - pair[1]).std(ddof=1) / math.sqrt(40),
+            "own_overconfidence": pair[0].mean(),
+            "nll": nll[0].mean() - nll[1].mean(),
+            "nll_low": losses.low,
+            "nll_high": losses.high,
+            "ece": calibration_error(candidate) - calibration_error(champion),
+        }
+    )
+    assert (check.name, check.passed, check.parts) == ("calibration", False, ())
+    assert check.limit == "no significant difference of more than 0.02"
+    ends = apart.confidence_interval(0.95)
+    assert (round(ends.low, 3), round(ends.high, 3)) == (0.080, 1.185)
+    measured = (
+        "overconfidence +0.632 (+0.080 to +1.185), negative log likelihood -0.277 (-0.830 to +0.275), "
+        "calibration error +9.6 points"
+    )
+    assert check.measured == measured
+    assert check.sentence == (
+        f"The probabilities are more overconfident than the champion's: {measured}. With 40 groups, a difference in "
+        "overconfidence of less than 0.36 can't be distinguished from chance."
+    )
+
+
+def test_photos_of_one_group_count_together() -> None:
+    """With groups of equal size the error is that of the groups' means."""
+    candidate, champion = (answers(np.arange(40) % 10 >= wrong, group_size=4) for wrong in (1, 3))
+    apart = overconfidence(candidate) - overconfidence(champion)
+    check = check_calibration(candidate, champion, PromotionLimits())
+    reach = stats.t.ppf(0.9, 9) * stats.sem(apart.reshape(10, 4).mean(axis=1))
+    assert check.numbers["smallest_shown"] == pytest.approx(reach)
+    assert "With 10 groups, a difference" in check.sentence
+
+
+def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() -> None:
+    """The quantile of t with one degree of freedom at 90% is tan(0.4 * pi) = 3.0777."""
+    two = [answers(np.arange(4) > wrong, group_size=2) for wrong in (0, 2)]
+    apart = overconfidence(two[0]) - overconfidence(two[1])
+    means = apart.reshape(2, 2).mean(axis=1)
+    check = check_calibration(*two, PromotionLimits())
+    assert check.numbers["smallest_shown"] == pytest.approx(math.tan(0.4 * math.pi) * abs(means[0] - means[1]) / 2)
+    one = [answers(np.arange(4) > wrong, group_size=4) for wrong in (0, 2)]
+    check = check_calibration(*one, PromotionLimits())
+    assert check.passed
+    assert math.isinf(check.numbers["smallest_shown"])
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "found"),
+    [
+        pytest.param(of_40(4, factor=2.0), of_40(12), (False, "more overconfident than"), id="over"),
+        pytest.param(of_40(4, factor=0.3), of_40(12), (False, "more underconfident than"), id="under"),
+        pytest.param(of_40(4, factor=0.1), of_40(4), (False, "significantly worse than"), id="nll"),
+        pytest.param(of_40(12), of_40(12, factor=0.3), (True, "not significantly worse than"), id="own is 0"),
+        pytest.param(of_40(12), of_40(12, factor=3.0), (True, "not significantly worse than"), id="own is 0, too"),
+        pytest.param(of_40(12, factor=2.0), of_40(12, factor=2.0), (True, "not significantly worse than"), id="same"),
+        pytest.param(
+            of_40(4, factor=2.2), of_40(12, factor=2.0), (True, "not significantly worse than"), id="not apart"
+        ),
+        pytest.param(of_40(12, factor=0.3), of_40(12), (True, "not significantly worse than"), id="under, p = 0.03"),
+        pytest.param(of_40(4, factor=0.0), of_40(0, factor=0.05), (False, "significantly worse than"), id="own 0"),
+        pytest.param(of_40(4, factor=0.0), of_40(40, factor=-1.0), (True, "not significantly worse than"), id="better"),
+    ],
+)
+def test_a_candidate_is_refused_for_a_difference_that_its_own_probabilities_show(
+    candidate: Predictions, champion: Predictions, found: tuple[bool, str]
+) -> None:
+    passed, verdict = found
+    assert check_of(candidate, champion) == (passed, f"The probabilities are {verdict}")
+
+
+def test_a_difference_of_exactly_the_limit_passes() -> None:
+    for candidate, champion, name, sign in (
+        (of_40(4, factor=2.0), of_40(12), "overconfidence", 1),
+        (of_40(4, factor=0.3), of_40(12), "overconfidence", -1),
+        (of_40(4, factor=0.1), of_40(4), "nll", 1),
+    ):
+        least = sign * check_calibration(candidate, champion, PromotionLimits()).numbers[name]
+        assert check_of(candidate, champion, least=least)[0]
+        assert not check_of(candidate, champion, least=math.nextafter(least, 0))[0]
+
+
+def test_the_calibration_error_is_the_distance_of_probability_and_accuracy() -> None:
+    """Logits of log(27) and 0 give 90%; squared they give 729 / 732, so 4 wrong of 40 are 0.9 - 729 / 732 apart."""
+    assert calibration_error(of_40(4)) == pytest.approx(0)
+    assert calibration_error(of_40(4, factor=2.0)) == pytest.approx(729 / 732 - 0.9)

@@ -1,12 +1,26 @@
 """Tests of the difference of two models in accuracy and of its interval over groups."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import Estimate
-from petmood.promotion.differences import compare_slice, difference, number_text, side_by_side, with_interval
+from petmood.evaluation.predictions import Predictions
+from petmood.promotion.differences import (
+    compare_slice,
+    difference,
+    differences_by_group,
+    number_text,
+    points_text,
+    side_by_side,
+    widened,
+    with_interval,
+)
 from tests.support.right_answers import answers, shares
 
 
@@ -64,6 +78,8 @@ def test_the_differences_are_written_in_points() -> None:
     assert with_interval(Estimate(0.1, -0.05, 0.25, 10)) == "+10.0 points (-5.0 to +25.0)"
     assert with_interval(Estimate(0.1, math.nan, math.nan, 10)) == "+10.0 points"
     assert number_text(Estimate(-0.25, -0.5, 0.125, 10)) == "-0.250 (-0.500 to +0.125)"
+    assert number_text(Estimate(0.25, math.nan, math.nan, 10)) == "+0.250"
+    assert [points_text(share) for share in (0.123, -0.5, 0.0)] == ["+12.3 points", "-50.0 points", "+0.0 points"]
 
 
 def test_both_sides_come_in_one_order() -> None:
@@ -71,3 +87,89 @@ def test_both_sides_come_in_one_order() -> None:
     first, second = side_by_side(scored.take(np.arange(40)[::-1]), scored)
     assert first.paths == second.paths
     assert compare_slice("all", first, second).difference.value == 0
+
+
+def test_an_interval_is_stretched_like_one_of_the_normal_distribution() -> None:
+    """2.575829 / 1.959964 = 1.314222 for 99%."""
+    found = widened(Estimate(0.5, 0.4, 0.7, n=10), confidence=0.99)
+    assert [found.value, found.low, found.high] == pytest.approx([0.5, 0.5 - 0.1314222, 0.5 + 0.2628444], abs=1e-6)
+    assert found.n == 10
+    same = widened(Estimate(0.5, 0.4, 0.7, n=10), confidence=0.95)
+    assert [same.low, same.high] == pytest.approx([0.4, 0.7])
+
+
+def in_groups(right: Sequence[int], *sizes: int) -> Predictions:
+    """Return predictions in groups of these sizes, correct where told."""
+    scored = answers(np.array(right, bool))
+    return replace(scored, groups=tuple(f"g{number}" for number, size in enumerate(sizes) for _ in range(size)))
+
+
+def test_differences_are_added_up_in_every_group() -> None:
+    first, second = in_groups([1, 1, 1, 0, 0, 1], 1, 2, 3), in_groups([0, 1, 0, 1, 1, 1], 1, 2, 3)
+    assert differences_by_group(first, second).tolist() == [1, 1, -2]
+
+
+def test_groups_of_unequal_size_are_compared_by_their_mean_size() -> None:
+    """20 groups of 1 and 20 of 3 photos; one photo of a large group is won: 1 / 2 group, of mean size 2.
+
+    Agresti and Min: (0.5 - 1.96 * sqrt(0.25 + 1 - 0.25 / 42)) / 42 and with a plus. Of the bootstrap's draws, 36% have
+    no win, so its low end is 0, and its high end 3 wins in 80 photos, more or fewer with the groups drawn.
+    """
+    sizes = [1] * 20 + [3] * 20
+    right = [1] * 80
+    lost = [1] * 79 + [0]
+    found = difference(in_groups(right, *sizes), in_groups(lost, *sizes))
+    reach = 1.959964 * math.sqrt(1.25 - 0.25 / 42)
+    assert (found.value, found.low) == (1 / 80, pytest.approx((0.5 - reach) / 42))
+    assert found.high == pytest.approx((0.5 + reach) / 42)
+    assert found.n == 80
+
+
+def test_the_ends_of_the_interval_are_reproducible() -> None:
+    """8 groups of 1 to 7 photos, of which 3 won 1, 1 and 2 photos and 2 lost 1 and 2.
+
+    The low end is the quantile of the bootstrap of the share of all photos, as with 100,000 other draws.
+    """
+    sizes, sums = np.array([1, 1, 3, 3, 5, 5, 7, 5]), np.array([0, -1, 0, 1, 1, -2, 2, 0])
+    starts = np.cumsum(sizes) - sizes
+    first, second = np.ones(30, bool), np.ones(30, bool)
+    for start, moved in zip(starts, sums, strict=True):
+        (second if moved > 0 else first)[start : start + abs(moved)] = False
+    found = difference(in_groups(list(first), *sizes), in_groups(list(second), *sizes))
+    drawn = np.random.default_rng(1).integers(0, 8, (100_000, 8))
+    shares = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    tail = stats.norm.cdf(-math.sqrt(8 / 7) * stats.t.ppf(0.975, 7))
+    assert found.low == pytest.approx(np.quantile(shares, tail), abs=0.02)
+    assert [found.value, found.low, found.high] == pytest.approx([1 / 30, -0.309649, 0.287799], abs=1e-6)
+
+
+def test_one_photo_decides_nothing_and_no_interval_is_longer_than_from_minus_1_to_1() -> None:
+    """Agresti and Min for one group of three: 1/3 + 1.96 * sqrt(2 - 1/3) / 3 is 1.18, and the low end is -0.51."""
+    right = answers(np.ones(1, bool))
+    wrong = replace(right, logits=-right.logits)
+    won, lost = difference(right, wrong), difference(wrong, right)
+    low = 1 / 3 - 1.959964 * math.sqrt(2 - 1 / 3) / 3
+    assert [won.value, won.low, won.high] == pytest.approx([1.0, low, 1.0])
+    assert [lost.value, lost.low, lost.high] == pytest.approx([-1.0, -1.0, -low])
+
+
+def test_a_comparison_has_both_accuracies_and_the_difference_at_the_confidence_asked_for() -> None:
+    first, second = answers(np.arange(100) < 90), answers(np.arange(100) < 80)
+    part = compare_slice("all", first, second, confidence=0.99)
+    assert (part.name, part.candidate, part.champion) == ("all", 0.9, 0.8)
+    assert part.difference == difference(first, second, confidence=0.99)
+    assert compare_slice("all", first, second).difference == difference(first, second, confidence=0.95)
+
+
+@pytest.mark.parametrize("what", ["paths", "groups", "classes", "labels"])
+def test_predictions_of_other_photos_groups_classes_or_labels_are_refused(what: str) -> None:
+    scored = answers(np.ones(4, bool))
+    changes = {
+        "paths": ("photos/x.png", *scored.paths[1:]),
+        "groups": ("x", *scored.groups[1:]),
+        "classes": ("a", *scored.classes[1:]),
+        "labels": np.array([1, 1, 2, 3]),
+    }
+    said = r"^Expected both bundles to predict the same photos, got different ones\. Run both again\.$"
+    with pytest.raises(DataError, match=said):
+        side_by_side(scored, replace(scored, **{what: changes[what]}))
