@@ -1,6 +1,7 @@
 """Tests of the class folder source: letter case, split folders and problems with reasons."""
 
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from petmood.core.errors import DataError
 from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.photo_source import find_photos
 from petmood.core.progress import no_progress
+from petmood.data.index import Split
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.sources.folder import FolderSource
+from tests.support.progress import RecordedProgress
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -207,3 +210,140 @@ def test_an_archive_without_class_folders_is_refused_by_its_own_name(tmp_path: P
     source = FolderSource(tmp_path / "pets.zip")
     with pytest.raises(DataError, match=r"with photos in '.*/pets\.zip', .* got: 1\.jpg"):
         source.scan(no_progress)
+
+
+def test_every_entry_without_splits_is_listed_with_its_reason(tmp_path: Path) -> None:
+    tree(tmp_path, "Happy/1.jpg", "Happy/bell\a.jpg", "Happy/bell\a.txt", "2.jpg", "train/3.jpg", "sad/x.txt")
+    (tmp_path / "Happy/gone.jpg").symlink_to("nowhere")
+    (tmp_path / "Happy/gone\b.jpg").symlink_to("nowhere")
+    progress = RecordedProgress()
+    bad = "expected a UTF-8 file name without control characters; rename the file"
+    no_suffix = "the suffix is not one of a photo"
+    no_class = "expected to lie in a class folder"
+    link = "expected a file or folder, got a link to something that does not exist"
+    expected = [
+        SourcePhoto(tmp_path / "2.jpg", "2.jpg", None, problem=no_class, code="no_class"),
+        SourcePhoto(tmp_path / "Happy/1.jpg", "Happy/1.jpg", "happy"),
+        SourcePhoto(tmp_path / "Happy/bell\a.jpg", "Happy/bell\\x07.jpg", None, problem=bad, code="bad_name"),
+        SourcePhoto(tmp_path / "Happy/bell\a.txt", "Happy/bell\\x07.txt", None, problem=no_suffix, code="not_a_photo"),
+        SourcePhoto(tmp_path / "Happy/gone.jpg", "Happy/gone.jpg", None, problem=link, code="broken_link"),
+        SourcePhoto(tmp_path / "Happy/gone\b.jpg", "Happy/gone\\x08.jpg", None, problem=link, code="broken_link"),
+        SourcePhoto(tmp_path / "sad", "sad", None, problem="class folder without a photo", code="empty_class"),
+        SourcePhoto(tmp_path / "sad/x.txt", "sad/x.txt", None, problem=no_suffix, code="not_a_photo"),
+        SourcePhoto(tmp_path / "train/3.jpg", "train/3.jpg", None, Split.TRAIN, problem=no_class, code="no_class"),
+    ]
+    assert FolderSource(tmp_path).scan(progress) == expected
+    assert progress.loops == [(8, "scanning folders")]
+
+
+def test_every_entry_with_splits_is_listed_with_its_reason(tmp_path: Path) -> None:
+    tree(tmp_path, "sad/5.jpg", "test/fear\a/x.txt", "train/Sad/1.jpg", "train/sad/test/4.jpg", "val/a/Train set/2.jpg")
+    expected = [
+        SourcePhoto(
+            tmp_path / "sad/5.jpg",
+            "sad/5.jpg",
+            "sad",
+            problem="expected to lie in a split folder (train, valid or test), as other photos do",
+            code="no_split",
+        ),
+        SourcePhoto(
+            tmp_path / "test/fear\a",
+            "test/fear\\x07",
+            None,
+            problem="class folder without a photo",
+            code="empty_class",
+        ),
+        SourcePhoto(
+            tmp_path / "test/fear\a/x.txt",
+            "test/fear\\x07/x.txt",
+            None,
+            problem="the suffix is not one of a photo",
+            code="not_a_photo",
+        ),
+        SourcePhoto(tmp_path / "train/Sad/1.jpg", "train/Sad/1.jpg", "sad", Split.TRAIN),
+        SourcePhoto(
+            tmp_path / "train/sad/test/4.jpg",
+            "train/sad/test/4.jpg",
+            None,
+            problem="expected one split folder, got test and train",
+            code="two_splits",
+        ),
+        SourcePhoto(
+            tmp_path / "val/a/Train set/2.jpg",
+            "val/a/Train set/2.jpg",
+            None,
+            problem="expected one split folder, got train and valid",
+            code="two_splits",
+        ),
+    ]
+    assert FolderSource(tmp_path).scan(no_progress) == expected
+
+
+def test_folders_are_unwrapped_down_to_one_folder_of_photos_and_no_further(tmp_path: Path) -> None:
+    assert set(scan(tree(tmp_path, "pets/relaxed/1.jpg"))) == {"relaxed/1.jpg"}
+    source = FolderSource(tmp_path)
+    source.scan(no_progress)
+    assert source.notices == ("'pets/' is the only folder: the classes were taken from inside it.",)
+
+
+KINDS = ", ".join(sorted(PHOTO_SUFFIXES))
+CLASS_FOLDERS = (
+    "Expected class folders such as happy/ and sad/ with photos in '{}', or inside train, valid and test there;"
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["pets/x.txt"], f"No photo in the folders of '{{}}' (pets). Expected files with a suffix of {KINDS}."),
+        (
+            [f"{k}/x.txt" for k in range(8)],
+            f"No photo in the folders of '{{}}' (0, 1, 2, 3, 4, 5, 6, 7). Expected files with a suffix of {KINDS}.",
+        ),
+        (
+            [*(f"{k}/x.txt" for k in range(9)), "0/in/y.txt"],
+            (
+                f"No photo in the folders of '{{}}' (0, 1, 2, 3, 4, 5, 6, 7 and 1 more). "
+                f"Expected files with a suffix of {KINDS}."
+            ),
+        ),
+        (["1.jpg", "docs/in/x.txt", "test/2.jpg"], f"{CLASS_FOLDERS} got: 1.jpg, docs, test."),
+        (["x.txt"], f"{CLASS_FOLDERS} got: x.txt."),
+        ([], f"{CLASS_FOLDERS} got: nothing."),
+    ],
+)
+def test_a_folder_without_a_photo_in_a_class_folder_is_one_line(
+    tmp_path: Path, names: list[str], sentence: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        scan(tree(tmp_path, *names))
+    assert str(caught.value) == sentence.format(tmp_path)
+
+
+def test_a_folder_that_holds_only_a_link_back_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/loop").symlink_to("..")
+    with pytest.raises(DataError, match=r"^No photo in the folders of .* \(a\)\."):
+        scan(tmp_path)
+
+
+def test_an_archive_is_unpacked_into_a_temporary_folder_that_ends_with_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    for name, entry in (("pets", "happy/1.jpg"), ("flat", "1.jpg")):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as bundle:
+            bundle.writestr(entry, b"x")
+    source, progress = FolderSource(tmp_path / "pets.zip"), RecordedProgress()
+    for _ in range(2):
+        (photo,) = source.scan(progress)
+        (folder,) = (tmp_path / "temporary").iterdir()
+        assert folder.name.startswith("petmood-import-")
+        assert photo == SourcePhoto(folder / "happy/1.jpg", "happy/1.jpg", "happy")
+    assert progress.loops == [(1, "unpacking"), (1, "scanning folders")] * 2
+    source.close()
+    source.close()
+    with pytest.raises(DataError, match=r"got: 1\.jpg"):
+        FolderSource(tmp_path / "flat.zip").scan(no_progress)
+    assert list((tmp_path / "temporary").iterdir()) == []
