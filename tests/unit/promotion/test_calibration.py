@@ -117,10 +117,10 @@ def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() 
     two = [answers(np.arange(4) > wrong, group_size=2) for wrong in (0, 2)]
     apart = overconfidence(two[0]) - overconfidence(two[1])
     means = apart.reshape(2, 2).mean(axis=1)
-    check = check_calibration(*two, PromotionLimits())
+    check = check_calibration(two[0], two[1], PromotionLimits())
     assert check.numbers["smallest_shown"] == pytest.approx(math.tan(0.4 * math.pi) * abs(means[0] - means[1]) / 2)
     one = [answers(np.arange(4) > wrong, group_size=4) for wrong in (0, 2)]
-    check = check_calibration(*one, PromotionLimits())
+    check = check_calibration(one[0], one[1], PromotionLimits())
     assert check.passed
     assert math.isinf(check.numbers["smallest_shown"])
 
