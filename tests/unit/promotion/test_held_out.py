@@ -1,8 +1,10 @@
 """Tests of the selection of held-out photos unseen by both bundles: by bytes, by groups and by content."""
 
+import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.promotion.held_out import HeldOutSelection, hash_test_set
 from petmood.promotion.held_out import choose_held_out as choose
 from petmood.promotion.loaded_bundle import LoadedBundle
+from petmood.promotion.records import HeldOut
 from tests.support.evaluation import MakeRows
 from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
@@ -65,12 +68,36 @@ def test_a_test_set_is_known_by_its_photos_whatever_else_the_data_version_holds(
     assert hash_test_set(DataIndex(tuple(reversed(index.rows)))) == one.test_set
 
 
+def test_the_hash_of_a_test_set_is_that_of_its_sorted_photos(make_rows: MakeRows) -> None:
+    """Only originals count, of the test split if there is one, else of the validation split."""
+    parts = ((Split.VALID, Role.ORIGINAL), (Split.VALID, Role.ORIGINAL), (Split.VALID, Role.NEAR_DUPLICATE))
+    rows = [
+        replace(row, sha256=letter * 64, split=split, role=role)
+        for row, letter, (split, role) in zip(make_rows(3), "cab", parts, strict=True)
+    ]
+    assert hash_test_set(DataIndex(tuple(rows))) == hashlib.sha256(f"{'a' * 64}\n{'c' * 64}".encode()).hexdigest()
+    copy = replace(rows[2], split=Split.TEST)
+    assert hash_test_set(DataIndex((*rows[:2], copy))) == hash_test_set(DataIndex(tuple(rows))), "no original of it"
+    test = replace(rows[2], split=Split.TEST, role=Role.ORIGINAL)
+    assert hash_test_set(DataIndex((*rows[:2], test))) == hashlib.sha256(b"b" * 64).hexdigest()
+
+
 def test_the_originals_of_the_test_split_are_evaluated_on(index: DataIndex, predictor: BundlePredictor) -> None:
     chosen = choose_held_out(index, [opened(predictor, learned=None, named=index.hash)])
     assert {(row.split, row.role) for row in chosen.rows} == {("test", "original")}
     assert (chosen.held_out.photos, chosen.held_out.groups, chosen.held_out.excluded) == (20, 20, 0)
-    assert chosen.held_out.classes == {"angry": 5, "happy": 5, "other": 5, "sad": 5}
-    assert chosen.held_out.data_hash == index.hash
+    held_out = chosen.held_out
+    assert list(held_out.classes.items()) == [("angry", 5), ("happy", 5), ("other", 5), ("sad", 5)]
+    assert held_out == HeldOut(
+        index.hash,
+        "test",
+        held_out.classes,
+        20,
+        0,
+        excluded_by_content=0,
+        by_bytes_only=(),
+        test_set=hash_test_set(index),
+    )
     assert chosen.notes == (), "the split itself keeps what was learned apart"
 
 
@@ -81,15 +108,15 @@ def test_without_a_test_split_validation_photos_are_evaluated_on_and_that_is_sai
     index = DataIndex(tuple(replace(row, sha256=f"{number:064x}") for number, row in enumerate(rows)))
     chosen = choose_held_out(index, [opened(predictor, learned=None, named=index.hash)])
     assert (chosen.held_out.split, chosen.held_out.photos) == ("valid", 20)
-    assert "no test split" in chosen.notes[0]
+    assert chosen.notes == ("There is no test split: scores on validation photos are optimistic.",)
     older = opened(predictor, learned=[row for row in rows if row.split == "valid"], named="1" * 64)
     assert choose_held_out(index, [older]).held_out.photos == 20
 
 
 def test_a_bundle_that_does_not_say_what_it_learned_from_is_named(index: DataIndex, predictor: BundlePredictor) -> None:
     chosen = choose_held_out(index, [opened(predictor, learned=None)] * 2)
-    assert len(chosen.notes) == 2
-    assert "The training photos of demo" in chosen.notes[0]
+    said = f"The training photos of demo {predictor.bundle.manifest.version} are unknown: it has no data.csv."
+    assert chosen.notes == (said, said)
     assert chosen.held_out.photos == 20
 
 
@@ -216,6 +243,85 @@ def test_a_bundle_without_features_is_matched_by_bytes_only_and_that_is_said(
     bundle, _ = scene(index, predictor, photos, split=Split.TRAIN, stored=False)
     held_out = choose_held_out(index, [bundle, bundle]).held_out
     assert (held_out.photos, held_out.excluded) == (20, 0)
-    (name,) = held_out.by_bytes_only
-    assert f"that {name} saw were matched by bytes only" in held_out.matching_text()
+    assert held_out.by_bytes_only == (f"demo {predictor.bundle.manifest.version}",)
     assert choose_held_out(index, [opened(predictor, learned=None, named=index.hash)]).held_out.matching_text() == ""
+
+
+Item = TypeVar("Item")
+
+
+def alike(
+    predictor: BundlePredictor,
+    make_rows: MakeRows,
+    photos: Sequence[NDArray[np.uint8]],
+    *,
+    shown: Sequence[int],
+    seen: Sequence[int],
+) -> tuple[DataIndex, LoadedBundle, dict[str, PhotoFeatures]]:
+    """Return an index of test photos that show what is told, one in each group, and a bundle that saw others of it."""
+    rows = [
+        replace(row, sha256=f"{number:064x}", group_id=f"g{number}")
+        for number, row in enumerate(make_rows(len(shown), splits=("test",)))
+    ]
+    names = [f"{10_000 + number:064x}" for number in range(len(seen))]
+    learned = [
+        replace(rows[0], path=f"photos/seen-{name}.jpg", sha256=name, split=Split.TRAIN, group_id=f"seen-{name}")
+        for name in names
+    ]
+    features = {row.sha256: compact(describe_photo(photos[what])) for row, what in zip(rows, shown, strict=True)}
+    known = {
+        name: compact(describe_photo(encoded_again(photos[what], side_px=96 + number)))
+        for number, (name, what) in enumerate(zip(names, seen, strict=True))
+    }
+    return DataIndex(tuple(rows)), replace(opened(predictor, learned=learned), features=known), features
+
+
+@pytest.mark.parametrize(
+    ("shown", "seen", "left_out"),
+    [
+        pytest.param((0, 1, 2), (0,), {"g0"}, id="the first"),
+        pytest.param((0, 1, 2), (2,), {"g2"}, id="the last"),
+        pytest.param((0, 0, 1, 2), (1,), {"g2"}, id="two photos of the index that are alike"),
+        pytest.param((0, 1, 2), (1, 1), {"g1"}, id="two seen photos that are alike"),
+        pytest.param((0, 1, 2), (3, 3), set(), id="none"),
+    ],
+)
+def test_a_photo_is_left_out_if_it_is_like_a_seen_one_and_not_if_it_is_like_another_of_its_index(
+    predictor: BundlePredictor,
+    make_rows: MakeRows,
+    photos: list[NDArray[np.uint8]],
+    shown: tuple[int, ...],
+    seen: tuple[int, ...],
+    left_out: set[str],
+) -> None:
+    index, bundle, features = alike(predictor, make_rows, photos, shown=shown, seen=seen)
+    chosen = choose(index, [bundle], describe=lambda _: features)
+    assert {row.group_id for row in index} - groups_of(chosen) == left_out
+    assert chosen.held_out.excluded_by_content == chosen.held_out.excluded == len(left_out)
+
+
+def test_only_photos_in_use_of_the_groups_that_are_left_are_described(
+    index: DataIndex, predictor: BundlePredictor, photos: list[NDArray[np.uint8]]
+) -> None:
+    """Not those of a group that is left out by bytes, excluded ones, or ones of another split."""
+    bundle, features = scene(index, predictor, photos, split=Split.TRAIN)
+    test = [row for row in index if row.split == "test"]
+    assert bundle.learned is not None
+    learned = [*bundle.learned, replace(test[-1], split=Split.TRAIN)]
+    changes = {test[1].path: {"role": Role.EXCLUDED}, test[3].path: {"split": Split.TRAIN}}
+    changed = DataIndex(tuple(replace(row, **changes.get(row.path, {})) for row in index))
+    described: list[str] = []
+    told: list[str] = []
+
+    def describe(rows: Sequence[IndexRow]) -> Mapping[str, PhotoFeatures]:
+        described.extend(row.path for row in rows)
+        return features
+
+    def progress(items: Iterable[Item], *, total: int | None = None, what: str = "") -> Iterator[Item]:  # noqa: ARG001 - the protocol names them
+        told.append(what)
+        yield from items
+
+    both = replace(opened(predictor, learned=learned), features=bundle.features)
+    choose(changed, [both], describe=describe, progress=progress)
+    assert described == [test[0].path, test[2].path, *(row.path for row in test[4:-2])]
+    assert told == ["searching candidate pairs", "comparing pairs of photos"]

@@ -1,5 +1,7 @@
 """Tests of what is read from a bundle before it is compared."""
 
+import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,8 @@ def with_data(plain: Path, to: Path, data: Path, *, features: bytes | None = Non
 def test_a_bundle_without_an_index_can_be_opened_and_is_known_to_lack_it(plain: Path) -> None:
     opened = load_for_comparison(plain)
     assert (opened.learned, opened.features) == (None, None)
+    assert opened.bundle.folder == plain
+    assert opened.title == f"demo {read(plain).version}"
 
 
 def test_the_features_of_the_photos_are_read_back(plain: Path, tmp_path: Path) -> None:
@@ -61,4 +65,35 @@ def test_damaged_features_are_one_line(plain: Path, tmp_path: Path, damage: str)
     folder = with_data(plain, tmp_path / "made", data, features=content)
     said = DUPLICATES_NAME.replace(".", r"\.") + (" is damaged: " if damage == "cut" else ": expected ")
     with pytest.raises(BundleError, match=f"{said}.* Export the run again"):
+        load_for_comparison(folder)
+
+
+def test_a_bundle_whose_card_is_no_text_is_one_line(plain: Path, tmp_path: Path) -> None:
+    manifest = read(plain)
+    files = {name: (plain / name).read_bytes() for name in manifest.files}
+    folder = write(tmp_path / "odd", manifest, {**files, "card.md": b"\xff\xfe"}).folder
+    said = (
+        f"{folder} can't be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte. "
+        "Copy or export the bundle again."
+    )
+    with pytest.raises(BundleError, match=f"^{re.escape(said)}$"):
+        load_for_comparison(folder)
+
+
+def test_an_index_that_is_none_or_another_one_is_one_line(plain: Path, tmp_path: Path) -> None:
+    manifest = read(plain)
+    files = {name: (plain / name).read_bytes() for name in manifest.files}
+    none = b"\xff"
+    named = manifest.model_copy(update={"data_hash": hashlib.sha256(none).hexdigest()})
+    folder = write(tmp_path / "none", named, {**files, DATA_NAME: none}).folder
+    said = (
+        f"{folder}: data.csv can't be read. 'data.csv' isn't an index: expected UTF-8 CSV. Import the photos again. "
+        "Export the run again."
+    )
+    with pytest.raises(BundleError, match=f"^{re.escape(said)}$"):
+        load_for_comparison(folder)
+    other = index_text(read_index(write_small_set(tmp_path / "data", train=1, valid=1, test=1)).rows)
+    folder = write(tmp_path / "other", manifest, {**files, DATA_NAME: other.encode()}).folder
+    said = f"{folder}: data.csv is not the index that the manifest names. Export the run again."
+    with pytest.raises(BundleError, match=f"^{re.escape(said)}$"):
         load_for_comparison(folder)
