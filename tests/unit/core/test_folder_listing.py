@@ -3,13 +3,16 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from petmood.core import folder_listing
 from petmood.core.errors import DataError
-from petmood.core.folder_listing import list_folder
+from petmood.core.folder_listing import FolderListing, ListedFile, list_folder
 
 
 def fill(root: Path, *names: str) -> Path:
@@ -137,10 +140,82 @@ def test_a_folder_without_permission_is_a_problem_and_the_others_are_listed(
 
     monkeypatch.setattr(os, "scandir", refuse)
     listing = list_folder(tmp_path)
-    assert [(file.name, file.code, file.problem) for file in listing.files] == [
-        ("happy/0.jpg", "", ""),
-        ("sad", "unreadable", "expected a readable file or folder: Permission denied"),
-    ]
+    assert listing.files == (
+        ListedFile(tmp_path / "happy/0.jpg", "happy/0.jpg"),
+        ListedFile(tmp_path / "sad", "sad", "expected a readable file or folder: Permission denied", "unreadable"),
+    )
+
+
+def during_scan(monkeypatch: pytest.MonkeyPatch, folder: Path, act: Callable[[], object]) -> None:
+    """Let something happen after the entries of a folder were read, and before they are looked at."""
+    real = os.scandir
+
+    def scan(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401 - the type of os.scandir is private
+        if Path(path) != folder:
+            return real(path)
+        with real(path) as entries:
+            found = list(entries)
+        act()
+        return nullcontext(found)
+
+    monkeypatch.setattr(os, "scandir", scan)
+
+
+def test_a_file_and_a_folder_that_vanish_during_the_walk_are_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = "expected a readable file or folder: No such file or directory"
+    fill(tmp_path, "a/0.jpg", "a/1.jpg")
+    (tmp_path / "b").mkdir()
+    during_scan(monkeypatch, tmp_path / "a", lambda: ((tmp_path / "b").rmdir(), (tmp_path / "a/1.jpg").unlink()))
+    assert list_folder(tmp_path) == FolderListing(
+        files=(
+            ListedFile(tmp_path / "a/0.jpg", "a/0.jpg"),
+            ListedFile(tmp_path / "a/1.jpg", "a/1.jpg", problem, "unreadable"),
+            ListedFile(tmp_path / "b", "b", problem, "unreadable"),
+        ),
+        folders=("a",),
+        passed_over={},
+        links=(),
+    )
+
+
+def test_links_that_lead_nowhere_or_back_are_listed_with_code_and_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fill(tmp_path / "root", "X/X.jpg", "happy/0.jpg")
+    os.mkfifo(root / "strange")
+    (root / "broken").symlink_to("nowhere")
+    (root / "happy/up").symlink_to("..")
+    (root / "happy_again").symlink_to("happy")
+    (root / "long").symlink_to("n" * 300)
+    (root / "loop").symlink_to("loop")
+    monkeypatch.setattr(folder_listing, "_KINDS", ())
+    back = "expected a folder, got a link back to a folder that contains it"
+    assert list_folder(root).files == (
+        ListedFile(root / "X/X.jpg", "X/X.jpg"),
+        ListedFile(
+            root / "broken",
+            "broken",
+            "expected a file or folder, got a link to something that does not exist",
+            "broken_link",
+        ),
+        ListedFile(root / "happy/0.jpg", "happy/0.jpg"),
+        ListedFile(root / "happy/up", "happy/up", back, "link_back"),
+        ListedFile(
+            root / "happy_again",
+            "happy_again",
+            "the same folder as 'happy', whose files are listed there",
+            "listed_twice",
+        ),
+        ListedFile(root / "long", "long", "expected a readable file or folder: File name too long", "unreadable"),
+        ListedFile(root / "loop", "loop", "expected a file or folder, got a link that leads to itself", "link_loop"),
+        ListedFile(root / "strange", "strange", "expected a file, got something else", "not_a_file"),
+    )
+
+
+def test_an_empty_folder_has_an_empty_listing(tmp_path: Path) -> None:
+    assert list_folder(tmp_path) == FolderListing((), (), {}, ())
 
 
 def test_hidden_entries_and_those_of_tools_are_counted_by_name(tmp_path: Path) -> None:
@@ -162,13 +237,24 @@ def test_hidden_entries_and_those_of_tools_are_counted_by_name(tmp_path: Path) -
 
 
 def test_a_folder_that_cant_be_read_itself_is_an_error(tmp_path: Path) -> None:
-    for path in (tmp_path / "none", fill(tmp_path, "file") / "file"):
-        with pytest.raises(DataError, match="can't be read"):
+    for name, reason in (("none", "No such file or directory"), ("file", "Not a directory")):
+        path = fill(tmp_path, "file") / name
+        with pytest.raises(DataError) as refusal:
             list_folder(path)
+        assert str(refusal.value) == (
+            f"The folder '{path}' can't be read ({reason}). Check the path and its permissions."
+        )
 
 
 def test_too_many_entries_are_refused_with_the_probable_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_listing, "MAX_ENTRIES", 3)
-    fill(tmp_path, "a/1.jpg", "a/2.jpg", "b/3.jpg")
-    with pytest.raises(DataError, match=r"at most 3 entries .* a link may lead to a large one"):
+    """Two folders with three files are five entries; hidden ones count too."""
+    fill(tmp_path, "a/1.jpg", "a/2.jpg", "b/.3.jpg")
+    monkeypatch.setattr(folder_listing, "MAX_ENTRIES", 5)
+    assert names_of(tmp_path) == ["a/1.jpg", "a/2.jpg"]
+    monkeypatch.setattr(folder_listing, "MAX_ENTRIES", 4)
+    with pytest.raises(DataError) as refusal:
         list_folder(tmp_path)
+    assert str(refusal.value) == (
+        f"Expected at most 4 entries below '{tmp_path}', got more. Give a smaller folder; "
+        "a link may lead to a large one."
+    )
