@@ -1,6 +1,7 @@
 """Tests of the bounded reading of npz files: hostile sizes, headers and archives, and the memory that they cost."""
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def test_arrays_come_back_as_they_were(tmp_path: Path, order: Any, method: int) 
     found["pixels"][0] = 1  # arrays belong to the caller
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_array_of_several_mebibytes_comes_back_whole(tmp_path: Path, method: int) -> None:
+    numbers = np.arange(600_001, dtype=np.int32)
+    archive(tmp_path / "a.npz", numbers=npy_bytes(numbers), method=method)
+    found = read_arrays(tmp_path / "a.npz", {"numbers": ArrayBounds("int32", (600_001,))})
+    assert np.array_equal(found["numbers"], numbers)
+
+
 @pytest.mark.parametrize(
     ("array", "said"),
     [
@@ -95,23 +104,76 @@ def test_an_array_outside_its_bounds_is_refused_with_both(
     tmp_path: Path, array: np.ndarray[Any, Any], said: str
 ) -> None:
     (tmp_path / "a.npz").write_bytes(pack_arrays(pixels=array))
-    assert f"expected 'pixels' to be uint8 of at most (4, 8, 8, 3), got {said}." in refusal(tmp_path / "a.npz")
+    path = tmp_path / "a.npz"
+    assert refusal(path) == f"{path}: expected 'pixels' to be uint8 of at most (4, 8, 8, 3), got {said}."
 
 
 def test_a_text_longer_than_its_bound_and_a_missing_array_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(pack_arrays(names=np.array(["abcd"])))
-    assert "got <U4 of (1,)" in refusal(tmp_path / "a.npz", {"names": ArrayBounds("U3", (1,))})
-    assert "expected an array 'pixels' (uint8 of at most (4, 8, 8, 3)), got none" in refusal(tmp_path / "a.npz")
+    path = tmp_path / "a.npz"
+    assert refusal(path, {"names": ArrayBounds("U3", (1,))}) == (
+        f"{path}: expected 'names' to be U3 of at most (1,), got <U4 of (1,)."
+    )
+    assert refusal(path) == f"{path}: expected an array 'pixels' (uint8 of at most (4, 8, 8, 3)), got none."
+
+
+def test_an_archive_without_arrays_is_one_and_lacks_the_array(tmp_path: Path) -> None:
+    """It has 22 bytes: its end record alone."""
+    path = archive(tmp_path / "a.npz")
+    assert path.stat().st_size == 22
+    assert refusal(path) == f"{path}: expected an array 'pixels' (uint8 of at most (4, 8, 8, 3)), got none."
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "admitted"),
+    [
+        ("<U5", (2,), True),
+        ("<U4", (1,), True),
+        ("<U1", (0,), True),
+        ("<U0", (2,), False),
+        ("<U6", (2,), False),
+        ("<U5", (3,), False),
+        ("<U5", (-1,), False),
+        ("<U5", (), False),
+        ("<U5", (1, 1), False),
+        ("S5", (2,), False),
+        ("uint8", (2,), False),
+        (">U5", (2,), True),
+    ],
+)
+def test_texts_are_within_their_bounds_if_none_is_longer(dtype: str, shape: tuple[int, ...], admitted: bool) -> None:
+    assert ArrayBounds("U5", (2,)).admits(np.dtype(dtype), shape) is admitted
 
 
 def test_bounds_on_all_arrays_together_and_on_the_file_hold(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(pack_arrays(pixels=np.zeros((4, 8, 8, 3), np.uint8)))
-    assert "at most 767 bytes together, got 768" in refusal(tmp_path / "a.npz", max_bytes=767)
-    with (tmp_path / "sparse.npz").open("wb") as file:
-        file.truncate(3_000_000_000)
-    assert "expected a file of at most 1,000,767 bytes, got 3,000,000,000" in refusal(
-        tmp_path / "sparse.npz", max_bytes=767
-    )
+    path = tmp_path / "a.npz"
+    assert read_arrays(path, PIXELS, max_bytes=768)["pixels"].shape == (4, 8, 8, 3)
+    assert refusal(path, max_bytes=767) == f"{path}: expected arrays of at most 767 bytes together, got 768."
+
+
+def test_a_file_may_be_a_million_bytes_larger_than_its_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.npz"
+    path.touch()
+    os.truncate(path, 1_000_768)
+    assert refusal(path, max_bytes=767) == f"{path}: expected a file of at most 1,000,767 bytes, got 1,000,768."
+    assert "expected an npz file" in refusal(path, max_bytes=768)
+    os.truncate(path, 513_000_001)
+    assert refusal(path) == f"{path}: expected a file of at most 513,000,000 bytes, got 513,000,001."
+
+
+@pytest.mark.parametrize(("comment", "admitted"), [(65_480, True), (65_481, False)])
+def test_the_directory_of_the_archive_has_65536_bytes_at_most(tmp_path: Path, comment: int, admitted: bool) -> None:
+    """An entry of the directory has 46 bytes, a name, here of ten characters, and a comment."""
+    path = tmp_path / "a.npz"
+    entry = zipfile.ZipInfo("pixels.npy")
+    entry.comment = bytes(comment)
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(entry, npy_bytes(ARRAY))
+    if admitted:
+        assert np.array_equal(read_arrays(path, PIXELS)["pixels"], ARRAY)
+    else:
+        assert refusal(path) == (f"{path} is damaged: expected an npz file, a zip archive with a small directory.")
 
 
 ARRAY = np.zeros((2, 8, 8, 3), np.uint8)
@@ -132,11 +194,46 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     ),
     "2,000 entries": lambda to: archive(to, {f"a{number}": b"" for number in range(2000)}),
 }
+SAID = {
+    "fewer bytes than the header says": " is damaged: expected 'pixels' to have 896 bytes by its header, got 512.",
+    "more bytes than the header says": " is damaged: expected 'pixels' to have 512 bytes by its header, got 1,000,512.",
+    "a negative length": ": expected 'pixels' to be uint8 of at most (4, 8, 8, 3), got uint8 of (-2, 8, 8, 3).",
+    "8 EB": ": expected 'pixels' to be uint8 of at most (4, 8, 8, 3), got uint8 of (8000000000000000000,).",
+    "another compression": ": expected 'pixels' to be stored or deflated, got method 14.",
+    "version 2 of the format": " is damaged: expected arrays in version 1.0 of the npy format.",
+    "2,000 entries": " is damaged: expected an npz file, a zip archive with a small directory.",
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_archives_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
-    assert len(refusal(HOSTILE[name](tmp_path / "a.npz"))) < 400
+    path = HOSTILE[name](tmp_path / "a.npz")
+    assert len(refusal(path)) < 400
+    assert refusal(path) == f"{path}{SAID[name]}" if name in SAID else refusal(path).startswith(f"{path} is damaged: ")
+
+
+def test_of_an_error_with_several_lines_or_none_the_first_line_or_the_type_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = HOSTILE["a header of 60 kB"](tmp_path / "a.npz")
+    assert refusal(path) == (
+        f"{path} is damaged: Header info length (60000) is large and may not be safe to load securely.."
+    )
+
+    def end(*_: object) -> None:
+        raise EOFError
+
+    monkeypatch.setattr(np.lib.format, "read_magic", end)
+    assert refusal(path) == f"{path} is damaged: EOFError."
+
+
+def test_a_stream_that_ends_early_with_a_right_checksum_is_refused(tmp_path: Path) -> None:
+    """Header, directory and entry say 4 photos, and the stream holds 2 of them."""
+    path = archive(tmp_path / "a.npz", pixels=npy_bytes(ARRAY, shape=(4, 8, 8, 3)))
+    whole = path.read_bytes()
+    assert whole.count(struct.pack("<I", 512)) == 2
+    path.write_bytes(whole.replace(struct.pack("<I", 512), struct.pack("<I", 896)))
+    assert refusal(path) == f"{path} is damaged: 'pixels' ends after 384 of 768 bytes."
 
 
 def test_declared_sizes_that_are_not_the_real_ones_are_refused(tmp_path: Path) -> None:
@@ -155,7 +252,8 @@ def test_a_second_record_of_the_directory_s_size_is_refused(tmp_path: Path) -> N
     record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, directory, len(data) - 22 - directory)
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(data) - 22, 1)
     (tmp_path / "a.npz").write_bytes(data[:-22] + record + locator + end)
-    assert "small directory" in refusal(tmp_path / "a.npz")
+    path = tmp_path / "a.npz"
+    assert refusal(path) == f"{path} is damaged: expected an npz file, a zip archive with a small directory."
 
 
 @pytest.mark.parametrize("place", range(0, 400, 13))
@@ -171,8 +269,9 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path: Path, place: int)
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
-    assert "regular file" in refusal(tmp_path)
-    assert "No such file" in refusal(tmp_path / "none.npz")
+    missing = tmp_path / "none.npz"
+    assert refusal(tmp_path) == f"Expected {tmp_path} to be a regular file, got something else."
+    assert refusal(missing) == f"{missing} is damaged: [Errno 2] No such file or directory: '{missing}'."
 
 
 @pytest.mark.spawns
