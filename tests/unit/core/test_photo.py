@@ -6,6 +6,7 @@ The numbers in the sections are those of the fault list.
 import io
 import random
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -253,11 +254,77 @@ def test_what_is_no_image_is_refused_with_the_list_of_formats(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "called"), [("svg", "SVG"), ("pdf", "PDF"), ("zip", "a ZIP archive"), ("tiff", "TIFF")]
+    ("data", "called"),
+    [
+        (STRANGE["svg"], "SVG"),
+        (b"<SVG>", "SVG"),
+        (b" " * 4092 + b"<svg", "SVG"),
+        (b" " * 4093 + b"<svg", "an unknown format"),
+        (STRANGE["pdf"], "PDF"),
+        (b"%!PS-Adobe-3.0 PDF", "EPS"),
+        (STRANGE["zip"], "a ZIP archive"),
+        (b"II*\0" + bytes(60), "TIFF"),
+        (b"MM\0*" + bytes(60), "TIFF"),
+        (b"II+\0" + bytes(60), "TIFF"),
+        (b"MM\0+" + bytes(60), "TIFF"),
+        (b"\0\0\0\x18xxxxheic" + bytes(60), "an unknown format"),
+        (b"a %PDF II*\0", "an unknown format"),
+    ],
 )
-def test_a_known_format_that_is_not_allowed_is_called_by_its_name(name: str, called: str) -> None:
-    with pytest.raises(UnsupportedFormat, match=f"got {called}"):
-        decode(STRANGE[name])
+def test_a_format_that_is_not_allowed_is_called_by_its_name(
+    data: bytes, called: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnsupportedFormat) as refusal:
+        decode(data)
+    assert str(refusal.value) == (
+        f"Expected JPEG, PNG, WebP, GIF, BMP, AVIF or HEIC, got {called}. Save the photo as JPEG and send that."
+    )
+
+
+def test_an_avif_needs_no_extra_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert decode(images.encode(images.corners(), "AVIF")).format == "AVIF"
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "PNG"])
+def test_a_file_without_its_last_bytes_is_corrupt_and_the_cause_is_kept_without_pixels(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = images.encode(images.photo_like(96, 64), kind)[:-40]
+    with caplog.at_level("DEBUG", photo_module.__name__), pytest.raises(CorruptImage) as refusal:
+        decode(data)
+    assert str(refusal.value) == (
+        "Expected a complete image, got a truncated or corrupt file. Send the original file again."
+    )
+    cause = refusal.value.__cause__
+    assert isinstance(cause, Exception)
+    assert cause.__traceback__ is None
+    (record,) = caplog.records
+    assert (record.levelname, record.message) == ("DEBUG", "photo rejected")
+    assert record.exc_info is not None
+    assert record.exc_info[1] is cause
+
+
+def test_the_causes_of_a_decoder_s_error_keep_no_frames_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        try:
+            try:
+                {}["innermost"]
+            except KeyError as error:
+                raise ValueError("inner") from error
+        except ValueError:
+            raise OSError("outer")  # noqa: B904 - a decoder's own mistake
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(CorruptImage) as refusal:
+        decode(images.png(images.corners()))
+    outer = refusal.value.__cause__
+    assert outer is not None
+    assert outer.__context__ is not None
+    links = (outer, outer.__context__, outer.__context__.__cause__)
+    assert [str(link) for link in links] == ["outer", "inner", "'innermost'"]
+    assert [link.__traceback__ for link in links if link] == [None, None, None]
 
 
 def test_ghostscript_is_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,6 +368,7 @@ def test_the_first_of_300_frames_is_looked_at_with_a_warning(kind: str, monkeypa
         monkeypatch.setattr(kind_of_image, "load", noted_load)
     photo = decode(data)
     assert photo.warnings == ("Animated image: only the first frame was used.",)
+    assert photo.animated is True
     assert np.array_equal(photo.pixels, np.full((24, 24, 3), RED, np.uint8))
     assert set(loaded) == {0}
 
@@ -332,7 +400,7 @@ def test_every_exif_orientation_gives_the_same_upright_image(orientation: int) -
     stored = images.turned(upright, orientation)
     photo = decode(images.png(stored, exif=images.exif(orientation)))
     assert np.array_equal(photo.pixels, upright)
-    assert (photo.width, photo.height) == (48, 32)
+    assert (photo.width, photo.height, photo.orientation, photo.animated) == (48, 32, orientation, False)
     as_jpeg = decode(images.jpeg(stored, quality=95, subsampling=0, exif=images.exif(orientation)), at_least_px=16)
     half = upright[::2, ::2]
     assert as_jpeg.pixels.shape == half.shape
@@ -356,6 +424,27 @@ def test_orientation_counts_in_the_formats_of_phones_too(kind: str, orientation:
 def test_an_orientation_that_doesnt_exist_is_ignored(orientation: int) -> None:
     upright = images.corners()
     assert np.array_equal(decode(images.png(upright, exif=images.exif(orientation))).pixels, upright)
+
+
+def test_an_orientation_that_is_a_text_or_can_not_be_read_is_upright() -> None:
+    upright = images.corners()
+    entry = struct.pack("<HHI4s", 0x0112, 2, 2, b"6")
+    as_text = images.png_with_chunk(images.png(upright), b"eXIf", b"II*\0\x08\0\0\0\x01\0" + entry + bytes(4))
+    rubbish = images.png_with_chunk(images.png(upright), b"eXIf", b"rubbish")
+    with Image.open(io.BytesIO(as_text)) as image:
+        assert image.getexif()[0x0112] == "6"
+    with Image.open(io.BytesIO(rubbish)) as image, pytest.raises(SyntaxError):
+        image.getexif()
+    for data in (as_text, rubbish, images.png(upright)):
+        photo = decode(data)
+        assert photo.orientation == 1
+        assert difference(photo.pixels, upright).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGBa", "LA", "PA"])
+def test_every_mode_with_alpha_is_laid_over_the_background(mode: str) -> None:
+    rgb = photo_module._to_rgb(Image.new(mode, (2, 1)), (1, 2, 3))
+    assert (rgb.mode, rgb.getpixel((0, 0))) == ("RGB", (1, 2, 3))
 
 
 @pytest.mark.parametrize("background", [BACKGROUND, (255, 0, 0)])
@@ -466,14 +555,48 @@ def with_scans(more: int) -> bytes:
 
 
 def test_countless_scans_are_refused_and_not_waited_for() -> None:
-    with pytest.raises(CorruptImage, match="at most 300,000 data blocks and 100 JPEG scans"):
+    with pytest.raises(CorruptImage) as refusal:
         decode(with_scans(1000))
+    assert str(refusal.value) == (
+        "Expected an image of at most 300,000 data blocks and 100 JPEG scans, got more. "
+        "Save the photo again in an image editor."
+    )
     assert decode(with_scans(20)).width == 64
 
 
 def test_scans_behind_the_image_are_not_its_own() -> None:
     """A phone's film, or a second picture, lies there and is never read."""
     assert decode(with_scans(0) + bytes(100_000) + b"\xff\xda" * 100_000).width == 64
+
+
+def test_as_many_reads_as_allowed_are_made_and_one_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_module, "MAX_READS", 3)
+    reader = photo_module._BoundedReader(b"abcdefgh")
+    assert [reader.read(2), reader.read(1), reader.read()] == [b"ab", b"c", b"defgh"]
+    with pytest.raises(CorruptImage, match="at most 3 data blocks and 100 JPEG scans"):
+        reader.read(1)
+
+
+def test_scans_are_counted_in_long_reads_of_a_jpeg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_module, "MAX_JPEG_SCANS", 3)
+    scans = b"\xff\xda" * 512
+    reader = photo_module._BoundedReader(b"\xff\xd8" + scans[2:] + (b"\xff\xda" * 2 + bytes(1021)) * 2)
+    assert len(reader.read(1024)) == 1024
+    assert len(reader.read(1025)) == 1025
+    with pytest.raises(CorruptImage, match="at most 300,000 data blocks and 3 JPEG scans"):
+        reader.read(1025)
+    assert len(photo_module._BoundedReader(b"\x89PNG" + scans * 9).read(4096)) == 4096
+    three = photo_module._BoundedReader(b"\xff\xd8" + scans[:6] + bytes(2000))
+    assert [len(three.read(1500)), len(three.read(100))] == [1500, 100]
+
+
+def test_64_exif_segments_are_read_and_65_are_refused() -> None:
+    data = images.jpeg(images.corners())
+    segment = b"\xff\xe1\0\x08Exif\0\0"
+    assert decode(data[:2] + segment * 64 + data[2:]).width == 48
+    with pytest.raises(CorruptImage) as refusal:
+        decode(data[:2] + segment * 65 + data[2:])
+    assert str(refusal.value) == "Expected at most 64 EXIF segments, got more. Remove the photo's metadata."
 
 
 @pytest.fixture
@@ -558,3 +681,80 @@ def test_images_of_many_pixels_are_decoded_one_at_a_time_and_jpegs_are_not_held_
         assert done == ["jpeg"]
     threads[0].join(timeout=300)
     assert done == ["jpeg", "png"]
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int], bool]]:
+    """Return the size of each image that is decoded from now on, and whether the lock of large ones was held."""
+    noted = list[tuple[tuple[int, int], bool]]()
+    load = ImageFile.ImageFile.load
+
+    def noted_load(self: ImageFile.ImageFile) -> object:
+        if self.tile:  # later calls find nothing left to decode
+            noted.append((self.size, photo_module._large_lock.locked()))
+        return load(self)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", noted_load)
+    return noted
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "large_pixels", "locked"),
+    [
+        ("PNG", {}, 40 * 30 - 1, True),
+        ("PNG", {}, 40 * 30, False),
+        ("JPEG", {}, 40 * 30 - 1, False),
+        ("JPEG", {"progressive": True}, 40 * 30 - 1, True),
+        ("JPEG", {"progressive": True}, 40 * 30, False),
+    ],
+)
+def test_the_lock_is_held_for_large_images_that_are_not_decoded_in_rows(
+    kind: str,
+    options: dict[str, Any],
+    large_pixels: int,
+    *,
+    locked: bool,
+    loads: list[tuple[tuple[int, int], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(photo_module, "LARGE_PIXELS", large_pixels)
+    decode(images.encode(images.photo_like(40, 30), kind, **options))
+    assert loads == [((40, 30), locked)]
+
+
+def test_half_a_jpeg_is_refused_by_sketches_at_an_eighth(loads: list[tuple[tuple[int, int], bool]]) -> None:
+    data = images.jpeg(images.photo_like(64, 47))
+    with pytest.raises(CorruptImage):
+        decode(data[: len(data) // 2])
+    assert loads == [((8, 6), False)] * 2
+
+
+@pytest.mark.parametrize(
+    ("at_least_px", "large_pixels", "compared", "final"),
+    [
+        (5, 64 * 47, ((64, 47), False), (8, 6)),
+        (5, 64 * 47 - 1, ((32, 24), True), (8, 6)),
+        (None, 64 * 47 - 1, ((64, 47), True), (64, 47)),
+        (40, 64 * 47 - 1, ((64, 47), True), (64, 47)),
+    ],
+)
+def test_a_large_jpeg_without_an_end_is_compared_at_half_scale_under_the_lock(
+    at_least_px: int | None,
+    large_pixels: int,
+    compared: tuple[tuple[int, int], bool],
+    final: tuple[int, int],
+    *,
+    loads: list[tuple[tuple[int, int], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(photo_module, "LARGE_PIXELS", large_pixels)
+    data = images.jpeg(images.photo_like(64, 47))
+    assert decode(data[:-2], at_least_px=at_least_px).repaired
+    assert loads[:2] == [((8, 6), False)] * 2
+    assert set(loads[2:-1]) == {compared}
+    assert loads[-1] == (final, False)
+
+
+def test_as_many_pixels_as_allowed_are_decoded_at_a_reduced_scale() -> None:
+    data = images.jpeg(images.photo_like(64, 64))
+    assert decode(data, limits=ImageLimits(pixels=64 * 64), at_least_px=64).width == 64
