@@ -167,7 +167,12 @@ def test_a_file_and_a_folder_that_vanish_during_the_walk_are_unreadable(
     problem = "expected a readable file or folder: No such file or directory"
     fill(tmp_path, "a/0.jpg", "a/1.jpg")
     (tmp_path / "b").mkdir()
-    during_scan(monkeypatch, tmp_path / "a", lambda: ((tmp_path / "b").rmdir(), (tmp_path / "a/1.jpg").unlink()))
+
+    def remove() -> None:
+        (tmp_path / "b").rmdir()
+        (tmp_path / "a/1.jpg").unlink()
+
+    during_scan(monkeypatch, tmp_path / "a", remove)
     assert list_folder(tmp_path) == FolderListing(
         files=(
             ListedFile(tmp_path / "a/0.jpg", "a/0.jpg"),

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -308,7 +308,7 @@ def test_only_photos_in_use_of_the_groups_that_are_left_are_described(
     test = [row for row in index if row.split == "test"]
     assert bundle.learned is not None
     learned = [*bundle.learned, replace(test[-1], split=Split.TRAIN)]
-    changes = {test[1].path: {"role": Role.EXCLUDED}, test[3].path: {"split": Split.TRAIN}}
+    changes: dict[str, dict[str, Any]] = {test[1].path: {"role": Role.EXCLUDED}, test[3].path: {"split": Split.TRAIN}}
     changed = DataIndex(tuple(replace(row, **changes.get(row.path, {})) for row in index))
     described: list[str] = []
     told: list[str] = []
