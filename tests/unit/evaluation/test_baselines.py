@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.feature import hog
+from sklearn.decomposition import PCA
+from sklearn.svm import SVC
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
@@ -133,6 +135,43 @@ def test_classes_missing_from_training_are_never_answered(stripes: np.ndarray, k
     logits = hog_svm(stripes, labels, classes=4)(train, test, 0)
     assert logits.shape == (len(test), 4)
     np.testing.assert_array_equal(logits.argmax(axis=1), labels[test])
+    assert set(logits[:, known:].ravel()) == {-20.0}
+    if known == 1:
+        assert set(logits[:, 0]) == {0.0}
+    if known == 2:
+        np.testing.assert_array_equal(logits[:, 0], -logits[:, 1])
+
+
+@pytest.mark.parametrize(("photos", "parts"), [(40, 64), (20, 39)])
+def test_the_machine_learns_standardized_principal_components_of_photos_and_mirror_images(
+    photos: int, parts: int
+) -> None:
+    rng = np.random.default_rng(0)
+    scales = np.linspace(1, 9, 70)
+    features = (rng.normal(size=(photos + 6, 2, 70)) * scales + 5).astype(np.float32)
+    labels = np.arange(photos + 6) % 3
+    train, test = np.arange(photos), np.arange(photos, photos + 6)
+    views = features[train].reshape(2 * photos, 70).astype(float)
+    middle, spread = views.mean(axis=0), views.std(axis=0)
+    reduced = PCA(parts, svd_solver="randomized", random_state=0).fit((views - middle) / spread)
+    learned, asked = (reduced.transform((x - middle) / spread) for x in (views, features[test, 0]))
+    machine = SVC(kernel="rbf", C=1.0, gamma=1 / (parts * learned.var())).fit(learned, labels[train].repeat(2))
+    logits = hog_svm(features, labels, classes=3)(train, test, 0)
+    np.testing.assert_allclose(logits, machine.decision_function(asked), atol=1e-3)
+
+
+def test_a_method_is_held_out_with_copies_and_the_seed_0_by_default(make_rows: MakeRows) -> None:
+    rows = make_rows(8, copies=1, splits=("train", "test"))
+    asked: list[tuple[list[int], list[int], int]] = []
+
+    def fit(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+        asked.append((train.tolist(), test.tolist(), seed))
+        return np.zeros((len(test), 4))
+
+    hold_out(fit, rows, classes=DEFAULT_CLASSES)
+    hold_out(fit, rows, classes=DEFAULT_CLASSES, include_copies=False, seed=3)
+    tested = [8, 10, 12, 14]
+    assert asked == [(list(range(8)), tested, 0), ([0, 2, 4, 6], tested, 3)]
 
 
 def test_the_leak_shows_where_copies_are_in_both_splits(make_rows: MakeRows) -> None:
