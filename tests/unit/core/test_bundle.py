@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, read_golden, verify, write
+from petmood.core import bundle
+from petmood.core.atomic_directory import DirectoryDraft
+from petmood.core.bundle import (
+    Bundle,
+    Manifest,
+    pack_arrays,
+    read,
+    read_golden,
+    verify,
+    verify_file,
+    write,
+    write_into,
+)
 from petmood.core.errors import BundleError
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
@@ -83,6 +96,54 @@ def test_what_was_written_is_read_and_verified(whole: Bundle) -> None:
     assert sorted(path.name for path in whole.folder.parent.iterdir()) == ["demo"]
 
 
+def test_a_manifest_is_a_text_of_indented_json(tmp_path: Path) -> None:
+    sealed = write(tmp_path / "b", manifest(metrics={}, config={}), files()).manifest
+    rows = "\n".join(f'    "{name}": "{sealed.files[name]}",' for name in sorted(NAMES)).removesuffix(",")
+    assert (tmp_path / "b/manifest.json").read_text("utf-8") == (
+        '{\n  "schema_version": 2,\n  "name": "demo",\n  "version": "1",\n'
+        '  "classes": [\n    "angry",\n    "happy",\n    "other",\n    "sad"\n  ],\n'
+        '  "image": {\n    "side_px": 16,\n    "resize": "center_crop",\n'
+        '    "mean": [\n      0.485,\n      0.456,\n      0.406\n    ],\n'
+        '    "std": [\n      0.229,\n      0.224,\n      0.225\n    ],\n'
+        '    "background": [\n      128,\n      128,\n      128\n    ]\n  },\n'
+        '  "temperature": 1.5,\n  "confidence_threshold": 0.6,\n  "target_error": null,\n'
+        '  "conformal_quantile": 0.9,\n  "target_coverage": null,\n  "metrics": {},\n'
+        f'  "backbone": "tiny",\n  "data_hash": "{"d" * 64}",\n  "code_version": "0",\n'
+        '  "created": "2026-01-01T00:00:00Z",\n  "config": {},\n  "data_kind": null,\n'
+        f'  "outputs": [\n    "logits"\n  ],\n  "files": {{\n{rows}\n  }},\n'
+        f'  "manifest_digest": "{sealed.manifest_digest}"\n}}\n'
+    )
+
+
+def test_the_digest_of_a_manifest_is_that_of_its_compact_json_with_sorted_keys() -> None:
+    """Bundles that were written before have this digest; it must never change."""
+    listed = manifest(files={"model.onnx": "0" * 64}, metrics={"b": 1, "a": [1.5, None]}, config={"ä": "ü"})
+    text = (
+        '{"backbone":"tiny","classes":["angry","happy","other","sad"],"code_version":"0","confidence_threshold":0.6,'
+        r'"config":{"\u00e4":"\u00fc"},"conformal_quantile":0.9,"created":"2026-01-01T00:00:00Z",'
+        f'"data_hash":"{"d" * 64}","data_kind":null,"files":{{"model.onnx":"{"0" * 64}"}},'
+        '"image":{"background":[128,128,128],"mean":[0.485,0.456,0.406],"resize":"center_crop","side_px":16,'
+        '"std":[0.229,0.224,0.225]},"metrics":{"a":[1.5,null],"b":1},"name":"demo","outputs":["logits"],'
+        '"schema_version":2,"target_coverage":null,"target_error":null,"temperature":1.5,"version":"1"}'
+    )
+    sealed = listed.with_digest()
+    assert sealed.manifest_digest == hashlib.sha256(text.encode("ascii")).hexdigest()
+    assert sealed.with_digest() == sealed
+
+
+def test_the_contents_are_every_file_and_the_manifest_last(whole: Bundle) -> None:
+    found = dict(whole.contents())
+    assert list(found) == [*sorted(NAMES), "manifest.json"]
+    assert found == {**files(), "manifest.json": (whole.folder / "manifest.json").read_bytes()}
+
+
+def test_a_draft_expects_every_file_that_was_written_into_it(tmp_path: Path) -> None:
+    draft = DirectoryDraft(tmp_path)
+    written = write_into(draft, manifest(), {**files(), "data.csv": b"path,label\n"})
+    assert draft.expected == {*NAMES, "data.csv", "manifest.json"}
+    assert verify(tmp_path) == written == Bundle(tmp_path, read(tmp_path), written.sha256)
+
+
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, whole: Bundle) -> None:
     again = write(tmp_path / "again", manifest(), dict(reversed(files().items())))
     assert again.sha256 == whole.sha256
@@ -105,7 +166,10 @@ def test_metrics_that_json_cant_say_survive_or_are_refused_when_written(tmp_path
 
 
 def test_a_bundle_is_never_changed_unless_it_is_replaced_as_a_whole(whole: Bundle) -> None:
-    with pytest.raises(BundleError, match="bundles are immutable"):
+    told = (
+        rf"^{re.escape(str(whole.folder))} exists, and bundles are immutable\. Choose another folder with --output\.$"
+    )
+    with pytest.raises(BundleError, match=told):
         write(whole.folder, manifest(version="2"), files())
     assert verify(whole.folder).manifest.version == "1"
     write(whole.folder, manifest(version="2"), files(), replace=True)
@@ -115,8 +179,11 @@ def test_a_bundle_is_never_changed_unless_it_is_replaced_as_a_whole(whole: Bundl
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_without_a_required_file_is_not_written(tmp_path: Path, name: str) -> None:
     some = {key: data for key, data in files().items() if key != name}
-    with pytest.raises(BundleError, match=f"missing: {name}"):
+    required = "A bundle requires model.onnx, golden.npz, reference.npz, card.md"
+    with pytest.raises(BundleError, match=f"^{re.escape(f'{required}; missing: {name}.')}$"):
         write(tmp_path / "b", manifest(), some)
+    with pytest.raises(BundleError, match=r"; missing: model\.onnx, golden\.npz, reference\.npz, card\.md\.$"):
+        write(tmp_path / "b", manifest(), {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -158,20 +225,45 @@ def test_a_truncated_or_empty_file_is_found(whole: Bundle, name: str, left: int)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_file_is_named(whole: Bundle, name: str) -> None:
     (whole.folder / name).unlink()
-    with pytest.raises(BundleError, match=f"{name} is missing"):
-        verify(whole.folder)
+    said = f"{whole.folder}: {name} is missing. Export the run again, or copy the folder again."
+    assert refusal(whole.folder, verify) == said
 
 
 def test_a_folder_that_is_no_bundle_is_shown_how_to_make_one(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(BundleError, match="petmood export RUN --output"):
+        with pytest.raises(BundleError, match=f"petmood export RUN --output {re.escape(str(folder))}$"):
             verify(folder)
 
 
-def refusal(folder: Path) -> str:
+def refusal(folder: Path, check: Callable[[Path], object] = read) -> str:
     with pytest.raises(BundleError) as error:
-        read(folder)
+        check(folder)
     return str(error.value)
+
+
+def test_a_changed_file_and_one_in_another_folder_are_told_in_one_line(whole: Bundle) -> None:
+    folder = whole.folder
+    (folder / "sub").mkdir()
+    (folder / "sub/card.md").write_bytes(b"# demo\n")
+    (folder / "link.md").symlink_to("card.md")
+    digest = hashlib.sha256(b"# demo\n").hexdigest()
+    verify_file(folder, "card.md", digest)
+    for name, expected, told in (
+        ("card.md", "0" * 64, f"card.md was changed or damaged (SHA-256 differs). {AGAIN}"),
+        ("model.onnx", digest, f"model.onnx was changed or damaged (SHA-256 differs). {AGAIN}"),
+        ("sub/card.md", digest, f"expected 'sub/card.md' to be {INSIDE}"),
+        ("link.md", digest, f"expected 'link.md' to be {INSIDE}"),
+        ("sub", digest, "sub is missing. Export the run again, or copy the folder again."),
+    ):
+        with pytest.raises(BundleError) as error:
+            verify_file(folder, name, expected)
+        assert str(error.value) == f"{folder}: {told}"
+
+
+AGAIN = "Copy or export the bundle again."
+INSIDE = (
+    "a regular file in this folder, got a link or a path outside it. Copy the bundle with cp -rL, or export it again."
+)
 
 
 def test_a_folder_that_does_not_exist_is_told_from_one_without_a_manifest(tmp_path: Path) -> None:
@@ -218,35 +310,60 @@ def test_a_folder_of_bundles_names_them(whole: Bundle) -> None:
 )
 def test_a_changed_manifest_is_refused_by_its_seal(whole: Bundle, changes: dict[str, Any]) -> None:
     rewrite(whole.folder, **changes)
-    with pytest.raises(BundleError, match="changed after it was written"):
-        verify(whole.folder)
+    path = whole.folder / "manifest.json"
+    said = f"{path} was changed after it was written (manifest_digest differs). Export the run again."
+    assert refusal(whole.folder, verify) == said
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"temperature": 0}, "temperature"),
-        ({"classes": None}, "classes"),
-        ({"classes": ["one"]}, "classes"),
-        ({"conformal_quantile": 2}, "conformal_quantile"),
-        ({"extra": 1}, "extra"),
-        ({"name": "../up"}, "name"),
+        ({"temperature": 0}, "temperature: Expected a number greater than 0, got 0"),
+        ({"temperature": {"unit": "K"}}, "temperature: Expected a number"),
+        ({"classes": None}, "classes: Expected a list, got None"),
+        ({"classes": ["one"]}, "classes: Expected a list with a length of 2 or more, got ['one']"),
+        ({"conformal_quantile": 2}, "conformal_quantile: Expected a number of 1 or less, got 2"),
+        ({"extra": 1}, "extra: Expected no such key, got 1"),
+        ({"name": "../up"}, "name: Expected text that matches ^[a-z0-9][a-z0-9._-]{0,63}$, got '../up'"),
+        ({"image": {"side_px": 7}}, "image.side_px: Expected a number of 8 or more, got 7"),
+        ({"image": {"side_px": 7, "mean": 0}}, "image.side_px: Expected a number of 8 or more, got 7"),
+        ({"classes": ["a", 2]}, "classes.1: Expected text, got 2"),
     ],
 )
 def test_an_impossible_manifest_is_refused_by_the_name_of_the_field(
     whole: Bundle, changes: dict[str, Any], told: str
 ) -> None:
     rewrite(whole.folder, **changes)
-    with pytest.raises(BundleError, match=f"damaged: {told}") as refusal:
-        read(whole.folder)
-    assert "\n" not in str(refusal.value)
+    assert refusal(whole.folder) == f"{whole.folder / 'manifest.json'} is damaged: {told}. Export the run again."
 
 
-@pytest.mark.parametrize("version", [None, 0, 1, 3, "2"])
+def test_of_an_error_with_several_lines_or_none_the_first_line_or_the_type_is_told(
+    whole: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, told in ((ValueError("one\ntwo"), "one"), (RecursionError(), "RecursionError")):
+
+        def fail(_: Path, error: Exception = error) -> bytes:
+            raise error
+
+        monkeypatch.setattr(bundle, "read_limited", fail)
+        assert refusal(whole.folder) == f"{whole.folder / 'manifest.json'} is damaged: {told}. Export the run again."
+
+
+@pytest.mark.parametrize("version", [None, 0, 3, "2"])
 def test_another_schema_is_refused_with_the_expected_one(whole: Bundle, version: object) -> None:
     rewrite(whole.folder, schema_version=version)
-    with pytest.raises(BundleError, match="expected schema version 2, got"):
-        read(whole.folder)
+    path = whole.folder / "manifest.json"
+    assert refusal(whole.folder) == f"{path}: expected schema version 2, got {version!r}. Export the run again."
+    path.write_text("[2]")
+    assert refusal(whole.folder) == f"{path}: expected schema version 2, got None. Export the run again."
+
+
+def test_the_first_schema_is_refused_with_the_command_that_converts_it(whole: Bundle) -> None:
+    rewrite(whole.folder, schema_version=1)
+    folder = str(whole.folder)
+    told = re.escape(f"{folder}/manifest.json: expected schema version 2, got 1. Convert it with: ")
+    command = re.escape(f"petmood bundle upgrade {folder} --output {folder}-v2")
+    assert re.fullmatch(f"{told}.*{command}", refusal(whole.folder))
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b"1" * 10_000])
@@ -283,8 +400,9 @@ def test_a_damaged_manifest_is_explained_in_the_project_s_words(whole: Bundle) -
 def test_a_foreign_file_or_folder_is_named(whole: Bundle) -> None:
     (whole.folder / "evil.so").touch()
     (whole.folder / "cache").mkdir()
-    with pytest.raises(BundleError, match=r"does not list: cache, evil\.so"):
-        verify(whole.folder)
+    assert refusal(whole.folder, verify) == (
+        f"{whole.folder} contains files that its manifest does not list: cache, evil.so. Remove them."
+    )
 
 
 @pytest.mark.parametrize("name", [*NAMES, "manifest.json"])
@@ -292,8 +410,11 @@ def test_a_link_in_place_of_a_file_is_refused_even_when_it_leads_to_the_same_byt
     outside = whole.folder.parent / "outside"
     (whole.folder / name).rename(outside)
     (whole.folder / name).symlink_to(outside)
-    with pytest.raises(BundleError, match="link"):
-        verify(whole.folder)
+    assert refusal(whole.folder, verify) == (
+        f"Expected {whole.folder / name} to be a regular file, got a link. Copy the bundle with cp -rL."
+        if name == "manifest.json"
+        else f"{whole.folder}: expected {name!r} to be {INSIDE}"
+    )
 
 
 @pytest.mark.parametrize("name", ["../outside", "sub/file", "/etc/hostname", "..", "", "a\0b"])
@@ -309,8 +430,8 @@ def test_a_manifest_that_lists_no_model_is_refused(whole: Bundle) -> None:
     rest = {name: digest for name, digest in whole.manifest.files.items() if name != "model.onnx"}
     forged = whole.manifest.model_copy(update={"files": rest}).with_digest()
     (whole.folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
-    with pytest.raises(BundleError, match=r"does not list model\.onnx"):
-        verify(whole.folder)
+    said = f"{whole.folder}: the manifest does not list model.onnx. Export the run again."
+    assert refusal(whole.folder, verify) == said
 
 
 # --- golden photos ----------------------------------------------------------------------------------------------------
@@ -332,6 +453,48 @@ def test_golden_photos_come_back_as_they_were(whole: Bundle) -> None:
     assert golden.pixels.dtype == np.uint8
     assert golden.logits.dtype == np.float32
     assert golden.logits.shape == (3, 4)
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_one_to_64_golden_photos_are_read(whole: Bundle, count: int) -> None:
+    arrays = {"pixels": np.ones((count, 16, 16, 3), np.uint8), "logits": np.ones((count, 4), np.float32)}
+    golden = read_golden(forge(whole.folder, "golden.npz", pack_arrays(**arrays)))
+    assert np.array_equal(golden.pixels, arrays["pixels"])
+    assert np.array_equal(golden.logits, arrays["logits"])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "logits", "told"),
+    [
+        ((65, 16, 16, 3), (65, 4), "'pixels' to be uint8 of at most (64, 16, 16, 3), got uint8 of (65, 16, 16, 3)."),
+        ((3, 16, 16, 4), (3, 4), "'pixels' to be uint8 of at most (64, 16, 16, 3), got uint8 of (3, 16, 16, 4)."),
+        ((3, 16, 16, 3), (65, 4), "'logits' to be float32 of at most (64, 4), got float32 of (65, 4)."),
+        ((3, 16, 16, 3), (3, 5), "'logits' to be float32 of at most (64, 4), got float32 of (3, 5)."),
+        (
+            (3, 16, 16, 2),
+            (3, 4),
+            "arrays uint8 (3, 16, 16, 3), float32 (3, 4), got uint8 (3, 16, 16, 2), float32 (3, 4).",
+        ),
+        (
+            (3, 15, 16, 3),
+            (2, 3),
+            "arrays uint8 (2, 16, 16, 3), float32 (2, 4), got uint8 (3, 15, 16, 3), float32 (2, 3).",
+        ),
+        (
+            (0, 16, 16, 3),
+            (0, 4),
+            "arrays uint8 (0, 16, 16, 3), float32 (0, 4), got uint8 (0, 16, 16, 3), float32 (0, 4).",
+        ),
+    ],
+)
+def test_golden_photos_of_other_shapes_are_refused_with_both(
+    whole: Bundle, pixels: tuple[int, ...], logits: tuple[int, ...], told: str
+) -> None:
+    packed = pack_arrays(pixels=np.zeros(pixels, np.uint8), logits=np.zeros(logits, np.float32))
+    forged = forge(whole.folder, "golden.npz", packed)
+    with pytest.raises(BundleError) as error:
+        read_golden(forged)
+    assert str(error.value) == f"{whole.folder / 'golden.npz'}: expected {told} Export the run again."
 
 
 def test_objects_are_never_packed() -> None:

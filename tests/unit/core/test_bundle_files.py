@@ -1,7 +1,9 @@
 """Tests of the limits on the sizes of a bundle's files, with sparse files of gigabytes."""
 
+import io
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,40 @@ def test_a_file_of_3_gb_is_refused_before_it_is_read(tmp_path: Path, name: str) 
     for refused in (check_size, read_limited):
         with pytest.raises(BundleError, match=f"at most {max_bytes(name):,} bytes, got 3,000,000,000"):
             refused(path)
+
+
+LIMITS = {
+    "manifest.json": 4_000_000,
+    "card.md": 4_000_000,
+    "golden.npz": 513_000_000,
+    "reference.npz": 513_000_000,
+    "model.onnx": 2_147_483_648,
+    "data.csv": 2_147_483_648,
+}
+
+
+@pytest.mark.parametrize(("name", "most"), LIMITS.items())
+def test_a_file_of_the_largest_size_passes_and_one_more_byte_does_not(tmp_path: Path, name: str, most: int) -> None:
+    assert max_bytes(name) == most
+    path = enlarged(tmp_path / name, most)
+    assert check_size(path) == most
+    enlarged(path, most + 1)
+    with pytest.raises(BundleError) as refusal:
+        check_size(path)
+    assert str(refusal.value) == f"{path}: expected at most {most:,} bytes, got {most + 1:,}. Export the run again."
+
+
+def test_of_a_file_that_grows_meanwhile_one_byte_more_than_its_size_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "card.md"
+    path.write_bytes(b"12345")
+    grown = io.BytesIO(b"123456789")
+    monkeypatch.setattr(Path, "open", lambda _path, _mode: nullcontext(grown))
+    with pytest.raises(BundleError) as refusal:
+        read_limited(path)
+    assert str(refusal.value) == f"{path} grew while it was read. Copy or export the bundle again."
+    assert grown.tell() == 6
 
 
 @pytest.mark.parametrize("name", ["golden.npz", "reference.npz", "card.md", "model.onnx"])
