@@ -2,12 +2,14 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,7 +159,66 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
     assert names_in(tmp_path / "folder") == ["old"]
 
 
+def test_a_failed_rename_of_a_new_folder_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path, _target: Path) -> Path:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match=r"^\[Errno 5\] Input/output error$"):
+        write(tmp_path / "folder")
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("leftover", ["folder.retired", "folder.0abc1234.partial"])
+def test_a_leftover_that_can_t_be_removed_stops_no_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftover: str
+) -> None:
+    rmdir = os.rmdir
+
+    def refuse(path: str | Path, **given: Any) -> None:  # noqa: ANN401 - dir_fd
+        if Path(path).name == f".{leftover}":
+            raise PermissionError(13, "Permission denied", str(path))
+        rmdir(path, **given)
+
+    write(tmp_path / "folder", "old")
+    (tmp_path / f".{leftover}").mkdir()
+    monkeypatch.setattr(os, "rmdir", refuse)
+    with pytest.raises(InterruptedError), atomic_directory(tmp_path / "folder", existing=anything):
+        raise InterruptedError
+    assert (tmp_path / "folder/file").read_text() == "old"
+    assert names_in(tmp_path) == [f".{leftover}", "folder"]
+    write(tmp_path / "folder")
+    assert (tmp_path / "folder/file").read_text() == "new"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of open files from /proc")
+def test_every_file_and_folder_reaches_the_disk_before_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{handle}"))  # noqa: PTH115 - a link in /proc
+        fsync(handle)
+
+    (tmp_path / "elsewhere").touch()
+    monkeypatch.setattr(os, "fsync", noted)
+    with atomic_directory(tmp_path / "folder") as draft:
+        (draft.path / "a/b").mkdir(parents=True)
+        for name in ("file", "a/file", "a/b/file"):
+            (draft.path / name).touch()
+        for number in range(5):
+            (draft.path / f"link{number}").symlink_to(tmp_path / "elsewhere")
+    below = [f"{draft.path}/{name}" for name in ("a", "a/b", "a/b/file", "a/file", "file")]
+    assert sorted(flushed[:-1]) == [str(draft.path), *below]
+    assert flushed[-2:] == [str(draft.path), str(tmp_path)]
+
+
 # --- what may be replaced ---------------------------------------------------------------------------------------------
+
+
+NEW = r" to be new or an empty folder\. Choose another folder\."
 
 
 def test_unless_set_otherwise_only_nothing_is_replaced(tmp_path: Path) -> None:
@@ -166,11 +227,14 @@ def test_unless_set_otherwise_only_nothing_is_replaced(tmp_path: Path) -> None:
     (target / ".DS_Store").touch()
     with atomic_directory(target) as draft:
         (draft.path / "letter").touch()
-    with pytest.raises(OutputError, match=r"Expected .*mine to be new or an empty folder"):
+    with pytest.raises(OutputError, match=f"^Expected {re.escape(str(target))}{NEW}$"):
         atomic_directory(target).__enter__()
-    (tmp_path / "plain").touch()
-    with pytest.raises(OutputError, match="to be new or an empty folder"):
-        refuse_existing(tmp_path / "plain")
+    for plain in (tmp_path / "plain", tmp_path / ".directory"):
+        plain.touch()
+        with pytest.raises(OutputError, match=f"^Expected {re.escape(str(plain))}{NEW}$"):
+            refuse_existing(plain)
+    (tmp_path / ".directory").unlink()
+    assert list(refuse_existing(tmp_path / "none")) == []
     assert names_in(target) == ["letter"]
     assert names_in(tmp_path) == ["mine", "plain"]
 
@@ -192,12 +256,20 @@ def test_files_to_carry_over_come_into_the_new_folder_as_they_are(tmp_path: Path
     os.utime(target / "deep/notes.txt", (1e9, 1e9))
     (target / "link").symlink_to("nowhere")
     (target / "same").write_text("new")
-    kept = ("deep/notes.txt", "deep/empty/", "link", "same")
+    (target / "same link").symlink_to("nowhere")
+    (target / "to a file").symlink_to("deep/notes.txt")
+    (target / "far/below/a").mkdir(parents=True)
+    (target / "far/below/file").touch()
+    before = (target / "deep/notes.txt").stat()
+    kept = ("same", "same link", "far/below/a/", "far/below/file", "deep/empty/", "deep/notes.txt", "link", "to a file")
     with atomic_directory(target, existing=lambda _: kept) as draft:
         (draft.path / "same").write_text("new")
+        (draft.path / "same link").symlink_to("nowhere")
+        (draft.path / "deep/empty").mkdir(parents=True)
     assert sorted(files_below(target)) == sorted(kept)
     assert (target / "deep/notes.txt").stat().st_mtime == 1e9
-    assert os.readlink(target / "link") == "nowhere"  # noqa: PTH115 - the text of the link
+    assert (target / "deep/notes.txt").stat().st_ino == before.st_ino
+    assert [os.readlink(target / name) for name in ("link", "to a file")] == ["nowhere", "deep/notes.txt"]  # noqa: PTH115 - the text of the link
 
 
 def test_files_are_carried_over_without_hard_links_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,20 +277,43 @@ def test_files_are_carried_over_without_hard_links_too(tmp_path: Path, monkeypat
         raise PermissionError(1, "Operation not permitted")
 
     write(tmp_path / "folder", "mine")
+    os.utime(tmp_path / "folder/file", (1e9, 1e9))
+    (tmp_path / "folder/link").symlink_to("file")
     monkeypatch.setattr(os, "link", no_links)
-    with atomic_directory(tmp_path / "folder", existing=lambda _: ["file"]):
+    with atomic_directory(tmp_path / "folder", existing=lambda _: ["file", "link"]):
         pass
     assert (tmp_path / "folder/file").read_text() == "mine"
+    assert (tmp_path / "folder/file").stat().st_mtime == 1e9
+    assert (tmp_path / "folder/link").is_symlink()
 
 
-def test_a_file_to_carry_over_is_never_overwritten(tmp_path: Path) -> None:
-    write(tmp_path / "folder", "mine")
+@pytest.mark.parametrize(
+    ("mine", "new"),
+    [("file", "other file"), ("link", "other link"), ("link", "file"), ("file", "link to it")],
+)
+def test_a_file_to_carry_over_is_never_overwritten(tmp_path: Path, mine: str, new: str) -> None:
+    """The two files have one size and one time, so that their bytes must be compared."""
+
+    def put(path: Path, kind: str) -> None:
+        if "link" in kind:
+            path.symlink_to({"link": "a", "other link": "b"}.get(kind, tmp_path / "folder/file"))
+        else:
+            path.write_text(kind.removesuffix(" file").ljust(5))
+            os.utime(path, (1e9, 1e9))
+
+    target = tmp_path / "folder"
+    target.mkdir()
+    put(target / "file", mine)
     with (
-        pytest.raises(OutputError, match=r"folder/file was not written by petmood and would be overwritten"),
-        atomic_directory(tmp_path / "folder", existing=lambda _: ["file"]) as draft,
+        pytest.raises(OutputError) as refusal,
+        atomic_directory(target, existing=lambda _: ["file"]) as draft,
     ):
-        (draft.path / "file").write_text("other")
-    assert (tmp_path / "folder/file").read_text() == "mine"
+        put(draft.path / "file", new)
+    assert str(refusal.value) == (
+        f"{target}/file was not written by petmood and would be overwritten. Move it to another folder."
+    )
+    assert names_in(target) == ["file"]
+    assert (target / "file").is_symlink() is (mine == "link")
 
 
 def test_a_file_that_came_into_the_old_folder_while_the_new_one_was_flushed_is_carried_over(
@@ -269,25 +364,32 @@ def test_a_file_that_was_to_be_there_and_is_not_keeps_the_old_folder(tmp_path: P
 
     write(tmp_path / "folder", "old")
     with (
-        pytest.raises(OutputError, match=r"Expected 2 files, 1 are missing: b\. .*folder was not changed"),
+        pytest.raises(OutputError) as refusal,
         atomic_directory(tmp_path / "folder", existing=anything) as draft,
     ):
         write_half(draft)
+    assert str(refusal.value) == (f"Expected 2 files, 1 are missing: b. {tmp_path}/folder was not changed; try again.")
     assert (tmp_path / "folder/file").read_text() == "old"
     assert names_in(tmp_path) == ["folder"]
 
 
-def test_a_draft_that_was_removed_and_made_again_is_not_published(tmp_path: Path) -> None:
-    def make_again(draft: DirectoryDraft) -> None:
+@pytest.mark.parametrize("again", [True, False])
+def test_a_draft_that_was_removed_and_perhaps_made_again_is_not_published(tmp_path: Path, again: bool) -> None:
+    def remove(draft: DirectoryDraft) -> None:
         draft.path.rename(tmp_path / "elsewhere")
-        draft.path.mkdir()
+        if again:
+            draft.path.mkdir()
 
     write(tmp_path / "folder", "old")
+    (tmp_path / "link").symlink_to("folder")
     with (
-        pytest.raises(OutputError, match="was removed while it was being written"),
-        atomic_directory(tmp_path / "folder", existing=anything) as draft,
+        pytest.raises(OutputError) as refusal,
+        atomic_directory(tmp_path / "link", existing=anything) as draft,
     ):
-        make_again(draft)
+        remove(draft)
+    assert str(refusal.value) == (
+        f"{draft.path.name} was removed while it was being written. {tmp_path}/link was not changed; try again."
+    )
     assert (tmp_path / "folder/file").read_text() == "old"
 
 
@@ -323,8 +425,11 @@ def test_a_link_that_was_retired_by_an_old_version_blocks_nothing(tmp_path: Path
     assert names_in(tmp_path) == ["elsewhere", "folder"]
     (tmp_path / "folder").rename(tmp_path / "moved")
     (tmp_path / ".folder.retired").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match=r"was replaced by a link in the meantime\. Try again"):
+    with pytest.raises(OutputError) as refusal:
         write(tmp_path / "folder")
+    assert str(refusal.value) == (
+        f"{tmp_path}/folder was replaced by a link in the meantime. Try again to write to the link's target."
+    )
     write(tmp_path / "folder", "newer")
     assert (tmp_path / "elsewhere/file").read_text() == "newer"
 
@@ -441,9 +546,14 @@ def test_files_below_a_folder_are_named_with_links_and_empty_folders(tmp_path: P
 
 
 def test_system_files_are_known_by_name() -> None:
-    assert [is_system_file(name) for name in (".DS_Store", "Thumbs.db", "README.txt")] == [True, True, False]
+    names = (".DS_Store", "Thumbs.db", "desktop.ini", ".directory", "README.txt", "directory")
+    assert [is_system_file(name) for name in names] == [True, True, True, True, False, False]
 
 
 def test_a_long_list_of_names_is_cut() -> None:
     assert name_some("ba") == "a, b"
+    assert name_some("edcba") == "a, b, c, d, e"
+    assert name_some("fedcba") == "a, b, c, d, e and 1 more"
     assert name_some("gfedcba") == "a, b, c, d, e and 2 more"
+    assert name_some("cba", shown=2) == "a, b and 1 more"
+    assert name_some(()) == ""
