@@ -27,7 +27,13 @@ def test_a_lock_is_held_once_also_within_one_process_and_leaves_nothing(tmp_path
     with exclusive_lock(tmp_path / "x") as held:
         assert held
         assert lock_path(tmp_path / "x").read_text() == str(os.getpid())
-        with pytest.raises(OutputLocked, match=rf"x is being written by process {os.getpid()}\."):
+        with pytest.raises(OutputLocked) as refusal:
+            exclusive_lock(tmp_path / "x", shown=Path("a/link")).__enter__()
+        assert str(refusal.value) == (
+            f"a/link is being written by process {os.getpid()}. "
+            "Nothing was changed; try again when that process has ended."
+        )
+        with pytest.raises(OutputLocked, match=rf"^{tmp_path}/x is being written by"):
             exclusive_lock(tmp_path / "x").__enter__()
         with exclusive_lock(tmp_path / "x.y"), exclusive_lock(tmp_path / "other"):
             pass
@@ -123,3 +129,52 @@ def test_a_lock_that_fails_otherwise_is_an_error(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(fcntl, "flock", broken)
     with pytest.raises(OSError, match="Input/output"):
         exclusive_lock(tmp_path / "x").__enter__()
+
+
+@pytest.mark.parametrize("content", [b"", b"12 34", b"caf\xe9", b"1" * 21 + b"x"], ids=repr)
+def test_a_lock_file_without_a_number_is_another_process_s(tmp_path: Path, content: bytes) -> None:
+    with exclusive_lock(tmp_path / "x"):
+        lock_path(tmp_path / "x").write_bytes(content)
+        with pytest.raises(OutputLocked) as refusal:
+            exclusive_lock(tmp_path / "x").__enter__()
+    who = "process 11111111111111111111" if content.startswith(b"1111") else "another process"
+    assert str(refusal.value) == (
+        f"{tmp_path}/x is being written by {who}. Nothing was changed; try again when that process has ended."
+    )
+
+
+def test_a_lock_file_is_hidden_for_everyone_and_holds_no_digits_of_another_process(tmp_path: Path) -> None:
+    assert lock_path(Path("a/x.tar")) == Path("a/.x.tar.petmood-lock")
+    lock_path(tmp_path / "x").write_text("1234567890123")
+    umask = os.umask(0)
+    try:
+        with exclusive_lock(tmp_path / "x"):
+            assert lock_path(tmp_path / "x").read_text() == str(os.getpid())
+        with exclusive_lock(tmp_path / "y"):
+            assert lock_path(tmp_path / "y").stat().st_mode & 0o777 == 0o666
+    finally:
+        os.umask(umask)
+
+
+def test_a_descriptor_is_closed_when_a_lock_is_refused_or_not_supported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd"))  # noqa: PTH208
+
+    with exclusive_lock(tmp_path / "x"):
+        before = descriptors()
+        for _ in range(3):
+            with pytest.raises(OutputLocked):
+                exclusive_lock(tmp_path / "x").__enter__()
+        assert descriptors() == before
+
+    def no_locks(_handle: int, _how: int) -> None:
+        lock_path(tmp_path / "y").unlink()  # another process removes the file first
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    before = descriptors()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with exclusive_lock(tmp_path / "y") as held:
+        assert not held
+    assert descriptors() == before

@@ -12,7 +12,7 @@ from petmood.core.loopback import bypass_proxies, is_loopback, is_this_machine
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "127.8.9.10", "127.1", "localhost", "LOCALHOST", "localhost.", "a.localhost", "::1",
-     "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::1%lo"],
+     "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::1%lo", "::1%lo%1", "0x7f.1"],
 )  # fmt: skip
 def test_loopback_in_any_notation_is_told(host: str) -> None:
     assert is_loopback(host)
@@ -22,7 +22,8 @@ def test_loopback_in_any_notation_is_told(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["", "128.0.0.1", "10.0.0.1", "pets.example", "localhost.example", "notlocalhost", "127.example", "::2",
-     "fe80::1%lo", "::ffff:10.0.0.1", "x127.0.0.1", "\u0661\u0662\u0667.0.0.1", "a" * 300],
+     "fe80::1%lo", "::ffff:10.0.0.1", "x127.0.0.1", "\u0661\u0662\u0667.0.0.1", "a" * 300, ".127.0.0.1",
+     "localhostx", "localhost.x", "1.127", "::1x"],
 )  # fmt: skip
 def test_anything_else_is_not(host: str) -> None:
     assert not is_loopback(host)
@@ -36,6 +37,8 @@ def test_the_name_of_the_machine_and_all_addresses_are_this_machine_but_not_loop
     for host in ("workstation", "WORKSTATION.", "0.0.0.0", "::"):  # noqa: S104 - as a client writes it
         assert is_this_machine(host)
         assert not is_loopback(host)
+    for host in (".workstation", "workstationx", "xworkstation"):
+        assert not is_this_machine(host)
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "HTTP_PROXY", "http_proxy", "https_proxy"])
@@ -56,7 +59,11 @@ def test_nothing_is_added_without_a_proxy_or_where_none_is_used_anyway() -> None
     assert environment == {"HTTP_PROXY": ""}
     environment = {"HTTP_PROXY": "http://proxy.example", "NO_PROXY": "*"}
     bypass_proxies(environment)
-    assert environment["no_proxy"] == "*"
+    assert environment == {"HTTP_PROXY": "http://proxy.example", "NO_PROXY": "*", "no_proxy": "*"}
+    environment = {"HTTPS_PROXY": "http://proxy.example", "no_proxy": "a, ,::1", "NO_PROXY": "not read"}
+    bypass_proxies(environment)
+    expected = f"a,::1,localhost,127.0.0.1,{socket.gethostname()}"
+    assert (environment["no_proxy"], environment["NO_PROXY"]) == (expected, expected)
 
 
 def test_requests_and_urllib_go_to_this_machine_directly(monkeypatch: pytest.MonkeyPatch) -> None:
