@@ -43,3 +43,45 @@ def test_a_refusal_shows_twenty_lines_and_counts_the_rest() -> None:
     assert "pets.problems.csv" in text
     assert "--skip-bad" in text
     assert "more" not in str(refusal(problems[:2], looked_at=2, full_list="x"))
+
+
+def test_problems_are_written_to_the_letter_by_path_code_and_message(tmp_path: Path) -> None:
+    problems = [
+        ImportProblem("b.jpg", "y", "two"),
+        ImportProblem("b.jpg", "x", "=cmd"),
+        ImportProblem("b.jpg", "x", "a\r\nb, \u00e4"),
+        ImportProblem("-a.jpg", "z", "one"),
+    ]
+    written = problems_text(problems)
+    assert written == ("path,reason,message\n'-a.jpg,z,one\nb.jpg,x,'=cmd\nb.jpg,x,\"a\r\nb, \u00e4\"\nb.jpg,y,two\n")
+    path = tmp_path / "rejected.csv"
+    path.write_bytes(written.encode())
+    assert read_problems(path) == (
+        ImportProblem("'-a.jpg", "z", "one"), ImportProblem("b.jpg", "x", "'=cmd"), problems[2], problems[0]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ["", "what,ever\n", "path,reason,message\na,b,c\nonly-one\n"])
+def test_another_table_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rejected.csv"
+    path.write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_problems(path)
+    assert str(caught.value) == (
+        "'rejected.csv' isn't a table of import errors: expected the columns path,reason,message."
+    )
+
+
+def test_an_empty_cell_stays_empty() -> None:
+    assert safe_cell("") == ""
+    assert safe_cell("a=b") == "a=b"
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, "  ... and 1 more\n")])
+def test_the_whole_refusal_is_sorted_by_path_and_code(count: int, more: str) -> None:
+    problems = [ImportProblem(f"{k // 2:02}\a.jpg", "ba"[k % 2], f"m{k}") for k in range(count)]
+    lines = [f"  {k // 2:02}\\x07.jpg: m{k ^ 1} [{'ab'[k % 2]}]\n" for k in range(20)]
+    assert str(refusal(problems, looked_at=40, full_list="x.csv")) == (
+        f"{count} of 40 entries can't be used; nothing was imported:\n{''.join(lines)}{more}"
+        "Full list: x.csv. Fix the source, or skip these entries with --skip-bad."
+    )

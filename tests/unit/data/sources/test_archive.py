@@ -12,6 +12,7 @@ from petmood.core.errors import DataError
 from petmood.core.progress import no_progress
 from petmood.data.sources import archive as module
 from petmood.data.sources.archive import unpack
+from tests.support.progress import RecordedProgress
 
 DATA = b"never decoded here"
 
@@ -193,3 +194,126 @@ def test_an_archive_in_an_archive_is_no_photo(tmp_path: Path) -> None:
         bundle.writestr("happy/1.jpg", DATA)
     path = archive(tmp_path, "inner.zip", data=inner.getvalue())
     assert unpacked(path, tmp_path / "to") == {}
+
+
+NEXT = "Unpack it with another tool (a password, if any, is asked for there), and import the folder."
+AGAIN = "Download it again, or unpack it with another tool and import the folder."
+LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+
+
+def patched(path: Path, *changes: tuple[bytes, int, bytes]) -> Path:
+    """Overwrite bytes of an archive; each change is a signature, an offset behind its start, and the bytes."""
+    data = bytearray(path.read_bytes())
+    for signature, offset, content in changes:
+        at = data.index(signature) + offset
+        data[at : at + len(content)] = content
+    path.write_bytes(data)
+    return path
+
+
+def declared(path: Path, size: int) -> Path:
+    """Let the first entry declare another size than it has."""
+    return patched(path, *((kind, at, size.to_bytes(4, "little")) for kind, at in ((LOCAL, 22), (CENTRAL, 24))))
+
+
+def test_unpacking_is_shown_photo_by_photo(tmp_path: Path) -> None:
+    progress = RecordedProgress()
+    unpack(archive(tmp_path, "a/1.jpg", "a/2.jpg", "x.txt"), to=tmp_path / "to", progress=progress)
+    assert progress.loops == [(2, "unpacking")]
+
+
+def test_a_refusal_names_every_reason_and_entry_and_the_next_step(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("b/link.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    long = f"b/{'ß' * 126}.jpg"
+    text = refusal(archive(tmp_path, "/b\u2028.jpg", link, "../a.jpg", long, *(f"/{k:02d}" for k in range(18))))
+    outside = ", ".join(["'../a.jpg'", *(f"'/{k:02d}'" for k in range(18)), "'/b\\u2028.jpg'"])
+    assert text == (
+        f"'pets.zip' is refused, and nothing was unpacked. An entry would leave the folder: {outside}; "
+        f"An entry is a link: 'b/link.jpg'; An entry has a name of more than 255 bytes: '{long}'. {NEXT}"
+    )
+
+
+def test_names_and_sizes_at_their_limits_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {f"b/{'x' * 251}.jpg", "a.jpg"}
+    monkeypatch.setattr(module, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(module, "MAX_BYTES", 2 * len(DATA))
+    monkeypatch.setattr(module, "MAX_ENTRY_BYTES", len(DATA))
+    assert set(unpacked(archive(tmp_path, *names), tmp_path / "to")) == names
+
+
+def test_what_no_photo_may_be_other_files_may(tmp_path: Path) -> None:
+    path = archive(tmp_path, f"{'x' * 256}.txt", "a.jpg")
+    patched(path, *((kind, at, b"\x01\0") for kind, at in ((LOCAL, 6), (CENTRAL, 8))))
+    assert set(unpacked(path, tmp_path / "to")) == {"a.jpg"}
+
+
+def test_limits_of_an_archive_are_told_in_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ENTRY_BYTES", 3_000_000_000)
+    monkeypatch.setattr(module, "MAX_BYTES", 2_000_000_000)
+    assert refusal(declared(archive(tmp_path, "a.jpg"), 2_500_000_000)) == (
+        "'pets.zip' is refused: 1 entry, with photos of 2.5 GB in all, expected at most 100000 of 2 GB. " + NEXT
+    )
+    monkeypatch.setattr(module, "MAX_ENTRIES", 1)
+    assert refusal(archive(tmp_path, "a.jpg", "b.txt")) == (
+        "'pets.zip' is refused: 2 entries, with photos of 0.0 GB in all, expected at most 1 of 2 GB. " + NEXT
+    )
+    monkeypatch.setattr(module, "MAX_ENTRY_BYTES", 10)
+    assert refusal(archive(tmp_path, "a.jpg")) == (
+        "'pets.zip' is refused, and nothing was unpacked. An entry unpacks to more than 10 bytes: 'a.jpg'. " + NEXT
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_clash_of_names_is_one_line(tmp_path: Path) -> None:
+    path = archive(tmp_path, "a.jpg", "b.jpg", "b.jpg/c.jpg")
+    with zipfile.ZipFile(path, "a") as bundle:
+        bundle.writestr("a.jpg", b"x" * len(DATA))
+    assert refusal(path) == (
+        "'pets.zip' is refused, and nothing was unpacked. Two entries have one name and different content: "
+        f"'a.jpg', 'b.jpg'. {NEXT}"
+    )
+
+
+def damage(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        unpack(path, to=path.parent / "to", progress=no_progress)
+    return str(caught.value)
+
+
+def test_damage_is_named_with_its_entry_and_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "pets.zip").write_bytes(b"text")
+    assert damage(tmp_path / "pets.zip") == (
+        f"Expected a complete zip archive, got 'pets.zip': File is not a zip file. {AGAIN}"
+    )
+    path = declared(archive(tmp_path, "happy/1.jpg", data=bytes(2_000_000)), 3_000_000)
+    assert damage(path) == (
+        "Expected a complete zip archive, got 'pets.zip' in its entry happy/1.jpg: expected 3000000 bytes, as it "
+        f"declares, got another number. {AGAIN}"
+    )
+
+
+def test_a_block_that_ends_with_the_entry_is_checked_too(tmp_path: Path) -> None:
+    """The checksum is compared after the last byte: one more read is needed if that is the end of a block."""
+    path = archive(tmp_path, "a\u2028.jpg", data=bytes(1 << 20))
+    patched(path, (LOCAL, 14, b"abcd"), (CENTRAL, 16, b"abcd"))
+    assert damage(path) == (
+        "Expected a complete zip archive, got 'pets.zip' in its entry a\\u2028.jpg: Bad CRC-32 for file "
+        f"'a\\u2028.jpg'. {AGAIN}"
+    )
+
+
+def test_an_offset_before_the_start_of_the_file_is_damage_and_other_errors_of_the_system_are_none(
+    tmp_path: Path,
+) -> None:
+    path = archive(tmp_path, "a.jpg")
+    unpack(path, to=tmp_path / "to", progress=no_progress)
+    with pytest.raises(FileExistsError):
+        unpack(path, to=tmp_path / "to", progress=no_progress)
+    data = path.read_bytes()
+    at = data.index(END) + 16
+    offset = int.from_bytes(data[at : at + 4], "little")
+    patched(path, (END, 16, (offset + 10).to_bytes(4, "little")))
+    assert damage(path) == (
+        f"Expected a complete zip archive, got 'pets.zip' in its entry a.jpg: an offset outside of the file. {AGAIN}"
+    )

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError
 from petmood.data.sources import TableOptions, open_source, source, source_names
 from petmood.data.sources.base import normalize_species, parse_split
+from petmood.data.sources.csv_file import CsvSource
 
 
 def test_four_sources_are_declared() -> None:
@@ -64,7 +66,10 @@ def test_each_source_opens_under_its_own_name(tmp_path: Path) -> None:
         ("train_set", "train"),
         ("Test Set", "test"),
         ("trainer", None),
+        ("trainset", "train"),
+        ("VALIDATION-SET", "valid"),
         ("set", None),
+        ("set train", None),
         ("", None),
     ],
 )
@@ -84,5 +89,44 @@ def test_a_path_that_cant_be_one_is_refused(tmp_path: Path) -> None:
             open_source("folder", tmp_path / name)
 
 
-def test_a_species_holds_no_formula() -> None:
-    assert normalize_species("=1+1 Cat\n") == "11 cat"
+@pytest.mark.parametrize(
+    ("text", "species"),
+    [
+        ("=1+1 Cat\n", "11 cat"),
+        (" _-Sugar-Glider_X- ", "sugar-glider_x-"),
+        ("x" * 41, "x" * 40),
+        ("\u00c4ffchen", "\u00e4ffchen"),
+    ],
+)
+def test_a_species_holds_no_formula(text: str, species: str) -> None:
+    assert normalize_species(text) == species
+
+
+def message(name: str, path: Path | None = None, **options: TableOptions) -> str:
+    with pytest.raises((ConfigError, DataError)) as caught:
+        open_source(name, path, **options)
+    return str(caught.value)
+
+
+def test_what_cant_be_opened_is_one_whole_line_with_the_next_step(tmp_path: Path) -> None:
+    command = shell_command("data", "import", "folder", "PATH", "--output", "data/pets")
+    assert message("folder") == f"Source 'folder' needs a folder of class folders. Type: {command}"
+    assert message("folder", tmp_path / "x") == (
+        f"Expected a folder of class folders at '{tmp_path}/x', found nothing (No such file or directory). "
+        "Check the path."
+    )
+    assert message("folder", tmp_path / "x\0") == (
+        f"Expected a folder of class folders at '{tmp_path}/x\0', found nothing (not a path). Check the path."
+    )
+    assert message("ftp") == "Unknown source 'ftp'. Known: csv, demo, folder, kaggle."
+    assert message("demo", table=TableOptions(delimiter=";")) == (
+        "Source 'demo' reads no table of labels: leave out --photo-column, --label-column, --split-column and "
+        "--delimiter, or use the source csv."
+    )
+
+
+def test_options_reach_the_source_that_reads_a_table(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("photo,label\n")
+    opened = open_source("csv", tmp_path / "labels.csv", table=TableOptions(label_column="x"))
+    assert isinstance(opened, CsvSource)
+    assert (opened.table, opened.options) == (tmp_path / "labels.csv", TableOptions(label_column="x"))

@@ -14,6 +14,7 @@ from petmood.data.sources import open_source
 from petmood.data.sources.base import SourcePhoto, TableOptions
 from petmood.data.sources.csv_file import CsvSource
 from petmood.data.sources.folder import FolderSource
+from tests.support.progress import RecordedProgress
 
 Form = Literal["NFC", "NFD"]
 
@@ -227,3 +228,102 @@ def test_a_table_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "labels.csv")
     with pytest.raises(DataError, match="Expected a CSV table, got a pipe or device"):
         open_source("csv", tmp_path / "labels.csv")
+
+
+def test_every_row_is_an_entry_with_its_file_and_its_problem(tmp_path: Path) -> None:
+    """An entry whose file can't be named has the table as its path."""
+    text = (
+        "photo,label,split,species\n"
+        "a.jpg,Sad,train,Cat\n"
+        "a.jpg,sad,train,\n"
+        "a.jpg,sad,train,\n"
+        "b.jpg,happy,hold\aout,\n"
+        "b.jpg,happy,,dog\n"
+        "c.jpg,sad,holdout,\nc.jpg,happy,,\nc.jpg,sad,,\n"
+        "d.jpg,,train,\nd.jpg,sad,test,\nd.jpg,sad,valid,\n"
+        "e.jpg\n"
+        "gone.jpg,sad,test,cat\n"
+        ",sad,,\n"
+        "be\all.jpg,sad,,\n"
+    )
+    path = table(tmp_path, text, photos=("a.jpg", "b.jpg", "c.jpg", "d.jpg"))
+    source, progress = CsvSource(path), RecordedProgress()
+
+    def entry(
+        name: str, label: str | None, split: Split | None, problem: str = "", code: str = "", *, species: str = ""
+    ) -> SourcePhoto:
+        file = path if name in {"(no name)", "be\\x07ll.jpg", "e.jpg", "gone.jpg"} else tmp_path / name
+        return SourcePhoto(file, name, label, split, species, problem, code)
+
+    twice = "listed twice; the first line is used"
+    unknown = "known: train, valid, test"
+    assert source.scan(progress) == [
+        entry("(no name)", "sad", None, "line 15: expected the path of a photo, got an empty cell", "missing_file"),
+        entry("a.jpg", "sad", Split.TRAIN, species="cat"),
+        entry("a.jpg", "sad", Split.TRAIN, f"line 3: {twice}", "duplicate_line"),
+        entry("a.jpg", "sad", Split.TRAIN, f"line 4: {twice}", "duplicate_line"),
+        entry("b.jpg", "happy", None, f"line 5: unknown split 'hold\\x07out'; {unknown}", "unknown_split"),
+        entry("b.jpg", "happy", None, species="dog"),
+        entry(
+            "be\\x07ll.jpg",
+            "sad",
+            None,
+            "line 16: expected a UTF-8 file name without control characters; rename the file",
+            "bad_name",
+        ),
+        entry("c.jpg", "sad", None, f"line 7: unknown split 'holdout'; {unknown}", "unknown_split"),
+        entry("c.jpg", "happy", None, "lines 7, 8, 9: one photo with two labels: happy, sad", "two_labels"),
+        entry("c.jpg", "sad", None, "lines 7, 8, 9: one photo with two labels: happy, sad", "two_labels"),
+        entry(
+            "d.jpg",
+            None,
+            Split.TRAIN,
+            "line 10: expected a class name in the column label, got an empty cell",
+            "no_class",
+        ),
+        entry(
+            "d.jpg", "sad", Split.TEST, "lines 10, 11, 12: one photo in two splits: test, train, valid", "two_splits"
+        ),
+        entry(
+            "d.jpg", "sad", Split.VALID, "lines 10, 11, 12: one photo in two splits: test, train, valid", "two_splits"
+        ),
+        entry("e.jpg", None, None, "line 13: expected 4 cells, got 1", "bad_line"),
+        entry(
+            "gone.jpg",
+            "sad",
+            Split.TEST,
+            "line 14: expected a file of this name below the table's folder, found none",
+            "missing_file",
+            species="cat",
+        ),
+    ]
+    assert progress.loops == [(15, "reading labels")]
+    assert source.notices == ()
+
+
+OUTSIDE = "expected a path below the table's folder, got one outside of it; give a path relative to the table"
+LINK = "expected a path below the table's folder, got a URL; download it"
+NOWHERE = "expected a file of this name below the table's folder, found none"
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (".", OUTSIDE),
+        ("..", OUTSIDE),
+        ("../x.jpg", OUTSIDE),
+        ("C:/", OUTSIDE),
+        ("C:", NOWHERE),
+        ("..x.jpg", NOWHERE),
+        ("a.jpg/b.jpg", NOWHERE),
+        ("HTTP:x", LINK),
+        ("ssh://x", LINK),
+        ("www.x", LINK),
+        ("/\a", "expected a UTF-8 file name without control characters; rename the file"),
+    ],
+)
+def test_a_cell_that_is_no_photo_below_the_table_has_its_reason(tmp_path: Path, cell: str, problem: str) -> None:
+    (entry,) = scan(table(tmp_path, f"photo,label\n{cell},sad\n"))
+    code = "bad_name" if "\a" in cell else "missing_file"
+    name = cell.replace("\a", "\\x07")
+    assert entry == SourcePhoto(tmp_path / "labels.csv", name, "sad", None, "", f"line 2: {problem}", code)
