@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -186,7 +186,7 @@ def text(call: Callable[[], object]) -> str:
 def test_a_wrong_row_is_named_when_it_is_written_and_its_line_when_it_is_read(
     tmp_path: Path, wrong: dict[str, str], sentence: str
 ) -> None:
-    row = replace(ROW, **cast("dict[str, Split]", wrong))
+    row = replace(ROW, **cast("dict[str, Any]", wrong))
     assert text(lambda: write_index(tmp_path, [row])) == f"row '{row.path}': {sentence}"
     written = index_text([row]).encode()
     assert text(lambda: parse_index(written, name="x")) == f"index.csv line 2: {sentence}"
