@@ -31,7 +31,7 @@ from typing import Any, Final, Self
 from benchmarks.common import report
 from petmood.evaluation.proportions import clopper_pearson_interval
 
-__all__ = ["PACKAGES", "Package", "main"]
+__all__ = ["PACKAGES", "Package", "Result", "Survivor", "changed_words", "main", "measure"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = 0.9
@@ -82,7 +82,7 @@ class Survivor:
     @property
     def kind(self) -> str:
         """Return why the change may make no difference, or "no test notices it"."""
-        changed = " ".join(_changed(self.before, self.after))
+        changed = " ".join(changed_words(self.before, self.after))
         return next((why for pattern, why in EQUIVALENT.items() if re.search(pattern, changed)), "no test notices it")
 
 
@@ -260,12 +260,17 @@ def _survivors(copy: Path, names: Sequence[str]) -> tuple[Survivor, ...]:
     return tuple(found)
 
 
-def _changed(before: str, after: str) -> Iterator[str]:
-    """Yield the words that differ between two versions of the same lines."""
+def changed_words(before: str, after: str) -> tuple[str, str]:
+    """Return the words that differ between two versions of the same lines."""
     old, new = (re.findall(r"\w+=?|\"[^\"]*\"|\S", text) for text in (before, after))
-    for tag, a, b, c, d in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            yield " ".join([*old[a:b], *new[c:d]])
+    differing = [
+        (old[a:b], new[c:d])
+        for tag, a, b, c, d in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes()
+        if tag != "equal"
+    ]
+    return " ".join(word for words, _ in differing for word in words), " ".join(
+        word for _, words in differing for word in words
+    )
 
 
 if __name__ == "__main__":
