@@ -48,5 +48,10 @@ def test_the_docstring_gives_the_status_and_code_of_every_refusal(kind: type[Pho
     assert 400 <= kind.status < 500 or kind.status in {500, 503}
 
 
+def test_requests_that_may_be_repeated_tell_after_how_many_seconds() -> None:
+    waits = {kind.__name__: kind.retry_after_s for kind in tree(RequestError) if kind.retry_after_s is not None}
+    assert waits == {"TooManyRequests": 1, "Unavailable": 1, "Overloaded": 1, "ShuttingDown": 1}
+
+
 def test_the_message_is_all_that_is_shown() -> None:
     assert str(errors.BundleError("Expected a, got b.")) == "Expected a, got b."

@@ -19,6 +19,7 @@ from petmood.core.files import (
     atomic_write_text,
     copy_folder,
     create_exclusive,
+    flush_folder,
     sha256_of,
 )
 from tests.support.kill_points import count_calls
@@ -80,7 +81,9 @@ def test_bytes_text_and_json_are_written_and_parents_are_made(tmp_path: Path) ->
     atomic_write_json(tmp_path / "x.json", {"label": "traurig", "ü": [1, None]})
     assert (tmp_path / "a/b/c.bin").read_bytes() == b"\x00\xff"
     assert (tmp_path / "text").read_bytes() == "ä\r\nb\n".encode()
-    assert json.loads((tmp_path / "x.json").read_text("utf-8")) == {"label": "traurig", "ü": [1, None]}
+    assert (tmp_path / "x.json").read_bytes().decode("utf-8") == (
+        '{\n  "label": "traurig",\n  "ü": [\n    1,\n    null\n  ]\n}\n'
+    )
     assert names_in(tmp_path) == ["a", "text", "x.json"]
 
 
@@ -213,6 +216,36 @@ def test_a_copy_has_modes_by_the_umask_and_not_those_of_the_original(
     assert not (tmp_path / "out/link").is_symlink()
     with pytest.raises(FileExistsError):
         copy_folder(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_copy_goes_into_a_new_folder_or_beside_what_is_there(tmp_path: Path) -> None:
+    for name in ("a/1", "a/b/2", "z"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(f"file {name}")
+    (tmp_path / "new/out/a").mkdir(parents=True)
+    (tmp_path / "new/out/a/own").write_text("mine")
+    copy_folder(tmp_path / "in", tmp_path / "new/out")
+    copy_folder(tmp_path / "in", tmp_path / "deep/new/out")
+    copied = {"a/1": "file a/1", "a/b/2": "file a/b/2", "z": "file z"}
+    for folder, files in (("new/out", {**copied, "a/own": "mine"}), ("deep/new/out", copied)):
+        out = tmp_path / folder
+        assert {
+            path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()
+        } == files
+
+
+def test_a_folder_s_entries_reach_the_disk_and_no_file_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append((handle, os.fstat(handle).st_ino)))
+    flush_folder(tmp_path)
+    ((handle, inode),) = flushed
+    assert inode == tmp_path.stat().st_ino
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+    with pytest.raises(FileNotFoundError):
+        flush_folder(tmp_path / "none")
 
 
 def test_a_name_that_is_no_utf_8_is_read_back_from_json_as_it_was(tmp_path: Path) -> None:

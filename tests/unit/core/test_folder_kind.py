@@ -14,6 +14,12 @@ def test_a_run_and_a_dataset_are_told_by_one_file(tmp_path: Path, name: str, kin
     assert folder_kind(tmp_path) is kind
 
 
+def test_of_two_kinds_the_run_is_told(tmp_path: Path) -> None:
+    for name in ("run.json", "index.csv"):
+        (tmp_path / name).touch()
+    assert folder_kind(tmp_path) is FolderKind.RUN
+
+
 def test_a_bundle_is_told_by_its_manifest(tmp_path: Path) -> None:
     assert folder_kind(word_bundle(tmp_path, "one")) is FolderKind.BUNDLE
 
