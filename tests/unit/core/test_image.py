@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ValidationError
 
 from petmood.core.errors import FileTooLarge
@@ -19,8 +20,14 @@ RULES = ("squash", "center_crop", "letterbox")
 
 def test_the_default_is_imagenets_size_and_normalisation() -> None:
     spec = ImageSpec()
-    assert (spec.side_px, spec.resize, spec.mean, spec.std) == (224, "center_crop", IMAGENET_MEAN, IMAGENET_STD)
-    assert spec.background == BACKGROUND
+    assert spec.model_dump() == {
+        "side_px": 224,
+        "resize": "center_crop",
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "background": BACKGROUND,
+    }
+    assert (spec.mean, spec.std) == (IMAGENET_MEAN, IMAGENET_STD)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,51 @@ def test_an_image_of_the_right_size_is_untouched(rule: str) -> None:
     assert np.array_equal(prepare(pixels, spec), pixels)
     view = photo_like(64, 64)[::2, ::2]
     assert prepare(view, spec).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "square"),
+    [
+        (31, 20, (5.5, 0, 25.5, 20)),
+        (20, 31, (0, 5.5, 20, 25.5)),
+        (64, 20, (22, 0, 42, 20)),
+        (21, 50, (0, 14.5, 21, 35.5)),
+        (10, 40, (0, 15, 10, 25)),
+    ],
+)
+def test_the_middle_square_or_the_whole_is_resized_as_pillow_resizes_it(
+    width: int, height: int, square: tuple[float, float, float, float]
+) -> None:
+    pixels = photo_like(width, height)
+    image, bilinear = Image.fromarray(pixels), Image.Resampling.BILINEAR
+    cropped = prepare(pixels, ImageSpec(side_px=10))
+    assert np.array_equal(cropped, np.asarray(image.resize((10, 10), bilinear, box=square)))
+    squashed = prepare(pixels, ImageSpec(side_px=10, resize="squash"))
+    assert np.array_equal(squashed, np.asarray(image.resize((10, 10), bilinear)))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "corner"),
+    [
+        (40, 20, (9, 4), (0, 2)),  # 9 x 4.5, and half to even
+        (20, 40, (4, 9), (2, 0)),
+        (30, 25, (9, 8), (0, 0)),
+        (90, 1, (9, 1), (0, 4)),
+        (1, 90, (1, 9), (4, 0)),
+        (9, 3, (9, 3), (0, 3)),
+        (3, 2, (9, 6), (0, 1)),
+    ],
+)
+def test_pad_places_the_whole_photo_in_the_middle(
+    width: int, height: int, size: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    pixels = photo_like(width, height)
+    expected = np.full((9, 9, 3), (7, 8, 9), np.uint8)
+    (columns, rows), (left, top) = size, corner
+    expected[top : top + rows, left : left + columns] = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+    prepared = prepare(pixels, ImageSpec(side_px=9, resize="letterbox", background=(7, 8, 9)))
+    assert np.array_equal(prepared, expected)
+    assert prepared.flags.writeable
 
 
 def test_stretch_keeps_all_four_corners() -> None:
@@ -95,6 +147,16 @@ def test_a_jpeg_at_a_reduced_scale_differs_by_less_than_a_grey_level(rule: str) 
     assert (ours.width, ours.height) == (1600, 1200)
 
 
+@pytest.mark.parametrize(("side", "scale"), [(15, 8), (16, 4), (30, 4), (31, 2), (60, 2), (61, 1)])
+def test_a_jpeg_is_decoded_at_the_smallest_scale_of_twice_the_side(side: int, scale: int) -> None:
+    """Of 320 x 240 pixels, an eighth has 30 in its shorter side, a quarter 60, and a half 120."""
+    data = jpeg(photo_like(320, 240), quality=90)
+    spec = ImageSpec(side_px=side)
+    reduced = decode(data, at_least_px=240 // scale).pixels
+    assert reduced.shape == (240 // scale, 320 // scale, 3)
+    assert np.array_equal(load(data, spec).pixels, prepare(reduced, spec))
+
+
 @pytest.mark.parametrize("size", [(1600, 1200), (192, 192), (97, 401)])
 def test_path_and_bytes_give_the_same(tmp_path: Path, size: tuple[int, int], photo_pixels: NDArray[np.uint8]) -> None:
     data = jpeg(photo_pixels if size == (320, 240) else photo_like(*size))
@@ -113,6 +175,13 @@ def test_an_image_under_half_the_size_is_answered_with_a_warning() -> None:
     assert load(png(photo_like(48, 60)), spec).warnings == ()
     expected = "Small photo (47x60 pixels): the prediction may be less reliable."
     assert load(png(photo_like(47, 60)), spec).warnings == (expected,)
+    expected = "Small photo (60x47 pixels): the prediction may be less reliable."
+    assert load(png(photo_like(60, 47)), spec).warnings == (expected,)
+    odd = ImageSpec(side_px=97)
+    assert load(png(photo_like(48, 60)), odd).warnings == ()
+    cut = "The file lacks its end marker; the image is complete."
+    assert load(jpeg(photo_like(60, 48))[:-2], odd).warnings == (cut,)
+    assert load(jpeg(photo_like(60, 47))[:-2], odd).warnings == (cut, expected)
 
 
 def test_limits_reach_the_decoder() -> None:

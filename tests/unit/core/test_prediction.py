@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,9 @@ def test_softmax_works_on_rows_and_survives_huge_logits() -> None:
     chances = softmax(np.array([[1e30, 0.0], [0.0, 0.0]], dtype=np.float32))
     assert chances.dtype == np.float64
     assert chances.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+    cube = np.log(np.array([[[1.0, 3.0], [4.0, 1.0]], [[1.0, 1.0], [9.0, 1.0]], [[2.0, 6.0], [0.5, 1.5]]]))
+    expected = [[[0.25, 0.75], [0.8, 0.2]], [[0.5, 0.5], [0.9, 0.1]], [[0.25, 0.75], [0.25, 0.75]]]
+    assert np.allclose(softmax(cube), expected, rtol=1e-12, atol=0)
 
 
 def test_an_answer_at_the_threshold_is_confident_and_one_below_is_not() -> None:
@@ -68,6 +72,8 @@ def test_the_set_holds_the_classes_whose_score_reaches_the_quantile_likeliest_fi
     quantile: float, expected: tuple[str, ...]
 ) -> None:
     logits = logits_of(0.12, 0.55, 0.03, 0.30)
+    even = decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES, conformal_quantile=0.75), model=MODEL)
+    assert even.prediction_set == DEFAULT_CLASSES  # 1 - 0.25 is exactly the quantile
     assert (
         decide(logits, DecisionRule(DEFAULT_CLASSES, conformal_quantile=quantile), model=MODEL).prediction_set
         == expected
@@ -95,16 +101,43 @@ def test_an_answer_as_json_holds_label_chances_set_model_and_warnings() -> None:
         warnings=["w"],
     )
     body = json.loads(prediction_response(prediction, photo="a.jpg").model_dump_json())
+    happy, other = math.exp(5) / (math.exp(5) + 3), 1 / (math.exp(5) + 3)
+    assert body == {
+        "photo": "a.jpg",
+        "label": "happy",
+        "probability": pytest.approx(happy),
+        "probabilities": {
+            "angry": pytest.approx(other),
+            "happy": pytest.approx(happy),
+            "other": pytest.approx(other),
+            "sad": pytest.approx(other),
+        },
+        "confident": True,
+        "prediction_set": ["happy"],
+        "model": {"name": "demo", "version": "1", "sha256": "0" * 64},
+        "request_id": None,
+        "warnings": ["w"],
+    }
     assert list(body["probabilities"]) == list(DEFAULT_CLASSES)
-    assert (body["photo"], body["label"], body["confident"], body["prediction_set"]) == (
-        "a.jpg",
-        "happy",
-        True,
-        ["happy"],
-    )
-    assert body["model"] == {"name": "demo", "version": "1", "sha256": "0" * 64}
-    assert body["warnings"] == ["w"]
-    assert body["probability"] == pytest.approx(body["probabilities"]["happy"])
+
+
+def test_the_id_of_a_request_is_the_given_one_or_that_of_the_prediction() -> None:
+    prediction = decide(np.zeros(4), DecisionRule(DEFAULT_CLASSES), model=MODEL)
+    answered = replace(prediction, request_id="r-1")
+    assert prediction.request_id is None
+    assert prediction_response(prediction, request_id="r-2").request_id == "r-2"
+    assert prediction_response(answered).request_id == "r-1"
+    assert prediction_response(answered, request_id="r-2").request_id == "r-2"
+    assert answered.to_dict() == {
+        "label": "angry",
+        "probability": 0.25,
+        "probabilities": dict.fromkeys(DEFAULT_CLASSES, 0.25),
+        "confident": True,
+        "prediction_set": [*DEFAULT_CLASSES],
+        "model": {"name": "demo", "version": "1", "sha256": "0" * 64},
+        "request_id": "r-1",
+        "warnings": [],
+    }
 
 
 def test_a_prediction_survives_the_way_through_json() -> None:
@@ -118,6 +151,6 @@ def test_a_prediction_survives_the_way_through_json() -> None:
 
 def test_a_prediction_is_shown_on_one_line_with_its_model() -> None:
     shown = repr(decide(np.array([0.0, 9.0]), DecisionRule(("sad", "happy")), model=MODEL))
-    assert "label='happy'" in shown
-    assert "model='demo 1'" in shown
-    assert len(shown) < 160
+    assert shown == (
+        "Prediction(label='happy', probability=1.000, confident=True, prediction_set=('happy', 'sad'), model='demo 1')"
+    )
