@@ -457,13 +457,10 @@ def test_golden_photos_come_back_as_they_were(whole: Bundle) -> None:
 
 @pytest.mark.parametrize("count", [1, 64])
 def test_one_to_64_golden_photos_are_read(whole: Bundle, count: int) -> None:
-    arrays: dict[str, Any] = {
-        "pixels": np.ones((count, 16, 16, 3), np.uint8),
-        "logits": np.ones((count, 4), np.float32),
-    }
-    golden = read_golden(forge(whole.folder, "golden.npz", pack_arrays(**arrays)))
-    assert np.array_equal(golden.pixels, arrays["pixels"])
-    assert np.array_equal(golden.logits, arrays["logits"])
+    pixels, logits = np.ones((count, 16, 16, 3), np.uint8), np.ones((count, 4), np.float32)
+    golden = read_golden(forge(whole.folder, "golden.npz", pack_arrays(pixels=pixels, logits=logits)))
+    assert np.array_equal(golden.pixels, pixels)
+    assert np.array_equal(golden.logits, logits)
 
 
 @pytest.mark.parametrize(

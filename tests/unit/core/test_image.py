@@ -102,7 +102,8 @@ def test_pad_places_the_whole_photo_in_the_middle(
     pixels = photo_like(width, height)
     expected = np.full((9, 9, 3), (7, 8, 9), np.uint8)
     (columns, rows), (left, top) = size, corner
-    expected[top : top + rows, left : left + columns] = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+    resized = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+    expected[top : top + rows, left : left + columns] = np.asarray(resized)
     prepared = prepare(pixels, ImageSpec(side_px=9, resize="letterbox", background=(7, 8, 9)))
     assert np.array_equal(prepared, expected)
     assert prepared.flags.writeable
