@@ -93,6 +93,7 @@ def test_another_word_is_no_slip(label: str) -> None:
         ("abcdefghijk", "abcdefgh", False),
         ("abcd", "acbxd", False),  # no edit between two characters that were swapped
         ("aabb", "abab", True),
+        ("abcdadbcd", "abcd", False),  # the last and the first character are no neighbors
         ("axxb", "abxx", False),
         ("abxx", "axxb", False),
         ("abcd", "dabc", False),
