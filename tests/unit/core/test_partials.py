@@ -1,5 +1,6 @@
 """Tests of temporary files: locked while their writer runs, and removed by the next writer after a kill."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -79,6 +80,8 @@ def test_a_new_file_that_was_taken_for_a_leftover_is_created_again(
     monkeypatch.setattr(fcntl, "flock", cleared_before)
     with partial_file(tmp_path / "file") as partial:
         partial.write_text("whole")
+        remove_dead_partials(tmp_path)
+        assert partial.exists(), "it is locked"
         partial.replace(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "whole"
     assert len(list(tmp_path.iterdir())) == 1
@@ -97,3 +100,57 @@ def test_a_folder_that_is_not_there_has_nothing_to_remove(tmp_path: Path) -> Non
     remove_dead_partials(tmp_path / "none")
     with pytest.raises(FileNotFoundError):
         partial_file(tmp_path / "none/file").__enter__()
+
+
+def test_a_new_file_may_be_read_and_written_by_everyone_whom_the_umask_allows(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        with partial_file(tmp_path / "file") as partial:
+            assert partial.stat().st_mode & 0o777 == 0o666
+    finally:
+        os.umask(umask)
+
+
+def test_a_file_of_another_writer_with_the_same_random_name_is_not_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0abc1234")
+    with partial_file(tmp_path / "file"), pytest.raises(FileExistsError):
+        partial_file(tmp_path / "file").__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_can_not_be_locked_is_removed_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handles = list[int]()
+
+    def broken(handle: int, _how: int) -> None:
+        handles.append(handle)
+        if len(handles) > 1:
+            (partial,) = tmp_path.iterdir()
+            partial.unlink()  # another process was faster
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            partial_file(tmp_path / "file").__enter__()
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(handles[-1])
+
+
+def test_a_leftover_that_can_not_be_opened_stays_and_the_next_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (".a.0abc1234.partial", ".b.0abc1234.partial", ".c.0abc1234.partial"):
+        (tmp_path / name).touch()
+    opened = os.open
+
+    def refusing(path: Path, *rest: int) -> int:
+        if path.name.startswith(".b"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "open", refusing)
+    remove_dead_partials(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".b.0abc1234.partial"]
