@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from petmood.core.errors import EmptyFile, FileTooLarge, TooManyPixels
+from petmood.core.errors import EmptyFile, FileTooLarge, PhotoError, TooManyPixels
 from petmood.core.image import ImageSpec, load
 from petmood.core.photo import LIMITS, ImageLimits, decode
-from petmood.core.photo_limits import REDUCIBLE_PIXELS, read_bounded
+from petmood.core.photo_limits import REDUCIBLE_PIXELS, check_size, read_bounded
 from tests.support import images
 
 SMALL = ImageLimits(file_bytes=1000)
@@ -128,3 +128,52 @@ def test_a_photo_of_108_megapixels_needs_little_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PEAK, str(tmp_path / "photo")]
     growth_mib = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert growth_mib < 100
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "got"), [(1_500_001, "more"), (1_500_002, "1.5 MB"), (1_499_999, ""), (2_350_000, "2.4 MB")]
+)
+def test_a_file_s_size_is_checked_alike_for_bytes_and_paths(size: int, got: str, tmp_path: Path) -> None:
+    limits = ImageLimits(file_bytes=1_500_000)
+    (tmp_path / "photo").write_bytes(bytes(size))
+    for source in (bytes(size), tmp_path / "photo"):
+        if not got:
+            assert len(read_bounded(source, limits)) == size
+            continue
+        with pytest.raises(FileTooLarge) as refusal:
+            read_bounded(source, limits)
+        assert str(refusal.value) == f"Expected at most 2 MB, got {got}. Send a smaller copy."
+
+
+def test_a_file_at_the_limit_is_read_and_one_without_bytes_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(b"x" * 1000)
+    assert read_bounded(tmp_path / "photo", SMALL) == b"x" * 1000
+    (tmp_path / "photo").write_bytes(b"")
+    with pytest.raises(EmptyFile) as refusal:
+        read_bounded(tmp_path / "photo", SMALL)
+    assert str(refusal.value) == "Expected a photo, got an empty file (0 bytes). Send the original file again."
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "message"),
+    [
+        (101, 100, "Expected at most 10,000 pixels, got 101x100. Send a smaller copy."),
+        (50, 25, ""),
+        (51, 25, "Expected an aspect ratio of at most 2:1, got 51x25. Crop the photo to the pet."),
+        (25, 51, "Expected an aspect ratio of at most 2:1, got 25x51. Crop the photo to the pet."),
+        (20, 20, ""),
+        (20, 19, "Expected at least 20 pixels per side, got 20x19. Send a larger photo."),
+        (19, 20, "Expected at least 20 pixels per side, got 19x20. Send a larger photo."),
+    ],
+)
+def test_a_size_outside_of_the_limits_is_one_line(width: int, height: int, message: str) -> None:
+    limits = ImageLimits(pixels=10_000, side_px=20, aspect=2.0)
+    if not message:
+        check_size(Image.new("L", (width, height)), limits, may_reduce=False)
+        return
+    with pytest.raises(PhotoError) as refusal:
+        check_size(Image.new("L", (width, height)), limits, may_reduce=False)
+    assert str(refusal.value) == message
