@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from petmood.core.photo_source import (
     find_photos,
     is_photo_name,
     photo_bytes,
+    photos_below,
     several_photos,
 )
 from tests.support.images import jpeg, photo_like
@@ -65,27 +66,40 @@ def test_of_a_file_that_is_too_large_one_byte_too_many_is_read(tmp_path: Path) -
     with pytest.raises(FileTooLarge, match="at most 0 MB, got more"):
         bytes_or_path(endless, max_bytes=1000)
     assert endless.tell() == 1001
+    with pytest.raises(FileTooLarge) as refusal:
+        bytes_or_path(io.BytesIO(bytes(1_500_001)), max_bytes=1_500_000)
+    assert str(refusal.value) == "Expected at most 2 MB, got more. Send a smaller copy."
     (tmp_path / "video.jpg").write_bytes(bytes(2000))
     with pytest.raises(FileTooLarge):
         photo_bytes(tmp_path / "video.jpg", max_bytes=1000)
 
 
 def test_a_file_that_can_t_be_read_is_an_error_of_petmood(tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match="The photo can't be read"):
+    advice = r"Check the path and its permissions\.$"
+    with pytest.raises(PhotoError, match=rf"^The photo can't be read \(Input/output error after 1001\)\. {advice}"):
         bytes_or_path(Failing(PHOTO), max_bytes=1000)
-    with pytest.raises(PhotoError, match=r"missing\.jpg can't be read \(No such file or directory\)"):
+    with pytest.raises(PhotoError, match=rf"^missing\.jpg can't be read \(No such file or directory\)\. {advice}"):
         photo_bytes(tmp_path / "missing.jpg", max_bytes=1000)
-    with pytest.raises(PhotoError, match=r"can't be read \(Is a directory\)"):
+    with pytest.raises(PhotoError, match=rf"^\. can't be read \(Is a directory\)\. {advice}"):
         photo_bytes("", max_bytes=1000)
 
 
 @pytest.mark.parametrize(
-    ("photo", "message"),
-    [(7, "got int"), (None, "got NoneType"), ([PHOTO], "got list"), (io.StringIO("text"), "opened with 'rb'")],
+    ("photo", "got"), [(7, "int"), (None, "NoneType"), ([PHOTO], "list")], ids=["number", "none", "list"]
 )
-def test_something_else_is_refused_with_what_is_expected(photo: object, message: str) -> None:
-    with pytest.raises(TypeError, match=message):
+def test_something_else_is_refused_with_what_is_expected(photo: object, got: str) -> None:
+    with pytest.raises(TypeError) as refusal:
         bytes_or_path(photo, max_bytes=1000)  # type: ignore[arg-type] # what is refused
+    assert str(refusal.value) == (
+        f"Expected a photo's path, its bytes or a binary file, got {got}. "
+        "For an array of pixels, encode it as PNG and pass those bytes."
+    )
+
+
+def test_a_file_of_text_is_refused() -> None:
+    with pytest.raises(TypeError) as refusal:
+        bytes_or_path(io.StringIO("text"), max_bytes=1000)  # type: ignore[arg-type] # what is refused
+    assert str(refusal.value) == "Expected a file opened with 'rb', got one whose read() returns str."
 
 
 # --- several ----------------------------------------------------------------------------------------------------------
@@ -93,7 +107,8 @@ def test_something_else_is_refused_with_what_is_expected(photo: object, message:
 
 @pytest.mark.parametrize("photo", ["a.jpg", Path("a.jpg"), PHOTO, io.BytesIO(PHOTO)], ids=type)
 def test_one_photo_is_not_taken_for_several(photo: str | Path | bytes | io.BytesIO) -> None:
-    with pytest.raises(TypeError, match="Expected several photos, such as a list of paths, got one"):
+    expected = rf"^Expected several photos, such as a list of paths, got one: {type(photo).__name__}\.$"
+    with pytest.raises(TypeError, match=expected):
         several_photos(photo)  # type: ignore[arg-type] # what is refused
 
 
@@ -130,14 +145,58 @@ def test_named_files_keep_their_order_and_need_no_suffix(tmp_path: Path) -> None
 
 
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"No such photo or folder: .*none\.jpg"):
-        find_photos([tmp_path / "none.jpg"])
+    fill(tmp_path, "a.jpg")
+    for asked in ([tmp_path / "none.jpg"], [tmp_path / "a.jpg", tmp_path / "none.jpg"]):
+        with pytest.raises(DataError) as refusal:
+            find_photos(asked)
+        assert str(refusal.value) == f"No such photo or folder: {tmp_path}/none.jpg. Check the path."
 
 
 def test_a_folder_without_photos_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
-    fill(tmp_path, "notes.txt")
-    with pytest.raises(DataError, match=r"No photos in .* Expected files with a suffix of \.apng, .*\.webp"):
-        find_photos([tmp_path])
+    fill(tmp_path, "one/notes.txt")
+    (tmp_path / "two\n").mkdir()
+    with pytest.raises(DataError) as refusal:
+        find_photos([tmp_path / "one", tmp_path / "two\n"])
+    assert str(refusal.value) == (
+        f"No photos in {tmp_path}/one, {tmp_path}/two\\n. Expected files with a suffix of .apng, .avif, .bmp, .dib, "
+        ".gif, .heic, .heif, .hif, .jfi, .jfif, .jif, .jpe, .jpeg, .jpg, .mpo, .pjp, .pjpeg, .png, .tif, .tiff, .webp."
+    )
+
+
+def test_for_a_named_folder_without_photos_there_is_a_warning_if_others_have_some(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path, "a.jpg")
+    (tmp_path / "empty").mkdir()
+    assert find_photos([tmp_path / "empty", tmp_path / "a.jpg"]) == [tmp_path / "a.jpg"]
+    assert caplog.messages == [f"No photos in {tmp_path}/empty."]
+
+
+def test_a_missing_path_counts_more_than_a_folder_without_photos(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError) as refusal:
+        find_each_photo([tmp_path / "empty", tmp_path / "none"])
+    assert str(refusal.value) == f"No such photo or folder: {tmp_path}/none. Check the path."
+
+
+def test_a_named_folder_that_can_t_be_listed_is_a_problem_beside_the_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a.jpg", "closed/b.jpg")
+    iterated = Path.iterdir
+
+    def refusing(path: Path) -> Iterator[Path]:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterated(path)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    with pytest.raises(DataError) as refusal:
+        photos_below(tmp_path / "closed")
+    assert "Permission denied" in str(refusal.value)
+    problem, photo = find_each_photo([tmp_path / "closed", tmp_path / "a.jpg"])
+    assert (problem.path, str(problem.problem)) == (tmp_path / "closed", str(refusal.value))
+    assert (photo.path, photo.problem) == (tmp_path / "a.jpg", None)
 
 
 def test_links_are_followed_and_for_what_cant_be_read_there_is_a_warning(
