@@ -27,10 +27,13 @@ def test_without_affinity_all_processors_count(
     assert processor_count() == expected
 
 
-def test_where_the_call_is_forbidden_all_processors_count(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("found", "expected"), [(3, 3), (None, 1)])
+def test_where_the_call_is_forbidden_all_processors_count(
+    monkeypatch: pytest.MonkeyPatch, found: int | None, expected: int
+) -> None:
     def refuse(_: int) -> set[int]:
         raise PermissionError("seccomp")
 
     monkeypatch.setattr(os, "sched_getaffinity", refuse, raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert processor_count() == 3
+    monkeypatch.setattr(os, "cpu_count", lambda: found)
+    assert processor_count() == expected

@@ -64,3 +64,17 @@ def test_a_models_card_is_reported_with_its_manifest_as_it_is() -> None:
     )
     body = json.loads(card.model_dump_json(exclude_none=True))
     assert (body["manifest"]["temperature"], body["card"], body["classes"]) == (1.5, "# Demo", list(DEFAULT_CLASSES))
+
+
+def test_an_error_s_request_is_the_one_that_is_given_else_its_own() -> None:
+    error = TooSmall("Expected more pixels.")
+    assert error_response(error).model_dump() == {
+        "photo": None,
+        "code": "too_small",
+        "message": "Expected more pixels.",
+        "request_id": None,
+    }
+    error.request_id = "of the service"
+    assert error_response(error).request_id == "of the service"
+    assert error_response(error, request_id="given").request_id == "given"
+    assert error_response(TooSmall("x"), request_id="given").request_id == "given"

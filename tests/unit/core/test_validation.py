@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from petmood.configs.schema import DataConfig, RunConfig, SearchConfig
-from petmood.core.validation import PATTERNS, validation_message
+from petmood.core.validation import PATTERNS, check_plain_number, validation_message
 from petmood.serving.settings import Settings
 
 
@@ -72,3 +72,39 @@ def test_what_is_expected_and_what_was_given_are_said(values: dict[str, Any], ex
 def test_every_described_pattern_is_one_of_the_settings(pattern: str) -> None:
     schemas = [kind.model_json_schema(mode="validation") for kind in (DataConfig, RunConfig, SearchConfig, Settings)]
     assert f"'pattern': {pattern!r}" in str(schemas)
+
+
+class Required(BaseModel):
+    word: str
+
+
+def test_a_value_that_is_missing_is_said_without_what_was_given() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Required.model_validate({})
+    assert validation_message(refusal.value.errors()[0]) == "Expected a value, got none"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(78, "'" + "x" * 78 + "'"), (79, "'" + "x" * 79 + "...")])
+def test_a_long_value_is_cut_after_80_characters(length: int, shown: str) -> None:
+    assert message(whole="x" * length) == f"Expected an integer, got {shown}"
+
+
+@pytest.mark.parametrize("text", ["0", "-12", "+7", "9" * 18])
+def test_digits_are_a_plain_integer_and_a_plain_number(text: str) -> None:
+    check_plain_number(text, whole=True)
+    check_plain_number(text, whole=False)
+
+
+@pytest.mark.parametrize("text", ["1.5", "1.", ".5", "-2e-3", "1E6", "9" * 19])
+def test_a_fraction_an_exponent_and_many_digits_are_a_number_and_no_integer(text: str) -> None:
+    check_plain_number(text, whole=False)
+    with pytest.raises(ValueError, match=r"^Expected an integer$"):
+        check_plain_number(text, whole=True)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1_000", " 1", "1\n", "inf", "nan", ".", "1e", "0x1", "\u0661"])
+def test_other_notations_are_neither(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^Expected an integer$"):
+        check_plain_number(text, whole=True)
+    with pytest.raises(ValueError, match=r"^Expected a number$"):
+        check_plain_number(text, whole=False)
