@@ -310,7 +310,7 @@ def test_the_causes_of_a_decoder_s_error_keep_no_frames_either(monkeypatch: pyte
     def fail(*_: object, **__: object) -> None:
         try:
             try:
-                dict[str, int]()["innermost"]
+                dict[str, str]()["innermost"]
             except KeyError as error:
                 raise ValueError("inner") from error
         except ValueError:
