@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,134 @@ def test_labels_are_places_among_the_classes(make_rows: MakeRows) -> None:
 def test_a_row_outside_of_the_classes_has_no_number(make_rows: MakeRows) -> None:
     with pytest.raises(DataError, match=r"The photos have 'sad', but the classes of the model are angry, happy, other"):
         labels_of(make_rows(8), classes=("angry", "happy", "other"))
+
+
+NAMES = "A class has 1 to 40 letters, digits, spaces, '-' or '_', and begins with a letter or digit."
+
+
+def text(call: Callable[[], object]) -> str:
+    """Return the message of a refusal."""
+    with pytest.raises((ConfigError, DataError)) as caught:
+        call()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("renamed", "allowed", "sentence"),
+    [
+        (["a=b", "x\a"], "", "Expected --map OLD=NEW with two class names, got 'x\\x07'."),
+        (["=other"], "", "Expected --map OLD=NEW with two class names, got '=other'."),
+        (["relaxed= "], "", "Expected --map OLD=NEW with two class names, got 'relaxed= '."),
+        (["A\a=b", "a\a=c"], "", "--map gives 'a\\x07' two classes, 'b' and 'c'. Give one."),
+        (["relaxed=../x\a"], "", f"'../x\\x07' can't be a class. {NAMES}"),
+        (["a=b=c"], "", f"'b=c' can't be a class. {NAMES}"),
+        ([], "happy, ,", "Expected two classes or more in --classes, separated by commas, got 'happy, ,'."),
+        ([], "happy,s/d", f"'s/d' can't be a class. {NAMES}"),
+    ],
+)
+def test_unusable_options_are_one_whole_line(renamed: list[str], allowed: str, sentence: str) -> None:
+    assert text(lambda: parse_class_options(renamed, allowed=allowed)) == sentence
+
+
+def test_options_are_brought_to_their_normal_form() -> None:
+    found = parse_class_options([" Fear =OTHER", "fear=other", "x=x"], allowed="Sad,,happy ,sad")
+    assert found == ClassOptions({"fear": "other", "x": "x"}, ("happy", "sad"))
+    assert parse_class_options([]) == ClassOptions({}, ())
+
+
+def test_every_refused_name_is_one_line_with_the_next_step() -> None:
+    entries = [*photos(hapy=2, happy=9, angri=1), SourcePhoto(Path("x"), "x", "sa\ad"), *photos(content=3, contend=3)]
+    assert text(lambda: resolve_classes(entries, ClassOptions())) == (
+        "4 class names need a decision; nothing was imported.\n"
+        "  'angri' (1 photo) looks like 'angry': --map \"angri=angry\" renames it, "
+        '--map "angri=angri" takes it as a class of its own.\n'
+        "  'content' (3 photos) looks like 'contend': --map \"content=contend\" renames it, "
+        '--map "content=content" takes it as a class of its own.\n'
+        "  'hapy' (2 photos) looks like 'happy': --map \"hapy=happy\" renames it, "
+        '--map "hapy=hapy" takes it as a class of its own.\n'
+        "  'sa\\x07d' (1 photo) can't be a class: --map \"sa\\x07d=NAME\" gives it a name.\n"
+        f"{NAMES}"
+    )
+
+
+def test_one_refused_name_is_one() -> None:
+    assert text(lambda: resolve_classes(photos(hapy=2, happy=9), ClassOptions())).startswith(
+        "1 class name needs a decision; nothing was imported.\n"
+    )
+
+
+def test_options_that_name_no_photo_are_refused_with_all_counts() -> None:
+    entries = photos(happy=1, relaxed=2)
+    assert text(lambda: resolve_classes(entries, ClassOptions({"z\a": "x", "happy": "x"}))) == (
+        "No photo has 'z\\x07', which --map names. The source has: happy (1 photo), relaxed (2 photos)."
+    )
+    assert text(lambda: resolve_classes(entries, ClassOptions({}, ("fear", "happy", "joy")))) == (
+        "--classes names 'fear', 'joy', without a photo. The source has: happy (1 photo), relaxed (2 photos)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "got"),
+    [
+        (photos(happy=7), "happy (7 photos)"),
+        ([], "no labeled photo"),
+        ([SourcePhoto(Path("x"), "x", "happy", problem="p", code="c"), *photos(sad=1)], "sad (1 photo)"),
+    ],
+)
+def test_fewer_than_two_classes_are_one_whole_line(entries: list[SourcePhoto], got: str) -> None:
+    assert text(lambda: resolve_classes(entries, ClassOptions())) == (
+        f"Expected photos of two classes or more, got: {got}. "
+        "Each class needs a folder of its own, or its name in the column 'label'."
+    )
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, " and 1 more"), (22, " and 2 more")])
+def test_of_many_new_classes_twenty_are_named(count: int, more: str) -> None:
+    names = [chr(97 + k) * 3 for k in range(count)]
+    found = resolve_classes(photos(**dict.fromkeys(names, 1), happy=1), ClassOptions())
+    assert found.notices == (
+        (
+            "Classes outside of the default set (angry, happy, other, sad), taken as they are: "
+            f"{', '.join(f'{name} (1 photo)' for name in names[:20])}{more}."
+        ),
+    )
+
+
+def test_a_photo_of_another_class_keeps_its_own_problem_and_one_without_a_label_is_left_alone() -> None:
+    path = Path("x")
+    entries = [
+        *photos(happy=1, sad=1),
+        SourcePhoto(path, "a", "fe\aar"),
+        SourcePhoto(path, "b", "fear", problem="broken", code="bad"),
+        SourcePhoto(path, "c", None, problem="no class", code="no_class"),
+    ]
+    found = resolve_classes(entries, ClassOptions(), known=("happy", "sad"))
+    assert found.entries == (
+        *entries[:2],
+        SourcePhoto(path, "a", None, problem="unknown class 'fe\\x07ar'; known: happy, sad", code="unknown_class"),
+        SourcePhoto(path, "b", None, problem="broken", code="bad"),
+        entries[4],
+    )
+    assert found.classes == ("happy", "sad")
+    chosen = resolve_classes(entries, ClassOptions({}, ("happy", "sad")), known=("angry",))
+    assert chosen == found
+
+
+def test_only_the_names_of_classes_are_changed_by_a_map() -> None:
+    entries = [*photos(fear=1, happy=1), SourcePhoto(Path("x"), "x", None, problem="p", code="c")]
+    found = resolve_classes(entries, ClassOptions({"fear": "sad"}))
+    assert [entry.label for entry in found.entries] == ["sad", "happy", None]
+
+
+def test_labels_of_photos_that_are_no_classes_are_one_whole_line() -> None:
+    assert text(lambda: check_known_labels(["z", "happy", "a"], classes=("happy", "sad"))) == (
+        "The photos have 'a', 'z', but the classes of the model are happy, sad. "
+        "Rename classes at the import with --map OLD=NEW, or train on this dataset."
+    )
+
+
+def test_the_numbers_of_labels_are_their_places(make_rows: MakeRows) -> None:
+    rows = make_rows(4)
+    found = labels_of(rows, classes=sorted({row.label for row in rows}, reverse=True))
+    assert found.tolist() == [3 - DEFAULT_CLASSES.index(row.label) for row in rows]
+    assert found.dtype == np.int64
