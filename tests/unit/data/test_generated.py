@@ -1,5 +1,7 @@
 """Tests of where files generated from a dataset go: beside its photos, or elsewhere if it is read-only."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,31 @@ def test_a_cache_that_another_user_made_is_not_written(
     deny_writes(monkeypatch, tmp_path / "pets/.cache")
     assert generated_path(tmp_path / "pets", ".cache/x").is_relative_to(elsewhere)
     assert generated_path(tmp_path / "pets", "check.html") == tmp_path / "pets/check.html"
+
+
+def test_the_place_of_a_read_only_dataset_is_its_name_and_a_hash_of_its_real_path(
+    tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "link").symlink_to("pets")
+    for folder in ("pets", "link"):
+        deny_writes(monkeypatch, tmp_path / folder)
+    digest = hashlib.sha256(os.fsencode(tmp_path / "pets")).hexdigest()[:12]
+    assert generated_path(tmp_path / "link", ".cache/x") == elsewhere / f"pets-{digest}" / ".cache/x"
+
+
+def test_a_folder_must_be_writable_and_enterable(
+    tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def access(path: Path, mode: int) -> bool:
+        asked.append((path, mode))
+        return True
+
+    (tmp_path / "pets").mkdir()
+    monkeypatch.setattr(os, "access", access)
+    assert generated_path(tmp_path / "pets", "a/b") == tmp_path / "pets/a/b"
+    assert generated_path(tmp_path / "none", "a/b") == tmp_path / "none/a/b"
+    assert asked == [(tmp_path / "pets", os.W_OK | os.X_OK)]
+    assert not elsewhere.exists()

@@ -5,29 +5,33 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, OutputError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import parse_class_options
 from petmood.data.duplicates import near_duplicates as groups
-from petmood.data.duplicates.near_duplicates import Relation
+from petmood.data.duplicates.near_duplicates import Relation, Relations
 from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
 from petmood.data.duplicates.shared_region_file import read_shared_regions
+from petmood.data.duplicates.shared_regions import SharedRegion
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
 from petmood.data.import_target import IMPORT_NAME, WRITTEN
-from petmood.data.importer import ImportOptions, import_photos
-from petmood.data.index import read_index
+from petmood.data.importer import ImportOptions, ImportReport, import_photos
+from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
 from petmood.data.sources.folder import FolderSource
 from petmood.data.split import Fractions
 from petmood.data.validation.issues import validate_dataset
 from tests.support.images import captioned, jpeg, photo_like
+from tests.support.progress import RecordedProgress
 from tests.support.trees import bring_in, contents, mirror_finder, photo_bytes, put, tree
 
 
@@ -429,3 +433,145 @@ def test_a_caption_on_half_of_the_photos_changes_no_split(tmp_path: Path) -> Non
     assert issue.message.startswith("14 photos of 2 classes share the same region: the bottom")
     assert issue.paths == shared.paths
     assert not found.has_blocking_issues
+
+
+def test_the_facts_of_an_import_are_known_to_the_letter(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in")
+    put(source, "happy/notes.txt", b"x")
+    put(source, "sad/twin.png", photo_bytes(4, mirrored=True))
+    options = ImportOptions(
+        drop_leaking=True, seed=3, fractions=Fractions(0.5, 0.25, 0.25), classes=parse_class_options(["other=calm"])
+    )
+    report = import_photos(
+        FolderSource(source), to=tmp_path / "pets", options=options, find_near_duplicates=mirror_finder
+    )
+    assert json.loads((tmp_path / "pets/import.json").read_text()) == {
+        "schema_version": 2,
+        "source": "folder",
+        "options": {
+            "skip_bad": False,
+            "drop_leaking": True,
+            "seed": 3,
+            "fractions": {"train": 0.5, "valid": 0.25, "test": 0.25},
+            "classes": {"renamed": {"other": "calm"}, "allowed": []},
+        },
+        "classes": ["angry", "calm", "happy", "sad"],
+        "counts": {
+            "originals": 16, "near_duplicates": 1, "excluded": 0, "groups": 16, "conflicts": 1, "rejected": 1,
+            **{split: sum(row.split == split for row in report.index) for split in ("train", "valid", "test")},
+        },
+        "data_hash": report.index.hash,
+    }  # fmt: skip
+    written = contents(tmp_path / "pets")
+    assert written["rejected.csv"] == (
+        b"path,reason,message\nhappy/notes.txt,not_a_photo,the suffix is not one of a photo\n"
+    )
+    assert written["relations.csv"] == (
+        b"first,second,kind,evidence\n"
+        b'photos/happy/0.png,photos/sad/twin.png,near_duplicate,"60 inliers, scale 1.00, mirrored"\n'
+    )
+    assert written["shared_regions.json"] == b"[]\n"
+    assert report.rejected == (ImportProblem("happy/notes.txt", "not_a_photo", "the suffix is not one of a photo"),)
+    counts = ", ".join(f"{name} {report.counts[name]}" for name in ("train", "valid", "test"))
+    check = shell_command("data", "check", tmp_path / "pets")
+    assert report.folder == tmp_path / "pets"
+    assert report.summary() == (
+        f"16 originals and 1 near-duplicates in 16 groups ({counts}); 0 excluded, 1 rejected.\n"
+        "Classes outside of the default set (angry, happy, other, sad), taken as they are: calm (4 photos).\n"
+        f"1 group has photos with two labels: see `{check}`."
+    )
+
+
+def test_by_default_an_import_is_strict_and_keeps_leaks_out(tmp_path: Path) -> None:
+    import_photos(FolderSource(tree(tmp_path / "in")), to=tmp_path / "pets", find_near_duplicates=mirror_finder)
+    assert json.loads((tmp_path / "pets/import.json").read_text())["options"] == {
+        "skip_bad": False,
+        "drop_leaking": False,
+        "seed": 0,
+        "fractions": {"train": 0.7, "valid": 0.15, "test": 0.15},
+        "classes": {"renamed": {}, "allowed": []},
+    }
+
+
+def test_every_step_of_an_import_is_shown(tmp_path: Path) -> None:
+    progress = RecordedProgress()
+    import_photos(
+        FolderSource(tree(tmp_path / "in")), to=tmp_path / "pets", find_near_duplicates=mirror_finder, progress=progress
+    )
+    assert progress.loops == [(16, "scanning folders"), (16, "looking for mirror images"), (16, "copying photos")]
+
+
+def test_lines_for_the_user_come_in_the_order_of_the_steps(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", splits=("test",), first_seed=100)
+    tree(source, each=6, splits=("train",))
+    for label in ("angry", "happy", "other", "sad"):
+        (source / f"train/{label}/.DS_Store").write_bytes(b"x")
+    for k in range(4):
+        put(source, f"train/fear/{k}.png", photo_bytes(300 + k))
+
+    def finder(photos: Iterable[NDArray[np.uint8]], *, total: int | None, progress: ProgressBar) -> Relations:
+        assert len(list(progress(photos, total=total))) == 44
+        return Relations([], shared=[SharedRegion((0, 1), (0.0, 0.75, 1.0, 1.0))])
+
+    first = import_photos(FolderSource(source), to=tmp_path / "pets", find_near_duplicates=finder)
+    again = import_photos(FolderSource(source), to=tmp_path / "pets", find_near_duplicates=finder)
+    moved = first.counts["valid"]
+    lines = (
+        "Passed over 4 entries that are hidden or made by a tool: .DS_Store (4).",
+        "Classes outside of the default set (angry, happy, other, sad), taken as they are: fear (4 photos).",
+        (
+            "2 photos of 1 class share the same region: the bottom 25% of the frame. It wasn't used to group photos. "
+            "A model may learn it in place of the animal: crop it off."
+        ),
+        f"The source has no photo in valid: {moved} of its 28 training photos were moved there, by group.",
+    )
+    assert first.notices == lines
+    assert again.notices == (
+        *lines, f"Replaces data version {first.index.hash[:12]} with 44 photos: 44 kept, 0 gone, 0 new."
+    )  # fmt: skip
+    assert json.loads((tmp_path / "pets/shared_regions.json").read_text()) == [
+        {"region": "the bottom 25% of the frame", "paths": ["photos/test/angry/0.png", "photos/test/angry/1.png"]}
+    ]
+
+
+def dropped(count: int) -> ImportReport:
+    """Return a report of two photos in use, and so many that were dropped as leaking."""
+    used = [
+        IndexRow(f"photos/{k}", f"{k}" * 64, "happy", split, f"{k}", Role.ORIGINAL, 1, 1, "PNG")
+        for k, split in enumerate((Split.TRAIN, Split.TEST))
+    ]
+    leaking = [
+        replace(used[0], path=f"photos/l{k:02d}\u2028", role=Role.EXCLUDED, note="relative of test photo photos/1")
+        for k in range(count)
+    ]
+    problem = ImportProblem("x", "bad", "why")
+    return ImportReport(Path("pets"), DataIndex((*used, *leaking)), (problem, problem), tuple(leaking), 2, ("A line.",))
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, "  ... and 1 more, see the notes in index.csv\n")])
+def test_the_whole_summary_of_an_import_lists_twenty_dropped_photos(count: int, more: str) -> None:
+    lines = "".join(f"  photos/l{k:02d}\\u2028: relative of test photo photos/1\n" for k in range(20))
+    check = shell_command("data", "check", "pets")
+    assert dropped(count).summary() == (
+        f"2 originals and 0 near-duplicates in 2 groups (train 1, valid 0, test 1); {count} excluded, 2 rejected.\n"
+        f"A line.\nDropped from training, since a photo of the group is evaluated on: {count}.\n{lines}{more}"
+        f"2 groups have photos with two labels: see `{check}`."
+    )
+
+
+def test_the_summary_of_a_plain_import_is_one_line_and_its_notices() -> None:
+    report = replace(dropped(0), rejected=(), conflicts=0)
+    assert report.summary() == (
+        "2 originals and 0 near-duplicates in 2 groups (train 1, valid 0, test 1); 0 excluded, 0 rejected.\nA line."
+    )
+
+
+def test_a_photo_that_changes_is_named_and_an_import_of_its_copy_is_advised(tmp_path: Path) -> None:
+    def finder(photos: Iterable[NDArray[np.uint8]], *, total: int | None, progress: ProgressBar) -> list[Relation]:
+        assert len(list(progress(photos, total=total))) == 16
+        put(tmp_path / "in", "sad/0.png", photo_bytes(77))
+        return []
+
+    with pytest.raises(DataError) as caught:
+        import_photos(FolderSource(tree(tmp_path / "in")), to=tmp_path / "pets", find_near_duplicates=finder)
+    assert str(caught.value) == "'sad/0.png' changed while it was imported. Import again."

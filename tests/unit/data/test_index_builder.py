@@ -1,5 +1,6 @@
 """Tests of index rows: duplicates, contradictions, splits, leakage and near-duplicates."""
 
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.data.index import IndexRow, Split
+from petmood.data.index import IndexRow, Role, Split
 from petmood.data.index_builder import ScannedPhoto, SplitPlan, build_index, split_notices
 from petmood.data.photo_info import PhotoInfo
 from petmood.data.sources.base import SourcePhoto
@@ -242,3 +243,159 @@ def test_a_group_is_called_by_its_smallest_hash_whatever_the_order_of_its_photos
     rows = photos.rows()
     smallest = min(sha256(name.encode()).hexdigest() for name in ("a.jpg", "b.jpg", "c.jpg"))
     assert {rows[name].group_id for name in ("a.jpg", "b.jpg", "c.jpg")} == {smallest[:16]}
+
+
+def entry(
+    name: str,
+    label: str | None,
+    split: Split | None,
+    *,
+    content: int,
+    group: int | None = None,
+    species: str = "",
+) -> ScannedPhoto:
+    """Return a photo whose hash consists of one digit: that of its content."""
+    facts = PhotoInfo(f"{content:x}" * 64, 100 + content, 80, "JPEG", "RGB")
+    found = SourcePhoto(Path(name), name, label, split, species)
+    return ScannedPhoto(found, facts, content, content if group is None else group)
+
+
+def build(
+    entries: list[ScannedPhoto], *, copies: frozenset[int] = frozenset(), drop: bool = False, **plan: object
+) -> tuple[tuple[str, ...], ...]:
+    """Return path, split, group, role and note of each row; groups are numbered by the first digit of their name."""
+    made = SplitPlan(**{"fractions": Fractions(), "seed": 0, "previous": {}, "drop_leaking": drop} | plan)
+    rows = build_index(entries, plan=made, pick_originals=lambda used: set(used - copies))
+    assert all(row.group_id == row.group_id[0] * 16 for row in rows)
+    return tuple((row.path, row.split.value, row.group_id[0], row.role.value, row.note) for row in rows)
+
+
+OFFICIAL = [
+    entry(f"{label}-{split}", label, split, content=3 * k + number)
+    for k, label in enumerate(("happy", "sad"))
+    for number, split in enumerate(Split)
+]
+OFFICIAL_ROWS = {
+    (f"photos/{one.source.name}", str(one.source.split), f"{one.content_id}", "original", "") for one in OFFICIAL
+}
+
+
+def test_every_column_of_a_row_comes_from_its_photo() -> None:
+    rows = build_index(
+        [*OFFICIAL, entry("x.jpg", "sad", Split.TEST, content=9, group=5, species="cat")][::-1],
+        plan=SplitPlan(Fractions(), 0, {}, drop_leaking=False),
+        pick_originals=set,
+    )
+    assert rows[-1] == IndexRow(
+        "photos/x.jpg", "9" * 64, "sad", Split.TEST, "5" * 16, Role.ORIGINAL, 109, 80, "JPEG", "cat"
+    )
+    assert [row.path for row in rows] == sorted(row.path for row in rows)
+
+
+def test_contradictions_copies_and_duplicates_in_one_example() -> None:
+    """Content 6: twice under `sad`, once under `happy`. 7: three times. 8 and 9: one group, 9 is a copy of 8."""
+    extra = [
+        entry("c1", "sad", Split.TRAIN, content=6),
+        entry("c2", "happy", Split.TRAIN, content=6),
+        entry("c3", "sad", Split.TRAIN, content=6),
+        entry("d3", "sad", Split.TRAIN, content=7),
+        entry("d1", "sad", Split.TRAIN, content=7),
+        entry("d2", "sad", Split.TRAIN, content=7),
+        entry("g1", "happy", Split.TEST, content=9, group=8),
+        entry("g2", "happy", Split.TEST, content=8),
+    ]
+    rows = build([*OFFICIAL, *extra], copies=frozenset({9, 6}))
+    assert set(rows) - OFFICIAL_ROWS == {
+        ("photos/c1", "train", "6", "excluded", "same photo as photos/c2, labeled happy"),
+        ("photos/c2", "train", "6", "excluded", "same photo as photos/c1, labeled sad"),
+        ("photos/c3", "train", "6", "excluded", "same photo as photos/c2, labeled happy"),
+        ("photos/d1", "train", "7", "original", ""),
+        ("photos/d2", "train", "7", "excluded", "exact duplicate of photos/d1"),
+        ("photos/d3", "train", "7", "excluded", "exact duplicate of photos/d1"),
+        ("photos/g1", "test", "8", "near_duplicate", ""),
+        ("photos/g2", "test", "8", "original", ""),
+    }
+    assert rows[:1] == (("photos/c1", "train", "6", "excluded", "same photo as photos/c2, labeled happy"),)
+
+
+def test_photos_without_a_split_follow_their_group_and_excluded_ones_go_to_train() -> None:
+    extra = [
+        entry("a1", "sad", None, content=9, group=5),
+        entry("b1", "sad", None, content=8),
+        entry("b2", "happy", None, content=8),
+        entry("c1", "happy", None, content=7, group=1),
+        entry("c2", "sad", None, content=7, group=1),
+    ]
+    assert set(build([*OFFICIAL, *extra])) - OFFICIAL_ROWS == {
+        ("photos/a1", "test", "5", "original", ""),
+        ("photos/b1", "train", "8", "excluded", "same photo as photos/b2, labeled happy"),
+        ("photos/b2", "train", "8", "excluded", "same photo as photos/b1, labeled sad"),
+        ("photos/c1", "valid", "1", "excluded", "same photo as photos/c2, labeled sad"),
+        ("photos/c2", "valid", "1", "excluded", "same photo as photos/c1, labeled happy"),
+    }
+
+
+def test_splits_are_made_by_the_shares_the_seed_and_an_earlier_import() -> None:
+    entries = [
+        entry(f"{label}{k}", label, None, content=5 * number + k)
+        for number, label in enumerate(("happy", "sad"))
+        for k in range(5)
+    ]
+    plans = [{"seed": 0}, {"seed": 1}, {"seed": 1, "fractions": Fractions(0.4, 0.6, 0.0)}]
+    splits = [[row[1] for row in build(entries, **plan)] for plan in plans]
+    assert splits[0] != splits[1]
+    assert Counter(splits[1]) == {"train": 6, "valid": 2, "test": 2}
+    assert Counter(splits[2]) == {"train": 4, "valid": 6}
+    known = build(entries, previous={"1" * 64: Split.TEST, "2" * 64: Split.VALID, "7" * 64: Split.TEST})
+    assert [row[1] for row in known if row[0] in {"photos/happy1", "photos/happy2", "photos/sad2"}] == [
+        "test", "valid", "test"
+    ]  # fmt: skip
+
+
+def test_classes_of_the_plan_need_photos_and_without_them_those_of_the_photos() -> None:
+    build(OFFICIAL, classes=("happy",))
+    with pytest.raises(DataError, match=r"class 'fear' has 0 photos in train .* class 'fear' has 0 photos in valid"):
+        build(OFFICIAL, classes=("fear", "happy"))
+    lonely = [*OFFICIAL, entry("x", "fear", Split.TRAIN, content=9)]
+    with pytest.raises(DataError, match=r"class 'fear' has 0 photos in valid \(1 in train, 0 in test\)"):
+        build(lonely)
+    build(lonely, classes=("happy", "sad"))
+
+
+def test_without_valid_its_share_of_train_and_valid_is_moved_by_seed_and_earlier_import() -> None:
+    """0.3 of 0.4 + 0.3 is 3/7 of each class: of five training groups two, at any seed; an earlier split is kept."""
+    entries = [
+        entry(f"{label}{k}", label, Split.TRAIN, content=6 * number + k)
+        for number, label in enumerate(("happy", "sad"))
+        for k in range(5)
+    ]
+    entries += [entry(f"{label}-t", label, Split.TEST, content=12 + k) for k, label in enumerate(("happy", "sad"))]
+    shares = Fractions(0.4, 0.3, 0.3)
+    valid = {}
+    for seed in (0, 1, 2):
+        rows = build(entries, fractions=shares, seed=seed)
+        assert Counter(row[1] for row in rows) == {"train": 6, "valid": 4, "test": 2}
+        valid[seed] = tuple(row[0] for row in rows if row[1] == "valid")
+    assert len(set(valid.values())) > 1
+    kept = {"0" * 64: Split.VALID, "1" * 64: Split.VALID, "2" * 64: Split.TEST, "3" * 64: Split.TRAIN}
+    rows = build(entries, fractions=shares, previous=kept)
+    happy = {name: split for name, split, *_ in rows if name.startswith("photos/happy") and name[-1].isdigit()}
+    assert happy == {
+        "photos/happy0": "valid", "photos/happy1": "valid",
+        **{f"photos/happy{k}": "train" for k in (2, 3, 4)},
+    }  # fmt: skip
+
+
+def test_photos_that_were_moved_to_valid_are_counted_among_those_of_train() -> None:
+    entries = [
+        entry("a", "sad", Split.TRAIN, content=1), entry("b", "sad", Split.TRAIN, content=2),
+        entry("c", "sad", None, content=3), entry("d", "sad", Split.VALID, content=4),
+    ]  # fmt: skip
+    rows = [
+        IndexRow(f"photos/{name}", name * 64, "sad", split, name, Role.ORIGINAL, 1, 1, "PNG")
+        for name, split in (("a", Split.VALID), ("b", Split.TRAIN), ("c", Split.VALID), ("d", Split.VALID))
+    ]
+    assert split_notices(entries, rows) == (
+        "The source has no photo in valid: 1 of its 2 training photos were moved there, by group.",
+    )
+    assert split_notices(entries, rows[1:]) == ()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from petmood.core.photo import LIMITS
-from petmood.data.photo_info import PIXELS_SIDE_PX, read_photo_info
+from petmood.data.photo_info import PIXELS_SIDE_PX, PhotoInfo, read_photo_info
 from tests.support.images import animated, cmyk_jpeg, exif, jpeg, photo_like, png, sixteen_bit_png
 
 PIXELS = photo_like(120, 100)
@@ -92,3 +93,42 @@ def test_a_large_jpeg_is_handed_on_at_a_smaller_scale_with_its_full_size_noted(t
     assert (facts.width, facts.height) == (2600, 2400)
     assert pixels is not None
     assert PIXELS_SIDE_PX <= min(pixels.shape[:2]) < 1300
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "flags"),
+    [
+        (4000, 4000, ()), (95, 96, ("small",)), (96, 95, ("small",)),
+        (4001, 400, ("large",)), (400, 4001, ("large",)), (4000, 400, ()),
+    ],
+)  # fmt: skip
+def test_sides_at_the_limits_are_usual(tmp_path: Path, width: int, height: int, flags: tuple[str, ...]) -> None:
+    facts, _ = read_photo_info(put(tmp_path, jpeg(np.zeros((height, width, 3), np.uint8))))
+    assert (facts.width, facts.height, facts.flags) == (width, height, flags)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_orientations_that_turn_or_mirror_a_photo_are_noted(tmp_path: Path, orientation: int) -> None:
+    facts, _ = read_photo_info(put(tmp_path, jpeg(PIXELS, exif=exif(orientation))))
+    assert facts.flags == (("exif",) if orientation in {2, 3, 4, 5, 6, 7, 8} else ())
+
+
+def test_a_grayscale_photo_is_usual_and_its_facts_are_complete(tmp_path: Path) -> None:
+    data = jpeg(Image.fromarray(PIXELS[..., 0]))
+    facts, pixels = read_photo_info(put(tmp_path, data))
+    assert facts == PhotoInfo(sha256(data).hexdigest(), 120, 100, "JPEG", "L")
+    assert pixels is not None
+    assert pixels.shape == (100, 120, 3)
+
+
+def test_a_file_that_is_missing_or_no_photo_has_a_whole_sentence(tmp_path: Path) -> None:
+    assert read_photo_info(tmp_path / "gone.jpg") == (
+        PhotoInfo(code="unreadable", problem="expected a readable file: No such file or directory"), None
+    )  # fmt: skip
+    facts, _ = read_photo_info(put(tmp_path, b""))
+    assert facts == PhotoInfo(
+        code="empty_file",
+        problem="Expected a photo, got an empty file (0 bytes). Send the original file again.",
+    )
+    text, _ = read_photo_info(put(tmp_path, b"This is a text."))
+    assert (text.sha256, text.code) == (sha256(b"This is a text.").hexdigest(), "unsupported_format")
