@@ -114,13 +114,13 @@ def test_photos_of_one_group_count_together() -> None:
 
 def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() -> None:
     """The quantile of t with one degree of freedom at 90% is tan(0.4 * pi) = 3.0777."""
-    two = [answers(np.arange(4) > wrong, group_size=2) for wrong in (0, 2)]
-    apart = overconfidence(two[0]) - overconfidence(two[1])
+    new, old = (answers(np.arange(4) > wrong, group_size=2) for wrong in (0, 2))
+    apart = overconfidence(new) - overconfidence(old)
     means = apart.reshape(2, 2).mean(axis=1)
-    check = check_calibration(two[0], two[1], PromotionLimits())
+    check = check_calibration(new, old, PromotionLimits())
     assert check.numbers["smallest_shown"] == pytest.approx(math.tan(0.4 * math.pi) * abs(means[0] - means[1]) / 2)
-    one = [answers(np.arange(4) > wrong, group_size=4) for wrong in (0, 2)]
-    check = check_calibration(one[0], one[1], PromotionLimits())
+    new, old = (answers(np.arange(4) > wrong, group_size=4) for wrong in (0, 2))
+    check = check_calibration(new, old, PromotionLimits())
     assert check.passed
     assert math.isinf(check.numbers["smallest_shown"])
 

@@ -121,9 +121,8 @@ def test_groups_of_unequal_size_are_compared_by_their_mean_size() -> None:
     lost = [1] * 79 + [0]
     found = difference(in_groups(right, *sizes), in_groups(lost, *sizes))
     reach = 1.959964 * math.sqrt(1.25 - 0.25 / 42)
-    assert found.value == 1 / 80
-    assert found.low == pytest.approx((0.5 - reach) / 42)
-    assert found.high == pytest.approx((0.5 + reach) / 42)
+    ends = [1 / 80, (0.5 - reach) / 42, (0.5 + reach) / 42]
+    assert [found.value, found.low, found.high] == pytest.approx(ends)
     assert found.n == 80
 
 
