@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import MutableMapping
 from typing import Final
@@ -10,6 +11,8 @@ from typing import Final
 __all__ = ["bypass_proxies", "is_loopback", "is_this_machine"]
 
 PROXIES: Final = ("all_proxy", "http_proxy", "https_proxy")
+SHORT_NOTATION: Final = re.compile(r"[0-9][0-9a-fx.]*", re.ASCII)
+"""IPv4 addresses in fewer parts, in octal or hexadecimal, such as 127.1 and 0x7f.1."""
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -24,8 +27,10 @@ def is_loopback(host: str) -> bool:
     try:
         found = ipaddress.ip_address(name)
     except ValueError:
-        with contextlib.suppress(OSError, UnicodeError):  # short notations, such as 127.1
-            return socket.inet_aton(name)[0] == 127 and name[:1].isdecimal()
+        if not SHORT_NOTATION.fullmatch(name):  # inet_aton stops at the first space, whatever follows it
+            return False
+        with contextlib.suppress(OSError):
+            return socket.inet_aton(name)[0] == 127
         return False
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found).is_loopback

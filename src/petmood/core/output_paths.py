@@ -71,8 +71,8 @@ def _mount_in(resolved: Path) -> str:
         return str(resolved)
     own = str(resolved).translate({ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"})
     try:
-        lines = MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines()
+        lines = MOUNTS.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     except OSError:
         return ""
-    points = (line.split(" ")[4] for line in lines)
+    points = (line.split(" ")[4] for line in lines if line)
     return next((point for point in points if point == own or point.startswith(f"{own}/")), "")

@@ -68,9 +68,9 @@ def messages(tmp_path: Path, target: Path) -> tuple[str, str]:
 def test_a_mount_point_at_or_below_a_target_is_found_by_its_escaped_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = tmp_path / "a b\tX\\\u00a0c"
+    odd = tmp_path / "a b\tX\\\u00a0\u2028\rc"
     mounts = tmp_path / "mountinfo"
-    escaped = f"{tmp_path}/a\\040b\\011X\\134\u00a0c"
+    escaped = f"{tmp_path}/a\\040b\\011X\\134\u00a0\u2028\rc"  # the kernel escapes no other line ends
     others = f"31 22 8:1 / /elsewhere rw - ext4 /dev/x rw\n32 22 8:1 / {tmp_path}/near rw - ext4 /dev/x rw\n".encode()
     others += b"33 22 8:1 / /caf\xe9 rw - ext4 /dev/x rw\n"
     mounts.write_bytes(others)
