@@ -159,22 +159,25 @@ def test_a_lock_file_is_hidden_for_everyone_and_holds_no_digits_of_another_proce
 def test_a_descriptor_is_closed_when_a_lock_is_refused_or_not_supported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd"))  # noqa: PTH208
+    handles, real = list[int](), fcntl.flock
 
-    with exclusive_lock(tmp_path / "x"):
-        before = descriptors()
-        for _ in range(3):
-            with pytest.raises(OutputLocked):
-                exclusive_lock(tmp_path / "x").__enter__()
-        assert descriptors() == before
+    def noted(handle: int, how: int) -> None:
+        handles.append(handle)
+        real(handle, how)
 
-    def no_locks(_handle: int, _how: int) -> None:
+    def no_locks(handle: int, _how: int) -> None:
+        handles.append(handle)
         lock_path(tmp_path / "y").unlink()  # another process removes the file first
         raise OSError(errno.ENOLCK, "No locks available")
 
-    before = descriptors()
+    with exclusive_lock(tmp_path / "x"):
+        monkeypatch.setattr(fcntl, "flock", noted)
+        with pytest.raises(OutputLocked):
+            exclusive_lock(tmp_path / "x").__enter__()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(handles[-1])
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with exclusive_lock(tmp_path / "y") as held:
         assert not held
-    assert descriptors() == before
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(handles[-1])
