@@ -114,7 +114,8 @@ def test_a_new_file_may_be_read_and_written_by_everyone_whom_the_umask_allows(tm
 def test_a_file_of_another_writer_with_the_same_random_name_is_not_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secrets.token_hex", lambda _: "0abc1234")
+    tokens = iter(["0abc1234", "0abc1234"])
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(tokens))
     with partial_file(tmp_path / "file"), pytest.raises(FileExistsError):
         partial_file(tmp_path / "file").__enter__()
     assert list(tmp_path.iterdir()) == []
