@@ -1,11 +1,14 @@
 """Tests of the image cache: equality with serving's preprocessing, in memory and on disk, and interrupted writes."""
 
 import errno
+import hashlib
+import inspect
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from petmood.core.image import ImageSpec, load
 from petmood.data.image_cache import ImageCache, open_image_cache
 from petmood.inference.base import try_prepare
 from tests.support.images import exif, jpeg, photo_like, png, turned
+from tests.support.progress import RecordedProgress
 from tests.support.read_only import deny_writes
 
 SPEC = ImageSpec(side_px=24)
@@ -220,3 +224,45 @@ def test_an_empty_cache_is_empty(tmp_path: Path) -> None:
     cache = open_image_cache(tmp_path, (), SPEC)
     assert isinstance(cache, ImageCache)
     assert (len(cache), cache.pixels.shape) == (0, (0, 24, 24, 3))
+
+
+def test_the_file_of_a_cache_is_named_after_the_spec_and_every_photo(photos: Path) -> None:
+    open_image_cache(photos, PATHS[:2], SPEC, limit_mb=0)
+    facts = [(path, (photos / path).stat()) for path in PATHS[:2]]
+    listed = "".join(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n" for path, status in facts)
+    name = hashlib.sha256((SPEC.model_dump_json() + listed).encode()).hexdigest()[:32]
+    assert [path.name for path in cached(photos)] == [f"{name}.npy"]
+
+
+def test_up_to_two_gigabytes_are_kept_in_memory_and_two_threads_decode_by_default() -> None:
+    defaults = inspect.signature(open_image_cache).parameters
+    assert (defaults["limit_mb"].default, defaults["threads"].default) == (2_000, 2)
+
+
+def test_other_errors_of_the_disk_name_the_file(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_handle: int, _offset: int, _length: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "posix_fallocate", failing)
+    with pytest.raises(OSError, match=r"Input/output error") as caught:
+        open_image_cache(photos, PATHS, SPEC, limit_mb=ON_DISK)
+    assert (caught.value.errno, caught.value.strerror) == (errno.EIO, "Input/output error")
+    assert Path(caught.value.filename).parent == photos / ".cache"
+
+
+def test_on_disk_decoding_is_shown_and_runs_on_the_threads_asked_for(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, threads: int) -> None:
+            pools.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr("petmood.data.image_cache.ThreadPoolExecutor", Pool)
+    progress = RecordedProgress()
+    for limit_mb in (100, ON_DISK):
+        open_image_cache(photos, PATHS, SPEC, limit_mb=limit_mb, threads=3, progress=progress)
+    assert progress.loops == [(6, "decoding photos")] * 2
+    assert pools == [3, 3]

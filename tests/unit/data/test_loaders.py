@@ -134,3 +134,49 @@ def test_evaluation_goes_in_the_cache_s_order_and_varies_nothing() -> None:
     pixels = torch.cat([batch["images"] for batch in batches]).permute(0, 2, 3, 1).numpy()
     assert np.array_equal(pixels, PIXELS)
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "sizes"), [(2, 2, [2]), (3, 2, [3]), (5, 3, [3, 2]), (9, 4, [3, 3, 3])]
+)
+def test_batches_are_as_few_and_as_equal_as_can_be(count: int, batch_size: int, sizes: list[int]) -> None:
+    batches = EpochBatchSampler(count, batch_size, seed=4)
+    assert [len(request.numbers) for request in batches] == sizes
+    assert len(batches) == len(sizes)
+    assert {request.epoch for request in batches} == {0}
+    order = np.random.default_rng((4, 0)).permutation(count).tolist()
+    assert [number for request in batches for number in request.numbers] == order
+
+
+@pytest.mark.parametrize(("count", "batch_size", "got"), [(1, 8, 1), (8, 0, 0)])
+def test_too_few_photos_are_one_whole_line(count: int, batch_size: int, got: int) -> None:
+    with pytest.raises(DataError) as caught:
+        EpochBatchSampler(count, batch_size, seed=0)
+    assert str(caught.value) == f"Expected at least 2 photos a batch to train on, got {got}."
+
+
+def test_a_training_loader_is_set_up_as_asked_for() -> None:
+    loader = train_loader(CACHE, LABELS, batch_size=4, seed=3, spec=SPEC, first_epoch=2)
+    assert (loader.num_workers, loader.persistent_workers, loader.batch_size) == (0, False, None)
+    assert loader.generator.initial_seed() == 3
+    batches = list(EpochBatchSampler(11, 4, seed=3, epoch=2))
+    assert list(loader.sampler) == batches
+    expected = [BatchDataset(CACHE, LABELS, spec=SPEC, seed=3)[request] for request in batches]
+    assert equal(list(loader), expected)
+    assert next(iter(train_loader(CACHE, LABELS, batch_size=4, seed=3, spec=SPEC).sampler)).epoch == 0
+    workers = train_loader(CACHE, LABELS, batch_size=4, seed=3, spec=SPEC, workers=1)
+    assert (workers.num_workers, workers.persistent_workers) == (1, True)
+
+
+def test_without_a_seed_augmentation_is_that_of_seed_0() -> None:
+    request = BatchIndices(1, (2, 3))
+    first, second = (BatchDataset(CACHE, LABELS, spec=SPEC, **seed)[request] for seed in ({}, {"seed": 0}))
+    assert torch.equal(first["images"], second["images"])
+
+
+def test_an_evaluation_loader_asks_for_batches_in_order() -> None:
+    loader = eval_loader(CACHE, LABELS, batch_size=5)
+    assert loader.batch_size is None
+    assert list(loader.sampler) == [
+        BatchIndices(0, tuple(numbers)) for numbers in (range(5), range(5, 10), range(10, 11))
+    ]
