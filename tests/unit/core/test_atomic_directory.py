@@ -133,6 +133,7 @@ def test_a_folder_retired_by_a_killed_writer_is_put_back(tmp_path: Path) -> None
 def test_a_retired_folder_and_litter_beside_a_whole_one_are_cleared(tmp_path: Path) -> None:
     for name in (".folder.retired", ".folder.0abc1234.partial", "folder"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
     with atomic_directory(tmp_path / "folder", existing=anything) as draft:
         (draft.path / "new").touch()
     assert names_in(tmp_path) == ["folder"]
@@ -160,10 +161,14 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
 
 
 def test_a_failed_rename_of_a_new_folder_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_self: Path, _target: Path) -> Path:
-        raise OSError(5, "Input/output error")
+    rename = Path.rename
 
-    monkeypatch.setattr(Path, "rename", refuse)
+    def refuse_the_new_one(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
     with pytest.raises(OSError, match=r"^\[Errno 5\] Input/output error$"):
         write(tmp_path / "folder")
     assert names_in(tmp_path) == []
@@ -260,8 +265,11 @@ def test_files_to_carry_over_come_into_the_new_folder_as_they_are(tmp_path: Path
     (target / "to a file").symlink_to("deep/notes.txt")
     (target / "far/below/a").mkdir(parents=True)
     (target / "far/below/file").touch()
+    (target / "of/mine").mkdir(parents=True)
+    (target / "of/mine/file").touch()
     before = (target / "deep/notes.txt").stat()
     kept = ("same", "same link", "far/below/a/", "far/below/file", "deep/empty/", "deep/notes.txt", "link", "to a file")
+    kept = (*kept, "of/mine/file")
     with atomic_directory(target, existing=lambda _: kept) as draft:
         (draft.path / "same").write_text("new")
         (draft.path / "same link").symlink_to("nowhere")

@@ -123,10 +123,12 @@ def test_a_person_s_file_in_a_bundle_protects_it(bundle: Path, name: str) -> Non
 
 def test_a_link_in_place_of_a_bundle_s_file_or_manifest_protects_it(bundle: Path) -> None:
     for name in ("card.md", MANIFEST):
+        assert is_bundle(bundle)
         (bundle / name).rename(bundle.parent / name)
         (bundle / name).symlink_to(bundle.parent / name)
         with pytest.raises(BundleError, match="would delete"):
             check_target(bundle, replace=True)
+    assert not is_bundle(bundle)
 
 
 def test_a_file_and_a_place_that_can_t_be_written_are_refused(tmp_path: Path) -> None:
