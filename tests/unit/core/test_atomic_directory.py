@@ -268,8 +268,17 @@ def test_files_to_carry_over_come_into_the_new_folder_as_they_are(tmp_path: Path
     (target / "of/mine").mkdir(parents=True)
     (target / "of/mine/file").touch()
     before = (target / "deep/notes.txt").stat()
-    kept = ("same", "same link", "far/below/a/", "far/below/file", "deep/empty/", "deep/notes.txt", "link", "to a file")
-    kept = (*kept, "of/mine/file")
+    first = (
+        "same",
+        "same link",
+        "far/below/a/",
+        "far/below/file",
+        "deep/empty/",
+        "deep/notes.txt",
+        "link",
+        "to a file",
+    )
+    kept = (*first, "of/mine/file")
     with atomic_directory(target, existing=lambda _: kept) as draft:
         (draft.path / "same").write_text("new")
         (draft.path / "same link").symlink_to("nowhere")
