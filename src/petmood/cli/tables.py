@@ -47,8 +47,8 @@ def paired_text(paired: "PairedTest") -> str:
     """Return one line for a comparison of two runs: the difference, its interval and the p-value."""
     apart = paired.difference
     return (
-        f"{title(paired.metric)} {paired.first:.1%} here, {paired.second:.1%} there; difference {apart.value:+.1%} "
-        f"[{apart.low:+.1%}, {apart.high:+.1%}], p = {paired.p_value:.3g}, over {paired.groups} groups."
+        f"{title(paired.metric)} {paired.first:.1%} here, {paired.second:.1%} there; difference {apart.value:+z.1%} "
+        f"[{apart.low:+z.1%}, {apart.high:+z.1%}], p = {paired.p_value:.3g}, over {paired.groups} groups."
     )
 
 

@@ -37,18 +37,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Mean:
-    """A mean per photo, and its standard error over groups with their degrees of freedom."""
+    """A mean per photo, and its standard error over groups."""
 
     value: float
     error: float
-    freedom: int
+    groups: int
 
     def text(self) -> str:
         low, high = self.value - self.reach(TAIL), self.value + self.reach(TAIL)
         return number_text(Estimate(self.value, low, high, n=0))
 
     def reach(self, level: float) -> float:
-        return float(stats.t.ppf(1 - level, self.freedom)) * self.error
+        return float(stats.t.ppf(1 - level, max(self.groups - 1, 1))) * self.error
 
     def above(self, level: float) -> bool:
         return self.value > self.reach(level)
@@ -85,10 +85,12 @@ def check_calibration(candidate: Predictions, champion: Predictions, limits: Pro
     verdict = f"more {failed[0]} than" if failed else f"{'' if worse else 'not '}significantly worse than"
     measured = f"overconfidence {apart.text()}, {title('nll')} {nll.text()}, {title('ece')} {points_text(ece)}"
     reach = apart.reach(OVER_LEVEL)
-    sentence = (
-        f"The probabilities are {verdict} the champion's: {measured}. With {apart.freedom + 1} groups, a difference in "
-        f"overconfidence of less than {reach:.2f} can't be distinguished from chance."
+    undecided = (
+        f"With {apart.groups} groups, a difference in overconfidence of less than {reach:.2f} can't be"
+        if apart.groups > 1
+        else "With one group, no difference in overconfidence can be"
     )
+    sentence = f"The probabilities are {verdict} the champion's: {measured}. {undecided} distinguished from chance."
     numbers = {"overconfidence": apart.value, "smallest_shown": reach, "own_overconfidence": own.value}
     numbers |= {"nll": nll.value, "nll_low": nll.value - nll.reach(TAIL), "nll_high": nll.value + nll.reach(TAIL)}
     numbers |= {"ece": ece}
@@ -100,7 +102,7 @@ def _mean(per_photo: Floats, groups: NDArray[np.int64]) -> _Mean:
     sums = np.bincount(groups, weights=per_photo)
     count = len(sums)
     error = float(sums.std(ddof=1)) * np.sqrt(count) / len(per_photo) if count > 1 else np.inf
-    return _Mean(float(per_photo.mean()), float(error), max(count - 1, 1))
+    return _Mean(float(per_photo.mean()), float(error), count)
 
 
 def _nll(scored: Predictions) -> Floats:

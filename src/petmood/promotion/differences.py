@@ -96,16 +96,16 @@ def side_by_side(candidate: Predictions, champion: Predictions) -> tuple[Predict
 
 def points_text(share: float) -> str:
     """Return a difference of two shares in points, with its sign."""
-    return f"{100 * share:+.1f} points"
+    return f"{100 * share:+z.1f} points"
 
 
 def with_interval(estimate: Estimate) -> str:
     """Return a difference of two shares in points, with its interval if there is one."""
-    interval = f" ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})" if math.isfinite(estimate.low) else ""
+    interval = f" ({100 * estimate.low:+z.1f} to {100 * estimate.high:+z.1f})" if math.isfinite(estimate.low) else ""
     return points_text(estimate.value) + interval
 
 
 def number_text(estimate: Estimate) -> str:
     """Return a difference of two numbers, with its interval if there is one."""
-    interval = f" ({estimate.low:+.3f} to {estimate.high:+.3f})" if math.isfinite(estimate.low) else ""
-    return f"{estimate.value:+.3f}{interval}"
+    interval = f" ({estimate.low:+z.3f} to {estimate.high:+z.3f})" if math.isfinite(estimate.low) else ""
+    return f"{estimate.value:+z.3f}{interval}"

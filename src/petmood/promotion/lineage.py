@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from petmood.core.bundle import DATA_NAME, Bundle
 from petmood.core.bundle_files import read_limited
-from petmood.core.errors import RegistryError
+from petmood.core.errors import DataError, RegistryError
 from petmood.data.index import IndexRow, Role, parse_index
 from petmood.registry.base import AliasChange, Version
 from petmood.registry.cache import cached
@@ -54,4 +54,7 @@ def _photos(bundle: Bundle) -> tuple[IndexRow, ...]:
     data = read_limited(path)
     if hashlib.sha256(data).hexdigest() != manifest.data_hash:
         raise RegistryError(f"{path} is not the data version {manifest.data_hash[:12]} of the manifest.")
-    return parse_index(data, name=str(path)).rows
+    try:
+        return parse_index(data, name=str(path)).rows
+    except DataError as error:
+        raise RegistryError(str(error)) from error

@@ -123,6 +123,7 @@ def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() 
     check = check_calibration(new, old, PromotionLimits())
     assert check.passed
     assert math.isinf(check.numbers["smallest_shown"])
+    assert check.sentence.endswith(" With one group, no difference in overconfidence can be distinguished from chance.")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,12 @@ def test_the_differences_are_written_in_points() -> None:
     assert [points_text(share) for share in (0.123, -0.5, 0.0)] == ["+12.3 points", "-50.0 points", "+0.0 points"]
 
 
+def test_a_difference_that_rounds_to_0_has_no_minus_sign() -> None:
+    assert points_text(-1e-9) == "+0.0 points"
+    assert with_interval(Estimate(-1e-9, -1e-9, -1e-9, 10)) == "+0.0 points (+0.0 to +0.0)"
+    assert number_text(Estimate(-1e-9, -1e-9, -1e-9, 10)) == "+0.000 (+0.000 to +0.000)"
+
+
 def test_both_sides_come_in_one_order() -> None:
     scored = answers(shares(40, 0.8))
     first, second = side_by_side(scored.take(np.arange(40)[::-1]), scored)

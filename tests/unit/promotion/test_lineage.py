@@ -68,6 +68,16 @@ def test_a_bundle_that_does_not_list_its_photos_is_refused(
         find_lineage(registry, "2")
 
 
+def test_an_index_that_can_not_be_read_is_an_error_of_the_registry(registry: Registry, tmp_path: Path) -> None:
+    data = b"path,sha256\n"
+    folder = word_bundle(tmp_path, "one")
+    manifest = read(folder).model_copy(update={"data_hash": hashlib.sha256(data).hexdigest()})
+    files = {name: (folder / name).read_bytes() for name in manifest.files}
+    registry.push(write(tmp_path / "odd", manifest, {**files, "data.csv": data}).folder, by="me")
+    with pytest.raises(RegistryError, match=r"/data\.csv' isn't an index: expected the header path,.*; got path,sha256$"):
+        find_lineage(registry, "1")
+
+
 def test_a_trace_can_not_be_changed(registry: Registry, small_run: RunFolder, tmp_path: Path) -> None:
     registry.push(export_run(small_run, to=tmp_path / "first").folder, by="me")
     with pytest.raises(dataclasses.FrozenInstanceError):

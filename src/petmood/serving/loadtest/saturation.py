@@ -48,5 +48,5 @@ def _reason(before: Step, after: Step) -> str:
     growth = after.answered_per_s / before.answered_per_s - 1
     if growth < GROWTH and after.p95_ms > before.p95_ms:
         slower = after.p95_ms / before.p95_ms - 1
-        return f"at {after.users} users, throughput changed by {growth:+.0%} and p95 by {slower:+.0%}"
+        return f"at {after.users} users, throughput changed by {growth:+z.0%} and p95 by {slower:+z.0%}"
     return ""

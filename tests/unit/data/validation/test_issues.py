@@ -160,12 +160,16 @@ def dataset(folder: Path, *rows: IndexRow) -> Path:
     return folder
 
 
-def row(name: str, content: bytes, split: Split, group: str, **changed: str) -> IndexRow:
+def row(name: str, content: bytes, split: Split, group: str, *, role: Role = Role.ORIGINAL, note: str = "") -> IndexRow:
     """Return the row of a photo whose class is its folder."""
     digest, label = hashlib.sha256(content).hexdigest(), name.partition("/")[0]
+<<<<<<< HEAD
     one = IndexRow(f"photos/{name}", digest, label, split, group, Role.ORIGINAL, 32, 32, "PNG")
     values: dict[str, Any] = {key: Role(value) if key == "role" else value for key, value in changed.items()}
     return replace(one, **values)
+=======
+    return IndexRow(f"photos/{name}", digest, label, split, group, role, 32, 32, "PNG", note=note)
+>>>>>>> 63db9b2 (Give the tests of data versions and the index exact types)
 
 
 def rows_of(**names: Split) -> list[IndexRow]:
@@ -196,8 +200,8 @@ def damaged(tmp_path: Path) -> Path:
         row("happy/twin-1.png", twin, TRAIN, "h5"),
         row("happy/twin-2.png", twin, TEST, "h6"),
         row("happy/two.png", photo_bytes(6), VALID, "y-two"),
-        row("none/out.png", photo_bytes(7), TRAIN, "n1", role="excluded", note="why"),
-        row("none/one.png", photo_bytes(8), TRAIN, "b-one", role="near_duplicate"),
+        row("none/out.png", photo_bytes(7), TRAIN, "n1", role=Role.EXCLUDED, note="why"),
+        row("none/one.png", photo_bytes(8), TRAIN, "b-one", role=Role.NEAR_DUPLICATE),
         row("surprised/one.png", photo_bytes(9), TRAIN, "b-one"),
         row("surprised/two.png", photo_bytes(10), VALID, "y-two"),
         row("surprised/two-more.png", photo_bytes(11), VALID, "y-two"),
