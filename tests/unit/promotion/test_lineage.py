@@ -74,7 +74,7 @@ def test_an_index_that_can_not_be_read_is_an_error_of_the_registry(registry: Reg
     manifest = read(folder).model_copy(update={"data_hash": hashlib.sha256(data).hexdigest()})
     files = {name: (folder / name).read_bytes() for name in manifest.files}
     registry.push(write(tmp_path / "odd", manifest, {**files, "data.csv": data}).folder, by="me")
-    with pytest.raises(RegistryError, match=r"/data\.csv' isn't an index: expected the header path,.*; got path,sha256$"):
+    with pytest.raises(RegistryError, match=r"/data\.csv' isn't an index: expected the header path,.*"):
         find_lineage(registry, "1")
 
 

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -163,13 +162,7 @@ def dataset(folder: Path, *rows: IndexRow) -> Path:
 def row(name: str, content: bytes, split: Split, group: str, *, role: Role = Role.ORIGINAL, note: str = "") -> IndexRow:
     """Return the row of a photo whose class is its folder."""
     digest, label = hashlib.sha256(content).hexdigest(), name.partition("/")[0]
-<<<<<<< HEAD
-    one = IndexRow(f"photos/{name}", digest, label, split, group, Role.ORIGINAL, 32, 32, "PNG")
-    values: dict[str, Any] = {key: Role(value) if key == "role" else value for key, value in changed.items()}
-    return replace(one, **values)
-=======
     return IndexRow(f"photos/{name}", digest, label, split, group, role, 32, 32, "PNG", note=note)
->>>>>>> 63db9b2 (Give the tests of data versions and the index exact types)
 
 
 def rows_of(**names: Split) -> list[IndexRow]:
