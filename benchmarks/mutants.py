@@ -224,6 +224,7 @@ def _configure(copy: Path, package: Package) -> None:
         "pytest_add_cli_args": ["-q", "-m", "not proof", "-p", "no:cacheprovider"],
         "also_copy": ["docs", "benchmarks", "examples", "README.md"],
         "use_git_change_detection": False,
+        "timeout_multiplier": 60.0,  # the default of 15 takes a busy machine for a test that hangs
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
