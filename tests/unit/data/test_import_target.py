@@ -154,6 +154,7 @@ def test_a_source_is_related_by_one_photo_and_unrelated_ones_are_refused(pets: P
         refuse_unrelated(entries, old, to=pets)
     refuse_unrelated([new], DataIndex(()), to=pets)
     refuse_unrelated([new], None, to=pets)
+    assert "with 1 photo, and" in text(lambda: refuse_unrelated([new], DataIndex(old.rows[:1]), to=pets))
     assert text(lambda: refuse_unrelated([new, bad], old, to=pets)) == (
         f"'{pets}' holds data version {old.hash[:12]} with 2 photos, and the source has none of them. "
         "Nothing was changed. Choose another folder with --output, or add --replace."

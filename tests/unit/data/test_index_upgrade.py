@@ -105,6 +105,12 @@ def test_a_folder_without_an_index_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         upgrade_dataset(tmp_path, to=tmp_path / "new")
     assert str(caught.value) == f"Expected a dataset with an index.csv in '{tmp_path}', got none."
+    put(tmp_path, "index.csv", NEW.encode())
+    with pytest.raises(DataError) as caught:
+        upgrade_dataset(tmp_path, to=tmp_path / "new")
+    assert str(caught.value) == (
+        f"'{tmp_path}/index.csv' isn't an index of format 1. Only such an index needs an upgrade."
+    )
 
 
 def test_every_file_of_an_upgraded_dataset_is_known_to_the_letter(tmp_path: Path) -> None:

@@ -132,3 +132,11 @@ def test_a_file_that_is_missing_or_no_photo_has_a_whole_sentence(tmp_path: Path)
     )
     text, _ = read_photo_info(put(tmp_path, b"This is a text."))
     assert (text.sha256, text.code) == (sha256(b"This is a text.").hexdigest(), "unsupported_format")
+
+
+def test_an_error_of_the_system_without_words_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> bytes:
+        raise OSError
+
+    monkeypatch.setattr("petmood.data.photo_info.read_bounded", failing)
+    assert read_photo_info(tmp_path / "x")[0].problem == "expected a readable file: unreadable"
