@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -264,7 +265,8 @@ def build(
     entries: list[ScannedPhoto], *, copies: frozenset[int] = frozenset(), drop: bool = False, **plan: object
 ) -> tuple[tuple[str, ...], ...]:
     """Return path, split, group, role and note of each row; groups are numbered by the first digit of their name."""
-    made = SplitPlan(**{"fractions": Fractions(), "seed": 0, "previous": {}, "drop_leaking": drop} | plan)
+    settings: dict[str, Any] = {"fractions": Fractions(), "seed": 0, "previous": {}, "drop_leaking": drop, **plan}
+    made = SplitPlan(**settings)
     rows = build_index(entries, plan=made, pick_originals=lambda used: set(used - copies))
     assert all(row.group_id == row.group_id[0] * 16 for row in rows)
     return tuple((row.path, row.split.value, row.group_id[0], row.role.value, row.note) for row in rows)
@@ -341,7 +343,7 @@ def test_splits_are_made_by_the_shares_the_seed_and_an_earlier_import() -> None:
         for number, label in enumerate(("happy", "sad"))
         for k in range(5)
     ]
-    plans = [{"seed": 0}, {"seed": 1}, {"seed": 1, "fractions": Fractions(0.4, 0.6, 0.0)}]
+    plans: list[dict[str, Any]] = [{"seed": 0}, {"seed": 1}, {"seed": 1, "fractions": Fractions(0.4, 0.6, 0.0)}]
     splits = [[row[1] for row in build(entries, **plan)] for plan in plans]
     assert splits[0] != splits[1]
     assert Counter(splits[1]) == {"train": 6, "valid": 2, "test": 2}
