@@ -1,6 +1,5 @@
 """The user's folder for files that can be generated or fetched again."""
 
-import functools
 import os
 import stat
 import tempfile
@@ -10,6 +9,8 @@ from typing import Final
 __all__ = ["CACHE_VARIABLE", "cache_folder", "temporary_folder"]
 
 CACHE_VARIABLE: Final = "PETMOOD_CACHE"
+_fresh: Final[list[Path]] = []
+"""The temporary folders that this process made; the last one is in use."""
 
 
 def cache_folder() -> Path:
@@ -36,7 +37,8 @@ def temporary_folder() -> Path:
     return folder if mine else _fresh_folder()
 
 
-@functools.cache
 def _fresh_folder() -> Path:
-    """Create a temporary folder with an unpredictable name, once per process."""
-    return Path(tempfile.mkdtemp(prefix="petmood-"))
+    """Return a temporary folder with an unpredictable name: one per process, and another if that was removed."""
+    if not _fresh or not _fresh[-1].is_dir():
+        _fresh.append(Path(tempfile.mkdtemp(prefix="petmood-")))
+    return _fresh[-1]

@@ -86,3 +86,7 @@ def test_a_temporary_folder_of_another_user_is_not_used(tmp_path: Path, monkeypa
     found = temporary_folder()
     assert found != tmp_path / f"petmood-{other}"
     assert found.is_dir()
+    assert temporary_folder() == found
+    found.rmdir()  # as a cleaner of old files does
+    assert temporary_folder() != found
+    assert temporary_folder().is_dir()
