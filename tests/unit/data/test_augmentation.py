@@ -273,5 +273,5 @@ def test_an_erased_rectangle_has_its_area_and_aspect(area: float, aspect: float,
 
 
 def test_of_a_tiny_photo_one_pixel_is_erased() -> None:
-    out = drawn(np.full((2, 2, 3), 255, np.uint8), {"random_erasing_p": 1}, 0, 0.5, 1, 0)
-    assert out[..., 0].tolist() == [[255, 255], [128, 255]]
+    out = drawn(np.full((2, 2, 3), 255, np.uint8), {"random_erasing_p": 1}, 0, 0.5, 0, 0)
+    assert out[..., 0].tolist() == [[128, 255], [255, 255]]

@@ -317,3 +317,9 @@ def test_an_offset_before_the_start_of_the_file_is_damage_and_other_errors_of_th
     assert damage(path) == (
         f"Expected a complete zip archive, got 'pets.zip' in its entry a.jpg: an offset outside of the file. {AGAIN}"
     )
+
+
+def test_an_entry_that_declares_no_bytes_is_checked_as_well(tmp_path: Path) -> None:
+    assert damage(declared(archive(tmp_path, "a.jpg"), 0)) == (
+        "Expected a complete zip archive, got 'pets.zip' in its entry a.jpg: Bad CRC-32 for file 'a.jpg'. " + AGAIN
+    )
