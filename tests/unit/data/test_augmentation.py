@@ -176,7 +176,12 @@ class Scripted:
         return int(self.draws.pop(0))
 
 
-def drawn(image: NDArray[np.uint8], spec: dict[str, float], *after: float, **draws: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+def drawn(
+    image: NDArray[np.uint8],
+    spec: dict[str, float],
+    *after: float,
+    **draws: Any,  # noqa: ANN401 - a number or a few
+) -> NDArray[np.uint8]:
     """Return a copy that is augmented by known draws."""
     return augment(image, AugmentSpec(**spec), Scripted(*after, **draws))  # type: ignore[arg-type]  # all that is used
 
@@ -252,7 +257,7 @@ def test_a_gray_photo_gets_its_channels_and_then_its_contrast_and_brightness() -
     script = Scripted(grayscale=0.49, channels=[1, 0.5, 0], contrast=1, brightness=1)
     del script.draws[6]  # no saturation is drawn
     spec = AugmentSpec(grayscale_p=0.5, channel_jitter=0.2, contrast=0.5, brightness=0.1)
-    out = augment(np.full((8, 8, 3), (100, 150, 200), np.uint8), spec, script)  # type: ignore[arg-type]
+    out = augment(np.full((8, 8, 3), (100, 150, 200), np.uint8), spec, script)  # type: ignore[arg-type]  # all that is used
     assert close(out, np.array([202.35, 160.125, 117.9]), within=0.51)
 
 
@@ -264,7 +269,7 @@ def test_an_erased_rectangle_has_its_area_and_aspect(area: float, aspect: float,
     """2% of 100 x 100 is a square of 14.1, 15% one of 38.7; the aspect is at most e to the 0.7, which is 2.014."""
     script = Scripted(area, aspect, 10, 20, erasing=0.49)
     white = np.full((100, 100, 3), 255, np.uint8)
-    out = augment(white, AugmentSpec(random_erasing_p=0.5), script)  # type: ignore[arg-type]
+    out = augment(white, AugmentSpec(random_erasing_p=0.5), script)  # type: ignore[arg-type]  # all that is used
     expected = white.copy()
     expected[10 : 10 + height, 20 : 20 + width] = 128
     assert np.array_equal(out, expected)

@@ -262,11 +262,16 @@ def entry(
 
 
 def build(
-    entries: list[ScannedPhoto], *, copies: frozenset[int] = frozenset(), drop: bool = False, **plan: object
+    entries: list[ScannedPhoto],
+    *,
+    copies: frozenset[int] = frozenset(),
+    fractions: Fractions | None = None,
+    seed: int = 0,
+    previous: dict[str, Split] | None = None,
+    classes: tuple[str, ...] = (),
 ) -> tuple[tuple[str, ...], ...]:
     """Return path, split, group, role and note of each row; groups are numbered by the first digit of their name."""
-    settings: dict[str, Any] = {"fractions": Fractions(), "seed": 0, "previous": {}, "drop_leaking": drop, **plan}
-    made = SplitPlan(**settings)
+    made = SplitPlan(fractions or Fractions(), seed, previous or {}, drop_leaking=False, classes=classes)
     rows = build_index(entries, plan=made, pick_originals=lambda used: set(used - copies))
     assert all(row.group_id == row.group_id[0] * 16 for row in rows)
     return tuple((row.path, row.split.value, row.group_id[0], row.role.value, row.note) for row in rows)
@@ -343,8 +348,8 @@ def test_splits_are_made_by_the_shares_the_seed_and_an_earlier_import() -> None:
         for number, label in enumerate(("happy", "sad"))
         for k in range(5)
     ]
-    plans: list[dict[str, Any]] = [{"seed": 0}, {"seed": 1}, {"seed": 1, "fractions": Fractions(0.4, 0.6, 0.0)}]
-    splits = [[row[1] for row in build(entries, **plan)] for plan in plans]
+    plans = ((0, Fractions()), (1, Fractions()), (1, Fractions(0.4, 0.6, 0.0)))
+    splits = [[row[1] for row in build(entries, seed=seed, fractions=shares)] for seed, shares in plans]
     assert splits[0] != splits[1]
     assert Counter(splits[1]) == {"train": 6, "valid": 2, "test": 2}
     assert Counter(splits[2]) == {"train": 4, "valid": 6}
