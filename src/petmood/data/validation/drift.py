@@ -38,6 +38,8 @@ SIDE_PX: Final = 128
 """Luminance and edges are measured at this longer side, so that a larger photo doesn't count as less sharp."""
 FEWEST: Final = 5
 """Smallest number of photos in a version for a test."""
+DECIMALS: Final = 9
+"""Decimals of a statistic: flat photos differ in contrast and sharpness by rounding errors alone."""
 EXACT_UP_TO: Final = 1000
 """Up to this many photos the exact p-value is used, as the asymptotic one is too small; above, it is accurate."""
 
@@ -122,4 +124,5 @@ def _facts(path: Path, row: IndexRow) -> NDArray[np.float64]:
     light = np.asarray(image, np.float64) / 255
     edges = light[1:-1, 1:-1] * 4 - light[:-2, 1:-1] - light[2:, 1:-1] - light[1:-1, :-2] - light[1:-1, 2:]
     sharpness = edges.std() if edges.size else 0.0
-    return np.array([light.mean(), light.std(), sharpness, row.width / row.height, min(row.width, row.height)])
+    facts = np.array([light.mean(), light.std(), sharpness, row.width / row.height, min(row.width, row.height)])
+    return facts.round(DECIMALS)

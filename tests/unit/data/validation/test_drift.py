@@ -102,6 +102,14 @@ def write(folder: Path, name: str, pixels: NDArray[np.uint8], *, role: Role = Ro
     return IndexRow(name, name.ljust(64, "0"), "happy", Split.TRAIN, name, role, width, height, "PNG")
 
 
+def test_flat_photos_differ_in_brightness_alone(tmp_path: Path) -> None:
+    """The standard deviation of equal numbers is not 0 but their rounding error, which depends on the number."""
+    levels = [write(tmp_path, f"{level}", np.full((32, 32, 3), level, np.uint8)) for level in range(1, 250, 10)]
+    facts = np.array(list(image_statistics(tmp_path, levels).values()))
+    assert facts[:, 1:].tolist() == [[0.0, 0.0, 1.0, 32.0]] * len(levels)
+    assert facts[:, 0] == pytest.approx([level / 255 for level in range(1, 250, 10)])
+
+
 def test_the_facts_of_an_image_are_what_they_are_called(tmp_path: Path) -> None:
     photo = photo_like(320, 160)
     dark, flat = (photo * 0.5).astype(np.uint8), np.full((160, 160, 3), 128, np.uint8)
