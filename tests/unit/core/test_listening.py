@@ -233,4 +233,4 @@ def test_all_ipv6_addresses_are_all_ipv4_addresses_too(monkeypatch: pytest.Monke
     port = listeners[0].getsockname()[1]
     for listener in listeners:
         listener.close()
-    assert found == [("::", 0), ("0.0.0.0", port)]  # noqa: S104 - names
+    assert found == [("::", 0), ("0.0.0.0", port)]  # noqa: S104 - names of addresses
