@@ -107,6 +107,35 @@ def test_the_region_of_a_shared_keypoint_surrounds_it_and_takes_its_neighbors() 
     assert content.region[[19, 20, 36, 37], 28].tolist() == [False, True, True, False]
 
 
+def test_the_neighbors_of_a_shared_keypoint_are_those_within_10_px_in_x_and_y() -> None:
+    around = [(110.0, 60.0), (110.5, 50.0), (100.0, 60.5), (90.0, 40.0)]
+    photo = features(keypoints(SPOT, *((x, y, 3.0, 0.0) for x, y in around)))
+    content = shared_content(photo, np.array([True, *[False] * 4]))
+    assert content.keypoints.tolist() == [True, True, False, False, True]
+
+
+def test_half_of_the_frame_is_left_out_as_a_whole_and_more_is_not() -> None:
+    half = SharedRegion((0, 1), (0.0, 0.0, 0.5, 1.0)).mask()
+    assert half[:, :32].all()
+    assert half.sum() == 32 * 64
+    assert not SharedRegion((0, 1), (0.0, 0.0, 33 / 64, 1.0)).mask().any()
+    inner = SharedRegion((0, 1), (0.25, 0.5, 0.5, 0.75)).mask()
+    assert inner[32:48, 16:32].all()
+    assert inner.sum() == 16 * 16
+
+
+def test_a_region_is_the_rectangle_around_what_half_of_the_photos_share() -> None:
+    """Rows 8 to 15 and columns 4 to 59 of four photos of eight; two have more, which does not count."""
+    own = np.zeros((8, 64, 64), np.bool_)
+    own[:4, 8:16, 4:60] = True
+    own[:2, :40] = True
+    content = [SharedContent(np.zeros(0, np.bool_), region) for region in own]
+    chain = [(number, number + 1) for number in range(7)]
+    assert shared_regions(content, chain) == [SharedRegion(tuple(range(8)), (4 / 64, 8 / 64, 60 / 64, 16 / 64))]
+    nothing = [SharedContent(np.zeros(0, np.bool_), np.zeros((64, 64), np.bool_))] * 8
+    assert shared_regions(nothing, chain) == [SharedRegion(tuple(range(8)), (0.0, 0.0, 1.0, 1.0))]
+
+
 def test_a_region_takes_the_keypoints_in_it() -> None:
     photo = features(keypoints(SPOT, (108.0, 100.0, 3.0, 0.0)))
     region = np.zeros((64, 64), np.bool_)
@@ -135,6 +164,12 @@ def test_photos_without_relations_but_for_shared_content_make_a_region() -> None
         ((0.0, 0.0, 0.1, 1.0), "the left 10% of the frame"),
         ((0.9, 0.0, 1.0, 1.0), "the right 10% of the frame"),
         ((0.0, 0.0, 1.0, 1.0), "the frame or background all around"),
+        ((0.0, 0.1, 1.0, 0.9), "the top 80% of the frame"),
+        ((0.0, 0.1, 1.0, 0.91), "the frame or background all around"),
+        ((0.0, 0.11, 1.0, 0.9), "the bottom 79% of the frame"),
+        ((0.1, 0.0, 0.9, 1.0), "the left 80% of the frame"),
+        ((0.11, 0.0, 0.9, 1.0), "the right 79% of the frame"),
+        ((0.1, 0.1, 0.9, 0.9), "10 to 90% from the left and 10 to 90% from the top"),
         ((0.8, 0.05, 0.95, 0.2), "80 to 95% from the left and 5 to 20% from the top"),
     ],
 )
