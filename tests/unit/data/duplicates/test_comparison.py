@@ -61,6 +61,18 @@ def test_descriptors_that_are_left_out_do_not_match() -> None:
     assert match_descriptors(one, other, used, mirrored=False).tolist() == [[1, 1]]
 
 
+def test_a_single_descriptor_has_no_second_best_and_matches_nothing() -> None:
+    one, two = described((0, 1, 2, 3)), described((0, 1, 2, 3), (40, 41, 42, 43))
+    for a, b in ((one, two), (two, one), (described(), two)):
+        used = (np.ones(len(a.positions), np.bool_), np.ones(len(b.positions), np.bool_))
+        assert match_descriptors(a, b, used, mirrored=False).shape == (0, 2)
+
+
+def test_the_best_match_is_first() -> None:
+    one = described((0, 1, 2, 3), (40, 41, 42, 43))
+    assert matches(one, described((0, 1, 2, 9), (40, 41, 42, 43))) == [[1, 1], [0, 0]]
+
+
 def with_strip(*, seed: int, height: int) -> NDArray[np.uint8]:
     photo = photo_like(224, 224, seed=seed)
     photo[100 : 100 + height] = photo_like(224, height, seed=500)
@@ -132,6 +144,8 @@ def test_places_in_a_row_or_along_a_diagonal_form_a_strip_and_two_full_rows_do_n
     # Half of them: 14 * sqrt(0.5 * 0.5 * 10 / 9) = 7.4 px across.
     assert not is_strip(places((3, range(5)), (4, range(5))))
     assert is_strip(places(*((row, range(row, row + 1)) for row in range(10))))
+    assert is_strip(places((3, range(1))))
+    assert is_strip(np.zeros((0, 4), np.float32))
     # Many keypoints of one cell count once.
     assert is_strip(np.concatenate([places((3, range(9))), *[places((4, range(4, 5)))] * 9]))
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from petmood.data.duplicates.correlation import THUMB_PX, aligned_correlation, edge_thumbnail, thumbnail
+from petmood.data.duplicates.correlation import (
+    THUMB_PX,
+    aligned_correlation,
+    correlation,
+    edge_thumbnail,
+    level,
+    level_edges,
+    local_agreement,
+    thumbnail,
+)
 from tests.support.images import photo_like
 
 SAME = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -75,3 +84,88 @@ def test_masked_pixels_are_not_compared() -> None:
     left[:, 28:] = True
     assert aligned_correlation(first, mixed, SAME, ignored=(left, none)).agreement > 0.9
     assert aligned_correlation(first, mixed, SAME).spread == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_correlation_is_pearson_s_over_the_mask() -> None:
+    where = np.zeros((THUMB_PX, THUMB_PX), np.bool_)
+    a, b = np.full((2, THUMB_PX, THUMB_PX), 99.0)
+    where[3, 5:8], a[3, 5:8], b[3, 5:8] = True, (1.0, 2.0, 3.0), (1.0, 3.0, 2.0)
+    assert correlation(a, b, where) == pytest.approx(0.5)
+    assert correlation(a, -2 * b + 7, where) == pytest.approx(-0.5)
+    assert correlation(a, np.ones_like(b), where) == 0.0
+
+
+def test_a_thumbnail_has_the_luminance_of_its_photo_at_64_px() -> None:
+    for color, luminance in (((0, 255, 0), 150), ((255, 0, 0), 76), ((0, 0, 255), 29)):
+        photo = np.zeros((128, 256, 3), np.uint8)
+        photo[:, 128:] = color
+        small = thumbnail(photo)
+        assert (small.shape, small.dtype) == ((64, 64), np.uint8)
+        assert small[0, [0, 31, 32, 63]].tolist() == [0, 0, luminance, luminance]
+
+
+def test_a_frame_that_is_moved_by_half_lies_half_in_the_other() -> None:
+    small = thumbnail(photo_like(224, 224))
+    found = aligned_correlation(small, small, np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]))
+    assert (found.first_inside, found.second_inside) == (0.5, 0.5)
+    quarter = aligned_correlation(small, small, np.array([[0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]))
+    assert (quarter.first_inside, quarter.second_inside) == (1.0, 0.25)
+
+
+@pytest.mark.parametrize(("left", "agreement"), [(199, 0.0), (200, 1.0)])
+def test_200_pixels_are_enough_for_a_correlation(left: int, agreement: float) -> None:
+    """Of the 62 x 62 pixels that are a pixel inside of both frames, all but the first ones are ignored."""
+    small = thumbnail(photo_like(224, 224))
+    ignored = np.ones((THUMB_PX, THUMB_PX), np.bool_)
+    inside = ignored[1:-1, 1:-1].copy()
+    inside.ravel()[:left] = False
+    ignored[1:-1, 1:-1] = inside
+    none = np.zeros_like(ignored)
+    for masks in ((ignored, none), (none, ignored)):
+        found = aligned_correlation(small, small, SAME, ignored=masks)
+        assert found.agreement == pytest.approx(agreement, abs=1e-6)
+        assert found.spread == pytest.approx(agreement)
+
+
+def test_leveling_takes_nothing_from_outside_of_the_mask() -> None:
+    grey, where = thumbnail(photo_like(224, 224)), np.ones((THUMB_PX, THUMB_PX), np.bool_)
+    where[:, 40:] = False
+    other = grey.copy()
+    other[:, 40:] = 255
+    assert level(other, where)[where] == pytest.approx(level(grey, where)[where])
+    assert level(np.full_like(grey, 200), where)[where] == pytest.approx(0)
+
+
+def test_leveled_stripes_have_their_deviation_over_6_levels_more() -> None:
+    """Stripes of 100 and 120 every pixel: the mean is 110, the deviation 10, so the values are -10 / 16 and 10 / 16."""
+    stripes = np.tile(np.array([100, 120], np.uint8), (THUMB_PX, THUMB_PX // 2))
+    found = level(stripes, np.ones(stripes.shape, np.bool_))
+    assert found[32, 30:34] == pytest.approx([-10 / 16, 10 / 16, -10 / 16, 10 / 16], abs=1e-3)
+
+
+def test_leveled_edges_are_shares_of_their_local_mean_up_to_3_and_sum_to_0() -> None:
+    flat = level_edges(np.full((THUMB_PX, THUMB_PX), 9, np.uint8))
+    assert flat == pytest.approx(0)
+    point = np.zeros((THUMB_PX, THUMB_PX), np.uint8)
+    point[32, 32] = 200
+    found = level_edges(point)
+    assert found.sum() == pytest.approx(0, abs=1e-9)
+    # Around the point the local mean is at most 200 / (2 pi 6^2) = 0.9, so 200 / 3.9 is over the limit of 3.
+    assert found.max() - found.min() == pytest.approx(3.0)
+
+
+def test_photos_agree_locally_where_they_are_alike_and_flat_places_do_not_count() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, THUMB_PX, THUMB_PX))
+    b[:, :32] = a[:, :32]
+    a[48:], b[48:] = 0.0, 0.0
+    where = np.ones((THUMB_PX, THUMB_PX), np.bool_)
+    where[:8] = False
+    agreeing, detailed = local_agreement(a, b, where)
+    assert not (agreeing & ~detailed).any()
+    assert not detailed[:8].any()
+    assert not detailed[60:].any()
+    assert detailed[8:44].all()
+    assert agreeing[8:44, :24].all()
+    assert not agreeing[8:44, 44:].any()
+    assert not local_agreement(a, -b, where)[0][8:44, :24].any()

@@ -52,3 +52,18 @@ def test_relatives_are_two_originals() -> None:
 def test_the_frame_that_contains_most_others_wins_in_a_larger_group() -> None:
     relations = [copy(0, 1, inside=(1.0, 0.7)), copy(1, 2, inside=(0.5, 1.0)), copy(0, 2, inside=(0.8, 0.99))]
     assert choose_originals([Member(5, 5), Member(5, 5), Member(5, 5), Member(5, 5)], relations) == [1, 1, 1, 3]
+
+
+def test_a_frame_that_covers_3_points_more_contains_the_other_and_one_of_less_is_equal() -> None:
+    large, small = Member(9, 9), Member(5, 5)
+    assert choose_originals([large, small], [copy(0, 1, inside=(1.0, 0.96))]) == [1, 1]
+    assert choose_originals([large, small], [copy(0, 1, inside=(1.0, 0.98))]) == [0, 0]
+    assert choose_originals([small, large], [copy(0, 1, inside=(0.96, 1.0))]) == [0, 0]
+    assert choose_originals([small, large], [copy(0, 1, inside=(0.98, 1.0))]) == [1, 1]
+
+
+def test_the_number_of_containing_frames_decides_from_either_side() -> None:
+    """Photo 0 lies in two others, and 1 in one: as the first of a relation or as its second."""
+    chain = [copy(0, 1, inside=(1.0, 0.5)), copy(2, 0, inside=(0.5, 1.0)), copy(3, 1, inside=(0.5, 1.0))]
+    chain += [copy(2, 3, inside=(1.0, 0.5)), copy(3, 4, inside=(1.0, 0.5)), copy(4, 2, inside=(1.0, 0.5))]
+    assert choose_originals([Member(5, 5, str(number)) for number in range(5)], chain) == [1] * 5
