@@ -100,7 +100,8 @@ def test_a_thumbnail_has_the_luminance_of_its_photo_at_64_px() -> None:
         photo = np.zeros((128, 256, 3), np.uint8)
         photo[:, 128:] = color
         small = thumbnail(photo)
-        assert (small.shape, small.dtype) == ((64, 64), np.uint8)
+        assert small.shape == (64, 64)
+        assert small.dtype == np.uint8
         assert small[0, [0, 31, 32, 63]].tolist() == [0, 0, luminance, luminance]
 
 

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from petmood.data.duplicates.comparison import PhotoFeatures, SharedContent, describe_photo, nothing_shared
+from petmood.data.duplicates.comparison import (
+    PhotoFeatures,
+    Relation,
+    SharedContent,
+    describe_photo,
+    nothing_shared,
+)
 from petmood.data.duplicates.in_place import InPlace, compare_in_place, find_in_place, is_drawing, relate_in_place
+from petmood.data.duplicates.relations import RelationKind
 from tests.support.images import photo_like
 
 Pixels = NDArray[np.uint8]
@@ -167,3 +174,48 @@ def test_a_quarter_of_the_blocks_may_differ_and_no_more(unlike: int, kind: str |
     alike = np.ones((4, 4))
     alike.ravel()[:unlike] = 0.0
     assert kind_in_place(alike.repeat(16, axis=0).repeat(16, axis=1)) == kind
+
+
+def grain(*views: NDArray[np.float64]) -> list[PhotoFeatures]:
+    """Return features of photos without keypoints whose thumbnails are these values around 128."""
+    thumbs = [np.clip(128 + 40 * view, 0, 255).astype(np.uint8) for view in views]
+    return [replace(describe_photo(drawn(1)), thumb=thumb, edges=thumb) for thumb in thumbs]
+
+
+def without(photo: PhotoFeatures, *region: slice) -> SharedContent:
+    left = nothing_shared(photo)
+    left.region[region] = True
+    return left
+
+
+def test_a_photo_that_agrees_in_place_has_a_whole_relation() -> None:
+    own, other = np.random.default_rng(3).standard_normal((2, 64, 64))
+    same, negative, mixed = grain(own, -own, 0.8 * own + 0.6 * other)
+    (photo,) = grain(own)
+    for first, second, agreement in ((photo, same, 1.0), (photo, negative, 0.9995), (photo, mixed, 0.79)):
+        pair = InPlace(3, 8, mirrored=False, by_edges=False)
+        found = compare_in_place(pair, (first, second), (nothing_shared(first), nothing_shared(second)))
+        assert found is not None
+        link = found.relation
+        assert link.agreement == pytest.approx(agreement, abs=0.02)
+        assert link.agreement == round(link.agreement, 4)
+        assert link == Relation(
+            3, 8, RelationKind.NEAR_DUPLICATE, 0, mirrored=False, scale=1.0, agreement=link.agreement
+        )
+        assert found.agreeing.shape == (0, 2)
+        assert found.agreeing.dtype == np.intp
+        assert found.spread > 0.6
+
+
+def test_what_the_first_photo_shares_is_mirrored_with_it() -> None:
+    """The left half of the second photo is the right half of the first, mirrored; its right half is another photo."""
+    own, other = np.random.default_rng(4).standard_normal((2, 64, 64))
+    other[:, :32] = own[:, ::-1][:, :32]
+    first, second = grain(own, other)
+    pair, nothing = InPlace(0, 1, mirrored=True, by_edges=False), nothing_shared(second)
+    left, right = without(first, slice(None), slice(32)), without(first, slice(None), slice(32, 64))
+    assert compare_in_place(pair, (first, second), (right, nothing)) is None
+    found = compare_in_place(pair, (first, second), (left, nothing))
+    assert found is not None
+    assert found.relation.agreement > 0.9
+    assert found.relation.mirrored
