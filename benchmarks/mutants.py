@@ -224,6 +224,7 @@ def _configure(copy: Path, package: Package) -> None:
         "pytest_add_cli_args": ["-q", "-m", "not proof", "-p", "no:cacheprovider"],
         "also_copy": ["docs", "benchmarks", "examples", "README.md"],
         "use_git_change_detection": False,
+        "process_isolation": "forkserver",  # libraries with threads hang in a fork of a process that has used them
         "timeout_multiplier": 60.0,  # the default of 15 takes a busy machine for a test that hangs
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
