@@ -23,7 +23,8 @@ def test_loopback_in_any_notation_is_told(host: str) -> None:
     "host",
     ["", "128.0.0.1", "10.0.0.1", "pets.example", "localhost.example", "notlocalhost", "127.example", "::2",
      "fe80::1%lo", "::ffff:10.0.0.1", "x127.0.0.1", "\u0661\u0662\u0667.0.0.1", "a" * 300, ".127.0.0.1",
-     "localhostx", "localhost.x", "1.127", "::1x", "127.0.0.1 x", "127.1\tx", "127.0.0.1\0", "127.1 ",
+     "localhostx", "localhost.x", "1.127", "::1x", "127.999.1", "1.2.3.4.5",
+     "127.0.0.1 x", "127.1\tx", "127.0.0.1\0", "127.1 ",
      "caf\udce9"],
 )  # fmt: skip
 def test_anything_else_is_not(host: str) -> None:
