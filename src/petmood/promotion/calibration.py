@@ -1,5 +1,7 @@
 """Check of the probabilities: the candidate may not be more overconfident or underconfident than the champion.
 
+One that is overconfident is not refused beside a champion that is underconfident by more, nor the other way round.
+
 Overconfidence of a photo is the mean logit under the predicted probabilities, minus the logit of the true class. That
 is the derivative of its NLL by the logarithm of a factor on all logits. Its mean is 0 for calibrated models, and above
 0 if smaller logits would have the lower NLL (score test for the slope of Cox, 1958). Both models' values are compared
@@ -73,13 +75,14 @@ def overconfidence(scored: Predictions) -> Floats:
 def check_calibration(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
     """Refuse a candidate whose probabilities are significantly worse, by more than ``max_nll_increase``."""
     groups = candidate.group_numbers()
-    own = _mean(overconfidence(candidate), groups)
+    own, other = (_mean(overconfidence(scored), groups) for scored in (candidate, champion))
     apart = _mean(overconfidence(candidate) - overconfidence(champion), groups)
     nll = _mean(_nll(candidate) - _nll(champion), groups)
     ece = calibration_error(candidate) - calibration_error(champion)
     least = limits.max_nll_increase
-    over = apart.value > least and apart.above(OVER_LEVEL) and own.above(OWN_LEVEL)
-    under = -apart.value > least and apart.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
+    further = abs(own.value) > abs(other.value)  # a champion that errs more on the other side is no better
+    over = further and apart.value > least and apart.above(OVER_LEVEL) and own.above(OWN_LEVEL)
+    under = further and -apart.value > least and apart.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
     worse = nll.value > least and nll.above(NLL_LEVEL)
     failed = [text for text, found in (("overconfident", over), ("underconfident", under)) if found]
     verdict = f"more {failed[0]} than" if failed else f"{'' if worse else 'not '}significantly worse than"

@@ -139,6 +139,10 @@ def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() 
             of_40(4, factor=2.2), of_40(12, factor=2.0), (True, "not significantly worse than"), id="not apart"
         ),
         pytest.param(of_40(12, factor=0.3), of_40(12), (True, "not significantly worse than"), id="under, p = 0.03"),
+        # Logits of 4.6 have p = 0.97, so overconfidence is 4.6 * (0.97 - 0.9) = 0.33; of 0.99 it is -0.42, of 7.3 0.71.
+        pytest.param(of_40(4, factor=1.4), of_40(4, factor=0.3), (True, "not significantly worse than"), id="less off"),
+        pytest.param(of_40(4, factor=0.3), of_40(4, factor=2.2), (True, "not significantly worse than"), id="less too"),
+        pytest.param(of_40(4, factor=2.2), of_40(4, factor=0.3), (False, "more overconfident than"), id="further off"),
         pytest.param(of_40(4, factor=0.0), of_40(0, factor=0.05), (False, "significantly worse than"), id="own 0"),
         pytest.param(of_40(4, factor=0.0), of_40(40, factor=-1.0), (True, "not significantly worse than"), id="better"),
     ],
