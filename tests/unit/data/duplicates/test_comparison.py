@@ -173,6 +173,16 @@ def test_the_result_is_the_same_from_both_sides() -> None:
     for one in (found.relation, turned.relation):
         assert (one.first, one.second, one.kind, one.inliers) == (0, 1, "related", 16)
     assert found.agreeing.tolist() == [[n, n] for n in range(16)]
+    assert turned.agreeing.tolist() == [[n, n] for n in range(16)]
+    shuffled = replace(a, keypoints=replace(described(*plain[::-1]), positions=grid[::-1].copy()))
+    for one, other in ((shuffled, b), (b, shuffled)):
+        link = compare(PAIR, (one, other), (nothing_shared(one), nothing_shared(other)))
+        assert link is not None
+        assert {frozenset(pair) for pair in link.agreeing.tolist()} == {frozenset((n, 15 - n)) for n in range(16)}
+        column = link.agreeing[:, 0 if one is shuffled else 1]
+        assert column.tolist() == [15 - n for n in range(16)], (
+            "the keypoints of the shuffled photo, by the other's order"
+        )
 
 
 @pytest.mark.parametrize(("alike", "kind"), [(1.0, "near_duplicate"), (0.8, None)])
