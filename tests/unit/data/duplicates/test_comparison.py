@@ -175,11 +175,11 @@ def test_the_result_is_the_same_from_both_sides() -> None:
     assert found.agreeing.tolist() == [[n, n] for n in range(16)]
     assert turned.agreeing.tolist() == [[n, n] for n in range(16)]
     shuffled = replace(a, keypoints=replace(described(*plain[::-1]), positions=grid[::-1].copy()))
-    for one, other in ((shuffled, b), (b, shuffled)):
-        link = compare(PAIR, (one, other), (nothing_shared(one), nothing_shared(other)))
+    for left, right in ((shuffled, b), (b, shuffled)):
+        link = compare(PAIR, (left, right), (nothing_shared(left), nothing_shared(right)))
         assert link is not None
         assert {frozenset(pair) for pair in link.agreeing.tolist()} == {frozenset((n, 15 - n)) for n in range(16)}
-        column = link.agreeing[:, 0 if one is shuffled else 1]
+        column = link.agreeing[:, 0 if left is shuffled else 1]
         assert column.tolist() == [15 - n for n in range(16)], (
             "the keypoints of the shuffled photo, by the other's order"
         )
