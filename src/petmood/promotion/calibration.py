@@ -1,6 +1,6 @@
 """Check of the probabilities: the candidate may not be more overconfident or underconfident than the champion.
 
-One that is overconfident is not refused beside a champion that is underconfident by more, nor the other way round.
+One that is overconfident is not refused beside a champion that is as underconfident, nor the other way round.
 
 Overconfidence of a photo is the mean logit under the predicted probabilities, minus the logit of the true class. That
 is the derivative of its NLL by the logarithm of a factor on all logits. Its mean is 0 for calibrated models, and above
@@ -25,10 +25,10 @@ from petmood.promotion.records import Check
 
 __all__ = ["calibration_error", "check_calibration", "overconfidence"]
 
-OVER_LEVEL: Final = 0.1
+OVER_LEVEL: Final = 0.25
 UNDER_LEVEL: Final = 0.01
 """One-sided levels of the two comparisons. Together with ``OWN_LEVEL`` they refuse at most 5% of equal models."""
-OWN_LEVEL: Final = 0.1
+OWN_LEVEL: Final = 0.07
 """One-sided level at which the candidate's own mean must differ from 0, whatever the champion's is."""
 NLL_LEVEL: Final = 0.005
 TAIL: Final = 0.025
@@ -75,14 +75,15 @@ def overconfidence(scored: Predictions) -> Floats:
 def check_calibration(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
     """Refuse a candidate whose probabilities are significantly worse, by more than ``max_nll_increase``."""
     groups = candidate.group_numbers()
-    own, other = (_mean(overconfidence(scored), groups) for scored in (candidate, champion))
-    apart = _mean(overconfidence(candidate) - overconfidence(champion), groups)
+    new, old = overconfidence(candidate), overconfidence(champion)
+    own, apart = _mean(new, groups), _mean(new - old, groups)
+    # Beside a champion that errs on the other side of 0, the distances from 0 are compared.
+    excess = apart if own.value * float(old.mean()) >= 0 else _mean(new + old, groups)
     nll = _mean(_nll(candidate) - _nll(champion), groups)
     ece = calibration_error(candidate) - calibration_error(champion)
     least = limits.max_nll_increase
-    further = abs(own.value) > abs(other.value)  # a champion that errs more on the other side is no better
-    over = further and apart.value > least and apart.above(OVER_LEVEL) and own.above(OWN_LEVEL)
-    under = further and -apart.value > least and apart.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
+    over = excess.value > least and excess.above(OVER_LEVEL) and own.above(OWN_LEVEL)
+    under = -excess.value > least and excess.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
     worse = nll.value > least and nll.above(NLL_LEVEL)
     failed = [text for text, found in (("overconfident", over), ("underconfident", under)) if found]
     verdict = f"more {failed[0]} than" if failed else f"{'' if worse else 'not '}significantly worse than"

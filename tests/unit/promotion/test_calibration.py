@@ -49,7 +49,7 @@ def test_overconfidence_is_the_mean_logit_minus_that_of_the_true_class() -> None
 def test_what_few_photos_can_not_decide_is_said() -> None:
     new, old = (one.clean for one in pair_of_models(0, 36, skill=ABOUT_75, corruptions=()))
     check = check_calibration(new, old, PromotionLimits())
-    assert check.numbers["smallest_shown"] > 0.1
+    assert check.numbers["smallest_shown"] > 0.05
     said = f"With 36 groups, a difference in overconfidence of less than {check.numbers['smallest_shown']:.2f} can't be"
     assert said in check.sentence
 
@@ -79,7 +79,7 @@ def test_the_numbers_are_those_of_the_paired_t_test() -> None:
     assert check.numbers == pytest.approx(
         {
             "overconfidence": pair[0].mean() - pair[1].mean(),
-            "smallest_shown": stats.t.ppf(0.9, 39) * (pair[0] - pair[1]).std(ddof=1) / math.sqrt(40),
+            "smallest_shown": stats.t.ppf(0.75, 39) * (pair[0] - pair[1]).std(ddof=1) / math.sqrt(40),
             "own_overconfidence": pair[0].mean(),
             "nll": nll[0].mean() - nll[1].mean(),
             "nll_low": losses.low,
@@ -98,7 +98,7 @@ def test_the_numbers_are_those_of_the_paired_t_test() -> None:
     assert check.measured == measured
     assert check.sentence == (
         f"The probabilities are more overconfident than the champion's: {measured}. With 40 groups, a difference in "
-        "overconfidence of less than 0.36 can't be distinguished from chance."
+        "overconfidence of less than 0.19 can't be distinguished from chance."
     )
 
 
@@ -107,18 +107,18 @@ def test_photos_of_one_group_count_together() -> None:
     candidate, champion = (answers(np.arange(40) % 10 >= wrong, group_size=4) for wrong in (1, 3))
     apart = overconfidence(candidate) - overconfidence(champion)
     check = check_calibration(candidate, champion, PromotionLimits())
-    reach = stats.t.ppf(0.9, 9) * stats.sem(apart.reshape(10, 4).mean(axis=1))
+    reach = stats.t.ppf(0.75, 9) * stats.sem(apart.reshape(10, 4).mean(axis=1))
     assert check.numbers["smallest_shown"] == pytest.approx(reach)
     assert "With 10 groups, a difference" in check.sentence
 
 
 def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() -> None:
-    """The quantile of t with one degree of freedom at 90% is tan(0.4 * pi) = 3.0777."""
+    """The quantile of t with one degree of freedom at 75% is tan(0.25 * pi) = 1."""
     new, old = (answers(np.arange(4) > wrong, group_size=2) for wrong in (0, 2))
     apart = overconfidence(new) - overconfidence(old)
     means = apart.reshape(2, 2).mean(axis=1)
     check = check_calibration(new, old, PromotionLimits())
-    assert check.numbers["smallest_shown"] == pytest.approx(math.tan(0.4 * math.pi) * abs(means[0] - means[1]) / 2)
+    assert check.numbers["smallest_shown"] == pytest.approx(abs(means[0] - means[1]) / 2)
     new, old = (answers(np.arange(4) > wrong, group_size=4) for wrong in (0, 2))
     check = check_calibration(new, old, PromotionLimits())
     assert check.passed
@@ -142,7 +142,10 @@ def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() 
         # Logits of 4.6 have p = 0.97, so overconfidence is 4.6 * (0.97 - 0.9) = 0.33; of 0.99 it is -0.42, of 7.3 0.71.
         pytest.param(of_40(4, factor=1.4), of_40(4, factor=0.3), (True, "not significantly worse than"), id="less off"),
         pytest.param(of_40(4, factor=0.3), of_40(4, factor=2.2), (True, "not significantly worse than"), id="less too"),
-        pytest.param(of_40(4, factor=2.2), of_40(4, factor=0.3), (False, "more overconfident than"), id="further off"),
+        pytest.param(
+            of_40(4, factor=1.8), of_40(4, factor=0.3), (True, "not significantly worse than"), id="alike off"
+        ),
+        pytest.param(of_40(4, factor=5.0), of_40(4, factor=0.3), (False, "more overconfident than"), id="further off"),
         pytest.param(of_40(4, factor=0.0), of_40(0, factor=0.05), (False, "significantly worse than"), id="own 0"),
         pytest.param(of_40(4, factor=0.0), of_40(40, factor=-1.0), (True, "not significantly worse than"), id="better"),
     ],
@@ -156,8 +159,8 @@ def test_a_candidate_is_refused_for_a_difference_that_its_own_probabilities_show
 
 def test_a_difference_of_exactly_the_limit_passes() -> None:
     for candidate, champion, name, sign in (
-        (of_40(4, factor=2.0), of_40(12), "overconfidence", 1),
-        (of_40(4, factor=0.3), of_40(12), "overconfidence", -1),
+        (of_40(4, factor=2.0), of_40(12, factor=1.2), "overconfidence", 1),
+        (of_40(4, factor=0.3), of_40(12, factor=0.8), "overconfidence", -1),
         (of_40(4, factor=0.1), of_40(4), "nll", 1),
     ):
         least = sign * check_calibration(candidate, champion, PromotionLimits()).numbers[name]
