@@ -25,10 +25,14 @@ from petmood.promotion.records import Check
 
 __all__ = ["calibration_error", "check_calibration", "overconfidence"]
 
-OVER_LEVEL: Final = 0.25
+OVER_LEVEL: Final = 0.15
+OPPOSITE_LEVEL: Final = 0.25
 UNDER_LEVEL: Final = 0.01
-"""One-sided levels of the two comparisons. Together with ``OWN_LEVEL`` they refuse at most 5% of equal models."""
-OWN_LEVEL: Final = 0.07
+"""One-sided levels of the comparisons: more, further off than a champion on the other side of 0, and less.
+
+Together with ``OWN_LEVEL`` they refuse at most 5% of equal models.
+"""
+OWN_LEVEL: Final = 0.1
 """One-sided level at which the candidate's own mean must differ from 0, whatever the champion's is."""
 NLL_LEVEL: Final = 0.005
 TAIL: Final = 0.025
@@ -78,11 +82,12 @@ def check_calibration(candidate: Predictions, champion: Predictions, limits: Pro
     new, old = overconfidence(candidate), overconfidence(champion)
     own, apart = _mean(new, groups), _mean(new - old, groups)
     # Beside a champion that errs on the other side of 0, the distances from 0 are compared.
-    excess = apart if own.value * float(old.mean()) >= 0 else _mean(new + old, groups)
+    opposite = own.value * float(old.mean()) < 0
+    excess, over_level = (_mean(new + old, groups), OPPOSITE_LEVEL) if opposite else (apart, OVER_LEVEL)
     nll = _mean(_nll(candidate) - _nll(champion), groups)
     ece = calibration_error(candidate) - calibration_error(champion)
     least = limits.max_nll_increase
-    over = excess.value > least and excess.above(OVER_LEVEL) and own.above(OWN_LEVEL)
+    over = excess.value > least and excess.above(over_level) and own.above(OWN_LEVEL)
     under = -excess.value > least and excess.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
     worse = nll.value > least and nll.above(NLL_LEVEL)
     failed = [text for text, found in (("overconfident", over), ("underconfident", under)) if found]

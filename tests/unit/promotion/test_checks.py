@@ -302,10 +302,10 @@ def test_all_checks_of_a_better_model_are_written_out() -> None:
             "measured": apart,
             "limit": "no significant difference of more than 0.02",
             "sentence": f"The probabilities are not significantly worse than the champion's: {apart}. With 40 groups, "
-            "a difference in overconfidence of less than 0.11 can't be distinguished from chance.",
+            "a difference in overconfidence of less than 0.17 can't be distinguished from chance.",
             "numbers": {
                 "overconfidence": 0.0943,
-                "smallest_shown": 0.1085,
+                "smallest_shown": 0.1672,
                 "own_overconfidence": 0.0943,
                 "nll": -0.501,
                 "nll_low": -0.8234,
