@@ -265,14 +265,12 @@ def _survivors(copy: Path, names: Sequence[str]) -> tuple[Survivor, ...]:
 def changed_words(before: str, after: str) -> tuple[str, str]:
     """Return the words that differ between two versions of the same lines."""
     old, new = (re.findall(r"\w+=?|\"[^\"]*\"|\S", text) for text in (before, after))
-    differing = [
-        (old[a:b], new[c:d])
-        for tag, a, b, c, d in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes()
-        if tag != "equal"
-    ]
-    return " ".join(word for words, _ in differing for word in words), " ".join(
-        word for _, words in differing for word in words
-    )
+    before_words, after_words = list[str](), list[str]()
+    for tag, a, b, c, d in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            before_words += old[a:b]
+            after_words += new[c:d]
+    return " ".join(before_words), " ".join(after_words)
 
 
 if __name__ == "__main__":

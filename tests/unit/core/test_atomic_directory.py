@@ -139,11 +139,8 @@ def test_a_retired_folder_and_litter_beside_a_whole_one_are_cleared(tmp_path: Pa
     assert names_in(tmp_path) == ["folder"]
 
 
-def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with atomic_directory(tmp_path / "folder", existing=anything) as draft:
-        (draft.path / "old").touch()
+def refuse_to_rename_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every rename of a draft to its final name fail."""
     rename = Path.rename
 
     def refuse_the_new_one(self: Path, target: Path) -> Path:
@@ -152,6 +149,14 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+
+
+def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with atomic_directory(tmp_path / "folder", existing=anything) as draft:
+        (draft.path / "old").touch()
+    refuse_to_rename_drafts(monkeypatch)
     with (
         pytest.raises(OSError, match="Input/output"),
         atomic_directory(tmp_path / "folder", existing=anything) as draft,
@@ -161,14 +166,7 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(
 
 
 def test_a_failed_rename_of_a_new_folder_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rename = Path.rename
-
-    def refuse_the_new_one(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    refuse_to_rename_drafts(monkeypatch)
     with pytest.raises(OSError, match=r"^\[Errno 5\] Input/output error$"):
         write(tmp_path / "folder")
     assert names_in(tmp_path) == []

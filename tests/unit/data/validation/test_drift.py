@@ -186,11 +186,6 @@ def version(first: float, count: int, *, name: str) -> dict[str, NDArray[np.floa
     return {f"{name}{k}": np.array([first + k, k % 7, 2.0, 1.0, 32.0]) for k in range(count)}
 
 
-def near(p_value: float) -> float:
-    """Return a number that equals those next to it."""
-    return cast("float", pytest.approx(p_value))
-
-
 def test_every_statistic_has_its_medians_its_distance_and_its_corrected_chance() -> None:
     """Two of the 3432 ways to draw 7 of 14 separate them completely; the chance counts five times."""
     old, new = version(1, 7, name="o"), version(11, 7, name="n")
