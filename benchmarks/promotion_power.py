@@ -7,6 +7,7 @@ Target: at most 5% of equal models refused by a check at 108 and 330 photos; 80%
 
 import sys
 from collections import Counter
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -40,15 +41,24 @@ def refused(photos: int, *, skill: float, shared: float, pairs: int) -> dict[str
     return {name: counts[name] / pairs for name in CHECKS}
 
 
-def doubled_logits_refused(photos: int, *, skill: float, shared: float, pairs: int) -> float:
-    """Return the share of pairs that the calibration check refuses if the candidate's logits are doubled."""
-    counted = 0
-    for number in range(pairs):
-        candidate, champion = pair_of_models(
-            number, photos, skill=skill, shared=shared, sharpness=2.0, corruptions=("blur",)
+def miscalibrated_refused(
+    photos: int, *, skill: float, shared: float, pairs: int, factors: tuple[float, float]
+) -> float:
+    """Return the share of pairs that the calibration check refuses if both models' logits are multiplied."""
+    candidate, champion = factors
+    made = (
+        pair_of_models(
+            number,
+            photos,
+            skill=skill,
+            shared=shared,
+            sharpness=candidate,
+            champion_sharpness=champion,
+            corruptions=(),
         )
-        counted += not check_calibration(candidate.clean, champion.clean, PromotionLimits()).passed
-    return counted / pairs
+        for number in range(pairs)
+    )
+    return sum(not check_calibration(new.clean, old.clean, PromotionLimits()).passed for new, old in made) / pairs
 
 
 def main() -> None:
@@ -57,13 +67,22 @@ def main() -> None:
     for photos in (36, 108, 330):
         for (accuracy, skill), shared in product(SKILLS.items(), CORRELATIONS):
             equal = refused(photos, skill=skill, shared=shared, pairs=pairs)
-            doubled = doubled_logits_refused(photos, skill=skill, shared=shared, pairs=pairs)
+            multiplied = partial(miscalibrated_refused, photos, skill=skill, shared=shared, pairs=pairs)
+            doubled, both = multiplied(factors=(2.0, 1.0)), multiplied(factors=(2.0, 2.0))
+            halved, both_halved = multiplied(factors=(0.5, 1.0)), multiplied(factors=(0.5, 0.5))
             wanted = {"doubled logits refused": doubled >= MIN_POWER} if photos == 108 else {}
             report(
                 f"promotion: equal models refused, {photos} photos, {accuracy} right, correlation {shared}",
                 ratio=max(equal.values()),
                 target=1.0 if photos == 36 else MAX_FALSE,
-                details={"pairs": pairs, **equal, "doubled_logits_refused": doubled},
+                details={
+                    "pairs": pairs,
+                    **equal,
+                    "doubled_logits_refused": doubled,
+                    "halved_logits_refused": halved,
+                    "both_doubled_refused": both,
+                    "both_halved_refused": both_halved,
+                },
                 conditions=wanted,
             )
 

@@ -61,14 +61,15 @@ def pair_of_models(
     skill: float,
     shared: float = 0.5,
     sharpness: float = 1.0,
+    champion_sharpness: float = 1.0,
     corruptions: Iterable[str] = CORRUPTIONS,
 ) -> tuple[BundlePredictions, BundlePredictions]:
-    """Simulate a candidate and a champion of one skill; the candidate's logits are multiplied by ``sharpness``."""
+    """Simulate a candidate and a champion of one skill, whose logits are multiplied by their sharpness."""
     rng = np.random.default_rng([seed, photos])
     common = rng.normal(size=(photos, len(DEFAULT_CLASSES)))
     own = [noise(rng, photos, common=common, shared=shared) for _ in range(2)]
     made = []
-    for noise_of, factor in zip(own, (sharpness, 1.0), strict=True):
+    for noise_of, factor in zip(own, (sharpness, champion_sharpness), strict=True):
         clean = scored(factor * logits_of(photos, skill=skill, noise=noise_of))
         parts = []
         for kind in corruptions:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize
 
 from petmood.core.errors import DataError
@@ -14,7 +15,7 @@ from petmood.evaluation.metrics import equal_mass_bins, per_sample_nll
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.proportions import proportion_interval
 
-__all__ = ["TEMPERATURES", "ReliabilityBin", "fit_temperature", "reliability"]
+__all__ = ["TEMPERATURES", "ReliabilityBin", "calibrated_ece", "fit_temperature", "reliability"]
 
 TEMPERATURES = (0.05, 20.0)
 
@@ -62,6 +63,25 @@ def fit_temperature(scored_valid: Predictions, *, bounds: tuple[float, float] = 
     within = (math.log(bounds[0]), math.log(bounds[1]))
     found = optimize.minimize_scalar(loss, bounds=within, method="bounded", options={"xatol": 1e-6})
     return float(math.exp(found.x))
+
+
+def calibrated_ece(scored: Predictions, *, draws: int = 1000, seed: int = 0) -> NDArray[np.float64]:
+    """Simulate the calibration error that a calibrated model with these probabilities shows by chance, float64 [draws].
+
+    A photo is right with the probability that it was given; photos of one group are right together where they can be.
+
+    Raises:
+        DataError: there are no photos.
+    """
+    if len(scored) == 0:
+        raise DataError("Expected photos to simulate a calibration error for, got none.")
+    confidence = scored.probabilities().max(axis=1)
+    groups = scored.group_numbers()
+    drawn = np.random.default_rng(seed).random((draws, int(groups.max()) + 1))[:, groups]
+    gaps = (drawn < confidence) - confidence
+    member = equal_mass_bins(confidence)
+    of_bin = np.stack([gaps[:, member == number].sum(axis=1) for number in np.unique(member)])
+    return np.asarray(np.abs(of_bin).sum(axis=0) / len(scored))
 
 
 def reliability(scored: Predictions, *, temperature: float = 1.0, bins: int = 10) -> tuple[ReliabilityBin, ...]:

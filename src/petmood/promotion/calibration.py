@@ -1,11 +1,12 @@
 """Check of the probabilities: the candidate may not be more overconfident or underconfident than the champion.
 
-One that is overconfident is not refused beside a champion that is as underconfident, nor the other way round.
-
 Overconfidence of a photo is the mean logit under the predicted probabilities, minus the logit of the true class. That
 is the derivative of its NLL by the logarithm of a factor on all logits. Its mean is 0 for calibrated models, and above
 0 if smaller logits would have the lower NLL (score test for the slope of Cox, 1958). Both models' values are compared
-photo by photo.
+photo by photo. A candidate that is overconfident is not refused beside a champion that is as underconfident.
+
+Near logits of 0 that derivative is small, however large the right factor is. Underconfidence is therefore compared by
+the NLL that the best temperature would remove. A candidate whose NLL is significantly lower is not refused for it.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.calibration import calibrated_ece, fit_temperature
 from petmood.evaluation.metrics import expected_calibration_error, per_sample_nll
 from petmood.evaluation.predictions import Predictions
 from petmood.presentation.display_names import title
@@ -23,18 +25,26 @@ from petmood.promotion.differences import number_text, points_text
 from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.records import Check
 
-__all__ = ["calibration_error", "check_calibration", "overconfidence"]
+__all__ = ["calibration_error", "check_calibration", "check_first_calibration", "overconfidence", "removable_nll"]
 
-OVER_LEVEL: Final = 0.15
+OVER_LEVEL: Final = 0.14
+BOTH_OVER_LEVEL: Final = 0.04
 OPPOSITE_LEVEL: Final = 0.25
 UNDER_LEVEL: Final = 0.01
-"""One-sided levels of the comparisons: more, further off than a champion on the other side of 0, and less.
+"""One-sided levels of the comparisons.
 
-Together with ``OWN_LEVEL`` they refuse at most 5% of equal models.
+They apply to more overconfidence than a calibrated champion, than an overconfident one and than that of an
+underconfident one to its other side, and to more underconfidence. Together with ``OWN_LEVEL`` they refuse at most 5% of
+equal models.
 """
+CHAMPION_LEVEL: Final = 0.15
+"""One-sided level at which the champion counts as overconfident or underconfident."""
 OWN_LEVEL: Final = 0.1
 """One-sided level at which the candidate's own mean must differ from 0, whatever the champion's is."""
 NLL_LEVEL: Final = 0.005
+FIRST_LEVEL: Final = 0.01
+"""Share of calibrated models that show a larger calibration error than is allowed to a first model."""
+ANY_TEMPERATURE: Final = (0.001, 1000.0)
 TAIL: Final = 0.025
 """One-sided error of the intervals that are shown."""
 
@@ -76,24 +86,32 @@ def overconfidence(scored: Predictions) -> Floats:
     return np.asarray(mean - logits[np.arange(len(scored)), scored.labels])
 
 
+def removable_nll(scored: Predictions) -> Floats:
+    """Return the NLL of every photo that the best temperature for all photos would remove, float64 [N], in nats."""
+    best = fit_temperature(scored, bounds=ANY_TEMPERATURE)
+    return _nll(scored) - per_sample_nll(scored.probabilities(temperature=best), scored.labels)
+
+
 def check_calibration(candidate: Predictions, champion: Predictions, limits: PromotionLimits) -> Check:
     """Refuse a candidate whose probabilities are significantly worse, by more than ``max_nll_increase``."""
     groups = candidate.group_numbers()
     new, old = overconfidence(candidate), overconfidence(champion)
     own, apart = _mean(new, groups), _mean(new - old, groups)
-    # Beside a champion that errs on the other side of 0, the distances from 0 are compared.
-    opposite = own.value * float(old.mean()) < 0
-    excess, over_level = (_mean(new + old, groups), OPPOSITE_LEVEL) if opposite else (apart, OVER_LEVEL)
+    excess, over_level = _excess(new, old, groups)
+    lost = _mean(removable_nll(candidate) - removable_nll(champion), groups)
     nll = _mean(_nll(candidate) - _nll(champion), groups)
     ece = calibration_error(candidate) - calibration_error(champion)
     least = limits.max_nll_increase
     over = excess.value > least and excess.above(over_level) and own.above(OWN_LEVEL)
-    under = -excess.value > least and excess.below(UNDER_LEVEL) and own.below(OWN_LEVEL)
+    under = lost.value > least and lost.above(UNDER_LEVEL) and own.below(OWN_LEVEL) and not nll.below(TAIL)
     worse = nll.value > least and nll.above(NLL_LEVEL)
     failed = [text for text, found in (("overconfident", over), ("underconfident", under)) if found]
     verdict = f"more {failed[0]} than" if failed else f"{'' if worse else 'not '}significantly worse than"
-    measured = f"overconfidence {apart.text()}, {title('nll')} {nll.text()}, {title('ece')} {points_text(ece)}"
-    reach = apart.reach(OVER_LEVEL)
+    measured = (
+        f"overconfidence {apart.text()}, {title('nll')} {nll.text()}, removable by a temperature {lost.text()}, "
+        f"{title('ece')} {points_text(ece)}"
+    )
+    reach = excess.reach(over_level)
     undecided = (
         f"With {apart.groups} groups, a difference in overconfidence of less than {reach:.2f} can't be"
         if apart.groups > 1
@@ -102,9 +120,33 @@ def check_calibration(candidate: Predictions, champion: Predictions, limits: Pro
     sentence = f"The probabilities are {verdict} the champion's: {measured}. {undecided} distinguished from chance."
     numbers = {"overconfidence": apart.value, "smallest_shown": reach, "own_overconfidence": own.value}
     numbers |= {"nll": nll.value, "nll_low": nll.value - nll.reach(TAIL), "nll_high": nll.value + nll.reach(TAIL)}
-    numbers |= {"ece": ece}
+    numbers |= {"ece": ece, "removable_nll": lost.value}
     limit = f"no significant difference of more than {least:g}"
     return Check("calibration", not (over or under or worse), measured, limit, sentence, numbers)
+
+
+def check_first_calibration(candidate: Predictions, limits: PromotionLimits) -> Check:
+    """Refuse a first model whose calibration error is above ``max_ece``, if a calibrated one would seldom show it."""
+    ece = calibration_error(candidate)
+    by_chance = float(np.quantile(calibrated_ece(candidate), 1 - FIRST_LEVEL))
+    sentence = (
+        f"The calibration error is {100 * ece:.1f} points; with these photos, calibrated models show up to "
+        f"{100 * by_chance:.1f} points."
+    )
+    limit = f"at most {max(limits.max_ece, by_chance):.1%}"
+    passed = ece <= max(limits.max_ece, by_chance)
+    return Check("calibration", passed, f"{ece:.1%}", limit, sentence, {"ece": ece, "calibrated_ece": by_chance})
+
+
+def _excess(new: Floats, old: Floats, groups: NDArray[np.int64]) -> tuple[_Mean, float]:
+    """Return how much more overconfident the candidate is, and the level at which that is tested.
+
+    If the champion is underconfident, the distances from 0 are compared.
+    """
+    champion = _mean(old, groups)
+    if champion.below(CHAMPION_LEVEL):
+        return _mean(new + old, groups), OPPOSITE_LEVEL
+    return _mean(new - old, groups), BOTH_OVER_LEVEL if champion.above(CHAMPION_LEVEL) else OVER_LEVEL
 
 
 def _mean(per_photo: Floats, groups: NDArray[np.int64]) -> _Mean:

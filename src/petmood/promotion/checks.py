@@ -12,7 +12,7 @@ from petmood.evaluation.bootstrap import estimate_metrics
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.presentation.display_names import percent_text, title
-from petmood.promotion.calibration import calibration_error, check_calibration
+from petmood.promotion.calibration import check_calibration, check_first_calibration
 from petmood.promotion.class_recall import check_class_recall
 from petmood.promotion.compare import BundlePredictions, Latency
 from petmood.promotion.differences import compare_slice, points_text, side_by_side, widened, with_interval
@@ -43,7 +43,11 @@ def evaluate_checks(
         raise DataError("Expected photos to evaluate a candidate on, got none. Give data with a test split.")
     costs = (_latency(latency, limits), _size(candidate, champion, limits))
     if champion is None:
-        return (_above_chance(candidate.clean, confidence=confidence), _calibrated(candidate.clean, limits), *costs)
+        return (
+            _above_chance(candidate.clean, confidence=confidence),
+            check_first_calibration(candidate.clean, limits),
+            *costs,
+        )
     clean = side_by_side(candidate.clean, champion.clean)
     corrupted = side_by_side(candidate.corrupted, champion.corrupted)
     return (
@@ -98,14 +102,6 @@ def _above_chance(candidate: Predictions, *, confidence: float) -> Check:
     verdict = "better" if passed else "not shown to be better"
     sentence = f"No champion to compare with; {verdict} than always predicting the most frequent class: {measured}."
     return Check("superiority", passed, measured, limit, sentence, {name: found[name].low for name in bars})
-
-
-def _calibrated(candidate: Predictions, limits: PromotionLimits) -> Check:
-    ece = calibration_error(candidate)
-    sentence = f"The calibration error is {100 * ece:.1f} points."
-    return Check(
-        "calibration", ece <= limits.max_ece, f"{ece:.1%}", f"at most {limits.max_ece:.1%}", sentence, {"ece": ece}
-    )
 
 
 def _latency(latency: Latency, limits: PromotionLimits) -> Check:

@@ -42,7 +42,7 @@ class PromotionLimits:
     """On one thread; a candidate that is no slower than the champion passes even above this limit."""
     max_size_mb: float = 500.0
     max_ece: float = 0.2
-    """For a first model, without a champion to compare with."""
+    """For a first model, without a champion to compare with; more is allowed where chance shows more."""
     max_uncorrected_uses: int = 5
     """Comparisons on one test set that are decided at 95% confidence; each later one needs more."""
     min_photos: int = 20

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 
 from petmood.core.errors import DataError
-from petmood.evaluation.calibration import TEMPERATURES, ReliabilityBin, fit_temperature, reliability
+from petmood.evaluation.calibration import TEMPERATURES, ReliabilityBin, calibrated_ece, fit_temperature, reliability
 from petmood.evaluation.metrics import per_sample_nll
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.proportions import clopper_pearson_interval
@@ -114,3 +114,41 @@ def test_a_point_as_json_has_all_fields() -> None:
 
 def test_no_photos_give_no_points(make_scored: MakeScored) -> None:
     assert reliability(make_scored(0)) == ()
+
+
+def one_confidence(photos: int, *, groups: int, probability: float = 0.8) -> Predictions:
+    """Return photos of two classes, all with one confidence."""
+    logits = np.tile([math.log(probability / (1 - probability)), 0.0], (photos, 1))
+    names = tuple(str(number) for number in range(photos))
+    members = tuple(str(number % groups) for number in range(photos))
+    blank = ("",) * photos
+    labels = np.zeros(photos, int)
+    return Predictions(logits, labels, members, names, ("a", "b"), blank, np.full((photos, 2), 99), blank)
+
+
+def test_the_error_of_a_calibrated_model_is_that_of_binomial_draws() -> None:
+    """Of 25 photos with 0.8 each, the mean distance of the share that is right from 0.8 is 0.0627 (binomial sum)."""
+    drawn = calibrated_ece(one_confidence(25, groups=25), draws=20_000)
+    exact = sum(math.comb(25, k) * 0.8**k * 0.2 ** (25 - k) * abs(k / 25 - 0.8) for k in range(26))
+    assert drawn.shape == (20_000,)
+    assert drawn.mean() == pytest.approx(exact, abs=0.001)
+    assert calibrated_ece(one_confidence(25, groups=25)).shape == (1000,)
+
+
+def test_photos_of_one_group_are_right_together() -> None:
+    drawn = calibrated_ece(one_confidence(25, groups=1), draws=2000)
+    assert np.unique(drawn.round(9)).tolist() == [0.2, 0.8]
+    assert (drawn > 0.5).mean() == pytest.approx(0.2, abs=0.03)
+
+
+def test_bins_do_not_compensate_each_other() -> None:
+    """Two bins of confidence: the mean error is that of each, though the gaps of both have mean 0."""
+    low, high = one_confidence(10, groups=10, probability=0.6), one_confidence(10, groups=10, probability=0.9)
+    both = replace(one_confidence(20, groups=20), logits=np.concatenate([low.logits, high.logits]))
+    apart = [calibrated_ece(one, draws=4000).mean() for one in (low, high)]
+    assert calibrated_ece(both, draws=4000).mean() == pytest.approx(np.mean(apart), abs=0.005)
+
+
+def test_no_photos_have_no_calibration_error(make_scored: MakeScored) -> None:
+    with pytest.raises(DataError, match="Expected photos to simulate a calibration error for, got none"):
+        calibrated_ece(make_scored(4).take(np.zeros(4, bool)))

@@ -9,14 +9,24 @@ from scipy import stats
 
 from petmood.evaluation.metrics import per_sample_nll
 from petmood.evaluation.predictions import Predictions
-from petmood.promotion.calibration import calibration_error, check_calibration, overconfidence
+from petmood.promotion.calibration import (
+    calibration_error,
+    check_calibration,
+    check_first_calibration,
+    overconfidence,
+    removable_nll,
+)
 from petmood.promotion.limits import PromotionLimits
 from tests.support.model_pairs import ABOUT_75, ABOUT_90, pair_of_models
 from tests.support.right_answers import answers, shares
 
 
-def refused(photos: int, *, skill: float, pairs: int, sharpness: float = 1.0) -> int:
-    made = (pair_of_models(seed, photos, skill=skill, sharpness=sharpness, corruptions=()) for seed in range(pairs))
+def refused(photos: int, *, skill: float, pairs: int, sharpness: tuple[float, float] = (1.0, 1.0)) -> int:
+    new, old = sharpness
+    made = (
+        pair_of_models(seed, photos, skill=skill, sharpness=new, champion_sharpness=old, corruptions=())
+        for seed in range(pairs)
+    )
     return sum(not check_calibration(new.clean, old.clean, PromotionLimits()).passed for new, old in made)
 
 
@@ -26,9 +36,15 @@ def test_equal_models_are_seldom_refused(skill: float) -> None:
     assert refused(108, skill=skill, pairs=60) <= 8
 
 
+@pytest.mark.parametrize("sharpness", [2.0, 0.5])
+def test_equally_miscalibrated_models_are_seldom_refused(sharpness: float) -> None:
+    """At 15%, as many as of a calibrated champion, 15 of 100 would be."""
+    assert refused(108, skill=ABOUT_75, pairs=100, sharpness=(sharpness, sharpness)) <= 8
+
+
 def test_doubled_logits_are_refused() -> None:
     """80% are demanded of 108 photos: 21 of 30 draws are one and a half standard deviations below that."""
-    assert refused(108, skill=ABOUT_75, pairs=30, sharpness=2.0) >= 22
+    assert refused(108, skill=ABOUT_75, pairs=30, sharpness=(2.0, 1.0)) >= 22
 
 
 def test_halved_logits_are_refused_as_underconfident() -> None:
@@ -79,12 +95,13 @@ def test_the_numbers_are_those_of_the_paired_t_test() -> None:
     assert check.numbers == pytest.approx(
         {
             "overconfidence": pair[0].mean() - pair[1].mean(),
-            "smallest_shown": stats.t.ppf(0.85, 39) * (pair[0] - pair[1]).std(ddof=1) / math.sqrt(40),
+            "smallest_shown": stats.t.ppf(0.86, 39) * (pair[0] - pair[1]).std(ddof=1) / math.sqrt(40),
             "own_overconfidence": pair[0].mean(),
             "nll": nll[0].mean() - nll[1].mean(),
             "nll_low": losses.low,
             "nll_high": losses.high,
             "ece": calibration_error(candidate) - calibration_error(champion),
+            "removable_nll": (removable_nll(candidate) - removable_nll(champion)).mean(),
         }
     )
     assert (check.name, check.passed, check.parts) == ("calibration", False, ())
@@ -93,12 +110,12 @@ def test_the_numbers_are_those_of_the_paired_t_test() -> None:
     assert (round(ends.low, 3), round(ends.high, 3)) == (0.080, 1.185)
     measured = (
         "overconfidence +0.632 (+0.080 to +1.185), negative log likelihood -0.277 (-0.830 to +0.275), "
-        "calibration error +9.6 points"
+        "removable by a temperature +0.228 (-0.086 to +0.543), calibration error +9.6 points"
     )
     assert check.measured == measured
     assert check.sentence == (
         f"The probabilities are more overconfident than the champion's: {measured}. With 40 groups, a difference in "
-        "overconfidence of less than 0.29 can't be distinguished from chance."
+        "overconfidence of less than 0.30 can't be distinguished from chance."
     )
 
 
@@ -107,18 +124,18 @@ def test_photos_of_one_group_count_together() -> None:
     candidate, champion = (answers(np.arange(40) % 10 >= wrong, group_size=4) for wrong in (1, 3))
     apart = overconfidence(candidate) - overconfidence(champion)
     check = check_calibration(candidate, champion, PromotionLimits())
-    reach = stats.t.ppf(0.85, 9) * stats.sem(apart.reshape(10, 4).mean(axis=1))
+    reach = stats.t.ppf(0.86, 9) * stats.sem(apart.reshape(10, 4).mean(axis=1))
     assert check.numbers["smallest_shown"] == pytest.approx(reach)
     assert "With 10 groups, a difference" in check.sentence
 
 
 def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() -> None:
-    """The quantile of t with one degree of freedom at 85% is tan(0.35 * pi) = 1.9626."""
+    """The quantile of t with one degree of freedom at 86% is tan(0.36 * pi) = 2.1251."""
     new, old = (answers(np.arange(4) > wrong, group_size=2) for wrong in (0, 2))
     apart = overconfidence(new) - overconfidence(old)
     means = apart.reshape(2, 2).mean(axis=1)
     check = check_calibration(new, old, PromotionLimits())
-    assert check.numbers["smallest_shown"] == pytest.approx(math.tan(0.35 * math.pi) * abs(means[0] - means[1]) / 2)
+    assert check.numbers["smallest_shown"] == pytest.approx(math.tan(0.36 * math.pi) * abs(means[0] - means[1]) / 2)
     new, old = (answers(np.arange(4) > wrong, group_size=4) for wrong in (0, 2))
     check = check_calibration(new, old, PromotionLimits())
     assert check.passed
@@ -131,7 +148,13 @@ def test_two_groups_leave_one_degree_of_freedom_and_one_group_decides_nothing() 
     [
         pytest.param(of_40(4, factor=2.0), of_40(12), (False, "more overconfident than"), id="over"),
         pytest.param(of_40(4, factor=0.3), of_40(12), (False, "more underconfident than"), id="under"),
-        pytest.param(of_40(4, factor=0.1), of_40(4), (False, "significantly worse than"), id="nll"),
+        # With probabilities of 0.5 for the right half, the candidate is calibrated, but of lower accuracy.
+        pytest.param(of_40(20, factor=1 / 3), of_40(4), (False, "significantly worse than"), id="nll"),
+        pytest.param(of_40(2, factor=0.4), of_40(12), (True, "not significantly worse than"), id="under, lower NLL"),
+        pytest.param(of_40(4, factor=0.02), of_40(5), (False, "more underconfident than"), id="almost uniform"),
+        pytest.param(
+            of_40(4, factor=0.02), of_40(12, factor=2.0), (False, "more underconfident than"), id="uniform beside over"
+        ),
         pytest.param(of_40(12), of_40(12, factor=0.3), (True, "not significantly worse than"), id="own is 0"),
         pytest.param(of_40(12), of_40(12, factor=3.0), (True, "not significantly worse than"), id="own is 0, too"),
         pytest.param(of_40(12, factor=2.0), of_40(12, factor=2.0), (True, "not significantly worse than"), id="same"),
@@ -158,12 +181,12 @@ def test_a_candidate_is_refused_for_a_difference_that_its_own_probabilities_show
 
 
 def test_a_difference_of_exactly_the_limit_passes() -> None:
-    for candidate, champion, name, sign in (
-        (of_40(4, factor=2.0), of_40(12, factor=1.2), "overconfidence", 1),
-        (of_40(4, factor=0.3), of_40(12, factor=0.8), "overconfidence", -1),
-        (of_40(4, factor=0.1), of_40(4), "nll", 1),
+    for candidate, champion, name in (
+        (of_40(4, factor=2.0), of_40(12, factor=1.2), "overconfidence"),
+        (of_40(4, factor=0.3), of_40(12, factor=0.8), "removable_nll"),
+        (of_40(20, factor=1 / 3), of_40(4), "nll"),
     ):
-        least = sign * check_calibration(candidate, champion, PromotionLimits()).numbers[name]
+        least = check_calibration(candidate, champion, PromotionLimits()).numbers[name]
         assert check_of(candidate, champion, least=least)[0]
         assert not check_of(candidate, champion, least=math.nextafter(least, 0))[0]
 
@@ -172,3 +195,29 @@ def test_the_calibration_error_is_the_distance_of_probability_and_accuracy() -> 
     """Logits of log(27) and 0 give 90%; squared they give 729 / 732, so 4 wrong of 40 are 0.9 - 729 / 732 apart."""
     assert calibration_error(of_40(4)) == pytest.approx(0)
     assert calibration_error(of_40(4, factor=2.0)) == pytest.approx(729 / 732 - 0.9)
+
+
+def test_a_calibrated_first_model_is_seldom_refused_for_few_photos() -> None:
+    """Of 36 photos, at a limit of 0.2 alone, a fifth of the models of this skill would be."""
+    made = [pair_of_models(seed, 36, skill=1.2, corruptions=())[0].clean for seed in range(60)]
+    checks = [check_first_calibration(one, PromotionLimits()) for one in made]
+    assert sum(check.numbers["ece"] > 0.2 for check in checks) >= 8
+    assert sum(not check.passed for check in checks) <= 2
+
+
+def test_an_overconfident_first_model_is_refused() -> None:
+    made = (pair_of_models(seed, 108, skill=1.2, sharpness=4.0, corruptions=())[0].clean for seed in range(30))
+    assert sum(not check_first_calibration(one, PromotionLimits()).passed for one in made) >= 24
+
+
+def test_a_limit_below_what_chance_shows_is_not_applied() -> None:
+    """Of 40 photos with one confidence of 0.9, at most 8 are wrong in 98.5% and at most 9 in 99.5% of all draws."""
+    check = check_first_calibration(of_40(8), PromotionLimits(max_ece=0.0))
+    assert check.passed
+    assert check.numbers["ece"] == pytest.approx(0)
+    limit = check.numbers["calibrated_ece"]
+    assert check.limit == f"at most {limit:.1%}"
+    assert check.sentence == (
+        "The calibration error is 0.0 points; with these photos, calibrated models show up to "
+        f"{100 * limit:.1f} points."
+    )

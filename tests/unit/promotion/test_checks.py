@@ -273,7 +273,7 @@ def test_all_checks_of_a_better_model_are_written_out() -> None:
     recall = [part(label, 0.9, 0.7, 0.2, -0.1001, 0.5, 10) for label in DEFAULT_CLASSES]
     apart = (
         "overconfidence +0.094 (-0.228 to +0.417), negative log likelihood -0.501 (-0.823 to -0.179), "
-        "calibration error +2.6 points"
+        "removable by a temperature +0.004 (-0.027 to +0.036), calibration error +2.6 points"
     )
     assert records(*sharper_and_weaker(), latency=Latency(15.0, 12.0, 60)) == [
         {
@@ -305,12 +305,13 @@ def test_all_checks_of_a_better_model_are_written_out() -> None:
             "a difference in overconfidence of less than 0.17 can't be distinguished from chance.",
             "numbers": {
                 "overconfidence": 0.0943,
-                "smallest_shown": 0.1674,
+                "smallest_shown": 0.1746,
                 "own_overconfidence": 0.0943,
                 "nll": -0.501,
                 "nll_low": -0.8234,
                 "nll_high": -0.1787,
                 "ece": 0.026,
+                "removable_nll": 0.0045,
             },
             "parts": [],
         },
@@ -401,8 +402,9 @@ def test_all_checks_of_a_first_model_are_written_out() -> None:
             "passed": True,
             "measured": "0.0%",
             "limit": "at most 20.0%",
-            "sentence": "The calibration error is 0.0 points.",
-            "numbers": {"ece": 0.0},
+            "sentence": "The calibration error is 0.0 points; with these photos, calibrated models show up to "
+            "10.0 points.",
+            "numbers": {"ece": 0.0, "calibrated_ece": 0.1003},
             "parts": [],
         },
         {
