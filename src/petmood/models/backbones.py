@@ -1,6 +1,7 @@
 """Builders of backbones: networks that turn images into feature vectors. ``models/catalog.py`` declares their names.
 
-A torchvision network is cut before its last linear layer; the remaining part is the backbone.
+A torchvision network is cut before its last linear layer; the remaining part is the backbone. timm's networks are built
+without that layer.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +11,17 @@ from functools import partial
 from torch import Tensor, nn
 from torchvision.models import get_model
 
+from petmood.core.extras import require
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD
-from petmood.models.catalog import SIDES_PX, TORCHVISION, BackboneSpec, Channels, declare, find_backbone
+from petmood.models.catalog import (
+    EFFICIENTNET_LITE,
+    SIDES_PX,
+    TORCHVISION,
+    BackboneSpec,
+    Channels,
+    declare,
+    find_backbone,
+)
 from petmood.models.handcrafted import HandcraftedFeatures
 
 __all__ = ["BackboneModule", "backbone", "build_backbone", "layer_groups"]
@@ -52,6 +62,7 @@ def build_backbone(name: str) -> BackboneModule:
 
     Raises:
         ConfigError: unknown name.
+        MissingDependency: the network is one of timm's, which is not installed.
     """
     return _builders[find_backbone(name).name]()
 
@@ -71,6 +82,12 @@ def layer_groups(backbone: nn.Module) -> list[nn.Module]:
 def _torchvision_backbone(name: str) -> BackboneModule:
     network = get_model(name, weights=None)
     return BackboneModule(network, _cut_last_linear(network))
+
+
+def _timm_backbone(name: str) -> BackboneModule:
+    # The weights were trained by TensorFlow, whose padding is asymmetric: timm calls these networks tf_.
+    network = require("timm", extra="weights").create_model(f"tf_{name}", pretrained=False, num_classes=0)
+    return BackboneModule(network, network.num_features)
 
 
 def _cut_last_linear(network: nn.Module) -> int:
@@ -114,6 +131,7 @@ def _fixed_filters() -> BackboneModule:
 
 _builders: dict[str, Callable[[], BackboneModule]] = {
     **{name: partial(_torchvision_backbone, name) for name in TORCHVISION},
+    **{name: partial(_timm_backbone, name) for name in EFFICIENTNET_LITE},
     "tiny": _tiny,
     "fixed_filters": _fixed_filters,
 }

@@ -6,17 +6,20 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from petmood.core.errors import ConfigError
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = [
+    "EFFICIENTNET_LITE",
     "HEADS",
     "SIDES_PX",
     "TORCHVISION",
     "BackboneSpec",
     "Channels",
+    "ImagenetSource",
     "declare",
     "find_backbone",
     "known_backbones",
@@ -35,10 +38,23 @@ TORCHVISION: Final = {
 }
 """torchvision networks, and the crop size that their default weights are evaluated at."""
 
+EFFICIENTNET_LITE: Final = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
+"""timm's networks with weights from Python packages (extra ``weights``), and the side that they were trained at."""
+LITE_MEAN: Final = (127 / 255,) * 3
+LITE_STD: Final = (128 / 255,) * 3
+
 STRIDES_OF_32: Final = ("vgg11_bn", "vgg16", "convnext_tiny", "convnext_small")
 """Networks that downsample by 32 without padding: smaller images would leave an empty feature map."""
 
 Channels = tuple[float, float, float]
+
+
+class ImagenetSource(StrEnum):
+    """Where a backbone's ImageNet weights come from: torchvision's download, an installed package, or nowhere."""
+
+    TORCHVISION = "torchvision"
+    PACKAGE = "package"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,7 @@ class BackboneSpec:
     side_px: int
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
-    from_torchvision: bool = False
+    imagenet: ImagenetSource = ImagenetSource.NONE
     supported_sizes: Sequence[int] = SIDES_PX
 
     def resolve_image_size(self, side_px: int | None) -> int:
@@ -104,6 +120,8 @@ def find_backbone(name: str) -> BackboneSpec:
 
 for _name, _side_px in TORCHVISION.items():
     _sides_px = range(32, SIDES_PX.stop) if _name in STRIDES_OF_32 else SIDES_PX
-    declare(BackboneSpec(_name, _side_px, from_torchvision=True, supported_sizes=_sides_px))
+    declare(BackboneSpec(_name, _side_px, imagenet=ImagenetSource.TORCHVISION, supported_sizes=_sides_px))
+for _name, _side_px in EFFICIENTNET_LITE.items():
+    declare(BackboneSpec(_name, _side_px, mean=LITE_MEAN, std=LITE_STD, imagenet=ImagenetSource.PACKAGE))
 declare(BackboneSpec("tiny", 64))
 declare(BackboneSpec("fixed_filters", 128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), supported_sizes=(64, 128)))

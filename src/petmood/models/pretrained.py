@@ -1,4 +1,4 @@
-"""Initial backbone weights: ImageNet weights of torchvision (cached and verified), a safetensors file, or none."""
+"""Initial backbone weights: verified ImageNet weights, a safetensors file, or none."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -12,7 +12,8 @@ from torchvision.models import get_model_weights
 
 from petmood.core.errors import ConfigError, DownloadError
 from petmood.core.files import sha256_of
-from petmood.models.catalog import find_backbone
+from petmood.models.catalog import ImagenetSource, find_backbone
+from petmood.models.packaged_weights import packaged_weights
 
 __all__ = ["load_backbone_weights"]
 
@@ -29,6 +30,7 @@ def load_backbone_weights(module: nn.Module, *, backbone: str, weights: str) -> 
     Raises:
         ConfigError: no such file, not safetensors, or made for another backbone.
         DownloadError: the ImageNet weights are not cached and can't be fetched.
+        MissingDependency: the package with the ImageNet weights is not installed.
     """
     if weights == "none":
         return
@@ -44,8 +46,18 @@ def load_backbone_weights(module: nn.Module, *, backbone: str, weights: str) -> 
 
 
 def _imagenet(backbone: str) -> dict[str, Tensor]:
-    if not find_backbone(backbone).from_torchvision:
-        raise ConfigError(f"There are no ImageNet weights for {backbone!r}. Use weights=none or a safetensors file.")
+    match find_backbone(backbone).imagenet:
+        case ImagenetSource.PACKAGE:
+            return packaged_weights(backbone)
+        case ImagenetSource.TORCHVISION:
+            return _torchvision_weights(backbone)
+        case ImagenetSource.NONE:
+            raise ConfigError(
+                f"There are no ImageNet weights for {backbone!r}. Use weights=none or a safetensors file."
+            )
+
+
+def _torchvision_weights(backbone: str) -> dict[str, Tensor]:
     weights = get_model_weights(backbone)["DEFAULT"]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
     if cached.exists() and not sha256_of(cached).startswith(cached.stem.rpartition("-")[2]):

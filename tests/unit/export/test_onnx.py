@@ -1,6 +1,7 @@
 """Tests of the exported ONNX graph."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -53,6 +54,17 @@ def test_the_served_network_divides_by_the_temperature() -> None:
     pixels = torch.from_numpy(PIXELS)
     cool, warm = (ServingModel(network, temperature=temperature)(pixels) for temperature in (1.0, 4.0))
     assert torch.allclose(cool, 4 * warm)
+
+
+def test_a_network_of_timm_is_exported_with_its_asymmetric_padding(tmp_path: Path) -> None:
+    """Sides of 49 and 25 are padded unequally by a stride of 2; the batch norms were trained on ImageNet."""
+    image = ImageSpec(side_px=49)
+    network = build_network(NetworkSpec("efficientnet_lite0"), image=image, classes=4, weights="imagenet").eval()
+    (tmp_path / "model.onnx").write_bytes(to_onnx(network, side_px=49, temperature=1.0))
+    pixels = faces(3, side_px=49)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(pixels).permute(0, 3, 1, 2)).numpy()
+    assert np.allclose(OnnxSession(tmp_path / "model.onnx").logits(pixels), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_bytes_name_no_file_of_this_machine(shared_bundle: Bundle) -> None:

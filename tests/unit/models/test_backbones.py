@@ -10,7 +10,7 @@ from torchvision.models import get_model
 from petmood.core.errors import ConfigError
 from petmood.models import backbones, catalog
 from petmood.models.backbones import BackboneModule, backbone, build_backbone, layer_groups
-from petmood.models.catalog import find_backbone, known_backbones
+from petmood.models.catalog import ImagenetSource, find_backbone, known_backbones
 
 GROUPS = (
     *("efficientnet_b0", "resnet18", "resnet50", "vgg11_bn", "vgg16", "mobilenet_v3_small", "convnext_tiny"),
@@ -122,7 +122,7 @@ def test_a_declared_backbone_is_found_and_built(own_registry: dict[str, catalog.
     assert known_backbones() == tuple(sorted(known_backbones()))
     assert flat is backbones._builders["flat"]
     assert (find_backbone("flat").side_px, build_backbone("flat").num_features) == (8, 192)
-    assert not find_backbone("flat").from_torchvision
+    assert find_backbone("flat").imagenet == ImagenetSource.NONE
     assert layer_groups(nn.Sequential(nn.Flatten())) == []
 
 

@@ -1,13 +1,15 @@
 """Tests of the backbone catalog: names, and image sizes equal to torchvision's."""
 
 import pytest
+import timm
 from torchvision.models import get_model_weights
 
 from petmood.core.errors import ConfigError
-from petmood.models.catalog import TORCHVISION, find_backbone, known_backbones
+from petmood.models.catalog import EFFICIENTNET_LITE, TORCHVISION, ImagenetSource, find_backbone, known_backbones
 
 PROMISED = (
     *(f"efficientnet_b{size}" for size in range(8)),
+    *(f"efficientnet_lite{size}" for size in range(3)),
     *("resnet18", "resnet50", "vgg16", "mobilenet_v3_small", "mobilenet_v3_large", "convnext_tiny", "tiny"),
 )
 
@@ -22,7 +24,20 @@ def test_the_sides_of_torchvision_s_networks_are_those_that_their_weights_are_ev
     name: str, side_px: int
 ) -> None:
     assert get_model_weights(name)["DEFAULT"].transforms.keywords["crop_size"] == side_px
-    assert find_backbone(name).from_torchvision
+    assert find_backbone(name).imagenet == ImagenetSource.TORCHVISION
+
+
+@pytest.mark.parametrize(("name", "side_px"), EFFICIENTNET_LITE.items())
+def test_efficientnet_lite_takes_the_side_that_timm_names_and_bytes_less_127_divided_by_128(
+    name: str, side_px: int
+) -> None:
+    spec = find_backbone(name)
+    trained = timm.get_pretrained_cfg(f"tf_{name}")
+    assert trained is not None
+    assert trained.input_size == (3, side_px, side_px)
+    assert (spec.side_px, spec.imagenet) == (side_px, ImagenetSource.PACKAGE)
+    assert [(value / 255 - spec.mean[0]) / spec.std[0] for value in (127, 255)] == pytest.approx([0.0, 1.0])
+    assert len({*spec.mean}) == len({*spec.std}) == 1
 
 
 @pytest.mark.parametrize(
