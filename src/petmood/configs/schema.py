@@ -90,6 +90,8 @@ class RecipeConfig(_Checked):
     backbone, see ``OptimizationConfig``. ``ema_decay``: decay of the weights' moving average (0 = off). ``patience``:
     epochs without a lower validation loss before training stops (0 = never). ``checkpoint``: keep the weights of the
     epoch with the lowest validation loss, or of the last one.
+    ``class_weights``: rare classes weigh more in the loss, by their frequency to the power of ``-class_weight_power``
+    (1: all classes weigh the same together; a probe uses 1).
     ``num_views``: augmented views of each photo for a probe. ``l2_strengths``: candidate strengths of L2 regularization
     of a probe. Its ``solver`` selects one: logistic by validation photos, ridge by held-out training groups.
     """
@@ -102,6 +104,7 @@ class RecipeConfig(_Checked):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0)
     class_weights: bool = True
+    class_weight_power: float = Field(default=1.0, gt=0, le=1)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
     checkpoint: Literal["best", "last"] = "best"

@@ -21,7 +21,7 @@ def fit_settings(config: Config) -> FitSettings:
         image=model.image_spec(),
         weights=config.first_weights,
         kind=recipe.kind,
-        class_weights=recipe.class_weights,
+        class_weight_power=recipe.class_weight_power if recipe.class_weights else 0.0,
         augment=config.augment,
         optimization=OptimizationConfig(
             epochs=trainer.max_epochs,

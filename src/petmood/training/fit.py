@@ -100,13 +100,16 @@ def fit_network(
     return _fit_by_gradient(network, settings, train, valid, folder=folder, progress=progress, further=callbacks)
 
 
-def class_weights(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, classes: int) -> Tensor:
-    """Return one weight per class, inversely proportional to its frequency; 1 for a class without photos.
+def class_weights(
+    labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, classes: int, power: float = 1.0
+) -> Tensor:
+    """Return one weight per class, proportional to its frequency to ``-power``; 1 for a class without photos.
 
     The weights have mean 1 over the photos.
     """
     counts = np.bincount(labels, minlength=classes)
-    weights = np.where(counts > 0, len(labels) / (max(1, (counts > 0).sum()) * np.maximum(counts, 1)), 1.0)
+    rarity = np.maximum(counts, 1.0) ** -power
+    weights = np.where(counts > 0, rarity * len(labels) / max(1.0, (counts * rarity).sum()), 1.0)
     return torch.tensor(weights, dtype=torch.float32)
 
 
@@ -152,7 +155,8 @@ def _run_trainer(
     first_epoch: int,
 ) -> int:
     """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
-    weights = class_weights(train.labels, classes=len(train.classes)) if settings.class_weights else None
+    power = settings.class_weight_power
+    weights = class_weights(train.labels, classes=len(train.classes), power=power) if power > 0 else None
     module = ExpressionClassifier(network, settings.optimization, class_weights=weights)
     network.to(memory_format=torch.channels_last)
     batches = train_loader(

@@ -178,7 +178,7 @@ def _blockwise(features: Floats, blocks: tuple[int, ...]) -> tuple[Floats, Float
 
 
 def _best_logistic(features: Floats, known: Features, settings: FitSettings, choosing: Features | None) -> LinearHead:
-    strengths, balanced = settings.probe.l2_strengths, settings.class_weights
+    strengths, balanced = settings.probe.l2_strengths, settings.class_weight_power > 0
     if choosing is None:
         strengths = strengths[len(strengths) // 2 :][:1]
     heads = [

@@ -44,7 +44,7 @@ class FitSettings:
     """Settings that determine the weights of a training, apart from the photos.
 
     ``weights``: initial weights of the backbone (none, imagenet, or a file). ``kind``: gradient steps, or a linear head
-    on frozen features.
+    on frozen features. ``class_weight_power``: power of a class's frequency by which its loss is divided (0: none).
     """
 
     seed: int
@@ -52,7 +52,7 @@ class FitSettings:
     image: ImageSpec
     weights: str
     kind: Literal["gradient", "linear_probe"]
-    class_weights: bool
+    class_weight_power: float
     augment: AugmentSpec
     optimization: OptimizationConfig
     trainer: TrainerSettings

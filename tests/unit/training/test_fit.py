@@ -245,6 +245,13 @@ def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
     assert weights[2:].tolist() == [1, 1]
 
 
+def test_the_square_root_of_the_frequency_weighs_rare_classes_less() -> None:
+    """Of 90 and 10 photos, the weights are as 1 to 3; 90 and 10 * 3 of them make 120, so 100 / 120 = 0.8333."""
+    labels = np.repeat([0, 1], [90, 10])
+    assert class_weights(labels, classes=2, power=0.5).tolist() == pytest.approx([0.8333, 2.5], abs=1e-4)
+    assert class_weights(labels, classes=2, power=0.0).tolist() == [1, 1]
+
+
 def test_one_batch_is_learned_by_heart(composed: Settings, photo_sets: PhotoSets) -> None:
     few = photo_sets[0].take(range(8))
     fitted = fit_network(composed("epochs=25", "model.dropout=0"), few, None)
