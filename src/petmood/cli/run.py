@@ -20,11 +20,19 @@ __all__ = ["run"]
     help="Folder for the bundle, which is named after the dataset.",
 )
 def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
-    """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date."""
+    """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date.
+
+    Without model=, recipe= or experiment=, the recipe is chosen by the number of original photos.
+    """
     from petmood.cli.tables import headline_text, prediction_text
     from petmood.configs.load import compose, with_demo
     from petmood.data.generated import CHECK_NAME, find_generated
+    from petmood.pipelines.recommend import recommend_experiment
 
+    chosen = recommend_experiment(overrides)
+    if chosen:
+        click.echo(f"experiment={chosen.experiment}: {chosen.reason}\n")
+        overrides = (f"experiment={chosen.experiment}", *overrides)
     settings = compose(with_demo(overrides))
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from petmood.configs.schema import Config
+from petmood.core.errors import DataError
 from petmood.data.sources import Source
 from petmood.pipelines import end_to_end
 from tests.support.small_sets import SMALL, write_small_set
@@ -58,3 +60,23 @@ def test_without_a_word_it_runs_on_the_demo(
     monkeypatch.setattr(end_to_end, "import_photos", watch)
     assert petmood("run").code == 2
     assert seen == [("demo", Path("data/demo"))]
+
+
+def test_the_recipe_of_real_photos_is_chosen_by_their_number_and_said(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_set(tmp_path / "data/stripes")
+    wanted: list[Config] = []
+
+    def watch(config: Config, **_: object) -> None:
+        wanted.append(config)
+        raise DataError("Seen enough.")
+
+    monkeypatch.setattr(end_to_end, "run_pipeline", watch)
+    said = petmood("run", "data=data/stripes")
+    assert said.code == 2
+    assert said.out.startswith("experiment=few_photos: ")
+    assert "original photos, fewer than 1,000: a closed-form head on hand-crafted features" in said.out
+    assert petmood("run", "data=data/stripes", "recipe=scratch").out == ""
+    assert [one.recipe.name for one in wanted] == ["closed_form", "scratch"]
