@@ -45,12 +45,14 @@ TRANSFER = """text => {
 class OwnClasses(FakePredictor):
     """Predictor with three classes of its own, one of which looks like HTML."""
 
-    def __init__(self, *, confidence_threshold: float) -> None:
+    def __init__(self, *, confidence_threshold: float, data_kind: str | None) -> None:
         super().__init__(name="own")
+        self._kind = data_kind
         self._rule = DecisionRule(CLASSES, confidence_threshold=confidence_threshold, conformal_quantile=0.9)
 
     def card(self) -> ModelCardResponse:
-        return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest={}, card=CARD)
+        manifest = {"data_kind": self._kind}
+        return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest=manifest, card=CARD)
 
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         model = self.model
@@ -60,11 +62,14 @@ class OwnClasses(FakePredictor):
 
 
 @contextmanager
-def serving(*, confidence_threshold: float = 0.5, token: str | None = None) -> Iterator[str]:
+def serving(
+    *, confidence_threshold: float = 0.5, token: str | None = None, data_kind: str | None = None
+) -> Iterator[str]:
     """Serve the predictor in a thread of this process; yield the address."""
     settings = Settings.model_validate({"threads": 1, "token": token, **GENEROUS})
     drain = DrainState()
-    app = create_app(OwnClasses(confidence_threshold=confidence_threshold), settings=settings, drain=drain)
+    predictor = OwnClasses(confidence_threshold=confidence_threshold, data_kind=data_kind)
+    app = create_app(predictor, settings=settings, drain=drain)
     server = DrainingServer(config_for(app, settings), drain=drain, settings=settings)
     with bind("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -201,3 +206,11 @@ def test_swagger_ui_shows_every_route_and_tries_one(browser: Browser) -> None:
         page.get_by_role("button", name="Execute").click()
         expect(page.locator(".live-responses-table .response").first).to_contain_text('"status": "ok"')
         keep(page, "docs")
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("drawings", True), ("photographs", False), (None, False)])
+def test_a_practice_model_is_named_above_everything(browser: Browser, kind: str | None, shown: bool) -> None:
+    with serving(data_kind=kind) as address, opened(browser, address, size=PHONE) as page:
+        expect(page.locator("#card")).to_be_visible()
+        expect(page.locator("#practice")).to_be_visible(visible=shown)
+        keep(page, f"landing-{kind}")

@@ -1,10 +1,10 @@
 """Text tables of predictions and metrics, with a confidence interval beside each metric."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from petmood.core.prediction import Prediction
+from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.inference.base import Answer
 from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
 
@@ -12,16 +12,22 @@ if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
     from petmood.pipelines.crossval import CrossvalReport
 
-__all__ = ["crossval_text", "headline_text", "paired_text", "prediction_text"]
+__all__ = ["crossval_text", "headline_text", "paired_text", "practice_text", "prediction_text"]
 
 
 def prediction_text(photo: str, answer: Answer) -> str:
-    """Return one line for one photo's answer, or for the reason why there is none."""
+    """Return one line for one photo's answer, or for the reason why there is none; not what a model always warns of."""
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"
     possible = "" if answer.confident else f"  (not sure; possibly {' or '.join(answer.prediction_set)})"
-    notes = "".join(f"  [{warning}]" for warning in answer.warnings)
+    notes = "".join(f"  [{warning}]" for warning in answer.warnings if warning != PRACTICE_MODEL)
     return f"{photo}: {answer.label} {answer.probability:.0%}{possible}{notes}"
+
+
+def practice_text(answers: Iterable[Answer]) -> str:
+    """Return the warning that some answers come from a model of drawings, or an empty string."""
+    warned = any(isinstance(one, Prediction) and PRACTICE_MODEL in one.warnings for one in answers)
+    return PRACTICE_MODEL if warned else ""
 
 
 def crossval_text(report: "CrossvalReport") -> str:

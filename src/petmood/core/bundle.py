@@ -25,7 +25,7 @@ from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
 from petmood.core.image import ImageSpec
 from petmood.core.names import MODEL_NAME
-from petmood.core.prediction import DecisionRule
+from petmood.core.prediction import PRACTICE_MODEL, DecisionRule
 from petmood.core.validation import validation_message
 
 __all__ = [
@@ -96,6 +96,11 @@ class Manifest(BaseModel):
     outputs: tuple[Literal["logits", "embedding", "animal", "novelty", "maps"], ...] = ("logits",)
     files: dict[str, str]
     manifest_digest: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What every prediction of this model warns of."""
+        return (PRACTICE_MODEL,) if self.data_kind == "drawings" else ()
 
     @property
     def decision(self) -> DecisionRule:

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.schemas import ModelInfo, PredictionResponse
 
-__all__ = ["DecisionRule", "Prediction", "decide", "prediction_response", "softmax"]
+__all__ = ["PRACTICE_MODEL", "DecisionRule", "Prediction", "decide", "prediction_response", "softmax"]
+
+PRACTICE_MODEL: Final = "Practice model: it learned from drawings, so its result says nothing about a real pet."
+"""Warning of a model that was trained on the demo."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ class BundleMetadata:
     config: Mapping[str, Any]
     photos: Mapping[str, int]
     species: tuple[str, ...] = ()
+    data_kind: Literal["photographs", "drawings"] | None = None
 
 
 def export_bundle(
@@ -142,5 +143,6 @@ def _manifest(facts: BundleMetadata, *, version: str) -> Manifest:
         code_version=facts.code_version,
         created=facts.created,
         config=dict(facts.config),
+        data_kind=facts.data_kind,
         files={},
     )

@@ -24,6 +24,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
+        *(line for warning in manifest.warnings for line in (f"**{warning}**", "")),
         f"Predicts the facial expression of a pet in a photo: {', '.join(manifest.classes)}.",
         "",
         "## Intended use",

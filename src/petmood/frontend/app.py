@@ -16,7 +16,7 @@ from petmood.client.client import Client
 from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import PetmoodError, PhotoError
 from petmood.core.photo import PHOTO_SUFFIXES, decode
-from petmood.core.prediction import Prediction
+from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
 from petmood.frontend.view import LIMITS, MEANING, ResultView, label_text, result_view
 
@@ -192,6 +192,8 @@ def _show_card(service: Client, *, notice: DeltaGenerator) -> None:
         )
         notice.warning(message, icon=":material/hourglass_empty:")
         return
+    if found.manifest.get("data_kind") == "drawings":
+        notice.warning(f"{PRACTICE_MODEL} Try it with the examples.", icon=":material/draw:")
     with st.expander("Model card: training data and accuracy"):
         st.markdown(found.card)
     st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")

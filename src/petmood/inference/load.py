@@ -54,9 +54,9 @@ class BundlePredictor(Predictor):
             return [photo for photo in prepared if isinstance(photo, PhotoError)]
         pixels = np.stack([photo.pixels for photo in good]) if len(good) > 1 else good[0].pixels[np.newaxis]
         rows = iter(self.session.logits(pixels))
-        decision, model = self.bundle.manifest.decision, self.model
+        decision, model, general = self.bundle.manifest.decision, self.model, self.bundle.manifest.warnings
         return [
-            decide(next(rows), decision, model=model, warnings=photo.warnings)
+            decide(next(rows), decision, model=model, warnings=(*general, *photo.warnings))
             if isinstance(photo, PreparedImage)
             else photo
             for photo in prepared

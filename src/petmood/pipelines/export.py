@@ -15,6 +15,7 @@ from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.names import model_name_problem
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.data_kind import DataKind, data_kind
 from petmood.data.duplicates.feature_cache import features_of
 from petmood.data.duplicates.feature_store import pack_features
 from petmood.data.duplicates.relations import RelationKind, read_relations
@@ -67,7 +68,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
     return fill_bundle(
         draft,
         load_network(run),
-        _facts(run, name=name, species=_species(index.rows)),
+        _facts(run, name=name, species=_species(index.rows), kind=data_kind(folder)),
         golden=np.asarray(golden.cache.pixels),
         training=training.cache.pixels,
         further={DATA_NAME: index_text(index.rows).encode(), DUPLICATES_NAME: pack_features(features)},
@@ -86,7 +87,7 @@ def rows_to_recognize(folder: Path, index: DataIndex) -> list[IndexRow]:
     return [row for row in seen if row.path in originals or row.path not in covered]
 
 
-def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMetadata:
+def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKind | None) -> BundleMetadata:
     facts, config, numbers = run.read_metadata(), run.read_config(), read_evaluation(run)
     threshold, quantile = numbers["abstention"]["threshold"], numbers["conformal"]["quantile"]
     return BundleMetadata(
@@ -111,6 +112,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...]) -> BundleMeta
         config=config.model_dump(mode="json", exclude={"tracker"}),
         photos=facts.photos,
         species=species,
+        data_kind=kind,
     )
 
 

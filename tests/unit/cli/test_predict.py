@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from petmood.core.bundle import read, write
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import PRACTICE_MODEL
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.registry.uri import open_registry
 from tests.support.images import jpeg, photo_like
@@ -210,3 +212,17 @@ def test_paths_without_a_photo_don_t_stop_the_others_and_the_code_is_1(
     ]
     lines = [json.loads(line) for line in petmood("predict", small_bundle, *asked, "--json").out.splitlines()]
     assert ["code" in line for line in lines] == [True, False, True, False]
+
+
+def test_a_practice_model_says_so_once_on_stderr_and_in_every_line_of_json(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made, bundle = read(small_bundle), tmp_path_factory.mktemp("practice") / "bundle"
+    files = {name: (small_bundle / name).read_bytes() for name in made.files}
+    write(bundle, made.model_copy(update={"data_kind": "drawings"}), files)
+    done = petmood("predict", bundle, folder / "1.jpg", folder / "2.jpg")
+    assert (done.code, done.err) == (0, f"{PRACTICE_MODEL}\n")
+    assert "Practice" not in done.out
+    done = petmood("predict", bundle, folder / "1.jpg", folder / "2.jpg", "--json")
+    assert done.err == ""
+    assert [json.loads(line)["warnings"] for line in done.out.splitlines()] == [[PRACTICE_MODEL]] * 2

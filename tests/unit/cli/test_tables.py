@@ -2,9 +2,9 @@
 
 import json
 
-from petmood.cli.tables import headline_text, paired_text, prediction_text
+from petmood.cli.tables import headline_text, paired_text, practice_text, prediction_text
 from petmood.core.errors import EmptyFile
-from petmood.core.prediction import Prediction
+from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
@@ -48,3 +48,10 @@ def test_a_comparison_says_how_likely_it_is_chance() -> None:
     assert paired_text(paired) == (
         "accuracy 75.0% here, 50.0% there; difference +25.0% [+5.0%, +40.0%], p = 0.03, over 18 groups."
     )
+
+
+def test_what_a_practice_model_always_warns_of_is_said_once_and_not_for_each_photo() -> None:
+    warned = prediction(confident=True, warnings=(PRACTICE_MODEL, "turned by EXIF"))
+    assert prediction_text("a.jpg", warned) == "a.jpg: happy 60%  [turned by EXIF]"
+    assert practice_text([EmptyFile("The file is empty."), warned]) == PRACTICE_MODEL
+    assert practice_text([prediction(confident=True), EmptyFile("The file is empty.")]) == ""

@@ -107,3 +107,14 @@ def test_what_it_is_not_for_and_where_it_fails_is_said() -> None:
     text = card_text(manifest(), photos=PHOTOS)
     assert "ask a vet" in text
     assert "## Limitations" in text
+
+
+def test_the_card_of_a_model_of_drawings_begins_with_a_warning() -> None:
+    warned = card_text(manifest(data_kind="drawings"), photos=PHOTOS)
+    assert warned.splitlines()[:4] == [
+        "# demo abc",
+        "",
+        "**Practice model: it learned from drawings, so its result says nothing about a real pet.**",
+        "",
+    ]
+    assert "Practice" not in card_text(manifest(data_kind="photographs"), photos=PHOTOS)

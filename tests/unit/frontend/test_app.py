@@ -159,3 +159,16 @@ def test_without_a_service_the_page_says_so_and_shows_no_card(monkeypatch: pytes
     assert not at.exception
     assert "The service can't be reached right now. Reload the page to try again." in words(at)
     assert "It has seen cats." not in words(at)
+
+
+def test_a_practice_model_is_named_above_everything(
+    replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = ModelCardResponse(model=MODEL, classes=[], manifest={"data_kind": "drawings"}, card="It has seen drawings.")
+    monkeypatch.setattr(Client, "card", lambda _: card)
+    assert replies == []
+    at = page()
+    said = "Practice model: it learned from drawings, so its result says nothing about a real pet."
+    assert [warning.value for warning in at.warning] == [f"{said} Try it with the examples."]
+    kinds = [node.type for node in at.main]
+    assert kinds.index("warning") < kinds.index("file_uploader")

@@ -22,7 +22,7 @@ from petmood.core.errors import BundleError, ConfigError, MissingDependency
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import ImageLimits
-from petmood.core.prediction import Prediction, decide
+from petmood.core.prediction import PRACTICE_MODEL, Prediction, decide
 from petmood.inference.load import BundlePredictor, check_golden, load_bundle
 from petmood.inference.onnx import OnnxSession
 from tests.support.images import jpeg, photo_like
@@ -303,3 +303,11 @@ def test_a_predictor_is_made_of_a_bundle_and_a_session(bundle: Path) -> None:
     assert answer == opened.predict_batch(PHOTOS[:1])[0]
     logits = np.array([5.0, 0.0, 0.0, 0.0])
     assert decide(logits, opened.bundle.manifest.decision, model=opened.model).label == DEFAULT_CLASSES[0]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("drawings", True), ("photographs", False), (None, False)])
+def test_every_prediction_of_a_model_of_drawings_has_its_warning(bundle: Path, kind: str | None, said: bool) -> None:
+    reseal(bundle, data_kind=kind)
+    found = [answer for answer in load_bundle(bundle).predict_batch(PHOTOS) if isinstance(answer, Prediction)]
+    assert [PRACTICE_MODEL in answer.warnings for answer in found] == [said] * 3
+    assert [answer.to_dict()["warnings"][:1] == [PRACTICE_MODEL] for answer in found] == [said] * 3

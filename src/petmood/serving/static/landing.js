@@ -98,6 +98,7 @@ async function showModel() {
     part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
     part("card-text").textContent = card.card;
     part("card").hidden = false;
+    part("practice").hidden = card.manifest.data_kind !== "drawings";
   } catch {
     // The page works without the model card; if the service is unreachable, the next prediction reports it.
   }
