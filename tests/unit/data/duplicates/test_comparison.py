@@ -1,5 +1,6 @@
 """Tests of the comparison of two photos: matches by hand, strips, and content that is left out."""
 
+import re
 from dataclasses import replace
 
 import cv2
@@ -7,8 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from petmood.core.errors import DataError
+from petmood.data.duplicates import comparison
 from petmood.data.duplicates.candidates import Candidate
 from petmood.data.duplicates.comparison import (
+    Comparison,
     PhotoFeatures,
     Relation,
     SharedContent,
@@ -21,7 +25,7 @@ from petmood.data.duplicates.comparison import (
     swapped,
 )
 from petmood.data.duplicates.correlation import Overlap
-from petmood.data.duplicates.keypoints import Keypoints
+from petmood.data.duplicates.keypoints import Keypoints, mirror_descriptors
 from petmood.data.duplicates.relations import RelationKind
 from tests.support.images import photo_like
 
@@ -71,6 +75,46 @@ def test_a_single_descriptor_has_no_second_best_and_matches_nothing() -> None:
 def test_the_best_match_is_first() -> None:
     one = described((0, 1, 2, 3), (40, 41, 42, 43))
     assert matches(one, described((0, 1, 2, 9), (40, 41, 42, 43))) == [[1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("count", [20, 32])
+def test_equal_matches_stand_in_the_order_of_the_first_photo(count: int) -> None:
+    plain = described(*((4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) for n in range(count)))
+    assert matches(plain, plain) == [[n, n] for n in range(count)]
+    # Every other one has three of four bins in common: these come last, in their order too.
+    other = described(*((4 * n, 4 * n + 1, 4 * n + 2, (4 * n + 3 + n % 2) % 128) for n in range(count)))
+    assert matches(plain, other) == [[n, n] for start in (0, 1) for n in range(start, count, 2)]
+
+
+def test_a_ratio_of_the_distances_of_0_85_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cosines are 255^2 / 512^2 = 0.248 for every bin in common: 1 - 3 * 0.248 = 0.256, and 1 - 2 * 0.248 = 0.504."""
+    one, other = described((0, 1, 2, 3), (40, 41, 42, 43)), described((0, 1, 2, 9), (0, 1, 10, 11))
+    monkeypatch.setattr(comparison, "RATIO", 0.507)
+    assert matches(one, other) == []
+    monkeypatch.setattr(comparison, "RATIO", 0.509)
+    assert matches(one, other) == [[0, 0]]
+
+
+def test_the_160_best_matches_are_used() -> None:
+    """Ten descriptors have three of four bins in the other photo; 160 are equal there, and stand after them."""
+    rng, bins = np.random.default_rng(0), list[tuple[int, ...]]()
+    while len(bins) < 170:
+        drawn = tuple(rng.choice(128, 4, replace=False).tolist())
+        if all(len({*drawn} & {*one}) < 2 for one in bins):
+            bins.append(drawn)
+    weaker = [(*one[:3], 127 - number) for number, one in enumerate(bins[:10])]
+    found = matches(described(*bins), described(*weaker, *bins[10:]))
+    assert len(found) == 160
+    assert {first for first, _ in found} == set(range(10, 170))
+    assert all(first == second for first, second in found)
+
+
+def test_a_mirrored_photo_is_matched_by_its_mirrored_descriptors() -> None:
+    one = described((0, 1, 2, 3), (40, 41, 42, 43))
+    other = replace(one, descriptors=mirror_descriptors(one.descriptors)[::-1].copy())
+    used = (np.ones(2, np.bool_), np.ones(2, np.bool_))
+    assert match_descriptors(one, other, used, mirrored=True).tolist() == [[0, 1], [1, 0]]
+    assert match_descriptors(one, other, used, mirrored=False).tolist() == []
 
 
 def with_strip(*, seed: int, height: int) -> NDArray[np.uint8]:
@@ -183,6 +227,48 @@ def test_the_result_is_the_same_from_both_sides() -> None:
         assert link.agreeing[:, 1 if left is shuffled else 0].tolist() == list(range(16))
 
 
+def zigzag(*, moved_px: float) -> tuple[PhotoFeatures, PhotoFeatures]:
+    """Return two photos with ten places at y = 37 and 43 in turn, the second moved down, with a correlation of 0.6.
+
+    As 14 px cells these are rows 2 and 3, 7 px across. Moved by 7 px, 44 and 50 are both in row 3: a strip.
+    """
+    bins = [(4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) for n in range(10)]
+    where = np.array([(14 * n + 7, 43 if n % 2 else 37, 3, 0) for n in range(10)], np.float32)
+    grain, other = np.random.default_rng(7).standard_normal((2, 64, 64))
+    photos = []
+    for shift, view in ((0.0, grain), (moved_px, 0.6 * np.roll(grain, round(moved_px / 3.5), axis=0) + 0.8 * other)):
+        keypoints = replace(described(*bins), positions=where + np.array([0, shift, 0, 0], np.float32))
+        thumb = np.clip(128 + 40 * view, 0, 255).astype(np.uint8)
+        photos.append(PhotoFeatures(keypoints, thumb, b"", thumb))
+    return photos[0], photos[1]
+
+
+def test_a_strip_in_one_of_two_photos_relates_none() -> None:
+    a, b = zigzag(moved_px=7.0)
+    content = nothing_shared(a), nothing_shared(b)
+    assert not is_strip(a.keypoints.positions)
+    assert is_strip(b.keypoints.positions)
+    assert compare(PAIR, (a, b), content) is None
+    assert compare(PAIR, (b, a), content) is None
+
+
+@pytest.mark.parametrize(("moved_px", "inside"), [(0.0, 1.0), (28.0, 0.875), (31.5, 0.8594)])
+def test_a_pair_has_a_whole_relation_in_four_decimals(moved_px: float, inside: float) -> None:
+    """Moved by 31.5 px of 224, 55 of 64 rows are inside: 0.859375."""
+    a, b = zigzag(moved_px=moved_px)
+    for pair, photos in ((PAIR, (a, b)), (Candidate(4, 9, mirrored=False, votes=2.0), (b, a))):
+        found = compare(pair, photos, (nothing_shared(a), nothing_shared(b)))
+        assert found is not None
+        agreement = found.relation.agreement
+        assert agreement == pytest.approx(0.6, abs=0.05)
+        assert agreement == round(agreement, 4)
+        assert found.relation == Relation(
+            pair.first, pair.second, RelationKind.RELATED, 10, False, 1.0, agreement, inside, inside
+        )
+        assert found.agreeing.tolist() == [[n, n] for n in range(10)]
+        assert not found.is_one_image
+
+
 @pytest.mark.parametrize(("alike", "kind"), [(1.0, "near_duplicate"), (0.8, None)])
 def test_three_keypoints_are_enough_where_all_pixels_agree(alike: float, kind: str | None) -> None:
     bins = [(4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3) for n in range(3)]
@@ -206,6 +292,10 @@ def test_a_small_photo_in_another_is_a_copy_whichever_of_them_is_first() -> None
     assert turned is not None
     assert [one.relation.kind.value for one in (found, turned)] == ["near_duplicate", "near_duplicate"]
     assert found.relation.agreement == pytest.approx(turned.relation.agreement, abs=0.05)
+    assert 0.75 < found.relation.agreement < 1.0
+    for one in (found.relation, turned.relation):
+        for value in (one.scale, one.agreement, one.first_inside, one.second_inside):
+            assert value == round(value, 4)
     assert (found.relation.scale, turned.relation.scale) == pytest.approx((1 / 3, 3.0), rel=0.03)
     assert (found.relation.first_inside, found.relation.second_inside) == pytest.approx((1.0, 1 / 9), abs=0.03)
     assert (turned.relation.first_inside, turned.relation.second_inside) == pytest.approx((1 / 9, 1.0), abs=0.03)
@@ -216,3 +306,47 @@ def test_a_relation_seen_from_its_second_photo() -> None:
     assert swapped(one) == Relation(
         8, 3, RelationKind.RELATED, 12, mirrored=True, scale=0.5, first_inside=1.0, second_inside=0.25
     )
+
+
+def test_a_photo_of_another_kind_is_refused_with_its_type_and_shape() -> None:
+    for pixels, got in (
+        (np.zeros((4, 5), np.uint8), "uint8 [4, 5]"),
+        (np.zeros((4, 5, 4), np.uint8), "uint8 [4, 5, 4]"),
+        (np.zeros((4, 5, 3), np.float32), "float32 [4, 5, 3]"),
+        (np.zeros((4, 0, 3), np.uint8), "uint8 [4, 0, 3]"),
+    ):
+        said = (
+            f"Expected a photo as uint8 [height, width, 3], got {got}. Decode it with petmood.core.photo.decode first."
+        )
+        with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
+            describe_photo(pixels)
+
+
+def test_the_digest_is_that_of_the_keypoints_and_the_thumbnail() -> None:
+    photo = describe_photo(photo_like(64, 64))
+    assert photo.digest == photo.keypoints.digest() + photo.thumb.tobytes()
+    assert (photo.thumb.shape, photo.edges.shape) == ((64, 64), (64, 64))
+
+
+def test_the_content_of_two_joined_is_what_either_has() -> None:
+    region, other = np.zeros((2, 64, 64), np.bool_)
+    region[:2], other[1:3] = True, True
+    joined = SharedContent(np.array([True, False, False]), region).joined(
+        SharedContent(np.array([True, True, False]), other)
+    )
+    assert joined.keypoints.tolist() == [True, True, False]
+    assert np.flatnonzero(joined.region.all(axis=1)).tolist() == [0, 1, 2]
+    assert joined.region.sum() == 3 * 64
+
+
+@pytest.mark.parametrize(
+    ("kind", "spread", "one_image"),
+    [("near_duplicate", 0.8, True), ("near_duplicate", 0.79, False), ("related", 1.0, False)],
+)
+def test_photos_that_agree_in_four_fifths_are_one_image(kind: str, spread: float, *, one_image: bool) -> None:
+    relation = Relation(0, 1, RelationKind(kind), 9, mirrored=False, scale=1.0)
+    assert Comparison(relation, spread, np.zeros((0, 2), np.intp)).is_one_image == one_image
+
+
+def test_a_scale_seen_from_the_second_photo_has_four_decimals() -> None:
+    assert swapped(Relation(0, 1, RelationKind.RELATED, 9, mirrored=False, scale=0.7)).scale == 1.4286
