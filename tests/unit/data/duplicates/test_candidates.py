@@ -1,5 +1,7 @@
 """Tests of the candidate search, exhaustive and with the inverted file."""
 
+from typing import Any
+
 import faiss
 import numpy as np
 import pytest
@@ -221,7 +223,7 @@ def test_the_256_strongest_keypoints_vote(before: int, votes: list[float]) -> No
 def test_the_inverted_file_has_twice_the_root_of_the_number_of_lists_and_leaves_the_threads_alone() -> None:
     photos = [random_photo(seed, count=100) for seed in range(25)]
     before = faiss.omp_get_max_threads()
-    index = candidates._inverted_file(photos, 2500, threads=before + 1)
+    index: Any = candidates._inverted_file(photos, 2500, threads=before + 1)
     assert faiss.omp_get_max_threads() == before
     assert (index.d, index.nlist, index.nprobe, index.is_trained) == (128, 100, 3, True)
     assert index.metric_type == faiss.METRIC_L2
@@ -238,4 +240,5 @@ def test_more_descriptors_than_are_searched_exhaustively_are_an_inverted_file(
     searched = candidates._index([random_photo(1, count=12), EMPTY, random_photo(2, count=stored - 12)], threads=1)
     assert searched.owners.tolist() == [*[0] * 12, *[2] * (stored - 12)]
     assert kind in type(searched.index).__name__
-    assert searched.index.ntotal == stored
+    index: Any = searched.index
+    assert index.ntotal == stored

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -309,12 +310,13 @@ def test_a_relation_seen_from_its_second_photo() -> None:
 
 
 def test_a_photo_of_another_kind_is_refused_with_its_type_and_shape() -> None:
-    for pixels, got in (
+    photos: list[tuple[Any, str]] = [
         (np.zeros((4, 5), np.uint8), "uint8 [4, 5]"),
         (np.zeros((4, 5, 4), np.uint8), "uint8 [4, 5, 4]"),
         (np.zeros((4, 5, 3), np.float32), "float32 [4, 5, 3]"),
         (np.zeros((4, 0, 3), np.uint8), "uint8 [4, 0, 3]"),
-    ):
+    ]
+    for pixels, got in photos:
         said = (
             f"Expected a photo as uint8 [height, width, 3], got {got}. Decode it with petmood.core.photo.decode first."
         )

@@ -1,10 +1,14 @@
 """Tests of the aligned correlation of moved, recolored and different images."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from petmood.data.duplicates.correlation import (
     THUMB_PX,
+    Overlap,
     aligned_correlation,
     correlation,
     edge_thumbnail,
@@ -14,6 +18,8 @@ from petmood.data.duplicates.correlation import (
     thumbnail,
 )
 from tests.support.images import photo_like
+
+Bytes = NDArray[np.uint8]
 
 SAME = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -63,7 +69,7 @@ def test_frames_that_hardly_touch_decide_nothing() -> None:
 
 def test_flat_photos_decide_nothing() -> None:
     flat = thumbnail(np.full((80, 80, 3), 120, np.uint8))
-    assert aligned_correlation(flat, flat, SAME).agreement == 0.0
+    assert aligned_correlation(flat, flat, SAME) == Overlap(0.0, 1.0, 1.0, 0.0)
 
 
 def test_a_negative_has_the_edges_of_its_photo() -> None:
@@ -170,3 +176,114 @@ def test_photos_agree_locally_where_they_are_alike_and_flat_places_do_not_count(
     assert agreeing[8:44, :24].all()
     assert not agreeing[8:44, 44:].any()
     assert not local_agreement(a, -b, where)[0][8:44, :24].any()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_edges_are_found_between_means_of_areas(axis: int) -> None:
+    """Stripes of 0, 100, 100, 0 and of 100, 0, 0, 100 have one mean over 4 px, so that there is no edge at 224 px."""
+    line = np.tile(np.array([0, 100, 100, 0], np.uint8), 224)
+    line[448:] = 100 - line[448:]
+    photo = np.repeat(np.tile(line, (896, 1))[:, :, None], 3, axis=2)
+    assert not edge_thumbnail(np.ascontiguousarray(photo if axis else photo.swapaxes(0, 1))).any()
+
+
+@pytest.mark.parametrize(("color", "near", "next_to_it"), [((100, 100, 100), 55, 2), ((255, 0, 0), 42, 1)])
+def test_the_strength_of_an_edge_is_twice_the_step_of_brightness_spread_over_its_surroundings(
+    color: tuple[int, int, int], near: int, next_to_it: int
+) -> None:
+    """A step of 100 is 2 columns of 100 at 224 px, and so 2 * 200 / 3.5 = 114 in all at 64 px; a red of 255 is 76.
+
+    Of a Gaussian of 1.5 px around each column, 0.606 and 0.362 are within the 3.5 px on its side: 0.968 / 2 * 114 = 55.
+    """
+    photo = np.zeros((224, 224, 3), np.uint8)
+    photo[:, 112:] = color
+    row = [*[0] * 30, next_to_it, near, near, next_to_it, *[0] * 30]
+    assert edge_thumbnail(photo).tolist() == [row] * 64
+    assert edge_thumbnail(np.ascontiguousarray(photo.swapaxes(0, 1))).T.tolist() == [row] * 64
+
+
+def test_the_strength_of_edges_is_at_most_255() -> None:
+    """Two black and two white columns in turn: each column is beside a step of 255."""
+    photo = np.zeros((224, 224, 3), np.uint8)
+    photo[:, 2::4], photo[:, 3::4] = 255, 255
+    assert (edge_thumbnail(photo)[:, 2:-2] == 255).all()
+
+
+def grain(*, seed: int) -> Bytes:
+    return np.clip(128 + 40 * np.random.default_rng(seed).standard_normal((64, 64)), 0, 255).astype(np.uint8)
+
+
+def test_a_mirrored_thumbnail_lies_exactly_on_its_original() -> None:
+    small, mirror = grain(seed=1), np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    found = aligned_correlation(small, np.ascontiguousarray(small[:, ::-1]), mirror)
+    assert astuple(found) == (pytest.approx(1.0), 1.0, 1.0, 1.0)
+
+
+def test_a_thumbnail_of_half_the_size_is_the_mean_of_2_by_2_pixels() -> None:
+    first, second = grain(seed=1), grain(seed=2)
+    second[8:40, 16:48] = np.rint(first.reshape(32, 2, 32, 2).mean(axis=(1, 3)))
+    matrix = np.array([[0.5, 0.0, 0.25], [0.0, 0.5, 0.125]])
+    found = aligned_correlation(first, second, matrix)
+    assert astuple(found) == (pytest.approx(1.0, abs=1e-3), 1.0, 0.25, 1.0)
+
+
+def test_an_enlarged_thumbnail_goes_on_with_its_outermost_pixels() -> None:
+    """Enlarged four times, the frame begins two pixels before the center of the first pixel."""
+    first, second = grain(seed=1), grain(seed=2)
+    there = (np.arange(16, 64) + 0.5 - 16) / 4 - 0.5
+    rows = np.array([np.interp(there, np.arange(64), row) for row in first.astype(float)])
+    second[16:, 16:] = np.rint([np.interp(there, np.arange(64), column) for column in rows.T]).T
+    found = aligned_correlation(first, second, np.array([[4.0, 0.0, 0.25], [0.0, 4.0, 0.25]]))
+    assert astuple(found) == (pytest.approx(1.0, abs=1e-3), pytest.approx(0.5625 / 16), 0.5625, 1.0)
+
+
+def test_a_pixel_along_the_edge_of_the_common_area_is_not_compared() -> None:
+    """Moved right by half, the first photo covers columns 32 to 63 of the second."""
+    first, half = grain(seed=1), np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])
+    for spoiled, agrees in ((32, True), (33, False)):
+        second = grain(seed=2)
+        second[:, 32:] = first[:, :32]
+        second[:, spoiled] = 0
+        found = aligned_correlation(first, second, half)
+        assert (found.agreement == pytest.approx(1.0)) == agrees
+        assert (found.first_inside, found.second_inside) == (0.5, 0.5)
+
+
+def test_what_is_left_out_of_the_first_photo_moves_with_it() -> None:
+    """Columns 4 to 9 of the first photo lie on 20 to 25 of the second, where it shows something else."""
+    first, quarter = grain(seed=1), np.array([[1.0, 0.0, 0.25], [0.0, 1.0, 0.0]])
+    second = np.roll(first, 16, axis=1)
+    second[:, 20:26] = grain(seed=2)[:, 20:26]
+    left, none = np.zeros((2, 64, 64), np.bool_)
+    assert aligned_correlation(first, second, quarter).agreement < 0.95
+    left[:, 4:10] = True
+    assert aligned_correlation(first, second, quarter, ignored=(left, none)).agreement == pytest.approx(1.0)
+    assert aligned_correlation(first, second, quarter, ignored=(none, left)).agreement < 0.95
+    there = np.roll(left, 16, axis=1)
+    assert aligned_correlation(first, second, quarter, ignored=(none, there)).agreement == pytest.approx(1.0)
+    narrow = left.copy()
+    narrow[:, 9] = False
+    assert aligned_correlation(first, second, quarter, ignored=(narrow, none)).agreement < 0.999
+
+
+def test_the_spread_is_the_share_of_the_area_with_detail_that_agrees() -> None:
+    """A quarter of the frame is flat in both photos; of the rest, two thirds are alike."""
+    first, second = grain(seed=1), grain(seed=2)
+    second[:32] = first[:32]
+    first[32:, 32:] = second[32:, 32:] = 100
+    assert aligned_correlation(first, second, SAME).spread == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_a_local_agreement_is_a_correlation_of_more_than_a_half() -> None:
+    """Constant images of 1 and c agree fully; c = 0.6 and a sign that changes in 30% or 20% of all rows: 0.4 or 0.6."""
+    ones, where = np.ones((64, 64)), np.ones((64, 64), np.bool_)
+    for period, agrees in ((5, True), (3, False)):
+        signs = ones.copy()
+        signs[::period] = -1.0
+        agreeing, detailed = local_agreement(ones, 0.6 * signs, where)
+        assert detailed.all()
+        assert bool(agreeing[16:48].all()) == agrees
+        assert bool(agreeing[16:48].any()) == agrees
+    for level_of, detail in ((0.05**0.5 + 1e-6, True), (0.05**0.5 - 1e-6, False)):
+        for a, b in ((level_of * ones, 0 * ones), (0 * ones, level_of * ones)):
+            assert (local_agreement(a, b, where)[1] == detail).all()

@@ -1,12 +1,14 @@
 """Tests of copies that are found where they stand: negatives, drawings of edges, blends."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from petmood.data.duplicates import in_place
 from petmood.data.duplicates.comparison import (
     PhotoFeatures,
     Relation,
@@ -219,3 +221,163 @@ def test_what_the_first_photo_shares_is_mirrored_with_it() -> None:
     assert found is not None
     assert found.relation.agreement > 0.9
     assert found.relation.mirrored
+
+
+def sharing(count: int) -> list[PhotoFeatures]:
+    """Return photos of one grain in the upper three quarters of the frame, and each of its own in the lowest one."""
+    same, *own = np.random.default_rng(8).standard_normal((1 + 2 * count, 64, 64))
+    views = [np.concatenate([same[:48], own[2 * number][48:]]) for number in range(count)]
+    return [by_thumbnails(view, own[2 * number + 1]) for number, view in enumerate(views)]
+
+
+@pytest.mark.parametrize(
+    ("copies", "is_shared"),
+    [([0, 1, 2, 3, 4, 5], False), ([0, 1, 2, 3, 4, 5, 5], False), ([0, 1, 2, 3, 4, 5, 6], True)],
+)
+def test_what_agrees_in_place_with_six_other_groups_is_shared(copies: list[int], *, is_shared: bool) -> None:
+    photos = sharing(len(copies))
+    found = relate_in_place(photos, [nothing_shared(photo) for photo in photos], copies, threads=1)
+    pairs = [(one.relation.first, one.relation.second) for one in found]
+    assert pairs == ([] if is_shared else list(combinations(range(len(copies)), 2)))
+
+
+def test_what_is_shared_in_place_is_left_out_where_six_agree_and_nowhere_else() -> None:
+    photos = sharing(7)
+    content = [nothing_shared(photo) for photo in photos]
+    pairs = [InPlace(a, b, mirrored=False, by_edges=False) for a, b in combinations(range(7), 2)]
+    regions = in_place._common_regions(pairs, photos, content, list(range(7)))
+    assert sorted(regions) == list(range(7))
+    for region in regions.values():
+        assert region[8:40, 8:-8].all()
+        assert not region[56:].any()
+    # Photo 6 has one pair, and all others have five in common with five: too few.
+    assert in_place._common_regions([pair for pair in pairs if pair.second < 6], photos, content, list(range(7))) == {}
+
+
+def signs(contrast: NDArray[np.float64], *, seed: int = 1) -> PhotoFeatures:
+    """Return a photo whose pixels are 128 plus or minus a contrast, [64, 64]; up to 2 levels are a flat margin."""
+    drawn_signs = np.random.default_rng(seed).choice([-1.0, 1.0], (64, 64))
+    return by_thumbnails(drawn_signs * contrast / 40, np.zeros((64, 64)))
+
+
+def test_a_margin_of_one_photo_alone_is_compared() -> None:
+    flat, rich = signs(np.full((64, 64), 2.0)), signs(np.full((64, 64), 40.0))
+    pair = InPlace(0, 1, mirrored=False, by_edges=False)
+    nothing = nothing_shared(flat)
+    for photos in ((flat, rich), (rich, flat), (rich, rich)):
+        found = compare_in_place(pair, photos, (nothing, nothing))
+        assert found is not None
+        assert found.relation == Relation(0, 1, RelationKind.NEAR_DUPLICATE, 0, False, 1.0, found.relation.agreement)
+        assert found.relation.agreement > 0.98
+    assert compare_in_place(pair, (flat, flat), (nothing, nothing)) is None
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_margin_that_both_photos_have_is_left_out_with_4_px_around_it(*, mirrored: bool) -> None:
+    """A flat bar of 20 columns, at the left of the second photo, and at the right of the first one if mirrored."""
+    own = np.random.default_rng(9).standard_normal((64, 64))
+    own[:, :20] = -1.0
+    first, second = grain(own[:, ::-1] if mirrored else own, np.where(np.arange(64) < 20, 1.0, own))
+    nothing = nothing_shared(first)
+    where = in_place._laid(InPlace(0, 1, mirrored, by_edges=False), (first, second), (nothing, nothing))[2]
+    assert not where[:, :24].any()
+    assert where[4:-4, 28:56].mean() > 0.9
+    unlike = in_place._laid(InPlace(0, 1, not mirrored, by_edges=False), (first, second), (nothing, nothing))[2]
+    assert unlike[4:-4, 8:20].all()
+
+
+def checkered(*flat: tuple[slice, slice], level: int = 128) -> Pixels:
+    """Return a thumbnail of pixels of 50 and 200 in turn, but for flat parts."""
+    thumb = np.where(np.indices((64, 64)).sum(axis=0) % 2, 50, 200).astype(np.uint8)
+    for part in flat:
+        thumb[part] = level
+    return thumb
+
+
+SEEDS = [(y, x) for y in (0, 32, 63) for x in (0, 32, 63) if (y, x) != (32, 32)]
+
+
+@pytest.mark.parametrize(("y", "x"), SEEDS)
+def test_a_margin_is_the_flat_area_at_a_corner_or_in_the_middle_of_a_side(y: int, x: int) -> None:
+    part = np.s_[max(0, y - 5) : y + 6, max(0, x - 4) : x + 5]
+    found = in_place._margin(checkered(part))
+    expected = np.zeros((64, 64), np.bool_)
+    expected[part] = True
+    # Every other corner or middle is a flat area of one pixel.
+    expected[tuple(np.transpose(SEEDS))] = True
+    assert (found == expected).all()
+
+
+def test_a_margin_goes_on_along_sides_alone_and_not_to_the_inside_or_across_a_corner() -> None:
+    found = in_place._margin(checkered(np.s_[:4, :4], np.s_[4:9, 4:9], np.s_[20:44, 20:44]))
+    assert found[:4, :4].all()
+    assert found.sum() == 16 + 7
+
+
+@pytest.mark.parametrize(("level", "pixels"), [(124, 18), (132, 18), (123, 9), (133, 9)])
+def test_a_margin_has_up_to_4_levels_more_or_less_than_its_corner(level: int, pixels: int) -> None:
+    thumb = checkered(np.s_[:3, :3])
+    thumb[:3, 3:6], thumb[:3, 6:9] = level, 2 * level - 128
+    before = thumb.copy()
+    assert in_place._margin(thumb).sum() == pixels + 7
+    assert (thumb == before).all()
+
+
+def test_a_drawing_of_edges_keeps_its_24_best_partners() -> None:
+    """Photos 1 to 6 have a correlation of edges of 0.7, and photos 7 to 30 one of 0.95."""
+    line, *others = np.random.default_rng(10).standard_normal((61, 64, 64))
+    photos = [by_thumbnails(line, line)]
+    for number in range(30):
+        alike = 0.7 if number < 6 else 0.95
+        photos.append(by_thumbnails(others[number], alike * line + np.sqrt(1 - alike**2) * others[30 + number]))
+    assert [is_drawing(photo) for photo in photos] == [True, *[False] * 30]
+    content = [nothing_shared(photo) for photo in photos]
+    best = [InPlace(0, number, mirrored=False, by_edges=True) for number in range(7, 31)]
+    assert find_in_place(photos, content) == best
+    some = [*range(3), *range(7, 10)]
+    assert find_in_place([photos[number] for number in some], [content[number] for number in some]) == [
+        InPlace(0, number, mirrored=False, by_edges=True) for number in range(1, 6)
+    ]
+
+
+def test_what_is_shared_finds_no_pairs_and_pairs_are_sorted_and_named_by_how_they_agree() -> None:
+    one, other, third, fourth = np.random.default_rng(11).standard_normal((4, 64, 64))
+    same = np.concatenate([one[:48], other[48:]])
+    photos = [by_thumbnails(one, third), by_thumbnails(-same[:, ::-1], fourth), by_thumbnails(same, other)]
+    nothing = [nothing_shared(photo) for photo in photos]
+    assert find_in_place(photos, nothing) == [
+        InPlace(0, 1, mirrored=True, by_edges=False),
+        InPlace(0, 2, mirrored=False, by_edges=False),
+        InPlace(1, 2, mirrored=True, by_edges=False),
+    ]
+    upper = without(photos[0], slice(50))
+    assert find_in_place([photos[0], photos[2]], [upper, upper]) == []
+
+
+@pytest.mark.parametrize(("share", "is_one"), [(0.66, False), (0.74, True)])
+def test_a_drawing_is_as_bright_as_its_edges_are_strong_or_as_dark(share: float, *, is_one: bool) -> None:
+    line, other = np.random.default_rng(12).standard_normal((2, 64, 64))
+    for sign in (1, -1):
+        assert is_drawing(by_thumbnails(sign * (share * line + np.sqrt(1 - share**2) * other), line)) == is_one
+
+
+def test_blocks_without_detail_or_half_left_out_are_not_asked_and_the_lowest_quarter_may_differ() -> None:
+    """Of 16 blocks, eight have correlations of 0.1 to 0.8, four are flat, and four are left out for the most part."""
+    rng, where = np.random.default_rng(13), np.ones((64, 64), np.bool_)
+    a, b = np.zeros((2, 64, 64))
+    for number in range(12):
+        block = np.s_[16 * (number // 4) : 16 * (number // 4) + 16, 16 * (number % 4) : 16 * (number % 4) + 16]
+        x, y = rng.standard_normal((2, 256))
+        x = (x - x.mean()) / x.std()
+        y = y - y.mean() - x * np.mean(x * (y - y.mean()))
+        alike = 0.1 * (number + 1) if number < 8 else -1.0
+        a[block] = x.reshape(16, 16)
+        b[block] = (alike * x + np.sqrt(1 - alike**2) * y / y.std()).reshape(16, 16)
+    where[32:48:2, ::2], where[33:48:2, 1::2], where[32, 1::16] = False, False, False
+    # 129 of 256 pixels are left out. The lower quartile of 0.1, 0.2, ... 0.8 is 0.275.
+    assert in_place._lowest_blocks(a, b, where) == pytest.approx(0.275)
+    where[32, 1::16] = True
+    # Half of a block is enough: with four blocks of -1, the quartile of twelve is -1.
+    assert in_place._lowest_blocks(a, b, where) == pytest.approx(-1.0)
+    assert in_place._lowest_blocks(a, 0 * b, where) == 0.0
+    assert in_place._lowest_blocks(a, b, np.zeros_like(where)) == 0.0
