@@ -1,5 +1,6 @@
 """Tests of the features of a dataset's photos: computed once, and never those of another photo."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.data.duplicates import feature_cache
 from petmood.data.duplicates.feature_cache import CACHED_FEATURES, features_of
-from petmood.data.duplicates.feature_store import compact
+from petmood.data.duplicates.feature_store import compact, unpack_features
 from petmood.data.duplicates.near_duplicates import PhotoFeatures, describe_photo
 from petmood.data.index import DataIndex, read_index
 from petmood.data.photo_info import read_photo_info
+from tests.support.progress import RecordedProgress
 from tests.support.read_only import deny_writes
 from tests.support.small_sets import write_small_set
 
@@ -87,17 +89,42 @@ def test_a_cache_that_can_not_be_written_is_a_warning(
     index = read_index(data)
     assert len(features_of(data, index, index.rows)) == 8
     assert not (data / CACHED_FEATURES).exists()
-    assert "can't be written" in caplog.text
+    said = f"The cache of {data} can't be written: [Errno 30] Read-only file system. It is computed again next time."
+    assert caplog.messages == [said]
 
 
 def test_a_photo_that_is_not_the_one_of_the_index_is_refused(data: Path) -> None:
     index = read_index(data)
     other = replace(index.rows[0], sha256="a" * 64)
-    with pytest.raises(DataError, match=r"differs from the photo in the index"):
+    said = f"'{other.path}' of {data} differs from the photo in the index. Fetch the dataset again."
+    with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
         features_of(data, DataIndex((other, *index.rows[1:])), [other])
     (data / index.rows[1].path).write_bytes(b"nothing")
-    with pytest.raises(DataError, match="can't be used"):
+    begin = re.escape(f"'{index.rows[1].path}' of {data} can't be used: ")
+    said = rf"^{begin}.+ Fetch the dataset again\.$"
+    with pytest.raises(DataError, match=said):
         features_of(data, index, [index.rows[1]])
     (data / index.rows[2].path).unlink()
     with pytest.raises(DataError, match="can't be used: expected a readable file"):
         features_of(data, index, [index.rows[2]])
+
+
+def test_the_progress_of_new_photos_is_reported_with_their_number(data: Path) -> None:
+    index, progress = read_index(data), RecordedProgress()
+    found = features_of(data, index, [*index.rows[:3], index.rows[0]], progress=progress)
+    assert list(found) == [row.sha256 for row in index.rows[:3]]
+    features_of(data, index, index.rows[:5], progress=progress)
+    features_of(data, index, index.rows[:5], progress=progress)
+    assert progress.loops == [(3, "extracting keypoints"), (2, "extracting keypoints")]
+
+
+def test_the_cache_holds_all_photos_that_were_described(data: Path) -> None:
+    index = read_index(data)
+    features_of(data, index, index.rows[:3], threads=1)
+    features_of(data, index, index.rows[5:], threads=3)
+    stored = unpack_features(data / CACHED_FEATURES, at_most=len(index))
+    assert stored is not None
+    names = sorted(row.sha256 for row in [*index.rows[:3], *index.rows[5:]])
+    assert list(stored) == names
+    again = features_of(data, index, index.rows[:3])
+    assert [again[row.sha256].digest for row in index.rows[:3]] == [stored[row.sha256].digest for row in index.rows[:3]]

@@ -48,3 +48,26 @@ def test_weak_pairs_alone_do_not_join_a_whole_dataset() -> None:
     sizes = [group_ids(400, kept).count(number) for number in set(group_ids(400, kept))]
     assert max(sizes) <= MOST_RELATED == 30
     assert len(divided.photos) == 400
+
+
+def test_of_pairs_that_are_equally_strong_the_earlier_photos_join_first() -> None:
+    pairs = [link(2, 3, 9), link(1, 2, 9), link(0, 1, 9)]
+    assert limit_groups(4, pairs, most=2) == ([pairs[0], pairs[2]], [DividedGroup((0, 1, 2, 3), 1, 2)])
+    pairs = [link(0, 2, 9), link(0, 1, 9)]
+    assert limit_groups(3, pairs, most=2) == ([pairs[1]], [DividedGroup((0, 1, 2), 1, 2)])
+
+
+def test_each_divided_group_is_named_with_its_copies_and_unused_pairs() -> None:
+    """Two chains of three images, of which the first has two copies of its first image, and a pair that is whole."""
+    pairs = [link(0, 1, 20), link(1, 2, 9), link(3, 4, 20), link(4, 5, 9), link(3, 5, 9), link(6, 7, 9)]
+    kept, divided = limit_groups(10, [*pairs, link(0, 8, 5, COPY)], most=2)
+    assert kept == [pairs[0], pairs[2], pairs[5], link(0, 8, 5, COPY)]
+    assert divided == [
+        DividedGroup((0, 1, 2, 8), unused_pairs=1, parts=2),
+        DividedGroup((3, 4, 5), unused_pairs=2, parts=2),
+    ]
+
+
+def test_a_pair_within_a_group_that_is_full_is_kept() -> None:
+    pairs = [link(0, 1, 20), link(1, 2, 12), link(0, 2, 9), link(2, 3, 8)]
+    assert limit_groups(4, pairs, most=3) == (pairs[:3], [DividedGroup((0, 1, 2, 3), unused_pairs=1, parts=2)])

@@ -1,5 +1,8 @@
 """Tests of keypoint detection, order and mirrored descriptors."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -58,3 +61,59 @@ def test_the_digest_differs_for_different_photos_and_is_equal_for_equal_ones() -
     photo = photo_like(96, 96)
     assert detect_and_compute(photo).digest() == detect_and_compute(photo.copy()).digest()
     assert detect_and_compute(photo).digest() != detect_and_compute(photo_like(96, 96, seed=1)).digest()
+
+
+def test_the_digest_depends_on_positions_and_descriptors_and_has_16_bytes() -> None:
+    photo = detect_and_compute(photo_like(96, 96))
+    assert len(photo.digest()) == 16
+    assert replace(photo, positions=photo.positions + 1).digest() != photo.digest()
+    assert replace(photo, descriptors=photo.descriptors + np.uint8(1)).digest() != photo.digest()
+
+
+@pytest.mark.parametrize(
+    ("bin_number", "mirrored"),
+    [
+        (0, 96),  # row 0, column 0, direction 0: row 3
+        (11, 109),  # row 0, column 1, direction 3: row 3, column 1, direction -3 = 5
+        (63, 89),  # row 1, column 3, direction 7: row 2, column 3, direction 1
+        (124, 28),  # row 3, column 3, direction 4: row 0, column 3, direction 4
+    ],
+)
+def test_a_mirror_image_reverses_the_rows_and_the_sense_of_the_directions(bin_number: int, mirrored: int) -> None:
+    row = np.zeros((1, 128), np.uint8)
+    row[0, bin_number] = 7
+    found = mirror_descriptors(row)
+    assert np.flatnonzero(found).tolist() == [mirrored]
+    assert found[0, mirrored] == 7
+    assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "frame"),
+    [(300, 200, (224, 149)), (200, 300, (149, 224)), (1000, 1, (224, 1)), (1, 1000, (1, 224)), (7, 7, (224, 224))],
+)
+def test_the_longer_side_of_the_frame_is_224_px(width: int, height: int, frame: tuple[int, int]) -> None:
+    found = detect_and_compute(np.full((height, width, 3), 90, np.uint8))
+    assert [type(side) for side in (found.width, found.height)] == [float, float]
+    assert (found.width, found.height) == frame
+
+
+def test_a_large_photo_is_reduced_by_means_of_areas() -> None:
+    """Squares whose pixels are 0, 100, 100, 0 or 100, 0, 0, 100 in turn have one mean: nothing is left at 224 px."""
+    odd = (np.indices((896, 896)) // 128).sum(axis=0) % 2
+    line = np.tile([0, 100, 100, 0], 224)
+    photo = np.where(odd, line, 100 - line).astype(np.uint8)
+    assert len(detect_and_compute(np.repeat(photo[:, :, None], 3, axis=2)).positions) == 0
+
+
+def test_the_strongest_400_keypoints_are_kept_with_the_strongest_first() -> None:
+    """A blob of twice the contrast is stronger; a dense grain has more keypoints than are kept."""
+    grain = cv2.resize(np.random.default_rng(0).integers(0, 256, (75, 75), dtype=np.uint8), (224, 224))
+    assert len(detect_and_compute(np.repeat(grain[:, :, None], 3, axis=2)).positions) == KEYPOINTS == 400
+    rows, columns = np.indices((224, 224))
+    light = np.full((224, 224), 100.0)
+    for x, y, contrast in ((60, 60, 20), (160, 150, 90)):
+        light += contrast * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 6**2))
+    found = detect_and_compute(np.repeat(light.astype(np.uint8)[:, :, None], 3, axis=2))
+    assert found.positions[0, :2] == pytest.approx([160, 150], abs=2)
+    assert found.positions.dtype == np.float32

@@ -4,8 +4,9 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import TypeVar
 
 import cv2
@@ -16,11 +17,23 @@ from PIL import Image
 
 from benchmarks.altered_pixels import same_caption
 from petmood.core.errors import DataError
-from petmood.data.duplicates import group_limit
-from petmood.data.duplicates.near_duplicates import Relation, find_near_duplicates, group_ids
+from petmood.data.duplicates import group_limit, near_duplicates
+from petmood.data.duplicates.candidates import Candidate
+from petmood.data.duplicates.comparison import Comparison, swapped
+from petmood.data.duplicates.group_limit import DividedGroup
+from petmood.data.duplicates.near_duplicates import (
+    Relation,
+    Relations,
+    describe_photo,
+    find_near_duplicates,
+    find_relations,
+    group_ids,
+)
 from petmood.data.duplicates.relations import RelationKind
+from petmood.data.duplicates.shared_regions import SharedRegion
 from petmood.data.synthetic.animal_faces import draw_face
 from tests.support.images import captioned, jpeg, photo_like
+from tests.support.progress import RecordedProgress
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
@@ -131,7 +144,11 @@ def test_flat_photos_have_no_relations() -> None:
 def test_a_hundred_equal_photos_are_one_group_by_way_of_the_first() -> None:
     small = photo_like(96, 96, seed=2)
     relations = find_near_duplicates([small] * 100)
-    assert len(relations) == 99
+    keypoints = len(describe_photo(small).keypoints.positions)
+    assert relations == [
+        Relation(0, number, RelationKind.NEAR_DUPLICATE, keypoints, mirrored=False, scale=1.0)
+        for number in range(1, 100)
+    ]
     assert set(group_ids(100, relations)) == {0}
 
 
@@ -179,7 +196,8 @@ def test_something_that_is_no_photo_is_refused(bad: Pixels) -> None:
 
 
 def test_no_thread_is_refused() -> None:
-    with pytest.raises(DataError, match="at least one thread"):
+    said = r"^Expected at least one thread to compare photos, got 0\. Use 1 or more\.$"
+    with pytest.raises(DataError, match=said):
         find_near_duplicates([], threads=0)
 
 
@@ -253,3 +271,104 @@ def test_a_row_of_photos_that_overlap_is_one_group_up_to_the_limit(monkeypatch: 
     (divided,) = found.divided
     assert divided.photos == tuple(range(6))
     assert divided.parts == len(sizes)
+
+
+def test_a_pair_is_told_from_its_first_photo_whichever_of_them_that_is() -> None:
+    photo = photo_like(224, 224, seed=50)
+    crop = np.ascontiguousarray(photo[40:184, 20:164])
+    (one,), (turned,) = find_near_duplicates([photo, crop]), find_near_duplicates([crop, photo])
+    assert (one.first, one.second, turned.first, turned.second) == (0, 1, 0, 1)
+    assert replace(swapped(one), first=0, second=1, scale=turned.scale) == turned
+    assert one.scale == pytest.approx(224 / 144, rel=0.05)
+    assert turned.scale == pytest.approx(144 / 224, rel=0.05)
+    assert one.first_inside == pytest.approx((144 / 224) ** 2, abs=0.04)
+    assert one.second_inside > 0.9
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_of_several_relations_of_a_pair_the_one_with_most_inliers_is_kept(*, mirrored: bool) -> None:
+    """A copy at the same place agrees by its keypoints, and in place, where no keypoints are counted."""
+    photo = photo_like(224, 224, seed=50)
+    copy = reencoded(np.ascontiguousarray(photo[:, ::-1]) if mirrored else photo)
+    for photos in ([photo, copy], [copy, photo]):
+        (relation,) = find_near_duplicates(photos)
+        assert relation.inliers > 50
+        assert relation.mirrored is mirrored
+        assert relation.scale == pytest.approx(1.0, abs=0.01)
+        assert relation.scale == round(relation.scale, 4)
+
+
+def found_pair(first: int, second: int, kind: RelationKind, inliers: int, *, scale: float = 1.0) -> Relation:
+    return Relation(first, second, kind, inliers, False, scale, 0.8, 0.25, 1.0)
+
+
+def test_the_best_relation_of_a_pair_is_a_copy_then_the_one_with_most_inliers_then_the_first() -> None:
+    copy, related = RelationKind.NEAR_DUPLICATE, RelationKind.RELATED
+    best = near_duplicates._best_of_each_pair
+    weak, strong, other = found_pair(0, 1, copy, 5), found_pair(0, 1, copy, 6), found_pair(0, 1, related, 90)
+    for order in permutations([weak, strong, other]):
+        assert best(order) == [strong]
+    assert best([weak, replace(weak, scale=2.0)]) == [weak]
+    assert best([found_pair(3, 0, copy, 9, scale=2.0), found_pair(1, 2, related, 9), weak]) == [
+        weak,
+        Relation(0, 3, copy, 9, False, 0.5, 0.8, 1.0, 0.25),
+        found_pair(1, 2, related, 9),
+    ]
+    # Seen from either side, a pair is one.
+    assert best([found_pair(1, 0, copy, 9), weak]) == [Relation(0, 1, copy, 9, False, 1.0, 0.8, 1.0, 0.25)]
+    assert best([weak, found_pair(1, 0, related, 9)]) == [weak]
+    assert best([]) == []
+
+
+def test_pairs_that_are_not_related_any_more_are_removed_and_named() -> None:
+    kept, changed, gone, other = (Candidate(number, number + 1, mirrored=False, votes=2.0) for number in range(4))
+
+    def compared(inliers: int) -> Comparison:
+        return Comparison(found_pair(0, 1, RelationKind.RELATED, inliers), 0.5, np.zeros((0, 2), np.intp))
+
+    before, after = compared(9), compared(12)
+    found = dict.fromkeys((kept, changed, gone, other), before)
+    answers = {kept: before, changed: after, gone: None}
+    for threads in (1, 2):
+        now = dict(found)
+        assert near_duplicates._compare_again(now, list(answers), answers.__getitem__, threads=threads) == [(2, 3)]
+        assert now == {kept: before, changed: after, other: before}
+
+
+def test_equal_photos_are_related_to_the_one_that_comes_first_in_the_search() -> None:
+    one, other = describe_photo(photo_like(64, 64, seed=1)), describe_photo(photo_like(64, 64, seed=2))
+    flat = describe_photo(np.full((64, 64, 3), 80, np.uint8))
+    count, more = len(one.keypoints.positions), len(other.keypoints.positions)
+    kind = RelationKind.NEAR_DUPLICATE
+    described = [one, other, flat, one, other, flat, one]
+    assert near_duplicates._remove_equal_photos(described, [6, 0, 1, 2, 3, 4, 5]) == (
+        [6, 1, 2],
+        [
+            Relation(6, 0, kind, count, mirrored=False, scale=1.0),
+            Relation(6, 3, kind, count, mirrored=False, scale=1.0),
+            Relation(1, 4, kind, more, mirrored=False, scale=1.0),
+        ],
+    )
+
+
+def test_relations_keep_their_regions_and_divided_groups() -> None:
+    link = found_pair(0, 1, RelationKind.RELATED, 9)
+    region, group = SharedRegion((0, 1), (0.0, 0.0, 1.0, 0.2)), DividedGroup((0, 1), 1, 2)
+    whole = Relations([link], shared=[region], divided=[group])
+    assert (list(whole), whole.shared, whole.divided) == ([link], (region,), (group,))
+    empty = Relations()
+    assert (list(empty), empty.shared, empty.divided) == ([], (), ())
+
+
+def test_photos_by_their_features_have_the_relations_of_the_photos_and_the_progress_of_pairs() -> None:
+    photo = photo_like(160, 120, seed=4)
+    photos = [photo, photo_like(160, 120, seed=5), reencoded(photo)]
+    progress = RecordedProgress()
+    found = find_relations([describe_photo(pixels) for pixels in photos], progress=progress)
+    assert found == find_near_duplicates(photos)
+    assert [(one.first, one.second) for one in found] == [(0, 2)]
+    (searched, compared) = progress.loops
+    assert searched == (1, "searching candidate pairs")
+    assert compared[1] == "comparing pairs of photos"
+    assert compared[0] is not None
+    assert 1 <= compared[0] <= 6

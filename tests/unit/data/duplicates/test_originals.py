@@ -67,3 +67,19 @@ def test_the_number_of_containing_frames_decides_from_either_side() -> None:
     chain = [copy(0, 1, inside=(1.0, 0.5)), copy(2, 0, inside=(0.5, 1.0)), copy(3, 1, inside=(0.5, 1.0))]
     chain += [copy(2, 3, inside=(1.0, 0.5)), copy(3, 4, inside=(1.0, 0.5)), copy(4, 2, inside=(1.0, 0.5))]
     assert choose_originals([Member(5, 5, str(number)) for number in range(5)], chain) == [1] * 5
+
+
+def test_every_containing_frame_counts_once() -> None:
+    """Photo 1 lies in one other, photo 0 in two, and the others in three each; photo 0 has the most pixels."""
+    members = [Member(9, 9), Member(5, 5), Member(5, 5), Member(5, 5)]
+    rest = [copy(2, 3, inside=(1.0, 0.5)), copy(3, 2, inside=(1.0, 0.5))] * 3
+    once = [copy(1, 3, inside=(1.0, 0.5)), copy(2, 0, inside=(0.5, 1.0)), copy(3, 0, inside=(0.5, 1.0))]
+    turned = [copy(3, 1, inside=(0.5, 1.0)), copy(0, 2, inside=(1.0, 0.5)), copy(0, 3, inside=(1.0, 0.5))]
+    assert choose_originals(members, [*once, *rest]) == [1, 1, 1, 1]
+    assert choose_originals(members, [*turned, *rest]) == [1, 1, 1, 1]
+
+
+def test_of_wholly_equal_photos_the_first_is_the_original() -> None:
+    assert choose_originals([Member(5, 5), Member(5, 5), Member(5, 5)], [copy(1, 2), copy(0, 2)]) == [0, 0, 0]
+    assert choose_originals([Member(5, 5, "b/a.jpg"), Member(5, 5, "a/a.jpg")], [copy(0, 1)]) == [1, 1]
+    assert choose_originals([Member(4, 9), Member(5, 8)], [copy(0, 1)]) == [1, 1]

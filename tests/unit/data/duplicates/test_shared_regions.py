@@ -184,3 +184,115 @@ def test_a_region_is_left_out_as_a_whole_unless_it_is_most_of_the_frame(
     mask = SharedRegion((0, 1), box).mask()
     assert mask.sum() == inside
     assert mask[48:].sum() == inside
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "column", "row"),
+    [(0.0, 0.0, 0, 0), (-5.0, -5.0, 0, 0), (223.9, 111.9, 63, 63), (230.0, 115.0, 63, 63), (3.4, 3.4, 0, 1)],
+)
+def test_a_keypoint_is_in_one_pixel_of_the_region_and_one_beyond_the_frame_in_the_nearest(
+    x: float, y: float, column: int, row: int
+) -> None:
+    """A pixel of the region is 3.5 px wide and 1.75 px high in a frame of 224 x 112 px."""
+    photo, nothing = features(keypoints((x, y, 4.0, 0.0))), np.zeros((64, 64), np.bool_)
+    one = nothing.copy()
+    one[row, column] = True
+    content = SharedContent(np.zeros(1, np.bool_), nothing)
+    assert add_region(content, one, photo).keypoints.tolist() == [True]
+    assert add_region(content, ~one, photo).keypoints.tolist() == [False]
+
+
+def test_another_region_is_added_to_the_content_that_was_known() -> None:
+    photo = features(keypoints(SPOT, (20.0, 20.0, 4.0, 0.0)))
+    upper, left = np.zeros((2, 64, 64), np.bool_)
+    upper[:16], left[:, :16] = True, True
+    content = add_region(SharedContent(np.array([True, False]), upper), left, photo)
+    assert content.keypoints.tolist() == [True, True]
+    assert (content.region == (upper | left)).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "width", "height"),
+    [(112.0, 56.0, 224.0, 112.0), (112.0, 112.0, 224.0, 224.0), (28.0, 112.0, 56.0, 224.0)],
+)
+def test_the_region_of_a_keypoint_is_an_ellipse_of_14_px_around_it(
+    x: float, y: float, width: float, height: float
+) -> None:
+    photo = features(Keypoints(np.array([[x, y, 4, 0]], np.float32), np.zeros((1, 128), np.uint8), width, height))
+    region = shared_content(photo, np.array([True])).region
+    across, down = round(14 * 64 / width), round(14 * 64 / height)
+    rows, columns = np.indices((64, 64)) - 32
+    share = (columns / across) ** 2 + (rows / down) ** 2
+    assert region[share <= 0.85].all()
+    assert not region[share >= 1.35].any()
+    assert (region[1:, 1:] == region[1:, 1:][::-1]).all()
+    assert (region[1:, 1:] == region[1:, 1:][:, ::-1]).all()
+    assert np.flatnonzero(region[32]).tolist() == list(range(32 - across, 33 + across))
+    assert np.flatnonzero(region[:, 32]).tolist() == list(range(32 - down, 33 + down))
+
+
+def test_the_region_of_a_keypoint_at_the_edge_ends_there() -> None:
+    content = shared_content(
+        features(keypoints((223.0, 111.0, 4.0, 0.0), (0.0, 0.0, 4.0, 0.0))), np.array([True, True])
+    )
+    assert np.flatnonzero(content.region[63]).tolist() == [59, 60, 61, 62, 63]
+    assert np.flatnonzero(content.region[0]).tolist() == [0, 1, 2, 3, 4]
+    assert np.flatnonzero(content.region[:, 0]).tolist() == list(range(9))
+    assert shared_content(features(keypoints(SPOT)), np.array([False])).region.sum() == 0
+
+
+def test_keypoints_at_shared_places_are_found_for_the_wanted_photos_alone() -> None:
+    photos = [keypoints(SPOT), keypoints(), *[keypoints((20.0, 20.0, 4.0, 0.0), SPOT)] * SHARED_BY]
+    found = fixed_keypoints(photos, list(range(len(photos))), [3, 1, 0])
+    assert {number: mask.tolist() for number, mask in found.items()} == {0: [True], 3: [False, True]}
+    assert fixed_keypoints(photos, list(range(len(photos))), []) == {}
+
+
+@pytest.mark.parametrize(("turn", "is_same"), [(0.52, True), (0.54, False)])
+def test_directions_may_differ_by_a_sine_of_one_half(turn: float, *, is_same: bool) -> None:
+    """The sines of 0 and 0.52 differ by 0.497, and those of 0 and 0.54 by 0.514."""
+    photos = [keypoints((100.0, 50.0, 4.0, 0.0)), *[keypoints((100.0, 50.0, 4.0, turn))] * SHARED_BY]
+    assert bool(fixed_keypoints(photos, list(range(len(photos))), [0])) == is_same
+
+
+@pytest.mark.parametrize(
+    ("spot", "is_same"),
+    [
+        ((104.0, 46.0, 4.0, 3.1), True),
+        ((104.1, 50.0, 4.0, 3.1), False),
+        ((100.0, 54.1, 4.0, 3.1), False),
+        ((100.0, 50.0, 4.0 * 2**0.49, 3.1), True),
+        ((100.0, 50.0, 4.0 * 2**0.51, 3.1), False),
+        ((100.0, 50.0, 4.0 / 2**0.51, 3.1), False),
+    ],
+)
+def test_a_shared_keypoint_is_within_4_px_and_half_an_octave(
+    spot: tuple[float, float, float, float], *, is_same: bool
+) -> None:
+    photos = [keypoints(SPOT), *[keypoints(spot)] * SHARED_BY]
+    assert bool(fixed_keypoints(photos, list(range(len(photos))), [0])) == is_same
+
+
+def test_a_place_is_counted_from_both_sides_by_14_px_cells_and_by_groups_of_copies() -> None:
+    """Photos 1 to 8 agree with photo 0 at its second keypoint; its third is in the same cell, its first in another."""
+    photos = [
+        keypoints((13.0, 13.0, 4.0, 0.0), (14.0, 14.0, 4.0, 0.0), (27.0, 27.0, 4.0, 0.0), (28.0, 14.0, 4.0, 0.0)),
+        *[keypoints(SPOT, SPOT)] * FREQUENT_BY,
+    ]
+    relation = [Relation(number + 1, 0, RelationKind.RELATED, 9, mirrored=False, scale=1.0) for number in range(8)]
+    found = [Comparison(one, 0.3, np.array([[0, 1], [1, 1]])) for one in relation]
+    masks = frequent_keypoints(photos, list(range(9)), found)
+    assert {number: mask.tolist() for number, mask in masks.items()} == {0: [False, True, True, False]}
+    assert frequent_keypoints(photos, [0, 1, 2, 3, 4, 5, 6, 7, 7], found) == {}
+    assert frequent_keypoints(photos, [0, 1, 2, 3, 4, 5, 6, 7, 0], found) == {}
+
+
+def test_groups_that_share_are_separate_regions() -> None:
+    upper, left, none = np.zeros((3, 64, 64), np.bool_)
+    upper[:8], left[:, :16] = True, True
+    content = [SharedContent(np.zeros(0, np.bool_), region) for region in [*[upper, left] * SHARED_BY, none]]
+    chains = [(number, number + 2) for number in range(2 * SHARED_BY - 2)]
+    assert shared_regions(content, chains) == [
+        SharedRegion(tuple(range(0, 2 * SHARED_BY, 2)), (0.0, 0.0, 1.0, 0.125)),
+        SharedRegion(tuple(range(1, 2 * SHARED_BY, 2)), (0.0, 0.0, 0.25, 1.0)),
+    ]
