@@ -18,7 +18,7 @@ def main(bundle: str, *photos: str) -> None:
         elif found.confident:
             print(f"{photo}: {found.label} {found.probability:.0%}")
         else:
-            print(f"{photo}: not sure; one of {', '.join(found.prediction_set)}")
+            print(f"{photo}: not sure, best guess {found.label} {found.probability:.0%}")
 
 
 if __name__ == "__main__":

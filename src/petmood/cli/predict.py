@@ -50,7 +50,7 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
-    from petmood.cli.tables import practice_text, prediction_text
+    from petmood.cli.tables import model_notices, prediction_text
     from petmood.core.photo_source import find_each_photo
     from petmood.core.prediction import Prediction, prediction_response
     from petmood.core.schemas import error_response
@@ -61,7 +61,7 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
         raise ConfigError(f"Expected '{STDIN}' (standard input) once, got it {piped} times. Give the photos' paths.")
     found = find_each_photo([*photos], also=STDIN)
     sources = [sys.stdin.buffer if one.path == STDIN else one.path for one in found if one.problem is None]
-    rejected, warning = 0, ""
+    rejected, notices = 0, dict[str, None]()
     with _predictor(bundle, threads=threads) as predictor:
         answers = progress_bar(predictor.predict_many(sources), total=len(sources), what="predicting photos")
         for one in found:
@@ -74,9 +74,9 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
                 echo_json(body.model_dump(mode="json", exclude_none=True))
             else:
                 click.echo(prediction_text(name, answer), err=not isinstance(answer, Prediction))
-                warning = warning or practice_text([answer])
-    if warning:
-        click.echo(warning, err=True)
+                notices |= dict.fromkeys(model_notices([answer]))
+    for notice in notices:
+        click.echo(notice, err=True)
     context.exit(1 if rejected else 0)
 
 

@@ -24,7 +24,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
 
     Without model=, recipe= or experiment=, the recipe is chosen by the number of original photos.
     """
-    from petmood.cli.tables import headline_text, practice_text, prediction_text
+    from petmood.cli.tables import headline_text, model_notices, prediction_text
     from petmood.configs.load import compose, with_demo
     from petmood.data.generated import CHECK_NAME, find_generated
     from petmood.pipelines.recommend import recommend_experiment
@@ -42,8 +42,8 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     click.echo("\nThree unseen photos:")
     for one in result.predictions:
         click.echo(f"  {prediction_text(str(one.photo), one.answer)}")
-    if warning := practice_text(one.answer for one in result.predictions):
-        click.echo(f"\n{warning}")
+    for notice in model_notices(one.answer for one in result.predictions):
+        click.echo(f"\n{notice}")
     click.echo(f"\nData    {result.data}   ({find_generated(result.data, CHECK_NAME)})")
     click.echo(f"Report  {result.run.report}")
     click.echo(f"Bundle  {result.bundle}")

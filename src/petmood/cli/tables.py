@@ -6,28 +6,37 @@ from typing import TYPE_CHECKING
 
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.inference.base import Answer
+from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent_below
 from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
 
 if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
     from petmood.pipelines.crossval import CrossvalReport
 
-__all__ = ["crossval_text", "headline_text", "paired_text", "practice_text", "prediction_text"]
+__all__ = ["crossval_text", "headline_text", "model_notices", "paired_text", "prediction_text"]
 
 
 def prediction_text(photo: str, answer: Answer) -> str:
     """Return one line for one photo's answer, or for the reason why there is none; not what a model always warns of."""
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"
-    possible = "" if answer.confident else f"  (not sure; possibly {' or '.join(answer.prediction_set)})"
     notes = "".join(f"  [{warning}]" for warning in answer.warnings if warning != PRACTICE_MODEL)
-    return f"{photo}: {answer.label} {answer.probability:.0%}{possible}{notes}"
+    if answer.confident:
+        return f"{photo}: {answer.label} {answer.probability:.0%}{notes}"
+    below = percent_below(answer)
+    reasons = [f"confident from {below[1]}" if below else "", alternatives(answer.prediction_set)]
+    reason = "; ".join(filter(None, reasons))
+    probability = below[0] if below else f"{answer.probability:.0%}"
+    shown = f"not sure, {guess(answer.label, answer.probability)} {probability}"
+    return f"{photo}: {shown}{f'  ({reason})' if reason else ''}{notes}"
 
 
-def practice_text(answers: Iterable[Answer]) -> str:
-    """Return the warning that some answers come from a model of drawings, or an empty string."""
-    warned = any(isinstance(one, Prediction) and PRACTICE_MODEL in one.warnings for one in answers)
-    return PRACTICE_MODEL if warned else ""
+def model_notices(answers: Iterable[Answer]) -> list[str]:
+    """Return what holds for every answer of the model: it learned from drawings, or it is never confident."""
+    found = [one for one in answers if isinstance(one, Prediction)]
+    practice = any(PRACTICE_MODEL in one.warnings for one in found)
+    never = any(one.confidence_threshold is None and not one.confident for one in found)
+    return [*([PRACTICE_MODEL] if practice else []), *([NEVER_CONFIDENT] if never else [])]
 
 
 def crossval_text(report: "CrossvalReport") -> str:

@@ -35,7 +35,8 @@ class Prediction:
     """Prediction for one photo, by a bundle in this process or by a service.
 
     ``probabilities`` by class sum to 1; ``probability`` is that of ``label``. ``prediction_set`` always contains
-    ``label`` and is sorted by probability. ``model.sha256`` is the hash of the bundle's manifest, which lists the
+    ``label`` and is sorted by probability. ``confidence_threshold`` is the probability from which the model is
+    confident, and None if it never is. ``model.sha256`` is the hash of the bundle's manifest, which lists the
     hashes of all other files. ``request_id`` is set by the service, and None for a prediction in this process.
     """
 
@@ -46,6 +47,7 @@ class Prediction:
     prediction_set: tuple[str, ...]
     model: ModelInfo
     warnings: tuple[str, ...] = ()
+    confidence_threshold: float | None = None
     request_id: str | None = None
 
     @classmethod
@@ -59,6 +61,7 @@ class Prediction:
             prediction_set=tuple(body.prediction_set),
             model=body.model,
             warnings=tuple(body.warnings),
+            confidence_threshold=body.confidence_threshold,
             request_id=body.request_id,
         )
 
@@ -106,6 +109,7 @@ def decide(
         prediction_set=tuple(decision.classes[k] for k in possible),
         model=model,
         warnings=tuple(warnings),
+        confidence_threshold=decision.confidence_threshold if decision.confidence_threshold <= 1 else None,
     )
 
 
@@ -119,6 +123,7 @@ def prediction_response(
         probability=prediction.probability,
         probabilities=prediction.probabilities,
         confident=prediction.confident,
+        confidence_threshold=prediction.confidence_threshold,
         prediction_set=list(prediction.prediction_set),
         model=prediction.model,
         request_id=request_id or prediction.request_id,

@@ -33,7 +33,10 @@ class ModelInfo(BaseModel):
 
 
 class PredictionResponse(BaseModel):
-    """Prediction for one photo; ``photo`` is its name on the command line, ``request_id`` is set by the service."""
+    """Prediction for one photo; ``photo`` is its name on the command line, ``request_id`` is set by the service.
+
+    ``confidence_threshold`` is the probability from which the model is confident; without it, the model never is.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,6 +45,7 @@ class PredictionResponse(BaseModel):
     probability: float = Field(ge=0, le=1)
     probabilities: dict[str, float]
     confident: bool
+    confidence_threshold: float | None = None
     prediction_set: list[str]
     model: ModelInfo
     request_id: str | None = None

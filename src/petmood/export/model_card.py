@@ -5,6 +5,7 @@ from typing import Any
 
 from petmood.core.bundle import Manifest
 from petmood.data.index import Split
+from petmood.presentation.answers import NEVER_CONFIDENT
 from petmood.presentation.display_names import HEADLINE_METRICS, title
 
 __all__ = ["card_text"]
@@ -25,6 +26,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
         f"# {manifest.name} {manifest.version}",
         "",
         *(line for warning in manifest.warnings for line in (f"**{warning}**", "")),
+        *((f"**{NEVER_CONFIDENT}**", "") if manifest.confidence_threshold > 1 else ()),
         f"Predicts the facial expression of a pet in a photo: {', '.join(manifest.classes)}.",
         "",
         "## Intended use",
@@ -92,7 +94,7 @@ def _confidence_line(manifest: Manifest) -> str:
         else "Prediction sets are not calibrated."
     )
     if manifest.confidence_threshold > 1:
-        return f"Too few validation photos to guarantee an error rate: every prediction is 'not sure'. {sets}"
+        return f"No threshold guarantees an error rate on so few validation photos: no prediction is confident. {sets}"
     selection = manifest.metrics.get("selection", {})
     confidence = selection.get("confidence") if selection.get("separate") else None
     held = f", which holds with {confidence:.0%} confidence" if confidence else ""

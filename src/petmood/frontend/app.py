@@ -19,6 +19,7 @@ from petmood.core.photo import PHOTO_SUFFIXES, decode
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
 from petmood.frontend.view import LIMITS, MEANING, ResultView, label_text, result_view
+from petmood.presentation.answers import NEVER_CONFIDENT
 
 __all__ = ["main"]
 
@@ -64,7 +65,7 @@ def main() -> None:
 
 def _draw(service: Client) -> None:
     st.title(":material/pets: How does this pet look?", anchor=False)
-    st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” if the result is too uncertain.")
+    st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” and the best guess.")
     notice = st.empty()  # above the results, but filled last: they don't wait for the model card
     for photo in reversed(_photos()):  # newest first
         _show(photo, service)
@@ -192,8 +193,11 @@ def _show_card(service: Client, *, notice: DeltaGenerator) -> None:
         )
         notice.warning(message, icon=":material/hourglass_empty:")
         return
-    if found.manifest.get("data_kind") == "drawings":
-        notice.warning(f"{PRACTICE_MODEL} Try it with the examples.", icon=":material/draw:")
+    with notice.container():
+        if found.manifest.get("data_kind") == "drawings":
+            st.warning(f"{PRACTICE_MODEL} Try it with the examples.", icon=":material/draw:")
+        if found.manifest.get("confidence_threshold", 0) > 1:
+            st.info(NEVER_CONFIDENT, icon=":material/help:")
     with st.expander("Model card: training data and accuracy"):
         st.markdown(found.card)
     st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from petmood.core.prediction import Prediction
+from petmood.presentation.answers import alternatives, guess, percent, percent_below
 
-__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "percent", "result_view"]
+__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "result_view"]
 
 ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
@@ -28,8 +29,8 @@ ADVICE: Final = (
 )
 MEANING: Final = (
     "The percentage is how often results like this one were right, measured on photos that were not used for training. "
-    "**Not sure** means that such results were wrong too often to name one expression; "
-    "you then see all the expressions that are possible."
+    "**Not sure** means that such results were wrong too often to rely on one expression. "
+    "You then see the best guess, and the other expressions that are possible."
 )
 LIMITS: Final = (
     "A result describes the face in one photo. An expression is not a feeling: a yawning cat can look angry, "
@@ -69,7 +70,7 @@ def result_view(prediction: Prediction, *, seconds: float | None = None) -> Resu
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
     return ResultView(
         icon=ICONS.get(prediction.label, NEUTRAL_ICON) if prediction.confident else UNSURE,
-        headline=WORDS.get(prediction.label, prediction.label.capitalize()) if prediction.confident else "Not sure",
+        headline=_headline(prediction),
         sentence=_sentence(prediction),
         confident=prediction.confident,
         bars=bars,
@@ -85,27 +86,23 @@ def label_text(label: str) -> str:
     >>> label_text("other")
     ':material/pets: Another expression'
     """
-    return f"{ICONS.get(label, NEUTRAL_ICON)} {WORDS.get(label, label.capitalize())}"
+    return f"{ICONS.get(label, NEUTRAL_ICON)} {_word(label)}"
 
 
-def percent(share: float) -> str:
-    """Return a share from 0 to 1 as a percentage; only exact values become 100% or 0%.
+def _headline(prediction: Prediction) -> str:
+    word = _word(prediction.label)
+    return word if prediction.confident else f"Not sure, {guess(word.lower(), prediction.probability)}"
 
-    >>> percent(0.9999), percent(0.421), percent(0.0004)
-    ('over 99%', '42%', 'under 1%')
-    """
-    if 0.995 <= share < 1:
-        return "over 99%"
-    if 0 < share < 0.005:
-        return "under 1%"
-    return f"{share:.0%}"
+
+def _word(label: str) -> str:
+    return WORDS.get(label, label.capitalize())
 
 
 def _sentence(prediction: Prediction) -> str:
     if prediction.confident:
         share = percent(prediction.probability)
         return f"Results like this are right {share if ' ' in share else f'about {share}'} of the time."
-    possible = [WORDS.get(label, label).lower() for label in prediction.prediction_set]
-    if len(possible) < 2:
-        return f"Possibly {possible[0] if possible else prediction.label}, but the result is too uncertain to say."
-    return f"It could be {', '.join(possible[:-1])} or {possible[-1]}."
+    below = percent_below(prediction)
+    known = f"{below[0]}, below the {below[1]} of a confident result." if below else f"{percent(prediction.probability)}."
+    possible = alternatives([_word(label).lower() for label in prediction.prediction_set])
+    return f"{known} It could be {possible}." if possible else known

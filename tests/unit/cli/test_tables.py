@@ -1,13 +1,15 @@
 """Text tables of predictions, metrics and comparisons."""
 
 import json
+from dataclasses import replace
 
-from petmood.cli.tables import headline_text, paired_text, practice_text, prediction_text
+from petmood.cli.tables import headline_text, model_notices, paired_text, prediction_text
 from petmood.core.errors import EmptyFile
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
+from petmood.presentation.answers import NEVER_CONFIDENT
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
@@ -23,8 +25,15 @@ def test_a_confident_answer_is_a_label_and_a_probability() -> None:
 
 
 def test_an_unsure_answer_names_what_it_may_be_and_warnings_follow() -> None:
-    text = prediction_text("a.jpg", prediction(confident=False, warnings=("turned by EXIF",)))
-    assert text == "a.jpg: happy 60%  (not sure; possibly happy or other)  [turned by EXIF]"
+    unsure = prediction(confident=False, warnings=("turned by EXIF",))
+    below = replace(unsure, confidence_threshold=0.88)
+    shown = "a.jpg: not sure, probably happy 60%  (confident from 88%; happy or other)  [turned by EXIF]"
+    assert prediction_text("a.jpg", below) == shown
+    assert prediction_text("a.jpg", replace(below, prediction_set=("happy",), warnings=())) == (
+        "a.jpg: not sure, probably happy 60%  (confident from 88%)"
+    )
+    alone = replace(unsure, prediction_set=("happy",), warnings=(), probability=0.4)
+    assert prediction_text("a.jpg", alone) == "a.jpg: not sure, perhaps happy 40%"
 
 
 def test_a_refused_photo_shows_code_and_reason() -> None:
@@ -53,5 +62,11 @@ def test_a_comparison_says_how_likely_it_is_chance() -> None:
 def test_what_a_practice_model_always_warns_of_is_said_once_and_not_for_each_photo() -> None:
     warned = prediction(confident=True, warnings=(PRACTICE_MODEL, "turned by EXIF"))
     assert prediction_text("a.jpg", warned) == "a.jpg: happy 60%  [turned by EXIF]"
-    assert practice_text([EmptyFile("The file is empty."), warned]) == PRACTICE_MODEL
-    assert practice_text([prediction(confident=True), EmptyFile("The file is empty.")]) == ""
+    assert model_notices([EmptyFile("The file is empty."), warned]) == [PRACTICE_MODEL]
+    assert model_notices([prediction(confident=True), EmptyFile("The file is empty.")]) == []
+
+
+def test_that_a_model_is_never_confident_is_said_once() -> None:
+    unsure = prediction(confident=False)
+    assert model_notices([unsure, unsure]) == [NEVER_CONFIDENT]
+    assert model_notices([replace(unsure, confidence_threshold=0.88)]) == []

@@ -99,7 +99,8 @@ def test_what_confident_means_is_said_and_that_it_may_never_be() -> None:
     assert "confident from a probability of 0.731, chosen for an error of at most 10%" in confident
     assert "contain the true class for about 90% of photos" in confident
     never = card_text(manifest(confidence_threshold=1.01, target_coverage=None), photos=PHOTOS)
-    assert "every prediction is 'not sure'" in never
+    assert "so few validation photos: no prediction is confident." in never
+    assert never.splitlines()[2].startswith("**This model is never confident: ")
     assert "Prediction sets are not calibrated" in never
 
 

@@ -85,7 +85,7 @@ def test_a_photo_is_answered_once_however_often_the_page_is_drawn(replies: list[
 def test_not_sure_comes_with_what_helps(replies: list[Prediction | PetmoodError]) -> None:
     replies.append(answer(confident=False))
     at = upload(page(), ("a.jpg", PHOTO))
-    assert "Not sure" in at.header[0].value
+    assert at.header[0].value.endswith("Not sure, probably happy")
     assert "Show the whole face" in at.info[0].value
 
 
@@ -127,7 +127,7 @@ def test_an_example_can_be_tried(replies: list[Prediction | PetmoodError]) -> No
 def test_answers_of_this_visit_are_listed(replies: list[Prediction | PetmoodError]) -> None:
     replies.extend([answer(), answer(confident=False)])
     at = upload(page(), ("a.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))))
-    assert at.table[0].value["Result"].tolist() == ["Happy", "Not sure"]
+    assert at.table[0].value["Result"].tolist() == ["Happy", "Not sure, probably happy"]
 
 
 def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: list[Prediction | PetmoodError]) -> None:
@@ -172,3 +172,15 @@ def test_a_practice_model_is_named_above_everything(
     assert [warning.value for warning in at.warning] == [f"{said} Try it with the examples."]
     kinds = [node.type for node in at.main]
     assert kinds.index("warning") < kinds.index("file_uploader")
+
+
+def test_a_model_that_is_never_confident_says_so_once(
+    replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = ModelCardResponse(model=MODEL, classes=[], manifest={"confidence_threshold": 1.01}, card="It is unsure.")
+    monkeypatch.setattr(Client, "card", lambda _: card)
+    replies.append(answer(confident=False))
+    at = upload(page(), ("a.jpg", PHOTO))
+    assert not at.exception
+    assert words(at).count("This model is never confident: it had too few validation photos") == 1
+    assert not at.warning

@@ -5,7 +5,7 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo, PredictionResponse
-from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, label_text, percent, result_view
+from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, label_text, result_view
 
 
 def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> Prediction:
@@ -35,23 +35,21 @@ def test_bars_are_there_for_every_label_the_likely_ones_first() -> None:
 
 
 def test_not_sure_is_said_first_with_what_is_possible_and_what_helps() -> None:
-    view = result_view(body(confident=False, possible=("sad", "happy", "other")))
-    assert (view.headline, view.icon) == ("Not sure", UNSURE)
-    assert view.sentence == "It could be sad, happy or another expression."
+    view = result_view(body(confident=False, possible=("sad", "happy", "other"), confidence_threshold=0.92))
+    assert (view.headline, view.icon) == ("Not sure, probably sad", UNSURE)
+    assert view.sentence == "88%, below the 92% of a confident result. It could be sad, happy or another expression."
     assert view.advice == ADVICE
 
 
-@pytest.mark.parametrize(("possible", "begins"), [(("sad",), "Possibly sad, but"), ((), "Possibly sad, but")])
-def test_one_possibility_alone_is_not_made_to_look_certain(possible: tuple[str, ...], begins: str) -> None:
-    assert result_view(body(confident=False, possible=possible)).sentence.startswith(begins)
+@pytest.mark.parametrize("possible", [("sad",), ()])
+def test_a_set_of_one_class_is_not_shown(possible: tuple[str, ...]) -> None:
+    view = result_view(body(confident=False, possible=possible, confidence_threshold=0.92))
+    assert view.sentence == "88%, below the 92% of a confident result."
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(1.0, "100%"), (0.9999, "over 99%"), (0.994, "99%"), (0.5, "50%"), (0.004, "under 1%"), (0.0, "0%")],
-)
-def test_a_percentage_never_promises_more_than_is_known(share: float, text: str) -> None:
-    assert percent(share) == text
+def test_a_model_that_is_never_confident_gives_its_best_guess() -> None:
+    view = result_view(body(confident=False, label="other", probability=0.4))
+    assert (view.headline, view.sentence) == ("Not sure, perhaps another expression", "40%.")
 
 
 def test_nearly_certain_reads_as_a_sentence() -> None:

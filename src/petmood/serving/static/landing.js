@@ -71,16 +71,29 @@ function prediction(body) {
     row.append(element("span", percent(share)), bar);
     bars.append(row);
   }
-  const shown = [element("p", body.confident ? body.label : "Not sure", "headline")];
+  const guess = `Not sure, ${body.probability >= 0.5 ? "probably" : "perhaps"} ${body.label}`;
+  const shown = [element("p", body.confident ? body.label : guess, "headline")];
   if (body.confident) {
     shown.push(element("p", `Probability ${percent(body.probability)}.`));
   } else {
-    const possible = body.prediction_set.length ? body.prediction_set.join(", ") : body.label;
-    shown.push(element("p", `Possible expressions: ${possible}.`));
+    const set = body.prediction_set;
+    const possible = set.length > 1 ? ` It could be ${set.slice(0, -1).join(", ")} or ${set.at(-1)}.` : "";
+    shown.push(element("p", below(body.probability, body.confidence_threshold) + possible));
     shown.push(element("p", "For a better result, show the whole face from the front, in daylight.", "soft"));
   }
   for (const warning of body.warnings || []) shown.push(element("p", warning, "wrong"));
   return [...shown, bars, element("p", `Model ${body.model.name} ${body.model.version}`, "soft")];
+}
+
+function below(probability, threshold) {
+  if (threshold === undefined || threshold === null) return `${percent(probability)}.`;
+  const decimals = [0, 1, 2, 3].find((count) => share(probability, count) !== share(threshold, count));
+  const shown = decimals === undefined ? `just under ${share(threshold, 0)}` : share(probability, decimals);
+  return `${shown}, below the ${share(threshold, decimals ?? 0)} of a confident result.`;
+}
+
+function share(value, decimals) {
+  return `${(100 * value).toFixed(decimals)}%`;
 }
 
 function refusal(message, code) {
@@ -98,6 +111,7 @@ async function showModel() {
     part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
     part("card-text").textContent = card.card;
     part("card").hidden = false;
+    part("never").hidden = !(card.manifest.confidence_threshold > 1);
     part("practice").hidden = card.manifest.data_kind !== "drawings";
   } catch {
     // The page works without the model card; if the service is unreachable, the next prediction reports it.

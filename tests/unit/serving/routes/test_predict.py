@@ -39,6 +39,7 @@ def test_an_answer_holds_what_the_contract_says(served: Callable[..., Any], phot
         "probability",
         "probabilities",
         "confident",
+        "confidence_threshold",
         "prediction_set",
         "model",
         "request_id",

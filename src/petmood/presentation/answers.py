@@ -1,0 +1,58 @@
+"""Words for a prediction that is not confident; the terminal and the pages use the same ones."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from petmood.core.prediction import Prediction
+
+__all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "percent", "percent_below"]
+
+NEVER_CONFIDENT: Final = (
+    "This model is never confident: it had too few validation photos to promise an error rate. Its results are best guesses."
+)
+
+
+def guess(label: str, probability: float) -> str:
+    """Return the most probable class as a guess.
+
+    >>> guess("sad", 0.84), guess("sad", 0.35)
+    ('probably sad', 'perhaps sad')
+    """
+    return f"{'probably' if probability >= 0.5 else 'perhaps'} {label}"
+
+
+def percent(share: float) -> str:
+    """Return a share from 0 to 1 as a percentage; only exact values become 100% or 0%.
+
+    >>> percent(0.9999), percent(0.421), percent(0.0004)
+    ('over 99%', '42%', 'under 1%')
+    """
+    if 0.995 <= share < 1:
+        return "over 99%"
+    if 0 < share < 0.005:
+        return "under 1%"
+    return f"{share:.0%}"
+
+
+def percent_below(prediction: Prediction) -> tuple[str, str] | None:
+    """Return the probability and the threshold that it is below, with as many decimals as distinguish them.
+
+    None for a confident prediction, and for a model that is never confident.
+    """
+    probability, threshold = prediction.probability, prediction.confidence_threshold
+    if prediction.confident or threshold is None:
+        return None
+    for decimals in range(4):
+        texts = f"{probability:.{decimals}%}", f"{threshold:.{decimals}%}"
+        if texts[0] != texts[1]:
+            return texts
+    return f"just under {threshold:.0%}", f"{threshold:.0%}"
+
+
+def alternatives(labels: Sequence[str]) -> str:
+    """Return the classes of a prediction set as a choice, or an empty string for fewer than two.
+
+    >>> alternatives(["sad", "happy", "other"]), alternatives(["sad"])
+    ('sad, happy or other', '')
+    """
+    return f"{', '.join(labels[:-1])} or {labels[-1]}" if len(labels) > 1 else ""

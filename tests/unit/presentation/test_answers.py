@@ -1,0 +1,48 @@
+"""Tests of the words for a prediction that is not confident."""
+
+import pytest
+
+from petmood.core.prediction import Prediction
+from petmood.core.schemas import ModelInfo
+from petmood.presentation.answers import alternatives, guess, percent, percent_below
+
+MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100%"), (0.9999, "over 99%"), (0.994, "99%"), (0.5, "50%"), (0.004, "under 1%"), (0.0, "0%")],
+)
+def test_a_percentage_never_promises_more_than_is_known(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(("probability", "text"), [(0.5, "probably sad"), (0.499, "perhaps sad")])
+def test_what_is_less_likely_than_not_is_not_called_probable(probability: float, text: str) -> None:
+    assert guess("sad", probability) == text
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "texts"),
+    [
+        (0.84, 0.88, ("84%", "88%")),
+        (0.876, 0.884, ("87.6%", "88.4%")),
+        (0.87999, 0.88, ("87.999%", "88.000%")),
+        (0.8799999, 0.88, ("just under 88%", "88%")),
+    ],
+)
+def test_a_probability_below_the_threshold_reads_as_below_it(
+    probability: float, threshold: float, texts: tuple[str, str]
+) -> None:
+    prediction = Prediction("sad", probability, {}, False, ("sad",), MODEL, confidence_threshold=threshold)
+    assert percent_below(prediction) == texts
+
+
+@pytest.mark.parametrize(("confident", "threshold"), [(True, 0.5), (False, None)])
+def test_nothing_is_below_where_a_model_is_confident_or_never_is(confident: bool, threshold: float | None) -> None:
+    prediction = Prediction("sad", 0.84, {}, confident, ("sad",), MODEL, confidence_threshold=threshold)
+    assert percent_below(prediction) is None
+
+
+def test_one_class_is_no_choice() -> None:
+    assert [alternatives(labels) for labels in ([], ["sad"], ["sad", "happy"])] == ["", "", "sad or happy"]
