@@ -1,13 +1,15 @@
 """Output of the command line that any terminal, pipe and file can take."""
 
+import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-__all__ = ["accept_any_text", "echo_json"]
+__all__ = ["accept_any_text", "csv_line", "echo_json"]
 
 
 def accept_any_text() -> None:
@@ -15,6 +17,13 @@ def accept_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def csv_line(values: Sequence[str]) -> str:
+    """Return values as one line of a table of comma-separated values (RFC 4180), without its end."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
 
 
 def echo_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON value

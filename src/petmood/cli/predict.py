@@ -4,13 +4,13 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
 
 from petmood.cli.numbers import Integer
-from petmood.cli.output import echo_json
+from petmood.cli.output import csv_line, echo_json
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
@@ -18,22 +18,31 @@ from petmood.core.names import printable
 from petmood.core.redact import without_credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from pydantic import BaseModel
-
     from petmood import Client, Predictor
+    from petmood.inference.base import Answer
+
+    Printer = Callable[[str, Answer], None]
 
 __all__ = ["predict"]
 
 RETRIES = 3
 STDIN = Path("-")
+KINDS: Final = ("confident", "not-confident", "rejected")
 
 
 @click.command()
 @click.argument("bundle")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table of comma-separated values.")
+@click.option(
+    "--only",
+    type=click.Choice([*KINDS]),
+    help="Print only these; all are predicted and counted.",
+)
 @click.option(
     "--threads",
     default=1,
@@ -42,7 +51,16 @@ STDIN = Path("-")
     help="Threads of the network; not allowed with a service, which has its own.",
 )
 @click.pass_context
-def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as_json: bool, threads: int) -> None:
+def predict(
+    context: click.Context,
+    *,
+    bundle: str,
+    photos: tuple[Path, ...],
+    as_json: bool,
+    as_csv: bool,
+    only: str | None,
+    threads: int,
+) -> None:
     """Predict PHOTOS (files, folders of them, or - for standard input) with BUNDLE.
 
     A path without a photo and a photo that is rejected don't stop the others; the exit status is 1 then.
@@ -50,34 +68,62 @@ def predict(context: click.Context, *, bundle: str, photos: tuple[Path, ...], as
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
-    from petmood.cli.tables import model_notices, prediction_text
+    from petmood.cli.tables import model_notices
     from petmood.core.photo_source import find_each_photo
-    from petmood.core.prediction import Prediction, prediction_response
-    from petmood.core.schemas import error_response
 
     _check_address(bundle, threads_given=context.get_parameter_source("threads") is ParameterSource.COMMANDLINE)
+    if as_json and as_csv:
+        raise ConfigError("Expected --json or --csv, got both. Leave one out.")
     piped = photos.count(STDIN)
     if piped > 1:
         raise ConfigError(f"Expected '{STDIN}' (standard input) once, got it {piped} times. Give the photos' paths.")
     found = find_each_photo([*photos], also=STDIN)
     sources = [sys.stdin.buffer if one.path == STDIN else one.path for one in found if one.problem is None]
-    rejected, notices = 0, dict[str, None]()
+    show = _json_printer() if as_json else _csv_printer() if as_csv else _text_printer()
+    counts, notices = dict.fromkeys(KINDS, 0), dict[str, None]()
     with _predictor(bundle, threads=threads) as predictor:
         answers = progress_bar(predictor.predict_many(sources), total=len(sources), what="predicting photos")
         for one in found:
-            name, answer = printable(str(one.path)), one.problem or next(answers)
-            if isinstance(answer, Prediction):
-                body: BaseModel = prediction_response(answer, photo=name)
-            else:
-                body, rejected = error_response(answer, photo=name), rejected + 1
-            if as_json:
-                echo_json(body.model_dump(mode="json", exclude_none=True))
-            else:
-                click.echo(prediction_text(name, answer), err=not isinstance(answer, Prediction))
-                notices |= dict.fromkeys(model_notices([answer]))
-    for notice in notices:
-        click.echo(notice, err=True)
-    context.exit(1 if rejected else 0)
+            answer = one.problem or next(answers)
+            kind = _kind(answer)
+            counts[kind] += 1
+            if only in {None, kind}:
+                show(printable(str(one.path)), answer)
+            notices |= dict.fromkeys(model_notices([answer]))
+    if not (as_json or as_csv):
+        if len(found) > 1:
+            shown = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in counts.items())
+            click.echo(f"{len(found)} photos: {shown}.", err=True)
+        for notice in notices:
+            click.echo(notice, err=True)
+    context.exit(1 if counts["rejected"] else 0)
+
+
+def _kind(answer: "Answer") -> str:
+    from petmood.core.prediction import Prediction
+
+    if not isinstance(answer, Prediction):
+        return "rejected"
+    return "confident" if answer.confident else "not-confident"
+
+
+def _text_printer() -> "Printer":
+    from petmood.cli.tables import prediction_text
+
+    return lambda name, answer: click.echo(prediction_text(name, answer), err=_kind(answer) == "rejected")
+
+
+def _json_printer() -> "Printer":
+    from petmood.cli.tables import answer_response
+
+    return lambda name, answer: echo_json(answer_response(name, answer).model_dump(mode="json", exclude_none=True))
+
+
+def _csv_printer() -> "Printer":
+    from petmood.cli.tables import CSV_COLUMNS, answer_row
+
+    click.echo(csv_line(CSV_COLUMNS))
+    return lambda name, answer: click.echo(csv_line(answer_row(name, answer)))
 
 
 def _is_service(bundle: str) -> bool:

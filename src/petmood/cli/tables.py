@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from petmood.core.prediction import PRACTICE_MODEL, Prediction
+from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_response
+from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
 from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent_below
 from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
@@ -13,7 +14,18 @@ if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
     from petmood.pipelines.crossval import CrossvalReport
 
-__all__ = ["crossval_text", "headline_text", "model_notices", "paired_text", "prediction_text"]
+__all__ = [
+    "CSV_COLUMNS",
+    "answer_response",
+    "answer_row",
+    "crossval_text",
+    "headline_text",
+    "model_notices",
+    "paired_text",
+    "prediction_text",
+]
+
+CSV_COLUMNS: Final = ("photo", "label", "probability", "confident", "prediction_set", "code", "message")
 
 
 def prediction_text(photo: str, answer: Answer) -> str:
@@ -29,6 +41,21 @@ def prediction_text(photo: str, answer: Answer) -> str:
     probability = below[0] if below else f"{answer.probability:.0%}"
     shown = f"not sure, {guess(answer.label, answer.probability)} {probability}"
     return f"{photo}: {shown}{f'  ({reason})' if reason else ''}{notes}"
+
+
+def answer_response(photo: str, answer: Answer) -> PredictionResponse | ErrorResponse:
+    """Return the response body of one photo's answer, or of the reason why there is none."""
+    if isinstance(answer, Prediction):
+        return prediction_response(answer, photo=photo)
+    return error_response(answer, photo=photo)
+
+
+def answer_row(photo: str, answer: Answer) -> list[str]:
+    """Return the values of one photo's answer under ``CSV_COLUMNS``; those without a value are empty."""
+    if not isinstance(answer, Prediction):
+        return [photo, "", "", "", "", answer.code, str(answer)]
+    confident, possible = str(answer.confident).lower(), " ".join(answer.prediction_set)
+    return [photo, answer.label, f"{answer.probability:.4f}", confident, possible, "", ""]
 
 
 def model_notices(answers: Iterable[Answer]) -> list[str]:

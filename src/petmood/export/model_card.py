@@ -1,7 +1,7 @@
 """Model card in Markdown: purpose, metrics, training data and limitations."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from petmood.core.bundle import Manifest
 from petmood.data.index import Split
@@ -18,6 +18,11 @@ WEAKNESS = (
     "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "
     "If class and species correlate in the data, they do in the model."
 )
+
+PHOTOS_OF: Final = {
+    Split.TEST: "test photos of unseen animals",
+    Split.VALID: "validation photos, which chose and calibrated the model, so its accuracy on others may be lower",
+}
 
 
 def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[str, ...] = ()) -> str:
@@ -64,7 +69,7 @@ def _measures(metrics: Mapping[str, Any]) -> list[str]:
     if not rows:
         return ["It was not evaluated: there were no held-out photos."]
     return [
-        f"On {rows[0][1]['n']} {split} photos of unseen animals, with 95% intervals over groups of photos:",
+        f"On {rows[0][1]['n']} {PHOTOS_OF[Split(split)]}, with 95% intervals over groups of photos:",
         "",
         "| measure | value | 95% interval |",
         "|---|---|---|",

@@ -103,6 +103,8 @@ def _sentence(prediction: Prediction) -> str:
         share = percent(prediction.probability)
         return f"Results like this are right {share if ' ' in share else f'about {share}'} of the time."
     below = percent_below(prediction)
-    known = f"{below[0]}, below the {below[1]} of a confident result." if below else f"{percent(prediction.probability)}."
+    known = (
+        f"{below[0]}, below the {below[1]} of a confident result." if below else f"{percent(prediction.probability)}."
+    )
     possible = alternatives([_word(label).lower() for label in prediction.prediction_set])
     return f"{known} It could be {possible}." if possible else known

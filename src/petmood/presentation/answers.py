@@ -8,7 +8,8 @@ from petmood.core.prediction import Prediction
 __all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "percent", "percent_below"]
 
 NEVER_CONFIDENT: Final = (
-    "This model is never confident: it had too few validation photos to promise an error rate. Its results are best guesses."
+    "This model is never confident: it had too few validation photos to promise an error rate. "
+    "Its results are best guesses."
 )
 
 

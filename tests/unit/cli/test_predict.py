@@ -1,7 +1,10 @@
 """`petmood predict`: files and folders, bundles, registries and services, text and JSON lines, exit status."""
 
+import csv
+import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +15,10 @@ import pytest
 
 from petmood.core.bundle import read, write
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.core.prediction import PRACTICE_MODEL
+from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ErrorResponse, PredictionResponse
+from petmood.inference.load import load_bundle
+from petmood.presentation.answers import NEVER_CONFIDENT
 from petmood.registry.uri import open_registry
 from tests.support.images import jpeg, photo_like
 from tests.support.scripted_service import BODY, REFUSED, serving
@@ -32,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_photo_is_answered_in_one_line(petmood: Callable[..., Any], small_bundle: Path, folder: Path) -> None:
     done = petmood("predict", small_bundle, folder / "3.jpg")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, f"{NEVER_CONFIDENT}\n")
     (line,) = done.out.splitlines()
     assert line.startswith(f"{folder}/3.jpg: ")
     assert any(label in line for label in DEFAULT_CLASSES)
@@ -45,8 +50,9 @@ def test_a_folder_is_answered_and_the_refused_photo_goes_to_stderr_with_code_1(
     done = petmood("predict", small_bundle, folder)
     assert done.code == 1
     assert [line.partition(":")[0] for line in done.out.splitlines()] == [f"{folder}/{n}.jpg" for n in range(10)]
-    (line,) = done.err.splitlines()
+    line, *rest = done.err.splitlines()
     assert line.startswith(f"{folder}/sub/half.JPG: corrupt_image: ")
+    assert rest == ["11 photos: 0 confident, 10 not confident, 1 rejected.", NEVER_CONFIDENT]
 
 
 def test_every_line_of_json_is_an_answer_or_a_reason(
@@ -187,7 +193,8 @@ def test_a_photo_comes_from_a_pipe(small_bundle: Path, place: str) -> None:
 def test_a_photo_comes_from_a_process_substitution(small_bundle: Path, folder: Path) -> None:
     script = f"{sys.executable} -m petmood predict {small_bundle} <(cat {folder}/1.jpg) {folder}/2.jpg"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    counts = "2 photos: 0 confident, 2 not confident, 0 rejected."
+    assert (done.returncode, done.stderr) == (0, f"{counts}\n{NEVER_CONFIDENT}\n")
     assert done.stdout.startswith("/dev/fd/")
     assert len(done.stdout.splitlines()) == 2
 
@@ -209,6 +216,8 @@ def test_paths_without_a_photo_don_t_stop_the_others_and_the_code_is_1(
     assert done.err.splitlines() == [
         f"{folder}/none.jpg: bad_photo: No such photo or folder: {folder}/none.jpg. Check the path.",
         f"{folder}/empty: bad_photo: No photos in {folder}/empty.",
+        "4 photos: 0 confident, 2 not confident, 2 rejected.",
+        NEVER_CONFIDENT,
     ]
     lines = [json.loads(line) for line in petmood("predict", small_bundle, *asked, "--json").out.splitlines()]
     assert ["code" in line for line in lines] == [True, False, True, False]
@@ -221,8 +230,68 @@ def test_a_practice_model_says_so_once_on_stderr_and_in_every_line_of_json(
     files = {name: (small_bundle / name).read_bytes() for name in made.files}
     write(bundle, made.model_copy(update={"data_kind": "drawings"}), files)
     done = petmood("predict", bundle, folder / "1.jpg", folder / "2.jpg")
-    assert (done.code, done.err) == (0, f"{PRACTICE_MODEL}\n")
+    counts = "2 photos: 0 confident, 2 not confident, 0 rejected."
+    assert (done.code, done.err) == (0, f"{counts}\n{PRACTICE_MODEL}\n{NEVER_CONFIDENT}\n")
     assert "Practice" not in done.out
     done = petmood("predict", bundle, folder / "1.jpg", folder / "2.jpg", "--json")
     assert done.err == ""
     assert [json.loads(line)["warnings"] for line in done.out.splitlines()] == [[PRACTICE_MODEL]] * 2
+
+
+@pytest.fixture
+def mixed(small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle that is confident of half of the photos."""
+    answers = load_bundle(small_bundle).predict_many(sorted(folder.glob("*.jpg")))
+    middle = statistics.median(one.probability for one in answers if isinstance(one, Prediction))
+    made, bundle = read(small_bundle), tmp_path_factory.mktemp("mixed") / "bundle"
+    files = {name: (small_bundle / name).read_bytes() for name in made.files}
+    write(bundle, made.model_copy(update={"confidence_threshold": middle}), files)
+    return bundle
+
+
+def test_a_table_has_a_row_for_every_photo_and_quotes_what_needs_it(
+    petmood: Callable[..., Any], mixed: Path, folder: Path
+) -> None:
+    (folder / "5.jpg").rename(folder / 'my "5", big.jpg')
+    done = petmood("predict", mixed, folder, "--csv")
+    assert (done.code, done.err) == (1, "")
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    answers = [json.loads(line) for line in petmood("predict", mixed, folder, "--json").out.splitlines()]
+    assert list(rows[0]) == ["photo", "label", "probability", "confident", "prediction_set", "code", "message"]
+    assert [row["photo"] for row in rows] == [one["photo"] for one in answers]
+    assert f'{folder}/my "5", big.jpg' in [row["photo"] for row in rows]
+    for row, one in zip(rows, answers, strict=True):
+        if "code" in one:
+            assert (row["code"], row["message"], row["label"]) == (one["code"], one["message"], "")
+        else:
+            assert (row["label"], row["confident"], row["code"]) == (one["label"], str(one["confident"]).lower(), "")
+            assert float(row["probability"]) == pytest.approx(one["probability"], abs=5e-5)
+            assert row["prediction_set"].split() == one["prediction_set"]
+
+
+def test_only_some_answers_are_printed_but_all_are_counted(
+    petmood: Callable[..., Any], mixed: Path, folder: Path
+) -> None:
+    answers = [json.loads(line) for line in petmood("predict", mixed, folder, "--json").out.splitlines()]
+    wanted = {
+        "confident": [one["photo"] for one in answers if one.get("confident") is True],
+        "not-confident": [one["photo"] for one in answers if one.get("confident") is False],
+        "rejected": [one["photo"] for one in answers if "code" in one],
+    }
+    assert all(wanted.values())
+    for kind, photos in wanted.items():
+        lines = petmood("predict", mixed, folder, "--json", "--only", kind).out.splitlines()
+        assert [json.loads(line)["photo"] for line in lines] == photos
+    done = petmood("predict", mixed, folder, "--only", "not-confident")
+    sizes = {kind: len(photos) for kind, photos in wanted.items()}
+    assert done.code == 1
+    assert done.err == (
+        f"11 photos: {sizes['confident']} confident, {sizes['not-confident']} not confident, 1 rejected.\n"
+    )
+    assert len(done.out.splitlines()) == sizes["not-confident"]
+
+
+def test_two_formats_at_once_are_refused(petmood: Callable[..., Any], mixed: Path, folder: Path) -> None:
+    done = petmood("predict", mixed, folder, "--csv", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "petmood: Expected --json or --csv, got both. Leave one out.\n"
