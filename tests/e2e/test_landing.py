@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from petmood.serving.server import DrainingServer, config_for
 from petmood.serving.settings import Settings
 from tests.support.browser import chromium
 from tests.support.generous import GENEROUS
-from tests.support.images import jpeg, photo_like
+from tests.support.images import jpeg, photo_like, png
 
 pytestmark = pytest.mark.proof
 
@@ -45,6 +46,9 @@ TRANSFER = """text => {
 class OwnClasses(FakePredictor):
     """Predictor with three classes of its own, one of which looks like HTML."""
 
+    received: ClassVar[list[int]] = []
+    """Sizes of the photos in bytes."""
+
     def __init__(self, *, confidence_threshold: float, data_kind: str | None) -> None:
         super().__init__(name="own")
         self._kind = data_kind
@@ -56,6 +60,7 @@ class OwnClasses(FakePredictor):
 
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         model = self.model
+        self.received.extend(len(photo) for photo in photos if isinstance(photo, bytes))
         prepared = [try_prepare(photo, ImageSpec(side_px=32)) for photo in photos]
         logits = np.array([2.0, 1.0, -4.0])
         return [one if isinstance(one, PhotoError) else decide(logits, self._rule, model=model) for one in prepared]
@@ -87,6 +92,13 @@ def browser() -> Iterator[Browser]:
     """Start Chromium without a screen."""
     with chromium() as found:
         yield found
+
+
+@pytest.fixture
+def received() -> list[int]:
+    """Return the sizes of the photos that the service receives, in bytes."""
+    OwnClasses.received.clear()
+    return OwnClasses.received
 
 
 @pytest.fixture
@@ -216,3 +228,53 @@ def test_a_practice_model_is_named_above_everything(browser: Browser, kind: str 
         expect(page.locator("#card")).to_be_visible()
         expect(page.locator("#practice")).to_be_visible(visible=shown)
         keep(page, f"landing-{kind}")
+
+
+@pytest.mark.parametrize("size", [(3000, 4000), (4000, 3000)], ids=["portrait", "landscape"])
+def test_a_phone_s_photo_is_sent_small_and_its_answer_needs_no_scrolling(
+    browser: Browser, received: list[int], tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(jpeg(photo_like(*size), quality=95))
+    assert path.stat().st_size > 1_000_000
+    with serving(data_kind="drawings") as address, opened(browser, address, size=PHONE) as page:
+        page.mouse.wheel(0, 2000)
+        page.locator("#camera").set_input_files(path)
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+        box = page.locator(".headline").bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= PHONE[1]
+        keep(page, f"landing-phone-{size[0]}")
+    (sent,) = received
+    assert sent < path.stat().st_size / 3
+
+
+def test_a_photo_that_may_be_transparent_is_sent_as_it_is(
+    browser: Browser, received: list[int], tmp_path: Path
+) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(png(photo_like(2000, 1800)))
+    with serving() as address, opened(browser, address, size=PHONE) as page:
+        page.locator("#photo").set_input_files(path)
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+    assert received == [path.stat().st_size]
+
+
+def test_a_phone_offers_its_camera_and_a_desk_does_not(browser: Browser) -> None:
+    with serving() as address:
+        for touch in (True, False):
+            context = browser.new_context(
+                viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=touch, is_mobile=touch
+            )
+            page = context.new_page()
+            page.goto(address)
+            expect(page.get_by_text("Take a photo")).to_be_visible(visible=touch)
+            expect(page.locator("#camera")).to_have_attribute("capture", "environment")
+            context.close()
+
+
+def test_a_wait_is_explained(browser: Browser, photo: Path) -> None:
+    with serving() as address, opened(browser, address) as page:
+        page.route("**/predict", lambda _: None)
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator("#answer")).to_have_text("The service is busy. Your photo is waiting ...")

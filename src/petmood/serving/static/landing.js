@@ -4,6 +4,9 @@
 
 const part = (id) => document.getElementById(id);
 const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
+const LARGE_BYTES = 500000;
+const LONG_SIDE_PX = 1600; // several times the side of any network's input
+const SHRINKABLE = ["image/jpeg", "image/heic", "image/heif"]; // others may have transparency or several frames
 let photo = null;
 
 function element(tag, text, className) {
@@ -28,6 +31,24 @@ function askForToken(status) {
   if (status === 401) part("token-line").hidden = false;
 }
 
+// A phone's photo without its metadata, in a tenth of its bytes; the file itself if the browser can't decode it.
+async function shrunk(file) {
+  if (file.size < LARGE_BYTES || !SHRINKABLE.includes(file.type)) return file;
+  try {
+    const bitmap = await createImageBitmap(file); // upright: the orientation in the metadata is applied
+    const scale = LONG_SIDE_PX / Math.max(bitmap.width, bitmap.height);
+    if (scale >= 1) return file;
+    const canvas = element("canvas");
+    canvas.width = Math.round(bitmap.width * scale);
+    canvas.height = Math.round(bitmap.height * scale);
+    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const smaller = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+    return smaller && smaller.size < file.size ? smaller : file;
+  } catch {
+    return file;
+  }
+}
+
 function choose(file) {
   photo = file;
   const preview = part("preview");
@@ -37,14 +58,18 @@ function choose(file) {
   preview.src = URL.createObjectURL(file);
   part("answer").replaceChildren(element("p", "Analyzing the photo ...", "soft"));
   part("result").hidden = false;
+  part("result").parentElement.scrollIntoView({ block: "start" });
   predict();
 }
 
 async function predict() {
   const asked = photo;
-  const form = new FormData();
-  form.append("photo", asked, asked.name || "photo");
   part("send").disabled = true;
+  const late = setTimeout(() => {
+    if (asked === photo) part("answer").replaceChildren(element("p", "The service is busy. Your photo is waiting ...", "soft"));
+  }, 5000);
+  const form = new FormData();
+  form.append("photo", await shrunk(asked), asked.name || "photo");
   let shown;
   try {
     const response = await fetch("predict", { method: "POST", body: form, headers: withToken() });
@@ -55,6 +80,7 @@ async function predict() {
   } catch {
     shown = refusal("The service can't be reached, or its response is not valid. Your photo stays on this page: please try again.");
   }
+  clearTimeout(late);
   part("send").disabled = false;
   if (asked === photo) part("answer").replaceChildren(...shown);
 }
@@ -124,9 +150,11 @@ function examples() {
   }
 }
 
-part("photo").addEventListener("change", (event) => {
-  if (event.target.files.length) choose(event.target.files[0]);
-});
+for (const name of ["photo", "camera"]) {
+  part(name).addEventListener("change", (event) => {
+    if (event.target.files.length) choose(event.target.files[0]);
+  });
+}
 part("form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (photo) predict();
