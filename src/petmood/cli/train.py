@@ -54,7 +54,7 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
 
     done = measure(settings, on_result=show, progress=progress_bar)
     if not as_json:
-        click.echo(f"All metrics: {done.folder / 'crossval.json'}")
+        click.echo(f"Report: {done.folder / 'crossval.html'}. All metrics: {done.folder / 'crossval.json'}")
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """Grouped cross-validation of a recipe, with permuted-label and random-split baselines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,15 +24,17 @@ from petmood.evaluation.fold_files import FOLDS_NAME, FoldFiles
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
+from petmood.reports.crossval import write_crossval_report
 from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.fit import fit_network, make_network
 from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
 from petmood.training.provenance import code_version, package_versions
 from petmood.training.settings import FitSettings
 
-__all__ = ["CrossvalReport", "crossval", "recipe_fit"]
+__all__ = ["CrossvalReport", "crossval", "out_of_fold_name", "recipe_fit"]
 
 RESULT_NAME = "crossval.json"
+REPORT_NAME = "crossval.html"
 INNER_FOLDS = 5
 Floats = NDArray[np.float64]
 Photos = TypeVar("Photos", PhotoSet, Features)
@@ -63,7 +65,8 @@ def crossval(
     Near-duplicates are trained on if ``data.include_copies=true``. They are never tested on, except in the random
     split, which shows the accuracy that testing on near-duplicates would have reported. Each fold is stored when it
     ends: the same cross-validation after an interruption continues with the others. ``on_result`` gets the metrics
-    before ``crossval.json`` is written, so that they are not lost on a full disk.
+    before anything is written, so that they are not lost on a full disk. Then come the out-of-fold predictions, the
+    report ``crossval.html``, and ``crossval.json``, with which the cross-validation is finished.
 
     Raises:
         DataError: fewer groups than folds, or photos that can't be trained on.
@@ -75,24 +78,49 @@ def crossval(
         Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
     )
     refuse_unwritable(run.path)
-    _refuse_existing(run)
+    own = {FOLDS_NAME, REPORT_NAME, *map(out_of_fold_name, range(config.crossval.repeats))}
+    _refuse_existing(run, own=own)
     data = Path(config.data.path)
     index = read_index(data)
     files = FoldFiles(run.path, _origin(config, index))
     with run.lock():
-        _refuse_existing(run)
+        _refuse_existing(run, own=own)
         files.refuse_other()
         report = _measure(config, data, index, files, progress=progress)
         on_result(report)
         atomic_write_text(run.config, dump(config))
+        for repeat, predictions in enumerate(report.recipe.pooled):
+            predictions.save(run.path / out_of_fold_name(repeat))
+        _write_report(report, config, data, index)
         atomic_write_json(run.path / RESULT_NAME, {**report.to_json(), "code_version": code_version()})
     return report
 
 
-def _refuse_existing(run: RunFolder) -> None:
+def out_of_fold_name(repeat: int) -> str:
+    """Return the name of the file with a repeat's out-of-fold predictions (``Predictions.save``)."""
+    return f"out_of_fold-{repeat}.npz"
+
+
+def _write_report(report: CrossvalReport, config: Config, data: Path, index: DataIndex) -> None:
+    write_crossval_report(
+        report.folder / REPORT_NAME,
+        report.recipe,
+        report.baselines,
+        photo_of=lambda path: decode(data / path, at_least_px=ENOUGH_PX).pixels,
+        title=f"{report.folder.name}: {config.model.backbone} on {data.name}, cross-validated",
+        facts={
+            "data version": index.hash,
+            "code version": code_version(),
+            "backbone": config.model.backbone,
+            "settings": config.model_dump(mode="json"),
+        },
+    )
+
+
+def _refuse_existing(run: RunFolder, *, own: Set[str]) -> None:
     if (run.path / RESULT_NAME).exists():
         raise RunError(f"{run.path} holds a cross-validation already. Give another run.name.")
-    refuse_foreign_run(run, own={FOLDS_NAME})
+    refuse_foreign_run(run, own=own)
 
 
 def _origin(config: Config, index: DataIndex) -> dict[str, Any]:

@@ -113,4 +113,4 @@ def test_the_settings_are_shown_composed_with_what_there_is_to_choose(petmood: C
     done = petmood("config", "recipe=linear_probe", "seed=7")
     settings, _, choices = done.out.partition("# ")
     assert settings == dump(compose(["recipe=linear_probe", "seed=7"]))
-    assert "finetune, linear_probe, scratch" in choices
+    assert "finetune, linear_probe, one_cycle, scratch" in choices

@@ -20,6 +20,7 @@ from petmood.configs.schema import Config
 from petmood.core.errors import ConfigError, DataError, OutputError, OutputLocked, RunError
 from petmood.data.classes import labels_of
 from petmood.data.index import Role, read_index, write_index
+from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import crossval as crossval_module
 from petmood.pipelines.crossval import CrossvalReport, crossval, recipe_fit
 from petmood.pipelines.run_folder import RunFolder
@@ -67,6 +68,16 @@ def test_every_number_is_written_down(report: CrossvalReport) -> None:
     assert set(written["baselines"]) == {"most_frequent", "hog_svm", "permuted_labels", "random_split"}
     assert len(written["folds"]) == 3
     assert (report.folder / "config.yaml").is_file()
+    kept = Predictions.load(report.folder / "out_of_fold-0.npz")
+    assert kept.paths == report.recipe.pooled[0].paths
+    assert np.array_equal(kept.logits, report.recipe.pooled[0].logits)
+
+
+def test_the_report_shows_the_recipe_beside_its_baselines_with_photos(report: CrossvalReport) -> None:
+    page = (report.folder / "crossval.html").read_text("utf-8")
+    for words in ("lots: tiny on lots, cross-validated", "48 original photos", "HOG + SVM", "labels permuted", "leaks"):
+        assert words in page
+    assert page.count("data:image/") >= 24
 
 
 def test_a_group_is_never_on_both_sides_of_a_fold(

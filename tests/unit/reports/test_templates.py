@@ -39,7 +39,7 @@ def test_every_report_links_to_its_terms_and_uses_each_of_them(name: str) -> Non
     text += Path(diff_rules.__file__).read_text("utf-8") if name == "dataset_diff.html.j2" else ""
     shown = re.sub(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>", "", text)
     assert len(named) >= 2
-    assert len(PAGES) == 5
+    assert len(PAGES) == 6
     assert 'href="#glossary"' in (FOLDER / "base.html.j2").read_text("utf-8")
     for term in named:
         assert re.search(rf"\b{term}", shown, re.IGNORECASE), term

@@ -1,0 +1,62 @@
+"""Tests of the report of a cross-validation."""
+
+import numpy as np
+import pytest
+
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.evaluation.crossval import CrossValidation, cross_validate
+from petmood.reports.crossval import render_crossval
+from tests.support.evaluation import MakeRows
+from tests.unit.reports.test_run import Page, photo_of
+
+
+def share_right(rows: MakeRows, *, share: float, repeats: int = 1) -> CrossValidation:
+    """Cross-validate answers of which a share are right."""
+    given = rows(40)
+    labels = np.array([DEFAULT_CLASSES.index(row.label) for row in given])
+
+    def fit(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+        del train, seed
+        right = (test * 0.618034) % 1 < share
+        return np.asarray(np.eye(4)[np.where(right, labels[test], (labels[test] + 1) % 4)] * 3.0)
+
+    return cross_validate(given, fit, classes=DEFAULT_CLASSES, folds=4, repeats=repeats)
+
+
+@pytest.fixture
+def shown(make_rows: MakeRows) -> Page:
+    """Return the report of two repeats with two baselines."""
+    recipe = share_right(make_rows, share=0.75, repeats=2)
+    baselines = {"random_split": share_right(make_rows, share=0.9), "most_frequent": share_right(make_rows, share=0.25)}
+    facts = {"data version": "<abc>", "settings": {"seed": 3}}
+    return Page(render_crossval(recipe, baselines, photo_of=photo_of, title="pets & <co>", facts=facts))
+
+
+def test_it_begins_with_the_accuracy_on_all_photos_and_how_each_was_predicted(shown: Page) -> None:
+    assert shown.open == []
+    assert shown.text.startswith("pets & <co> Terms pets & <co> 77.5% of 40 original photos predicted correctly")
+    assert "each by a model that learned from no photo of its group" in shown.text
+
+
+def test_the_leak_stands_last_and_is_called_one(shown: Page) -> None:
+    names = [shown.text.index(name) for name in ("this recipe", "most frequent", "random split (leaks)")]
+    assert names == sorted(names)
+    assert "changes by +15.0 points : this difference is leakage" in shown.text
+
+
+def test_every_fold_and_the_error_over_repeats_are_in_tables(shown: Page) -> None:
+    for heading in ("All metrics", "Confusion matrix", "Calibration", "Most confident errors", "Folds", "Run and data"):
+        assert heading in shown.text
+    assert "standard error over 2 repeats" in shown.text
+    folds = shown.text.partition("photos tested accuracy balanced accuracy ")[2].partition("Run and data")[0]
+    assert folds.count("%") == 2 * 8
+    assert folds.startswith("1 1 30 10 ")
+    assert "<abc>" in shown.text
+    assert '"seed": 3' in shown.text
+
+
+def test_one_repeat_has_no_standard_error_and_without_baselines_there_is_no_leak(make_rows: MakeRows) -> None:
+    alone = Page(render_crossval(share_right(make_rows, share=1.0), {}, photo_of=photo_of, title="x", facts={}))
+    assert "over 1 repeat with" in alone.text
+    assert "leakage" not in alone.text
+    assert "There are none: every photo was predicted correctly." in alone.text
