@@ -99,7 +99,8 @@ def _confidence_line(manifest: Manifest) -> str:
         else "Prediction sets are not calibrated."
     )
     if manifest.confidence_threshold > 1:
-        return f"No threshold guarantees an error rate on so few validation photos: no prediction is confident. {sets}"
+        error = f"an error of at most {manifest.target_error:.0%}" if manifest.target_error else "an error rate"
+        return f"No threshold guarantees {error} on the validation photos, so no prediction is confident. {sets}"
     selection = manifest.metrics.get("selection", {})
     confidence = selection.get("confidence") if selection.get("separate") else None
     held = f", which holds with {confidence:.0%} confidence" if confidence else ""

@@ -8,7 +8,7 @@ from petmood.core.prediction import Prediction
 __all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "percent", "percent_below"]
 
 NEVER_CONFIDENT: Final = (
-    "This model is never confident: it had too few validation photos to promise an error rate. "
+    "This model is never confident: its error on validation photos was too high, or the photos were too few. "
     "Its results are best guesses."
 )
 

@@ -102,7 +102,13 @@ def test_what_confident_means_is_said_and_that_it_may_never_be() -> None:
     assert "confident from a probability of 0.731, chosen for an error of at most 10%" in confident
     assert "contain the true class for about 90% of photos" in confident
     never = card_text(manifest(confidence_threshold=1.01, target_coverage=None), photos=PHOTOS)
-    assert "so few validation photos: no prediction is confident." in never
+    promised = (
+        "No threshold guarantees an error of at most 10% on the validation photos, so no prediction is confident."
+    )
+    assert promised in never
+    assert promised.replace("an error of at most 10%", "an error rate") in card_text(
+        manifest(confidence_threshold=1.01, target_error=None), photos=PHOTOS
+    )
     assert never.splitlines()[2].startswith("**This model is never confident: ")
     assert "Prediction sets are not calibrated" in never
 

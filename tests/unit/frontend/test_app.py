@@ -13,6 +13,7 @@ from petmood.core.errors import CorruptImage, PetmoodError, ServiceUnreachable
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
+from petmood.presentation.answers import NEVER_CONFIDENT
 from tests.support.images import jpeg, photo_like
 
 MODEL = ModelInfo(name="demo", version="7", sha256="0" * 64)
@@ -182,5 +183,6 @@ def test_a_model_that_is_never_confident_says_so_once(
     replies.append(answer(confident=False))
     at = upload(page(), ("a.jpg", PHOTO))
     assert not at.exception
-    assert words(at).count("This model is never confident: it had too few validation photos") == 1
+    assert words(at).count(NEVER_CONFIDENT) == 1
+    assert "its error on validation photos was too high, or the photos were too few." in NEVER_CONFIDENT
     assert not at.warning

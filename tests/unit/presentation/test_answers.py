@@ -1,10 +1,12 @@
 """Tests of the words for a prediction that is not confident."""
 
+from importlib.resources import files
+
 import pytest
 
-from petmood.core.prediction import Prediction
+from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
-from petmood.presentation.answers import alternatives, guess, percent, percent_below
+from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent, percent_below
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
@@ -46,3 +48,9 @@ def test_nothing_is_below_where_a_model_is_confident_or_never_is(confident: bool
 
 def test_one_class_is_no_choice() -> None:
     assert [alternatives(labels) for labels in ([], ["sad"], ["sad", "happy"])] == ["", "", "sad or happy"]
+
+
+def test_the_page_of_the_service_says_of_a_model_what_the_terminal_says() -> None:
+    page = (files("petmood.serving") / "static/landing.html").read_text("utf-8")
+    assert NEVER_CONFIDENT in page
+    assert PRACTICE_MODEL.replace("its result says", "its results say") in page
