@@ -77,11 +77,12 @@ def calibrated_ece(scored: Predictions, *, draws: int = 1000, seed: int = 0) -> 
         raise DataError("Expected photos to simulate a calibration error for, got none.")
     confidence = scored.probabilities().max(axis=1)
     groups = scored.group_numbers()
-    drawn = np.random.default_rng(seed).random((draws, int(groups.max()) + 1))[:, groups]
-    gaps = (drawn < confidence) - confidence
-    member = equal_mass_bins(confidence)
-    of_bin = np.stack([gaps[:, member == number].sum(axis=1) for number in np.unique(member)])
-    return np.asarray(np.abs(of_bin).sum(axis=0) / len(scored))
+    rng, member = np.random.default_rng(seed), equal_mass_bins(confidence)
+    errors = np.empty(draws)
+    for number in range(draws):
+        right = rng.random(int(groups.max()) + 1)[groups] < confidence
+        errors[number] = np.abs(np.bincount(member, weights=right - confidence)).sum() / len(scored)
+    return errors
 
 
 def reliability(scored: Predictions, *, temperature: float = 1.0, bins: int = 10) -> tuple[ReliabilityBin, ...]:
