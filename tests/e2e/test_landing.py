@@ -276,5 +276,15 @@ def test_a_phone_offers_its_camera_and_a_desk_does_not(browser: Browser) -> None
 def test_a_wait_is_explained(browser: Browser, photo: Path) -> None:
     with serving() as address, opened(browser, address) as page:
         page.route("**/predict", lambda _: None)
-        page.locator("#photo").set_input_files(photo)
-        expect(page.locator("#answer")).to_have_text("The service is busy. Your photo is waiting ...")
+        page.locator("#camera").set_input_files(photo)
+        expect(page.locator("#answer")).to_have_text("This takes longer than usual. Please wait ...")
+
+
+def test_a_photo_of_the_camera_can_be_sent_again(browser: Browser, photo: Path) -> None:
+    with serving() as address, opened(browser, address) as page:
+        page.route("**/predict", lambda route: route.abort())
+        page.locator("#camera").set_input_files(photo)
+        expect(page.locator("#answer")).to_contain_text("The service can't be reached")
+        page.unroute("**/predict")
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")

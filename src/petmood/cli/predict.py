@@ -90,12 +90,11 @@ def predict(
             if only in {None, kind}:
                 show(printable(str(one.path)), answer)
             notices |= dict.fromkeys(model_notices([answer]))
-    if not (as_json or as_csv):
-        if len(found) > 1:
-            shown = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in counts.items())
-            click.echo(f"{len(found)} photos: {shown}.", err=True)
-        for notice in notices:
-            click.echo(notice, err=True)
+    if len(found) > 1 and not (as_json or as_csv):
+        shown = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in counts.items())
+        click.echo(f"{len(found)} photos: {shown}.", err=True)
+    for notice in () if as_json else notices:
+        click.echo(notice, err=True)
     context.exit(1 if counts["rejected"] else 0)
 
 

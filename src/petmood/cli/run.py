@@ -22,7 +22,7 @@ __all__ = ["run"]
 def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date.
 
-    Without model=, recipe= or experiment=, the recipe is chosen by the number of original photos.
+    Without experiment=, model=, backbone=, weights= or recipe=, these are chosen by the number of original photos.
     """
     from petmood.cli.tables import headline_text, model_notices, prediction_text
     from petmood.configs.load import compose, with_demo

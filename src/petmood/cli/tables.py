@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_response
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
-from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent_below
+from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent, percent_below
 from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = [
     "prediction_text",
 ]
 
-CSV_COLUMNS: Final = ("photo", "label", "probability", "confident", "prediction_set", "code", "message")
+CSV_COLUMNS: Final = ("photo", "label", "probability", "confident", "prediction_set", "warnings", "code", "message")
 
 
 def prediction_text(photo: str, answer: Answer) -> str:
@@ -34,11 +34,11 @@ def prediction_text(photo: str, answer: Answer) -> str:
         return f"{photo}: {answer.code}: {answer}"
     notes = "".join(f"  [{warning}]" for warning in answer.warnings if warning != PRACTICE_MODEL)
     if answer.confident:
-        return f"{photo}: {answer.label} {answer.probability:.0%}{notes}"
+        return f"{photo}: {answer.label} {percent(answer.probability)}{notes}"
     below = percent_below(answer)
     reasons = [f"confident from {below[1]}" if below else "", alternatives(answer.prediction_set)]
     reason = "; ".join(filter(None, reasons))
-    probability = below[0] if below else f"{answer.probability:.0%}"
+    probability = below[0] if below else percent(answer.probability)
     shown = f"not sure, {guess(answer.label, answer.probability)} {probability}"
     return f"{photo}: {shown}{f'  ({reason})' if reason else ''}{notes}"
 
@@ -53,16 +53,16 @@ def answer_response(photo: str, answer: Answer) -> PredictionResponse | ErrorRes
 def answer_row(photo: str, answer: Answer) -> list[str]:
     """Return the values of one photo's answer under ``CSV_COLUMNS``; those without a value are empty."""
     if not isinstance(answer, Prediction):
-        return [photo, "", "", "", "", answer.code, str(answer)]
-    confident, possible = str(answer.confident).lower(), " ".join(answer.prediction_set)
-    return [photo, answer.label, f"{answer.probability:.4f}", confident, possible, "", ""]
+        return [photo, "", "", "", "", "", answer.code, str(answer)]
+    confident, possible = str(answer.confident).lower(), "|".join(answer.prediction_set)
+    return [photo, answer.label, f"{answer.probability:.4f}", confident, possible, "|".join(answer.warnings), "", ""]
 
 
 def model_notices(answers: Iterable[Answer]) -> list[str]:
     """Return what holds for every answer of the model: it learned from drawings, or it is never confident."""
     found = [one for one in answers if isinstance(one, Prediction)]
     practice = any(PRACTICE_MODEL in one.warnings for one in found)
-    never = any(one.confidence_threshold is None and not one.confident for one in found)
+    never = any(one.confidence_threshold is not None and one.confidence_threshold > 1 for one in found)
     return [*([PRACTICE_MODEL] if practice else []), *([NEVER_CONFIDENT] if never else [])]
 
 

@@ -36,8 +36,9 @@ class Prediction:
 
     ``probabilities`` by class sum to 1; ``probability`` is that of ``label``. ``prediction_set`` always contains
     ``label`` and is sorted by probability. ``confidence_threshold`` is the probability from which the model is
-    confident, and None if it never is. ``model.sha256`` is the hash of the bundle's manifest, which lists the
-    hashes of all other files. ``request_id`` is set by the service, and None for a prediction in this process.
+    confident: above 1 if it never is, None if an older service did not say. ``model.sha256`` is the hash of the
+    bundle's manifest, which lists the hashes of all other files. ``request_id`` is set by the service, and None for a
+    prediction in this process.
     """
 
     label: str
@@ -109,7 +110,7 @@ def decide(
         prediction_set=tuple(decision.classes[k] for k in possible),
         model=model,
         warnings=tuple(warnings),
-        confidence_threshold=decision.confidence_threshold if decision.confidence_threshold <= 1 else None,
+        confidence_threshold=decision.confidence_threshold,
     )
 
 

@@ -35,7 +35,7 @@ class ModelInfo(BaseModel):
 class PredictionResponse(BaseModel):
     """Prediction for one photo; ``photo`` is its name on the command line, ``request_id`` is set by the service.
 
-    ``confidence_threshold`` is the probability from which the model is confident; without it, the model never is.
+    ``confidence_threshold`` is the probability from which the model is confident; above 1, it never is.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -21,7 +21,9 @@ WEAKNESS = (
 
 PHOTOS_OF: Final = {
     Split.TEST: "test photos of unseen animals",
-    Split.VALID: "validation photos, which chose and calibrated the model, so its accuracy on others may be lower",
+    Split.VALID: (
+        "validation photos, which calibrated the model and may have chosen it: it may be less accurate on others"
+    ),
 }
 
 

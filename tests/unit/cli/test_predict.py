@@ -236,6 +236,9 @@ def test_a_practice_model_says_so_once_on_stderr_and_in_every_line_of_json(
     done = petmood("predict", bundle, folder / "1.jpg", folder / "2.jpg", "--json")
     assert done.err == ""
     assert [json.loads(line)["warnings"] for line in done.out.splitlines()] == [[PRACTICE_MODEL]] * 2
+    done = petmood("predict", bundle, folder / "1.jpg", "--csv")
+    assert done.err == f"{PRACTICE_MODEL}\n{NEVER_CONFIDENT}\n"
+    assert [row["warnings"] for row in csv.DictReader(io.StringIO(done.out))] == [PRACTICE_MODEL]
 
 
 @pytest.fixture
@@ -257,7 +260,16 @@ def test_a_table_has_a_row_for_every_photo_and_quotes_what_needs_it(
     assert (done.code, done.err) == (1, "")
     rows = list(csv.DictReader(io.StringIO(done.out)))
     answers = [json.loads(line) for line in petmood("predict", mixed, folder, "--json").out.splitlines()]
-    assert list(rows[0]) == ["photo", "label", "probability", "confident", "prediction_set", "code", "message"]
+    assert list(rows[0]) == [
+        "photo",
+        "label",
+        "probability",
+        "confident",
+        "prediction_set",
+        "warnings",
+        "code",
+        "message",
+    ]
     assert [row["photo"] for row in rows] == [one["photo"] for one in answers]
     assert f'{folder}/my "5", big.jpg' in [row["photo"] for row in rows]
     for row, one in zip(rows, answers, strict=True):
@@ -266,7 +278,7 @@ def test_a_table_has_a_row_for_every_photo_and_quotes_what_needs_it(
         else:
             assert (row["label"], row["confident"], row["code"]) == (one["label"], str(one["confident"]).lower(), "")
             assert float(row["probability"]) == pytest.approx(one["probability"], abs=5e-5)
-            assert row["prediction_set"].split() == one["prediction_set"]
+            assert row["prediction_set"].split("|") == one["prediction_set"]
 
 
 def test_only_some_answers_are_printed_but_all_are_counted(

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from petmood.cli.tables import headline_text, model_notices, paired_text, prediction_text
+from petmood.cli.tables import answer_row, headline_text, model_notices, paired_text, prediction_text
 from petmood.core.errors import EmptyFile
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
@@ -68,5 +68,15 @@ def test_what_a_practice_model_always_warns_of_is_said_once_and_not_for_each_pho
 
 def test_that_a_model_is_never_confident_is_said_once() -> None:
     unsure = prediction(confident=False)
-    assert model_notices([unsure, unsure]) == [NEVER_CONFIDENT]
+    never = replace(unsure, confidence_threshold=1.01)
+    assert model_notices([never, never]) == [NEVER_CONFIDENT]
     assert model_notices([replace(unsure, confidence_threshold=0.88)]) == []
+    assert model_notices([unsure]) == [], "an older service does not say"
+
+
+def test_nearly_certain_is_not_written_as_certain() -> None:
+    nearly = replace(prediction(confident=True), probability=0.9999)
+    assert prediction_text("a.jpg", nearly) == "a.jpg: happy over 99%"
+    assert answer_row("a.jpg", replace(nearly, warnings=("one", "two"))) == [
+        *("a.jpg", "happy", "0.9999", "true", "happy|other", "one|two", "", ""),
+    ]

@@ -48,7 +48,7 @@ def test_a_set_of_one_class_is_not_shown(possible: tuple[str, ...]) -> None:
 
 
 def test_a_model_that_is_never_confident_gives_its_best_guess() -> None:
-    view = result_view(body(confident=False, label="other", probability=0.4))
+    view = result_view(body(confident=False, label="other", probability=0.4, confidence_threshold=1.01))
     assert (view.headline, view.sentence) == ("Not sure, perhaps another expression", "40%.")
 
 

@@ -37,13 +37,21 @@ def test_copies_do_not_count_and_a_thousand_originals_are_fine_tuned_on(
     "override",
     [
         *("experiment=demo", "model=tiny", "model.backbone=tiny", "backbone=tiny", "weights=none", "recipe=scratch"),
-        *("recipe.mixup=0.1", "optimizer.lr=1e-3", "+recipe.name=mine"),
+        *("model.weights=none", "recipe.kind=gradient", "+recipe.name=mine"),
     ],
 )
 def test_who_chooses_a_recipe_gets_no_other(tmp_path: Path, override: str) -> None:
     data = dataset(tmp_path / "pets", originals=4)
     assert recommend_experiment([f"data={data}"]) is not None
     assert recommend_experiment([f"data={data}", override]) is None
+
+
+@pytest.mark.parametrize("override", ["model.resize=squash", "optimizer.lr=0.01", "recipe.mixup=0.1", "augment=none"])
+def test_a_change_of_one_value_keeps_the_recommended_recipe(tmp_path: Path, override: str) -> None:
+    data = dataset(tmp_path / "pets", originals=4)
+    found = recommend_experiment([f"++data.path={data}", override])
+    assert found is not None
+    assert compose([f"experiment={found.experiment}", override]).model.backbone == "fixed_filters"
 
 
 def test_nothing_is_chosen_for_the_demo_or_before_the_import(tmp_path: Path) -> None:

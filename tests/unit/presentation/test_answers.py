@@ -40,7 +40,7 @@ def test_a_probability_below_the_threshold_reads_as_below_it(
     assert percent_below(prediction) == texts
 
 
-@pytest.mark.parametrize(("confident", "threshold"), [(True, 0.5), (False, None)])
+@pytest.mark.parametrize(("confident", "threshold"), [(True, 0.5), (False, 1.01), (False, None)])
 def test_nothing_is_below_where_a_model_is_confident_or_never_is(confident: bool, threshold: float | None) -> None:
     prediction = Prediction("sad", 0.84, {}, confident, ("sad",), MODEL, confidence_threshold=threshold)
     assert percent_below(prediction) is None

@@ -95,6 +95,7 @@ def test_the_numbers_are_those_of_the_paired_t_test() -> None:
     assert check.numbers == pytest.approx(
         {
             "overconfidence": pair[0].mean() - pair[1].mean(),
+            "excess": pair[0].mean() - pair[1].mean(),
             "smallest_shown": stats.t.ppf(0.86, 39) * (pair[0] - pair[1]).std(ddof=1) / math.sqrt(40),
             "own_overconfidence": pair[0].mean(),
             "nll": nll[0].mean() - nll[1].mean(),
@@ -221,3 +222,27 @@ def test_a_limit_below_what_chance_shows_is_not_applied() -> None:
         "The calibration error is 0.0 points; with these photos, calibrated models show up to "
         f"{100 * limit:.1f} points."
     )
+
+
+def test_one_group_of_most_photos_does_not_excuse_any_error() -> None:
+    """Photos of one group are right together: 91 of 100 in one group show up to 82 points by chance."""
+    scored = answers(np.arange(100) % 10 < 5)
+    together = ("together",) * 91 + tuple(map(str, range(9)))
+    wrong = replace(scored, logits=scored.logits * 4, groups=together)
+    check = check_first_calibration(wrong, PromotionLimits())
+    assert check.numbers["calibrated_ece"] > 0.5 > check.numbers["ece"] > 0.35
+    assert not check.passed
+    assert check.limit == "at most 35.0%"
+
+
+def test_beside_an_underconfident_champion_the_distance_from_0_is_named_and_shown() -> None:
+    """Overconfidence of 0.33 and -0.42 has distances of 0.33 and 0.42 from 0."""
+    new, old = of_40(4, factor=1.4), of_40(4, factor=0.3)
+    pair = overconfidence(new).mean(), overconfidence(old).mean()
+    check = check_calibration(new, old, PromotionLimits())
+    assert check.numbers["overconfidence"] == pytest.approx(pair[0] - pair[1])
+    assert check.numbers["excess"] == pytest.approx(abs(pair[0]) - abs(pair[1]))
+    assert check.measured.startswith(f"distance of overconfidence from 0 {check.numbers['excess']:+.3f} (")
+    assert "40 groups, a difference in distance of overconfidence from 0 of less than" in check.sentence
+    same_side = check_calibration(of_40(4, factor=0.2), old, PromotionLimits())
+    assert same_side.measured.startswith("overconfidence ")

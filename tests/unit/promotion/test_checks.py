@@ -305,6 +305,7 @@ def test_all_checks_of_a_better_model_are_written_out() -> None:
             "a difference in overconfidence of less than 0.17 can't be distinguished from chance.",
             "numbers": {
                 "overconfidence": 0.0943,
+                "excess": 0.0943,
                 "smallest_shown": 0.1746,
                 "own_overconfidence": 0.0943,
                 "nll": -0.501,

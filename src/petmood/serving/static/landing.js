@@ -31,7 +31,7 @@ function askForToken(status) {
   if (status === 401) part("token-line").hidden = false;
 }
 
-// A phone's photo without its metadata, in a tenth of its bytes; the file itself if the browser can't decode it.
+// A large photo of a phone in a fraction of its bytes, without its metadata; the file itself if the browser can't decode it.
 async function shrunk(file) {
   if (file.size < LARGE_BYTES || !SHRINKABLE.includes(file.type)) return file;
   try {
@@ -42,6 +42,7 @@ async function shrunk(file) {
     canvas.width = Math.round(bitmap.width * scale);
     canvas.height = Math.round(bitmap.height * scale);
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
     const smaller = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
     return smaller && smaller.size < file.size ? smaller : file;
   } catch {
@@ -58,6 +59,7 @@ function choose(file) {
   preview.src = URL.createObjectURL(file);
   part("answer").replaceChildren(element("p", "Analyzing the photo ...", "soft"));
   part("result").hidden = false;
+  part("photo").required = false; // a photo from the camera, or dropped, can be sent again
   part("result").parentElement.scrollIntoView({ block: "start" });
   predict();
 }
@@ -65,11 +67,11 @@ function choose(file) {
 async function predict() {
   const asked = photo;
   part("send").disabled = true;
-  const late = setTimeout(() => {
-    if (asked === photo) part("answer").replaceChildren(element("p", "The service is busy. Your photo is waiting ...", "soft"));
-  }, 5000);
   const form = new FormData();
   form.append("photo", await shrunk(asked), asked.name || "photo");
+  const late = setTimeout(() => {
+    if (asked === photo) part("answer").replaceChildren(element("p", "This takes longer than usual. Please wait ...", "soft"));
+  }, 5000);
   let shown;
   try {
     const response = await fetch("predict", { method: "POST", body: form, headers: withToken() });
@@ -112,7 +114,7 @@ function prediction(body) {
 }
 
 function below(probability, threshold) {
-  if (threshold === undefined || threshold === null) return `${percent(probability)}.`;
+  if (threshold === undefined || threshold > 1) return `${percent(probability)}.`;
   const decimals = [0, 1, 2, 3].find((count) => share(probability, count) !== share(threshold, count));
   const shown = decimals === undefined ? `just under ${share(threshold, 0)}` : share(probability, decimals);
   return `${shown}, below the ${share(threshold, decimals ?? 0)} of a confident result.`;
