@@ -24,7 +24,7 @@ from petmood.evaluation.fold_files import FOLDS_NAME, FoldFiles
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
-from petmood.reports.crossval import write_crossval_report
+from petmood.reports.crossval import render_crossval
 from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.fit import fit_network, make_network
 from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
@@ -102,8 +102,7 @@ def out_of_fold_name(repeat: int) -> str:
 
 
 def _write_report(report: CrossvalReport, config: Config, data: Path, index: DataIndex) -> None:
-    write_crossval_report(
-        report.folder / REPORT_NAME,
+    page = render_crossval(
         report.recipe,
         report.baselines,
         photo_of=lambda path: decode(data / path, at_least_px=ENOUGH_PX).pixels,
@@ -115,6 +114,7 @@ def _write_report(report: CrossvalReport, config: Config, data: Path, index: Dat
             "settings": config.model_dump(mode="json"),
         },
     )
+    atomic_write_text(report.folder / REPORT_NAME, page)
 
 
 def _refuse_existing(run: RunFolder, *, own: Set[str]) -> None:

@@ -1,36 +1,19 @@
 """Report of a cross-validation as one self-contained HTML file."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
-from petmood.core.files import atomic_write_text
 from petmood.evaluation.calibration import reliability
 from petmood.evaluation.crossval import CrossValidation
 from petmood.presentation.display_names import crossval_title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
 from petmood.reports.plots import reliability_chart
-from petmood.reports.run import MetricBar
+from petmood.reports.run import MetricBar, shown_facts
 from petmood.reports.templates import page_template
 
-__all__ = ["render_crossval", "write_crossval_report"]
+__all__ = ["render_crossval"]
 
 RANDOM_SPLIT = "random_split"
-
-
-def write_crossval_report(
-    path: Path,
-    recipe: CrossValidation,
-    baselines: Mapping[str, CrossValidation],
-    *,
-    photo_of: PhotoOf,
-    title: str,
-    facts: Mapping[str, object],
-) -> None:
-    """Write the report atomically; the arguments are those of ``render_crossval``."""
-    page = render_crossval(recipe, baselines, photo_of=photo_of, title=title, facts=facts)
-    atomic_write_text(path, page)
 
 
 def render_crossval(
@@ -63,12 +46,7 @@ def render_crossval(
         mistakes=most_confident_errors(first, thumbnails),
         cells=confusion_cells(first, thumbnails),
         reliability=reliability_chart(reliability(first)),
-        plain={name: str(value) for name, value in facts.items() if not isinstance(value, Mapping)},
-        nested={
-            name: json.dumps(value, indent=2, ensure_ascii=False, default=str)
-            for name, value in facts.items()
-            if isinstance(value, Mapping)
-        },
+        **shown_facts(facts),
     )
 
 

@@ -18,7 +18,7 @@ from petmood.reports.examples import confusion_cells, most_confident_errors
 from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
 from petmood.reports.templates import page_template
 
-__all__ = ["MetricBar", "bars", "render_report", "write_report"]
+__all__ = ["MetricBar", "bars", "render_report", "shown_facts", "write_report"]
 
 Curves = Sequence[Mapping[str, float | None]]
 _TEMPLATE = "run.html.j2"
@@ -92,8 +92,7 @@ def render_report(
         learning=_learning(curves),
         leak=_leakage(evaluation),
         paired=paired,
-        plain={name: _text(value) for name, value in facts.items() if not isinstance(value, Mapping)},
-        nested={name: _pretty(value) for name, value in facts.items() if isinstance(value, Mapping)},
+        **shown_facts(facts),
     )
 
 
@@ -127,6 +126,14 @@ def _leakage(evaluation: Evaluation) -> float | None:
     if pair[0] is None or pair[1] is None:
         return None
     return pair[0]["accuracy"].value - pair[1]["accuracy"].value
+
+
+def shown_facts(facts: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    """Return the texts of facts for the macro ``run_facts``: ``plain`` ones, and ``nested`` ones as JSON."""
+    return {
+        "plain": {name: _text(value) for name, value in facts.items() if not isinstance(value, Mapping)},
+        "nested": {name: _pretty(value) for name, value in facts.items() if isinstance(value, Mapping)},
+    }
 
 
 def _text(value: object) -> str:
