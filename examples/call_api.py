@@ -21,6 +21,9 @@ def main(address: str, *photos: str) -> int:
                 print(f"{photo}: {error.code}: {error}", file=sys.stderr)
                 rejected += 1
                 continue
+            if found.label is None:  # no animal in the photo, or unlike the photos that the model was trained on
+                print(f"{photo}: no result, {found.domain_warning}")
+                continue
             print(f"{photo}: {found.label}, by {found.model.name} {found.model.version}")
             for name, probability in found.probabilities.items():
                 print(f"  {name:<8}{probability:.1%}")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.errors import PhotoError
 from petmood.core.image import ImageSpec
 from petmood.core.listening import bind
@@ -31,6 +32,7 @@ from tests.support.images import jpeg, photo_like, png
 pytestmark = pytest.mark.proof
 
 CLASSES = ("<b>calm</b>", "relaxed", "tense")
+DOMAIN = DomainRule(features="own", animal_threshold=0.5, target_false_alarms=0.02)
 CARD = "# Card\n<img src=x onerror=alert(1)>"
 PHONE, DESK = (390, 844), (1200, 900)
 WITHIN_MS = 180_000
@@ -49,31 +51,39 @@ class OwnClasses(FakePredictor):
     received: ClassVar[list[int]] = []
     """Sizes of the photos in bytes."""
 
-    def __init__(self, *, confidence_threshold: float, data_kind: str | None) -> None:
+    def __init__(self, *, confidence_threshold: float, data_kind: str | None, scores: DomainScores | None) -> None:
         super().__init__(name="own")
-        self._kind = data_kind
-        self._rule = DecisionRule(CLASSES, confidence_threshold=confidence_threshold, conformal_quantile=0.9)
+        self._kind, self._scores = data_kind, scores
+        self._rule = DecisionRule(
+            CLASSES, confidence_threshold=confidence_threshold, conformal_quantile=0.9, domain=DOMAIN
+        )
 
     def card(self) -> ModelCardResponse:
         manifest = {"data_kind": self._kind}
         return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest=manifest, card=CARD)
 
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        model = self.model
+        rule, model, scores = self._rule, self.model, self._scores
         self.received.extend(len(photo) for photo in photos if isinstance(photo, bytes))
         prepared = [try_prepare(photo, ImageSpec(side_px=32)) for photo in photos]
         logits = np.array([2.0, 1.0, -4.0])
-        return [one if isinstance(one, PhotoError) else decide(logits, self._rule, model=model) for one in prepared]
+        return [
+            one if isinstance(one, PhotoError) else decide(logits, rule, model=model, scores=scores) for one in prepared
+        ]
 
 
 @contextmanager
 def serving(
-    *, confidence_threshold: float = 0.5, token: str | None = None, data_kind: str | None = None
+    *,
+    confidence_threshold: float = 0.5,
+    token: str | None = None,
+    data_kind: str | None = None,
+    scores: DomainScores | None = None,
 ) -> Iterator[str]:
     """Serve the predictor in a thread of this process; yield the address."""
     settings = Settings.model_validate({"threads": 1, "token": token, **GENEROUS})
     drain = DrainState()
-    predictor = OwnClasses(confidence_threshold=confidence_threshold, data_kind=data_kind)
+    predictor = OwnClasses(confidence_threshold=confidence_threshold, data_kind=data_kind, scores=scores)
     app = create_app(predictor, settings=settings, drain=drain)
     server = DrainingServer(config_for(app, settings), drain=drain, settings=settings)
     with bind("127.0.0.1", 0) as listener:
@@ -168,6 +178,43 @@ def test_a_photo_below_the_threshold_is_shown_as_not_sure(browser: Browser, phot
             "73%, below the 99% of a confident result. It could be <b>calm</b> or relaxed."
         )
         keep(page, "landing-not-sure")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scores", "headline", "sentence"),
+    [
+        (
+            DomainScores(2.5, 0.02),
+            "No pet found",
+            "The model found no animal in this photo, so it gives no result.",
+        ),
+        (
+            DomainScores(2.5, 0.98),
+            "Unfamiliar photo",
+            "The model has not learned from photos like this one, so it gives no result.",
+        ),
+    ],
+    ids=["no-animal", "unfamiliar"],
+)
+def test_a_photo_out_of_the_domain_gets_no_class_and_no_bars_but_advice(
+    browser: Browser, photo: Path, scheme: str, scores: DomainScores, headline: str, sentence: str
+) -> None:
+    with serving(scores=scores) as address, opened(browser, address, size=PHONE, scheme=scheme) as page:
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text(headline)
+        texts = [sentence, "For a better result, show the pet's whole face from the front, close up and in daylight."]
+        assert page.locator("#answer p").all_inner_texts() == [headline, *texts, "Model own 0"]
+        expect(page.get_by_role("progressbar")).to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        keep(page, f"landing-{headline.lower().replace(' ', '-')}-{scheme}")
+
+
+def test_a_photo_in_the_domain_is_answered_as_by_a_model_without_scores(browser: Browser, photo: Path) -> None:
+    with serving(scores=DomainScores(0.5, 0.98)) as address, opened(browser, address) as page:
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+        expect(page.get_by_role("progressbar")).to_have_count(3)
 
 
 def test_a_refusal_is_shown_in_words_and_a_service_that_is_away_is_reported(

@@ -14,8 +14,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from petmood.configs.load import compose
-from petmood.core.bundle import DATA_NAME, Bundle, pack_arrays, read_golden, write
+from petmood.core.bundle import DATA_NAME, Bundle, pack_arrays, write
 from petmood.core.errors import BundleError, DataError
+from petmood.core.golden import read_golden
 from petmood.data.index import Role, Split, index_text, read_index, write_index
 from petmood.export.onnx import to_onnx
 from petmood.pipelines.export import export_run

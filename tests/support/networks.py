@@ -1,12 +1,16 @@
 """Tiny networks and bundles whose predictions depend on the photo, as those of trained ones do."""
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
-from petmood.core.bundle import Bundle, verify
+from petmood.core.bundle import MANIFEST, Bundle, pack_arrays, verify, write
+from petmood.core.domain import DomainRule
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.export.bundle import BundleMetadata, export_bundle
@@ -74,3 +78,49 @@ def tiny_bundle(folder: Path) -> Bundle:
     golden = faces(16, side_px=IMAGE.side_px)
     training = np.concatenate([golden, faces(24, side_px=IMAGE.side_px, seed=100)])
     return export_bundle(tiny_network(), facts(), golden=golden, training=training, to=folder)
+
+
+RULE: Final = DomainRule(features="mean color", animal_threshold=0.4, target_false_alarms=0.02)
+
+
+def color_scores(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Return what ``color_network`` answers: novelty is mean blue / 100, the animal score is mean red / 255."""
+    means = pixels.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
+    return {"novelty": means[:, 2] / 100, "animal": means[:, 0] / 255}
+
+
+def color_network(*, novelty: str = "novelty", batch: str | int = "batch") -> bytes:
+    """Build a network of domain scores that depend on the mean color alone."""
+    weights = np.array([[0, 1 / 255], [0, 0], [1 / 100, 0]], np.float32)
+    names = [novelty, "animal"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["floats", "sides"], ["means"], keepdims=0),
+            helper.make_node("MatMul", ["means", "weights"], ["both"]),
+            helper.make_node("Split", ["both"], ["n", "a"], axis=1, num_outputs=2),
+            helper.make_node("Squeeze", ["n", "last"], [novelty]),
+            helper.make_node("Squeeze", ["a", "last"], ["animal"]),
+        ],
+        "colors",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, [batch, None, None, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch]) for name in names],
+        [
+            numpy_helper.from_array(np.array([1, 2]), "sides"),
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([1]), "last"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def with_domain(bundle: Bundle, to: Path, *, network: bytes | None = None, rule: DomainRule = RULE) -> Bundle:
+    """Write a bundle again with a domain rule, a network of domain scores, and golden scores of ``color_scores``."""
+    files = {name: data for name, data in bundle.contents() if name != MANIFEST}
+    with np.load(io.BytesIO(files["golden.npz"]), allow_pickle=False) as arrays:
+        pixels, logits = arrays["pixels"], arrays["logits"]
+    files["golden.npz"] = pack_arrays(pixels=pixels, logits=logits, **color_scores(pixels))
+    manifest = bundle.manifest.model_copy(update={"domain": rule, "version": "with-domain"})
+    return write(to, manifest, files | {"domain.onnx": network or color_network()})

@@ -21,6 +21,7 @@ SMALL: Final = (
     "trainer=cpu",
     "tracker=none",
     "evaluation.calibration_min_groups=2",
+    "evaluation.false_alarms=0",
 )
 """Overrides of a training that takes a second or two."""
 

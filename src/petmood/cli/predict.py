@@ -30,7 +30,8 @@ __all__ = ["predict"]
 
 RETRIES = 3
 STDIN = Path("-")
-KINDS: Final = ("confident", "not-confident", "rejected")
+OUT_OF_DOMAIN: Final = "out-of-domain"
+KINDS: Final = ("confident", "not-confident", OUT_OF_DOMAIN, "rejected")
 
 
 @click.command()
@@ -65,6 +66,9 @@ def predict(
 
     A path without a photo and a photo that is rejected don't stop the others; the exit status is 1 then.
 
+    A photo without an animal, or unlike the photos that the model was trained on, is out of domain and gets no label.
+    That is a result: the exit status is 0.
+
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
@@ -91,7 +95,8 @@ def predict(
                 show(printable(str(one.path)), answer)
             notices |= dict.fromkeys(model_notices([answer]))
     if len(found) > 1 and not (as_json or as_csv):
-        shown = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in counts.items())
+        counted = {kind: count for kind, count in counts.items() if count or kind != OUT_OF_DOMAIN}
+        shown = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in counted.items())
         click.echo(f"{len(found)} photos: {shown}.", err=True)
     for notice in () if as_json else notices:
         click.echo(notice, err=True)
@@ -103,6 +108,8 @@ def _kind(answer: "Answer") -> str:
 
     if not isinstance(answer, Prediction):
         return "rejected"
+    if answer.label is None:
+        return OUT_OF_DOMAIN
     return "confident" if answer.confident else "not-confident"
 
 
@@ -115,7 +122,7 @@ def _text_printer() -> "Printer":
 def _json_printer() -> "Printer":
     from petmood.cli.tables import answer_response
 
-    return lambda name, answer: echo_json(answer_response(name, answer).model_dump(mode="json", exclude_none=True))
+    return lambda name, answer: echo_json(answer_response(name, answer).model_dump(mode="json"))
 
 
 def _csv_printer() -> "Printer":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_response
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
-from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent, percent_below
+from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, no_result, percent, percent_below
 from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
 
 if TYPE_CHECKING:
@@ -25,7 +25,18 @@ __all__ = [
     "prediction_text",
 ]
 
-CSV_COLUMNS: Final = ("photo", "label", "probability", "confident", "prediction_set", "warnings", "code", "message")
+CSV_COLUMNS: Final = (
+    "photo",
+    "label",
+    "probability",
+    "confident",
+    "prediction_set",
+    "warnings",
+    "code",
+    "message",
+    "in_domain",
+    "domain_warning",
+)
 
 
 def prediction_text(photo: str, answer: Answer) -> str:
@@ -33,13 +44,16 @@ def prediction_text(photo: str, answer: Answer) -> str:
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"
     notes = "".join(f"  [{warning}]" for warning in answer.warnings if warning != PRACTICE_MODEL)
+    if without := no_result(answer):
+        headline, sentence = without
+        return f"{photo}: {headline.lower()}: {sentence}{notes}"
     if answer.confident:
         return f"{photo}: {answer.label} {percent(answer.probability)}{notes}"
     below = percent_below(answer)
     reasons = [f"confident from {below[1]}" if below else "", alternatives(answer.prediction_set)]
     reason = "; ".join(filter(None, reasons))
     probability = below[0] if below else percent(answer.probability)
-    shown = f"not sure, {guess(answer.label, answer.probability)} {probability}"
+    shown = f"not sure, {guess(answer.best_guess, answer.probability)} {probability}"
     return f"{photo}: {shown}{f'  ({reason})' if reason else ''}{notes}"
 
 
@@ -53,16 +67,27 @@ def answer_response(photo: str, answer: Answer) -> PredictionResponse | ErrorRes
 def answer_row(photo: str, answer: Answer) -> list[str]:
     """Return the values of one photo's answer under ``CSV_COLUMNS``; those without a value are empty."""
     if not isinstance(answer, Prediction):
-        return [photo, "", "", "", "", "", answer.code, str(answer)]
-    confident, possible = str(answer.confident).lower(), "|".join(answer.prediction_set)
-    return [photo, answer.label, f"{answer.probability:.4f}", confident, possible, "|".join(answer.warnings), "", ""]
+        return [photo, "", "", "", "", "", answer.code, str(answer), "", ""]
+    known = answer.in_domain is not None
+    return [
+        photo,
+        answer.label or "",
+        f"{answer.probability:.4f}",
+        str(answer.confident).lower(),
+        "|".join(answer.prediction_set),
+        "|".join(answer.warnings),
+        "",
+        "",
+        str(answer.in_domain).lower() if known else "",
+        answer.domain_warning or "",
+    ]
 
 
 def model_notices(answers: Iterable[Answer]) -> list[str]:
     """Return what holds for every answer of the model: it learned from drawings, or it is never confident."""
     found = [one for one in answers if isinstance(one, Prediction)]
     practice = any(PRACTICE_MODEL in one.warnings for one in found)
-    never = any(one.confidence_threshold is not None and one.confidence_threshold > 1 for one in found)
+    never = any(one.never_confident for one in found)
     return [*([PRACTICE_MODEL] if practice else []), *([NEVER_CONFIDENT] if never else [])]
 
 

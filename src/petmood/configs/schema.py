@@ -140,10 +140,9 @@ class EvaluationConfig(_Checked):
     ``target_error``: maximum error rate of confident predictions. ``coverage``: coverage of prediction sets.
     ``calibration_share``: share of the validation groups that choose no model and calibrate instead, if there is a
     choice among models (0 = all validation photos do both). ``calibration_min_groups``: with fewer validation groups
-    all do both, since half of them could neither choose well nor give a threshold. ``tried``: number of models that a
-    search compared on the validation photos before this one was chosen (0 = no search; the command that a sweep prints
-    has it).
+    all do both. ``tried``: models that a search compared before this one (0 = no search; a sweep's command has it).
     ``baselines``: also evaluate the most frequent class, HOG + SVM, permuted labels and a random split.
+    ``false_alarms``: share of photos like the training photos that may be refused as another kind (0 = none are).
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
@@ -152,6 +151,7 @@ class EvaluationConfig(_Checked):
     calibration_min_groups: int = Field(default=44, ge=2)
     tried: int = Field(default=0, ge=0)
     baselines: bool = True
+    false_alarms: float = Field(default=0.02, ge=0, lt=0.5)
 
 
 class CrossvalConfig(_Checked):

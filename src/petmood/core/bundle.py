@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.atomic_directory import DirectoryDraft, is_system_file, name_some
 from petmood.core.bundle_files import MANIFEST, check_size, read_limited
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.commands import shell_command
-from petmood.core.errors import BundleError, DataError
+from petmood.core.domain import DomainRule
+from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
 from petmood.core.image import ImageSpec
@@ -31,16 +31,16 @@ from petmood.core.validation import validation_message
 __all__ = [
     "ATOL",
     "DATA_NAME",
+    "DOMAIN_NAME",
+    "DOMAIN_OUTPUTS",
     "DUPLICATES_NAME",
     "MANIFEST",
     "RTOL",
     "SCHEMA_VERSION",
     "Bundle",
-    "Golden",
     "Manifest",
     "pack_arrays",
     "read",
-    "read_golden",
     "verify",
     "verify_file",
     "write",
@@ -58,9 +58,10 @@ DATA_NAME: Final = "data.csv"
 DUPLICATES_NAME: Final = "duplicates.npz"
 """Features of the photos that the model saw, by which near-duplicates are found; older bundles have none."""
 
+DOMAIN_NAME: Final = "domain.onnx"
+"""Network of the domain scores, in a bundle with a domain rule: input as ``model.onnx``, outputs float32 [B]."""
 
-MAX_GOLDEN: Final = 64
-"""Most golden photos of a bundle; an export writes 32."""
+DOMAIN_OUTPUTS: Final = ("novelty", "animal")
 
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 
@@ -71,7 +72,9 @@ class Manifest(BaseModel):
     ``temperature`` divides the network's logits inside ``model.onnx``; ``golden.npz`` holds the logits before that
     division. ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest
     without that field. Both detect corruption; neither is a signature. ``outputs`` are those of ``model.onnx``.
-    ``data_kind`` is the kind of the training images, if known.
+    ``data_kind`` is the kind of the training images, if known. ``domain`` is the rule for the scores of the network
+    ``domain.onnx``; None for a bundle without it. A bundle without it has no such key, as those written before the key
+    existed: else their digest would differ, and older versions could not read new bundles.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +97,7 @@ class Manifest(BaseModel):
     config: dict[str, Any] = {}
     data_kind: Literal["photographs", "drawings"] | None = None
     outputs: tuple[Literal["logits", "embedding", "animal", "novelty", "maps"], ...] = ("logits",)
+    domain: DomainRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
     files: dict[str, str]
     manifest_digest: str = ""
 
@@ -103,10 +107,18 @@ class Manifest(BaseModel):
         return (PRACTICE_MODEL,) if self.data_kind == "drawings" else ()
 
     @property
+    def required_files(self) -> tuple[str, ...]:
+        """The names of the files that this model's bundle must have beside the manifest."""
+        return (*REQUIRED, DOMAIN_NAME) if self.domain else REQUIRED
+
+    @property
     def decision(self) -> DecisionRule:
         """The rule that turns this model's logits into a prediction."""
         return DecisionRule(
-            self.classes, confidence_threshold=self.confidence_threshold, conformal_quantile=self.conformal_quantile
+            self.classes,
+            confidence_threshold=self.confidence_threshold,
+            conformal_quantile=self.conformal_quantile,
+            domain=self.domain,
         )
 
     def with_digest(self) -> "Manifest":
@@ -128,14 +140,6 @@ class Bundle:
             yield name, read_limited(self.folder / name)
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Golden photos as prepared pixels uint8 [N, S, S, 3], with the trained network's logits float32 [N, K]."""
-
-    pixels: NDArray[np.uint8]
-    logits: NDArray[np.float32]
-
-
 def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False) -> Bundle:
     """Write a bundle atomically; the manifest's ``files`` and ``manifest_digest`` are filled in here.
 
@@ -153,8 +157,10 @@ def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, by
     Raises:
         BundleError: a required file is missing.
     """
-    if missing := [name for name in REQUIRED if name not in files]:
-        raise BundleError(f"A bundle requires {', '.join(REQUIRED)}; missing: {', '.join(missing)}.")
+    required = manifest.required_files
+    if missing := [name for name in required if name not in files]:
+        which = "A bundle with a domain rule" if manifest.domain else "A bundle"
+        raise BundleError(f"{which} requires {', '.join(required)}; missing: {', '.join(missing)}.")
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     with_digest = manifest.model_copy(update={"files": hashes}).with_digest()
     for name, data in files.items():
@@ -197,7 +203,7 @@ def verify(folder: Path) -> Bundle:
         BundleError: a file is missing, changed, unlisted or a link; the message names the first one.
     """
     manifest = read(folder)
-    for name in REQUIRED:
+    for name in manifest.required_files:
         if name not in manifest.files:
             raise BundleError(f"{folder}: the manifest does not list {name}. Export the run again.")
     for name, expected in manifest.files.items():
@@ -221,30 +227,6 @@ def pack_arrays(**arrays: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
-
-
-def read_golden(bundle: Bundle) -> Golden:
-    """Read the golden photos: pixels uint8 [N, S, S, 3] and logits float32 [N, K].
-
-    Raises:
-        BundleError: the file is not a valid npz file, or its shapes or types don't match the manifest.
-    """
-    manifest, path = bundle.manifest, bundle.folder / "golden.npz"
-    side, classes = manifest.image.side_px, len(manifest.classes)
-    bounds = {
-        "pixels": ArrayBounds("uint8", (MAX_GOLDEN, side, side, 3)),
-        "logits": ArrayBounds("float32", (MAX_GOLDEN, classes)),
-    }
-    try:
-        golden = Golden(**read_arrays(path, bounds))
-    except DataError as error:
-        raise BundleError(f"{error} Export the run again.") from error
-    count = len(golden.logits)
-    expected = f"uint8 {(count, side, side, 3)}, float32 {(count, classes)}"
-    got = ", ".join(f"{array.dtype} {array.shape}" for array in (golden.pixels, golden.logits))
-    if count == 0 or got != expected:
-        raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
-    return golden
 
 
 def verify_file(folder: Path, name: str, expected: str) -> None:

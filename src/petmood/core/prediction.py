@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.domain import DomainRule, DomainScores, DomainWarning
 from petmood.core.schemas import ModelInfo, PredictionResponse
 
 __all__ = ["PRACTICE_MODEL", "DecisionRule", "Prediction", "decide", "prediction_response", "softmax"]
@@ -22,26 +23,31 @@ class DecisionRule:
     ``classes`` are the column names. A prediction is confident when its probability reaches ``confidence_threshold``
     (0..1; 0 = always, above 1 = never). A class is in the prediction set when
     ``1 - probability <= conformal_quantile``; 1 = all classes. The method is split conformal prediction with the LAC
-    score (Sadinle, Lei, Wasserman 2019).
+    score (Sadinle, Lei, Wasserman 2019). ``domain`` is the rule for photos of another kind, None if the model has none.
     """
 
     classes: tuple[str, ...]
     confidence_threshold: float = 0.0
     conformal_quantile: float = 1.0
+    domain: DomainRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Prediction for one photo, by a bundle in this process or by a service.
 
-    ``probabilities`` by class sum to 1; ``probability`` is that of ``label``. ``prediction_set`` always contains
+    ``probabilities`` by class sum to 1; ``probability`` is the highest. ``label`` is that class, or None for a photo
+    out of the domain, which is never confident and whose ``prediction_set`` is empty. Else ``prediction_set`` contains
     ``label`` and is sorted by probability. ``confidence_threshold`` is the probability from which the model is
     confident: above 1 if it never is, None if an older service did not say. ``model.sha256`` is the hash of the
     bundle's manifest, which lists the hashes of all other files. ``request_id`` is set by the service, and None for a
     prediction in this process.
+
+    ``domain`` holds the scores that decide whether the photo is of the kind that the model was trained on, and
+    ``domain_warning`` says why it is not. ``domain`` is None if the model has no such scores.
     """
 
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
     confident: bool
@@ -49,11 +55,29 @@ class Prediction:
     model: ModelInfo
     warnings: tuple[str, ...] = ()
     confidence_threshold: float | None = None
+    domain: DomainScores | None = None
+    domain_warning: DomainWarning | None = None
     request_id: str | None = None
+
+    @property
+    def in_domain(self) -> bool | None:
+        """Whether the photo is of the kind that the model was trained on; None if the model has no such scores."""
+        return None if self.domain is None else self.domain_warning is None
+
+    @property
+    def best_guess(self) -> str:
+        """The most probable class, of a photo out of the domain as well."""
+        return self.label or max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def never_confident(self) -> bool:
+        """Whether the model is confident for no photo."""
+        return self.confidence_threshold is not None and self.confidence_threshold > 1
 
     @classmethod
     def from_response(cls, body: PredictionResponse) -> "Prediction":
         """Return the prediction in a response body."""
+        scores = None if body.novelty is None else DomainScores(body.novelty, body.animal_score)
         return cls(
             label=body.label,
             probability=body.probability,
@@ -63,12 +87,14 @@ class Prediction:
             model=body.model,
             warnings=tuple(body.warnings),
             confidence_threshold=body.confidence_threshold,
+            domain=scores,
+            domain_warning=body.domain_warning,
             request_id=body.request_id,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable dict with the keys of the service and of ``petmood predict --json``."""
-        return prediction_response(self).model_dump(exclude_none=True)
+        return prediction_response(self).model_dump(mode="json")
 
     def __repr__(self) -> str:
         """Return the fields that fit on a line; the model as its name and version."""
@@ -90,9 +116,14 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def decide(
-    logits: NDArray[np.floating], decision: DecisionRule, *, model: ModelInfo, warnings: Sequence[str] = ()
+    logits: NDArray[np.floating],
+    decision: DecisionRule,
+    *,
+    model: ModelInfo,
+    warnings: Sequence[str] = (),
+    scores: DomainScores | None = None,
 ) -> Prediction:
-    """Turn the calibrated logits [K] of one photo into a prediction.
+    """Turn the calibrated logits [K] and the domain scores of one photo into a prediction.
 
     >>> demo = ModelInfo(name="demo", version="1", sha256="0" * 64)
     >>> decide(np.array([0.0, 9.0]), DecisionRule(("sad", "happy"), conformal_quantile=0.9), model=demo)
@@ -102,15 +133,18 @@ def decide(
     top = chances.index(max(chances))
     possible = [k for k in range(len(chances)) if k == top or 1 - chances[k] <= decision.conformal_quantile]
     possible.sort(key=lambda k: -chances[k])
+    outside = decision.domain.warning(scores) if decision.domain is not None and scores is not None else None
     return Prediction(
-        label=decision.classes[top],
+        label=None if outside else decision.classes[top],
         probability=chances[top],
         probabilities=dict(zip(decision.classes, chances, strict=True)),
-        confident=chances[top] >= decision.confidence_threshold,
-        prediction_set=tuple(decision.classes[k] for k in possible),
+        confident=outside is None and chances[top] >= decision.confidence_threshold,
+        prediction_set=() if outside else tuple(decision.classes[k] for k in possible),
         model=model,
         warnings=tuple(warnings),
         confidence_threshold=decision.confidence_threshold,
+        domain=scores,
+        domain_warning=outside,
     )
 
 
@@ -125,6 +159,10 @@ def prediction_response(
         probabilities=prediction.probabilities,
         confident=prediction.confident,
         confidence_threshold=prediction.confidence_threshold,
+        in_domain=prediction.in_domain,
+        domain_warning=prediction.domain_warning,
+        novelty=prediction.domain.novelty if prediction.domain else None,
+        animal_score=prediction.domain.animal_score if prediction.domain else None,
         prediction_set=list(prediction.prediction_set),
         model=prediction.model,
         request_id=request_id or prediction.request_id,

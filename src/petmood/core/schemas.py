@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from petmood.core.domain import DomainWarning
 from petmood.core.errors import PetmoodError
 
 __all__ = [
@@ -22,6 +23,15 @@ PHOTO_FIELD: Final = "photo"
 """The form field of a photo in a request with a form."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _optional() -> Any:  # noqa: ANN401 - as pydantic's Field
+    """Return a field that is None by default, and left out of the JSON then."""
+    return Field(default=None, exclude_if=_is_none)
+
+
 class ModelInfo(BaseModel):
     """Model of a prediction; ``sha256`` is the hash of its manifest, which lists the hashes of all other files."""
 
@@ -35,20 +45,28 @@ class ModelInfo(BaseModel):
 class PredictionResponse(BaseModel):
     """Prediction for one photo; ``photo`` is its name on the command line, ``request_id`` is set by the service.
 
-    ``confidence_threshold`` is the probability from which the model is confident; above 1, it never is.
+    ``label`` is null if ``in_domain`` is false: the photo is not of the kind that the model was trained on. Then
+    ``domain_warning`` says why, the prediction is not confident, and ``prediction_set`` is empty. ``novelty`` is the
+    distance from the training photos, in units of the largest that is allowed. ``animal_score`` is the probability of
+    an animal. A model without these scores leaves them out. ``confidence_threshold`` is the probability from which the
+    model is confident; above 1, it never is.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    photo: str | None = None
-    label: str
+    photo: str | None = _optional()
+    label: str | None
     probability: float = Field(ge=0, le=1)
     probabilities: dict[str, float]
     confident: bool
-    confidence_threshold: float | None = None
+    confidence_threshold: float | None = _optional()
+    in_domain: bool | None = _optional()
+    domain_warning: DomainWarning | None = _optional()
+    novelty: float | None = _optional()
+    animal_score: float | None = _optional()
     prediction_set: list[str]
     model: ModelInfo
-    request_id: str | None = None
+    request_id: str | None = _optional()
     warnings: list[str] = []
 
 
@@ -57,10 +75,10 @@ class ErrorResponse(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    photo: str | None = None
+    photo: str | None = _optional()
     code: str
     message: str
-    request_id: str | None = None
+    request_id: str | None = _optional()
 
 
 class BatchResponse(BaseModel):
@@ -86,7 +104,7 @@ class HealthStatus(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     status: str
-    reason: str | None = None
+    reason: str | None = _optional()
 
 
 class ModelCardResponse(BaseModel):

@@ -17,6 +17,7 @@ from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
+from petmood.evaluation.domain import DomainResult
 from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
 from petmood.evaluation.model_choice import ModelChoice, without_choice
 from petmood.evaluation.predictions import Predictions
@@ -74,6 +75,7 @@ class Evaluation:
     baselines: dict[str, Estimates]
     slices: tuple[Slice, ...]
     choice: ModelChoice
+    domain: DomainResult | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return all results as JSON values; None where a value is not finite or not known."""
@@ -106,6 +108,7 @@ class Evaluation:
             "selection": {**self.choice.to_json(), "confidence": rule.rule.confidence},
             "baselines": {name: _json(values) for name, values in self.baselines.items()},
             "slices": [part.to_json() for part in self.slices],
+            "domain": self.domain.to_json() if self.domain else None,
         }
 
 
@@ -116,12 +119,14 @@ def evaluate(
     baselines: Mapping[str, Sequence[Predictions]] | None = None,
     target_error: float = 0.1,
     coverage: float = 0.9,
+    domain: DomainResult | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate a run on all its splits, together with its baselines.
 
     A baseline has one Predictions, or one for each permutation of the labels: then its values are means over them, and
     its intervals are where 95% of permutations lie.
+    `domain` is the result for photos of another kind, measured by `evaluation.domain`.
     `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
     Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
     calibrated probabilities.
@@ -150,6 +155,7 @@ def evaluate(
         baselines={name: _baseline(parts, seed=seed) for name, parts in (baselines or {}).items() if len(parts[0])},
         slices=slice_metrics(predictions),
         choice=choice,
+        domain=domain,
     )
 
 
@@ -166,6 +172,8 @@ def summary_text(evaluation: Evaluation) -> str:
             for name, values in evaluation.baselines.items()
         ]
     lines += ["", "confidence", *_certainty_lines(evaluation)]
+    if evaluation.domain:
+        lines += ["", "photos of another kind", *_domain_lines(evaluation.domain)]
     return "\n".join(lines[1:])
 
 
@@ -188,6 +196,14 @@ def _certainty_lines(evaluation: Evaluation) -> list[str]:
             _line(f"sets for {sets.target:.0%}", f"contain the truth in {percent_text(sets.measured.coverage)}")
         )
         lines.append(_line("classes in a set", number_text(sets.measured.mean_size, digits=2)))
+    return lines
+
+
+def _domain_lines(domain: DomainResult) -> list[str]:
+    refused, images = domain.total
+    lines = [_line("images without a pet refused", f"{refused} of {images}")]
+    if domain.false_alarms is not None:
+        lines.append(_line("held-out photos refused", percent_text(domain.false_alarms)))
     return lines
 
 

@@ -14,14 +14,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from petmood.core.atomic_directory import DirectoryDraft
-from petmood.core.bundle import Bundle, Manifest, pack_arrays, write_into
+from petmood.core.bundle import (
+    ATOL,
+    DOMAIN_NAME,
+    DOMAIN_OUTPUTS,
+    RTOL,
+    Bundle,
+    Manifest,
+    pack_arrays,
+    write_into,
+)
 from petmood.core.bundle_target import bundle_directory
+from petmood.core.domain import DomainRule
+from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes
 from petmood.core.image import ImageSpec
+from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
 from petmood.export.drift_reference import reference_bytes
 from petmood.export.model_card import card_text
 from petmood.export.onnx import to_onnx
-from petmood.export.parity import check_parity
+from petmood.export.parity import BATCH_SIZES, check_parity
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import ExpressionNet
 
@@ -58,6 +70,7 @@ def export_bundle(
     golden: NDArray[np.uint8],
     training: NDArray[np.uint8],
     to: Path,
+    domain: FittedDomain | None = None,
     further: Mapping[str, bytes] | None = None,
     replace: bool = False,
 ) -> Bundle:
@@ -68,7 +81,7 @@ def export_bundle(
         OutputError: ``to`` can't be written, or another process is writing it.
     """
     with bundle_directory(to, replace=replace) as draft:
-        made = fill_bundle(draft, network, facts, golden=golden, training=training, further=further)
+        made = fill_bundle(draft, network, facts, golden=golden, training=training, domain=domain, further=further)
     return changed(made, folder=to)
 
 
@@ -79,15 +92,17 @@ def fill_bundle(
     *,
     golden: NDArray[np.uint8],
     training: NDArray[np.uint8],
+    domain: FittedDomain | None = None,
     further: Mapping[str, bytes] | None = None,
 ) -> Bundle:
     """Write a bundle of a trained network into the draft of its folder.
 
     ``golden`` is the prepared photos uint8 [N, S, S, 3] that every load of the bundle is checked with. ``training`` is
-    the prepared photos, of the same shape, that drift is measured against. ``further`` is additional files by name.
+    the prepared photos, of the same shape, that drift is measured against. ``domain`` is how photos of
+    another kind are recognized. ``further`` is additional files by name.
 
     Raises:
-        BundleError: ONNX and PyTorch disagree, or the logits are the same for all photos.
+        BundleError: ONNX and PyTorch disagree, a score is not finite, or the logits are the same for all photos.
     """
     network.eval()
     model = to_onnx(network, side_px=facts.image.side_px, temperature=facts.temperature)
@@ -98,10 +113,16 @@ def fill_bundle(
         features=lambda pixels: _in_batches(network.features, pixels),
         logits=lambda pixels: _in_batches(network, pixels) / facts.temperature,
     )
-    manifest = _manifest(facts, version=hashlib.sha256(model).hexdigest()[:12])
+    networks, scores = {"model.onnx": model}, {}
+    if domain is not None:
+        networks[DOMAIN_NAME] = domain_onnx(domain, side_px=facts.image.side_px)
+        scores = domain_outputs(domain, golden, side_px=facts.image.side_px)
+        _compare_scores(networks[DOMAIN_NAME], scores, golden)
+    version = hashlib.sha256(b"".join(networks.values())).hexdigest()[:12]
+    manifest = _manifest(facts, version=version, rule=domain.rule if domain else None)
     files = {
-        "model.onnx": model,
-        "golden.npz": pack_arrays(pixels=golden, logits=raw.astype(np.float32)),
+        **networks,
+        "golden.npz": pack_arrays(pixels=golden, logits=raw.astype(np.float32), **scores),
         "reference.npz": reference,
         "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
         **(further or {}),
@@ -126,7 +147,25 @@ def _compare(model: bytes, expected: NDArray[np.floating], golden: NDArray[np.ui
         check_parity(expected, OnnxSession(path).logits, golden)
 
 
-def _manifest(facts: BundleMetadata, *, version: str) -> Manifest:
+def _compare_scores(network: bytes, expected: Mapping[str, NDArray[np.float32]], golden: NDArray[np.uint8]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / DOMAIN_NAME
+        atomic_write_bytes(path, network)
+        session = OnnxSession(path, outputs=DOMAIN_OUTPUTS)
+        for size in BATCH_SIZES:
+            parts = [session.run(golden[start : start + size]) for start in range(0, len(golden), size)]
+            for name, scores in expected.items():
+                found = np.concatenate([part[name] for part in parts])
+                if not (np.isfinite(found) & np.isclose(found, scores, rtol=RTOL, atol=ATOL)).all():
+                    with np.errstate(invalid="ignore"):
+                        worst = float(np.abs(found - scores).max())
+                    raise BundleError(
+                        f"ONNX and torch disagree on {name} at batch {size} (largest difference {worst:.3g}). "
+                        "Nothing was exported."
+                    )
+
+
+def _manifest(facts: BundleMetadata, *, version: str, rule: DomainRule | None) -> Manifest:
     return Manifest(
         name=facts.name,
         version=version,
@@ -144,5 +183,6 @@ def _manifest(facts: BundleMetadata, *, version: str) -> Manifest:
         created=facts.created,
         config=dict(facts.config),
         data_kind=facts.data_kind,
+        domain=rule,
         files={},
     )

@@ -46,6 +46,8 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
         "",
         _confidence_line(manifest),
         "",
+        _domain_line(manifest),
+        "",
         *_selection(manifest.metrics),
         "## Training",
         "",
@@ -92,6 +94,27 @@ def _row(name: str, value: Mapping[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3f}"
+
+
+def _domain_line(manifest: Manifest) -> str:
+    if manifest.domain is None:
+        return "It gives a class to every photo, to one without a pet as well."
+    refused = "A photo without a pet, or unlike the training photos, gets no class"
+    if not (measured := manifest.metrics.get("domain")):
+        return f"{refused}."
+    kinds = measured["refused"].values()
+    some, images = sum(kind["refused"] for kind in kinds), sum(kind["images"] for kind in kinds)
+    found = f"{refused}: {some} of {images} images without a pet were refused."
+    if not (alarms := measured["false_alarms"]):
+        return found
+    return (
+        f"{found} Of {alarms['n']} held-out photos, {_percent(alarms['value'])} were refused "
+        f"(95% interval {_percent(alarms['low'])} to {_percent(alarms['high'])})."
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"
 
 
 def _confidence_line(manifest: Manifest) -> str:

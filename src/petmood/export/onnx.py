@@ -3,6 +3,7 @@
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from petmood.models.network import ExpressionNet
 
-__all__ = ["ServingModel", "to_onnx"]
+__all__ = ["ServingModel", "export_graph", "to_onnx"]
 
 OPSET = 18
 
@@ -36,7 +37,16 @@ def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> byte
     Raises:
         RuntimeError: the exporter returned no program.
     """
-    serving = ServingModel(network.to(memory_format=torch.contiguous_format), temperature=temperature).eval()
+    serving = ServingModel(network.to(memory_format=torch.contiguous_format), temperature=temperature)
+    return export_graph(serving, side_px=side_px, outputs=("logits",))
+
+
+def export_graph(module: nn.Module, *, side_px: int, outputs: Sequence[str]) -> bytes:
+    """Return the bytes of the ONNX file of a module with the input "pixels", uint8 [B, S, S, 3], and these outputs.
+
+    Raises:
+        RuntimeError: the exporter returned no program.
+    """
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=4096)
     exporting = logging.getLogger("torch.onnx")
@@ -46,12 +56,12 @@ def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> byte
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # the exporter's internal deprecation warnings
             program = torch.onnx.export(
-                serving,
+                module.eval(),
                 (example,),
                 dynamo=True,
                 dynamic_shapes=({0: batch},),
                 input_names=["pixels"],
-                output_names=["logits"],
+                output_names=list(outputs),
                 opset_version=OPSET,
                 verbose=False,
             )

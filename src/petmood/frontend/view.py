@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from petmood.core.prediction import Prediction
-from petmood.presentation.answers import alternatives, guess, percent, percent_below
+from petmood.presentation.answers import alternatives, guess, no_result, percent, percent_below
 
 __all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "result_view"]
 
@@ -21,6 +21,7 @@ NEUTRAL_ICON: Final = ":material/sentiment_neutral:"
 """Icon of a class that is not in ``ICONS``."""
 
 UNSURE: Final = ":material/help:"
+NO_RESULT: Final = ":material/search_off:"
 WORDS: Final = {"angry": "Angry", "happy": "Happy", "other": "Another expression", "sad": "Sad"}
 ADVICE: Final = (
     "Show the whole face, from the front.",
@@ -30,7 +31,9 @@ ADVICE: Final = (
 MEANING: Final = (
     "The percentage is how often results like this one were right, measured on photos that were not used for training. "
     "**Not sure** means that such results were wrong too often to rely on one expression. "
-    "You then see the best guess, and the other expressions that are possible."
+    "You then see the best guess, and the other expressions that are possible. "
+    "**No pet found** and **Unfamiliar photo** mean that the photo is not of the kind that the model learned from. "
+    "You then see no expression."
 )
 LIMITS: Final = (
     "A result describes the face in one photo. An expression is not a feeling: a yawning cat can look angry, "
@@ -62,18 +65,15 @@ class ResultView:
 
 
 def result_view(prediction: Prediction, *, seconds: float | None = None) -> ResultView:
-    """Return the view of a prediction."""
-    likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    bars = tuple(
-        ClassBar(f"{label_text(label)} · {percent(share)}", min(1.0, max(0.0, share))) for label, share in likely
-    )
+    """Return the view of a prediction; that of a photo out of the domain has no bars."""
+    without = no_result(prediction)
     time_text = f" · {seconds * 1000:.0f} ms" if seconds is not None else ""
     return ResultView(
-        icon=ICONS.get(prediction.label, NEUTRAL_ICON) if prediction.confident else UNSURE,
-        headline=_headline(prediction),
-        sentence=_sentence(prediction),
+        icon=_icon(prediction),
+        headline=without[0] if without else _headline(prediction),
+        sentence=without[1] if without else _sentence(prediction),
         confident=prediction.confident,
-        bars=bars,
+        bars=() if without else _bars(prediction),
         advice=() if prediction.confident else ADVICE,
         warnings=tuple(prediction.warnings),
         footnote=f"Model {prediction.model.name} {prediction.model.version}{time_text}",
@@ -89,8 +89,21 @@ def label_text(label: str) -> str:
     return f"{ICONS.get(label, NEUTRAL_ICON)} {_word(label)}"
 
 
+def _icon(prediction: Prediction) -> str:
+    if prediction.label is None:
+        return NO_RESULT
+    return ICONS.get(prediction.label, NEUTRAL_ICON) if prediction.confident else UNSURE
+
+
+def _bars(prediction: Prediction) -> tuple[ClassBar, ...]:
+    likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    return tuple(
+        ClassBar(f"{label_text(label)} · {percent(share)}", min(1.0, max(0.0, share))) for label, share in likely
+    )
+
+
 def _headline(prediction: Prediction) -> str:
-    word = _word(prediction.label)
+    word = _word(prediction.best_guess)
     return word if prediction.confident else f"Not sure, {guess(word.lower(), prediction.probability)}"
 
 

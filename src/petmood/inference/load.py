@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.bundle import ATOL, RTOL, Bundle, read_golden, verify
+from petmood.core.bundle import ATOL, DOMAIN_NAME, DOMAIN_OUTPUTS, RTOL, Bundle, verify
 from petmood.core.bundle_files import read_limited
+from petmood.core.domain import DomainScores
 from petmood.core.errors import BundleError, ConfigError, PhotoError
+from petmood.core.golden import read_golden
 from petmood.core.image import PreparedImage
 from petmood.core.photo import LIMITS, ImageLimits
-from petmood.core.prediction import decide
+from petmood.core.prediction import Prediction, decide
 from petmood.core.processors import processor_count
 from petmood.core.schemas import ModelCardResponse, ModelInfo
 from petmood.inference.base import Answer, Predictor, try_prepare
@@ -28,6 +30,8 @@ class BundlePredictor(Predictor):
 
     bundle: Bundle
     session: OnnxSession
+    domain: OnnxSession | None = None
+    """The network of the domain scores, if the bundle has one."""
     limits: ImageLimits = LIMITS
     text: str = ""
     """The bundle's model card, read at loading, since the folder may be removed later."""
@@ -53,21 +57,33 @@ class BundlePredictor(Predictor):
         if not good:
             return [photo for photo in prepared if isinstance(photo, PhotoError)]
         pixels = np.stack([photo.pixels for photo in good]) if len(good) > 1 else good[0].pixels[np.newaxis]
-        rows = iter(self.session.logits(pixels))
+        rows = zip(self.session.logits(pixels), self.domain_scores(pixels), strict=True)
         decision, model, general = self.bundle.manifest.decision, self.model, self.bundle.manifest.warnings
-        return [
-            decide(next(rows), decision, model=model, warnings=(*general, *photo.warnings))
-            if isinstance(photo, PreparedImage)
-            else photo
-            for photo in prepared
-        ]
+
+        def answer(photo: PreparedImage) -> Prediction:
+            logits, scores = next(rows)
+            return decide(logits, decision, model=model, warnings=(*general, *photo.warnings), scores=scores)
+
+        return [answer(photo) if isinstance(photo, PreparedImage) else photo for photo in prepared]
+
+    def domain_scores(self, pixels: NDArray[np.uint8]) -> list[DomainScores | None]:
+        """Return the domain scores of prepared photos uint8 [B, S, S, 3], None from a bundle without them.
+
+        Raises:
+            BundleError: the network of the scores can't run on pixels of this shape.
+        """
+        if self.domain is None:
+            return [None] * len(pixels)
+        found = self.domain.run(pixels)
+        pairs = zip(found["novelty"].tolist(), found["animal"].tolist(), strict=True)
+        return [DomainScores(novelty, animal) for novelty, animal in pairs]
 
 
 def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS) -> BundlePredictor:
-    """Verify a bundle, load its network, check its golden photos and return the predictor.
+    """Verify a bundle, load its networks, check its golden photos and return the predictor.
 
     Raises:
-        BundleError: the bundle is incomplete or changed, or its network can't be run or gives other golden outputs.
+        BundleError: the bundle is incomplete or changed, or a network of it can't be run or gives other golden outputs.
         ConfigError: ``threads`` is less than 1.
         MissingDependency: onnxruntime is not installed.
     """
@@ -75,34 +91,45 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
         raise ConfigError(f"Expected threads of 1 or more, got {threads}.")
     bundle = verify(folder)
     session = OnnxSession(folder / "model.onnx", threads=threads)
-    check_golden(bundle, session)
-    return BundlePredictor(bundle, session, limits, read_limited(folder / "card.md").decode())
+    domain = None
+    if bundle.manifest.domain is not None:
+        domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=DOMAIN_OUTPUTS)
+    check_golden(bundle, session, domain)
+    return BundlePredictor(bundle, session, domain, limits, read_limited(folder / "card.md").decode())
 
 
-def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return logits [N, K], run in batches of one; a single batch of 32 took 0.5 GB that was never freed."""
+def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Return all outputs [N, ...], run in batches of one; a single batch of 32 took 0.5 GB that was never freed."""
     with ThreadPoolExecutor(max_workers=processor_count()) as threads:
-        return np.concatenate(list(threads.map(session.logits, np.split(pixels, len(pixels)))))
+        found = list(threads.map(session.run, np.split(pixels, len(pixels))))
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
-def check_golden(bundle: Bundle, session: OnnxSession) -> None:
-    """Compare the session's logits of the golden photos with those of the trained network.
+def check_golden(bundle: Bundle, session: OnnxSession, domain: OnnxSession | None = None) -> None:
+    """Compare the sessions' outputs for the golden photos with those of the trained network.
 
     Raises:
-        BundleError: a logit differs by more than ``ATOL + RTOL * |expected|``, or a predicted class differs.
+        BundleError: an output differs by more than ``ATOL + RTOL * |expected|``, or a predicted class differs.
     """
     golden = read_golden(bundle)
-    expected = golden.logits / bundle.manifest.temperature
-    got = _in_single_batches(session, golden.pixels)
-    if got.shape != expected.shape:
+    expected = {"logits": golden.logits / bundle.manifest.temperature, **golden.scores}
+    outputs = _in_single_batches(session, golden.pixels)
+    if domain is not None:
+        outputs |= _in_single_batches(domain, golden.pixels)
+    wrong, worst = np.zeros(len(golden.pixels), dtype=bool), 0.0
+    for name, wanted in expected.items():
+        got = outputs[name]
+        if got.shape != wanted.shape:
+            raise BundleError(
+                f"{bundle.folder}: expected {name} of shape {wanted.shape}, got {got.shape}. Export it again."
+            )
+        close = np.isclose(got, wanted, rtol=RTOL, atol=ATOL) & np.isfinite(got)
+        wrong |= ~close.reshape(len(got), -1).all(axis=1)
+        with np.errstate(invalid="ignore"):
+            worst = max(worst, float(np.nan_to_num(np.abs(got - wanted), nan=np.inf, posinf=np.inf).max()))
+    wrong |= outputs["logits"].argmax(axis=1) != expected["logits"].argmax(axis=1)
+    if wrong.any():
         raise BundleError(
-            f"{bundle.folder}: expected logits of shape {expected.shape}, got {got.shape}. Export it again."
-        )
-    close = (np.isclose(got, expected, rtol=RTOL, atol=ATOL) & np.isfinite(got)).all(axis=1)
-    same = got.argmax(axis=1) == expected.argmax(axis=1)
-    if wrong := int((~(close & same)).sum()):
-        worst = float(np.nan_to_num(np.abs(got - expected), nan=np.inf).max())
-        raise BundleError(
-            f"{bundle.folder}: the outputs for {wrong} of {len(got)} golden photos differ from those of the trained "
-            f"network (largest difference {worst:.3g}). Export the run again."
+            f"{bundle.folder}: the outputs for {int(wrong.sum())} of {len(wrong)} golden photos differ from those of "
+            f"the trained network (largest difference {worst:.3g}). Export the run again."
         )

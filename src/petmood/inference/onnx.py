@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,16 +26,16 @@ fields may come in any order."""
 
 
 class OnnxSession:
-    """A loaded network: input uint8 [B, S, S, 3], output logits float32 [B, K].
+    """A loaded network: input uint8 [B, S, S, 3], outputs by name; by default one, the logits float32 [B, K].
 
     The file is read into memory first. So ONNX external data, which may refer to any path, is never read.
 
     Raises:
-        BundleError: the file is not an ONNX network with one uint8 input and one output, or it uses external data.
+        BundleError: the file is not an ONNX network with a uint8 input and these float outputs, or has external data.
         MissingDependency: onnxruntime is not installed.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, outputs: Sequence[str] = ("logits",)) -> None:
         os.environ.setdefault(TELEMETRY_OFF, "1")  # before the import, which would write a device id and send telemetry
         runtime = require("onnxruntime", extra="serve")
         options = runtime.SessionOptions()
@@ -50,24 +51,43 @@ class OnnxSession:
         except Exception as error:  # onnxruntime's errors have no common public base class
             logger.debug("onnxruntime can't load %s", path, exc_info=True)
             raise BundleError(f"{path} is not a valid ONNX network. Copy or export the bundle again.") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
-            got = f"inputs {[item.type for item in inputs]} and {len(outputs)} outputs"
-            raise BundleError(f"{path}: expected one uint8 input and one output, got {got}. Export the run again.")
-        self._input = inputs[0].name
+        inputs, found = self._session.get_inputs(), self._session.get_outputs()
+        wanted = [f"{name} tensor(float)" for name in outputs]
+        got = [f"{output.name} {output.type}" for output in found]
+        if [item.type for item in inputs] != ["tensor(uint8)"] or got != wanted:
+            raise BundleError(
+                f"{path}: expected one input tensor(uint8) and as outputs {', '.join(wanted)}; "
+                f"got inputs {', '.join(item.type for item in inputs)}; outputs {', '.join(got)}. Export the run again."
+            )
+        self._input, self._outputs = inputs[0].name, tuple(outputs)
+
+    def run(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs [B, ...] by name for prepared photos uint8 [B, S, S, 3].
+
+        Raises:
+            BundleError: the network can't run on pixels of this shape, or an output has not one row for each photo.
+        """
+        try:
+            found = self._session.run(None, {self._input: pixels})
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())
+            raise BundleError(f"The network can't run on input of shape {pixels.shape}: {reason}") from error
+        outputs = {name: np.asarray(one, dtype=np.float32) for name, one in zip(self._outputs, found, strict=True)}
+        for name, one in outputs.items():
+            if one.shape[:1] != pixels.shape[:1]:
+                raise BundleError(
+                    f"The network gives {name} of shape {one.shape} for {len(pixels)} photos; expected one row for "
+                    "each. Export the run again."
+                )
+        return outputs
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return calibrated logits float32 [B, K] for prepared photos uint8 [B, S, S, 3].
 
         Raises:
-            BundleError: the network can't run on pixels of this shape.
+            BundleError: as ``run``.
         """
-        try:
-            (out,) = self._session.run(None, {self._input: pixels})
-        except Exception as error:  # as above
-            reason = " ".join(str(error).split())
-            raise BundleError(f"The network can't run on input of shape {pixels.shape}: {reason}") from error
-        return np.asarray(out, dtype=np.float32)
+        return self.run(pixels)["logits"]
 
 
 def _refuse_external_data(data: bytes, path: Path) -> None:

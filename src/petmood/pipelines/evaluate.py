@@ -27,6 +27,7 @@ from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import PairedTest, paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.chosen_model import model_choice
+from petmood.pipelines.domain import measure_domain
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
@@ -38,7 +39,9 @@ __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation"
 
 logger = logging.getLogger(__name__)
 
-PARTS: Final = frozenset({"main", "splits", "baselines", "calibration", "abstention", "conformal", "selection"})
+PARTS: Final = frozenset(
+    {"main", "splits", "baselines", "calibration", "abstention", "conformal", "selection", "domain"}
+)
 """What an evaluation.json has at least."""
 
 
@@ -108,6 +111,7 @@ def _evaluate(
         baselines=baselines,
         target_error=config.evaluation.target_error,
         coverage=config.evaluation.coverage,
+        domain=measure_domain(run, progress=progress) if data is None else None,
         seed=config.seed,
     )
     on_result(found)

@@ -11,6 +11,7 @@ import numpy as np
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
+from petmood.core.domain import DomainRule
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.names import model_name_problem
@@ -21,6 +22,7 @@ from petmood.data.duplicates.feature_store import pack_features
 from petmood.data.duplicates.relations import RelationKind, read_relations
 from petmood.data.index import DataIndex, IndexRow, Role, Split, index_text
 from petmood.export.bundle import BundleMetadata, fill_bundle
+from petmood.pipelines.domain import read_domain
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_bundle
@@ -58,7 +60,7 @@ def export_run(
 
 def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: ProgressBar) -> Bundle:
     facts, config = run.read_metadata(), run.read_config()
-    folder = run.dataset()
+    folder, rule = run.dataset(), read_evaluation(run)["domain"]
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
     candidates = evaluation_rows(index.rows, Split.VALID) + learned
@@ -71,6 +73,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
         _facts(run, name=name, species=_species(index.rows), kind=data_kind(folder)),
         golden=np.asarray(golden.cache.pixels),
         training=training.cache.pixels,
+        domain=read_domain(run, DomainRule.model_validate(rule["rule"])) if rule else None,
         further={DATA_NAME: index_text(index.rows).encode(), DUPLICATES_NAME: pack_features(features)},
     )
 
@@ -102,6 +105,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKin
         metrics={
             "splits": numbers["splits"],
             "selection": numbers["selection"],
+            "domain": numbers["domain"],
             "run": facts.name,
             "weights": sha256_of(run.weights),
         },

@@ -98,6 +98,11 @@ class RunFolder:
         """The evaluation report with all metrics and figures, HTML."""
         return self.path / "report.html"
 
+    @property
+    def domain(self) -> Path:
+        """The fitted domain: mean, components and limit of the photos' features, npz."""
+        return self.path / "domain.npz"
+
     def predictions(self, split: Split) -> Path:
         """Return the path of the logits of one split, npz."""
         return self.path / "scored" / f"{split}.npz"

@@ -1,16 +1,21 @@
-"""Words for a prediction that is not confident; the terminal and the pages use the same ones."""
+"""Words for a prediction that is not confident, or has no label; the terminal and the pages use the same ones."""
 
 from collections.abc import Sequence
 from typing import Final
 
+from petmood.core.domain import NO_ANIMAL, UNFAMILIAR, DomainWarning
 from petmood.core.prediction import Prediction
 
-__all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "percent", "percent_below"]
+__all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "no_result", "percent", "percent_below"]
 
 NEVER_CONFIDENT: Final = (
     "This model is never confident: its error on validation photos was too high, or the photos were too few. "
     "Its results are best guesses."
 )
+NO_RESULT: Final[dict[DomainWarning, tuple[str, str]]] = {
+    NO_ANIMAL: ("No pet found", "The model found no animal in this photo, so it gives no result."),
+    UNFAMILIAR: ("Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."),
+}
 
 
 def guess(label: str, probability: float) -> str:
@@ -20,6 +25,11 @@ def guess(label: str, probability: float) -> str:
     ('probably sad', 'perhaps sad')
     """
     return f"{'probably' if probability >= 0.5 else 'perhaps'} {label}"
+
+
+def no_result(prediction: Prediction) -> tuple[str, str] | None:
+    """Return a headline and a sentence for a photo out of the domain of its model, or None for one with a label."""
+    return NO_RESULT[prediction.domain_warning or UNFAMILIAR] if prediction.label is None else None
 
 
 def percent(share: float) -> str:
@@ -38,10 +48,11 @@ def percent(share: float) -> str:
 def percent_below(prediction: Prediction) -> tuple[str, str] | None:
     """Return the probability and the threshold that it is below, with as many decimals as distinguish them.
 
-    None for a confident prediction, for a model that is never confident, and if an older service did not say.
+    None for a confident prediction, a photo out of the domain, a model that is never confident, and if an older
+    service did not say.
     """
     probability, threshold = prediction.probability, prediction.confidence_threshold
-    if prediction.confident or threshold is None or threshold > 1:
+    if prediction.confident or prediction.label is None or threshold is None or prediction.never_confident:
         return None
     for decimals in range(4):
         texts = f"{probability:.{decimals}%}", f"{threshold:.{decimals}%}"

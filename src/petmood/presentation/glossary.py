@@ -35,7 +35,12 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "confident": (
             'the probability reaches `confidence_threshold`; otherwise the model abstains ("not sure" on the page)'
         ),
+        "out of domain": (
+            "not of the kind that the model was trained on: no animal, or unlike the training photos; "
+            "such a photo gets no label (`in_domain`, `domain_warning`)"
+        ),
         "prediction set": "the classes that can't be ruled out, with stated coverage (split conformal prediction)",
+        "novelty": "distance of a photo from the training photos, divided by the largest that is in the domain",
         "bundle": (
             "the folder that training writes and serving reads: network, manifest, golden photos, reference data, card"
         ),
@@ -47,7 +52,7 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "alias": "a name that points to a version: `champion`, `challenger`",
         "promotion": "moving an alias to a version that passed the checks",
         "promotion checks": (
-            "superiority (or non-inferiority), per-class recall, calibration, robustness, latency, size"
+            "superiority (or non-inferiority), per-class recall, calibration, robustness, latency, size, domain"
         ),
         "lineage": "the way from a prediction back to the photos that its model was trained on",
         "drain": "answering what is in flight before the process ends, and refusing new work",

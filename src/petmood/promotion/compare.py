@@ -3,7 +3,7 @@
 import hashlib
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ __all__ = [
     "images_to_time",
     "measure_latency",
     "predict_with_bundles",
+    "prepared_photos",
 ]
 
 LEVEL: Final = 3
@@ -124,7 +125,17 @@ def predict_with_bundles(
 
 def images_to_time(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Pixels:
     """Preprocess the first photos for a latency measurement, uint8 [N, S, S, 3]."""
-    return np.stack([_prepared(data, row, [spec], corruptions=())[spec][0] for row in rows[:TIMED_PHOTOS]])
+    return np.stack(list(prepared_photos(spec, data=data, rows=rows[:TIMED_PHOTOS])))
+
+
+def prepared_photos(spec: ImageSpec, *, data: Path, rows: Sequence[IndexRow]) -> Iterator[Pixels]:
+    """Yield the photos of a dataset preprocessed for a network, each uint8 [S, S, 3].
+
+    Raises:
+        DataError: a photo can't be read, or its hash differs from the index.
+    """
+    for row in rows:
+        yield _prepared(data, row, [spec], corruptions=())[spec][0]
 
 
 def measure_latency(

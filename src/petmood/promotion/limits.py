@@ -45,6 +45,10 @@ class PromotionLimits:
     """For a first model, without a champion to compare with; more is allowed where chance shows more."""
     max_uncorrected_uses: int = 5
     """Comparisons on one test set that are decided at 95% confidence; each later one needs more."""
+    min_non_pets_refused: float = 0.95
+    """Share of the images without a pet that a candidate must refuse."""
+    max_false_alarms: float = 0.05
+    """Share of held-out photos that may be refused as being of another kind; only a significant excess fails."""
     min_photos: int = 20
     min_groups: int = 10
 

@@ -24,6 +24,7 @@ from petmood.promotion.compare import (
     measure_latency,
     predict_with_bundles,
 )
+from petmood.promotion.domain import check_domain, domain_answers
 from petmood.promotion.held_out import choose_held_out
 from petmood.promotion.limits import PromotionLimits
 from petmood.promotion.loaded_bundle import LoadedBundle, load_for_comparison
@@ -81,7 +82,12 @@ def run_promotion_checks(
         return replace(report, checks=(_integrity(str(first)), same, enough))
     latency = _timed(bundles, data=data, rows=chosen.rows)
     further = evaluate_checks(first, second, latency=latency, limits=limits, confidence=confidence)
-    return replace(report, checks=(*report.checks, *further))
+    return replace(report, checks=(*report.checks, *further, _domain(bundles, data, chosen.rows, limits)))
+
+
+def _domain(bundles: Sequence[LoadedBundle], data: Path, rows: Sequence[IndexRow], limits: PromotionLimits) -> Check:
+    first, *others = (domain_answers(one.predictor, data=data, rows=rows) for one in bundles)
+    return check_domain(first, others[0] if others else None, limits)
 
 
 def _index_of(data: Path) -> DataIndex:

@@ -1,7 +1,7 @@
 """Prometheus metrics of the service: all names and labels, and multiprocess rendering."""
 
 import os
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +15,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from petmood.core.domain import UNFAMILIAR, DomainWarning
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
@@ -31,6 +32,8 @@ RESTARTS: Final = ("petmood_worker_restarts_total", "Server processes that were 
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CHANCES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+OUT_OF_DOMAIN: Final = "out_of_domain"
+"""Label in ``petmood_predictions_total`` of predictions without a class."""
 
 
 class ServiceMetrics:
@@ -65,16 +68,32 @@ class ServiceMetrics:
         self.queue = Gauge(
             "petmood_queue_depth", "Photos waiting for a worker thread.", registry=registry, multiprocess_mode="livesum"
         )
-        self.answers = Counter("petmood_predictions_total", "Predictions, by class.", ["label"], registry=registry)
+        self._count_predictions(registry)
+        Counter(*RESTARTS, registry=registry)  # counted by the supervisor; 0 for a single process
+        self._count_models(registry)
+        self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _count_predictions(self, registry: CollectorRegistry) -> None:
+        self.answers = Counter(
+            "petmood_predictions_total",
+            f"Predictions, by class; {OUT_OF_DOMAIN} for a photo without one.",
+            ["label"],
+            registry=registry,
+        )
+        self.outside = Counter(
+            "petmood_out_of_domain_total",
+            "Photos that are not of the kind that the model was trained on, by reason: no_animal or unfamiliar.",
+            ["reason"],
+            registry=registry,
+        )
         self.unsure = Counter(
-            "petmood_abstentions_total", "Predictions below the confidence threshold.", registry=registry
+            "petmood_abstentions_total", "Predictions of a class below the confidence threshold.", registry=registry
         )
         self.probability = Histogram(
             "petmood_prediction_confidence", "Probability of the predicted class.", buckets=CHANCES, registry=registry
         )
-        Counter(*RESTARTS, registry=registry)  # counted by the supervisor; 0 for a single process
-        self._count_models(registry)
-        self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        for reason in get_args(DomainWarning):
+            self.outside.labels(reason)
 
     def _count_models(self, registry: CollectorRegistry) -> None:
         self.model = Gauge(
@@ -116,11 +135,17 @@ class ServiceMetrics:
         found[1].observe(seconds)
 
     def count(self, answer: Prediction | PetmoodError) -> None:
-        """Count the result for one photo: a prediction by class and probability, an error by code."""
+        """Count the result for one photo: a prediction by class and probability, an error by code.
+
+        A photo out of the domain is counted by its reason. It counts neither as an abstention nor in the histogram.
+        """
         if isinstance(answer, PetmoodError):
             self.rejected.labels(answer.code).inc()
             return
-        self.answers.labels(answer.label).inc()
+        self.answers.labels(answer.label or OUT_OF_DOMAIN).inc()
+        if answer.label is None:
+            self.outside.labels(answer.domain_warning or UNFAMILIAR).inc()
+            return
         self.probability.observe(answer.probability)
         if not answer.confident:
             self.unsure.inc()

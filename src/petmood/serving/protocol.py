@@ -203,7 +203,7 @@ class BoundedProtocol(UpgradeIgnoringProtocol):
         if self.cycle is None or self.cycle.response_complete:  # otherwise the application records the disconnect
             self._refused(code)
         body = ErrorResponse(code=code, message=message, request_id=secrets.token_hex(16))
-        content = body.model_dump_json(exclude_none=True).encode()
+        content = body.model_dump_json().encode()
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n" % len(content)
         again = b"retry-after: 1\r\n" if status == 503 else b""
         self.transport.write(STATUS_LINE[status] + head + again + b"\r\n" + content)

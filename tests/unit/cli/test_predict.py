@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +269,8 @@ def test_a_table_has_a_row_for_every_photo_and_quotes_what_needs_it(
         "warnings",
         "code",
         "message",
+        "in_domain",
+        "domain_warning",
     ]
     assert [row["photo"] for row in rows] == [one["photo"] for one in answers]
     assert f'{folder}/my "5", big.jpg' in [row["photo"] for row in rows]
@@ -301,6 +303,75 @@ def test_only_some_answers_are_printed_but_all_are_counted(
         f"11 photos: {sizes['confident']} confident, {sizes['not-confident']} not confident, 1 rejected.\n"
     )
     assert len(done.out.splitlines()) == sizes["not-confident"]
+
+
+@pytest.fixture
+def with_cup() -> Iterator[str]:
+    """Yield the address of a service whose model finds no pet in the second photo, and rejects the fourth."""
+    known = {"in_domain": True, "novelty": 0.4, "animal_score": 0.98}
+    pet, unsure = BODY.model_copy(update=known), BODY.model_copy(update={**known, "confident": False})
+    cup: dict[str, object] = {
+        "label": None,
+        "confident": False,
+        "prediction_set": [],
+        "in_domain": False,
+        "domain_warning": "no_animal",
+    }
+    bodies = [pet, BODY.model_copy(update={**cup, "novelty": 2.5, "animal_score": 0.02}), unsure]
+    with serving((200, {"results": [*(one.model_dump() for one in bodies), REFUSED], "request_id": "r"})) as (at, _):
+        yield at
+
+
+def four(folder: Path) -> list[Path]:
+    """Return the photos that the service with the cup is sent."""
+    return [folder / f"{number}.jpg" for number in range(4)]
+
+
+def test_a_photo_without_a_pet_is_a_result_without_a_label_and_is_counted_by_itself(
+    petmood: Callable[..., Any], with_cup: str, folder: Path
+) -> None:
+    done = petmood("predict", with_cup, *four(folder))
+    assert done.out.splitlines() == [
+        f"{folder}/0.jpg: happy 90%",
+        f"{folder}/1.jpg: no pet found: The model found no animal in this photo, so it gives no result.",
+        f"{folder}/2.jpg: not sure, probably happy 90%",
+    ]
+    assert done.err.splitlines()[-1] == "4 photos: 1 confident, 1 not confident, 1 out of domain, 1 rejected."
+    assert done.code == 1  # for the rejected photo
+
+
+def test_a_photo_without_a_pet_alone_ends_with_code_0(petmood: Callable[..., Any], folder: Path) -> None:
+    cup = BODY.model_copy(update={"label": None, "confident": False, "domain_warning": "unfamiliar", "novelty": 2.0})
+    with serving((200, {"results": [cup.model_dump()], "request_id": "r"})) as (address, _):
+        done = petmood("predict", address, folder / "1.jpg")
+    assert (done.code, done.err) == (0, "")
+    assert "unfamiliar photo" in done.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [("confident", 0), ("out-of-domain", 1), ("not-confident", 2), ("rejected", 3)]
+)
+def test_photos_of_one_kind_can_be_printed_alone_with_a_null_for_the_missing_label(
+    petmood: Callable[..., Any], with_cup: str, folder: Path, kind: str, number: int
+) -> None:
+    done = petmood("predict", with_cup, *four(folder), "--json", "--only", kind)
+    (line,) = [json.loads(line) for line in done.out.splitlines()]
+    assert line["photo"] == f"{folder}/{number}.jpg"
+    assert line.get("label", "rejected") == {0: "happy", 1: None, 2: "happy", 3: "rejected"}[number]
+    assert line.get("in_domain") == {0: True, 1: False, 2: True, 3: None}[number]
+    assert line.get("domain_warning") == ("no_animal" if number == 1 else None)
+
+
+def test_a_table_says_which_photos_are_out_of_the_domain(
+    petmood: Callable[..., Any], with_cup: str, folder: Path
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(petmood("predict", with_cup, *four(folder), "--csv").out)))
+    assert [(row["label"], row["in_domain"], row["domain_warning"]) for row in rows] == [
+        ("happy", "true", ""),
+        ("", "false", "no_animal"),
+        ("happy", "true", ""),
+        ("", "", ""),
+    ]
 
 
 def test_two_formats_at_once_are_refused(petmood: Callable[..., Any], mixed: Path, folder: Path) -> None:

@@ -3,7 +3,10 @@
 import json
 from dataclasses import replace
 
-from petmood.cli.tables import answer_row, headline_text, model_notices, paired_text, prediction_text
+import pytest
+
+from petmood.cli.tables import CSV_COLUMNS, answer_row, headline_text, model_notices, paired_text, prediction_text
+from petmood.core.domain import DomainScores, DomainWarning
 from petmood.core.errors import EmptyFile
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
@@ -18,6 +21,13 @@ def prediction(*, confident: bool, warnings: tuple[str, ...] = ()) -> Prediction
     """Return an answer."""
     chances = {"angry": 0.1, "happy": 0.6, "other": 0.25, "sad": 0.05}
     return Prediction("happy", 0.6, chances, confident, ("happy", "other"), MODEL, warnings)
+
+
+def outside(warning: DomainWarning, *, warnings: tuple[str, ...] = ()) -> Prediction:
+    """Return the prediction of a photo that is not of the kind that the model was trained on."""
+    chances = {"angry": 0.02, "happy": 0.95, "other": 0.02, "sad": 0.01}
+    domain = DomainScores(2.5, 0.04)
+    return Prediction(None, 0.95, chances, False, (), MODEL, warnings, 0.88, domain, domain_warning=warning)
 
 
 def test_a_confident_answer_is_a_label_and_a_probability() -> None:
@@ -78,5 +88,37 @@ def test_nearly_certain_is_not_written_as_certain() -> None:
     nearly = replace(prediction(confident=True), probability=0.9999)
     assert prediction_text("a.jpg", nearly) == "a.jpg: happy over 99%"
     assert answer_row("a.jpg", replace(nearly, warnings=("one", "two"))) == [
-        *("a.jpg", "happy", "0.9999", "true", "happy|other", "one|two", "", ""),
+        *("a.jpg", "happy", "0.9999", "true", "happy|other", "one|two", "", "", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("warning", "line"),
+    [
+        ("no_animal", "a.jpg: no pet found: The model found no animal in this photo, so it gives no result."),
+        (
+            "unfamiliar",
+            "a.jpg: unfamiliar photo: The model has not learned from photos like this one, so it gives no result.",
+        ),
+    ],
+)
+def test_a_photo_out_of_the_domain_is_shown_without_a_class_or_a_percentage(warning: DomainWarning, line: str) -> None:
+    assert prediction_text("a.jpg", outside(warning)) == line
+    assert prediction_text("a.jpg", outside(warning, warnings=(PRACTICE_MODEL, "small"))) == f"{line}  [small]"
+
+
+def test_a_row_says_whether_a_photo_is_in_the_domain_where_the_model_has_scores() -> None:
+    domain = CSV_COLUMNS.index("in_domain"), CSV_COLUMNS.index("domain_warning")
+    inside = replace(prediction(confident=True), domain=DomainScores(0.5, 0.99))
+    for answer, expected in (
+        (inside, ["true", ""]),
+        (prediction(confident=True), ["", ""]),
+        (EmptyFile("The file is empty."), ["", ""]),
+        (outside("unfamiliar"), ["false", "unfamiliar"]),
+    ):
+        row = answer_row("a.jpg", answer)
+        assert len(row) == len(CSV_COLUMNS)
+        assert [row[column] for column in domain] == expected
+    assert answer_row("a.jpg", outside("no_animal", warnings=("small",))) == [
+        *("a.jpg", "", "0.9500", "false", "", "small", "", "", "false", "no_animal"),
     ]

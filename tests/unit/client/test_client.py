@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from petmood.client.client import Client
+from petmood.core.domain import DomainScores
 from petmood.core.errors import (
     ConfigError,
     CorruptImage,
@@ -45,6 +46,26 @@ def test_a_photo_is_predicted_and_the_token_goes_along() -> None:
     assert (asked["method"], asked["path"], asked["auth"]) == ("POST", "/predict", f"Bearer {WORD}")
     assert b'name="photo"' in asked["body"]
     assert b"pixels" in asked["body"]
+
+
+def test_a_photo_out_of_the_domain_is_a_prediction_without_a_label_alone_and_in_a_batch() -> None:
+    cup = {
+        **BODY.model_dump(),
+        "label": None,
+        "confident": False,
+        "prediction_set": [],
+        "in_domain": False,
+        "domain_warning": "no_animal",
+        "novelty": 2.5,
+        "animal_score": 0.02,
+    }
+    with serving((200, cup), (200, batch(cup, REFUSED))) as (address, _), Client(address) as client:
+        alone = client.predict(b"x")
+        first, second = client.predict_many([b"x", b"y"])
+    assert alone == first
+    assert (alone.label, alone.confident, alone.prediction_set, alone.best_guess) == (None, False, (), "happy")
+    assert (alone.in_domain, alone.domain_warning, alone.domain) == (False, "no_animal", DomainScores(2.5, 0.02))
+    assert isinstance(second, CorruptImage)
 
 
 def test_a_path_and_a_file_are_read(tmp_path: Path) -> None:

@@ -1,14 +1,10 @@
 """Tests of writing, reading and verifying bundles, including damaged and forged ones."""
 
 import hashlib
-import io
 import json
 import os
-import pickle
 import re
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,70 +15,32 @@ from petmood.core import bundle
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import (
     Bundle,
-    Manifest,
     pack_arrays,
     read,
-    read_golden,
     verify,
     verify_file,
     write,
     write_into,
 )
+from petmood.core.domain import DomainRule
 from petmood.core.errors import BundleError
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
-from tests.support.images import faces
+from tests.support.bundles import demo_files, demo_manifest
 
 NAMES = ("model.onnx", "golden.npz", "reference.npz", "card.md")
-
-
-def manifest(**changes: Any) -> Manifest:  # noqa: ANN401 - any field of the manifest
-    """Return a manifest before it is sealed."""
-    fields: dict[str, Any] = {
-        "name": "demo",
-        "version": "1",
-        "classes": DEFAULT_CLASSES,
-        "image": ImageSpec(side_px=16),
-        "temperature": 1.5,
-        "confidence_threshold": 0.6,
-        "conformal_quantile": 0.9,
-        "metrics": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}},
-        "backbone": "tiny",
-        "data_hash": "d" * 64,
-        "code_version": "0",
-        "created": "2026-01-01T00:00:00Z",
-        "config": {"lr": 1e-3, "layers": [1, 2], "name": "größe"},
-        "files": {},
-    }
-    return Manifest.model_validate({**fields, **changes})
-
-
-def files(**changes: bytes) -> dict[str, bytes]:
-    """Return the bytes of a bundle's files; name them with _ for the dot."""
-    golden = pack_arrays(pixels=faces(3, side_px=16), logits=np.zeros((3, 4), np.float32))
-    whole = {"model.onnx": b"graph" * 50, "golden.npz": golden, "reference.npz": pack_arrays(mean=np.zeros(3))}
-    return {**whole, "card.md": b"# demo\n", **{name.replace("_", "."): data for name, data in changes.items()}}
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Bundle:
     """Return a freshly written bundle."""
-    return write(tmp_path / "demo", manifest(), files())
+    return write(tmp_path / "demo", demo_manifest(), demo_files())
 
 
 def rewrite(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any JSON
     """Change the manifest's JSON as an editor would, without sealing it again."""
     raw = json.loads((folder / "manifest.json").read_text("utf-8"))
     (folder / "manifest.json").write_text(json.dumps({**raw, **changes}), "utf-8")
-
-
-def forge(folder: Path, name: str, data: bytes) -> Bundle:
-    """Replace a file and seal the manifest again, as someone would who can do both."""
-    (folder / name).write_bytes(data)
-    hashes = {**read(folder).files, name: hashlib.sha256(data).hexdigest()}
-    forged = read(folder).model_copy(update={"files": hashes}).with_digest()
-    (folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
-    return verify(folder)
 
 
 # --- whole bundles ----------------------------------------------------------------------------------------------------
@@ -97,7 +55,7 @@ def test_what_was_written_is_read_and_verified(whole: Bundle) -> None:
 
 
 def test_a_manifest_is_a_text_of_indented_json(tmp_path: Path) -> None:
-    sealed = write(tmp_path / "b", manifest(metrics={}, config={}), files()).manifest
+    sealed = write(tmp_path / "b", demo_manifest(metrics={}, config={}), demo_files()).manifest
     rows = "\n".join(f'    "{name}": "{sealed.files[name]}",' for name in sorted(NAMES)).removesuffix(",")
     assert (tmp_path / "b/manifest.json").read_text("utf-8") == (
         '{\n  "schema_version": 2,\n  "name": "demo",\n  "version": "1",\n'
@@ -117,7 +75,7 @@ def test_a_manifest_is_a_text_of_indented_json(tmp_path: Path) -> None:
 
 def test_the_digest_of_a_manifest_is_that_of_its_compact_json_with_sorted_keys() -> None:
     """Bundles that were written before have this digest; it must never change."""
-    listed = manifest(files={"model.onnx": "0" * 64}, metrics={"b": 1, "a": [1.5, None]}, config={"ä": "ü"})
+    listed = demo_manifest(files={"model.onnx": "0" * 64}, metrics={"b": 1, "a": [1.5, None]}, config={"ä": "ü"})
     text = (
         '{"backbone":"tiny","classes":["angry","happy","other","sad"],"code_version":"0","confidence_threshold":0.6,'
         r'"config":{"\u00e4":"\u00fc"},"conformal_quantile":0.9,"created":"2026-01-01T00:00:00Z",'
@@ -134,23 +92,23 @@ def test_the_digest_of_a_manifest_is_that_of_its_compact_json_with_sorted_keys()
 def test_the_contents_are_every_file_and_the_manifest_last(whole: Bundle) -> None:
     found = dict(whole.contents())
     assert list(found) == [*sorted(NAMES), "manifest.json"]
-    assert found == {**files(), "manifest.json": (whole.folder / "manifest.json").read_bytes()}
+    assert found == {**demo_files(), "manifest.json": (whole.folder / "manifest.json").read_bytes()}
 
 
 def test_a_draft_expects_every_file_that_was_written_into_it(tmp_path: Path) -> None:
     draft = DirectoryDraft(tmp_path)
-    written = write_into(draft, manifest(), {**files(), "data.csv": b"path,label\n"})
+    written = write_into(draft, demo_manifest(), {**demo_files(), "data.csv": b"path,label\n"})
     assert draft.expected == {*NAMES, "data.csv", "manifest.json"}
     assert verify(tmp_path) == written == Bundle(tmp_path, read(tmp_path), written.sha256)
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, whole: Bundle) -> None:
-    again = write(tmp_path / "again", manifest(), dict(reversed(files().items())))
+    again = write(tmp_path / "again", demo_manifest(), dict(reversed(demo_files().items())))
     assert again.sha256 == whole.sha256
 
 
 def test_variants_of_the_model_travel_with_it(tmp_path: Path) -> None:
-    written = write(tmp_path / "b", manifest(), {**files(), "model.int8.onnx": b"small"})
+    written = write(tmp_path / "b", demo_manifest(), {**demo_files(), "model.int8.onnx": b"small"})
     assert "model.int8.onnx" in verify(written.folder).manifest.files
 
 
@@ -160,8 +118,8 @@ def test_the_manifest_gives_how_logits_become_answers(whole: Bundle) -> None:
 
 
 def test_metrics_that_json_cant_say_survive_or_are_refused_when_written(tmp_path: Path) -> None:
-    odd = manifest(metrics={"x": float("nan"), "y": [float("inf")], "z": (1, 2)}, config={"path": {1: None}})
-    written = write(tmp_path / "b", odd, files())
+    odd = demo_manifest(metrics={"x": float("nan"), "y": [float("inf")], "z": (1, 2)}, config={"path": {1: None}})
+    written = write(tmp_path / "b", odd, demo_files())
     assert verify(written.folder).sha256 == written.sha256
 
 
@@ -170,21 +128,153 @@ def test_a_bundle_is_never_changed_unless_it_is_replaced_as_a_whole(whole: Bundl
         rf"^{re.escape(str(whole.folder))} exists, and bundles are immutable\. Choose another folder with --output\.$"
     )
     with pytest.raises(BundleError, match=told):
-        write(whole.folder, manifest(version="2"), files())
+        write(whole.folder, demo_manifest(version="2"), demo_files())
     assert verify(whole.folder).manifest.version == "1"
-    write(whole.folder, manifest(version="2"), files(), replace=True)
+    write(whole.folder, demo_manifest(version="2"), demo_files(), replace=True)
     assert verify(whole.folder).manifest.version == "2"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_without_a_required_file_is_not_written(tmp_path: Path, name: str) -> None:
-    some = {key: data for key, data in files().items() if key != name}
+    some = {key: data for key, data in demo_files().items() if key != name}
     required = "A bundle requires model.onnx, golden.npz, reference.npz, card.md"
     with pytest.raises(BundleError, match=f"^{re.escape(f'{required}; missing: {name}.')}$"):
-        write(tmp_path / "b", manifest(), some)
+        write(tmp_path / "b", demo_manifest(), some)
     with pytest.raises(BundleError, match=r"; missing: model\.onnx, golden\.npz, reference\.npz, card\.md\.$"):
-        write(tmp_path / "b", manifest(), {})
+        write(tmp_path / "b", demo_manifest(), {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_objects_are_never_packed() -> None:
+    with pytest.raises(ValueError, match="Object arrays"):
+        pack_arrays(evil=np.array([{}], dtype=object))
+
+
+RULE = DomainRule(features="efficientnet_lite0", animal_threshold=0.4, target_false_alarms=0.02)
+
+
+def test_a_domain_rule_is_written_and_read(tmp_path: Path) -> None:
+    written = write(tmp_path / "b", demo_manifest(domain=RULE), {**demo_files(), "domain.onnx": b"graph"})
+    assert verify(written.folder) == written
+    assert written.manifest.domain == written.manifest.decision.domain == RULE
+    assert json.loads((written.folder / "manifest.json").read_text("utf-8"))["domain"] == {
+        "features": "efficientnet_lite0",
+        "animal_threshold": 0.4,
+        "target_false_alarms": 0.02,
+    }
+
+
+@pytest.mark.parametrize("changed", [{"animal_threshold": 0.3}, {"target_false_alarms": 0.5}, {"features": "other"}])
+def test_an_edited_domain_rule_is_refused_by_the_digest(tmp_path: Path, changed: dict[str, Any]) -> None:
+    folder = write(tmp_path / "b", demo_manifest(domain=RULE), {**demo_files(), "domain.onnx": b"graph"}).folder
+    rewrite(folder, domain={**RULE.model_dump(), **changed})
+    said = f"{folder / 'manifest.json'} was changed after it was written (manifest_digest differs)."
+    assert refusal(folder) == f"{said} Export the run again."
+
+
+def test_a_domain_rule_that_was_removed_is_refused_by_the_digest(tmp_path: Path) -> None:
+    folder = write(tmp_path / "b", demo_manifest(domain=RULE), {**demo_files(), "domain.onnx": b"graph"}).folder
+    rewrite(folder, domain=None)
+    assert "manifest_digest differs" in refusal(folder)
+
+
+def test_a_bundle_with_a_domain_rule_without_its_network_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "b"
+    with pytest.raises(BundleError) as error:
+        write(folder, demo_manifest(domain=RULE), demo_files())
+    assert str(error.value) == (
+        "A bundle with a domain rule requires model.onnx, golden.npz, reference.npz, card.md, domain.onnx; "
+        "missing: domain.onnx."
+    )
+    forged = write(folder, demo_manifest(), demo_files()).manifest.model_copy(update={"domain": RULE}).with_digest()
+    (folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
+    assert refusal(folder, verify) == f"{folder}: the manifest does not list domain.onnx. Export the run again."
+
+
+OLDER = """\
+{
+  "schema_version": 2,
+  "name": "demo",
+  "version": "1",
+  "classes": [
+    "happy",
+    "sad"
+  ],
+  "image": {
+    "side_px": 16,
+    "resize": "center_crop",
+    "mean": [
+      0.485,
+      0.456,
+      0.406
+    ],
+    "std": [
+      0.229,
+      0.224,
+      0.225
+    ],
+    "background": [
+      128,
+      128,
+      128
+    ]
+  },
+  "temperature": 1.5,
+  "confidence_threshold": 0.6,
+  "target_error": null,
+  "conformal_quantile": 0.9,
+  "target_coverage": null,
+  "metrics": {
+    "a": [
+      1.5,
+      null
+    ]
+  },
+  "backbone": "tiny",
+  "data_hash": "dddd",
+  "code_version": "0",
+  "created": "2026-01-01T00:00:00Z",
+  "config": {},
+  "data_kind": "photographs",
+  "outputs": [
+    "logits"
+  ],
+  "files": {
+    "card.md": "6dd4fb8aa01a86fc598a4fe607826a52f739d75870e0dc6250a5640a90080e73",
+    "golden.npz": "f9b6ba2e23c204a94d4da451704e165964ec96a0f0943d831617d4d890e0b319",
+    "model.onnx": "d7c4b743081e6ccdf263598ab3a94f5df38c9f2aec014973c0806819d7762f26",
+    "reference.npz": "d437223277e116dc8f88f62858027254b7a3e31d19c85277aabd09fbfc5a775b"
+  },
+  "manifest_digest": "6705d4060314c57086ebada4450bee38ebdbf567c62055a4bfe73a1ae9268a4c"
+}
+"""
+"""A manifest that was written before manifests had the key ``domain``."""
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """Return a bundle that was written before manifests had the key ``domain``; each file holds its own name."""
+    folder = tmp_path / "older"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / name).write_text(name)
+    (folder / "manifest.json").write_text(OLDER)
+    return folder
+
+
+def test_a_bundle_of_before_the_domain_rule_is_verified_and_has_none(older: Path) -> None:
+    found = verify(older)
+    assert found.manifest.domain is None
+    assert found.manifest.decision.domain is None
+    assert found.sha256 == hashlib.sha256(OLDER.encode()).hexdigest()
+
+
+def test_a_bundle_without_a_domain_rule_is_written_as_before_so_that_older_versions_read_it(
+    older: Path, tmp_path: Path
+) -> None:
+    manifest = read(older).model_copy(update={"files": {}, "manifest_digest": ""})
+    write(tmp_path / "again", manifest, {name: name.encode() for name in NAMES})
+    assert (tmp_path / "again/manifest.json").read_text("utf-8") == OLDER
 
 
 # --- 26 damage --------------------------------------------------------------------------------------------------------
@@ -291,7 +381,7 @@ def test_a_dataset_in_place_of_a_bundle_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_bundles_names_them(whole: Bundle) -> None:
-    write(whole.folder.with_name("another"), manifest(), files())
+    write(whole.folder.with_name("another"), demo_manifest(), demo_files())
     (whole.folder.with_name("other")).mkdir()
     folder = whole.folder.parent
     assert refusal(folder) == f"{folder} is not a bundle: manifest.json is missing. Bundles in it: another, demo."
@@ -432,118 +522,3 @@ def test_a_manifest_that_lists_no_model_is_refused(whole: Bundle) -> None:
     (whole.folder / "manifest.json").write_text(forged.model_dump_json(), "utf-8")
     said = f"{whole.folder}: the manifest does not list model.onnx. Export the run again."
     assert refusal(whole.folder, verify) == said
-
-
-# --- golden photos ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Explosive:
-    """An object that leaves a mark when it is unpickled."""
-
-    mark: Path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.mark,)
-
-
-def test_golden_photos_come_back_as_they_were(whole: Bundle) -> None:
-    golden = read_golden(whole)
-    assert np.array_equal(golden.pixels, faces(3, side_px=16))
-    assert golden.pixels.dtype == np.uint8
-    assert golden.logits.dtype == np.float32
-    assert golden.logits.shape == (3, 4)
-
-
-@pytest.mark.parametrize("count", [1, 64])
-def test_one_to_64_golden_photos_are_read(whole: Bundle, count: int) -> None:
-    pixels, logits = np.ones((count, 16, 16, 3), np.uint8), np.ones((count, 4), np.float32)
-    golden = read_golden(forge(whole.folder, "golden.npz", pack_arrays(pixels=pixels, logits=logits)))
-    assert np.array_equal(golden.pixels, pixels)
-    assert np.array_equal(golden.logits, logits)
-
-
-@pytest.mark.parametrize(
-    ("pixels", "logits", "told"),
-    [
-        ((65, 16, 16, 3), (65, 4), "'pixels' to be uint8 of at most (64, 16, 16, 3), got uint8 of (65, 16, 16, 3)."),
-        ((3, 16, 16, 4), (3, 4), "'pixels' to be uint8 of at most (64, 16, 16, 3), got uint8 of (3, 16, 16, 4)."),
-        ((3, 16, 16, 3), (65, 4), "'logits' to be float32 of at most (64, 4), got float32 of (65, 4)."),
-        ((3, 16, 16, 3), (3, 5), "'logits' to be float32 of at most (64, 4), got float32 of (3, 5)."),
-        (
-            (3, 16, 16, 2),
-            (3, 4),
-            "arrays uint8 (3, 16, 16, 3), float32 (3, 4), got uint8 (3, 16, 16, 2), float32 (3, 4).",
-        ),
-        (
-            (3, 15, 16, 3),
-            (2, 3),
-            "arrays uint8 (2, 16, 16, 3), float32 (2, 4), got uint8 (3, 15, 16, 3), float32 (2, 3).",
-        ),
-        (
-            (0, 16, 16, 3),
-            (0, 4),
-            "arrays uint8 (0, 16, 16, 3), float32 (0, 4), got uint8 (0, 16, 16, 3), float32 (0, 4).",
-        ),
-    ],
-)
-def test_golden_photos_of_other_shapes_are_refused_with_both(
-    whole: Bundle, pixels: tuple[int, ...], logits: tuple[int, ...], told: str
-) -> None:
-    packed = pack_arrays(pixels=np.zeros(pixels, np.uint8), logits=np.zeros(logits, np.float32))
-    forged = forge(whole.folder, "golden.npz", packed)
-    with pytest.raises(BundleError) as error:
-        read_golden(forged)
-    assert str(error.value) == f"{whole.folder / 'golden.npz'}: expected {told} Export the run again."
-
-
-def test_objects_are_never_packed() -> None:
-    with pytest.raises(ValueError, match="Object arrays"):
-        pack_arrays(evil=np.array([{}], dtype=object))
-
-
-def golden_bytes(name: str, mark: Path) -> bytes:
-    """Build what is not a file of golden photos."""
-    pixels, logits = faces(3, side_px=16), np.zeros((3, 4), np.float32)
-    explosive = np.empty(1, dtype=object)
-    explosive[0] = Explosive(mark)
-    objects, single, archive = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    np.savez(objects, allow_pickle=True, pixels=explosive, logits=explosive)
-    np.save(single, pixels)
-    header = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '|u1', 'fortran_order': False, 'shape': (8000000000000000000,), }"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("pixels.npy", header.ljust(127) + b"\n")
-        file.writestr("logits.npy", b"")
-    built: dict[str, Callable[[], bytes]] = {
-        "a pickle": lambda: pickle.dumps(Explosive(mark)),
-        "arrays of objects": objects.getvalue,
-        "one array": single.getvalue,
-        "8 EB": archive.getvalue,
-        "nothing": lambda: b"",
-        "half a file": lambda: files()["golden.npz"][:300],
-        "rubbish in a zip's clothes": lambda: b"PK\x03\x04" + bytes(100),
-        "no logits": lambda: pack_arrays(pixels=pixels),
-        "other sizes": lambda: pack_arrays(pixels=faces(3, side_px=8), logits=logits),
-        "other classes": lambda: pack_arrays(pixels=pixels, logits=logits[:, :3]),
-        "other counts": lambda: pack_arrays(pixels=pixels, logits=logits[:2]),
-        "no photos": lambda: pack_arrays(pixels=pixels[:0], logits=logits[:0]),
-        "a number": lambda: pack_arrays(pixels=np.array(1, np.uint8), logits=np.array(1, np.float32)),
-        "other types": lambda: pack_arrays(pixels=pixels.astype(np.float64), logits=logits),
-    }
-    return built[name]()
-
-
-GOLDEN = (
-    *("a pickle", "arrays of objects", "one array", "8 EB", "nothing", "half a file", "rubbish in a zip's clothes"),
-    *("no logits", "other sizes", "other classes", "other counts", "no photos", "a number", "other types"),
-)
-
-
-@pytest.mark.parametrize("name", GOLDEN)
-def test_golden_photos_that_are_none_are_refused_and_nothing_is_unpickled(whole: Bundle, name: str) -> None:
-    mark = whole.folder.parent / "unpickled"
-    forged = forge(whole.folder, "golden.npz", golden_bytes(name, mark))
-    with pytest.raises(BundleError, match=r"golden\.npz") as refusal:
-        read_golden(forged)
-    assert "\n" not in str(refusal.value)
-    assert not mark.exists()

@@ -10,12 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import DecisionRule, Prediction, decide, prediction_response, softmax
 from petmood.core.schemas import ModelInfo, PredictionResponse
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 LOGITS = arrays(np.float32, 4, elements=st.floats(-1e4, 1e4, width=32))
+
+
+RULE = DomainRule(features="efficientnet_lite0", animal_threshold=0.9, target_false_alarms=0.02)
+HAPPY = np.array([0.0, 5.0, 0.0, 0.0])
+KNOWING = DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.5, domain=RULE)
 
 
 def logits_of(*chances: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -30,7 +36,8 @@ def test_probabilities_are_finite_and_sum_to_one_for_any_logits(
     answer = decide(logits, DecisionRule(DEFAULT_CLASSES), model=MODEL)
     assert math.isclose(sum(answer.probabilities.values()), 1, abs_tol=1e-9)
     assert all(0 <= chance <= 1 for chance in answer.probabilities.values())
-    assert answer.probability == max(answer.probabilities.values()) == answer.probabilities[answer.label]
+    assert answer.probability == max(answer.probabilities.values()) == answer.probabilities[answer.best_guess]
+    assert answer.label == answer.best_guess
 
 
 @given(LOGITS, st.floats(0, 1))
@@ -116,7 +123,6 @@ def test_an_answer_as_json_holds_label_chances_set_model_and_warnings() -> None:
         "confidence_threshold": 0.5,
         "prediction_set": ["happy"],
         "model": {"name": "demo", "version": "1", "sha256": "0" * 64},
-        "request_id": None,
         "warnings": ["w"],
     }
     assert list(body["probabilities"]) == list(DEFAULT_CLASSES)
@@ -156,3 +162,61 @@ def test_a_prediction_is_shown_on_one_line_with_its_model() -> None:
     assert shown == (
         "Prediction(label='happy', probability=1.000, confident=True, prediction_set=('happy', 'sad'), model='demo 1')"
     )
+
+
+def test_a_photo_out_of_the_domain_has_no_label_and_no_set_however_probable_a_class_is() -> None:
+    cup = decide(HAPPY, KNOWING, model=MODEL, scores=DomainScores(3.0, 0.02))
+    assert (cup.label, cup.confident, cup.prediction_set) == (None, False, ())
+    assert (cup.in_domain, cup.domain_warning, cup.domain) == (False, "no_animal", DomainScores(3.0, 0.02))
+    assert cup.probability == cup.probabilities["happy"] > 0.97
+    assert cup.best_guess == "happy"
+    drawn = decide(HAPPY, KNOWING, model=MODEL, scores=DomainScores(1.01, 0.98))
+    assert (drawn.label, drawn.in_domain, drawn.domain_warning) == (None, False, "unfamiliar")
+
+
+def test_a_photo_in_the_domain_is_decided_as_without_scores() -> None:
+    pet = decide(HAPPY, KNOWING, model=MODEL, scores=DomainScores(1.0, 0.9))
+    assert (pet.label, pet.confident, pet.prediction_set, pet.best_guess) == ("happy", True, ("happy",), "happy")
+    assert (pet.in_domain, pet.domain_warning) == (True, None)
+    unknown = decide(HAPPY, KNOWING, model=MODEL)
+    assert (unknown.in_domain, unknown.domain_warning, unknown.domain) == (None, None, None)
+    assert replace(pet, domain=None) == unknown
+
+
+def test_scores_without_a_rule_decide_nothing() -> None:
+    answer = decide(HAPPY, DecisionRule(DEFAULT_CLASSES), model=MODEL, scores=DomainScores(9.0, 0.0))
+    assert (answer.label, answer.confident, answer.domain_warning) == ("happy", True, None)
+
+
+@pytest.mark.parametrize(("threshold", "never"), [(None, False), (0.0, False), (1.0, False), (1.01, True)])
+def test_a_threshold_above_one_is_never_reached(threshold: float | None, never: bool) -> None:
+    answer = decide(HAPPY, DecisionRule(DEFAULT_CLASSES), model=MODEL)
+    assert replace(answer, confidence_threshold=threshold).never_confident is never
+
+
+@pytest.mark.parametrize("scores", [DomainScores(3.0, 0.02), DomainScores(2.0, 0.95), DomainScores(0.5, 0.95)])
+def test_scores_and_a_missing_label_survive_the_way_through_json(scores: DomainScores) -> None:
+    prediction = decide(HAPPY, KNOWING, model=MODEL, scores=scores)
+    sent = prediction.to_dict()
+    assert (sent["in_domain"], sent["novelty"], sent["animal_score"]) == (
+        prediction.in_domain,
+        scores.novelty,
+        scores.animal_score,
+    )
+    assert ("label" in sent, sent["label"]) == (True, prediction.label)
+    body = PredictionResponse.model_validate_json(json.dumps(sent))
+    assert Prediction.from_response(body) == prediction
+
+
+def test_a_model_without_an_animal_score_leaves_it_out() -> None:
+    rule = RULE.model_copy(update={"animal_threshold": None})
+    prediction = decide(HAPPY, replace(KNOWING, domain=rule), model=MODEL, scores=DomainScores(1.5))
+    sent = prediction.to_dict()
+    assert (sent["label"], sent["domain_warning"], sent["novelty"]) == (None, "unfamiliar", 1.5)
+    assert "animal_score" not in sent
+    assert Prediction.from_response(PredictionResponse.model_validate(sent)) == prediction
+
+
+def test_a_photo_out_of_the_domain_is_shown_without_a_label() -> None:
+    shown = repr(decide(HAPPY, KNOWING, model=MODEL, scores=DomainScores(3.0, 0.02)))
+    assert shown.startswith("Prediction(label=None, probability=0.980, confident=False, prediction_set=(), ")

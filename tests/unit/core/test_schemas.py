@@ -23,9 +23,7 @@ MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
 
 def test_a_refusal_as_json_holds_the_code_and_the_message() -> None:
-    body = error_response(TooSmall("Expected at least 16 pixels per side, got 1x1."), photo="dot.png").model_dump(
-        exclude_none=True
-    )
+    body = error_response(TooSmall("Expected at least 16 pixels per side, got 1x1."), photo="dot.png").model_dump()
     expected = {"photo": "dot.png", "code": "too_small", "message": "Expected at least 16 pixels per side, got 1x1."}
     assert body == expected
 
@@ -46,15 +44,57 @@ def test_a_batch_distinguishes_answers_from_refusals_when_it_is_read_again() -> 
         )
     )
     refusal = error_response(TooSmall("Expected more pixels."), request_id="r")
-    sent = BatchResponse(results=[refusal, answer], request_id="r").model_dump_json(exclude_none=True)
+    sent = BatchResponse(results=[refusal, answer], request_id="r").model_dump_json()
     assert BatchResponse.model_validate_json(sent).results == [refusal, answer]
     assert [("code" in one, "label" in one) for one in json.loads(sent)["results"]] == [(True, False), (False, True)]
-    as_vertex = VertexResponse(predictions=[answer, refusal]).model_dump_json(exclude_none=True)
+    as_vertex = VertexResponse(predictions=[answer, refusal]).model_dump_json()
     assert VertexResponse.model_validate_json(as_vertex).predictions == [answer, refusal]
 
 
+def test_a_label_without_a_value_is_null_and_other_fields_are_left_out() -> None:
+    body = PredictionResponse(
+        label=None,
+        probability=0.9,
+        probabilities={"sad": 0.9, "happy": 0.1},
+        confident=False,
+        in_domain=False,
+        domain_warning="no_animal",
+        novelty=2.5,
+        prediction_set=[],
+        model=MODEL,
+    )
+    assert json.loads(body.model_dump_json()) == {
+        "label": None,
+        "probability": 0.9,
+        "probabilities": {"sad": 0.9, "happy": 0.1},
+        "confident": False,
+        "in_domain": False,
+        "domain_warning": "no_animal",
+        "novelty": 2.5,
+        "prediction_set": [],
+        "model": {"name": "demo", "version": "1", "sha256": "0" * 64},
+        "warnings": [],
+    }
+    in_a_batch = BatchResponse(results=[body], request_id="r").model_dump_json()
+    assert json.loads(in_a_batch)["results"][0]["label"] is None
+    assert BatchResponse.model_validate_json(in_a_batch).results == [body]
+
+
+@pytest.mark.parametrize("warning", ["no_pet", "", "unfamiliar photo"])
+def test_a_reason_that_is_not_known_is_refused(warning: str) -> None:
+    fields: dict[str, object] = {
+        "label": None,
+        "probability": 0.9,
+        "probabilities": {},
+        "confident": False,
+        "prediction_set": [],
+    }
+    with pytest.raises(ValidationError, match="domain_warning"):
+        PredictionResponse.model_validate({**fields, "model": MODEL, "domain_warning": warning})
+
+
 def test_a_state_gives_a_reason_only_where_there_is_one() -> None:
-    assert HealthStatus(status="ok").model_dump(exclude_none=True) == {"status": "ok"}
+    assert HealthStatus(status="ok").model_dump() == {"status": "ok"}
     assert HealthStatus(status="unready", reason="why").model_dump() == {"status": "unready", "reason": "why"}
 
 
@@ -62,18 +102,14 @@ def test_a_models_card_is_reported_with_its_manifest_as_it_is() -> None:
     card = ModelCardResponse(
         model=MODEL, classes=list(DEFAULT_CLASSES), manifest={"temperature": 1.5, "any": None}, card="# Demo"
     )
-    body = json.loads(card.model_dump_json(exclude_none=True))
-    assert (body["manifest"]["temperature"], body["card"], body["classes"]) == (1.5, "# Demo", list(DEFAULT_CLASSES))
+    body = json.loads(card.model_dump_json())
+    assert body["manifest"] == {"temperature": 1.5, "any": None}
+    assert (body["card"], body["classes"]) == ("# Demo", list(DEFAULT_CLASSES))
 
 
 def test_an_error_s_request_is_the_one_that_is_given_else_its_own() -> None:
     error = TooSmall("Expected more pixels.")
-    assert error_response(error).model_dump() == {
-        "photo": None,
-        "code": "too_small",
-        "message": "Expected more pixels.",
-        "request_id": None,
-    }
+    assert error_response(error).model_dump() == {"code": "too_small", "message": "Expected more pixels."}
     error.request_id = "of the service"
     assert error_response(error).request_id == "of the service"
     assert error_response(error, request_id="given").request_id == "given"

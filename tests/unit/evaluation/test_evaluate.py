@@ -114,6 +114,7 @@ def test_all_results_are_written_as_json() -> None:
         "selection": {**RESULTS.choice.to_json(), "confidence": 0.9},
         "baselines": {"hog_svm": {"accuracy": written(0.5)}},
         "slices": [{"kind": "species", "name": "cat", "accuracy": written(0.5, n=12), "readable": True}],
+        "domain": None,
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from petmood.core.bundle import Bundle, read_golden, verify
+from petmood.core.bundle import Bundle, verify
 from petmood.core.errors import BundleError
+from petmood.core.golden import read_golden
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import Prediction
 from petmood.export import bundle as exporting
 from petmood.export.bundle import export_bundle
+from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
 from petmood.inference.load import load_bundle
+from petmood.inference.onnx import OnnxSession
 from petmood.models.network import NetworkSpec, build_network
-from tests.support.images import faces
+from tests.support.fitted_domains import random_domain
+from tests.support.images import faces, png
 from tests.support.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
 
 GOLDEN = faces(16, side_px=IMAGE.side_px)
@@ -165,3 +171,76 @@ def test_an_untrained_network_is_refused(tmp_path: Path) -> None:
 def test_a_graph_that_can_t_be_run_is_refused(tmp_path: Path, ready_graph: list[bytes]) -> None:
     ready_graph[0] = ready_graph[0][:1000]
     assert "not a valid ONNX network" in refusal(tmp_path / "b")
+
+
+# --- domain scores ----------------------------------------------------------------------------------------------------
+
+
+def export_guarded(folder: Path, fitted: FittedDomain) -> Bundle:
+    """Export the tiny network with a network of domain scores."""
+    return export_bundle(tiny_network(), facts(), golden=GOLDEN, training=TRAINING, to=folder, domain=fitted)
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_a_bundle_with_a_domain_is_verified_and_answers_with_its_scores(tmp_path: Path, shared_bundle: Bundle) -> None:
+    fitted = random_domain()
+    made = export_guarded(tmp_path / "b", fitted)
+    assert verify(tmp_path / "b") == made
+    assert (made.manifest.domain, shared_bundle.manifest.domain) == (fitted.rule, None)
+    assert set(made.manifest.files) == {"model.onnx", "domain.onnx", "golden.npz", "reference.npz", "card.md"}
+    both = [(made.folder / name).read_bytes() for name in ("model.onnx", "domain.onnx")]
+    assert made.manifest.version == hashlib.sha256(b"".join(both)).hexdigest()[:12] != shared_bundle.manifest.version
+    expected, golden = domain_outputs(fitted, GOLDEN, side_px=IMAGE.side_px), read_golden(made)
+    assert golden.scores.keys() == expected.keys() == {"novelty", "animal"}
+    assert all(np.array_equal(golden.scores[name], expected[name]) for name in expected)
+    (answer,) = load_bundle(made.folder).predict_batch([png(GOLDEN[3])])
+    assert isinstance(answer, Prediction)
+    assert answer.domain is not None
+    assert answer.domain.novelty == pytest.approx(float(expected["novelty"][3]), rel=1e-3)
+    assert answer.domain.animal_score == pytest.approx(float(expected["animal"][3]), abs=1e-3)
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_another_domain_is_another_version(tmp_path: Path) -> None:
+    fitted = random_domain()
+    one, other = (
+        export_guarded(tmp_path / name, domain)
+        for name, domain in (("one", fitted), ("other", replace(fitted, limit=fitted.limit * 2)))
+    )
+    assert one.manifest.version != other.manifest.version
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_a_domain_graph_that_disagrees_with_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = random_domain()
+    other = domain_onnx(replace(fitted, limit=fitted.limit * 1.01), side_px=IMAGE.side_px)
+    monkeypatch.setattr(exporting, "domain_onnx", lambda *_, **__: other)
+    said = r"^ONNX and torch disagree on novelty at batch 1 \(largest difference 0\.\d+\)\. Nothing was exported\.$"
+    with pytest.raises(BundleError, match=said):
+        export_guarded(tmp_path / "b", fitted)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("ready_graph")
+def test_a_domain_graph_that_is_right_one_by_one_and_wrong_in_batches_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mixing(OnnxSession):
+        """Session that reverses batches of more than two photos."""
+
+        def run(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+            found = super().run(pixels)
+            return {name: array[:: -1 if len(pixels) > 2 and name != "logits" else 1] for name, array in found.items()}
+
+    monkeypatch.setattr(exporting, "OnnxSession", Mixing)
+    with pytest.raises(BundleError, match="ONNX and torch disagree on novelty at batch 7"):
+        export_guarded(tmp_path / "b", random_domain())
+
+
+@pytest.mark.usefixtures("ready_graph")
+@pytest.mark.parametrize(("limit", "worst"), [(float("nan"), "nan"), (1e-45, "nan")])
+def test_a_domain_whose_scores_are_not_finite_is_refused(tmp_path: Path, limit: float, worst: str) -> None:
+    """An infinite score agrees with itself; such a bundle would be written, and refused at every load."""
+    with pytest.raises(BundleError, match=rf"disagree on novelty at batch 1 \(largest difference {worst}\)"):
+        export_guarded(tmp_path / "b", replace(random_domain(), limit=limit))
+    assert list(tmp_path.iterdir()) == []

@@ -131,3 +131,44 @@ def test_the_card_of_a_model_of_drawings_begins_with_a_warning() -> None:
         "",
     ]
     assert "Practice" not in card_text(manifest(data_kind="photographs"), photos=PHOTOS)
+
+
+RULE = {"features": "efficientnet_lite0", "animal_threshold": 0.4, "target_false_alarms": 0.02}
+REFUSED = {"scenes": {"refused": 40, "images": 50}, "drawings": {"refused": 9, "images": 10}}
+ALARMS = {"value": 0.0213, "low": 0.004, "high": 0.0609, "n": 94}
+GETS_NO_CLASS = "A photo without a pet, or unlike the training photos, gets no class"
+OF_60 = f"{GETS_NO_CLASS}: 49 of 60 images without a pet were refused."
+
+
+def domain_line(domain: dict[str, Any] | None, metrics: dict[str, Any]) -> str:
+    """Return the paragraph between the confidence and the training."""
+    lines = card_text(manifest(domain=domain, metrics=metrics), photos=PHOTOS).splitlines()
+    assert (lines[lines.index("## Training") - 3], lines[lines.index("## Training") - 1]) == ("", "")
+    return lines[lines.index("## Training") - 2]
+
+
+@pytest.mark.parametrize("metrics", [{}, {"domain": None}, {"domain": {"refused": REFUSED, "false_alarms": ALARMS}}])
+def test_without_a_domain_rule_every_photo_gets_a_class_and_the_card_says_so(metrics: dict[str, Any]) -> None:
+    assert domain_line(None, metrics) == "It gives a class to every photo, to one without a pet as well."
+
+
+@pytest.mark.parametrize(
+    ("metrics", "line"),
+    [
+        (
+            {"domain": {"refused": REFUSED, "false_alarms": ALARMS}},
+            f"{OF_60} Of 94 held-out photos, 2.1% were refused (95% interval 0.4% to 6.1%).",
+        ),
+        (
+            {"domain": {"refused": REFUSED, "false_alarms": {**ALARMS, "low": None, "high": None}}},
+            f"{OF_60} Of 94 held-out photos, 2.1% were refused (95% interval unknown to unknown).",
+        ),
+        ({"domain": {"refused": REFUSED, "false_alarms": None}}, OF_60),
+        ({"domain": None}, f"{GETS_NO_CLASS}."),
+        ({}, f"{GETS_NO_CLASS}."),
+    ],
+)
+def test_with_a_domain_rule_the_card_says_which_photos_get_no_class_and_how_many_did(
+    metrics: dict[str, Any], line: str
+) -> None:
+    assert domain_line(RULE, metrics) == line

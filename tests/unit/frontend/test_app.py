@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 import petmood.frontend.app
 from petmood.client.client import Client
+from petmood.core.domain import DomainScores
 from petmood.core.errors import CorruptImage, PetmoodError, ServiceUnreachable
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
@@ -88,6 +89,26 @@ def test_not_sure_comes_with_what_helps(replies: list[Prediction | PetmoodError]
     at = upload(page(), ("a.jpg", PHOTO))
     assert at.header[0].value.endswith("Not sure, probably happy")
     assert "Show the whole face" in at.info[0].value
+
+
+def test_a_photo_without_a_pet_gets_words_and_advice_and_every_class_can_be_chosen_as_correct(
+    replies: list[Prediction | PetmoodError],
+) -> None:
+    chances = dict(zip(DEFAULT_CLASSES, (0.05, 0.85, 0.05, 0.05), strict=True))
+    cup = Prediction(
+        None, 0.85, chances, False, (), MODEL, (), 0.7, DomainScores(2.5, 0.02), domain_warning="no_animal"
+    )
+    replies.extend([cup, answer()])
+    at = upload(page(), ("cup.jpg", PHOTO))
+    assert not at.exception
+    assert [header.value for header in at.header] == [":material/search_off: No pet found"]
+    assert "The model found no animal in this photo, so it gives no result." in words(at)
+    assert "Show the whole face" in at.info[0].value
+    assert not at.get("progress")
+    assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES)
+    upload(at, ("cup.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))))
+    assert at.table[0].value["Result"].tolist() == ["No pet found", "Happy"]
+    assert len(at.get("progress")) == len(DEFAULT_CLASSES)
 
 
 def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(

@@ -5,7 +5,7 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo, PredictionResponse
-from petmood.frontend.view import ADVICE, ICONS, NEUTRAL_ICON, UNSURE, label_text, result_view
+from petmood.frontend.view import ADVICE, ICONS, MEANING, NEUTRAL_ICON, NO_RESULT, UNSURE, label_text, result_view
 
 
 def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> Prediction:
@@ -50,6 +50,28 @@ def test_a_set_of_one_class_is_not_shown(possible: tuple[str, ...]) -> None:
 def test_a_model_that_is_never_confident_gives_its_best_guess() -> None:
     view = result_view(body(confident=False, label="other", probability=0.4, confidence_threshold=1.01))
     assert (view.headline, view.sentence) == ("Not sure, perhaps another expression", "40%.")
+
+
+@pytest.mark.parametrize(
+    ("warning", "headline", "sentence"),
+    [
+        ("no_animal", "No pet found", "The model found no animal in this photo, so it gives no result."),
+        (
+            "unfamiliar",
+            "Unfamiliar photo",
+            "The model has not learned from photos like this one, so it gives no result.",
+        ),
+    ],
+)
+def test_a_photo_out_of_the_domain_has_no_bars_and_no_class_but_advice(
+    warning: str, headline: str, sentence: str
+) -> None:
+    domain = {"in_domain": False, "domain_warning": warning, "novelty": 2.5, "confidence_threshold": 0.7}
+    view = result_view(body(label=None, confident=False, possible=(), warnings=["Small photo."], **domain))
+    assert (view.icon, view.headline, view.sentence) == (NO_RESULT, headline, sentence)
+    assert (view.bars, view.confident, view.advice) == ((), False, ADVICE)
+    assert (view.warnings, view.footnote) == (("Small photo.",), "Model demo 7")
+    assert headline in MEANING
 
 
 def test_nearly_certain_reads_as_a_sentence() -> None:

@@ -7,7 +7,8 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,15 +18,18 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, read_golden, write
-from petmood.core.errors import BundleError, ConfigError, MissingDependency
+from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, verify, write
+from petmood.core.errors import BundleError, ConfigError, MissingDependency, PhotoError
+from petmood.core.golden import read_golden
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import ImageLimits
 from petmood.core.prediction import PRACTICE_MODEL, Prediction, decide
+from petmood.inference import load as loading
 from petmood.inference.load import BundlePredictor, check_golden, load_bundle
 from petmood.inference.onnx import OnnxSession
-from tests.support.images import jpeg, photo_like
+from tests.support.images import jpeg, photo_like, png
+from tests.support.networks import RULE, color_network, with_domain
 
 PHOTOS = [jpeg(photo_like(90, 60, seed=seed)) for seed in range(3)]
 
@@ -172,9 +176,9 @@ class GivenLogits:
 
     rows: np.ndarray[Any, Any]
 
-    def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def run(self, pixels: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
         """Return the row of each photo."""
-        return np.asarray(self.rows[pixels[:, 0, 0, 0]])
+        return {"logits": np.asarray(self.rows[pixels[:, 0, 0, 0]])}
 
 
 def test_a_golden_photo_of_another_class_is_refused_even_within_the_tolerance(tmp_path: Path) -> None:
@@ -311,3 +315,129 @@ def test_every_prediction_of_a_model_of_drawings_has_its_warning(bundle: Path, k
     found = [answer for answer in load_bundle(bundle).predict_batch(PHOTOS) if isinstance(answer, Prediction)]
     assert [PRACTICE_MODEL in answer.warnings for answer in found] == [said] * 3
     assert [answer.to_dict()["warnings"][:1] == [PRACTICE_MODEL] for answer in found] == [said] * 3
+
+
+# --- photos out of the domain -----------------------------------------------------------------------------------------
+
+
+def plain(red: int, blue: int) -> bytes:
+    """Return a photo of one color: its novelty is blue / 100, its animal score is red / 255."""
+    return png(np.full((40, 40, 3), (red, 90, blue), np.uint8))
+
+
+INSIDE, FAR, NO_PET = plain(200, 50), plain(200, 150), plain(51, 50)
+
+
+@pytest.fixture
+def guarded(shared_bundle: Bundle, tmp_path: Path) -> Path:
+    """Return a bundle with a network of domain scores that depend on the mean color."""
+    return with_domain(shared_bundle, tmp_path / "guarded").folder
+
+
+def test_photos_of_the_domain_get_a_class_and_others_say_why_not(guarded: Path, shared_bundle: Bundle) -> None:
+    inside, far, no_pet = load_bundle(guarded).predict_batch([INSIDE, FAR, NO_PET])
+    without = [load_bundle(shared_bundle.folder).predict_batch([photo])[0] for photo in (INSIDE, FAR, NO_PET)]
+    found = []
+    for answer, same in zip((inside, far, no_pet), without, strict=True):
+        assert isinstance(answer, Prediction)
+        assert isinstance(same, Prediction)
+        assert answer.probabilities == pytest.approx(same.probabilities, abs=1e-5)
+        assert (same.domain, same.domain_warning, same.in_domain) == (None, None, None)
+        assert answer.domain is not None
+        scores = round(answer.domain.novelty, 4), round(answer.domain.animal_score or 0, 4)
+        found.append((answer.in_domain, answer.domain_warning, answer.label == same.label, *scores))
+    assert found == [
+        (True, None, True, 0.5, 0.7843),
+        (False, "unfamiliar", False, 1.5, 0.7843),
+        (False, "no_animal", False, 0.5, 0.2),
+    ]
+    assert isinstance(far, Prediction)
+    assert (far.label, far.confident, far.prediction_set) == (None, False, ())
+
+
+def test_a_batch_keeps_the_order_with_refused_photos_between(guarded: Path) -> None:
+    broken = b"no photo"
+    answers = load_bundle(guarded).predict_batch([FAR, broken, INSIDE, broken, NO_PET, INSIDE])
+    found = [answer.domain_warning if isinstance(answer, Prediction) else type(answer).__name__ for answer in answers]
+    refused = type(answers[1]).__name__
+    assert isinstance(answers[1], PhotoError)
+    assert found == ["unfamiliar", refused, None, refused, "no_animal", None]
+    assert all(isinstance(answer, PhotoError) for answer in load_bundle(guarded).predict_batch([broken, broken]))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_count_for_both_networks(guarded: Path, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Recording(OnnxSession):
+        """Session that records the number of its threads."""
+
+        def __init__(self, path: Path, *, threads: int = 1, outputs: Sequence[str] = ("logits",)) -> None:
+            asked.append((path.name, threads))
+            super().__init__(path, threads=threads, outputs=outputs)
+
+    monkeypatch.setattr(loading, "OnnxSession", Recording)
+    load_bundle(guarded, threads=threads)
+    assert asked == [("model.onnx", threads), ("domain.onnx", threads)]
+
+
+def test_many_threads_at_once_get_the_answers_of_their_photos(guarded: Path) -> None:
+    predictor = load_bundle(guarded)
+    photos = [plain(200, blue) for blue in range(0, 250, 10)]
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        answers = list(threads.map(lambda photo: predictor.predict_batch([photo])[0], photos))
+    found = [answer.domain.novelty if isinstance(answer, Prediction) and answer.domain else None for answer in answers]
+    assert found == pytest.approx([blue / 100 for blue in range(0, 250, 10)])
+
+
+@pytest.mark.parametrize("name", ["novelty", "animal"])
+@pytest.mark.parametrize("value", [0.01, np.nan, np.inf])
+def test_golden_scores_that_differ_are_refused(guarded: Path, name: str, value: float) -> None:
+    golden = read_golden(load_bundle(guarded).bundle)
+    scores = {key: array.copy() for key, array in golden.scores.items()}
+    scores[name][5] += np.float32(value)
+    (guarded / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=golden.logits, **scores))
+    reseal(guarded)
+    worst = "0.01" if value == 0.01 else "inf"
+    assert refusal(guarded) == (
+        f"{guarded}: the outputs for 1 of 16 golden photos differ from those of the trained network "
+        f"(largest difference {worst}). Export the run again."
+    )
+
+
+def test_a_score_that_is_infinite_on_both_sides_is_refused_in_one_line(guarded: Path) -> None:
+    network = onnx.load(guarded / "domain.onnx")
+    (weights,) = (tensor for tensor in network.graph.initializer if tensor.name == "weights")
+    weights.CopyFrom(numpy_helper.from_array(np.full((3, 2), np.inf, np.float32), "weights"))
+    golden = read_golden(verify(guarded))
+    (guarded / "domain.onnx").write_bytes(network.SerializeToString())
+    endless = np.full(16, np.inf, np.float32)
+    arrays = {"novelty": endless, "animal": endless}
+    (guarded / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=golden.logits, **arrays))
+    reseal(guarded)
+    assert "the outputs for 16 of 16 golden photos differ" in refusal(guarded)
+
+
+def test_a_network_of_domain_scores_with_other_outputs_is_refused(shared_bundle: Bundle, tmp_path: Path) -> None:
+    folder = with_domain(shared_bundle, tmp_path / "b", network=color_network(novelty="distance")).folder
+    assert refusal(folder) == (
+        f"{folder / 'domain.onnx'}: expected one input tensor(uint8) and as outputs novelty tensor(float), "
+        "animal tensor(float); got inputs tensor(uint8); outputs distance tensor(float), animal tensor(float). "
+        "Export the run again."
+    )
+
+
+def test_a_domain_network_beside_a_manifest_without_a_rule_is_not_run(guarded: Path) -> None:
+    reseal(guarded, domain=None)
+    predictor = load_bundle(guarded)
+    assert predictor.domain is None
+    (answer,) = predictor.predict_batch([FAR])
+    assert isinstance(answer, Prediction)
+    assert (answer.label is not None, answer.domain, answer.in_domain) == (True, None, None)
+
+
+def test_without_an_animal_threshold_only_the_novelty_counts(shared_bundle: Bundle, tmp_path: Path) -> None:
+    rule = RULE.model_copy(update={"animal_threshold": None})
+    folder = with_domain(shared_bundle, tmp_path / "b", rule=rule).folder
+    answers = load_bundle(folder).predict_batch([INSIDE, FAR, NO_PET])
+    assert [answer.domain_warning for answer in answers if isinstance(answer, Prediction)] == [None, "unfamiliar", None]

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,18 @@ from petmood.core.bundle import Bundle
 from petmood.core.errors import BundleError, MissingDependency
 from petmood.inference.onnx import OnnxSession
 from tests.support.images import faces
+from tests.support.networks import color_network
 
 PIXELS = faces(9, side_px=32)
 
 
-def multiplying(*, kind: int = TensorProto.UINT8, outputs: int = 1, location: str | None = None) -> Any:  # noqa: ANN401 - protobuf's class
+def multiplying(
+    *,
+    kind: int = TensorProto.UINT8,
+    names: tuple[str, ...] = ("logits",),
+    result: int = TensorProto.FLOAT,
+    location: str | None = None,
+) -> Any:  # noqa: ANN401 - protobuf's class
     """Build a network that multiplies one number by weights; with a location its weights are expected in that file."""
     weights = numpy_helper.from_array(np.arange(4, dtype=np.float32).reshape(1, 4), "weights")
     if location is not None:
@@ -28,13 +36,14 @@ def multiplying(*, kind: int = TensorProto.UINT8, outputs: int = 1, location: st
         weights.ClearField("raw_data")
         weights.data_location = TensorProto.EXTERNAL
     nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT)]
-    names = [f"y{number}" for number in range(outputs)]
-    nodes += [helper.make_node("MatMul", ["f", "weights"], [name]) for name in names]
+    for name in names:
+        nodes.append(helper.make_node("MatMul", ["f", "weights"], [f"{name} float"]))
+        nodes.append(helper.make_node("Cast", [f"{name} float"], [name], to=result))
     graph = helper.make_graph(
         nodes,
         "graph",
         [helper.make_tensor_value_info("x", kind, ["batch", 1])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in names],
+        [helper.make_tensor_value_info(name, result, ["batch", 4]) for name in names],
         [weights],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -60,6 +69,19 @@ def test_any_batch_size_gives_each_photo_the_same_logits(shared_bundle: Bundle, 
     assert logits.dtype == np.float32
     assert logits.shape == (size, 4)
     assert np.allclose(logits, one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_come_by_name_with_the_rows_of_their_photos(tmp_path: Path) -> None:
+    (tmp_path / "domain.onnx").write_bytes(color_network())
+    session = OnnxSession(tmp_path / "domain.onnx", outputs=("novelty", "animal"))
+    pixels = np.array([[0, 9, 100], [255, 9, 0], [51, 9, 200]], np.uint8).reshape(3, 1, 1, 3).repeat(4, 1).repeat(4, 2)
+    found = session.run(pixels)
+    assert {name: (array.shape, array.dtype.name) for name, array in found.items()} == {
+        "novelty": ((3,), "float32"),
+        "animal": ((3,), "float32"),
+    }
+    assert found["novelty"] == pytest.approx([1, 0, 2])
+    assert found["animal"] == pytest.approx([0, 1, 0.2])
 
 
 def test_more_threads_change_nothing(shared_bundle: Bundle) -> None:
@@ -98,9 +120,53 @@ def test_another_format_is_refused(tmp_path: Path, data: bytes) -> None:
     assert "is not a valid ONNX network" in refusal(tmp_path, data)
 
 
-@pytest.mark.parametrize("network", [multiplying(kind=TensorProto.FLOAT), multiplying(outputs=2)])
-def test_a_network_with_another_input_or_a_second_output_is_refused(tmp_path: Path, network: Any) -> None:  # noqa: ANN401 - protobuf's class
-    assert "expected one uint8 input and one output" in refusal(tmp_path, network.SerializeToString())
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"kind": TensorProto.FLOAT}, "inputs tensor(float); outputs logits tensor(float)"),
+        ({"names": ("logits", "y")}, "inputs tensor(uint8); outputs logits tensor(float), y tensor(float)"),
+        ({"names": ("probabilities",)}, "inputs tensor(uint8); outputs probabilities tensor(float)"),
+        ({"result": TensorProto.DOUBLE}, "inputs tensor(uint8); outputs logits tensor(double)"),
+        ({"result": TensorProto.STRING}, "inputs tensor(uint8); outputs logits tensor(string)"),
+    ],
+)
+def test_a_network_with_another_input_or_other_outputs_is_refused_with_both(
+    tmp_path: Path, changes: dict[str, Any], got: str
+) -> None:
+    wanted = "expected one input tensor(uint8) and as outputs logits tensor(float)"
+    said = f"{tmp_path / 'model.onnx'}: {wanted}; got {got}. Export the run again."
+    assert refusal(tmp_path, multiplying(**changes).SerializeToString()) == said
+
+
+@pytest.mark.parametrize("outputs", [("novelty", "animal"), ("animal",), ("novelty",), ("animal", "novelty", "maps")])
+def test_other_names_of_outputs_or_another_order_are_refused_with_both(
+    tmp_path: Path, outputs: tuple[str, ...]
+) -> None:
+    path = tmp_path / "domain.onnx"
+    path.write_bytes(multiplying(names=("animal", "novelty")).SerializeToString())
+    with pytest.raises(BundleError) as refused:
+        OnnxSession(path, outputs=outputs)
+    assert str(refused.value) == (
+        f"{path}: expected one input tensor(uint8) and as outputs "
+        f"{', '.join(f'{name} tensor(float)' for name in outputs)}; got inputs tensor(uint8); "
+        "outputs animal tensor(float), novelty tensor(float). Export the run again."
+    )
+
+
+@pytest.mark.parametrize(("keepdims", "shape", "gives"), [(0, [], "()"), (1, [1, 1], "(1, 1)")])
+def test_outputs_that_are_not_one_row_for_each_photo_are_refused(
+    tmp_path: Path, keepdims: int, shape: list[int], gives: str
+) -> None:
+    """Without this, a batch would fail with an error of numpy, or photos would get the answers of others."""
+    model = multiplying()
+    model.graph.node[-1].output[0] = "each"
+    model.graph.node.append(helper.make_node("ReduceSum", ["each"], ["logits"], keepdims=keepdims))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape))
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    session = OnnxSession(tmp_path / "model.onnx")
+    said = f"The network gives logits of shape {gives} for 3 photos; expected one row for each. Export the run again."
+    with pytest.raises(BundleError, match=f"^{re.escape(said)}$"):
+        session.run(np.ones((3, 1), np.uint8))
 
 
 # --- 27 attacks -------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from petmood.configs.schema import Config
-from petmood.core.bundle import DUPLICATES_NAME, Bundle, read, read_golden, verify
+from petmood.core.bundle import DUPLICATES_NAME, Bundle, read, verify
 from petmood.core.errors import BundleError, ConfigError, DataError, OutputLocked
 from petmood.core.files import sha256_of
+from petmood.core.golden import read_golden
 from petmood.core.locks import exclusive_lock
 from petmood.core.prediction import Prediction
 from petmood.data.duplicates.feature_store import unpack_features

@@ -203,7 +203,7 @@ def test_a_challenger_is_compared_with_the_champion_by_every_check(registry: Reg
     assert done.report.champion.sha256 == registry.find("1").sha256
     assert [check.name for check in done.report.checks] == [
         *("integrity", "same_classes", "held_out", "superiority", "per_class_recall", "calibration", "robustness"),
-        *("latency", "size"),
+        *("latency", "size", "domain"),
     ]
     with pytest.raises(PromotionRejected, match="may not become challenger"):
         promote(registry, registry.find("1"), alias="challenger", by=ME, limits=PromotionLimits(max_size_mb=0.001))

@@ -1,12 +1,22 @@
-"""Tests of the words for a prediction that is not confident."""
+"""Tests of the words for a prediction that is not confident, or has no label."""
 
+import json
 from importlib.resources import files
 
 import pytest
 
+from petmood.core.domain import DomainScores, DomainWarning
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
-from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, percent, percent_below
+from petmood.presentation.answers import (
+    NEVER_CONFIDENT,
+    NO_RESULT,
+    alternatives,
+    guess,
+    no_result,
+    percent,
+    percent_below,
+)
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
@@ -46,6 +56,31 @@ def test_nothing_is_below_where_a_model_is_confident_or_never_is(confident: bool
     assert percent_below(prediction) is None
 
 
+@pytest.mark.parametrize(
+    ("warning", "words"),
+    [
+        ("no_animal", ("No pet found", "The model found no animal in this photo, so it gives no result.")),
+        (
+            "unfamiliar",
+            ("Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."),
+        ),
+    ],
+)
+def test_a_photo_out_of_the_domain_gets_a_headline_and_a_sentence(
+    warning: DomainWarning, words: tuple[str, str]
+) -> None:
+    scores = DomainScores(3.0, 0.02)
+    outside = Prediction(None, 0.84, {"sad": 0.84}, False, (), MODEL, domain=scores, domain_warning=warning)
+    assert no_result(outside) == words
+    assert no_result(Prediction("sad", 0.84, {"sad": 0.84}, False, ("sad",), MODEL, domain=scores)) is None
+
+
+@pytest.mark.parametrize("probability", [0.4, 0.99])
+def test_a_photo_out_of_the_domain_is_not_compared_with_the_threshold(probability: float) -> None:
+    outside = Prediction(None, probability, {}, False, (), MODEL, confidence_threshold=0.88, domain_warning="no_animal")
+    assert percent_below(outside) is None
+
+
 def test_one_class_is_no_choice() -> None:
     assert [alternatives(labels) for labels in ([], ["sad"], ["sad", "happy"])] == ["", "", "sad or happy"]
 
@@ -54,3 +89,9 @@ def test_the_page_of_the_service_says_of_a_model_what_the_terminal_says() -> Non
     page = (files("petmood.serving") / "static/landing.html").read_text("utf-8")
     assert NEVER_CONFIDENT in page
     assert PRACTICE_MODEL.replace("its result says", "its results say") in page
+
+
+def test_the_page_of_the_service_says_of_a_photo_out_of_the_domain_what_the_terminal_says() -> None:
+    script = (files("petmood.serving") / "static/landing.js").read_text("utf-8")
+    for warning, words in NO_RESULT.items():
+        assert f"{warning}: {json.dumps(list(words))}," in script

@@ -47,6 +47,8 @@ def test_the_limits_without_settings_and_limits_of_0() -> None:
         "max_size_mb": 500.0,
         "max_ece": 0.2,
         "max_uncorrected_uses": 5,
+        "min_non_pets_refused": 0.95,
+        "max_false_alarms": 0.05,
         "min_photos": 20,
         "min_groups": 10,
     }

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from petmood.core.domain import DomainWarning
 from petmood.core.errors import TooSmall
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
@@ -13,6 +14,8 @@ from petmood.serving.metrics import MULTIPROCESS_FOLDER, WORKER_NUMBER, ServiceM
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 CONFIDENT = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, True, ("happy",), MODEL)
 ABSTAINED = Prediction("sad", 0.55, {"happy": 0.45, "sad": 0.55}, False, ("sad", "happy"), MODEL)
+REASONS: tuple[DomainWarning, ...] = ("no_animal", "no_animal", "unfamiliar")
+OUTSIDE = [Prediction(None, 0.97, {"happy": 0.97}, False, (), MODEL, domain_warning=reason) for reason in REASONS]
 PROGRAM = """
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
@@ -47,6 +50,20 @@ def test_answers_are_counted_by_label_probability_and_certainty() -> None:
     } <= lines(metrics.render())
 
 
+def test_photos_out_of_the_domain_are_counted_by_reason_and_not_as_abstentions_or_probabilities() -> None:
+    metrics = ServiceMetrics()
+    for answer in (*OUTSIDE, CONFIDENT):
+        metrics.count(answer)
+    assert {
+        'petmood_predictions_total{label="out_of_domain"} 3.0',
+        'petmood_predictions_total{label="happy"} 1.0',
+        'petmood_out_of_domain_total{reason="no_animal"} 2.0',
+        'petmood_out_of_domain_total{reason="unfamiliar"} 1.0',
+        "petmood_abstentions_total 0.0",
+        "petmood_prediction_confidence_count 1.0",
+    } <= lines(metrics.render())
+
+
 def test_requests_are_counted_by_method_route_and_status() -> None:
     metrics = ServiceMetrics()
     for status in (200, 200, 422):
@@ -71,7 +88,11 @@ def test_one_model_answers_at_a_time() -> None:
 
 
 def test_what_never_happened_is_there_as_0_so_that_an_alert_can_see_it_rise() -> None:
-    assert 'petmood_model_loads_total{result="refused"} 0.0' in lines(ServiceMetrics().render())
+    assert {
+        'petmood_model_loads_total{result="refused"} 0.0',
+        'petmood_out_of_domain_total{reason="no_animal"} 0.0',
+        'petmood_out_of_domain_total{reason="unfamiliar"} 0.0',
+    } <= lines(ServiceMetrics().render())
 
 
 def test_nothing_is_shared_between_two_services() -> None:
@@ -133,6 +154,7 @@ def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
         "petmood_requests_in_flight": "gauge",
         "petmood_queue_depth": "gauge",
         "petmood_predictions_total": "counter",
+        "petmood_out_of_domain_total": "counter",
         "petmood_abstentions_total": "counter",
         "petmood_prediction_confidence": "histogram",
         "petmood_worker_restarts_total": "counter",

@@ -83,7 +83,7 @@ def model_of(answers: Sequence[Answer]) -> ModelInfo:
 
 def classes(answers: Sequence[Answer]) -> list[str]:
     """Return the predicted classes or error codes."""
-    return [answer.label if isinstance(answer, Prediction) else answer.code for answer in answers]
+    return [answer.best_guess if isinstance(answer, Prediction) else answer.code for answer in answers]
 
 
 def test_photos_are_answered_in_their_order_whoever_answers_them() -> None:

@@ -137,7 +137,7 @@ class _Watch:
         self._call.code = error.code
         if self._started:
             return
-        body = error_response(error, request_id=self._call.request_id).model_dump_json(exclude_none=True).encode()
+        body = error_response(error, request_id=self._call.request_id).model_dump_json().encode()
         status = error.status if isinstance(error, PhotoError | RequestError) else InternalError.status
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": status, "headers": headers + error_headers(error)})

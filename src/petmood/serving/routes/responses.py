@@ -48,7 +48,7 @@ def body_of(answer: Answer, *, request_id: str) -> PredictionResponse | ErrorRes
 
 def json_response(body: BaseModel, *, status: int = 200) -> Response:
     """Return a JSON response without the fields that are None."""
-    return Response(body.model_dump_json(exclude_none=True), status_code=status, media_type=JSON)
+    return Response(body.model_dump_json(), status_code=status, media_type=JSON)
 
 
 def no_route_response(

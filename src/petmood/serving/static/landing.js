@@ -7,6 +7,11 @@ const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
 const LARGE_BYTES = 500000;
 const LONG_SIDE_PX = 1600; // several times the side of any network's input
 const SHRINKABLE = ["image/jpeg", "image/heic", "image/heif"]; // others may have transparency or several frames
+const NO_RESULT = {
+  no_animal: ["No pet found", "The model found no animal in this photo, so it gives no result."],
+  unfamiliar: ["Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."],
+};
+const ADVICE = "For a better result, show the pet's whole face from the front, close up and in daylight.";
 let photo = null;
 
 function element(tag, text, className) {
@@ -88,8 +93,29 @@ async function predict() {
 }
 
 function prediction(body) {
-  const likely = Object.entries(body.probabilities).sort((one, other) => other[1] - one[1]);
-  const bars = element("ul", undefined, "bars");
+  const shown = body.label === null ? withoutResult(body) : result(body);
+  if (!body.confident) shown.push(element("p", ADVICE, "soft"));
+  for (const warning of body.warnings || []) shown.push(element("p", warning, "wrong"));
+  if (body.label !== null) shown.push(bars(body.probabilities));
+  return [...shown, element("p", `Model ${body.model.name} ${body.model.version}`, "soft")];
+}
+
+function withoutResult(body) {
+  const [headline, sentence] = NO_RESULT[body.domain_warning] || NO_RESULT.unfamiliar;
+  return [element("p", headline, "headline"), element("p", sentence)];
+}
+
+function result(body) {
+  if (body.confident) return [element("p", body.label, "headline"), element("p", `Probability ${percent(body.probability)}.`)];
+  const guess = `Not sure, ${body.probability >= 0.5 ? "probably" : "perhaps"} ${body.label}`;
+  const set = body.prediction_set;
+  const possible = set.length > 1 ? ` It could be ${set.slice(0, -1).join(", ")} or ${set.at(-1)}.` : "";
+  return [element("p", guess, "headline"), element("p", below(body.probability, body.confidence_threshold) + possible)];
+}
+
+function bars(probabilities) {
+  const likely = Object.entries(probabilities).sort((one, other) => other[1] - one[1]);
+  const list = element("ul", undefined, "bars");
   for (const [label, share] of likely) {
     const row = element("li", label);
     const bar = element("progress");
@@ -97,20 +123,9 @@ function prediction(body) {
     bar.value = share;
     bar.setAttribute("aria-label", label);
     row.append(element("span", percent(share)), bar);
-    bars.append(row);
+    list.append(row);
   }
-  const guess = `Not sure, ${body.probability >= 0.5 ? "probably" : "perhaps"} ${body.label}`;
-  const shown = [element("p", body.confident ? body.label : guess, "headline")];
-  if (body.confident) {
-    shown.push(element("p", `Probability ${percent(body.probability)}.`));
-  } else {
-    const set = body.prediction_set;
-    const possible = set.length > 1 ? ` It could be ${set.slice(0, -1).join(", ")} or ${set.at(-1)}.` : "";
-    shown.push(element("p", below(body.probability, body.confidence_threshold) + possible));
-    shown.push(element("p", "For a better result, show the whole face from the front, in daylight.", "soft"));
-  }
-  for (const warning of body.warnings || []) shown.push(element("p", warning, "wrong"));
-  return [...shown, bars, element("p", `Model ${body.model.name} ${body.model.version}`, "soft")];
+  return list;
 }
 
 function below(probability, threshold) {

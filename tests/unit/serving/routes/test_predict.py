@@ -1,5 +1,6 @@
 """Tests of the prediction routes: all ways to send a photo, and the error format."""
 
+import base64
 import gc
 import math
 import weakref
@@ -7,14 +8,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.errors import CorruptImage
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.prediction import DecisionRule, decide
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from tests.support.images import animated, photo_like, png, zeros_png
 from tests.support.waiting import wait_until
+
+
+class WithoutPet(FakePredictor):
+    """Predictor that finds no animal in any photo, although it is sure of a class."""
+
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        """Return the same prediction for every photo."""
+        rule = DomainRule(features="fake", animal_threshold=0.5, target_false_alarms=0.02)
+        logits, decision = np.array([0.0, 9.0, 0.0, 0.0]), DecisionRule(DEFAULT_CLASSES, 0.5, 0.9, rule)
+        return [decide(logits, decision, model=self.model, scores=DomainScores(2.5, 0.02)) for _ in photos]
 
 
 def test_a_form_and_the_raw_body_get_one_answer(served: Callable[..., Any], photo: bytes) -> None:
@@ -49,6 +63,29 @@ def test_an_answer_holds_what_the_contract_says(served: Callable[..., Any], phot
     assert math.isclose(sum(body["probabilities"].values()), 1)
     assert body["model"] == {"name": "fake", "version": "0", "sha256": "0" * 64}
     assert body["request_id"] == "abc"
+
+
+def test_a_photo_out_of_the_domain_is_answered_by_every_route_with_a_null_and_the_reason(
+    served: Callable[..., Any], photo: bytes
+) -> None:
+    app = served(WithoutPet(), vertex_predict_route="/ask")
+    instances = {"instances": [{"b64": base64.b64encode(photo).decode()}]}
+    responses = [
+        app.client.post("/predict", content=photo),
+        app.client.post("/predict/batch", files=[("photo", photo)]),
+        app.client.post("/ask", json=instances),
+    ]
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    one, several, vertex = (response.json() for response in responses)
+    for body in (one, *several["results"], *vertex["predictions"]):
+        assert (body["label"], body["confident"], body["prediction_set"]) == (None, False, [])
+        assert (body["in_domain"], body["domain_warning"]) == (False, "no_animal")
+        assert (body["novelty"], body["animal_score"]) == (2.5, 0.02)
+        assert body["probabilities"]["happy"] == body["probability"] > 0.99
+        assert "photo" not in body
+    assert app.counted('petmood_predictions_total{label="out_of_domain"}') == 3
+    assert app.counted('petmood_out_of_domain_total{reason="no_animal"}') == 3
+    assert app.counted("petmood_abstentions_total") == 0
 
 
 def test_an_animation_is_answered_with_a_warning(served: Callable[..., Any]) -> None:

@@ -51,7 +51,9 @@ def test_batching_out_of_bounds_is_refused(wrong: dict[str, int]) -> None:
 def test_what_is_documented_is_what_is_taken_and_given() -> None:
     (route,) = service.schema()["routes"]
     assert (route["route"], route["input"]["required"]) == ("/predict", ["photo"])
-    assert {"label", "probabilities", "prediction_set", "request_id"} <= set(route["output"]["properties"])
+    assert {"label", "probabilities", "prediction_set", "in_domain", "domain_warning", "request_id"} <= set(
+        route["output"]["properties"]
+    )
 
 
 @pytest.mark.parametrize("max_batch", [1, 8])

@@ -1,0 +1,69 @@
+"""Time that the domain scores add to the answer for a photo of a phone. Target: 5%.
+
+One bundle answers a 12-megapixel photo on one thread, in turn with and without its network of the domain scores. The
+network of the model is efficientnet_lite0 at 224 px with random weights.
+"""
+
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.bundles import SIDE_PX, make_bundle
+from benchmarks.common import report
+from petmood.core.bundle import DOMAIN_NAME, DOMAIN_OUTPUTS
+from petmood.core.domain import DomainRule
+from petmood.export.domain import FittedDomain, domain_onnx
+from petmood.inference.load import BundlePredictor, load_bundle
+from petmood.inference.onnx import OnnxSession
+from petmood.models.domain import COMPONENTS, WIDTH
+from tests.support.images import jpeg, photo_like
+
+__all__ = ["main"]
+
+ROUNDS: Final = 60
+TIMES: Final = 1.05
+
+
+def main() -> None:
+    """Measure in turns and report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        without = load_bundle(make_bundle("efficientnet_lite0", folder / "bundle"))
+        (folder / DOMAIN_NAME).write_bytes(domain_onnx(_fitted(), side_px=SIDE_PX))
+        scores = OnnxSession(folder / DOMAIN_NAME, outputs=DOMAIN_OUTPUTS)
+        photo = jpeg(photo_like(4032, 3024))
+        plain, scored = _in_turns([without, replace(without, domain=scores)], photo)
+    report(
+        "answer to a 12-megapixel photo: with domain scores / without",
+        ratio=scored / plain,
+        target=TIMES,
+        details={"without_ms": round(1000 * plain, 2), "with_ms": round(1000 * scored, 2), "rounds": ROUNDS},
+    )
+
+
+def _in_turns(predictors: list[BundlePredictor], photo: bytes) -> list[float]:
+    """Return the median seconds of each predictor's answer."""
+    took: list[list[float]] = [[] for _ in predictors]
+    for number in range(ROUNDS + 3):
+        for turn in range(len(predictors)) if number % 2 else reversed(range(len(predictors))):
+            begun = time.perf_counter()
+            predictors[turn].predict(photo)
+            if number >= 3:  # the first rounds warm up
+                took[turn].append(time.perf_counter() - begun)
+    return [statistics.median(one) for one in took]
+
+
+def _fitted() -> FittedDomain:
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(WIDTH, COMPONENTS)))[0]
+    rule = DomainRule(features="efficientnet_lite0", animal_threshold=0.5, target_false_alarms=0.02)
+    return FittedDomain(rng.normal(size=WIDTH) / WIDTH, axes, np.ones(COMPONENTS), 1.0, 1.0, rule)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Golden photos of a bundle: prepared pixels with the trained network's outputs, compared at every load."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petmood.core.arrays import ArrayBounds, read_arrays
+from petmood.core.bundle import DOMAIN_OUTPUTS, Bundle
+from petmood.core.errors import BundleError, DataError
+
+__all__ = ["Golden", "read_golden"]
+
+MAX_GOLDEN: Final = 64
+"""Most golden photos of a bundle; an export writes 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Golden photos as prepared pixels uint8 [N, S, S, 3], with the trained network's outputs for them.
+
+    ``logits`` float32 [N, K] are those before the division by the temperature. ``scores`` are the domain scores by
+    name, each float32 [N]; empty for a bundle without a domain rule.
+    """
+
+    pixels: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+    scores: dict[str, NDArray[np.float32]]
+
+
+def read_golden(bundle: Bundle) -> Golden:
+    """Read the golden photos with the logits, and the domain scores if the bundle has a domain rule.
+
+    Raises:
+        BundleError: the file is not a valid npz file, or its shapes or types don't match the manifest.
+    """
+    manifest, path = bundle.manifest, bundle.folder / "golden.npz"
+    side, classes = manifest.image.side_px, len(manifest.classes)
+    names = DOMAIN_OUTPUTS if manifest.domain else ()
+    bounds = {
+        "pixels": ArrayBounds("uint8", (MAX_GOLDEN, side, side, 3)),
+        "logits": ArrayBounds("float32", (MAX_GOLDEN, classes)),
+        **{name: ArrayBounds("float32", (MAX_GOLDEN,)) for name in names},
+    }
+    try:
+        found = read_arrays(path, bounds)
+    except DataError as error:
+        raise BundleError(f"{error} Export the run again.") from error
+    count = len(found["logits"])
+    shapes = {"pixels": (count, side, side, 3), "logits": (count, classes), **dict.fromkeys(names, (count,))}
+    expected = ", ".join(f"{bounds[name].dtype} {shape}" for name, shape in shapes.items())
+    got = ", ".join(f"{array.dtype} {array.shape}" for array in found.values())
+    if count == 0 or got != expected:
+        raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
+    return Golden(found["pixels"], found["logits"], {name: found[name] for name in names})
