@@ -33,7 +33,7 @@ class DomainRule(BaseModel):
 
     ``features`` names the network by whose features photos are compared. ``animal_threshold`` is the lowest animal
     score of a photo in the domain. Both limits were chosen so that of photos like the training photos, at most
-    ``target_false_alarms`` (0..1) count as out of the domain.
+    ``target_false_alarms`` (0..1) count as out of the domain. With fewer than a hundred photos it may be more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

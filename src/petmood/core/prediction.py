@@ -62,7 +62,9 @@ class Prediction:
     @property
     def in_domain(self) -> bool | None:
         """Whether the photo is of the kind that the model was trained on; None if the model has no such scores."""
-        return None if self.domain is None else self.domain_warning is None
+        if self.domain_warning is not None:
+            return False
+        return None if self.domain is None else True
 
     @property
     def best_guess(self) -> str:

@@ -95,13 +95,15 @@ class Domain:
 class DomainResult:
     """How well photos out of the domain are found.
 
-    ``chosen_on`` photos chose the limits. ``false_alarms`` is the share of held-out photos that are refused (None
+    ``fitted`` is the SHA-256 of the file with the fitted domain. ``chosen_on`` photos chose the limits.
+    ``false_alarms`` is the share of held-out photos that are refused (None
     without held-out photos). ``refused`` is (refused, all) by kind of image without a pet. ``auroc`` and ``fpr95``
     are those of the novelty alone. They are the area under the ROC curve, and the share of images without a pet that
     are accepted at the limit where 95% of held-out photos are.
     """
 
     rule: DomainRule
+    fitted: str
     chosen_on: int
     false_alarms: Estimate | None
     refused: dict[str, tuple[int, int]]
@@ -113,10 +115,19 @@ class DomainResult:
         """Number of images without a pet that are refused, and of all."""
         return sum(refused for refused, _ in self.refused.values()), sum(n for _, n in self.refused.values())
 
+    @property
+    def expected_false_alarms(self) -> float:
+        """The largest share of further photos that is refused on average; with few photos it is above the target.
+
+        The limit of each score is then the largest of N scores, which one of N + 1 exceeds.
+        """
+        return max(self.rule.target_false_alarms, 2 / (self.chosen_on + 1))
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return {
             "rule": self.rule.model_dump(mode="json"),
+            "fitted": self.fitted,
             "chosen_on": self.chosen_on,
             "false_alarms": self.false_alarms.to_json() if self.false_alarms else None,
             "refused": {kind: {"refused": some, "images": n} for kind, (some, n) in self.refused.items()},
@@ -137,10 +148,11 @@ def fit_domain(photos: DomainFeatures, *, features: str, target_false_alarms: fl
     """
     if (found := len(set(photos.groups))) < MIN_GROUPS:
         raise DataError(f"Expected at least {MIN_GROUPS} groups of photos for a domain rule, got {found}.")
-    learned = len(photos) * (FOLDS - 1) // FOLDS
+    folds = stratified_group_folds(photos.labels, photos.groups, folds=FOLDS, seed=seed)
+    learned = min(len(fold.train) for fold in folds)
     components = max(1, min(64, learned // PHOTOS_PER_COMPONENT, photos.features.shape[1] - 1))
     distances = np.empty(len(photos))
-    for fold in stratified_group_folds(photos.labels, photos.groups, folds=FOLDS, seed=seed):
+    for fold in folds:
         space = _feature_space(photos.features[fold.train], components=components)
         distances[fold.test] = space.distances(photos.features[fold.test])
     each = target_false_alarms / 2
@@ -155,9 +167,12 @@ def fit_domain(photos: DomainFeatures, *, features: str, target_false_alarms: fl
 
 
 def evaluate_domain(
-    domain: Domain, held_out: DomainFeatures | None, others: DomainFeatures, kinds: Sequence[str]
+    domain: Domain, held_out: DomainFeatures | None, others: DomainFeatures, kinds: Sequence[str], *, fitted: str = ""
 ) -> DomainResult:
-    """Measure a domain on held-out photos (None if there are none), and on images without a pet of these kinds."""
+    """Measure a domain on held-out photos (None if there are none), and on images without a pet of these kinds.
+
+    ``fitted`` is the SHA-256 of the file with the fitted domain.
+    """
     refused = domain.refused(others)
     by_kind = {
         kind: (int(sum(refused[n] for n, one in enumerate(kinds) if one == kind)), list(kinds).count(kind))
@@ -168,6 +183,7 @@ def evaluate_domain(
     is_outside = np.repeat([0, 1], [len(inside), len(outside)])
     return DomainResult(
         rule=domain.rule,
+        fitted=fitted,
         chosen_on=len(domain.distances),
         false_alarms=None if held_out is None else _false_alarms(domain, held_out),
         refused=by_kind,
@@ -188,7 +204,10 @@ def _feature_space(features: Floats, *, components: int) -> FeatureSpace:
 
 
 def _upper_limit(scores: Floats, *, false_alarms: float) -> float:
-    """Return the limit that a further score exceeds with at most this probability (split conformal prediction)."""
+    """Return the limit that a further score exceeds with at most this probability (split conformal prediction).
+
+    With fewer than ``1 / false_alarms - 1`` scores it is the largest, which a further one exceeds more often.
+    """
     rank = math.ceil((len(scores) + 1) * (1 - false_alarms))
     return float(np.sort(scores)[min(rank, len(scores)) - 1])
 

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from petmood.core.bundle import DOMAIN_OUTPUTS
 from petmood.core.domain import DomainRule
 from petmood.export.onnx import export_graph
-from petmood.models.domain import COMPONENTS, DomainFeatures, DomainNet
+from petmood.models.domain import COMPONENTS, DomainNet, FeatureNetwork
 
 __all__ = ["FittedDomain", "domain_onnx", "domain_outputs"]
 
@@ -79,8 +79,8 @@ def domain_outputs(
 
 
 @cache
-def _features(side_px: int) -> DomainFeatures:
-    return DomainFeatures(side_px=side_px)
+def _features(side_px: int) -> FeatureNetwork:
+    return FeatureNetwork(side_px=side_px)
 
 
 @cache

@@ -119,7 +119,8 @@ def _percent(value: float | None) -> str:
 
 def _confidence_line(manifest: Manifest) -> str:
     sets = (
-        f"Prediction sets contain the true class for about {manifest.target_coverage:.0%} of photos."
+        f"Prediction sets contain the true class for about {manifest.target_coverage:.0%} of photos"
+        f"{' that get a class' if manifest.domain else ''}."
         if (manifest.target_coverage)
         else "Prediction sets are not calibrated."
     )

@@ -84,6 +84,7 @@ def _photos() -> list[Photo]:
         chosen = st.segmented_control(
             "Example drawings", _examples(), format_func=lambda path: path.stem.replace("-", " "), key="example"
         )
+        st.caption("These are drawings. A model of photos may find no pet in them.")
         return [Photo(chosen.stem.replace("-", " "), chosen.read_bytes())] if chosen else []
     given = st.file_uploader(
         "Choose one or more photos",

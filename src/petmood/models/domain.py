@@ -15,7 +15,7 @@ from petmood.models.backbones import build_backbone
 from petmood.models.catalog import find_backbone
 from petmood.models.packaged_weights import packaged_weights
 
-__all__ = ["BACKBONE", "COMPONENTS", "WIDTH", "DomainFeatures", "DomainNet"]
+__all__ = ["BACKBONE", "COMPONENTS", "WIDTH", "DomainNet", "FeatureNetwork"]
 
 BACKBONE: Final = "efficientnet_lite0"
 SIDE_PX: Final = 96
@@ -26,7 +26,7 @@ WIDTH: Final = 1280
 COMPONENTS: Final = 64
 
 
-class DomainFeatures(nn.Module):
+class FeatureNetwork(nn.Module):
     """Images uint8 or float [B, 3, S, S] in 0..255 -> features [B, 1280] of length 1, and animal scores [B] in 0..1.
 
     The animal score is the sum of the probabilities of ImageNet's animal classes.

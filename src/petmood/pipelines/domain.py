@@ -1,9 +1,12 @@
 """The domain of a run: photos like those of its dataset, by frozen ImageNet features."""
 
+import hashlib
 import io
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -11,9 +14,10 @@ from numpy.typing import NDArray
 
 from petmood.configs.schema import Config
 from petmood.core.arrays import ArrayBounds, read_arrays
+from petmood.core.commands import shell_command
 from petmood.core.domain import DomainRule
-from petmood.core.errors import DataError, MissingDependency
-from petmood.core.files import atomic_write_bytes
+from petmood.core.errors import DataError, MissingDependency, RunError
+from petmood.core.files import sha256_of
 from petmood.core.image import prepare
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.data_kind import data_kind
@@ -21,23 +25,32 @@ from petmood.data.index import Split, read_index
 from petmood.evaluation.domain import Domain, DomainFeatures, DomainResult, evaluate_domain, fit_domain
 from petmood.evaluation.non_pets import non_pets
 from petmood.export.domain import FittedDomain
-from petmood.models.domain import BACKBONE, COMPONENTS, WIDTH
-from petmood.models.domain import DomainFeatures as FeatureNetwork
+from petmood.models.domain import BACKBONE, COMPONENTS, WIDTH, FeatureNetwork
 from petmood.pipelines.run_folder import RunFolder
-from petmood.training.dataset import evaluation_rows, open_photo_set
+from petmood.training.dataset import evaluation_rows, open_index, open_photo_set
 
-__all__ = ["measure_domain", "read_domain"]
+__all__ = ["MeasuredDomain", "has_domain", "measure_domain", "read_domain"]
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 32
+UNRECOGNIZED: Final = "Photos without a pet will not be recognized."
 
 
-def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> DomainResult | None:
-    """Fit the domain of a run to its training and validation photos, write it to ``domain.npz``, and measure it.
+@dataclass(frozen=True, slots=True)
+class MeasuredDomain:
+    """The result of a run's domain, and the bytes of its file ``domain.npz``."""
 
-    It is measured on the test photos, and on images without a pet (``evaluation.non_pets``). Returns None, and writes
-    nothing, if ``evaluation.false_alarms`` is 0, if the ImageNet weights are not installed, or with too few photos.
+    result: DomainResult
+    file: bytes
+
+
+def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> MeasuredDomain | None:
+    """Fit the domain of a run to its training and validation photos, and measure it; nothing is written.
+
+    It is measured on the test photos, and on images without a pet (``evaluation.non_pets``). Returns None
+    if ``evaluation.false_alarms`` is 0. Returns None with a warning if the ImageNet weights are not installed, if the
+    dataset has changed since the training, or with too few photos.
 
     Raises:
         DataError: the photos of the run can't be found or read.
@@ -46,9 +59,10 @@ def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> Do
     if config.evaluation.false_alarms == 0:
         return None
     try:
+        open_index(folder, expected_hash=run.read_metadata().data_hash)
         network = FeatureNetwork(side_px=run.read_metadata().image.side_px)
-    except MissingDependency as error:
-        logger.warning("Photos without a pet will not be recognized: %s", error)
+    except (DataError, MissingDependency) as error:
+        logger.warning("%s %s", UNRECOGNIZED, error)
         return None
     known = _features(run, config, network, [Split.TRAIN, Split.VALID], progress=progress)
     try:
@@ -56,20 +70,32 @@ def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> Do
             known, features=BACKBONE, target_false_alarms=config.evaluation.false_alarms, seed=config.seed
         )
     except DataError as error:
-        logger.warning("Photos without a pet will not be recognized. %s", error)
+        logger.warning("%s %s", UNRECOGNIZED, error)
         return None
     held_out = _features(run, config, network, [Split.TEST], progress=progress)
     others, kinds = _non_pets(run, folder, network)
-    _write(run.domain, domain)
-    return evaluate_domain(domain, held_out if len(held_out) else None, others, kinds)
+    file = _packed(domain)
+    fitted = hashlib.sha256(file).hexdigest()
+    return MeasuredDomain(
+        evaluate_domain(domain, held_out if len(held_out) else None, others, kinds, fitted=fitted), file
+    )
 
 
-def read_domain(run: RunFolder, rule: DomainRule) -> FittedDomain:
-    """Return the fitted domain of a run, with the rule that its evaluation has.
+def has_domain(run: RunFolder, result: Mapping[str, Any] | None) -> bool:
+    """Return whether the fitted domain of a run is the one of this result, as it is in ``evaluation.json``."""
+    return result is None or (run.domain.is_file() and sha256_of(run.domain) == result["fitted"])
+
+
+def read_domain(run: RunFolder, result: Mapping[str, Any]) -> FittedDomain:
+    """Return the fitted domain of a run, with the rule of this result, as it is in ``evaluation.json``.
 
     Raises:
         DataError: the file is missing or damaged.
+        RunError: the file belongs to another evaluation.
     """
+    if not has_domain(run, result):
+        evaluate = shell_command("evaluate", run.path)
+        raise RunError(f"{run.domain} is missing or belongs to another evaluation. Evaluate the run again: {evaluate}")
     bounds = {
         "mean": ArrayBounds("float64", (WIDTH,)),
         "components": ArrayBounds("float64", (WIDTH, COMPONENTS)),
@@ -77,13 +103,14 @@ def read_domain(run: RunFolder, rule: DomainRule) -> FittedDomain:
         "residual": ArrayBounds("float64", (1,)),
         "limit": ArrayBounds("float64", (1,)),
     }
-    found = read_arrays(run.domain, bounds)
+    found, rule = read_arrays(run.domain, bounds), DomainRule.model_validate(result["rule"])
     return FittedDomain(
         found["mean"], found["components"], found["precisions"], found["residual"][0], found["limit"][0], rule
     )
 
 
-def _write(path: Path, domain: Domain) -> None:
+def _packed(domain: Domain) -> bytes:
+    """Return a fitted domain as the bytes of an npz file."""
     space, buffer = domain.space, io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -94,7 +121,7 @@ def _write(path: Path, domain: Domain) -> None:
         residual=np.array([space.residual]),
         limit=np.array([domain.limit]),
     )
-    atomic_write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _features(

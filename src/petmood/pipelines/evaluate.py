@@ -27,7 +27,7 @@ from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import PairedTest, paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.chosen_model import model_choice
-from petmood.pipelines.domain import measure_domain
+from petmood.pipelines.domain import has_domain, measure_domain
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
@@ -105,16 +105,19 @@ def _evaluate(
     baselines = (
         _baselines(folder, rows, config, classes=facts.classes, split=split, progress=progress) if learnable else {}
     )
+    domain = measure_domain(run, progress=progress) if data is None else None
     found = evaluate(
         scored,
         choice=model_choice(run, scored[Split.VALID]),
         baselines=baselines,
         target_error=config.evaluation.target_error,
         coverage=config.evaluation.coverage,
-        domain=measure_domain(run, progress=progress) if data is None else None,
+        domain=domain.result if domain else None,
         seed=config.seed,
     )
     on_result(found)
+    if domain is not None:
+        atomic_write_bytes(run.domain, domain.file)
     if data is None:
         atomic_write_json(run.evaluation, found.to_json())
     write_report(
@@ -247,9 +250,9 @@ def read_evaluation(run: RunFolder) -> dict[str, Any]:
 
 
 def needs_evaluation(run: RunFolder) -> bool:
-    """Return whether a run has no report, or no metrics that ``read_evaluation`` can read."""
+    """Return whether a run lacks a file of its evaluation, or has metrics that ``read_evaluation`` can't read."""
     try:
-        read_evaluation(run)
+        found = read_evaluation(run)
     except RunError:
         return True
-    return not run.report.is_file()
+    return not run.report.is_file() or not has_domain(run, found["domain"])

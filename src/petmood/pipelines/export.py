@@ -11,7 +11,6 @@ import numpy as np
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
-from petmood.core.domain import DomainRule
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.names import model_name_problem
@@ -60,7 +59,7 @@ def export_run(
 
 def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: ProgressBar) -> Bundle:
     facts, config = run.read_metadata(), run.read_config()
-    folder, rule = run.dataset(), read_evaluation(run)["domain"]
+    folder, measured = run.dataset(), read_evaluation(run)["domain"]
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
     candidates = evaluation_rows(index.rows, Split.VALID) + learned
@@ -73,7 +72,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
         _facts(run, name=name, species=_species(index.rows), kind=data_kind(folder)),
         golden=np.asarray(golden.cache.pixels),
         training=training.cache.pixels,
-        domain=read_domain(run, DomainRule.model_validate(rule["rule"])) if rule else None,
+        domain=read_domain(run, measured) if measured else None,
         further={DATA_NAME: index_text(index.rows).encode(), DUPLICATES_NAME: pack_features(features)},
     )
 

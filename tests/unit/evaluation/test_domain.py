@@ -106,6 +106,30 @@ def test_too_few_groups_give_no_domain() -> None:
     fit_domain(photos(40, group_size=2), features="any", target_false_alarms=0.02)
 
 
+def test_one_large_group_leaves_few_photos_to_a_fold() -> None:
+    large, single = photos(170, group_size=170), photos(30, seed=1)
+    both = DomainFeatures(
+        np.concatenate([large.features, single.features]),
+        np.concatenate([large.animal, single.animal]),
+        large.groups + single.groups,
+        np.concatenate([large.labels, single.labels]),
+    )
+    domain = fit_domain(both, features="any", target_false_alarms=0.02)
+    assert len(domain.space.precisions) == 30 // 4, "a quarter of the photos of the fold without the group"
+
+
+@pytest.mark.parametrize("count", [20, 40, 99])
+def test_with_few_photos_more_may_be_refused_and_the_result_says_how_many(count: int) -> None:
+    """Each limit is the largest of N scores, which one further score of N + 1 exceeds."""
+    shares = []
+    for seed in range(40):
+        domain = fit_domain(photos(count, seed=seed, animal=0.3), features="any", target_false_alarms=0.02)
+        shares.append(domain.refused(photos(400, seed=seed + 1000, animal=0.3)).mean())
+    result = DomainResult(RULE, "", count, None, {}, 1.0, 0.0)
+    assert result.expected_false_alarms == pytest.approx(max(0.02, 2 / (count + 1)))
+    assert np.mean(shares) <= 1.1 * result.expected_false_alarms
+
+
 def test_equal_features_give_a_domain_that_refuses_every_other() -> None:
     one = photos(1)
     same = replace(photos(30), features=np.repeat(one.features, 30, axis=0))
@@ -149,9 +173,10 @@ def test_a_result_counts_by_kind_and_has_an_interval_over_groups() -> None:
 
 
 def test_a_result_is_json_with_the_rule() -> None:
-    result = DomainResult(RULE, 10, None, {"text": (2, 3)}, 0.875, 0.25)
+    result = DomainResult(RULE, "ab12", 10, None, {"text": (2, 3)}, 0.875, 0.25)
     assert result.to_json() == {
         "rule": {"features": "any", "animal_threshold": 0.5, "target_false_alarms": 0.02},
+        "fitted": "ab12",
         "chosen_on": 10,
         "false_alarms": None,
         "refused": {"text": {"refused": 2, "images": 3}},

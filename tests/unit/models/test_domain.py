@@ -12,21 +12,21 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import functional as transforms
 
-from petmood.models.domain import COMPONENTS, WIDTH, DomainFeatures, DomainNet
+from petmood.models.domain import COMPONENTS, WIDTH, DomainNet, FeatureNetwork
 from petmood.models.packaged_weights import packaged_weights
 from tests.support.images import faces
 
 
 @pytest.fixture(scope="module")
-def small() -> DomainFeatures:
+def small() -> FeatureNetwork:
     """Return the network for images of 24 px."""
-    return DomainFeatures(side_px=24)
+    return FeatureNetwork(side_px=24)
 
 
 @pytest.fixture(scope="module")
-def large() -> DomainFeatures:
+def large() -> FeatureNetwork:
     """Return the network for images of 192 px."""
-    return DomainFeatures(side_px=192)
+    return FeatureNetwork(side_px=192)
 
 
 def images(count: int, *, side_px: int) -> Tensor:
@@ -47,13 +47,13 @@ def square(photo: NDArray[np.uint8]) -> Tensor:
 
 @pytest.mark.parametrize("name", ["small", "large"])
 def test_images_are_resized_as_torch_does_with_antialiasing(name: str, request: pytest.FixtureRequest) -> None:
-    network: DomainFeatures = request.getfixturevalue(name)
+    network: FeatureNetwork = request.getfixturevalue(name)
     given = images(2, side_px=network.resize.shape[1]).float()
     expected = functional.interpolate(given, size=(96, 96), mode="bilinear", antialias=True)
     assert torch.allclose(network.resize @ given @ network.resize.T, expected, atol=1e-3)
 
 
-def test_the_outputs_are_those_of_the_whole_network_on_images_of_96_px(large: DomainFeatures) -> None:
+def test_the_outputs_are_those_of_the_whole_network_on_images_of_96_px(large: FeatureNetwork) -> None:
     """The first 398 classes of ImageNet are animals, from "tench" to "pufferfish"; the next class is "abacus"."""
     whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     whole.load_state_dict(packaged_weights("efficientnet_lite0"))
@@ -68,7 +68,7 @@ def test_the_outputs_are_those_of_the_whole_network_on_images_of_96_px(large: Do
     assert torch.allclose(features, pooled / pooled.norm(dim=1, keepdim=True), atol=1e-4)
 
 
-def test_features_have_length_1_and_animal_scores_are_probabilities(small: DomainFeatures) -> None:
+def test_features_have_length_1_and_animal_scores_are_probabilities(small: FeatureNetwork) -> None:
     features, animal = small(torch.cat([images(4, side_px=24), torch.zeros(1, 3, 24, 24, dtype=torch.uint8)]))
     assert features.shape == (5, 1280)
     assert torch.allclose(features.norm(dim=1), torch.ones(5), atol=1e-5)
@@ -76,7 +76,7 @@ def test_features_have_length_1_and_animal_scores_are_probabilities(small: Domai
     assert bool(((animal >= 0) & (animal <= 1)).all())
 
 
-def test_a_cat_has_a_high_animal_score_and_a_cup_of_coffee_a_low_one(large: DomainFeatures) -> None:
+def test_a_cat_has_a_high_animal_score_and_a_cup_of_coffee_a_low_one(large: FeatureNetwork) -> None:
     photos: Any = data  # scikit-image has no types
     _, (cat,) = large(square(photos.chelsea()))
     _, (coffee,) = large(square(photos.coffee()))
@@ -84,7 +84,7 @@ def test_a_cat_has_a_high_animal_score_and_a_cup_of_coffee_a_low_one(large: Doma
     assert float(coffee) < 0.05
 
 
-def test_the_network_stays_as_it_is(small: DomainFeatures) -> None:
+def test_the_network_stays_as_it_is(small: FeatureNetwork) -> None:
     assert not small.training
     assert not any(weight.requires_grad for weight in small.parameters())
 
@@ -163,7 +163,7 @@ def test_rounding_below_0_gives_no_nan() -> None:
     assert np.isfinite(novelties(network, 50)).all()
 
 
-def test_scores_of_an_image_do_not_depend_on_the_others_of_its_batch(small: DomainFeatures) -> None:
+def test_scores_of_an_image_do_not_depend_on_the_others_of_its_batch(small: FeatureNetwork) -> None:
     network = DomainNet(small)
     pixels = torch.from_numpy(faces(5, side_px=24))
     with torch.inference_mode():

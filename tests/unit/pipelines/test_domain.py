@@ -1,6 +1,8 @@
 """Tests of the domain of a run, with the frozen network: what is measured, kept, and left out."""
 
+import hashlib
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,19 +12,17 @@ import pytest
 from PIL import Image
 
 from petmood.configs.schema import Config
-from petmood.core.domain import DomainRule
-from petmood.core.errors import DataError, MissingDependency
+from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.data.index import Role, read_index
 from petmood.inference.load import load_bundle
 from petmood.pipelines import domain as domain_module
 from petmood.pipelines.domain import measure_domain, read_domain
-from petmood.pipelines.evaluate import evaluate_run, read_evaluation
+from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.export import export_run
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 
 Settings = Callable[..., Config]
-RULE = DomainRule(features="efficientnet_lite0", animal_threshold=0.5, target_false_alarms=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -57,25 +57,66 @@ def test_images_without_stripes_are_out_of_the_domain_of_stripes(run: RunFolder,
     assert (answer.label, answer.in_domain, answer.confident) == (None, False, False)
 
 
+def test_a_run_whose_domain_was_removed_needs_another_evaluation(run: RunFolder) -> None:
+    evaluate_run(run)
+    assert not needs_evaluation(run)
+    run.domain.unlink()
+    assert needs_evaluation(run)
+
+
 def test_the_same_photos_give_the_same_domain(run: RunFolder) -> None:
     first = measure_domain(run)
-    before = run.domain.read_bytes()
+    assert first is not None
     assert measure_domain(run) == first
-    assert run.domain.read_bytes() == before
 
 
-def test_a_stored_domain_is_read_with_its_rule_and_a_damaged_one_is_refused(run: RunFolder, tmp_path: Path) -> None:
-    measure_domain(run)
-    found = read_domain(run, RULE)
-    assert found.rule == RULE
+def test_a_stored_domain_is_read_with_its_rule_and_another_or_a_damaged_one_is_refused(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    evaluate_run(run)
+    result = read_evaluation(run)["domain"]
+    found = read_domain(run, result)
+    assert found.rule.model_dump() == result["rule"]
     assert found.mean.shape == (1280,)
     assert found.components.shape == (1280, len(found.precisions))
     assert found.limit > 0
     assert np.allclose(found.components.T @ found.components, np.eye(len(found.precisions)), atol=1e-5)
     damaged = replace(run, path=tmp_path)
-    damaged.domain.write_bytes(run.domain.read_bytes()[:500])
+    with pytest.raises(RunError, match=r"npz is missing or belongs to another evaluation\. Evaluate the run"):
+        read_domain(damaged, result)
+    half = run.domain.read_bytes()[:500]
+    damaged.domain.write_bytes(half)
+    with pytest.raises(RunError, match="belongs to another evaluation"):
+        read_domain(damaged, result)
     with pytest.raises(DataError, match=r"domain\.npz is damaged"):
-        read_domain(damaged, RULE)
+        read_domain(damaged, {**result, "fitted": hashlib.sha256(half).hexdigest()})
+
+
+def test_metrics_are_given_before_the_domain_is_written(run: RunFolder) -> None:
+    asked: list[tuple[bool, bool]] = []
+    evaluate_run(run)
+    run.domain.unlink()
+    evaluate_run(run, on_result=lambda result: asked.append((result.domain is not None, run.domain.exists())))
+    assert asked == [(True, False)]
+    assert run.domain.is_file()
+
+
+def test_a_report_on_other_photos_does_not_claim_that_every_photo_gets_a_class(run: RunFolder, small_set: Path) -> None:
+    evaluate_run(run, data=small_set)
+    text = (run.path / f"report-{small_set.name}.html").read_text("utf-8")
+    assert "or these photos are not those of its own dataset" in text
+    assert "images without a pet" not in text
+
+
+def test_a_dataset_that_has_changed_since_the_training_gives_no_domain(
+    run: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = replace(run, path=shutil.copytree(run.path, tmp_path / "changed"))
+    facts = changed.read_metadata()
+    changed.write_metadata(facts, update={"data_hash": "0" * 64, "data_path": str(run.dataset().resolve())})
+    with caplog.at_level(logging.WARNING):
+        assert measure_domain(changed) is None
+    assert "Photos without a pet will not be recognized. Expected data version 000000000000" in caplog.text
 
 
 def test_without_weights_or_with_too_few_photos_no_photo_is_refused_and_that_is_said(
