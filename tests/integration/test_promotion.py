@@ -118,6 +118,7 @@ def test_a_better_model_takes_the_place_of_a_weak_one(scene: Scene, tmp_path: Pa
             "robustness",
             "latency",
             "size",
+            "domain",
         ),
     ]
     assert report.held_out is not None
@@ -219,6 +220,7 @@ def test_a_first_model_has_to_beat_chance_alone(scene: Scene) -> None:
         "calibration",
         "latency",
         "size",
+        "domain",
     ]
 
 

@@ -37,7 +37,7 @@ class DomainAnswers:
 def domain_answers(predictor: BundlePredictor, *, data: Path, rows: Sequence[IndexRow]) -> DomainAnswers | None:
     """Return what a bundle refuses of held-out photos of a dataset, and of images without a pet.
 
-    None for a bundle without a domain rule.
+    None for a bundle without a domain rule. Drawn animals are left out: a person's dataset may hold drawings.
 
     Raises:
         BundleError: the network of the domain scores can't run.
@@ -46,7 +46,7 @@ def domain_answers(predictor: BundlePredictor, *, data: Path, rows: Sequence[Ind
     manifest = predictor.bundle.manifest
     if manifest.domain is None:
         return None
-    others = (prepare(one.pixels, manifest.image) for one in non_pets(drawings=manifest.data_kind != "drawings"))
+    others = (prepare(one.pixels, manifest.image) for one in non_pets(drawings=False))
     groups = np.unique([row.group_id for row in rows], return_inverse=True)[1]
     held_out = list(_refused(predictor, prepared_photos(manifest.image, data=data, rows=rows)))
     of_others = list(_refused(predictor, others))
