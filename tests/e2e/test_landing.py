@@ -2,40 +2,20 @@
 
 import base64
 import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from petmood.core.domain import DomainRule, DomainScores
-from petmood.core.errors import PhotoError
-from petmood.core.image import ImageSpec
-from petmood.core.listening import bind
+from petmood.core.domain import DomainScores
 from petmood.core.photo import decode
-from petmood.core.prediction import DecisionRule, decide
-from petmood.core.schemas import ModelCardResponse
-from petmood.inference.base import Answer, try_prepare
-from petmood.inference.fake import FakePredictor
-from petmood.serving.app import create_app
-from petmood.serving.drain import DrainState
-from petmood.serving.server import DrainingServer, config_for
-from petmood.serving.settings import Settings
 from tests.support.browser import chromium
-from tests.support.generous import GENEROUS
 from tests.support.images import jpeg, photo_like, png
+from tests.support.landing_page import CARD, CLASSES, PHONE, OwnClasses, opened, serving
 
 pytestmark = pytest.mark.proof
 
-CLASSES = ("<b>calm</b>", "relaxed", "tense")
-DOMAIN = DomainRule(features="own", animal_threshold=0.5, target_false_alarms=0.02)
-CARD = "# Card\n<img src=x onerror=alert(1)>"
-PHONE, DESK = (390, 844), (1200, 900)
-WITHIN_MS = 180_000
 WORD = "0123456789abcdef"
 TRANSFER = """text => {
   const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
@@ -43,58 +23,6 @@ TRANSFER = """text => {
   transfer.items.add(new File([bytes], "pet.jpg", {type: "image/jpeg"}));
   return transfer;
 }"""
-
-
-class OwnClasses(FakePredictor):
-    """Predictor with three classes of its own, one of which looks like HTML."""
-
-    received: ClassVar[list[int]] = []
-    """Sizes of the photos in bytes."""
-
-    def __init__(self, *, confidence_threshold: float, data_kind: str | None, scores: DomainScores | None) -> None:
-        super().__init__(name="own")
-        self._kind, self._scores = data_kind, scores
-        self._rule = DecisionRule(
-            CLASSES, confidence_threshold=confidence_threshold, conformal_quantile=0.9, domain=DOMAIN
-        )
-
-    def card(self) -> ModelCardResponse:
-        manifest = {"data_kind": self._kind}
-        return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest=manifest, card=CARD)
-
-    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
-        rule, model, scores = self._rule, self.model, self._scores
-        self.received.extend(len(photo) for photo in photos if isinstance(photo, bytes))
-        prepared = [try_prepare(photo, ImageSpec(side_px=32)) for photo in photos]
-        logits = np.array([2.0, 1.0, -4.0])
-        return [
-            one if isinstance(one, PhotoError) else decide(logits, rule, model=model, scores=scores) for one in prepared
-        ]
-
-
-@contextmanager
-def serving(
-    *,
-    confidence_threshold: float = 0.5,
-    token: str | None = None,
-    data_kind: str | None = None,
-    scores: DomainScores | None = None,
-) -> Iterator[str]:
-    """Serve the predictor in a thread of this process; yield the address."""
-    settings = Settings.model_validate({"threads": 1, "token": token, **GENEROUS})
-    drain = DrainState()
-    predictor = OwnClasses(confidence_threshold=confidence_threshold, data_kind=data_kind, scores=scores)
-    app = create_app(predictor, settings=settings, drain=drain)
-    server = DrainingServer(config_for(app, settings), drain=drain, settings=settings)
-    with bind("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.start()
-        try:
-            yield address
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -117,31 +45,6 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     path.write_bytes(jpeg(photo_like(320, 240)))
     return path
-
-
-@contextmanager
-def opened(
-    browser: Browser, address: str, *, size: tuple[int, int] = DESK, scheme: str = "light", scripts: bool = True
-) -> Iterator[Page]:
-    """Open a page; check that it asks no other host and keeps to its content security policy."""
-    asked, said = list[str](), list[str]()
-    expect.set_options(timeout=WITHIN_MS)
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        color_scheme=scheme,  # type: ignore[arg-type] # one of its two words
-        java_script_enabled=scripts,
-    )
-    context.set_default_timeout(WITHIN_MS)
-    page = context.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.goto(address)
-    yield page
-    origin = "/".join(address.split("/")[:3])
-    assert [url for url in asked if not url.startswith((origin, "data:", "blob:"))] == []
-    assert [text for text in said if "Content Security Policy" in text or text.startswith("error:")] == []
-    context.close()
 
 
 def keep(page: Page, name: str) -> None:

@@ -1,0 +1,103 @@
+"""Accessibility of every page by axe-core: WCAG 2.2 at level AA, and axe's own rules of good practice."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from petmood.cli.app import main
+from petmood.configs.load import compose
+from petmood.core.domain import DomainScores
+from petmood.pipelines.crossval import crossval
+from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.train import train
+from petmood.reports.promotion import write_promotion_report
+from tests.support.browser import chromium
+from tests.support.images import jpeg, photo_like
+from tests.support.landing_page import PHONE, opened, serving
+from tests.support.promotion import REPORT
+from tests.support.small_sets import SMALL, write_small_set
+
+pytestmark = pytest.mark.proof
+
+RULES: Final = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+}
+REPORTS: Final = ("report.html", "crossval.html", "check.html", "promotion.html")
+STATES: Final[dict[str, dict[str, Any]]] = {
+    "confident": {},
+    "not-sure": {"confidence_threshold": 0.99},
+    "practice": {"data_kind": "drawings", "confidence_threshold": 1.01},
+    "no-pet": {"scores": DomainScores(2.5, 0.02)},
+    "unfamiliar": {"scores": DomainScores(2.5, 0.98)},
+}
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds on a page: the rule, the element and what to mend."""
+    found = Axe().run(page, options=RULES).response
+    assert found["passes"], "axe has examined the page"
+    return [
+        f"{one['id']}: {node['html'][:120]}: {' '.join(node['failureSummary'].split())}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium without a screen."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with every kind of report, of stripes."""
+    folder = tmp_path_factory.mktemp("reports")
+    data = write_small_set(folder / "data", train=40, valid=16, test=16)
+    settings = [*SMALL, f"data={data}", f"run.folder={folder}"]
+    run = train(compose([*settings, "name=run", "epochs=3"]))
+    evaluate_run(run)
+    crossval(compose([*settings, "name=folds", "epochs=2", "folds=2", "crossval.permuted_labels=false"]))
+    main(["data", "check", str(data), "--output", str(folder / "check.html")])
+    write_promotion_report(REPORT, folder)
+    run.report.rename(folder / "report.html")
+    (folder / "folds/crossval.html").rename(folder / "crossval.html")
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_meets_wcag(browser: Browser, reports: Path, name: str, scheme: str) -> None:
+    with opened(browser, f"file://{reports / name}", size=PHONE, scheme=scheme) as page:
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_the_landing_page_meets_wcag_with_every_kind_of_answer(
+    browser: Browser, tmp_path: Path, state: str, scheme: str
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg(photo_like(320, 240)))
+    with serving(**STATES[state]) as address, opened(browser, address, size=PHONE, scheme=scheme) as page:
+        expect(page.locator("#card")).to_be_visible()
+        assert violations(page) == [], "before a photo"
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_be_visible()
+        assert violations(page) == []
+
+
+def test_the_check_finds_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "bad.html").write_text("<title>x</title>" + "<p>text</p>" * 20 + "<img src='data:,'>")
+    with opened(browser, f"file://{tmp_path / 'bad.html'}") as page:
+        assert any(re.match("image-alt: ", one) for one in violations(page))
