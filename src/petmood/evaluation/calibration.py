@@ -65,7 +65,9 @@ def fit_temperature(scored_valid: Predictions, *, bounds: tuple[float, float] = 
     return float(math.exp(found.x))
 
 
-def calibrated_ece(scored: Predictions, *, draws: int = 1000, seed: int = 0) -> NDArray[np.float64]:
+def calibrated_ece(
+    scored: Predictions, *, temperature: float = 1.0, draws: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
     """Simulate the calibration error that a calibrated model with these probabilities shows by chance, float64 [draws].
 
     A photo is right with the probability that it was given; photos of one group are right together where they can be.
@@ -75,7 +77,7 @@ def calibrated_ece(scored: Predictions, *, draws: int = 1000, seed: int = 0) -> 
     """
     if len(scored) == 0:
         raise DataError("Expected photos to simulate a calibration error for, got none.")
-    confidence = scored.probabilities().max(axis=1)
+    confidence = scored.probabilities(temperature=temperature).max(axis=1)
     groups = scored.group_numbers()
     rng, member = np.random.default_rng(seed), equal_mass_bins(confidence)
     errors = np.empty(draws)

@@ -15,7 +15,7 @@ from scipy import stats
 from petmood.core.errors import DataError
 from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
-from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
+from petmood.evaluation.calibration import ReliabilityBin, calibrated_ece, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
 from petmood.evaluation.domain import DomainResult
 from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
@@ -34,12 +34,16 @@ _PROBABILISTIC = ("brier", "nll", "ece")
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperature, the number of photos it was fitted on (0: not fitted, it is 1) and its effect on the main split."""
+    """Temperature, the number of photos it was fitted on (0: not fitted, it is 1) and its effect on the main split.
+
+    ``ece_by_chance`` is the mean calibration error that a calibrated model shows on as many photos.
+    """
 
     temperature: float
     fitted_on: int
     before: Estimates
     after: Estimates
+    ece_by_chance: float
     reliability: tuple[ReliabilityBin, ...]
 
 
@@ -89,6 +93,7 @@ class Evaluation:
                 "fitted_on": self.calibration.fitted_on,
                 "before": _json(self.calibration.before),
                 "after": _json(self.calibration.after),
+                "ece_by_chance": self.calibration.ece_by_chance,
                 "reliability": [point.to_json() for point in self.calibration.reliability],
             },
             "abstention": {
@@ -246,6 +251,7 @@ def _calibration(
         fitted_on=len(valid) if valid else 0,
         before={name: before[name] for name in _PROBABILISTIC},
         after={name: after[name] for name in _PROBABILISTIC},
+        ece_by_chance=float(calibrated_ece(predictions, temperature=temperature, seed=seed).mean()),
         reliability=reliability(predictions, temperature=temperature),
     )
 

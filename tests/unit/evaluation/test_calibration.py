@@ -149,6 +149,14 @@ def test_bins_do_not_compensate_each_other() -> None:
     assert calibrated_ece(both, draws=4000).mean() == pytest.approx(np.mean(apart), abs=0.005)
 
 
+def test_the_error_by_chance_is_that_of_the_probabilities_after_the_temperature() -> None:
+    """Logits of 4 divided by 2 are logits of 2."""
+    plain = one_confidence(30, groups=30, probability=0.7)
+    hot = replace(plain, logits=plain.logits * 2)
+    assert np.array_equal(calibrated_ece(hot, temperature=2.0), calibrated_ece(plain))
+    assert calibrated_ece(hot).mean() < calibrated_ece(plain).mean()
+
+
 def test_no_photos_have_no_calibration_error(make_scored: MakeScored) -> None:
     with pytest.raises(DataError, match="Expected photos to simulate a calibration error for, got none"):
         calibrated_ece(make_scored(4).take(np.zeros(4, bool)))

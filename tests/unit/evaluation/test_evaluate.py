@@ -10,7 +10,7 @@ import pytest
 
 from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
-from petmood.evaluation.calibration import ReliabilityBin, fit_temperature, reliability
+from petmood.evaluation.calibration import ReliabilityBin, calibrated_ece, fit_temperature, reliability
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
 from petmood.evaluation.evaluate import (
     AbstentionResult,
@@ -49,6 +49,7 @@ RESULTS = Evaluation(
         fitted_on=20,
         before={"ece": share(0.5)},
         after={"ece": share(0.25)},
+        ece_by_chance=0.125,
         reliability=(ReliabilityBin(confidence=0.7, accuracy=0.75, low=0.5, high=0.875, n=10),),
     ),
     abstention=AbstentionResult(
@@ -89,6 +90,7 @@ def test_all_results_are_written_as_json() -> None:
             "fitted_on": 20,
             "before": {"ece": written(0.5)},
             "after": {"ece": written(0.25)},
+            "ece_by_chance": 0.125,
             "reliability": [{"confidence": 0.7, "accuracy": 0.75, "low": 0.5, "high": 0.875, "n": 10}],
         },
         "abstention": {
@@ -216,6 +218,7 @@ def test_every_part_is_computed_with_the_settings_and_the_calibrated_probabiliti
         fitted_on=141,
         before={name: plain[name] for name in ("brier", "nll", "ece")},
         after={name: scaled[name] for name in ("brier", "nll", "ece")},
+        ece_by_chance=float(calibrated_ece(test, temperature=scale, seed=3).mean()),
         reliability=reliability(test, temperature=scale),
     )
     assert scale > 2

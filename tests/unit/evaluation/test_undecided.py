@@ -37,7 +37,7 @@ def results(
         main="test",
         splits={"test": {"accuracy": accuracy}},
         per_class={"test": {name: {"recall": recall} for name, recall in (recalls or {}).items()}},
-        calibration=Calibration(1.0, 40, before={}, after={}, reliability=()),
+        calibration=Calibration(1.0, 40, before={}, after={}, ece_by_chance=0.0, reliability=()),
         abstention=AbstentionResult(rule, Selective(error, coverage=ACCURACY) if error else None, aurc=0.0),
         conformal=Conformal("lac", 0.75, 0.5, PredictionSetMetrics(coverage, ACCURACY, (40,)) if coverage else None),
         baselines={name: {"accuracy": estimate} for name, estimate in (baselines or {}).items()},
