@@ -44,7 +44,7 @@ def test_images_without_stripes_are_out_of_the_domain_of_stripes(run: RunFolder,
     stored = read_evaluation(run)["domain"]
     assert stored == result.to_json()
     text = run.report.read_text("utf-8")
-    assert f"Of {images} images without a pet, {refused} are refused." in text
+    assert f"refused. Of {images} images without a pet, {refused} are refused." in text
     assert "demo drawings" in text
 
     bundle = export_run(run, to=tmp_path / "bundle")
