@@ -1,16 +1,26 @@
 """Command that predicts photos: `petmood predict`; it needs the extra 'serve', or 'client' for a service."""
 
 import os
-import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from petmood.cli.numbers import Integer
 from petmood.cli.output import csv_line, echo_json
+from petmood.cli.photo_answers import (
+    KINDS,
+    STDIN,
+    PipedPhoto,
+    Tally,
+    common_folder,
+    contact_sheet,
+    kind_of,
+    name_in,
+    open_photo,
+)
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
@@ -18,7 +28,7 @@ from petmood.core.names import printable
 from petmood.core.redact import without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from petmood import Client, Predictor
@@ -29,9 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 RETRIES = 3
-STDIN = Path("-")
-OUT_OF_DOMAIN: Final = "out-of-domain"
-KINDS: Final = ("confident", "not-confident", OUT_OF_DOMAIN, "rejected")
 
 
 @click.command()
@@ -43,6 +50,11 @@ KINDS: Final = ("confident", "not-confident", OUT_OF_DOMAIN, "rejected")
     "--only",
     type=click.Choice([*KINDS]),
     help="Print only these; all are predicted and counted.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    help="Write a page with a thumbnail and the answer of each photo; what --only leaves out isn't on it.",
 )
 @click.option(
     "--threads",
@@ -60,6 +72,7 @@ def predict(
     as_json: bool,
     as_csv: bool,
     only: str | None,
+    html: Path | None,
     threads: int,
 ) -> None:
     """Predict PHOTOS (files, folders of them, or - for standard input) with BUNDLE.
@@ -72,51 +85,56 @@ def predict(
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
     """
-    from petmood.cli.tables import model_notices
     from petmood.core.photo_source import find_each_photo
 
     _check_address(bundle, threads_given=context.get_parameter_source("threads") is ParameterSource.COMMANDLINE)
-    if as_json and as_csv:
-        raise ConfigError("Expected --json or --csv, got both. Leave one out.")
+    printer = _printer(as_json=as_json, as_csv=as_csv)
+    _check_standard_input(photos)
+    page = contact_sheet(html)
+    found = find_each_photo([*photos], also=STDIN)
+    sources = [None if one.problem else open_photo(one.path) for one in found]
+    show, tally, folder = printer(), Tally(), common_folder(found)
+    with _predictor(bundle, threads=threads) as predictor, page as sheet:
+        answers = _answers(predictor, [source for source in sources if source is not None])
+        for one, source in zip(found, sources, strict=True):
+            answer = one.problem or next(answers)
+            photo = source.take() if isinstance(source, PipedPhoto) else source
+            kind = tally.add(answer)
+            if only in {None, kind}:
+                show(printable(str(one.path)), answer)
+                if sheet:
+                    sheet.add(name_in(folder, one.path), answer, kind=kind, photo=photo)
+        if sheet:
+            sheet.write(tally.facts(folder, only=only))
+    if len(found) > 1 and not (as_json or as_csv):
+        click.echo(tally.summary(), err=True)
+    for notice in () if as_json else tally.notices:
+        click.echo(notice, err=True)
+    if html and not (as_json or as_csv):
+        click.echo(f"Page: {printable(str(html))}", err=True)
+    context.exit(1 if tally.counts["rejected"] else 0)
+
+
+def _check_standard_input(photos: "Sequence[Path]") -> None:
     piped = photos.count(STDIN)
     if piped > 1:
         raise ConfigError(f"Expected '{STDIN}' (standard input) once, got it {piped} times. Give the photos' paths.")
-    found = find_each_photo([*photos], also=STDIN)
-    sources = [sys.stdin.buffer if one.path == STDIN else one.path for one in found if one.problem is None]
-    show = _json_printer() if as_json else _csv_printer() if as_csv else _text_printer()
-    counts, notices = dict.fromkeys(KINDS, 0), dict[str, None]()
-    with _predictor(bundle, threads=threads) as predictor:
-        answers = progress_bar(predictor.predict_many(sources), total=len(sources), what="predicting photos")
-        for one in found:
-            answer = one.problem or next(answers)
-            kind = _kind(answer)
-            counts[kind] += 1
-            if only in {None, kind}:
-                show(printable(str(one.path)), answer)
-            notices |= dict.fromkeys(model_notices([answer]))
-    if len(found) > 1 and not (as_json or as_csv):
-        counted = {kind: count for kind, count in counts.items() if count or kind != OUT_OF_DOMAIN}
-        shown = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in counted.items())
-        click.echo(f"{len(found)} photos: {shown}.", err=True)
-    for notice in () if as_json else notices:
-        click.echo(notice, err=True)
-    context.exit(1 if counts["rejected"] else 0)
 
 
-def _kind(answer: "Answer") -> str:
-    from petmood.core.prediction import Prediction
+def _answers(predictor: "Predictor | Client", photos: "Sequence[Path | PipedPhoto]") -> "Iterator[Answer]":
+    return progress_bar(predictor.predict_many(photos), total=len(photos), what="predicting photos")
 
-    if not isinstance(answer, Prediction):
-        return "rejected"
-    if answer.label is None:
-        return OUT_OF_DOMAIN
-    return "confident" if answer.confident else "not-confident"
+
+def _printer(*, as_json: bool, as_csv: bool) -> "Callable[[], Printer]":
+    if as_json and as_csv:
+        raise ConfigError("Expected --json or --csv, got both. Leave one out.")
+    return _json_printer if as_json else _csv_printer if as_csv else _text_printer
 
 
 def _text_printer() -> "Printer":
     from petmood.cli.tables import prediction_text
 
-    return lambda name, answer: click.echo(prediction_text(name, answer), err=_kind(answer) == "rejected")
+    return lambda name, answer: click.echo(prediction_text(name, answer), err=kind_of(answer) == "rejected")
 
 
 def _json_printer() -> "Printer":

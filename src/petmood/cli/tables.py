@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_response
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
-from petmood.presentation.answers import NEVER_CONFIDENT, alternatives, guess, no_result, percent, percent_below
+from petmood.presentation.answers import NEVER_CONFIDENT, in_words
 from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, title
 
 if TYPE_CHECKING:
@@ -44,17 +44,10 @@ def prediction_text(photo: str, answer: Answer) -> str:
     if not isinstance(answer, Prediction):
         return f"{photo}: {answer.code}: {answer}"
     notes = "".join(f"  [{warning}]" for warning in answer.warnings if warning != PRACTICE_MODEL)
-    if without := no_result(answer):
-        headline, sentence = without
-        return f"{photo}: {headline.lower()}: {sentence}{notes}"
-    if answer.confident:
-        return f"{photo}: {answer.label} {percent(answer.probability)}{notes}"
-    below = percent_below(answer)
-    reasons = [f"confident from {below[1]}" if below else "", alternatives(answer.prediction_set)]
-    reason = "; ".join(filter(None, reasons))
-    probability = below[0] if below else percent(answer.probability)
-    shown = f"not sure, {guess(answer.best_guess, answer.probability)} {probability}"
-    return f"{photo}: {shown}{f'  ({reason})' if reason else ''}{notes}"
+    headline, reason = in_words(answer)
+    if answer.label is None:
+        return f"{photo}: {headline.lower()}: {reason}{notes}"
+    return f"{photo}: {headline}{f'  ({reason})' if reason else ''}{notes}"
 
 
 def answer_response(photo: str, answer: Answer) -> PredictionResponse | ErrorResponse:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from petmood.core.partials import partial_file
 
 __all__ = [
     "atomic_write_bytes",
+    "atomic_write_chunks",
     "atomic_write_json",
     "atomic_write_text",
     "copy_folder",
@@ -34,7 +35,16 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OSError: the write failed; an old file is unchanged and no partial file is left.
     """
-    with _partial(path, data) as partial:
+    atomic_write_chunks(path, [data])
+
+
+def atomic_write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file atomically from its parts, one of them in memory at a time; parent folders are created.
+
+    Raises:
+        OSError: the write failed; an old file is unchanged and no partial file is left. So it is after any other error.
+    """
+    with _partial(path, chunks) as partial:
         partial.replace(path)
 
 
@@ -46,7 +56,7 @@ def create_exclusive(path: Path, data: bytes) -> bool:
     Raises:
         OSError: the write failed, or the file system has no hard links.
     """
-    with _partial(path, data) as partial:
+    with _partial(path, [data]) as partial:
         try:
             path.hardlink_to(partial)
         except FileExistsError:
@@ -55,12 +65,12 @@ def create_exclusive(path: Path, data: bytes) -> bool:
 
 
 @contextmanager
-def _partial(path: Path, data: bytes) -> Iterator[Path]:
+def _partial(path: Path, chunks: Iterable[bytes]) -> Iterator[Path]:
     """Yield a flushed temporary file beside ``path``; on exit it is removed if not renamed, and the folder flushed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with partial_file(path) as partial:
         with partial.open("wb") as file:
-            file.write(data)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         yield partial

@@ -6,7 +6,7 @@ from typing import Final
 from petmood.core.domain import NO_ANIMAL, UNFAMILIAR, DomainWarning
 from petmood.core.prediction import Prediction
 
-__all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "no_result", "percent", "percent_below"]
+__all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "in_words", "no_result", "percent", "percent_below"]
 
 NEVER_CONFIDENT: Final = (
     "This model is never confident: its error on validation photos was too high, or the photos were too few. "
@@ -16,6 +16,19 @@ NO_RESULT: Final[dict[DomainWarning, tuple[str, str]]] = {
     NO_ANIMAL: ("No pet found", "The model found no animal in this photo, so it gives no result."),
     UNFAMILIAR: ("Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."),
 }
+
+
+def in_words(prediction: Prediction) -> tuple[str, str]:
+    """Return the answer for one photo in a few words, and what explains it, which is empty for a confident one."""
+    if without := no_result(prediction):
+        return without
+    if prediction.confident:
+        return f"{prediction.label} {percent(prediction.probability)}", ""
+    below = percent_below(prediction)
+    reasons = [f"confident from {below[1]}" if below else "", alternatives(prediction.prediction_set)]
+    probability = below[0] if below else percent(prediction.probability)
+    shown = guess(prediction.best_guess, prediction.probability)
+    return f"not sure, {shown} {probability}", "; ".join(filter(None, reasons))
 
 
 def guess(label: str, probability: float) -> str:

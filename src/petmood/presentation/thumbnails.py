@@ -14,7 +14,7 @@ from PIL import Image
 from petmood.core.errors import PetmoodError
 from petmood.core.photo import decode
 
-__all__ = ["PhotoOf", "Thumbnails", "folder_thumbnails", "jpeg_uri"]
+__all__ = ["PhotoOf", "Thumbnails", "folder_thumbnails", "jpeg_uri", "photo_uri"]
 
 PhotoOf = Callable[[str], NDArray[np.uint8]]
 
@@ -29,6 +29,14 @@ def jpeg_uri(photo: NDArray[np.uint8], *, side_px: int = _SIDE_PX) -> str:
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=_QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def photo_uri(photo: bytes | Path, *, side_px: int = _SIDE_PX) -> str | None:
+    """Return the thumbnail of a photo, by its path or bytes, as a JPEG data URI; None if it can't be read."""
+    try:
+        return jpeg_uri(decode(photo, at_least_px=side_px).pixels, side_px=side_px)
+    except (PetmoodError, OSError):
+        return None
 
 
 @dataclass(slots=True)

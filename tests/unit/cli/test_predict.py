@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -378,3 +379,107 @@ def test_two_formats_at_once_are_refused(petmood: Callable[..., Any], mixed: Pat
     done = petmood("predict", mixed, folder, "--csv", "--json")
     assert (done.code, done.out) == (2, "")
     assert done.err == "petmood: Expected --json or --csv, got both. Leave one out.\n"
+
+
+# --- the page of --html -----------------------------------------------------------------------------------------------
+
+
+def names_on(page: Path) -> list[str]:
+    """Return the names on the cards of a page, sorted."""
+    return sorted(re.findall(r'<p class="name">(.*?)</p>', page.read_text("utf-8")))
+
+
+def test_a_page_shows_every_photo_the_counts_the_model_and_the_notices(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "0.jpg").rename(folder / os.fsdecode(b"<b>caf\xe9.jpg"))
+    page = tmp_path_factory.mktemp("pages") / "new" / "sheet.html"
+    done = petmood("predict", small_bundle, folder, "--html", page)
+    counts = "11 photos: 0 confident, 10 not confident, 1 rejected."
+    assert done.code == 1
+    assert done.err.splitlines()[1:] == [counts, NEVER_CONFIDENT, f"Page: {page}"]
+    assert names_on(page) == sorted([*(f"{n}.jpg" for n in range(1, 10)), r"&lt;b&gt;caf\xe9.jpg", "sub/half.JPG"])
+    text = page.read_text("utf-8")
+    assert f"<p>{counts}</p>" in text
+    assert f"<dd>first, version {read(small_bundle).version}</dd>" in text
+    assert f"<dd>{folder}</dd>" in text
+    assert text.count("This model is never confident") == 1
+    assert text.count("<img") == 10
+    assert "truncated or corrupt file" in text
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_a_page_leaves_what_is_printed_as_it_is(
+    petmood: Callable[..., Any], mixed: Path, folder: Path, option: str
+) -> None:
+    alone = petmood("predict", mixed, folder, option)
+    done = petmood("predict", mixed, folder, option, "--html", folder / "sheet.html")
+    assert (done.code, done.out, done.err) == (alone.code, alone.out, alone.err)
+    assert len(names_on(folder / "sheet.html")) == 11
+
+
+@pytest.mark.parametrize("kind", ["confident", "not-confident", "rejected", "out-of-domain"])
+def test_a_page_shows_what_is_printed_and_counts_all(
+    petmood: Callable[..., Any], mixed: Path, folder: Path, kind: str
+) -> None:
+    page = folder / "sheet.html"
+    done = petmood("predict", mixed, folder, "--only", kind, "--json", "--html", page)
+    printed = [json.loads(line)["photo"] for line in done.out.splitlines()]
+    assert names_on(page) == sorted(str(Path(name).relative_to(folder)) for name in printed)
+    words = kind.replace("-", " ")
+    assert f"1 rejected. This page shows the {words} ones alone.</p>" in page.read_text()
+
+
+def test_a_page_of_a_service_has_its_answers_and_thumbnails(
+    petmood: Callable[..., Any], with_cup: str, folder: Path
+) -> None:
+    petmood("predict", with_cup, *four(folder), "--html", folder / "sheet.html")
+    text = (folder / "sheet.html").read_text()
+    titles = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    assert titles == [
+        "Confident: happy (1)",
+        "Not confident: best guess happy (1)",
+        "Out of domain (1)",
+        "Rejected (1)",
+    ]
+    assert text.count("<img") == 4
+    assert f"<dd>{BODY.model.name}, version {BODY.model.version}</dd>" in text
+
+
+def test_photos_that_can_be_read_once_are_on_the_page(small_bundle: Path, folder: Path) -> None:
+    asked = f"- <(cat {folder}/1.jpg) {folder}/2.jpg --html {folder}/sheet.html"
+    script = f"cat {folder}/3.jpg | {sys.executable} -m petmood predict {small_bundle} {asked}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "sheet.html").read_text()
+    assert text.count("<img") == 3
+    assert '<p class="name">standard input</p>' in text
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("1.jpg", "Expected a file that ends in .html after --html, got {at}. Give the page's name there."),
+        ("sub.html", "Expected a file to write, got the folder {at}. Give the name of a file in it."),
+        (
+            "1.jpg/sheet.html",
+            "{at} can't be written: {folder}/1.jpg is not a writable folder. Choose another folder.",
+        ),
+    ],
+)
+def test_a_page_that_can_t_be_written_is_refused_before_a_photo_is_predicted(
+    petmood: Callable[..., Any], folder: Path, place: str, message: str
+) -> None:
+    (folder / "sub.html").mkdir()
+    before = (folder / "1.jpg").read_bytes()
+    done = petmood("predict", folder / "no bundle", folder / "2.jpg", "--html", folder / place)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"petmood: {message.format(at=folder / place, folder=folder)}\n"
+    assert (folder / "1.jpg").read_bytes() == before
+
+
+def test_a_service_that_is_away_leaves_the_old_page(petmood: Callable[..., Any], folder: Path) -> None:
+    (folder / "sheet.html").write_text("old")
+    done = petmood("predict", "http://127.0.0.1:9", folder / "1.jpg", "--html", folder / "sheet.html")
+    assert done.code == 2
+    assert (folder / "sheet.html").read_text() == "old"

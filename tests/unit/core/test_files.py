@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from petmood.core.files import (
     atomic_write_bytes,
+    atomic_write_chunks,
     atomic_write_json,
     atomic_write_text,
     copy_folder,
@@ -85,6 +86,18 @@ def test_bytes_text_and_json_are_written_and_parents_are_made(tmp_path: Path) ->
         '{\n  "label": "traurig",\n  "ü": [\n    1,\n    null\n  ]\n}\n'
     )
     assert names_in(tmp_path) == ["a", "text", "x.json"]
+
+
+def test_parts_become_one_file_and_a_failing_part_leaves_the_old_one(tmp_path: Path) -> None:
+    def failing() -> Iterator[bytes]:
+        yield b"new"
+        raise RuntimeError("the second part failed")
+
+    atomic_write_chunks(tmp_path / "a/file", iter([b"one ", b"", b"two"]))
+    with pytest.raises(RuntimeError, match="second part"):
+        atomic_write_chunks(tmp_path / "a/file", failing())
+    assert (tmp_path / "a/file").read_bytes() == b"one two"
+    assert names_in(tmp_path / "a") == ["file"]
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])

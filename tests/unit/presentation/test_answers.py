@@ -13,6 +13,7 @@ from petmood.presentation.answers import (
     NO_RESULT,
     alternatives,
     guess,
+    in_words,
     no_result,
     percent,
     percent_below,
@@ -73,6 +74,27 @@ def test_a_photo_out_of_the_domain_gets_a_headline_and_a_sentence(
     outside = Prediction(None, 0.84, {"sad": 0.84}, False, (), MODEL, domain=scores, domain_warning=warning)
     assert no_result(outside) == words
     assert no_result(Prediction("sad", 0.84, {"sad": 0.84}, False, ("sad",), MODEL, domain=scores)) is None
+
+
+@pytest.mark.parametrize(
+    ("confident", "possible", "threshold", "words"),
+    [
+        (True, ("sad", "happy"), 0.8, ("sad 84%", "")),
+        (False, ("sad",), 0.88, ("not sure, probably sad 84%", "confident from 88%")),
+        (False, ("sad", "happy"), 0.88, ("not sure, probably sad 84%", "confident from 88%; sad or happy")),
+        (False, ("sad", "happy"), 1.01, ("not sure, probably sad 84%", "sad or happy")),
+        (False, ("sad",), None, ("not sure, probably sad 84%", "")),
+    ],
+)
+def test_an_answer_is_said_in_words_with_its_reason(
+    confident: bool, possible: tuple[str, ...], threshold: float | None, words: tuple[str, str]
+) -> None:
+    assert in_words(Prediction("sad", 0.84, {}, confident, possible, MODEL, confidence_threshold=threshold)) == words
+
+
+def test_a_photo_out_of_the_domain_is_said_in_its_own_words() -> None:
+    outside = Prediction(None, 0.84, {"sad": 0.84}, False, (), MODEL, domain_warning="no_animal")
+    assert in_words(outside) == no_result(outside)
 
 
 @pytest.mark.parametrize("probability", [0.4, 0.99])

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from petmood.core.errors import CorruptImage
-from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails, jpeg_uri
+from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails, jpeg_uri, photo_uri
 from tests.support.images import jpeg, photo_like
 
 
@@ -60,3 +60,12 @@ def test_what_can_not_be_read_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "half.jpg").write_bytes(jpeg(photo_like(64, 64))[:300])
     thumbnails = folder_thumbnails(tmp_path)
     assert thumbnails.uri("half.jpg") is thumbnails.uri("nowhere.jpg") is None
+
+
+def test_a_photo_becomes_a_thumbnail_by_its_path_or_bytes_and_none_if_it_can_not_be_read(tmp_path: Path) -> None:
+    data = jpeg(photo_like(640, 320))
+    (tmp_path / "a.jpg").write_bytes(data)
+    uri = photo_uri(tmp_path / "a.jpg", side_px=200)
+    assert uri is not None
+    assert (decoded(uri).size, uri) == ((200, 100), photo_uri(data, side_px=200))
+    assert photo_uri(data[:300]) is photo_uri(tmp_path / "gone.jpg") is None
