@@ -14,6 +14,7 @@ from petmood.configs.load import compose
 from petmood.core.domain import DomainScores
 from petmood.pipelines.crossval import crossval
 from petmood.pipelines.evaluate import evaluate_run
+from petmood.pipelines.export import export_run
 from petmood.pipelines.train import train
 from petmood.reports.promotion import write_promotion_report
 from tests.support.browser import chromium
@@ -30,7 +31,7 @@ RULES: Final = {
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     }
 }
-REPORTS: Final = ("report.html", "crossval.html", "check.html", "promotion.html")
+REPORTS: Final = ("report.html", "crossval.html", "check.html", "promotion.html", "photos.html")
 STATES: Final[dict[str, dict[str, Any]]] = {
     "confident": {},
     "not-sure": {"confidence_threshold": 0.99},
@@ -69,6 +70,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     crossval(compose([*settings, "name=folds", "epochs=2", "folds=2", "crossval.permuted_labels=false"]))
     main(["data", "check", str(data), "--output", str(folder / "check.html")])
     write_promotion_report(REPORT, folder)
+    bundle = export_run(run, to=folder / "bundle").folder
+    (data / "photos/broken.jpg").write_bytes(b"no photo")
+    main(["predict", str(bundle), str(data / "photos"), "--html", str(folder / "photos.html")])
     run.report.rename(folder / "report.html")
     (folder / "folds/crossval.html").rename(folder / "crossval.html")
     return folder
