@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from petmood.cli.app import main
 from petmood.configs.load import compose
@@ -99,6 +99,39 @@ def test_the_landing_page_meets_wcag_with_every_kind_of_answer(
         page.locator("#photo").set_input_files(photo)
         expect(page.locator(".headline")).to_be_visible()
         assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_cards_of_many_photos_meet_wcag_with_every_kind_of_answer(browser: Browser, scheme: str) -> None:
+    pixels = photo_like(320, 240)
+    contents = [jpeg(pixels), jpeg(pixels // 9), jpeg(225 + pixels // 9), jpeg(pixels)[:900]]
+    photos: list[FilePayload] = [
+        {"name": f"{n}-{'long-' * 20}.jpg", "mimeType": "image/jpeg", "buffer": one} for n, one in enumerate(contents)
+    ]
+    with (
+        serving(confidence_threshold=0.6, by_brightness=True) as address,
+        opened(browser, address, size=PHONE, scheme=scheme) as page,
+    ):
+        expect(page.locator("#card")).to_be_visible()
+        page.route("**/predict", lambda _: None)
+        page.locator("#photo").set_input_files(photos)
+        expect(page.locator("#progress")).to_be_visible()
+        assert violations(page) == [], "while the photos are sent"
+        page.reload()
+        expect(page.locator("#card")).to_be_visible()
+        page.unroute("**/predict")
+        page.locator("#photo").set_input_files(photos)
+        expect(page.locator("#summary")).to_contain_text("4 photos: 1 <b>calm</b>")
+        assert violations(page) == [], "the cards"
+        for card in page.locator("#cards button").all():
+            card.click()
+            expect(page.locator("#answer .headline")).to_be_visible()
+            assert violations(page) == [], "a selected card"
+        page.route("**/*", lambda route: route.abort())
+        page.locator("#photo").set_input_files(photos)
+        expect(page.get_by_role("button", name="Send the rest (4)")).to_be_visible()
+        assert violations(page) == [], "the service is away"
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
 def test_the_check_finds_what_is_wrong(browser: Browser, tmp_path: Path) -> None:

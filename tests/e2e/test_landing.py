@@ -1,18 +1,18 @@
 """Landing page and Swagger UI in headless Chromium, with a real server in this process."""
 
 import base64
-import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from petmood.core.domain import DomainScores
 from petmood.core.photo import decode
 from tests.support.browser import chromium
 from tests.support.images import jpeg, photo_like, png
-from tests.support.landing_page import CARD, CLASSES, PHONE, OwnClasses, opened, serving
+from tests.support.landing_page import CARD, CLASSES, PHONE, OwnClasses, keep, opened, serving
 
 pytestmark = pytest.mark.proof
 
@@ -45,12 +45,6 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     path.write_bytes(jpeg(photo_like(320, 240)))
     return path
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a picture of the page for whoever wants to look at it."""
-    if folder := os.environ.get("PETMOOD_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def test_a_photo_that_is_chosen_is_answered_with_the_classes_of_the_bundle(browser: Browser, photo: Path) -> None:
@@ -145,6 +139,7 @@ def test_a_service_with_a_token_asks_for_it(browser: Browser, photo: Path) -> No
 
 def test_without_scripts_the_form_still_works(browser: Browser, photo: Path) -> None:
     with serving() as address, opened(browser, address, scripts=False) as page:
+        expect(page.locator("#photo")).not_to_have_attribute("multiple", re.compile(""))
         page.locator("#photo").set_input_files(photo)
         page.get_by_role("button", name="Predict").click()
         page.wait_for_url(f"{address}/predict")

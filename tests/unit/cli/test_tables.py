@@ -1,7 +1,9 @@
 """Text tables of predictions, metrics and comparisons."""
 
 import json
+import re
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 
@@ -122,3 +124,10 @@ def test_a_row_says_whether_a_photo_is_in_the_domain_where_the_model_has_scores(
     assert answer_row("a.jpg", outside("no_animal", warnings=("small",))) == [
         *("a.jpg", "", "0.9500", "false", "", "small", "", "", "false", "no_animal"),
     ]
+
+
+def test_the_page_of_the_service_writes_the_same_columns() -> None:
+    script = (files("petmood.serving") / "static/answers.js").read_text("utf-8")
+    found = re.search(r"const CSV_COLUMNS = (\[[^]]*),\s*];", script)
+    assert found
+    assert tuple(json.loads(found[1] + "]")) == CSV_COLUMNS

@@ -114,6 +114,6 @@ def test_the_page_of_the_service_says_of_a_model_what_the_terminal_says() -> Non
 
 
 def test_the_page_of_the_service_says_of_a_photo_out_of_the_domain_what_the_terminal_says() -> None:
-    script = (files("petmood.serving") / "static/landing.js").read_text("utf-8")
+    script = (files("petmood.serving") / "static/answers.js").read_text("utf-8")
     for warning, words in NO_RESULT.items():
         assert f"{warning}: {json.dumps(list(words))}," in script

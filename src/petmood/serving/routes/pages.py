@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from os import PathLike, stat_result
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,14 @@ class PageFiles(StaticFiles):
         context_of(scope).route = STATIC
         headers = [header for header in scope["headers"] if header[0] != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Return a file that browsers revalidate on each visit, so that the scripts of a page are of one version."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 def add_pages(app: FastAPI) -> None:

@@ -1,181 +1,232 @@
-"use strict";
-// Landing page: send one photo to /predict and show the response. Text from the service is only set as textContent, so
-// that it is never parsed as HTML.
+// Landing page: sends photos to /predict, shows the full answer of one photo, and a card for each photo of this visit.
+import { cardLines, csvText, element, fullAnswer, part, summary } from "./answers.js";
+import { prepared } from "./photos.js";
+import { ask, askForToken, askPatiently, showExamples, showModel } from "./service.js";
 
-const part = (id) => document.getElementById(id);
-const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
-const LARGE_BYTES = 500000;
-const LONG_SIDE_PX = 1600; // several times the side of any network's input
-const SHRINKABLE = ["image/jpeg", "image/heic", "image/heif"]; // others may have transparency or several frames
-const NO_RESULT = {
-  no_animal: ["No pet found", "The model found no animal in this photo, so it gives no result."],
-  unfamiliar: ["Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."],
-};
-const ADVICE = "For a better result, show the pet's whole face from the front, close up and in daylight.";
-let photo = null;
+const AT_ONCE = 2;
+const LATE_MS = 5000;
+const SAID_EVERY_MS = 4000; // a screen reader can't finish a sentence that changes with each photo
 
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
+// Photos of this visit, newest first: {name, file, thumbnail, outcome, late, card}. An answered photo loses its file: only
+// a thumbnail is kept. The last choice of one photo keeps it until the next choice, so that it can be sent again.
+const visit = [];
+let chosen = [];
+let selected = null; // the photo whose full answer is shown
+let previewUrl = null; // its file, if it is shown in full size
+const queue = [];
+let run = null; // the queue's progress: {total, done, saidAt, stopped}
+let requests = 0;
 
-function percent(share) {
-  if (share >= 0.995 && share < 1) return "over 99%";
-  if (share > 0 && share < 0.005) return "under 1%";
-  return `${Math.round(share * 100)}%`;
-}
-
-function withToken() {
-  const token = part("token").value.trim();
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
-function askForToken(status) {
-  if (status === 401) part("token-line").hidden = false;
-}
-
-// A large photo of a phone in a fraction of its bytes, without its metadata; the file itself if the browser can't decode it.
-async function shrunk(file) {
-  if (file.size < LARGE_BYTES || !SHRINKABLE.includes(file.type)) return file;
-  try {
-    const bitmap = await createImageBitmap(file); // upright: the orientation in the metadata is applied
-    const scale = LONG_SIDE_PX / Math.max(bitmap.width, bitmap.height);
-    if (scale >= 1) return file;
-    const canvas = element("canvas");
-    canvas.width = Math.round(bitmap.width * scale);
-    canvas.height = Math.round(bitmap.height * scale);
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    const smaller = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
-    return smaller && smaller.size < file.size ? smaller : file;
-  } catch {
-    return file;
+function choose(files) {
+  const before = chosen;
+  chosen = [...files].map((file) => ({ name: file.name || "photo", file, thumbnail: null, outcome: null, late: false }));
+  for (const photo of before) dropFile(photo);
+  for (const photo of chosen) {
+    photo.card = cardOf(photo);
+    showCard(photo);
   }
-}
-
-function choose(file) {
-  photo = file;
-  const preview = part("preview");
-  if (preview.src) URL.revokeObjectURL(preview.src);
-  preview.hidden = false;
-  part("no-preview").hidden = true;
-  preview.src = URL.createObjectURL(file);
-  part("answer").replaceChildren(element("p", "Analyzing the photo ...", "soft"));
-  part("result").hidden = false;
+  visit.unshift(...chosen);
+  part("cards").prepend(...chosen.map((photo) => photo.card));
   part("photo").required = false; // a photo from the camera, or dropped, can be sent again
-  part("result").parentElement.scrollIntoView({ block: "start" });
-  predict();
+  if (chosen.length === 1) {
+    select(chosen[0], URL.createObjectURL(chosen[0].file));
+    sendOne(chosen[0]);
+    part("try").parentElement.scrollIntoView({ block: "start" });
+  } else {
+    select(null);
+    sendSeveral(chosen);
+    part("visit").scrollIntoView({ block: "start" });
+  }
 }
 
-async function predict() {
-  const asked = photo;
-  part("send").disabled = true;
-  const form = new FormData();
-  form.append("photo", await shrunk(asked), asked.name || "photo");
-  const late = setTimeout(() => {
-    if (asked === photo) part("answer").replaceChildren(element("p", "This takes longer than usual. Please wait ...", "soft"));
-  }, 5000);
-  let shown;
-  try {
-    const response = await fetch("predict", { method: "POST", body: form, headers: withToken() });
-    const body = await response.json();
-    askForToken(response.status);
-    if (response.ok && part("card").hidden) showModel(); // a token was entered since the page was loaded
-    shown = response.ok ? prediction(body) : refusal(body.message, body.code);
-  } catch {
-    shown = refusal("The service can't be reached, or its response is not valid. Your photo stays on this page: please try again.");
-  }
+function sendAgain() {
+  if (chosen.length !== 1) return sendSeveral(unsent(chosen));
+  if (chosen[0] !== selected) select(chosen[0], URL.createObjectURL(chosen[0].file));
+  return sendOne(chosen[0]);
+}
+
+function unsent(photos) {
+  return photos.filter((photo) => photo.outcome?.again);
+}
+
+async function sendOne(photo) {
+  requests += 1;
+  Object.assign(photo, { outcome: null, late: false });
+  showPhoto(photo);
+  showControls();
+  const late = setTimeout(() => showPhoto(Object.assign(photo, { late: true })), LATE_MS);
+  const outcome = await ask(await upload(photo), photo.name);
   clearTimeout(late);
-  part("send").disabled = false;
-  if (asked === photo) part("answer").replaceChildren(...shown);
+  requests -= 1;
+  answered(photo, outcome);
+  showControls();
+  if (!run) sayCounts();
 }
 
-function prediction(body) {
-  const shown = body.label === null ? withoutResult(body) : result(body);
-  if (!body.confident) shown.push(element("p", ADVICE, "soft"));
-  for (const warning of body.warnings || []) shown.push(element("p", warning, "wrong"));
-  if (body.label !== null) shown.push(bars(body.probabilities));
-  return [...shown, element("p", `Model ${body.model.name} ${body.model.version}`, "soft")];
-}
-
-function withoutResult(body) {
-  const [headline, sentence] = NO_RESULT[body.domain_warning] || NO_RESULT.unfamiliar;
-  return [element("p", headline, "headline"), element("p", sentence)];
-}
-
-function result(body) {
-  if (body.confident) return [element("p", body.label, "headline"), element("p", `Probability ${percent(body.probability)}.`)];
-  const guess = `Not sure, ${body.probability >= 0.5 ? "probably" : "perhaps"} ${body.label}`;
-  const set = body.prediction_set;
-  const possible = set.length > 1 ? ` It could be ${set.slice(0, -1).join(", ")} or ${set.at(-1)}.` : "";
-  return [element("p", guess, "headline"), element("p", below(body.probability, body.confidence_threshold) + possible)];
-}
-
-function bars(probabilities) {
-  const likely = Object.entries(probabilities).sort((one, other) => other[1] - one[1]);
-  const list = element("ul", undefined, "bars");
-  for (const [label, share] of likely) {
-    const row = element("li", label);
-    const bar = element("progress");
-    bar.max = 1;
-    bar.value = share;
-    bar.setAttribute("aria-label", label);
-    row.append(element("span", percent(share)), bar);
-    list.append(row);
+// Send photos, a few at once, until all are answered or the service is away; those that wait can then be sent again.
+async function sendSeveral(photos) {
+  for (const photo of photos) {
+    photo.outcome = null;
+    showPhoto(photo);
   }
-  return list;
-}
-
-function below(probability, threshold) {
-  if (threshold === undefined || threshold > 1) return `${percent(probability)}.`;
-  const decimals = [0, 1, 2, 3].find((count) => share(probability, count) !== share(threshold, count));
-  const shown = decimals === undefined ? `just under ${share(threshold, 0)}` : share(probability, decimals);
-  return `${shown}, below the ${share(threshold, decimals ?? 0)} of a confident result.`;
-}
-
-function share(value, decimals) {
-  return `${(100 * value).toFixed(decimals)}%`;
-}
-
-function refusal(message, code) {
-  const shown = [element("p", "No result", "headline"), element("p", message, "wrong")];
-  return code ? [...shown, element("p", `Code ${code}`, "soft")] : shown;
-}
-
-async function showModel() {
-  try {
-    const response = await fetch("model", { headers: withToken() });
-    askForToken(response.status);
-    if (!response.ok) return;
-    const card = await response.json();
-    part("model").textContent = `Model ${card.model.name} ${card.model.version}`;
-    part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
-    part("card-text").textContent = card.card;
-    part("card").hidden = false;
-    part("never").hidden = !(card.manifest.confidence_threshold > 1);
-    part("practice").hidden = card.manifest.data_kind !== "drawings";
-  } catch {
-    // The page works without the model card; if the service is unreachable, the next prediction reports it.
+  queue.push(...photos);
+  if (run) {
+    run.total += photos.length;
+    sayProgress();
+  } else if (queue.length) {
+    await sendQueue();
   }
 }
 
-function examples() {
-  for (const id of ["curl", "python"]) {
-    part(id).textContent = part(id).textContent.replace("http://127.0.0.1:8000", base);
+async function sendQueue() {
+  run = { total: queue.length, done: 0, saidAt: 0, stopped: null };
+  requests += 1;
+  showControls();
+  sayProgress();
+  await Promise.all(Array.from({ length: AT_ONCE }, sendFromQueue));
+  const { stopped } = run;
+  for (const photo of queue.splice(0)) answered(photo, stopped);
+  run = null;
+  requests -= 1;
+  showControls();
+  sayCounts(stopped);
+}
+
+async function sendFromQueue() {
+  while (queue.length && !run.stopped) {
+    const photo = queue.shift();
+    const smaller = await upload(photo);
+    const outcome = await askPatiently(smaller, photo.name, () => sayProgress(" The service is busy. Waiting ..."));
+    if (outcome.again) run.stopped = outcome;
+    run.done += 1;
+    answered(photo, outcome);
+    sayProgress();
   }
+}
+
+async function upload(photo) {
+  const { smaller, thumbnail } = await prepared(photo.file);
+  if (thumbnail && !photo.thumbnail) photo.thumbnail = URL.createObjectURL(thumbnail);
+  showCard(photo);
+  return smaller;
+}
+
+function answered(photo, outcome) {
+  photo.outcome = outcome;
+  dropFile(photo);
+  askForToken(outcome.status);
+  if (outcome.body && part("card").hidden) showModel(); // a token was entered since the page was loaded
+  showPhoto(photo);
+}
+
+function dropFile(photo) {
+  const mayBeSentAgain = photo.outcome?.again || (chosen.length === 1 && photo === chosen[0]);
+  if (photo.outcome && !mayBeSentAgain) photo.file = null;
+}
+
+// Words about all photos, in one live region
+
+function sayProgress(note = "") {
+  part("progress").max = run.total;
+  part("progress").value = run.done;
+  if (Date.now() - run.saidAt < SAID_EVERY_MS) return;
+  run.saidAt = Date.now();
+  part("summary").textContent = `${run.done} of ${run.total} photos answered.${note}`;
+}
+
+function sayCounts(stopped) {
+  const outcomes = visit.filter((photo) => photo.outcome).map((photo) => photo.outcome);
+  part("summary").textContent = (stopped ? `Stopped: ${stopped.message} ` : "") + summary(outcomes);
+}
+
+function showControls() {
+  const rest = unsent(visit).length;
+  part("send").disabled = requests > 0;
+  part("rest").hidden = requests > 0 || rest === 0;
+  part("rest").textContent = `Send the rest (${rest})`;
+  part("progress").hidden = !run;
+  part("visit").hidden = visit.length < 2; // the answer of the only photo is shown above
+}
+
+// The card of each photo, and the full answer of one
+
+function cardOf(photo) {
+  const button = element("button", undefined, "photo");
+  button.type = "button";
+  button.addEventListener("click", () => {
+    if (photo !== selected) select(photo);
+    part("result").scrollIntoView({ block: "nearest" });
+  });
+  const card = element("li");
+  card.append(button);
+  return card;
+}
+
+function showCard({ card, name, outcome, thumbnail }) {
+  let picture = element("span", "No preview", "thumbnail soft");
+  if (thumbnail) {
+    picture = element("img", undefined, "thumbnail");
+    picture.alt = ""; // the name beside it says which photo it is
+    picture.src = thumbnail;
+  }
+  const [said, more] = outcome ? cardLines(outcome) : ["Waiting ..."];
+  const lines = [element("span", name, "name"), element("span", said, "said")];
+  if (more) lines.push(element("span", more, outcome.body ? "more soft" : "more wrong"));
+  card.firstChild.replaceChildren(picture, ...lines);
+}
+
+function showPhoto(photo) {
+  showCard(photo);
+  if (photo === selected) showSelected();
+}
+
+function select(photo, fullSize = null) {
+  if (previewUrl) URL.revokeObjectURL(previewUrl);
+  previewUrl = fullSize;
+  selected?.card.firstChild.removeAttribute("aria-current");
+  photo?.card.firstChild.setAttribute("aria-current", "true");
+  selected = photo;
+  part("result").hidden = !photo;
+  if (photo) showSelected();
+}
+
+function showSelected() {
+  const { name, outcome, late, thumbnail } = selected;
+  const wait = late ? "This takes longer than usual. Please wait ..." : "Analyzing the photo ...";
+  part("answer").replaceChildren(...(outcome ? fullAnswer(outcome) : [element("p", wait, "soft")]));
+  part("photo-name").textContent = visit.length > 1 ? name : "";
+  const preview = part("preview");
+  const source = previewUrl || thumbnail;
+  if (source && preview.src === source) return;
+  preview.hidden = !source;
+  part("no-preview").hidden = Boolean(source);
+  if (source) preview.src = source;
+  else preview.removeAttribute("src");
+}
+
+function download() {
+  const rows = visit.filter((photo) => photo.outcome).map((photo) => [photo.name, photo.outcome]);
+  const link = element("a");
+  link.href = URL.createObjectURL(new Blob([csvText(rows)], { type: "text/csv" }));
+  link.download = "petmood.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000); // the browser reads it after the click
 }
 
 for (const name of ["photo", "camera"]) {
   part(name).addEventListener("change", (event) => {
-    if (event.target.files.length) choose(event.target.files[0]);
+    if (event.target.files.length) choose(event.target.files);
   });
 }
 part("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (photo) predict();
+  sendAgain();
 });
+part("rest").addEventListener("click", () => {
+  part("summary").focus(); // the button is hidden until the photos are sent
+  sendSeveral(unsent(visit));
+});
+part("download").addEventListener("click", download);
 part("token").addEventListener("change", showModel);
 part("preview").addEventListener("error", () => {
   part("preview").hidden = true;
@@ -186,8 +237,12 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     event.preventDefault();
     part("drop").classList.toggle("over", name === "dragover");
     const files = name === "drop" ? event.dataTransfer.files : [];
-    if (files.length) choose(files[0]);
+    if (files.length) choose(files);
   });
 }
-examples();
+// Without scripts, the form sends one photo: /predict takes no more.
+part("photo").multiple = true;
+part("drop-title").textContent = "Drop photos here";
+part("drop-note").textContent = "or choose one file or more. Your photos are not stored.";
+showExamples();
 showModel();

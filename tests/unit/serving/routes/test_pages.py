@@ -9,9 +9,10 @@ from urllib.parse import urljoin
 
 import pytest
 
-from petmood.serving.routes.pages import SCRIPT
+from petmood.serving.routes.pages import OWN_FILES, SCRIPT
 
 LINK = re.compile(r"""(?:src|href|action)=["']([^"']*)["']""")
+IMPORT = re.compile(r"""^import .* from "\./(.*)";$""", re.MULTILINE)
 ADDRESS = re.compile(r"""https?://[^\s"'<]+""")
 EXAMPLES = {"http://127.0.0.1:8000", "http://127.0.0.1:8000/predict"}
 
@@ -57,6 +58,26 @@ def test_a_file_of_a_page_is_not_sent_twice(served: Callable[..., Any]) -> None:
     again = client.get("/static/swagger-ui.css", headers={"if-none-match": first.headers["etag"]})
     assert (first.status_code, again.status_code) == (200, 304)
     assert first.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["landing.js", "landing.css"])
+def test_browsers_ask_whether_a_file_of_a_page_is_of_the_same_version(served: Callable[..., Any], path: str) -> None:
+    client = served().client
+    first = client.get(f"/static/{path}")
+    again = client.get(f"/static/{path}", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
+
+
+def test_every_script_that_a_script_imports_is_given_as_a_script(served: Callable[..., Any]) -> None:
+    client, found, waiting = served().client, set[str](), ["landing.js"]
+    while waiting:
+        name = waiting.pop()
+        response = client.get(f"/static/{name}")
+        assert (response.status_code, response.headers["content-type"].split(";")[0]) == (200, "text/javascript"), name
+        found.add(name)
+        waiting += set(IMPORT.findall(response.text)) - found
+    assert found == {path.name for path in OWN_FILES.glob("*.js")}
 
 
 def test_requests_for_files_of_pages_are_counted_as_one_route(served: Callable[..., Any]) -> None:

@@ -1,0 +1,83 @@
+// Requests to the service: predictions, the model card, and the token that they are sent with.
+import { part } from "./answers.js";
+
+const AWAY = "The service can't be reached, or its response is not valid.";
+const UNREADABLE = "This photo can't be read, or can't be sent as it is. The service can be reached.";
+const LONGEST_WAIT_S = 60; // for one Retry-After
+const TRIES = 30;
+const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
+
+// Return the outcome of one request (answers.js says what is in it), with its status, and the seconds of a Retry-After.
+export async function ask(bytes, name) {
+  const form = new FormData();
+  form.append("photo", bytes, name);
+  try {
+    const response = await fetch("predict", { method: "POST", body: form, headers: token() });
+    const body = await response.json();
+    if (response.ok && !body.probabilities) throw new TypeError("not a prediction");
+    if (response.ok) return { body, status: response.status };
+    const again = [401, 429, 503].includes(response.status);
+    const waitS = again && response.headers.has("retry-after") ? seconds(response.headers.get("retry-after")) : null;
+    return { message: body.message, code: body.code, status: response.status, again, waitS };
+  } catch {
+    return { message: AWAY, again: true, status: 0 };
+  }
+}
+
+// The same for one of several photos: if the service is busy, the photo is sent again after the Retry-After. A photo that
+// can't be sent, such as a file that was removed, is distinguished from a service that is away.
+export async function askPatiently(bytes, name, onWait) {
+  for (let tries = 1; ; tries += 1) {
+    const outcome = await ask(bytes, name);
+    if (outcome.status === 0 && (await isAlive())) return { message: UNREADABLE, code: "bad_photo", again: false };
+    if (outcome.waitS == null || tries === TRIES) return outcome;
+    onWait();
+    await new Promise((resolve) => setTimeout(resolve, 1000 * outcome.waitS));
+  }
+}
+
+async function isAlive() {
+  try {
+    return (await fetch("livez")).ok;
+  } catch {
+    return false;
+  }
+}
+
+// A number, or a date (RFC 9110); 1 if it is neither.
+function seconds(text) {
+  const wait = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0.1), LONGEST_WAIT_S) : 1;
+}
+
+function token() {
+  const given = part("token").value.trim();
+  return given ? { Authorization: `Bearer ${given}` } : {};
+}
+
+export function askForToken(status) {
+  if (status === 401) part("token-line").hidden = false;
+}
+
+export async function showModel() {
+  try {
+    const response = await fetch("model", { headers: token() });
+    askForToken(response.status);
+    if (!response.ok) return;
+    const card = await response.json();
+    part("model").textContent = `Model ${card.model.name} ${card.model.version}`;
+    part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
+    part("card-text").textContent = card.card;
+    part("card").hidden = false;
+    part("never").hidden = !(card.manifest.confidence_threshold > 1);
+    part("practice").hidden = card.manifest.data_kind !== "drawings";
+  } catch {
+    // The page works without the model card; if the service is unreachable, the next prediction reports it.
+  }
+}
+
+export function showExamples() {
+  for (const id of ["curl", "python"]) {
+    part(id).textContent = part(id).textContent.replace("http://127.0.0.1:8000", base);
+  }
+}
