@@ -1,5 +1,6 @@
 """Many photos on the landing page in headless Chromium: cards, summary, CSV file, and the history of a visit."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,8 @@ def test_a_service_that_goes_away_stops_the_rest_which_can_be_sent_again(browser
         expect(page.locator("#summary")).to_have_text("8 photos: 8 <b>calm</b>.")
         expect(page.locator("#summary")).to_be_focused()
         expect(page.locator("#rest")).to_be_hidden()
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#summary")).to_be_focused()
     assert len(OwnClasses.received) == 8
 
 
@@ -247,6 +250,10 @@ def test_earlier_photos_stay_as_cards_until_the_page_is_closed(browser: Browser)
         page.get_by_role("button", name="=1+1.jpg").click()
         expect(page.locator("#answer .headline")).to_have_text(CLASSES[0])
         keep(page, "landing-history")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download CSV").click()
+        names = [row[0] for row in csv.reader(download.value.path().read_text().splitlines())]
+        assert names == ["photo", "dark.jpg", 'a "bright", one.jpg', "=1+1.jpg"]
         stored = "localStorage.length + sessionStorage.length + document.cookie.length"
         assert page.evaluate(stored) == 0
         assert page.evaluate("indexedDB.databases()") == []

@@ -40,7 +40,8 @@ function choose(files) {
 }
 
 function sendAgain() {
-  if (chosen.length !== 1) return sendSeveral(unsent(chosen));
+  const rest = unsent(chosen);
+  if (chosen.length > 1) return rest.length ? sendSeveral(rest) : part("summary").focus();
   if (chosen[0] !== selected) select(chosen[0], URL.createObjectURL(chosen[0].file));
   return sendOne(chosen[0]);
 }

@@ -33,5 +33,7 @@ async function copy(bitmap, longSide, quality, smoothing) {
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = smoothing;
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+  const made = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+  canvas.width = 0; // frees its pixels now: phones limit those of all canvases together
+  return made;
 }
