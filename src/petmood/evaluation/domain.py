@@ -46,11 +46,6 @@ class DomainFeatures:
         """Return the number of photos."""
         return len(self.features)
 
-    def take(self, chosen: NDArray[np.int64]) -> "DomainFeatures":
-        """Return some of the photos."""
-        groups = tuple(self.groups[n] for n in chosen)
-        return DomainFeatures(self.features[chosen], self.animal[chosen], groups, self.labels[chosen])
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureSpace:
@@ -96,10 +91,10 @@ class DomainResult:
     """How well photos out of the domain are found.
 
     ``fitted`` is the SHA-256 of the file with the fitted domain. ``chosen_on`` photos chose the limits.
-    ``false_alarms`` is the share of held-out photos that are refused (None
-    without held-out photos). ``refused`` is (refused, all) by kind of image without a pet. ``auroc`` and ``fpr95``
-    are those of the novelty alone. They are the area under the ROC curve, and the share of images without a pet that
-    are accepted at the limit where 95% of held-out photos are.
+    ``false_alarms`` is the share of held-out photos that are refused (None without held-out photos). ``refused`` is
+    (refused, all) by kind of image without a pet. ``auroc`` and ``fpr95`` are those of the novelty alone. They are the
+    area under the ROC curve, and the share of images without a pet that are accepted at the limit where 95% of held-out
+    photos are.
     """
 
     rule: DomainRule
@@ -136,12 +131,14 @@ class DomainResult:
         }
 
 
-def fit_domain(photos: DomainFeatures, *, features: str, target_false_alarms: float, seed: int = 0) -> Domain:
+def fit_domain(
+    photos: DomainFeatures, *, features: str, target_false_alarms: float, max_components: int = 64, seed: int = 0
+) -> Domain:
     """Fit the feature space to training photos, and choose the limits of both scores by cross-validation.
 
     Each score may refuse half of ``target_false_alarms``. The limit of the distance comes from photos whose groups
     were left out of the fit. With too few photos for the share, it is the largest distance. ``features`` is the name
-    of the network that made the features.
+    of the network that made the features. The space has at most ``max_components``, fewer with few photos.
 
     Raises:
         DataError: fewer than 20 groups.
@@ -150,7 +147,7 @@ def fit_domain(photos: DomainFeatures, *, features: str, target_false_alarms: fl
         raise DataError(f"Expected at least {MIN_GROUPS} groups of photos for a domain rule, got {found}.")
     folds = stratified_group_folds(photos.labels, photos.groups, folds=FOLDS, seed=seed)
     learned = min(len(fold.train) for fold in folds)
-    components = max(1, min(64, learned // PHOTOS_PER_COMPONENT, photos.features.shape[1] - 1))
+    components = max(1, min(max_components, learned // PHOTOS_PER_COMPONENT, photos.features.shape[1] - 1))
     distances = np.empty(len(photos))
     for fold in folds:
         space = _feature_space(photos.features[fold.train], components=components)

@@ -77,6 +77,7 @@ class DomainNet(nn.Module):
     def __init__(self, features: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
         super().__init__()
         self.features = features
+        # Any values: an export replaces them. They differ, so that the exporter doesn't merge or fold them.
         self.register_buffer("mean", torch.linspace(0.1, 0.2, WIDTH))
         self.register_buffer("components", torch.eye(WIDTH, COMPONENTS))
         self.register_buffer("precisions", torch.linspace(2.0, 3.0, COMPONENTS))

@@ -1,27 +1,25 @@
 """The domain of a run: photos like those of its dataset, by frozen ImageNet features."""
 
 import hashlib
-import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from petmood.configs.schema import Config
 from petmood.core.arrays import ArrayBounds, read_arrays
+from petmood.core.bundle import pack_arrays
 from petmood.core.commands import shell_command
 from petmood.core.domain import DomainRule
 from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.core.files import sha256_of
-from petmood.core.image import prepare
+from petmood.core.image import ImageSpec, prepare
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.data_kind import data_kind
-from petmood.data.index import Split, read_index
+from petmood.data.index import Split
 from petmood.evaluation.domain import Domain, DomainFeatures, DomainResult, evaluate_domain, fit_domain
 from petmood.evaluation.non_pets import non_pets
 from petmood.export.domain import FittedDomain
@@ -48,32 +46,46 @@ class MeasuredDomain:
 def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> MeasuredDomain | None:
     """Fit the domain of a run to its training and validation photos, and measure it; nothing is written.
 
-    It is measured on the test photos, and on images without a pet (``evaluation.non_pets``). Returns None
-    if ``evaluation.false_alarms`` is 0. Returns None with a warning if the ImageNet weights are not installed, if the
+    It is measured on the test photos, and on images without a pet (``evaluation.non_pets``). Returns None if
+    ``evaluation.false_alarms`` is 0. Returns None with a warning if the ImageNet weights are not installed, if the
     dataset has changed since the training, or with too few photos.
 
     Raises:
         DataError: the photos of the run can't be found or read.
     """
-    config, folder = run.read_config(), run.dataset()
+    config, facts, folder = run.read_config(), run.read_metadata(), run.dataset()
     if config.evaluation.false_alarms == 0:
         return None
     try:
-        open_index(folder, expected_hash=run.read_metadata().data_hash)
-        network = FeatureNetwork(side_px=run.read_metadata().image.side_px)
+        index = open_index(folder, expected_hash=facts.data_hash)
+        network = FeatureNetwork(side_px=facts.image.side_px)
     except (DataError, MissingDependency) as error:
         logger.warning("%s %s", UNRECOGNIZED, error)
         return None
-    known = _features(run, config, network, [Split.TRAIN, Split.VALID], progress=progress)
+
+    def features(*splits: Split) -> DomainFeatures:
+        rows = [row for split in splits for row in evaluation_rows(index.rows, split)]
+        memory_mb, image = config.data.memory_mb, facts.image
+        photos = open_photo_set(
+            folder, rows, classes=facts.classes, image=image, memory_mb=memory_mb, progress=progress
+        )
+        found = _of_pixels(network, photos.cache.pixels, progress=progress)
+        return DomainFeatures(*found, tuple(row.group_id for row in rows), photos.labels)
+
+    known = features(Split.TRAIN, Split.VALID)
     try:
         domain = fit_domain(
-            known, features=BACKBONE, target_false_alarms=config.evaluation.false_alarms, seed=config.seed
+            known,
+            features=BACKBONE,
+            target_false_alarms=config.evaluation.false_alarms,
+            max_components=COMPONENTS,
+            seed=config.seed,
         )
     except DataError as error:
         logger.warning("%s %s", UNRECOGNIZED, error)
         return None
-    held_out = _features(run, config, network, [Split.TEST], progress=progress)
-    others, kinds = _non_pets(run, folder, network)
+    held_out = features(Split.TEST)
+    others, kinds = _non_pets(network, facts.image, drawings=data_kind(folder) != "drawings")
     file = _packed(domain)
     fitted = hashlib.sha256(file).hexdigest()
     return MeasuredDomain(
@@ -111,41 +123,18 @@ def read_domain(run: RunFolder, result: Mapping[str, Any]) -> FittedDomain:
 
 def _packed(domain: Domain) -> bytes:
     """Return a fitted domain as the bytes of an npz file."""
-    space, buffer = domain.space, io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        allow_pickle=False,
+    space = domain.space
+    return pack_arrays(
         mean=space.mean,
         components=space.components,
         precisions=space.precisions,
         residual=np.array([space.residual]),
         limit=np.array([domain.limit]),
     )
-    return buffer.getvalue()
 
 
-def _features(
-    run: RunFolder, config: Config, network: FeatureNetwork, splits: list[Split], *, progress: ProgressBar
-) -> DomainFeatures:
-    facts, folder = run.read_metadata(), run.dataset()
-    index = read_index(folder)
-    photos = open_photo_set(
-        folder,
-        [row for split in splits for row in evaluation_rows(index.rows, split)],
-        classes=facts.classes,
-        image=facts.image,
-        memory_mb=config.data.memory_mb,
-        progress=progress,
-    )
-    groups = tuple(row.group_id for row in photos.rows)
-    return DomainFeatures(*_of_pixels(network, photos.cache.pixels, progress=progress), groups, photos.labels)
-
-
-def _non_pets(run: RunFolder, folder: Path, network: FeatureNetwork) -> tuple[DomainFeatures, list[str]]:
-    image = run.read_metadata().image
-    images = [
-        (one.kind, one.name, prepare(one.pixels, image)) for one in non_pets(drawings=data_kind(folder) != "drawings")
-    ]
+def _non_pets(network: FeatureNetwork, image: ImageSpec, *, drawings: bool) -> tuple[DomainFeatures, list[str]]:
+    images = [(one.kind, one.name, prepare(one.pixels, image)) for one in non_pets(drawings=drawings)]
     features, animal = _of_pixels(network, np.stack([pixels for _, _, pixels in images]))
     names = tuple(name for _, name, _ in images)
     photos = DomainFeatures(features, animal, names, np.zeros(len(images), dtype=np.int64))

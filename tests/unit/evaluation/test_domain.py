@@ -36,6 +36,16 @@ def photos(
     return DomainFeatures(features, scores, groups, rng.integers(0, 4, count))
 
 
+def joined(first: DomainFeatures, second: DomainFeatures) -> DomainFeatures:
+    """Return the photos of both."""
+    return DomainFeatures(
+        np.concatenate([first.features, second.features]),
+        np.concatenate([first.animal, second.animal]),
+        first.groups + second.groups,
+        np.concatenate([first.labels, second.labels]),
+    )
+
+
 def test_a_distance_is_that_of_mahalanobis_with_the_covariance_of_a_probabilistic_pca() -> None:
     rng = np.random.default_rng(1)
     axes = np.linalg.qr(rng.normal(size=(6, 2)))[0]
@@ -82,12 +92,7 @@ def test_distances_that_choose_the_limit_come_from_photos_of_other_groups() -> N
     """A photo far from all others: with its copies in the fit, its distance would be small."""
     ordinary, odd = photos(60), photos(6, seed=5, center=3.0)
     same = replace(odd, groups=("odd",) * 6)
-    both = DomainFeatures(
-        np.concatenate([ordinary.features, same.features]),
-        np.concatenate([ordinary.animal, same.animal]),
-        ordinary.groups + same.groups,
-        np.concatenate([ordinary.labels, same.labels]),
-    )
+    both = joined(ordinary, same)
     domain = fit_domain(both, features="any", target_false_alarms=0.02)
     assert domain.distances[60:].min() > 2 * domain.space.distances(same.features).max()
 
@@ -108,12 +113,7 @@ def test_too_few_groups_give_no_domain() -> None:
 
 def test_one_large_group_leaves_few_photos_to_a_fold() -> None:
     large, single = photos(170, group_size=170), photos(30, seed=1)
-    both = DomainFeatures(
-        np.concatenate([large.features, single.features]),
-        np.concatenate([large.animal, single.animal]),
-        large.groups + single.groups,
-        np.concatenate([large.labels, single.labels]),
-    )
+    both = joined(large, single)
     domain = fit_domain(both, features="any", target_false_alarms=0.02)
     assert len(domain.space.precisions) == 30 // 4, "a quarter of the photos of the fold without the group"
 
@@ -142,9 +142,10 @@ def test_scores_are_distances_in_units_of_the_limit_and_animal_scores() -> None:
     space = FeatureSpace(np.zeros(2), np.array([[1.0], [0.0]]), np.array([1.0]), 1.0)
     domain = Domain(space, 2.0, RULE, np.array([1.0]))
     given = DomainFeatures(np.array([[3.0, 0.0], [1.0, 0.0]]), np.array([0.9, 0.2]), ("a", "b"), np.zeros(2, np.int64))
+    second = DomainFeatures(given.features[1:], given.animal[1:], ("b",), given.labels[1:])
     assert [(one.novelty, one.animal_score) for one in domain.scores(given)] == [(1.5, 0.9), (0.5, 0.2)]
     assert domain.refused(given).tolist() == [True, True]
-    assert domain.refused(given.take(np.array([1]))).tolist() == [True]
+    assert domain.refused(second).tolist() == [True]
 
 
 def test_a_result_counts_by_kind_and_has_an_interval_over_groups() -> None:
