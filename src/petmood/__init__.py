@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from petmood.client.async_client import AsyncClient
     from petmood.client.client import Client
     from petmood.core.errors import PetmoodError, PhotoError
+    from petmood.core.explanation import Explanation
     from petmood.core.prediction import Prediction
     from petmood.inference.base import Predictor
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncClient",
     "Client",
+    "Explanation",
     "PetmoodError",
     "PhotoError",
     "Prediction",
@@ -28,6 +30,7 @@ __all__ = [
 _HOMES = {
     "AsyncClient": "petmood.client.async_client",
     "Client": "petmood.client.client",
+    "Explanation": "petmood.core.explanation",
     "PetmoodError": "petmood.core.errors",
     "PhotoError": "petmood.core.errors",
     "Prediction": "petmood.core.prediction",

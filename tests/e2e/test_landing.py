@@ -233,3 +233,85 @@ def test_a_photo_of_the_camera_can_be_sent_again(browser: Browser, photo: Path) 
         page.unroute("**/predict")
         page.get_by_role("button", name="Predict").click()
         expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+
+
+# --- which parts of the photo mattered --------------------------------------------------------------------------------
+
+ORANGE_SHARES = """() => {
+  const map = document.getElementById("map");
+  const { data } = map.getContext("2d").getImageData(0, 0, map.width, map.height);
+  const first = (x, y) => 4 * (Math.floor(y * map.height) * map.width + Math.floor(x * map.width));
+  const at = (x, y) => [...data.slice(first(x, y), first(x, y) + 4)];
+  return { upperLeft: at(0.2, 0.1), lowerLeft: at(0.2, 0.95), outside: at(0.02, 0.5), size: [map.width, map.height] };
+}"""
+
+
+def test_the_parts_that_mattered_are_drawn_over_the_photo_and_said(browser: Browser, photo: Path) -> None:
+    """The map of class 0 is strong at the upper left; the model gets the middle three quarters of the photo."""
+    with serving() as address, opened(browser, address) as page:
+        page.locator("#photo").set_input_files(photo)
+        button, text = page.get_by_role("button", name="Show which parts mattered"), page.locator("#map-text")
+        expect(button).to_have_attribute("aria-pressed", "false")
+        button.click()
+        expect(text).to_have_text(
+            "Orange: parts that raise the score of <b>calm</b>, most of all in the upper left. "
+            "The model gets the part that is not darkened."
+        )
+        expect(button).to_have_attribute("aria-pressed", "true")
+        drawn = page.evaluate(ORANGE_SHARES)
+        assert drawn["size"] == [320, 240]
+        red, green, blue, opacity = drawn["upperLeft"]
+        assert red > green > blue
+        assert opacity > 120
+        assert drawn["lowerLeft"][3] < 20
+        assert drawn["outside"] == [0, 0, 0, 128]
+        page.get_by_label("Parts that raise the score of").select_option("relaxed")
+        expect(text).to_have_text("No part raises the score of relaxed. The model gets the part that is not darkened.")
+        page.get_by_label("Parts that raise the score of").select_option("tense")
+        expect(text).to_contain_text("score of tense, most of all in the lower right.")
+        button.click()
+        expect(page.locator("#map")).to_be_hidden()
+        expect(text).to_be_empty()
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+
+
+def test_the_maps_of_a_photo_stay_with_it_and_those_of_an_earlier_one_can_be_shown(
+    browser: Browser, photo: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.jpg"
+    other.write_bytes(jpeg(photo_like(240, 320, seed=3)))
+    with serving() as address, opened(browser, address, size=PHONE) as page:
+        page.locator("#photo").set_input_files(photo)
+        page.locator("#explain").click()
+        expect(page.locator("#map-text")).to_contain_text("upper left")
+        page.locator("#photo").set_input_files(other)
+        expect(page.locator("#explain")).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#map")).to_be_hidden()
+        first = page.locator("#cards button").nth(1)
+        first.click()
+        expect(page.locator("#explain")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#map")).to_be_visible()
+        page.locator("#cards button").nth(0).click()
+        page.locator("#explain").click()
+        expect(page.locator("#map-text")).to_contain_text("upper left")
+        assert page.evaluate(ORANGE_SHARES)["size"] == [240, 320]
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        keep(page, "landing-map-phone")
+
+
+def test_a_photo_without_a_class_offers_no_map_and_a_service_that_is_away_is_reported(
+    browser: Browser, photo: Path
+) -> None:
+    with serving(scores=DomainScores(2.5, 0.02)) as address, opened(browser, address) as page:
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text("No pet found")
+        expect(page.locator("#explain")).to_be_hidden()
+    with serving() as address, opened(browser, address) as page:
+        page.locator("#photo").set_input_files(photo)
+        expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+        page.route("**/explain", lambda route: route.abort())
+        page.locator("#explain").click()
+        expect(page.locator("#map-text")).to_have_text(re.compile("can't be reached"))
+        page.unroute("**/explain")
+        page.locator("#explain").click()
+        expect(page.locator("#map-text")).to_contain_text("upper left")

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from petmood.configs.load import compose
-from petmood.core.bundle import DATA_NAME, Bundle, pack_arrays, write
+from petmood.core.bundle import DATA_NAME, Bundle, write
 from petmood.core.errors import BundleError, DataError
 from petmood.core.golden import read_golden
 from petmood.data.index import Role, Split, index_text, read_index, write_index
@@ -29,6 +29,7 @@ from petmood.promotion.records import PromotionReport
 from petmood.promotion.run_checks import run_promotion_checks
 from petmood.reports.promotion import write_promotion_report
 from tests.support.latency import equal_latencies
+from tests.support.networks import repacked
 from tests.support.small_sets import SMALL, write_small_set
 
 pytestmark = pytest.mark.proof
@@ -284,14 +285,14 @@ def test_a_model_of_other_classes_is_refused(scene: Scene, tmp_path: Path) -> No
 def test_classes_in_another_order_are_the_same_classes(scene: Scene, tmp_path: Path) -> None:
     golden, order = read_golden(scene.good), [3, 1, 0, 2]
     proto = onnx.load_from_string((scene.good.folder / "model.onnx").read_bytes())
-    (out,) = proto.graph.output
+    out = proto.graph.output[0]
     for node in proto.graph.node:
         node.output[:] = ["before" if name == out.name else name for name in node.output]
     proto.graph.initializer.append(numpy_helper.from_array(np.array(order), "order"))
     proto.graph.node.append(helper.make_node("Gather", ["before", "order"], [out.name], name="turn", axis=1))
     files = {
         "model.onnx": bytes(proto.SerializeToString()),
-        "golden.npz": pack_arrays(pixels=golden.pixels, logits=np.ascontiguousarray(golden.logits[:, order])),
+        "golden.npz": repacked(golden, logits=np.ascontiguousarray(golden.logits[:, order])),
     }
     classes = tuple(scene.good.manifest.classes[place] for place in order)
     turned = changed(scene.good, tmp_path / "turned", files=files, classes=classes)

@@ -12,12 +12,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.errors import PhotoError
-from petmood.core.image import ImageSpec
+from petmood.core.explanation import Explanation
+from petmood.core.image import Box, ImageSpec
 from petmood.core.listening import bind
 from petmood.core.photo import decode
-from petmood.core.prediction import DecisionRule, decide
+from petmood.core.prediction import DecisionRule, Prediction, decide
 from petmood.core.schemas import ModelCardResponse
-from petmood.inference.base import Answer, try_prepare
+from petmood.inference.base import Answer, Explained, try_prepare
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
 from petmood.serving.drain import DrainState
@@ -54,6 +55,15 @@ class OwnClasses(FakePredictor):
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         self.received.extend(len(photo) for photo in photos if isinstance(photo, bytes))
         return [self._answer(photo) for photo in photos]
+
+    def explain_photo(self, photo: bytes | Path) -> Explained:
+        """Return a map of class 0 with its largest value at the upper left, of class 1 with none above 0, and of 2."""
+        answer = self._answer(photo)
+        if not isinstance(answer, Prediction):
+            return answer
+        maps = np.zeros((len(CLASSES), 4, 4), dtype=np.float32)
+        maps[0, 0, 0], maps[0, 2, 2], maps[1, 1, 1], maps[2, 3, 3] = 2.0, 0.5, -1.0, 1.0
+        return Explanation(answer, "hirescam", dict(zip(CLASSES, maps, strict=True)), Box(0.125, 0.0, 0.875, 1.0))
 
     def _answer(self, photo: bytes | Path) -> Answer:
         """Return class 0 with 73%; by brightness, a dark photo is no animal, and a bright one has 57%."""

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from petmood.core.bundle import MANIFEST, Bundle, pack_arrays, verify, write
 from petmood.core.domain import DomainRule
+from petmood.core.golden import Golden
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.export.bundle import BundleMetadata, export_bundle
@@ -116,11 +117,18 @@ def color_network(*, novelty: str = "novelty", batch: str | int = "batch") -> by
     return data
 
 
+def repacked(golden: Golden, **changes: NDArray[Any]) -> bytes:
+    """Return golden photos as the bytes of their file, with some arrays changed."""
+    maps = {} if golden.maps is None else {"maps": golden.maps}
+    arrays: dict[str, NDArray[Any]] = {"pixels": golden.pixels, "logits": golden.logits, **golden.scores, **maps}
+    return pack_arrays(**{**arrays, **changes})
+
+
 def with_domain(bundle: Bundle, to: Path, *, network: bytes | None = None, rule: DomainRule = RULE) -> Bundle:
     """Write a bundle again with a domain rule, a network of domain scores, and golden scores of ``color_scores``."""
     files = {name: data for name, data in bundle.contents() if name != MANIFEST}
     with np.load(io.BytesIO(files["golden.npz"]), allow_pickle=False) as arrays:
-        pixels, logits = arrays["pixels"], arrays["logits"]
-    files["golden.npz"] = pack_arrays(pixels=pixels, logits=logits, **color_scores(pixels))
+        golden = dict(arrays)
+    files["golden.npz"] = pack_arrays(**golden, **color_scores(golden["pixels"]))
     manifest = bundle.manifest.model_copy(update={"domain": rule, "version": "with-domain"})
     return write(to, manifest, files | {"domain.onnx": network or color_network()})

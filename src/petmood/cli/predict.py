@@ -9,32 +9,21 @@ import click
 from click.core import ParameterSource
 
 from petmood.cli.numbers import Integer
-from petmood.cli.output import csv_line, echo_json
-from petmood.cli.photo_answers import (
-    KINDS,
-    STDIN,
-    PipedPhoto,
-    Tally,
-    common_folder,
-    contact_sheet,
-    kind_of,
-    name_in,
-    open_photo,
-)
+from petmood.cli.photo_answers import KINDS, STDIN, PipedPhoto, common_folder, open_photo
+from petmood.cli.predict_outputs import Outputs
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
-from petmood.core.names import printable
 from petmood.core.redact import without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from typing import Unpack
 
     from petmood import Client, Predictor
+    from petmood.cli.predict_outputs import OutputOptions
     from petmood.inference.base import Answer
-
-    Printer = Callable[[str, Answer], None]
 
 __all__ = ["predict"]
 
@@ -57,6 +46,11 @@ RETRIES = 3
     help="Write a page with a thumbnail and the answer of each photo; what --only leaves out isn't on it.",
 )
 @click.option(
+    "--explain",
+    type=click.Path(path_type=Path),
+    help="Write a copy of each photo to this folder: orange where the photo raises the score of its class.",
+)
+@click.option(
     "--threads",
     default=1,
     show_default=True,
@@ -65,15 +59,7 @@ RETRIES = 3
 )
 @click.pass_context
 def predict(
-    context: click.Context,
-    *,
-    bundle: str,
-    photos: tuple[Path, ...],
-    as_json: bool,
-    as_csv: bool,
-    only: str | None,
-    html: Path | None,
-    threads: int,
+    context: click.Context, *, bundle: str, photos: tuple[Path, ...], threads: int, **output: "Unpack[OutputOptions]"
 ) -> None:
     """Predict PHOTOS (files, folders of them, or - for standard input) with BUNDLE.
 
@@ -88,31 +74,17 @@ def predict(
     from petmood.core.photo_source import find_each_photo
 
     _check_address(bundle, threads_given=context.get_parameter_source("threads") is ParameterSource.COMMANDLINE)
-    printer = _printer(as_json=as_json, as_csv=as_csv)
+    outputs = Outputs.of(output, photos)
     _check_standard_input(photos)
-    page = contact_sheet(html)
     found = find_each_photo([*photos], also=STDIN)
     sources = [None if one.problem else open_photo(one.path) for one in found]
-    show, tally, folder = printer(), Tally(), common_folder(found)
-    with _predictor(bundle, threads=threads) as predictor, page as sheet:
+    with _predictor(bundle, threads=threads) as predictor, outputs.opened(common_folder(found)):
         answers = _answers(predictor, [source for source in sources if source is not None])
         for one, source in zip(found, sources, strict=True):
             answer = one.problem or next(answers)
-            photo = source.take() if isinstance(source, PipedPhoto) else source
-            kind = tally.add(answer)
-            if only in {None, kind}:
-                show(printable(str(one.path)), answer)
-                if sheet:
-                    sheet.add(name_in(folder, one.path), answer, kind=kind, photo=photo)
-        if sheet:
-            sheet.write(tally.facts(folder, only=only))
-    if len(found) > 1 and not (as_json or as_csv):
-        click.echo(tally.summary(), err=True)
-    for notice in () if as_json else tally.notices:
-        click.echo(notice, err=True)
-    if html and not (as_json or as_csv):
-        click.echo(f"Page: {printable(str(html))}", err=True)
-    context.exit(1 if tally.counts["rejected"] else 0)
+            outputs.add(one.path, answer, source.take() if isinstance(source, PipedPhoto) else source, predictor)
+    outputs.say_counts()
+    context.exit(1 if outputs.tally.counts["rejected"] else 0)
 
 
 def _check_standard_input(photos: "Sequence[Path]") -> None:
@@ -123,31 +95,6 @@ def _check_standard_input(photos: "Sequence[Path]") -> None:
 
 def _answers(predictor: "Predictor | Client", photos: "Sequence[Path | PipedPhoto]") -> "Iterator[Answer]":
     return progress_bar(predictor.predict_many(photos), total=len(photos), what="predicting photos")
-
-
-def _printer(*, as_json: bool, as_csv: bool) -> "Callable[[], Printer]":
-    if as_json and as_csv:
-        raise ConfigError("Expected --json or --csv, got both. Leave one out.")
-    return _json_printer if as_json else _csv_printer if as_csv else _text_printer
-
-
-def _text_printer() -> "Printer":
-    from petmood.cli.tables import prediction_text
-
-    return lambda name, answer: click.echo(prediction_text(name, answer), err=kind_of(answer) == "rejected")
-
-
-def _json_printer() -> "Printer":
-    from petmood.cli.tables import answer_response
-
-    return lambda name, answer: echo_json(answer_response(name, answer).model_dump(mode="json"))
-
-
-def _csv_printer() -> "Printer":
-    from petmood.cli.tables import CSV_COLUMNS, answer_row
-
-    click.echo(csv_line(CSV_COLUMNS))
-    return lambda name, answer: click.echo(csv_line(answer_row(name, answer)))
 
 
 def _is_service(bundle: str) -> bool:

@@ -18,6 +18,7 @@ from petmood.client.exchange import (
     Call,
     answers_of,
     card_of,
+    explanation_of,
     health_of,
     in_batches,
     lacks_batches,
@@ -27,6 +28,7 @@ from petmood.client.exchange import (
     retry_pause_s,
 )
 from petmood.core.errors import PhotoError
+from petmood.core.explanation import Explanation
 from petmood.core.photo_source import PhotoSource
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import HealthStatus, ModelCardResponse
@@ -65,6 +67,11 @@ class AsyncClient:
         """Predict one photo: a path, the bytes of a file, or a binary file; see ``Client.predict``."""
         data = await anyio.to_thread.run_sync(read_photo, photo)
         return prediction_of(await self._send(Call("POST", "/predict", (data,))))
+
+    async def explain(self, photo: PhotoSource) -> Explanation:
+        """Predict one photo, with a map for each class; see ``Client.explain``."""
+        data = await anyio.to_thread.run_sync(read_photo, photo)
+        return explanation_of(await self._send(Call("POST", "/explain", (data,))))
 
     def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> AsyncIterator[Answer]:
         """Yield one result per photo, in order; see ``Client.predict_many``."""

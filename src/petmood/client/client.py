@@ -17,6 +17,7 @@ from petmood.client.exchange import (
     Call,
     answers_of,
     card_of,
+    explanation_of,
     health_of,
     in_batches,
     lacks_batches,
@@ -26,6 +27,7 @@ from petmood.client.exchange import (
     retry_pause_s,
 )
 from petmood.core.errors import PhotoError
+from petmood.core.explanation import Explanation
 from petmood.core.photo_source import PhotoSource
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import HealthStatus, ModelCardResponse
@@ -71,6 +73,14 @@ class Client:
             ServiceError: the service can't be reached, does not respond in time, or is not petmood.
         """
         return prediction_of(self._send(Call("POST", "/predict", (read_photo(photo),))))
+
+    def explain(self, photo: PhotoSource) -> Explanation:
+        """Predict one photo, with a map for each class of the places that raise or lower its logit.
+
+        Raises:
+            PhotoError, RequestError, ServiceError: as for ``predict``; a service of an older version has no such route.
+        """
+        return explanation_of(self._send(Call("POST", "/explain", (read_photo(photo),))))
 
     def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> Iterator[Answer]:
         """Yield one result per photo, in order; the result of an invalid photo is its error, which is not raised.

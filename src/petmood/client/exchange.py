@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from petmood.client.responses import error_of, from_error_body, retry_after_s
 from petmood.core.environment import DEFAULT_API_URL
 from petmood.core.errors import ConfigError, PetmoodError, PhotoError, ServiceError
+from petmood.core.explanation import Explanation
 from petmood.core.photo_source import PhotoSource, photo_bytes, several_photos
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import (
     PHOTO_FIELD,
     BatchResponse,
     ErrorResponse,
+    ExplanationResponse,
     HealthStatus,
     ModelCardResponse,
     PredictionResponse,
@@ -29,6 +31,7 @@ __all__ = [
     "Call",
     "answers_of",
     "card_of",
+    "explanation_of",
     "health_of",
     "in_batches",
     "lacks_batches",
@@ -124,6 +127,11 @@ def _read_in_batches(photos: Iterator[PhotoSource], batch_size: int) -> Iterator
 def prediction_of(response: httpx.Response) -> Prediction:
     """Return the prediction in a response; raise the service's error."""
     return Prediction.from_response(_body(response, PredictionResponse))
+
+
+def explanation_of(response: httpx.Response) -> Explanation:
+    """Return the explanation in a response; raise the service's error."""
+    return Explanation.from_response(_body(response, ExplanationResponse))
 
 
 def answers_of(

@@ -30,14 +30,17 @@ from petmood.core.validation import validation_message
 
 __all__ = [
     "ATOL",
+    "CLASS_MAPS",
     "DATA_NAME",
     "DOMAIN_NAME",
     "DOMAIN_OUTPUTS",
     "DUPLICATES_NAME",
+    "LOGITS",
     "MANIFEST",
     "RTOL",
     "SCHEMA_VERSION",
     "Bundle",
+    "GraphOutput",
     "Manifest",
     "pack_arrays",
     "read",
@@ -51,6 +54,12 @@ SCHEMA_VERSION: Final = 2
 RTOL: Final = 1e-3
 ATOL: Final = 1e-4
 """Tolerances between torch and ONNX at export, and between golden and new outputs at every load."""
+
+LOGITS: Final = "logits"
+CLASS_MAPS: Final = "maps"
+"""Outputs of ``model.onnx``: logits float32 [B, K], and in some bundles class maps float32 [B, K, H, W]."""
+
+GraphOutput = Literal["logits", "embedding", "animal", "novelty", "maps"]
 
 DATA_NAME: Final = "data.csv"
 """Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
@@ -96,7 +105,7 @@ class Manifest(BaseModel):
     created: str
     config: dict[str, Any] = {}
     data_kind: Literal["photographs", "drawings"] | None = None
-    outputs: tuple[Literal["logits", "embedding", "animal", "novelty", "maps"], ...] = ("logits",)
+    outputs: tuple[GraphOutput, ...] = (LOGITS,)
     domain: DomainRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
     files: dict[str, str]
     manifest_digest: str = ""
@@ -105,6 +114,11 @@ class Manifest(BaseModel):
     def warnings(self) -> tuple[str, ...]:
         """What every prediction of this model warns of."""
         return (PRACTICE_MODEL,) if self.data_kind == "drawings" else ()
+
+    @property
+    def has_class_maps(self) -> bool:
+        """Whether the network has class maps as an output."""
+        return CLASS_MAPS in self.outputs
 
     @property
     def required_files(self) -> tuple[str, ...]:

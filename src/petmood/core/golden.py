@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.arrays import ArrayBounds, read_arrays
-from petmood.core.bundle import DOMAIN_OUTPUTS, Bundle
+from petmood.core.bundle import CLASS_MAPS, DOMAIN_OUTPUTS, Bundle
 from petmood.core.errors import BundleError, DataError
 
 __all__ = ["Golden", "read_golden"]
@@ -20,17 +20,19 @@ MAX_GOLDEN: Final = 64
 class Golden:
     """Golden photos as prepared pixels uint8 [N, S, S, 3], with the trained network's outputs for them.
 
-    ``logits`` float32 [N, K] are those before the division by the temperature. ``scores`` are the domain scores by
-    name, each float32 [N]; empty for a bundle without a domain rule.
+    ``logits`` float32 [N, K] and class maps float32 [N, K, H, W] are those before the division by the temperature;
+    ``maps`` is None for a bundle without them. ``scores`` are the domain scores by name, each float32 [N]; empty for a
+    bundle without a domain rule.
     """
 
     pixels: NDArray[np.uint8]
     logits: NDArray[np.float32]
     scores: dict[str, NDArray[np.float32]]
+    maps: NDArray[np.float32] | None = None
 
 
 def read_golden(bundle: Bundle) -> Golden:
-    """Read the golden photos with the logits, and the domain scores if the bundle has a domain rule.
+    """Read the golden photos with the logits, and the class maps and domain scores that the manifest announces.
 
     Raises:
         BundleError: the file is not a valid npz file, or its shapes or types don't match the manifest.
@@ -43,14 +45,19 @@ def read_golden(bundle: Bundle) -> Golden:
         "logits": ArrayBounds("float32", (MAX_GOLDEN, classes)),
         **{name: ArrayBounds("float32", (MAX_GOLDEN,)) for name in names},
     }
+    if manifest.has_class_maps:
+        bounds[CLASS_MAPS] = ArrayBounds("float32", (MAX_GOLDEN, classes, side, side))
     try:
         found = read_arrays(path, bounds)
     except DataError as error:
         raise BundleError(f"{error} Export the run again.") from error
     count = len(found["logits"])
     shapes = {"pixels": (count, side, side, 3), "logits": (count, classes), **dict.fromkeys(names, (count,))}
+    maps = found.get(CLASS_MAPS)
+    if maps is not None:
+        shapes[CLASS_MAPS] = (count, classes, *maps.shape[2:])
     expected = ", ".join(f"{bounds[name].dtype} {shape}" for name, shape in shapes.items())
     got = ", ".join(f"{array.dtype} {array.shape}" for array in found.values())
     if count == 0 or got != expected:
         raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
-    return Golden(found["pixels"], found["logits"], {name: found[name] for name in names})
+    return Golden(found["pixels"], found["logits"], {name: found[name] for name in names}, maps)

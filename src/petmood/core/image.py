@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from petmood.core.photo import BACKGROUND, LIMITS, ImageLimits, decode
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageSpec", "PreparedImage", "load", "prepare"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Box", "ImageSpec", "PreparedImage", "load", "prepare", "seen_box"]
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -38,6 +38,16 @@ class ImageSpec(BaseModel):
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     background: tuple[int, int, int] = BACKGROUND
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on a photo, as shares of its width and height from the top left; it may reach beyond the photo."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,24 @@ def prepare(pixels: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
+def seen_box(spec: ImageSpec, *, width: int, height: int) -> Box:
+    """Return the part of an upright photo that ``prepare`` makes the network's input of.
+
+    With "letterbox", the input has bars, so that the box is larger than the photo.
+
+    >>> seen_box(ImageSpec(resize="center_crop"), width=200, height=100)
+    Box(left=0.25, top=0.0, right=0.75, bottom=1.0)
+    """
+    if spec.resize == "squash":
+        return Box(0.0, 0.0, 1.0, 1.0)
+    if spec.resize == "center_crop":
+        left, top, right, bottom = _middle_square(width, height)
+        return Box(left / width, top / height, right / width, bottom / height)
+    inner, at = _letterboxed((width, height), spec.side_px)
+    left, top = (-start / size for start, size in zip(at, inner, strict=True))
+    return Box(left, top, left + spec.side_px / inner[0], top + spec.side_px / inner[1])
+
+
 def _middle_square(width: int, height: int) -> tuple[float, float, float, float]:
     edge = min(width, height)
     left, top = (width - edge) / 2, (height - edge) / 2
@@ -85,9 +113,14 @@ def _middle_square(width: int, height: int) -> tuple[float, float, float, float]
 
 
 def _padded(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
-    side = spec.side_px
-    scale = side / max(image.size)
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    canvas = Image.new("RGB", (side, side), spec.background)
-    canvas.paste(image.resize((width, height), Image.Resampling.BILINEAR), ((side - width) // 2, (side - height) // 2))
+    inner, at = _letterboxed(image.size, spec.side_px)
+    canvas = Image.new("RGB", (spec.side_px, spec.side_px), spec.background)
+    canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), at)
     return np.array(canvas)
+
+
+def _letterboxed(size: tuple[int, int], side: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the width and height of an image inside its square, and its place from the top left, in pixels."""
+    scale = side / max(size)
+    width, height = (max(1, round(length * scale)) for length in size)
+    return (width, height), ((side - width) // 2, (side - height) // 2)

@@ -1,6 +1,6 @@
 """JSON response bodies of the command line and the HTTP service."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,8 @@ __all__ = [
     "PHOTO_FIELD",
     "BatchResponse",
     "ErrorResponse",
+    "ExplanationMethod",
+    "ExplanationResponse",
     "HealthStatus",
     "ModelCardResponse",
     "ModelInfo",
@@ -21,6 +23,8 @@ __all__ = [
 
 PHOTO_FIELD: Final = "photo"
 """The form field of a photo in a request with a form."""
+
+ExplanationMethod = Literal["hirescam", "occlusion"]
 
 
 def _is_none(value: object) -> bool:
@@ -68,6 +72,23 @@ class PredictionResponse(BaseModel):
     model: ModelInfo
     request_id: str | None = _optional()
     warnings: list[str] = []
+
+
+class ExplanationResponse(BaseModel):
+    """A prediction with a map for each class: which places of the photo raise (positive) or lower its logit.
+
+    ``maps`` are rows of numbers by class, from the top left; the unit is that of a logit. ``box`` is where the maps lie
+    on the upright photo: left, top, right and bottom as shares of its width and height. It may reach beyond the photo.
+    ``method`` is "hirescam" (equal to Grad-CAM for networks with average pooling), or "occlusion": the network has no
+    such maps, and each place was covered in turn.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    prediction: PredictionResponse
+    method: ExplanationMethod
+    maps: dict[str, list[list[float]]]
+    box: tuple[float, float, float, float]
 
 
 class ErrorResponse(BaseModel):

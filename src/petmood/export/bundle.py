@@ -1,7 +1,8 @@
 """Export of a trained network to a bundle: ONNX conversion, parity check, model card and atomic write."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from pathlib import Path
@@ -16,10 +17,13 @@ from torch import Tensor
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import (
     ATOL,
+    CLASS_MAPS,
     DOMAIN_NAME,
     DOMAIN_OUTPUTS,
+    LOGITS,
     RTOL,
     Bundle,
+    GraphOutput,
     Manifest,
     pack_arrays,
     write_into,
@@ -35,6 +39,7 @@ from petmood.export.model_card import card_text
 from petmood.export.onnx import to_onnx
 from petmood.export.parity import BATCH_SIZES, check_parity
 from petmood.inference.onnx import OnnxSession
+from petmood.models.class_maps import class_map_network
 from petmood.models.network import ExpressionNet
 
 __all__ = ["BundleMetadata", "export_bundle", "fill_bundle"]
@@ -105,24 +110,29 @@ def fill_bundle(
         BundleError: ONNX and PyTorch disagree, a score is not finite, or the logits are the same for all photos.
     """
     network.eval()
-    model = to_onnx(network, side_px=facts.image.side_px, temperature=facts.temperature)
-    raw = _in_batches(network, golden)
-    _compare(model, raw / facts.temperature, golden)
+    side_px, temperature = facts.image.side_px, facts.temperature
+    mapping = class_map_network(network, side_px=side_px)
+    outputs: tuple[GraphOutput, ...] = (LOGITS,) if mapping is None else (LOGITS, CLASS_MAPS)
+    model = to_onnx(network, side_px=side_px, temperature=temperature, maps=mapping)
+    raw = {LOGITS: _in_batches(network, golden)}
+    if mapping is not None:
+        raw[CLASS_MAPS] = _in_batches(lambda images: mapping(images)[1], golden)
+    _compare(model, {name: array / temperature for name, array in raw.items()}, golden)
     reference = reference_bytes(
         training,
         features=lambda pixels: _in_batches(network.features, pixels),
-        logits=lambda pixels: _in_batches(network, pixels) / facts.temperature,
+        logits=lambda pixels: _in_batches(network, pixels) / temperature,
     )
     networks, scores = {"model.onnx": model}, {}
     if domain is not None:
-        networks[DOMAIN_NAME] = domain_onnx(domain, side_px=facts.image.side_px)
-        scores = domain_outputs(domain, golden, side_px=facts.image.side_px)
+        networks[DOMAIN_NAME] = domain_onnx(domain, side_px=side_px)
+        scores = domain_outputs(domain, golden, side_px=side_px)
         _compare_scores(networks[DOMAIN_NAME], scores, golden)
     version = hashlib.sha256(b"".join(networks.values())).hexdigest()[:12]
-    manifest = _manifest(facts, version=version, rule=domain.rule if domain else None)
+    manifest = _manifest(facts, version=version, rule=domain.rule if domain else None, outputs=outputs)
     files = {
         **networks,
-        "golden.npz": pack_arrays(pixels=golden, logits=raw.astype(np.float32), **scores),
+        "golden.npz": pack_arrays(pixels=golden, **raw, **scores),
         "reference.npz": reference,
         "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
         **(further or {}),
@@ -140,32 +150,45 @@ def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, s
     return np.concatenate(parts)
 
 
-def _compare(model: bytes, expected: NDArray[np.floating], golden: NDArray[np.uint8]) -> None:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        atomic_write_bytes(path, model)
-        check_parity(expected, OnnxSession(path).logits, golden)
+def _compare(model: bytes, expected: Mapping[str, NDArray[np.floating]], golden: NDArray[np.uint8]) -> None:
+    with _opened(model, outputs=tuple(expected)) as session:
+        check_parity(expected[LOGITS], session.logits, golden)
+        others = {name: array for name, array in expected.items() if name != LOGITS}
+        _compare_outputs(session, others, golden)
 
 
 def _compare_scores(network: bytes, expected: Mapping[str, NDArray[np.float32]], golden: NDArray[np.uint8]) -> None:
+    with _opened(network, outputs=DOMAIN_OUTPUTS) as session:
+        _compare_outputs(session, expected, golden)
+
+
+@contextmanager
+def _opened(network: bytes, *, outputs: Sequence[str]) -> Iterator[OnnxSession]:
     with TemporaryDirectory() as folder:
-        path = Path(folder) / DOMAIN_NAME
+        path = Path(folder) / "network.onnx"
         atomic_write_bytes(path, network)
-        session = OnnxSession(path, outputs=DOMAIN_OUTPUTS)
-        for size in BATCH_SIZES:
-            parts = [session.run(golden[start : start + size]) for start in range(0, len(golden), size)]
-            for name, scores in expected.items():
-                found = np.concatenate([part[name] for part in parts])
-                if not (np.isfinite(found) & np.isclose(found, scores, rtol=RTOL, atol=ATOL)).all():
-                    with np.errstate(invalid="ignore"):
-                        worst = float(np.abs(found - scores).max())
-                    raise BundleError(
-                        f"ONNX and torch disagree on {name} at batch {size} (largest difference {worst:.3g}). "
-                        "Nothing was exported."
-                    )
+        yield OnnxSession(path, outputs=outputs)
 
 
-def _manifest(facts: BundleMetadata, *, version: str, rule: DomainRule | None) -> Manifest:
+def _compare_outputs(
+    session: OnnxSession, expected: Mapping[str, NDArray[np.floating]], golden: NDArray[np.uint8]
+) -> None:
+    for size in BATCH_SIZES:
+        parts = [session.run(golden[start : start + size]) for start in range(0, len(golden), size)]
+        for name, wanted in expected.items():
+            found = np.concatenate([part[name] for part in parts])
+            if not (np.isfinite(found) & np.isclose(found, wanted, rtol=RTOL, atol=ATOL)).all():
+                with np.errstate(invalid="ignore"):
+                    worst = float(np.abs(found - wanted).max())
+                raise BundleError(
+                    f"ONNX and torch disagree on {name} at batch {size} (largest difference {worst:.3g}). "
+                    "Nothing was exported."
+                )
+
+
+def _manifest(
+    facts: BundleMetadata, *, version: str, rule: DomainRule | None, outputs: tuple[GraphOutput, ...]
+) -> Manifest:
     return Manifest(
         name=facts.name,
         version=version,
@@ -183,6 +206,7 @@ def _manifest(facts: BundleMetadata, *, version: str, rule: DomainRule | None) -
         created=facts.created,
         config=dict(facts.config),
         data_kind=facts.data_kind,
+        outputs=outputs,
         domain=rule,
         files={},
     )

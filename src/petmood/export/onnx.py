@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from petmood.core.bundle import CLASS_MAPS, LOGITS
+from petmood.models.class_maps import ClassMapNetwork
 from petmood.models.network import ExpressionNet
 
-__all__ = ["ServingModel", "export_graph", "to_onnx"]
+__all__ = ["MapServingModel", "ServingModel", "export_graph", "to_onnx"]
 
 OPSET = 18
 
@@ -31,14 +33,37 @@ class ServingModel(nn.Module):
         return logits / self.temperature
 
 
-def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float) -> bytes:
+class MapServingModel(nn.Module):
+    """Serving graph with class maps: outputs logits float32 [B, K] and class maps float32 [B, K, H, W].
+
+    Both are divided by the temperature. The input is that of ``ServingModel``.
+    """
+
+    def __init__(self, network: ClassMapNetwork, *, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return calibrated logits and class maps for pixels uint8 [B, S, S, 3]."""
+        logits, maps = self.network(pixels.permute(0, 3, 1, 2))
+        return logits / self.temperature, maps / self.temperature
+
+
+def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float, maps: ClassMapNetwork | None = None) -> bytes:
     """Return the bytes of a network's ONNX file, without external data and with a dynamic batch size.
+
+    With ``maps``, the class maps of this network, the graph has them as its second output.
 
     Raises:
         RuntimeError: the exporter returned no program.
     """
-    serving = ServingModel(network.to(memory_format=torch.contiguous_format), temperature=temperature)
-    return export_graph(serving, side_px=side_px, outputs=("logits",))
+    network.to(memory_format=torch.contiguous_format)
+    if maps is not None:
+        serving: nn.Module = MapServingModel(maps, temperature=temperature)
+        return export_graph(serving, side_px=side_px, outputs=(LOGITS, CLASS_MAPS))
+    serving = ServingModel(network, temperature=temperature)
+    return export_graph(serving, side_px=side_px, outputs=(LOGITS,))
 
 
 def export_graph(module: nn.Module, *, side_px: int, outputs: Sequence[str]) -> bytes:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import PetmoodError, PhotoError
+from petmood.core.explanation import Explanation
 from petmood.core.image import ImageSpec, PreparedImage, load
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.photo_source import PhotoSource, bytes_or_path, several_photos, unreadable
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
 
-__all__ = ["BATCH", "Answer", "Predictor", "try_prepare"]
+__all__ = ["BATCH", "Answer", "Explained", "Predictor", "try_prepare"]
 
 BATCH: Final = 8
 """Number of photos that ``predict_many`` holds in memory."""
@@ -21,11 +22,14 @@ BATCH: Final = 8
 Answer = Prediction | PetmoodError
 """Result for one photo: a prediction, or the error that prevented it."""
 
+Explained = Explanation | PetmoodError
+"""The same with an explanation."""
+
 
 class Predictor(ABC):
     """A model that predicts labels of photos.
 
-    Subclasses implement ``model``, ``card`` and ``predict_batch``; the other methods are built on them.
+    Subclasses implement ``model``, ``card``, ``predict_batch`` and ``explain_photo``; the others are built on them.
     """
 
     limits: ImageLimits = LIMITS
@@ -49,6 +53,10 @@ class Predictor(ABC):
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Return one result per photo, in order, from one forward pass; the result of an invalid photo is its error."""
 
+    @abstractmethod
+    def explain_photo(self, photo: bytes | Path) -> Explained:
+        """Return the prediction for one photo with a map for each class; of an invalid photo its error."""
+
     def predict(self, photo: PhotoSource) -> Prediction:
         """Predict one photo: a path, the bytes of a file, or a binary file.
 
@@ -63,6 +71,21 @@ class Predictor(ABC):
             raise answer
         finally:
             del answer, photo  # break the cycle error -> traceback -> frame, which keeps the photo in memory
+
+    def explain(self, photo: PhotoSource) -> Explanation:
+        """Predict one photo, with a map for each class of the places that raise or lower its logit.
+
+        Raises:
+            PhotoError, TypeError: as ``predict``.
+        """
+        given = _opened(photo, self.limits)
+        answer = given if isinstance(given, PhotoError) else self.explain_photo(given)
+        if isinstance(answer, Explanation):
+            return answer
+        try:
+            raise answer
+        finally:
+            del answer, photo, given  # as above
 
     def predict_many(self, photos: Iterable[PhotoSource]) -> Iterator[Answer]:
         """Yield one result per photo, in order; the result of an invalid photo is its error, which is not raised.

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from petmood.core.errors import PhotoError
-from petmood.core.image import ImageSpec
+from petmood.core.explanation import Explanation
+from petmood.core.image import ImageSpec, PreparedImage, seen_box
 from petmood.core.labels import DEFAULT_CLASSES
-from petmood.core.prediction import DecisionRule, decide
+from petmood.core.prediction import DecisionRule, Prediction, decide
 from petmood.core.schemas import ModelCardResponse, ModelInfo
-from petmood.inference.base import Answer, Predictor, try_prepare
+from petmood.inference.base import Answer, Explained, Predictor, try_prepare
+from petmood.inference.occlusion import occlusion_maps
 
 __all__ = ["FakePredictor"]
 
@@ -37,15 +40,28 @@ class FakePredictor(Predictor):
         """Return one result per photo, in order; the result of an invalid photo is its error."""
         return [self._answer(photo) for photo in photos]
 
-    def _answer(self, photo: bytes | Path) -> Answer:
+    def explain_photo(self, photo: bytes | Path) -> Explained:
+        """Return the prediction with occlusion maps; of an invalid photo its error."""
         prepared = try_prepare(photo, self._spec)
         if isinstance(prepared, PhotoError):
             return prepared
-        shade = prepared.pixels.mean() / 255 * (len(DEFAULT_CLASSES) - 1)
-        logits = -2.0 * np.abs(np.arange(len(DEFAULT_CLASSES)) - shade)
+        maps = occlusion_maps(lambda images: np.stack([_logits(one) for one in images]), prepared.pixels)
+        box = seen_box(self._spec, width=prepared.width, height=prepared.height)
+        return Explanation(self._decide(prepared), "occlusion", dict(zip(DEFAULT_CLASSES, maps, strict=True)), box)
+
+    def _answer(self, photo: bytes | Path) -> Answer:
+        prepared = try_prepare(photo, self._spec)
+        return prepared if isinstance(prepared, PhotoError) else self._decide(prepared)
+
+    def _decide(self, photo: PreparedImage) -> Prediction:
         return decide(
-            logits,
+            _logits(photo.pixels),
             DecisionRule(DEFAULT_CLASSES, confidence_threshold=0.5, conformal_quantile=0.9),
             model=self._model,
-            warnings=prepared.warnings,
+            warnings=photo.warnings,
         )
+
+
+def _logits(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    shade = pixels.mean() / 255 * (len(DEFAULT_CLASSES) - 1)
+    return np.asarray(-2.0 * np.abs(np.arange(len(DEFAULT_CLASSES)) - shade))

@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.bundle import ATOL, DOMAIN_NAME, DOMAIN_OUTPUTS, RTOL, Bundle, verify
+from petmood.core.bundle import ATOL, CLASS_MAPS, DOMAIN_NAME, DOMAIN_OUTPUTS, LOGITS, RTOL, Bundle, verify
 from petmood.core.bundle_files import read_limited
 from petmood.core.domain import DomainScores
 from petmood.core.errors import BundleError, ConfigError, PhotoError
+from petmood.core.explanation import Explanation
 from petmood.core.golden import read_golden
-from petmood.core.image import PreparedImage
+from petmood.core.image import PreparedImage, seen_box
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.prediction import Prediction, decide
 from petmood.core.processors import processor_count
-from petmood.core.schemas import ModelCardResponse, ModelInfo
-from petmood.inference.base import Answer, Predictor, try_prepare
+from petmood.core.schemas import ExplanationMethod, ModelCardResponse, ModelInfo
+from petmood.inference.base import Answer, Explained, Predictor, try_prepare
+from petmood.inference.occlusion import occlusion_maps
 from petmood.inference.onnx import OnnxSession
 
 __all__ = ["BundlePredictor", "check_golden", "load_bundle"]
@@ -58,13 +60,33 @@ class BundlePredictor(Predictor):
             return [photo for photo in prepared if isinstance(photo, PhotoError)]
         pixels = np.stack([photo.pixels for photo in good]) if len(good) > 1 else good[0].pixels[np.newaxis]
         rows = zip(self.session.logits(pixels), self.domain_scores(pixels), strict=True)
-        decision, model, general = self.bundle.manifest.decision, self.model, self.bundle.manifest.warnings
+        return [
+            self._prediction(photo, *next(rows)) if isinstance(photo, PreparedImage) else photo for photo in prepared
+        ]
 
-        def answer(photo: PreparedImage) -> Prediction:
-            logits, scores = next(rows)
-            return decide(logits, decision, model=model, warnings=(*general, *photo.warnings), scores=scores)
+    def explain_photo(self, photo: bytes | Path) -> Explained:
+        """Return the prediction with a map for each class: those of the network, or else occlusion maps."""
+        manifest = self.bundle.manifest
+        prepared = try_prepare(photo, manifest.image, limits=self.limits)
+        if isinstance(prepared, PhotoError):
+            return prepared
+        pixels = prepared.pixels[np.newaxis]
+        outputs = self.session.run(pixels)
+        method: ExplanationMethod = "hirescam" if manifest.has_class_maps else "occlusion"
+        maps = (
+            outputs[CLASS_MAPS][0] if manifest.has_class_maps else occlusion_maps(self.session.logits, prepared.pixels)
+        )
+        return Explanation(
+            self._prediction(prepared, outputs[LOGITS][0], self.domain_scores(pixels)[0]),
+            method,
+            dict(zip(manifest.classes, maps, strict=True)),
+            seen_box(manifest.image, width=prepared.width, height=prepared.height),
+        )
 
-        return [answer(photo) if isinstance(photo, PreparedImage) else photo for photo in prepared]
+    def _prediction(self, photo: PreparedImage, logits: NDArray[np.float32], scores: DomainScores | None) -> Prediction:
+        manifest = self.bundle.manifest
+        warnings = (*manifest.warnings, *photo.warnings)
+        return decide(logits, manifest.decision, model=self.model, warnings=warnings, scores=scores)
 
     def domain_scores(self, pixels: NDArray[np.uint8]) -> list[DomainScores | None]:
         """Return the domain scores of prepared photos uint8 [B, S, S, 3], None from a bundle without them.
@@ -90,7 +112,7 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
     if threads < 1:
         raise ConfigError(f"Expected threads of 1 or more, got {threads}.")
     bundle = verify(folder)
-    session = OnnxSession(folder / "model.onnx", threads=threads)
+    session = OnnxSession(folder / "model.onnx", threads=threads, outputs=bundle.manifest.outputs)
     domain = None
     if bundle.manifest.domain is not None:
         domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=DOMAIN_OUTPUTS)
@@ -112,7 +134,10 @@ def check_golden(bundle: Bundle, session: OnnxSession, domain: OnnxSession | Non
         BundleError: an output differs by more than ``ATOL + RTOL * |expected|``, or a predicted class differs.
     """
     golden = read_golden(bundle)
-    expected = {"logits": golden.logits / bundle.manifest.temperature, **golden.scores}
+    temperature = bundle.manifest.temperature
+    expected = {LOGITS: golden.logits / temperature, **golden.scores}
+    if golden.maps is not None:
+        expected[CLASS_MAPS] = golden.maps / temperature
     outputs = _in_single_batches(session, golden.pixels)
     if domain is not None:
         outputs |= _in_single_batches(domain, golden.pixels)
@@ -127,7 +152,7 @@ def check_golden(bundle: Bundle, session: OnnxSession, domain: OnnxSession | Non
         wrong |= ~close.reshape(len(got), -1).all(axis=1)
         with np.errstate(invalid="ignore"):
             worst = max(worst, float(np.nan_to_num(np.abs(got - wanted), nan=np.inf, posinf=np.inf).max()))
-    wrong |= outputs["logits"].argmax(axis=1) != expected["logits"].argmax(axis=1)
+    wrong |= outputs[LOGITS].argmax(axis=1) != expected[LOGITS].argmax(axis=1)
     if wrong.any():
         raise BundleError(
             f"{bundle.folder}: the outputs for {int(wrong.sum())} of {len(wrong)} golden photos differ from those of "

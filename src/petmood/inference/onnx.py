@@ -28,6 +28,8 @@ fields may come in any order."""
 class OnnxSession:
     """A loaded network: input uint8 [B, S, S, 3], outputs by name; by default one, the logits float32 [B, K].
 
+    The network may have more outputs. They are computed all the same: ``RunOptions.only_execute_path_to_fetches`` has
+    an effect in builds for training alone.
     The file is read into memory first. So ONNX external data, which may refer to any path, is never read.
 
     Raises:
@@ -54,25 +56,26 @@ class OnnxSession:
         inputs, found = self._session.get_inputs(), self._session.get_outputs()
         wanted = [f"{name} tensor(float)" for name in outputs]
         got = [f"{output.name} {output.type}" for output in found]
-        if [item.type for item in inputs] != ["tensor(uint8)"] or got != wanted:
+        if [item.type for item in inputs] != ["tensor(uint8)"] or not {*wanted} <= {*got}:
             raise BundleError(
                 f"{path}: expected one input tensor(uint8) and as outputs {', '.join(wanted)}; "
                 f"got inputs {', '.join(item.type for item in inputs)}; outputs {', '.join(got)}. Export the run again."
             )
-        self._input, self._outputs = inputs[0].name, tuple(outputs)
+        self._input, self.outputs = inputs[0].name, tuple(outputs)
 
-    def run(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return the outputs [B, ...] by name for prepared photos uint8 [B, S, S, 3].
+    def run(self, pixels: NDArray[np.uint8], *, only: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs [B, ...] by name for prepared photos uint8 [B, S, S, 3]; with ``only``, just these.
 
         Raises:
             BundleError: the network can't run on pixels of this shape, or an output has not one row for each photo.
         """
+        names = tuple(only) or self.outputs
         try:
-            found = self._session.run(None, {self._input: pixels})
+            found = self._session.run(names, {self._input: pixels})
         except Exception as error:  # as above
             reason = " ".join(str(error).split())
             raise BundleError(f"The network can't run on input of shape {pixels.shape}: {reason}") from error
-        outputs = {name: np.asarray(one, dtype=np.float32) for name, one in zip(self._outputs, found, strict=True)}
+        outputs = {name: np.asarray(one, dtype=np.float32) for name, one in zip(names, found, strict=True)}
         for name, one in outputs.items():
             if one.shape[:1] != pixels.shape[:1]:
                 raise BundleError(
@@ -87,7 +90,7 @@ class OnnxSession:
         Raises:
             BundleError: as ``run``.
         """
-        return self.run(pixels)["logits"]
+        return self.run(pixels, only=("logits",))["logits"]
 
 
 def _refuse_external_data(data: bytes, path: Path) -> None:

@@ -45,6 +45,10 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
             "the folder that training writes and serving reads: network, manifest, golden photos, reference data, card"
         ),
         "predictor": "a bundle loaded in this process; a client is its counterpart for a service",
+        "class map": (
+            "for each class, how much each place of a photo raises or lowers its logit (HiResCAM, or occlusion); the "
+            "heat map shows the positive part over the photo"
+        ),
         "manifest": "`manifest.json` of a bundle: metadata and the SHA-256 of every other file",
         "golden photos": "prepared images with the outputs of the trained network; compared at every load",
         "parity": "agreement of ONNX and torch outputs within a tolerance",

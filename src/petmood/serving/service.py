@@ -8,8 +8,8 @@ from typing import Any
 
 from fastapi import Request
 
-from petmood.core.errors import BundleError, ShuttingDown
-from petmood.inference.base import Answer, Predictor
+from petmood.core.errors import BundleError, PetmoodError, ShuttingDown
+from petmood.inference.base import Answer, Explained, Predictor
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
@@ -49,6 +49,16 @@ class AppState:
             self.metrics.queue.set(self.workers.waiting)  # each process sets its own value; any of them may render all
         for one in found:
             self.metrics.count(one)
+        return found
+
+    async def explain(self, photo: bytes) -> Explained:
+        """Explain the prediction of one photo in the worker pool; errors are counted, but not the prediction."""
+        try:
+            found = await self.workers.explain(photo)
+        finally:
+            self.metrics.queue.set(self.workers.waiting)
+        if isinstance(found, PetmoodError):
+            self.metrics.count(found)
         return found
 
     def load(self, folder: Path, *, result: str, **fields: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields

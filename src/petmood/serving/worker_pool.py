@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from petmood.core.errors import InternalError, Overloaded, PetmoodError, ShuttingDown
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, Explained
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.result_dispatcher import ResultDispatcher
 
@@ -27,11 +27,15 @@ WORKER_NICENESS: Final = 5
 """Niceness of the workers: the event loop has priority, so that rejections don't wait behind image decoding."""
 
 
+Result = Answer | Explained
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     photo: bytes
-    future: asyncio.Future[Answer]
+    future: asyncio.Future[Result]
     since: float
+    explained: bool = False
 
 
 class WorkerPool:
@@ -57,7 +61,7 @@ class WorkerPool:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._count = threads
         self._threads: list[threading.Thread] = []
-        self._dispatcher: ResultDispatcher[Answer] = ResultDispatcher(
+        self._dispatcher: ResultDispatcher[Result] = ResultDispatcher(
             self._queue.qsize, min_waiting=MIN_WAITING_FOR_BATCHED_DELIVERY * threads
         )
         self._stopped = False
@@ -109,15 +113,27 @@ class WorkerPool:
             Overloaded: the queue has no room for all photos; none was queued.
             ShuttingDown: the pool is stopped.
         """
+        futures = self._queued(photos)
+        found = [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
+        return cast("list[Answer]", found)
+
+    async def explain(self, photo: bytes) -> Explained:
+        """Return the explained prediction of one photo, or its error.
+
+        Raises:
+            Overloaded, ShuttingDown: as ``answer``.
+        """
+        (future,) = self._queued([photo], explained=True)
+        return cast("Explained", await future)
+
+    def _queued(self, photos: Sequence[bytes], *, explained: bool = False) -> list[asyncio.Future[Result]]:
         self.refuse_if_full(len(photos))
         loop, now = asyncio.get_running_loop(), time.monotonic()
-        futures: list[asyncio.Future[Answer]] = [loop.create_future() for _ in photos]
+        futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in photos]
         for photo, future in zip(photos, futures, strict=True):
-            self._queue.put(_Waiting(photo, future, now))
+            self._queue.put(_Waiting(photo, future, now, explained))
         self._dispatcher.watch(loop)
-        if len(futures) == 1:
-            return [await futures[0]]
-        return list(await asyncio.gather(*futures))
+        return futures
 
     def _work(self) -> None:
         if sys.platform == "linux":  # elsewhere niceness is of processes, and the number could be another one's
@@ -147,26 +163,28 @@ class WorkerPool:
     def _answer(self, tasks: Sequence[_Waiting]) -> None:
         predictor, too_old = self._slot.current, time.monotonic() - self._max_wait_s
         timely = [task for task in tasks if task.since >= too_old and not task.future.cancelled()]
-        answers = self._predict(predictor.predict_batch, [task.photo for task in timely])
-        late: list[Answer] = [Overloaded("The photo waited too long in the queue. Try again in a second.")] * (
-            len(tasks) - len(timely)
-        )
-        done = [*zip(timely, answers, strict=True), *zip([t for t in tasks if t not in timely], late, strict=True)]
-        results = [(task.future, answer) for task, answer in done]
+        late = Overloaded("The photo waited too long in the queue. Try again in a second.")
+        results: list[tuple[asyncio.Future[Result], Result]] = [(t.future, late) for t in tasks if t not in timely]
+        plain = [task for task in timely if not task.explained]
+        answers = self._checked(predictor.predict_batch, [task.photo for task in plain])
+        results += zip([task.future for task in plain], answers, strict=True)
+        for task in timely:
+            if task.explained:
+                (explained,) = self._checked(lambda photos: [predictor.explain_photo(photos[0])], [task.photo])
+                results.append((task.future, explained))
         self._dispatcher.put(tasks[0].future.get_loop(), results)
 
-    def _predict(self, predict: Callable[[Sequence[bytes]], list[Answer]], photos: Sequence[bytes]) -> list[Answer]:
+    def _checked(self, run: Callable[[Sequence[bytes]], Sequence[Result]], photos: Sequence[bytes]) -> Sequence[Result]:
         if not photos:
             return []
         try:
-            return predict(photos)
+            return run(photos)
         except PetmoodError as error:
             return [error] * len(photos)
         except Exception:
             logger.exception("prediction failed with an unexpected error")
-            return [
-                InternalError("The model failed on this photo, and the error was logged. Try another photo.")
-            ] * len(photos)
+            failed = InternalError("The model failed on this photo, and the error was logged. Try another photo.")
+            return [failed] * len(photos)
 
 
 def queue_full(limit: int) -> Overloaded:

@@ -12,16 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from petmood.core.bundle import read, write
+from petmood.core.image import Box
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.photo import decode
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.load import load_bundle
 from petmood.presentation.answers import NEVER_CONFIDENT
+from petmood.presentation.heat_map import heat_map_jpeg
 from petmood.registry.uri import open_registry
-from tests.support.images import jpeg, photo_like
+from tests.support.images import jpeg, photo_like, png
 from tests.support.scripted_service import BODY, REFUSED, serving
 
 
@@ -483,3 +488,72 @@ def test_a_service_that_is_away_leaves_the_old_page(petmood: Callable[..., Any],
     done = petmood("predict", "http://127.0.0.1:9", folder / "1.jpg", "--html", folder / "sheet.html")
     assert done.code == 2
     assert (folder / "sheet.html").read_text() == "old"
+
+
+# --- heat maps --------------------------------------------------------------------------------------------------------
+
+
+def test_a_heat_map_is_written_for_each_photo_that_is_shown(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "sub/whole.png").write_bytes(png(photo_like(1200, 300)))
+    target = tmp_path_factory.mktemp("maps") / "why"
+    done = petmood("predict", small_bundle, folder, "--explain", target)
+    written = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
+    assert written == [*(f"{n}.jpg.jpg" for n in range(10)), "sub/whole.png.jpg"]
+    assert done.code == 1  # sub/half.JPG
+    assert done.err.splitlines()[-1] == f"Heat maps: 11 in {target}"
+    with Image.open(target / "sub/whole.png.jpg") as image:
+        assert image.size == (800, 200)
+    explanation = load_bundle(small_bundle).explain(folder / "3.jpg")
+    pixels = decode(folder / "3.jpg").pixels
+    values = explanation.maps[explanation.prediction.best_guess]
+    assert (target / "3.jpg.jpg").read_bytes() == heat_map_jpeg(pixels, values, explanation.box, side_px=800)
+
+
+def test_with_only_no_heat_map_of_the_others_is_written(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = tmp_path_factory.mktemp("maps")
+    done = petmood("predict", small_bundle, folder, "--explain", target, "--only", "confident", "--csv")
+    assert "Heat maps" not in done.err
+    assert list(target.rglob("*")) == []
+
+
+def test_heat_maps_of_a_service_are_those_of_its_bundle(
+    petmood: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = tmp_path_factory.mktemp("maps")
+    maps = {label: [[float(label == BODY.label), 0.0], [0.0, 0.0]] for label in BODY.probabilities}
+    why = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.0, 1.0, 1.0]}
+    batch = {"results": [BODY.model_dump()], "request_id": "r"}
+    with serving((200, batch), (200, why)) as (address, script):
+        petmood("predict", address, folder / "1.jpg", "--explain", target)
+    assert [asked["path"] for asked in script.asked] == ["/predict/batch", "/explain"]
+    values = np.array(maps[str(BODY.label)], np.float32)
+    expected = heat_map_jpeg(decode(folder / "1.jpg").pixels, values, Box(0, 0, 1, 1), side_px=800)
+    assert (target / "1.jpg.jpg").read_bytes() == expected
+
+
+@pytest.mark.parametrize("place", [".", "maps", "sub/maps"])
+def test_heat_maps_among_the_photos_would_be_predicted_next_time_and_are_refused(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, place: str
+) -> None:
+    done = petmood("predict", small_bundle, folder, "--explain", folder / place)
+    assert done.code == 2
+    said = f"petmood: Expected a folder outside {folder} after --explain, got {folder / place}."
+    assert done.err == f"{said} Its files would be predicted as photos next time.\n"
+    assert not (folder / "maps").exists()
+
+
+def test_a_photo_elsewhere_never_leads_out_of_the_folder(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos by relative and absolute paths have no common folder; their names are whole paths then."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    petmood("predict", small_bundle, folder / "1.jpg", Path("../2.jpg"), "--explain", "why")
+    written = sorted(str(path) for path in Path("why").rglob("*.jpg"))
+    below = str(folder / "1.jpg").lstrip("/")
+    assert written == sorted([f"why/{below}.jpg", "why/2.jpg.jpg"])
+    assert not (folder / "1.jpg.jpg").exists()

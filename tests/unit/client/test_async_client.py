@@ -48,6 +48,9 @@ def test_the_service_answers_as_the_predictor_in_this_process(tmp_path: Path) ->
             assert found.request_id is not None
             expected = FakePredictor().predict(PHOTO)
             assert found.to_dict() == {**expected.to_dict(), "request_id": found.request_id}
+            explained = await client.explain(io.BytesIO(PHOTO))
+            assert explained.prediction.probabilities == expected.probabilities
+            assert [*explained.maps] == [*expected.probabilities]
             photos: list[Any] = [PHOTO, b"", tmp_path / "missing.jpg", io.BytesIO(PHOTO)]
             kinds = [type(answer).__name__ async for answer in client.predict_many(photos, batch_size=3)]
             assert kinds == ["Prediction", "EmptyFile", "PhotoError", "Prediction"]

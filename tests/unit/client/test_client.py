@@ -23,6 +23,7 @@ from petmood.core.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from petmood.core.image import Box
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse
 from tests.support.scripted_service import BODY, BUSY, MODEL, REFUSED, serving
@@ -66,6 +67,20 @@ def test_a_photo_out_of_the_domain_is_a_prediction_without_a_label_alone_and_in_
     assert (alone.label, alone.confident, alone.prediction_set, alone.best_guess) == (None, False, (), "happy")
     assert (alone.in_domain, alone.domain_warning, alone.domain) == (False, "no_animal", DomainScores(2.5, 0.02))
     assert isinstance(second, CorruptImage)
+
+
+def test_an_explanation_comes_from_its_own_route_with_the_maps_of_each_class() -> None:
+    maps = {"happy": [[1.0, -0.5], [0.0, 0.25]], "sad": [[0.0, 0.0], [0.0, 0.0]]}
+    body = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.125, 1.0, 0.875]}
+    with serving((200, body), (422, REFUSED)) as (address, script), Client(address) as client:
+        found = client.explain(b"pixels")
+        with pytest.raises(CorruptImage, match="a complete image"):
+            client.explain(b"pixels")
+    assert [(asked["method"], asked["path"]) for asked in script.asked] == [("POST", "/explain")] * 2
+    assert b"pixels" in script.asked[0]["body"]
+    assert found.prediction == PREDICTION
+    assert {label: rows.tolist() for label, rows in found.maps.items()} == maps
+    assert (found.method, found.box) == ("hirescam", Box(0.0, 0.125, 1.0, 0.875))
 
 
 def test_a_path_and_a_file_are_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tests of image preprocessing at several sizes and reduced scales."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from petmood.core.errors import FileTooLarge
-from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec, load, prepare
+from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, Box, ImageSpec, load, prepare, seen_box
 from petmood.core.photo import BACKGROUND, ImageLimits, decode
 from tests.support.images import CORNERS, corners, jpeg, photo_like, png
 
@@ -188,3 +189,34 @@ def test_an_image_under_half_the_size_is_answered_with_a_warning() -> None:
 def test_limits_reach_the_decoder() -> None:
     with pytest.raises(FileTooLarge):
         load(png(corners()), ImageSpec(), limits=ImageLimits(file_bytes=10))
+
+
+# --- what the network gets of a photo ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "box"),
+    [
+        ("squash", (300, 200), Box(0.0, 0.0, 1.0, 1.0)),
+        ("center_crop", (300, 200), Box(1 / 6, 0.0, 5 / 6, 1.0)),
+        ("center_crop", (200, 300), Box(0.0, 1 / 6, 1.0, 5 / 6)),
+        ("letterbox", (200, 100), Box(0.0, -0.5, 1.0, 1.5)),
+        ("letterbox", (100, 200), Box(-0.5, 0.0, 1.5, 1.0)),
+        ("letterbox", (64, 64), Box(0.0, 0.0, 1.0, 1.0)),
+    ],
+)
+def test_the_box_is_the_part_of_the_photo_that_the_network_gets(rule: str, size: tuple[int, int], box: Box) -> None:
+    found = seen_box(ImageSpec.model_validate({"side_px": 64, "resize": rule}), width=size[0], height=size[1])
+    assert astuple(found) == pytest.approx(astuple(box))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_mark_in_the_input_is_where_the_box_says(rule: str) -> None:
+    """A white square on a black photo is found at the same place by the box and by the preparation."""
+    spec = ImageSpec.model_validate({"side_px": 100, "resize": rule, "background": (0, 0, 0)})
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[110:130, 90:110] = 255  # its middle is at (100, 120)
+    y, x = np.argwhere(prepare(pixels, spec)[..., 0] > 128).mean(axis=0) + 0.5
+    box = seen_box(spec, width=300, height=200)
+    assert (box.left + x / 100 * (box.right - box.left)) * 300 == pytest.approx(100, abs=2)
+    assert (box.top + y / 100 * (box.bottom - box.top)) * 200 == pytest.approx(120, abs=2)

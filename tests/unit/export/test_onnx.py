@@ -14,6 +14,7 @@ from petmood.core.bundle import Bundle
 from petmood.core.image import ImageSpec
 from petmood.export.onnx import ServingModel, to_onnx
 from petmood.inference.onnx import OnnxSession
+from petmood.models.class_maps import class_map_network
 from petmood.models.network import NetworkSpec, build_network
 from tests.support.images import faces
 from tests.support.networks import IMAGE, TEMPERATURE, tiny_network
@@ -27,8 +28,9 @@ def model(shared_bundle: Bundle) -> onnx.ModelProto:
     return onnx.load(shared_bundle.folder / "model.onnx", load_external_data=False)
 
 
-def test_uint8_pixels_of_any_number_go_in_and_logits_come_out(model: onnx.ModelProto) -> None:
-    ((pixels,), (logits,)) = model.graph.input, model.graph.output
+def test_uint8_pixels_of_any_number_go_in_and_logits_and_class_maps_come_out(model: onnx.ModelProto) -> None:
+    ((pixels,), (logits, maps)) = model.graph.input, model.graph.output
+    assert (maps.name, maps.type.tensor_type.elem_type) == ("maps", TensorProto.FLOAT)
     assert (pixels.name, pixels.type.tensor_type.elem_type) == ("pixels", TensorProto.UINT8)
     assert (logits.name, logits.type.tensor_type.elem_type) == ("logits", TensorProto.FLOAT)
     sizes = [dimension.dim_value for dimension in pixels.type.tensor_type.shape.dim]
@@ -74,7 +76,9 @@ def test_the_bytes_name_no_file_of_this_machine(shared_bundle: Bundle) -> None:
 
 def test_the_same_network_gives_the_same_bytes(shared_bundle: Bundle) -> None:
     """The version of a bundle is the hash of these bytes."""
-    again = to_onnx(tiny_network(), side_px=IMAGE.side_px, temperature=TEMPERATURE)
+    network = tiny_network()
+    maps = class_map_network(network, side_px=IMAGE.side_px)
+    again = to_onnx(network, side_px=IMAGE.side_px, temperature=TEMPERATURE, maps=maps)
     assert again == (shared_bundle.folder / "model.onnx").read_bytes()
 
 

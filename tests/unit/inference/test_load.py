@@ -19,17 +19,18 @@ import pytest
 from onnx import numpy_helper
 
 from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, verify, write
-from petmood.core.errors import BundleError, ConfigError, MissingDependency, PhotoError
+from petmood.core.errors import BundleError, ConfigError, CorruptImage, EmptyFile, MissingDependency, PhotoError
 from petmood.core.golden import read_golden
-from petmood.core.image import ImageSpec
+from petmood.core.image import Box, ImageSpec, load
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import ImageLimits
 from petmood.core.prediction import PRACTICE_MODEL, Prediction, decide
 from petmood.inference import load as loading
 from petmood.inference.load import BundlePredictor, check_golden, load_bundle
+from petmood.inference.occlusion import occlusion_maps
 from petmood.inference.onnx import OnnxSession
 from tests.support.images import jpeg, photo_like, png
-from tests.support.networks import RULE, color_network, with_domain
+from tests.support.networks import RULE, color_network, repacked, with_domain
 
 PHOTOS = [jpeg(photo_like(90, 60, seed=seed)) for seed in range(3)]
 
@@ -59,7 +60,7 @@ def reseal(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any field of
 def rewire(folder: Path, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> None:
     """Change the tensors of the last layer, which have one row or value for each class."""
     network = onnx.load(folder / "model.onnx")
-    heads = [tensor for tensor in network.graph.initializer if tensor.name.startswith("network.head")]
+    heads = [tensor for tensor in network.graph.initializer if tensor.name.startswith("network.rest")]
     assert heads
     for tensor in heads:
         tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)), tensor.name))
@@ -93,6 +94,73 @@ def test_a_predictor_answers_by_its_network_and_its_manifest(bundle: Path) -> No
         assert isinstance(among, Prediction)
         assert one.label == among.label
         assert one.probability == pytest.approx(among.probability, abs=1e-5)
+
+
+def test_an_explanation_has_the_maps_of_the_network_for_the_box_that_it_gets(bundle: Path) -> None:
+    predictor = load_bundle(bundle)
+    explanation = predictor.explain(PHOTOS[0])
+    assert explanation.method == "hirescam"
+    assert explanation.prediction == predictor.predict(PHOTOS[0])
+    prepared = load(PHOTOS[0], predictor.bundle.manifest.image)
+    expected = predictor.session.run(prepared.pixels[np.newaxis])["maps"][0]
+    assert list(explanation.maps) == list(DEFAULT_CLASSES)
+    assert np.array_equal(np.stack([*explanation.maps.values()]), expected)
+    assert np.abs(expected).max() > 0.01
+    assert explanation.box == Box(15 / 90, 0.0, 75 / 90, 1.0)
+
+
+def test_a_network_without_maps_is_explained_by_occlusion(bundle: Path) -> None:
+    """Bundles of older versions, and of networks that maps can't be computed for, announce the logits alone."""
+    golden = read_golden(load_bundle(bundle).bundle)
+    (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=golden.logits))
+    reseal(bundle, outputs=("logits",))
+    predictor = load_bundle(bundle)
+    explanation = predictor.explain(PHOTOS[0])
+    assert explanation.method == "occlusion"
+    assert explanation.prediction == predictor.predict(PHOTOS[0])
+    prepared = load(PHOTOS[0], predictor.bundle.manifest.image)
+    expected = occlusion_maps(predictor.session.logits, prepared.pixels)
+    assert np.array_equal(np.stack([*explanation.maps.values()]), expected)
+    assert np.abs(expected).max() > 0.01
+
+
+def test_a_photo_out_of_the_domain_has_maps_and_no_label(guarded: Path) -> None:
+    explanation = load_bundle(guarded).explain(FAR)
+    assert (explanation.prediction.label, explanation.prediction.domain_warning) == (None, "unfamiliar")
+    assert explanation.method == "hirescam"
+
+
+def test_a_photo_that_is_rejected_can_not_be_explained(bundle: Path, tmp_path: Path) -> None:
+    predictor = load_bundle(bundle)
+    with pytest.raises(CorruptImage):
+        predictor.explain(PHOTOS[0][:300])
+    with pytest.raises(PhotoError, match=r"missing\.jpg can't be read"):
+        predictor.explain(tmp_path / "missing.jpg")
+    assert isinstance(predictor.explain_photo(b""), EmptyFile)
+
+
+@pytest.mark.parametrize("value", [0.01, np.nan, np.inf])
+def test_golden_maps_that_differ_are_refused(bundle: Path, value: float) -> None:
+    golden = read_golden(load_bundle(bundle).bundle)
+    assert golden.maps is not None
+    maps = golden.maps.copy()
+    maps[5, 2, 1, 1] += np.float32(value)
+    (bundle / "golden.npz").write_bytes(repacked(golden, maps=maps))
+    reseal(bundle)
+    assert "the outputs for 1 of 16 golden photos differ" in refusal(bundle)
+
+
+def test_maps_that_are_announced_must_be_in_the_network_and_in_the_golden_file(bundle: Path) -> None:
+    golden = read_golden(load_bundle(bundle).bundle)
+    (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=golden.logits))
+    reseal(bundle)
+    assert "maps" in refusal(bundle)
+    network = onnx.load(bundle / "model.onnx")
+    del network.graph.output[1]
+    (bundle / "model.onnx").write_bytes(network.SerializeToString())
+    (bundle / "golden.npz").write_bytes(repacked(golden))
+    reseal(bundle)
+    assert "as outputs logits tensor(float), maps tensor(float)" in refusal(bundle)
 
 
 def test_sure_and_the_prediction_set_are_decided_by_the_manifest(bundle: Path) -> None:
@@ -165,7 +233,7 @@ def test_golden_logits_that_are_no_numbers_are_refused(bundle: Path) -> None:
     golden = read_golden(load_bundle(bundle).bundle)
     for value in (np.nan, np.inf):
         logits = np.full_like(golden.logits, value)
-        (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
+        (bundle / "golden.npz").write_bytes(repacked(golden, logits=logits))
         reseal(bundle)
         assert "golden photos differ from those of the trained network" in refusal(bundle)
 
@@ -216,8 +284,9 @@ def test_weights_that_are_slightly_off_are_refused(bundle: Path) -> None:
 
 def test_a_network_for_fewer_classes_is_refused(bundle: Path) -> None:
     golden = read_golden(load_bundle(bundle).bundle)
+    assert golden.maps is not None
     logits = golden.logits[:, :3].copy()
-    (bundle / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=logits))
+    (bundle / "golden.npz").write_bytes(repacked(golden, logits=logits, maps=golden.maps[:, :3].copy()))
     reseal(bundle, classes=DEFAULT_CLASSES[:3])
     assert "expected logits of shape (16, 3), got (16, 4)" in refusal(bundle)
 
@@ -225,7 +294,7 @@ def test_a_network_for_fewer_classes_is_refused(bundle: Path) -> None:
 def test_golden_photos_of_another_size_are_refused(bundle: Path) -> None:
     golden = read_golden(load_bundle(bundle).bundle)
     small = np.ascontiguousarray(golden.pixels[:, :16, :16])
-    (bundle / "golden.npz").write_bytes(pack_arrays(pixels=small, logits=golden.logits))
+    (bundle / "golden.npz").write_bytes(repacked(golden, pixels=small))
     reseal(bundle, image=read(bundle).image.model_copy(update={"side_px": 16}))
     assert "can't run on input of shape (1, 16, 16, 3)" in refusal(bundle)
 
@@ -396,7 +465,7 @@ def test_golden_scores_that_differ_are_refused(guarded: Path, name: str, value: 
     golden = read_golden(load_bundle(guarded).bundle)
     scores = {key: array.copy() for key, array in golden.scores.items()}
     scores[name][5] += np.float32(value)
-    (guarded / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=golden.logits, **scores))
+    (guarded / "golden.npz").write_bytes(repacked(golden, **scores))
     reseal(guarded)
     worst = "0.01" if value == 0.01 else "inf"
     assert refusal(guarded) == (
@@ -413,7 +482,7 @@ def test_a_score_that_is_infinite_on_both_sides_is_refused_in_one_line(guarded: 
     (guarded / "domain.onnx").write_bytes(network.SerializeToString())
     endless = np.full(16, np.inf, np.float32)
     arrays = {"novelty": endless, "animal": endless}
-    (guarded / "golden.npz").write_bytes(pack_arrays(pixels=golden.pixels, logits=golden.logits, **arrays))
+    (guarded / "golden.npz").write_bytes(repacked(golden, **arrays))
     reseal(guarded)
     assert "the outputs for 16 of 16 golden photos differ" in refusal(guarded)
 

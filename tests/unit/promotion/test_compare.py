@@ -233,7 +233,7 @@ def test_a_bundle_that_can_not_answer_gets_its_error_and_affects_no_other(
 
 def test_answers_that_are_no_numbers_are_refused(predictor: BundlePredictor, data: Path, tmp_path: Path) -> None:
     proto = onnx.load(str(predictor.bundle.folder / "model.onnx"))
-    (out,) = proto.graph.output
+    out = proto.graph.output[0]
     for node in proto.graph.node:
         node.output[:] = ["before" if name == out.name else name for name in node.output]
     proto.graph.initializer.append(numpy_helper.from_array(np.array(np.inf, np.float32), "inf"))

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import pytest
 
 from petmood.core.errors import BundleError, CorruptImage, InternalError, Overloaded, PhotoError, ShuttingDown
+from petmood.core.explanation import Explanation
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, Explained
 from petmood.inference.fake import FakePredictor
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.worker_pool import WorkerPool
@@ -283,3 +284,55 @@ def test_workers_that_may_not_yield_to_the_event_loop_work_all_the_same(monkeypa
         return workers.alive
 
     assert run(work)
+
+
+# --- explanations -----------------------------------------------------------------------------------------------------
+
+
+def test_an_explanation_comes_from_the_same_queue_as_predictions() -> None:
+    async def ask(workers: WorkerPool) -> tuple[Any, ...]:
+        return await asyncio.gather(workers.answer(PHOTOS[:2]), workers.explain(PHOTOS[2]), workers.answer(PHOTOS[3:]))
+
+    first, explained, last = run(ask, batch=4)
+    expected = [FakePredictor().predict(photo) for photo in PHOTOS]
+    assert [*first, *last] == [expected[0], expected[1], expected[3]]
+    assert isinstance(explained, Explanation)
+    assert (explained.prediction, explained.method) == (expected[2], "occlusion")
+
+
+def test_a_photo_that_can_not_be_explained_gets_its_error_and_the_pool_goes_on() -> None:
+    class Unexplained(FakePredictor):
+        """Predictor whose explanations fail."""
+
+        def explain_photo(self, photo: bytes | Path) -> Explained:
+            raise RuntimeError(f"a secret path: /srv/secret/{photo!r}")
+
+    async def ask(workers: WorkerPool) -> tuple[Any, ...]:
+        return await workers.explain(PHOTOS[0]), await workers.answer(PHOTOS[:1])
+
+    failed, answers = run(ask, Unexplained())
+    assert isinstance(failed, InternalError)
+    assert "secret" not in str(failed)
+    assert [type(answer) for answer in answers] == [Prediction]
+
+    async def broken(workers: WorkerPool) -> object:
+        return await workers.explain(PHOTOS[0][:200])
+
+    assert isinstance(run(broken), CorruptImage)
+
+
+def test_an_explanation_is_refused_when_the_queue_is_full() -> None:
+    gated = Gated()
+
+    async def ask(workers: WorkerPool) -> None:
+        running = asyncio.create_task(workers.answer(PHOTOS[:1]))
+        await asyncio.to_thread(gated.entered.acquire, timeout=120)
+        waiting = asyncio.create_task(workers.answer(PHOTOS[1:2]))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await workers.explain(PHOTOS[2])
+        for _ in range(2):
+            gated.gate.release()
+        await asyncio.gather(running, waiting)
+
+    run(ask, gated, waiting=1)

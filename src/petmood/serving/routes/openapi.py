@@ -10,6 +10,7 @@ from petmood.serving.settings import Settings
 
 __all__ = [
     "BATCH_REQUEST",
+    "EXPLAIN_REQUEST",
     "LOAD_REQUEST",
     "PREDICT_REQUEST",
     "REFUSALS",
@@ -32,25 +33,30 @@ def _json(schema: dict[str, Any], example: dict[str, Any], *, required: bool = T
     }
 
 
-PREDICT_REQUEST: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": _form(_FILE),
-            "image/jpeg": {"schema": _FILE},
-            "image/png": {"schema": _FILE},
-            "image/webp": {"schema": _FILE},
-            "application/octet-stream": {"schema": _FILE},
+def _photo_request(path: str) -> dict[str, Any]:
+    """Return the documentation of a request with one photo, as a form field or as the body."""
+    address = f"http://127.0.0.1:8000{path}"
+    commands = (
+        f"curl -F photo=@pet.jpg {address}",
+        f"curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg {address}",
+    )
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": _form(_FILE),
+                "image/jpeg": {"schema": _FILE},
+                "image/png": {"schema": _FILE},
+                "image/webp": {"schema": _FILE},
+                "application/octet-stream": {"schema": _FILE},
+            },
         },
-    },
-    "x-codeSamples": [
-        {"lang": "Shell", "source": "curl -F photo=@pet.jpg http://127.0.0.1:8000/predict"},
-        {
-            "lang": "Shell",
-            "source": "curl -H 'Content-Type: image/jpeg' --data-binary @pet.jpg http://127.0.0.1:8000/predict",
-        },
-    ],
-}
+        "x-codeSamples": [{"lang": "Shell", "source": command} for command in commands],
+    }
+
+
+PREDICT_REQUEST: Final = _photo_request("/predict")
+EXPLAIN_REQUEST: Final = _photo_request("/explain")
 BATCH_REQUEST: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,

@@ -1,14 +1,17 @@
 // Landing page: sends photos to /predict, shows the full answer of one photo, and a card for each photo of this visit.
 import { cardLines, csvText, element, fullAnswer, part, summary } from "./answers.js";
+import { drawMap, mapText } from "./maps.js";
 import { prepared } from "./photos.js";
-import { ask, askForToken, askPatiently, showExamples, showModel } from "./service.js";
+import { ask, askForToken, askWhy, askPatiently, showExamples, showModel } from "./service.js";
 
 const AT_ONCE = 2;
 const LATE_MS = 5000;
 const SAID_EVERY_MS = 4000; // a screen reader can't finish a sentence that changes with each photo
 
-// Photos of this visit, newest first: {name, file, thumbnail, outcome, late, card}. An answered photo loses its file: only
-// a thumbnail is kept. The last choice of one photo keeps it until the next choice, so that it can be sent again.
+// Photos of this visit, newest first: {name, file, small, thumbnail, outcome, late, why, label,
+// card}. An answered photo loses its
+// file: only a thumbnail is kept ("small"; "thumbnail" is its address). The last choice of one photo keeps it until the next
+// choice, so that it can be sent again. "why" is the outcome of a request for maps, and "label" the class whose map is shown.
 const visit = [];
 let chosen = [];
 let selected = null; // the photo whose full answer is shown
@@ -19,7 +22,9 @@ let requests = 0;
 
 function choose(files) {
   const before = chosen;
-  chosen = [...files].map((file) => ({ name: file.name || "photo", file, thumbnail: null, outcome: null, late: false }));
+  chosen = [...files].map((file) => ({
+    name: file.name || "photo", file, small: null, thumbnail: null, outcome: null, late: false, why: null, label: null,
+  }));
   for (const photo of before) dropFile(photo);
   for (const photo of chosen) {
     photo.card = cardOf(photo);
@@ -52,7 +57,7 @@ function unsent(photos) {
 
 async function sendOne(photo) {
   requests += 1;
-  Object.assign(photo, { outcome: null, late: false });
+  Object.assign(photo, { outcome: null, late: false, why: null, label: null });
   showPhoto(photo);
   showControls();
   const late = setTimeout(() => showPhoto(Object.assign(photo, { late: true })), LATE_MS);
@@ -107,7 +112,7 @@ async function sendFromQueue() {
 
 async function upload(photo) {
   const { smaller, thumbnail } = await prepared(photo.file);
-  if (thumbnail && !photo.thumbnail) photo.thumbnail = URL.createObjectURL(thumbnail);
+  if (thumbnail && !photo.thumbnail) Object.assign(photo, { small: thumbnail, thumbnail: URL.createObjectURL(thumbnail) });
   showCard(photo);
   return smaller;
 }
@@ -196,6 +201,7 @@ function showSelected() {
   const wait = late ? "This takes longer than usual. Please wait ..." : "Analyzing the photo ...";
   part("answer").replaceChildren(...(outcome ? fullAnswer(outcome) : [element("p", wait, "soft")]));
   part("photo-name").textContent = visit.length > 1 ? name : "";
+  showMap();
   const preview = part("preview");
   const source = previewUrl || thumbnail;
   if (source && preview.src === source) return;
@@ -203,6 +209,44 @@ function showSelected() {
   part("no-preview").hidden = Boolean(source);
   if (source) preview.src = source;
   else preview.removeAttribute("src");
+}
+
+// The maps of the selected photo
+
+async function explain() {
+  const photo = selected;
+  if (photo.label) {
+    photo.label = null;
+    return showMap();
+  }
+  if (!photo.why?.body) {
+    part("explain").disabled = true;
+    part("map-text").textContent = "Analyzing the photo ...";
+    photo.why = await askWhy(photo.file || photo.small, photo.name);
+    part("explain").disabled = false;
+    askForToken(photo.why.status);
+  }
+  if (photo.why.body) photo.label = likeliest(photo.outcome.body.probabilities);
+  return photo === selected ? showMap() : undefined;
+}
+
+function likeliest(probabilities) {
+  return Object.entries(probabilities).reduce((best, one) => (one[1] > best[1] ? one : best))[0];
+}
+
+function showMap() {
+  const { outcome, why, label, file, small } = selected;
+  part("why").hidden = !outcome?.body || outcome.body.label === null || !(file || small);
+  part("explain").setAttribute("aria-pressed", String(Boolean(label)));
+  part("map-line").hidden = part("map").hidden = !label;
+  part("preview").classList.toggle("mapped", Boolean(label)); // gray, so that orange is seen on orange fur
+  part("map-text").textContent = label || !why ? "" : (why.message ?? "");
+  if (!label) return;
+  const { maps, box } = why.body;
+  part("map-class").replaceChildren(...Object.keys(maps).map((name) => element("option", name)));
+  part("map-class").value = label;
+  part("map-text").textContent = mapText(label, maps[label], box);
+  if (part("preview").naturalWidth) drawMap(part("map"), part("preview"), maps[label], box);
 }
 
 function download() {
@@ -228,6 +272,14 @@ part("rest").addEventListener("click", () => {
   sendSeveral(unsent(visit));
 });
 part("download").addEventListener("click", download);
+part("explain").addEventListener("click", explain);
+part("map-class").addEventListener("change", (event) => {
+  selected.label = event.target.value;
+  showMap();
+});
+part("preview").addEventListener("load", () => {
+  if (selected) showMap();
+});
 part("token").addEventListener("change", showModel);
 part("preview").addEventListener("error", () => {
   part("preview").hidden = true;

@@ -8,13 +8,22 @@ const TRIES = 30;
 const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
 
 // Return the outcome of one request (answers.js says what is in it), with its status, and the seconds of a Retry-After.
-export async function ask(bytes, name) {
+export function ask(bytes, name) {
+  return send("predict", bytes, name, (body) => body.probabilities);
+}
+
+// The same for the maps of a photo: the body has "maps" by class, and the "box" where they lie on the photo.
+export function askWhy(bytes, name) {
+  return send("explain", bytes, name, (body) => body.maps);
+}
+
+async function send(path, bytes, name, isValid) {
   const form = new FormData();
   form.append("photo", bytes, name);
   try {
-    const response = await fetch("predict", { method: "POST", body: form, headers: token() });
+    const response = await fetch(path, { method: "POST", body: form, headers: token() });
     const body = await response.json();
-    if (response.ok && !body.probabilities) throw new TypeError("not a prediction");
+    if (response.ok && !isValid(body)) throw new TypeError("not an answer of petmood");
     if (response.ok) return { body, status: response.status };
     const again = [401, 429, 503].includes(response.status);
     const waitS = again && response.headers.has("retry-after") ? seconds(response.headers.get("retry-after")) : null;

@@ -20,7 +20,7 @@ def test_the_description_is_the_one_that_was_agreed(served: Callable[..., Any]) 
 
 def test_every_route_for_photos_shows_a_command_that_can_be_typed(served: Callable[..., Any]) -> None:
     paths = served().client.get("/openapi.json").json()["paths"]
-    for path in ("/predict", "/predict/batch"):
+    for path in ("/predict", "/predict/batch", "/explain"):
         samples = paths[path]["post"]["x-codeSamples"]
         assert all(sample["source"].startswith("curl ") and path in sample["source"] for sample in samples)
         assert "multipart/form-data" in paths[path]["post"]["requestBody"]["content"]

@@ -20,6 +20,8 @@ from petmood.inference.fake import FakePredictor
 from tests.support.images import animated, photo_like, png, zeros_png
 from tests.support.waiting import wait_until
 
+WORD = "0123456789abcdef"
+
 
 class WithoutPet(FakePredictor):
     """Predictor that finds no animal in any photo, although it is sure of a class."""
@@ -199,3 +201,38 @@ def test_the_route_is_named_in_the_metrics(served: Callable[..., Any], photo: by
     app.client.post("/predict", content=b"")
     for status in (200, 400):
         assert app.counted(f'petmood_requests_total{{method="POST",route="/predict",status="{status}"}}') == 1
+
+
+# --- explanations -----------------------------------------------------------------------------------------------------
+
+
+def test_a_form_and_the_raw_body_get_one_explanation(served: Callable[..., Any], photo: bytes) -> None:
+    client = served().client
+    form = client.post("/explain", files={"photo": ("a.jpg", photo, "image/jpeg")}, headers={"x-request-id": "abc"})
+    raw = client.post("/explain", content=photo, headers={"content-type": "image/jpeg", "x-request-id": "abc"})
+    assert (form.status_code, raw.status_code) == (200, 200)
+    assert form.json() == raw.json()
+    body = form.json()
+    assert body["prediction"] == client.post("/predict", content=photo, headers={"x-request-id": "abc"}).json()
+    assert (body["method"], body["box"]) == ("occlusion", [0.125, 0.0, 0.875, 1.0])
+    assert {label: (len(rows), len(rows[0])) for label, rows in body["maps"].items()} == dict.fromkeys(
+        DEFAULT_CLASSES, (5, 5)
+    )
+
+
+def test_an_explanation_counts_no_prediction_but_its_errors(served: Callable[..., Any], photo: bytes) -> None:
+    client = served().client
+    client.post("/explain", content=photo)
+    client.post("/explain", content=photo[:300])
+    metrics = client.get("/metrics").text
+    assert "petmood_predictions_total{" not in metrics
+    assert 'petmood_rejected_photos_total{code="corrupt_image"} 1.0' in metrics
+
+
+def test_a_photo_that_is_rejected_is_not_explained(served: Callable[..., Any], photo: bytes) -> None:
+    client = served().client
+    for content, status, code in ((b"", 400, "empty_file"), (photo[:300], 422, "corrupt_image")):
+        answer = client.post("/explain", content=content)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert client.get("/explain").status_code == 405
+    assert served(token=WORD).client.post("/explain", content=photo).status_code == 401
