@@ -5,13 +5,15 @@ show chance level. A random split lets photos of one group be in both training a
 group leakage adds to the accuracy.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.feature import hog
 from sklearn.decomposition import PCA
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -20,7 +22,9 @@ from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role, Split
+from petmood.evaluation.comparison import PERMUTED_LABELS
 from petmood.evaluation.crossval import Fit, cross_validate
+from petmood.evaluation.permutation import permute_by_group
 from petmood.evaluation.predictions import Predictions, from_rows
 
 __all__ = [
@@ -38,9 +42,9 @@ __all__ = [
 ENOUGH_PX = 256
 """Shorter side to which photos are decoded for HOG features."""
 
-BASELINES = ("most_frequent", "hog_svm", "permuted_labels", "group_split", "random_split")
-PERMUTATIONS = 10
-"""Number of permutations of the labels; the score of one varies by chance (docs/decisions/baselines.md)."""
+BASELINES = ("most_frequent", "hog_svm", PERMUTED_LABELS, "group_split", "random_split")
+PERMUTATIONS = 99
+"""Number of fits of the HOG + SVM to permuted labels; one alone varies by chance (docs/decisions/baselines.md)."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,6 +52,9 @@ Ints = NDArray[np.int64]
 _SIDE_PX = 128
 _PARTS = 64
 _NEVER = -20.0
+
+ManyFits = Callable[[Ints, Ints, int], list[Floats]]
+"""As `Fit`, with several answers."""
 
 
 def hog_features(
@@ -91,17 +98,35 @@ def hog_svm(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit
 
     def fit(train: Ints, test: Ints, seed: int) -> Floats:
         del seed
-        return _svm(features[train], labels[train], features[test], classes=classes)
+        learned, asked = _reduced(features[train], features[test])
+        return _svm(learned, labels[train], asked, classes=classes)
 
     return fit
 
 
-def permuted_labels(features: NDArray[np.float32], labels: Ints, *, classes: int) -> Fit:
-    """Make the method of `hog_svm`, fitted on permuted training labels: a chance-level baseline."""
+def permuted_labels(
+    features: NDArray[np.float32],
+    labels: Ints,
+    groups: Sequence[str],
+    *,
+    classes: int,
+    permutations: int = PERMUTATIONS,
+) -> ManyFits:
+    """Make a method that fits the SVM of `hog_svm` to permuted training labels, several times: a chance-level baseline.
 
-    def fit(train: Ints, test: Ints, seed: int) -> Floats:
-        wrong = np.random.default_rng(seed).permutation(labels[train])
-        return _svm(features[train], wrong, features[test], classes=classes)
+    Labels are exchanged between whole groups. Features and kernel don't depend on the labels, so they are computed
+    once for all permutations.
+    """
+    numbers = np.unique(np.array(groups), return_inverse=True)[1].astype(np.int64)
+
+    def fit(train: Ints, test: Ints, seed: int) -> list[Floats]:
+        learned, asked = _reduced(features[train], features[test])
+        # As gamma="scale" of the SVC of `hog_svm`.
+        gamma = 1.0 / (learned.shape[1] * float(learned.var()) or 1.0)
+        known, others = rbf_kernel(learned, gamma=gamma), rbf_kernel(asked, learned, gamma=gamma)
+        seeds = np.random.SeedSequence(seed).generate_state(permutations)
+        permuted = [permute_by_group(labels[train], numbers[train], seed=int(one)) for one in seeds]
+        return [_svm(known, one, others, classes=classes, kernel="precomputed") for one in permuted]
 
     return fit
 
@@ -122,12 +147,7 @@ def hold_out(
     Raises:
         DataError: there are no photos to train on or to test on.
     """
-    roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if include_copies else {Role.ORIGINAL}
-    train = np.array([row.split == Split.TRAIN and row.role in roles for row in rows], dtype=bool).nonzero()[0]
-    test = np.array([row.split == split and row.role == Role.ORIGINAL for row in rows], dtype=bool).nonzero()[0]
-    for which, found in ((Split.TRAIN, train), (split, test)):
-        if len(found) == 0:
-            raise DataError(f"Expected photos in the {which} split for the baselines, got none. Check the dataset.")
+    train, test = _held_out(rows, split=split, include_copies=include_copies)
     return from_rows(fit(train, test, seed), [rows[i] for i in test.tolist()], classes=classes)
 
 
@@ -168,16 +188,15 @@ def fit_baselines(
     methods = {
         "most_frequent": most_frequent(labels, classes=len(classes)),
         "hog_svm": hog_svm(features, labels, classes=len(classes)),
-        "permuted_labels": permuted_labels(features, labels, classes=len(classes)),
     }
-    count = {name: PERMUTATIONS if name == "permuted_labels" else 1 for name in methods}
     found = {
-        name: tuple(
-            hold_out(fit, rows, classes=classes, split=split, include_copies=include_copies, seed=one_seed)
-            for one_seed in range(seed * PERMUTATIONS, seed * PERMUTATIONS + count[name])
-        )
+        name: (hold_out(fit, rows, classes=classes, split=split, include_copies=include_copies, seed=seed),)
         for name, fit in methods.items()
     }
+    train, test = _held_out(rows, split=split, include_copies=include_copies)
+    permuted = permuted_labels(features, labels, [row.group_id for row in rows], classes=len(classes))
+    tested = [rows[i] for i in test.tolist()]
+    found[PERMUTED_LABELS] = tuple(from_rows(one, tested, classes=classes) for one in permuted(train, test, seed))
     if len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:
         gap = leakage_gap(rows, features, classes=classes, folds=folds, seed=seed)
         found |= {name: (scored,) for name, scored in gap.items()}
@@ -200,21 +219,33 @@ def _hog(pixels: NDArray[np.uint8], *, side_px: int) -> NDArray[np.float32]:
     return np.stack([described.ravel(), mirrored.ravel()]).astype(np.float32)
 
 
-def _svm(features: NDArray[np.float32], labels: Ints, asked: NDArray[np.float32], *, classes: int) -> Floats:
+def _held_out(rows: Sequence[IndexRow], *, split: Split, include_copies: bool) -> tuple[Ints, Ints]:
+    """Return the indices of the rows that a method is fitted on, and of those that it is scored on."""
+    roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if include_copies else {Role.ORIGINAL}
+    train = np.array([row.split == Split.TRAIN and row.role in roles for row in rows], dtype=bool).nonzero()[0]
+    test = np.array([row.split == split and row.role == Role.ORIGINAL for row in rows], dtype=bool).nonzero()[0]
+    for which, found in ((Split.TRAIN, train), (split, test)):
+        if len(found) == 0:
+            raise DataError(f"Expected photos in the {which} split for the baselines, got none. Check the dataset.")
+    return train, test
+
+
+def _reduced(features: NDArray[np.float32], asked: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the principal components of photos [N, 2, D], a row for each view, and of the photos asked."""
+    learned = features.reshape(-1, features.shape[2])
+    parts = min(_PARTS, len(learned) - 1, learned.shape[1])
+    reduced = make_pipeline(StandardScaler(), PCA(parts, svd_solver="randomized", random_state=0))
+    return reduced.fit_transform(learned), reduced.transform(asked[:, 0])
+
+
+def _svm(learned: NDArray[Any], labels: Ints, asked: NDArray[Any], *, classes: int, kernel: str = "rbf") -> Floats:
+    """Fit an SVM to views of photos, all views of one photo in a row, and return the logits of the photos asked."""
     known = np.unique(labels)
     logits = np.full((len(asked), classes), _NEVER)
     if len(known) == 1:
         logits[:, known[0]] = 0.0
         return logits
-    views = features.shape[1]
-    learned = features.reshape(-1, features.shape[2])
-    parts = min(_PARTS, len(learned) - 1, learned.shape[1])
-    machine = make_pipeline(
-        StandardScaler(),
-        PCA(parts, svd_solver="randomized", random_state=0),
-        SVC(kernel="rbf", C=1.0, gamma="scale"),
-    )
-    machine.fit(learned, np.repeat(labels, views))
-    decided = machine.decision_function(asked[:, 0])
+    machine = SVC(kernel=kernel, C=1.0, gamma="scale").fit(learned, np.repeat(labels, len(learned) // len(labels)))
+    decided = machine.decision_function(asked)
     logits[:, known] = np.stack([-decided, decided], axis=1) if len(known) == 2 else decided
     return logits

@@ -9,21 +9,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import stats
-
 from petmood.core.errors import DataError
 from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, calibrated_ece, fit_temperature, reliability
+from petmood.evaluation.comparison import Comparison, compare, estimate_baseline
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
 from petmood.evaluation.domain import DomainResult
-from petmood.evaluation.metrics import METRICS, PROPORTIONS, metrics
 from petmood.evaluation.model_choice import ModelChoice, without_choice
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
-from petmood.presentation.display_names import number_text, percent_text, title
+from petmood.evaluation.verdict import chance_text, verdict_text
+from petmood.presentation.display_names import VALIDATION_NOTE, number_text, percent_text, photos_text, title
 
 __all__ = ["AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate", "summary_text"]
 
@@ -80,12 +78,22 @@ class Evaluation:
     slices: tuple[Slice, ...]
     choice: ModelChoice
     domain: DomainResult | None = None
+    comparison: Comparison | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the accuracy shows, in plain words."""
+        accuracy = self.splits[self.main]["accuracy"]
+        photos = photos_text(self.main, accuracy.n)
+        found = verdict_text(accuracy, self.comparison, subject="The model", photos=photos)
+        return f"{found} {VALIDATION_NOTE}" if self.main == Split.VALID else found
 
     def to_json(self) -> dict[str, object]:
         """Return all results as JSON values; None where a value is not finite or not known."""
         rule, sets = self.abstention, self.conformal.measured
         return {
             "main": self.main,
+            "verdict": self.verdict,
             "splits": {name: _json(values) for name, values in self.splits.items()},
             "classes": {name: {c: _json(v) for c, v in found.items()} for name, found in self.per_class.items()},
             "calibration": {
@@ -112,6 +120,7 @@ class Evaluation:
             },
             "selection": {**self.choice.to_json(), "confidence": rule.rule.confidence},
             "baselines": {name: _json(values) for name, values in self.baselines.items()},
+            "comparison": self.comparison.to_json() if self.comparison else None,
             "slices": [part.to_json() for part in self.slices],
             "domain": self.domain.to_json() if self.domain else None,
         }
@@ -147,6 +156,7 @@ def evaluate(
     choice = choice or without_choice(len(every_valid) if every_valid else 0)
     valid = every_valid.take(choice.calibrating) if every_valid else None
     predictions = splits[main]
+    others = {name: parts for name, parts in (baselines or {}).items() if len(parts[0])}
     unseen = None if predictions is every_valid else predictions
     temperature = fit_temperature(valid) if valid else 1.0
     measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
@@ -157,18 +167,19 @@ def evaluate(
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
         abstention=_abstention(predictions, unseen, valid=valid, temperature=temperature, target_error=target_error),
         conformal=_conformal(unseen, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
-        baselines={name: _baseline(parts, seed=seed) for name, parts in (baselines or {}).items() if len(parts[0])},
+        baselines={name: estimate_baseline(parts, seed=seed) for name, parts in others.items()},
         slices=slice_metrics(predictions),
         choice=choice,
         domain=domain,
+        comparison=compare([predictions], others, seed=seed),
     )
 
 
 def summary_text(evaluation: Evaluation) -> str:
     """Format the results as a text table for a terminal, each value with its 95% interval."""
-    lines: list[str] = []
+    lines = ["", evaluation.verdict]
     for split, values in evaluation.splits.items():
-        lines += ["", f"{split}, {values['accuracy'].n} photos (95% interval over groups)"]
+        lines += ["", f"{photos_text(split, values['accuracy'].n)} (95% interval over groups)"]
         lines += [_line(title(name), number_text(estimate)) for name, estimate in values.items()]
     if evaluation.baselines:
         lines += ["", "accuracy of the baselines"]
@@ -176,6 +187,8 @@ def summary_text(evaluation: Evaluation) -> str:
             _line(title(name), f"{number_text(values['accuracy'])}, {values['accuracy'].n} photos")
             for name, values in evaluation.baselines.items()
         ]
+    if evaluation.comparison:
+        lines += ["", chance_text(evaluation.comparison.chance, subject="this model")]
     lines += ["", "confidence", *_certainty_lines(evaluation)]
     if evaluation.domain:
         lines += ["", "photos of another kind", *_domain_lines(evaluation.domain)]
@@ -223,23 +236,6 @@ def _line(name: str, text: str) -> str:
 
 def _json(values: Mapping[str, Estimate]) -> dict[str, dict[str, float | int | None]]:
     return {name: estimate.to_json() for name, estimate in values.items()}
-
-
-def _baseline(parts: Sequence[Predictions], *, seed: int) -> Estimates:
-    if len(parts) == 1:
-        return estimate_metrics(parts[0], seed=seed)
-    scores = [metrics(scored.probabilities(), scored.labels) for scored in parts]
-    return {
-        name: _over_permutations(name, [float(one[name][0]) for one in scores], n=len(parts[0])) for name in METRICS
-    }
-
-
-def _over_permutations(name: str, values: Sequence[float], *, n: int) -> Estimate:
-    """Estimate the mean score of permutations, with the 95% prediction interval for another permutation (Student)."""
-    mean, count = float(np.mean(values)), len(values)
-    reach = float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / count))
-    highest = 1.0 if name in PROPORTIONS else math.inf
-    return Estimate(mean, max(0.0, mean - reach), min(highest, mean + reach), n=n)
 
 
 def _calibration(

@@ -4,20 +4,20 @@ import math
 from itertools import permutations
 
 from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.comparison import SIGNIFICANT
 from petmood.evaluation.evaluate import Evaluation
 from petmood.presentation.display_names import percent_text, title
 
 __all__ = ["undecided"]
 
-_ELSEWHERE = frozenset({"random_split", "group_split"})
-"""Baselines scored on other photos than the model."""
+CHANCE = "chance"
 
 
 def undecided(evaluation: Evaluation) -> tuple[str, ...]:
     """Return sentences on what the photos of the main split don't decide; intervals are those of the evaluation.
 
-    Two shares with overlapping intervals count as undecided, which is cautious: a paired test of two models on the same
-    photos can decide more.
+    Recalls with overlapping intervals count as undecided, which is cautious. Chance and baselines are compared on the
+    same photos, by the tests of `evaluation.comparison`.
     """
     accuracy = evaluation.splits[evaluation.main]["accuracy"]
     general = (
@@ -27,7 +27,7 @@ def undecided(evaluation: Evaluation) -> tuple[str, ...]:
     found = [
         general,
         _classes(evaluation),
-        _baselines(evaluation, accuracy),
+        _baselines(evaluation),
         _threshold(evaluation),
         _sets(evaluation),
     ]
@@ -56,13 +56,11 @@ def _classes(evaluation: Evaluation) -> str:
     return f"The recall of a class is known to within these points: {within}. {verdict}"
 
 
-def _baselines(evaluation: Evaluation, accuracy: Estimate) -> str:
-    close = [
-        title(name)
-        for name, values in evaluation.baselines.items()
-        if name not in _ELSEWHERE and values["accuracy"].high >= accuracy.low
-    ]
-    return f"The model is not shown to be better than these baselines: {', '.join(close)}." if close else ""
+def _baselines(evaluation: Evaluation) -> str:
+    if not (found := evaluation.comparison):
+        return ""
+    close = [*([CHANCE] if found.chance.p_value >= SIGNIFICANT else []), *map(title, found.not_shown_better)]
+    return f"The model is not shown to be better than {', '.join(close)}." if close else ""
 
 
 def _threshold(evaluation: Evaluation) -> str:

@@ -40,7 +40,18 @@ __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation"
 logger = logging.getLogger(__name__)
 
 PARTS: Final = frozenset(
-    {"main", "splits", "baselines", "calibration", "abstention", "conformal", "selection", "domain"}
+    {
+        "main",
+        "verdict",
+        "splits",
+        "baselines",
+        "comparison",
+        "calibration",
+        "abstention",
+        "conformal",
+        "selection",
+        "domain",
+    }
 )
 """What an evaluation.json has at least."""
 

@@ -8,10 +8,13 @@ __all__ = [
     "HEADLINE_SHARES",
     "LOWER_IS_BETTER",
     "METRIC_TITLES",
+    "VALIDATION_NOTE",
     "Interval",
     "crossval_title",
     "number_text",
+    "p_value_text",
     "percent_text",
+    "photos_text",
     "title",
 ]
 
@@ -43,6 +46,9 @@ _CROSSVAL_TITLES = {
     "random_split": "this recipe, random split (leaks)",
 }
 """Baselines that a cross-validation makes with the recipe itself."""
+_SPLIT_PHOTOS = {"train": "training", "valid": "validation", "test": "test"}
+VALIDATION_NOTE = "These photos calibrated the model and may have chosen it: it may be less accurate on others."
+"""What is said beside every number on validation photos."""
 
 
 class Interval(Protocol):
@@ -85,3 +91,16 @@ def percent_text(estimate: Interval) -> str:
         return "-"
     interval = f" ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})" if estimate.low == estimate.low else ""
     return f"{100 * estimate.value:.1f}%{interval}"
+
+
+def photos_text(split: str, count: int | None = None) -> str:
+    """Return 'test photos', '36 validation photos' or '1 training photo'; an unknown split keeps its name."""
+    noun = f"{_SPLIT_PHOTOS[split]} photos" if split in _SPLIT_PHOTOS else split
+    if count is None:
+        return noun
+    return f"{count} {noun.removesuffix('s') if count == 1 and split in _SPLIT_PHOTOS else noun}"
+
+
+def p_value_text(p_value: float) -> str:
+    """Format a p-value with two digits: 'p = 0.012', 'p < 0.001'."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"

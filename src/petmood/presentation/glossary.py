@@ -30,6 +30,10 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "run": "one training, in a folder with settings, weights, curves, predictions and report",
         "predictions": "logits of one split with labels and groups",
         "baseline": "a simple method beside which a score is shown: most frequent class, HOG + SVM, permuted labels",
+        "permutation test": (
+            "a test against chance: labels are exchanged between groups many times, and the p-value is the share of "
+            "permutations with an accuracy at least as high, (1 + those) / (1 + permutations)"
+        ),
         "interval": "95% confidence interval over groups: exact for a share, from a bootstrap for other measures",
         "calibration": "agreement of predicted probabilities with observed frequencies; here by one temperature",
         "confident": (

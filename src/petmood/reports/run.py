@@ -12,7 +12,8 @@ from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import risk_coverage
 from petmood.evaluation.undecided import undecided
-from petmood.presentation.display_names import title
+from petmood.evaluation.verdict import chance_text
+from petmood.presentation.display_names import photos_text, title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
 from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
@@ -84,6 +85,8 @@ def render_report(
         groups=len(set(scored.groups)),
         chance=1 / len(scored.classes),
         bars=bars(evaluation),
+        chance_band=evaluation.comparison.chance if evaluation.comparison else None,
+        chance_text=chance_text(evaluation.comparison.chance, subject="this model") if evaluation.comparison else "",
         undecided=undecided(evaluation),
         mistakes=most_confident_errors(scored, thumbnails, temperature=temperature),
         cells=confusion_cells(scored, thumbnails, temperature=temperature),
@@ -98,7 +101,11 @@ def render_report(
 
 def bars(evaluation: Evaluation) -> tuple[MetricBar, ...]:
     """Return the accuracies of the run and its baselines, the run first and the random split (leakage) last."""
-    rows = [MetricBar(f"this model, {evaluation.main} photos", evaluation.splits[evaluation.main]["accuracy"], "model")]
+    rows = [
+        MetricBar(
+            f"this model, {photos_text(evaluation.main)}", evaluation.splits[evaluation.main]["accuracy"], "model"
+        )
+    ]
     for name, values in evaluation.baselines.items():
         rows.append(MetricBar(title(name), values["accuracy"], "leak" if name == "random_split" else "control"))
     return tuple(sorted(rows, key=lambda row: row.kind == "leak"))

@@ -5,7 +5,14 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from petmood.presentation.display_names import LOWER_IS_BETTER, number_text, percent_text, title
+from petmood.presentation.display_names import (
+    LOWER_IS_BETTER,
+    number_text,
+    p_value_text,
+    percent_text,
+    photos_text,
+    title,
+)
 from petmood.presentation.glossary import TERMS
 
 __all__ = ["page_template"]
@@ -20,7 +27,9 @@ def page_template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number_text, percent=percent_text, title_of=title)
+    environment.filters.update(
+        number=number_text, percent=percent_text, p_value=p_value_text, photos=photos_text, title_of=title
+    )
     environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning)
     return environment.get_template(name)
 

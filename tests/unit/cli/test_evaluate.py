@@ -36,7 +36,8 @@ def test_text_shows_intervals_controls_the_report_and_the_next_step(
     petmood: Callable[..., Any], small_run: RunFolder
 ) -> None:
     done = petmood("evaluate", small_run.path)
-    assert "test, 16 photos (95% interval over groups)" in done.out
+    assert done.out.startswith("The model is right in ")
+    assert "\n16 test photos (95% interval over groups)\n" in done.out
     assert "accuracy of the baselines" in done.out
     assert f"Report: {small_run.report}\n" in done.out
     assert done.out.endswith(f"Next: petmood export {small_run.path} --output bundles/first\n")

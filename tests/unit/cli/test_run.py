@@ -24,7 +24,8 @@ def test_the_pipeline_ends_with_a_table_answers_places_and_the_next_command(
     assert (done.code, done.err) == (0, "")
     assert "Done now: check, train, evaluate, export." in done.out
     for word in (
-        "this network (test)",
+        "The model is right in ",
+        "this network, test photos",
         "most frequent",
         "balanced accuracy",
         "Three unseen photos:",

@@ -55,13 +55,16 @@ def test_a_refused_photo_shows_code_and_reason() -> None:
 def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
     numbers = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9} for name in ("accuracy", "balanced_accuracy")}
     numbers["macro_f1"] = {"value": 0.25, "low": 0.125, "high": 0.375, "n": 9}
-    found = {"main": "test", "splits": {"test": numbers, "valid": {}}, "baselines": {"hog_svm": numbers}}
-    lines = headline_text(json.dumps(found)).splitlines()
+    found = {"main": "test", "splits": {"test": numbers, "valid": numbers}, "baselines": {"hog_svm": numbers}}
+    found["verdict"] = "The model is right."
+    verdict, blank, *lines = headline_text(json.dumps(found)).splitlines()
+    assert (verdict, blank) == ("The model is right.", "")
     assert lines[0].split() == ["accuracy", "balanced", "accuracy", "macro", "F1"]
-    assert lines[1].startswith("this network (test)")
+    assert lines[1].startswith("this network, test photos ")
     assert lines[2].startswith("HOG features + SVM")
     assert lines[2].endswith("25.0% [12.5%, 37.5%]")
     assert len({len(line) for line in lines}) == 1
+    assert "this network, validation photos " in headline_text(json.dumps(found | {"main": "valid"}))
 
 
 def test_a_comparison_says_how_likely_it_is_chance() -> None:

@@ -18,6 +18,7 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import IndexRow, Role, Split
 from petmood.evaluation.baselines import (
     BASELINES,
+    PERMUTATIONS,
     fit_baselines,
     hog_features,
     hog_svm,
@@ -27,6 +28,7 @@ from petmood.evaluation.baselines import (
     permuted_labels,
 )
 from petmood.evaluation.crossval import cross_validate
+from petmood.evaluation.permutation import permute_by_group
 from petmood.evaluation.predictions import Predictions
 from tests.support.evaluation import MakeRows
 from tests.support.images import photo_like
@@ -120,11 +122,23 @@ def test_hog_and_svm_find_a_shape_and_permuted_labels_find_nothing(stripes: np.n
     found = hold_out(hog_svm(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES)
     assert len(found) == 16
     assert share_right(found) > 0.9
-    chances = [
-        share_right(hold_out(permuted_labels(stripes, labels, classes=4), rows, classes=DEFAULT_CLASSES, seed=seed))
-        for seed in range(8)
-    ]
-    assert np.mean(chances) < 0.5
+    permuted = fit_baselines(rows, stripes, classes=DEFAULT_CLASSES)["permuted_labels"]
+    assert np.mean([share_right(one) for one in permuted]) == pytest.approx(0.25, abs=0.06)
+
+
+def test_a_permuted_fit_is_that_of_the_same_machine_to_the_labels_of_exchanged_groups(
+    stripes: np.ndarray, make_rows: MakeRows
+) -> None:
+    rows = make_rows(24, copies=1)
+    labels, groups = labels_of(rows), [row.group_id for row in rows]
+    train, test = np.arange(36), np.arange(36, 48)
+    fits = permuted_labels(stripes, labels, groups, classes=4, permutations=3)(train, test, 5)
+    seeds = np.random.SeedSequence(5).generate_state(3)
+    for found, seed in zip(fits, seeds, strict=True):
+        wrong = labels.copy()
+        wrong[train] = permute_by_group(labels[train], np.repeat(np.arange(18), 2), seed=int(seed))
+        assert (wrong[0:36:2] == wrong[1:36:2]).all(), "copies keep the label of their original"
+        np.testing.assert_allclose(found, hog_svm(stripes, wrong, classes=4)(train, test, 0), atol=1e-3)
 
 
 @pytest.mark.parametrize("known", [1, 2, 3])
@@ -223,7 +237,9 @@ def test_all_controls_come_as_scores_of_originals(stripes: np.ndarray, make_rows
     assert tuple(found) == BASELINES
     assert found["most_frequent"][0].paths == tuple(row.path for row in rows if row.split == "valid")
     assert len(found["random_split"][0]) == 47
-    assert {name: len(parts) for name, parts in found.items()} == dict.fromkeys(BASELINES, 1) | {"permuted_labels": 10}
+    assert {name: len(parts) for name, parts in found.items()} == dict.fromkeys(BASELINES, 1) | {
+        "permuted_labels": PERMUTATIONS
+    }
 
 
 def test_each_permutation_is_another_and_the_next_evaluation_has_the_same(
@@ -233,8 +249,8 @@ def test_each_permutation_is_another_and_the_next_evaluation_has_the_same(
     first, again, other = (
         fit_baselines(rows, stripes, classes=DEFAULT_CLASSES, seed=seed)["permuted_labels"] for seed in (0, 0, 1)
     )
-    assert (len(first), len(other)) == (10, 10)
-    assert len({scored.logits.tobytes() for scored in (*first, *other)}) == 20
+    assert len(first) == len(other) == PERMUTATIONS >= 50
+    assert len({scored.logits.tobytes() for scored in (*first, *other)}) == 2 * PERMUTATIONS
     assert all((one.logits == two.logits).all() for one, two in zip(first, again, strict=True))
 
 

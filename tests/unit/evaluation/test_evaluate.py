@@ -11,6 +11,7 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estimate_metrics
 from petmood.evaluation.calibration import ReliabilityBin, calibrated_ece, fit_temperature, reliability
+from petmood.evaluation.comparison import Comparison, Difference, compare
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
 from petmood.evaluation.evaluate import (
     AbstentionResult,
@@ -22,8 +23,10 @@ from petmood.evaluation.evaluate import (
 )
 from petmood.evaluation.metrics import METRICS, metrics
 from petmood.evaluation.model_choice import ModelChoice
+from petmood.evaluation.permutation import PermutationTest, Permuted
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
+from petmood.evaluation.verdict import chance_text
 from tests.support.evaluation import MakeScored
 
 
@@ -62,6 +65,7 @@ RESULTS = Evaluation(
     slices=(Slice("species", "cat", share(0.5, n=12), readable=True),),
     choice=ModelChoice(tried=3, chosen_on=30, calibrating=np.arange(20), separate=True),
 )
+VERDICT = "The model is right in 75.0% of 40 test photos (95% interval 62.5 to 87.5%)."
 NOTHING_CHOSEN = replace(
     RESULTS,
     calibration=replace(RESULTS.calibration, temperature=1.0, fitted_on=0),
@@ -76,6 +80,7 @@ NOTHING_CHOSEN = replace(
 def test_all_results_are_written_as_json() -> None:
     assert RESULTS.to_json() == {
         "main": "test",
+        "verdict": VERDICT,
         "splits": {
             "valid": {"accuracy": written(0.5, n=20)},
             "test": {
@@ -115,6 +120,7 @@ def test_all_results_are_written_as_json() -> None:
         },
         "selection": {**RESULTS.choice.to_json(), "confidence": 0.9},
         "baselines": {"hog_svm": {"accuracy": written(0.5)}},
+        "comparison": None,
         "slices": [{"kind": "species", "name": "cat", "accuracy": written(0.5, n=12), "readable": True}],
         "domain": None,
     }
@@ -146,10 +152,12 @@ def test_what_was_not_measured_is_null_in_the_json() -> None:
 
 def test_the_table_shows_every_split_the_baselines_and_the_confidence() -> None:
     assert summary_text(RESULTS).splitlines() == [
-        "valid, 20 photos (95% interval over groups)",
+        VERDICT,
+        "",
+        "20 validation photos (95% interval over groups)",
         "  accuracy                                    0.500 (0.375 to 0.625)",
         "",
-        "test, 40 photos (95% interval over groups)",
+        "40 test photos (95% interval over groups)",
         "  accuracy                                    0.750 (0.625 to 0.875)",
         "  macro F1                                    0.250 (0.125 to 0.375)",
         "  negative log likelihood                     -",
@@ -170,12 +178,21 @@ def test_the_table_shows_every_split_the_baselines_and_the_confidence() -> None:
 
 def test_the_table_says_what_was_not_fitted_and_has_no_lines_for_it() -> None:
     lines = summary_text(NOTHING_CHOSEN).splitlines()
-    assert lines[lines.index("test, 40 photos (95% interval over groups)") + 4 :] == [
+    assert lines[lines.index("40 test photos (95% interval over groups)") + 4 :] == [
         "",
         "confidence",
         "  temperature                                 1.000, not fitted: no validation photos",
         "  confident from                              no threshold: too little data",
     ]
+
+
+def test_the_table_says_what_the_permutation_test_found() -> None:
+    chance = PermutationTest(Permuted.PREDICTIONS, 9999, mean=0.25, low=0.17, high=0.335, p_value=0.012)
+    text = summary_text(replace(RESULTS, comparison=Comparison(chance, baselines={"hog_svm": Difference(0.25, 0.03)})))
+    assert text.splitlines()[0] == (
+        f"{VERDICT} It is better than chance (p = 0.012) and than every baseline (largest p = 0.03)."
+    )
+    assert chance_text(chance, subject="this model") in text.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -311,23 +328,40 @@ def test_choices_are_not_measured_on_the_photos_they_were_made_on(make_scored: M
 
 
 def test_permuted_labels_are_a_mean_with_the_range_of_permutations(make_scored: MakeScored) -> None:
-    # Accuracies 0.2, 0.3 and 0.4: mean 0.3, standard deviation 0.1, Student's t 4.3027, sqrt(4 / 3): 0.3 +- 0.4968
     scored = make_scored(10, classes=("a", "b"))
     parts = tuple(
         replace(scored, logits=np.eye(2)[np.where(np.arange(10) < right, scored.labels, 1 - scored.labels)])
         for right in (2, 3, 4)
     )
     found = evaluate({"test": scored}, baselines={"permuted_labels": parts}).baselines["permuted_labels"]
-    accuracy, nll = found["accuracy"], found["nll"]
-    assert accuracy.value == pytest.approx(0.3)
-    assert (accuracy.low, accuracy.high) == pytest.approx((0.0, 0.7968), abs=1e-4)
+    accuracy = found["accuracy"]
+    # Quantiles of 0.2, 0.3 and 0.4: 2.5% of the way from the least to the next twice over.
+    assert (accuracy.value, accuracy.low, accuracy.high) == pytest.approx((0.3, 0.205, 0.395))
     assert accuracy.n == 10
-    # A right answer costs log(1 + 1 / e) = 0.3133, a wrong one 1 more: the mean is 1.0133, with the same reach.
-    assert (nll.value, nll.low, nll.high) == pytest.approx((1.0133, 0.5165, 1.5101), abs=1e-4)
-    mirrored = tuple(replace(part, logits=-part.logits) for part in parts)  # accuracies 0.8, 0.7 and 0.6
-    best = evaluate({"test": scored}, baselines={"permuted_labels": mirrored}).baselines["permuted_labels"]["accuracy"]
-    assert best.low == pytest.approx(0.2032, abs=1e-4)
-    assert best.high == 1
+
+
+def test_the_model_is_compared_with_chance_and_with_the_baselines_of_the_main_split(make_scored: MakeScored) -> None:
+    valid, test, weak = make_scored(60, seed=1), make_scored(60, skill=4.0), make_scored(60, skill=0.2)
+    baselines = {"hog_svm": (weak,), "permuted_labels": (weak, weak), "random_split": (make_scored(0),)}
+    found = evaluate({"valid": valid, "test": test}, baselines=baselines, seed=4)
+    assert found.comparison == compare([test], {"hog_svm": (weak,), "permuted_labels": (weak, weak)}, seed=4)
+    assert found.comparison is not None
+    stored = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert stored["comparison"] == found.comparison.to_json()
+    assert stored["comparison"]["chance"]["permutations"] >= 50
+    assert stored["verdict"] == found.verdict
+    assert found.verdict.startswith("The model is right in")
+    assert "of 60 test photos" in found.verdict
+
+
+def test_every_number_on_validation_photos_is_called_one_and_said_to_be_optimistic(make_scored: MakeScored) -> None:
+    found = evaluate({"valid": make_scored(60, skill=4.0)})
+    assert "of 60 validation photos" in found.verdict
+    assert found.verdict.endswith(
+        "These photos calibrated the model and may have chosen it: it may be less accurate on others."
+    )
+    assert "60 validation photos (95% interval over groups)" in summary_text(found).splitlines()
+    assert "test" not in found.verdict
 
 
 def test_a_split_of_another_name_can_be_all_there_is(make_scored: MakeScored) -> None:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.comparison import Comparison, Difference
 from petmood.evaluation.conformal import PredictionSetMetrics
 from petmood.evaluation.evaluate import AbstentionResult, Calibration, Conformal, Evaluation, evaluate
 from petmood.evaluation.model_choice import without_choice
+from petmood.evaluation.permutation import PermutationTest, Permuted
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective
 from petmood.evaluation.undecided import undecided
@@ -82,16 +84,18 @@ def test_a_class_is_harder_than_those_whose_whole_interval_is_above_its_own() ->
     )
 
 
-def test_a_baseline_whose_interval_ends_where_that_of_the_model_begins_is_named() -> None:
-    baselines = {
-        "hog_svm": Estimate(0.125, 0.0, 0.25, n=40),
-        "most_frequent": Estimate(0.5, 0.25, 0.75, n=40),
-        "permuted_labels": Estimate(0.125, 0.0, 0.2421875, n=40),
-        "group_split": Estimate(0.5, 0.25, 0.75, n=400),
-    }
-    assert undecided(results(baselines=baselines))[1:] == (
-        "The model is not shown to be better than these baselines: HOG features + SVM, always the most frequent class.",
-    )
+@pytest.mark.parametrize(
+    ("chance", "said"),
+    [
+        (0.049, "The model is not shown to be better than HOG features + SVM."),
+        (0.05, "The model is not shown to be better than chance, HOG features + SVM."),
+    ],
+)
+def test_baselines_and_chance_that_the_tests_do_not_exclude_are_named(chance: float, said: str) -> None:
+    test = PermutationTest(Permuted.PREDICTIONS, 999, mean=0.25, low=0.125, high=0.375, p_value=chance)
+    baselines = {"hog_svm": Difference(0.125, 0.05), "most_frequent": Difference(0.25, 0.01)}
+    found = replace(results(), comparison=Comparison(test, baselines=baselines))
+    assert undecided(found)[1:] == (said,)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_baselines_within_reach_are_named_and_those_on_other_photos_are_not(make
     scored = make_scored(36, skill=2.0)
     baselines = {"hog_svm": (make_scored(36, skill=1.5),), "most_frequent": (make_scored(400, skill=-3.0),)}
     found = undecided(evaluate({"test": scored}, baselines=baselines | {"random_split": (scored,)}))
-    assert "The model is not shown to be better than these baselines: HOG features + SVM." in found
+    assert "The model is not shown to be better than HOG features + SVM." in found
 
 
 def test_guarantees_that_the_test_photos_do_not_confirm_are_said_to_be_open(make_scored: MakeScored) -> None:

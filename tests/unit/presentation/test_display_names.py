@@ -12,7 +12,9 @@ from petmood.presentation.display_names import (
     METRIC_TITLES,
     crossval_title,
     number_text,
+    p_value_text,
     percent_text,
+    photos_text,
     title,
 )
 
@@ -44,3 +46,16 @@ def test_what_is_not_known_is_a_dash_or_left_out() -> None:
     assert number_text(nothing) == percent_text(nothing) == "-"
     bare = Estimate(0.5, math.nan, math.nan, n=1)
     assert (number_text(bare), percent_text(bare)) == ("0.500", "50.0%")
+
+
+def test_photos_are_named_by_their_split() -> None:
+    assert photos_text("test") == "test photos"
+    assert photos_text("valid", 36) == "36 validation photos"
+    assert photos_text("train", 1) == "1 training photo"
+    assert photos_text("photos of one evening", 1) == "1 photos of one evening"
+
+
+def test_a_p_value_has_two_digits_and_is_never_zero() -> None:
+    assert [p_value_text(p) for p in (0.0001, 0.001, 0.0123, 0.2, 1.0)] == [
+        *("p < 0.001", "p = 0.001", "p = 0.012", "p = 0.2", "p = 1"),
+    ]

@@ -12,6 +12,7 @@ import pytest
 from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.verdict import chance_text
 from petmood.reports.run import bars, render_report, write_report
 from tests.support.evaluation import MakeScored
 
@@ -150,10 +151,48 @@ def test_the_headline_stands_with_interval_count_and_baselines(
 ) -> None:
     text = Page(rendered(evaluation, splits)).text
     accuracy = evaluation.splits["test"]["accuracy"]
-    for number in (accuracy.value, accuracy.low, accuracy.high):
-        assert f"{100 * number:.1f}%" in text
+    assert text.count(evaluation.verdict) == 1
+    value, low, high = (f"{100 * number:.1f}" for number in (accuracy.value, accuracy.low, accuracy.high))
+    assert f"a run {value}% The model is right in {value}% of 80 test photos (95% interval {low} to {high}%)." in text
     for words in ("80 test photos", "always the most frequent class", "random split (leaks)", "points", "abc", "a, b"):
         assert words in text
+
+
+def test_numbers_on_validation_photos_are_called_so_in_the_headline_the_chart_and_the_tables(
+    make_scored: MakeScored,
+) -> None:
+    valid = {"valid": make_scored(60, skill=2.0), "train": make_scored(50)}
+    found = evaluate(valid)
+    text = Page(rendered(found, valid)).text
+    headline = text.partition("Comparison with baselines")[0]
+    assert "of 60 validation photos" in headline
+    assert "may have chosen it: it may be less accurate on others." in headline
+    assert "this model, validation photos" in text
+    assert "measure validation photos (60) training photos (50)" in text
+
+
+def test_the_band_of_permutations_is_behind_every_bar_and_its_p_value_in_words(
+    evaluation: Evaluation, splits: dict[str, Predictions]
+) -> None:
+    assert evaluation.comparison is not None
+    chance = evaluation.comparison.chance
+    html = rendered(evaluation, splits)
+    band = f'<i class="band" style="left:{100 * chance.low:.2f}%;width:{100 * (chance.high - chance.low):.2f}%"></i>'
+    assert html.count(band) == len(bars(evaluation)) == 4
+    text = Page(html).text
+    assert "in 95% of 9999 permutations of the labels" in text
+    assert chance_text(chance, subject="this model") in text
+    assert chance_text(chance, subject="this model").endswith("p < 0.001.")
+
+
+def test_the_fits_to_permuted_labels_give_the_hog_svm_a_p_value(make_scored: MakeScored) -> None:
+    test = make_scored(80, skill=3.0)
+    permuted = tuple(make_scored(80, seed=seed, skill=0.0) for seed in range(19))
+    permuted = tuple(replace(one, labels=test.labels) for one in permuted)
+    found = evaluate({"test": test}, baselines={"hog_svm": (make_scored(80, skill=1.0),), "permuted_labels": permuted})
+    text = Page(rendered(found, {"test": test})).text
+    assert "the dot is the mean over 19 permutations of the training labels" in text
+    assert "give it p = 0.05." in text
 
 
 def test_the_model_comes_first_and_the_leak_last(evaluation: Evaluation) -> None:
@@ -187,7 +226,7 @@ def test_choices_measured_nowhere_are_said_to_be_unmeasured(make_scored: MakeSco
 def test_a_single_photo_has_a_report(make_scored: MakeScored) -> None:
     one = {"test": make_scored(1)}
     text = Page(rendered(evaluate(one), one)).text
-    assert "1 test photo predicted" in text
+    assert "100.0% of 1 test photo (95%" in text or "0.0% of 1 test photo (95%" in text
     assert "nan" not in text
 
 
