@@ -49,7 +49,7 @@ def forge(folder: Path, name: str, data: bytes) -> Bundle:
     return verify(folder)
 
 
-def word_bundle(to: Path, word: str, *, padding: int = 0) -> Path:
+def word_bundle(to: Path, word: str, *, padding: int = 0, split: str = "test") -> Path:
     """Write a bundle whose content is told by a word, and return its folder; what it calls a network is none."""
     manifest = Manifest(
         name="pets",
@@ -59,7 +59,7 @@ def word_bundle(to: Path, word: str, *, padding: int = 0) -> Path:
         temperature=1.0,
         confidence_threshold=0.5,
         conformal_quantile=0.9,
-        metrics={"run": f"run-{word}", "splits": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}}},
+        metrics={"run": f"run-{word}", "splits": {split: {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}}},
         backbone="tiny",
         data_hash="d" * 64,
         code_version="0.1.0",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from petmood.cli.registry_options import registry_command
+from petmood.presentation.display_names import photos_of_split
 
 if TYPE_CHECKING:
     from petmood.promotion.lineage import Lineage
@@ -15,12 +16,12 @@ __all__ = ["history_text", "lineage_text", "photos_text", "versions_text"]
 
 
 def versions_text(versions: Sequence["Version"], state: "AliasState") -> str:
-    """Return a line a version: number, aliases, accuracy with its interval, data, manifest, time and author."""
+    """Return a line a version: number, aliases, accuracy with interval and photos, data, manifest, time and author."""
     if not versions:
         return f"No versions yet. Register one with: {registry_command('push', 'bundles/first')}"
-    lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<24}{'data':<14}{'manifest':<14}registered"]
+    lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<44}{'data':<14}{'manifest':<14}registered"]
     lines += [
-        f"{one.number:<9}{', '.join(state.of(one.number)):<20}{_accuracy(one):<24}{one.data_hash[:12]:<14}"
+        f"{one.number:<9}{', '.join(state.of(one.number)):<20}{_accuracy(one):<44}{one.data_hash[:12]:<14}"
         f"{one.sha256[:12]:<14}{one.registered[:19]} {one.by}"
         for one in versions
     ]
@@ -64,7 +65,8 @@ def _accuracy(version: "Version") -> str:
         return "not evaluated"
     ends = [found.get("low"), found.get("high")]
     interval = f" [{', '.join(f'{end:.1%}' for end in ends)}]" if None not in ends else ""
-    return f"{found['value']:.1%}{interval}"
+    photos = f", {photos_of_split(found['split'])}" if found.get("split") else ""
+    return f"{found['value']:.1%}{interval}{photos}"
 
 
 def _change(change: "AliasChange") -> str:

@@ -8,7 +8,7 @@ from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_respo
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
 from petmood.presentation.answers import NEVER_CONFIDENT, in_words
-from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, photos_text, title
+from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, photos_of_split, title
 
 if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
@@ -96,7 +96,7 @@ def crossval_text(report: "CrossvalReport") -> str:
 def headline_text(evaluation: str) -> str:
     """Return the verdict and the main numbers of an ``evaluation.json``, beside those of the baselines."""
     found = json.loads(evaluation)
-    rows = {f"this network, {photos_text(found['main'])}": found["splits"][found["main"]]}
+    rows = {f"this network, {photos_of_split(found['main'])}": found["splits"][found["main"]]}
     rows |= {title(name): values for name, values in found["baselines"].items()}
     table = _table({name: [_interval(**of[metric]) for metric in HEADLINE_SHARES] for name, of in rows.items()})
     return "\n".join([found["verdict"], "", *table])

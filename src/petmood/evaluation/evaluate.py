@@ -21,7 +21,7 @@ from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
 from petmood.evaluation.verdict import chance_text, verdict_text
-from petmood.presentation.display_names import VALIDATION_NOTE, number_text, percent_text, photos_text, title
+from petmood.presentation.display_names import VALIDATION_NOTE, number_text, percent_text, photos_of_split, title
 
 __all__ = ["AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate", "summary_text"]
 
@@ -84,7 +84,7 @@ class Evaluation:
     def verdict(self) -> str:
         """What the accuracy shows, in plain words."""
         accuracy = self.splits[self.main]["accuracy"]
-        photos = photos_text(self.main, accuracy.n)
+        photos = photos_of_split(self.main, accuracy.n)
         found = verdict_text(accuracy, self.comparison, subject="The model", photos=photos)
         return f"{found} {VALIDATION_NOTE}" if self.main == Split.VALID else found
 
@@ -179,7 +179,7 @@ def summary_text(evaluation: Evaluation) -> str:
     """Format the results as a text table for a terminal, each value with its 95% interval."""
     lines = ["", evaluation.verdict]
     for split, values in evaluation.splits.items():
-        lines += ["", f"{photos_text(split, values['accuracy'].n)} (95% interval over groups)"]
+        lines += ["", f"{photos_of_split(split, values['accuracy'].n)} (95% interval over groups)"]
         lines += [_line(title(name), number_text(estimate)) for name, estimate in values.items()]
     if evaluation.baselines:
         lines += ["", "accuracy of the baselines"]

@@ -14,7 +14,7 @@ __all__ = [
     "number_text",
     "p_value_text",
     "percent_text",
-    "photos_text",
+    "photos_of_split",
     "title",
 ]
 
@@ -93,7 +93,7 @@ def percent_text(estimate: Interval) -> str:
     return f"{100 * estimate.value:.1f}%{interval}"
 
 
-def photos_text(split: str, count: int | None = None) -> str:
+def photos_of_split(split: str, count: int | None = None) -> str:
     """Return 'test photos', '36 validation photos' or '1 training photo'; an unknown split keeps its name."""
     noun = f"{_SPLIT_PHOTOS[split]} photos" if split in _SPLIT_PHOTOS else split
     if count is None:

@@ -267,7 +267,8 @@ def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
 def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
     manifest = bundle.manifest
     splits = manifest.metrics.get("splits") or {}
-    measured = splits.get("test") or splits.get("valid") or {}
+    split = next((name for name in ("test", "valid") if splits.get(name)), "")
+    accuracy = splits.get(split, {}).get("accuracy")
     return {
         "sha256": bundle.sha256,
         "bundle": manifest.name,
@@ -276,7 +277,7 @@ def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
         "data_hash": manifest.data_hash,
         "code_version": manifest.code_version,
         "run": str(manifest.metrics.get("run", "")),
-        "accuracy": measured.get("accuracy"),
+        "accuracy": {**accuracy, "split": split} if accuracy else None,
         "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "by": by,
         "nonce": new_nonce(),

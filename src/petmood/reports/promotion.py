@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.files import atomic_write_json, atomic_write_text
+from petmood.presentation.display_names import photos_of_split
 from petmood.promotion.compare import BundleInfo
 from petmood.promotion.records import HeldOut, PromotionReport
 from petmood.reports.templates import page_template
@@ -63,7 +64,7 @@ def photos_text(held_out: HeldOut | None) -> str:
     if held_out is None:
         return "No photos were used."
     counts = ", ".join(f"{count} {label}" for label, count in held_out.classes.items())
-    text = f"Evaluated on {held_out.photos} {held_out.split} photos of {held_out.groups} groups"
+    text = f"Evaluated on {photos_of_split(held_out.split, held_out.photos)} of {held_out.groups} groups"
     text += f" ({counts})" if counts else ""
     text += f", {held_out.excluded_text()}" if held_out.excluded else ""
     return f"{text}; data version {held_out.data_hash[:12]}. {held_out.matching_text()}".strip()

@@ -13,7 +13,7 @@ from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import risk_coverage
 from petmood.evaluation.undecided import undecided
 from petmood.evaluation.verdict import chance_text
-from petmood.presentation.display_names import photos_text, title
+from petmood.presentation.display_names import photos_of_split, title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
 from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
@@ -103,7 +103,7 @@ def bars(evaluation: Evaluation) -> tuple[MetricBar, ...]:
     """Return the accuracies of the run and its baselines, the run first and the random split (leakage) last."""
     rows = [
         MetricBar(
-            f"this model, {photos_text(evaluation.main)}", evaluation.splits[evaluation.main]["accuracy"], "model"
+            f"this model, {photos_of_split(evaluation.main)}", evaluation.splits[evaluation.main]["accuracy"], "model"
         )
     ]
     for name, values in evaluation.baselines.items():

@@ -10,7 +10,7 @@ from petmood.presentation.display_names import (
     number_text,
     p_value_text,
     percent_text,
-    photos_text,
+    photos_of_split,
     title,
 )
 from petmood.presentation.glossary import TERMS
@@ -28,7 +28,7 @@ def page_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number_text, percent=percent_text, p_value=p_value_text, photos=photos_text, title_of=title
+        number=number_text, percent=percent_text, p_value=p_value_text, photos=photos_of_split, title_of=title
     )
     environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning)
     return environment.get_template(name)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from petmood.registry.base import Author
+from petmood.cli.registry_tables import versions_text
+from petmood.registry.base import AliasState, Author, Version
 from petmood.registry.uri import open_registry
 from tests.support.bundles import word_bundle
 
@@ -51,7 +52,7 @@ def test_lists_are_for_people_and_for_programs(petmood: Petmood) -> None:
     lines = petmood("registry", "list").out.splitlines()
     assert lines[0].split() == ["version", "aliases", "accuracy", "data", "manifest", "registered"]
     assert [line.split()[:2] for line in lines[1:3]] == [["1", "previous"], ["2", "champion"]]
-    assert "90.0% [80.0%, 95.0%]" in lines[1]
+    assert " 90.0% [80.0%, 95.0%], test photos  " in lines[1]
     rows = json.loads(petmood("registry", "list", "--json").out)
     assert [(row["number"], row["aliases"], row["by"]) for row in rows] == [
         (1, ["previous"], "octo"),
@@ -60,6 +61,33 @@ def test_lists_are_for_people_and_for_programs(petmood: Petmood) -> None:
     ]
     shown = json.loads(petmood("registry", "show", "champion").out)
     assert (shown["number"], shown["aliases"]) == (2, ["champion"])
+
+
+@pytest.mark.usefixtures("place")
+def test_an_accuracy_on_validation_photos_is_called_so_in_the_list(petmood: Petmood, tmp_path: Path) -> None:
+    folders = [word_bundle(tmp_path / split, "one", split=split) for split in ("valid", "nothing")]
+    assert [petmood("registry", "push", folder).code for folder in folders] == [0, 0]
+    header, first, second = petmood("registry", "list").out.splitlines()
+    assert " 90.0% [80.0%, 95.0%], validation photos  " in first
+    assert " not evaluated  " in second
+    assert header.index("data") == first.index("d" * 12)
+    rows = json.loads(petmood("registry", "list", "--json").out)
+    assert [row["accuracy"] and row["accuracy"]["split"] for row in rows] == ["valid", None]
+
+
+def test_a_version_of_an_earlier_petmood_has_no_split() -> None:
+    fields: dict[str, Any] = {
+        "number": 1,
+        "model": "pets",
+        "sha256": "a" * 64,
+        "bundle": "b",
+        "bundle_version": "1",
+        "by": "ann",
+    }
+    old = Version(
+        **fields, backbone="t", data_hash="d" * 64, code_version="1", registered="2026", accuracy={"value": 0.5}
+    )
+    assert " 50.0%   " in versions_text([old], AliasState(last=0, aliases={}))
 
 
 @pytest.mark.usefixtures("three")

@@ -14,7 +14,7 @@ from petmood.presentation.display_names import (
     number_text,
     p_value_text,
     percent_text,
-    photos_text,
+    photos_of_split,
     title,
 )
 
@@ -49,10 +49,10 @@ def test_what_is_not_known_is_a_dash_or_left_out() -> None:
 
 
 def test_photos_are_named_by_their_split() -> None:
-    assert photos_text("test") == "test photos"
-    assert photos_text("valid", 36) == "36 validation photos"
-    assert photos_text("train", 1) == "1 training photo"
-    assert photos_text("photos of one evening", 1) == "1 photos of one evening"
+    assert photos_of_split("test") == "test photos"
+    assert photos_of_split("valid", 36) == "36 validation photos"
+    assert photos_of_split("train", 1) == "1 training photo"
+    assert photos_of_split("photos of one evening", 1) == "1 photos of one evening"
 
 
 def test_a_p_value_has_two_digits_and_is_never_zero() -> None:

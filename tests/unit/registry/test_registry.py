@@ -26,7 +26,8 @@ def test_a_bundle_comes_back_as_it_went_in(registry: Registry, make_bundle: Make
     folder = make_bundle("one")
     version = registry.push(folder, by="me")
     assert (version.number, version.by, version.data_hash) == (1, "me", "d" * 64)
-    assert (version.run, version.accuracy) == ("run-one", {"value": 0.9, "low": 0.8, "high": 0.95})
+    assert version.run == "run-one"
+    assert version.accuracy == {"value": 0.9, "low": 0.8, "high": 0.95, "split": "test"}
     assert list(registry.versions()) == [version]
     pulled = registry.pull(version, tmp_path / "pulled")
     assert pulled.sha256 == version.sha256 == verify(folder).sha256

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from petmood.promotion.compare import BundleInfo
 from petmood.promotion.records import Check, HeldOut, PromotionReport
-from petmood.reports.promotion import markdown, render_promotion_report, write_promotion_report
+from petmood.reports.promotion import markdown, photos_text, render_promotion_report, write_promotion_report
 from tests.support.promotion import ALL, REPORT
 
 HOSTILE = (
@@ -77,6 +77,11 @@ def test_the_three_files_say_the_same(tmp_path: Path) -> None:
             assert said in page
         assert "120 test photos of 110 groups" in page
         assert "Can't tell what old learned from." in page
+
+
+def test_validation_photos_are_called_so() -> None:
+    assert REPORT.held_out is not None
+    assert photos_text(replace(REPORT.held_out, split="valid")).startswith("Evaluated on 120 validation photos of 110 ")
 
 
 def test_the_comment_has_a_row_for_each_check() -> None:
