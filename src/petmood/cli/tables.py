@@ -85,12 +85,15 @@ def model_notices(answers: Iterable[Answer]) -> list[str]:
 
 
 def crossval_text(report: "CrossvalReport") -> str:
-    """Return the recipe's accuracy, balanced accuracy and macro F1 beside its baselines."""
+    """Return the verdict, the recipe's accuracy, balanced accuracy and macro F1 beside its baselines, and chance."""
+    from petmood.evaluation.verdict import chance_text  # with numpy and scipy, which other tables don't need
+
     found = {"this recipe": report.recipe, **{crossval_title(name): one for name, one in report.baselines.items()}}
     lines = _table({name: [_cell(one.metrics[metric]) for metric in HEADLINE_SHARES] for name, one in found.items()})
     first = report.recipe.metrics["accuracy"]
     lines.append(f"n = {first.n} original photos; intervals are 95%, from a bootstrap over groups.")
-    return "\n".join(lines)
+    chance = chance_text(report.comparison.chance, subject="this recipe")
+    return "\n".join([report.verdict, "", *lines, "", chance])
 
 
 def headline_text(evaluation: str) -> str:

@@ -155,7 +155,7 @@ class EvaluationConfig(_Checked):
 
 
 class CrossvalConfig(_Checked):
-    """Grouped cross-validation over the original photos; ``leakage`` also evaluates a random split of all files."""
+    """Grouped cross-validation over original photos; ``leakage`` adds a random split, ``permuted_labels`` refits."""
 
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=1, ge=1)

@@ -21,7 +21,15 @@ from petmood.evaluation.folds import Fold, random_folds, stratified_group_folds
 from petmood.evaluation.metrics import METRICS, metrics
 from petmood.evaluation.predictions import Predictions, from_rows
 
-__all__ = ["CrossValidation", "Fit", "FoldScore", "cross_validate", "random_folds", "stratified_group_folds"]
+__all__ = [
+    "CrossValidation",
+    "Fit",
+    "FoldScore",
+    "cross_validate",
+    "out_of_fold",
+    "random_folds",
+    "stratified_group_folds",
+]
 
 Ints = NDArray[np.int64]
 Fit = Callable[[Ints, Ints, int], NDArray[np.float64]]
@@ -112,6 +120,20 @@ def cross_validate(  # noqa: PLR0913 - the folds, and what is done with each
         scores.append(FoldScore(fold.repeat, fold.fold, trained=len(train), tested=len(test), values=numbers))
     pooled = tuple(_pool(rows, answers[repeat], classes=classes) for repeat in sorted(answers))
     return CrossValidation(pooled, tuple(scores), *_numbers(pooled, seed=seed))
+
+
+def out_of_fold(
+    rows: Sequence[IndexRow], fit: Fit, *, classes: Sequence[str], folds: int = 5, seed: int = 0
+) -> Predictions:
+    """Return the predictions of one repeat of `cross_validate` over groups, without metrics: the fits alone."""
+    used = np.array([row.role != Role.EXCLUDED for row in rows], dtype=bool)
+    tested = np.array([row.role == Role.ORIGINAL for row in rows], dtype=bool)
+    plan = _plan(rows, np.flatnonzero(used), classes, folds=folds, repeats=1, grouped=True, seed=seed)
+    logits = np.full((len(rows), len(classes)), np.nan)
+    for fold, fold_seed in zip(plan, np.random.SeedSequence(seed).generate_state(len(plan)), strict=True):
+        train, test = fold.train[used[fold.train]], fold.test[tested[fold.test]]
+        logits[test] = _answers(fit, train, test, seed=int(fold_seed), classes=len(classes))
+    return _pool(rows, logits, classes=classes)
 
 
 def _plan(

@@ -1,12 +1,10 @@
-"""Grouped cross-validation of a recipe, with permuted-label and random-split baselines."""
+"""Grouped cross-validation of a recipe, with baselines, a permutation test and a random split."""
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from petmood.configs.load import dump
@@ -19,25 +17,23 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import DataIndex, IndexRow, Role, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, hog_features, hog_svm, most_frequent
-from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate, stratified_group_folds
+from petmood.evaluation.comparison import Comparison, compare
+from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate
 from petmood.evaluation.fold_files import FOLDS_NAME, FoldFiles
+from petmood.evaluation.permutation import Permuted, compared_with_permuted
+from petmood.evaluation.verdict import verdict_text
 from petmood.pipelines.fit_settings import fit_settings
-from petmood.pipelines.predict_logits import logits_of
+from petmood.pipelines.recipe_fit import permuted_accuracies, recipe_fit, refits_in_closed_form
 from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
 from petmood.reports.crossval import render_crossval
 from petmood.training.dataset import PhotoSet, open_photo_set
-from petmood.training.fit import fit_network, make_network
-from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
 from petmood.training.provenance import code_version, package_versions
 from petmood.training.settings import FitSettings
 
-__all__ = ["CrossvalReport", "crossval", "out_of_fold_name", "recipe_fit"]
+__all__ = ["CrossvalReport", "crossval", "out_of_fold_name"]
 
 RESULT_NAME = "crossval.json"
 REPORT_NAME = "crossval.html"
-INNER_FOLDS = 5
-Floats = NDArray[np.float64]
-Photos = TypeVar("Photos", PhotoSet, Features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,20 @@ class CrossvalReport:
     folder: Path
     recipe: CrossValidation
     baselines: dict[str, CrossValidation]
+    comparison: Comparison
+
+    @property
+    def verdict(self) -> str:
+        """What the accuracy shows, in plain words."""
+        accuracy = self.recipe.metrics["accuracy"]
+        photos = f"{accuracy.n} original photos, each predicted by a model that learned from no photo of its group"
+        return verdict_text(accuracy, self.comparison, subject="The recipe", photos=photos)
 
     def to_json(self) -> dict[str, Any]:
         """Return all metrics by name."""
         baselines = {name: found.to_json() for name, found in self.baselines.items()}
-        return {**self.recipe.to_json(), "baselines": baselines}
+        compared = {"verdict": self.verdict, "comparison": self.comparison.to_json()}
+        return {**self.recipe.to_json(), **compared, "baselines": baselines}
 
 
 def crossval(
@@ -105,6 +110,8 @@ def _write_report(report: CrossvalReport, config: Config, data: Path, index: Dat
     page = render_crossval(
         report.recipe,
         report.baselines,
+        comparison=report.comparison,
+        verdict=report.verdict,
         photo_of=lambda path: decode(data / path, at_least_px=ENOUGH_PX).pixels,
         title=f"{report.folder.name}: {config.model.backbone} on {data.name}, cross-validated",
         facts={
@@ -150,70 +157,14 @@ def _measure(
     rows = _grouped_rows(photo_set.rows, include_copies=include_copies)
     fit = recipe_fit(config, photo_set, progress=progress)
     recipe = _run(rows, fit, config, files=files, classes=index.classes, progress=progress)
-    return CrossvalReport(files.run, recipe, _baselines(config, data, rows, photo_set, files, progress=progress))
-
-
-def recipe_fit(
-    config: Config, photo_set: PhotoSet, *, permuted: bool = False, progress: ProgressBar = no_progress
-) -> Fit:
-    """Return the configured recipe as a function that trains on some photos and returns logits for others.
-
-    If the recipe selects by validation loss, a fifth of the training groups is held out for that. The backbone of a
-    linear probe is frozen, so its features are computed once for all folds.
-    """
-    if config.recipe.kind == "linear_probe" and config.recipe.num_views == 1:
-        return _probe_fit(config, photo_set, permuted=permuted, progress=progress)
-
-    def predict(seeded: Config, known: PhotoSet, valid: PhotoSet | None, test: NDArray[np.int64]) -> Floats:
-        return logits_of(fit_network(fit_settings(seeded), known, valid).network, photo_set.cache.pixels[test])
-
-    return _fit(config, photo_set, photos=photo_set, predict=predict, permuted=permuted)
-
-
-def _probe_fit(config: Config, photo_set: PhotoSet, *, permuted: bool, progress: ProgressBar) -> Fit:
-    network = make_network(fit_settings(config), classes=len(photo_set.classes))
-    features, blocks = extract_features(network, photo_set, progress=progress), blocks_of(network)
-
-    def predict(seeded: Config, known: Features, valid: Features | None, test: NDArray[np.int64]) -> Floats:
-        return fit_head(fit_settings(seeded), known, valid, blocks=blocks).logits(features.features[test])
-
-    return _fit(config, photo_set, photos=features, predict=predict, permuted=permuted)
-
-
-def _fit(
-    config: Config,
-    photo_set: PhotoSet,
-    *,
-    photos: Photos,
-    predict: Callable[[Config, Photos, Photos | None, NDArray[np.int64]], Floats],
-    permuted: bool,
-) -> Fit:
-    """Return a fit function that holds groups out if the recipe needs them, and shuffles labels for that baseline."""
-
-    def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Floats:
-        learn, choose = _holdout(photo_set, train, seed=seed) if _chooses(config) else (train, None)
-        known = photos.take(learn)
-        if permuted:
-            known = replace(known, labels=np.random.default_rng(seed).permutation(known.labels))
-        valid = photos.take(choose) if choose is not None else None
-        return predict(config.model_copy(update={"seed": seed}), known, valid, test)
-
-    return fit
-
-
-def _chooses(config: Config) -> bool:
-    by_loss = config.recipe.patience > 0 and config.recipe.kind == "gradient"
-    is_probe = config.recipe.kind == "linear_probe" and config.recipe.solver == "logistic"
-    return by_loss or (is_probe and len(config.recipe.l2_strengths) > 1)
-
-
-def _holdout(
-    photo_set: PhotoSet, train: NDArray[np.int64], *, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    groups = [photo_set.rows[n].group_id for n in train]
-    first = stratified_group_folds(photo_set.labels[train], groups, folds=INNER_FOLDS, seed=seed)[0]
-    originals = np.array([photo_set.rows[n].role == Role.ORIGINAL for n in train])
-    return train[first.train], train[first.test[originals[first.test]]]
+    baselines = _baselines(config, data, rows, photo_set, files, progress=progress)
+    chance = None
+    if config.crossval.permuted_labels and refits_in_closed_form(config):
+        accuracies = permuted_accuracies(config, photo_set, rows, progress=progress)
+        accuracy = recipe.metrics["accuracy"].value
+        chance = compared_with_permuted(accuracy, accuracies, permuted=Permuted.REFITS)
+    others = {name: found.pooled for name, found in baselines.items()}
+    return CrossvalReport(files.run, recipe, baselines, compare(recipe.pooled, others, chance=chance, seed=config.seed))
 
 
 def _grouped_rows(rows: Sequence[IndexRow], *, include_copies: bool) -> list[IndexRow]:
@@ -267,8 +218,6 @@ def _baselines(
 
     add("most_frequent", rows, most_frequent(labels, classes=len(classes)))
     add("hog_svm", rows, hog_svm(features, labels, classes=len(classes)))
-    if config.crossval.permuted_labels:
-        add("permuted_labels", rows, recipe_fit(config, photo_set, permuted=True), repeats=1)
     if config.crossval.leakage:
         leaky = [replace(row, role=Role.ORIGINAL) for row in photo_set.rows]
         add("random_split", leaky, recipe_fit(config, photo_set), grouped=False, repeats=1)

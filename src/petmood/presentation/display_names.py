@@ -42,7 +42,6 @@ BASELINE_TITLES = {
     "random_split": "HOG + SVM, all photos, random split (leaks)",
 }
 _CROSSVAL_TITLES = {
-    "permuted_labels": "this recipe, labels permuted",
     "random_split": "this recipe, random split (leaks)",
 }
 """Baselines that a cross-validation makes with the recipe itself."""

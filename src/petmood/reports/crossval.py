@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from petmood.evaluation.calibration import reliability
+from petmood.evaluation.comparison import Comparison
 from petmood.evaluation.crossval import CrossValidation
+from petmood.evaluation.verdict import chance_text
 from petmood.presentation.display_names import crossval_title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
@@ -20,6 +22,8 @@ def render_crossval(
     recipe: CrossValidation,
     baselines: Mapping[str, CrossValidation],
     *,
+    comparison: Comparison,
+    verdict: str,
     photo_of: PhotoOf,
     title: str,
     facts: Mapping[str, object],
@@ -34,6 +38,9 @@ def render_crossval(
     tested = [fold for fold in recipe.folds if fold.tested]
     return page_template("crossval.html.j2").render(
         title=title,
+        verdict=verdict,
+        chance_band=comparison.chance,
+        chance_text=chance_text(comparison.chance, subject="this recipe"),
         recipe=recipe,
         baselines={crossval_title(name): found for name, found in baselines.items()},
         folds=tested,

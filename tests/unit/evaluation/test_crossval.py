@@ -15,7 +15,7 @@ from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.index import Role
 from petmood.evaluation.bootstrap import Estimate, estimate_mean, estimate_metrics
-from petmood.evaluation.crossval import CrossValidation, FoldScore, cross_validate
+from petmood.evaluation.crossval import CrossValidation, FoldScore, cross_validate, out_of_fold
 from petmood.evaluation.fold_files import FoldFiles
 from petmood.evaluation.folds import random_folds, stratified_group_folds
 from petmood.evaluation.metrics import METRICS, per_sample_brier
@@ -285,3 +285,14 @@ def test_nothing_to_test_or_train_on_and_wrong_shapes_are_refused(make_rows: Mak
     rows = [replace(row, group_id="one") for row in make_rows(8)]
     with pytest.raises(DataError, match="fewer folds"):
         cross_validate(rows, constant, classes=DEFAULT_CLASSES, folds=2)
+
+
+def test_out_of_fold_predictions_alone_are_those_of_the_first_repeat(make_rows: MakeRows) -> None:
+    rows = make_rows(24, copies=1)
+    rows[3] = replace(rows[3], role=Role.EXCLUDED)
+    found = out_of_fold(rows, random_logits, classes=DEFAULT_CLASSES, folds=3, seed=5)
+    (whole,) = cross_validate(rows, random_logits, classes=DEFAULT_CLASSES, folds=3, seed=5).pooled
+    assert found.paths == whole.paths
+    np.testing.assert_array_equal(found.logits, whole.logits)
+    (default,) = cross_validate(rows, random_logits, classes=DEFAULT_CLASSES).pooled
+    np.testing.assert_array_equal(out_of_fold(rows, random_logits, classes=DEFAULT_CLASSES).logits, default.logits)

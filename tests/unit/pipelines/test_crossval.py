@@ -1,4 +1,4 @@
-"""Grouped cross-validation, with shuffled labels at chance level and an optimistic random split."""
+"""Grouped cross-validation, with permuted labels at chance level and an optimistic random split."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from safetensors.torch import load_file, save_file
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
-from petmood.core.errors import ConfigError, DataError, OutputError, OutputLocked, RunError
-from petmood.data.classes import labels_of
+from petmood.core.errors import DataError, OutputError, OutputLocked, RunError
 from petmood.data.index import Role, read_index, write_index
+from petmood.evaluation.permutation import Permuted, permutation_test
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import crossval as crossval_module
-from petmood.pipelines.crossval import CrossvalReport, crossval, recipe_fit
+from petmood.pipelines.crossval import CrossvalReport, crossval
+from petmood.pipelines.recipe_fit import PERMUTATIONS
 from petmood.pipelines.run_folder import RunFolder
-from petmood.training.dataset import PhotoSet, open_photo_set
 from tests.support.small_sets import write_small_set
 
 Settings = Callable[..., Config]
@@ -56,7 +56,7 @@ def test_a_leak_through_copies_flatters_and_whole_groups_do_not(report: Crossval
 def test_copies_are_never_tested_on_but_in_the_leak(report: CrossvalReport, noisy_set: Path) -> None:
     of = {role: {row.path for row in read_index(noisy_set) if row.role == role} for role in Role}
     assert len(of[Role.ORIGINAL]) == len(of[Role.NEAR_DUPLICATE]) == 48
-    for name in ("most_frequent", "hog_svm", "permuted_labels"):
+    for name in ("most_frequent", "hog_svm"):
         assert set(report.baselines[name].pooled[0].paths) == of[Role.ORIGINAL]
     assert set(report.recipe.pooled[0].paths) == of[Role.ORIGINAL]
     assert set(report.baselines["random_split"].pooled[0].paths) == of[Role.ORIGINAL] | of[Role.NEAR_DUPLICATE]
@@ -64,8 +64,10 @@ def test_copies_are_never_tested_on_but_in_the_leak(report: CrossvalReport, nois
 
 def test_every_number_is_written_down(report: CrossvalReport) -> None:
     written = json.loads((report.folder / "crossval.json").read_text())
-    assert {"metrics", "baselines", "folds", "code_version"} <= set(written)
-    assert set(written["baselines"]) == {"most_frequent", "hog_svm", "permuted_labels", "random_split"}
+    assert {"metrics", "baselines", "comparison", "verdict", "folds", "code_version"} <= set(written)
+    assert set(written["baselines"]) == {"most_frequent", "hog_svm", "random_split"}
+    assert set(written["comparison"]["baselines"]) == {"most_frequent", "hog_svm"}
+    assert written["verdict"] == report.verdict
     assert len(written["folds"]) == 3
     assert (report.folder / "config.yaml").is_file()
     kept = Predictions.load(report.folder / "out_of_fold-0.npz")
@@ -75,7 +77,7 @@ def test_every_number_is_written_down(report: CrossvalReport) -> None:
 
 def test_the_report_shows_the_recipe_beside_its_baselines_with_photos(report: CrossvalReport) -> None:
     page = (report.folder / "crossval.html").read_text("utf-8")
-    for words in ("lots: tiny on lots, cross-validated", "48 original photos", "HOG + SVM", "labels permuted", "leaks"):
+    for words in ("lots: tiny on lots, cross-validated", "48 original photos", "HOG", "permutation test", "leaks"):
         assert words in page
     assert page.count("data:image/") >= 24
 
@@ -106,30 +108,32 @@ def test_real_signal_is_found_and_permuted_labels_stay_near_chance(settings: Set
     wanted = ("recipe.patience=4", "epochs=8", "folds=2", "crossval.leakage=false", "optimizer.lr=0.01")
     found = crossval(settings(*wanted, f"data={small_set}", "name=signal"))
     assert found.recipe.metrics["accuracy"].value > 0.6
-    assert found.baselines["permuted_labels"].metrics["accuracy"].value < 0.5
+    chance = found.comparison.chance
+    assert chance == permutation_test(found.recipe.pooled)
+    assert (chance.permuted, chance.permutations) == (Permuted.PREDICTIONS, 9999)
+    assert (chance.mean < 0.3, chance.p_value) == (True, 0.0001)
+    assert found.verdict.startswith("The recipe is right in ")
+    assert "each predicted by a model that learned from no photo of its group (95% interval" in found.verdict
+    assert "It is better than chance (p < 0.001)" in found.verdict
 
 
-def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, noisy_set: Path) -> None:
-    config = settings("recipe=linear_probe", "weights=none", f"data={noisy_set}")
-    index = read_index(noisy_set)
-    rows, image = index.rows, config.model.image_spec()
-    photo_set = open_photo_set(noisy_set, rows, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
-    learn, choose = crossval_module._holdout(photo_set, np.arange(len(rows)), seed=0)
-    groups = [{rows[n].group_id for n in part} for part in (learn, choose)]
-    assert not groups[0] & groups[1]
-    assert all(rows[n].role == "original" for n in choose)
-    assert len(choose) > 5
+def test_where_labels_mean_nothing_the_recipe_is_not_shown_to_be_better_than_chance(report: CrossvalReport) -> None:
+    assert report.comparison.chance.p_value > 0.05
+    assert " It is not shown to be better than chance (p = " in report.verdict
 
 
-def test_one_seed_gives_one_answer_and_a_permutation_another(
-    settings: Settings, photo_sets: tuple[PhotoSet, PhotoSet]
-) -> None:
-    config, numbers = settings(*PROBE), np.arange(16)
-    first, again = (recipe_fit(config, photo_sets[0])(numbers, numbers + 16, 7) for _ in range(2))
-    permuted = recipe_fit(config, photo_sets[0], permuted=True)(numbers, numbers + 16, 7)
-    np.testing.assert_array_equal(first, again)
-    assert not np.allclose(first, permuted)
-    assert labels_of(photo_sets[0].rows, classes=photo_sets[0].classes).tolist() == photo_sets[0].labels.tolist()
+RIDGE = ("recipe=linear_probe", "weights=none", "recipe.solver=ridge", "recipe.l2_strengths=[0.1]", "folds=3")
+
+
+def test_a_recipe_in_closed_form_is_fitted_again_to_permuted_labels(settings: Settings, small_set: Path) -> None:
+    wanted = (*RIDGE, "crossval.leakage=false", f"data={small_set}")
+    found = crossval(settings(*wanted, "name=refits")).comparison.chance
+    assert (found.permuted, found.permutations) == (Permuted.REFITS, PERMUTATIONS)
+    assert 0.1 < found.mean < 0.4
+    assert found.low < found.mean < found.high
+    assert found.p_value == pytest.approx(1 / (1 + PERMUTATIONS))
+    without = crossval(settings(*wanted, "name=no-refits", "crossval.permuted_labels=false")).comparison.chance
+    assert without.permuted == Permuted.PREDICTIONS
 
 
 def test_a_result_is_not_overwritten_and_too_few_groups_are_refused(
@@ -140,13 +144,6 @@ def test_a_result_is_not_overwritten_and_too_few_groups_are_refused(
         crossval(settings(*PROBE, f"data={noisy_set}", "name=lots"))
     with pytest.raises(DataError, match="folds"):
         crossval(settings(*PROBE, f"data={noisy_set}", "name=many", "folds=60"))
-
-
-def test_a_probe_of_a_head_that_is_not_linear_is_refused_as_in_training(
-    settings: Settings, photo_sets: tuple[PhotoSet, PhotoSet]
-) -> None:
-    with pytest.raises(ConfigError, match=r"got model\.head=mlp\. Set model\.head=linear\."):
-        recipe_fit(settings(*PROBE, "model.head=mlp"), photo_sets[0])
 
 
 # --- interruptions ----------------------------------------------------------------------------------------------------
@@ -205,7 +202,7 @@ def test_killed_it_continues_with_the_folds_that_are_left_and_ends_with_equal_nu
     assert folds == ["origin.json", "recipe-0-0.npz", "recipe-0-1.npz"]
     seeds = fitted_folds(monkeypatch)
     again = crossval(settings(*wanted, "name=killed"))
-    assert len(seeds) == 1 + 3, "one of the recipe's, and those of permuted labels"
+    assert len(seeds) == 1, "the fold of the recipe that was not stored"
     assert again.to_json() == whole.to_json()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "settings.yaml", "whole"]
 

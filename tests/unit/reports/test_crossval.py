@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.evaluation.comparison import Comparison
 from petmood.evaluation.crossval import CrossValidation, cross_validate
+from petmood.evaluation.permutation import PermutationTest, Permuted
+from petmood.evaluation.verdict import chance_text
 from petmood.reports.crossval import render_crossval
 from tests.support.evaluation import MakeRows
 from tests.unit.reports.test_run import Page, photo_of
+
+CHANCE = PermutationTest(Permuted.REFITS, 99, mean=0.25, low=0.125, high=0.375, p_value=0.01)
+COMPARISON = Comparison(CHANCE)
 
 
 def share_right(rows: MakeRows, *, share: float, repeats: int = 1) -> CrossValidation:
@@ -29,13 +35,31 @@ def shown(make_rows: MakeRows) -> Page:
     recipe = share_right(make_rows, share=0.75, repeats=2)
     baselines = {"random_split": share_right(make_rows, share=0.9), "most_frequent": share_right(make_rows, share=0.25)}
     facts = {"data version": "<abc>", "settings": {"seed": 3}}
-    return Page(render_crossval(recipe, baselines, photo_of=photo_of, title="pets & <co>", facts=facts))
+    return Page(
+        render_crossval(
+            recipe,
+            baselines,
+            comparison=COMPARISON,
+            verdict="The recipe is right in 77.5% of <40> photos.",
+            photo_of=photo_of,
+            title="pets & <co>",
+            facts=facts,
+        )
+    )
 
 
 def test_it_begins_with_the_accuracy_on_all_photos_and_how_each_was_predicted(shown: Page) -> None:
     assert shown.open == []
-    assert shown.text.startswith("pets & <co> Terms pets & <co> 77.5% of 40 original photos predicted correctly")
-    assert "each by a model that learned from no photo of its group" in shown.text
+    start = "pets & <co> Terms pets & <co> 77.5% The recipe is right in 77.5% of <40> photos. Comparison with baselines"
+    assert shown.text.startswith(start)
+
+
+def test_the_band_of_permutations_is_behind_every_bar_and_its_p_value_in_words(shown: Page) -> None:
+    bands = [given["style"] for _, given in shown.tags if given.get("class") == "band"]
+    assert bands == ["left:12.50%;width:25.00%"] * 3
+    assert "in 95% of 99 permutations of the labels" in shown.text
+    assert chance_text(CHANCE, subject="this recipe") in shown.text
+    assert "makes this recipe this accurate: p = 0.01." in shown.text
 
 
 def test_the_leak_stands_last_and_is_called_one(shown: Page) -> None:
@@ -56,7 +80,8 @@ def test_every_fold_and_the_error_over_repeats_are_in_tables(shown: Page) -> Non
 
 
 def test_one_repeat_has_no_standard_error_and_without_baselines_there_is_no_leak(make_rows: MakeRows) -> None:
-    alone = Page(render_crossval(share_right(make_rows, share=1.0), {}, photo_of=photo_of, title="x", facts={}))
+    recipe, given = share_right(make_rows, share=1.0), {"comparison": COMPARISON, "verdict": ""}
+    alone = Page(render_crossval(recipe, {}, **given, photo_of=photo_of, title="x", facts={}))
     assert "over 1 repeat with" in alone.text
     assert "leakage" not in alone.text
     assert "There are none: every photo was predicted correctly." in alone.text
