@@ -30,8 +30,8 @@ def chance_text(test: PermutationTest, *, subject: str) -> str:
         else "labels exchanged between groups of photos, and everything fitted again"
     )
     return (
-        f"Permutation test: {test.permutations} times with {how}, the accuracy is {100 * test.mean:.1f}% on average, "
-        f"and within {band} in 95% of them. The probability that chance alone makes {subject} this accurate: "
+        f"Permutation test: {test.permutations:,} times with {how}, the accuracy is {100 * test.mean:.1f}% on average, "
+        f"and within {band} in 95% of them. The probability that chance alone is at least as accurate as {subject}: "
         f"{p_value_text(test.p_value)}."
     )
 

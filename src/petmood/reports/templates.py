@@ -1,6 +1,8 @@
 """Jinja templates of reports, with autoescape, strict undefined names and number filters."""
 
 import re
+from dataclasses import dataclass
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -15,7 +17,17 @@ from petmood.presentation.display_names import (
 )
 from petmood.presentation.glossary import TERMS
 
-__all__ = ["page_template"]
+__all__ = ["Heading", "page_template"]
+
+_HEADING: Final = re.compile(r'<h2 id="([^"]+)"(?: data-contents="([^"]+)")?>(.*?)</h2>', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A section of a page: the id that a link points to, and its name in the contents bar."""
+
+    id: str
+    text: str
 
 
 def page_template(name: str) -> Template:
@@ -28,10 +40,23 @@ def page_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number_text, percent=percent_text, p_value=p_value_text, photos=photos_of_split, title_of=title
+        headings=_headings,
+        number=number_text,
+        percent=percent_text,
+        p_value=p_value_text,
+        photos=photos_of_split,
+        title_of=title,
     )
     environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning)
     return environment.get_template(name)
+
+
+def _headings(body: Markup) -> list[Heading]:
+    """Return the sections of a page in their order; ``data-contents`` gives a heading a shorter name."""
+    return [
+        Heading(found[1], Markup(found[2] or found[3]).striptags())  # noqa: S704 - escaped before, and again after
+        for found in _HEADING.finditer(str(body))
+    ]
 
 
 def _meaning(term: str) -> Markup:

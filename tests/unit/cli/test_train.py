@@ -93,7 +93,7 @@ def test_cross_validation_prints_a_table_or_json(petmood: Callable[..., Any], sm
     table = petmood("crossval", *wanted, "name=table")
     assert table.code == 0
     assert table.out.startswith("The recipe is right in ")
-    baselines = ("always the most frequent class", "HOG features + SVM", "Permutation test: 9999 times with labels")
+    baselines = ("always the most frequent class", "HOG features + SVM", "Permutation test: 9,999 times with labels")
     for word in ("this recipe", *baselines, "macro F1", "n = 64 original photos"):
         assert word in table.out
     numbers = json.loads(petmood("crossval", *wanted, "name=json", "--json").out)

@@ -69,6 +69,6 @@ def test_without_a_comparison_or_an_interval_the_accuracy_stands_alone() -> None
 )
 def test_a_permutation_test_is_told_in_plain_words(permuted: Permuted, how: str) -> None:
     assert chance_text(replace(CHANCE, permuted=permuted), subject="this model") == (
-        f"Permutation test: 9999 times with {how}, the accuracy is 25.0% on average, and within 17.0 to 33.5% in 95% "
-        "of them. The probability that chance alone makes this model this accurate: p < 0.001."
+        f"Permutation test: 9,999 times with {how}, the accuracy is 25.0% on average, and within 17.0 to 33.5% in 95% "
+        "of them. The probability that chance alone is at least as accurate as this model: p < 0.001."
     )

@@ -103,7 +103,8 @@ def test_a_candidate_that_is_not_whole_never_came_to_photos() -> None:
 def test_nothing_in_the_page_is_taken_for_code() -> None:
     page = Page(render_promotion_report(hostile()))
     assert {tag for tag, _ in page.tags} & {"script", "img", "link", "iframe"} == set()
-    assert [given for tag, given in page.tags if tag == "a" or "href" in given] == [{"href": "#glossary"}]
+    links = ["#checks", "#differences", "#notes", "#facts", "#glossary"]
+    assert [given for tag, given in page.tags if tag == "a" or "href" in given] == [{"href": link} for link in links]
     assert not any(name.startswith("on") or name == "src" for _, given in page.tags for name in given)
     assert page.text.count("<script>alert(1)</script>") > 8
 

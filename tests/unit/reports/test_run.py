@@ -101,9 +101,20 @@ def test_the_page_is_well_formed_and_asks_nobody_for_anything(
     assert page.open == []
     assert not re.search(r"https?://|//[a-z]+\.|@import|url\(|<script|<link|<iframe", text)
     for tag, given in page.tags:
-        assert given.get("href", "#glossary") == "#glossary"
+        assert given.get("href", "#").startswith("#")
         assert (given.get("src") or "data:").startswith("data:"), tag
     assert path.stat().st_size < 3_000_000
+
+
+def test_the_contents_bar_leads_to_every_section(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+    page = Page(rendered(evaluation, splits))
+    linked = [given["href"] for tag, given in page.tags if tag == "a"]
+    assert linked == [f"#{given['id']}" for tag, given in page.tags if tag == "h2"]
+    assert len(linked) == 14
+    names = (
+        "Baselines Undecided Confusion Classes Calibration Not sure Sets No pet Errors Curves Slices Metrics Data Terms"
+    )
+    assert page.text.startswith(f"a run {names} a run 96.2% The model is right")
 
 
 def test_every_image_and_drawing_has_words(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
@@ -153,7 +164,7 @@ def test_the_headline_stands_with_interval_count_and_baselines(
     accuracy = evaluation.splits["test"]["accuracy"]
     assert text.count(evaluation.verdict) == 1
     value, low, high = (f"{100 * number:.1f}" for number in (accuracy.value, accuracy.low, accuracy.high))
-    assert f"a run {value}% The model is right in {value}% of 80 test photos (95% interval {low} to {high}%)." in text
+    assert f" a run {value}% The model is right in {value}% of 80 test photos (95% interval {low} to {high}%)." in text
     for words in ("80 test photos", "always the most frequent class", "random split (leaks)", "points", "abc", "a, b"):
         assert words in text
 
@@ -180,7 +191,7 @@ def test_the_band_of_permutations_is_behind_every_bar_and_its_p_value_in_words(
     band = f'<i class="band" style="left:{100 * chance.low:.2f}%;width:{100 * (chance.high - chance.low):.2f}%"></i>'
     assert html.count(band) == len(bars(evaluation)) == 4
     text = Page(html).text
-    assert "in 95% of 9999 permutations of the labels" in text
+    assert "in 95% of 9,999 permutations of the labels" in text
     assert chance_text(chance, subject="this model") in text
     assert chance_text(chance, subject="this model").endswith("p < 0.001.")
 

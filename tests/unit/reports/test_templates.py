@@ -40,12 +40,34 @@ def test_every_report_links_to_its_terms_and_uses_each_of_them(name: str) -> Non
     shown = re.sub(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>", "", text)
     assert len(named) >= 2
     assert len(PAGES) == 6
-    assert 'href="#glossary"' in (FOLDER / "base.html.j2").read_text("utf-8")
+    assert '<a href="#glossary">Terms</a>' in page_template("base.html.j2").render(terms=named)
     for term in named:
         assert re.search(rf"\b{term}", shown, re.IGNORECASE), term
     page = page_template(GLOSSARY).render(terms=named)
     assert 'id="glossary"' in page
     assert all(f"<dt>{term}</dt>" in page for term in named)
+
+
+def test_the_contents_bar_has_a_link_to_every_heading_in_order_by_its_short_name() -> None:
+    environment = page_template("base.html.j2").environment
+    page = environment.from_string(
+        '{% extends "base.html.j2" %}{% set terms = [] %}{% block content %}'
+        '<h2 id="first">First &amp; <b>best</b> {{ name }}</h2><h2 id="second" data-contents="Short">A long one</h2>'
+        "<h3>no section</h3>{% endblock %}"
+    ).render(name="<i>")
+    bar = page.partition('<nav class="contents" aria-label="Contents"><ul>')[2].partition("</nav>")[0]
+    assert re.findall(r'<a href="#(.*?)">(.*?)</a>', bar) == [
+        *(("first", "First &amp; best &lt;i&gt;"), ("second", "Short"), ("glossary", "Terms")),
+    ]
+    assert page.count("A long one") == 1
+
+
+@pytest.mark.parametrize("name", [*PAGES, "parts", "glossary"])
+def test_every_heading_of_a_section_can_be_linked_to_and_every_table_scrolls_inside_itself(name: str) -> None:
+    text = (FOLDER / f"{name}.html.j2").read_text("utf-8")
+    assert re.findall(r"<h2(?! id=)[^>]*>", text) == []
+    scrolling = re.findall(r'scroll" tabindex="0" role="group" aria-label="Table, scrolls sideways">\s*<table', text)
+    assert len(scrolling) == text.count("<table")
 
 
 def test_a_term_has_its_code_marked_up_and_an_unknown_one_is_an_error() -> None:
