@@ -175,6 +175,7 @@ def fit_baselines(
     classes: Sequence[str],
     split: Split = Split.TEST,
     include_copies: bool = True,
+    leakage: bool = True,
     folds: int = 5,
     seed: int = 0,
 ) -> dict[str, tuple[Predictions, ...]]:
@@ -182,7 +183,8 @@ def fit_baselines(
 
     Each baseline has one Predictions, "permuted_labels" one per permutation. The first three are fitted on the train
     split, as the model: on near-duplicates only with `include_copies`. They are scored on `split`. The last two come
-    from `leakage_gap` over all original photos; they are omitted if there are fewer groups than folds.
+    from `leakage_gap` over all original photos; they are omitted if there are fewer groups than folds, or
+    without `leakage`.
     """
     labels = labels_of(rows, classes=classes)
     methods = {
@@ -197,7 +199,7 @@ def fit_baselines(
     permuted = permuted_labels(features, labels, [row.group_id for row in rows], classes=len(classes))
     tested = [rows[i] for i in test.tolist()]
     found[PERMUTED_LABELS] = tuple(from_rows(one, tested, classes=classes) for one in permuted(train, test, seed))
-    if len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:
+    if leakage and len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:
         gap = leakage_gap(rows, features, classes=classes, folds=folds, seed=seed)
         found |= {name: (scored,) for name, scored in gap.items()}
     return found

@@ -134,6 +134,7 @@ def evaluate(
     target_error: float = 0.1,
     coverage: float = 0.9,
     domain: DomainResult | None = None,
+    main: str | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate a run on all its splits, together with its baselines.
@@ -141,6 +142,7 @@ def evaluate(
     A baseline has one Predictions, or one for each permutation of the labels: then its values are means over them, and
     its intervals are where 95% of permutations lie.
     `domain` is the result for photos of another kind, measured by `evaluation.domain`.
+    `main` is the split that the headline comes from; by default test, or validation if there are no test photos.
     `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
     Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
     calibrated probabilities.
@@ -151,7 +153,8 @@ def evaluate(
     splits = {name: scored for name, scored in scored_by_split.items() if len(scored)}
     if not splits:
         raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
-    main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
+    if main is None:
+        main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
     every_valid = splits.get(Split.VALID)
     choice = choice or without_choice(len(every_valid) if every_valid else 0)
     valid = every_valid.take(choice.calibrating) if every_valid else None

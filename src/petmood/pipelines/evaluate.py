@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,13 @@ from PIL import Image
 
 from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
-from petmood.core.errors import RunError
+from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_json
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import check_known_labels
 from petmood.data.generated import CACHE_NAME, find_generated, generated_path
-from petmood.data.index import EVALUATION_SPLITS, IndexRow, Role, Split, read_index
+from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Role, Split, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
 from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.paired import PairedTest, paired_test
@@ -32,8 +32,9 @@ from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
 from petmood.pipelines.train import load_network
+from petmood.presentation.display_names import photos_of_split
 from petmood.reports.run import write_report
-from petmood.training.dataset import evaluation_rows, open_photo_set
+from petmood.training.dataset import evaluation_rows, open_index, open_photo_set
 
 __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation", "scores_of"]
 
@@ -109,12 +110,12 @@ def _evaluate(
     scored = scores_of(run, progress=progress)
     predictions = scored if data is None else _score_anew(run, data, progress=progress)
     split = Split.TEST if len(predictions[Split.TEST]) else Split.VALID
+    main: str = split
     if data is not None:
-        scored = {Split.VALID: scored[Split.VALID], Split.TEST: predictions[split]}
-    rows = [row for row in read_index(folder) if row.role != Role.EXCLUDED]
-    learnable = config.evaluation.baselines and any(row.split == Split.TRAIN for row in rows)
+        main = Split.TEST if split == Split.TEST else f"{photos_of_split(split)} of {data.name}"
+        scored = {Split.VALID: scored[Split.VALID], main: predictions[split]}
     baselines = (
-        _baselines(folder, rows, config, classes=facts.classes, split=split, progress=progress) if learnable else {}
+        _baselines(run, config, data=data, split=split, progress=progress) if config.evaluation.baselines else {}
     )
     domain = measure_domain(run, progress=progress) if data is None else None
     found = evaluate(
@@ -124,6 +125,7 @@ def _evaluate(
         target_error=config.evaluation.target_error,
         coverage=config.evaluation.coverage,
         domain=domain.result if domain else None,
+        main=main,
         seed=config.seed,
     )
     on_result(found)
@@ -172,13 +174,39 @@ def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[st
 
 
 def _baselines(
-    folder: Path, rows: list[IndexRow], config: Config, *, classes: Sequence[str], split: Split, progress: ProgressBar
+    run: RunFolder, config: Config, *, data: Path | None, split: Split, progress: ProgressBar
 ) -> dict[str, tuple[Predictions, ...]]:
-    """Score the baselines, fitted on the rows that the model learned from."""
-    features = _hog_of(folder, rows, progress=progress)
+    """Score the baselines, fitted on the rows that the model learned from; none, with a warning, if these are gone.
+
+    With another dataset, leakage between its own splits is not measured: the model did not learn from them.
+    """
+    facts = run.read_metadata()
+    try:
+        own = run.dataset()
+        rows = _used_rows(open_index(own, expected_hash=facts.data_hash))
+    except DataError as error:
+        logger.warning("The photos that the model learned from are not there, so there are no baselines. %s", error)
+        return {}
+    features = _hog_of(own, rows, progress=progress)
+    if data is not None:
+        others = _used_rows(read_index(data))
+        learned = [number for number, row in enumerate(rows) if row.split == Split.TRAIN]
+        tested = [number for number, row in enumerate(others) if row.split == split]
+        features = np.concatenate([features[learned], _hog_of(data, others, progress=progress)[tested]])
+        rows = [*(rows[number] for number in learned), *(others[number] for number in tested)]
     return fit_baselines(
-        rows, features, classes=classes, split=split, include_copies=config.data.include_copies, seed=config.seed
+        rows,
+        features,
+        classes=facts.classes,
+        split=split,
+        include_copies=config.data.include_copies,
+        leakage=data is None,
+        seed=config.seed,
     )
+
+
+def _used_rows(index: DataIndex) -> list[IndexRow]:
+    return [row for row in index if row.role != Role.EXCLUDED]
 
 
 def _hog_of(folder: Path, rows: list[IndexRow], *, progress: ProgressBar) -> NDArray[np.float32]:

@@ -107,13 +107,49 @@ def test_where_there_is_no_test_split_the_validation_photos_are_evaluated(settin
     assert evaluate_run(run).main == "valid"
     assert compare_runs(run, run).difference.value == 0
     other = write_small_set(tmp_path / "other", test=0, seed=2)
-    assert evaluate_run(run, data=other).splits["test"]["accuracy"].n == 16
+    found = evaluate_run(run, data=other)
+    assert (found.main, found.splits[found.main]["accuracy"].n) == ("validation photos of other", 16)
+    assert "of 16 validation photos of other (95%" in found.verdict
+    assert "test photos" not in (run.path / "report-other.html").read_text().partition("What these photos")[0]
 
 
-def test_data_without_training_photos_is_measured_without_baselines(evaluated: RunFolder, tmp_path: Path) -> None:
-    found = evaluate_run(evaluated, data=write_small_set(tmp_path / "judged-only", train=0))
-    assert found.splits["test"]["accuracy"].n == 16
+def test_on_other_photos_the_baselines_are_those_of_the_rows_that_the_model_learned_from(
+    evaluated: RunFolder, tmp_path: Path
+) -> None:
+    # The training photos of the run are of four classes in equal numbers; those of the other dataset are all sad.
+    other = write_small_set(tmp_path / "sad", seed=5)
+    rows = [row for row in read_index(other) if row.split != Split.TRAIN or row.label == "sad"]
+    write_index(other, rows)
+    own = read_evaluation(evaluated)["baselines"]
+    found = evaluate_run(evaluated, data=other).baselines
+    assert set(found) == {"most_frequent", "hog_svm", "permuted_labels"}
+    assert found["most_frequent"]["accuracy"].n == 16
+    assert found["most_frequent"]["nll"].value == pytest.approx(own["most_frequent"]["nll"]["value"])
+    assert found["hog_svm"]["accuracy"].value > 0.5
+    judged_only = Path(shutil.copytree(other, tmp_path / "judged-only"))
+    write_index(judged_only, [row for row in rows if row.split != Split.TRAIN])
+    alone = evaluate_run(evaluated, data=judged_only)
+    assert alone.splits["test"]["accuracy"].n == 16
+    assert alone.baselines == found, "the other's training photos change nothing"
+
+
+@pytest.mark.parametrize("gone", ["changed", "missing"])
+def test_without_the_rows_that_the_model_learned_from_there_are_no_baselines(
+    evaluated: RunFolder, small_set: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, gone: str
+) -> None:
+    data = Path(shutil.copytree(small_set, tmp_path / "stripes"))
+    run = RunFolder(Path(shutil.copytree(evaluated.path, tmp_path / "run")))
+    run.write_metadata(run.read_metadata(), update={"data_path": str(data)})
+    if gone == "changed":
+        write_index(data, read_index(data).rows[1:])
+        found = evaluate_run(run)
+    else:
+        data.rename(tmp_path / "elsewhere")
+        found = evaluate_run(run, data=tmp_path / "elsewhere")
     assert found.baselines == {}
+    assert found.splits["test"]["accuracy"].n == 16
+    assert found.comparison is not None
+    assert "The photos that the model learned from are not there, so there are no baselines." in caplog.text
 
 
 @pytest.mark.parametrize(("include_copies", "accuracy"), [(False, 4 / 13), (True, 1 / 13)])
