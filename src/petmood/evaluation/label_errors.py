@@ -25,8 +25,9 @@ ROUNDING = 1e-9
 class LabelErrors:
     """What confident learning finds for N photos and K classes.
 
-    ``quality`` is float [N], from 0 (another class) to 1 (this class). ``suggested`` is int [N], the confident class of a
-    likely error, else the label. ``confident_joint`` is int [K, K]: photos by label (row) and confident class (column).
+    ``quality`` is float [N], from 0 (another class) to 1 (this class). ``suggested`` is int [N], the confident class
+    of a likely error, else the label. ``confident_joint`` is int [K, K]: photos by label (row) and confident class
+    (column).
     """
 
     labels: NDArray[np.int64]

@@ -126,7 +126,7 @@ def _tiny() -> BackboneModule:
 
 def _fixed_filters() -> BackboneModule:
     filters = HandcraftedFeatures()
-    return BackboneModule(filters, sum(filters.blocks))
+    return BackboneModule(filters, sum(filters.block_widths))
 
 
 _builders: dict[str, Callable[[], BackboneModule]] = {

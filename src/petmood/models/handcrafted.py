@@ -48,9 +48,9 @@ class LocalBinaryPatterns(nn.Module):
 
 
 class HandcraftedFeatures(nn.Module):
-    """Three kinds of features, [B, ``sum(blocks)``], of images float [B, 3, S, S] in 0..1; S = 64 or 128.
+    """Three kinds of features, [B, ``sum(block_widths)``], of images float [B, 3, S, S] in 0..1; S = 64 or 128.
 
-    ``blocks`` are the widths of the kinds; a closed-form head scales each kind separately.
+    ``block_widths`` are those of the kinds; a closed-form head scales each kind separately.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class HandcraftedFeatures(nn.Module):
         self.kinds = nn.ModuleList([HOG(), Scattering(), LocalBinaryPatterns()])
         with torch.no_grad():
             probe = torch.zeros(1, 3, SIDE_PX, SIDE_PX)
-            self.blocks = tuple(int(kind(probe).shape[1]) for kind in self.kinds)
+            self.block_widths = tuple(int(kind(probe).shape[1]) for kind in self.kinds)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the mean of the features of an image and of its mirror image."""

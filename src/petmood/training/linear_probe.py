@@ -139,7 +139,7 @@ def fit_head(
 def blocks_of(network: ExpressionNet) -> tuple[int, ...]:
     """Return the widths of the feature blocks that a backbone concatenates; most have one block."""
     linear = next(module for module in network.head.modules() if isinstance(module, nn.Linear))
-    found: tuple[int, ...] = getattr(network.backbone, "blocks", (linear.in_features,))
+    found: tuple[int, ...] = getattr(network.backbone, "block_widths", (linear.in_features,))
     return found
 
 

@@ -40,7 +40,7 @@ def test_a_class_without_photos_is_never_suggested() -> None:
 
 
 def test_planted_errors_of_a_known_noise_matrix_are_found() -> None:
-    """A model that is right on nearly all photos, and labels of which 20% of class 0 became 1, and 10% of class 2 became 0."""
+    """The model is right on nearly all photos; 20% of class 0 were labeled 1, and 10% of class 2 were labeled 0."""
     rng = np.random.default_rng(5)
     truth = rng.integers(0, 3, 3000)
     noise = np.array([[0.8, 0.2, 0.0], [0.0, 1.0, 0.0], [0.1, 0.0, 0.9]])

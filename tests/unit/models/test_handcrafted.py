@@ -18,8 +18,8 @@ def test_an_image_and_its_mirror_image_have_equal_features() -> None:
 
 def test_blocks_are_the_widths_of_the_three_kinds() -> None:
     filters = HandcraftedFeatures()
-    assert len(filters.blocks) == 3
-    assert filters(images()).shape == (2, sum(filters.blocks))
+    assert len(filters.block_widths) == 3
+    assert filters(images()).shape == (2, sum(filters.block_widths))
 
 
 def test_an_image_of_twice_the_side_is_halved_first() -> None:

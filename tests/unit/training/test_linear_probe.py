@@ -14,7 +14,7 @@ from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.predict_logits import logits_of
 from petmood.training.dataset import PhotoSet
 from petmood.training.fit import fit_network, make_network
-from petmood.training.linear_probe import backbone_features, fit_probe, fuse_batchnorm
+from petmood.training.linear_probe import backbone_features, blocks_of, fit_probe, fuse_batchnorm
 from petmood.training.settings import FitSettings
 
 Settings = Callable[..., FitSettings]
@@ -72,6 +72,16 @@ def test_a_head_in_closed_form_learns_too_and_needs_no_validation(composed: Sett
     fit_probe(network, config, photo_sets[0], None)
     answers = logits_of(network, photo_sets[0].cache.pixels).argmax(axis=1)
     assert (answers == photo_sets[0].labels).mean() > 0.8
+
+
+def test_a_head_in_closed_form_is_fitted_to_a_backbone_that_has_an_attribute_blocks(
+    composed: Settings, photo_sets: PhotoSets
+) -> None:
+    """timm's networks call their layers so; the widths of concatenated features have another name."""
+    config = composed("backbone=efficientnet_lite0", "weights=none", "recipe=closed_form", "model.image_size=32")
+    network = make_network(config, classes=4)
+    assert hasattr(network.backbone, "blocks")
+    assert blocks_of(network) == (1280,)
 
 
 def test_the_strength_is_chosen_on_validation(composed: Settings, photo_sets: PhotoSets) -> None:
