@@ -1,4 +1,4 @@
-"""Commands for datasets: `petmood data import`, `check`, `diff` and `upgrade`."""
+"""Commands for datasets: `petmood data import`, `check`, `issues`, `diff` and `upgrade`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +108,48 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
     write_check_report(report, folder, to=file)
     click.echo(f"Report: {page}")
     context.exit(1 if report.has_blocking_issues else 0)
+
+
+@data.command(name="issues")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--crossval", type=click.Path(path_type=Path), help="Folder of a cross-validation of this dataset.")
+@click.option(
+    "--output",
+    "-o",
+    "to",
+    type=click.Path(path_type=Path),
+    help="The page's file; default: FOLDER/issues.html, or in the user's cache if FOLDER is read-only.",
+)
+@click.option(
+    "--csv", "table", type=click.Path(path_type=Path), help="The table's file; default: FOLDER/issues.csv if writable."
+)
+def issues_(*, folder: Path, crossval: Path | None, to: Path | None, table: Path | None) -> None:
+    """List the photos to review first: likely label errors, duplicates, dark, blurry and odd ones.
+
+    Correct column label of the table, delete the rows of photos to drop, and import it into a new folder.
+    """
+    from petmood.core.output_paths import resolve_file
+    from petmood.data.generated import ISSUES_NAME, generated_path
+    from petmood.data.index import read_index
+    from petmood.data.issue_table import default_table, refuse_target, write_issue_table
+    from petmood.pipelines.data_issues import find_data_issues
+    from petmood.reports.data_issues import write_issues_page
+
+    index = read_index(folder)
+    page = resolve_file(to or generated_path(folder, ISSUES_NAME))
+    csv_file = table or default_table(folder)
+    if csv_file:
+        refuse_target(csv_file, folder, index)
+    report = find_data_issues(folder, crossval=crossval, progress=progress_bar)
+    click.echo(report.summary())
+    write_issues_page(report, folder, table=csv_file, to=page)
+    click.echo(f"Page: {to or page}")
+    if csv_file is None:
+        click.echo(f"Table: none, since {folder} is read-only. Give --csv FILE in a folder above it.")
+        return
+    write_issue_table(report, folder, to=csv_file)
+    again = shell_command("data", "import", "csv", csv_file, "--output", folder.with_name(f"{folder.resolve().name}-2"))
+    click.echo(f"Table: {csv_file}. Correct column label, delete rows of photos to drop, then: {again}")
 
 
 @data.command()

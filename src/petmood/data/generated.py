@@ -7,11 +7,13 @@ from typing import Final
 
 from petmood.core.user_cache import cache_folder
 
-__all__ = ["CACHE_NAME", "CHECK_NAME", "find_generated", "generated_path"]
+__all__ = ["CACHE_NAME", "CHECK_NAME", "ISSUES_NAME", "find_generated", "generated_path"]
 
 CACHE_NAME: Final = ".cache"
 CHECK_NAME: Final = "check.html"
 """The report of `petmood data check`."""
+ISSUES_NAME: Final = "issues.html"
+"""The page of `petmood data issues`."""
 
 
 def generated_path(dataset: Path, name: str) -> Path:

@@ -10,10 +10,9 @@ from petmood.core.files import sha256_of
 from petmood.core.partials import is_leftover
 from petmood.data.duplicates.relations import RELATIONS_NAME
 from petmood.data.duplicates.shared_region_file import SHARED_REGIONS_NAME
-from petmood.data.generated import CACHE_NAME, CHECK_NAME
+from petmood.data.generated import CACHE_NAME, CHECK_NAME, ISSUES_NAME
 from petmood.data.import_errors import REJECTED_NAME
-from petmood.data.index import INDEX_NAME, DataIndex, IndexRow, Role, Split, read_index
-from petmood.data.index_builder import PHOTOS
+from petmood.data.index import INDEX_NAME, PHOTOS, DataIndex, IndexRow, Role, Split, read_index
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.wording import counted
 
@@ -31,7 +30,7 @@ __all__ = [
 
 IMPORT_NAME = "import.json"
 WRITTEN = frozenset({INDEX_NAME, REJECTED_NAME, RELATIONS_NAME, SHARED_REGIONS_NAME, IMPORT_NAME})
-MADE_LATER = frozenset({CHECK_NAME, CACHE_NAME})
+MADE_LATER = frozenset({CHECK_NAME, ISSUES_NAME, CACHE_NAME})
 """Files that petmood adds to a dataset after the import and can generate again."""
 
 

@@ -42,8 +42,8 @@ from petmood.data.import_target import (
     refuse_unrelated,
     replacement_notices,
 )
-from petmood.data.index import INDEX_FORMAT, INDEX_NAME, DataIndex, IndexRow, Role, Split, write_index
-from petmood.data.index_builder import PHOTOS, ScannedPhoto, SplitPlan, build_index, split_notices
+from petmood.data.index import INDEX_FORMAT, INDEX_NAME, PHOTOS, DataIndex, IndexRow, Role, Split, write_index
+from petmood.data.index_builder import ScannedPhoto, SplitPlan, build_index, split_notices
 from petmood.data.scanner import PhotoScanner, problems_path, refuse_lost_classes
 from petmood.data.sources.base import Source
 from petmood.data.split import DROPPED_AS_LEAKING, Fractions

@@ -24,6 +24,7 @@ __all__ = [
     "EVALUATION_SPLITS",
     "INDEX_FORMAT",
     "INDEX_NAME",
+    "PHOTOS",
     "DataIndex",
     "IndexRow",
     "Role",
@@ -38,6 +39,8 @@ __all__ = [
 
 INDEX_FORMAT = 2
 """Version of the columns of the index, as `schema_version` of import.json says it."""
+PHOTOS = "photos"
+"""Subfolder of a dataset that holds the photos, under their names in the source."""
 
 
 class Split(StrEnum):

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from petmood.data.index import IndexRow, Role, Split
+from petmood.data.index import PHOTOS, IndexRow, Role, Split
 from petmood.data.photo_info import PhotoInfo
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.split import (
@@ -25,10 +25,7 @@ from petmood.data.split import (
 )
 from petmood.data.split import drop_leaking_rows as drop_relatives
 
-__all__ = ["PHOTOS", "ScannedPhoto", "SplitPlan", "build_index", "split_notices"]
-
-PHOTOS = "photos"
-"""Subfolder of a dataset that holds the photos, under their names in the source."""
+__all__ = ["ScannedPhoto", "SplitPlan", "build_index", "split_notices"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from petmood.core.atomic_directory import atomic_directory, files_below
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes
 from petmood.data.duplicates.relations import RELATIONS_NAME, RelationKind
-from petmood.data.generated import CACHE_NAME, CHECK_NAME
+from petmood.data.generated import CACHE_NAME, CHECK_NAME, ISSUES_NAME
 from petmood.data.index import COLUMNS, INDEX_FORMAT, INDEX_NAME, DataIndex, Role, is_format_1, parse_index
 
 __all__ = ["upgrade_dataset", "upgrade_index_bytes"]
@@ -55,7 +55,8 @@ def upgrade_dataset(folder: Path, *, to: Path) -> DataIndex:
     index = upgrade_index_bytes(path.read_bytes(), name=str(path))
     found = parse_index(index, name=str(path))
     with atomic_directory(to) as draft:
-        names = [name for name in files_below(folder) if not name.startswith(f"{CACHE_NAME}/") and name != CHECK_NAME]
+        made = {CHECK_NAME, ISSUES_NAME}
+        names = [name for name in files_below(folder) if not name.startswith(f"{CACHE_NAME}/") and name not in made]
         for name in names:
             target = draft.path / name
             target.parent.mkdir(parents=True, exist_ok=True)

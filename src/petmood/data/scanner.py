@@ -16,7 +16,8 @@ from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.duplicates.shared_region_file import SharedPhotos
 from petmood.data.import_errors import HARMLESS, ImportProblem, problems_text, refusal
-from petmood.data.index_builder import PHOTOS, ScannedPhoto
+from petmood.data.index import PHOTOS
+from petmood.data.index_builder import ScannedPhoto
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.sources.base import SourcePhoto
 from petmood.data.wording import counted

@@ -17,13 +17,29 @@ from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.errors import DataError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_json
 
-__all__ = ["FOLDS_NAME", "FoldFiles"]
+__all__ = ["FOLDS_NAME", "FoldFiles", "read_origin"]
 
 logger = logging.getLogger(__name__)
 
 FOLDS_NAME: Final = "folds"
 ORIGIN_NAME: Final = "origin.json"
 MAX_CLASSES: Final = 1000
+
+
+def read_origin(run: Path) -> dict[str, Any] | None:
+    """Return what the logits of a cross-validation's folds depend on; None if no fold is stored.
+
+    Raises:
+        RunError: the file can't be read.
+    """
+    path = run / FOLDS_NAME / ORIGIN_NAME
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        return dict(found)
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path} can't be read. Move {run} away, or give another run.name.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +63,9 @@ class FoldFiles:
         Raises:
             RunError: the folder's folds were fitted with other settings, data or code; the message says which.
         """
-        path = self.run / FOLDS_NAME / ORIGIN_NAME
-        if not path.exists():
+        origin = read_origin(self.run)
+        if origin is None:
             return
-        try:
-            found = json.loads(path.read_bytes())
-            origin = dict(found)
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(f"{path} can't be read. Move {self.run} away, or give another run.name.") from error
         other = sorted(name for name in self.origin.keys() | origin.keys() if self.origin.get(name) != origin.get(name))
         if other:
             raise RunError(

@@ -24,6 +24,12 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "role": "`original`, `near_duplicate`, or `excluded` (on disk, used nowhere)",
         "split": "part of the dataset: `train` for training, `valid` for selection and calibration, `test` for metrics",
         "group leakage": "a group with photos in more than one split",
+        "label error": (
+            "a photo with a wrong label; a likely one is found where out-of-fold predictions are confident of another "
+            "class (confident learning), and listed by `petmood data issues`"
+        ),
+        "label quality": "agreement of a label with out-of-fold predictions, from 0 to 1 (`label_score`)",
+        "out-of-fold prediction": "the prediction for a photo by a model of a fold that was not trained on its group",
         "backbone": "the network without its last layer",
         "head": "the last layer or layers, from features to one logit per class",
         "linear probe": "a linear head fitted to the features of a frozen backbone",

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from petmood.core.files import atomic_write_text
-from petmood.data.index import IndexRow, Role, Split, labels_in
-from petmood.data.index_builder import PHOTOS
+from petmood.data.index import PHOTOS, IndexRow, Role, Split, labels_in
 from petmood.data.split import find_group_leaks
 from petmood.data.validation.issues import ODD_DESCRIPTIONS, ValidationReport
 from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails

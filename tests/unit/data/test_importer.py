@@ -215,7 +215,7 @@ def test_a_person_s_own_files_are_carried_over_and_what_petmood_made_is_not(tmp_
     source, pets = tree(tmp_path / "in"), tmp_path / "pets"
     bring_in(source, to=pets)
     mine = {"labels/corrections.csv": b"a,b", "README.txt": b"mine", "photos/happy/aside.txt": b"?", ".dvcignore": b""}
-    made = ("check.html", ".cache/checked", "photos/sad/.DS_Store", ".check.html.0abc1234.partial")
+    made = ("check.html", "issues.html", ".cache/checked", "photos/sad/.DS_Store", ".check.html.0abc1234.partial")
     for name, data in mine.items() | dict.fromkeys(made, b"old").items():
         put(pets, name, data)
     (pets / "link").symlink_to("README.txt")

@@ -74,9 +74,7 @@ def test_a_head_in_closed_form_learns_too_and_needs_no_validation(composed: Sett
     assert (answers == photo_sets[0].labels).mean() > 0.8
 
 
-def test_a_head_in_closed_form_is_fitted_to_a_backbone_that_has_an_attribute_blocks(
-    composed: Settings, photo_sets: PhotoSets
-) -> None:
+def test_a_head_in_closed_form_is_fitted_to_a_backbone_that_has_an_attribute_blocks(composed: Settings) -> None:
     """timm's networks call their layers so; the widths of concatenated features have another name."""
     config = composed("backbone=efficientnet_lite0", "weights=none", "recipe=closed_form", "model.image_size=32")
     network = make_network(config, classes=4)

@@ -15,7 +15,7 @@ from petmood.core.folder_listing import list_folder
 from petmood.core.labels import normalize_label
 from petmood.core.names import is_safe_name, printable
 from petmood.core.progress import ProgressBar
-from petmood.data.index import Split
+from petmood.data.index import INDEX_NAME, PHOTOS, Split
 from petmood.data.sources.base import (
     Source,
     SourcePhoto,
@@ -36,7 +36,7 @@ class CsvSource:
     """A table of labels; photo paths are relative to the table's folder, or absolute, and stay inside it.
 
     `label_table.read_label_table` describes the tables. File names may differ from those on disk in their Unicode
-    normalization (NFC or NFD).
+    normalization (NFC or NFD). In the folder of a dataset, photos keep the names that they have there.
     """
 
     name = "csv"
@@ -60,6 +60,8 @@ class CsvSource:
         found = [
             (row.line, self._entry(row)) for row in progress(table.rows, total=len(table.rows), what="reading labels")
         ]
+        if (self._root / INDEX_NAME).is_file():
+            found = _named_in_dataset(found)
         return sorted(_cross_check(found), key=lambda entry: entry.name)
 
     def close(self) -> None:
@@ -131,6 +133,14 @@ def _open(path: Path | None, table: TableOptions | None) -> Source:
     if not file.is_file():
         raise DataError(f"Expected a CSV table, got a pipe or device, '{file}'. Save the table in a file.")
     return CsvSource(file, table)
+
+
+def _named_in_dataset(found: list[tuple[int, SourcePhoto]]) -> list[tuple[int, SourcePhoto]]:
+    """Return the entries without the folder that all photos of a dataset are in, as an import adds it again."""
+    prefix = f"{PHOTOS}/"
+    if any(not entry.name.startswith(prefix) for _, entry in found if not entry.problem):
+        return found
+    return [(line, replace(entry, name=entry.name.removeprefix(prefix))) for line, entry in found]
 
 
 def _composed(name: str) -> str:

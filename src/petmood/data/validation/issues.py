@@ -9,13 +9,12 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.relations import RelationRow, read_relations
 from petmood.data.duplicates.shared_region_file import SharedPhotos, read_shared_regions
 from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_problems
-from petmood.data.index import DataIndex, IndexRow, Role, Split, labels_in, read_index
-from petmood.data.index_builder import PHOTOS
+from petmood.data.index import PHOTOS, DataIndex, IndexRow, Role, Split, labels_in, read_index
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.split import find_group_leaks
 from petmood.data.wording import counted
 
-__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "validate_dataset"]
+__all__ = ["ODD_DESCRIPTIONS", "Issue", "LabelConflict", "ValidationReport", "find_conflicts", "validate_dataset"]
 
 ODD_DESCRIPTIONS = {
     "mode": "in a color mode other than RGB or grayscale",
@@ -106,7 +105,7 @@ def validate_dataset(folder: Path, *, progress: ProgressBar = no_progress) -> Va
         (row, read_photo_info(folder / row.path)[0])
         for row in progress(index.rows, total=len(index), what="checking photos")
     ]
-    conflicts, shared = tuple(_conflicts(index, links)), read_shared_regions(folder)
+    conflicts, shared = find_conflicts(index, links), read_shared_regions(folder)
     findings = [
         *_broken(seen),
         *_leaks(index),
@@ -185,7 +184,8 @@ def _extra(folder: Path, index: DataIndex) -> Iterator[Issue]:
         yield Issue("unindexed_file", f"{counted(len(extra), 'file')} in {PHOTOS}/ not in the index", extra)
 
 
-def _conflicts(index: DataIndex, links: Iterable[RelationRow]) -> Iterator[LabelConflict]:
+def find_conflicts(index: DataIndex, links: Iterable[RelationRow]) -> tuple[LabelConflict, ...]:
+    """Return the groups with photos under two classes, sorted, each with the relations between the classes."""
     members: dict[str, list[IndexRow]] = defaultdict(list)
     for row in index:
         members[row.group_id].append(row)
@@ -196,8 +196,7 @@ def _conflicts(index: DataIndex, links: Iterable[RelationRow]) -> Iterator[Label
     for link in links:
         if link.first in of and link.second in of and label[link.first] != label[link.second]:
             pairs[of[link.first]].append(link)
-    for group, rows in sorted(split_minded.items()):
-        yield LabelConflict(group, tuple(rows), tuple(pairs[group]))
+    return tuple(LabelConflict(group, tuple(rows), tuple(pairs[group])) for group, rows in sorted(split_minded.items()))
 
 
 def _label_conflicts(conflicts: tuple[LabelConflict, ...]) -> Iterator[Issue]:

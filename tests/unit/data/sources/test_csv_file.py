@@ -327,3 +327,20 @@ def test_a_cell_that_is_no_photo_below_the_table_has_its_reason(tmp_path: Path, 
     code = "bad_name" if "\a" in cell else "missing_file"
     name = cell.replace("\a", "\\x07")
     assert entry == SourcePhoto(tmp_path / "labels.csv", name, "sad", None, "", f"line 2: {problem}", code)
+
+
+def test_a_table_in_the_folder_of_a_dataset_gives_photos_the_names_that_they_have_there(tmp_path: Path) -> None:
+    """An import adds the folder `photos` again: names must not grow by one folder each time."""
+    text = "photo,label\nphotos/sad/a.jpg,sad\nphotos/photos/b.jpg,happy\n"
+    file = table(tmp_path, text, photos=("photos/sad/a.jpg", "photos/photos/b.jpg"))
+    assert [entry.name for entry in scan(file)] == ["photos/photos/b.jpg", "photos/sad/a.jpg"]
+    (tmp_path / "index.csv").write_text("")
+    found = scan(file)
+    assert [entry.name for entry in found] == ["photos/b.jpg", "sad/a.jpg"]
+    assert [entry.path for entry in found] == [tmp_path / "photos/photos/b.jpg", tmp_path / "photos/sad/a.jpg"]
+
+
+def test_a_table_with_other_photos_beside_those_of_a_dataset_keeps_all_names(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("")
+    file = table(tmp_path, "photo,label\nphotos/a.jpg,sad\nnew/a.jpg,happy\n", photos=("photos/a.jpg", "new/a.jpg"))
+    assert [entry.name for entry in scan(file)] == ["new/a.jpg", "photos/a.jpg"]
