@@ -31,7 +31,7 @@ RULES: Final = {
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     }
 }
-REPORTS: Final = ("report.html", "crossval.html", "check.html", "promotion.html", "photos.html")
+REPORTS: Final = ("report.html", "crossval.html", "check.html", "issues.html", "promotion.html", "photos.html")
 STATES: Final[dict[str, dict[str, Any]]] = {
     "confident": {},
     "not-sure": {"confidence_threshold": 0.99},
@@ -69,6 +69,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate_run(run)
     crossval(compose([*settings, "name=folds", "epochs=2", "folds=2", "crossval.permuted_labels=false"]))
     main(["data", "check", str(data), "--output", str(folder / "check.html")])
+    main(["data", "issues", str(data), "--output", str(folder / "issues.html")])
     write_promotion_report(REPORT, folder)
     bundle = export_run(run, to=folder / "bundle").folder
     (data / "photos/broken.jpg").write_bytes(b"no photo")

@@ -59,8 +59,13 @@ class IssueReport:
 
     @property
     def counts(self) -> Mapping[IssueKind, int]:
-        """Number of photos with an issue of each kind; absent kinds are 0."""
-        return Counter(kind for kind, _ in {(issue.kind, path) for issue in self.issues for path in issue.paths})
+        """Number of photos with an issue of each kind; absent kinds are 0. Copies of a label error count with it."""
+        found = {
+            (issue.kind, path)
+            for issue in self.issues
+            for path in (issue.paths[:1] if issue.kind == IssueKind.LABEL_ERROR else issue.paths)
+        }
+        return Counter(kind for kind, _ in found)
 
     @property
     def photos(self) -> int:
@@ -129,9 +134,15 @@ def _label_conflicts(rows: Sequence[IndexRow], conflicts: Sequence[LabelConflict
         paired = {path for relation in one.relations for path in (relation.first, relation.second)}
         group = [row for row in one.rows if row.path in known]
         if len({row.label for row in group}) > 1:
-            group.sort(key=lambda row: (row.path not in paired, row.label, row.path))
+            group = _across_labels(sorted(group, key=lambda row: (row.path not in paired, row.label, row.path)))
             text = one.relations[0].evidence if one.relations else ""
             yield PhotoIssue(IssueKind.LABEL_CONFLICT, tuple(row.path for row in group), text=text)
+
+
+def _across_labels(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    """Order rows so that the first ones show every label."""
+    first = {row.label: row.path for row in reversed(rows)}
+    return sorted(rows, key=lambda row: row.path != first[row.label])
 
 
 def _exact_duplicates(rows: Sequence[IndexRow]) -> Iterator[PhotoIssue]:

@@ -75,6 +75,12 @@ def test_conflicts_of_copies_come_before_those_of_related_photos() -> None:
     assert [one.paths for one in issues if one.kind == IssueKind.NEAR_DUPLICATES] == [("photos/c", "photos/d")]
 
 
+def test_the_first_photos_of_a_conflict_show_every_label() -> None:
+    rows = [row("a", group="g"), row("b", group="g"), row("c", "happy", group="g")]
+    issues = found(rows, relations=[relation("a", "b"), relation("b", "c")])
+    assert issues[0].paths == ("photos/c", "photos/b", "photos/a")
+
+
 def test_near_duplicates_are_joined_across_pairs_with_the_original_first() -> None:
     rows = [row("b", group="g"), *(row(name, group="g", role=Role.NEAR_DUPLICATE) for name in "ac")]
     (issue,) = found(rows, relations=[relation("a", "b"), relation("b", "c")])
@@ -113,7 +119,9 @@ def test_the_summary_counts_photos_once_and_says_how_good_the_predictions_are() 
     index = DataIndex((row("a"), row("b"), row("c")))
     twice = PhotoIssue(IssueKind.NEAR_DUPLICATES, ("photos/a", "photos/b"))
     again = PhotoIssue(IssueKind.NEAR_DUPLICATES, ("photos/b", "photos/c"))
-    report = IssueReport("pets", index, (twice, again), ScoredLabels({}, "a linear head", 0.5))
+    wrong = PhotoIssue(IssueKind.LABEL_ERROR, ("photos/a", "photos/b"), 0.1, "happy")
+    report = IssueReport("pets", index, (wrong, twice, again), ScoredLabels({}, "a linear head", 0.5))
+    assert report.counts[IssueKind.LABEL_ERROR] == 1, "its copy is corrected with it"
     assert report.counts[IssueKind.NEAR_DUPLICATES] == 3
     assert "pets: 3 photos examined" in report.summary()
     assert "near_duplicates        3  copies of one photo" in report.summary()
