@@ -38,7 +38,8 @@ def issue_table_text(report: IssueReport, *, prefix: str = "") -> str:
     ``prefix`` stands before each path: the way from the table's folder to the dataset. Photos that were excluded as
     exact duplicates have no split of their own: an import lets them follow their group.
     """
-    notes, order = _notes(report), {}
+    notes = _notes(report)
+    order: dict[str, int] = {}
     for issue in report.issues:
         for path in issue.paths:
             order.setdefault(path, len(order))

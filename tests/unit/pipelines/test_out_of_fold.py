@@ -12,7 +12,7 @@ from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.data.index import Role, read_index
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import out_of_fold
-from petmood.pipelines.crossval import crossval
+from petmood.pipelines.crossval import crossval, recipe_fit
 from petmood.pipelines.out_of_fold import measure_out_of_fold, read_out_of_fold
 from tests.support.small_sets import write_small_set
 
@@ -43,12 +43,10 @@ def test_every_original_is_predicted_from_pretrained_features(data: Path) -> Non
 def test_without_the_weights_the_hand_crafted_features_are_used_and_the_package_is_named(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = out_of_fold.recipe_fit
-
     def without_weights(config: Config, *arguments: object, **options: object) -> object:
         if config.model.backbone == "efficientnet_lite0":
             raise MissingDependency("'timm' is not installed.")
-        return fit(config, *arguments, **options)  # type: ignore[arg-type] # passed on
+        return recipe_fit(config, *arguments, **options)  # type: ignore[arg-type] # passed on
 
     monkeypatch.setattr(out_of_fold, "recipe_fit", without_weights)
     found = measure_out_of_fold(data, read_index(data))

@@ -62,7 +62,7 @@ def test_the_aspect_ratio_is_that_of_the_file_and_not_of_reduced_pixels() -> Non
 
 
 def test_blur_does_not_depend_on_the_size_of_the_photo() -> None:
-    large = cv2.resize(PHOTO, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    large = np.asarray(cv2.resize(PHOTO, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), np.uint8)
     small, big = (image_scores(one, width=4, height=3).scores[IssueKind.BLURRY] for one in (PHOTO, large))
     assert small == pytest.approx(big, abs=0.03)
 
