@@ -25,7 +25,7 @@ from petmood.data.index import INDEX_NAME, DataIndex, Role, read_index
 from petmood.data.sources import open_source
 from petmood.evaluation.label_errors import LabelErrors, find_label_errors
 from petmood.pipelines.data_issues import find_data_issues
-from petmood.pipelines.out_of_fold import measure_out_of_fold
+from petmood.pipelines.dataset_predictions import measure_out_of_fold
 
 __all__ = ["main", "measure", "plant"]
 

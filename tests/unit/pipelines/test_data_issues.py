@@ -10,7 +10,7 @@ from petmood.core.errors import DataError
 from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index, write_index
 from petmood.data.validation.issue_kinds import IssueKind
 from petmood.pipelines.data_issues import find_data_issues, score_labels
-from petmood.pipelines.out_of_fold import OutOfFold
+from petmood.pipelines.dataset_predictions import OutOfFold
 from tests.support.progress import RecordedProgress
 from tests.support.small_sets import write_small_set
 

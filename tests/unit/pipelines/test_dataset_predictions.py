@@ -13,7 +13,7 @@ from petmood.data.index import Role, read_index
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import out_of_fold
 from petmood.pipelines.crossval import crossval, recipe_fit
-from petmood.pipelines.out_of_fold import measure_out_of_fold, read_out_of_fold
+from petmood.pipelines.dataset_predictions import measure_out_of_fold, read_out_of_fold
 from tests.support.small_sets import write_small_set
 
 Settings = Callable[..., Config]
