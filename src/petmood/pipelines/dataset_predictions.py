@@ -16,7 +16,8 @@ from petmood.data.index import DataIndex, IndexRow, Role
 from petmood.evaluation.crossval import Fit, cross_validate
 from petmood.evaluation.fold_files import read_origin
 from petmood.evaluation.predictions import Predictions
-from petmood.pipelines.crossval import out_of_fold_name, recipe_fit
+from petmood.pipelines.crossval import out_of_fold_name
+from petmood.pipelines.recipe_fit import recipe_fit
 from petmood.training.dataset import open_photo_set
 
 __all__ = ["OutOfFold", "measure_out_of_fold", "read_out_of_fold"]

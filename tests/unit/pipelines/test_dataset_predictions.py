@@ -12,8 +12,9 @@ from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.data.index import Role, read_index
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import dataset_predictions
-from petmood.pipelines.crossval import crossval, recipe_fit
+from petmood.pipelines.crossval import crossval
 from petmood.pipelines.dataset_predictions import measure_out_of_fold, read_out_of_fold
+from petmood.pipelines.recipe_fit import recipe_fit
 from tests.support.small_sets import write_small_set
 
 Settings = Callable[..., Config]
@@ -63,7 +64,7 @@ def test_a_fold_is_fitted_to_no_more_photos_than_the_limit(monkeypatch: pytest.M
         sizes.append(len(np.unique(train)))
         return np.zeros((len(test), 2))
 
-    fit = out_of_fold._of_some(zeros)
+    fit = dataset_predictions._of_some(zeros)
     fit(np.arange(44), np.arange(44, 56), 1)
     fit(np.arange(29), np.arange(44, 56), 1)
     assert sizes == [30, 29]
