@@ -191,7 +191,7 @@ def fit_baselines(
         "most_frequent": most_frequent(labels, classes=len(classes)),
         "hog_svm": hog_svm(features, labels, classes=len(classes)),
     }
-    found = {
+    found: dict[str, tuple[Predictions, ...]] = {
         name: (hold_out(fit, rows, classes=classes, split=split, include_copies=include_copies, seed=seed),)
         for name, fit in methods.items()
     }

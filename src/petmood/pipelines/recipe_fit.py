@@ -57,8 +57,8 @@ def permuted_accuracies(
     permuted labels.
     """
     features, blocks = _features(config, photo_set, progress=progress)
-    used = np.flatnonzero([row.role != Role.EXCLUDED for row in rows])
-    groups = np.unique([rows[n].group_id for n in used], return_inverse=True)[1].astype(np.int64)
+    used = [number for number, row in enumerate(rows) if row.role != Role.EXCLUDED]
+    groups = np.unique(np.array([rows[n].group_id for n in used]), return_inverse=True)[1].astype(np.int64)
     seeds = np.random.SeedSequence(config.seed).generate_state(PERMUTATIONS)
     found: list[float] = []
     for seed in progress(seeds.tolist(), total=PERMUTATIONS, what="fitting to permuted labels"):

@@ -66,7 +66,7 @@ def test_labels_are_exchanged_between_groups_for_training_and_test(
     photo_set = replace(photo_set, rows=tuple(rows), labels=labels)
     fitted: list[dict[str, list[int]]] = []
     extracted: list[int] = []
-    extract = recipe_fit_module.extract_features
+    extract = vars(recipe_fit_module)["extract_features"]
 
     def fit_head(settings: object, known: Features, choosing: object, *, blocks: object) -> Head:
         del settings, choosing, blocks
@@ -78,7 +78,8 @@ def test_labels_are_exchanged_between_groups_for_training_and_test(
 
     def counted(*given: Any, **named: Any) -> Features:  # noqa: ANN401 - as the function it stands for
         extracted.append(1)
-        return extract(*given, **named)
+        found: Features = extract(*given, **named)
+        return found
 
     monkeypatch.setattr(recipe_fit_module, "fit_head", fit_head)
     monkeypatch.setattr(recipe_fit_module, "extract_features", counted)

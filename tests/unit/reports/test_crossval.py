@@ -82,7 +82,8 @@ def test_every_fold_and_the_error_over_repeats_are_in_tables(shown: Page) -> Non
 
 def test_one_repeat_has_no_standard_error_and_without_baselines_there_is_no_leak(make_rows: MakeRows) -> None:
     recipe = share_right(make_rows, share=1.0)
-    alone = Page(render_crossval(recipe, {}, comparison=COMPARISON, verdict="", photo_of=photo_of, title="x", facts={}))
+    page = render_crossval(recipe, {}, comparison=COMPARISON, verdict="", photo_of=photo_of, title="x", facts={})
+    alone = Page(page)
     assert "over 1 repeat with" in alone.text
     assert "leakage" not in alone.text
     assert "There are none: every photo was predicted correctly." in alone.text
