@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -14,12 +14,22 @@ from petmood.cli.numbers import Integer
 from petmood.core.environment import BUNDLE_VARIABLE
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from petmood.serving.settings import Settings
 
 __all__ = ["serve"]
 
 PORT = 8000
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the platform
+
+
+class ListeningOptions(TypedDict):
+    """The options that say where the service listens."""
+
+    hosts: tuple[str, ...]
+    phone: bool
+    port: int | None
 
 
 @click.command()
@@ -30,6 +40,11 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the 
     multiple=True,
     help="Default: 127.0.0.1, or 0.0.0.0 if Cloud Run or Vertex AI sets the port; :: is every IPv6 and IPv4 address. "
     "May be repeated.",
+)
+@click.option(
+    "--phone",
+    is_flag=True,
+    help="Listen on every IPv4 address, and print the one to open on a phone in the same network, with a QR code.",
 )
 @click.option("--port", type=Integer(0, 65535), help=f"Default: $AIP_HTTP_PORT, $PORT or {PORT}; 0 is any free one.")
 @click.option(
@@ -43,12 +58,11 @@ def serve(
     context: click.Context,
     *,
     bundle: str,
-    hosts: tuple[str, ...],
-    port: int | None,
     workers: int,
     threads: int | None,
     log_format: str,
     fds: tuple[int, ...],
+    **listening: "Unpack[ListeningOptions]",
 ) -> None:
     """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>.
 
@@ -74,18 +88,39 @@ def serve(
             listeners = [opened.enter_context(socket.socket(fileno=fd)) for fd in fds]
             _serve_here(bundle, listeners, settings, supervisor=supervisor)
         return
-    given = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
-    hosts = tuple(host for host in hosts if host) or (EVERYWHERE if given else "127.0.0.1",)
+    hosts, port = _where(listening)
     with contextlib.ExitStack() as opened:
-        listeners = bind_all(hosts, port if port is not None else _port(given))
+        listeners = bind_all(hosts, port)
         for listener in listeners:
             opened.enter_context(listener)
-        address = _address(bundle, hosts, listeners[0].getsockname()[1])
+        bound = listeners[0].getsockname()[1]
+        address = _address(bundle, hosts, bound)
+        if listening["phone"]:
+            from petmood.cli.phone_address import phone_text
+
+            address += "\n" + phone_text(bound, with_code=sys.stderr.isatty())
         if workers == 1:
             _serve_here(bundle, listeners, settings, address=address)
         else:
             code = _serve_with_supervisor(context, bundle, listeners, settings, workers=workers, address=address)
             context.exit(code)
+
+
+def _where(options: "ListeningOptions") -> tuple[tuple[str, ...], int]:
+    """Return the hosts and the port to listen on.
+
+    Raises:
+        ConfigError: --phone and --host are both given.
+    """
+    from petmood.core.errors import ConfigError
+
+    hosts = tuple(host for host in options["hosts"] if host)
+    if options["phone"] and hosts:
+        raise ConfigError("Expected --phone or --host, got both. --phone listens on every address: leave out --host.")
+    given = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
+    everywhere = options["phone"] or given
+    port = options["port"]
+    return hosts or (EVERYWHERE if everywhere else "127.0.0.1",), port if port is not None else _port(given)
 
 
 def _address(bundle: str, hosts: Sequence[str], port: int) -> str:

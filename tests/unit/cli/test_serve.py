@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import petmood.cli.serve as serve_module
+from petmood.cli import phone_address
 from petmood.cli.app import main
 from petmood.core import listening
 from petmood.core.errors import BundleError, ConfigError
@@ -243,3 +245,32 @@ def test_run_as_a_module_it_ends_with_the_same_code_as_the_command(bundle: Path,
             subprocess.run([sys.executable, "-m", "petmood", *arguments], capture_output=True, check=False).returncode
             == code
         )
+
+
+def test_for_a_phone_every_address_is_listened_on_and_that_of_the_network_is_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+    announced: list[str] = []
+
+    def served(_: str, listeners: list[socket.socket], *__: object, address: str, **___: object) -> None:
+        asked.extend(listener.getsockname() for listener in listeners)
+        announced.extend(address.splitlines())
+
+    monkeypatch.setattr(serve_module, "_serve_here", served)
+    monkeypatch.setattr(phone_address, "network_address", lambda: "192.168.1.20")
+    main(["serve", str(bundle), "--phone", "--port", "0"])
+    ((host, port),) = asked
+    assert host == EVERYWHERE
+    first, *rest = announced
+    assert first.startswith(f"petmood serves {bundle} at http://0.0.0.0:{port}  (documentation at ")
+    assert rest == [
+        f"On a phone in the same network: http://192.168.1.20:{port}/",
+        "Everyone in this network can use the service.",
+    ]
+
+
+def test_a_phone_and_a_host_are_refused_together(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(capsys, str(bundle), "--phone", "--host", "127.0.0.1") == (
+        "petmood: Expected --phone or --host, got both. --phone listens on every address: leave out --host."
+    )
