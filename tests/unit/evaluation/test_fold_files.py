@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from petmood.core.errors import RunError
-from petmood.evaluation.fold_files import FoldFiles
+from petmood.evaluation.fold_files import FoldFiles, read_origin
 
 
 def test_folds_are_kept_by_method_and_photos(tmp_path: Path) -> None:
@@ -120,3 +120,9 @@ def test_a_disk_that_takes_no_more_is_a_warning(
     path = tmp_path / "folds/recipe-0-0.npz"
     assert caplog.messages == [f"{path}: No space left on device. The cross-validation continues without this file."]
     assert files.read(0, 0, ["a"]) is None
+
+
+def test_the_origin_of_stored_folds_can_be_read_and_is_none_without_folds(tmp_path: Path) -> None:
+    assert read_origin(tmp_path) is None
+    FoldFiles(tmp_path, {"data": "4dfa", "settings": {"folds": 2}}).write(0, 0, ["a"], np.zeros((1, 2)))
+    assert read_origin(tmp_path) == {"data": "4dfa", "settings": {"folds": 2}}
