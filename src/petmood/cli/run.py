@@ -39,7 +39,8 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     result = run_pipeline(settings, bundles=bundles, progress=progress_bar)
     click.echo(f"Done now: {', '.join(result.done) or 'nothing, everything is up to date'}.\n")
     click.echo(headline_text(result.run.evaluation.read_text()))
-    click.echo("\nThree unseen photos:")
+    if result.predictions:
+        click.echo("\nThree unseen photos:")
     for one in result.predictions:
         click.echo(f"  {prediction_text(str(one.photo), one.answer)}")
     for notice in model_notices(one.answer for one in result.predictions):

@@ -49,6 +49,19 @@ def test_the_pipeline_ends_with_a_table_answers_places_and_the_next_command(
     assert "Done now: export." in petmood("run", *wanted, "--bundles", "other").out
 
 
+def test_without_test_photos_none_are_called_unseen(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_set(tmp_path / "data/stripes", test=0)
+    done = petmood("run", *SMALL, "data=data/stripes", "epochs=3")
+    assert (done.code, done.err) == (0, "")
+    assert "of 16 validation photos (95%" in done.out
+    assert "it may be less accurate on others." in done.out
+    assert "this network, validation photos" in done.out
+    assert "unseen" not in done.out
+
+
 def test_without_a_word_it_runs_on_the_demo(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
