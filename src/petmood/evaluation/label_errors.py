@@ -1,8 +1,8 @@
 """Likely label errors by confident learning, from out-of-fold probabilities.
 
 A class counts as confident for a photo if its probability reaches the mean that it has among the photos of that label.
-A photo whose most probable confident class is not its label is a likely label error. The quality of a label is the
-normalized margin between the label and the most probable other class.
+A photo whose most probable confident class is not its label is a likely label error. The quality of a label is its
+probability (self-confidence): with planted errors it ranked more of them first than the normalized margin did.
 
 Source: C. Northcutt, L. Jiang, I. Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels, Journal of
 Artificial Intelligence Research 70 (2021).
@@ -59,15 +59,12 @@ def find_label_errors(probabilities: ArrayLike, labels: ArrayLike) -> LabelError
             f"Expected probabilities [N, K] of 2 classes or more with N labels, got shapes {chances.shape} "
             f"and {given.shape}."
         )
-    rows, classes = np.arange(len(given)), chances.shape[1]
-    own = chances[rows, given]
+    classes = chances.shape[1]
+    own = chances[np.arange(len(given)), given]
     thresholds = np.array([own[given == k].mean() if (given == k).any() else np.inf for k in range(classes)])
     reaches = chances >= thresholds - ROUNDING
     confident = np.where(reaches, chances, -1.0).argmax(axis=1)
     counted = reaches.any(axis=1)
     joint = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(joint, (given[counted], confident[counted]), 1)
-    others = chances.copy()
-    others[rows, given] = -1.0
-    quality = (1 + own - others.max(axis=1)) / 2
-    return LabelErrors(given, quality, np.where(counted, confident, given).astype(np.int64), joint)
+    return LabelErrors(given, own, np.where(counted, confident, given).astype(np.int64), joint)

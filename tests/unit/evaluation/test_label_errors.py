@@ -11,7 +11,7 @@ def test_thresholds_suggestions_and_ranking_are_those_worked_out_by_hand() -> No
     """Thresholds are the mean own probabilities: (0.9 + 0.7 + 0.2) / 3 = 0.6 and (0.8 + 0.4) / 2 = 0.6.
 
     Photo 2 reaches 0.6 for class 1 alone, so it is an error. Photo 4 reaches class 0 exactly. Photo 1 keeps its label.
-    The margins are 0.9 - 0.1, 0.7 - 0.3, 0.2 - 0.8, 0.8 - 0.2, 0.4 - 0.6; quality is half of one more than that.
+    The quality is the probability of the label.
     """
     found = find_label_errors([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8], [0.6, 0.4]], [0, 0, 0, 1, 1])
     assert found.quality == pytest.approx([0.9, 0.7, 0.2, 0.8, 0.4])
@@ -32,6 +32,7 @@ def test_of_two_confident_classes_the_more_probable_one_is_suggested() -> None:
     chances = [[0.3, 0.3, 0.4], [0.3, 0.5, 0.2], [0.1, 0.3, 0.6], [0.3, 0.25, 0.45]]
     found = find_label_errors(chances, [0, 1, 1, 2])
     assert found.suggested.tolist() == [0, 1, 2, 2]
+    assert found.quality.tolist() == [0.3, 0.5, 0.3, 0.45], "of three classes, the margin would be another number"
 
 
 def test_a_class_without_photos_is_never_suggested() -> None:
