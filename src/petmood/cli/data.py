@@ -124,8 +124,9 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
     "--csv", "table", type=click.Path(path_type=Path), help="The table's file; default: FOLDER/issues.csv if writable."
 )
 def issues_(*, folder: Path, crossval: Path | None, to: Path | None, table: Path | None) -> None:
-    """List the photos to review first: likely label errors, duplicates, dark, blurry and odd ones.
+    """List the photos to review first, such as likely label errors.
 
+    Also duplicates, conflicts, and dark, light, blurry and odd photos. The page shows them, and the table lists them.
     Correct column label of the table, delete the rows of photos to drop, and import it into a new folder.
     """
     from petmood.core.output_paths import resolve_file
