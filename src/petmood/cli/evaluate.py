@@ -19,7 +19,8 @@ __all__ = ["evaluate"]
 def evaluate(*, run: Path, data: Path | None, baseline: Path | None, as_json: bool) -> None:
     """Evaluate RUN with intervals and baselines; writes evaluation.json and report.html into its folder."""
     from petmood.cli.tables import paired_text
-    from petmood.evaluation.evaluate import Evaluation, summary_text
+    from petmood.evaluation.evaluate import Evaluation
+    from petmood.evaluation.summary import summary_text
     from petmood.pipelines.evaluate import compare_runs, evaluate_run
     from petmood.pipelines.run_folder import open_run
 

@@ -34,11 +34,19 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
         click.echo(f"experiment={chosen.experiment}: {chosen.reason}\n")
         overrides = (f"experiment={chosen.experiment}", *overrides)
     settings = compose(with_demo(overrides))
+    from petmood.pipelines.crossval import crossval_folder
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
     result = run_pipeline(settings, bundles=bundles, progress=progress_bar)
     click.echo(f"Done now: {', '.join(result.done) or 'nothing, everything is up to date'}.\n")
     click.echo(headline_text(result.run.evaluation.read_text()))
+    if result.advises_crossval:
+        more = shell_command("run", *overrides, f"evaluation.crossval={crossval_folder(settings)}")
+        click.echo(
+            "\nThere are no test photos: these numbers are of validation photos. To cross-validate the recipe, which "
+            f"trains it {settings.crossval.folds} times, and to use the result:"
+        )
+        click.echo(f"  {shell_command('crossval', *overrides)}\n  {more}")
     if result.predictions:
         click.echo("\nThree unseen photos:")
     for one in result.predictions:

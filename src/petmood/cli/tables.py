@@ -99,7 +99,15 @@ def crossval_text(report: "CrossvalReport") -> str:
 def headline_text(evaluation: str) -> str:
     """Return the verdict and the main numbers of an ``evaluation.json``, beside those of the baselines."""
     found = json.loads(evaluation)
-    rows = {f"this network, {photos_of_split(found['main'])}": found["splits"][found["main"]]}
+    splits, main = found["splits"], found["main"]
+    rows = {f"this network, {photos_of_split(main)}": splits[main]}
+    if main == "crossval":
+        shown = {"crossval": "this recipe", "valid": "this network"}
+        rows = {
+            f"{name}, {photos_of_split(split, splits[split]['accuracy']['n'])}": splits[split]
+            for split, name in shown.items()
+            if split in splits
+        }
     rows |= {title(name): values for name, values in found["baselines"].items()}
     table = _table({name: [_interval(**of[metric]) for metric in HEADLINE_SHARES] for name, of in rows.items()})
     return "\n".join([found["verdict"], "", *table])

@@ -5,7 +5,7 @@ In addition to Hydra's syntax, a few short names are supported: ``data=data/pets
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -88,9 +88,13 @@ def from_file(path: Path) -> Config:
         raise ConfigError(f"{path} can't be read as YAML settings: {str(error).splitlines()[0]}.") from error
 
 
-def dump(config: Config) -> str:
-    """Return settings as YAML with every key resolved; ``from_file`` restores equal settings from it."""
-    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+def dump(config: Config, *, without: Mapping[str, Set[str]] | None = None) -> str:
+    """Return settings as YAML with every key resolved; ``from_file`` restores equal settings from it.
+
+    ``without``: keys of groups to leave out.
+    """
+    left_out = {group: set(keys) for group, keys in (without or {}).items()}
+    text: str = yaml.safe_dump(config.model_dump(mode="json", exclude=left_out), sort_keys=False)
     return text
 
 

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator
 
+from petmood.configs.search_schema import Checked, DimensionConfig, SearchConfig
 from petmood.core.errors import ConfigError
 from petmood.core.image import ImageSpec
 from petmood.core.mlflow_env import uri_problem
-from petmood.core.redact import without_credentials
 from petmood.data.augment_spec import AugmentSpec
 from petmood.data.image_cache import MEMORY_LIMIT_MB
 from petmood.models.catalog import HEADS, SIDES_PX, Channels, find_backbone
 
 __all__ = [
+    "OUT_OF_FOLD_BELOW",
     "Config",
     "CrossvalConfig",
     "DataConfig",
@@ -34,11 +34,7 @@ __all__ = [
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Checked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataConfig(_Checked):
+class DataConfig(Checked):
     """Dataset settings; ``path`` is a folder made by `petmood data import`.
 
     ``include_copies``: train also on the dataset's augmented near-duplicates; they are never evaluated on.
@@ -52,7 +48,7 @@ class DataConfig(_Checked):
     memory_mb: float = Field(default=MEMORY_LIMIT_MB, gt=0)
 
 
-class ModelConfig(_Checked):
+class ModelConfig(Checked):
     """Network settings; ``weights`` is auto (ImageNet, except from scratch), none, imagenet, or a safetensors file.
 
     ``image_size``, ``mean``, ``std``: null means the backbone's own.
@@ -83,7 +79,7 @@ class ModelConfig(_Checked):
         return ImageSpec(side_px=side_px, resize=self.resize, mean=self.mean or own.mean, std=self.std or own.std)
 
 
-class RecipeConfig(_Checked):
+class RecipeConfig(Checked):
     """Training recipe; ``linear_probe`` fits a head to precomputed features, ``gradient`` trains with AdamW.
 
     ``freeze_epochs``: epochs with a frozen backbone. ``backbone_lr_multiplier``, ``layer_decay``: learning rates of the
@@ -113,7 +109,7 @@ class RecipeConfig(_Checked):
     l2_strengths: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
 
 
-class OptimizerConfig(_Checked):
+class OptimizerConfig(Checked):
     """AdamW settings; ``warmup`` is a fraction of all steps."""
 
     lr: float = Field(default=1e-3, gt=0)
@@ -121,7 +117,7 @@ class OptimizerConfig(_Checked):
     warmup: float = Field(default=0.1, ge=0, lt=1)
 
 
-class TrainerConfig(_Checked):
+class TrainerConfig(Checked):
     """Lightning trainer settings; ``workers``: processes for augmentation (0 = in the main process)."""
 
     max_epochs: int = Field(default=20, ge=1)
@@ -134,13 +130,21 @@ class TrainerConfig(_Checked):
     deterministic: bool = True
 
 
-class EvaluationConfig(_Checked):
+OUT_OF_FOLD_BELOW: Final = 144
+"""Validation groups from which the threshold's procedure has all its starts: 25% of them can pass without an error."""
+
+
+class EvaluationConfig(Checked):
     """Evaluation settings.
 
     ``target_error``: maximum error rate of confident predictions. ``coverage``: coverage of prediction sets.
     ``calibration_share``: share of the validation groups that choose no model and calibrate instead, if there is a
     choice among models (0 = all validation photos do both). ``calibration_min_groups``: with fewer validation groups
     all do both. ``tried``: models that a search compared before this one (0 = no search; a sweep's command has it).
+    ``calibrate_on``: predictions that temperature, threshold and prediction sets come from. valid: of the validation
+    photos. out_of_fold: of training and validation photos, each by a model that was fitted without its group. auto:
+    out of fold for a closed-form head with fewer than ``OUT_OF_FOLD_BELOW`` validation groups.
+    ``crossval``: folder of a finished `petmood crossval` of this recipe and data, in place of one made now.
     ``baselines``: also evaluate the most frequent class, HOG + SVM, permuted labels and a random split.
     ``false_alarms``: share of photos like the training photos that may be refused as another kind (0 = none are).
     """
@@ -150,11 +154,13 @@ class EvaluationConfig(_Checked):
     calibration_share: float = Field(default=0.5, ge=0, lt=1)
     calibration_min_groups: int = Field(default=44, ge=2)
     tried: int = Field(default=0, ge=0)
+    calibrate_on: Literal["auto", "valid", "out_of_fold"] = "auto"
+    crossval: str | None = None
     baselines: bool = True
     false_alarms: float = Field(default=0.02, ge=0, lt=0.5)
 
 
-class CrossvalConfig(_Checked):
+class CrossvalConfig(Checked):
     """Grouped cross-validation over original photos; ``leakage`` adds a random split, ``permuted_labels`` refits."""
 
     folds: int = Field(default=5, ge=2)
@@ -167,82 +173,14 @@ FOLDER_NAME: Final = "^[^./][^/]*$"
 """Pattern of a name that becomes a folder: one part of a path, which can't lead out of its parent."""
 
 
-class RunConfig(_Checked):
+class RunConfig(Checked):
     """Run folder settings; ``name`` null means the current time."""
 
     folder: str = "runs"
     name: str | None = Field(default=None, pattern=FOLDER_NAME)
 
 
-class DimensionConfig(_Checked):
-    """One dimension of a search: a number from ``low`` to ``high``, or one of ``choices`` in command-line syntax.
-
-    ``log``: sample uniformly in log space. ``step``: sample only ``low`` plus multiples of the step. ``integer``:
-    sample integers only.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    step: float | None = Field(default=None, gt=0)
-    integer: bool = False
-    choices: tuple[bool | int | float | str | None, ...] | None = None
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> "DimensionConfig":
-        if fault := self._fault():
-            raise PydanticCustomError("bad_dimension", "{fault}", {"fault": fault})
-        return self
-
-    def _fault(self) -> str:
-        if self.choices is not None:
-            numbers = self.model_dump(exclude={"choices"}, exclude_defaults=True)
-            several = len(set(map(repr, self.choices))) == len(self.choices) > 1
-            return "" if several and not numbers else "Expected two or more different choices and no other key"
-        if self.low is None or self.high is None or self.low >= self.high:
-            return "Expected low and high with low < high, or choices"
-        if self.log and (self.low <= 0 or self.step is not None):
-            return "Expected low > 0 and no step if log is true"
-        if self.integer and any(number is not None and number % 1 for number in (self.low, self.high, self.step)):
-            return "Expected integers for low, high and step if integer is true"
-        if self.step is not None and abs((steps := (self.high - self.low) / self.step) - round(steps)) > 1e-6:
-            return "Expected high - low to be a multiple of step"
-        return ""
-
-
-class SearchConfig(_Checked):
-    """Hyperparameter search: the settings that `petmood sweep` varies (``space``), its sampler and its pruner.
-
-    ``metric`` is computed on the validation photos; selection by test photos is not possible.
-    ``startup``: random trials before the sampler and the pruner use results. ``warmup``: epochs before a trial can be
-    pruned. ``workers``: processes. ``storage``: null (SQLite in the sweep's folder), or postgresql://USER@HOST/NAME
-    with the password in PGPASSWORD or a pgpass file.
-    """
-
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    folder: str = "runs/sweeps"
-    space: Annotated[dict[str, DimensionConfig], BeforeValidator(lambda space: space or {})] = {}
-    n_trials: int = Field(default=20, ge=1)
-    metric: Literal["val/loss", "val/accuracy"] = "val/loss"
-    sampler: Literal["tpe", "random", "grid"] = "tpe"
-    pruner: Literal["median", "none"] = "median"
-    startup: int = Field(default=5, ge=1)
-    warmup: int = Field(default=2, ge=0)
-    workers: int = Field(default=1, ge=1)
-    storage: str | None = Field(default=None, repr=False)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
-
-    @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        """Direction of optimization: minimize a loss, maximize an accuracy."""
-        return "minimize" if self.metric == "val/loss" else "maximize"
-
-    @field_serializer("storage")
-    def _hide(self, storage: str | None) -> str | None:
-        return storage and without_credentials(storage)
-
-
-class TrackerConfig(_Checked):
+class TrackerConfig(Checked):
     """Experiment tracker; ``kind`` is MLflow, Weights & Biases, or none.
 
     ``uri``: MLflow's URI; null means ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db`` in the working folder. It
@@ -266,7 +204,7 @@ class TrackerConfig(_Checked):
         return uri
 
 
-class Config(_Checked):
+class Config(Checked):
     """All settings of one run."""
 
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
@@ -281,6 +219,12 @@ class Config(_Checked):
     run: RunConfig = RunConfig()
     tracker: TrackerConfig = TrackerConfig()
     search: SearchConfig = SearchConfig()
+
+    @property
+    def is_closed_form(self) -> bool:
+        """Whether the recipe fits a head in closed form to features computed once, so that its folds take seconds."""
+        recipe = self.recipe
+        return recipe.kind == "linear_probe" and recipe.solver == "ridge" and recipe.num_views == 1
 
     @property
     def first_weights(self) -> str:

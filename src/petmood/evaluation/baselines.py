@@ -30,6 +30,7 @@ from petmood.evaluation.predictions import Predictions, from_rows
 __all__ = [
     "BASELINES",
     "PERMUTATIONS",
+    "ManyFits",
     "fit_baselines",
     "hog_features",
     "hog_svm",

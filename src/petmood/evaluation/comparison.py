@@ -13,7 +13,7 @@ from petmood.evaluation.paired import sign_flip_p_value
 from petmood.evaluation.permutation import PermutationTest, Permuted, compared_with_permuted, permutation_test
 from petmood.evaluation.predictions import Predictions
 
-__all__ = ["PERMUTED_LABELS", "SIGNIFICANT", "Comparison", "Difference", "compare", "estimate_baseline"]
+__all__ = ["HOG_SVM", "PERMUTED_LABELS", "SIGNIFICANT", "Comparison", "Difference", "compare", "estimate_baseline"]
 
 PERMUTED_LABELS = "permuted_labels"
 """The baseline with one Predictions for each permutation of the training labels of ``HOG_SVM``."""

@@ -27,6 +27,7 @@ __all__ = [
     "FoldScore",
     "cross_validate",
     "out_of_fold",
+    "pooled_metrics",
     "random_folds",
     "stratified_group_folds",
 ]
@@ -119,7 +120,7 @@ def cross_validate(  # noqa: PLR0913 - the folds, and what is done with each
         numbers = {name: float(value[0]) for name, value in values.items()}
         scores.append(FoldScore(fold.repeat, fold.fold, trained=len(train), tested=len(test), values=numbers))
     pooled = tuple(_pool(rows, answers[repeat], classes=classes) for repeat in sorted(answers))
-    return CrossValidation(pooled, tuple(scores), *_numbers(pooled, seed=seed))
+    return CrossValidation(pooled, tuple(scores), *pooled_metrics(pooled, seed=seed))
 
 
 def out_of_fold(
@@ -171,12 +172,19 @@ def _pool(rows: Sequence[IndexRow], logits: NDArray[np.float64], *, classes: Seq
     return from_rows(logits[predicted], [rows[int(i)] for i in predicted], classes=classes)
 
 
-def _numbers(pooled: Sequence[Predictions], *, seed: int) -> tuple[dict[str, Estimate], dict[str, float]]:
+def pooled_metrics(
+    pooled: Sequence[Predictions], *, temperature: float = 1.0, seed: int = 0
+) -> tuple[dict[str, Estimate], dict[str, float]]:
+    """Return means over the repeats of the metrics, with intervals over groups, and the standard errors over repeats.
+
+    The values are those of `CrossValidation.metrics` and `CrossValidation.standard_errors`.
+    """
     values: dict[str, list[float]] = {name: [] for name in METRICS}
     drawn: dict[str, NDArray[np.float64]] = {name: np.zeros(REPLICATES) for name in METRICS}
     for scored in pooled:
         weights = cluster_bootstrap_weights(scored.group_numbers(), seed=seed)
-        once, many = (metrics(scored.probabilities(), scored.labels, weights=w) for w in (None, weights))
+        probabilities = scored.probabilities(temperature=temperature)
+        once, many = (metrics(probabilities, scored.labels, weights=w) for w in (None, weights))
         for name in METRICS:
             values[name].append(float(once[name][0]))
             drawn[name] += many[name] / len(pooled)

@@ -1,8 +1,8 @@
 """Complete evaluation of a run: metrics per split, calibration, abstention, prediction sets, baselines and slices.
 
 Temperature, abstention threshold and conformal quantile are chosen on photos of the "valid" split that did not choose
-the model. They are measured on the main split, which is "test" if it exists. If "valid" is the only split, the choices
-are reported but their effects are not measured.
+the model, or on out-of-fold predictions. They are measured on the "test" split. Without one, the choices are reported
+but their effects are not measured.
 """
 
 import math
@@ -15,18 +15,22 @@ from petmood.evaluation.bootstrap import Estimate, estimate_class_metrics, estim
 from petmood.evaluation.calibration import ReliabilityBin, calibrated_ece, fit_temperature, reliability
 from petmood.evaluation.comparison import Comparison, compare, estimate_baseline
 from petmood.evaluation.conformal import PredictionSetMetrics, conformal_quantile, evaluate_prediction_sets
+from petmood.evaluation.crossval import pooled_metrics
 from petmood.evaluation.domain import DomainResult
 from petmood.evaluation.model_choice import ModelChoice, without_choice
+from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
-from petmood.evaluation.verdict import chance_text, verdict_text
-from petmood.presentation.display_names import VALIDATION_NOTE, number_text, percent_text, photos_of_split, title
+from petmood.evaluation.verdict import verdict_text
+from petmood.presentation.display_names import VALIDATION_NOTE, photos_of_split
 
-__all__ = ["AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate", "summary_text"]
+__all__ = ["CROSSVAL", "AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate"]
 
 Estimates = dict[str, Estimate]
-_MAIN_FIRST = (Split.TEST, "crossval", Split.VALID)
+CROSSVAL = "crossval"
+"""Name, among the splits, of a cross-validation of the recipe: it is not of the delivered model."""
+_MAIN_FIRST = (Split.TEST, CROSSVAL, Split.VALID)
 _PROBABILISTIC = ("brier", "nll", "ece")
 
 
@@ -66,7 +70,10 @@ class Conformal:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All results of one run; `main` is the split that the headline metrics come from."""
+    """All results of one run; `main` is the split that the headline metrics come from.
+
+    Without a test split it may be "crossval": then the metrics are those of a cross-validation of the recipe.
+    """
 
     main: str
     splits: dict[str, Estimates]
@@ -79,14 +86,23 @@ class Evaluation:
     choice: ModelChoice
     domain: DomainResult | None = None
     comparison: Comparison | None = None
+    out_of_fold: OutOfFold | None = None
+
+    @property
+    def subject(self) -> str:
+        """What the main metrics are of: "model", or "recipe" for those of a cross-validation."""
+        return "recipe" if self.main == CROSSVAL else "model"
 
     @property
     def verdict(self) -> str:
         """What the accuracy shows, in plain words."""
-        accuracy = self.splits[self.main]["accuracy"]
-        photos = photos_of_split(self.main, accuracy.n)
-        found = verdict_text(accuracy, self.comparison, subject="The model", photos=photos)
+        accuracy, photos = self.splits[self.main]["accuracy"], self.photos_of(self.main)
+        found = verdict_text(accuracy, self.comparison, subject=f"The {self.subject}", photos=photos)
         return f"{found} {VALIDATION_NOTE}" if self.main == Split.VALID else found
+
+    def photos_of(self, split: str) -> str:
+        """Return how many photos the metrics of a split are of, and which ones, in words."""
+        return photos_of_split(split, self.splits[split]["accuracy"].n)
 
     def to_json(self) -> dict[str, object]:
         """Return all results as JSON values; None where a value is not finite or not known."""
@@ -123,10 +139,11 @@ class Evaluation:
             "comparison": self.comparison.to_json() if self.comparison else None,
             "slices": [part.to_json() for part in self.slices],
             "domain": self.domain.to_json() if self.domain else None,
+            **({"out_of_fold": self.out_of_fold.to_json(coverage=self.conformal.target)} if self.out_of_fold else {}),
         }
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - what is measured, and how
     scored_by_split: Mapping[str, Predictions],
     *,
     choice: ModelChoice | None = None,
@@ -135,6 +152,7 @@ def evaluate(
     coverage: float = 0.9,
     domain: DomainResult | None = None,
     main: str | None = None,
+    out_of_fold: OutOfFold | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate a run on all its splits, together with its baselines.
@@ -142,99 +160,68 @@ def evaluate(
     A baseline has one Predictions, or one for each permutation of the labels: then its values are means over them, and
     its intervals are where 95% of permutations lie.
     `domain` is the result for photos of another kind, measured by `evaluation.domain`.
-    `main` is the split that the headline comes from; by default test, or validation if there are no test photos.
+    `main` is the split that the headline comes from; by default test, without test photos a cross-validation that is
+    to be the headline, and else validation.
     `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
+    `out_of_fold`: predictions of the recipe's folds. They calibrate, or are the main split "crossval", as they say.
     Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
     calibrated probabilities.
 
     Raises:
         DataError: no split has photos.
     """
-    splits = {name: scored for name, scored in scored_by_split.items() if len(scored)}
-    if not splits:
-        raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
+    splits = _splits(scored_by_split, out_of_fold if main is None else None)
     if main is None:
         main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
     every_valid = splits.get(Split.VALID)
     choice = choice or without_choice(len(every_valid) if every_valid else 0)
-    valid = every_valid.take(choice.calibrating) if every_valid else None
+    pool = out_of_fold.first if out_of_fold is not None and choice.out_of_fold else every_valid
+    valid = pool.take(choice.calibrating) if pool else None
     predictions = splits[main]
     others = {name: parts for name, parts in (baselines or {}).items() if len(parts[0])}
-    unseen = None if predictions is every_valid else predictions
+    unseen = None if main in {Split.VALID, CROSSVAL} else predictions
     temperature = fit_temperature(valid) if valid else 1.0
-    measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
+    measured = _measured(splits, out_of_fold, temperature=temperature, seed=seed)
     return Evaluation(
         main=main,
         splits=measured,
         per_class={name: estimate_class_metrics(part) for name, part in splits.items()},
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
-        abstention=_abstention(predictions, unseen, valid=valid, temperature=temperature, target_error=target_error),
+        abstention=_abstention(
+            predictions, unseen, valid=valid, temperature=temperature, target_error=target_error, choice=choice
+        ),
         conformal=_conformal(unseen, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
         baselines={name: estimate_baseline(parts, seed=seed) for name, parts in others.items()},
         slices=slice_metrics(predictions),
         choice=choice,
         domain=domain,
-        comparison=compare([predictions], others, seed=seed),
+        comparison=compare(_repeats(predictions, main, out_of_fold), others, seed=seed),
+        out_of_fold=out_of_fold,
     )
 
 
-def summary_text(evaluation: Evaluation) -> str:
-    """Format the results as a text table for a terminal, each value with its 95% interval."""
-    lines = ["", evaluation.verdict]
-    for split, values in evaluation.splits.items():
-        lines += ["", f"{photos_of_split(split, values['accuracy'].n)} (95% interval over groups)"]
-        lines += [_line(title(name), number_text(estimate)) for name, estimate in values.items()]
-    if evaluation.baselines:
-        lines += ["", "accuracy of the baselines"]
-        lines += [
-            _line(title(name), f"{number_text(values['accuracy'])}, {values['accuracy'].n} photos")
-            for name, values in evaluation.baselines.items()
-        ]
-    if evaluation.comparison:
-        lines += ["", chance_text(evaluation.comparison.chance, subject="this model")]
-    lines += ["", "confidence", *_certainty_lines(evaluation)]
-    if evaluation.domain:
-        lines += ["", "photos of another kind", *_domain_lines(evaluation.domain)]
-    return "\n".join(lines[1:])
+def _splits(scored_by_split: Mapping[str, Predictions], out_of_fold: OutOfFold | None) -> dict[str, Predictions]:
+    """Return the splits with photos, a cross-validation first where it is the headline."""
+    splits = {name: scored for name, scored in scored_by_split.items() if len(scored)}
+    if out_of_fold is not None and out_of_fold.is_headline and Split.TEST not in splits:
+        splits = {CROSSVAL: out_of_fold.first, **splits}
+    if not splits:
+        raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
+    return splits
 
 
-def _certainty_lines(evaluation: Evaluation) -> list[str]:
-    abstain, sets = evaluation.abstention, evaluation.conformal
-    fitted = evaluation.calibration.fitted_on
-    source = f"fitted on {fitted} validation photos" if fitted else "not fitted: no validation photos"
-    lines = [_line("temperature", f"{evaluation.calibration.temperature:.3f}, {source}")]
-    if fitted and evaluation.choice.chosen_on:
-        lines.append(_line("model", _choice_text(evaluation.choice)))
-    if abstain.rule.threshold is None:
-        lines.append(_line("confident from", f"no threshold: {abstain.rule.reason}"))
-    else:
-        lines.append(_line("confident from", f"{abstain.rule.threshold:.3f}, {abstain.rule.reason}"))
-    if abstain.measured is not None:
-        lines.append(_line("error if confident", percent_text(abstain.measured.error)))
-        lines.append(_line("coverage", percent_text(abstain.measured.coverage)))
-    if sets.measured is not None:
-        lines.append(
-            _line(f"sets for {sets.target:.0%}", f"contain the truth in {percent_text(sets.measured.coverage)}")
-        )
-        lines.append(_line("classes in a set", number_text(sets.measured.mean_size, digits=2)))
-    return lines
+def _repeats(predictions: Predictions, main: str, out_of_fold: OutOfFold | None) -> Sequence[Predictions]:
+    """Return the predictions that the main metrics are of: all repeats of a cross-validation."""
+    return out_of_fold.repeats if main == CROSSVAL and out_of_fold is not None else [predictions]
 
 
-def _domain_lines(domain: DomainResult) -> list[str]:
-    refused, images = domain.total
-    lines = [_line("images without a pet refused", f"{refused} of {images}")]
-    if domain.false_alarms is not None:
-        lines.append(_line("held-out photos refused", percent_text(domain.false_alarms)))
-    return lines
-
-
-def _choice_text(choice: ModelChoice) -> str:
-    photos = "other" if choice.separate else "the same"
-    return f"best of {choice.tried} tried, chosen on {choice.chosen_on} {photos} validation photos"
-
-
-def _line(name: str, text: str) -> str:
-    return f"  {name:<44}{text}"
+def _measured(
+    splits: Mapping[str, Predictions], out_of_fold: OutOfFold | None, *, temperature: float, seed: int
+) -> dict[str, Estimates]:
+    measured = {name: estimate_metrics(part, temperature=temperature, seed=seed) for name, part in splits.items()}
+    if out_of_fold is not None and CROSSVAL in splits:
+        measured[CROSSVAL] = pooled_metrics(out_of_fold.repeats, temperature=temperature, seed=seed)[0]
+    return measured
 
 
 def _json(values: Mapping[str, Estimate]) -> dict[str, dict[str, float | int | None]]:
@@ -262,9 +249,15 @@ def _abstention(
     valid: Predictions | None,
     temperature: float,
     target_error: float,
+    choice: ModelChoice,
 ) -> AbstentionResult:
     aurc = risk_coverage(predictions, temperature=temperature).aurc
-    rule = choose_threshold(valid or predictions.take([]), target_error=target_error, temperature=temperature)
+    rule = choose_threshold(
+        valid or predictions.take([]),
+        target_error=target_error,
+        temperature=temperature,
+        out_of_fold=choice.out_of_fold,
+    )
     if rule.threshold is None or unseen is None:
         return AbstentionResult(rule, measured=None, aurc=aurc)
     measured = evaluate_selective(unseen, threshold=rule.threshold, temperature=temperature)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.data.index import Split
+from petmood.presentation.display_names import photos_of_split
+
 __all__ = ["ModelChoice", "without_choice"]
 
 
@@ -12,14 +15,21 @@ __all__ = ["ModelChoice", "without_choice"]
 class ModelChoice:
     """Choice of a model: number of models tried, and of the validation photos that chose among them (0: no choice).
 
-    `calibrating` are the indices int [C] of the validation photos that calibrate. `separate`: no photo did both. Only
-    then the error of confident predictions and the coverage of sets are guaranteed (docs/decisions/abstention.md).
+    `calibrating` are the indices int [C] of the validation photos that calibrate, or of the out-of-fold predictions if
+    `out_of_fold` is set. `separate`: no photo did both. Only then the error of confident predictions and the coverage
+    of sets are as stated (docs/decisions/abstention.md).
     """
 
     tried: int
     chosen_on: int
     calibrating: NDArray[np.int64]
     separate: bool
+    out_of_fold: bool = False
+
+    @property
+    def fitted_on(self) -> str:
+        """The photos that calibrate, in words."""
+        return photos_of_split("out_of_fold" if self.out_of_fold else Split.VALID, len(self.calibrating))
 
     @property
     def sentence(self) -> str:
@@ -28,6 +38,9 @@ class ModelChoice:
         if count == 0:
             return "There were no validation photos to calibrate on."
         source = "Temperature, threshold and prediction sets come from"
+        if self.out_of_fold:
+            chose = f"The {self.chosen_on} validation photos that chose the best of {self.tried} models tried"
+            return f"{source} {self.fitted_on}.{f' {chose} are left out.' if self.chosen_on else ''}"
         if self.chosen_on == 0:
             return f"No validation photo chose the model. {source} all {count} of them."
         if self.separate:
@@ -48,6 +61,7 @@ class ModelChoice:
             "chosen_on": self.chosen_on,
             "calibrated_on": len(self.calibrating),
             "separate": self.separate,
+            **({"out_of_fold": True} if self.out_of_fold else {}),
             "sentence": self.sentence,
         }
 

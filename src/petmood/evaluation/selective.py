@@ -91,7 +91,12 @@ def risk_coverage(scored: Predictions, *, temperature: float = 1.0) -> RiskCover
 
 
 def choose_threshold(
-    scored_valid: Predictions, *, target_error: float = 0.1, temperature: float = 1.0, confidence: float = 0.9
+    scored_valid: Predictions,
+    *,
+    target_error: float = 0.1,
+    temperature: float = 1.0,
+    confidence: float = 0.9,
+    out_of_fold: bool = False,
 ) -> AbstainRule:
     """Find the lowest threshold whose true error among accepted predictions is at most `target_error`.
 
@@ -99,7 +104,8 @@ def choose_threshold(
     with a quarter of the error probability each. Where 25% are too few groups to pass without an error, there are two
     starts (50% and 100%), or one. That depends on the confidences alone, not on what is right. From each start, the
     threshold is lowered while a binomial test rejects "the error is above the target". A group is one trial; its errors
-    count by their share, rounded up in total.
+    count by their share, rounded up in total. With `out_of_fold`, the predictions are those of a recipe's folds, as
+    the reason then says; the procedure is the same.
 
     Raises:
         ConfigError: `target_error` or `confidence` is not between 0 and 1.
@@ -114,9 +120,11 @@ def choose_threshold(
     best = _last_reached(passed, starts)
     photos = len(scored_valid)
     if best is None:
-        reason = _no_threshold_reason(tried, target_error=target_error, confidence=confidence)
+        groups = f"{tried} groups of out-of-fold predictions" if out_of_fold else f"{tried} validation groups"
+        reason = _no_threshold_reason(tried, groups, target_error=target_error, confidence=confidence)
         return AbstainRule(None, target_error, confidence, error=math.nan, coverage=0.0, n=photos, reason=reason)
-    reason = f"error at most {target_error:.0%} with {confidence:.0%} confidence (Learn-then-Test, binomial)"
+    source = ", out-of-fold predictions" if out_of_fold else ""
+    reason = f"error at most {target_error:.0%} with {confidence:.0%} confidence (Learn-then-Test, binomial{source})"
     return AbstainRule(
         float(curve.thresholds[best]),
         target_error,
@@ -192,11 +200,12 @@ def _last_reached(passed: NDArray[np.bool_], starts: Sequence[int]) -> int | Non
     return best
 
 
-def _no_threshold_reason(groups: int, *, target_error: float, confidence: float) -> str:
+def _no_threshold_reason(count: int, groups: str, *, target_error: float, confidence: float) -> str:
     needed = _groups_needed(target_error=target_error, risk=(1 - confidence) / len(_STARTS[-1]))
-    if groups < needed:
+    if count < needed:
+        kind = groups.removeprefix(f"{count} ")
         return (
-            f"too little data: to guarantee an error of at most {target_error:.0%} takes at least {needed} validation "
-            f"groups without an error; there are {groups}"
+            f"too little data: to guarantee an error of at most {target_error:.0%} takes at least {needed} {kind} "
+            f"without an error; there are {count}"
         )
-    return f"no threshold guarantees an error of at most {target_error:.0%} on {groups} validation groups"
+    return f"no threshold guarantees an error of at most {target_error:.0%} on {groups}"

@@ -22,7 +22,7 @@ def undecided(evaluation: Evaluation) -> tuple[str, ...]:
     accuracy = evaluation.splits[evaluation.main]["accuracy"]
     general = (
         f"On {_photos(accuracy.n)} the accuracy is known to within {_reach(accuracy)} points. "
-        "They don't decide between this model and one whose accuracy differs by less."
+        f"They don't decide between this {evaluation.subject} and one whose accuracy differs by less."
     )
     found = [
         general,
@@ -60,7 +60,7 @@ def _baselines(evaluation: Evaluation) -> str:
     if not (found := evaluation.comparison):
         return ""
     close = [*([CHANCE] if found.chance.p_value >= SIGNIFICANT else []), *map(title, found.not_shown_better)]
-    return f"The model is not shown to be better than {', '.join(close)}." if close else ""
+    return f"The {evaluation.subject} is not shown to be better than {', '.join(close)}." if close else ""
 
 
 def _threshold(evaluation: Evaluation) -> str:

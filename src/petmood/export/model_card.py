@@ -6,7 +6,7 @@ from typing import Any, Final
 from petmood.core.bundle import Manifest
 from petmood.data.index import Split
 from petmood.presentation.answers import NEVER_CONFIDENT
-from petmood.presentation.display_names import HEADLINE_METRICS, title
+from petmood.presentation.display_names import HEADLINE_METRICS, photos_of_split, title
 
 __all__ = ["card_text"]
 
@@ -66,25 +66,46 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
 
 
 def _measures(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the metrics table of the test split, or of the validation split if there is no test split."""
+    """Return the metrics table of the test split, else of a cross-validation, else of the validation split."""
     splits = metrics.get("splits", {})
-    split = next((split for split in (Split.TEST, Split.VALID) if splits.get(split)), "")
+    split = next((split for split in (Split.TEST, "crossval", Split.VALID) if splits.get(split)), "")
     rows = [(name, splits[split][name]) for name in HEADLINE_METRICS if name in splits.get(split, {})]
     if not rows:
         return ["It was not evaluated: there were no held-out photos."]
+    count = rows[0][1]["n"]
+    source = (
+        f"On {photos_of_split(split, count)}, by models of its recipe that were fitted without the photo's group"
+        if split == "crossval"
+        else f"On {count} {PHOTOS_OF[Split(split)]}"
+    )
     return [
-        f"On {rows[0][1]['n']} {PHOTOS_OF[Split(split)]}, with 95% intervals over groups of photos:",
+        f"{source}, with 95% intervals over groups of photos:",
         "",
         "| measure | value | 95% interval |",
         "|---|---|---|",
         *(_row(name, value) for name, value in rows),
+        *(_validation_line(splits) if split == "crossval" else ()),
+    ]
+
+
+def _validation_line(splits: Mapping[str, Any]) -> list[str]:
+    """Return the accuracy of the model itself on validation photos, labeled so; nothing without such photos."""
+    if not (accuracy := splits.get(Split.VALID, {}).get("accuracy")):
+        return []
+    low, high = _percent(accuracy["low"]), _percent(accuracy["high"])
+    return [
+        "",
+        (
+            f"On {photos_of_split(Split.VALID, accuracy['n'])} the model itself has an accuracy of "
+            f"{_percent(accuracy['value'])} (95% interval {low} to {high})."
+        ),
     ]
 
 
 def _selection(metrics: Mapping[str, Any]) -> list[str]:
     """Return how the model was chosen, and what that does to its guarantees; nothing for bundles without the record."""
-    sentence = metrics.get("selection", {}).get("sentence")
-    return [sentence, ""] if sentence else []
+    found = [metrics.get("selection", {}).get("sentence"), metrics.get("out_of_fold", {}).get("sentences")]
+    return [line for sentence in found if sentence for line in (sentence, "")]
 
 
 def _row(name: str, value: Mapping[str, Any]) -> str:
@@ -124,12 +145,14 @@ def _confidence_line(manifest: Manifest) -> str:
         if (manifest.target_coverage)
         else "Prediction sets are not calibrated."
     )
+    selection = manifest.metrics.get("selection", {})
     if manifest.confidence_threshold > 1:
         error = f"an error of at most {manifest.target_error:.0%}" if manifest.target_error else "an error rate"
-        return f"No threshold guarantees {error} on the validation photos, so no prediction is confident. {sets}"
-    selection = manifest.metrics.get("selection", {})
+        photos = "out-of-fold predictions" if selection.get("out_of_fold") else "the validation photos"
+        return f"No threshold guarantees {error} on {photos}, so no prediction is confident. {sets}"
     confidence = selection.get("confidence") if selection.get("separate") else None
-    held = f", which holds with {confidence:.0%} confidence" if confidence else ""
+    verb = "is simulated to hold" if selection.get("out_of_fold") else "holds"
+    held = f", which {verb} with {confidence:.0%} confidence" if confidence else ""
     return (
         f"A prediction is confident from a probability of {manifest.confidence_threshold:.3f}, "
         f"chosen for an error of at most {manifest.target_error or 0:.0%} among confident predictions{held}. {sets}"

@@ -1,9 +1,12 @@
 """Validation photos of a run that chose its model, and those that calibrate it."""
 
+import numpy as np
+
 from petmood.configs.schema import Config, EvaluationConfig
 from petmood.data.index import Split
 from petmood.data.validation_parts import ValidationParts, divide_validation
 from petmood.evaluation.model_choice import ModelChoice
+from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.run_folder import RunFolder, RunMetadata
 
@@ -43,11 +46,18 @@ def choosing_predictions(run: RunFolder) -> Predictions:
     return scored.take(parts.choosing)
 
 
-def model_choice(run: RunFolder, scored_valid: Predictions) -> ModelChoice:
-    """Return how a run's model was chosen, and the validation photos that calibrate it."""
+def model_choice(run: RunFolder, scored_valid: Predictions, *, predicted: OutOfFold | None = None) -> ModelChoice:
+    """Return how a run's model was chosen, and the photos that calibrate it: of validation, or predicted out of fold.
+
+    Out-of-fold predictions of the validation photos that chose are left out.
+    """
     facts = run.read_metadata()
     parts = divided(scored_valid, facts, settings=run.read_config().evaluation)
     chosen_on = len(scored_valid) if facts.chosen_on is None else facts.chosen_on
     tried = facts.tried if facts.tried is not None else max(facts.epochs or 1, 1)
+    if predicted is not None and predicted.calibrates:
+        chose = {scored_valid.paths[n] for n in parts.choosing} if chosen_on else set()
+        others = np.array([n for n, path in enumerate(predicted.first.paths) if path not in chose], dtype=np.int64)
+        return ModelChoice(tried=tried, chosen_on=chosen_on, calibrating=others, separate=True, out_of_fold=True)
     separate = chosen_on == 0 or parts.separate
     return ModelChoice(tried=tried, chosen_on=chosen_on, calibrating=parts.calibrating, separate=separate)

@@ -23,14 +23,21 @@ from petmood.evaluation.fold_files import FOLDS_NAME, FoldFiles
 from petmood.evaluation.permutation import Permuted, compared_with_permuted
 from petmood.evaluation.verdict import verdict_text
 from petmood.pipelines.fit_settings import fit_settings
-from petmood.pipelines.recipe_fit import permuted_accuracies, recipe_fit, refits_in_closed_form
+from petmood.pipelines.recipe_fit import permuted_accuracies, recipe_fit
 from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
 from petmood.reports.crossval import render_crossval
 from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.provenance import code_version, package_versions
 from petmood.training.settings import FitSettings
 
-__all__ = ["CrossvalReport", "crossval", "out_of_fold_name"]
+__all__ = [
+    "RESULT_NAME",
+    "CrossvalReport",
+    "crossval",
+    "crossval_folder",
+    "fold_origin",
+    "out_of_fold_name",
+]
 
 RESULT_NAME = "crossval.json"
 REPORT_NAME = "crossval.html"
@@ -79,15 +86,13 @@ def crossval(
         OutputLocked: another process is writing the run folder.
         RunError: the run folder holds a finished cross-validation, folds of another one, or other files.
     """
-    run = RunFolder(
-        Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
-    )
+    run = RunFolder(crossval_folder(config))
     refuse_unwritable(run.path)
     own = {FOLDS_NAME, REPORT_NAME, *map(out_of_fold_name, range(config.crossval.repeats))}
     _refuse_existing(run, own=own)
     data = Path(config.data.path)
     index = read_index(data)
-    files = FoldFiles(run.path, _origin(config, index))
+    files = FoldFiles(run.path, fold_origin(config, index))
     with run.lock():
         _refuse_existing(run, own=own)
         files.refuse_other()
@@ -99,6 +104,11 @@ def crossval(
         _write_report(report, config, data, index)
         atomic_write_json(run.path / RESULT_NAME, {**report.to_json(), "code_version": code_version()})
     return report
+
+
+def crossval_folder(config: Config) -> Path:
+    """Return the folder of a cross-validation, named after its backbone and seed unless it has a name."""
+    return Path(config.run.folder) / (config.run.name or f"crossval-{config.model.backbone}-seed{config.seed}")
 
 
 def out_of_fold_name(repeat: int) -> str:
@@ -130,7 +140,7 @@ def _refuse_existing(run: RunFolder, *, own: Set[str]) -> None:
     refuse_foreign_run(run, own=own)
 
 
-def _origin(config: Config, index: DataIndex) -> dict[str, Any]:
+def fold_origin(config: Config, index: DataIndex) -> dict[str, Any]:
     """Return what the logits of a fold depend on, as JSON values: not repeats, baselines or what measures it."""
     unused = {"optimization", "trainer"} if config.recipe.kind == "linear_probe" else {"probe"}
     fitted: dict[str, Any] = TypeAdapter(FitSettings).dump_python(fit_settings(config), mode="json", exclude=unused)
@@ -159,7 +169,7 @@ def _measure(
     recipe = _run(rows, fit, config, files=files, classes=index.classes, progress=progress)
     baselines = _baselines(config, data, rows, photo_set, files, progress=progress)
     chance = None
-    if config.crossval.permuted_labels and refits_in_closed_form(config):
+    if config.crossval.permuted_labels and config.is_closed_form:
         accuracies = permuted_accuracies(config, photo_set, rows, progress=progress)
         accuracy = recipe.metrics["accuracy"].value
         chance = compared_with_permuted(accuracy, accuracies, permuted=Permuted.REFITS)

@@ -19,13 +19,14 @@ from petmood.core.files import atomic_write_text, sha256_of
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.generated import CACHE_NAME, CHECK_NAME, find_generated, generated_path
 from petmood.data.importer import import_photos
-from petmood.data.index import INDEX_NAME, Split, read_index
+from petmood.data.index import INDEX_NAME, DataIndex, Split, read_index
 from petmood.data.sources import open_source
 from petmood.data.validation.issues import ValidationReport, validate_dataset
 from petmood.inference.base import Answer
 from petmood.inference.load import load_bundle
-from petmood.pipelines.evaluate import evaluate_run, needs_evaluation
+from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.export import export_run
+from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import resume, train
 from petmood.reports.dataset_check import write_check_report
@@ -39,6 +40,8 @@ DEMO_FOLDER = Path("data/demo")
 CHECKED = f"{CACHE_NAME}/checked"
 """File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
+AFTER_TRAINING: Final = {"evaluation": {"calibrate_on", "crossval"}}
+"""Settings that a finished run takes anew: they change its evaluation alone, so no other run is trained for them."""
 OWN_RUN: Final = re.compile(r".+-[0-9a-f]{8}")
 """The names of runs that ``_trained`` gives."""
 
@@ -53,13 +56,17 @@ class PhotoResult:
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """Outputs of the pipeline, the steps that were executed, and some predictions of the new bundle."""
+    """Outputs of the pipeline, the steps that were executed, and some predictions of the new bundle.
+
+    ``advises_crossval``: there is no test split, and the recipe trains too long to be cross-validated unasked.
+    """
 
     data: Path
     run: RunFolder
     bundle: Path
     done: tuple[str, ...]
     predictions: tuple[PhotoResult, ...]
+    advises_crossval: bool = False
 
 
 def run_pipeline(
@@ -91,6 +98,8 @@ def run_pipeline(
     run, trained = _trained(config, index.hash, progress=progress)
     if trained:
         done.append("train")
+    else:
+        _take_settings(run, config, index)
     if trained or needs_evaluation(run):
         evaluate_run(run, progress=progress)
         done.append("evaluate")
@@ -98,7 +107,8 @@ def run_pipeline(
         export_run(run, to=target, replace=True, progress=progress)
         done.append("export")
     predictions = _sample_predictions(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
-    return PipelineResult(data, run, target, tuple(done), predictions)
+    advises_crossval = not evaluation_rows(index.rows, Split.TEST) and read_evaluation(run)["main"] == Split.VALID
+    return PipelineResult(data, run, target, tuple(done), predictions, advises_crossval=advises_crossval)
 
 
 def _refuse_other_bundle(folder: Path) -> None:
@@ -138,7 +148,7 @@ def _trained(config: Config, data_hash: str, *, progress: ProgressBar) -> tuple[
     """Return the run of these settings on this data and whether it was trained now."""
     plain = {"run": config.run.model_copy(update={"name": None}), "tracker": TrackerConfig()}
     content = config.model_copy(update=plain)
-    key = hashlib.sha256(f"{dump(content)}{data_hash}".encode()).hexdigest()[:8]
+    key = hashlib.sha256(f"{dump(content, without=AFTER_TRAINING)}{data_hash}".encode()).hexdigest()[:8]
     name = f"{config.run.name or Path(config.data.path).name}-{key}"
     run = RunFolder(Path(config.run.folder) / name)
     if not run.metadata.is_file():
@@ -149,12 +159,25 @@ def _trained(config: Config, data_hash: str, *, progress: ProgressBar) -> tuple[
     return resume(run.path, progress=progress), True
 
 
+def _take_settings(run: RunFolder, config: Config, index: DataIndex) -> None:
+    """Write the settings of a finished run that may change after its training, if they did."""
+    stored = run.read_config()
+    wanted = {key: getattr(config.evaluation, key) for key in AFTER_TRAINING["evaluation"]}
+    changed = stored.model_copy(update={"evaluation": stored.evaluation.model_copy(update=wanted)})
+    if changed != stored:
+        check_out_of_fold(changed, index)
+        with run.lock():
+            atomic_write_text(run.config, dump(changed))
+
+
 def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
     try:
         metrics = read(folder).metrics
     except BundleError:
         return False
-    return metrics.get("weights") == sha256_of(run.weights) and metrics.get("run") == run.read_metadata().name
+    is_calibrated_so = metrics.get("out_of_fold") == read_evaluation(run).get("out_of_fold")
+    is_of_run = metrics.get("weights") == sha256_of(run.weights) and metrics.get("run") == run.read_metadata().name
+    return is_of_run and is_calibrated_so
 
 
 def _sample_predictions(bundle: Path, data: Path, paths: list[str]) -> tuple[PhotoResult, ...]:

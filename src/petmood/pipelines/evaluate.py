@@ -23,11 +23,13 @@ from petmood.data.classes import check_known_labels
 from petmood.data.generated import CACHE_NAME, find_generated, generated_path
 from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Role, Split, read_index
 from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
-from petmood.evaluation.evaluate import Evaluation, evaluate
+from petmood.evaluation.evaluate import CROSSVAL, Evaluation, evaluate
+from petmood.evaluation.out_of_fold import cross_validated_baselines
 from petmood.evaluation.paired import PairedTest, paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.chosen_model import model_choice
 from petmood.pipelines.domain import has_domain, measure_domain
+from petmood.pipelines.out_of_fold import is_as_planned, out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
@@ -85,7 +87,8 @@ def evaluate_run(
     """Evaluate a run, write ``evaluation.json`` and ``report.html`` into its folder, and return the metrics.
 
     With ``data``, another dataset is used and only the report is written, as ``report-NAME.html``. The confidence
-    threshold and the temperature always come from the run's own validation photos, those that did not choose its model.
+    threshold and the temperature always come from the run's own photos: validation photos that did not choose its
+    model, or out-of-fold predictions. Without a test split, those of a closed-form recipe are the main metrics.
     ``on_result`` gets the metrics before anything is written, so that they are not lost on a full disk.
 
     Raises:
@@ -110,22 +113,27 @@ def _evaluate(
     scored = scores_of(run, progress=progress)
     predictions = scored if data is None else _score_anew(run, data, progress=progress)
     split = Split.TEST if len(predictions[Split.TEST]) else Split.VALID
-    main: str = split
+    main: str | None = None
     if data is not None:
         main = Split.TEST if split == Split.TEST else f"{photos_of_split(split)} of {data.name}"
         scored = {Split.VALID: scored[Split.VALID], main: predictions[split]}
+    predicted = out_of_fold(run, progress=progress)
+    folds = predicted.folds if predicted is not None and predicted.is_headline and data is None else None
     baselines = (
-        _baselines(run, config, data=data, split=split, progress=progress) if config.evaluation.baselines else {}
+        _baselines(run, config, data=data, split=split, folds=folds, progress=progress)
+        if config.evaluation.baselines
+        else {}
     )
     domain = measure_domain(run, progress=progress) if data is None else None
     found = evaluate(
         scored,
-        choice=model_choice(run, scored[Split.VALID]),
+        choice=model_choice(run, scored[Split.VALID], predicted=predicted),
         baselines=baselines,
         target_error=config.evaluation.target_error,
         coverage=config.evaluation.coverage,
         domain=domain.result if domain else None,
         main=main,
+        out_of_fold=predicted,
         seed=config.seed,
     )
     on_result(found)
@@ -136,7 +144,7 @@ def _evaluate(
     write_report(
         run.report if data is None else run.path / f"report-{data.name}.html",
         found,
-        scored,
+        {**scored, CROSSVAL: predicted.first} if predicted is not None else scored,
         photo_of=lambda path: decode(folder / path, at_least_px=ENOUGH_PX).pixels,
         title=f"{facts.name}: {facts.backbone} on {folder.name}",
         facts=_facts_to_show(run),
@@ -174,13 +182,14 @@ def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[st
 
 
 def _baselines(
-    run: RunFolder, config: Config, *, data: Path | None, split: Split, progress: ProgressBar
+    run: RunFolder, config: Config, *, data: Path | None, split: Split, folds: int | None, progress: ProgressBar
 ) -> dict[str, tuple[Predictions, ...]]:
-    """Score the baselines, fitted on the rows that the model learned from; none, with a warning, if these are gone.
+    """Score the baselines, fitted on the rows that the model learned from, or by ``folds`` as the recipe is.
 
-    With another dataset, leakage between its own splits is not measured: the model did not learn from them.
+    There are none, with a warning, if these rows are gone. With another dataset, leakage between its own splits is not
+    measured: the model did not learn from them.
     """
-    facts = run.read_metadata()
+    facts, copies = run.read_metadata(), config.data.include_copies
     try:
         own = run.dataset()
         rows = _used_rows(open_index(own, expected_hash=facts.data_hash))
@@ -188,6 +197,10 @@ def _baselines(
         logger.warning("The photos that the model learned from are not there, so there are no baselines. %s", error)
         return {}
     features = _hog_of(own, rows, progress=progress)
+    if folds is not None:
+        return cross_validated_baselines(
+            rows, features, classes=facts.classes, folds=folds, include_copies=copies, seed=config.seed
+        )
     if data is not None:
         others = _used_rows(read_index(data))
         learned = [number for number, row in enumerate(rows) if row.split == Split.TRAIN]
@@ -199,7 +212,7 @@ def _baselines(
         features,
         classes=facts.classes,
         split=split,
-        include_copies=config.data.include_copies,
+        include_copies=copies,
         leakage=data is None,
         seed=config.seed,
     )
@@ -289,9 +302,9 @@ def read_evaluation(run: RunFolder) -> dict[str, Any]:
 
 
 def needs_evaluation(run: RunFolder) -> bool:
-    """Return whether a run lacks a file of its evaluation, or has metrics that ``read_evaluation`` can't read."""
+    """Return whether a run lacks a file of its evaluation, or has metrics that are unreadable or not as planned."""
     try:
         found = read_evaluation(run)
     except RunError:
         return True
-    return not run.report.is_file() or not has_domain(run, found["domain"])
+    return not run.report.is_file() or not has_domain(run, found["domain"]) or not is_as_planned(run, found)

@@ -105,6 +105,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKin
             "splits": numbers["splits"],
             "selection": numbers["selection"],
             "domain": numbers["domain"],
+            **({"out_of_fold": used} if (used := numbers.get("out_of_fold")) else {}),
             "run": facts.name,
             "weights": sha256_of(run.weights),
         },

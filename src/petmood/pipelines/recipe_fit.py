@@ -18,7 +18,7 @@ from petmood.training.dataset import PhotoSet
 from petmood.training.fit import fit_network, make_network
 from petmood.training.linear_probe import Features, blocks_of, extract_features, fit_head
 
-__all__ = ["PERMUTATIONS", "permuted_accuracies", "recipe_fit", "refits_in_closed_form"]
+__all__ = ["PERMUTATIONS", "permuted_accuracies", "recipe_fit"]
 
 PERMUTATIONS: Final = 59
 """Number of fits of a recipe in closed form to permuted labels."""
@@ -41,11 +41,6 @@ def recipe_fit(config: Config, photo_set: PhotoSet, *, progress: ProgressBar = n
         return logits_of(fit_network(fit_settings(seeded), known, valid).network, photo_set.cache.pixels[test])
 
     return _fit(config, photo_set, photos=photo_set, predict=predict)
-
-
-def refits_in_closed_form(config: Config) -> bool:
-    """Return whether the recipe is fitted in closed form to features that are computed once."""
-    return config.recipe.kind == "linear_probe" and config.recipe.num_views == 1 and config.recipe.solver == "ridge"
 
 
 def permuted_accuracies(

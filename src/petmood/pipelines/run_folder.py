@@ -107,6 +107,10 @@ class RunFolder:
         """Return the path of the logits of one split, npz."""
         return self.path / "scored" / f"{split}.npz"
 
+    def out_of_fold(self, repeat: int) -> Path:
+        """Return the path of the out-of-fold logits of one repeat of the folds, npz."""
+        return self.path / "scored" / f"out_of_fold-{repeat}.npz"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Let no other process train or evaluate the run during the block; its folder need not exist.

@@ -24,6 +24,7 @@ from petmood.data.validation_parts import divide_rows
 from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.chosen_model import chooses, models_tried
 from petmood.pipelines.fit_settings import fit_settings
+from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
 from petmood.pipelines.run_tracking import EpochTrackingCallback, tracked
@@ -51,7 +52,8 @@ def train(
     folder of the sweep that this is a trial of.
 
     Raises:
-        ConfigError: a backbone, weights or head that don't fit together; nothing was written, as for all these errors.
+        ConfigError: a backbone, weights or head that don't fit together, or a cross-validation of another recipe;
+            nothing was written, as for all these errors.
         DownloadError: ImageNet weights that can't be fetched.
         DataError: photos that can't be trained on, or another data version than requested.
         OutputLocked: another process is training into this folder.
@@ -62,6 +64,7 @@ def train(
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
     refuse_unwritable(run.path)
     _refuse_existing(run)
+    check_out_of_fold(config, index)
     facts = _facts(config, index, run, is_trial=sweep is not None)
     # Invalid settings are rejected here, before anything is written.
     network = make_network(fit_settings(config), classes=len(facts.classes))

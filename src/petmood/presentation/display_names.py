@@ -45,7 +45,13 @@ _CROSSVAL_TITLES = {
     "random_split": "this recipe, random split (leaks)",
 }
 """Baselines that a cross-validation makes with the recipe itself."""
-_SPLIT_PHOTOS = {"train": "training", "valid": "validation", "test": "test"}
+_PHOTOS = {
+    "train": "{}training {}",
+    "valid": "{}validation {}",
+    "test": "{}test {}",
+    "crossval": "{}{} in cross-validation",
+    "out_of_fold": "out-of-fold predictions of {}{}",
+}
 VALIDATION_NOTE = "These photos calibrated the model and may have chosen it: it may be less accurate on others."
 """What is said beside every number on validation photos."""
 
@@ -93,11 +99,17 @@ def percent_text(estimate: Interval) -> str:
 
 
 def photos_of_split(split: str, count: int | None = None) -> str:
-    """Return 'test photos', '36 validation photos' or '1 training photo'; an unknown split keeps its name."""
-    noun = f"{_SPLIT_PHOTOS[split]} photos" if split in _SPLIT_PHOTOS else split
-    if count is None:
-        return noun
-    return f"{count} {noun.removesuffix('s') if count == 1 and split in _SPLIT_PHOTOS else noun}"
+    """Return how many photos a number is of, and which ones; without a count which ones alone.
+
+    An unknown split keeps its name.
+
+    >>> photos_of_split("valid", 36), photos_of_split("crossval", 329), photos_of_split("test")
+    ('36 validation photos', '329 photos in cross-validation', 'test photos')
+    """
+    number = "" if count is None else f"{count} "
+    if split not in _PHOTOS:
+        return f"{number}{split}"
+    return _PHOTOS[split].format(number, "photo" if count == 1 else "photos")
 
 
 def p_value_text(p_value: float) -> str:

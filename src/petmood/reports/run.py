@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petmood.core.files import atomic_write_text
+from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate
-from petmood.evaluation.evaluate import Evaluation
+from petmood.evaluation.evaluate import CROSSVAL, Evaluation
 from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import risk_coverage
@@ -86,7 +87,7 @@ def render_report(
         chance=1 / len(scored.classes),
         bars=bars(evaluation),
         chance_band=evaluation.comparison.chance if evaluation.comparison else None,
-        chance_text=chance_text(evaluation.comparison.chance, subject="this model") if evaluation.comparison else "",
+        chance_text=_chance_text(evaluation),
         undecided=undecided(evaluation),
         mistakes=most_confident_errors(scored, thumbnails, temperature=temperature),
         cells=confusion_cells(scored, thumbnails, temperature=temperature),
@@ -99,13 +100,22 @@ def render_report(
     )
 
 
+def _chance_text(evaluation: Evaluation) -> str:
+    found = evaluation.comparison
+    return chance_text(found.chance, subject=f"this {evaluation.subject}") if found else ""
+
+
 def bars(evaluation: Evaluation) -> tuple[MetricBar, ...]:
     """Return the accuracies of the run and its baselines, the run first and the random split (leakage) last."""
-    rows = [
-        MetricBar(
-            f"this model, {photos_of_split(evaluation.main)}", evaluation.splits[evaluation.main]["accuracy"], "model"
-        )
-    ]
+    splits, main = evaluation.splits, evaluation.main
+    rows = [MetricBar(f"this model, {photos_of_split(main)}", splits[main]["accuracy"], "model")]
+    if main == CROSSVAL:
+        names = {CROSSVAL: "this recipe", Split.VALID: "this model"}
+        rows = [
+            MetricBar(f"{name}, {evaluation.photos_of(split)}", splits[split]["accuracy"], "model")
+            for split, name in names.items()
+            if split in splits
+        ]
     for name, values in evaluation.baselines.items():
         rows.append(MetricBar(title(name), values["accuracy"], "leak" if name == "random_split" else "control"))
     return tuple(sorted(rows, key=lambda row: row.kind == "leak"))

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from petmood.presentation.display_names import (
     LOWER_IS_BETTER,
+    VALIDATION_NOTE,
     number_text,
     p_value_text,
     percent_text,
@@ -47,7 +48,7 @@ def page_template(name: str) -> Template:
         photos=photos_of_split,
         title_of=title,
     )
-    environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning)
+    environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning, validation_note=VALIDATION_NOTE)
     return environment.get_template(name)
 
 

@@ -19,13 +19,13 @@ from petmood.evaluation.evaluate import (
     Conformal,
     Evaluation,
     evaluate,
-    summary_text,
 )
 from petmood.evaluation.metrics import METRICS, metrics
 from petmood.evaluation.model_choice import ModelChoice
 from petmood.evaluation.permutation import PermutationTest, Permuted
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
+from petmood.evaluation.summary import summary_text
 from petmood.evaluation.verdict import chance_text
 from tests.support.evaluation import MakeScored
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.bundle import REQUIRED, Manifest, read, verify, write
 from petmood.core.errors import BundleError, DataError
@@ -15,6 +16,7 @@ from petmood.data.index import read_index, write_index
 from petmood.inference.fake import FakePredictor
 from petmood.pipelines import end_to_end
 from petmood.pipelines.end_to_end import DEMO_FOLDER, PipelineResult, run_pipeline
+from petmood.pipelines.evaluate import read_evaluation
 from petmood.pipelines.run_folder import RunFolder
 from tests.support.small_sets import write_small_set
 
@@ -29,6 +31,7 @@ def draw(_: object, *, to: Path, **__: object) -> None:
 def export(run: RunFolder, *, to: Path, **_: object) -> None:
     """Stand for the export: a bundle that says which run it is of, without a network."""
     facts = run.read_metadata()
+    used = read_evaluation(run).get("out_of_fold") if run.evaluation.is_file() else None
     manifest = Manifest(
         name=to.name,
         version="1",
@@ -37,7 +40,7 @@ def export(run: RunFolder, *, to: Path, **_: object) -> None:
         temperature=1,
         confidence_threshold=0,
         conformal_quantile=1,
-        metrics={"run": facts.name, "weights": sha256_of(run.weights)},
+        metrics={"run": facts.name, "weights": sha256_of(run.weights), "out_of_fold": used},
         backbone=facts.backbone,
         data_hash=facts.data_hash,
         code_version=facts.code_version,
@@ -210,3 +213,39 @@ def test_another_version_of_the_data_than_asked_for_is_refused(settings: Setting
     with pytest.raises(DataError, match="Expected data version 000000000000"):
         run_here(settings, f"data.hash={'0' * 64}")
     assert not RunFolder(Path("runs")).path.exists()
+
+
+def test_without_test_photos_the_cross_validation_is_made_once_and_new_settings_of_it_train_nothing(
+    settings: Settings, here: Path
+) -> None:
+    data = write_small_set(here / "data/two", train=32, valid=8, test=0)
+    wanted = (f"data={data}", "run.folder=runs", "recipe=closed_form", "weights=none", "evaluation.baselines=false")
+    first = run_pipeline(settings(*wanted))
+    assert first.done == ("check", "train", "evaluate", "export")
+    assert read_evaluation(first.run)["verdict"].count("% of 40 photos in cross-validation (95% interval ") == 1
+    assert not first.advises_crossval
+    assert run_pipeline(settings(*wanted)).done == ()
+    changed = run_pipeline(settings(*wanted, "evaluation.calibrate_on=valid"))
+    assert (changed.run, changed.done) == (first.run, ("evaluate", "export"))
+    assert read_evaluation(first.run)["calibration"]["fitted_on"] == 8
+    assert run_pipeline(settings(*wanted)).done == ("evaluate", "export")
+    assert run_pipeline(settings(*wanted)).done == ()
+
+
+def test_a_recipe_that_trains_long_is_not_cross_validated_unasked(settings: Settings, here: Path) -> None:
+    data = write_small_set(here / "data/two", train=32, valid=8, test=0)
+    done = run_pipeline(settings(f"data={data}", "run.folder=runs", "evaluation.baselines=false"))
+    assert read_evaluation(done.run)["main"] == "valid"
+    assert done.advises_crossval
+    assert not run_here(settings).advises_crossval, "it has test photos"
+
+
+def test_a_run_keeps_its_name_whatever_is_set_for_its_evaluation_alone(settings: Settings, here: Path) -> None:
+    del here
+    first = run_here(settings)
+    assert run_here(settings, "evaluation.calibrate_on=valid").run == first.run
+    text = first.run.config.read_text()
+    assert "calibrate_on: valid" in text
+    before = dump(settings(), without=end_to_end.AFTER_TRAINING)
+    assert "calibrate_on" not in before
+    assert "target_error" in before

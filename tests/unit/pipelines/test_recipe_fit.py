@@ -13,7 +13,7 @@ from petmood.core.errors import ConfigError
 from petmood.data.classes import labels_of
 from petmood.data.index import Role, read_index
 from petmood.pipelines import recipe_fit as recipe_fit_module
-from petmood.pipelines.recipe_fit import PERMUTATIONS, permuted_accuracies, recipe_fit, refits_in_closed_form
+from petmood.pipelines.recipe_fit import PERMUTATIONS, permuted_accuracies, recipe_fit
 from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.linear_probe import Features
 
@@ -42,9 +42,9 @@ def test_one_seed_gives_one_answer(settings: Settings, photo_sets: tuple[PhotoSe
 
 
 def test_only_a_ridge_probe_of_plain_photos_is_in_closed_form(settings: Settings) -> None:
-    assert refits_in_closed_form(settings(*RIDGE))
+    assert settings(*RIDGE).is_closed_form
     for other in ([*PROBE, "recipe.solver=logistic"], [*RIDGE, "recipe.num_views=2"], ["recipe=scratch"]):
-        assert not refits_in_closed_form(settings(*other))
+        assert not settings(*other).is_closed_form
 
 
 class Head:

@@ -53,6 +53,10 @@ def test_photos_are_named_by_their_split() -> None:
     assert photos_of_split("valid", 36) == "36 validation photos"
     assert photos_of_split("train", 1) == "1 training photo"
     assert photos_of_split("photos of one evening", 1) == "1 photos of one evening"
+    assert photos_of_split("photos of {}", 2) == "2 photos of {}"
+    assert photos_of_split("crossval", 329) == "329 photos in cross-validation"
+    assert photos_of_split("crossval") == "photos in cross-validation"
+    assert photos_of_split("out_of_fold", 1) == "out-of-fold predictions of 1 photo"
 
 
 def test_a_p_value_has_two_digits_and_is_never_zero() -> None:

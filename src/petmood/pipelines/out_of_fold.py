@@ -1,0 +1,188 @@
+"""Out-of-fold predictions of a run's recipe: whether they are needed, and making or finding them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from petmood.configs.load import from_file
+from petmood.configs.schema import OUT_OF_FOLD_BELOW, Config
+from petmood.core.commands import shell_command
+from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
+from petmood.evaluation.crossval import cross_validate
+from petmood.evaluation.fold_files import FoldFiles, read_origin
+from petmood.evaluation.out_of_fold import OutOfFold
+from petmood.evaluation.predictions import Predictions
+from petmood.pipelines.crossval import RESULT_NAME, fold_origin, out_of_fold_name
+from petmood.pipelines.recipe_fit import recipe_fit
+from petmood.pipelines.run_folder import RunFolder
+from petmood.training.dataset import open_index, open_photo_set
+
+__all__ = ["OutOfFoldPlan", "check_out_of_fold", "is_as_planned", "out_of_fold", "plan_out_of_fold"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFoldPlan:
+    """Whether out-of-fold predictions calibrate a run, and whether they are its headline; from how many folds.
+
+    ``crossval`` is the folder of a finished `petmood crossval` to take them from; None if they are made for the run.
+    """
+
+    calibrates: bool
+    is_headline: bool
+    folds: int
+    crossval: str | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the predictions are used at all."""
+        return self.calibrates or self.is_headline
+
+
+def plan_out_of_fold(config: Config, rows: Iterable[IndexRow]) -> OutOfFoldPlan:
+    """Return how a run on these photos uses out-of-fold predictions.
+
+    They are made of training and validation photos if the recipe is closed-form, which takes seconds, and never of test
+    photos. Where validation groups are many there are fewer folds than configured, so that no fold's model learns from
+    more groups than the delivered one.
+    """
+    originals = [row for row in rows if row.role == Role.ORIGINAL]
+    groups = {split: {row.group_id for row in originals if row.split == split} for split in Split}
+    valid, known = len(groups[Split.VALID]), len(groups[Split.TRAIN] | groups[Split.VALID])
+    folds = max(2, min(config.crossval.folds, known // max(valid, 1)))
+    wanted = config.evaluation
+    named = None if groups[Split.TEST] else wanted.crossval
+    is_possible = named is not None or (config.is_closed_form and known >= folds)
+    is_better = valid < OUT_OF_FOLD_BELOW and 2 * valid <= known
+    calibrates = wanted.calibrate_on == "out_of_fold" or (wanted.calibrate_on == "auto" and is_better)
+    return OutOfFoldPlan(is_possible and calibrates, is_possible and not groups[Split.TEST], folds, named)
+
+
+def check_out_of_fold(config: Config, index: DataIndex) -> None:
+    """Check the settings of out-of-fold predictions, and a cross-validation that they name, before a training.
+
+    Raises:
+        ConfigError: they are asked for of a recipe that trains long, or the cross-validation is of another recipe or
+            dataset, or of test photos.
+        RunError: the folder holds no finished cross-validation.
+    """
+    wanted = config.evaluation
+    if wanted.crossval is not None:
+        if any(row.split == Split.TEST and row.role == Role.ORIGINAL for row in index.rows):
+            raise ConfigError(
+                f"evaluation.crossval={wanted.crossval}: its models learned from the test photos of "
+                f"{config.data.path}, which are to be unseen. Leave the setting out."
+            )
+        _check_named(Path(wanted.crossval), config, index)
+    elif wanted.calibrate_on == "out_of_fold" and not config.is_closed_form:
+        raise ConfigError(
+            f"evaluation.calibrate_on=out_of_fold: the recipe {config.recipe.name} would be trained for every fold. "
+            f"Run {shell_command('crossval')} with these settings, then give its folder as evaluation.crossval=FOLDER."
+        )
+
+
+def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOfFold | None:
+    """Return the out-of-fold predictions that a run uses, made at the first call; None if it uses none.
+
+    Each fold is stored when it ends, so that an interruption loses at most one.
+
+    Raises:
+        ConfigError, RunError: as ``check_out_of_fold``.
+        DataError: the photos are not those that the run was trained on.
+    """
+    config, facts = run.read_config(), run.read_metadata()
+    if not config.is_closed_form and config.evaluation.crossval is None:
+        return None
+    index = open_index(run.dataset(), expected_hash=facts.data_hash)
+    check_out_of_fold(config, index)
+    plan = plan_out_of_fold(config, index)
+    if not plan.is_needed:
+        return None
+    folds = plan.folds
+    if plan.crossval is not None:
+        folder = Path(plan.crossval)
+        settings = from_file(folder / "config.yaml").crossval
+        folds = settings.folds
+        repeats = [Predictions.load(folder / out_of_fold_name(repeat)) for repeat in range(settings.repeats)]
+    else:
+        repeats = _made(run, config, index, folds=folds, progress=progress)
+    learned = sum(row.split == Split.TRAIN and row.role == Role.ORIGINAL for row in index)
+    return OutOfFold(tuple(repeats), folds, learned, plan.calibrates, plan.is_headline, plan.crossval)
+
+
+def is_as_planned(run: RunFolder, evaluation: Mapping[str, Any]) -> bool:
+    """Return whether an evaluation used out-of-fold predictions as the run's settings and photos ask for.
+
+    It is True where the dataset is missing or has changed, since then the evaluation can't be made anew.
+    """
+    try:
+        index = read_index(run.dataset())
+    except DataError:
+        return True
+    if index.hash != run.read_metadata().data_hash:
+        return True
+    plan = plan_out_of_fold(run.read_config(), index)
+    used = evaluation.get("out_of_fold") or {}
+    found = (used.get("calibrates", False), used.get("headline", False), used.get("crossval"))
+    return found == (plan.calibrates, plan.is_headline, plan.crossval if plan.is_needed else None)
+
+
+def _made(run: RunFolder, config: Config, index: DataIndex, *, folds: int, progress: ProgressBar) -> list[Predictions]:
+    stored = [run.out_of_fold(repeat) for repeat in range(config.crossval.repeats)]
+    if all(path.is_file() for path in stored):
+        return [Predictions.load(path) for path in stored]
+    roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if config.data.include_copies else {Role.ORIGINAL}
+    rows = [row for row in index if row.role in roles and row.split != Split.TEST]
+    photo_set = open_photo_set(
+        run.dataset(),
+        rows,
+        classes=index.classes,
+        image=config.model.image_spec(),
+        memory_mb=config.data.memory_mb,
+        progress=progress,
+    )
+    wanted = config.crossval.model_copy(update={"folds": folds})
+    found = cross_validate(
+        rows,
+        recipe_fit(config, photo_set, progress=progress),
+        classes=index.classes,
+        folds=folds,
+        repeats=wanted.repeats,
+        seed=config.seed,
+        files=FoldFiles(run.path, fold_origin(config.model_copy(update={"crossval": wanted}), index)),
+        progress=progress,
+    )
+    for path, predictions in zip(stored, found.pooled, strict=True):
+        predictions.save(path)
+    return list(found.pooled)
+
+
+def _check_named(folder: Path, config: Config, index: DataIndex) -> None:
+    if not (folder / RESULT_NAME).is_file():
+        made = shell_command("crossval", f"data={config.data.path}")
+        raise RunError(f"evaluation.crossval={folder}: it holds no finished cross-validation. Make one with: {made}")
+    unusable = RunError(f"The folds of {folder} can't be read. Repeat the cross-validation in another folder.")
+    try:
+        found = read_origin(folder)
+    except RunError as error:
+        raise unusable from error
+    if found is None:
+        raise unusable
+    own = json.loads(json.dumps(fold_origin(config, index)))
+    if found.get("data") != own["data"]:
+        raise ConfigError(
+            f"evaluation.crossval={folder}: expected a cross-validation of data version {own['data'][:12]}, got "
+            f"{str(found.get('data'))[:12]}. Cross-validate this dataset."
+        )
+    settings, others = own["settings"], dict(found.get("settings") or {})
+    other = sorted(
+        name for name in settings.keys() | others.keys() if name != "folds" and settings.get(name) != others.get(name)
+    )
+    if other:
+        raise ConfigError(
+            f"evaluation.crossval={folder}: expected a cross-validation of this recipe, got one with other "
+            f"{' and other '.join(other)}. Cross-validate with the settings of this run."
+        )

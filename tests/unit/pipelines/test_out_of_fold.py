@@ -1,0 +1,242 @@
+"""Out-of-fold predictions of a run: when they are used, of which photos, made once, or of a cross-validation."""
+
+import html
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from petmood.configs.load import compose
+from petmood.configs.schema import OUT_OF_FOLD_BELOW, Config
+from petmood.core.errors import ConfigError, RunError
+from petmood.data.index import IndexRow, Role, Split, read_index
+from petmood.evaluation.calibration import fit_temperature
+from petmood.evaluation.predictions import Predictions
+from petmood.pipelines import out_of_fold as module
+from petmood.pipelines.crossval import crossval
+from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
+from petmood.pipelines.out_of_fold import OutOfFoldPlan, is_as_planned, out_of_fold, plan_out_of_fold
+from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.train import train
+from tests.support.small_sets import SMALL, write_small_set
+
+Settings = Callable[..., Config]
+CLOSED_FORM = ("recipe=closed_form", "weights=none")
+MADE, UNUSED = (True, True, None), (False, False, None)
+
+
+def rows(train_count: int, valid: int, test: int = 0) -> list[IndexRow]:
+    """Return original photos that are groups of their own, with so many to the split."""
+    splits = [Split.TRAIN] * train_count + [Split.VALID] * valid + [Split.TEST] * test
+    return [
+        IndexRow(str(n), "", "ab"[n % 2], split, str(n), Role.ORIGINAL, 9, 9, "PNG") for n, split in enumerate(splits)
+    ]
+
+
+@pytest.fixture(scope="module")
+def no_test(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a dataset without test photos, a fifth of it for validation."""
+    return write_small_set(tmp_path_factory.mktemp("sets") / "two", train=32, valid=8, test=0, copies=4)
+
+
+@pytest.fixture
+def small(no_test: Path, tmp_path: Path) -> Settings:
+    """Return a function that composes settings of a closed-form run without test photos."""
+
+    def composed(*overrides: str) -> Config:
+        base = (*SMALL, *CLOSED_FORM, f"data={no_test}", f"run.folder={tmp_path}", "evaluation.baselines=false")
+        return compose([*base, *overrides])
+
+    return composed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "photos", "expected"),
+    [
+        (CLOSED_FORM, (293, 36), MADE),
+        (CLOSED_FORM, (293, 36, 40), (True, False, None)),
+        (CLOSED_FORM, (2000, OUT_OF_FOLD_BELOW), (False, True, None)),
+        (CLOSED_FORM, (2000, OUT_OF_FOLD_BELOW - 1), MADE),
+        (CLOSED_FORM, (20, 36), (False, True, None)),
+        (CLOSED_FORM, (40, 0), MADE),
+        ((*CLOSED_FORM, "evaluation.calibrate_on=valid"), (293, 36), (False, True, None)),
+        ((*CLOSED_FORM, "evaluation.calibrate_on=out_of_fold"), (2000, 500, 9), (True, False, None)),
+        (("recipe=finetune",), (293, 36), UNUSED),
+        (("recipe=linear_probe",), (293, 36), UNUSED),
+        ((*CLOSED_FORM, "recipe.num_views=2"), (293, 36), UNUSED),
+        (("recipe=finetune", "evaluation.crossval=runs/cv"), (293, 36), (True, True, "runs/cv")),
+        (("recipe=finetune", "evaluation.crossval=runs/cv"), (2000, 400), (False, True, "runs/cv")),
+    ],
+)
+def test_a_closed_form_recipe_or_a_named_cross_validation_predicts_out_of_fold(
+    overrides: tuple[str, ...], photos: tuple[int, ...], expected: tuple[bool, bool, str | None]
+) -> None:
+    plan = plan_out_of_fold(compose(overrides), rows(*photos))
+    assert (plan.calibrates, plan.is_headline, plan.crossval) == expected
+    assert plan.is_needed == any(expected)
+
+
+@pytest.mark.parametrize(
+    ("photos", "folds"), [((293, 36), 5), ((60, 20), 4), ((40, 20), 3), ((20, 36), 2), ((9, 0), 5)]
+)
+def test_no_fold_leaves_its_model_more_groups_than_the_delivered_one_has(photos: tuple[int, int], folds: int) -> None:
+    plan = plan_out_of_fold(compose(CLOSED_FORM), rows(*photos))
+    assert plan.folds == folds
+    assert not plan.calibrates or sum(photos) * (folds - 1) <= photos[0] * folds
+
+
+def test_training_and_validation_photos_calibrate_and_are_the_headline(small: Settings) -> None:
+    run = train(small("name=run"))
+    assert needs_evaluation(run)
+    evaluate_run(run)
+    found, index = read_evaluation(run), read_index(run.dataset())
+    pooled = Predictions.load(run.out_of_fold(0))
+    assert set(pooled.paths) == {row.path for row in index if row.role == Role.ORIGINAL}
+    assert found["main"] == "crossval"
+    assert "% of 40 photos in cross-validation (95% interval " in found["verdict"]
+    assert found["splits"]["valid"]["accuracy"]["n"] == 8
+    assert found["calibration"]["temperature"] == pytest.approx(fit_temperature(pooled))
+    assert found["calibration"]["fitted_on"] == found["abstention"]["n"] == 40
+    assert found["verdict"] in html.unescape(run.report.read_text())
+    assert "On 8 validation photos the model itself has" in run.report.read_text()
+    assert not needs_evaluation(run)
+
+
+def test_no_test_photo_is_learned_from_or_predicted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, opened = train(settings("name=oof-test", *CLOSED_FORM)), []
+    real = module.open_photo_set
+
+    def watch(folder: Path, rows: list[IndexRow], **options: object) -> object:
+        opened.extend(rows)
+        return real(folder, rows, **options)  # type: ignore[arg-type] # those of the caller
+
+    monkeypatch.setattr(module, "open_photo_set", watch)
+    found = out_of_fold(run)
+    assert found is not None
+    assert (found.calibrates, found.is_headline, len(found.first)) == (True, False, 48)
+    assert {row.split for row in opened} == {Split.TRAIN, Split.VALID}
+    evaluate_run(run)
+    evaluation = read_evaluation(run)
+    assert evaluation["main"] == "test"
+    assert evaluation["abstention"]["n"] == 48
+    assert evaluation["conformal"]["coverage"]["n"] == 16
+
+
+def test_copies_are_learned_from_as_configured_and_never_predicted(small: Settings) -> None:
+    learned: dict[str, list[int]] = {}
+    for name, given in (("without", "false"), ("with", "true")):
+        run = train(small(f"name={name}", f"data.include_copies={given}"))
+        found = out_of_fold(run)
+        assert found is not None
+        assert len(found.first) == 40
+        learned[name] = found.first.logits.tolist()
+    assert learned["without"] != learned["with"]
+
+
+def test_folds_are_fitted_once_and_after_an_interruption_only_the_missing_ones(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, fitted = train(small("name=run")), []
+    real = module.recipe_fit
+
+    def watch(*given: object, **options: object) -> object:
+        fit = real(*given, **options)  # type: ignore[arg-type] # those of the caller
+
+        def counted(learn: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+            fitted.append(len(test))
+            return fit(learn, test, seed)
+
+        return counted
+
+    monkeypatch.setattr(module, "recipe_fit", watch)
+    first = out_of_fold(run)
+    assert first is not None
+    assert len(fitted) == 5
+    assert out_of_fold(run) is not None
+    assert len(fitted) == 5
+    run.out_of_fold(0).unlink()
+    (run.path / "folds/recipe-0-3.npz").unlink()
+    again = out_of_fold(run)
+    assert len(fitted) == 6
+    assert again is not None
+    assert again.first.logits.tolist() == first.first.logits.tolist()
+
+
+def test_an_evaluation_by_other_settings_is_out_of_date(small: Settings) -> None:
+    run = train(small("name=run"))
+    evaluate_run(run)
+    found = read_evaluation(run)
+    assert is_as_planned(run, found)
+    assert not is_as_planned(run, {key: value for key, value in found.items() if key != "out_of_fold"})
+    run.config.write_text(run.config.read_text().replace("calibrate_on: auto", "calibrate_on: valid"))
+    assert needs_evaluation(run)
+    evaluate_run(run)
+    again = read_evaluation(run)
+    assert (again["main"], again["calibration"]["fitted_on"]) == ("crossval", 8)
+    assert not needs_evaluation(run)
+
+
+def test_a_run_of_settings_from_before_is_read(small: Settings) -> None:
+    run = train(small("name=run"))
+    lines = run.config.read_text().splitlines(keepends=True)
+    run.config.write_text("".join(line for line in lines if "calibrate_on" not in line and "  crossval:" not in line))
+    assert run.read_config().evaluation.calibrate_on == "auto"
+    assert out_of_fold(run) is not None
+
+
+def test_photos_that_chose_the_recipe_do_not_calibrate_it(small: Settings) -> None:
+    run = train(small("name=run", "evaluation.tried=30", "evaluation.calibration_min_groups=44"))
+    evaluate_run(run)
+    found = read_evaluation(run)
+    assert found["calibration"]["fitted_on"] == 32
+    assert (
+        "The 8 validation photos that chose the best of 30 models tried are left out."
+        in (found["selection"]["sentence"])
+    )
+
+
+def test_a_recipe_that_trains_long_takes_the_predictions_of_a_named_cross_validation(
+    small: Settings, tmp_path: Path
+) -> None:
+    gradient = ("recipe=scratch", "epochs=1", "recipe.checkpoint=last")
+    plain = train(small("name=plain", *gradient))
+    assert out_of_fold(plain) is None
+    made = crossval(small("name=cv", *gradient, "crossval.leakage=false", "crossval.permuted_labels=false", "folds=2"))
+    named = train(small("name=named", *gradient, f"evaluation.crossval={made.folder}"))
+    found = out_of_fold(named)
+    assert found is not None
+    assert (found.folds, found.calibrates, found.is_headline) == (2, True, True)
+    assert found.crossval == str(made.folder)
+    assert found.first.logits.tolist() == made.recipe.pooled[0].logits.tolist()
+    evaluate_run(named)
+    assert read_evaluation(named)["main"] == "crossval"
+    assert not (named.path / "folds").exists()
+    refused = "expected a cross-validation of this recipe, got one with other "
+    with pytest.raises(ConfigError, match=refused):
+        train(small("name=other", *gradient, "optimizer.lr=0.5", f"evaluation.crossval={made.folder}"))
+    origin = made.folder / "folds/origin.json"
+    origin.write_text(json.dumps({**json.loads(origin.read_text()), "data": "0" * 64}))
+    with pytest.raises(ConfigError, match=r"of data version .*, got 000000000000"):
+        train(small("name=other", *gradient, f"evaluation.crossval={made.folder}"))
+    origin.write_text("damaged")
+    with pytest.raises(RunError, match="can't be read"):
+        train(small("name=other", *gradient, f"evaluation.crossval={made.folder}"))
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_can_t_be_predicted_out_of_fold_is_refused_before_training(
+    small: Settings, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"would be trained for every fold\. Run petmood crossval with"):
+        train(small("name=other", "recipe=scratch", "evaluation.calibrate_on=out_of_fold"))
+    with pytest.raises(RunError, match="it holds no finished cross-validation"):
+        train(small("name=other", f"evaluation.crossval={tmp_path / 'none'}"))
+    with pytest.raises(ConfigError, match="learned from the test photos of"):
+        train(settings("name=oof-other", *CLOSED_FORM, f"evaluation.crossval={tmp_path / 'none'}"))
+    assert not RunFolder(tmp_path / "other").path.exists()
+
+
+def test_a_plan_without_a_use_is_not_needed() -> None:
+    assert not OutOfFoldPlan(calibrates=False, is_headline=False, folds=5).is_needed
