@@ -23,6 +23,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     """Run the whole pipeline on the demo data, or on data=FOLDER, skipping what is up to date.
 
     Without experiment=, model=, backbone=, weights= or recipe=, these are chosen by the number of original photos.
+    Without test photos, a closed-form recipe is cross-validated, and that is the main result.
     """
     from petmood.cli.tables import headline_text, model_notices, prediction_text
     from petmood.configs.load import compose, with_demo
@@ -46,9 +47,10 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
             "\nThere are no test photos: these numbers are of validation photos. To cross-validate the recipe, which "
             f"trains it {settings.crossval.folds} times, and to use the result:"
         )
-        click.echo(f"  {shell_command('crossval', *overrides)}\n  {more}")
+        alone = ("crossval.leakage=false", "crossval.permuted_labels=false")
+        click.echo(f"  {shell_command('crossval', *overrides, *alone)}\n  {more}")
     if result.predictions:
-        click.echo("\nThree unseen photos:")
+        click.echo(f"\nThree {'unseen' if result.has_test else 'validation'} photos:")
     for one in result.predictions:
         click.echo(f"  {prediction_text(str(one.photo), one.answer)}")
     for notice in model_notices(one.answer for one in result.predictions):

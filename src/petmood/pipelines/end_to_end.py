@@ -41,7 +41,7 @@ CHECKED = f"{CACHE_NAME}/checked"
 """File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
 AFTER_TRAINING: Final = {"evaluation": {"calibrate_on", "crossval"}}
-"""Settings that a finished run takes anew: they change its evaluation alone, so no other run is trained for them."""
+"""Settings that may change after a run's training: they are of its evaluation alone, so none is trained for them."""
 OWN_RUN: Final = re.compile(r".+-[0-9a-f]{8}")
 """The names of runs that ``_trained`` gives."""
 
@@ -58,7 +58,8 @@ class PhotoResult:
 class PipelineResult:
     """Outputs of the pipeline, the steps that were executed, and some predictions of the new bundle.
 
-    ``advises_crossval``: there is no test split, and the recipe trains too long to be cross-validated unasked.
+    The predictions are of test photos if the data ``has_test`` ones, else of validation photos. ``advises_crossval``:
+    there are none, and the recipe trains too long to be cross-validated unasked.
     """
 
     data: Path
@@ -66,6 +67,7 @@ class PipelineResult:
     bundle: Path
     done: tuple[str, ...]
     predictions: tuple[PhotoResult, ...]
+    has_test: bool = True
     advises_crossval: bool = False
 
 
@@ -106,9 +108,17 @@ def run_pipeline(
     if not _is_bundle_of(target, run):
         export_run(run, to=target, replace=True, progress=progress)
         done.append("export")
-    predictions = _sample_predictions(target, data, [row.path for row in evaluation_rows(index.rows, Split.TEST)])
-    advises_crossval = not evaluation_rows(index.rows, Split.TEST) and read_evaluation(run)["main"] == Split.VALID
-    return PipelineResult(data, run, target, tuple(done), predictions, advises_crossval=advises_crossval)
+    test = evaluation_rows(index.rows, Split.TEST)
+    shown = [row.path for row in test or evaluation_rows(index.rows, Split.VALID)]
+    return PipelineResult(
+        data,
+        run,
+        target,
+        tuple(done),
+        _sample_predictions(target, data, shown),
+        has_test=bool(test),
+        advises_crossval=not test and read_evaluation(run)["main"] == Split.VALID,
+    )
 
 
 def _refuse_other_bundle(folder: Path) -> None:

@@ -116,7 +116,7 @@ def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOf
 def is_as_planned(run: RunFolder, evaluation: Mapping[str, Any]) -> bool:
     """Return whether an evaluation used out-of-fold predictions as the run's settings and photos ask for.
 
-    It is True where the dataset is missing or has changed, since then the evaluation can't be made anew.
+    It is True where the dataset is missing or has changed, since then the evaluation can't be repeated.
     """
     try:
         index = read_index(run.dataset())

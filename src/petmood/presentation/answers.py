@@ -9,7 +9,7 @@ from petmood.core.prediction import Prediction
 __all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "in_words", "no_result", "percent", "percent_below"]
 
 NEVER_CONFIDENT: Final = (
-    "This model is never confident: its error on validation photos was too high, or the photos were too few. "
+    "This model is never confident: its error on held-out photos was too high, or the photos were too few. "
     "Its results are best guesses."
 )
 NO_RESULT: Final[dict[DomainWarning, tuple[str, str]]] = {

@@ -13,6 +13,8 @@ from petmood.data.sources import Source
 from petmood.pipelines import end_to_end
 from tests.support.small_sets import SMALL, write_small_set
 
+TWO = ("recipe", "network")
+
 
 def test_the_pipeline_ends_with_a_table_answers_places_and_the_next_command(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -94,3 +96,31 @@ def test_the_recipe_of_real_photos_is_chosen_by_their_number_and_said(
     assert "original photos, fewer than 1,000: a closed-form head on hand-crafted features" in said.out
     assert petmood("run", "data=data/stripes", "recipe=scratch").out == ""
     assert [one.recipe.name for one in wanted] == ["closed_form", "scratch"]
+
+
+def test_without_test_photos_the_cross_validation_comes_first_or_its_command_is_given(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_set(tmp_path / "data/two", train=32, valid=8, test=0)
+    wanted = (*SMALL, "data=data/two", "epochs=2", "evaluation.baselines=false")
+    lines = petmood("run", *wanted, "recipe=closed_form", "weights=none").out.splitlines()
+    first, second = (next(n for n, line in enumerate(lines) if line.startswith(f"this {of}, ")) for of in TWO)
+    assert lines[first].startswith("this recipe, 40 photos in cross-validation ")
+    assert lines[second].startswith("this network, 8 validation photos ")
+    assert second == first + 1
+    assert "Three validation photos:" in lines
+    assert not any("petmood crossval" in line for line in lines)
+    done = petmood("run", *wanted)
+    assert (done.code, done.err) == (0, "")
+    long = done.out
+    assert "There are no test photos: these numbers are of validation photos." in long
+    offered = [line.strip() for line in long.splitlines() if line.startswith("  petmood ")]
+    assert offered[0].startswith("petmood crossval model=tiny")
+    assert offered[0].endswith("crossval.leakage=false crossval.permuted_labels=false")
+    assert offered[1].endswith("evaluation.crossval=runs/crossval-tiny-seed0")
+    assert petmood(*shlex.split(offered[0])[1:], "folds=2").code == 0
+    done = petmood(*shlex.split(offered[1])[1:])
+    assert "Done now: evaluate, export." in done.out
+    assert "\nthis recipe, 40 photos in cross-validation " in done.out
+    assert done.out.count("% of 40 photos in cross-validation (95% interval ") == 1

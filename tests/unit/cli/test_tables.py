@@ -15,6 +15,7 @@ from petmood.core.schemas import ModelInfo
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
 from petmood.presentation.answers import NEVER_CONFIDENT
+from petmood.presentation.display_names import HEADLINE_SHARES
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
@@ -65,6 +66,20 @@ def test_the_headline_puts_controls_below_the_network_in_columns() -> None:
     assert lines[2].endswith("25.0% [12.5%, 37.5%]")
     assert len({len(line) for line in lines}) == 1
     assert "this network, validation photos " in headline_text(json.dumps(found | {"main": "valid"}))
+
+
+def test_a_cross_validation_stands_above_the_validation_photos_and_both_are_named() -> None:
+    numbers = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 330} for name in HEADLINE_SHARES}
+    valid = {name: {**value, "n": 36} for name, value in numbers.items()}
+    found = {"main": "crossval", "splits": {"crossval": numbers, "valid": valid}, "baselines": {"hog_svm": numbers}}
+    found["verdict"] = "The recipe is right."
+    verdict, blank, *lines = headline_text(json.dumps(found)).splitlines()
+    assert (verdict, blank) == ("The recipe is right.", "")
+    assert lines[1].startswith("this recipe, 330 photos in cross-validation ")
+    assert lines[2].startswith("this network, 36 validation photos ")
+    assert lines[3].startswith("HOG features + SVM ")
+    del found["splits"]["valid"]  # type: ignore[attr-defined] # a dict
+    assert "validation photos" not in headline_text(json.dumps(found))
 
 
 def test_a_comparison_says_how_likely_it_is_chance() -> None:

@@ -75,6 +75,36 @@ def test_every_number_comes_with_its_interval_and_the_number_of_photos() -> None
     assert "unseen" not in chosen
 
 
+def test_a_cross_validation_is_the_headline_and_validation_photos_are_named_beside_it() -> None:
+    splits = {
+        "crossval": {"accuracy": measure(0.503, 0.447, 0.559, n=330)},
+        "valid": {"accuracy": measure(0.528, 0.355, 0.696, n=36)},
+    }
+    record = {
+        "selection": {
+            "separate": True,
+            "confidence": 0.9,
+            "out_of_fold": True,
+            "sentence": "They come from 330 photos.",
+        },
+        "out_of_fold": {"sentences": "For the delivered one it holds in simulation and is not proven."},
+    }
+    text = card_text(manifest(metrics={"splits": splits, **record}), photos=PHOTOS)
+    assert (
+        "On 330 photos in cross-validation, by models of its recipe that were fitted without the photo's group, "
+        "with 95% intervals over groups of photos:"
+    ) in text
+    assert "| accuracy | 0.503 | 0.447 to 0.559 |" in text
+    assert "On 36 validation photos the model itself has an accuracy of 52.8% (95% interval 35.5% to 69.6%)." in text
+    assert "which is simulated to hold with 90% confidence." in text
+    assert "They come from 330 photos." in text
+    assert "For the delivered one it holds in simulation and is not proven." in text
+    never = card_text(manifest(metrics={"splits": splits, **record}, confidence_threshold=1.01), photos=PHOTOS)
+    assert "No threshold guarantees an error of at most 10% on out-of-fold predictions" in never
+    alone = card_text(manifest(metrics={"splits": {"crossval": splits["crossval"]}}), photos=PHOTOS)
+    assert "validation photos" not in alone
+
+
 def test_measures_stand_in_a_fixed_order_and_others_are_left_out() -> None:
     found = {"ece": measure(0.04, 0.02, 0.06), "odd": measure(1, 1, 1), "macro_f1": measure(0.8, 0.7, 0.9)}
     text = card_text(manifest(metrics={"splits": {"test": found}}), photos=PHOTOS)

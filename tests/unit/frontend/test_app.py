@@ -205,5 +205,5 @@ def test_a_model_that_is_never_confident_says_so_once(
     at = upload(page(), ("a.jpg", PHOTO))
     assert not at.exception
     assert words(at).count(NEVER_CONFIDENT) == 1
-    assert "its error on validation photos was too high, or the photos were too few." in NEVER_CONFIDENT
+    assert "its error on held-out photos was too high, or the photos were too few." in NEVER_CONFIDENT
     assert not at.warning

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from petmood.evaluation.evaluate import Evaluation, evaluate
+from petmood.evaluation.model_choice import ModelChoice
+from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.verdict import chance_text
+from petmood.presentation.display_names import VALIDATION_NOTE, percent_text
 from petmood.reports.run import bars, render_report, write_report
 from tests.support.evaluation import MakeScored
 
@@ -245,3 +248,25 @@ def test_a_large_test_set_stays_under_three_megabytes(make_scored: MakeScored) -
     many = {"test": make_scored(2000, skill=0.3)}
     noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
     assert len(rendered(evaluate(many), many, photo_of=lambda _: noise)) < 3_000_000
+
+
+def test_a_cross_validation_is_the_headline_and_says_what_it_guarantees(make_scored: MakeScored) -> None:
+    pooled, valid = make_scored(330, seed=1), make_scored(36, seed=2)
+    used = OutOfFold((pooled,), folds=5, learned=294, calibrates=True, is_headline=True)
+    choice = ModelChoice(1, 0, np.arange(330), separate=True, out_of_fold=True)
+    found = evaluate({"valid": valid}, choice=choice, out_of_fold=used)
+    page = Page(rendered(found, {"valid": valid, "crossval": pooled}))
+    assert page.text.count(found.verdict) == 1
+    assert "The recipe is right in " in found.verdict
+    assert "was predicted by a model of this recipe that was fitted without its group." in page.text
+    assert (
+        f"On 36 validation photos the model itself has {percent_text(found.splits['valid']['accuracy'])}. "
+        f"{VALIDATION_NOTE}" in page.text
+    )
+    assert "accurate as this recipe: " in page.text
+    assert "fitted on out-of-fold predictions of 330 photos" in page.text
+    assert "contain the truth for 78% of photos at worst, and for about 90% in practice." in page.text
+    assert "no photos besides the out-of-fold predictions to evaluate prediction sets on" in page.text
+    assert "photos in cross-validation (330) validation photos (36)" in page.text
+    names = [bar.name for bar in bars(found)]
+    assert names == ["this recipe, 330 photos in cross-validation", "this model, 36 validation photos"]
