@@ -72,7 +72,9 @@ def calibrated(rng: np.random.Generator, *, distance: float) -> dict[str, Outcom
     features, labels, groups = population.draw(rng, groups=TRAIN + VALID)
 
     def head_of(train: Ints) -> LinearHead:
-        return fit_ridge(features[train], labels[train], groups[train], strengths=STRENGTHS, classes=len(CLASSES))
+        return fit_ridge(
+            features[train], labels[train], groups[train].tolist(), strengths=STRENGTHS, classes=len(CLASSES)
+        )
 
     head = head_of(np.flatnonzero(groups < TRAIN))
     valid = np.flatnonzero(groups >= TRAIN)

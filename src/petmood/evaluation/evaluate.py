@@ -157,26 +157,21 @@ def evaluate(  # noqa: PLR0913 - what is measured, and how
 ) -> Evaluation:
     """Evaluate a run on all its splits, together with its baselines.
 
-    A baseline has one Predictions, or one for each permutation of the labels: then its values are means over them, and
-    its intervals are where 95% of permutations lie.
+    A baseline has one Predictions, or one for each permutation of labels: then means, and where 95% of them lie.
     `domain` is the result for photos of another kind, measured by `evaluation.domain`.
-    `main` is the split that the headline comes from; by default test, without test photos a cross-validation that is
-    to be the headline, and else validation.
+    `main` is the split of the headline; by default test, else the cross-validation if it is for that, else validation.
     `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
     `out_of_fold`: predictions of the recipe's folds. They calibrate, or are the main split "crossval", as they say.
-    Splits without photos are left out. Brier score, NLL and calibration error of the splits are computed from
-    calibrated probabilities.
+    Splits without photos are left out. Brier score, NLL and calibration error are of calibrated probabilities.
 
     Raises:
         DataError: no split has photos.
     """
     splits = _splits(scored_by_split, out_of_fold if main is None else None)
-    if main is None:
-        main = next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
+    main = main or next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
     every_valid = splits.get(Split.VALID)
     choice = choice or without_choice(len(every_valid) if every_valid else 0)
-    pool = out_of_fold.first if out_of_fold is not None and choice.out_of_fold else every_valid
-    valid = pool.take(choice.calibrating) if pool else None
+    valid = _calibrating(choice, every_valid, out_of_fold)
     predictions = splits[main]
     others = {name: parts for name, parts in (baselines or {}).items() if len(parts[0])}
     unseen = None if main in {Split.VALID, CROSSVAL} else predictions
@@ -208,6 +203,14 @@ def _splits(scored_by_split: Mapping[str, Predictions], out_of_fold: OutOfFold |
     if not splits:
         raise DataError("Expected at least one split with photos to evaluate, got none. Check the dataset.")
     return splits
+
+
+def _calibrating(
+    choice: ModelChoice, every_valid: Predictions | None, out_of_fold: OutOfFold | None
+) -> Predictions | None:
+    """Return the predictions that calibrate; None without any."""
+    pool = out_of_fold.first if out_of_fold is not None and choice.out_of_fold else every_valid
+    return pool.take(choice.calibrating) if pool else None
 
 
 def _repeats(predictions: Predictions, main: str, out_of_fold: OutOfFold | None) -> Sequence[Predictions]:
