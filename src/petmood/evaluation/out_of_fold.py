@@ -56,8 +56,8 @@ class OutOfFold:
         worst = cv_plus_coverage(coverage, groups=len(set(self.first.groups)), folds=folds)
         return (
             f"{made} The delivered model learned {more}. The bound on the error of confident predictions is for these "
-            "models. For the delivered one it holds in simulation and is not proven. "
-            f"Sets of CV+, which ask all {folds} models, contain the truth for {worst:.0%} of photos at worst, and for "
+            "models, and takes groups as independent. For the delivered one it holds in simulation and is not proven. "
+            f"Sets of CV+, which use all {folds} models, contain the truth for {worst:.0%} of photos at worst, and for "
             f"about {coverage:.0%} in practice. For the delivered model, {coverage:.0%} is simulated and not proven."
         )
 
