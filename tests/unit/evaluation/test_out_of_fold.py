@@ -15,12 +15,16 @@ from petmood.evaluation.conformal import conformal_quantile
 from petmood.evaluation.evaluate import evaluate
 from petmood.evaluation.model_choice import ModelChoice
 from petmood.evaluation.out_of_fold import OutOfFold, cross_validated_baselines, cv_plus_coverage
+from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import choose_threshold
 from petmood.evaluation.undecided import undecided
 from petmood.presentation.display_names import VALIDATION_NOTE
 from tests.support.evaluation import MakeRows, MakeScored
 
-USE = {"folds": 5, "learned": 293, "calibrates": True, "is_headline": True}
+
+def used_by(*repeats: Predictions, calibrates: bool = True) -> OutOfFold:
+    """Return predictions of five folds that calibrate a run without test photos."""
+    return OutOfFold(repeats, folds=5, learned=293, calibrates=calibrates, is_headline=True)
 
 
 def test_out_of_fold_photos_reach_a_threshold_where_36_validation_photos_do_not_and_the_error_holds() -> None:
@@ -35,7 +39,7 @@ def test_out_of_fold_photos_reach_a_threshold_where_36_validation_photos_do_not_
 def test_the_photos_that_calibrate_are_those_predicted_out_of_fold(make_scored: MakeScored) -> None:
     pooled, valid = make_scored(329, seed=1, skill=5.0), make_scored(36, seed=2)
     choice = ModelChoice(tried=1, chosen_on=0, calibrating=np.arange(329), separate=True, out_of_fold=True)
-    used = OutOfFold((pooled,), **USE)
+    used = used_by(pooled)
     found = evaluate({"valid": valid}, choice=choice, out_of_fold=used)
     temperature = fit_temperature(pooled)
     assert found.calibration.temperature == temperature
@@ -52,7 +56,7 @@ def test_without_a_test_split_the_cross_validation_is_the_headline_beside_the_va
     make_scored: MakeScored,
 ) -> None:
     pooled, valid = make_scored(329, seed=1), make_scored(36, seed=2)
-    found = evaluate({"valid": valid}, out_of_fold=OutOfFold((pooled,), **{**USE, "calibrates": False}))
+    found = evaluate({"valid": valid}, out_of_fold=used_by(pooled, calibrates=False))
     assert found.main == "crossval"
     assert found.splits["crossval"]["accuracy"] == estimate_metrics(pooled)["accuracy"]
     assert found.splits["valid"]["accuracy"] == estimate_metrics(valid)["accuracy"]
@@ -79,7 +83,7 @@ def test_without_a_test_split_the_cross_validation_is_the_headline_beside_the_va
 def test_the_headline_is_a_mean_over_the_repeats_of_the_folds(make_scored: MakeScored) -> None:
     pooled = make_scored(100, seed=1)
     flipped = replace(pooled, logits=-pooled.logits)
-    found = evaluate({}, out_of_fold=OutOfFold((pooled, flipped), **USE))
+    found = evaluate({}, out_of_fold=used_by(pooled, flipped))
     two = [estimate_metrics(one)["accuracy"].value for one in (pooled, flipped)]
     assert found.splits["crossval"]["accuracy"].value == pytest.approx(np.mean(two))
 
@@ -91,7 +95,7 @@ def test_the_recipe_is_compared_with_chance_and_baselines_by_all_its_out_of_fold
     repeats = (pooled, replace(pooled, logits=-pooled.logits))
     baselines = {"hog_svm": (pooled,), "permuted_labels": (pooled, pooled)}
     splits = {"valid": make_scored(36, seed=2)}
-    found = evaluate(splits, baselines=baselines, out_of_fold=OutOfFold(repeats, **USE), seed=4)
+    found = evaluate(splits, baselines=baselines, out_of_fold=used_by(*repeats), seed=4)
     assert found.comparison == compare(repeats, baselines, seed=4)
     assert found.comparison != compare([pooled], baselines, seed=4)
     assert found.comparison is not None
@@ -103,7 +107,7 @@ def test_on_another_dataset_its_photos_are_the_headline_and_the_cross_validation
     make_scored: MakeScored,
 ) -> None:
     splits = {"valid": make_scored(36, seed=2), "validation photos of other": make_scored(20, seed=3)}
-    used = OutOfFold((make_scored(100, seed=1),), **USE)
+    used = used_by(make_scored(100, seed=1))
     found = evaluate(splits, out_of_fold=used, main="validation photos of other")
     assert (found.main, list(found.splits)) == ("validation photos of other", list(splits))
     assert found.verdict.startswith("The model is right in ")
@@ -114,7 +118,7 @@ def test_test_photos_stay_the_headline_and_measure_the_calibration(make_scored: 
     pooled, test = make_scored(329, seed=1, skill=5.0), make_scored(60, seed=3, skill=5.0)
     choice = ModelChoice(tried=1, chosen_on=0, calibrating=np.arange(329), separate=True, out_of_fold=True)
     splits = {"valid": make_scored(36, seed=2), "test": test}
-    found = evaluate(splits, choice=choice, out_of_fold=OutOfFold((pooled,), **USE))
+    found = evaluate(splits, choice=choice, out_of_fold=used_by(pooled))
     assert found.main == "test"
     assert "crossval" not in found.splits
     assert found.abstention.measured is not None
@@ -122,7 +126,7 @@ def test_test_photos_stay_the_headline_and_measure_the_calibration(make_scored: 
 
 
 def test_what_is_proven_and_what_is_simulated_is_said(make_scored: MakeScored) -> None:
-    used = OutOfFold((make_scored(329),), **USE)
+    used = used_by(make_scored(329))
     said = used.sentences(coverage=0.9)
     assert "learned from as many photos as these models or more, so its error is usually no higher." in said
     assert "For the delivered one it holds in simulation and is not proven." in said

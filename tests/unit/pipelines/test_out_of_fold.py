@@ -15,11 +15,12 @@ from petmood.data.index import IndexRow, Role, Split, read_index
 from petmood.evaluation.calibration import fit_temperature
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import out_of_fold as module
-from petmood.pipelines.crossval import crossval
+from petmood.pipelines.crossval import crossval, recipe_fit
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.out_of_fold import OutOfFoldPlan, is_as_planned, out_of_fold, plan_out_of_fold
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
+from petmood.training.dataset import open_photo_set
 from tests.support.small_sets import SMALL, write_small_set
 
 Settings = Callable[..., Config]
@@ -106,7 +107,7 @@ def test_training_and_validation_photos_calibrate_and_are_the_headline(small: Se
 
 def test_no_test_photo_is_learned_from_or_predicted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     run, opened = train(settings("name=oof-test", *CLOSED_FORM)), []
-    real = module.open_photo_set
+    real = open_photo_set
 
     def watch(folder: Path, rows: list[IndexRow], **options: object) -> object:
         opened.extend(rows)
@@ -139,7 +140,7 @@ def test_folds_are_fitted_once_and_after_an_interruption_only_the_missing_ones(
     small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, fitted = train(small("name=run")), []
-    real = module.recipe_fit
+    real = recipe_fit
 
     def watch(*given: object, **options: object) -> object:
         fit = real(*given, **options)  # type: ignore[arg-type] # those of the caller
