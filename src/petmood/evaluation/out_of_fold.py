@@ -68,6 +68,7 @@ class OutOfFold:
             "groups": len(set(self.first.groups)),
             "folds": self.folds,
             "repeats": len(self.repeats),
+            "learned": self.learned,
             "calibrates": self.calibrates,
             "headline": self.is_headline,
             "crossval": self.crossval,

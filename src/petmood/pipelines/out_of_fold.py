@@ -87,26 +87,31 @@ def check_out_of_fold(config: Config, index: DataIndex) -> None:
 def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOfFold | None:
     """Return the out-of-fold predictions that a run uses, made at the first call; None if it uses none.
 
-    Each fold is stored when it ends, so that an interruption loses at most one.
+    Each fold is stored when it ends, so that an interruption loses at most one. Without the photos that the run was
+    trained on, the predictions are those of its last evaluation.
 
     Raises:
         ConfigError, RunError: as ``check_out_of_fold``.
-        DataError: the photos are not those that the run was trained on.
+        DataError: the photos are not those that the run was trained on, and it was not evaluated before.
     """
     config, facts = run.read_config(), run.read_metadata()
     if not config.is_closed_form and config.evaluation.crossval is None:
         return None
-    index = open_index(run.dataset(), expected_hash=facts.data_hash)
+    try:
+        index = open_index(run.dataset(), expected_hash=facts.data_hash)
+    except DataError:
+        if run.evaluation.is_file():
+            return _of_last_evaluation(run)
+        raise
     check_out_of_fold(config, index)
     plan = plan_out_of_fold(config, index)
     if not plan.is_needed:
         return None
     folds = plan.folds
     if plan.crossval is not None:
-        folder = Path(plan.crossval)
-        settings = from_file(folder / "config.yaml").crossval
+        settings = from_file(Path(plan.crossval) / "config.yaml").crossval
         folds = settings.folds
-        repeats = [Predictions.load(folder / out_of_fold_name(repeat)) for repeat in range(settings.repeats)]
+        repeats = [Predictions.load(path) for path in _files(run, plan.crossval, repeats=settings.repeats)]
     else:
         repeats = _made(run, config, index, folds=folds, progress=progress)
     learned = sum(row.split == Split.TRAIN and row.role == Role.ORIGINAL for row in index)
@@ -130,8 +135,29 @@ def is_as_planned(run: RunFolder, evaluation: Mapping[str, Any]) -> bool:
     return found == (plan.calibrates, plan.is_headline, plan.crossval if plan.is_needed else None)
 
 
+def _files(run: RunFolder, crossval: str | None, *, repeats: int) -> list[Path]:
+    """Return the paths of the predictions in a run, or in a cross-validation that it names."""
+    if crossval is not None:
+        return [Path(crossval) / out_of_fold_name(repeat) for repeat in range(repeats)]
+    return [run.out_of_fold(repeat) for repeat in range(repeats)]
+
+
+def _of_last_evaluation(run: RunFolder) -> OutOfFold | None:
+    if not (used := json.loads(run.evaluation.read_bytes()).get("out_of_fold")):
+        return None
+    files = _files(run, used["crossval"], repeats=used["repeats"])
+    return OutOfFold(
+        tuple(map(Predictions.load, files)),
+        folds=used["folds"],
+        learned=used["learned"],
+        calibrates=used["calibrates"],
+        is_headline=used["headline"],
+        crossval=used["crossval"],
+    )
+
+
 def _made(run: RunFolder, config: Config, index: DataIndex, *, folds: int, progress: ProgressBar) -> list[Predictions]:
-    stored = [run.out_of_fold(repeat) for repeat in range(config.crossval.repeats)]
+    stored = _files(run, None, repeats=config.crossval.repeats)
     if all(path.is_file() for path in stored):
         return [Predictions.load(path) for path in stored]
     roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if config.data.include_copies else {Role.ORIGINAL}

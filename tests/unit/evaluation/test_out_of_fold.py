@@ -73,6 +73,7 @@ def test_without_a_test_split_the_cross_validation_is_the_headline_beside_the_va
         "groups": 329,
         "folds": 5,
         "repeats": 1,
+        "learned": 293,
         "calibrates": False,
         "headline": True,
         "crossval": None,

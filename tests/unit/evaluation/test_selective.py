@@ -199,7 +199,7 @@ def test_no_photos_give_no_threshold(make_scored: MakeScored) -> None:
 def test_impossible_targets_are_refused(make_scored: MakeScored, name: str, number: float) -> None:
     message = f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        choose_threshold(make_scored(9), **{name: number})
+        choose_threshold(make_scored(9), **{name: number})  # type: ignore[arg-type] # both are floats
 
 
 def test_error_and_coverage_are_measured_at_the_threshold() -> None:

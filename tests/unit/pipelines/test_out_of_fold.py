@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from petmood.configs.load import compose
 from petmood.configs.schema import OUT_OF_FOLD_BELOW, Config
-from petmood.core.errors import ConfigError, RunError
-from petmood.data.index import IndexRow, Role, Split, read_index
+from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.data.index import IndexRow, Role, Split, read_index, write_index
 from petmood.evaluation.calibration import fit_temperature
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import out_of_fold as module
@@ -103,6 +104,31 @@ def test_training_and_validation_photos_calibrate_and_are_the_headline(small: Se
     assert found["verdict"] in html.unescape(run.report.read_text())
     assert "On 8 validation photos the model itself has" in run.report.read_text()
     assert not needs_evaluation(run)
+
+
+@pytest.mark.parametrize("gone", ["changed", "missing"])
+def test_without_the_photos_of_the_run_the_predictions_are_those_of_its_last_evaluation(
+    small: Settings, no_test: Path, tmp_path: Path, gone: str
+) -> None:
+    data = Path(shutil.copytree(no_test, tmp_path / "data"))
+    run = train(small("name=run", f"data={data}"))
+    before = evaluate_run(run)
+    if gone == "changed":
+        write_index(data, read_index(data).rows[1:])
+        found = evaluate_run(run)
+        assert (found.main, found.verdict, found.baselines) == ("crossval", before.verdict, {})
+    else:
+        other = data.rename(tmp_path / "elsewhere")
+        found = evaluate_run(run, data=other)
+        assert found.main == "validation photos of elsewhere"
+    assert found.calibration.temperature == before.calibration.temperature
+    assert found.calibration.fitted_on == 40
+    assert found.out_of_fold is not None
+    assert before.out_of_fold is not None
+    assert found.out_of_fold.to_json(coverage=0.9) == before.out_of_fold.to_json(coverage=0.9)
+    run.evaluation.unlink()
+    with pytest.raises(DataError):
+        evaluate_run(run)
 
 
 def test_no_test_photo_is_learned_from_or_predicted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
