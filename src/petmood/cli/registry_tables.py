@@ -19,9 +19,9 @@ def versions_text(versions: Sequence["Version"], state: "AliasState") -> str:
     """Return a line a version: number, aliases, accuracy with interval and photos, data, manifest, time and author."""
     if not versions:
         return f"No versions yet. Register one with: {registry_command('push', 'bundles/first')}"
-    lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<44}{'data':<14}{'manifest':<14}registered"]
+    lines = [f"{'version':<9}{'aliases':<20}{'accuracy':<53}{'data':<14}{'manifest':<14}registered"]
     lines += [
-        f"{one.number:<9}{', '.join(state.of(one.number)):<20}{_accuracy(one):<44}{one.data_hash[:12]:<14}"
+        f"{one.number:<9}{', '.join(state.of(one.number)):<20}{_accuracy(one):<53}{one.data_hash[:12]:<14}"
         f"{one.sha256[:12]:<14}{one.registered[:19]} {one.by}"
         for one in versions
     ]

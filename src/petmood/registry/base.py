@@ -59,8 +59,8 @@ class _StoredRecord(_Record):
 class Version(_StoredRecord):
     """One registered bundle; ``sha256`` is that of its manifest, which lists the SHA-256 of every other file.
 
-    ``accuracy`` is the accuracy in the bundle's metrics (value, low, high, n, split) on test photos, else on validation
-    photos; None if it was not measured. Records of earlier versions have no split.
+    ``accuracy`` is in the bundle's metrics (value, low, high, n, split): on test photos, else of the recipe in
+    cross-validation, else on validation photos. It is None if not measured. Records of earlier versions have no split.
     """
 
     number: int = Field(ge=1)

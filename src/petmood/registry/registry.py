@@ -267,7 +267,7 @@ def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
 def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
     manifest = bundle.manifest
     splits = manifest.metrics.get("splits") or {}
-    split = next((name for name in ("test", "valid") if splits.get(name)), "")
+    split = next((name for name in ("test", "crossval", "valid") if splits.get(name)), "")
     accuracy = splits.get(split, {}).get("accuracy")
     return {
         "sha256": bundle.sha256,

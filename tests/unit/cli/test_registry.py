@@ -65,14 +65,15 @@ def test_lists_are_for_people_and_for_programs(petmood: Petmood) -> None:
 
 @pytest.mark.usefixtures("place")
 def test_an_accuracy_on_validation_photos_is_called_so_in_the_list(petmood: Petmood, tmp_path: Path) -> None:
-    folders = [word_bundle(tmp_path / split, "one", split=split) for split in ("valid", "nothing")]
-    assert [petmood("registry", "push", folder).code for folder in folders] == [0, 0]
-    header, first, second = petmood("registry", "list").out.splitlines()
+    folders = [word_bundle(tmp_path / split, "one", split=split) for split in ("valid", "nothing", "crossval")]
+    assert [petmood("registry", "push", folder).code for folder in folders] == [0, 0, 0]
+    header, first, second, third = petmood("registry", "list").out.splitlines()
     assert " 90.0% [80.0%, 95.0%], validation photos  " in first
     assert " not evaluated  " in second
+    assert " 90.0% [80.0%, 95.0%], photos in cross-validation  " in third
     assert header.index("data") == first.index("d" * 12)
     rows = json.loads(petmood("registry", "list", "--json").out)
-    assert [row["accuracy"] and row["accuracy"]["split"] for row in rows] == ["valid", None]
+    assert [row["accuracy"] and row["accuracy"]["split"] for row in rows] == ["valid", None, "crossval"]
 
 
 def test_a_version_of_an_earlier_petmood_has_no_split() -> None:
