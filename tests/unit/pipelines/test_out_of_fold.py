@@ -16,9 +16,10 @@ from petmood.data.index import IndexRow, Role, Split, read_index, write_index
 from petmood.evaluation.calibration import fit_temperature
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import out_of_fold as module
-from petmood.pipelines.crossval import crossval, recipe_fit
+from petmood.pipelines.crossval import crossval
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.out_of_fold import OutOfFoldPlan, is_as_planned, out_of_fold, plan_out_of_fold
+from petmood.pipelines.recipe_fit import recipe_fit
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 from petmood.training.dataset import open_photo_set

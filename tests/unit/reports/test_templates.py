@@ -40,7 +40,7 @@ def test_every_report_links_to_its_terms_and_uses_each_of_them(name: str) -> Non
     text = (FOLDER / name).read_text("utf-8")
     (terms,) = re.findall(r"terms = \[(.*?)\]", text)
     named = re.findall("'([^']+)'", terms)
-    text += Path(WORDS_FROM[name].__file__).read_text("utf-8") if name in WORDS_FROM else ""
+    text += Path(str(WORDS_FROM[name].__file__)).read_text("utf-8") if name in WORDS_FROM else ""
     shown = re.sub(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>", "", text)
     assert len(named) >= 2
     assert len(PAGES) == 7
