@@ -6,7 +6,7 @@ from typing import Any, Final
 from petmood.core.bundle import Manifest
 from petmood.data.index import Split
 from petmood.presentation.answers import NEVER_CONFIDENT
-from petmood.presentation.display_names import HEADLINE_METRICS, photos_of_split, title
+from petmood.presentation.display_names import HEADLINE_METRICS, VALIDATION_NOTE, photos_of_split, title
 
 __all__ = ["card_text"]
 
@@ -97,7 +97,7 @@ def _validation_line(splits: Mapping[str, Any]) -> list[str]:
         "",
         (
             f"On {photos_of_split(Split.VALID, accuracy['n'])} the model itself has an accuracy of "
-            f"{_percent(accuracy['value'])} (95% interval {low} to {high})."
+            f"{_percent(accuracy['value'])} (95% interval {low} to {high}). {VALIDATION_NOTE}"
         ),
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from petmood.core.bundle import Manifest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.export.model_card import card_text
+from petmood.presentation.display_names import VALIDATION_NOTE
 from tests.support.networks import IMAGE, METRICS
 
 PHOTOS = {"train": 40, "test": 120}
@@ -96,6 +97,7 @@ def test_a_cross_validation_is_the_headline_and_validation_photos_are_named_besi
     ) in text
     assert "| accuracy | 0.503 | 0.447 to 0.559 |" in text
     assert "On 36 validation photos the model itself has an accuracy of 52.8% (95% interval 35.5% to 69.6%)." in text
+    assert f"69.6%). {VALIDATION_NOTE}" in text
     assert "which is simulated to hold with 90% confidence." in text
     assert "They come from 330 photos." in text
     assert "For the delivered one it holds in simulation and is not proven." in text
