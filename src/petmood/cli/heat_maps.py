@@ -1,11 +1,11 @@
 """Folder of heat maps of `petmood predict --explain`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from petmood.core.errors import OutputError
+from petmood.core.errors import OutputError, PetmoodError, ServiceError
 from petmood.core.names import printable
 
 if TYPE_CHECKING:
@@ -22,14 +22,16 @@ SIDE_PX: Final = 800
 class HeatMapFolder:
     """Writes the heat map of each photo with a label as ``folder/NAME.jpg``; NAME is the photo's path with its suffix.
 
-    ``written`` counts the files; one of an earlier run is replaced.
+    One of an earlier run is replaced. ``failure`` says why the first map that is missing could not be made.
     """
 
     folder: Path
-    written: int = 0
+    failed: int = 0
+    failure: str = ""
+    _written: set[Path] = field(default_factory=set)
 
     def check(self, photos: Sequence[Path]) -> None:
-        """Refuse a folder that can't be written, or that is in a folder of photos: the next run would predict it.
+        """Refuse a folder that can't be written, or that has the photos: the next run would predict the heat maps.
 
         Raises:
             OutputError: the folder is one of these.
@@ -37,39 +39,42 @@ class HeatMapFolder:
         from petmood.core.output_paths import refuse_unwritable
 
         refuse_unwritable(self.folder)
-        inside = next(
-            (one for one in photos if one.is_dir() and self.folder.resolve().is_relative_to(one.resolve())), None
-        )
-        if inside is not None:
-            raise OutputError(
-                f"Expected a folder outside {printable(str(inside))} after --explain, got "
-                f"{printable(str(self.folder))}. Its files would be predicted as photos next time."
-            )
+        target = self.folder.resolve()
+        for one in photos:
+            place = one.resolve() if one.is_dir() else one.resolve().parent
+            if target == place or (one.is_dir() and target.is_relative_to(place)):
+                raise OutputError(
+                    f"Expected a folder without photos after --explain, got {printable(str(self.folder))}, which has "
+                    f"{printable(str(one))} or is in it. Its files would be predicted as photos next time."
+                )
 
     def add(self, predictor: "Predictor | Client", name: str, answer: "Answer", photo: bytes | Path | None) -> None:
-        """Write the heat map of a photo that has a label.
+        """Write the heat map of a photo that has a label; a map that can't be made is counted in ``failed``.
 
         Raises:
             OutputError: the file can't be written.
-            PetmoodError: the service can't explain the photo.
         """
-        from petmood.core.photo import decode
         from petmood.core.prediction import Prediction
-        from petmood.presentation.heat_map import heat_map_jpeg
 
         if photo is None or not isinstance(answer, Prediction) or answer.label is None:
             return
-        explanation = predictor.explain(photo)
-        pixels = decode(photo, at_least_px=SIDE_PX).pixels
-        made = heat_map_jpeg(pixels, explanation.maps[answer.label], explanation.box, side_px=SIDE_PX)
-        self._write(name, made)
+        try:
+            made = _heat_map(predictor, photo, answer.label)
+        except PetmoodError as error:
+            self.failed += 1
+            self.failure = self.failure or str(error)
+        else:
+            self._write(name, made)
+
+    def summary(self) -> str:
+        """Return the number of files, and why others are missing."""
+        missing = f"; {self.failed} could not be made, the first since: {self.failure}" if self.failed else ""
+        return f"Heat maps: {len(self._written)} in {printable(str(self.folder))}{missing}"
 
     def _write(self, name: str, data: bytes) -> None:
         from petmood.core.files import atomic_write_bytes
 
-        below = [part for part in Path(name).parts if part not in {Path(name).anchor, ".."}]
-        file = self.folder.joinpath(*below)
-        file = file.with_name(f"{file.name}.jpg")
+        file = self._file_of(name)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write_bytes(file, data)
@@ -78,4 +83,23 @@ class HeatMapFolder:
                 f"{printable(str(file))} can't be written ({error.strerror or error}). "
                 "Free disk space, or choose another folder."
             ) from error
-        self.written += 1
+        self._written.add(file)
+
+    def _file_of(self, name: str) -> Path:
+        """Return the file for a photo below the folder; photos of equal names get numbers."""
+        below = self.folder.joinpath(*[part for part in Path(name).parts if part not in {Path(name).anchor, ".."}])
+        file, number = below.with_name(f"{below.name}.jpg"), 2
+        while file in self._written:
+            file, number = below.with_name(f"{below.name}-{number}.jpg"), number + 1
+        return file
+
+
+def _heat_map(predictor: "Predictor | Client", photo: bytes | Path, label: str) -> bytes:
+    from petmood.core.photo import decode
+    from petmood.presentation.heat_map import heat_map_jpeg
+
+    explanation = predictor.explain(photo)
+    if label not in explanation.maps:
+        raise ServiceError(f"The service explained classes without {label}: its model has changed. Run it again.")
+    pixels = decode(photo, at_least_px=SIDE_PX).pixels
+    return heat_map_jpeg(pixels, explanation.maps[label], explanation.box, side_px=SIDE_PX)

@@ -24,13 +24,14 @@ def network_address() -> str | None:
     return None if found.startswith("127.") else found
 
 
-def phone_text(port: int, *, with_code: bool) -> str:
-    """Return what to open on a phone, and a warning; with ``with_code`` also its QR code, for a terminal."""
+def phone_text(port: int, *, with_code: bool, with_token: bool) -> str:
+    """Return what to open on a phone and who can use it; with ``with_code`` also its QR code, for a terminal."""
     found = network_address()
     if found is None:
         return "This machine has no address in a network. Connect it to that of the phone, and start again."
     url = f"{url_of(found, port)}/"
-    lines = [f"On a phone in the same network: {url}", "Everyone in this network can use the service."]
+    who = "with the token can use the service" if with_token else "can use the service. PETMOOD_TOKEN limits it"
+    lines = [f"On a phone in the same network: {url}", f"Everyone in this network {who}."]
     if with_code:
         code = io.StringIO()
         require("segno", extra="serve").make(url, error="m", micro=False).terminal(code, compact=True)

@@ -84,7 +84,7 @@ def predict(
             answer = one.problem or next(answers)
             outputs.add(one.path, answer, source.take() if isinstance(source, PipedPhoto) else source, predictor)
     outputs.say_counts()
-    context.exit(1 if outputs.tally.counts["rejected"] else 0)
+    context.exit(1 if outputs.failed else 0)
 
 
 def _check_standard_input(photos: "Sequence[Path]") -> None:

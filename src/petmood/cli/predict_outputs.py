@@ -84,6 +84,11 @@ class Outputs:
         if self.maps:
             self.maps.add(predictor, name, answer, photo)
 
+    @property
+    def failed(self) -> bool:
+        """Whether a photo was rejected, or a heat map could not be made."""
+        return bool(self.tally.counts["rejected"] or (self.maps and self.maps.failed))
+
     def say_counts(self) -> None:
         """Print the counts, the notices and the paths of what was written to standard error."""
         options, lines = self.options, list[str]()
@@ -95,7 +100,7 @@ class Outputs:
         if as_text and options["html"]:
             lines.append(f"Page: {printable(str(options['html']))}")
         if as_text and self.maps:
-            lines.append(f"Heat maps: {self.maps.written} in {printable(str(self.maps.folder))}")
+            lines.append(self.maps.summary())
         for line in lines:
             click.echo(line, err=True)
 

@@ -98,7 +98,7 @@ def serve(
         if listening["phone"]:
             from petmood.cli.phone_address import phone_text
 
-            address += "\n" + phone_text(bound, with_code=sys.stderr.isatty())
+            address += "\n" + phone_text(bound, with_code=sys.stderr.isatty(), with_token=settings.token is not None)
         if workers == 1:
             _serve_here(bundle, listeners, settings, address=address)
         else:

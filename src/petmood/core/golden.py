@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.arrays import ArrayBounds, read_arrays
-from petmood.core.bundle import CLASS_MAPS, DOMAIN_OUTPUTS, Bundle
+from petmood.core.bundle import ATOL, CLASS_MAPS, DOMAIN_OUTPUTS, RTOL, Bundle
 from petmood.core.errors import BundleError, DataError
 
-__all__ = ["Golden", "read_golden"]
+__all__ = ["Golden", "maps_agree", "read_golden"]
 
 MAX_GOLDEN: Final = 64
 """Most golden photos of a bundle; an export writes 32."""
+
+
+MAPS_AGREE: Final = 0.75
+"""Share of golden photos whose class maps must agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +65,12 @@ def read_golden(bundle: Bundle) -> Golden:
     if count == 0 or got != expected:
         raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
     return Golden(found["pixels"], found["logits"], {name: found[name] for name in names}, maps)
+
+
+def maps_agree(expected: NDArray[np.floating], got: NDArray[np.floating]) -> bool:
+    """Return whether class maps [N, K, H, W] are finite, and those of at least 75% of the photos within the tolerance.
+
+    A gradient jumps where a ReLU begins. So a rounding difference that changes no logit can change the map of a photo.
+    """
+    close = np.isclose(got, expected, rtol=RTOL, atol=ATOL).reshape(len(got), -1).all(axis=1)
+    return bool(np.isfinite(got).all() and close.mean() >= MAPS_AGREE)

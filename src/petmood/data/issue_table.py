@@ -12,7 +12,7 @@ from petmood.core.errors import DataError, OutputError
 from petmood.core.files import atomic_write_text
 from petmood.core.output_paths import resolve_file
 from petmood.data.generated import generated_path
-from petmood.data.index import DataIndex, Role
+from petmood.data.index import DataIndex, IndexRow, Role
 from petmood.data.sources.base import TableOptions
 from petmood.data.sources.label_table import read_label_table
 from petmood.data.validation.photo_issues import IssueReport, in_review
@@ -50,8 +50,7 @@ def issue_table_text(report: IssueReport, *, prefix: str = "") -> str:
     for row in rows:
         found, score = notes.get(row.path, _Notes()), report.labels.by_path.get(row.path)
         quality = f"{score.quality:.4f}" if score else ""
-        split = "" if row.role == Role.EXCLUDED else row.split
-        shown = (row.label, found.suggested, " ".join(found.kinds), quality, split, row.species, row.group_id)
+        shown = (row.label, found.suggested, " ".join(found.kinds), quality, _split(row), row.species, row.group_id)
         writer.writerow((f"{prefix}{row.path}", *shown))
     return buffer.getvalue()
 
@@ -81,7 +80,7 @@ def refuse_target(to: Path, folder: Path, index: DataIndex) -> None:
     """
     prefix = _way(to, folder)
     resolve_file(to)
-    _refuse_edited(to, {f"{prefix}{row.path}": row.label for row in in_review(index)})
+    _refuse_edited(to, {f"{prefix}{row.path}".strip(): _read_back(row) for row in in_review(index)})
 
 
 def _way(to: Path, folder: Path) -> str:
@@ -96,18 +95,27 @@ def _way(to: Path, folder: Path) -> str:
     return "" if way == "." else f"{way}/"
 
 
-def _refuse_edited(to: Path, labels: Mapping[str, str]) -> None:
+def _read_back(row: IndexRow) -> tuple[str, str, str]:
+    """Return what an import reads of a row: its label, split and species."""
+    return row.label.strip(), _split(row), row.species.strip()
+
+
+def _split(row: IndexRow) -> str:
+    return "" if row.role == Role.EXCLUDED else str(row.split)
+
+
+def _refuse_edited(to: Path, known: Mapping[str, tuple[str, str, str]]) -> None:
     if not to.exists():
         return
     try:
         rows = read_label_table(to, TableOptions(photo_column="photo", label_column="label")).rows
     except (DataError, OSError) as error:
         raise OutputError(f"'{to}' is not a table of issues. Choose another file with --csv.") from error
-    there = {row.photo: row.label for row in rows}
-    changed = sum(path in there and there[path] != label for path, label in labels.items())
-    dropped = sum(path not in there for path in labels)
-    if changed or dropped or len(there) > len(labels):
-        differences = f"{counted(changed, 'other label')}, {counted(dropped, 'missing photo')}"
+    there = {row.photo: (row.label, row.split, row.species) for row in rows}
+    changed = sum(path in there and there[path] != cells for path, cells in known.items())
+    dropped = sum(path not in there for path in known)
+    if changed or dropped or len(there) > len(known):
+        differences = f"{counted(changed, 'changed row')}, {counted(dropped, 'missing photo')}"
         raise OutputError(
             f"'{to}' differs from the dataset ({differences}) and may hold your work. Import it, delete it, or choose "
             "another file with --csv."

@@ -32,6 +32,7 @@ from petmood.core.bundle_target import bundle_directory
 from petmood.core.domain import DomainRule
 from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes
+from petmood.core.golden import maps_agree
 from petmood.core.image import ImageSpec
 from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
 from petmood.export.drift_reference import reference_bytes
@@ -177,6 +178,8 @@ def _compare_outputs(
         parts = [session.run(golden[start : start + size]) for start in range(0, len(golden), size)]
         for name, wanted in expected.items():
             found = np.concatenate([part[name] for part in parts])
+            if name == CLASS_MAPS and maps_agree(wanted, found):
+                continue
             if not (np.isfinite(found) & np.isclose(found, wanted, rtol=RTOL, atol=ATOL)).all():
                 with np.errstate(invalid="ignore"):
                     worst = float(np.abs(found - wanted).max())

@@ -45,7 +45,8 @@ class FakePredictor(Predictor):
         prepared = try_prepare(photo, self._spec)
         if isinstance(prepared, PhotoError):
             return prepared
-        maps = occlusion_maps(lambda images: np.stack([_logits(one) for one in images]), prepared.pixels)
+        whole = _logits(prepared.pixels)
+        maps = occlusion_maps(lambda images: np.stack([_logits(one) for one in images]), prepared.pixels, whole)
         box = seen_box(self._spec, width=prepared.width, height=prepared.height)
         return Explanation(self._decide(prepared), "occlusion", dict(zip(DEFAULT_CLASSES, maps, strict=True)), box)
 

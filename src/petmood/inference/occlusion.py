@@ -13,16 +13,20 @@ GRID: Final = 5
 
 
 def occlusion_maps(
-    logits: Callable[[NDArray[np.uint8]], NDArray[np.floating]], pixels: NDArray[np.uint8], *, grid: int = GRID
+    logits: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
+    pixels: NDArray[np.uint8],
+    whole: NDArray[np.floating],
+    *,
+    grid: int = GRID,
 ) -> NDArray[np.float32]:
     """Return maps float32 [K, grid, grid] of a prepared photo uint8 [S, S, 3] (Zeiler and Fergus 2014).
 
-    ``logits`` returns [B, K] for images [B, S, S, 3]. A value is the logit of the photo minus that of the photo with
-    this place covered by the photo's mean color. The images are predicted one at a time, to bound the memory.
+    ``logits`` returns [B, K] for images [B, S, S, 3]; ``whole`` are those of the photo, [K]. A value is the logit of
+    the photo, minus that of the photo with this place covered by its mean color. Images are predicted one at a time, to
+    bound the memory.
     """
     edges = np.linspace(0, len(pixels), grid + 1).round().astype(int)
     color = pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
-    whole = logits(pixels[np.newaxis])[0]
     maps = np.empty((len(whole), grid, grid), dtype=np.float32)
     for row in range(grid):
         for column in range(grid):

@@ -143,7 +143,11 @@ def _files(run: RunFolder, crossval: str | None, *, repeats: int) -> list[Path]:
 
 
 def _of_last_evaluation(run: RunFolder) -> OutOfFold | None:
-    if not (used := json.loads(run.evaluation.read_bytes()).get("out_of_fold")):
+    try:
+        used = json.loads(run.evaluation.read_bytes()).get("out_of_fold")
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{run.evaluation} can't be read. Evaluate the run again where its photos are.") from error
+    if not used:
         return None
     files = _files(run, used["crossval"], repeats=used["repeats"])
     return OutOfFold(

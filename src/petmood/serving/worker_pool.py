@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -161,18 +161,27 @@ class WorkerPool:
         return tasks
 
     def _answer(self, tasks: Sequence[_Waiting]) -> None:
-        predictor, too_old = self._slot.current, time.monotonic() - self._max_wait_s
+        predictor = self._slot.current
+        plain = self._timely([task for task in tasks if not task.explained])
+        answers = self._checked(predictor.predict_batch, [task.photo for task in plain])
+        self._deliver(zip(plain, answers, strict=True))
+        for task in tasks:
+            if task.explained and self._timely([task]):
+                (explained,) = self._checked(lambda photos: [predictor.explain_photo(photos[0])], [task.photo])
+                self._deliver([(task, explained)])
+
+    def _timely(self, tasks: Sequence[_Waiting]) -> list[_Waiting]:
+        """Return the tasks that did not wait too long; the others get an error."""
+        too_old = time.monotonic() - self._max_wait_s
         timely = [task for task in tasks if task.since >= too_old and not task.future.cancelled()]
         late = Overloaded("The photo waited too long in the queue. Try again in a second.")
-        results: list[tuple[asyncio.Future[Result], Result]] = [(t.future, late) for t in tasks if t not in timely]
-        plain = [task for task in timely if not task.explained]
-        answers = self._checked(predictor.predict_batch, [task.photo for task in plain])
-        results += zip([task.future for task in plain], answers, strict=True)
-        for task in timely:
-            if task.explained:
-                (explained,) = self._checked(lambda photos: [predictor.explain_photo(photos[0])], [task.photo])
-                results.append((task.future, explained))
-        self._dispatcher.put(tasks[0].future.get_loop(), results)
+        self._deliver((task, late) for task in tasks if task not in timely)
+        return timely
+
+    def _deliver(self, answered: Iterable[tuple[_Waiting, Result]]) -> None:
+        results = [(task.future, answer) for task, answer in answered]
+        if results:
+            self._dispatcher.put(results[0][0].get_loop(), results)
 
     def _checked(self, run: Callable[[Sequence[bytes]], Sequence[Result]], photos: Sequence[bytes]) -> Sequence[Result]:
         if not photos:

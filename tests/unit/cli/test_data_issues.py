@@ -76,7 +76,7 @@ def test_an_edited_table_is_refused_before_any_work_and_kept(petmood: Callable[.
     (pets / "issues.csv").write_text(text)
     done = petmood("data", "issues", pets)
     assert (done.code, done.out) == (2, "")
-    assert "differs from the dataset (1 other label, 0 missing photos) and may hold your work" in done.err
+    assert "differs from the dataset (1 changed row, 0 missing photos) and may hold your work" in done.err
     assert (pets / "issues.csv").read_text() == text
     assert not (pets / "issues.html").exists()
 

@@ -541,8 +541,10 @@ def test_heat_maps_among_the_photos_would_be_predicted_next_time_and_are_refused
 ) -> None:
     done = petmood("predict", small_bundle, folder, "--explain", folder / place)
     assert done.code == 2
-    said = f"petmood: Expected a folder outside {folder} after --explain, got {folder / place}."
-    assert done.err == f"{said} Its files would be predicted as photos next time.\n"
+    said = (
+        f"petmood: Expected a folder without photos after --explain, got {folder / place}, which has {folder} or is in"
+    )
+    assert done.err == f"{said} it. Its files would be predicted as photos next time.\n"
     assert not (folder / "maps").exists()
 
 
@@ -557,3 +559,40 @@ def test_a_photo_elsewhere_never_leads_out_of_the_folder(
     below = str(folder / "1.jpg").lstrip("/")
     assert written == sorted([f"why/{below}.jpg", "why/2.jpg.jpg"])
     assert not (folder / "1.jpg.jpg").exists()
+
+
+def test_a_photo_of_the_folder_of_heat_maps_is_never_replaced(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path
+) -> None:
+    (folder / "1.jpg.jpg").write_bytes(b"an original")
+    done = petmood("predict", small_bundle, folder / "1.jpg", "--explain", folder)
+    assert done.code == 2
+    assert (folder / "1.jpg.jpg").read_bytes() == b"an original"
+
+
+def test_photos_of_equal_names_get_heat_maps_of_their_own(
+    petmood: Callable[..., Any], small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, place in enumerate(("x", "work/x")):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "a.jpg").write_bytes(jpeg(photo_like(64, 48, seed=number)))
+    monkeypatch.chdir(tmp_path / "work")
+    done = petmood("predict", small_bundle, Path("../x/a.jpg"), Path("x/a.jpg"), "--explain", "why")
+    assert done.err.splitlines()[-1] == "Heat maps: 2 in why"
+    assert len({path.read_bytes() for path in Path("why").rglob("*.jpg")}) == 2
+
+
+def test_a_heat_map_that_can_not_be_made_does_not_stop_the_others(
+    petmood: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = tmp_path_factory.mktemp("maps")
+    maps = {label: [[1.0]] for label in BODY.probabilities}
+    why = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.0, 1.0, 1.0]}
+    other = {**why, "maps": {"relaxed": [[1.0]]}}
+    batch = {"results": [BODY.model_dump()] * 3, "request_id": "r"}
+    with serving((200, batch), (422, REFUSED), (200, other), (200, why)) as (address, _):
+        done = petmood("predict", address, *(folder / f"{n}.jpg" for n in (1, 2, 3)), "--explain", target)
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 3
+    assert [path.name for path in target.iterdir()] == ["3.jpg.jpg"]
+    assert f"Heat maps: 1 in {target}; 2 could not be made, the first since: " in done.err

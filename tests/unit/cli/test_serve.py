@@ -266,7 +266,7 @@ def test_for_a_phone_every_address_is_listened_on_and_that_of_the_network_is_nam
     assert first.startswith(f"petmood serves {bundle} at http://0.0.0.0:{port}  (documentation at ")
     assert rest == [
         f"On a phone in the same network: http://192.168.1.20:{port}/",
-        "Everyone in this network can use the service.",
+        "Everyone in this network can use the service. PETMOOD_TOKEN limits it.",
     ]
 
 

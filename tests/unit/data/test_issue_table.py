@@ -87,9 +87,28 @@ def test_a_table_that_was_edited_is_not_replaced_and_an_unchanged_one_is(report:
     lines = file.read_text().splitlines()
     edited = [lines[0], lines[1].replace(",happy,happy,", ",sad,happy,"), *lines[3:]]
     file.write_text("\n".join(edited) + "\n")
-    with pytest.raises(OutputError, match=r"differs from the dataset \(1 other label, 1 missing photo\)"):
+    with pytest.raises(OutputError, match=r"differs from the dataset \(1 changed row, 1 missing photo\)"):
         write_issue_table(report, tmp_path / "pets", to=file)
     assert file.read_text().splitlines() == edited
+
+
+@pytest.mark.parametrize(("column", "value"), [("split", "valid"), ("species", "dragon")])
+def test_a_table_with_another_split_or_species_is_not_replaced(
+    report: IssueReport, tmp_path: Path, column: str, value: str
+) -> None:
+    """An import reads both columns, so a change of them is work as well."""
+    file = tmp_path / "pets/issues.csv"
+    write_issue_table(report, tmp_path / "pets", to=file)
+    rows = rows_of(file.read_text())
+    changed = next(row for row in rows if row[column] != value)
+    changed[column] = value
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(OutputError, match=r"differs from the dataset \(1 changed row, 0 missing photos\)"):
+        write_issue_table(report, tmp_path / "pets", to=file)
+    assert rows_of(file.read_text()) == rows
 
 
 def test_any_other_file_is_not_replaced(report: IssueReport, tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def test_a_network_without_maps_is_explained_by_occlusion(bundle: Path) -> None:
     assert explanation.method == "occlusion"
     assert explanation.prediction == predictor.predict(PHOTOS[0])
     prepared = load(PHOTOS[0], predictor.bundle.manifest.image)
-    expected = occlusion_maps(predictor.session.logits, prepared.pixels)
+    whole = predictor.session.logits(prepared.pixels[np.newaxis])[0]
+    expected = occlusion_maps(predictor.session.logits, prepared.pixels, whole)
     assert np.array_equal(np.stack([*explanation.maps.values()]), expected)
     assert np.abs(expected).max() > 0.01
 
@@ -139,15 +140,30 @@ def test_a_photo_that_is_rejected_can_not_be_explained(bundle: Path, tmp_path: P
     assert isinstance(predictor.explain_photo(b""), EmptyFile)
 
 
-@pytest.mark.parametrize("value", [0.01, np.nan, np.inf])
-def test_golden_maps_that_differ_are_refused(bundle: Path, value: float) -> None:
+def test_golden_maps_that_differ_for_more_than_a_quarter_of_the_photos_are_refused(bundle: Path) -> None:
+    """A rounding difference at the kink of a ReLU changes the map of a photo, and no logit."""
     golden = read_golden(load_bundle(bundle).bundle)
     assert golden.maps is not None
     maps = golden.maps.copy()
-    maps[5, 2, 1, 1] += np.float32(value)
+    maps[:4, 2, 1, 1] += np.float32(0.01)
     (bundle / "golden.npz").write_bytes(repacked(golden, maps=maps))
     reseal(bundle)
-    assert "the outputs for 1 of 16 golden photos differ" in refusal(bundle)
+    load_bundle(bundle)
+    maps[4, 2, 1, 1] += np.float32(0.01)
+    (bundle / "golden.npz").write_bytes(repacked(golden, maps=maps))
+    reseal(bundle)
+    assert "the outputs for 5 of 16 golden photos differ" in refusal(bundle)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_golden_maps_that_are_no_numbers_are_refused(bundle: Path, value: float) -> None:
+    golden = read_golden(load_bundle(bundle).bundle)
+    assert golden.maps is not None
+    maps = golden.maps.copy()
+    maps[:5, 2, 1, 1] = value
+    (bundle / "golden.npz").write_bytes(repacked(golden, maps=maps))
+    reseal(bundle)
+    assert "the outputs for 5 of 16 golden photos differ" in refusal(bundle)
 
 
 def test_maps_that_are_announced_must_be_in_the_network_and_in_the_golden_file(bundle: Path) -> None:

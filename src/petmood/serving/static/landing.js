@@ -222,11 +222,13 @@ async function explain() {
   if (!photo.why?.body) {
     part("explain").disabled = true;
     part("map-text").textContent = "Analyzing the photo ...";
-    photo.why = await askWhy(photo.file || photo.small, photo.name);
+    const found = await askWhy(photo.file || photo.small, photo.name);
     part("explain").disabled = false;
-    askForToken(photo.why.status);
+    askForToken(found.status);
+    photo.why = found;
   }
-  if (photo.why.body) photo.label = likeliest(photo.outcome.body.probabilities);
+  const probabilities = photo.outcome?.body?.probabilities; // none if the photo was sent again meanwhile
+  if (photo.why.body && probabilities) photo.label = likeliest(probabilities);
   return photo === selected ? showMap() : undefined;
 }
 
@@ -236,12 +238,13 @@ function likeliest(probabilities) {
 
 function showMap() {
   const { outcome, why, label, file, small } = selected;
-  part("why").hidden = !outcome?.body || outcome.body.label === null || !(file || small);
+  const isShown = Boolean(small) || part("no-preview").hidden; // a map lies over the photo
+  part("why").hidden = !outcome?.body || outcome.body.label === null || !(file || small) || !isShown;
   part("explain").setAttribute("aria-pressed", String(Boolean(label)));
   part("map-line").hidden = part("map").hidden = !label;
   part("preview").classList.toggle("mapped", Boolean(label)); // gray, so that orange is seen on orange fur
   part("map-text").textContent = label || !why ? "" : (why.message ?? "");
-  if (!label) return;
+  if (!label || !(label in why.body.maps)) return;
   const { maps, box } = why.body;
   part("map-class").replaceChildren(...Object.keys(maps).map((name) => element("option", name)));
   part("map-class").value = label;
@@ -284,6 +287,7 @@ part("token").addEventListener("change", showModel);
 part("preview").addEventListener("error", () => {
   part("preview").hidden = true;
   part("no-preview").hidden = false;
+  if (selected) showMap();
 });
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
