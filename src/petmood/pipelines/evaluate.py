@@ -3,13 +3,13 @@
 import csv
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import RunError
-from petmood.core.files import atomic_write_bytes, atomic_write_json
+from petmood.core.files import atomic_write_bytes, atomic_write_json, atomic_write_text
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import check_known_labels
@@ -21,13 +21,14 @@ from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.baselines import run_baselines
 from petmood.pipelines.chosen_model import model_choice
 from petmood.pipelines.domain import has_domain, measure_domain
+from petmood.pipelines.error_maps import heat_maps_of
 from petmood.pipelines.out_of_fold import is_as_planned, out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
 from petmood.pipelines.train import load_network
 from petmood.presentation.display_names import photos_of_split
-from petmood.reports.run import write_report
+from petmood.reports.run import render_report
 from petmood.training.dataset import evaluation_rows, open_photo_set
 
 __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation", "scores_of"]
@@ -100,7 +101,7 @@ def _evaluate(
     on_result: Callable[[Evaluation], object],
     progress: ProgressBar,
 ) -> Evaluation:
-    config, facts = run.read_config(), run.read_metadata()
+    config = run.read_config()
     folder = data or run.dataset()
     scored = scores_of(run, progress=progress)
     predictions = scored if data is None else _score_anew(run, data, progress=progress)
@@ -129,19 +130,35 @@ def _evaluate(
         atomic_write_bytes(run.domain, domain.file)
     if data is None:
         atomic_write_json(run.evaluation, found.to_json())
-    write_report(
-        run.report if data is None else run.path / f"report-{data.name}.html",
+    parts = {**scored, CROSSVAL: predicted.first} if predicted is not None else scored
+    page = run.report if data is None else run.path / f"report-{data.name}.html"
+    _write_report(run, found, parts, folder=folder, paired=paired, to=page)
+    if data is None:
+        track_evaluation(run)
+    return found
+
+
+def _write_report(
+    run: RunFolder,
+    found: Evaluation,
+    scored: Mapping[str, Predictions],
+    *,
+    folder: Path,
+    paired: PairedTest | None,
+    to: Path,
+) -> None:
+    facts = run.read_metadata()
+    page = render_report(
         found,
-        {**scored, CROSSVAL: predicted.first} if predicted is not None else scored,
+        scored,
         photo_of=lambda path: decode(folder / path, at_least_px=ENOUGH_PX).pixels,
         title=f"{facts.name}: {facts.backbone} on {folder.name}",
         facts=_facts_to_show(run),
         curves=_curves(run),
         paired=paired,
+        map_of=None if found.main == CROSSVAL else heat_maps_of(run, folder, at_least_px=ENOUGH_PX),
     )
-    if data is None:
-        track_evaluation(run)
-    return found
+    atomic_write_text(to, page)
 
 
 def compare_runs(run: RunFolder, other: RunFolder) -> PairedTest:

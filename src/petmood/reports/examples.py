@@ -1,15 +1,18 @@
 """Example photos of the report: for each cell of the confusion matrix, and the most confident errors."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from petmood.core.errors import PetmoodError
 from petmood.evaluation.predictions import Predictions
-from petmood.presentation.thumbnails import Thumbnails
+from petmood.presentation.thumbnails import Thumbnails, jpeg_uri
 
-__all__ = ["Cell", "PhotoExample", "confusion_cells", "most_confident_errors"]
+__all__ = ["Cell", "MapOf", "PhotoExample", "confusion_cells", "most_confident_errors"]
+
+MapOf = Callable[[str], NDArray[np.uint8] | None]
 
 _PHOTOS_A_CELL = 24
 _PHOTOS_IN_ALL = 400
@@ -25,6 +28,8 @@ class PhotoExample:
     answer: str
     probability: float
     probabilities: tuple[tuple[str, float], ...]
+    map_uri: str | None = None
+    """The photo as a heat map of its predicted class."""
 
     @property
     def alt(self) -> str:
@@ -69,11 +74,30 @@ def confusion_cells(
 
 
 def most_confident_errors(
-    scored: Predictions, thumbnails: Thumbnails, *, temperature: float = 1.0, most: int = 12
+    scored: Predictions,
+    thumbnails: Thumbnails,
+    *,
+    temperature: float = 1.0,
+    most: int = 12,
+    map_of: MapOf | None = None,
 ) -> tuple[PhotoExample, ...]:
-    """Return the wrong predictions with the highest confidence, in descending order."""
+    """Return the wrong predictions with the highest confidence, in descending order.
+
+    ``map_of`` returns the heat map of a photo by its path, or None. A photo that can't be read has none either.
+    """
     wrong = np.flatnonzero(scored.predicted() != scored.labels)
-    return _show(scored, wrong, scored.probabilities(temperature=temperature), thumbnails, most=most)
+    found = _show(scored, wrong, scored.probabilities(temperature=temperature), thumbnails, most=most)
+    if map_of is None:
+        return found
+    return tuple(replace(photo, map_uri=_map_uri(map_of, photo.path, side_px=thumbnails.side_px)) for photo in found)
+
+
+def _map_uri(map_of: MapOf, path: str, *, side_px: int) -> str | None:
+    try:
+        drawn = map_of(path)
+    except (PetmoodError, OSError):
+        return None
+    return None if drawn is None else jpeg_uri(drawn, side_px=side_px)
 
 
 def _cap(classes: int) -> int:

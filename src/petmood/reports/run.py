@@ -3,9 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from petmood.core.files import atomic_write_text
 from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.evaluate import CROSSVAL, Evaluation
@@ -16,11 +14,11 @@ from petmood.evaluation.undecided import undecided
 from petmood.evaluation.verdict import chance_text
 from petmood.presentation.display_names import photos_of_split, title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
-from petmood.reports.examples import confusion_cells, most_confident_errors
+from petmood.reports.examples import MapOf, confusion_cells, most_confident_errors
 from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
 from petmood.reports.templates import page_template
 
-__all__ = ["MetricBar", "bars", "render_report", "shown_facts", "write_report"]
+__all__ = ["MetricBar", "bars", "render_report", "shown_facts"]
 
 Curves = Sequence[Mapping[str, float | None]]
 _TEMPLATE = "run.html.j2"
@@ -35,35 +33,6 @@ class MetricBar:
     kind: str
 
 
-def write_report(
-    path: Path,
-    evaluation: Evaluation,
-    scored_by_split: Mapping[str, Predictions],
-    *,
-    photo_of: PhotoOf,
-    title: str,
-    facts: Mapping[str, object],
-    curves: Curves = (),
-    paired: PairedTest | None = None,
-) -> None:
-    """Write the report atomically.
-
-    `photo_of` returns the pixels of a photo by its path (uint8 [H, W, 3] RGB). If it raises PetmoodError or OSError,
-    the photo is listed without a thumbnail. `facts` are shown unchanged (data version, code version, configuration).
-    `curves` are rows with `epoch`, `train/loss`, `val/loss` and `val/accuracy`. `paired` compares with another run.
-    """
-    shown = render_report(
-        evaluation,
-        scored_by_split,
-        photo_of=photo_of,
-        title=title,
-        facts=facts,
-        curves=curves,
-        paired=paired,
-    )
-    atomic_write_text(path, shown)
-
-
 def render_report(
     evaluation: Evaluation,
     scored_by_split: Mapping[str, Predictions],
@@ -73,8 +42,16 @@ def render_report(
     facts: Mapping[str, object],
     curves: Curves = (),
     paired: PairedTest | None = None,
+    map_of: MapOf | None = None,
 ) -> str:
-    """Render the report as HTML; the arguments are those of `write_report`."""
+    """Render the report as HTML.
+
+    `photo_of` returns the pixels of a photo by its path (uint8 [H, W, 3] RGB). If it raises PetmoodError or OSError,
+    the photo is listed without a thumbnail. `map_of` returns the same photo as a heat map of the predicted class, or
+    None; it is called for the most confident errors. `facts` are shown unchanged (data version, code version,
+    configuration). `curves` are rows with `epoch`, `train/loss`, `val/loss` and `val/accuracy`. `paired` compares with
+    another run.
+    """
     scored = scored_by_split[evaluation.main]
     temperature = evaluation.calibration.temperature
     thumbnails = Thumbnails(photo_of)
@@ -89,7 +66,7 @@ def render_report(
         chance_band=evaluation.comparison.chance if evaluation.comparison else None,
         chance_text=_chance_text(evaluation),
         undecided=undecided(evaluation),
-        mistakes=most_confident_errors(scored, thumbnails, temperature=temperature),
+        mistakes=most_confident_errors(scored, thumbnails, temperature=temperature, map_of=map_of),
         cells=confusion_cells(scored, thumbnails, temperature=temperature),
         reliability=reliability_chart(evaluation.calibration.reliability),
         risk_coverage=_risk_coverage(evaluation, scored),

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from petmood.core.errors import CorruptImage
 from petmood.presentation.thumbnails import Thumbnails
 from petmood.reports.examples import confusion_cells, most_confident_errors
 from tests.support.evaluation import MakeScored
@@ -66,3 +68,23 @@ def test_mistakes_get_their_images_before_right_answers_do(make_scored: MakeScor
 
 def test_a_perfect_model_has_no_mistakes_to_show(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
     assert most_confident_errors(make_scored(20, skill=20.0), thumbnails) == ()
+
+
+def test_errors_have_a_heat_map_where_one_can_be_made(make_scored: MakeScored, thumbnails: Thumbnails) -> None:
+    scored = make_scored(80, skill=0.5)
+    without = most_confident_errors(scored, thumbnails, most=4)
+    assert [photo.map_uri for photo in without] == [None] * 4
+    gone, unknown = without[1].path, without[2].path
+    asked: list[str] = []
+
+    def map_of(path: str) -> NDArray[np.uint8] | None:
+        asked.append(path)
+        if path == gone:
+            raise CorruptImage("cut in the middle")
+        return None if path == unknown else np.full((200, 300, 3), 90, np.uint8)
+
+    found = most_confident_errors(scored, thumbnails, most=4, map_of=map_of)
+    assert asked == [photo.path for photo in without]
+    assert [photo.map_uri is not None for photo in found] == [True, False, False, True]
+    assert str(found[0].map_uri).startswith("data:image/jpeg;base64,")
+    assert [photo.path for photo in found] == asked
