@@ -33,7 +33,7 @@ version v1
 say "A first model, checked against absolute limits, becomes champion"
 candidate() {
   petmood train "${settings[@]}" name="$1" epochs="$2" 2>/dev/null
-  petmood evaluate "../runs/$1" 2>/dev/null | grep --after-context 1 "^test"
+  petmood evaluate "../runs/$1" 2>/dev/null | sed -n 1p
   petmood export "../runs/$1" --output "../bundles/$1" >/dev/null
   petmood registry push "../bundles/$1"
 }
