@@ -4,7 +4,6 @@ The network of one bundle, efficientnet_lite0 at 224 px with random weights, run
 its class maps as an output. The details have the time of an explanation, and of one by occlusion.
 """
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import numpy as np
 import onnx
 
 from benchmarks.bundles import SIDE_PX, make_bundle
-from benchmarks.common import report
+from benchmarks.common import medians_in_turns, report
 from petmood.inference.load import load_bundle
 from petmood.inference.occlusion import occlusion_maps
 from petmood.inference.onnx import OnnxSession
@@ -38,10 +37,10 @@ def main() -> None:
         plain = OnnxSession(folder / "plain.onnx")
         pixels = np.random.default_rng(0).integers(0, 256, (1, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
         photo = jpeg(photo_like(1024, 768))
-        without, mapped = _in_turns([lambda: plain.logits(pixels), lambda: predictor.session.logits(pixels)], ROUNDS)
-        predicted, explained = _in_turns([lambda: predictor.predict(photo), lambda: predictor.explain(photo)], ROUNDS)
+        without, mapped = _medians(lambda: plain.logits(pixels), lambda: predictor.session.logits(pixels))
+        predicted, explained = _medians(lambda: predictor.predict(photo), lambda: predictor.explain(photo))
         whole = predictor.session.logits(pixels)[0]
-        (occluded,) = _in_turns([lambda: occlusion_maps(predictor.session.logits, pixels[0], whole)], 5)
+        (occluded,) = _medians(lambda: occlusion_maps(predictor.session.logits, pixels[0], whole), rounds=5)
     times = {"predict": predicted, "explain": explained, "occlusion": occluded, "network": without}
     report(
         "forward pass of efficientnet_lite0: with class maps / without",
@@ -51,16 +50,8 @@ def main() -> None:
     )
 
 
-def _in_turns(functions: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Return the median processor seconds of each function; another process may take its turn between."""
-    took: list[list[float]] = [[] for _ in functions]
-    for number in range(rounds + 3):
-        for turn in range(len(functions)) if number % 2 else reversed(range(len(functions))):
-            begun = time.thread_time()
-            functions[turn]()
-            if number >= 3:  # the first rounds warm up
-                took[turn].append(time.thread_time() - begun)
-    return [statistics.median(one) for one in took]
+def _medians(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+    return medians_in_turns(works, rounds=rounds, clock=time.thread_time)  # another process may take its turn between
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ Both sides of a ratio are measured in turns in one run, so that load on the mach
 """
 
 import json
+import statistics
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-__all__ = ["best_of", "report"]
+__all__ = ["best_of", "medians_in_turns", "report"]
+
+WARM_ROUNDS: Final = 3
 
 
 def best_of(count: int, **works: Callable[[], object]) -> dict[str, float]:
@@ -25,6 +28,23 @@ def best_of(count: int, **works: Callable[[], object]) -> dict[str, float]:
             work()
             best[name] = min(best[name], time.perf_counter() - started)
     return best
+
+
+def medians_in_turns(
+    works: Sequence[Callable[[], object]], *, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Run the functions ``rounds`` times in turns, in alternating order, and return the median time of each in seconds.
+
+    Three rounds before warm up. ``clock`` is wall time, or ``time.thread_time`` for that of the processor.
+    """
+    took: list[list[float]] = [[] for _ in works]
+    for number in range(rounds + WARM_ROUNDS):
+        for turn in range(len(works)) if number % 2 else reversed(range(len(works))):
+            begun = clock()
+            works[turn]()
+            if number >= WARM_ROUNDS:
+                took[turn].append(clock() - begun)
+    return [statistics.median(one) for one in took]
 
 
 def report(

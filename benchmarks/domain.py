@@ -4,21 +4,20 @@ One bundle answers a 12-megapixel photo on one thread, in turn with and without 
 network of the model is efficientnet_lite0 at 224 px with random weights.
 """
 
-import statistics
 import tempfile
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from benchmarks.bundles import SIDE_PX, make_bundle
-from benchmarks.common import report
+from benchmarks.common import medians_in_turns, report
 from petmood.core.bundle import DOMAIN_NAME, DOMAIN_OUTPUTS
 from petmood.core.domain import DomainRule
 from petmood.export.domain import FittedDomain, domain_onnx
-from petmood.inference.load import BundlePredictor, load_bundle
+from petmood.inference.load import load_bundle
 from petmood.inference.onnx import OnnxSession
 from petmood.models.domain import COMPONENTS, WIDTH
 from tests.support.images import jpeg, photo_like
@@ -37,25 +36,14 @@ def main() -> None:
         (folder / DOMAIN_NAME).write_bytes(domain_onnx(_fitted(), side_px=SIDE_PX))
         scores = OnnxSession(folder / DOMAIN_NAME, outputs=DOMAIN_OUTPUTS)
         photo = jpeg(photo_like(4032, 3024))
-        plain, scored = _in_turns([without, replace(without, domain=scores)], photo)
+        predictors = (without, replace(without, domain=scores))
+        plain, scored = medians_in_turns([partial(one.predict, photo) for one in predictors], rounds=ROUNDS)
     report(
         "answer to a 12-megapixel photo: with domain scores / without",
         ratio=scored / plain,
         target=TIMES,
         details={"without_ms": round(1000 * plain, 2), "with_ms": round(1000 * scored, 2), "rounds": ROUNDS},
     )
-
-
-def _in_turns(predictors: list[BundlePredictor], photo: bytes) -> list[float]:
-    """Return the median seconds of each predictor's answer."""
-    took: list[list[float]] = [[] for _ in predictors]
-    for number in range(ROUNDS + 3):
-        for turn in range(len(predictors)) if number % 2 else reversed(range(len(predictors))):
-            begun = time.perf_counter()
-            predictors[turn].predict(photo)
-            if number >= 3:  # the first rounds warm up
-                took[turn].append(time.perf_counter() - begun)
-    return [statistics.median(one) for one in took]
 
 
 def _fitted() -> FittedDomain:

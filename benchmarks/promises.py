@@ -6,6 +6,7 @@ before) or on those that chose nothing ("separate"). The true error and the true
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from petmood.evaluation.conformal import conformal_quantile
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import choose_threshold
 
-__all__ = ["Outcome", "calibrated_after_choice", "main"]
+__all__ = ["COVERAGE", "TARGET_ERROR", "Outcome", "calibrated_after_choice", "main", "report_guarantees"]
 
 PHOTOS: Final = (36, 109, 300)
 TRIED: Final = (1, 20, 40, 100)
@@ -99,11 +100,16 @@ def main() -> None:
         for name, share in SHARES.items()
     }
     cells = [cell for by_tried in table["separate"].values() for cell in by_tried.values()]
+    report_guarantees("after a choice among models", cells, table)
+
+
+def report_guarantees(what: str, cells: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> None:
+    """Report the largest chance of an error above the target over the allowed 10%, and whether sets cover the truth."""
     report(
-        "guarantees after a choice among models: chance of an error above 10%",
+        f"guarantees {what}: chance of an error above 10%",
         ratio=max(cell["error_above_target"] for cell in cells) / 0.1,
         target=1.0,
-        details=table,
+        details=details,
         conditions={"sets contain the truth in 90%": min(c["coverage"] for c in cells) >= COVERAGE - TOLERANCE},
     )
 

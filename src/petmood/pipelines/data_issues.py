@@ -13,7 +13,7 @@ from petmood.data.validation.image_scores import ImageScores, image_scores
 from petmood.data.validation.issues import find_conflicts
 from petmood.data.validation.photo_issues import IssueReport, LabelScore, ScoredLabels, find_issues, in_review
 from petmood.evaluation.label_errors import find_label_errors
-from petmood.pipelines.dataset_predictions import OutOfFold, measure_out_of_fold, read_out_of_fold
+from petmood.pipelines.dataset_predictions import DatasetPredictions, measure_out_of_fold, read_out_of_fold
 
 __all__ = ["find_data_issues", "score_labels"]
 
@@ -45,7 +45,7 @@ def find_data_issues(
     return IssueReport(data.resolve().name, index, found, labels)
 
 
-def score_labels(known: OutOfFold, index: DataIndex) -> ScoredLabels:
+def score_labels(known: DatasetPredictions, index: DataIndex) -> ScoredLabels:
     """Return the quality of each predicted photo's label, with the suggested class of a likely error."""
     found = find_label_errors(known.probabilities, known.labels)
     scores = {

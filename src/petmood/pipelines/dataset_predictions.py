@@ -20,7 +20,7 @@ from petmood.pipelines.crossval import out_of_fold_name
 from petmood.pipelines.recipe_fit import recipe_fit
 from petmood.training.dataset import open_photo_set
 
-__all__ = ["OutOfFold", "measure_out_of_fold", "read_out_of_fold"]
+__all__ = ["DatasetPredictions", "measure_out_of_fold", "read_out_of_fold"]
 
 HANDCRAFTED: Final = ("experiment=few_photos",)
 """Settings of a closed-form head on hand-crafted features."""
@@ -31,7 +31,7 @@ MOST_TRAINED: Final = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OutOfFold:
+class DatasetPredictions:
     """Probabilities [N, K] of the original photos, each by a model that was not trained on its group.
 
     ``method`` says in words what predicted them.
@@ -48,7 +48,7 @@ class OutOfFold:
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
 
-def measure_out_of_fold(data: Path, index: DataIndex, *, progress: ProgressBar = no_progress) -> OutOfFold:
+def measure_out_of_fold(data: Path, index: DataIndex, *, progress: ProgressBar = no_progress) -> DatasetPredictions:
     """Cross-validate a closed-form head by group, 5-fold, on pretrained features, else on hand-crafted ones.
 
     Raises:
@@ -65,7 +65,7 @@ def measure_out_of_fold(data: Path, index: DataIndex, *, progress: ProgressBar =
         return _cross_validated(HANDCRAFTED, data, index, rows, features=features, progress=progress)
 
 
-def read_out_of_fold(run: Path, data: Path, index: DataIndex) -> OutOfFold:
+def read_out_of_fold(run: Path, data: Path, index: DataIndex) -> DatasetPredictions:
     """Read the predictions of a finished cross-validation of this dataset; those of its repeats are averaged.
 
     Raises:
@@ -88,7 +88,7 @@ def read_out_of_fold(run: Path, data: Path, index: DataIndex) -> OutOfFold:
     if any(one.paths != repeats[0].paths or one.classes != index.classes for one in repeats):
         raise DataError(f"The repeats of '{run}' have different photos or classes. Cross-validate again.")
     mean = np.mean([one.probabilities() for one in repeats], axis=0)
-    return OutOfFold(repeats[0].paths, repeats[0].labels, mean, f"the cross-validation {run.name}")
+    return DatasetPredictions(repeats[0].paths, repeats[0].labels, mean, f"the cross-validation {run.name}")
 
 
 def _cross_validated(
@@ -99,7 +99,7 @@ def _cross_validated(
     *,
     features: str,
     progress: ProgressBar,
-) -> OutOfFold:
+) -> DatasetPredictions:
     config = compose(settings)
     photos = open_photo_set(
         data,
@@ -112,7 +112,7 @@ def _cross_validated(
     fit = _of_some(recipe_fit(config, photos, progress=progress))
     pooled = cross_validate(photos.rows, fit, classes=index.classes, progress=progress).pooled[0]
     method = f"a linear head on {features}, 5-fold cross-validation by group"
-    return OutOfFold(pooled.paths, pooled.labels, pooled.probabilities(), method)
+    return DatasetPredictions(pooled.paths, pooled.labels, pooled.probabilities(), method)
 
 
 def _of_some(fit: Fit) -> Fit:

@@ -24,15 +24,6 @@ from tests.support.small_sets import write_small_set
 Settings = Callable[..., Config]
 
 
-@pytest.fixture(scope="module")
-def evaluated(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Return a copy of the shared run with its numbers."""
-    copy = RunFolder(tmp_path_factory.mktemp("evaluated") / "run")
-    shutil.copytree(small_run.path, copy.path)
-    evaluate_run(copy)
-    return copy
-
-
 def test_hog_features_are_computed_once_for_a_version_of_the_data(
     evaluated: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from petmood.core.errors import DataError
 from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index, write_index
 from petmood.data.validation.issue_kinds import IssueKind
 from petmood.pipelines.data_issues import find_data_issues, score_labels
-from petmood.pipelines.dataset_predictions import OutOfFold
+from petmood.pipelines.dataset_predictions import DatasetPredictions
 from tests.support.progress import RecordedProgress
 from tests.support.small_sets import write_small_set
 
@@ -36,7 +36,7 @@ def test_a_damaged_photo_stops_the_review_and_names_the_check(tmp_path: Path) ->
 
 def test_scores_are_by_path_and_a_suggestion_is_given_for_a_likely_error_alone() -> None:
     chances = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8]])
-    known = OutOfFold(("a", "b", "c", "d"), np.array([0, 0, 0, 1]), chances, "a test")
+    known = DatasetPredictions(("a", "b", "c", "d"), np.array([0, 0, 0, 1]), chances, "a test")
     rows = tuple(_row(name, label) for name, label in zip("abcd", ("happy", "happy", "happy", "sad"), strict=True))
     found = score_labels(known, DataIndex(rows))
     assert {path: score.suggested for path, score in found.by_path.items()} == {"a": "", "b": "", "c": "sad", "d": ""}

@@ -21,15 +21,6 @@ from tests.support.small_sets import write_small_set
 Settings = Callable[..., Config]
 
 
-@pytest.fixture(scope="module")
-def evaluated(small_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Return a copy of the shared run with its numbers."""
-    copy = RunFolder(tmp_path_factory.mktemp("evaluated") / "run")
-    shutil.copytree(small_run.path, copy.path)
-    evaluate_run(copy)
-    return copy
-
-
 def test_numbers_with_intervals_stand_beside_all_baselines(evaluated: RunFolder) -> None:
     found = read_evaluation(evaluated)
     accuracy = found["splits"]["test"]["accuracy"]
