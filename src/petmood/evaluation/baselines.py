@@ -22,7 +22,7 @@ from petmood.core.errors import DataError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role, Split
-from petmood.evaluation.comparison import PERMUTED_LABELS
+from petmood.evaluation.comparison import HOG_SVM, MOST_FREQUENT, PERMUTED_LABELS
 from petmood.evaluation.crossval import Fit, cross_validate
 from petmood.evaluation.permutation import permute_by_group
 from petmood.evaluation.predictions import Predictions, from_rows
@@ -31,19 +31,21 @@ __all__ = [
     "BASELINES",
     "PERMUTATIONS",
     "ManyFits",
+    "baseline_fits",
     "fit_baselines",
     "hog_features",
     "hog_svm",
     "hold_out",
     "leakage_gap",
     "most_frequent",
+    "once",
     "permuted_labels",
 ]
 
 ENOUGH_PX = 256
 """Shorter side to which photos are decoded for HOG features."""
 
-BASELINES = ("most_frequent", "hog_svm", PERMUTED_LABELS, "group_split", "random_split")
+BASELINES = (MOST_FREQUENT, HOG_SVM, PERMUTED_LABELS, "group_split", "random_split")
 PERMUTATIONS = 99
 """Number of fits of the HOG + SVM to permuted labels; one alone varies by chance (docs/decisions/baselines.md)."""
 
@@ -132,16 +134,33 @@ def permuted_labels(
     return fit
 
 
+def once(fit: Fit) -> ManyFits:
+    """Return a method with one answer as a method with several."""
+    return lambda train, test, seed: [fit(train, test, seed)]
+
+
+def baseline_fits(
+    rows: Sequence[IndexRow], features: NDArray[np.float32], *, classes: Sequence[str]
+) -> dict[str, ManyFits]:
+    """Return the baselines that are fitted and scored as a model is, by name; `features` are those of `rows`."""
+    labels, count = labels_of(rows, classes=classes), len(classes)
+    return {
+        MOST_FREQUENT: once(most_frequent(labels, classes=count)),
+        HOG_SVM: once(hog_svm(features, labels, classes=count)),
+        PERMUTED_LABELS: permuted_labels(features, labels, [row.group_id for row in rows], classes=count),
+    }
+
+
 def hold_out(
-    fit: Fit,
+    fits: ManyFits,
     rows: Sequence[IndexRow],
     *,
     classes: Sequence[str],
     split: Split = Split.TEST,
     include_copies: bool = True,
     seed: int = 0,
-) -> Predictions:
-    """Fit a method on the train rows and score it on the original photos of another split.
+) -> tuple[Predictions, ...]:
+    """Fit a method on the train rows and score each of its answers on the original photos of another split.
 
     With `include_copies`, near-duplicates are trained on too. Excluded rows never are.
 
@@ -149,7 +168,8 @@ def hold_out(
         DataError: there are no photos to train on or to test on.
     """
     train, test = _held_out(rows, split=split, include_copies=include_copies)
-    return from_rows(fit(train, test, seed), [rows[i] for i in test.tolist()], classes=classes)
+    tested = [rows[i] for i in test.tolist()]
+    return tuple(from_rows(one, tested, classes=classes) for one in fits(train, test, seed))
 
 
 def leakage_gap(
@@ -182,24 +202,15 @@ def fit_baselines(
 ) -> dict[str, tuple[Predictions, ...]]:
     """Score every baseline in BASELINES; `features` are those of `rows`, computed once with `hog_features`.
 
-    Each baseline has one Predictions, "permuted_labels" one per permutation. The first three are fitted on the train
-    split, as the model: on near-duplicates only with `include_copies`. They are scored on `split`. The last two come
-    from `leakage_gap` over all original photos; they are omitted if there are fewer groups than folds, or
+    Each baseline has one Predictions, "permuted_labels" one per permutation. Those of `baseline_fits` are fitted on the
+    train split, as the model: on near-duplicates only with `include_copies`. They are scored on `split`. The last two
+    come from `leakage_gap` over all original photos; they are omitted if there are fewer groups than folds, or
     without `leakage`.
     """
-    labels = labels_of(rows, classes=classes)
-    methods = {
-        "most_frequent": most_frequent(labels, classes=len(classes)),
-        "hog_svm": hog_svm(features, labels, classes=len(classes)),
+    found = {
+        name: hold_out(fits, rows, classes=classes, split=split, include_copies=include_copies, seed=seed)
+        for name, fits in baseline_fits(rows, features, classes=classes).items()
     }
-    found: dict[str, tuple[Predictions, ...]] = {
-        name: (hold_out(fit, rows, classes=classes, split=split, include_copies=include_copies, seed=seed),)
-        for name, fit in methods.items()
-    }
-    train, test = _held_out(rows, split=split, include_copies=include_copies)
-    permuted = permuted_labels(features, labels, [row.group_id for row in rows], classes=len(classes))
-    tested = [rows[i] for i in test.tolist()]
-    found[PERMUTED_LABELS] = tuple(from_rows(one, tested, classes=classes) for one in permuted(train, test, seed))
     if leakage and len({row.group_id for row in rows if row.role == Role.ORIGINAL}) >= folds:
         gap = leakage_gap(rows, features, classes=classes, folds=folds, seed=seed)
         found |= {name: (scored,) for name, scored in gap.items()}

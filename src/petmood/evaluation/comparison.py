@@ -13,11 +13,21 @@ from petmood.evaluation.paired import sign_flip_p_value
 from petmood.evaluation.permutation import PermutationTest, Permuted, compared_with_permuted, permutation_test
 from petmood.evaluation.predictions import Predictions
 
-__all__ = ["HOG_SVM", "PERMUTED_LABELS", "SIGNIFICANT", "Comparison", "Difference", "compare", "estimate_baseline"]
+__all__ = [
+    "HOG_SVM",
+    "MOST_FREQUENT",
+    "PERMUTED_LABELS",
+    "SIGNIFICANT",
+    "Comparison",
+    "Difference",
+    "compare",
+    "estimate_baseline",
+]
 
 PERMUTED_LABELS = "permuted_labels"
 """The baseline with one Predictions for each permutation of the training labels of ``HOG_SVM``."""
 HOG_SVM = "hog_svm"
+MOST_FREQUENT = "most_frequent"
 _NOT_COMPARED = frozenset({PERMUTED_LABELS, "group_split", "random_split"})
 """Baselines that show chance and leakage."""
 SIGNIFICANT = 0.05

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from petmood.data.classes import labels_of
 from petmood.data.index import IndexRow, Role
-from petmood.evaluation.baselines import ManyFits, hog_svm, leakage_gap, most_frequent, permuted_labels
-from petmood.evaluation.comparison import HOG_SVM, PERMUTED_LABELS
-from petmood.evaluation.crossval import Fit
+from petmood.evaluation.baselines import ManyFits, baseline_fits, leakage_gap
 from petmood.evaluation.folds import stratified_group_folds
 from petmood.evaluation.predictions import Predictions, from_rows
 
@@ -96,7 +94,7 @@ def cross_validated_baselines(
 
     `features` are those of `rows`, computed with `hog_features`.
     """
-    labels, count = labels_of(rows, classes=classes), len(classes)
+    labels = labels_of(rows, classes=classes)
     roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if include_copies else {Role.ORIGINAL}
     used = np.flatnonzero([row.role in roles for row in rows])
     tested = np.array([row.role == Role.ORIGINAL for row in rows], dtype=bool)
@@ -113,13 +111,6 @@ def cross_validated_baselines(
         scored = [rows[n] for n in photos[by_row].tolist()]
         return tuple(from_rows(one[by_row], scored, classes=classes) for one in logits)
 
-    def score_once(fit: Fit) -> tuple[Predictions, ...]:
-        return score(lambda train, test, seed: [fit(train, test, seed)])
-
-    found = {
-        "most_frequent": score_once(most_frequent(labels, classes=count)),
-        HOG_SVM: score_once(hog_svm(features, labels, classes=count)),
-        PERMUTED_LABELS: score(permuted_labels(features, labels, [row.group_id for row in rows], classes=count)),
-    }
+    found = {name: score(fits) for name, fits in baseline_fits(rows, features, classes=classes).items()}
     gap = leakage_gap(rows, features, classes=classes, folds=folds, seed=seed)
     return found | {name: (scored,) for name, scored in gap.items()}
