@@ -23,14 +23,13 @@ from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
 from petmood.evaluation.verdict import verdict_text
-from petmood.presentation.display_names import VALIDATION_NOTE, photos_of_split
+from petmood.presentation.display_names import VALIDATION_NOTE, headline_split, photos_of_split
 
 __all__ = ["CROSSVAL", "AbstentionResult", "Calibration", "Conformal", "Evaluation", "evaluate"]
 
 Estimates = dict[str, Estimate]
 CROSSVAL = "crossval"
 """Name, among the splits, of a cross-validation of the recipe: it is not of the delivered model."""
-_MAIN_FIRST = (Split.TEST, CROSSVAL, Split.VALID)
 _PROBABILISTIC = ("brier", "nll", "ece")
 
 
@@ -168,7 +167,7 @@ def evaluate(  # noqa: PLR0913 - what is measured, and how
         DataError: no split has photos.
     """
     splits = _splits(scored_by_split, out_of_fold if main is None else None)
-    main = main or next((name for name in _MAIN_FIRST if name in splits), next(iter(splits)))
+    main = main or headline_split(splits) or next(iter(splits))
     every_valid = splits.get(Split.VALID)
     choice = choice or without_choice(len(every_valid) if every_valid else 0)
     valid = _calibrating(choice, every_valid, out_of_fold)

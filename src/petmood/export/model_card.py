@@ -6,7 +6,7 @@ from typing import Any, Final
 from petmood.core.bundle import Manifest
 from petmood.data.index import Split
 from petmood.presentation.answers import NEVER_CONFIDENT
-from petmood.presentation.display_names import HEADLINE_METRICS, VALIDATION_NOTE, photos_of_split, title
+from petmood.presentation.display_names import HEADLINE_METRICS, VALIDATION_NOTE, headline_split, photos_of_split, title
 
 __all__ = ["card_text"]
 
@@ -68,7 +68,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
 def _measures(metrics: Mapping[str, Any]) -> list[str]:
     """Return the metrics table of the test split, else of a cross-validation, else of the validation split."""
     splits = metrics.get("splits", {})
-    split = next((split for split in (Split.TEST, "crossval", Split.VALID) if splits.get(split)), "")
+    split = headline_split(splits) or ""
     rows = [(name, splits[split][name]) for name in HEADLINE_METRICS if name in splits.get(split, {})]
     if not rows:
         return ["It was not evaluated: there were no held-out photos."]

@@ -1,16 +1,19 @@
 """Display names and number formats of metrics, baselines and slices."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 __all__ = [
     "BASELINE_TITLES",
     "HEADLINE_METRICS",
     "HEADLINE_SHARES",
+    "HEADLINE_SPLITS",
     "LOWER_IS_BETTER",
     "METRIC_TITLES",
     "VALIDATION_NOTE",
     "Interval",
     "crossval_title",
+    "headline_split",
     "number_text",
     "p_value_text",
     "percent_text",
@@ -33,6 +36,8 @@ HEADLINE_SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
 """The headline metrics whose values are written in percent."""
 HEADLINE_METRICS = (*HEADLINE_SHARES, "nll", "ece")
 """The metrics that the model card and the experiment tracker show of an evaluation, in this order."""
+HEADLINE_SPLITS = ("test", "crossval", "valid")
+"""The splits whose metrics are the headline, the first one with photos; "crossval" is a cross-validation."""
 LOWER_IS_BETTER = frozenset({"brier", "nll", "ece"})
 BASELINE_TITLES = {
     "most_frequent": "always the most frequent class",
@@ -75,6 +80,11 @@ class Interval(Protocol):
 def title(name: str) -> str:
     """Return the display name of a metric or baseline; for an unknown name, underscores become spaces."""
     return METRIC_TITLES.get(name) or BASELINE_TITLES.get(name) or name.replace("_", " ")
+
+
+def headline_split(splits: Mapping[str, object]) -> str | None:
+    """Return the split whose metrics are the headline: the first of ``HEADLINE_SPLITS`` that has any; None without."""
+    return next((name for name in HEADLINE_SPLITS if splits.get(name)), None)
 
 
 def crossval_title(name: str) -> str:

@@ -14,6 +14,7 @@ from petmood.core.bundle import MANIFEST, Bundle, verify
 from petmood.core.bundle_target import is_bundle, refuse_foreign_files
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, CorruptVersion, RegistryConflict, RegistryError
+from petmood.presentation.display_names import headline_split
 from petmood.registry.base import (
     ALIASES,
     CHAMPION,
@@ -267,7 +268,7 @@ def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
 def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
     manifest = bundle.manifest
     splits = manifest.metrics.get("splits") or {}
-    split = next((name for name in ("test", "crossval", "valid") if splits.get(name)), "")
+    split = headline_split(splits) or ""
     accuracy = splits.get(split, {}).get("accuracy")
     return {
         "sha256": bundle.sha256,

@@ -2,15 +2,21 @@
 
 import math
 
+import pytest
+
+from petmood.data.index import Split
 from petmood.evaluation.baselines import BASELINES
 from petmood.evaluation.bootstrap import Estimate
+from petmood.evaluation.evaluate import CROSSVAL
 from petmood.evaluation.metrics import CLASS_METRICS, METRICS, PROPORTIONS
 from petmood.presentation.display_names import (
     BASELINE_TITLES,
     HEADLINE_METRICS,
     HEADLINE_SHARES,
+    HEADLINE_SPLITS,
     METRIC_TITLES,
     crossval_title,
+    headline_split,
     number_text,
     p_value_text,
     percent_text,
@@ -27,6 +33,26 @@ def test_every_measure_and_control_has_words() -> None:
     assert title("my_own") == "my own"
     assert crossval_title("random_split") == "this recipe, random split (leaks)"
     assert crossval_title("hog_svm") == title("hog_svm")
+
+
+@pytest.mark.parametrize(
+    ("splits", "headline"),
+    [
+        ({"valid": {"a": 1}, "crossval": {"a": 1}, "test": {"a": 1}}, "test"),
+        ({"valid": {"a": 1}, "crossval": {"a": 1}, "test": {}}, "crossval"),
+        ({"valid": {"a": 1}, "train": {"a": 1}}, "valid"),
+        ({"photos of other": {"a": 1}}, None),
+        ({}, None),
+    ],
+)
+def test_the_headline_is_of_test_photos_else_of_a_cross_validation_else_of_validation_photos(
+    splits: dict[str, object], headline: str | None
+) -> None:
+    assert headline_split(splits) == headline
+
+
+def test_every_headline_split_is_a_split_or_the_cross_validation() -> None:
+    assert HEADLINE_SPLITS == (Split.TEST, CROSSVAL, Split.VALID)
 
 
 def test_headline_metrics_are_measured_and_their_shares_are_proportions() -> None:
