@@ -33,14 +33,19 @@ def check_parity(expected: Logits, answer: Callable[[NDArray[np.uint8]], Logits]
     """Compare expected logits [N, K] with ``answer(pixels)`` for pixels uint8 [N, S, S, 3] at batch sizes 1, 2 and 7.
 
     Raises:
-        BundleError: the logits don't depend on the photo, differ by more than ``ATOL + RTOL * |expected|``, or predict
-            another class.
+        BundleError: the logits are not finite, don't depend on the photo, differ by more than
+            ``ATOL + RTOL * |expected|``, or predict another class.
     """
-    spread = float(expected.std(axis=0).max())
-    if not np.isfinite(expected).all() or spread < SPREAD:
+    if not np.isfinite(expected).all():
         raise BundleError(
-            f"The logits hardly depend on the photo (they vary by {spread:.2g}, expected {SPREAD} or more), "
-            "so that nothing can be compared. Train it first."
+            "Expected finite logits of the trained network, got NaN or infinity. Train it again with a lower learning "
+            "rate, such as optimizer.lr=0.0003."
+        )
+    spread = float(expected.std(axis=0).max())
+    if spread < SPREAD:
+        raise BundleError(
+            f"The network has learned too little: its logits vary by {spread:.2g} among photos, expected {SPREAD} or "
+            "more, so its export can't be checked. Train it longer, such as with trainer.max_epochs=20."
         )
     largest = 0.0
     for size in BATCH_SIZES:
