@@ -8,7 +8,14 @@ from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_respo
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
 from petmood.presentation.answers import NEVER_CONFIDENT, in_words
-from petmood.presentation.display_names import HEADLINE_SHARES, Interval, crossval_title, photos_of_split, title
+from petmood.presentation.display_names import (
+    HEADLINE_SHARES,
+    VALIDATION_NOTE,
+    Interval,
+    crossval_title,
+    photos_of_split,
+    title,
+)
 
 if TYPE_CHECKING:
     from petmood.evaluation.paired import PairedTest
@@ -110,7 +117,16 @@ def headline_text(evaluation: str) -> str:
         }
     rows |= {title(name): values for name, values in found["baselines"].items()}
     table = _table({name: [_interval(**of[metric]) for metric in HEADLINE_SHARES] for name, of in rows.items()})
-    return "\n".join([found["verdict"], "", *table])
+    return "\n".join([found["verdict"], "", *table, *_validation_lines(splits, main)])
+
+
+def _validation_lines(splits: Mapping[str, Mapping[str, Mapping[str, float]]], main: str) -> list[str]:
+    """Return what a row of validation photos beside a cross-validation means; nothing without such a row."""
+    if main != "crossval" or "valid" not in splits:
+        return []
+    accuracy = splits["valid"]["accuracy"]
+    photos = photos_of_split("valid", int(accuracy["n"]))
+    return ["", f"On {photos} the network itself has an accuracy of {accuracy['value']:.1%}. {VALIDATION_NOTE}"]
 
 
 def paired_text(paired: "PairedTest") -> str:

@@ -1,10 +1,11 @@
 """Summary of an evaluation as text for a terminal."""
 
+from petmood.data.index import Split
 from petmood.evaluation.domain import DomainResult
-from petmood.evaluation.evaluate import Evaluation
+from petmood.evaluation.evaluate import CROSSVAL, Evaluation
 from petmood.evaluation.model_choice import ModelChoice
 from petmood.evaluation.verdict import chance_text
-from petmood.presentation.display_names import number_text, percent_text, title
+from petmood.presentation.display_names import VALIDATION_NOTE, number_text, percent_text, title
 
 __all__ = ["summary_text"]
 
@@ -15,6 +16,8 @@ def summary_text(evaluation: Evaluation) -> str:
     for split, values in evaluation.splits.items():
         lines += ["", f"{evaluation.photos_of(split)} (95% interval over groups)"]
         lines += [_line(title(name), number_text(estimate)) for name, estimate in values.items()]
+        if split == Split.VALID and evaluation.main == CROSSVAL:
+            lines.append(f"  {VALIDATION_NOTE}")
     if evaluation.baselines:
         lines += ["", "accuracy of the baselines"]
         lines += [

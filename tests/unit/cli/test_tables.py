@@ -15,7 +15,7 @@ from petmood.core.schemas import ModelInfo
 from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.paired import PairedTest
 from petmood.presentation.answers import NEVER_CONFIDENT
-from petmood.presentation.display_names import HEADLINE_SHARES
+from petmood.presentation.display_names import HEADLINE_SHARES, VALIDATION_NOTE
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 
@@ -78,6 +78,7 @@ def test_a_cross_validation_stands_above_the_validation_photos_and_both_are_name
     assert lines[1].startswith("this recipe, 330 photos in cross-validation ")
     assert lines[2].startswith("this network, 36 validation photos ")
     assert lines[3].startswith("HOG features + SVM ")
+    assert lines[4:] == ["", f"On 36 validation photos the network itself has an accuracy of 50.0%. {VALIDATION_NOTE}"]
     del found["splits"]["valid"]  # type: ignore[attr-defined] # a dict
     assert "validation photos" not in headline_text(json.dumps(found))
 

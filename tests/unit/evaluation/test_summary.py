@@ -4,6 +4,7 @@ from petmood.evaluation.evaluate import evaluate
 from petmood.evaluation.model_choice import ModelChoice
 from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.summary import summary_text
+from petmood.presentation.display_names import VALIDATION_NOTE
 from tests.support.evaluation import MakeScored
 
 
@@ -16,5 +17,7 @@ def test_a_cross_validation_comes_first_and_is_named_so(make_scored: MakeScored)
     assert lines[:2] == [found.verdict, ""]
     assert lines[2] == "329 photos in cross-validation (95% interval over groups)"
     assert "36 validation photos (95% interval over groups)" in lines
+    assert lines.count(f"  {VALIDATION_NOTE}") == 1
+    assert lines.index(f"  {VALIDATION_NOTE}") > lines.index("36 validation photos (95% interval over groups)")
     assert any(line.startswith("Permutation test: ") and "accurate as this recipe: " in line for line in lines)
     assert any(line.endswith("fitted on out-of-fold predictions of 329 photos") for line in lines)
