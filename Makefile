@@ -39,12 +39,12 @@ INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(PY) --constrai
   --build-constraint constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
 
 $(RUNTIME): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing the runtime packages into $(VENV): 160 packages, 7 GB. There is no output until it is done."
+	@echo "Installing the runtime packages into $(VENV): 165 packages, 7 GB. There is no output until it is done."
 	@$(INSTALL) --editable '.[train,page]'
 	@touch $@
 
 $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing the development packages into $(VENV): 360 packages, 8 GB. There is no output until it is done."
+	@echo "Installing the development packages into $(VENV): 370 packages, 8 GB. There is no output until it is done."
 	@$(INSTALL) --editable '.[dev]'
 	@touch $(RUNTIME) $@
 

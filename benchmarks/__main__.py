@@ -15,7 +15,18 @@ __all__ = ["main", "names", "run", "table"]
 HERE = Path(__file__).resolve().parent
 LONG = {"families", "families_scale", "bento", "mutants"}
 """Benchmarks of over ten minutes of CPU time, run only when named."""
-NOT_BENCHMARKS = {"__init__", "__main__", "alterations", "altered_pixels", "common", "families_tables"}
+NOT_BENCHMARKS = {
+    "__init__",
+    "__main__",
+    "alterations",
+    "altered_pixels",
+    "common",
+    "families_tables",
+    "known_animals",
+    "measured",
+    "measured_records",
+    "mutants_page",
+}
 SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "usual_service"}
 """Modules shared by the serving benchmarks; not benchmarks themselves."""
 
