@@ -10,10 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import yaml
 
-from petmood.core.schemas import PredictionResponse
+import petmood
+from petmood.core.errors import CorruptImage
+from petmood.core.schemas import ExplanationResponse, PredictionResponse
 from tests.support.e2e_servers import PROGRAMS, running, server_environment
 from tests.support.images import jpeg, photo_like
 from tests.support.networks import tiny_bundle
@@ -30,6 +33,7 @@ from pathlib import Path
 import bentoml
 with bentoml.SyncHTTPClient(sys.argv[1]) as client:
     print(json.dumps(client.predict(photo=Path(sys.argv[2]))))
+    print(json.dumps(client.explain(photo=Path(sys.argv[2]))))
     try:
         client.predict(photo=Path(sys.argv[3]))
     except bentoml.exceptions.BentoMLException as error:
@@ -116,7 +120,26 @@ def test_bentoml_s_own_client_gets_the_answer_and_the_refusal(
     bad.write_bytes(b"no photo")
     said = run(sys.executable, "-c", CLIENT, served.base_url, good, bad, home=place / "client").splitlines()
     assert PredictionResponse.model_validate_json(said[0]).model.name == "demo"
-    assert "unsupported_format" in said[1]
+    assert ExplanationResponse.model_validate_json(said[1]).method == "hirescam"
+    assert "unsupported_format" in said[2]
+
+
+def test_a_photo_is_explained_as_by_its_bundle_and_counts_no_prediction(served: httpx.Client, place: Path) -> None:
+    def predictions() -> list[str]:
+        return re.findall(r"petmood_predictions_total\{.*", served.get("/metrics").text)
+
+    before, expected = predictions(), petmood.load_bundle(place / "bundle").explain(PHOTO).to_dict()
+    with petmood.Client(str(served.base_url)) as client:
+        found = client.explain(PHOTO)
+        with pytest.raises(CorruptImage):
+            client.explain(PHOTO[:2000])
+    assert found.method == "hirescam"
+    assert found.prediction.probabilities == expected["prediction"]["probabilities"]
+    assert {label: one.tolist() for label, one in found.maps.items()} == {
+        label: pytest.approx(np.array(rows, np.float32), abs=1e-4) for label, rows in expected["maps"].items()
+    }
+    assert predictions() == before
+    assert 'route="/explain",status="422"' in served.get("/metrics").text
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,17 @@
 """Prediction routes: one photo at ``/predict``, several at ``/predict/batch``, one with maps at ``/explain``."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.types import Receive, Scope
 
 from petmood.core.errors import BadForm, PetmoodError
-from petmood.core.explanation import explanation_response
-from petmood.core.prediction import prediction_response
+from petmood.core.explanation import Explanation, explanation_response
+from petmood.core.prediction import Prediction, prediction_response
 from petmood.core.schemas import PHOTO_FIELD, BatchResponse, ExplanationResponse, PredictionResponse
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, Explained
 from petmood.serving.integrations.vertex_ai import answer_instances
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.multipart import (
@@ -27,12 +26,12 @@ from petmood.serving.routes.openapi import BATCH_REQUEST, EXPLAIN_REQUEST, PREDI
 from petmood.serving.routes.responses import JSON, answer_each, json_response
 from petmood.serving.service import AppState, service_of
 
-__all__ = ["PATH", "PredictPhoto", "answer_photo", "router"]
+__all__ = ["EXPLAIN_PATH", "PATH", "AnswerPhoto", "answer_photo", "router"]
 
 PATH: Final = "/predict"
+EXPLAIN_PATH: Final = "/explain"
 
-T = TypeVar("T")
-PredictPhoto = Callable[[bytes], Awaitable[Answer]]
+AnswerPhoto = Callable[[bytes], Awaitable[Answer | Explained]]
 
 
 class DirectRoute(APIRoute):
@@ -70,7 +69,7 @@ async def predict(request: Request) -> Response:
 
     kind = parse_content_type(content_type)
     service.workers.refuse_if_full()
-    return await answer_photo(service, request.scope, request.receive, kind=kind, predict_photo=predict_photo)
+    return await answer_photo(service, request.scope, request.receive, kind=kind, answer=predict_photo)
 
 
 @router.post(
@@ -96,7 +95,7 @@ async def predict_batch(request: Request) -> Response:
 
 
 @router.post(
-    "/explain",
+    EXPLAIN_PATH,
     summary="Predict one photo, and show which places of it matter",
     response_model=ExplanationResponse,
     openapi_extra=EXPLAIN_REQUEST,
@@ -107,52 +106,28 @@ async def explain(request: Request) -> Response:
 
     A network without such maps takes 26 times as long as for a prediction: each place is covered in turn.
     """
-    service, call = service_of(request), context_of(request.scope)
-    kind = parse_content_type(header(request.scope, b"content-type") or "")
+    service, kind = service_of(request), parse_content_type(header(request.scope, b"content-type") or "")
     service.workers.refuse_if_full()
-
-    async def explained(photo: bytes) -> BaseModel:
-        return explanation_response(_checked(await service.explain(photo)), request_id=call.request_id)
-
-    return await _answered(service, request.scope, request.receive, kind=kind, respond=explained)
+    return await answer_photo(service, request.scope, request.receive, kind=kind, answer=service.explain)
 
 
 async def answer_photo(
-    service: AppState,
-    scope: Scope,
-    receive: Receive,
-    *,
-    kind: ContentType,
-    predict_photo: PredictPhoto,
+    service: AppState, scope: Scope, receive: Receive, *, kind: ContentType, answer: AnswerPhoto
 ) -> Response:
-    """Read the one photo of a request within the service's limits, call ``predict_photo``, and return the response.
+    """Read the one photo of a request within the service's limits, and return the response with its answer.
 
     Raises:
         RequestError, PhotoError: the body or the photo is rejected.
     """
-    call = context_of(scope)
-
-    async def predicted(photo: bytes) -> BaseModel:
-        return prediction_response(_checked(await predict_photo(photo)), request_id=call.request_id)
-
-    return await _answered(service, scope, receive, kind=kind, respond=predicted)
-
-
-async def _answered(
-    service: AppState,
-    scope: Scope,
-    receive: Receive,
-    *,
-    kind: ContentType,
-    respond: Callable[[bytes], Awaitable[BaseModel]],
-) -> Response:
-    file_bytes = service.file_bytes
-    limit = file_bytes + OVERHEAD_BYTES
-    async with service.bodies.body(receive, declared=context_of(scope).declared, limit=limit) as body:
-        return json_response(await respond(one_photo(body, kind, file_bytes=file_bytes)))
+    call, file_bytes = context_of(scope), service.file_bytes
+    async with service.bodies.body(receive, declared=call.declared, limit=file_bytes + OVERHEAD_BYTES) as body:
+        found = _checked(await answer(one_photo(body, kind, file_bytes=file_bytes)))
+    if isinstance(found, Explanation):
+        return json_response(explanation_response(found, request_id=call.request_id))
+    return json_response(prediction_response(found, request_id=call.request_id))
 
 
-def _checked(answer: T | PetmoodError) -> T:
+def _checked(answer: Answer | Explained) -> Prediction | Explanation:
     """Return an answer, or raise the error that it is; no frame of the traceback keeps the error, and so the photo."""
     if isinstance(answer, PetmoodError):
         try:

@@ -12,14 +12,14 @@ from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petmood.core.errors import Overloaded
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, Explained
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.middleware.normalize import NormalizingMiddleware
 from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.multipart import parse_content_type
-from petmood.serving.routes.predict import PATH, answer_photo
+from petmood.serving.routes.predict import EXPLAIN_PATH, PATH, answer_photo
 from petmood.serving.routes.responses import NO_ROUTE, no_route_response
 from petmood.serving.worker_pool import queue_full
 
@@ -27,6 +27,8 @@ __all__ = ["PENDING", "ContractMiddleware"]
 
 PENDING: Final = "pending_photo"
 """Key of the ``PendingPhoto`` in the ASGI scope's state."""
+PATHS: Final = (PATH, EXPLAIN_PATH)
+"""Paths that answer one photo."""
 
 
 class ContractMiddleware:
@@ -53,7 +55,7 @@ class ContractMiddleware:
         )
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == PATH and scope["method"] == "POST":
+        if scope["path"] in PATHS and scope["method"] == "POST":
             response = await self._answer(scope, receive)
             await response(scope, receive, send)
         else:
@@ -61,16 +63,16 @@ class ContractMiddleware:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         service, call = self._runtime.service, context_of(scope)
-        call.route, kind = PATH, parse_content_type(header(scope, b"content-type") or "")
+        call.route, kind = scope["path"], parse_content_type(header(scope, b"content-type") or "")
         if self._inside >= service.settings.queue:
             raise queue_full(service.settings.queue)
         self._inside += 1
         try:
-            return await answer_photo(service, scope, receive, kind=kind, predict_photo=partial(self._predict, scope))
+            return await answer_photo(service, scope, receive, kind=kind, answer=partial(self._run, scope))
         finally:
             self._inside -= 1
 
-    async def _predict(self, scope: Scope, photo: bytes) -> Answer:
+    async def _run(self, scope: Scope, photo: bytes) -> Answer | Explained:
         """Run a photo through BentoML; of its response only the status is used.
 
         Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from petmood.core.commands import shell_command
 from petmood.core.environment import BUNDLE_VARIABLE
 from petmood.core.errors import ConfigError
-from petmood.inference.base import Answer, Predictor
+from petmood.inference.base import Answer, Explained, Predictor
 from petmood.inference.load import load_bundle
 from petmood.serving.app import create_app
 from petmood.serving.server import configure_malloc
@@ -17,15 +17,13 @@ from petmood.serving.settings import read_settings
 
 __all__ = ["PendingPhoto", "ServiceRuntime", "bundle_from_environment"]
 
-"""The environment variable that names the bundle to serve."""
-
 
 @dataclass(slots=True)
 class PendingPhoto:
     """One photo in BentoML's queue, and its result once there is one."""
 
     photo: bytes
-    found: Answer | None = None
+    found: Answer | Explained | None = None
 
 
 @dataclass(slots=True)

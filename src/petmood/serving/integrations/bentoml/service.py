@@ -15,16 +15,16 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petmood.core.schemas import PredictionResponse
+from petmood.core.schemas import ExplanationResponse, PredictionResponse
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
 from petmood.serving.integrations.bentoml.adapter import PENDING, ContractMiddleware
 from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime, bundle_from_environment
-from petmood.serving.routes.predict import PATH
+from petmood.serving.routes.predict import EXPLAIN_PATH, PATH
 from petmood.serving.upgrades import ignore_upgrades
 
-__all__ = ["Answer", "Batching", "Photo", "create_service", "service"]
+__all__ = ["Answer", "Batching", "Explained", "Photo", "create_service", "service"]
 
 NAME: Final = "petmood"
 ENVIRONMENT: Final = [{"name": name, "value": value} for name, value in UNTRACKED.items()]
@@ -39,6 +39,15 @@ class Batching(BaseModel):
     max_batch: int = Field(default=1, ge=1, le=256)
     max_latency_ms: int = Field(default=1000, ge=1, le=60_000)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options of BentoML's ``api``, which requires a batch size of 2 or more."""
+        return {
+            "batchable": self.max_batch > 1,
+            "max_batch_size": max(2, self.max_batch),
+            "max_latency_ms": self.max_latency_ms,
+        }
+
 
 class Photo(bentoml.IODescriptor):  # type: ignore[misc] # BentoML exports it without a type
     """Input specification for BentoML: a form with one file, which the middleware has already read."""
@@ -52,13 +61,21 @@ class Photo(bentoml.IODescriptor):  # type: ignore[misc] # BentoML exports it wi
         return taken
 
 
-class Answer(PredictionResponse, bentoml.IODescriptor):  # type: ignore[misc] # as above
+class Written(bentoml.IODescriptor):  # type: ignore[misc] # as above
     """Output specification for BentoML; the middleware writes the response."""
 
     @classmethod
     async def to_http_response(cls, obj: Any, serde: Any) -> Response:  # noqa: ANN401, ARG003 - BentoML's signature
         """Return an empty response; the result is in the pending photo."""
         return Response()
+
+
+class Answer(Written, PredictionResponse):
+    """Response of ``/predict``."""
+
+
+class Explained(Written, ExplanationResponse):
+    """Response of ``/explain``."""
 
 
 def create_service(
@@ -88,19 +105,19 @@ def create_service(
                 pending.found = one
             return photo
 
+        async def explain(self, photo: list[PendingPhoto]) -> list[PendingPhoto]:
+            """Predict one photo, with a map for each class of the places that raise or lower its logit."""
+            (pending,) = photo
+            pending.found = await runtime.service.explain(pending.photo)
+            return photo
+
         def stop(self) -> None:
             """Stop the worker threads."""
             runtime.close()
 
-    as_route = bentoml.api(
-        route=PATH,
-        input_spec=Photo,
-        output_spec=Answer,
-        batchable=batching.max_batch > 1,
-        max_batch_size=max(2, batching.max_batch),
-        max_latency_ms=batching.max_latency_ms,
-    )
-    Petmood.predict = as_route(Petmood.predict)  # type: ignore[method-assign] # applied without decorator syntax
+    predict = bentoml.api(Petmood.predict, route=PATH, input_spec=Photo, output_spec=Answer, **batching.options)
+    explain = bentoml.api(Petmood.explain, route=EXPLAIN_PATH, input_spec=Photo, output_spec=Explained)
+    Petmood.predict, Petmood.explain = predict, explain  # type: ignore[method-assign] # no decorators: they need the options
     bentoml.on_shutdown(Petmood.stop)
     made: Any = bentoml.service(Petmood, name=NAME, workers=1, image=image, envs=ENVIRONMENT)
     made.add_asgi_middleware(ContractMiddleware, runtime=runtime)

@@ -11,12 +11,15 @@ from starlette.testclient import TestClient
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.schemas import ErrorResponse, PredictionResponse
-from petmood.inference.base import Answer
+from petmood.inference.base import Answer, Explained
 from petmood.inference.fake import FakePredictor
 from tests.support.images import jpeg, photo_like, png, zeros_png
 from tests.support.waiting import wait_until
 
 PHOTO = jpeg(photo_like(64, 48))
+WORD = "0123456789abcdef" * 2
+JPEG = {"Content-Type": "image/jpeg"}
+PATHS = ("/predict", "/explain")
 
 
 class Slow(FakePredictor):
@@ -31,6 +34,11 @@ class Slow(FakePredictor):
         assert self.go.wait(timeout=300)
         return super().predict_batch(photos)
 
+    def explain_photo(self, photo: bytes | Path) -> Explained:
+        """Wait for the release, then explain."""
+        assert self.go.wait(timeout=300)
+        return super().explain_photo(photo)
+
 
 class Broken(FakePredictor):
     """Predictor that raises an unexpected exception."""
@@ -38,6 +46,10 @@ class Broken(FakePredictor):
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
         """Raise an unexpected exception."""
         raise ZeroDivisionError(f"{len(photos)} photos at /secret/path")
+
+    def explain_photo(self, photo: bytes | Path) -> Explained:
+        """Raise an unexpected exception."""
+        raise ZeroDivisionError(f"{len(bytes(photo))} bytes at /secret/path")
 
 
 def test_a_form_and_a_raw_body_get_the_same_answer(asked: Callable[..., TestClient]) -> None:
@@ -119,29 +131,28 @@ def test_other_addresses_and_methods_are_refused_in_the_same_form(asked: Callabl
 def test_bentoml_s_own_pages_are_passed_on(asked: Callable[..., TestClient]) -> None:
     client = asked()
     assert client.get("/livez").status_code == client.get("/readyz").status_code == 200
-    assert "/predict" in client.get("/docs.json").json()["paths"]
-    assert client.get("/schema.json").json()["routes"][0]["route"] == "/predict"
+    assert {*PATHS} <= set(client.get("/docs.json").json()["paths"])
+    assert {route["route"] for route in client.get("/schema.json").json()["routes"]} == {*PATHS}
 
 
 def test_a_token_is_asked_for_where_one_is_set(asked: Callable[..., TestClient]) -> None:
-    word = "0123456789abcdef" * 2
-    client = asked(token=word)
-    headers = {"Content-Type": "image/jpeg"}
-    unauthorized = client.post("/predict", content=PHOTO, headers=headers)
+    client = asked(token=WORD)
+    unauthorized = client.post("/predict", content=PHOTO, headers=JPEG)
     assert (unauthorized.status_code, unauthorized.json()["code"]) == (401, "unauthorized")
-    known = client.post("/predict", content=PHOTO, headers=headers | {"Authorization": f"Bearer {word}"})
+    known = client.post("/predict", content=PHOTO, headers=JPEG | {"Authorization": f"Bearer {WORD}"})
     assert known.status_code == 200
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("max_batch", [1, 4])
 def test_more_photos_than_may_wait_are_refused_at_once_and_the_others_answered(
-    asked: Callable[..., TestClient], max_batch: int
+    asked: Callable[..., TestClient], max_batch: int, path: str
 ) -> None:
     predictor = Slow()
     client = asked(predictor, max_batch=max_batch, max_latency_ms=60_000, queue=4)
 
     def ask(_: int) -> tuple[int, str]:
-        got = client.post("/predict", content=PHOTO, headers={"Content-Type": "image/jpeg"})
+        got = client.post(path, content=PHOTO, headers=JPEG)
         return got.status_code, got.headers.get("retry-after", "")
 
     with ThreadPoolExecutor(9) as threads:
@@ -165,10 +176,56 @@ def test_what_is_refused_is_refused_in_the_sentences_of_the_service(
         assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("max_batch", [1, 4])
 def test_a_predictor_that_fails_is_ours_to_answer_for_and_says_nothing(
-    asked: Callable[..., TestClient], max_batch: int
+    asked: Callable[..., TestClient], max_batch: int, path: str
 ) -> None:
-    got = asked(Broken(), max_batch=max_batch).post("/predict", files={"photo": ("a.jpg", PHOTO)})
+    got = asked(Broken(), max_batch=max_batch).post(path, files={"photo": ("a.jpg", PHOTO)})
     assert (got.status_code, got.json()["code"]) == (500, "internal")
     assert "secret" not in got.text
+
+
+# --- one contract -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("send", "status"),
+    [
+        ({"files": {"photo": ("a.jpg", PHOTO)}}, 200),
+        ({"content": PHOTO, "headers": JPEG}, 200),
+        ({"content": PHOTO}, 200),
+        ({"content": PHOTO, "params": {"x": "1"}}, 200),
+        ({"content": b""}, 400),
+        ({"content": b"%PDF-1.7 no photo"}, 415),
+        ({"content": PHOTO[: len(PHOTO) // 2]}, 422),
+        ({"content": png(photo_like(1, 1))}, 422),
+        ({"content": zeros_png(13000, 13000)}, 413),
+        ({"content": zeros_png(30000, 17)}, 422),
+        ({"json": {"photo": "x"}}, 415),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ({"content": PHOTO, "headers": JPEG | {"Content-Encoding": "gzip"}}, 415),
+        ({"files": {"picture": ("a.jpg", PHOTO)}}, 422),
+        ({"files": [("photo", ("a.jpg", PHOTO)), ("photo", ("b.jpg", PHOTO))]}, 422),
+        ({"content": bytes(1_200_000), "headers": JPEG}, 413),
+        ({"method": "GET"}, 405),
+        ({"method": "OPTIONS"}, 204),
+        ({"content": PHOTO, "headers": {"Authorization": "Bearer other"}}, 401),
+    ],
+    ids=[
+        *("form", "body", "body of no type", "query", "empty", "pdf", "half", "tiny", "huge", "long", "json"),
+        *("no boundary", "compressed", "another field", "two photos", "too large", "method", "options", "wrong token"),
+    ],
+)
+def test_bentoml_and_the_service_answer_alike(
+    asked: Callable[..., TestClient], served: Callable[..., Any], path: str, send: dict[str, Any], status: int
+) -> None:
+    found = []
+    for client in (asked(token=WORD, file_mb=1), served(token=WORD, file_mb=1).client):
+        headers = {"Authorization": f"Bearer {WORD}", "X-Request-Id": "abc"} | send.get("headers", {})
+        got = client.request(url=path, **{"method": "POST", **send, "headers": headers})
+        names = ("content-type", "allow", "retry-after", "www-authenticate", "x-request-id")
+        found.append((got.status_code, {name: got.headers.get(name) for name in names}, got.text))
+    assert found[0] == found[1]
+    assert found[0][0] == status

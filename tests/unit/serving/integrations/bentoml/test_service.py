@@ -49,11 +49,15 @@ def test_batching_out_of_bounds_is_refused(wrong: dict[str, int]) -> None:
 
 
 def test_what_is_documented_is_what_is_taken_and_given() -> None:
-    (route,) = service.schema()["routes"]
-    assert (route["route"], route["input"]["required"]) == ("/predict", ["photo"])
+    routes = {route["route"]: route for route in service.schema()["routes"]}
+    assert {path: route["input"]["required"] for path, route in routes.items()} == {
+        "/predict": ["photo"],
+        "/explain": ["photo"],
+    }
     assert {"label", "probabilities", "prediction_set", "in_domain", "domain_warning", "request_id"} <= set(
-        route["output"]["properties"]
+        routes["/predict"]["output"]["properties"]
     )
+    assert {"prediction", "maps", "method", "box"} == set(routes["/explain"]["output"]["properties"])
 
 
 @pytest.mark.parametrize("max_batch", [1, 8])
