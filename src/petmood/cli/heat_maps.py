@@ -1,21 +1,69 @@
-"""Folder of heat maps of `petmood predict --explain`."""
+"""Explanations and the folder of heat maps of `petmood predict --explain`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from petmood.core.errors import OutputError, PetmoodError, ServiceError
+from petmood.cli.photo_answers import PhotoAnswer, PipedPhoto, content_of
+from petmood.core.errors import OutputError, PetmoodError, PhotoError, ServiceError
 from petmood.core.names import printable
 
 if TYPE_CHECKING:
     from petmood import Client, Predictor
+    from petmood.core.explanation import Explanation
     from petmood.inference.base import Answer
 
-__all__ = ["HeatMapFolder"]
+__all__ = ["HeatMapFolder", "explained_answers"]
 
 SIDE_PX: Final = 800
 """Longest side of a heat map."""
+
+
+def explained_answers(
+    predictor: "Predictor | Client", photos: "Sequence[Path | PipedPhoto]", *, wanted: "Callable[[Answer], bool]"
+) -> "Iterator[PhotoAnswer]":
+    """Yield the answers of photos in order, with an explanation of each that is wanted.
+
+    An explanation has the prediction, and with the maps of a network it takes as long. So photos are explained, and not
+    predicted before. Occlusion maps take 25 more passes: after the first of them, photos are predicted, and those that
+    are wanted are explained. A photo that can't be explained is predicted.
+
+    Raises:
+        RequestError, ServiceError: the service can't predict.
+    """
+    left = iter(photos)
+    for photo in left:
+        found = _explained(predictor, photo)
+        yield found
+        if not isinstance(found.explanation, PetmoodError | None) and found.explanation.method == "occlusion":
+            break
+    rest = [*left]
+    for photo, answer in zip(rest, predictor.predict_many(rest), strict=True):
+        content = content_of(photo)
+        yield PhotoAnswer(content, answer, _explanation(predictor, content) if wanted(answer) else None)
+
+
+def _explained(predictor: "Predictor | Client", photo: "Path | PipedPhoto") -> PhotoAnswer:
+    try:
+        explanation = predictor.explain(photo)
+    except PhotoError as error:
+        return PhotoAnswer(content_of(photo), error)
+    except PetmoodError as error:  # such as a service without the route
+        content, failure = content_of(photo), error
+    else:
+        return PhotoAnswer(content_of(photo), explanation.prediction, explanation)
+    try:
+        return PhotoAnswer(content, predictor.predict(content), failure)
+    except PhotoError as error:
+        return PhotoAnswer(content, error)
+
+
+def _explanation(predictor: "Predictor | Client", photo: bytes | Path) -> "Explanation | PetmoodError":
+    try:
+        return predictor.explain(photo)
+    except PetmoodError as error:
+        return error
 
 
 @dataclass(slots=True)
@@ -48,18 +96,16 @@ class HeatMapFolder:
                     f"{printable(str(one))} or is in it. Its files would be predicted as photos next time."
                 )
 
-    def add(self, predictor: "Predictor | Client", name: str, answer: "Answer", photo: bytes | Path | None) -> None:
+    def add(self, name: str, found: PhotoAnswer) -> None:
         """Write the heat map of a photo that has a label; a map that can't be made is counted in ``failed``.
 
         Raises:
             OutputError: the file can't be written.
         """
-        from petmood.core.prediction import Prediction
-
-        if photo is None or not isinstance(answer, Prediction) or answer.label is None:
+        if found.label is None or found.explanation is None or found.photo is None:
             return
         try:
-            made = _heat_map(predictor, photo, answer.label)
+            made = _heat_map(found.explanation, found.photo, found.label)
         except PetmoodError as error:
             self.failed += 1
             self.failure = self.failure or str(error)
@@ -94,11 +140,12 @@ class HeatMapFolder:
         return file
 
 
-def _heat_map(predictor: "Predictor | Client", photo: bytes | Path, label: str) -> bytes:
+def _heat_map(explanation: "Explanation | PetmoodError", photo: bytes | Path, label: str) -> bytes:
     from petmood.core.photo import decode
     from petmood.presentation.heat_map import heat_map_jpeg
 
-    explanation = predictor.explain(photo)
+    if isinstance(explanation, PetmoodError):
+        raise explanation
     if label not in explanation.maps:
         raise ServiceError(f"The service explained classes without {label}: its model has changed. Run it again.")
     pixels = decode(photo, at_least_px=SIDE_PX).pixels

@@ -13,16 +13,18 @@ from petmood.core.names import printable
 
 if TYPE_CHECKING:
     from petmood.core.photo_source import FoundPhoto
-    from petmood.inference.base import Answer
+    from petmood.inference.base import Answer, Explained
     from petmood.reports.contact_sheet import ContactSheet, SheetFacts
 
 __all__ = [
     "KINDS",
     "STDIN",
+    "PhotoAnswer",
     "PipedPhoto",
     "Tally",
     "common_folder",
     "contact_sheet",
+    "content_of",
     "kind_of",
     "name_in",
     "open_photo",
@@ -110,6 +112,30 @@ def open_photo(path: Path) -> Path | PipedPhoto:
         return PipedPhoto(path) if path == STDIN or path.is_fifo() else path
     except OSError:  # the predictor says why
         return path
+
+
+def content_of(photo: Path | PipedPhoto) -> bytes | Path:
+    """Return what a photo can be read from again: its path, or the bytes that were read from a pipe."""
+    return photo.take() if isinstance(photo, PipedPhoto) else photo
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoAnswer:
+    """The answer of a photo, and its explanation, or why it has none; None where none was asked for.
+
+    ``photo`` is what it can be read from again; None for a path without a photo.
+    """
+
+    photo: bytes | Path | None
+    answer: "Answer"
+    explanation: "Explained | None" = None
+
+    @property
+    def label(self) -> str | None:
+        """The label of the prediction; None without one."""
+        from petmood.core.prediction import Prediction
+
+        return self.answer.label if isinstance(self.answer, Prediction) else None
 
 
 def common_folder(found: "Sequence[FoundPhoto]") -> Path | None:

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from petmood.cli.numbers import Integer
-from petmood.cli.photo_answers import KINDS, STDIN, PipedPhoto, common_folder, open_photo
+from petmood.cli.photo_answers import KINDS, STDIN, PhotoAnswer, common_folder, open_photo
 from petmood.cli.predict_outputs import Outputs
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
@@ -17,13 +17,12 @@ from petmood.core.errors import ConfigError
 from petmood.core.redact import without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from typing import Unpack
 
     from petmood import Client, Predictor
     from petmood.cli.predict_outputs import OutputOptions
-    from petmood.inference.base import Answer
 
 __all__ = ["predict"]
 
@@ -77,12 +76,11 @@ def predict(
     outputs = Outputs.of(output, photos)
     _check_standard_input(photos)
     found = find_each_photo([*photos], also=STDIN)
-    sources = [None if one.problem else open_photo(one.path) for one in found]
+    sources = [open_photo(one.path) for one in found if not one.problem]
     with _predictor(bundle, threads=threads) as predictor, outputs.opened(common_folder(found)):
-        answers = _answers(predictor, [source for source in sources if source is not None])
-        for one, source in zip(found, sources, strict=True):
-            answer = one.problem or next(answers)
-            outputs.add(one.path, answer, source.take() if isinstance(source, PipedPhoto) else source, predictor)
+        answers = progress_bar(outputs.answers(predictor, sources), total=len(sources), what="predicting photos")
+        for one in found:
+            outputs.add(one.path, PhotoAnswer(None, one.problem) if one.problem else next(answers))
     outputs.say_counts()
     context.exit(1 if outputs.failed else 0)
 
@@ -91,10 +89,6 @@ def _check_standard_input(photos: "Sequence[Path]") -> None:
     piped = photos.count(STDIN)
     if piped > 1:
         raise ConfigError(f"Expected '{STDIN}' (standard input) once, got it {piped} times. Give the photos' paths.")
-
-
-def _answers(predictor: "Predictor | Client", photos: "Sequence[Path | PipedPhoto]") -> "Iterator[Answer]":
-    return progress_bar(predictor.predict_many(photos), total=len(photos), what="predicting photos")
 
 
 def _is_service(bundle: str) -> bool:

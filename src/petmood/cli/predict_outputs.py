@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self, TypedDict
 
 import click
 
-from petmood.cli.heat_maps import HeatMapFolder
+from petmood.cli.heat_maps import HeatMapFolder, explained_answers
 from petmood.cli.output import csv_line, echo_json
-from petmood.cli.photo_answers import Tally, contact_sheet, kind_of, name_in
+from petmood.cli.photo_answers import PhotoAnswer, PipedPhoto, Tally, contact_sheet, content_of, kind_of, name_in
 from petmood.core.errors import ConfigError
 from petmood.core.names import printable
 
@@ -71,18 +71,30 @@ class Outputs:
             if sheet:
                 sheet.write(self.tally.facts(folder, only=self.options["only"]))
 
-    def add(self, path: Path, answer: "Answer", photo: bytes | Path | None, predictor: "Predictor | Client") -> None:
+    def answers(
+        self, predictor: "Predictor | Client", photos: "Sequence[Path | PipedPhoto]"
+    ) -> "Iterator[PhotoAnswer]":
+        """Yield the answers of photos in order, with explanations for the heat maps."""
+        if self.maps:
+            return explained_answers(predictor, photos, wanted=self._is_shown)
+        answers = zip(photos, predictor.predict_many(photos), strict=True)
+        return (PhotoAnswer(content_of(photo), answer) for photo, answer in answers)
+
+    def add(self, path: Path, found: PhotoAnswer) -> None:
         """Count an answer; print and write it, unless ``--only`` leaves out its kind."""
-        kind = self.tally.add(answer)
-        if self.options["only"] not in {None, kind}:
+        kind = self.tally.add(found.answer)
+        if not self._is_shown(found.answer):
             return
         name = name_in(self._folder, path)
         if self._show:
-            self._show(printable(str(path)), answer)
+            self._show(printable(str(path)), found.answer)
         if self._sheet:
-            self._sheet.add(name, answer, kind=kind, photo=photo)
+            self._sheet.add(name, found.answer, kind=kind, photo=found.photo)
         if self.maps:
-            self.maps.add(predictor, name, answer, photo)
+            self.maps.add(name, found)
+
+    def _is_shown(self, answer: "Answer") -> bool:
+        return self.options["only"] in {None, kind_of(answer)}
 
     @property
     def failed(self) -> bool:

@@ -8,12 +8,13 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from petmood.core.bundle import read, write
@@ -23,10 +24,12 @@ from petmood.core.photo import decode
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.load import load_bundle
+from petmood.inference.onnx import OnnxSession
 from petmood.presentation.answers import NEVER_CONFIDENT
 from petmood.presentation.heat_map import heat_map_jpeg
 from petmood.registry.uri import open_registry
 from tests.support.images import jpeg, photo_like, png
+from tests.support.networks import tiny_bundle
 from tests.support.scripted_service import BODY, REFUSED, serving
 
 
@@ -511,6 +514,40 @@ def test_a_heat_map_is_written_for_each_photo_that_is_shown(
     assert (target / "3.jpg.jpg").read_bytes() == heat_map_jpeg(pixels, values, explanation.box, side_px=800)
 
 
+@pytest.mark.parametrize(
+    ("method", "only", "more"), [("hirescam", (), 0), ("hirescam", ("--only", "rejected"), 0), ("occlusion", (), 259)]
+)
+def test_maps_of_the_network_take_no_more_passes_than_predictions(
+    petmood: Callable[..., Any],
+    small_bundle: Path,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    only: tuple[str, ...],
+    more: int,
+) -> None:
+    """Occlusion takes 25 more for the first of ten photos, and 26 for the others."""
+    run, images = OnnxSession.run, [0]
+    mapped = tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle").folder
+    bundle = mapped if method == "hirescam" else small_bundle
+
+    def counted(
+        session: OnnxSession, pixels: NDArray[np.uint8], *, only: Sequence[str] = ()
+    ) -> dict[str, NDArray[np.float32]]:
+        images[-1] += len(pixels)
+        return run(session, pixels, only=only)
+
+    monkeypatch.setattr(OnnxSession, "run", counted)
+    plain = petmood("predict", bundle, folder, "--json", *only)
+    images.append(0)
+    target = tmp_path_factory.mktemp("maps")
+    explained = petmood("predict", bundle, folder, "--json", "--explain", target, *only)
+    assert images[-1] - images[-2] == more
+    assert explained.out == plain.out
+    assert len(list(target.glob("*.jpg"))) == (0 if only else 10)
+
+
 def test_with_only_no_heat_map_of_the_others_is_written(
     petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -526,10 +563,9 @@ def test_heat_maps_of_a_service_are_those_of_its_bundle(
     target = tmp_path_factory.mktemp("maps")
     maps = {label: [[float(label == BODY.label), 0.0], [0.0, 0.0]] for label in BODY.probabilities}
     why = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.0, 1.0, 1.0]}
-    batch = {"results": [BODY.model_dump()], "request_id": "r"}
-    with serving((200, batch), (200, why)) as (address, script):
+    with serving((200, why)) as (address, script):
         petmood("predict", address, folder / "1.jpg", "--explain", target)
-    assert [asked["path"] for asked in script.asked] == ["/predict/batch", "/explain"]
+    assert [asked["path"] for asked in script.asked] == ["/explain"]
     values = np.array(maps[str(BODY.label)], np.float32)
     expected = heat_map_jpeg(decode(folder / "1.jpg").pixels, values, Box(0, 0, 1, 1), side_px=800)
     assert (target / "1.jpg.jpg").read_bytes() == expected
@@ -589,10 +625,10 @@ def test_a_heat_map_that_can_not_be_made_does_not_stop_the_others(
     maps = {label: [[1.0]] for label in BODY.probabilities}
     why = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.0, 1.0, 1.0]}
     other = {**why, "maps": {"relaxed": [[1.0]]}}
-    batch = {"results": [BODY.model_dump()] * 3, "request_id": "r"}
-    with serving((200, batch), (422, REFUSED), (200, other), (200, why)) as (address, _):
+    broken = (500, {"code": "internal", "message": "The model failed.", "request_id": "r"})
+    with serving(broken, (200, BODY.model_dump()), (200, other), (200, why)) as (address, _):
         done = petmood("predict", address, *(folder / f"{n}.jpg" for n in (1, 2, 3)), "--explain", target)
     assert done.code == 1
     assert len(done.out.splitlines()) == 3
     assert [path.name for path in target.iterdir()] == ["3.jpg.jpg"]
-    assert f"Heat maps: 1 in {target}; 2 could not be made, the first since: " in done.err
+    assert f"Heat maps: 1 in {target}; 2 could not be made, the first since: The model failed." in done.err
