@@ -14,40 +14,28 @@ from petmood.core.bundle import CLASS_MAPS, LOGITS
 from petmood.models.class_maps import ClassMapNetwork
 from petmood.models.network import ExpressionNet
 
-__all__ = ["MapServingModel", "ServingModel", "export_graph", "to_onnx"]
+__all__ = ["ServingModel", "export_graph", "to_onnx"]
 
 OPSET = 18
 
 
 class ServingModel(nn.Module):
-    """Serving graph: input uint8 [B, S, S, 3], output logits divided by the temperature, float32 [B, K]."""
+    """Serving graph: input uint8 [B, S, S, 3], output logits divided by the temperature, float32 [B, K].
 
-    def __init__(self, network: ExpressionNet, *, temperature: float) -> None:
-        super().__init__()
-        self.network = network
-        self.temperature = temperature
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return calibrated logits float32 [B, K] for pixels uint8 [B, S, S, 3]."""
-        logits: Tensor = self.network(pixels.permute(0, 3, 1, 2))
-        return logits / self.temperature
-
-
-class MapServingModel(nn.Module):
-    """Serving graph with class maps: outputs logits float32 [B, K] and class maps float32 [B, K, H, W].
-
-    Both are divided by the temperature. The input is that of ``ServingModel``.
+    Of a network with class maps, these are the second output, divided likewise: float32 [B, K, H, W].
     """
 
-    def __init__(self, network: ClassMapNetwork, *, temperature: float) -> None:
+    def __init__(self, network: ExpressionNet | ClassMapNetwork, *, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return calibrated logits and class maps for pixels uint8 [B, S, S, 3]."""
-        logits, maps = self.network(pixels.permute(0, 3, 1, 2))
-        return logits / self.temperature, maps / self.temperature
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return calibrated logits for pixels uint8 [B, S, S, 3], and the class maps if the network has them."""
+        outputs: Tensor | tuple[Tensor, Tensor] = self.network(pixels.permute(0, 3, 1, 2))
+        if isinstance(outputs, Tensor):
+            return outputs / self.temperature
+        return tuple(one / self.temperature for one in outputs)
 
 
 def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float, maps: ClassMapNetwork | None = None) -> bytes:
@@ -59,11 +47,8 @@ def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float, maps: C
         RuntimeError: the exporter returned no program.
     """
     network.to(memory_format=torch.contiguous_format)
-    if maps is not None:
-        serving: nn.Module = MapServingModel(maps, temperature=temperature)
-        return export_graph(serving, side_px=side_px, outputs=(LOGITS, CLASS_MAPS))
-    serving = ServingModel(network, temperature=temperature)
-    return export_graph(serving, side_px=side_px, outputs=(LOGITS,))
+    serving = ServingModel(network if maps is None else maps, temperature=temperature)
+    return export_graph(serving, side_px=side_px, outputs=(LOGITS,) if maps is None else (LOGITS, CLASS_MAPS))
 
 
 def export_graph(module: nn.Module, *, side_px: int, outputs: Sequence[str]) -> bytes:

@@ -1,10 +1,10 @@
 """Shared state of the running service, built by ``create_app`` and available to every request."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -21,6 +21,7 @@ __all__ = ["AppState", "OpenModel", "service_of"]
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 OpenModel = Callable[[Path], Predictor]
 
 
@@ -43,23 +44,24 @@ class AppState:
 
     async def answer(self, photos: list[bytes]) -> list[Answer]:
         """Predict photos in the worker pool and count the predictions and errors."""
-        try:
-            found = await self.workers.answer(photos)
-        finally:
-            self.metrics.queue.set(self.workers.waiting)  # each process sets its own value; any of them may render all
+        found = await self._in_workers(self.workers.answer(photos))
         for one in found:
             self.metrics.count(one)
         return found
 
     async def explain(self, photo: bytes) -> Explained:
         """Explain the prediction of one photo in the worker pool; errors are counted, but not the prediction."""
-        try:
-            found = await self.workers.explain(photo)
-        finally:
-            self.metrics.queue.set(self.workers.waiting)
+        found = await self._in_workers(self.workers.explain(photo))
         if isinstance(found, PetmoodError):
             self.metrics.count(found)
         return found
+
+    async def _in_workers(self, work: Awaitable[T]) -> T:
+        """Return what the worker pool answers, and set the gauge of the queue's length."""
+        try:
+            return await work
+        finally:
+            self.metrics.queue.set(self.workers.waiting)  # each process sets its own value; any of them may render all
 
     def load(self, folder: Path, *, result: str, **fields: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields
         """Verify a bundle against its golden outputs, then switch traffic to it; the old model serves until then.

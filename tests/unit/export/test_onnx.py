@@ -58,6 +58,17 @@ def test_the_served_network_divides_by_the_temperature() -> None:
     assert torch.allclose(cool, 4 * warm)
 
 
+def test_the_served_network_with_class_maps_divides_both_by_the_temperature() -> None:
+    network = class_map_network(tiny_network(), side_px=IMAGE.side_px)
+    pixels = torch.from_numpy(PIXELS)
+    assert network is not None
+    with torch.inference_mode():
+        raw = network(pixels.permute(0, 3, 1, 2))
+        served = ServingModel(network, temperature=4.0)(pixels)
+    assert [tuple(one.shape) for one in served] == [tuple(one.shape) for one in raw]
+    assert all(torch.allclose(one, 4 * other) for one, other in zip(raw, served, strict=True))
+
+
 def test_a_network_of_timm_is_exported_with_its_asymmetric_padding(tmp_path: Path) -> None:
     """Sides of 49 and 25 are padded unequally by a stride of 2; the batch norms were trained on ImageNet."""
     image = ImageSpec(side_px=49)

@@ -236,3 +236,14 @@ def test_a_photo_that_is_rejected_is_not_explained(served: Callable[..., Any], p
         assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert client.get("/explain").status_code == 405
     assert served(token=WORD).client.post("/explain", content=photo).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+@pytest.mark.parametrize("size", [None, 300], ids=["whole", "half"])
+def test_the_queue_s_length_is_measured_after_each_photo(
+    served: Callable[..., Any], photo: bytes, path: str, size: int | None
+) -> None:
+    app = served()
+    app.service.metrics.queue.set(7)
+    app.client.post(path, content=photo[:size])
+    assert app.counted("petmood_queue_depth") == 0
