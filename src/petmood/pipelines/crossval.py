@@ -22,11 +22,11 @@ from petmood.evaluation.crossval import CrossValidation, Fit, cross_validate
 from petmood.evaluation.fold_files import FOLDS_NAME, FoldFiles
 from petmood.evaluation.permutation import Permuted, compared_with_permuted
 from petmood.evaluation.verdict import verdict_text
-from petmood.pipelines.fit_settings import fit_settings
+from petmood.pipelines.fit_settings import configured_photos, fit_settings
 from petmood.pipelines.recipe_fit import permuted_accuracies, recipe_fit
 from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
 from petmood.reports.crossval import render_crossval
-from petmood.training.dataset import PhotoSet, open_photo_set
+from petmood.training.dataset import PhotoSet
 from petmood.training.provenance import code_version, package_versions
 from petmood.training.settings import FitSettings
 
@@ -156,12 +156,11 @@ def _measure(
 ) -> CrossvalReport:
     include_copies = config.data.include_copies
     every_row = [row for row in index if row.role != Role.EXCLUDED]
-    photo_set = open_photo_set(
+    photo_set = configured_photos(
+        config,
         data,
         [row for row in every_row if row.role == Role.ORIGINAL or include_copies or config.crossval.leakage],
         classes=index.classes,
-        image=config.model.image_spec(),
-        memory_mb=config.data.memory_mb,
         progress=progress,
     )
     rows = _grouped_rows(photo_set.rows, include_copies=include_copies)

@@ -17,8 +17,8 @@ from petmood.evaluation.crossval import Fit, cross_validate
 from petmood.evaluation.fold_files import read_origin
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.crossval import out_of_fold_name
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.recipe_fit import recipe_fit
-from petmood.training.dataset import open_photo_set
 
 __all__ = ["DatasetPredictions", "measure_out_of_fold", "read_out_of_fold"]
 
@@ -101,14 +101,7 @@ def _cross_validated(
     progress: ProgressBar,
 ) -> DatasetPredictions:
     config = compose(settings)
-    photos = open_photo_set(
-        data,
-        rows,
-        classes=index.classes,
-        image=config.model.image_spec(),
-        memory_mb=config.data.memory_mb,
-        progress=progress,
-    )
+    photos = configured_photos(config, data, rows, classes=index.classes, progress=progress)
     fit = _of_some(recipe_fit(config, photos, progress=progress))
     pooled = cross_validate(photos.rows, fit, classes=index.classes, progress=progress).pooled[0]
     method = f"a linear head on {features}, 5-fold cross-validation by group"

@@ -1,11 +1,17 @@
-"""Training settings taken from a complete configuration."""
+"""Training settings, and photos as they are trained on, taken from a complete configuration."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from petmood.configs.schema import Config
+from petmood.core.progress import ProgressBar, no_progress
+from petmood.data.index import IndexRow
 from petmood.models.classifier import OptimizationConfig
 from petmood.models.network import NetworkSpec
+from petmood.training.dataset import PhotoSet, open_photo_set
 from petmood.training.settings import FitSettings, ProbeSettings, TrainerSettings
 
-__all__ = ["fit_settings"]
+__all__ = ["configured_photos", "fit_settings"]
 
 
 def fit_settings(config: Config) -> FitSettings:
@@ -48,4 +54,27 @@ def fit_settings(config: Config) -> FitSettings:
             checkpoint=recipe.checkpoint,
         ),
         probe=ProbeSettings(recipe.num_views, recipe.solver, recipe.l2_strengths),
+    )
+
+
+def configured_photos(
+    config: Config,
+    folder: Path,
+    rows: Sequence[IndexRow],
+    *,
+    classes: Sequence[str],
+    progress: ProgressBar = no_progress,
+) -> PhotoSet:
+    """Decode photos of a dataset, prepared for the network of a configuration and within its memory limit.
+
+    Raises:
+        ConfigError: as ``fit_settings``.
+    """
+    return open_photo_set(
+        folder,
+        rows,
+        classes=classes,
+        image=config.model.image_spec(),
+        memory_mb=config.data.memory_mb,
+        progress=progress,
     )

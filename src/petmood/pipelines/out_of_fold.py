@@ -17,9 +17,10 @@ from petmood.evaluation.fold_files import FoldFiles, read_origin
 from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.crossval import RESULT_NAME, fold_origin, out_of_fold_name
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.recipe_fit import recipe_fit
 from petmood.pipelines.run_folder import RunFolder
-from petmood.training.dataset import open_index, open_photo_set
+from petmood.training.dataset import open_index
 
 __all__ = ["OutOfFoldPlan", "check_out_of_fold", "is_as_planned", "out_of_fold", "plan_out_of_fold"]
 
@@ -166,14 +167,7 @@ def _made(run: RunFolder, config: Config, index: DataIndex, *, folds: int, progr
         return [Predictions.load(path) for path in stored]
     roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if config.data.include_copies else {Role.ORIGINAL}
     rows = [row for row in index if row.role in roles and row.split != Split.TEST]
-    photo_set = open_photo_set(
-        run.dataset(),
-        rows,
-        classes=index.classes,
-        image=config.model.image_spec(),
-        memory_mb=config.data.memory_mb,
-        progress=progress,
-    )
+    photo_set = configured_photos(config, run.dataset(), rows, classes=index.classes, progress=progress)
     wanted = config.crossval.model_copy(update={"folds": folds})
     found = cross_validate(
         rows,

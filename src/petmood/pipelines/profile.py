@@ -13,8 +13,8 @@ from petmood.core.files import atomic_write_text
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.loaders import train_loader
 from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, parameter_groups
-from petmood.pipelines.fit_settings import fit_settings
-from petmood.training.dataset import open_index, open_photo_set, training_rows
+from petmood.pipelines.fit_settings import configured_photos, fit_settings
+from petmood.training.dataset import open_index, training_rows
 from petmood.training.fit import make_network
 
 __all__ = ["Profile", "profile_training"]
@@ -42,14 +42,7 @@ def profile_training(config: Config, *, to: Path, top: int = 15, progress: Progr
     index = open_index(data)
     rows = training_rows(index.rows, include_copies=config.data.include_copies)
     rows = rows[: (WARM_STEPS + STEPS) * config.trainer.batch_size]
-    photo_set = open_photo_set(
-        data,
-        rows,
-        classes=index.classes,
-        image=config.model.image_spec(),
-        memory_mb=config.data.memory_mb,
-        progress=progress,
-    )
+    photo_set = configured_photos(config, data, rows, classes=index.classes, progress=progress)
     network = (
         make_network(fit_settings(config), classes=len(index.classes)).train().to(memory_format=torch.channels_last)
     )

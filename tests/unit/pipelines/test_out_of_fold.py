@@ -18,11 +18,11 @@ from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import out_of_fold as module
 from petmood.pipelines.crossval import crossval
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.out_of_fold import OutOfFoldPlan, is_as_planned, out_of_fold, plan_out_of_fold
 from petmood.pipelines.recipe_fit import recipe_fit
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
-from petmood.training.dataset import open_photo_set
 from tests.support.small_sets import SMALL, write_small_set
 
 Settings = Callable[..., Config]
@@ -134,13 +134,13 @@ def test_without_the_photos_of_the_run_the_predictions_are_those_of_its_last_eva
 
 def test_no_test_photo_is_learned_from_or_predicted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     run, opened = train(settings("name=oof-test", *CLOSED_FORM)), []
-    real = open_photo_set
+    real = configured_photos
 
-    def watch(folder: Path, rows: list[IndexRow], **options: object) -> object:
+    def watch(config: Config, folder: Path, rows: list[IndexRow], **options: object) -> object:
         opened.extend(rows)
-        return real(folder, rows, **options)  # type: ignore[arg-type] # those of the caller
+        return real(config, folder, rows, **options)  # type: ignore[arg-type] # those of the caller
 
-    monkeypatch.setattr(module, "open_photo_set", watch)
+    monkeypatch.setattr(module, "configured_photos", watch)
     found = out_of_fold(run)
     assert found is not None
     assert (found.calibrates, found.is_headline, len(found.first)) == (True, False, 48)

@@ -13,8 +13,9 @@ from petmood.core.errors import ConfigError
 from petmood.data.classes import labels_of
 from petmood.data.index import Role, read_index
 from petmood.pipelines import recipe_fit as recipe_fit_module
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.recipe_fit import PERMUTATIONS, permuted_accuracies, recipe_fit
-from petmood.training.dataset import PhotoSet, open_photo_set
+from petmood.training.dataset import PhotoSet
 from petmood.training.linear_probe import Features
 
 Settings = Callable[..., Config]
@@ -25,8 +26,8 @@ RIDGE = (*PROBE, "recipe.solver=ridge")
 def test_a_recipe_that_chooses_sets_groups_aside_for_that(settings: Settings, small_set: Path) -> None:
     config = settings("recipe=linear_probe", "weights=none", f"data={small_set}")
     index = read_index(small_set)
-    rows, image = index.rows, config.model.image_spec()
-    photo_set = open_photo_set(small_set, rows, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
+    rows = index.rows
+    photo_set = configured_photos(config, small_set, rows, classes=index.classes)
     learn, choose = recipe_fit_module._holdout(photo_set, np.arange(len(rows)), seed=0)
     groups = [{rows[n].group_id for n in part} for part in (learn, choose)]
     assert not groups[0] & groups[1]
