@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpx
@@ -130,7 +131,13 @@ def prediction_of(response: httpx.Response) -> Prediction:
 
 
 def explanation_of(response: httpx.Response) -> Explanation:
-    """Return the explanation in a response; raise the service's error."""
+    """Return the explanation in a response; raise the service's error, or that it has no such route (status 404)."""
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise _not_found(
+            response,
+            "Expected a service that explains predictions; one of an earlier version, or on BentoML, does not. "
+            "Update it, or check the address.",
+        )
     return Explanation.from_response(_body(response, ExplanationResponse))
 
 
@@ -198,13 +205,15 @@ def _several(response: httpx.Response) -> list[Answer]:
     ]
 
 
+def _not_found(response: httpx.Response, expected: str) -> PetmoodError:
+    error = error_of(response)
+    error.args = (f"{response.url} does not exist. {expected}",)
+    return error
+
+
 def _body(response: httpx.Response, kind: type[Body]) -> Body:
-    if response.status_code == 404:
-        error = error_of(response)
-        error.args = (
-            f"{response.url} does not exist. Expected the address of the service's root, such as {DEFAULT_API_URL}.",
-        )
-        raise error
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise _not_found(response, f"Expected the address of the service's root, such as {DEFAULT_API_URL}.")
     if response.status_code != 200:
         raise error_of(response)
     try:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from petmood.core.domain import DomainWarning
 from petmood.core.errors import PetmoodError
@@ -89,6 +89,14 @@ class ExplanationResponse(BaseModel):
     method: ExplanationMethod
     maps: dict[str, list[list[float]]]
     box: tuple[float, float, float, float]
+
+    @field_validator("maps")
+    @classmethod
+    def _have_one_shape(cls, maps: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]:
+        sizes = {(len(rows), len(row)) for rows in maps.values() for row in rows or [[]]}
+        if len(sizes) != 1 or 0 in sizes.pop():
+            raise ValueError("Expected a map for one class or more, all of the same height and width.")
+        return maps
 
 
 class ErrorResponse(BaseModel):

@@ -83,6 +83,21 @@ def test_an_explanation_comes_from_its_own_route_with_the_maps_of_each_class() -
     assert (found.method, found.box) == ("hirescam", Box(0.0, 0.125, 1.0, 0.875))
 
 
+def test_a_service_without_maps_is_told_from_a_wrong_address_and_maps_of_no_shape_are_not_petmood_s() -> None:
+    nothing = (404, {"code": "not_found", "message": "There is no such path.", "request_id": "r"})
+    body = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": {"sad": []}, "box": [0.0, 0.0, 1.0, 1.0]}
+    with serving(nothing, (200, body)) as (address, _), Client(address) as client:
+        with pytest.raises(ServiceError) as caught:
+            client.explain(b"pixels")
+        assert (caught.value.code, caught.value.status) == ("not_found", 404)
+        assert str(caught.value) == (
+            f"{address}/explain does not exist. Expected a service that explains predictions; one of an earlier "
+            "version, or on BentoML, does not. Update it, or check the address."
+        )
+        with pytest.raises(ServiceError, match="not from petmood"):
+            client.explain(b"pixels")
+
+
 def test_a_path_and_a_file_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"pixels")
     with serving((200, BODY.model_dump())) as (address, script), Client(address) as client:

@@ -11,6 +11,7 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import DecisionRule, decide, prediction_response
 from petmood.core.schemas import (
     BatchResponse,
+    ExplanationResponse,
     HealthStatus,
     ModelCardResponse,
     ModelInfo,
@@ -114,3 +115,16 @@ def test_an_error_s_request_is_the_one_that_is_given_else_its_own() -> None:
     assert error_response(error).request_id == "of the service"
     assert error_response(error, request_id="given").request_id == "given"
     assert error_response(TooSmall("x"), request_id="given").request_id == "given"
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [{}, {"sad": []}, {"sad": [[]]}, {"sad": [[1.0, 2.0], [3.0]]}, {"sad": [[1.0]], "happy": [[1.0, 2.0]]}],
+    ids=["no class", "no row", "no column", "ragged", "of two sizes"],
+)
+def test_maps_without_one_height_and_width_are_refused(maps: dict[str, list[list[float]]]) -> None:
+    rule = DecisionRule(("sad", "happy"))
+    prediction = prediction_response(decide(np.array([1.0, 0.0]), rule, model=MODEL))
+    box = (0.0, 0.0, 1.0, 1.0)
+    with pytest.raises(ValidationError, match="all of the same height and width"):
+        ExplanationResponse(prediction=prediction, method="hirescam", maps=maps, box=box)
