@@ -3,13 +3,17 @@
 import base64
 import re
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
 from petmood.core.domain import DomainScores
+from petmood.core.image import Box
 from petmood.core.photo import decode
+from petmood.presentation.heat_map import heat_map, map_text
 from tests.support.browser import chromium
 from tests.support.images import jpeg, photo_like, png
 from tests.support.landing_page import CARD, CLASSES, PHONE, OwnClasses, keep, opened, serving
@@ -273,6 +277,31 @@ def test_the_parts_that_mattered_are_drawn_over_the_photo_and_said(browser: Brow
         expect(page.locator("#map")).to_be_hidden()
         expect(text).to_be_empty()
         expect(page.locator(".headline")).to_have_text("<b>calm</b>")
+
+
+MAP_OF = """async ([rows, box]) => {
+  const { drawMap, mapText } = await import("./static/maps.js");
+  const canvas = document.createElement("canvas");
+  drawMap(canvas, { naturalWidth: 160, naturalHeight: 120 }, rows, box);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, 160, 120);
+  return [mapText("happy", rows, box), [...data]];
+}"""
+
+
+def test_the_terminal_and_the_other_page_draw_the_same_map_and_say_the_same(browser: Browser) -> None:
+    random, gray = np.random.default_rng(0), np.full((120, 160, 3), 100, np.uint8)
+    boxes = [Box(0, 0, 1, 1), Box(0.125, 0, 0.875, 1), Box(0, -0.2, 1, 1.2)]
+    with serving() as address, opened(browser, address) as page:
+        for size in (1, 2, 3, 5, 6, 7):
+            for box in boxes:
+                values = random.normal(-0.3, 1, (size, size + 1)).astype(np.float32)
+                text, pixels = page.evaluate(MAP_OF, [values.astype(float).tolist(), [*astuple(box)]])
+                assert text == map_text("happy", values, box)
+                shown = np.array(pixels, np.float64).reshape(120, 160, 4)
+                opacity = shown[..., 3:] / 255
+                difference = np.abs(gray * (1 - opacity) + shown[..., :3] * opacity - heat_map(gray, values, box))
+                assert np.median(difference) < 8, "they resize in another way"
+                assert difference.max() < 60
 
 
 def test_the_maps_of_a_photo_stay_with_it_and_those_of_an_earlier_one_can_be_shown(

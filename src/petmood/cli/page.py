@@ -20,6 +20,8 @@ OPTIONS = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
+    "theme.light.primaryColor": "#115e59",
+    "theme.dark.primaryColor": "#4fd1c1",
 }
 
 

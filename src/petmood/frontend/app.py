@@ -1,24 +1,21 @@
 """Streamlit page for photos and their predictions, which come from the service."""
 
-import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from petmood.client.client import Client
 from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL, TOKEN_VARIABLE
-from petmood.core.errors import PetmoodError, PhotoError
-from petmood.core.photo import PHOTO_SUFFIXES, decode
+from petmood.core.errors import PetmoodError
+from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
+from petmood.frontend.photo_view import Photo, show_photo
 from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
-from petmood.frontend.view import LIMITS, MEANING, ResultView, label_text, result_view
+from petmood.frontend.view import LIMITS, MEANING, ResultView, label_word, result_view
 from petmood.presentation.answers import NEVER_CONFIDENT
 
 __all__ = ["main"]
@@ -26,27 +23,15 @@ __all__ = ["main"]
 EXAMPLES: Final = Path(__file__).parent / "examples"
 KINDS: Final = sorted(suffix.removeprefix(".") for suffix in PHOTO_SUFFIXES)
 SOURCES: Final = ("Upload", "Camera", "Examples")
-PREVIEW_PX: Final = 480
 RETRIES: Final = 2
 MOST_MB: Final = 30
 STYLE: Final = """<style>
   .block-container {max-width: 46rem; padding-top: 2.2rem; padding-bottom: 3rem}
-  [data-testid="stImage"] img {border-radius: .6rem; width: 100%}
+  [data-testid="stImage"] img {border-radius: .6rem; width: 100%; max-height: 24rem; object-fit: contain}
+  [data-testid="stCaptionContainer"] {opacity: .8}
+  [data-testid="stProgressBarTrack"] {background: color-mix(in srgb, currentColor 12%, transparent)}
   h1 {font-size: clamp(1.7rem, 7vw, 2.6rem) !important}
 </style>"""
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """One photo of the user: its bytes and a display name."""
-
-    name: str
-    data: bytes
-
-    @property
-    def key(self) -> str:
-        """The first 16 hexadecimal digits of the content's SHA-256."""
-        return hashlib.sha256(self.data).hexdigest()[:16]
 
 
 def main() -> None:
@@ -67,7 +52,7 @@ def _draw(service: Client) -> None:
     st.title(":material/pets: How does this pet look?", anchor=False)
     st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” and the best guess.")
     notice = st.empty()  # above the results, but filled last: they don't wait for the model card
-    for photo in reversed(_photos()):  # newest first
+    for photo in {photo.key: photo for photo in reversed(_photos())}.values():  # newest first, and equal ones once
         _show(photo, service)
     _show_history()
     _show_meaning()
@@ -106,12 +91,7 @@ def _show(photo: Photo, service: Client) -> None:
     with st.container(border=True, key=f"photo-{photo.key}"):
         left, right = st.columns([2, 3], gap="medium")
         with left:
-            pixels = _preview(photo.data)
-            if pixels is None:
-                st.caption("No preview available.")
-            else:
-                st.image(pixels, width="stretch", alt=f"Photo: {photo.name}")
-            st.caption(photo.name.replace("[", "(").replace("]", ")"))
+            show_photo(photo, service, prediction=None if isinstance(answer, RequestFailure) else answer.prediction)
         with right:
             if isinstance(answer, RequestFailure):
                 _show_failure(photo, answer)
@@ -132,16 +112,6 @@ def _answer(photo: Photo, service: Client) -> TimedPrediction | RequestFailure:
     return known[photo.key]
 
 
-def _preview(data: bytes) -> NDArray[np.uint8] | None:
-    """Return the photo's pixels, upright and small; None if it can't be decoded (the service reports why)."""
-    try:
-        pixels = decode(data, at_least_px=PREVIEW_PX).pixels
-    except PhotoError:
-        return None
-    step = max(1, min(pixels.shape[:2]) // PREVIEW_PX)
-    return np.ascontiguousarray(pixels[::step, ::step])
-
-
 def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> None:
     st.header(f"{view.icon} {view.headline}", anchor=False)
     st.write(view.sentence)
@@ -156,7 +126,7 @@ def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> 
         others = [
             label for label in sorted(prediction.probabilities) if label != prediction.label or not view.confident
         ]
-        st.selectbox("Correct expression", others, format_func=label_text, key=f"right-{photo.key}")
+        st.selectbox("Correct expression", others, format_func=label_word, key=f"right-{photo.key}")
         st.button("Send", key=f"send-{photo.key}", disabled=True)
         st.caption("You can't send corrections yet. A later version will accept them.")
 

@@ -1,7 +1,8 @@
-"""Prediction requests of the page: a prediction with its duration, or an error message for the user."""
+"""Requests of the page: a prediction with its duration, or its maps, or an error message for the user."""
 
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from petmood.client.client import Client
@@ -18,9 +19,10 @@ from petmood.core.errors import (
     Unauthorized,
     Unavailable,
 )
+from petmood.core.explanation import Explanation
 from petmood.core.prediction import Prediction
 
-__all__ = ["RequestFailure", "TimedPrediction", "failure_of", "request_prediction"]
+__all__ = ["RequestFailure", "TimedPrediction", "failure_of", "request_explanation", "request_prediction"]
 
 RETRYABLE: Final = (
     InternalError,
@@ -47,6 +49,9 @@ MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
     ),
 )
 """Messages that replace an error's own, which is for programmers; the first matching class is used."""
+NO_EXPLANATIONS: Final = (
+    "This service can't show which parts mattered: it is of an earlier version, or runs on BentoML."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,16 @@ def request_prediction(service: Client, photo: bytes) -> TimedPrediction | Reque
     try:
         return TimedPrediction(service.predict(photo), time.perf_counter() - began)
     except PetmoodError as error:
+        return failure_of(error)
+
+
+def request_explanation(service: Client, photo: bytes) -> Explanation | RequestFailure:
+    """Request the maps of a photo; never raises an error of petmood."""
+    try:
+        return service.explain(photo)
+    except PetmoodError as error:
+        if isinstance(error, ServiceError) and error.status == HTTPStatus.NOT_FOUND:
+            return RequestFailure(NO_EXPLANATIONS, retryable=False)
         return failure_of(error)
 
 

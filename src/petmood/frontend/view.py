@@ -6,7 +6,7 @@ from typing import Final
 from petmood.core.prediction import Prediction
 from petmood.presentation.answers import alternatives, guess, no_result, percent, percent_below
 
-__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "result_view"]
+__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "label_word", "result_view"]
 
 ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
@@ -86,7 +86,16 @@ def label_text(label: str) -> str:
     >>> label_text("other")
     ':material/pets: Another expression'
     """
-    return f"{ICONS.get(label, NEUTRAL_ICON)} {_word(label)}"
+    return f"{ICONS.get(label, NEUTRAL_ICON)} {label_word(label)}"
+
+
+def label_word(label: str) -> str:
+    """Return a class name without its icon, for places that show no Markdown.
+
+    >>> label_word("other")
+    'Another expression'
+    """
+    return WORDS.get(label, label.capitalize())
 
 
 def _icon(prediction: Prediction) -> str:
@@ -103,12 +112,8 @@ def _bars(prediction: Prediction) -> tuple[ClassBar, ...]:
 
 
 def _headline(prediction: Prediction) -> str:
-    word = _word(prediction.best_guess)
+    word = label_word(prediction.best_guess)
     return word if prediction.confident else f"Not sure, {guess(word.lower(), prediction.probability)}"
-
-
-def _word(label: str) -> str:
-    return WORDS.get(label, label.capitalize())
 
 
 def _sentence(prediction: Prediction) -> str:
@@ -119,5 +124,5 @@ def _sentence(prediction: Prediction) -> str:
     known = (
         f"{below[0]}, below the {below[1]} of a confident result." if below else f"{percent(prediction.probability)}."
     )
-    possible = alternatives([_word(label).lower() for label in prediction.prediction_set])
+    possible = alternatives([label_word(label).lower() for label in prediction.prediction_set])
     return f"{known} It could be {possible}." if possible else known

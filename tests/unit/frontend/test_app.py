@@ -14,6 +14,7 @@ from petmood.core.errors import CorruptImage, PetmoodError, ServiceUnreachable
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
+from petmood.frontend.view import label_word
 from petmood.presentation.answers import NEVER_CONFIDENT
 from tests.support.images import jpeg, photo_like
 
@@ -123,6 +124,13 @@ def test_several_photos_have_an_answer_each_and_a_broken_one_says_why(
     assert "No preview available." in words(at)
 
 
+def test_a_photo_that_is_chosen_twice_is_shown_once(replies: list[Prediction | PetmoodError]) -> None:
+    replies.extend([answer(), answer(confident=False)])
+    at = upload(page(), ("a.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))), ("c.jpg", PHOTO))
+    assert not at.exception
+    assert [header.value.split(": ")[-1] for header in at.header] == ["Happy", "Not sure, probably happy"]
+
+
 def test_when_the_service_is_away_the_photo_is_kept_and_can_be_sent_again(
     replies: list[Prediction | PetmoodError],
 ) -> None:
@@ -157,7 +165,7 @@ def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: li
     at = upload(page(), ("a.jpg", PHOTO))
     assert "can't send corrections yet" in words(at)
     assert next(button for button in at.button if button.label == "Send").disabled
-    assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES) - 1
+    assert at.selectbox[0].options == [label_word(label) for label in sorted(DEFAULT_CLASSES) if label != "happy"]
 
 
 def test_the_message_that_the_service_is_away_is_above_the_results(

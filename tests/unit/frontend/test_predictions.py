@@ -13,8 +13,15 @@ from petmood.core.errors import (
     ShuttingDown,
     TooManyPixels,
 )
+from petmood.core.explanation import Explanation
 from petmood.core.prediction import Prediction
-from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
+from petmood.frontend.predictions import (
+    RequestFailure,
+    TimedPrediction,
+    failure_of,
+    request_explanation,
+    request_prediction,
+)
 from tests.support.scripted_service import BODY, REFUSED, serving
 
 
@@ -67,3 +74,19 @@ def test_every_failure_says_whether_trying_again_may_help(error: PetmoodError, w
     found = failure_of(error)
     assert word in found.message
     assert found.retryable == retryable
+
+
+def test_an_explanation_or_the_reason_why_there_is_none() -> None:
+    body = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": {"happy": [[1.0]]}, "box": [0, 0, 1, 1]}
+    nothing = {"code": "not_found", "message": "There is no such path.", "request_id": "r"}
+    with serving((200, body), (404, nothing), (503, b"<html>")) as (address, _), Client(address) as service:
+        found = request_explanation(service, b"pixels")
+        assert isinstance(found, Explanation)
+        assert found.maps["happy"].tolist() == [[1.0]]
+        assert request_explanation(service, b"pixels") == RequestFailure(
+            "This service can't show which parts mattered: it is of an earlier version, or runs on BentoML.",
+            retryable=False,
+        )
+        assert request_explanation(service, b"pixels") == RequestFailure(
+            "The service is busy. Please wait a moment, then try again.", retryable=True
+        )

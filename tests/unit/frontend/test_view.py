@@ -5,7 +5,17 @@ import pytest
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo, PredictionResponse
-from petmood.frontend.view import ADVICE, ICONS, MEANING, NEUTRAL_ICON, NO_RESULT, UNSURE, label_text, result_view
+from petmood.frontend.view import (
+    ADVICE,
+    ICONS,
+    MEANING,
+    NEUTRAL_ICON,
+    NO_RESULT,
+    UNSURE,
+    label_text,
+    label_word,
+    result_view,
+)
 
 
 def body(*, confident: bool = True, possible: tuple[str, ...] = ("sad",), **changes: object) -> Prediction:
@@ -88,3 +98,4 @@ def test_warnings_are_passed_on_and_a_label_of_a_later_model_is_shown_by_its_nam
 
 def test_every_label_has_a_text_of_its_own() -> None:
     assert len({label_text(label) for label in DEFAULT_CLASSES}) == len(DEFAULT_CLASSES)
+    assert [label_word(label) for label in ("other", "playful")] == ["Another expression", "Playful"]

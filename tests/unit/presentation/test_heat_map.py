@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petmood.core.image import Box, ImageSpec, seen_box
-from petmood.presentation.heat_map import heat_map, heat_map_jpeg
+from petmood.presentation.heat_map import heat_map, heat_map_jpeg, map_text
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 ORANGE = [255, 120, 0]
@@ -64,3 +64,48 @@ def test_a_jpeg_has_the_photo_s_size_up_to_a_limit(side_px: int, size: tuple[int
     with Image.open(io.BytesIO(made)) as image:
         assert (image.format, image.size) == ("JPEG", size)
         assert np.abs(np.asarray(image)[7, 10].astype(int) - [216, 115, 25]).max() <= 3
+
+
+# --- the words --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "place"),
+    [(0, 0, "upper left"), (0, 3, "upper middle"), (2, 5, "middle right"), (3, 2, "middle"), (5, 3, "lower middle")],
+)
+def test_the_words_name_the_ninth_of_the_map_with_most_of_it(row: int, column: int, place: str) -> None:
+    values = np.full((6, 6), -1.0, np.float32)
+    values[row, column] = 0.5
+    assert map_text("happy", values, WHOLE) == (
+        f"Orange: parts that raise the score of happy, most of all in the {place}."
+    )
+
+
+def test_many_small_values_outweigh_a_large_one() -> None:
+    values = np.zeros((6, 6), np.float32)
+    values[0, 0], values[4:, 4:] = 1.0, 0.3
+    assert "in the lower right." in map_text("happy", values, WHOLE)
+
+
+def test_a_map_of_one_place_is_the_middle_and_one_of_two_is_not_cut_in_three() -> None:
+    assert "in the middle." in map_text("happy", np.ones((1, 1), np.float32), WHOLE)
+    assert "in the lower left." in map_text("happy", np.array([[0, 0], [1, 0]], np.float32), WHOLE)
+
+
+def test_a_map_without_a_positive_value_raises_nothing() -> None:
+    assert map_text("sad", np.full((2, 2), -1, np.float32), WHOLE) == "No part raises the score of sad."
+    assert map_text("sad", np.zeros((2, 2), np.float32), WHOLE) == "No part raises the score of sad."
+
+
+@pytest.mark.parametrize(
+    ("box", "is_said"),
+    [
+        (Box(0.125, 0.0, 0.875, 1.0), True),
+        (Box(0.0, 0.0, 1.0, 0.99), True),
+        (Box(0.004, 0.0, 0.996, 1.0), False),
+        (Box(0.0, -0.5, 1.0, 1.5), False),
+    ],
+)
+def test_the_words_say_that_a_part_is_darkened(box: Box, *, is_said: bool) -> None:
+    text = map_text("sad", np.ones((2, 2), np.float32), box)
+    assert text.endswith(" The model gets the part that is not darkened.") == is_said
