@@ -135,7 +135,7 @@ def explanation_of(response: httpx.Response) -> Explanation:
     if response.status_code == HTTPStatus.NOT_FOUND:
         raise _not_found(
             response,
-            "Expected a service that explains predictions; one of an earlier version, or on BentoML, does not. "
+            "Expected a service that explains predictions; one of an earlier version does not. "
             "Update it, or check the address.",
         )
     return Explanation.from_response(_body(response, ExplanationResponse))

@@ -49,9 +49,7 @@ MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
     ),
 )
 """Messages that replace an error's own, which is for programmers; the first matching class is used."""
-NO_EXPLANATIONS: Final = (
-    "This service can't show which parts mattered: it is of an earlier version, or runs on BentoML."
-)
+NO_EXPLANATIONS: Final = "This service can't show which parts mattered: it is of an earlier version."
 
 
 @dataclass(frozen=True, slots=True)

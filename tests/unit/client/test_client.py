@@ -92,7 +92,7 @@ def test_a_service_without_maps_is_told_from_a_wrong_address_and_maps_of_no_shap
         assert (caught.value.code, caught.value.status) == ("not_found", 404)
         assert str(caught.value) == (
             f"{address}/explain does not exist. Expected a service that explains predictions; one of an earlier "
-            "version, or on BentoML, does not. Update it, or check the address."
+            "version does not. Update it, or check the address."
         )
         with pytest.raises(ServiceError, match="not from petmood"):
             client.explain(b"pixels")

@@ -170,7 +170,7 @@ def test_an_older_service_gets_one_clear_line(service: Service) -> None:
     service.explanations.append(missing)
     at = click(opened(), SHOW)
     assert [one.value for one in at.warning] == [
-        "This service can't show which parts mattered: it is of an earlier version, or runs on BentoML."
+        "This service can't show which parts mattered: it is of an earlier version."
     ]
     assert (buttons(at), captions(at), len(at.header)) == ([SHOW], [], 1)
 

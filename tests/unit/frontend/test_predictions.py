@@ -84,7 +84,7 @@ def test_an_explanation_or_the_reason_why_there_is_none() -> None:
         assert isinstance(found, Explanation)
         assert found.maps["happy"].tolist() == [[1.0]]
         assert request_explanation(service, b"pixels") == RequestFailure(
-            "This service can't show which parts mattered: it is of an earlier version, or runs on BentoML.",
+            "This service can't show which parts mattered: it is of an earlier version.",
             retryable=False,
         )
         assert request_explanation(service, b"pixels") == RequestFailure(
