@@ -1,51 +1,24 @@
 """Prediction through the web page in headless Chromium, with page and service as processes."""
 
-import os
 import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from petmood.core.photo import decode
 from tests.support.browser import chromium
-from tests.support.generous import GENEROUS_ENVIRONMENT
 from tests.support.images import jpeg, photo_like
+from tests.support.landing_page import PHONE, serving
 from tests.support.networks import tiny_bundle
 from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.streamlit_page import answers, keep, opened, page_for, running, settled
 
 pytestmark = pytest.mark.proof
-
-PHONE, DESK = (390, 844), (1200, 900)
-WITHIN_MS = 180_000
-TITLE = "How does this pet look?"
-
-
-@contextmanager
-def running(*arguments: str, health: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a verb until the block ends, from when it is healthy on."""
-    command, environment = [sys.executable, "-m", "petmood", *arguments], os.environ | GENEROUS_ENVIRONMENT
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
-
-        def is_healthy() -> bool:
-            assert process.poll() is None
-            try:
-                urllib.request.urlopen(health, timeout=60).close()  # noqa: S310 - our own address
-            except OSError:
-                return False
-            return True
-
-        try:
-            wait_until(is_healthy, within_s=300, every_s=0.1)
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=120)
 
 
 class Service:
@@ -73,9 +46,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
 @pytest.fixture(scope="module")
 def address(service: Service) -> Iterator[str]:
     """Run the page, and yield its address."""
-    port = free_port()
-    page = f"http://127.0.0.1:{port}"
-    with running("page", "--port", str(port), "--api", service.address, health=f"{page}/_stcore/health"):
+    with page_for(service.address) as page:
         yield page
 
 
@@ -86,39 +57,18 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@contextmanager
-def opened(browser: Browser, address: str, *, size: tuple[int, int] = DESK, scheme: str = "light") -> Iterator[Page]:
-    """Open the page in a window of its own, and look that it drew without an error and without asking anybody else."""
-    asked: list[str] = []
-    expect.set_options(timeout=WITHIN_MS)
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type] # one of its two words
-    context.set_default_timeout(WITHIN_MS)
-    page = context.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
-    yield page
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    foreign = [url for url in asked if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))]
-    assert foreign == []
-    context.close()
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
-    """Return two photos and a broken one."""
+    """Return two photos and a broken one; the names of the last two look like Markdown."""
     found = []
     for number, data in enumerate(
         [jpeg(photo_like(320, 240)), jpeg(photo_like(200, 300, seed=2)), jpeg(photo_like(99, 99))[:900]]
     ):
-        found.append(tmp_path / f"photo-{number}.jpg")
+        found.append(
+            tmp_path / ("photo-0.jpg" if number == 0 else f"- **{number}** ~~b~~ $c$d$ :red[e] [f](g) <i>.jpg")
+        )
         found[-1].write_bytes(data)
     return found
-
-
-def answers(page: Page, count: int) -> None:
-    """Wait for so many answers."""
-    expect(page.get_by_text("Model demo")).to_have_count(count + 1)  # and the page's own last line
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -132,13 +82,6 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name} can't be reached by the keyboard")
 
 
-def keep(page: Page, name: str) -> None:
-    """Keep a picture of the page for whoever wants to look at it."""
-    if folder := os.environ.get("PETMOOD_SCREENSHOTS"):
-        page.wait_for_timeout(800)
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
 def test_a_photo_gets_an_answer_and_several_get_one_each(
     browser: Browser, address: str, service: Service, photos: list[Path]
 ) -> None:
@@ -148,7 +91,9 @@ def test_a_photo_gets_an_answer_and_several_get_one_each(
         expect(page.get_by_role("progressbar")).to_have_count(4)
         page.locator("input[type=file]").set_input_files([photos[1]])
         answers(page, 2)
-        expect(page.get_by_text("Your photos in this session (2)")).to_be_visible()
+        page.get_by_text("Your photos in this session (2)").click()
+        for place in ("stCaptionContainer", "stTable"):
+            expect(page.get_by_test_id(place).get_by_text(photos[1].name, exact=True)).to_be_visible()
         keep(page, "answers")
 
 
@@ -202,3 +147,48 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
         keep(page, f"phone-{scheme}")
         shade = decode(page.screenshot()).pixels.mean()
         assert (shade < 128) == (scheme == "dark")
+
+
+def test_the_parts_that_mattered_are_drawn_over_the_photo_by_the_keyboard_and_said(
+    browser: Browser, photos: list[Path]
+) -> None:
+    """The map of class 0 is strong at the upper left; the model gets the middle three quarters of the photo."""
+    cropped = " The model gets the part that is not darkened."
+    with serving() as service, page_for(service) as address, opened(browser, address) as page:
+        page.locator("input[type=file]").set_input_files([photos[0]])
+        page.get_by_role("button", name="Show which parts mattered").press("Enter")
+        expect(page.get_by_text("score of <b>calm</b>")).to_have_text(
+            f"Orange: parts that raise the score of <b>calm</b>, most of all in the upper left.{cropped}"
+        )
+        expect(page.get_by_role("button", name="Hide the map")).to_be_focused()
+        picture = page.get_by_role("img", name="Map on the photo photo-0.jpg")
+        settled(page)
+        pixels = decode(picture.screenshot()).pixels.astype(int)
+        height, width = pixels.shape[:2]
+        orange, gray, dark = (
+            pixels[int(height * y), int(width * x)] for x, y in ((0.2, 0.1), (0.2, 0.95), (0.05, 0.5))
+        )
+        assert orange[0] > orange[1] + 20 > orange[2] + 40
+        assert np.ptp(gray) < 12, "gray, so that orange is seen on orange fur"
+        assert np.ptp(dark) < 12
+        whole = Image.open(photos[0]).convert("L").resize((width, height))
+        assert dark[0] == pytest.approx(np.asarray(whole)[int(height * 0.5), int(width * 0.05)] / 2, abs=12)
+        keep(page, "map")
+        page.get_by_label("Parts that raise the score of").click()
+        page.get_by_role("option", name="Relaxed").click()
+        expect(page.get_by_text("score of relaxed")).to_have_text(f"No part raises the score of relaxed.{cropped}")
+        page.get_by_role("button", name="Hide the map").click()
+        expect(page.get_by_role("img", name="Photo: photo-0.jpg")).to_be_visible()
+        expect(page.get_by_text("the score of")).to_have_count(0)
+
+
+def test_a_tall_photo_leaves_its_answer_on_the_screen(
+    browser: Browser, address: str, service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "tall.jpg").write_bytes(jpeg(photo_like(300, 900)))
+    with service.running(), opened(browser, address, size=PHONE) as page:
+        page.locator("input[type=file]").set_input_files([tmp_path / "tall.jpg"])
+        answers(page, 1)
+        box = page.get_by_role("img", name="Photo: tall.jpg").bounding_box()
+        assert box is not None
+        assert box["height"] <= PHONE[1] / 2

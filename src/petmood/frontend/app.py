@@ -15,7 +15,7 @@ from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.frontend.photo_view import Photo, show_photo
 from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
-from petmood.frontend.view import LIMITS, MEANING, ResultView, label_word, result_view
+from petmood.frontend.view import LIMITS, MEANING, ResultView, label_word, plain, result_view
 from petmood.presentation.answers import NEVER_CONFIDENT
 
 __all__ = ["main"]
@@ -145,7 +145,7 @@ def _show_history() -> None:
     history: list[Any] = st.session_state.get("history", [])
     if len(history) > 1:
         with st.expander(f"Your photos in this session ({len(history)})"):
-            st.table({"Photo": [name for name, _ in history], "Result": [answer for _, answer in history]})
+            st.table({"Photo": [plain(name) for name, _ in history], "Result": [answer for _, answer in history]})
 
 
 def _show_meaning() -> None:

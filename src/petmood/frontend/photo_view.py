@@ -15,7 +15,7 @@ from petmood.core.explanation import Explanation
 from petmood.core.photo import decode
 from petmood.core.prediction import Prediction
 from petmood.frontend.predictions import RequestFailure, request_explanation
-from petmood.frontend.view import label_word
+from petmood.frontend.view import label_word, plain
 from petmood.presentation.heat_map import heat_map, map_text
 
 __all__ = ["Photo", "show_photo"]
@@ -73,13 +73,13 @@ def show_photo(photo: Photo, service: Client, *, prediction: Prediction | None) 
     pixels = photo.preview()
     if pixels is None:
         st.caption("No preview available.")
-        _show_name(photo)
+        st.caption(plain(photo.name))
         return
     maps: _Maps = st.session_state.setdefault("maps", _Maps())
     picture = st.empty()
     if not (photo.key in maps.shown and photo.key in maps.found):
         picture.image(pixels, width="stretch", alt=f"Photo: {photo.name}")  # also while the map is requested
-    _show_name(photo)
+    st.caption(plain(photo.name))
     if prediction is None or prediction.label is None:
         return
     maps.request(photo, service)
@@ -94,10 +94,6 @@ def show_photo(photo: Photo, service: Client, *, prediction: Prediction | None) 
         text = map_text(label_word(label).lower(), found.maps[label], found.box)
         picture.image(drawn, width="stretch", alt=f"Map on the photo {photo.name}")
         st.caption(text)
-
-
-def _show_name(photo: Photo) -> None:
-    st.caption(photo.name.replace("[", "(").replace("]", ")"))
 
 
 def _chosen_class(photo: Photo, explanation: Explanation, *, likeliest: str) -> str:

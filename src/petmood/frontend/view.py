@@ -1,12 +1,13 @@
 """View model of a prediction: headline, sentence, class bars and advice for the page."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from petmood.core.prediction import Prediction
 from petmood.presentation.answers import alternatives, guess, no_result, percent, percent_below
 
-__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "label_word", "result_view"]
+__all__ = ["ADVICE", "LIMITS", "MEANING", "ClassBar", "ResultView", "label_text", "label_word", "plain", "result_view"]
 
 ICONS: Final = {
     "angry": ":material/sentiment_extremely_dissatisfied:",
@@ -23,6 +24,7 @@ NEUTRAL_ICON: Final = ":material/sentiment_neutral:"
 UNSURE: Final = ":material/help:"
 NO_RESULT: Final = ":material/search_off:"
 WORDS: Final = {"angry": "Angry", "happy": "Happy", "other": "Another expression", "sad": "Sad"}
+PUNCTUATION: Final = re.compile(r"[!-/:-@\[-`{-~]")
 ADVICE: Final = (
     "Show the whole face, from the front.",
     "Move closer, so that the face fills most of the photo.",
@@ -96,6 +98,15 @@ def label_word(label: str) -> str:
     'Another expression'
     """
     return WORDS.get(label, label.capitalize())
+
+
+def plain(text: str) -> str:
+    r"""Return a text such as a file name in Markdown that shows it as it is (CommonMark, backslash escapes).
+
+    >>> print(plain("*a* [b](c).jpg"))
+    \*a\* \[b\]\(c\)\.jpg
+    """
+    return PUNCTUATION.sub(r"\\\g<0>", text)
 
 
 def _icon(prediction: Prediction) -> str:

@@ -14,6 +14,7 @@ from petmood.frontend.view import (
     UNSURE,
     label_text,
     label_word,
+    plain,
     result_view,
 )
 
@@ -99,3 +100,8 @@ def test_warnings_are_passed_on_and_a_label_of_a_later_model_is_shown_by_its_nam
 def test_every_label_has_a_text_of_its_own() -> None:
     assert len({label_text(label) for label in DEFAULT_CLASSES}) == len(DEFAULT_CLASSES)
     assert [label_word(label) for label in ("other", "playful")] == ["Another expression", "Playful"]
+
+
+def test_a_file_name_is_no_markdown() -> None:
+    assert plain("*a* [b](c).jpg") == r"\*a\* \[b\]\(c\)\.jpg"
+    assert plain("Träume 1 是") == "Träume 1 是"
