@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _draw(service: Client) -> None:
-    st.title(":material/pets: How does this pet look?", anchor=False)
+    st.title("How does this pet look?", icon=":material/pets:", anchor=False)
     st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” and the best guess.")
     notice = st.empty()  # above the results, but filled last: they don't wait for the model card
     for photo in {photo.key: photo for photo in reversed(_photos())}.values():  # newest first, and equal ones once
@@ -113,7 +113,7 @@ def _answer(photo: Photo, service: Client) -> TimedPrediction | RequestFailure:
 
 
 def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> None:
-    st.header(f"{view.icon} {view.headline}", anchor=False)
+    st.header(view.headline, icon=view.icon, anchor=False)
     st.write(view.sentence)
     for bar in view.bars:
         st.progress(bar.share, text=bar.text)
