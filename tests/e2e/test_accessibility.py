@@ -70,6 +70,34 @@ def test_a_report_meets_wcag(browser: Browser, reports: Path, name: str, scheme:
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
+@pytest.mark.parametrize("name", [name for name in REPORTS if name != "promotion.html"])
+def test_a_thumbnail_opens_large_by_keyboard_and_closes_by_escape(browser: Browser, reports: Path, name: str) -> None:
+    with opened(browser, f"file://{reports / name}", size=PHONE) as page:
+        for cell in page.locator("button[popovertarget^=cell]").all()[:1]:
+            cell.click()
+        button = page.locator(".zoom:visible").first
+        image, large_ones = button.locator("img"), page.locator("img:popover-open")
+        button.focus()
+        small = image.bounding_box()
+        page.keyboard.press("Enter")
+        expect(large_ones).to_have_count(1)
+        large = image.bounding_box()
+        assert small
+        assert large
+        assert large["width"] > 2 * small["width"]
+        assert large["x"] >= 0
+        assert large["x"] + large["width"] <= PHONE[0]
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        expect(large_ones).to_have_count(0)
+        expect(button).to_be_focused()
+        assert button.evaluate("one => getComputedStyle(one).outlineStyle") == "solid", "the focus is visible"
+        button.click()
+        expect(large_ones).to_have_count(1)
+        page.mouse.click(5, PHONE[1] - 5)
+        expect(large_ones).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", STATES)
 def test_the_landing_page_meets_wcag_with_every_kind_of_answer(

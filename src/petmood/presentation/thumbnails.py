@@ -1,9 +1,10 @@
-"""JPEG thumbnails as data URIs for self-contained pages, within a size budget."""
+"""JPEG thumbnails as data URIs for self-contained pages, within a size budget, and the button that enlarges one."""
 
 import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,12 @@ from PIL import Image
 from petmood.core.errors import PetmoodError
 from petmood.core.photo import decode
 
-__all__ = ["PhotoOf", "Thumbnails", "folder_thumbnails", "jpeg_uri", "photo_uri"]
+__all__ = ["LARGE_PX", "PhotoOf", "Thumbnails", "enlargeable", "folder_thumbnails", "jpeg_uri", "photo_uri"]
 
 PhotoOf = Callable[[str], NDArray[np.uint8]]
+
+LARGE_PX: Final = 256
+"""Longer side of an image that a page shows small, and enlarged on demand."""
 
 _SIDE_PX: Final = 96
 _QUALITY: Final = 70
@@ -39,17 +43,35 @@ def photo_uri(photo: bytes | Path, *, side_px: int = _SIDE_PX) -> str | None:
         return None
 
 
+def enlargeable(uri: str, *, alt: str, number: int) -> str:
+    """Return the HTML of an image that opens large when it is pressed; ``number`` is another one for each of a page.
+
+    The image is a popover within its button, so the page holds it once and needs no script: Escape closes it, and the
+    button keeps the focus. A browser without popovers shows the small image alone. Styles: ``.zoom`` in style.css.
+    """
+    return (
+        f'<button type="button" class="zoom" popovertarget="photo-{number}" title="Show larger">'
+        f'<img src="{escape(uri)}" alt="{escape(alt)}" id="photo-{number}" popover decoding="async"></button>'
+    )
+
+
 @dataclass(slots=True)
 class Thumbnails:
     """Make thumbnails until `budget_bytes` are used; there is none for a photo that can't be read.
 
-    `photo_of` returns the pixels of a photo by its path; `side_px` is the longer side of a thumbnail.
+    `photo_of` returns the pixels of a photo by its path. The longer side of a thumbnail is `LARGE_PX`, so that it can
+    be enlarged, and `side_px` from the point where half of the budget is used.
     """
 
     photo_of: PhotoOf
     side_px: int = _SIDE_PX
-    budget_bytes: int = 2_200_000
+    budget_bytes: int = 4_400_000
     _made: dict[str, str | None] = field(default_factory=dict)
+    _large_above: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Reserve half of the budget for small thumbnails."""
+        self._large_above = self.budget_bytes // 2
 
     def uri(self, path: str) -> str | None:
         """Return the thumbnail of the photo at `path`, or None if it can't be read or exceeds the remaining budget."""
@@ -63,13 +85,14 @@ class Thumbnails:
 
     def _make(self, path: str) -> str | None:
         try:
-            return jpeg_uri(self.photo_of(path), side_px=self.side_px)
+            side_px = LARGE_PX if self.budget_bytes > self._large_above else self.side_px
+            return jpeg_uri(self.photo_of(path), side_px=side_px)
         except (PetmoodError, OSError):
             return None
 
 
-def folder_thumbnails(folder: Path, *, side_px: int = 120, budget_bytes: int = 2_800_000) -> Thumbnails:
+def folder_thumbnails(folder: Path, *, side_px: int = 120, budget_bytes: int = 5_600_000) -> Thumbnails:
     """Return the thumbnails of the photos in a folder, by their path relative to it."""
     return Thumbnails(
-        lambda path: decode(folder / path, at_least_px=side_px).pixels, side_px=side_px, budget_bytes=budget_bytes
+        lambda path: decode(folder / path, at_least_px=LARGE_PX).pixels, side_px=side_px, budget_bytes=budget_bytes
     )

@@ -18,11 +18,10 @@ from petmood.core.files import atomic_write_chunks
 from petmood.core.names import printable
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.presentation.answers import in_words
-from petmood.presentation.thumbnails import photo_uri
+from petmood.presentation.thumbnails import LARGE_PX, enlargeable, photo_uri
 
 __all__ = ["ContactSheet", "SheetFacts"]
 
-SIDE_PX: Final = 200
 CHUNK_BYTES: Final = 1 << 20
 POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -55,10 +54,13 @@ class ContactSheet:
     kinds: Sequence[str]
     _sections: dict[tuple[int, str], "_Section"] = field(default_factory=dict)
     _opened: ExitStack = field(default_factory=ExitStack)
+    _number: int = 0
 
     def add(self, name: str, answer: Prediction | PetmoodError, *, kind: str, photo: bytes | Path | None) -> None:
         """Add the card of one photo: its name, its answer or the error that prevented it, and a thumbnail."""
-        card = _card(name, answer, uri=None if photo is None else photo_uri(photo, side_px=SIDE_PX))
+        self._number += 1
+        uri = None if photo is None else photo_uri(photo, side_px=LARGE_PX)
+        card = _card(name, answer, uri=uri, number=self._number)
         with self._translated_errors():
             section = self._section(kind, label=answer.label if isinstance(answer, Prediction) else None)
             section.cards.write(card.encode(errors="backslashreplace"))
@@ -121,13 +123,13 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _card(name: str, answer: Prediction | PetmoodError, *, uri: str | None) -> str:
+def _card(name: str, answer: Prediction | PetmoodError, *, uri: str | None, number: int) -> str:
     if isinstance(answer, Prediction):
         headline, reason = in_words(answer)
         warnings = [warning for warning in answer.warnings if warning != PRACTICE_MODEL]
     else:
         headline, reason, warnings = "Rejected", str(answer), []
-    image = f'<img src="{uri}" alt="Photo {_text(name)}" decoding="async">' if uri else "No preview"
+    image = enlargeable(uri, alt=f"Photo {printable(name)}", number=number) if uri else "No preview"
     lines = [
         f'<div class="frame">{image}</div>',
         f'<p class="name">{_text(name)}</p>',

@@ -18,7 +18,7 @@ from petmood.reports.templates import page_template
 __all__ = ["write_issues_page"]
 
 SIDE_PX: Final = 150
-BUDGET_BYTES: Final = 6_000_000
+BUDGET_BYTES: Final = 8_000_000
 SHOWN: Final = 90
 """Issues of one kind that are shown at most; the table has all of them."""
 SHOWN_GROUPS: Final = 24
@@ -69,7 +69,7 @@ class _Section:
 
 
 def write_issues_page(report: IssueReport, folder: Path, *, table: Path | None, to: Path) -> None:
-    """Write the issues of the dataset in ``folder`` as one HTML file of about 7 MB at most.
+    """Write the issues of the dataset in ``folder`` as one HTML file of about 9 MB at most.
 
     ``table`` is the file with all photos, which the page names. Names are escaped, and no external resource is loaded.
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from petmood.core.errors import PetmoodError
 from petmood.evaluation.predictions import Predictions
-from petmood.presentation.thumbnails import Thumbnails, jpeg_uri
+from petmood.presentation.thumbnails import LARGE_PX, Thumbnails, jpeg_uri
 
 __all__ = ["Cell", "MapOf", "PhotoExample", "confusion_cells", "most_confident_errors"]
 
@@ -89,15 +89,15 @@ def most_confident_errors(
     found = _show(scored, wrong, scored.probabilities(temperature=temperature), thumbnails, most=most)
     if map_of is None:
         return found
-    return tuple(replace(photo, map_uri=_map_uri(map_of, photo.path, side_px=thumbnails.side_px)) for photo in found)
+    return tuple(replace(photo, map_uri=_map_uri(map_of, photo.path)) for photo in found)
 
 
-def _map_uri(map_of: MapOf, path: str, *, side_px: int) -> str | None:
+def _map_uri(map_of: MapOf, path: str) -> str | None:
     try:
         drawn = map_of(path)
     except (PetmoodError, OSError):
         return None
-    return None if drawn is None else jpeg_uri(drawn, side_px=side_px)
+    return None if drawn is None else jpeg_uri(drawn, side_px=LARGE_PX)
 
 
 def _cap(classes: int) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -17,6 +18,7 @@ from petmood.presentation.display_names import (
     title,
 )
 from petmood.presentation.glossary import TERMS
+from petmood.presentation.thumbnails import enlargeable
 
 __all__ = ["Heading", "page_template"]
 
@@ -32,7 +34,10 @@ class Heading:
 
 
 def page_template(name: str) -> Template:
-    """Return a template of this package by its file name, with filters for numbers and metric names."""
+    """Return a template of this package by its file name, with filters for numbers and metric names.
+
+    Its function ``enlargeable(uri, alt)`` numbers the images of a page.
+    """
     environment = Environment(
         loader=PackageLoader("petmood.reports", "templates"),
         autoescape=True,
@@ -48,6 +53,12 @@ def page_template(name: str) -> Template:
         photos=photos_of_split,
         title_of=title,
     )
+    numbers = count(1)
+
+    def numbered(uri: str, alt: str) -> Markup:
+        return Markup(enlargeable(uri, alt=alt, number=next(numbers)))  # noqa: S704 - escaped there
+
+    environment.globals.update(enlargeable=numbered)
     environment.globals.update(lower_is_better=LOWER_IS_BETTER, meaning_of=_meaning, validation_note=VALIDATION_NOTE)
     return environment.get_template(name)
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from petmood.core.errors import CorruptImage
-from petmood.presentation.thumbnails import Thumbnails, folder_thumbnails, jpeg_uri, photo_uri
+from petmood.presentation.thumbnails import LARGE_PX, Thumbnails, enlargeable, folder_thumbnails, jpeg_uri, photo_uri
 from tests.support.images import jpeg, photo_like
 
 
@@ -48,12 +48,31 @@ def test_each_photo_is_read_once_and_the_budget_ends_the_images() -> None:
     assert read == ["first", "a", "b"]
 
 
+def test_thumbnails_are_large_until_half_of_the_budget_is_used_and_small_afterwards() -> None:
+    photo = photo_like(640, 320)
+    large, small = (len(jpeg_uri(photo, side_px=side)) for side in (LARGE_PX, 96))
+    assert large > 2 * small
+    thumbnails = Thumbnails(lambda _: photo, budget_bytes=2 * large + small)
+    widths = [decoded(uri).width if (uri := thumbnails.uri(name)) else None for name in "abcdefghijklmno"]
+    assert widths[:2] == [LARGE_PX, LARGE_PX], "the second begins in the first half"
+    assert set(widths[2:]) == {96, None}
+    assert widths == sorted(widths, key=lambda width: -(width or 0)), "the small ones follow, until nothing is left"
+
+
+def test_an_enlargeable_image_is_held_once_by_a_button_that_opens_it() -> None:
+    html = enlargeable('data:x"y', alt="<a> & b", number=7)
+    assert html.count("data:x&quot;y") == 1
+    assert html.startswith('<button type="button" class="zoom" popovertarget="photo-7" title="Show larger"><img ')
+    assert ' id="photo-7" popover ' in html
+    assert 'alt="&lt;a&gt; &amp; b"' in html
+
+
 def test_a_photo_of_a_folder_becomes_a_small_jpeg_of_its_shape(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photo_like(640, 320)))
     uri = folder_thumbnails(tmp_path).uri("a.jpg")
     assert uri is not None
     picture = decoded(uri)
-    assert (picture.format, picture.size) == ("JPEG", (120, 60))
+    assert (picture.format, picture.size) == ("JPEG", (256, 128))
 
 
 def test_what_can_not_be_read_is_no_image(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_photos_are_grouped_by_answer_with_links_and_counts(tmp_path: Path, phot
     images = page.all("img")
     assert [one["alt"] for one in images] == [f"Photo {name}.jpg" for name in ("3", "2", "4", "1", "cup")]
     assert all((one["src"] or "").startswith("data:image/jpeg;base64,") for one in images)
+    assert [one["popovertarget"] for one in page.all("button")] == [one["id"] for one in images], "each opens large"
+    assert len({one["id"] for one in images}) == 5
     assert page.words("div") == ["No preview"]
     assert (page.all("html")[0]["lang"], len(page.all("main")), len(page.all("nav"))) == ("en", 1, 1)
 

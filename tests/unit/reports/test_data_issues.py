@@ -48,6 +48,9 @@ def test_the_photos_of_a_group_stand_together_with_their_labels(data: Path) -> N
     html = page(data, PhotoIssue(IssueKind.LABEL_CONFLICT, paths, text="60 inliers"))
     assert "angry or happy, 60 inliers" in html
     assert html.count('<img src="data:image/jpeg;base64,') == 2
+    assert (
+        re.findall(r'popovertarget="([^"]+)"', html) == re.findall(r'id="(photo-\d+)"', html) == ["photo-1", "photo-2"]
+    )
 
 
 def test_sections_follow_the_kinds_and_severe_photos_come_first(data: Path) -> None:
@@ -60,6 +63,7 @@ def test_sections_follow_the_kinds_and_severe_photos_come_first(data: Path) -> N
     assert re.findall(r'<section id="(\w+)"', html) == ["dark", "odd_aspect_ratio"]
     assert html.index("train-003.png") < html.index("train-002.png")
     assert "32 x 32 pixels, score 0.30" in html
+    assert re.findall(r'<a href="#(?:dark|odd_aspect_ratio)-title">(.*?)</a>', html) == ["Dark photos", "Odd shapes"]
 
 
 def test_long_lists_are_cut_and_the_page_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,8 @@ def test_the_page_is_complete_in_itself_and_fits_a_phone_and_a_dark_screen(tmp_p
     assert not {"script", "link", "iframe"} & {tag for tag, _ in tags.seen}
     sources = [attrs.get("src") or "" for tag, attrs in tags.seen if tag == "img"]
     assert len(sources) >= 16
+    opened = [attrs["popovertarget"] for tag, attrs in tags.seen if tag == "button"]
+    assert opened == [attrs["id"] for tag, attrs in tags.seen if tag == "img"], "each opens large"
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert not re.search(r"url\(|@import|https?://", html)
     assert "width=device-width" in html

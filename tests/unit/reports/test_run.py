@@ -125,6 +125,7 @@ def test_every_image_and_drawing_has_words(evaluation: Evaluation, splits: dict[
     images = [given for tag, given in page.tags if tag == "img"]
     assert images
     assert all(given.get("alt") for given in images)
+    assert all("popover" in given for given in images), "each opens large"
     drawings = [given for tag, given in page.tags if tag == "svg"]
     assert len(drawings) == 4
     assert all(given.get("aria-label") for given in drawings)
@@ -135,9 +136,10 @@ def test_every_count_of_the_matrix_opens_onto_its_photos(
     evaluation: Evaluation, splits: dict[str, Predictions]
 ) -> None:
     page = Page(rendered(evaluation, splits))
-    sheets = {given["id"] for _, given in page.tags if "popover" in given}
+    sheets = {given["id"] for tag, given in page.tags if tag == "div" and "popover" in given}
+    images = {given["id"] for tag, given in page.tags if tag == "img"}
     opened = {given["popovertarget"] for tag, given in page.tags if tag == "button"}
-    assert sheets == opened
+    assert sheets | images == opened
     scored = splits["test"]
     assert len(sheets) == len(set(zip(scored.labels.tolist(), scored.predicted().tolist(), strict=True)))
     assert len({given["id"] for _, given in page.tags if "id" in given}) == sum("id" in g for _, g in page.tags)
