@@ -64,6 +64,18 @@ def test_without_test_photos_none_are_called_unseen(
     assert "unseen" not in done.out
 
 
+def test_a_network_that_learned_too_little_is_refused_with_the_setting_that_trains_it_longer(
+    petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_set(tmp_path / "data/two", train=32, valid=8, test=0)
+    done = petmood("run", *SMALL, "data=data/two", "epochs=1", "optimizer.lr=1e-9", "evaluation.baselines=false")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("petmood: The network has learned too little: its logits vary by ")
+    assert done.err.endswith("Train it longer, such as with trainer.max_epochs=20.\n")
+    assert done.err.count("\n") == 1
+
+
 def test_without_a_word_it_runs_on_the_demo(
     petmood: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
