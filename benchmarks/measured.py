@@ -4,7 +4,8 @@ python -m benchmarks.measured
 
 Records are docs/measured/NAME.json, made by benchmarks.measured_records. A block of a page stands between the comments
 ``<!-- measured: NAME -->`` and ``<!-- end: NAME -->``. It is docs/measured/NAME.md.j2, filled in with all records.
-Outside of blocks a page has no measured figure: no percentage, interval, time or size in bytes (``loose_figures``).
+Outside of blocks a page has no measured figure: no percentage, interval, decimal below 1, time or size in bytes
+(``loose_figures``).
 """
 
 import re
@@ -24,7 +25,7 @@ __all__ = ["NOMINAL", "PAGES", "ROOT", "Proportion", "block_names", "loose_figur
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = ("README.md", "docs/results.md")
-NOMINAL: Final = ("95% interval", "95% of")
+NOMINAL: Final = ("95% interval", "in 95% of them")
 """Shares that are chosen, not measured."""
 
 WIDTH: Final = 120
@@ -33,6 +34,7 @@ _NOT_TEXT: Final = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|{[{%#].*?[}%#]}"
 _FIGURE: Final = re.compile(
     r"\d[\d,.]*\s?%"
     r"|\d[\d,.]*%? to \d[\d,.]*"
+    r"|(?<![\w.])0\.\d+(?![\w.]\w)"
     r"|(?<![\w.])\d[\d,.]*\s(?:[kMGT]?B|bytes|ms|s|seconds?|minutes?|hours?)\b"
 )
 

@@ -75,9 +75,21 @@ def test_a_block_without_a_template_or_a_record_is_an_error(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "figure",
-    ["48.2%", "53%", "7 GB", "0.5 MB", "15 ms", "2 minutes", "1.7 minutes", "1.5 s", "43.1 to 53.3", "30 to 60%"],
+    [
+        "48.2%",
+        "53%",
+        "7 GB",
+        "0.5 MB",
+        "15 ms",
+        "2 minutes",
+        "1.7 minutes",
+        "1.5 s",
+        "43.1 to 53.3",
+        "30 to 60%",
+        "0.937",
+    ],
 )
-def test_a_share_an_interval_a_time_or_a_size_looks_measured(figure: str) -> None:
+def test_a_share_an_interval_a_decimal_a_time_or_a_size_looks_measured(figure: str) -> None:
     (found,) = measured.loose_figures(f"First line.\nIt is {figure} here.\n")
     assert found.startswith("2: ")
     assert found[3:] in figure
@@ -89,7 +101,7 @@ def test_a_share_an_interval_a_time_or_a_size_looks_measured(figure: str) -> Non
     "text",
     [
         "with a 95% interval over groups",
-        "Python 3.11 or later",
+        "Python 3.11 or later, petmood 0.1.0",
         "A 13000 x 13000 PNG, and 1,036 photos",
         "`trainer.max_epochs=20 # 5 minutes`",
         "```bash\nsleep 5 s # 12% of it\n```",
