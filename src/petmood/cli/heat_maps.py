@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from petmood.cli.photo_answers import PhotoAnswer, PipedPhoto, content_of
+from petmood.cli.photo_answers import STDIN, PhotoAnswer, PipedPhoto, content_of
 from petmood.core.errors import OutputError, PetmoodError, PhotoError, ServiceError
 from petmood.core.names import printable
 
@@ -89,8 +89,7 @@ class HeatMapFolder:
         refuse_unwritable(self.folder)
         target = self.folder.resolve()
         for one in photos:
-            place = one.resolve() if one.is_dir() else one.resolve().parent
-            if target == place or (one.is_dir() and target.is_relative_to(place)):
+            if one != STDIN and _has(one, target):
                 raise OutputError(
                     f"Expected a folder without photos after --explain, got {printable(str(self.folder))}, which has "
                     f"{printable(str(one))} or is in it. Its files would be predicted as photos next time."
@@ -138,6 +137,13 @@ class HeatMapFolder:
         while file in self._written:
             file, number = below.with_name(f"{below.name}-{number}.jpg"), number + 1
         return file
+
+
+def _has(photos: Path, target: Path) -> bool:
+    """Return whether a folder is one of photos: that of a photo or of a link to it, a given folder, or one in that."""
+    if photos.is_dir():
+        return target.is_relative_to(photos.resolve())
+    return target in {photos.parent.resolve(), photos.resolve().parent}
 
 
 def _heat_map(explanation: "Explanation | PetmoodError", photo: bytes | Path, label: str) -> bytes:

@@ -111,7 +111,7 @@ class Outputs:
             lines += self.tally.notices
         if as_text and options["html"]:
             lines.append(f"Page: {printable(str(options['html']))}")
-        if as_text and self.maps:
+        if self.maps and (as_text or self.maps.failed):
             lines.append(self.maps.summary())
         for line in lines:
             click.echo(line, err=True)

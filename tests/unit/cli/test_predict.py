@@ -632,3 +632,39 @@ def test_a_heat_map_that_can_not_be_made_does_not_stop_the_others(
     assert len(done.out.splitlines()) == 3
     assert [path.name for path in target.iterdir()] == ["3.jpg.jpg"]
     assert f"Heat maps: 1 in {target}; 2 could not be made, the first since: The model failed." in done.err
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_a_heat_map_that_is_missing_is_reported_beside_lines_for_programs(
+    petmood: Callable[..., Any], folder: Path, tmp_path_factory: pytest.TempPathFactory, form: str
+) -> None:
+    target = tmp_path_factory.mktemp("maps")
+    broken = (500, {"code": "internal", "message": "The model failed.", "request_id": "r"})
+    with serving(broken, (200, BODY.model_dump())) as (address, _):
+        done = petmood("predict", address, folder / "1.jpg", "--explain", target, form)
+    assert done.code == 1
+    assert done.err == f"Heat maps: 0 in {target}; 1 could not be made, the first since: The model failed.\n"
+
+
+def test_a_photo_from_standard_input_is_explained_in_the_current_folder(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with (folder / "1.jpg").open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+        done = petmood("predict", small_bundle, "-", "--explain", ".")
+    assert done.code == 0, done.err
+    assert (folder / "standard input.jpg").is_file()
+
+
+def test_heat_maps_beside_a_link_to_a_photo_are_refused_too(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    links = tmp_path_factory.mktemp("links")
+    (links / "1.jpg").symlink_to(folder / "1.jpg")
+    (links / "1.jpg.jpg").write_bytes(b"an original")
+    for place in (links, folder):
+        done = petmood("predict", small_bundle, links / "1.jpg", "--explain", place)
+        assert (done.code, done.out) == (2, "")
+        assert f"Expected a folder without photos after --explain, got {place}" in done.err
+    assert (links / "1.jpg.jpg").read_bytes() == b"an original"
