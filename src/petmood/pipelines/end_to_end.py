@@ -175,7 +175,7 @@ def _take_settings(run: RunFolder, config: Config, index: DataIndex) -> None:
     wanted = {key: getattr(config.evaluation, key) for key in AFTER_TRAINING["evaluation"]}
     changed = stored.model_copy(update={"evaluation": stored.evaluation.model_copy(update=wanted)})
     if changed != stored:
-        check_out_of_fold(changed, index)
+        check_out_of_fold(changed, index, run=run)
         with run.lock():
             atomic_write_text(run.config, dump(changed))
 

@@ -19,7 +19,7 @@ from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.crossval import RESULT_NAME, fold_origin, out_of_fold_name
 from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.recipe_fit import recipe_fit
-from petmood.pipelines.run_folder import RunFolder
+from petmood.pipelines.run_folder import RunFolder, places_of
 from petmood.training.dataset import open_index
 
 __all__ = ["OutOfFoldPlan", "check_out_of_fold", "is_as_planned", "out_of_fold", "plan_out_of_fold"]
@@ -62,8 +62,10 @@ def plan_out_of_fold(config: Config, rows: Iterable[IndexRow]) -> OutOfFoldPlan:
     return OutOfFoldPlan(is_possible and calibrates, is_possible and not groups[Split.TEST], folds, named)
 
 
-def check_out_of_fold(config: Config, index: DataIndex) -> None:
-    """Check the settings of out-of-fold predictions, and a cross-validation that they name, before a training.
+def check_out_of_fold(config: Config, index: DataIndex, *, run: RunFolder) -> None:
+    """Check the settings of a run's out-of-fold predictions, and a cross-validation that they name, before a training.
+
+    A relative path is looked for as that of the dataset is: in the current folder, then in each above the run's.
 
     Raises:
         ConfigError: they are asked for of a recipe that trains long, or the cross-validation is of another recipe or
@@ -77,7 +79,7 @@ def check_out_of_fold(config: Config, index: DataIndex) -> None:
                 f"evaluation.crossval={wanted.crossval}: its models learned from the test photos of "
                 f"{config.data.path}, which are to be unseen. Leave the setting out."
             )
-        _check_named(Path(wanted.crossval), config, index)
+        _check_named(_place_of(wanted.crossval, run, data_hash=index.hash), config, index)
     elif wanted.calibrate_on == "out_of_fold" and not config.is_closed_form:
         raise ConfigError(
             f"evaluation.calibrate_on=out_of_fold: the recipe {config.recipe.name} would be trained for every fold. "
@@ -104,15 +106,16 @@ def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOf
         if run.evaluation.is_file():
             return _of_last_evaluation(run)
         raise
-    check_out_of_fold(config, index)
+    check_out_of_fold(config, index, run=run)
     plan = plan_out_of_fold(config, index)
     if not plan.is_needed:
         return None
     folds = plan.folds
     if plan.crossval is not None:
-        settings = from_file(Path(plan.crossval) / "config.yaml").crossval
+        named = _place_of(plan.crossval, run, data_hash=index.hash)
+        settings = from_file(named / "config.yaml").crossval
         folds = settings.folds
-        repeats = [Predictions.load(path) for path in _files(run, plan.crossval, repeats=settings.repeats)]
+        repeats = [Predictions.load(path) for path in _files(run, named, repeats=settings.repeats)]
     else:
         repeats = _made(run, config, index, folds=folds, progress=progress)
     learned = sum(row.split == Split.TRAIN and row.role == Role.ORIGINAL for row in index)
@@ -136,10 +139,10 @@ def is_as_planned(run: RunFolder, evaluation: Mapping[str, Any]) -> bool:
     return found == (plan.calibrates, plan.is_headline, plan.crossval if plan.is_needed else None)
 
 
-def _files(run: RunFolder, crossval: str | None, *, repeats: int) -> list[Path]:
-    """Return the paths of the predictions in a run, or in a cross-validation that it names."""
+def _files(run: RunFolder, crossval: Path | None, *, repeats: int) -> list[Path]:
+    """Return the paths of the predictions in a run, or in the folder of a cross-validation that it names."""
     if crossval is not None:
-        return [Path(crossval) / out_of_fold_name(repeat) for repeat in range(repeats)]
+        return [crossval / out_of_fold_name(repeat) for repeat in range(repeats)]
     return [run.out_of_fold(repeat) for repeat in range(repeats)]
 
 
@@ -150,14 +153,16 @@ def _of_last_evaluation(run: RunFolder) -> OutOfFold | None:
         raise RunError(f"{run.evaluation} can't be read. Evaluate the run again where its photos are.") from error
     if not used:
         return None
-    files = _files(run, used["crossval"], repeats=used["repeats"])
+    named, data_hash = used["crossval"], run.read_metadata().data_hash
+    crossval = None if named is None else _place_of(named, run, data_hash=data_hash)
+    files = _files(run, crossval, repeats=used["repeats"])
     return OutOfFold(
         tuple(map(Predictions.load, files)),
         folds=used["folds"],
         learned=used["learned"],
         calibrates=used["calibrates"],
         is_headline=used["headline"],
-        crossval=used["crossval"],
+        crossval=named,
     )
 
 
@@ -182,6 +187,21 @@ def _made(run: RunFolder, config: Config, index: DataIndex, *, folds: int, progr
     for path, predictions in zip(stored, found.pooled, strict=True):
         predictions.save(path)
     return list(found.pooled)
+
+
+def _place_of(named: str, run: RunFolder, *, data_hash: str) -> Path:
+    """Return the folder of a cross-validation that a run names; of several, the one of this data version."""
+    places = places_of(Path(named), near=[run.path])
+    found = [place for place in places if (place / RESULT_NAME).is_file()]
+    return next((place for place in found if _version_of(place) == data_hash), found[0] if found else places[0])
+
+
+def _version_of(crossval: Path) -> str | None:
+    try:
+        found = read_origin(crossval)
+    except RunError:
+        return None
+    return None if found is None else found.get("data")
 
 
 def _check_named(folder: Path, config: Config, index: DataIndex) -> None:

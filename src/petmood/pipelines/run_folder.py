@@ -22,7 +22,7 @@ from petmood.core.locks import exclusive_lock
 from petmood.core.partials import is_leftover
 from petmood.data.index import Split, read_index
 
-__all__ = ["RunFolder", "RunMetadata", "find_dataset", "open_run", "refuse_foreign_run"]
+__all__ = ["RunFolder", "RunMetadata", "find_dataset", "open_run", "places_of", "refuse_foreign_run"]
 
 
 class RunMetadata(BaseModel):
@@ -172,10 +172,14 @@ def find_dataset(named: Path, *, near: Iterable[Path], data_hash: str) -> Path |
 
     Of several datasets there, the one of this data version is taken; None if there is none.
     """
-    above = () if named.is_absolute() else [folder for path in near for folder in path.resolve().parents]
-    places = [named, *(folder / named for folder in above)]
-    found = [place for place in places if (place / INDEX_NAME).is_file()]
+    found = [place for place in places_of(named, near=near) if (place / INDEX_NAME).is_file()]
     return next((place for place in found if _version_of(place) == data_hash), found[0] if found else None)
+
+
+def places_of(named: Path, *, near: Iterable[Path]) -> list[Path]:
+    """Return where a path may be: as it is, and a relative one in each folder above each path ``near`` too."""
+    above = () if named.is_absolute() else [folder for path in near for folder in path.resolve().parents]
+    return [named, *(folder / named for folder in above)]
 
 
 def _version_of(dataset: Path) -> str | None:

@@ -64,7 +64,7 @@ def train(
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
     refuse_unwritable(run.path)
     _refuse_existing(run)
-    check_out_of_fold(config, index)
+    check_out_of_fold(config, index, run=run)
     facts = _facts(config, index, run, is_trial=sweep is not None)
     # Invalid settings are rejected here, before anything is written.
     network = make_network(fit_settings(config), classes=len(facts.classes))

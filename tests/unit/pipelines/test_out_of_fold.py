@@ -254,6 +254,33 @@ def test_a_recipe_that_trains_long_takes_the_predictions_of_a_named_cross_valida
     assert not (tmp_path / "other").exists()
 
 
+def test_a_cross_validation_named_by_a_relative_path_is_found_from_another_folder(
+    small: Settings, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a dataset is: in the current folder, and then above the run's."""
+    gradient = ("recipe=scratch", "epochs=1", "recipe.checkpoint=last", f"run.folder={tmp_path}/runs")
+    crossval(small("name=cv", *gradient, "crossval.leakage=false", "crossval.permuted_labels=false", "folds=2"))
+    monkeypatch.chdir(tmp_path)
+    run = train(small("name=named", *gradient, "evaluation.crossval=runs/cv"))
+    before = out_of_fold(run)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    found = out_of_fold(run)
+    assert before is not None
+    assert found is not None
+    assert found.first.logits.tolist() == before.first.logits.tolist()
+    assert found.crossval == "runs/cv"
+
+    other = shutil.copytree(tmp_path / "runs/cv", elsewhere / "runs/cv")
+    origin = other / "folds/origin.json"
+    origin.write_text(json.dumps({**json.loads(origin.read_text()), "data": "0" * 64}))
+    again = out_of_fold(run)
+    assert again is not None, "the one of another dataset is passed over"
+    shutil.rmtree(tmp_path / "runs/cv")
+    with pytest.raises(ConfigError, match=r"of data version .*, got 000000000000"):
+        out_of_fold(run)
+
+
 def test_what_can_t_be_predicted_out_of_fold_is_refused_before_training(
     small: Settings, settings: Settings, tmp_path: Path
 ) -> None:
