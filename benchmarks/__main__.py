@@ -26,6 +26,7 @@ NOT_BENCHMARKS = {
     "measured",
     "measured_records",
     "mutants_page",
+    "paired_folds",
 }
 SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "usual_service"}
 """Modules shared by the serving benchmarks; not benchmarks themselves."""

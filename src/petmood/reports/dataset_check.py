@@ -58,7 +58,7 @@ class _Balance:
 
 
 def write_check_report(report: ValidationReport, folder: Path, *, to: Path) -> None:
-    """Write the validation report of the dataset in `folder` as one HTML file of about 3 MB at most.
+    """Write the validation report of the dataset in `folder` as one HTML file of about 6 MB at most.
 
     The sampled photos are the same in every run. Names are escaped, and the page loads no external resources.
     """
