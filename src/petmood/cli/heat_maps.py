@@ -1,7 +1,7 @@
 """Explanations and the folder of heat maps of `petmood predict --explain`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ SIDE_PX: Final = 800
 def explained_answers(
     predictor: "Predictor | Client", photos: "Sequence[Path | PipedPhoto]", *, wanted: "Callable[[Answer], bool]"
 ) -> "Iterator[PhotoAnswer]":
-    """Yield the answers of photos in order, with an explanation of each that is wanted.
+    """Yield the answers of photos in order, with an explanation of each that has a label and is wanted.
 
     An explanation has the prediction, and with the maps of a network it takes as long. So photos are explained, and not
     predicted before. Occlusion maps take 25 more passes: after the first of them, photos are predicted, and those that
@@ -41,7 +41,9 @@ def explained_answers(
     rest = [*left]
     for photo, answer in zip(rest, predictor.predict_many(rest), strict=True):
         content = content_of(photo)
-        yield PhotoAnswer(content, answer, _explanation(predictor, content) if wanted(answer) else None)
+        found = PhotoAnswer(content, answer)
+        is_wanted = found.label is not None and wanted(answer)
+        yield replace(found, explanation=_explanation(predictor, content)) if is_wanted else found
 
 
 def _explained(predictor: "Predictor | Client", photo: "Path | PipedPhoto") -> PhotoAnswer:

@@ -90,6 +90,24 @@ def test_with_occlusion_maps_only_photos_that_are_wanted_are_explained(photos: l
     assert [one.photo.name for one in found if one.explanation and isinstance(one.photo, Path)] == ["0.jpg", *kept]
 
 
+def test_with_occlusion_maps_photos_without_a_label_are_not_explained(photos: list[Path]) -> None:
+    """Those that are rejected or out of the domain have no heat map."""
+
+    class Guarded(Recording):
+        def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+            found = super().predict_batch(photos)
+            return [
+                replace(one, label=None, domain_warning="no_animal") if isinstance(one, Prediction) else one
+                for one in found
+            ]
+
+    predictor = Guarded("occlusion")
+    found = list(explained_answers(predictor, photos, wanted=every))
+    assert predictor.predicted == [path.name for path in photos[1:]]
+    assert predictor.explained == ["0.jpg"]
+    assert [one.explanation for one in found[1:]] == [None] * 4
+
+
 def test_a_service_is_asked_once_for_a_photo(photos: list[Path]) -> None:
     with serving((200, service_body("hirescam"))) as (address, script), Client(address) as client:
         found = list(explained_answers(client, photos, wanted=every))
