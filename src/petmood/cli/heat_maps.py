@@ -1,5 +1,6 @@
 """Explanations and the folder of heat maps of `petmood predict --explain`."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -143,9 +144,10 @@ class HeatMapFolder:
 
 def _has(photos: Path, target: Path) -> bool:
     """Return whether a folder is one of photos: that of a photo or of a link to it, a given folder, or one in that."""
+    real = Path(os.path.realpath(photos))  # not resolve(), which raises RuntimeError for links in a circle
     if photos.is_dir():
-        return target.is_relative_to(photos.resolve())
-    return target in {photos.parent.resolve(), photos.resolve().parent}
+        return target.is_relative_to(real)
+    return target in {real.parent, Path(os.path.realpath(photos.parent))}
 
 
 def _heat_map(explanation: "Explanation | PetmoodError", photo: bytes | Path, label: str) -> bytes:

@@ -43,8 +43,11 @@ def refuse_unwritable(folder: Path, *, shown: Path | None = None) -> None:
     """Refuse a folder that files can't be added to; for one that doesn't exist its nearest parent is checked.
 
     Raises:
-        OutputError: the folder is a file or can't be written; messages show ``shown`` as the path.
+        OutputError: the folder is a file, is or is below a broken link, or can't be written; messages show ``shown`` as
+            the path.
     """
+    if any(_is_broken(path) for path in (folder, *folder.parents)):
+        raise _broken(shown or folder)
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise OutputError(
@@ -57,12 +60,18 @@ def _resolved(target: Path) -> Path:
         resolved = target.resolve()
     except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for circular links
         resolved = target
-    astray = any(folder.is_symlink() and not folder.exists() for folder in target.parents)
+    astray = any(map(_is_broken, target.parents))
     if astray or resolved.is_symlink() or (target.is_symlink() and not resolved.parent.is_dir()):
-        raise OutputError(
-            f"{target} contains a broken link. Mount the disk that it points to, or choose another folder."
-        )
+        raise _broken(target)
     return resolved
+
+
+def _is_broken(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _broken(target: Path) -> OutputError:
+    return OutputError(f"{target} contains a broken link. Mount the disk that it points to, or choose another folder.")
 
 
 def _mount_in(resolved: Path) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def refuse_target(to: Path, folder: Path, index: DataIndex) -> None:
 
 def _way(to: Path, folder: Path) -> str:
     """Return the way from a table's folder to the dataset, with "/" at its end; empty in the dataset itself."""
-    above, dataset = to.resolve().parent, folder.resolve()
+    above, dataset = Path(os.path.realpath(to)).parent, folder.resolve()  # links in a circle are refused later
     if not dataset.is_relative_to(above):
         raise OutputError(
             f"Expected --csv in the dataset '{folder}' or in a folder above it, where `data import` finds the photos, "

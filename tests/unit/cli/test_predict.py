@@ -668,3 +668,15 @@ def test_heat_maps_beside_a_link_to_a_photo_are_refused_too(
         assert (done.code, done.out) == (2, "")
         assert f"Expected a folder without photos after --explain, got {place}" in done.err
     assert (links / "1.jpg.jpg").read_bytes() == b"an original"
+
+
+def test_a_link_in_a_circle_is_a_missing_photo_and_no_folder_for_heat_maps(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target, circle = tmp_path_factory.mktemp("maps"), folder / "circle.jpg"
+    circle.symlink_to(circle.name)
+    done = petmood("predict", small_bundle, circle, "--explain", target)
+    assert (done.code, done.err) == (2, f"petmood: No such photo or folder: {circle}. Check the path.\n")
+    done = petmood("predict", small_bundle, folder / "1.jpg", "--explain", circle)
+    broken = "contains a broken link. Mount the disk that it points to, or choose another folder."
+    assert (done.code, done.err) == (2, f"petmood: {circle} {broken}\n")

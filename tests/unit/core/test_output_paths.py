@@ -114,6 +114,21 @@ def test_links_that_lead_nowhere_or_in_a_circle_are_broken_and_others_are_follow
     assert resolve_folder(tmp_path / "good/new") == (tmp_path / "there/new").resolve()
 
 
+@pytest.mark.parametrize("below", ["", "new/deep"])
+def test_a_folder_behind_a_broken_or_circular_link_takes_no_files(tmp_path: Path, below: str) -> None:
+    """The nearest folder that exists is writable, yet none can be made there."""
+    (tmp_path / "lost").symlink_to(tmp_path / "not-mounted")
+    (tmp_path / "circle").symlink_to("circle")
+    for name in ("lost", "circle"):
+        with pytest.raises(OutputError) as refused:
+            refuse_unwritable(tmp_path / name / below)
+        said = str(refused.value).replace(str(tmp_path / name / below), "FOLDER")
+        assert said == "FOLDER contains a broken link. Mount the disk that it points to, or choose another folder."
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    refuse_unwritable(tmp_path / "link" / below)
+
+
 def test_a_folder_must_be_writable_and_searchable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[tuple[Path, int]]()
 

@@ -80,6 +80,13 @@ def test_a_table_elsewhere_is_refused_since_an_import_finds_no_photos_there(
         refuse_target(tmp_path / "other/issues.csv", tmp_path / "pets", report.index)
 
 
+def test_a_link_in_a_circle_is_refused_as_a_table(report: IssueReport, tmp_path: Path) -> None:
+    circle = tmp_path / "pets/circle.csv"
+    circle.symlink_to(circle.name)
+    with pytest.raises(OutputError, match=r"circle\.csv contains a broken link"):
+        refuse_target(circle, tmp_path / "pets", report.index)
+
+
 def test_a_table_that_was_edited_is_not_replaced_and_an_unchanged_one_is(report: IssueReport, tmp_path: Path) -> None:
     file = tmp_path / "pets/issues.csv"
     write_issue_table(report, tmp_path / "pets", to=file)
