@@ -1,5 +1,6 @@
 """Export of a run to a bundle: weights, decision rule, golden photos and reference data."""
 
+import os
 import re
 from dataclasses import replace as changed
 from functools import partial
@@ -128,7 +129,7 @@ def _checked(name: str) -> str:
 
 def _name_of(folder: Path) -> str:
     """Return the name of a folder as a model name: lower case, other characters replaced by dashes."""
-    return re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-")[:64] or "model"
+    return re.sub(r"[^a-z0-9._-]+", "-", Path(os.path.realpath(folder)).name.lower()).strip("._-")[:64] or "model"
 
 
 def _spread_by_class(rows: list[IndexRow]) -> list[IndexRow]:

@@ -9,7 +9,7 @@ import pytest
 
 from petmood.configs.schema import Config
 from petmood.core.bundle import DUPLICATES_NAME, Bundle, read, verify
-from petmood.core.errors import BundleError, ConfigError, DataError, OutputLocked
+from petmood.core.errors import BundleError, ConfigError, DataError, OutputError, OutputLocked
 from petmood.core.files import sha256_of
 from petmood.core.golden import read_golden
 from petmood.core.locks import exclusive_lock
@@ -132,3 +132,9 @@ def test_other_photos_than_the_run_was_trained_on_are_refused(settings: Callable
     with pytest.raises(DataError, match="Expected data version"):
         export_run(run, to=tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_link_in_a_circle_is_refused_as_a_target(small_run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OutputError, match="circle contains a broken link"):
+        export_run(small_run, to=tmp_path / "circle")
