@@ -26,18 +26,20 @@ def explained_answers(
 ) -> "Iterator[PhotoAnswer]":
     """Yield the answers of photos in order, with an explanation of each that has a label and is wanted.
 
-    An explanation has the prediction, and with the maps of a network it takes as long. So photos are explained, and not
-    predicted before. Occlusion maps take 25 more passes: after the first of them, photos are predicted, and those that
-    are wanted are explained. A photo that can't be explained is predicted.
+    An explanation has the prediction, and with the maps of a bundle's network it takes as long. So the photos of such a
+    bundle are explained, and not predicted before. Occlusion maps take 25 more passes, and a service predicts many
+    photos in one request and counts predictions alone. There, photos are predicted, and the wanted ones explained.
 
     Raises:
         RequestError, ServiceError: the service can't predict.
     """
+    from petmood import Client
+
     left = iter(photos)
-    for photo in left:
+    for photo in () if isinstance(predictor, Client) else left:
         found = _explained(predictor, photo)
         yield found
-        if not isinstance(found.explanation, PetmoodError | None) and found.explanation.method == "occlusion":
+        if found.explanation is not None and not _is_map_of_network(found.explanation):
             break
     rest = [*left]
     for photo, answer in zip(rest, predictor.predict_many(rest), strict=True):
@@ -47,12 +49,16 @@ def explained_answers(
         yield replace(found, explanation=_explanation(predictor, content)) if is_wanted else found
 
 
+def _is_map_of_network(explanation: "Explanation | PetmoodError") -> bool:
+    return not isinstance(explanation, PetmoodError) and explanation.method != "occlusion"
+
+
 def _explained(predictor: "Predictor | Client", photo: "Path | PipedPhoto") -> PhotoAnswer:
     try:
         explanation = predictor.explain(photo)
     except PhotoError as error:
         return PhotoAnswer(content_of(photo), error)
-    except PetmoodError as error:  # such as a service without the route
+    except PetmoodError as error:
         content, failure = content_of(photo), error
     else:
         return PhotoAnswer(content_of(photo), explanation.prediction, explanation)

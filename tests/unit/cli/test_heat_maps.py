@@ -12,14 +12,14 @@ import pytest
 from petmood.cli.heat_maps import explained_answers
 from petmood.cli.photo_answers import PhotoAnswer, PipedPhoto
 from petmood.client.client import Client
-from petmood.core.errors import CorruptImage, RequestError, ServiceUnreachable
+from petmood.core.errors import BundleError, CorruptImage, RequestError, ServiceUnreachable
 from petmood.core.explanation import Explanation
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ExplanationMethod
 from petmood.inference.base import Answer, Explained
 from petmood.inference.fake import FakePredictor
 from tests.support.images import jpeg
-from tests.support.scripted_service import BODY, REFUSED, serving
+from tests.support.scripted_service import BODY, serving
 
 MAPS = {label: [[1.0]] for label in BODY.probabilities}
 MISSING = (404, {"code": "not_found", "message": "There is no such path.", "request_id": "r"})
@@ -108,25 +108,44 @@ def test_with_occlusion_maps_photos_without_a_label_are_not_explained(photos: li
     assert [one.explanation for one in found[1:]] == [None] * 4
 
 
-def test_a_service_is_asked_once_for_a_photo(photos: list[Path]) -> None:
-    with serving((200, service_body("hirescam"))) as (address, script), Client(address) as client:
-        found = list(explained_answers(client, photos, wanted=every))
-    assert [asked["path"] for asked in script.asked] == ["/explain"] * 5
-    assert [one.label for one in found] == ["happy"] * 5
-    with serving((422, REFUSED)) as (address, script), Client(address) as client:
-        (refused,) = explained_answers(client, photos[:1], wanted=every)
-    assert [asked["path"] for asked in script.asked] == ["/explain"]
-    assert isinstance(refused.answer, CorruptImage)
+def batch_body(*results: dict[str, object]) -> dict[str, object]:
+    return {"results": list(results), "request_id": "r"}
+
+
+def test_a_service_predicts_photos_in_one_request_and_explains_those_that_are_wanted(photos: list[Path]) -> None:
+    """A service counts predictions in its metrics, and explanations not."""
+    sad = BODY.model_copy(update={"label": "sad"}).model_dump()
+    answers = [(200, batch_body(BODY.model_dump(), sad)), (200, service_body("hirescam"))]
+
+    def wanted(answer: Answer) -> bool:
+        return isinstance(answer, Prediction) and answer.label == "happy"
+
+    with serving(*answers) as (address, script), Client(address) as client:
+        first, second = explained_answers(client, [photos[0], photos[2]], wanted=wanted)
+    assert [asked["path"] for asked in script.asked] == ["/predict/batch", "/explain"]
+    assert isinstance(first.explanation, Explanation)
+    assert (second.label, second.explanation) == ("sad", None)
 
 
 def test_a_service_without_explanations_predicts(photos: list[Path]) -> None:
-    answers = [MISSING, (200, BODY.model_dump()), MISSING, (422, REFUSED)]
+    answers = [(200, batch_body(BODY.model_dump(), BODY.model_dump())), MISSING]
     with serving(*answers) as (address, script), Client(address) as client:
-        first, second = explained_answers(client, photos[:2], wanted=every)
-    assert [asked["path"] for asked in script.asked] == ["/explain", "/predict"] * 2
-    assert first.label == "happy"
-    assert "/explain does not exist" in str(first.explanation)
-    assert (type(second.answer), second.explanation) == (CorruptImage, None)
+        found = list(explained_answers(client, [photos[0], photos[2]], wanted=every))
+    assert [asked["path"] for asked in script.asked] == ["/predict/batch", "/explain", "/explain"]
+    assert [one.label for one in found] == ["happy", "happy"]
+    assert all("/explain does not exist" in str(one.explanation) for one in found)
+
+
+def test_after_an_explanation_that_fails_photos_are_predicted_together(photos: list[Path]) -> None:
+    class Failing(Recording):
+        def explain_photo(self, photo: bytes | Path) -> Explained:
+            super().explain_photo(photo)
+            return BundleError("no maps")
+
+    predictor = Failing("hirescam")
+    assert len(list(explained_answers(predictor, photos, wanted=lambda _: False))) == len(photos)
+    assert predictor.explained == ["0.jpg"]
+    assert predictor.predicted == [path.name for path in photos]
 
 
 def test_a_service_that_can_not_predict_either_ends_the_command(photos: list[Path]) -> None:

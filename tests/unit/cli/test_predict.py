@@ -563,9 +563,10 @@ def test_heat_maps_of_a_service_are_those_of_its_bundle(
     target = tmp_path_factory.mktemp("maps")
     maps = {label: [[float(label == BODY.label), 0.0], [0.0, 0.0]] for label in BODY.probabilities}
     why = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.0, 1.0, 1.0]}
-    with serving((200, why)) as (address, script):
+    predicted = {"results": [BODY.model_dump()], "request_id": "r"}
+    with serving((200, predicted), (200, why)) as (address, script):
         petmood("predict", address, folder / "1.jpg", "--explain", target)
-    assert [asked["path"] for asked in script.asked] == ["/explain"]
+    assert [asked["path"] for asked in script.asked] == ["/predict/batch", "/explain"]
     values = np.array(maps[str(BODY.label)], np.float32)
     expected = heat_map_jpeg(decode(folder / "1.jpg").pixels, values, Box(0, 0, 1, 1), side_px=800)
     assert (target / "1.jpg.jpg").read_bytes() == expected
@@ -626,7 +627,8 @@ def test_a_heat_map_that_can_not_be_made_does_not_stop_the_others(
     why = {"prediction": BODY.model_dump(), "method": "hirescam", "maps": maps, "box": [0.0, 0.0, 1.0, 1.0]}
     other = {**why, "maps": {"relaxed": [[1.0]]}}
     broken = (500, {"code": "internal", "message": "The model failed.", "request_id": "r"})
-    with serving(broken, (200, BODY.model_dump()), (200, other), (200, why)) as (address, _):
+    predicted = {"results": [BODY.model_dump()] * 3, "request_id": "r"}
+    with serving((200, predicted), broken, (200, other), (200, why)) as (address, _):
         done = petmood("predict", address, *(folder / f"{n}.jpg" for n in (1, 2, 3)), "--explain", target)
     assert done.code == 1
     assert len(done.out.splitlines()) == 3
@@ -640,7 +642,8 @@ def test_a_heat_map_that_is_missing_is_reported_beside_lines_for_programs(
 ) -> None:
     target = tmp_path_factory.mktemp("maps")
     broken = (500, {"code": "internal", "message": "The model failed.", "request_id": "r"})
-    with serving(broken, (200, BODY.model_dump())) as (address, _):
+    predicted = {"results": [BODY.model_dump()], "request_id": "r"}
+    with serving((200, predicted), broken) as (address, _):
         done = petmood("predict", address, folder / "1.jpg", "--explain", target, form)
     assert done.code == 1
     assert done.err == f"Heat maps: 0 in {target}; 1 could not be made, the first since: The model failed.\n"
