@@ -1,7 +1,7 @@
 """Explanations and the folder of heat maps of `petmood predict --explain`."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -96,6 +96,14 @@ class HeatMapFolder:
         from petmood.core.output_paths import refuse_unwritable
 
         refuse_unwritable(self.folder)
+        self.refuse_among(photos)
+
+    def refuse_among(self, photos: Iterable[Path]) -> None:
+        """Refuse a folder that has the photos, or what links among them lead to.
+
+        Raises:
+            OutputError: the folder is one of these.
+        """
         target = self.folder.resolve()
         for one in photos:
             if one != STDIN and _has(one, target):

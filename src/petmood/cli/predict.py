@@ -76,6 +76,7 @@ def predict(
     outputs = Outputs.of(output, photos)
     _check_standard_input(photos)
     found = find_each_photo([*photos], also=STDIN)
+    outputs.refuse_heat_maps_among(one.path for one in found)
     sources = [open_photo(one.path) for one in found if not one.problem]
     with _predictor(bundle, threads=threads) as predictor, outputs.opened(common_folder(found)):
         answers = progress_bar(outputs.answers(predictor, sources), total=len(sources), what="predicting photos")

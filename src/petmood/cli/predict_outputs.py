@@ -1,6 +1,6 @@
 """What `petmood predict` prints and writes: lines, a page and heat maps."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,15 @@ class Outputs:
         if maps:
             maps.check(photos)
         return cls(options, maps)
+
+    def refuse_heat_maps_among(self, photos: Iterable[Path]) -> None:
+        """Refuse a folder of heat maps that links in the folders of photos lead to.
+
+        Raises:
+            OutputError: a photo is in it.
+        """
+        if self.maps:
+            self.maps.refuse_among(photos)
 
     @contextmanager
     def opened(self, folder: Path | None) -> Iterator[None]:

@@ -585,6 +585,19 @@ def test_heat_maps_among_the_photos_would_be_predicted_next_time_and_are_refused
     assert not (folder / "maps").exists()
 
 
+def test_heat_maps_where_a_link_among_the_photos_leads_are_refused(
+    petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    originals = tmp_path_factory.mktemp("originals")
+    photo = originals / "1.jpg"
+    (folder / "1.jpg").rename(photo)
+    (folder / "1.jpg").symlink_to(photo)
+    done = petmood("predict", small_bundle, folder, "--explain", originals)
+    assert done.code == 2
+    assert f"got {originals}, which has {folder / '1.jpg'} or is in it." in done.err
+    assert [path.name for path in originals.iterdir()] == ["1.jpg"]
+
+
 def test_a_photo_elsewhere_never_leads_out_of_the_folder(
     petmood: Callable[..., Any], small_bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
