@@ -85,23 +85,28 @@ RULE: Final = DomainRule(features="mean color", animal_threshold=0.4, target_fal
 
 
 def color_scores(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Return what ``color_network`` answers: novelty is mean blue / 100, the animal score is mean red / 255."""
+    """Return what ``color_network`` answers: novelty is mean blue / 100, the animal score is mean red / 255.
+
+    The score of two pets is mean green / 100 - 1.
+    """
     means = pixels.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
-    return {"novelty": means[:, 2] / 100, "animal": means[:, 0] / 255}
+    return {"novelty": means[:, 2] / 100, "animal": means[:, 0] / 255, "two_pets": means[:, 1] / 100 - 1}
 
 
 def color_network(*, novelty: str = "novelty", batch: str | int = "batch") -> bytes:
     """Build a network of domain scores that depend on the mean color alone."""
-    weights = np.array([[0, 1 / 255], [0, 0], [1 / 100, 0]], np.float32)
-    names = [novelty, "animal"]
+    weights = np.array([[0, 1 / 255, 0], [0, 0, 1 / 100], [1 / 100, 0, 0]], np.float32)
+    names = [novelty, "animal", "two_pets"]
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
             helper.make_node("ReduceMean", ["floats", "sides"], ["means"], keepdims=0),
             helper.make_node("MatMul", ["means", "weights"], ["both"]),
-            helper.make_node("Split", ["both"], ["n", "a"], axis=1, num_outputs=2),
+            helper.make_node("Split", ["both"], ["n", "a", "t"], axis=1, num_outputs=3),
             helper.make_node("Squeeze", ["n", "last"], [novelty]),
             helper.make_node("Squeeze", ["a", "last"], ["animal"]),
+            helper.make_node("Squeeze", ["t", "last"], ["green"]),
+            helper.make_node("Sub", ["green", "one"], ["two_pets"]),
         ],
         "colors",
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, [batch, None, None, 3])],
@@ -110,6 +115,7 @@ def color_network(*, novelty: str = "novelty", batch: str | int = "batch") -> by
             numpy_helper.from_array(np.array([1, 2]), "sides"),
             numpy_helper.from_array(weights, "weights"),
             numpy_helper.from_array(np.array([1]), "last"),
+            numpy_helper.from_array(np.array(1, np.float32), "one"),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

@@ -19,7 +19,7 @@ from petmood.core.atomic_directory import DirectoryDraft, is_system_file, name_s
 from petmood.core.bundle_files import MANIFEST, check_size, read_limited
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.commands import shell_command
-from petmood.core.domain import DomainRule
+from petmood.core.domain import DOMAIN_OUTPUTS, DomainRule
 from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
@@ -69,8 +69,6 @@ DUPLICATES_NAME: Final = "duplicates.npz"
 
 DOMAIN_NAME: Final = "domain.onnx"
 """Network of the domain scores, in a bundle with a domain rule: input as ``model.onnx``, outputs float32 [B]."""
-
-DOMAIN_OUTPUTS: Final = ("novelty", "animal")
 
 REQUIRED: Final = ("model.onnx", "golden.npz", "reference.npz", "card.md")
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.arrays import ArrayBounds, read_arrays
-from petmood.core.bundle import ATOL, CLASS_MAPS, DOMAIN_OUTPUTS, RTOL, Bundle
+from petmood.core.bundle import ATOL, CLASS_MAPS, RTOL, Bundle
 from petmood.core.errors import BundleError, DataError
 
 __all__ = ["Golden", "maps_agree", "read_golden"]
@@ -43,7 +43,7 @@ def read_golden(bundle: Bundle) -> Golden:
     """
     manifest, path = bundle.manifest, bundle.folder / "golden.npz"
     side, classes = manifest.image.side_px, len(manifest.classes)
-    names = DOMAIN_OUTPUTS if manifest.domain else ()
+    names = manifest.domain.outputs if manifest.domain else ()
     bounds = {
         "pixels": ArrayBounds("uint8", (MAX_GOLDEN, side, side, 3)),
         "logits": ArrayBounds("float32", (MAX_GOLDEN, classes)),

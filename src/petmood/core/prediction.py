@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.domain import DomainRule, DomainScores, DomainWarning
+from petmood.core.domain import SCENE_SENTENCES, DomainRule, DomainScores, DomainWarning, SceneWarning
 from petmood.core.schemas import ModelInfo, PredictionResponse
 
 __all__ = ["PRACTICE_MODEL", "DecisionRule", "Prediction", "decide", "prediction_response", "softmax"]
@@ -45,6 +45,7 @@ class Prediction:
 
     ``domain`` holds the scores that decide whether the photo is of the kind that the model was trained on, and
     ``domain_warning`` says why it is not. ``domain`` is None if the model has no such scores.
+    ``scene_warnings`` are what it may show beside one clear face; ``warnings`` holds a sentence for each.
     """
 
     label: str | None
@@ -57,6 +58,7 @@ class Prediction:
     confidence_threshold: float | None = None
     domain: DomainScores | None = None
     domain_warning: DomainWarning | None = None
+    scene_warnings: tuple[SceneWarning, ...] = ()
     request_id: str | None = None
 
     @property
@@ -91,6 +93,7 @@ class Prediction:
             confidence_threshold=body.confidence_threshold,
             domain=scores,
             domain_warning=body.domain_warning,
+            scene_warnings=tuple(body.scene_warnings),
             request_id=body.request_id,
         )
 
@@ -135,7 +138,9 @@ def decide(
     top = chances.index(max(chances))
     possible = [k for k in range(len(chances)) if k == top or 1 - chances[k] <= decision.conformal_quantile]
     possible.sort(key=lambda k: -chances[k])
-    outside = decision.domain.warning(scores) if decision.domain is not None and scores is not None else None
+    rule = decision.domain
+    outside = rule.warning(scores) if rule and scores else None
+    scenes = rule.scenes(scores) if rule and scores else ()
     return Prediction(
         label=None if outside else decision.classes[top],
         probability=chances[top],
@@ -143,10 +148,11 @@ def decide(
         confident=outside is None and chances[top] >= decision.confidence_threshold,
         prediction_set=() if outside else tuple(decision.classes[k] for k in possible),
         model=model,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *(SCENE_SENTENCES[name] for name in scenes)),
         confidence_threshold=decision.confidence_threshold,
         domain=scores,
         domain_warning=outside,
+        scene_warnings=scenes,
     )
 
 
@@ -163,6 +169,7 @@ def prediction_response(
         confidence_threshold=prediction.confidence_threshold,
         in_domain=prediction.in_domain,
         domain_warning=prediction.domain_warning,
+        scene_warnings=list(prediction.scene_warnings),
         novelty=prediction.domain.novelty if prediction.domain else None,
         animal_score=prediction.domain.animal_score if prediction.domain else None,
         prediction_set=list(prediction.prediction_set),

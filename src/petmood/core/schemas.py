@@ -4,7 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from petmood.core.domain import DomainWarning
+from petmood.core.domain import DomainWarning, SceneWarning
 from petmood.core.errors import PetmoodError
 
 __all__ = [
@@ -52,8 +52,9 @@ class PredictionResponse(BaseModel):
     ``label`` is null if ``in_domain`` is false: the photo is not of the kind that the model was trained on. Then
     ``domain_warning`` says why, the prediction is not confident, and ``prediction_set`` is empty. ``novelty`` is the
     distance from the training photos, in units of the largest that is allowed. ``animal_score`` is the probability of
-    an animal. A model without these scores leaves them out. ``confidence_threshold`` is the probability from which the
-    model is confident; above 1, it never is.
+    an animal. A model without these scores leaves them out. ``scene_warnings`` are what the
+    photo may show beside one clear face, left out if there are none. ``warnings`` holds a sentence for each.
+    ``confidence_threshold`` is the probability from which the model is confident; above 1, it never is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +67,7 @@ class PredictionResponse(BaseModel):
     confidence_threshold: float | None = _optional()
     in_domain: bool | None = _optional()
     domain_warning: DomainWarning | None = _optional()
+    scene_warnings: list[SceneWarning] = Field(default=[], exclude_if=lambda names: not names)
     novelty: float | None = _optional()
     animal_score: float | None = _optional()
     prediction_set: list[str]

@@ -20,7 +20,7 @@ from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import Estimate, estimate_proportion
 from petmood.evaluation.folds import stratified_group_folds
 
-__all__ = ["Domain", "DomainFeatures", "DomainResult", "FeatureSpace", "evaluate_domain", "fit_domain"]
+__all__ = ["Domain", "DomainFeatures", "DomainResult", "FeatureSpace", "evaluate_domain", "fit_domain", "upper_limit"]
 
 FOLDS: Final = 10
 MIN_GROUPS: Final = 20
@@ -94,7 +94,7 @@ class DomainResult:
     ``false_alarms`` is the share of held-out photos that are refused (None without held-out photos). ``refused`` is
     (refused, all) by kind of image without a pet. ``auroc`` and ``fpr95`` are those of the novelty alone. They are the
     area under the ROC curve, and the share of images without a pet that are accepted at the limit where 95% of held-out
-    photos are.
+    photos are. ``scenes`` is how well the scene warnings find composites, as ``evaluation.scenes`` gives it.
     """
 
     rule: DomainRule
@@ -104,6 +104,7 @@ class DomainResult:
     refused: dict[str, tuple[int, int]]
     auroc: float
     fpr95: float
+    scenes: dict[str, Any] | None = None
 
     @property
     def total(self) -> tuple[int, int]:
@@ -128,6 +129,7 @@ class DomainResult:
             "refused": {kind: {"refused": some, "images": n} for kind, (some, n) in self.refused.items()},
             "auroc": self.auroc,
             "fpr95": self.fpr95,
+            **({"scenes": self.scenes} if self.scenes else {}),
         }
 
 
@@ -153,22 +155,28 @@ def fit_domain(
         space = _feature_space(photos.features[fold.train], components=components)
         distances[fold.test] = space.distances(photos.features[fold.test])
     each = target_false_alarms / 2
-    lowest = -_upper_limit(-photos.animal, false_alarms=each)
+    lowest = -upper_limit(-photos.animal, false_alarms=each)
     rule = DomainRule(
         features=features,
         animal_threshold=min(max(lowest, 0.0), HIGHEST_ANIMAL_THRESHOLD),
         target_false_alarms=target_false_alarms,
     )
-    limit = _upper_limit(distances, false_alarms=each)
+    limit = upper_limit(distances, false_alarms=each)
     return Domain(_feature_space(photos.features, components=components), max(limit, LEAST_VARIANCE), rule, distances)
 
 
 def evaluate_domain(
-    domain: Domain, held_out: DomainFeatures | None, others: DomainFeatures, kinds: Sequence[str], *, fitted: str = ""
+    domain: Domain,
+    held_out: DomainFeatures | None,
+    others: DomainFeatures,
+    kinds: Sequence[str],
+    *,
+    fitted: str = "",
+    scenes: dict[str, Any] | None = None,
 ) -> DomainResult:
     """Measure a domain on held-out photos (None if there are none), and on images without a pet of these kinds.
 
-    ``fitted`` is the SHA-256 of the file with the fitted domain.
+    ``fitted`` is the SHA-256 of the file with the fitted domain, ``scenes`` what was measured of its scene warnings.
     """
     refused = domain.refused(others)
     by_kind = {
@@ -186,6 +194,7 @@ def evaluate_domain(
         refused=by_kind,
         auroc=float(roc_auc_score(is_outside, np.concatenate([inside, outside]))),
         fpr95=float((outside <= np.quantile(inside, 0.95)).mean()),
+        scenes=scenes,
     )
 
 
@@ -200,7 +209,7 @@ def _feature_space(features: Floats, *, components: int) -> FeatureSpace:
     return FeatureSpace(pca.mean_, pca.components_.T, precisions, 1 / max(residual, LEAST_VARIANCE))
 
 
-def _upper_limit(scores: Floats, *, false_alarms: float) -> float:
+def upper_limit(scores: Floats, *, false_alarms: float) -> float:
     """Return the limit that a further score exceeds with at most this probability (split conformal prediction).
 
     With fewer than ``1 / false_alarms - 1`` scores it is the largest, which a further one exceeds more often.

@@ -19,7 +19,6 @@ from petmood.core.bundle import (
     ATOL,
     CLASS_MAPS,
     DOMAIN_NAME,
-    DOMAIN_OUTPUTS,
     LOGITS,
     RTOL,
     Bundle,
@@ -159,7 +158,7 @@ def _compare(model: bytes, expected: Mapping[str, NDArray[np.floating]], golden:
 
 
 def _compare_scores(network: bytes, expected: Mapping[str, NDArray[np.float32]], golden: NDArray[np.uint8]) -> None:
-    with _opened(network, outputs=DOMAIN_OUTPUTS) as session:
+    with _opened(network, outputs=tuple(expected)) as session:
         _compare_outputs(session, expected, golden)
 
 

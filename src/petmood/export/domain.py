@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from petmood.core.bundle import DOMAIN_OUTPUTS
-from petmood.core.domain import DomainRule
+from petmood.core.domain import DOMAIN_OUTPUTS, SCENE_WARNINGS, DomainRule
 from petmood.export.onnx import export_graph
 from petmood.models.domain import COMPONENTS, DomainNet, FeatureNetwork
 
@@ -24,7 +23,8 @@ class FittedDomain:
     """What the network of the domain scores is made with, and the rule for its outputs.
 
     ``mean`` [1280], ``components`` [1280, P] and ``precisions`` [P] with P of at most 64, ``residual`` and ``limit``
-    are those of ``models.domain.DomainNet``.
+    are those of ``models.domain.DomainNet``. So are ``scene_weights`` [1504, W] and ``scene_offsets`` [W], None for a
+    rule without scene warnings.
     """
 
     mean: Floats
@@ -33,6 +33,13 @@ class FittedDomain:
     residual: float
     limit: float
     rule: DomainRule
+    scene_weights: Floats | None = None
+    scene_offsets: Floats | None = None
+
+    @property
+    def has_scenes(self) -> bool:
+        """Whether the network has scores of scene warnings."""
+        return self.scene_weights is not None and self.scene_offsets is not None
 
     def state(self) -> dict[str, NDArray[np.float32]]:
         """Return the buffers of the network by name; components that are missing are zeros."""
@@ -44,6 +51,8 @@ class FittedDomain:
             "residual": np.array([self.residual]),
             "limit": np.array([self.limit]),
         }
+        if self.scene_weights is not None and self.scene_offsets is not None:
+            arrays |= {"scene_weights": self.scene_weights, "scene_offsets": self.scene_offsets}
         return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
 
 
@@ -53,7 +62,7 @@ def domain_onnx(fitted: FittedDomain, *, side_px: int) -> bytes:
     Raises:
         RuntimeError: the exported graph lacks one of the constants.
     """
-    model = onnx.load_from_string(_graph(side_px))
+    model = onnx.load_from_string(_graph(side_px, scenes=fitted.has_scenes))
     constants = {one.name: one for one in model.graph.initializer}
     for name, array in fitted.state().items():
         if name not in constants or tuple(constants[name].dims) != array.shape:
@@ -65,17 +74,22 @@ def domain_onnx(fitted: FittedDomain, *, side_px: int) -> bytes:
 def domain_outputs(
     fitted: FittedDomain, pixels: NDArray[np.uint8], *, side_px: int, size: int = 32
 ) -> dict[str, NDArray[np.float32]]:
-    """Return torch's domain scores [N] by name for prepared photos uint8 [N, S, S, 3]."""
-    network = DomainNet(_features(side_px)).eval()
+    """Return torch's domain scores [N] of the rule, by name, for prepared photos uint8 [N, S, S, 3]."""
+    network = DomainNet(_features(side_px), scenes=fitted.has_scenes).eval()
     state = {name: torch.from_numpy(array) for name, array in fitted.state().items()}
     network.load_state_dict(state, strict=False)
-    found: list[tuple[Floats, Floats]] = []
+    found: list[tuple[Floats, ...]] = []
     with torch.inference_mode():
         for start in range(0, len(pixels), size):
-            novelty, animal = network(torch.from_numpy(np.array(pixels[start : start + size])))
-            found.append((novelty.numpy(), animal.numpy()))
-    both = zip(*found, strict=True)
-    return dict(zip(DOMAIN_OUTPUTS, (np.concatenate(one) for one in both), strict=True))
+            scores = network(torch.from_numpy(np.array(pixels[start : start + size])))
+            found.append(tuple(one.numpy() for one in scores))
+    columns = (np.concatenate(one) for one in zip(*found, strict=True))
+    by_name = dict(zip(_outputs(scenes=fitted.has_scenes), columns, strict=True))
+    return {name: by_name[name] for name in fitted.rule.outputs}
+
+
+def _outputs(*, scenes: bool) -> tuple[str, ...]:
+    return (*DOMAIN_OUTPUTS, *SCENE_WARNINGS) if scenes else DOMAIN_OUTPUTS
 
 
 @cache
@@ -84,6 +98,7 @@ def _features(side_px: int) -> FeatureNetwork:
 
 
 @cache
-def _graph(side_px: int) -> bytes:
+def _graph(side_px: int, *, scenes: bool) -> bytes:
     """Return the ONNX file with constants to be replaced; the export takes seconds, and is the same for all models."""
-    return export_graph(DomainNet(_features(side_px)), side_px=side_px, outputs=DOMAIN_OUTPUTS)
+    network = DomainNet(_features(side_px), scenes=scenes)
+    return export_graph(network, side_px=side_px, outputs=_outputs(scenes=scenes))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from petmood.core.bundle import Manifest
+from petmood.core.domain import FACE_UNCLEAR, TWO_PETS, DomainRule, SceneWarning
 from petmood.data.index import Split
 from petmood.presentation.answers import NEVER_CONFIDENT
 from petmood.presentation.display_names import HEADLINE_METRICS, VALIDATION_NOTE, headline_split, photos_of_split, title
@@ -18,6 +19,11 @@ WEAKNESS = (
     "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "
     "If class and species correlate in the data, they do in the model."
 )
+
+SHOWN: Final[Mapping[SceneWarning, str]] = {
+    TWO_PETS: "two pets",
+    FACE_UNCLEAR: "a face that is small, hidden or cropped",
+}
 
 PHOTOS_OF: Final = {
     Split.TEST: "test photos of unseen animals",
@@ -126,12 +132,29 @@ def _domain_line(manifest: Manifest) -> str:
     kinds = measured["refused"].values()
     some, images = sum(kind["refused"] for kind in kinds), sum(kind["images"] for kind in kinds)
     found = f"{refused}: {some} of {images} images without a pet were refused."
+    found = f"{found}{_scenes_text(manifest.domain, measured.get('scenes') or {})}"
     if not (alarms := measured["false_alarms"]):
         return found
     return (
         f"{found} Of {alarms['n']} held-out photos, {_percent(alarms['value'])} were refused "
         f"(95% interval {_percent(alarms['low'])} to {_percent(alarms['high'])})."
     )
+
+
+def _scenes_text(rule: DomainRule, measured: Mapping[str, Any]) -> str:
+    """Return what was found of the scene warnings that the model gives, or an empty string."""
+    texts = [
+        f" A photo gets the warning {name} if it may show {what}: in cross-validation {_found_text(one)} were found, "
+        f"and {_percent(one['false_alarms'])} of other photos were warned of."
+        for name, what in SHOWN.items()
+        if name in rule.scene_warnings and (one := measured.get(name))
+    ]
+    return "".join(texts)
+
+
+def _found_text(measured: Mapping[str, Any]) -> str:
+    shares = measured["found"].values()
+    return f"{_percent(sum(shares) / len(shares))} of composites"
 
 
 def _percent(value: float | None) -> str:

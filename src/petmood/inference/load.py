@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.bundle import ATOL, CLASS_MAPS, DOMAIN_NAME, DOMAIN_OUTPUTS, LOGITS, RTOL, Bundle, verify
+from petmood.core.bundle import ATOL, CLASS_MAPS, DOMAIN_NAME, LOGITS, RTOL, Bundle, verify
 from petmood.core.bundle_files import read_limited
-from petmood.core.domain import DomainScores
+from petmood.core.domain import SCENE_WARNINGS, DomainScores
 from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.explanation import Explanation
 from petmood.core.golden import maps_agree, read_golden
@@ -98,8 +98,12 @@ class BundlePredictor(Predictor):
         if self.domain is None:
             return [None] * len(pixels)
         found = self.domain.run(pixels)
-        pairs = zip(found["novelty"].tolist(), found["animal"].tolist(), strict=True)
-        return [DomainScores(novelty, animal) for novelty, animal in pairs]
+        values = {name: scores.tolist() for name, scores in found.items()}
+        scenes = [name for name in SCENE_WARNINGS if name in values]
+        return [
+            DomainScores(novelty, animal, {name: values[name][at] for name in scenes})
+            for at, (novelty, animal) in enumerate(zip(values["novelty"], values["animal"], strict=True))
+        ]
 
 
 def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS) -> BundlePredictor:
@@ -116,7 +120,7 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
     session = OnnxSession(folder / "model.onnx", threads=threads, outputs=bundle.manifest.outputs)
     domain = None
     if bundle.manifest.domain is not None:
-        domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=DOMAIN_OUTPUTS)
+        domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=bundle.manifest.domain.outputs)
     check_golden(bundle, session, domain)
     return BundlePredictor(bundle, session, domain, limits, read_limited(folder / "card.md").decode())
 

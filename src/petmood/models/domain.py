@@ -5,17 +5,18 @@ docs/results.md has the figures.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from petmood.core.domain import SCENE_WARNINGS
 from petmood.models.backbones import build_backbone
 from petmood.models.catalog import find_backbone
 from petmood.models.packaged_weights import packaged_weights
 
-__all__ = ["BACKBONE", "COMPONENTS", "WIDTH", "DomainNet", "FeatureNetwork"]
+__all__ = ["BACKBONE", "COMPONENTS", "SCENE_WIDTH", "WIDTH", "DomainNet", "FeatureNetwork", "PhotoFeatures"]
 
 BACKBONE: Final = "efficientnet_lite0"
 SIDE_PX: Final = 96
@@ -24,12 +25,25 @@ ANIMALS: Final = 398
 """The first classes of ImageNet are animals."""
 WIDTH: Final = 1280
 COMPONENTS: Final = 64
+EARLY_STAGES: Final = 5
+"""Stages of blocks up to the feature map with 6 x 6 places and 112 channels."""
+SCENE_WIDTH: Final = WIDTH + 2 * 112
+"""Deviations of the last feature map, and means and deviations of that of 6 x 6 places."""
+
+
+class PhotoFeatures(NamedTuple):
+    """Features [B, 1280] of length 1, animal scores [B] in 0..1, and scene features [B, 1504]."""
+
+    features: Tensor
+    animal: Tensor
+    scene: Tensor
 
 
 class FeatureNetwork(nn.Module):
-    """Images uint8 or float [B, 3, S, S] in 0..255 -> features [B, 1280] of length 1, and animal scores [B] in 0..1.
+    """Images uint8 or float [B, 3, S, S] in 0..255 -> ``PhotoFeatures``.
 
-    The animal score is the sum of the probabilities of ImageNet's animal classes.
+    The animal score is the sum of the probabilities of ImageNet's animal classes. Scene features describe how the
+    content of a photo is spread: means and standard deviations over the places of two feature maps.
 
     Raises:
         ConfigError: the file of the weights is damaged.
@@ -43,8 +57,12 @@ class FeatureNetwork(nn.Module):
     def __init__(self, *, side_px: int) -> None:
         super().__init__()
         spec, state = find_backbone(BACKBONE), packaged_weights(BACKBONE)
-        self.backbone = build_backbone(BACKBONE).module
-        self.backbone.load_state_dict({name: state[name] for name in self.backbone.state_dict()})
+        backbone = build_backbone(BACKBONE).module
+        backbone.load_state_dict({name: state[name] for name in backbone.state_dict()})
+        parts = dict(backbone.named_children())
+        stages = list(parts["blocks"].children())
+        self.early = nn.Sequential(parts["conv_stem"], parts["bn1"], *stages[:EARLY_STAGES])
+        self.late = nn.Sequential(*stages[EARLY_STAGES:], parts["conv_head"], parts["bn2"])
         self.head = nn.Linear(WIDTH, len(state["classifier.bias"]))
         self.head.load_state_dict({name: state[f"classifier.{name}"] for name in ("weight", "bias")})
         self.register_buffer("resize", _resizing(side_px, SIDE_PX), persistent=False)
@@ -52,16 +70,20 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
         self.eval().requires_grad_(requires_grad=False)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features [B, 1280] and animal scores [B]."""
+    def forward(self, images: Tensor) -> PhotoFeatures:
+        """Return the features, animal scores and scene features of images."""
         small = self.resize @ images.float() @ self.resize.T
-        features = self.backbone((small - self.mean) / self.std)
+        middle = self.early((small - self.mean) / self.std)
+        features, spread = _moments(self.late(middle))
         animal = self.head(features).softmax(1)[:, :ANIMALS].sum(1)
-        return functional.normalize(features), animal
+        return PhotoFeatures(functional.normalize(features), animal, torch.cat([spread, *_moments(middle)], dim=1))
 
 
 class DomainNet(nn.Module):
     """Serving graph: input uint8 [B, S, S, 3], outputs novelty [B] and animal score [B], float32.
+
+    With ``scenes``, the scores [B] of all scene warnings follow: scene features times ``scene_weights`` [1504, W] plus
+    ``scene_offsets`` [W].
 
     Novelty is the distance of the features from their mean, divided by ``limit``. The distance is that of Mahalanobis
     for the covariance of a probabilistic PCA (Tipping and Bishop 1999): ``precisions`` [P] along its ``components``
@@ -73,9 +95,12 @@ class DomainNet(nn.Module):
     precisions: Tensor
     residual: Tensor
     limit: Tensor
+    scene_weights: Tensor
+    scene_offsets: Tensor
 
-    def __init__(self, features: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, features: Callable[[Tensor], PhotoFeatures], *, scenes: bool = False) -> None:
         super().__init__()
+        self.scenes = scenes
         self.features = features
         # Any values: an export replaces them. They differ, so that the exporter doesn't merge or fold them.
         self.register_buffer("mean", torch.linspace(0.1, 0.2, WIDTH))
@@ -83,15 +108,32 @@ class DomainNet(nn.Module):
         self.register_buffer("precisions", torch.linspace(2.0, 3.0, COMPONENTS))
         self.register_buffer("residual", torch.tensor([1.5]))
         self.register_buffer("limit", torch.tensor([2.5]))
+        if scenes:
+            count = len(SCENE_WARNINGS)
+            weights = torch.linspace(0.1, 0.2, SCENE_WIDTH * count).view(SCENE_WIDTH, count)
+            self.register_buffer("scene_weights", weights)
+            self.register_buffer("scene_offsets", torch.linspace(0.3, 0.4, count))
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return novelty [B] and animal scores [B] for pixels uint8 [B, S, S, 3]."""
-        features, animal = self.features(pixels.permute(0, 3, 1, 2))
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return novelty [B], animal scores [B] and scores of scene warnings for pixels uint8 [B, S, S, 3]."""
+        features, animal, scene = self.features(pixels.permute(0, 3, 1, 2))
         centered = features - self.mean
         along = centered @ self.components
         rest = (centered * centered).sum(1) - (along * along).sum(1)
         squared = (along * along * self.precisions).sum(1) + rest.clamp(min=0) * self.residual
-        return squared.sqrt() / self.limit, animal
+        novelty = squared.sqrt() / self.limit
+        if not self.scenes:
+            return novelty, animal
+        scores = scene @ self.scene_weights + self.scene_offsets
+        return novelty, animal, *scores.unbind(1)
+
+
+def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return means and standard deviations [B, C] over the places of feature maps [B, C, H, W]."""
+    flat = maps.flatten(2)
+    means = flat.mean(2)
+    centered = flat - means.unsqueeze(2)
+    return means, (centered * centered).mean(2).sqrt()
 
 
 def _resizing(side_px: int, to_px: int) -> Tensor:

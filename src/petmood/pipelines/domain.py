@@ -3,28 +3,32 @@
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from petmood.configs.schema import Config
 from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.bundle import pack_arrays
 from petmood.core.commands import shell_command
-from petmood.core.domain import DomainRule
+from petmood.core.domain import SCENE_WARNINGS, DomainRule
 from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.core.files import sha256_of
 from petmood.core.image import ImageSpec, prepare
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.data_kind import data_kind
-from petmood.data.index import Split
+from petmood.data.index import DataIndex, Split
 from petmood.evaluation.domain import Domain, DomainFeatures, DomainResult, evaluate_domain, fit_domain
-from petmood.evaluation.non_pets import non_pets
+from petmood.evaluation.non_pets import NonPetKind, non_pets
+from petmood.evaluation.scenes import SceneFit, ScenePhotos, fit_scenes
 from petmood.export.domain import FittedDomain
-from petmood.models.domain import BACKBONE, COMPONENTS, WIDTH, FeatureNetwork
-from petmood.pipelines.run_folder import RunFolder
+from petmood.models.domain import BACKBONE, COMPONENTS, SCENE_WIDTH, WIDTH, FeatureNetwork
+from petmood.pipelines.run_folder import RunFolder, RunMetadata
 from petmood.training.dataset import evaluation_rows, open_index, open_photo_set
 
 __all__ = ["MeasuredDomain", "has_domain", "measure_domain", "read_domain"]
@@ -33,6 +37,27 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 32
 UNRECOGNIZED: Final = "Photos without a pet will not be recognized."
+
+
+class _Found(NamedTuple):
+    """Outputs of ``models.domain.FeatureNetwork`` as arrays: features [N, 1280], animal [N] and scene [N, 1504]."""
+
+    features: NDArray[np.float32]
+    animal: NDArray[np.float32]
+    scene: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Photos:
+    """Prepared photos uint8 [N, S, S, 3] with what the network found, their groups and labels [N]."""
+
+    pixels: NDArray[np.uint8]
+    found: _Found
+    groups: tuple[str, ...]
+    labels: NDArray[np.int64]
+
+    def domain_features(self) -> DomainFeatures:
+        return DomainFeatures(self.found.features, self.found.animal, self.groups, self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +88,11 @@ def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> Me
         logger.warning("%s %s", UNRECOGNIZED, error)
         return None
 
-    def features(*splits: Split) -> DomainFeatures:
-        rows = [row for split in splits for row in evaluation_rows(index.rows, split)]
-        memory_mb, image = config.data.memory_mb, facts.image
-        photos = open_photo_set(
-            folder, rows, classes=facts.classes, image=image, memory_mb=memory_mb, progress=progress
-        )
-        found = _of_pixels(network, photos.cache.pixels, progress=progress)
-        return DomainFeatures(*found, tuple(row.group_id for row in rows), photos.labels)
-
-    known = features(Split.TRAIN, Split.VALID)
+    read = partial(_read_photos, folder, index, network, config, facts, progress=progress)
+    known = read(Split.TRAIN, Split.VALID)
     try:
         domain = fit_domain(
-            known,
+            known.domain_features(),
             features=BACKBONE,
             target_false_alarms=config.evaluation.false_alarms,
             max_components=COMPONENTS,
@@ -84,13 +101,23 @@ def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> Me
     except DataError as error:
         logger.warning("%s %s", UNRECOGNIZED, error)
         return None
-    held_out = features(Split.TEST)
-    others, kinds = _non_pets(network, facts.image, drawings=data_kind(folder) != "drawings")
-    file = _packed(domain)
+    drawings = data_kind(folder) == "drawings"
+    scenes = None if drawings else _fit_scenes(network, known, config, image=facts.image)
+    if scenes is not None:
+        domain = replace(domain, rule=domain.rule.model_copy(update={"scene_warnings": scenes.kept}))
+    held_out = read(Split.TEST).domain_features()
+    others, kinds = _non_pets(network, facts.image, drawings=not drawings)
+    file = _packed(domain, scenes)
     fitted = hashlib.sha256(file).hexdigest()
-    return MeasuredDomain(
-        evaluate_domain(domain, held_out if len(held_out) else None, others, kinds, fitted=fitted), file
+    result = evaluate_domain(
+        domain,
+        held_out if len(held_out) else None,
+        others,
+        kinds,
+        fitted=fitted,
+        scenes=scenes.to_json() if scenes else None,
     )
+    return MeasuredDomain(result, file)
 
 
 def has_domain(run: RunFolder, result: Mapping[str, Any] | None) -> bool:
@@ -115,16 +142,58 @@ def read_domain(run: RunFolder, result: Mapping[str, Any]) -> FittedDomain:
         "residual": ArrayBounds("float64", (1,)),
         "limit": ArrayBounds("float64", (1,)),
     }
-    found, rule = read_arrays(run.domain, bounds), DomainRule.model_validate(result["rule"])
+    rule = DomainRule.model_validate(result["rule"])
+    if rule.scene_warnings:
+        bounds["scene_weights"] = ArrayBounds("float64", (SCENE_WIDTH, len(SCENE_WARNINGS)))
+        bounds["scene_offsets"] = ArrayBounds("float64", (len(SCENE_WARNINGS),))
+    found = read_arrays(run.domain, bounds)
     return FittedDomain(
-        found["mean"], found["components"], found["precisions"], found["residual"][0], found["limit"][0], rule
+        found["mean"],
+        found["components"],
+        found["precisions"],
+        found["residual"][0],
+        found["limit"][0],
+        rule,
+        found.get("scene_weights"),
+        found.get("scene_offsets"),
     )
 
 
-def _packed(domain: Domain) -> bytes:
+def _read_photos(
+    folder: Path,
+    index: DataIndex,
+    network: FeatureNetwork,
+    config: Config,
+    facts: RunMetadata,
+    *splits: Split,
+    progress: ProgressBar,
+) -> _Photos:
+    rows = [row for split in splits for row in evaluation_rows(index.rows, split)]
+    photos = open_photo_set(
+        folder, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, progress=progress
+    )
+    pixels = photos.cache.pixels
+    found = _of_pixels(network, pixels, progress=progress)
+    return _Photos(pixels, found, tuple(row.group_id for row in rows), photos.labels)
+
+
+def _fit_scenes(network: FeatureNetwork, known: _Photos, config: Config, *, image: ImageSpec) -> SceneFit | None:
+    objects = [prepare(one.pixels, image) for one in non_pets(drawings=False) if one.kind is NonPetKind.OBJECTS]
+    return fit_scenes(
+        ScenePhotos(known.pixels, known.found.scene, known.groups, known.labels),
+        np.stack(objects),
+        lambda pixels: _of_pixels(network, pixels).scene,
+        target_false_alarms=config.evaluation.false_alarms,
+        seed=config.seed,
+    )
+
+
+def _packed(domain: Domain, scenes: SceneFit | None) -> bytes:
     """Return a fitted domain as the bytes of an npz file."""
     space = domain.space
+    probes = {"scene_weights": scenes.weights, "scene_offsets": scenes.offsets} if scenes and scenes.kept else {}
     return pack_arrays(
+        **probes,
         mean=space.mean,
         components=space.components,
         precisions=space.precisions,
@@ -135,23 +204,18 @@ def _packed(domain: Domain) -> bytes:
 
 def _non_pets(network: FeatureNetwork, image: ImageSpec, *, drawings: bool) -> tuple[DomainFeatures, list[str]]:
     images = [(one.kind, one.name, prepare(one.pixels, image)) for one in non_pets(drawings=drawings)]
-    features, animal = _of_pixels(network, np.stack([pixels for _, _, pixels in images]))
+    features, animal, _ = _of_pixels(network, np.stack([pixels for _, _, pixels in images]))
     names = tuple(name for _, name, _ in images)
     photos = DomainFeatures(features, animal, names, np.zeros(len(images), dtype=np.int64))
     return photos, [str(kind) for kind, _, _ in images]
 
 
-def _of_pixels(
-    network: FeatureNetwork, pixels: NDArray[np.uint8], *, progress: ProgressBar = no_progress
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return features [N, 1280] and animal scores [N] of prepared photos uint8 [N, S, S, 3]."""
-    features = [np.zeros((0, WIDTH), dtype=np.float32)]
-    animal = [np.zeros(0, dtype=np.float32)]
+def _of_pixels(network: FeatureNetwork, pixels: NDArray[np.uint8], *, progress: ProgressBar = no_progress) -> _Found:
+    """Return the outputs of the network for prepared photos uint8 [N, S, S, 3]."""
+    parts = [_Found(*(np.zeros((0, *shape), dtype=np.float32) for shape in ((WIDTH,), (), (SCENE_WIDTH,))))]
     starts = range(0, len(pixels), BATCH)
     with torch.inference_mode():
         for start in progress(starts, total=len(starts), what="comparing photos"):
             images = torch.from_numpy(np.array(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
-            found = network(images)
-            features.append(found[0].numpy())
-            animal.append(found[1].numpy())
-    return np.concatenate(features), np.concatenate(animal)
+            parts.append(_Found(*(output.numpy() for output in network(images))))
+    return _Found(*(np.concatenate(outputs) for outputs in zip(*parts, strict=True)))

@@ -49,6 +49,10 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
             "not of the kind that the model was trained on: no animal, or unlike the training photos; "
             "such a photo gets no label (`in_domain`, `domain_warning`)"
         ),
+        "scene warning": (
+            "a note that a photo may show two pets, or a face that is small, hidden or cropped; its prediction is kept "
+            "(`scene_warnings`)"
+        ),
         "prediction set": "the classes that can't be ruled out, with stated coverage (split conformal prediction)",
         "novelty": "distance of a photo from the training photos, divided by the largest that is in the domain",
         "bundle": (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from petmood.core.bundle import ATOL, DOMAIN_OUTPUTS, RTOL
+from petmood.core.domain import SceneWarning
 from petmood.export import domain as exporting
 from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
 from petmood.inference.onnx import OnnxSession
@@ -38,6 +39,24 @@ def test_onnx_and_torch_give_the_same_scores(tmp_path: Path, components: int, se
         assert expected[name].shape == found[name].shape == (9,)
         assert expected[name].std() > 10 * ATOL, "the scores depend on the photo"
         assert np.allclose(found[name], expected[name], rtol=RTOL, atol=ATOL)
+
+
+@pytest.mark.parametrize("scenes", [("two_pets", "face_unclear"), ("face_unclear",)])
+def test_onnx_and_torch_give_the_same_scores_of_the_scene_warnings_of_the_rule(
+    tmp_path: Path, scenes: tuple[SceneWarning, ...]
+) -> None:
+    fitted = random_domain(scenes=scenes)
+    expected = domain_outputs(fitted, PIXELS, side_px=SIDE, size=4)
+    assert list(expected) == ["novelty", "animal", *scenes]
+    (tmp_path / "domain.onnx").write_bytes(domain_onnx(fitted, side_px=SIDE))
+    found = OnnxSession(tmp_path / "domain.onnx", outputs=fitted.rule.outputs).run(PIXELS)
+    plain = answers(replace(fitted, scene_weights=None, scene_offsets=None), tmp_path)
+    for name in expected:
+        assert found[name].shape == (9,)
+        assert expected[name].std() > 10 * ATOL, "the scores depend on the photo"
+        assert np.allclose(found[name], expected[name], rtol=RTOL, atol=ATOL)
+    for name in DOMAIN_OUTPUTS:
+        assert np.allclose(found[name], plain[name], rtol=RTOL, atol=ATOL), "a rule without them has the same scores"
 
 
 def test_half_the_limit_gives_twice_the_novelty_and_the_same_animal_score(tmp_path: Path) -> None:
@@ -92,11 +111,11 @@ def test_the_graph_takes_any_number_of_photos_and_is_whole_in_one_file() -> None
 @pytest.mark.parametrize("change", ["missing", "other shape"])
 def test_a_graph_without_one_of_the_constants_is_refused(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """An exporter that folds or renames a constant would else leave that of the template in the file."""
-    model = onnx.load_from_string(exporting._graph(SIDE))
+    model = onnx.load_from_string(exporting._graph(SIDE, scenes=False))
     (limit,) = (tensor for tensor in model.graph.initializer if tensor.name == "limit")
     other = numpy_helper.from_array(np.ones(2, np.float32), "limit" if change == "other shape" else "limit_1")
     limit.CopyFrom(other)
-    monkeypatch.setattr(exporting, "_graph", lambda _: model.SerializeToString())
+    monkeypatch.setattr(exporting, "_graph", lambda _, **__: model.SerializeToString())
     with pytest.raises(
         RuntimeError, match=r"^the exported graph of the domain scores has no constant limit of \(1,\)$"
     ):

@@ -184,6 +184,18 @@ def test_without_a_domain_rule_every_photo_gets_a_class_and_the_card_says_so(met
     assert domain_line(None, metrics) == "It gives a class to every photo, to one without a pet as well."
 
 
+def test_the_card_says_which_scene_warnings_the_model_gives_and_what_was_found() -> None:
+    measured = {"found": {"side_by_side": 0.9, "inset": 0.5}, "false_alarms": 0.018, "auroc": 0.97}
+    scenes = {"two_pets": {**measured, "kept": True}, "face_unclear": {**measured, "kept": False}}
+    metrics = {"domain": {"refused": REFUSED, "false_alarms": None, "scenes": scenes}}
+    said = (
+        f"{OF_60} A photo gets the warning two_pets if it may show two pets: in cross-validation 70.0% of composites "
+        "were found, and 1.8% of other photos were warned of."
+    )
+    assert domain_line({**RULE, "scene_warnings": ["two_pets"]}, metrics) == said
+    assert domain_line(RULE, metrics) == OF_60
+
+
 @pytest.mark.parametrize(
     ("metrics", "line"),
     [

@@ -440,6 +440,38 @@ def test_photos_of_the_domain_get_a_class_and_others_say_why_not(guarded: Path, 
     assert (far.label, far.confident, far.prediction_set) == (None, False, ())
 
 
+def test_a_photo_of_two_pets_keeps_its_class_and_gets_a_warning(shared_bundle: Bundle, tmp_path: Path) -> None:
+    """Green above 100 means two pets; blue above 100 unfamiliar; red below 102 no animal."""
+    greens = [(200, 99, 50), (200, 110, 50), (200, 110, 150), (51, 110, 50)]
+    photos = [png(np.full((40, 40, 3), color, np.uint8)) for color in greens]
+    rule = RULE.model_copy(update={"scene_warnings": ("two_pets",)})
+    folder = with_domain(shared_bundle, tmp_path / "b", rule=rule).folder
+    plain, warned = (load_bundle(one).predict_batch(photos) for one in (shared_bundle.folder, folder))
+    sentence = "There may be two pets in this photo: crop it to one of them."
+    found = []
+    for before, answer in zip(plain, warned, strict=True):
+        assert isinstance(before, Prediction)
+        assert isinstance(answer, Prediction)
+        assert before.scene_warnings == ()
+        assert (sentence in answer.warnings) is bool(answer.scene_warnings)
+        assert [one for one in answer.warnings if one != sentence] == list(before.warnings)
+        assert answer.to_dict().get("scene_warnings", []) == list(answer.scene_warnings)
+        found.append((answer.scene_warnings, answer.label == before.label, answer.confident == before.confident))
+    assert found[:2] == [((), True, True), (("two_pets",), True, True)]
+    assert [one[:2] for one in found[2:]] == [(("two_pets",), False), ((), False)]
+
+
+def test_golden_scores_of_scene_warnings_are_checked(shared_bundle: Bundle, tmp_path: Path) -> None:
+    rule = RULE.model_copy(update={"scene_warnings": ("two_pets",)})
+    folder = with_domain(shared_bundle, tmp_path / "b", rule=rule).folder
+    golden = read_golden(load_bundle(folder).bundle)
+    assert list(golden.scores) == ["novelty", "animal", "two_pets"]
+    scores = {**golden.scores, "two_pets": golden.scores["two_pets"] + np.float32(0.01)}
+    (folder / "golden.npz").write_bytes(repacked(golden, **scores))
+    reseal(folder)
+    assert "the outputs for 16 of 16 golden photos differ" in refusal(folder)
+
+
 def test_a_batch_keeps_the_order_with_refused_photos_between(guarded: Path) -> None:
     broken = b"no photo"
     answers = load_bundle(guarded).predict_batch([FAR, broken, INSIDE, broken, NO_PET, INSIDE])
@@ -493,7 +525,7 @@ def test_golden_scores_that_differ_are_refused(guarded: Path, name: str, value: 
 def test_a_score_that_is_infinite_on_both_sides_is_refused_in_one_line(guarded: Path) -> None:
     network = onnx.load(guarded / "domain.onnx")
     (weights,) = (tensor for tensor in network.graph.initializer if tensor.name == "weights")
-    weights.CopyFrom(numpy_helper.from_array(np.full((3, 2), np.inf, np.float32), "weights"))
+    weights.CopyFrom(numpy_helper.from_array(np.full((3, 3), np.inf, np.float32), "weights"))
     golden = read_golden(verify(guarded))
     (guarded / "domain.onnx").write_bytes(network.SerializeToString())
     endless = np.full(16, np.inf, np.float32)
@@ -507,8 +539,8 @@ def test_a_network_of_domain_scores_with_other_outputs_is_refused(shared_bundle:
     folder = with_domain(shared_bundle, tmp_path / "b", network=color_network(novelty="distance")).folder
     assert refusal(folder) == (
         f"{folder / 'domain.onnx'}: expected one input tensor(uint8) and as outputs novelty tensor(float), "
-        "animal tensor(float); got inputs tensor(uint8); outputs distance tensor(float), animal tensor(float). "
-        "Export the run again."
+        "animal tensor(float); got inputs tensor(uint8); outputs distance tensor(float), animal tensor(float), "
+        "two_pets tensor(float). Export the run again."
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import functional as transforms
 
-from petmood.models.domain import COMPONENTS, WIDTH, DomainNet, FeatureNetwork
+from petmood.models.domain import COMPONENTS, SCENE_WIDTH, WIDTH, DomainNet, FeatureNetwork, PhotoFeatures
 from petmood.models.packaged_weights import packaged_weights
 from tests.support.images import faces
 
@@ -63,13 +63,13 @@ def test_the_outputs_are_those_of_the_whole_network_on_images_of_96_px(large: Fe
     with torch.inference_mode():
         chances = whole(normalized).softmax(1)
         pooled = whole.forward_head(whole.forward_features(normalized), pre_logits=True)
-        features, animal = large(given)
+        features, animal, _ = large(given)
     assert torch.allclose(animal, chances[:, :398].sum(1), atol=1e-4)
     assert torch.allclose(features, pooled / pooled.norm(dim=1, keepdim=True), atol=1e-4)
 
 
 def test_features_have_length_1_and_animal_scores_are_probabilities(small: FeatureNetwork) -> None:
-    features, animal = small(torch.cat([images(4, side_px=24), torch.zeros(1, 3, 24, 24, dtype=torch.uint8)]))
+    features, animal, _ = small(torch.cat([images(4, side_px=24), torch.zeros(1, 3, 24, 24, dtype=torch.uint8)]))
     assert features.shape == (5, 1280)
     assert torch.allclose(features.norm(dim=1), torch.ones(5), atol=1e-5)
     assert animal.shape == (5,)
@@ -78,10 +78,27 @@ def test_features_have_length_1_and_animal_scores_are_probabilities(small: Featu
 
 def test_a_cat_has_a_high_animal_score_and_a_cup_of_coffee_a_low_one(large: FeatureNetwork) -> None:
     photos: Any = data  # scikit-image has no types
-    _, (cat,) = large(square(photos.chelsea()))
-    _, (coffee,) = large(square(photos.coffee()))
+    _, (cat,), _ = large(square(photos.chelsea()))
+    _, (coffee,), _ = large(square(photos.coffee()))
     assert float(cat) > 0.9
     assert float(coffee) < 0.05
+
+
+def test_scene_features_are_the_moments_of_the_feature_maps_of_the_whole_network(large: FeatureNetwork) -> None:
+    whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    whole.load_state_dict(packaged_weights("efficientnet_lite0"))
+    given = images(3, side_px=192)
+    resized = functional.interpolate(given.float(), size=(96, 96), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        early = whole.bn1(whole.conv_stem((resized - 127) / 128))
+        for stage in whole.blocks[:5]:
+            early = stage(early)
+        last = whole.forward_features((resized - 127) / 128)
+        scene = large(given).scene
+    assert early.shape == (3, 112, 6, 6)
+    assert last.shape == (3, 1280, 3, 3)
+    parts = [last.std((2, 3), correction=0), early.mean((2, 3)), early.std((2, 3), correction=0)]
+    assert torch.allclose(scene, torch.cat(parts, dim=1), atol=1e-3)
 
 
 def test_the_network_stays_as_it_is(small: FeatureNetwork) -> None:
@@ -94,7 +111,11 @@ def test_the_network_stays_as_it_is(small: FeatureNetwork) -> None:
 
 def fixed(features: NDArray[np.float32]) -> DomainNet:
     """Return a network whose images get these features, and as animal scores their numbers."""
-    return DomainNet(lambda images: (torch.from_numpy(features), torch.arange(len(images))))
+    return DomainNet(
+        lambda images: PhotoFeatures(
+            torch.from_numpy(features), torch.arange(len(images)), torch.zeros(len(images), SCENE_WIDTH)
+        )
+    )
 
 
 def novelties(network: DomainNet, count: int) -> NDArray[np.float32]:
@@ -172,3 +193,21 @@ def test_scores_of_an_image_do_not_depend_on_the_others_of_its_batch(small: Feat
     assert together.shape == (2, 5)
     assert together.dtype == torch.float32
     assert torch.allclose(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_scene_scores_are_weighted_sums_of_the_scene_features_and_follow_the_other_scores(
+    small: FeatureNetwork,
+) -> None:
+    network, plain = DomainNet(small, scenes=True), DomainNet(small)
+    pixels = torch.from_numpy(faces(4, side_px=24))
+    rng = np.random.default_rng(0)
+    weights, offsets = rng.normal(size=(SCENE_WIDTH, 2)).astype(np.float32) / 100, np.array([0.5, -2], np.float32)
+    network.scene_weights.copy_(torch.from_numpy(weights))
+    network.scene_offsets.copy_(torch.from_numpy(offsets))
+    with torch.inference_mode():
+        novelty, animal, two_pets, face_unclear = network(pixels)
+        scene = small(pixels.permute(0, 3, 1, 2)).scene.numpy()
+        assert [torch.equal(*pair) for pair in zip((novelty, animal), plain(pixels), strict=True)] == [True, True]
+    expected = scene @ weights + offsets
+    assert two_pets.numpy() == pytest.approx(expected[:, 0], abs=1e-4)
+    assert face_unclear.numpy() == pytest.approx(expected[:, 1], abs=1e-4)

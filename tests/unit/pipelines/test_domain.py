@@ -13,7 +13,10 @@ from PIL import Image
 
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError, MissingDependency, RunError
+from petmood.core.image import load
 from petmood.data.index import Role, read_index
+from petmood.evaluation import scenes as scenes_module
+from petmood.export.domain import domain_outputs
 from petmood.inference.load import load_bundle
 from petmood.pipelines import domain as domain_module
 from petmood.pipelines.domain import measure_domain, read_domain
@@ -55,6 +58,50 @@ def test_images_without_stripes_are_out_of_the_domain_of_stripes(run: RunFolder,
     Image.new("RGB", (80, 60), "teal").save(tmp_path / "flat.png")
     answer = predictor.predict(tmp_path / "flat.png")
     assert (answer.label, answer.in_domain, answer.confident) == (None, False, False)
+
+
+def test_scene_warnings_of_a_run_come_into_its_bundle_and_its_answers(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With few groups and composites, and probes that are kept however little they find."""
+    for name, value in (("MIN_GROUPS", 20), ("EACH", 4), ("MIN_FOUND", 0.0)):
+        monkeypatch.setattr(scenes_module, name, value)
+    copy = replace(run, path=shutil.copytree(run.path, tmp_path / "run"))
+    facts = copy.read_metadata()
+    copy.write_metadata(facts, update={"data_path": str(run.dataset().resolve())})
+    result = evaluate_run(copy).domain
+    assert result is not None
+    assert result.scenes is not None
+    assert result.rule.scene_warnings == ("two_pets", "face_unclear")
+    assert [one["kept"] for one in result.scenes.values()] == [True, True]
+    assert read_evaluation(copy)["domain"]["scenes"] == result.scenes
+
+    fitted = read_domain(copy, read_evaluation(copy)["domain"])
+    bundle = export_run(copy, to=tmp_path / "bundle")
+    assert bundle.manifest.domain == result.rule
+    predictor = load_bundle(bundle.folder)
+    rows = [row for row in read_index(run.dataset()) if row.role == Role.ORIGINAL][:8]
+    answers = [predictor.predict(run.dataset() / row.path) for row in rows]
+    spec = bundle.manifest.image
+    pixels = np.stack([load(run.dataset() / row.path, spec).pixels for row in rows])
+    expected = domain_outputs(fitted, pixels, side_px=spec.side_px)
+    for at, answer in enumerate(answers):
+        assert answer.domain is not None
+        assert answer.domain.scenes == {
+            name: pytest.approx(float(expected[name][at]), abs=1e-3) for name in ("two_pets", "face_unclear")
+        }
+
+
+def test_drawings_and_few_groups_get_no_scene_warnings(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = measure_domain(run)
+    monkeypatch.setattr(scenes_module, "MIN_GROUPS", 20)
+    monkeypatch.setattr(domain_module, "data_kind", lambda _: "drawings")
+    drawn = measure_domain(run)
+    for measured in (few, drawn):
+        assert measured is not None
+        assert measured.result.scenes is None
+        assert measured.result.rule.scene_warnings == ()
+        assert "scenes" not in measured.result.to_json()
 
 
 def test_a_run_whose_domain_was_removed_needs_another_evaluation(run: RunFolder) -> None:
