@@ -57,12 +57,13 @@ class DomainScores:
 
     ``novelty`` is its distance from the training photos, divided by the largest that is allowed: above 1 it is out of
     the domain. ``animal_score`` is the probability of an animal from 0 to 1, or None if the model has no such score.
-    ``scenes`` are scores by warning: above 0 the photo may show what the warning names.
+    ``scenes`` are scores by warning: above 0 the photo may show what the warning names. They are in no response, so
+    they don't count for equality.
     """
 
     novelty: float
     animal_score: float | None = None
-    scenes: Mapping[SceneWarning, float] = field(default_factory=dict)
+    scenes: Mapping[SceneWarning, float] = field(default_factory=dict, compare=False)
 
 
 class DomainRule(BaseModel):

@@ -208,6 +208,22 @@ def test_scores_and_a_missing_label_survive_the_way_through_json(scores: DomainS
     assert Prediction.from_response(body) == prediction
 
 
+def test_a_scene_warning_keeps_the_prediction_and_survives_the_way_through_json() -> None:
+    rule = RULE.model_copy(update={"scene_warnings": ("two_pets", "face_unclear")})
+    scores = DomainScores(0.5, 0.95, {"two_pets": 0.2, "face_unclear": -0.1})
+    plain, warned = (
+        decide(HAPPY, replace(KNOWING, domain=one), model=MODEL, warnings=["small"], scores=scores)
+        for one in (RULE, rule)
+    )
+    assert "scene_warnings" not in plain.to_dict()
+    assert warned.scene_warnings == ("two_pets",)
+    assert warned.warnings == ("small", "There may be two pets in this photo: crop it to one of them.")
+    assert replace(warned, warnings=plain.warnings, scene_warnings=()) == plain
+    sent = warned.to_dict()
+    assert sent["scene_warnings"] == ["two_pets"]
+    assert Prediction.from_response(PredictionResponse.model_validate_json(json.dumps(sent))) == warned
+
+
 def test_a_model_without_an_animal_score_leaves_it_out() -> None:
     rule = RULE.model_copy(update={"animal_threshold": None})
     prediction = decide(HAPPY, replace(KNOWING, domain=rule), model=MODEL, scores=DomainScores(1.5))

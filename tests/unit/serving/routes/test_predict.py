@@ -67,6 +67,33 @@ def test_an_answer_holds_what_the_contract_says(served: Callable[..., Any], phot
     assert body["request_id"] == "abc"
 
 
+class WithTwoPets(FakePredictor):
+    """Predictor that finds two pets in every photo."""
+
+    def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:
+        """Return confident predictions."""
+        rule = DomainRule(features="test", target_false_alarms=0.02, scene_warnings=("two_pets", "face_unclear"))
+        decision, scores = DecisionRule(DEFAULT_CLASSES, domain=rule), DomainScores(0.5, 0.9, {"two_pets": 0.1})
+        return [decide(np.array([9.0, 0, 0, 0]), decision, model=self.model, scores=scores) for _ in photos]
+
+
+def test_a_photo_of_two_pets_is_answered_by_every_route_with_its_label_and_a_warning(
+    served: Callable[..., Any], photo: bytes
+) -> None:
+    app = served(WithTwoPets(), vertex_predict_route="/ask")
+    responses = [
+        app.client.post("/predict", content=photo),
+        app.client.post("/predict/batch", files=[("photo", photo)]),
+        app.client.post("/ask", json={"instances": [{"b64": base64.b64encode(photo).decode()}]}),
+    ]
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    one, several, vertex = (response.json() for response in responses)
+    for body in (one, *several["results"], *vertex["predictions"]):
+        assert (body["label"], body["confident"], body["in_domain"]) == (DEFAULT_CLASSES[0], True, True)
+        assert body["scene_warnings"] == ["two_pets"]
+        assert body["warnings"] == ["There may be two pets in this photo: crop it to one of them."]
+
+
 def test_a_photo_out_of_the_domain_is_answered_by_every_route_with_a_null_and_the_reason(
     served: Callable[..., Any], photo: bytes
 ) -> None:
