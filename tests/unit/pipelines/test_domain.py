@@ -75,6 +75,9 @@ def test_scene_warnings_of_a_run_come_into_its_bundle_and_its_answers(
     assert result.rule.scene_warnings == ("two_pets", "face_unclear")
     assert [one["kept"] for one in result.scenes.values()] == [True, True]
     assert read_evaluation(copy)["domain"]["scenes"] == result.scenes
+    text = copy.report.read_text("utf-8")
+    assert '<th scope="row">two pets</th><td>side by side ' in text
+    assert '<th scope="row">face unclear</th><td>far ' in text
 
     fitted = read_domain(copy, read_evaluation(copy)["domain"])
     bundle = export_run(copy, to=tmp_path / "bundle")
