@@ -88,7 +88,7 @@ def test_a_photo_below_the_threshold_is_shown_as_not_sure(browser: Browser, phot
         (
             DomainScores(2.5, 0.02),
             "No pet found",
-            "The model found no animal in this photo, so it gives no result.",
+            "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer.",
         ),
         (
             DomainScores(2.5, 0.98),

@@ -13,7 +13,10 @@ NEVER_CONFIDENT: Final = (
     "Its results are best guesses."
 )
 NO_RESULT: Final[dict[DomainWarning, tuple[str, str]]] = {
-    NO_ANIMAL: ("No pet found", "The model found no animal in this photo, so it gives no result."),
+    NO_ANIMAL: (
+        "No pet found",
+        "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer.",
+    ),
     UNFAMILIAR: ("Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."),
 }
 

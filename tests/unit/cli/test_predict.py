@@ -342,7 +342,10 @@ def test_a_photo_without_a_pet_is_a_result_without_a_label_and_is_counted_by_its
     done = petmood("predict", with_cup, *four(folder))
     assert done.out.splitlines() == [
         f"{folder}/0.jpg: happy 90%",
-        f"{folder}/1.jpg: no pet found: The model found no animal in this photo, so it gives no result.",
+        (
+            f"{folder}/1.jpg: no pet found: The model found no animal in this photo, so it gives no result. "
+            "If a pet is in it, go closer."
+        ),
         f"{folder}/2.jpg: not sure, probably happy 90%",
     ]
     assert done.err.splitlines()[-1] == "4 photos: 1 confident, 1 not confident, 1 out of domain, 1 rejected."

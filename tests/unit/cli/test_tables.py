@@ -116,7 +116,13 @@ def test_nearly_certain_is_not_written_as_certain() -> None:
 @pytest.mark.parametrize(
     ("warning", "line"),
     [
-        ("no_animal", "a.jpg: no pet found: The model found no animal in this photo, so it gives no result."),
+        (
+            "no_animal",
+            (
+                "a.jpg: no pet found: The model found no animal in this photo, so it gives no result. "
+                "If a pet is in it, go closer."
+            ),
+        ),
         (
             "unfamiliar",
             "a.jpg: unfamiliar photo: The model has not learned from photos like this one, so it gives no result.",

@@ -103,7 +103,7 @@ def test_a_photo_without_a_pet_gets_words_and_advice_and_every_class_can_be_chos
     at = upload(page(), ("cup.jpg", PHOTO))
     assert not at.exception
     assert [(one.proto.icon, one.value) for one in at.header] == [(":material/search_off:", "No pet found")]
-    assert "The model found no animal in this photo, so it gives no result." in words(at)
+    assert "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer." in words(at)
     assert "Show the whole face" in at.info[0].value
     assert not at.get("progress")
     assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES)

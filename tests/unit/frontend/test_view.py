@@ -66,7 +66,11 @@ def test_a_model_that_is_never_confident_gives_its_best_guess() -> None:
 @pytest.mark.parametrize(
     ("warning", "headline", "sentence"),
     [
-        ("no_animal", "No pet found", "The model found no animal in this photo, so it gives no result."),
+        (
+            "no_animal",
+            "No pet found",
+            "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer.",
+        ),
         (
             "unfamiliar",
             "Unfamiliar photo",

@@ -60,7 +60,13 @@ def test_nothing_is_below_where_a_model_is_confident_or_never_is(confident: bool
 @pytest.mark.parametrize(
     ("warning", "words"),
     [
-        ("no_animal", ("No pet found", "The model found no animal in this photo, so it gives no result.")),
+        (
+            "no_animal",
+            (
+                "No pet found",
+                "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer.",
+            ),
+        ),
         (
             "unfamiliar",
             ("Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."),

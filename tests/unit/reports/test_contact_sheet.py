@@ -114,7 +114,11 @@ def test_photos_are_grouped_by_answer_with_links_and_counts(tmp_path: Path, phot
         *("2.jpg", "Sad 84%"),
         *("4.jpg", "Sad 84%", "Small photo."),
         *("1.jpg", "Not sure, probably sad 84%", "Confident from 88%"),
-        *("cup.jpg", "No pet found", "The model found no animal in this photo, so it gives no result."),
+        *(
+            "cup.jpg",
+            "No pet found",
+            "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer.",
+        ),
         *("half.jpg", "Rejected", "Expected a complete image."),
     ]
     images = page.all("img")

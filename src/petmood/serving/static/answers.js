@@ -3,7 +3,7 @@
 // Text from the service is only set as textContent, so that it is never parsed as HTML.
 
 const NO_RESULT = {
-  no_animal: ["No pet found", "The model found no animal in this photo, so it gives no result."],
+  no_animal: ["No pet found", "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer."],
   unfamiliar: ["Unfamiliar photo", "The model has not learned from photos like this one, so it gives no result."],
 };
 const ADVICE = "For a better result, show the pet's whole face from the front, close up and in daylight.";
