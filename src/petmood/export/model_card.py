@@ -145,7 +145,7 @@ def _scenes_text(rule: DomainRule, measured: Mapping[str, Any]) -> str:
     """Return what was found of the scene warnings that the model gives, or an empty string."""
     texts = [
         f" A photo gets the warning {name} if it may show {what}: in cross-validation {_found_text(one)} were found, "
-        f"and {_percent(one['false_alarms'])} of other photos were warned of."
+        f"and {_percent(one['false_alarms'])} of the training and validation photos were warned of."
         for name, what in SHOWN.items()
         if name in rule.scene_warnings and (one := measured.get(name))
     ]
@@ -154,7 +154,7 @@ def _scenes_text(rule: DomainRule, measured: Mapping[str, Any]) -> str:
 
 def _found_text(measured: Mapping[str, Any]) -> str:
     shares = measured["found"].values()
-    return f"{_percent(sum(shares) / len(shares))} of composites"
+    return f"{_percent(sum(shares) / len(shares))} of composites ({_percent(min(shares))} of the hardest kind)"
 
 
 def _percent(value: float | None) -> str:

@@ -36,6 +36,8 @@ __all__ = ["MeasuredDomain", "has_domain", "measure_domain", "read_domain"]
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 32
+MOST_SCENE_PHOTOS: Final = 2000
+"""Photos that the probes of scene warnings learn from: enough for a limit of 2%, and a bound on memory."""
 UNRECOGNIZED: Final = "Photos without a pet will not be recognized."
 
 
@@ -55,6 +57,14 @@ class _Photos:
     found: _Found
     groups: tuple[str, ...]
     labels: NDArray[np.int64]
+
+    def sample(self, most: int, *, seed: int) -> "_Photos":
+        """Return at most this many photos, drawn at random."""
+        if len(self.groups) <= most:
+            return self
+        drawn = np.sort(np.random.default_rng(seed).choice(len(self.groups), most, replace=False))
+        found = _Found(*(values[drawn] for values in self.found))
+        return _Photos(self.pixels[drawn], found, tuple(self.groups[n] for n in drawn), self.labels[drawn])
 
     def domain_features(self) -> DomainFeatures:
         return DomainFeatures(self.found.features, self.found.animal, self.groups, self.labels)
@@ -102,22 +112,17 @@ def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> Me
         logger.warning("%s %s", UNRECOGNIZED, error)
         return None
     drawings = data_kind(folder) == "drawings"
-    scenes = None if drawings else _fit_scenes(network, known, config, image=facts.image)
+    scenes = None if drawings else _fit_scenes(network, known, config, image=facts.image, progress=progress)
+    del known  # its pixels, before those of the test photos are read
     if scenes is not None:
         domain = replace(domain, rule=domain.rule.model_copy(update={"scene_warnings": scenes.kept}))
     held_out = read(Split.TEST).domain_features()
     others, kinds = _non_pets(network, facts.image, drawings=not drawings)
     file = _packed(domain, scenes)
     fitted = hashlib.sha256(file).hexdigest()
-    result = evaluate_domain(
-        domain,
-        held_out if len(held_out) else None,
-        others,
-        kinds,
-        fitted=fitted,
-        scenes=scenes.to_json() if scenes else None,
-    )
-    return MeasuredDomain(result, file)
+    shares = scenes.to_json() if scenes else None
+    seen = held_out if len(held_out) else None
+    return MeasuredDomain(evaluate_domain(domain, seen, others, kinds, fitted=fitted, scenes=shares), file)
 
 
 def has_domain(run: RunFolder, result: Mapping[str, Any] | None) -> bool:
@@ -177,12 +182,15 @@ def _read_photos(
     return _Photos(pixels, found, tuple(row.group_id for row in rows), photos.labels)
 
 
-def _fit_scenes(network: FeatureNetwork, known: _Photos, config: Config, *, image: ImageSpec) -> SceneFit | None:
+def _fit_scenes(
+    network: FeatureNetwork, known: _Photos, config: Config, *, image: ImageSpec, progress: ProgressBar
+) -> SceneFit | None:
     objects = [prepare(one.pixels, image) for one in non_pets(drawings=False) if one.kind is NonPetKind.OBJECTS]
+    few = known.sample(MOST_SCENE_PHOTOS, seed=config.seed)
     return fit_scenes(
-        ScenePhotos(known.pixels, known.found.scene, known.groups, known.labels),
+        ScenePhotos(few.pixels, few.found.scene, few.groups, few.labels),
         np.stack(objects),
-        lambda pixels: _of_pixels(network, pixels).scene,
+        lambda pixels: _of_pixels(network, pixels, progress=progress).scene,
         target_false_alarms=config.evaluation.false_alarms,
         seed=config.seed,
     )

@@ -50,8 +50,8 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
             "such a photo gets no label (`in_domain`, `domain_warning`)"
         ),
         "scene warning": (
-            "a note that a photo may show two pets, or a face that is small, hidden or cropped; its prediction is kept "
-            "(`scene_warnings`)"
+            "a note that a photo may show two pets, or a face that is small, hidden or cropped; it doesn't change the "
+            "prediction (`scene_warnings`)"
         ),
         "prediction set": "the classes that can't be ruled out, with stated coverage (split conformal prediction)",
         "novelty": "distance of a photo from the training photos, divided by the largest that is in the domain",

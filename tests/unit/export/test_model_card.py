@@ -190,7 +190,7 @@ def test_the_card_says_which_scene_warnings_the_model_gives_and_what_was_found()
     metrics = {"domain": {"refused": REFUSED, "false_alarms": None, "scenes": scenes}}
     said = (
         f"{OF_60} A photo gets the warning two_pets if it may show two pets: in cross-validation 70.0% of composites "
-        "were found, and 1.8% of other photos were warned of."
+        "(50.0% of the hardest kind) were found, and 1.8% of the training and validation photos were warned of."
     )
     assert domain_line({**RULE, "scene_warnings": ["two_pets"]}, metrics) == said
     assert domain_line(RULE, metrics) == OF_60

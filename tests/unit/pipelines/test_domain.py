@@ -16,6 +16,7 @@ from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.core.image import load
 from petmood.data.index import Role, read_index
 from petmood.evaluation import scenes as scenes_module
+from petmood.evaluation.scenes import ScenePhotos
 from petmood.export.domain import domain_outputs
 from petmood.inference.load import load_bundle
 from petmood.pipelines import domain as domain_module
@@ -93,6 +94,28 @@ def test_scene_warnings_of_a_run_come_into_its_bundle_and_its_answers(
         assert answer.domain.scenes == {
             name: pytest.approx(float(expected[name][at]), abs=1e-3) for name in ("two_pets", "face_unclear")
         }
+
+
+def test_probes_learn_from_a_bounded_number_of_photos(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain_module, "MOST_SCENE_PHOTOS", 12)
+    given: list[ScenePhotos] = []
+
+    def fit(photos: ScenePhotos, *_: object, **__: object) -> None:
+        given.append(photos)
+
+    monkeypatch.setattr(domain_module, "fit_scenes", fit)
+    assert measure_domain(run) is not None
+    (photos,) = given
+    assert [len(part) for part in (photos.pixels, photos.features, photos.groups, photos.labels)] == [12] * 4
+    monkeypatch.setattr(domain_module, "MOST_SCENE_PHOTOS", 100_000)
+    assert measure_domain(run) is not None
+    every = given[1]
+    rows = [every.groups.index(group) for group in photos.groups]
+    assert rows == sorted(rows)
+    assert len({*rows}) == 12
+    assert np.array_equal(photos.pixels, every.pixels[rows])
+    assert np.array_equal(photos.features, every.features[rows])
+    assert np.array_equal(photos.labels, every.labels[rows])
 
 
 def test_drawings_and_few_groups_get_no_scene_warnings(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
