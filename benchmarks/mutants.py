@@ -63,6 +63,9 @@ PACKAGES: Final[Mapping[str, Package]] = {
     ),
     "promotion": Package(("src/petmood/promotion/*",), ("tests/unit/promotion",)),
 }
+SINGLE_THREADED: Final = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+"""Environment without threads: a process that is forked where OpenCV has used its threads hangs, and a mutant whose
+tests hang counts as noticed."""
 KILLED: Final = frozenset({1, 3, 36, 37, 24, 152, 255, -24, -9, -11})
 """mutmut's exit codes of a mutant that was noticed: a test failed, hung or crashed."""
 EQUIVALENT: Final[Mapping[str, str]] = {
@@ -142,7 +145,7 @@ def measure(name: str, *, wanted: Sequence[str], processes: int) -> Result:
         _copy_tracked_files(copy)
         _configure(copy, package)
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(processes), *wanted]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)}
+        environment = {**os.environ, **SINGLE_THREADED, "PYTHONPATH": str(copy)}
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         codes = dict(_exit_codes(copy))
         if not codes:
