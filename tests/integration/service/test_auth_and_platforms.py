@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,23 +185,30 @@ def test_two_processes_count_as_one(bundle: Bundle, good: bytes, log: Path) -> N
 # --- Cloud Run and Vertex AI ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """Return a folder that every user can read; pytest closes its own whenever another session of it starts."""
+    with tempfile.TemporaryDirectory(prefix="petmood-public-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        yield folder
+
+
 @proof
 def test_cloud_run_gives_the_port_and_takes_everything_else_away(
-    bundle: Bundle, good: bytes, tmp_path_factory: pytest.TempPathFactory, log: Path
+    bundle: Bundle, good: bytes, public_folder: Path, log: Path
 ) -> None:
     """$PORT on all addresses, an unprivileged user, a read-only file system, and identical replicas."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root may become nobody")
-    home = tmp_path_factory.mktemp("readable")
     nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
-    readable = shutil.copytree(bundle.folder, home / "bundle")
-    for folder in (home, readable, *home.parents):
-        folder.chmod(0o755 if folder in {home, readable} else folder.stat().st_mode | 0o111)
+    readable = shutil.copytree(bundle.folder, public_folder / "bundle")
+    readable.chmod(0o755)
     bodies = []
     for _ in range(2):
         port = free_port()
         environment = {"PORT": str(port), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
-        with serving(readable, log, options=[], prefix=nobody, cwd=home, given=environment) as served:
+        with serving(readable, log, options=[], prefix=nobody, cwd=public_folder, given=environment) as served:
             assert served.port == port
             assert "http://0.0.0.0:" in served.log.read_text()
             status = Path(f"/proc/{served.process.pid}/status").read_text()
