@@ -121,8 +121,8 @@ def measure_domain(run: RunFolder, *, progress: ProgressBar = no_progress) -> Me
     file = _packed(domain, scenes)
     fitted = hashlib.sha256(file).hexdigest()
     shares = scenes.to_json() if scenes else None
-    seen = held_out if len(held_out) else None
-    return MeasuredDomain(evaluate_domain(domain, seen, others, kinds, fitted=fitted, scenes=shares), file)
+    tested = held_out if len(held_out) else None
+    return MeasuredDomain(evaluate_domain(domain, tested, others, kinds, fitted=fitted, scenes=shares), file)
 
 
 def has_domain(run: RunFolder, result: Mapping[str, Any] | None) -> bool:
