@@ -1,0 +1,1 @@
+"""What a served model meets: the prediction log, drift, alert rules and feedback."""

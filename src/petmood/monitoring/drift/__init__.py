@@ -1,0 +1,1 @@
+"""Tests of whether the photos of a window differ from the photos of a reference."""
