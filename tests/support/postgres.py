@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,36 @@ from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
-    """A running server: its address without and with the password."""
+    """A server: its address without and with the password, and its process, which can be killed and started again."""
 
     port: int
     password: str
+    command: list[str]
+    options: dict[str, Any]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process and wait until it takes sessions."""
+        self.process = subprocess.Popen(self.command, **self.options)
+        _wait_for(self, self.process, log=self.log)
+
+    def kill(self) -> None:
+        """Kill the process and those that it started; nothing is written any more."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in (self.process.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self) -> None:
+        """End the process by PostgreSQL's fast shutdown: it waits for no client."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
 
     @property
     def url(self) -> str:
@@ -52,29 +76,21 @@ def postgres_server() -> Iterator[Server]:
     assert programs, "the proof needs PostgreSQL; install it, such as with: apt-get install postgresql"
     folder = Path(tempfile.mkdtemp(prefix="petmood-pg-"))
     who = _other_user(folder)
-    server = Server(free_port(), secrets.token_hex(12))
-    (folder / "password").write_text(server.password)
+    port, password = free_port(), secrets.token_hex(12)
+    (folder / "password").write_text(password)
     (folder / "password").chmod(0o644)
-    initdb = [
-        str(programs / "initdb"),
-        "-D",
-        str(folder / "data"),
-        "-U",
-        "petmood",
-        "--auth=scram-sha-256",
-        "--no-sync",
-    ]
-    run = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(server.port), "-k", str(folder)]
+    initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "petmood", "--auth=scram-sha-256"]
+    run = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", str(folder)]
     try:
         with (folder / "log.txt").open("wb") as log:  # a file, for a pipe that nobody reads would stop the server
             options: dict[str, Any] = {"cwd": folder, "stdout": log, "stderr": log, **who}
-            subprocess.run([*initdb, f"--pwfile={folder / 'password'}"], check=True, **options)
-            with subprocess.Popen([*run, "-h", "127.0.0.1"], **options) as process:
-                try:
-                    _wait_for(server, process, log=folder / "log.txt")
-                    yield server
-                finally:
-                    process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
+            subprocess.run([*initdb, "--no-sync", f"--pwfile={folder / 'password'}"], check=True, **options)
+            server = Server(port, password, [*run, "-h", "127.0.0.1"], options, folder / "log.txt")
+            server.start()
+            try:
+                yield server
+            finally:
+                server.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -35,6 +35,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "track": ("petmood.cli.track:track", "Show MLflow's page, and send runs what their tracker lacks."),
     "predict": ("petmood.cli.predict:predict", "Predict photos with a bundle."),
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
+    "log": ("petmood.cli.log:log", "Read, export and clean the prediction log of a service."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),
     "loadtest": ("petmood.cli.loadtest:loadtest", "Load-test a service until throughput saturates."),
     "page": ("petmood.cli.page:page", "Show the web page."),

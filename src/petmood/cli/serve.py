@@ -51,6 +51,12 @@ class ListeningOptions(TypedDict):
     "--workers", default=1, show_default=True, type=Integer(1, 256), help="Processes; one uses all processors."
 )
 @click.option("--threads", type=Integer(0, 256), help="Worker threads of each process; default: one per processor.")
+@click.option(
+    "--prediction-log",
+    metavar="DATABASE",
+    help="Log each prediction, never the photo: sqlite:///FILE or postgresql://USER@HOST/NAME. "
+    "Default: $PETMOOD_PREDICTION_LOG.",
+)
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
 @click.pass_context
@@ -60,6 +66,7 @@ def serve(
     bundle: str,
     workers: int,
     threads: int | None,
+    prediction_log: str | None,
     log_format: str,
     fds: tuple[int, ...],
     **listening: "Unpack[ListeningOptions]",
@@ -76,7 +83,8 @@ def serve(
     from petmood.serving.logs import open_standard_streams, set_up_logging
     from petmood.serving.settings import read_settings
 
-    settings = read_settings(**({} if threads is None else {"threads": threads}))
+    given = {"threads": threads, "prediction_log": prediction_log}
+    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
     open_standard_streams()
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
@@ -151,10 +159,10 @@ def _serve_here(
     drain = DrainState()
     following = resolve_alias(bundle, registry=settings.registry) if is_reference(bundle) else None
     folder = Path(bundle) if following is None else following.folder
-    predictor = load_bundle(folder, limits=settings.limits)
+    predictor = load_bundle(folder, limits=settings.limits, measures=settings.prediction_log is not None)
+    app = create_app(predictor, settings=settings, drain=drain, following=following)
     if address:
         _announce(address)
-    app = create_app(predictor, settings=settings, drain=drain, following=following)
     run(app, sockets=listeners, settings=settings, drain=drain, supervisor=supervisor)
 
 
@@ -184,7 +192,9 @@ def _serve_with_supervisor(
     threads = context.params["threads"] or max(1, settings.workers // workers)
     command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]
     command += ["--log", context.params["log_format"]]
-    end_within_s = settings.drain_notice_s + settings.drain_s + 1
+    if settings.prediction_log is not None:  # by the environment: a command line, with a password in it, is public
+        os.environ["PETMOOD_PREDICTION_LOG"] = settings.prediction_log.get_secret_value()
+    end_within_s = settings.drain_notice_s + settings.drain_s + (1 if settings.prediction_log is None else 3)
     return Supervisor(
         command,
         listeners=listeners,

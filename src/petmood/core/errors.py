@@ -34,6 +34,7 @@ PetmoodError                      exit code 2 on the command line
 │   ├── RegistryConflict          another writer changed the registry first
 │   ├── CorruptVersion            a version's files are missing or not those that were registered
 │   └── PromotionRejected         a candidate failed the promotion checks; exit code 3
+├── LogUnavailable                the database of the prediction log can't be reached
 ├── MissingDependency             an optional package is not installed
 ├── DownloadError                 a download failed
 └── ServiceError                  a response is not from petmood
@@ -57,6 +58,7 @@ __all__ = [
     "FileTooLarge",
     "Forbidden",
     "InternalError",
+    "LogUnavailable",
     "MissingDependency",
     "OutputError",
     "OutputLocked",
@@ -263,6 +265,12 @@ class PromotionRejected(RegistryError):
 
     exit_code = 3
     code = "promotion_rejected"
+
+
+class LogUnavailable(PetmoodError):
+    """The database of the prediction log can't be reached."""
+
+    code = "log_unavailable"
 
 
 class MissingDependency(PetmoodError):

@@ -1,7 +1,7 @@
 """Prediction record, the decision rule that derives it from logits, and its conversion to and from JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from petmood.core.domain import SCENE_SENTENCES, DomainRule, DomainScores, DomainWarning, SceneWarning
 from petmood.core.schemas import ModelInfo, PredictionResponse
 
-__all__ = ["PRACTICE_MODEL", "DecisionRule", "Prediction", "decide", "prediction_response", "softmax"]
+__all__ = ["PRACTICE_MODEL", "DecisionRule", "Measured", "Prediction", "decide", "prediction_response", "softmax"]
 
 PRACTICE_MODEL: Final = "Practice model: it learned from drawings, so its result says nothing about a real pet."
 """Warning of a model that was trained on the demo."""
@@ -32,6 +32,17 @@ class DecisionRule:
     domain: DomainRule | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What the prediction log keeps of a photo in place of the photo.
+
+    ``statistics`` are those of ``core.image_statistics``; ``embedding`` is float32 [D], or None if the bundle has none.
+    """
+
+    statistics: tuple[float, float, float, float]
+    embedding: NDArray[np.float32] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Prediction for one photo, by a bundle in this process or by a service.
@@ -46,6 +57,7 @@ class Prediction:
     ``domain`` holds the scores that decide whether the photo is of the kind that the model was trained on, and
     ``domain_warning`` says why it is not. ``domain`` is None if the model has no such scores.
     ``scene_warnings`` are what it may show beside one clear face; ``warnings`` holds a sentence for each.
+    ``measured`` is for the prediction log: set by a predictor that measures photos, and in no response.
     """
 
     label: str | None
@@ -60,6 +72,7 @@ class Prediction:
     domain_warning: DomainWarning | None = None
     scene_warnings: tuple[SceneWarning, ...] = ()
     request_id: str | None = None
+    measured: Measured | None = field(default=None, compare=False)
 
     @property
     def in_domain(self) -> bool | None:
@@ -127,6 +140,7 @@ def decide(
     model: ModelInfo,
     warnings: Sequence[str] = (),
     scores: DomainScores | None = None,
+    measured: Measured | None = None,
 ) -> Prediction:
     """Turn the calibrated logits [K] and the domain scores of one photo into a prediction.
 
@@ -153,6 +167,7 @@ def decide(
         domain=scores,
         domain_warning=outside,
         scene_warnings=scenes,
+        measured=measured,
     )
 
 

@@ -6,26 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.bundle import pack_arrays
+from petmood.core.image_statistics import image_statistics
 from petmood.core.prediction import softmax
 
-__all__ = ["STATISTICS", "image_statistics", "reference_bytes"]
-
-STATISTICS = ("brightness", "contrast", "saturation", "sharpness")
-
-
-def image_statistics(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return float32 [N, 4] for pixels uint8 [N, H, W, 3]: brightness, contrast, saturation, sharpness; each in 0..1.
-
-    Brightness and contrast are mean and standard deviation of the gray values. Saturation is the mean difference
-    between the highest and the lowest channel. Sharpness is the mean absolute difference of neighboring pixels.
-    """
-    found = np.empty((len(pixels), len(STATISTICS)), dtype=np.float32)
-    for row, image in enumerate(pixels):
-        grey = image.mean(axis=2) / 255
-        spread = (image.max(axis=2).astype(np.float32) - image.min(axis=2)) / 255
-        steps = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
-        found[row] = grey.mean(), grey.std(), spread.mean(), steps / 2
-    return found
+__all__ = ["reference_bytes"]
 
 
 def reference_bytes(

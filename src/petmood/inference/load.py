@@ -15,8 +15,9 @@ from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.explanation import Explanation
 from petmood.core.golden import maps_agree, read_golden
 from petmood.core.image import PreparedImage, seen_box
+from petmood.core.image_statistics import statistics_of
 from petmood.core.photo import LIMITS, ImageLimits
-from petmood.core.prediction import Prediction, decide
+from petmood.core.prediction import Measured, Prediction, decide
 from petmood.core.processors import processor_count
 from petmood.core.schemas import ExplanationMethod, ModelCardResponse, ModelInfo
 from petmood.inference.base import Answer, Explained, Predictor, try_prepare
@@ -37,6 +38,8 @@ class BundlePredictor(Predictor):
     limits: ImageLimits = LIMITS
     text: str = ""
     """The bundle's model card, read at loading, since the folder may be removed later."""
+    measures: bool = False
+    """Whether predictions carry what the prediction log keeps of a photo."""
 
     @property
     def model(self) -> ModelInfo:
@@ -87,7 +90,8 @@ class BundlePredictor(Predictor):
     def _prediction(self, photo: PreparedImage, logits: NDArray[np.float32], scores: DomainScores | None) -> Prediction:
         manifest = self.bundle.manifest
         warnings = (*manifest.warnings, *photo.warnings)
-        return decide(logits, manifest.decision, model=self.model, warnings=warnings, scores=scores)
+        measured = Measured(statistics_of(photo.pixels)) if self.measures else None
+        return decide(logits, manifest.decision, model=self.model, warnings=warnings, scores=scores, measured=measured)
 
     def domain_scores(self, pixels: NDArray[np.uint8]) -> list[DomainScores | None]:
         """Return the domain scores of prepared photos uint8 [B, S, S, 3], None from a bundle without them.
@@ -106,8 +110,12 @@ class BundlePredictor(Predictor):
         ]
 
 
-def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS) -> BundlePredictor:
+def load_bundle(
+    folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS, measures: bool = False
+) -> BundlePredictor:
     """Verify a bundle, load its networks, check its golden photos and return the predictor.
+
+    With ``measures``, its predictions carry what the prediction log keeps of a photo.
 
     Raises:
         BundleError: the bundle is incomplete or changed, or a network of it can't be run or gives other golden outputs.
@@ -122,7 +130,7 @@ def load_bundle(folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS)
     if bundle.manifest.domain is not None:
         domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=bundle.manifest.domain.outputs)
     check_golden(bundle, session, domain)
-    return BundlePredictor(bundle, session, domain, limits, read_limited(folder / "card.md").decode())
+    return BundlePredictor(bundle, session, domain, limits, read_limited(folder / "card.md").decode(), measures)
 
 
 def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

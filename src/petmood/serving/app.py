@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from petmood.core.extras import require
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
 from petmood.serving.active_model import ModelSlot
@@ -28,6 +30,9 @@ from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
 from petmood.serving.uploads import BodyReader, MinUploadRate
 from petmood.serving.worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from petmood.monitoring.prediction_log.writer import LogWriter
 
 __all__ = ["create_app"]
 
@@ -52,10 +57,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.workers.start()
+        service.start()
         with watching_thread(service, following):
             yield
-        service.workers.stop()
+        service.stop()
 
     app = FastAPI(
         title="petmood",
@@ -101,10 +106,33 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
     pace = MinUploadRate(grace_s=settings.body_timeout_s, bytes_per_s=settings.body_kb_s * 1000)
     bodies = BodyReader(drain, held_bytes=int(settings.held_mb * 1e6), pace=pace)
 
-    def with_limits(folder: Path) -> Predictor:
-        return load_bundle(folder, limits=settings.limits)
+    def load(folder: Path) -> Predictor:
+        return load_bundle(folder, limits=settings.limits, measures=settings.prediction_log is not None)
 
-    return AppState(slot, workers, settings, metrics, drain, bodies, open_model or with_limits)
+    return AppState(
+        slot, workers, settings, metrics, drain, bodies, open_model or load, open_prediction_log(settings, metrics)
+    )
+
+
+def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWriter | None":
+    """Return the writer of the prediction log, not started, or None if there is none.
+
+    Raises:
+        ConfigError: the address is of another database, or the folder of the spool can't be written.
+        MissingDependency: the extra 'log' is not installed.
+    """
+    if settings.prediction_log is None:
+        return None
+    for module in ("sqlalchemy", "alembic"):
+        require(module, extra="log")
+    from petmood.monitoring.prediction_log.writer import open_writer  # noqa: PLC0415 - needs the extra 'log'
+
+    return open_writer(
+        settings.prediction_log.get_secret_value(),
+        count=metrics.count_log_rows,
+        keep_days=settings.prediction_log_days or None,
+        spool=Path(settings.prediction_log_spool) if settings.prediction_log_spool else None,
+    )
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:

@@ -19,6 +19,7 @@ from petmood.core.domain import UNFAMILIAR, DomainWarning
 from petmood.core.errors import PetmoodError
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
+from petmood.monitoring.prediction_log.rows import LogResult
 
 __all__ = ["CONTENT_TYPE", "MULTIPROCESS_FOLDER", "WORKER_NUMBER", "RestartCounter", "ServiceMetrics", "forget_worker"]
 
@@ -69,6 +70,11 @@ class ServiceMetrics:
             "petmood_queue_depth", "Photos waiting for a worker thread.", registry=registry, multiprocess_mode="livesum"
         )
         self._count_predictions(registry)
+        self.log_rows = Counter(
+            "petmood_prediction_log_rows_total", "Rows of the prediction log, by result.", ["result"], registry=registry
+        )
+        for result in LogResult:
+            self.log_rows.labels(result.value)
         Counter(*RESTARTS, registry=registry)  # counted by the supervisor; 0 for a single process
         self._count_models(registry)
         self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -149,6 +155,11 @@ class ServiceMetrics:
         self.probability.observe(answer.probability)
         if not answer.confident:
             self.unsure.inc()
+
+    def count_log_rows(self, result: LogResult, number: int) -> None:
+        """Count rows of the prediction log; thread-safe."""
+        if number:
+            self.log_rows.labels(result.value).inc(number)
 
     def serves(self, model: ModelInfo, *, instead_of: ModelInfo | None = None) -> None:
         """Set the model info gauge to 1 for the active model and to 0 for the one it replaces."""

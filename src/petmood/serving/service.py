@@ -1,21 +1,27 @@
 """Shared state of the running service, built by ``create_app`` and available to every request."""
 
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import Request
 
 from petmood.core.errors import BundleError, PetmoodError, ShuttingDown
+from petmood.core.prediction import Prediction
 from petmood.inference.base import Answer, Explained, Predictor
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.settings import Settings
 from petmood.serving.uploads import BodyReader
 from petmood.serving.worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from petmood.monitoring.prediction_log.writer import LogWriter
 
 __all__ = ["AppState", "OpenModel", "service_of"]
 
@@ -27,7 +33,10 @@ OpenModel = Callable[[Path], Predictor]
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """State of a running service: active model, workers, settings, metrics, shutdown state and body reader."""
+    """State of a running service: active model, workers, settings, metrics, shutdown state and body reader.
+
+    ``log`` is the writer of the prediction log, if there is one.
+    """
 
     slot: ModelSlot
     workers: WorkerPool
@@ -36,17 +45,36 @@ class AppState:
     drain: DrainState
     bodies: BodyReader
     open_model: OpenModel
+    log: "LogWriter | None" = None
 
     @property
     def file_bytes(self) -> int:
         """Largest allowed photo in bytes."""
         return self.settings.limits.file_bytes
 
-    async def answer(self, photos: list[bytes]) -> list[Answer]:
-        """Predict photos in the worker pool and count the predictions and errors."""
+    def start(self) -> None:
+        """Start the worker threads and the writer of the prediction log."""
+        self.workers.start()
+        if self.log is not None:
+            self.log.start()
+
+    def stop(self) -> None:
+        """Finish the queued photos, stop the threads, and write what the prediction log still holds."""
+        self.workers.stop()
+        if self.log is not None:
+            self.log.stop()
+
+    async def answer(self, photos: Sequence[bytes], *, keys: Sequence[PhotoKey]) -> list[Answer]:
+        """Predict photos in the worker pool, count the predictions and errors, and log the predictions."""
+        begun = time.perf_counter()
         found = await self._in_workers(self.workers.answer(photos))
         for one in found:
             self.metrics.count(one)
+        if self.log is not None:
+            latency_ms, time_us = 1000 * (time.perf_counter() - begun), time.time_ns() // 1000
+            for key, one in zip(keys, found, strict=True):
+                if isinstance(one, Prediction):
+                    self.log.record(one, key, time_us=time_us, latency_ms=latency_ms)
         return found
 
     async def explain(self, photo: bytes) -> Explained:

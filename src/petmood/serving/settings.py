@@ -82,6 +82,16 @@ class Settings(BaseSettings):
     drain_notice_s: float = Field(default=1, ge=0, le=60, description="Seconds of serving unready after SIGTERM.")
     drain_s: float = Field(default=6, ge=0.001, le=60, description="Seconds after that for requests in flight.")
 
+    prediction_log: SecretStr | None = Field(
+        default=None, description="Database of the prediction log: sqlite:///FILE or postgresql://USER@HOST/NAME."
+    )
+    prediction_log_days: float = Field(
+        default=90, ge=0, le=36_500, description="Age in days at which rows of the log are deleted; 0 keeps all."
+    )
+    prediction_log_spool: str | None = Field(
+        default=None, description="Folder for rows while the database is away; default: in the user's cache."
+    )
+
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
 

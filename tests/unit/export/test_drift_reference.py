@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from petmood.export.drift_reference import STATISTICS, image_statistics, reference_bytes
+from petmood.core.image_statistics import image_statistics
+from petmood.export.drift_reference import reference_bytes
 from tests.support.images import faces
-
-EVEN = np.full((1, 16, 16, 3), 102, np.uint8)
 
 
 def opened(pixels: NDArray[np.uint8], **named: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - the function's own arguments
@@ -23,35 +22,6 @@ def opened(pixels: NDArray[np.uint8], **named: Any) -> dict[str, NDArray[Any]]: 
     )
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return dict(arrays)
-
-
-def test_an_even_image_has_its_brightness_and_nothing_else() -> None:
-    assert image_statistics(EVEN)[0] == pytest.approx([0.4, 0, 0, 0], abs=1e-6)
-
-
-def test_each_statistic_answers_to_what_it_is_named_after() -> None:
-    black, red = np.zeros_like(EVEN), EVEN * np.array([1, 0, 0], np.uint8)
-    board = np.where(np.indices((16, 16)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
-    halves = np.where(np.arange(16) < 8, 0, 255).astype(np.uint8)
-    sharp = np.repeat(board[None, :, :, None], 3, axis=3)
-    soft = np.repeat(np.tile(halves, (16, 1))[None, :, :, None], 3, axis=3)
-    rows = {
-        name: image_statistics(pixels)[0]
-        for name, pixels in {"black": black, "red": red, "sharp": sharp, "soft": soft}.items()
-    }
-    assert rows["black"] == pytest.approx([0, 0, 0, 0])
-    assert rows["red"][STATISTICS.index("saturation")] == pytest.approx(0.4)
-    assert rows["sharp"][:2] == pytest.approx([0.5, 0.5])
-    assert rows["soft"][:2] == pytest.approx([0.5, 0.5])
-    assert rows["sharp"][STATISTICS.index("sharpness")] == pytest.approx(1)
-    assert rows["soft"][STATISTICS.index("sharpness")] < 0.1
-
-
-def test_statistics_lie_between_0_and_1_one_row_an_image() -> None:
-    found = image_statistics(faces(5, side_px=24))
-    assert found.shape == (5, len(STATISTICS))
-    assert found.dtype == np.float32
-    assert ((found >= 0) & (found <= 1)).all()
 
 
 def test_the_arrays_have_their_shapes() -> None:

@@ -84,6 +84,7 @@ def _start() -> FastAPI:
     if not named:
         raise ConfigError(f"Expected a bundle folder in {BUNDLE_VARIABLE}, got none. Set this environment variable.")
     configure_malloc()
-    app = create_app(load_bundle(Path(named), limits=settings.limits), settings=settings)
-    app.state.service.workers.start()  # the framework runs no lifespan
+    predictor = load_bundle(Path(named), limits=settings.limits, measures=settings.prediction_log is not None)
+    app = create_app(predictor, settings=settings)
+    app.state.service.start()  # the framework runs no lifespan
     return app

@@ -12,6 +12,7 @@ from petmood.core.explanation import Explanation, explanation_response
 from petmood.core.prediction import Prediction, prediction_response
 from petmood.core.schemas import PHOTO_FIELD, BatchResponse, ExplanationResponse, PredictionResponse
 from petmood.inference.base import Answer, Explained
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.serving.integrations.vertex_ai import answer_instances
 from petmood.serving.middleware.context import context_of, header
 from petmood.serving.multipart import (
@@ -58,13 +59,13 @@ router = APIRouter(tags=["prediction"], route_class=DirectRoute)
 )
 async def predict(request: Request) -> Response:
     """Predict one photo, sent as the form field `photo` or as the request body."""
-    service = service_of(request)
+    service, call = service_of(request), context_of(request.scope)
     content_type = header(request.scope, b"content-type") or ""
     if content_type.startswith(JSON) and service.settings.vertex_predict_route == PATH:
         return await answer_instances(request)
 
     async def predict_photo(photo: bytes) -> Answer:
-        (found,) = await service.answer([photo])
+        (found,) = await service.answer([photo], keys=[PhotoKey(call.request_id)])
         return found
 
     kind = parse_content_type(content_type)

@@ -11,6 +11,7 @@ from petmood.core.errors import PetmoodError
 from petmood.core.prediction import prediction_response
 from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
 from petmood.inference.base import Answer
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.serving.middleware.context import RequestContext
 from petmood.serving.service import AppState
 
@@ -28,7 +29,9 @@ async def answer_each(
     service: AppState, photos: Sequence[bytes | PetmoodError], *, request_id: str
 ) -> list[PredictionResponse | ErrorResponse]:
     """Predict the valid photos and return one response body per item, in order; errors keep their position."""
-    found = iter(await service.answer([photo for photo in photos if isinstance(photo, bytes)]))
+    valid = {position: photo for position, photo in enumerate(photos) if isinstance(photo, bytes)}
+    keys = [PhotoKey(request_id, position) for position in valid]
+    found = iter(await service.answer(list(valid.values()), keys=keys))
     bodies: list[PredictionResponse | ErrorResponse] = []
     for photo in photos:
         if isinstance(photo, PetmoodError):

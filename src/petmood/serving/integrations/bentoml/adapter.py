@@ -79,7 +79,7 @@ class ContractMiddleware:
             Overloaded: BentoML dropped the request, as it waited longer than the maximum batching latency.
             RuntimeError: BentoML returned no result; its log has the reason.
         """
-        status, pending = 200, PendingPhoto(photo)
+        status, pending = 200, PendingPhoto(photo, context_of(scope).request_id)
 
         async def nothing() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}

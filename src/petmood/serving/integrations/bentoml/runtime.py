@@ -23,6 +23,7 @@ class PendingPhoto:
     """One photo in BentoML's queue, and its result once there is one."""
 
     photo: bytes
+    request_id: str
     found: Answer | Explained | None = None
 
 
@@ -54,13 +55,14 @@ class ServiceRuntime:
         settings = read_settings()
         share = -(-self.max_batch // settings.workers)
         settings = settings.model_copy(update={"batch": share, "queue": max(settings.queue, self.max_batch)})
-        self._service = create_app(self.opener(bundle, limits=settings.limits), settings=settings).state.service
-        self.service.workers.start()
+        predictor = self.opener(bundle, limits=settings.limits, measures=settings.prediction_log is not None)
+        self._service = create_app(predictor, settings=settings).state.service
+        self.service.start()
 
     def close(self) -> None:
         """Finish the queued photos and stop the threads."""
         if self._service is not None:
-            self._service.workers.stop()
+            self._service.stop()
 
 
 def bundle_from_environment() -> Path:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from petmood.core.schemas import ExplanationResponse, PredictionResponse
 from petmood.inference.base import Predictor
 from petmood.inference.load import load_bundle
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.serving.integrations.bentoml.adapter import PENDING, ContractMiddleware
 from petmood.serving.integrations.bentoml.cli_args import UNTRACKED
 from petmood.serving.integrations.bentoml.runtime import PendingPhoto, ServiceRuntime, bundle_from_environment
@@ -100,7 +101,8 @@ def create_service(
 
         async def predict(self, photo: list[PendingPhoto]) -> list[PendingPhoto]:
             """Predict photos, one or a batch gathered by BentoML."""
-            found = await runtime.service.answer([pending.photo for pending in photo])
+            keys = [PhotoKey(pending.request_id) for pending in photo]
+            found = await runtime.service.answer([pending.photo for pending in photo], keys=keys)
             for pending, one in zip(photo, found, strict=True):
                 pending.found = one
             return photo

@@ -1,0 +1,140 @@
+"""Commands for the prediction log of a service: `petmood log show, export, delete, prune`."""
+
+import re
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from petmood.cli.numbers import Integer, Number
+from petmood.cli.output import echo_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = ["Age", "log", "on_log", "since_us"]
+
+UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+class Age(click.ParamType[float]):
+    """A length of time such as 30m, 24h or 7d, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's signature
+        """Return the seconds, or fail with what was expected."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"([0-9]{1,6})([mhd])", str(value))
+        if found is None or int(found[1]) == 0:
+            self.fail(f"Expected a time such as 30m, 24h or 7d, got {value!r}.", param, ctx)
+        return float(int(found[1]) * UNITS[found[2]])
+
+
+def on_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option for the database to a command, and pass it the engine of the opened log first."""
+
+    @click.option(
+        "--log",
+        "database",
+        envvar="PETMOOD_PREDICTION_LOG",
+        required=True,
+        metavar="DATABASE",
+        help="sqlite:///FILE or postgresql://USER@HOST/NAME; default: $PETMOOD_PREDICTION_LOG.",
+    )
+    @wraps(command)
+    def opened(*, database: str, **given: object) -> None:
+        from petmood.core.extras import require
+
+        for module in ("sqlalchemy", "alembic"):
+            require(module, extra="log")
+        from petmood.monitoring.prediction_log.database import open_log
+
+        engine = open_log(database)
+        try:
+            command(engine, **given)
+        finally:
+            engine.dispose()
+
+    return opened
+
+
+def since_us(age_s: float | None) -> int | None:
+    """Return the time of so many seconds ago, in microseconds since 1970."""
+    return None if age_s is None else int((time.time() - age_s) * 1e6)
+
+
+@click.group()
+def log() -> None:
+    """Read, export and clean the log of a service's predictions. It holds no photo and no address of a person."""
+
+
+@log.command()
+@on_log
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def show(engine: "Engine", *, as_json: bool) -> None:
+    """List the bundles that made predictions: number of rows, first and last time."""
+    from datetime import UTC, datetime
+
+    from petmood.monitoring.prediction_log.reader import rows_by_bundle
+
+    def shown(time_us: int) -> str:
+        return datetime.fromtimestamp(time_us / 1e6, tz=UTC).isoformat(timespec="seconds")
+
+    found = [
+        {
+            "bundle": one.bundle.name,
+            "version": one.bundle.version,
+            "sha256": one.bundle.sha256,
+            "classes": list(one.bundle.classes),
+            "rows": one.rows,
+            "first": shown(one.first_us),
+            "last": shown(one.last_us),
+        }
+        for one in rows_by_bundle(engine)
+    ]
+    if as_json:
+        echo_json(found, indent=2)
+        return
+    for one in found:
+        click.echo(f"{one['bundle']} {one['version']}: {one['rows']:,} predictions, {one['first']} to {one['last']}")
+    if not found:
+        click.echo("The log has no predictions yet.")
+
+
+@log.command()
+@on_log
+@click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The Parquet file.")
+@click.option("--last", type=Integer(1), help="The last predictions of this number; default: all.")
+@click.option("--since", type=Age(), help="Those of the last 30m, 24h or 7d.")
+def export(engine: "Engine", *, output: Path, last: int | None, since: float | None) -> None:
+    """Write predictions into a Parquet file, newest first; an existing file is replaced."""
+    from petmood.monitoring.prediction_log.reader import export_parquet
+
+    rows = export_parquet(engine, output, last=last, since_us=since_us(since))
+    click.echo(f"{output}: {rows:,} predictions")
+
+
+@log.command()
+@click.argument("request_ids", metavar="REQUEST_ID...", nargs=-1, required=True)
+@on_log
+def delete(engine: "Engine", *, request_ids: tuple[str, ...]) -> None:
+    """Delete all that the log holds of requests, by their ids."""
+    from petmood.monitoring.prediction_log.store import LogStore
+
+    click.echo(f"{LogStore(engine).delete_requests(request_ids):,} predictions deleted")
+
+
+@log.command()
+@on_log
+@click.option("--days", required=True, type=Number(0, 36_500), help="Age from which predictions are deleted.")
+def prune(engine: "Engine", *, days: float) -> None:
+    """Delete predictions older than some days. A service does so by itself: PETMOOD_PREDICTION_LOG_DAYS."""
+    from petmood.monitoring.prediction_log.store import LogStore
+
+    before = since_us(86_400 * days)
+    click.echo(f"{LogStore(engine).delete_before(before or 0):,} predictions deleted")

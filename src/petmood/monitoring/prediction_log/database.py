@@ -1,0 +1,184 @@
+"""Connection to the prediction log's database: SQLite or PostgreSQL, with its schema."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+
+from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.core.extras import require
+from petmood.core.redact import one_line, without_credentials
+
+__all__ = ["FORMS", "connect", "database_url", "is_away", "migrate", "open_log", "reaching", "reading"]
+
+FORMS: Final = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+BUSY_S: Final = 10.0
+"""Time that a writer of SQLite waits for another one."""
+CONNECT_S: Final = 5
+POSTGRES: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+POSTGRES_OPTIONS: Final = {
+    "connect_timeout": CONNECT_S,
+    "tcp_user_timeout": 1000 * CONNECT_S,
+    "keepalives_idle": 30,
+    "options": "-c statement_timeout=30s -c lock_timeout=10s",
+}
+"""libpq's settings: a server that can't be reached any more is noticed within seconds."""
+MIGRATING: Final = 7_063_211
+"""Key of the advisory lock in PostgreSQL under which the schema is changed."""
+VERSION_TABLE: Final = "petmood_log_version"
+"""Alembic's own default name is taken by MLflow and Optuna, which may share the database."""
+READS: Final = "petmood_reads"
+"""Execution option of a connection that only reads."""
+SCRIPTS: Final = "petmood.monitoring.prediction_log:migrations"
+
+
+def database_url(text_: str) -> URL:
+    """Return the address of a log for SQLAlchemy; passwords are never part of a message.
+
+    Raises:
+        ConfigError: another database, or a file whose folder doesn't exist.
+        MissingDependency: the driver of PostgreSQL is not installed.
+    """
+    shown = without_credentials(text_)
+    try:
+        url = make_url(text_)
+    except ArgumentError as error:
+        raise ConfigError(f"Expected {FORMS} as the prediction log, got {shown!r}.") from error
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
+        _check_file(Path(url.database))
+        return url.set(database=os.path.realpath(url.database))
+    if url.drivername in POSTGRES and url.host:
+        require("psycopg", extra="log")
+        return url.set(drivername="postgresql+psycopg")
+    raise ConfigError(f"Expected {FORMS} as the prediction log, got {shown!r}.")
+
+
+def connect(url: URL) -> Engine:
+    """Return an engine for a log; nothing is opened yet."""
+    if url.drivername != "sqlite":
+        return create_engine(url, connect_args=dict(POSTGRES_OPTIONS), pool_size=2, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_S})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; one of several processes does it, the others wait.
+
+    Raises:
+        ConfigError: the database was written by a newer petmood, or isn't a prediction log.
+        LogUnavailable: the database can't be reached.
+    """
+    logging.getLogger("alembic.runtime").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    with reaching(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
+        if _revision(connection, engine, config) != ScriptDirectory.from_config(config).get_current_head():
+            config.attributes["connection"] = connection
+            config.attributes["version_table"] = VERSION_TABLE
+            command.upgrade(config, "head")
+
+
+def open_log(given: str) -> Engine:
+    """Return an engine for an existing log, with its schema up to date, for commands that read it.
+
+    Raises:
+        ConfigError: as ``database_url`` and ``migrate``, or the file doesn't exist.
+        LogUnavailable: the database can't be reached.
+    """
+    url = database_url(given)
+    if url.drivername == "sqlite" and not Path(str(url.database)).is_file():
+        raise ConfigError(
+            f"No prediction log at {url.database}. Start the service with --prediction-log {given}, or check the path."
+        )
+    engine = connect(url)
+    migrate(engine)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection that only reads, and so doesn't keep a service from writing.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    with reaching(engine), engine.connect().execution_options(**{READS: True}) as connection:
+        yield connection
+
+
+@contextmanager
+def reaching(engine: Engine) -> Iterator[None]:
+    """Raise ``LogUnavailable`` where the block finds that the database is away.
+
+    Raises:
+        LogUnavailable: the message names the address without the password.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_away(error):
+            raise
+        where = without_credentials(engine.url.render_as_string(hide_password=False))
+        reason = one_line(error.orig or error)
+        raise LogUnavailable(f"The prediction log {where} can't be used: {reason}") from error
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Return whether an error is of the database or the connection to it, not of the rows."""
+    damaged = type(error) is DatabaseError  # of SQLite: not a database, or a damaged one
+    return error.connection_invalidated or damaged or isinstance(error, OperationalError | InterfaceError)
+
+
+def _check_file(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ConfigError(f"Expected the prediction log's folder to exist: {path.parent}. Create it, or give another.")
+    if path.is_dir():
+        raise ConfigError(f"Expected a file as the prediction log, got the folder {path}.")
+
+
+def _revision(connection: Connection, engine: Engine, config: Config) -> str | None:
+    """Return the revision of the schema, None of an empty database.
+
+    Raises:
+        ConfigError: an unknown revision, or tables of something else.
+    """
+    where = without_credentials(engine.url.render_as_string(hide_password=False))
+    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise ConfigError(
+            f"The prediction log {where} has the schema {found}, this version has {max(known)}: a newer petmood wrote "
+            "it. Upgrade petmood, or give another database."
+        )
+    if found is None and engine.dialect.has_table(connection, "predictions"):
+        raise ConfigError(f"{where} has a table 'predictions' of something else. Give another database.")
+    return found
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3.Connection or a proxy of it
+    """Set write-ahead logging, and leave transactions to SQLAlchemy: sqlite3 would begin them too late."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction as a writer, unless it only reads: else one that reads first could fail without waiting."""
+    reads = connection.get_execution_options().get(READS, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Revisions of the prediction log's schema, oldest first."""

@@ -1,0 +1,199 @@
+"""Reading of the prediction log: rows of a window as arrays, numbers by bundle, and export to Parquet."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, RowMapping, Select, func, select
+
+from petmood.core.errors import ConfigError
+from petmood.core.extras import require
+from petmood.core.files import atomic_write_chunks
+from petmood.core.image_statistics import STATISTICS
+from petmood.monitoring.prediction_log.database import reading
+from petmood.monitoring.prediction_log.rows import LoggedBundle
+from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
+
+__all__ = ["BundleRows", "LoggedWindow", "export_parquet", "read_window", "rows_by_bundle"]
+
+CHUNK: Final = 10_000
+COPIED_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRows:
+    """A bundle in the log: number of its rows, and times of the first and the last, in microseconds since 1970."""
+
+    bundle: LoggedBundle
+    rows: int
+    first_us: int
+    last_us: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedWindow:
+    """Rows of one bundle, oldest first.
+
+    ``probabilities`` is float32 [N, K] in the order of ``bundle.classes``, ``confident`` bool [N], and ``in_domain``
+    bool [N], True where a bundle has no domain scores. ``statistics`` float32 [N, 4], ``novelty`` and ``animal_score``
+    float64 [N] are NaN where they were not measured. ``embedding`` is float16 [N, D], None unless all rows have one.
+    """
+
+    bundle: LoggedBundle
+    request_ids: tuple[str, ...]
+    time_us: NDArray[np.int64]
+    labels: tuple[str | None, ...]
+    probabilities: NDArray[np.float32]
+    confident: NDArray[np.bool_]
+    in_domain: NDArray[np.bool_]
+    novelty: NDArray[np.float64]
+    animal_score: NDArray[np.float64]
+    statistics: NDArray[np.float32]
+    embedding: NDArray[np.float16] | None
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.request_ids)
+
+
+def rows_by_bundle(engine: Engine) -> list[BundleRows]:
+    """Return the bundles in the log with the numbers of their rows, the latest first.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    times = PREDICTIONS.c.time_us
+    count = func.count().label("count")
+    query = (
+        select(BUNDLES, count, func.min(times).label("first"), func.max(times).label("last"))
+        .join(PREDICTIONS, PREDICTIONS.c.bundle == BUNDLES.c.sha256)
+        .group_by(*BUNDLES.c)
+        .order_by(func.max(times).desc())
+    )
+    with reading(engine) as connection:
+        return [
+            BundleRows(_bundle(row), row["count"], row["first"], row["last"])
+            for row in connection.execute(query).mappings()
+        ]
+
+
+def read_window(
+    engine: Engine, bundle: LoggedBundle, *, last: int | None = None, since_us: int | None = None
+) -> LoggedWindow:
+    """Return the last rows of a bundle, or those since a time in microseconds since 1970; all of them without either.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    query = select(PREDICTIONS).where(PREDICTIONS.c.bundle == bundle.sha256)
+    if since_us is not None:
+        query = query.where(PREDICTIONS.c.time_us >= since_us)
+    key = (PREDICTIONS.c.time_us.desc(), PREDICTIONS.c.request_id.desc(), PREDICTIONS.c.position.desc())
+    with reading(engine) as connection:
+        found = connection.execute(query.order_by(*key).limit(last)).all()
+    columns: dict[str, Sequence[Any]] = dict.fromkeys(PREDICTIONS.c.keys(), ())
+    if found:
+        columns = dict(zip(PREDICTIONS.c.keys(), zip(*reversed(found), strict=True), strict=True))
+    return _window(bundle, columns)
+
+
+def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:
+    """Write rows of all bundles into a Parquet file, newest first; return their number.
+
+    Columns are those of the table, with ``time`` as a timestamp, and the bundle's name, version and classes beside its
+    hash. ``probabilities`` is a list of float32, ``embedding`` one of float16.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+        MissingDependency: pyarrow is not installed.
+        OSError: the file can't be written.
+    """
+    require("pyarrow", extra="monitor")
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+    schema = pa.schema(
+        [
+            *(pa.field(name, pa.string()) for name in ("request_id",)),
+            pa.field("position", pa.int32()),
+            pa.field("time", pa.timestamp("us", tz="UTC")),
+            *(pa.field(name, pa.string()) for name in ("bundle", "bundle_name", "bundle_version")),
+            pa.field("classes", pa.list_(pa.string())),
+            *(pa.field(name, pa.string()) for name in ("label", "domain_warning")),
+            pa.field("probabilities", pa.list_(pa.float32())),
+            *(pa.field(name, pa.bool_()) for name in ("confident", "in_domain")),
+            *(pa.field(name, pa.float64()) for name in ("novelty", "animal_score", "latency_ms", *STATISTICS)),
+            pa.field("embedding", pa.list_(pa.float16())),
+        ]
+    )
+    query = select(PREDICTIONS, BUNDLES.c.name, BUNDLES.c.version, BUNDLES.c.classes).join(
+        BUNDLES, PREDICTIONS.c.bundle == BUNDLES.c.sha256
+    )
+    if since_us is not None:
+        query = query.where(PREDICTIONS.c.time_us >= since_us)
+    written = 0
+    with tempfile.TemporaryFile() as draft:
+        with pq.ParquetWriter(draft, schema) as file:
+            for rows in _chunks(engine, query.order_by(PREDICTIONS.c.time_us.desc()).limit(last)):
+                file.write_table(pa.Table.from_pylist([_record(row) for row in rows], schema=schema))
+                written += len(rows)
+        draft.seek(0)
+        atomic_write_chunks(target, iter(lambda: draft.read(COPIED_BYTES), b""))
+    return written
+
+
+def _chunks(engine: Engine, query: Select[Any]) -> Iterator[Sequence[RowMapping]]:
+    with reading(engine) as connection:
+        streamed = connection.execution_options(stream_results=True, yield_per=CHUNK).execute(query).mappings()
+        yield from streamed.partitions(CHUNK)
+
+
+def _record(row: RowMapping) -> dict[str, Any]:
+    embedding = row["embedding"]
+    renamed = {
+        "time": row["time_us"],
+        "bundle_name": row["name"],
+        "bundle_version": row["version"],
+        "classes": json.loads(row["classes"]),
+        "probabilities": np.frombuffer(row["probabilities"], dtype="<f4"),
+        "embedding": None if embedding is None else np.frombuffer(embedding, dtype="<f2"),
+    }
+    return dict(row) | renamed
+
+
+def _bundle(row: RowMapping) -> LoggedBundle:
+    return LoggedBundle(row["sha256"], row["name"], row["version"], tuple(json.loads(row["classes"])))
+
+
+def _window(bundle: LoggedBundle, columns: dict[str, Sequence[Any]]) -> LoggedWindow:
+    def numbers(name: str) -> NDArray[np.float64]:
+        return np.array(columns[name], dtype=np.float64)  # None becomes NaN
+
+    chances = np.frombuffer(b"".join(columns["probabilities"]), dtype="<f4")
+    if chances.size != len(columns["request_id"]) * len(bundle.classes):
+        raise ConfigError(
+            f"The prediction log has rows of the bundle {bundle.name} {bundle.version} with another number of classes "
+            f"than its {len(bundle.classes)}. Export the log, and begin a new one."
+        )
+    known = [one for one in columns["embedding"] if one is not None]
+    embedding = None
+    if known and len(known) == len(columns["embedding"]):
+        embedding = np.frombuffer(b"".join(known), dtype="<f2").reshape(len(known), -1)
+    return LoggedWindow(
+        bundle=bundle,
+        request_ids=tuple(columns["request_id"]),
+        time_us=np.array(columns["time_us"], dtype=np.int64),
+        labels=tuple(columns["label"]),
+        probabilities=chances.reshape(-1, len(bundle.classes)),
+        confident=np.array(columns["confident"], dtype=bool),
+        in_domain=np.array([one is not False for one in columns["in_domain"]], dtype=bool),
+        novelty=numbers("novelty"),
+        animal_score=numbers("animal_score"),
+        statistics=np.stack([numbers(name) for name in STATISTICS], axis=1).astype(np.float32),
+        embedding=embedding,
+    )

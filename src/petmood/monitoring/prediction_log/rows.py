@@ -1,0 +1,119 @@
+"""Rows of the prediction log, made from predictions, and their form in the spool."""
+
+import base64
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from petmood.core.prediction import Prediction
+
+__all__ = ["LogResult", "LogRow", "LoggedBundle", "PhotoKey", "log_row"]
+
+
+class LogResult(StrEnum):
+    """What became of rows of the prediction log."""
+
+    WRITTEN = "written"
+    """Written into the database, at once or from the spool."""
+    SPOOLED = "spooled"
+    """Written into the spool, as the database was away; they count as written too once they are replayed."""
+    REPEATED = "repeated"
+    """In the log already: a replay, or a request id that a client used twice."""
+    DROPPED = "dropped"
+    """Lost: the queue or the disk was full, or the database refused the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoKey:
+    """Key of a row: the request's id, and the position of the photo among those of the request, from 0."""
+
+    request_id: str
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBundle:
+    """The bundle that made a prediction: SHA-256 of its manifest, name, version, and classes in column order."""
+
+    sha256: str
+    name: str
+    version: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One prediction.
+
+    ``position`` is that of the photo in a request with several. ``time_us`` is the time of the answer, in microseconds
+    since 1970, UTC. ``probabilities`` has the order of the bundle's classes. ``statistics`` are those of
+    ``core.image_statistics``; ``embedding`` is float16 [D] as bytes. None stands for what the bundle doesn't compute.
+    """
+
+    request_id: str
+    position: int
+    time_us: int
+    bundle: LoggedBundle
+    label: str | None
+    probabilities: tuple[float, ...]
+    confident: bool
+    in_domain: bool | None
+    domain_warning: str | None
+    novelty: float | None
+    animal_score: float | None
+    latency_ms: float
+    statistics: tuple[float, float, float, float] | None = None
+    embedding: bytes | None = None
+
+    def to_json(self) -> str:
+        """Return the row as one line of JSON, without the line break."""
+        fields = asdict(self)
+        if self.embedding is not None:
+            fields["embedding"] = base64.b64encode(self.embedding).decode("ascii")
+        return json.dumps(fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> "LogRow":
+        """Return the row in a line of JSON.
+
+        Raises:
+            ValueError: the line is cut or damaged.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(line)
+            bundle = fields.pop("bundle")
+            classes = tuple(bundle.pop("classes"))
+            for name in ("probabilities", "statistics"):
+                fields[name] = None if fields[name] is None else tuple(fields[name])
+            if fields["embedding"] is not None:
+                fields["embedding"] = base64.b64decode(fields["embedding"], validate=True)
+            return cls(bundle=LoggedBundle(**bundle, classes=classes), **fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"Expected a row of the prediction log, got {line[:80]!r}.") from error
+
+
+def log_row(prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float) -> LogRow:
+    """Return the row of a prediction; the time is in microseconds since 1970, UTC."""
+    measured, scores = prediction.measured, prediction.domain
+    embedding = None if measured is None or measured.embedding is None else measured.embedding.astype(np.float16)
+    return LogRow(
+        request_id=key.request_id,
+        position=key.position,
+        time_us=time_us,
+        bundle=LoggedBundle(
+            prediction.model.sha256, prediction.model.name, prediction.model.version, tuple(prediction.probabilities)
+        ),
+        label=prediction.label,
+        probabilities=tuple(prediction.probabilities.values()),
+        confident=prediction.confident,
+        in_domain=prediction.in_domain,
+        domain_warning=prediction.domain_warning,
+        novelty=scores.novelty if scores else None,
+        animal_score=scores.animal_score if scores else None,
+        latency_ms=latency_ms,
+        statistics=measured.statistics if measured else None,
+        embedding=None if embedding is None else embedding.tobytes(),
+    )

@@ -1,0 +1,127 @@
+"""Spool of the prediction log: rows in append-only files while the database is away."""
+
+import contextlib
+import logging
+import os
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from petmood.core.errors import ConfigError
+from petmood.core.locks import try_lock
+from petmood.monitoring.prediction_log.rows import LogRow
+
+__all__ = ["Spool"]
+
+logger = logging.getLogger(__name__)
+
+SUFFIX: Final = ".rows.jsonl"
+CHUNK: Final = 500
+
+
+class Spool:
+    """Files of rows in a folder: one that this process appends to, and those that dead processes left.
+
+    Each append is on the disk when it returns. The file is locked while its process lives, so its rows are replayed by
+    one process. Not thread-safe.
+
+    Raises:
+        ConfigError: the folder can't be made or written.
+    """
+
+    def __init__(self, folder: Path, *, most_bytes: int = 1_000_000_000) -> None:
+        self.folder, self._most_bytes = folder, most_bytes
+        self._handle: int | None = None
+        self._path: Path | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"The folder {folder} for rows of the prediction log can't be made: {error}") from error
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"The folder {folder} for rows of the prediction log can't be written.")
+
+    def append(self, rows: Sequence[LogRow]) -> None:
+        """Append rows and wait until they are on the disk.
+
+        Raises:
+            OSError: the disk is full, or the file has reached its limit; none of the rows counts as written.
+        """
+        data = b"".join(row.to_json().encode() + b"\n" for row in rows)
+        handle = self._opened()
+        size = os.fstat(handle).st_size
+        if size + len(data) > self._most_bytes:
+            raise OSError(f"the spool has reached {self._most_bytes / 1e6:g} MB")
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(handle, data[written:])
+            os.fsync(handle)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle, size)  # a cut line would damage the next one
+            raise
+
+    def replay(self) -> Generator[list[LogRow], None, None]:
+        """Yield the rows of all files in chunks; a file is removed when the chunk after its last one is requested.
+
+        So stop iterating where a chunk can't be written: its file stays, and is replayed from the start. Damaged lines
+        are passed over; the log says how many.
+        """
+        if self._path is not None and self._handle is not None:
+            yield from _chunks(self._path)
+            self._path.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._path = self._handle = None
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            with _of_a_dead_process(path) as orphaned:
+                if orphaned:
+                    yield from _chunks(path)
+                    path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; its rows are replayed by the next process."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._path = self._handle = None
+
+    def _opened(self) -> int:
+        """Return the descriptor of this process's file, made and locked if there is none."""
+        if self._handle is None:
+            path = self.folder / f"{uuid.uuid4().hex}{SUFFIX}"
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try_lock(handle)
+            self._path, self._handle = path, handle
+        return self._handle
+
+
+@contextlib.contextmanager
+def _of_a_dead_process(path: Path) -> Iterator[bool]:
+    """Lock a file of another process while the block runs; yields False if that process lives, or has no locks."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # another process has replayed and removed it
+        yield False
+        return
+    try:
+        yield try_lock(handle) is True and path.exists()
+    finally:
+        os.close(handle)
+
+
+def _chunks(path: Path) -> Iterator[list[LogRow]]:
+    rows: list[LogRow] = []
+    damaged = 0
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                rows.append(LogRow.from_json(line))
+            except ValueError:
+                damaged += 1
+            if len(rows) == CHUNK:
+                yield rows
+                rows = []
+    if rows:
+        yield rows
+    if damaged:
+        logger.warning("prediction log: %d damaged lines of %s were passed over", damaged, path.name)

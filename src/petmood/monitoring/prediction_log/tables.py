@@ -1,0 +1,58 @@
+"""Tables of the prediction log, for SQLAlchemy Core; the migrations create them."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+__all__ = ["BUNDLES", "PREDICTIONS", "TABLES"]
+
+TABLES: Final = MetaData()
+
+BUNDLES: Final = Table(
+    "bundles",
+    TABLES,
+    Column("sha256", String(64), primary_key=True, comment="SHA-256 of the bundle's manifest"),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("classes", Text, nullable=False, comment="JSON list, in the order of the probabilities"),
+)
+"""Bundles that made predictions."""
+
+PREDICTIONS: Final = Table(
+    "predictions",
+    TABLES,
+    Column("request_id", String(64), nullable=False),
+    Column("position", Integer, nullable=False, comment="of the photo in a request with several, from 0"),
+    Column("time_us", BigInteger, nullable=False, comment="microseconds since 1970, UTC"),
+    Column("bundle", String(64), nullable=False, comment="bundles.sha256"),
+    Column("label", Text, comment="null for a photo out of the domain"),
+    Column("probabilities", LargeBinary, nullable=False, comment="float32 [K], in the order of the bundle's classes"),
+    Column("confident", Boolean, nullable=False),
+    Column("in_domain", Boolean, comment="null if the bundle has no domain scores"),
+    Column("domain_warning", Text),
+    Column("novelty", Double),
+    Column("animal_score", Double),
+    Column("latency_ms", Double, nullable=False),
+    Column("brightness", Double),
+    Column("contrast", Double),
+    Column("saturation", Double),
+    Column("sharpness", Double),
+    Column("embedding", LargeBinary, comment="float16 [D]"),
+    PrimaryKeyConstraint("request_id", "position"),
+    Index("predictions_by_bundle_and_time", "bundle", "time_us"),
+    Index("predictions_by_time", "time_us"),
+)
+"""Predictions: the same key is written once, so rows can be replayed."""

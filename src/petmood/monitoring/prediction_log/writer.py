@@ -1,0 +1,226 @@
+"""Writer of the prediction log: one thread behind a bounded queue, with a spool for when the database is away."""
+
+import hashlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.core.prediction import Prediction
+from petmood.core.redact import without_credentials
+from petmood.core.user_cache import cache_folder
+from petmood.monitoring.prediction_log.database import connect, database_url
+from petmood.monitoring.prediction_log.rows import LogResult, LogRow, PhotoKey, log_row
+from petmood.monitoring.prediction_log.spool import Spool
+from petmood.monitoring.prediction_log.store import LogStore
+
+__all__ = ["CountRows", "LogWriter", "open_writer"]
+
+logger = logging.getLogger(__name__)
+
+QUEUE_ROWS: Final = 10_000
+BATCH_ROWS: Final = 100
+WAIT_S: Final = 0.5
+"""A commit has up to ``BATCH_ROWS`` rows, and comes at most ``WAIT_S`` seconds after the first of them."""
+RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds until a database that is away is tried again, by the number of failures."""
+PRUNE_EVERY_S: Final = 3600.0
+STOP_WITHIN_S: Final = 2.0
+"""With the drain before it, a service ends within the ten seconds that platforms leave."""
+
+CountRows = Callable[[LogResult, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A prediction whose row the writer's thread makes, so that a request doesn't wait for it."""
+
+    prediction: Prediction
+    key: PhotoKey
+    time_us: int
+    latency_ms: float
+
+    def row(self) -> LogRow:
+        return log_row(self.prediction, self.key, time_us=self.time_us, latency_ms=self.latency_ms)
+
+
+class LogWriter:
+    """Thread that writes rows in batches; ``record`` never waits.
+
+    ``count`` is called with what became of the rows. ``keep_days`` is the age of rows in days from which they are
+    deleted; None keeps all.
+    """
+
+    def __init__(self, store: LogStore, spool: Spool, *, count: CountRows, keep_days: float | None = None) -> None:
+        self._store, self._spool, self._count, self._keep_days = store, spool, count, keep_days
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._failures, self._retry_at = 0, 0.0
+        self._prune_at = time.monotonic()
+        self._in_hand: list[LogRow] = []
+        self._is_abandoned = False
+
+    def record(self, prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float) -> None:
+        """Add the row of a prediction, with its time in microseconds since 1970; a full queue drops it."""
+        if self._queue.qsize() >= QUEUE_ROWS:
+            self._count(LogResult.DROPPED, 1)
+        else:
+            self._queue.put(_Queued(prediction, key, time_us, latency_ms))
+
+    def start(self) -> None:
+        """Start the thread; rows that an earlier process left in the spool are replayed first.
+
+        Raises:
+            ConfigError: the database was written by a newer petmood, or isn't a prediction log.
+        """
+        try:
+            self._store.prepare()
+        except LogUnavailable as error:
+            self._note_failure(error)
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, within_s: float = STOP_WITHIN_S) -> None:
+        """Write what is queued and end the thread; what it can't write within the time goes to the spool."""
+        if self._thread is None:
+            return
+        self._queue.put(None)
+        self._thread.join(within_s)
+        if self._thread.is_alive():  # the database hangs; a row that it still writes has the key of the spooled one
+            self._is_abandoned = True
+            rest = Spool(self._spool.folder)  # the thread may be reading the file of its own
+            self._to_spool([*self._in_hand, *self._drained()], spool=rest)
+            rest.close()
+        else:
+            self._spool.close()
+            self._store.close()
+        self._thread = None
+
+    def _run(self) -> None:
+        self._replay()
+        stopped = False
+        while not (stopped or self._is_abandoned):
+            rows, stopped = self._take()
+            if rows:
+                self._in_hand = rows
+                self._write(rows)
+                self._in_hand = []
+            if not (stopped or self._is_abandoned):
+                self._replay()
+                self._prune()
+
+    def _take(self) -> tuple[list[LogRow], bool]:
+        """Return the next rows, none after ``WAIT_S`` without any, and whether the writer shall stop."""
+        rows: list[LogRow] = []
+        until = time.monotonic() + WAIT_S
+        while len(rows) < BATCH_ROWS:
+            try:
+                queued = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if queued is None:
+                return rows + self._drained(), True
+            if not rows:
+                until = time.monotonic() + WAIT_S
+            rows.extend(self._made(queued))
+        return rows, False
+
+    def _drained(self) -> list[LogRow]:
+        """Return all rows in the queue, without waiting."""
+        rows: list[LogRow] = []
+        while True:
+            try:
+                queued = self._queue.get_nowait()
+            except queue.Empty:
+                return rows
+            if queued is not None:
+                rows.extend(self._made(queued))
+
+    def _made(self, queued: _Queued) -> list[LogRow]:
+        """Return the row of a prediction, or none of one that can't be logged, which is counted."""
+        try:
+            return [queued.row()]
+        except Exception:
+            logger.exception("prediction log: a prediction can't be logged")
+            self._count(LogResult.DROPPED, 1)
+            return []
+
+    def _write(self, rows: Sequence[LogRow]) -> None:
+        if time.monotonic() < self._retry_at or not self._insert(rows):
+            self._to_spool(rows)
+
+    def _insert(self, rows: Sequence[LogRow]) -> bool:
+        """Write rows into the database; return whether it was there."""
+        try:
+            found = self._store.insert(rows)
+        except Exception as error:  # noqa: BLE001 - of any kind: the thread goes on, and the spool keeps the rows
+            self._note_failure(error)
+            return False
+        if self._failures:
+            logger.warning("prediction log: the database is back")
+            self._failures, self._retry_at = 0, 0.0
+        if found.refused:
+            logger.error("prediction log: the database refused %d rows", found.refused)
+        self._count(LogResult.WRITTEN, found.written)
+        self._count(LogResult.REPEATED, found.repeated)
+        self._count(LogResult.DROPPED, found.refused)
+        return True
+
+    def _to_spool(self, rows: Sequence[LogRow], *, spool: Spool | None = None) -> None:
+        if not rows:
+            return
+        try:
+            (spool or self._spool).append(rows)
+        except OSError as error:
+            logger.error("prediction log: %d rows are lost, the spool can't be written: %s", len(rows), error)  # noqa: TRY400 - no traceback a batch
+            self._count(LogResult.DROPPED, len(rows))
+        else:
+            self._count(LogResult.SPOOLED, len(rows))
+
+    def _replay(self) -> None:
+        """Write the spooled rows into the database, if there are any and it is time to try."""
+        if time.monotonic() < self._retry_at:
+            return
+        for rows in self._spool.replay():
+            if not self._insert(rows):
+                return
+
+    def _prune(self) -> None:
+        """Delete the rows that are too old, once an hour."""
+        if self._keep_days is None or time.monotonic() < self._prune_at or self._failures:
+            return
+        self._prune_at = time.monotonic() + PRUNE_EVERY_S
+        try:
+            deleted = self._store.delete_before(int((time.time() - 86_400 * self._keep_days) * 1e6))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._note_failure(error)
+        else:
+            if deleted:
+                logger.info("prediction log: %d rows older than %g days deleted", deleted, self._keep_days)
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failures:
+            known = isinstance(error, LogUnavailable | ConfigError)
+            logger.error("%s; rows go to the spool until it is back", error, exc_info=None if known else error)
+        self._retry_at = time.monotonic() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._failures += 1
+
+
+def open_writer(
+    address: str, *, count: CountRows, keep_days: float | None = None, spool: Path | None = None
+) -> LogWriter:
+    """Return the writer of a log at a database's address; ``spool`` is the folder for rows while that is away.
+
+    Raises:
+        ConfigError: another database than SQLite or PostgreSQL, or a folder that can't be written.
+        MissingDependency: the driver of PostgreSQL is not installed.
+    """
+    url = database_url(address)
+    shown = without_credentials(url.render_as_string(hide_password=False))
+    folder = spool or cache_folder() / "prediction-log" / hashlib.sha256(shown.encode()).hexdigest()[:12]
+    return LogWriter(LogStore(connect(url)), Spool(folder), count=count, keep_days=keep_days)

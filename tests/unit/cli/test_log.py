@@ -1,0 +1,85 @@
+"""Tests of `petmood log`."""
+
+import json
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from petmood.cli.app import petmood
+from petmood.core.errors import ConfigError
+from petmood.monitoring.prediction_log.store import LogStore
+from tests.support.logged import request_ids, row, sqlite
+
+
+def run(*words: str, expected: int = 0) -> Result:
+    """Run a command and check its exit code."""
+    result = CliRunner().invoke(petmood, ["log", *words])
+    assert result.exit_code == expected, result.output
+    return result
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    """Return the address of a log with four rows, one of them of just now."""
+    store = LogStore(sqlite(tmp_path))
+    store.insert([*(row(number) for number in range(3)), row(9, time_us=int(time.time() * 1e6))])
+    store.close()
+    return f"sqlite:///{tmp_path}/log.db"
+
+
+def test_show_lists_bundles(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("show", "--log", log).output.startswith("pets 1: 4 predictions, 2026-")
+    monkeypatch.setenv("PETMOOD_PREDICTION_LOG", log)
+    (found,) = json.loads(run("show", "--json").output)
+    assert (found["bundle"], found["rows"], found["classes"]) == ("pets", 4, ["angry", "happy"])
+
+
+def test_show_says_that_a_log_is_empty(tmp_path: Path) -> None:
+    LogStore(sqlite(tmp_path)).prepare()
+    assert run("show", "--log", f"sqlite:///{tmp_path}/log.db").output == "The log has no predictions yet.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"), [((), 4), (("--last", "2"), 2), (("--since", "24h"), 1), (("--since", "30m"), 1)]
+)
+def test_export_writes_a_window(log: str, tmp_path: Path, options: tuple[str, ...], rows: int) -> None:
+    target = tmp_path / "out.parquet"
+    assert run("export", "--log", log, "--output", str(target), *options).output == f"{target}: {rows} predictions\n"
+    assert pq.read_table(target).num_rows == rows
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--last", "0"), "0 is not in the range x>=1"),
+        (("--last", "1_0"), "1_0"),
+        (("--since", "0h"), "Expected a time such as 30m, 24h or 7d, got '0h'"),
+        (("--since", "tomorrow"), "got 'tomorrow'"),
+        (("--since", "-3h"), "got '-3h'"),
+    ],
+)
+def test_a_window_without_sense_is_refused(log: str, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    result = run("export", "--log", log, "--output", str(tmp_path / "out.parquet"), *options, expected=2)
+    assert message in result.output
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_delete_takes_request_ids(log: str, tmp_path: Path) -> None:
+    assert run("delete", "request-1", "unknown", "--log", log).output == "1 predictions deleted\n"
+    assert request_ids(sqlite(tmp_path)) == ["request-0", "request-2", "request-9"]
+
+
+def test_prune_takes_an_age(log: str, tmp_path: Path) -> None:
+    run("prune", "--days", "0.5", "--log", log)
+    assert request_ids(sqlite(tmp_path)) == ["request-9"]
+    run("prune", "--days", "nan", "--log", log, expected=2)
+
+
+def test_a_log_must_be_named_and_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PETMOOD_PREDICTION_LOG", raising=False)
+    assert "Missing option '--log'" in run("show", expected=2).output
+    with pytest.raises(ConfigError, match="No prediction log at"):
+        CliRunner().invoke(petmood, ["log", "show", "--log", f"sqlite:///{tmp_path}/none.db"], catch_exceptions=False)

@@ -1,0 +1,223 @@
+"""Tests of the writer of the prediction log."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.monitoring.prediction_log import writer
+from petmood.monitoring.prediction_log.database import migrate
+from petmood.monitoring.prediction_log.rows import LogResult, LogRow, PhotoKey
+from petmood.monitoring.prediction_log.spool import Spool
+from petmood.monitoring.prediction_log.store import Inserted, LogStore
+from petmood.monitoring.prediction_log.writer import LogWriter, open_writer
+from tests.support.logged import START_US, Counts, prediction, request_ids, row, sqlite
+from tests.support.waiting import wait_until
+
+
+class Switched(LogStore):
+    """A store whose database can be switched off, and can hang."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(sqlite(folder))
+        self.away, self.goes_on = False, threading.Event()
+        self.goes_on.set()
+        self.sizes: list[int] = []
+
+    def prepare(self) -> None:
+        """Fail while it is switched off."""
+        if self.away:
+            raise LogUnavailable("The prediction log can't be used: switched off")
+        super().prepare()
+
+    def insert(self, rows: Sequence[LogRow]) -> Inserted:
+        """Hang until ``goes_on`` is set, and note how many rows came together."""
+        self.goes_on.wait()
+        found = super().insert(rows)
+        self.sizes.append(len(rows))
+        return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Switched:
+    """Return a store that can be switched off."""
+    return Switched(tmp_path)
+
+
+@pytest.fixture
+def counts() -> Counts:
+    """Return counters of rows by result."""
+    return Counts()
+
+
+@pytest.fixture
+def log(store: Switched, counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogWriter]:
+    """Return a writer that was not started, and tries a database that is away again at once."""
+    monkeypatch.setattr(writer, "RETRY_S", (0.0,))
+    made = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add)
+    yield made
+    store.goes_on.set()
+    made.stop()
+
+
+def record(log: LogWriter, *numbers: int) -> None:
+    """Add predictions with numbers as request ids."""
+    for number in numbers:
+        log.record(prediction(), PhotoKey(f"{number:04}"), time_us=START_US, latency_ms=1.0)
+
+
+def names(count: int) -> list[str]:
+    """Return the request ids of the first numbers."""
+    return [f"{number:04}" for number in range(count)]
+
+
+def test_what_is_recorded_is_in_the_log_after_a_stop(log: LogWriter, counts: Counts, tmp_path: Path) -> None:
+    log.start()
+    record(log, *range(250))
+    log.stop()
+    assert request_ids(sqlite(tmp_path)) == names(250)
+    assert counts == {LogResult.WRITTEN: 250}
+
+
+def test_a_single_row_is_written_without_waiting_for_more(log: LogWriter, counts: Counts) -> None:
+    log.start()
+    record(log, 1)
+    wait_until(lambda: counts[LogResult.WRITTEN] == 1)
+
+
+def test_a_commit_has_at_most_a_hundred_rows(log: LogWriter, store: Switched, counts: Counts) -> None:
+    store.goes_on.clear()
+    log.start()
+    record(log, *range(401))
+    store.goes_on.set()
+    wait_until(lambda: counts[LogResult.WRITTEN] == 401)
+    assert max(store.sizes) <= writer.BATCH_ROWS
+    assert sum(store.sizes) == 401
+
+
+def test_a_database_that_is_away_loses_nothing_and_gets_every_row_once(
+    log: LogWriter, store: Switched, counts: Counts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.start()
+    record(log, *range(10))
+    wait_until(lambda: counts[LogResult.WRITTEN] == 10)
+    store.away = True
+    record(log, *range(10, 30))
+    wait_until(lambda: counts[LogResult.SPOOLED] == 20)
+    store.away = False
+    wait_until(lambda: counts[LogResult.WRITTEN] == 30, within_s=60)
+    record(log, *range(30, 40))
+    log.stop()
+    assert request_ids(sqlite(tmp_path)) == names(40)
+    assert counts == {LogResult.WRITTEN: 40, LogResult.SPOOLED: 20}
+    assert caplog.text.count("rows go to the spool") == 1
+    assert caplog.text.count("the database is back") == 1
+
+
+def test_a_service_starts_while_the_database_is_away_and_the_next_process_writes_its_rows(
+    log: LogWriter, store: Switched, counts: Counts, tmp_path: Path
+) -> None:
+    store.away = True
+    log.start()
+    record(log, *range(5))
+    log.stop()
+    assert counts == {LogResult.SPOOLED: 5}
+    later = Counts()
+    following = LogWriter(Switched(tmp_path), Spool(tmp_path / "spool"), count=later.add)
+    following.start()
+    wait_until(lambda: later[LogResult.WRITTEN] == 5)
+    following.stop()
+    assert request_ids(sqlite(tmp_path)) == names(5)
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_hanging_database_delays_no_request_and_no_end_and_loses_nothing(
+    log: LogWriter, store: Switched, counts: Counts, tmp_path: Path
+) -> None:
+    log.start()
+    store.goes_on.clear()
+    record(log, *range(150))
+    wait_until(lambda: log._in_hand)
+    log.stop(within_s=0.1)
+    assert counts[LogResult.SPOOLED] == 150
+    store.goes_on.set()
+    later = Counts()
+    following = LogWriter(Switched(tmp_path), Spool(tmp_path / "spool"), count=later.add)
+    following.start()
+    wait_until(lambda: later[LogResult.WRITTEN] + later[LogResult.REPEATED] == 150)
+    following.stop()
+    assert request_ids(sqlite(tmp_path)) == names(150)
+
+
+def test_a_full_queue_drops_and_counts(log: LogWriter, counts: Counts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "QUEUE_ROWS", 3)
+    record(log, *range(5))
+    assert counts == {LogResult.DROPPED: 2}
+    log.start()
+    log.stop()
+    assert counts == {LogResult.DROPPED: 2, LogResult.WRITTEN: 3}
+
+
+def test_a_spool_that_cannot_be_written_counts_what_is_lost(
+    store: Switched, counts: Counts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = LogWriter(store, Spool(tmp_path / "spool", most_bytes=10), count=counts.add)
+    store.away = True
+    log.start()
+    record(log, *range(3))
+    log.stop()
+    assert counts == {LogResult.DROPPED: 3}
+    assert "3 rows are lost" in caplog.text
+
+
+def test_a_request_id_that_comes_twice_is_counted(log: LogWriter, counts: Counts) -> None:
+    log.start()
+    record(log, 1, 1, 2)
+    log.stop()
+    assert counts == {LogResult.WRITTEN: 2, LogResult.REPEATED: 1}
+
+
+def test_what_cannot_be_logged_is_counted_and_stops_nothing(
+    log: LogWriter, store: Switched, counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.start()
+    log.record(None, PhotoKey("bad"), time_us=START_US, latency_ms=1.0)  # type: ignore[arg-type] # a fault of a caller
+    wait_until(lambda: counts[LogResult.DROPPED] == 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "insert", lambda _: 1 / 0)
+        record(log, 0)
+        wait_until(lambda: counts[LogResult.SPOOLED] == 1)
+    wait_until(lambda: counts[LogResult.WRITTEN] == 1)
+    record(log, 1)
+    log.stop()
+    assert request_ids(sqlite(tmp_path)) == names(2)
+
+
+def test_old_rows_are_deleted_at_the_start(counts: Counts, tmp_path: Path) -> None:
+    store = LogStore(sqlite(tmp_path))
+    store.insert([row(1), row(2, time_us=4_000_000_000_000_000)])
+    log = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add, keep_days=1)
+    log.start()
+    wait_until(lambda: request_ids(sqlite(tmp_path)) == ["request-2"])
+    log.stop()
+
+
+def test_a_newer_schema_ends_the_start(tmp_path: Path, counts: Counts) -> None:
+    engine = sqlite(tmp_path)
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE petmood_log_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(ConfigError, match="a newer petmood"):
+        open_writer(f"sqlite:///{tmp_path}/log.db", count=counts.add, spool=tmp_path / "spool").start()
+
+
+def test_the_spool_of_an_address_is_in_the_cache_and_depends_on_no_password(
+    tmp_path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path))
+    for address in ("postgresql://me:one@db/pets", "postgresql://me:two@db/pets", "postgresql://db/others"):
+        open_writer(address, count=counts.add)
+    assert len(list((tmp_path / "prediction-log").iterdir())) == 2
