@@ -11,7 +11,7 @@ BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve browser database test lint proof bench mutants pins wheel clean
+.PHONY: help setup run serve browser database prometheus test lint proof bench mutants pins wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,8 +76,14 @@ database: ## install PostgreSQL for the proof of sweeps on several machines, if 
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -yqq postgresql >/dev/null; } || \
 	  { echo "make proof needs PostgreSQL. Install it, such as with: apt-get install postgresql" >&2; exit 1; }
 
+prometheus: ## install Prometheus and Alertmanager for the proof of alerts, if root
+	@{ command -v promtool && command -v amtool; } >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    apt-get install -yqq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } || \
+	  { echo "make proof needs Prometheus. Install it, such as with: apt-get install prometheus prometheus-alertmanager" >&2; exit 1; }
+
 # The hooks run alone: they read every file of the repository, and their type check needs all processors.
-proof: setup browser database ## run slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
+proof: setup browser database prometheus ## run slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v -n $(JOBS) --dist loadgroup --no-loadscope-reorder

@@ -11,8 +11,9 @@ from sqlalchemy import Engine, select
 from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.prediction import DecisionRule, Measured, Prediction, decide
 from petmood.core.schemas import ModelInfo
+from petmood.monitoring.metric_names import LogResult
 from petmood.monitoring.prediction_log.database import connect, database_url, reading
-from petmood.monitoring.prediction_log.rows import LoggedBundle, LogResult, LogRow
+from petmood.monitoring.prediction_log.rows import LoggedBundle, LogRow
 from petmood.monitoring.prediction_log.tables import PREDICTIONS
 
 BUNDLE = LoggedBundle("ab" * 32, "pets", "1", ("angry", "happy"))

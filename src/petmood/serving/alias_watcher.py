@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import BundleError
+from petmood.monitoring.metric_names import LoadResult
 from petmood.registry.base import Version
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry
@@ -102,13 +103,13 @@ class AliasWatcher:
         try:
             folder = cached(self._registry, version).folder
         except Exception as error:  # noqa: BLE001 - see poll_once
-            self._service.metrics.loads.labels("refused").inc()
+            self._service.metrics.loads.labels(LoadResult.REFUSED).inc()
             logger.warning(
                 "version %s can't be fetched, the active model is unchanged: %s", version.number, error, extra=fields
             )
             return False
         try:
-            self._service.load(folder, result="followed", **fields)
+            self._service.load(folder, result=LoadResult.FOLLOWED, **fields)
         except BundleError:  # already counted and logged by AppState.load
             return False
         return True

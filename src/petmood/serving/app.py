@@ -25,7 +25,7 @@ from petmood.serving.middleware.observability import ObservabilityMiddleware
 from petmood.serving.routes import health, models, predict
 from petmood.serving.routes.openapi import document_tokens
 from petmood.serving.routes.pages import add_pages
-from petmood.serving.routes.responses import no_route_response
+from petmood.serving.routes.responses import NO_ROUTE, no_route_response
 from petmood.serving.service import AppState, OpenModel
 from petmood.serving.settings import Settings
 from petmood.serving.uploads import BodyReader, MinUploadRate
@@ -94,7 +94,13 @@ def create_app(
 
 def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_model: OpenModel | None) -> AppState:
     slot, metrics = ModelSlot(predictor), ServiceMetrics()
-    metrics.serves(predictor.model)
+    metrics.serves(predictor.model, classes=predictor.classes)
+    vertex = settings.vertex_predict_route
+    metrics.expect(
+        routes=dict.fromkeys((predict.PATH, predict.BATCH_PATH, predict.EXPLAIN_PATH, *filter(None, [vertex]))),
+        codes=[code for code, _ in NO_ROUTE.values()],
+        capacity=settings.queue,
+    )
     workers = WorkerPool(
         slot,
         threads=settings.workers,

@@ -1,6 +1,7 @@
-"""Prometheus metrics of the service: all names and labels, and multiprocess rendering."""
+"""Prometheus metrics of the service: what is counted when, and multiprocess rendering."""
 
 import os
+from collections.abc import Iterable
 from typing import Any, Final, get_args
 
 from prometheus_client import (
@@ -16,12 +17,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from petmood.core.domain import UNFAMILIAR, DomainWarning
-from petmood.core.errors import PetmoodError
+from petmood.core.errors import PetmoodError, PhotoError, RequestError
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
-from petmood.monitoring.prediction_log.rows import LogResult
+from petmood.monitoring import metric_names as names
+from petmood.monitoring.metric_names import LoadResult, LogResult
 
-__all__ = ["CONTENT_TYPE", "MULTIPROCESS_FOLDER", "WORKER_NUMBER", "RestartCounter", "ServiceMetrics", "forget_worker"]
+__all__ = [
+    "CONTENT_TYPE",
+    "MULTIPROCESS_FOLDER",
+    "WORKER_NUMBER",
+    "RestartCounter",
+    "ServiceMetrics",
+    "error_codes",
+    "forget_worker",
+]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -29,18 +39,19 @@ MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 WORKER_NUMBER: Final = "PETMOOD_WORKER_NUMBER"
 """Environment variable with the number of one of several processes; a process that replaces it continues its files."""
-RESTARTS: Final = ("petmood_worker_restarts_total", "Server processes that were started again after they ended.")
+RESTARTS: Final = (names.WORKER_RESTARTS, "Server processes that were started again after they ended.")
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STATUSES: Final = (200, 500, 503)
+"""Statuses of a request for a prediction that alert rules evaluate; those of clients' errors are in none."""
 CHANCES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-OUT_OF_DOMAIN: Final = "out_of_domain"
-"""Label in ``petmood_predictions_total`` of predictions without a class."""
 
 
 class ServiceMetrics:
     """Metrics of one service; with several processes each writes its own values, and ``render`` aggregates them.
 
-    Labels have low cardinality: ``route`` is the route's pattern, never the requested path.
+    Labels have low cardinality: ``route`` is the route's pattern, never the requested path. What was never counted is
+    there as 0: a counter that first appears as 1 has not increased, and no alert would notice it.
     """
 
     def __init__(self) -> None:
@@ -49,86 +60,105 @@ class ServiceMetrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # untyped; *_created samples double the page size
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
-            "petmood_requests_total", "HTTP requests completed.", ["method", "route", "status"], registry=registry
+            names.REQUESTS, "HTTP requests completed.", ["method", "route", "status"], registry=registry
         )
-        self.errors = Counter(
-            "petmood_errors_total", "Rejected or failed requests, by error code.", ["code"], registry=registry
-        )
+        self.errors = Counter(names.ERRORS, "Rejected or failed requests, by error code.", ["code"], registry=registry)
         self.rejected = Counter(
-            "petmood_rejected_photos_total",
+            names.REJECTED_PHOTOS,
             "Rejected photos, by error code; a batch may contain several.",
             ["code"],
             registry=registry,
         )
         self.seconds = Histogram(
-            "petmood_request_duration_seconds", "Time to the last byte.", ["route"], buckets=SECONDS, registry=registry
+            names.REQUEST_SECONDS, "Time to the last byte.", ["route"], buckets=SECONDS, registry=registry
         )
         self.in_flight = Gauge(
-            "petmood_requests_in_flight", "HTTP requests in progress.", registry=registry, multiprocess_mode="livesum"
+            names.IN_FLIGHT, "HTTP requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
         self.queue = Gauge(
-            "petmood_queue_depth", "Photos waiting for a worker thread.", registry=registry, multiprocess_mode="livesum"
+            names.QUEUE_DEPTH, "Photos waiting for a worker thread.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.capacity = Gauge(
+            names.QUEUE_CAPACITY,
+            "Photos that may wait; more are rejected.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._count_predictions(registry)
-        self.log_rows = Counter(
-            "petmood_prediction_log_rows_total", "Rows of the prediction log, by result.", ["result"], registry=registry
-        )
+        self.log_rows = Counter(names.LOG_ROWS, "Rows of the prediction log, by result.", ["result"], registry=registry)
         for result in LogResult:
             self.log_rows.labels(result.value)
         Counter(*RESTARTS, registry=registry)  # counted by the supervisor; 0 for a single process
         self._count_models(registry)
+        for code in error_codes(PhotoError, RequestError):
+            self.errors.labels(code)
+            self.rejected.labels(code)
         self._finished: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def _count_predictions(self, registry: CollectorRegistry) -> None:
         self.answers = Counter(
-            "petmood_predictions_total",
-            f"Predictions, by class; {OUT_OF_DOMAIN} for a photo without one.",
+            names.PREDICTIONS,
+            f"Predictions, by class; {names.OUT_OF_DOMAIN} for a photo without one.",
             ["label"],
             registry=registry,
         )
         self.outside = Counter(
-            "petmood_out_of_domain_total",
+            names.OUTSIDE_PHOTOS,
             "Photos that are not of the kind that the model was trained on, by reason: no_animal or unfamiliar.",
             ["reason"],
             registry=registry,
         )
         self.unsure = Counter(
-            "petmood_abstentions_total", "Predictions of a class below the confidence threshold.", registry=registry
+            names.ABSTENTIONS, "Predictions of a class below the confidence threshold.", registry=registry
         )
         self.probability = Histogram(
-            "petmood_prediction_confidence", "Probability of the predicted class.", buckets=CHANCES, registry=registry
+            names.CONFIDENCE, "Probability of the predicted class.", buckets=CHANCES, registry=registry
         )
         for reason in get_args(DomainWarning):
             self.outside.labels(reason)
+        self.answers.labels(names.OUT_OF_DOMAIN)
 
     def _count_models(self, registry: CollectorRegistry) -> None:
         self.model = Gauge(
-            "petmood_model_info",
+            names.MODEL_INFO,
             "1 for the active model, 0 for earlier models.",
             ["name", "version", "sha256"],
             registry=registry,
             multiprocess_mode="livemax",
         )
         self.loads = Counter(
-            "petmood_model_loads_total",
+            names.MODEL_LOADS,
             "Model changes, by result: loaded, rolled_back, followed (watched alias moved) or refused.",
             ["result"],
             registry=registry,
         )
         self.registry_up = Gauge(
-            "petmood_registry_up",
+            names.REGISTRY_UP,
             "1 if the last registry lookup succeeded, 0 if it failed.",
             registry=registry,
             multiprocess_mode="livemin",
         )
         self.registry_version = Gauge(
-            "petmood_registry_version",
+            names.REGISTRY_VERSION,
             "Number of the version that the watched alias points to.",
             registry=registry,
             multiprocess_mode="livemax",
         )
-        for result in ("loaded", "rolled_back", "followed", "refused"):
+        for result in LoadResult:
             self.loads.labels(result)
+
+    def expect(self, *, routes: Iterable[str], codes: Iterable[str], capacity: int) -> None:
+        """Begin the counts of prediction routes and of further error codes at 0, and set the queue's capacity.
+
+        The codes of the error tree are there without that.
+        """
+        for route in routes:
+            self.seconds.labels(route)
+            for status in STATUSES:
+                self.requests.labels("POST", route, str(status))
+        for code in codes:
+            self.errors.labels(code)
+        self.capacity.set(capacity)
 
     def finished(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request and observe its duration in seconds."""
@@ -148,7 +178,7 @@ class ServiceMetrics:
         if isinstance(answer, PetmoodError):
             self.rejected.labels(answer.code).inc()
             return
-        self.answers.labels(answer.label or OUT_OF_DOMAIN).inc()
+        self.answers.labels(answer.label or names.OUT_OF_DOMAIN).inc()
         if answer.label is None:
             self.outside.labels(answer.domain_warning or UNFAMILIAR).inc()
             return
@@ -161,8 +191,13 @@ class ServiceMetrics:
         if number:
             self.log_rows.labels(result.value).inc(number)
 
-    def serves(self, model: ModelInfo, *, instead_of: ModelInfo | None = None) -> None:
-        """Set the model info gauge to 1 for the active model and to 0 for the one it replaces."""
+    def serves(self, model: ModelInfo, *, classes: Iterable[str] = (), instead_of: ModelInfo | None = None) -> None:
+        """Set the model info gauge to 1 for the active model and to 0 for the one it replaces.
+
+        The counts of the model's classes begin at 0.
+        """
+        for label in classes:
+            self.answers.labels(label)
         if instead_of is not None:
             self.model.labels(instead_of.name, instead_of.version, instead_of.sha256[:12]).set(0)
         self.model.labels(model.name, model.version, model.sha256[:12]).set(1)
@@ -174,6 +209,14 @@ class ServiceMetrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call] # untyped in prometheus_client
         return generate_latest(together)
+
+
+def error_codes(*trees: type[PetmoodError]) -> list[str]:
+    """Return the codes of error classes and of all their subclasses, sorted."""
+    found = set[str]()
+    for tree in trees:
+        found |= {tree.code, *error_codes(*tree.__subclasses__())}
+    return sorted(found)
 
 
 class RestartCounter:

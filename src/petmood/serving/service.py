@@ -12,6 +12,7 @@ from fastapi import Request
 from petmood.core.errors import BundleError, PetmoodError, ShuttingDown
 from petmood.core.prediction import Prediction
 from petmood.inference.base import Answer, Explained, Predictor
+from petmood.monitoring.metric_names import LoadResult
 from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.drain import DrainState
@@ -91,7 +92,7 @@ class AppState:
         finally:
             self.metrics.queue.set(self.workers.waiting)  # each process sets its own value; any of them may render all
 
-    def load(self, folder: Path, *, result: str, **fields: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields
+    def load(self, folder: Path, *, result: LoadResult, **fields: Any) -> Predictor:  # noqa: ANN401 - arbitrary log fields
         """Verify a bundle against its golden outputs, then switch traffic to it; the old model serves until then.
 
         ``result`` is the label of the load counter; ``fields`` are extra log fields, such as the requester and the
@@ -103,7 +104,7 @@ class AppState:
         try:
             predictor = self.open_model(folder)
         except Exception as error:
-            self.metrics.loads.labels("refused").inc()
+            self.metrics.loads.labels(LoadResult.REFUSED).inc()
             logger.exception("model rejected", extra=fields)
             raise BundleError(f"The bundle was rejected, the active model is unchanged: {error}") from error
         self._log_change(self.slot.swap(predictor), predictor, result=result, **fields)
@@ -116,12 +117,12 @@ class AppState:
             BundleError: there is no previous model.
         """
         old = self.slot.roll_back()
-        self._log_change(old, self.slot.current, result="rolled_back", **fields)
+        self._log_change(old, self.slot.current, result=LoadResult.ROLLED_BACK, **fields)
         return self.slot.current
 
-    def _log_change(self, old: Predictor, new: Predictor, *, result: str, **fields: Any) -> None:  # noqa: ANN401 - as above
+    def _log_change(self, old: Predictor, new: Predictor, *, result: LoadResult, **fields: Any) -> None:  # noqa: ANN401 - as above
         self.metrics.loads.labels(result).inc()
-        self.metrics.serves(new.model, instead_of=old.model)
+        self.metrics.serves(new.model, classes=new.classes, instead_of=old.model)
         known = {"model": new.model.sha256, "model_before": old.model.sha256}
         logger.warning("model %s %s %s", new.model.name, new.model.version, result, extra=known | fields)
 

@@ -50,3 +50,13 @@ def test_bundles_are_opened_with_the_services_own_limits(tmp_path_factory: Any) 
     assert predictor.limits.file_bytes == 1_000_000
     with pytest.raises(BundleError):
         service.open_model(bundle.folder / "nothing")
+
+
+def test_a_service_that_was_never_asked_has_every_count_that_an_alert_evaluates(served: Callable[..., Any]) -> None:
+    page = served(queue=9, vertex_predict_route="/v1/answer").client.get("/metrics").text.splitlines()
+    for route in ("/predict", "/predict/batch", "/explain", "/v1/answer"):
+        for status in (200, 500, 503):
+            assert f'petmood_requests_total{{method="POST",route="{route}",status="{status}"}} 0.0' in page
+    assert 'petmood_errors_total{code="not_found"} 0.0' in page
+    assert 'petmood_predictions_total{label="happy"} 0.0' in page
+    assert "petmood_queue_capacity 9.0" in page

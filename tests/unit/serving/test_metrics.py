@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from petmood.core.domain import DomainWarning
-from petmood.core.errors import TooSmall
+from petmood.core.errors import TooSmall, Unavailable
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
-from petmood.serving.metrics import MULTIPROCESS_FOLDER, WORKER_NUMBER, ServiceMetrics
+from petmood.serving.metrics import MULTIPROCESS_FOLDER, WORKER_NUMBER, ServiceMetrics, error_codes
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 CONFIDENT = Prediction("happy", 0.91, {"happy": 0.91, "sad": 0.09}, True, ("happy",), MODEL)
@@ -25,6 +25,7 @@ metrics.finished(method="POST", route="/predict", status=200, seconds=0.02)
 model = ModelInfo(name="demo", version="1", sha256="0" * 64)
 metrics.count(Prediction("happy", 0.91, {}, True, ("happy",), model))
 metrics.in_flight.inc()
+metrics.expect(routes=["/explain"], codes=[], capacity=8)
 import sys
 sys.stdout.buffer.write(metrics.render())
 """
@@ -92,7 +93,44 @@ def test_what_never_happened_is_there_as_0_so_that_an_alert_can_see_it_rise() ->
         'petmood_model_loads_total{result="refused"} 0.0',
         'petmood_out_of_domain_total{reason="no_animal"} 0.0',
         'petmood_out_of_domain_total{reason="unfamiliar"} 0.0',
+        'petmood_predictions_total{label="out_of_domain"} 0.0',
     } <= lines(ServiceMetrics().render())
+
+
+def test_every_error_code_is_there_as_0() -> None:
+    page = lines(ServiceMetrics().render())
+    for name in ("petmood_errors_total", "petmood_rejected_photos_total"):
+        for code in ("corrupt_image", "overloaded", "shutting_down", "internal", "too_many_requests", "bad_form"):
+            assert f'{name}{{code="{code}"}} 0.0' in page
+
+
+def test_the_classes_of_a_model_are_there_as_0_from_its_load_on() -> None:
+    metrics = ServiceMetrics()
+    metrics.serves(MODEL, classes=("happy", "sad"))
+    metrics.count(CONFIDENT)
+    metrics.serves(MODEL, classes=("sad", "sleepy"))
+    assert {
+        'petmood_predictions_total{label="happy"} 1.0',
+        'petmood_predictions_total{label="sad"} 0.0',
+        'petmood_predictions_total{label="sleepy"} 0.0',
+    } <= lines(metrics.render())
+
+
+def test_expected_routes_and_codes_are_there_as_0_with_the_capacity_of_the_queue() -> None:
+    metrics = ServiceMetrics()
+    metrics.expect(routes=["/predict"], codes=["not_found"], capacity=64)
+    assert {
+        'petmood_requests_total{method="POST",route="/predict",status="200"} 0.0',
+        'petmood_requests_total{method="POST",route="/predict",status="500"} 0.0',
+        'petmood_requests_total{method="POST",route="/predict",status="503"} 0.0',
+        'petmood_request_duration_seconds_count{route="/predict"} 0.0',
+        'petmood_errors_total{code="not_found"} 0.0',
+        "petmood_queue_capacity 64.0",
+    } <= lines(metrics.render())
+
+
+def test_codes_of_a_tree_are_those_of_all_its_classes() -> None:
+    assert error_codes(Unavailable) == ["overloaded", "shutting_down", "unavailable"]
 
 
 def test_nothing_is_shared_between_two_services() -> None:
@@ -109,6 +147,8 @@ def test_the_numbers_of_several_processes_are_added_up(tmp_path: Path) -> None:
     assert 'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0' in found
     assert 'petmood_predictions_total{label="happy"} 2.0' in found
     assert "petmood_prediction_confidence_count 2.0" in found
+    assert 'petmood_requests_total{method="POST",route="/explain",status="500"} 0.0' in found
+    assert 'petmood_errors_total{code="overloaded"} 0.0' in found
     assert any(line.startswith("petmood_requests_in_flight ") for line in found)
 
 
@@ -153,6 +193,7 @@ def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
         "petmood_request_duration_seconds": "histogram",
         "petmood_requests_in_flight": "gauge",
         "petmood_queue_depth": "gauge",
+        "petmood_queue_capacity": "gauge",
         "petmood_predictions_total": "counter",
         "petmood_out_of_domain_total": "counter",
         "petmood_abstentions_total": "counter",

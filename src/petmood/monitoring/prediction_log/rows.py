@@ -3,27 +3,13 @@
 import base64
 import json
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from petmood.core.prediction import Prediction
 
-__all__ = ["LogResult", "LogRow", "LoggedBundle", "PhotoKey", "log_row"]
-
-
-class LogResult(StrEnum):
-    """What became of rows of the prediction log."""
-
-    WRITTEN = "written"
-    """Written into the database, at once or from the spool."""
-    SPOOLED = "spooled"
-    """Written into the spool, as the database was away; they count as written too once they are replayed."""
-    REPEATED = "repeated"
-    """In the log already: a replay, or a request id that a client used twice."""
-    DROPPED = "dropped"
-    """Lost: the queue or the disk was full, or the database refused the row."""
+__all__ = ["LogRow", "LoggedBundle", "PhotoKey", "log_row"]
 
 
 @dataclass(frozen=True, slots=True)

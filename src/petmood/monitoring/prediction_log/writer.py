@@ -14,8 +14,9 @@ from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.prediction import Prediction
 from petmood.core.redact import without_credentials
 from petmood.core.user_cache import cache_folder
+from petmood.monitoring.metric_names import LogResult
 from petmood.monitoring.prediction_log.database import connect, database_url
-from petmood.monitoring.prediction_log.rows import LogResult, LogRow, PhotoKey, log_row
+from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey, log_row
 from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import LogStore
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from petmood.core.errors import BadRequest, PetmoodError, UnprocessableContent
 from petmood.core.schemas import ModelInfo
+from petmood.monitoring.metric_names import LoadResult
 from petmood.serving.middleware.context import context_of
 from petmood.serving.routes.openapi import LOAD_REQUEST, REFUSALS, ROLLBACK_REQUEST
 from petmood.serving.routes.responses import json_response
@@ -50,7 +51,7 @@ async def load(request: Request) -> Response:
         body = _read(LoadBody, raw, 'Expected {"bundle": "FOLDER"} with an optional "reason", got something else.')
     fields = {"request_id": call.request_id, "reason": body.reason or None}
     try:
-        predictor = await asyncio.to_thread(service.load, Path(body.bundle), result="loaded", **fields)
+        predictor = await asyncio.to_thread(service.load, Path(body.bundle), result=LoadResult.LOADED, **fields)
     except PetmoodError as error:
         raise UnprocessableContent(str(error)) from error
     return json_response(predictor.model)

@@ -27,9 +27,10 @@ from petmood.serving.routes.openapi import BATCH_REQUEST, EXPLAIN_REQUEST, PREDI
 from petmood.serving.routes.responses import JSON, answer_each, json_response
 from petmood.serving.service import AppState, service_of
 
-__all__ = ["EXPLAIN_PATH", "PATH", "AnswerPhoto", "answer_photo", "router"]
+__all__ = ["BATCH_PATH", "EXPLAIN_PATH", "PATH", "AnswerPhoto", "answer_photo", "router"]
 
 PATH: Final = "/predict"
+BATCH_PATH: Final = "/predict/batch"
 EXPLAIN_PATH: Final = "/explain"
 
 AnswerPhoto = Callable[[bytes], Awaitable[Answer | Explained]]
@@ -74,7 +75,7 @@ async def predict(request: Request) -> Response:
 
 
 @router.post(
-    "/predict/batch",
+    BATCH_PATH,
     summary="Predict several photos",
     response_model=BatchResponse,
     openapi_extra=BATCH_REQUEST,

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.monitoring.metric_names import LogResult
 from petmood.monitoring.prediction_log import writer
 from petmood.monitoring.prediction_log.database import migrate
-from petmood.monitoring.prediction_log.rows import LogResult, LogRow, PhotoKey
+from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey
 from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import Inserted, LogStore
 from petmood.monitoring.prediction_log.writer import LogWriter, open_writer

@@ -89,6 +89,10 @@ def test_a_fault_of_ours_is_reported_without_its_text(
         def card(self) -> Any:  # noqa: ANN401 - never returns
             raise RuntimeError("/srv/secret/place")
 
+        @property
+        def classes(self) -> tuple[str, ...]:
+            return ("happy", "sad")
+
     app = served(Broken())
     response = app.client.get("/model", headers={"x-request-id": "r1"})
     assert response.status_code == 500

@@ -252,7 +252,9 @@ def test_an_explanation_counts_no_prediction_but_its_errors(served: Callable[...
     client.post("/explain", content=photo)
     client.post("/explain", content=photo[:300])
     metrics = client.get("/metrics").text
-    assert "petmood_predictions_total{" not in metrics
+    predicted = [row for row in metrics.splitlines() if row.startswith("petmood_predictions_total{")]
+    assert predicted
+    assert [row for row in predicted if not row.endswith(" 0.0")] == []
     assert 'petmood_rejected_photos_total{code="corrupt_image"} 1.0' in metrics
 
 

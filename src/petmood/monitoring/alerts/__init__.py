@@ -1,0 +1,1 @@
+"""Alert rules and what is generated from them: Prometheus rules, Cloud Monitoring policies, a table."""
