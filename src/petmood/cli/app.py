@@ -37,6 +37,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "log": ("petmood.cli.log:log", "Read, export and clean the prediction log of a service."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),
+    "monitor": ("petmood.cli.monitor:monitor", "Generate alert rules and dashboards for a service."),
     "loadtest": ("petmood.cli.loadtest:loadtest", "Load-test a service until throughput saturates."),
     "page": ("petmood.cli.page:page", "Show the web page."),
     "run": ("petmood.cli.run:run", "Run the whole pipeline, skipping what is up to date."),
