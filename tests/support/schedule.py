@@ -13,6 +13,8 @@ LONGEST_FIRST: Final = (
     "tests/e2e/test_bento.py",
     "tests/e2e/test_wheel.py",
     "tests/e2e/test_repro.py",
+    "tests/integration/monitoring/test_alerts_live.py",
+    "tests/integration/monitoring/test_alert_rules.py",
     "tests/integration/test_transfer.py",
     "tests/integration/test_sweep_postgres.py",
 )
