@@ -4,11 +4,11 @@ from starlette.testclient import TestClient
 
 from petmood.inference.fake import FakePredictor
 from petmood.monitoring import metric_names
-from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, LOG_ROWS
+from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS
 from petmood.serving.app import create_app
 
-ELSEWHERE = {LOG_ROWS, DRIFT_ALERT, DRIFT_WINDOWS}
-"""Metrics of a service with a prediction log, and of the drift API."""
+ELSEWHERE = {DRIFT_ALERT, DRIFT_WINDOWS}
+"""Metrics of the drift API."""
 
 
 def declared() -> list[str]:
