@@ -18,10 +18,12 @@ from PIL import Image, ImageFilter
 
 from petmood.core.errors import ConfigError
 
-__all__ = ["CORRUPTIONS", "LEVELS", "Corruption", "corrupt", "corruption"]
+__all__ = ["CORRUPTIONS", "LEVELS", "MIDDLE_LEVEL", "Corruption", "corrupt", "corruption"]
 
 LEVELS: Final = (1, 2, 3, 4, 5)
 """Severity, from hardly visible to hard to recognize."""
+MIDDLE_LEVEL: Final = 3
+"""The level that models are compared and summarized at."""
 SIDE_PX: Final = 224
 """Image side that a radius in pixels refers to; the radius scales with the image."""
 

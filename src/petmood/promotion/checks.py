@@ -9,13 +9,14 @@ import numpy as np
 
 from petmood.core.errors import DataError
 from petmood.evaluation.bootstrap import estimate_metrics
+from petmood.evaluation.differences import widened
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.presentation.display_names import percent_text, title
 from petmood.promotion.calibration import check_calibration, check_first_calibration
 from petmood.promotion.class_recall import check_class_recall
 from petmood.promotion.compare import BundlePredictions, Latency
-from petmood.promotion.differences import compare_slice, points_text, side_by_side, widened, with_interval
+from petmood.promotion.differences import compare_slice, points_text, side_by_side, with_interval
 from petmood.promotion.limits import CONFIDENCE, Criterion, PromotionLimits
 from petmood.promotion.records import Check
 

@@ -19,12 +19,11 @@ from petmood.core.photo import decode
 from petmood.core.processors import processor_count
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow
-from petmood.evaluation.corruptions import CORRUPTIONS, corrupt
+from petmood.evaluation.corruptions import CORRUPTIONS, MIDDLE_LEVEL, corrupt
 from petmood.evaluation.predictions import Predictions, from_rows
 from petmood.inference.load import BundlePredictor
 
 __all__ = [
-    "LEVEL",
     "BundleInfo",
     "BundlePredictions",
     "Latency",
@@ -35,8 +34,6 @@ __all__ = [
     "prepared_photos",
 ]
 
-LEVEL: Final = 3
-"""Corruption level: the middle one of the five levels."""
 TIMED_PHOTOS: Final = 8
 ROUNDS: Final = 60
 MIN_ROUNDS: Final = 12
@@ -182,7 +179,7 @@ def _prepared(
         except PhotoError as error:
             raise DataError(f"'{row.path}' of {data} can't be used: {error}") from error
         reduced = _reduced(pixels, side)
-        images = [pixels, *(corrupt(reduced, name, level=LEVEL) for name in corruptions)]
+        images = [pixels, *(corrupt(reduced, name, level=MIDDLE_LEVEL) for name in corruptions)]
         for spec in (spec for spec in specs if spec.background == background):
             prepared[spec] = np.stack([prepare(image, spec) for image in images])
     return prepared

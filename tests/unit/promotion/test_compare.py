@@ -21,11 +21,10 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import decode
 from petmood.core.prediction import Prediction
 from petmood.data.index import IndexRow, read_index, write_index
-from petmood.evaluation.corruptions import CORRUPTIONS, corrupt
+from petmood.evaluation.corruptions import CORRUPTIONS, MIDDLE_LEVEL, corrupt
 from petmood.inference.load import BundlePredictor, load_bundle
 from petmood.inference.onnx import OnnxSession
 from petmood.promotion.compare import (
-    LEVEL,
     BundleInfo,
     BundlePredictions,
     Latency,
@@ -145,7 +144,7 @@ def test_every_photo_comes_once_a_corruption_and_keeps_its_group(predictor: Bund
     for place in (place for place, path in enumerate(found.paths) if path.startswith(f"{rows[5].path}#")):
         assert found.groups[place] == rows[5].group_id
         assert DEFAULT_CLASSES[found.labels[place]] == rows[5].label
-        image = prepare(corrupt(pixels, found.source[place], level=LEVEL), IMAGE)
+        image = prepare(corrupt(pixels, found.source[place], level=MIDDLE_LEVEL), IMAGE)
         np.testing.assert_allclose(found.logits[place], predictor.session.logits(image[None])[0], atol=1e-4)
 
 
@@ -157,7 +156,7 @@ def test_large_photos_are_brought_to_the_size_that_corruptions_are_meant_for(
     found = predict_alone(predictor, data, rows)
     clean = load(data / rows[0].path, IMAGE).pixels
     place = found.corrupted.source.index("noise")
-    alike = predictor.session.logits(corrupt(clean, "noise", level=LEVEL)[None])[0]
+    alike = predictor.session.logits(corrupt(clean, "noise", level=MIDDLE_LEVEL)[None])[0]
     far = np.abs(found.corrupted.logits[place] - found.clean.logits[0]).max()
     assert far > 0.3 * np.abs(alike - found.clean.logits[0]).max()
 

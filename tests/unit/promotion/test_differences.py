@@ -19,7 +19,6 @@ from petmood.promotion.differences import (
     number_text,
     points_text,
     side_by_side,
-    widened,
     with_interval,
 )
 from tests.support.right_answers import answers, shares
@@ -94,15 +93,6 @@ def test_both_sides_come_in_one_order() -> None:
     first, second = side_by_side(scored.take(np.arange(40)[::-1]), scored)
     assert first.paths == second.paths
     assert compare_slice("all", first, second).difference.value == 0
-
-
-def test_an_interval_is_stretched_like_one_of_the_normal_distribution() -> None:
-    """2.575829 / 1.959964 = 1.314222 for 99%."""
-    found = widened(Estimate(0.5, 0.4, 0.7, n=10), confidence=0.99)
-    assert [found.value, found.low, found.high] == pytest.approx([0.5, 0.5 - 0.1314222, 0.5 + 0.2628444], abs=1e-6)
-    assert found.n == 10
-    same = widened(Estimate(0.5, 0.4, 0.7, n=10), confidence=0.95)
-    assert [same.low, same.high] == pytest.approx([0.4, 0.7])
 
 
 def in_groups(right: Sequence[int], *sizes: int) -> Predictions:
