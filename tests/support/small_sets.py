@@ -22,6 +22,7 @@ SMALL: Final = (
     "tracker=none",
     "evaluation.calibration_min_groups=2",
     "evaluation.false_alarms=0",
+    "evaluation.robustness=0",
 )
 """Overrides of a training that takes a second or two."""
 

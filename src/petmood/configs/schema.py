@@ -147,6 +147,7 @@ class EvaluationConfig(Checked):
     ``crossval``: folder of a finished `petmood crossval` of this recipe and data, in place of one made now.
     ``baselines``: also evaluate the most frequent class, HOG + SVM, permuted labels and a random split.
     ``false_alarms``: share of photos like the training photos that may be refused as another kind (0 = none are).
+    ``robustness``: held-out photos, at most, that the accuracy under corruptions is measured on (0 = not measured).
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
@@ -158,6 +159,7 @@ class EvaluationConfig(Checked):
     crossval: str | None = None
     baselines: bool = True
     false_alarms: float = Field(default=0.02, ge=0, lt=0.5)
+    robustness: int = Field(default=100, ge=0)
 
 
 class CrossvalConfig(Checked):

@@ -20,6 +20,7 @@ from petmood.evaluation.domain import DomainResult
 from petmood.evaluation.model_choice import ModelChoice, without_choice
 from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.robustness import Robustness
 from petmood.evaluation.selective import AbstainRule, Selective, choose_threshold, evaluate_selective, risk_coverage
 from petmood.evaluation.slices import Slice, slice_metrics
 from petmood.evaluation.verdict import verdict_text
@@ -72,6 +73,7 @@ class Evaluation:
     """All results of one run; `main` is the split that the headline metrics come from.
 
     Without a test split it may be "crossval": then the metrics are those of a cross-validation of the recipe.
+    `robustness` is added after the evaluation by `pipelines.evaluate`; None if not measured.
     """
 
     main: str
@@ -86,6 +88,7 @@ class Evaluation:
     domain: DomainResult | None = None
     comparison: Comparison | None = None
     out_of_fold: OutOfFold | None = None
+    robustness: Robustness | None = None
 
     @property
     def subject(self) -> str:
@@ -139,6 +142,7 @@ class Evaluation:
             "slices": [part.to_json() for part in self.slices],
             "domain": self.domain.to_json() if self.domain else None,
             **({"out_of_fold": self.out_of_fold.to_json(coverage=self.conformal.target)} if self.out_of_fold else {}),
+            **({"robustness": self.robustness.to_json()} if self.robustness else {}),
         }
 
 

@@ -29,6 +29,8 @@ def summary_text(evaluation: Evaluation) -> str:
     lines += ["", "confidence", *_certainty_lines(evaluation)]
     if evaluation.domain:
         lines += ["", "photos of another kind", *_domain_lines(evaluation.domain)]
+    if evaluation.robustness:
+        lines += ["", evaluation.robustness.sentence]
     return "\n".join(lines[1:])
 
 

@@ -54,6 +54,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
         "",
         _domain_line(manifest),
         "",
+        *_robustness(manifest.metrics),
         *_selection(manifest.metrics),
         "## Training",
         "",
@@ -106,6 +107,12 @@ def _validation_line(splits: Mapping[str, Any]) -> list[str]:
             f"{_percent(accuracy['value'])} (95% interval {low} to {high}). {VALIDATION_NOTE}"
         ),
     ]
+
+
+def _robustness(metrics: Mapping[str, Any]) -> list[str]:
+    """Return what corruptions of a photo do to the accuracy; nothing for bundles without the record."""
+    sentence = metrics.get("robustness", {}).get("sentence")
+    return [sentence, ""] if sentence else []
 
 
 def _selection(metrics: Mapping[str, Any]) -> list[str]:

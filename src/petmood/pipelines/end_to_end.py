@@ -25,7 +25,7 @@ from petmood.data.validation.issues import ValidationReport, validate_dataset
 from petmood.inference.base import Answer
 from petmood.inference.load import load_bundle
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
-from petmood.pipelines.export import export_run
+from petmood.pipelines.export import export_run, kept_robustness
 from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import resume, train
@@ -40,7 +40,7 @@ DEMO_FOLDER = Path("data/demo")
 CHECKED = f"{CACHE_NAME}/checked"
 """File of a dataset that stores the hash of its last version that passed validation."""
 SHOWN = 3
-AFTER_TRAINING: Final = {"evaluation": {"calibrate_on", "crossval"}}
+AFTER_TRAINING: Final = {"evaluation": {"calibrate_on", "crossval", "robustness"}}
 """Settings that may change after a run's training: they are of its evaluation alone, so none is trained for them."""
 OWN_RUN: Final = re.compile(r".+-[0-9a-f]{8}")
 """The names of runs that ``_trained`` gives."""
@@ -100,9 +100,8 @@ def run_pipeline(
     run, trained = _trained(config, index.hash, progress=progress)
     if trained:
         done.append("train")
-    else:
-        _take_settings(run, config, index)
-    if trained or needs_evaluation(run):
+    changed = not trained and _take_settings(run, config, index)
+    if trained or changed or needs_evaluation(run):
         evaluate_run(run, progress=progress)
         done.append("evaluate")
     if not _is_bundle_of(target, run):
@@ -169,8 +168,8 @@ def _trained(config: Config, data_hash: str, *, progress: ProgressBar) -> tuple[
     return resume(run.path, progress=progress), True
 
 
-def _take_settings(run: RunFolder, config: Config, index: DataIndex) -> None:
-    """Write the settings of a finished run that may change after its training, if they did."""
+def _take_settings(run: RunFolder, config: Config, index: DataIndex) -> bool:
+    """Write the settings of a finished run that may change after its training, and return whether they did."""
     stored = run.read_config()
     wanted = {key: getattr(config.evaluation, key) for key in AFTER_TRAINING["evaluation"]}
     changed = stored.model_copy(update={"evaluation": stored.evaluation.model_copy(update=wanted)})
@@ -178,6 +177,7 @@ def _take_settings(run: RunFolder, config: Config, index: DataIndex) -> None:
         check_out_of_fold(changed, index, run=run)
         with run.lock():
             atomic_write_text(run.config, dump(changed))
+    return changed != stored
 
 
 def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
@@ -185,9 +185,11 @@ def _is_bundle_of(folder: Path, run: RunFolder) -> bool:
         metrics = read(folder).metrics
     except BundleError:
         return False
-    is_calibrated_so = metrics.get("out_of_fold") == read_evaluation(run).get("out_of_fold")
+    found = read_evaluation(run)
+    is_calibrated_so = metrics.get("out_of_fold") == found.get("out_of_fold")
+    is_measured_so = metrics.get("robustness") == kept_robustness(found)
     is_of_run = metrics.get("weights") == sha256_of(run.weights) and metrics.get("run") == run.read_metadata().name
-    return is_of_run and is_calibrated_so
+    return is_of_run and is_calibrated_so and is_measured_so
 
 
 def _sample_predictions(bundle: Path, data: Path, paths: list[str]) -> tuple[PhotoResult, ...]:

@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from petmood.pipelines.domain import has_domain, measure_domain
 from petmood.pipelines.error_maps import heat_maps_of
 from petmood.pipelines.out_of_fold import is_as_planned, out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
+from petmood.pipelines.robustness import measure_robustness
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
 from petmood.pipelines.train import load_network
@@ -114,6 +116,7 @@ def _evaluate(
     folds = predicted.folds if predicted is not None and predicted.is_headline and data is None else None
     baselines = run_baselines(run, config, data=data, split=split, folds=folds, progress=progress)
     domain = measure_domain(run, progress=progress) if data is None else None
+    robustness = measure_robustness(run, scored, progress=progress) if data is None else None
     found = evaluate(
         scored,
         choice=model_choice(run, scored[Split.VALID], predicted=predicted),
@@ -125,6 +128,7 @@ def _evaluate(
         out_of_fold=predicted,
         seed=config.seed,
     )
+    found = replace(found, robustness=robustness)
     on_result(found)
     if domain is not None:
         atomic_write_bytes(run.domain, domain.file)

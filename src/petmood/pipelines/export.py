@@ -2,10 +2,11 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
 from petmood.training.dataset import evaluation_rows, open_index, open_photo_set, training_rows
 
-__all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run", "rows_to_recognize"]
+__all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run", "kept_robustness", "rows_to_recognize"]
 
 GOLDEN_PHOTOS: Final = 32
 NEVER_CONFIDENT: Final = 1.01
@@ -107,6 +108,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKin
             "selection": numbers["selection"],
             "domain": numbers["domain"],
             **({"out_of_fold": used} if (used := numbers.get("out_of_fold")) else {}),
+            **({"robustness": corrupted} if (corrupted := kept_robustness(numbers)) else {}),
             "run": facts.name,
             "weights": sha256_of(run.weights),
         },
@@ -119,6 +121,15 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKin
         species=species,
         data_kind=kind,
     )
+
+
+def kept_robustness(numbers: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a manifest has of the accuracy under corruptions, without the single ones; None if not measured.
+
+    ``numbers`` are those of an ``evaluation.json``; one of an earlier version has none.
+    """
+    found = numbers.get("robustness")
+    return {name: value for name, value in found.items() if name != "corruptions"} if found else None
 
 
 def _checked(name: str) -> str:

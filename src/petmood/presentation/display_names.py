@@ -50,6 +50,7 @@ _CROSSVAL_TITLES = {
     "random_split": "this recipe, random split (leaks)",
 }
 """Baselines that a cross-validation makes with the recipe itself."""
+_CORRUPTION_TITLES = {"jpeg": "JPEG"}
 _PHOTOS = {
     "train": "{}training {}",
     "valid": "{}validation {}",
@@ -78,8 +79,9 @@ class Interval(Protocol):
 
 
 def title(name: str) -> str:
-    """Return the display name of a metric or baseline; for an unknown name, underscores become spaces."""
-    return METRIC_TITLES.get(name) or BASELINE_TITLES.get(name) or name.replace("_", " ")
+    """Return the display name of a metric, baseline or corruption; for others, underscores become spaces."""
+    known = METRIC_TITLES.get(name) or BASELINE_TITLES.get(name) or _CORRUPTION_TITLES.get(name)
+    return known or name.replace("_", " ")
 
 
 def headline_split(splits: Mapping[str, object]) -> str | None:

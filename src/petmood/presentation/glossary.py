@@ -53,6 +53,10 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
             "a note that a photo may show two pets, or a face that is small, hidden or cropped; it doesn't change the "
             "prediction (`scene_warnings`)"
         ),
+        "corruption": (
+            "a distortion of a photo by which robustness is measured: blur, noise, brightness, contrast, JPEG or crop, "
+            "at five levels as in ImageNet-C"
+        ),
         "prediction set": "the classes that can't be ruled out, with stated coverage (split conformal prediction)",
         "novelty": "distance of a photo from the training photos, divided by the largest that is in the domain",
         "bundle": (

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from markupsafe import Markup
 
 from petmood.core.extras import require
+from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.calibration import ReliabilityBin
+from petmood.evaluation.robustness import CorruptedAccuracy
 from petmood.evaluation.selective import RiskCoverage
 from petmood.presentation.figures import PageColor, inline_svg, new_figure, page_style
 
@@ -16,14 +18,27 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["learning_chart", "reliability_chart", "risk_coverage_chart"]
+__all__ = ["corruption_chart", "learning_chart", "reliability_chart", "risk_coverage_chart"]
 
 _EXTRA: Final = "train"
-_WIDTH, _HEIGHT = 360, 264
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 12, 42
 _POINTS_AN_INCH: Final = 72
 _TICK_STEPS: Final = (1, 2, 5, 10)
 _Style = Mapping[str, Any]
+
+
+class _Frame(NamedTuple):
+    """Size of a chart and its margins around the axes, in points."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
+_LARGE: Final = _Frame(360, 264, left=60, right=20, top=12, bottom=42)
+_SMALL: Final = _Frame(160, 112, left=42, right=6, top=8, bottom=20)
 _LINES: Final[tuple[_Style, ...]] = (
     {"color": PageColor.ONE, "linewidth": 2.5},
     {"color": PageColor.TWO, "linewidth": 2.5, "linestyle": (0, (7, 4))},
@@ -105,6 +120,25 @@ def learning_chart(curves: Sequence[Mapping[str, float | None]], names: Sequence
     return _markup(figure, spoken=f"Learning curves by epoch: {'; '.join(ends) or 'nothing recorded'}.")
 
 
+@page_style(extra=_EXTRA)
+def corruption_chart(name: str, levels: Sequence[CorruptedAccuracy], *, clean: Estimate) -> Markup:
+    """Draw the accuracy with its interval against the level of a corruption; the guide is the accuracy without it."""
+    figure, axes = _axes(_SMALL)
+    axes.set(xlim=(0.6, levels[-1].level + 0.4), ylim=(0, 1))
+    axes.set_xticks([one.level for one in levels])
+    axes.set_yticks([0, 0.5, 1], labels=["0%", "50%", "100%"])
+    axes.plot(axes.get_xlim(), [clean.value] * 2, **_GUIDE)
+    _plot_line(axes, [(one.level, one.accuracy.value) for one in levels], number=1)
+    titles = {}
+    for one in levels:
+        found, gid = one.accuracy, f"dots:{one.level}"
+        axes.plot([one.level] * 2, [found.low, found.high], **_WHISKER)
+        axes.plot(one.level, found.value, color=PageColor.ONE, gid=gid, **{**_DOT, "markersize": 6})
+        titles[gid] = f"level {one.level}: accuracy {found.value:.0%} ({found.low:.0%} to {found.high:.0%})"
+    spoken = f"Accuracy under {name}; {'; '.join(titles.values())}; without corruption {clean.value:.0%}."
+    return _markup(figure, spoken=spoken, titles=titles)
+
+
 def _known(curves: Sequence[Mapping[str, float | None]], name: str) -> list[Point]:
     found = [(row.get("epoch"), row.get(name)) for row in curves]
     return [(float(x), float(y)) for x, y in found if x is not None and y is not None and math.isfinite(y)]
@@ -120,11 +154,12 @@ def _thinned(points: list[Point], *, most: int = 400) -> list[Point]:
     return points[:-1:step] + points[-1:]
 
 
-def _axes(*, x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
+def _axes(frame: _Frame = _LARGE, *, x_label: str = "", y_label: str = "") -> tuple["Figure", "Axes"]:
     """Return a figure with one pair of axes at a fixed position, independent of the width of any text."""
-    figure = new_figure(extra=_EXTRA, figsize=(_WIDTH / _POINTS_AN_INCH, _HEIGHT / _POINTS_AN_INCH))
-    across, down = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    axes = figure.add_axes((_LEFT / _WIDTH, _BOTTOM / _HEIGHT, across / _WIDTH, down / _HEIGHT))
+    width, height, left, right, top, bottom = frame
+    figure = new_figure(extra=_EXTRA, figsize=(width / _POINTS_AN_INCH, height / _POINTS_AN_INCH))
+    across, down = width - left - right, height - top - bottom
+    axes = figure.add_axes((left / width, bottom / height, across / width, down / height))
     for background in (figure.patch, axes.patch, axes.spines[:]):
         background.set_visible(False)
     axes.tick_params(length=0, pad=6, labelcolor=PageColor.SOFT)
@@ -132,8 +167,8 @@ def _axes(*, x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
     axes.grid(visible=True, axis="y", color=PageColor.EDGE, linewidth=1)
     axes.set_xlabel(x_label, color=PageColor.INK, verticalalignment="baseline")
     axes.set_ylabel(y_label, color=PageColor.INK, verticalalignment="baseline")
-    axes.xaxis.set_label_coords(0.5, (7 - _BOTTOM) / down)
-    axes.yaxis.set_label_coords((13 - _LEFT) / across, 0.5)
+    axes.xaxis.set_label_coords(0.5, (7 - bottom) / down)
+    axes.yaxis.set_label_coords((13 - left) / across, 0.5)
     return figure, axes
 
 

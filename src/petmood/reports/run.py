@@ -9,13 +9,14 @@ from petmood.evaluation.bootstrap import Estimate
 from petmood.evaluation.evaluate import CROSSVAL, Evaluation
 from petmood.evaluation.paired import PairedTest
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.robustness import Robustness
 from petmood.evaluation.selective import risk_coverage
 from petmood.evaluation.undecided import undecided
 from petmood.evaluation.verdict import chance_text
 from petmood.presentation.display_names import photos_of_split, title
 from petmood.presentation.thumbnails import PhotoOf, Thumbnails
 from petmood.reports.examples import MapOf, confusion_cells, most_confident_errors
-from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
+from petmood.reports.plots import corruption_chart, learning_chart, reliability_chart, risk_coverage_chart
 from petmood.reports.templates import page_template
 
 __all__ = ["MetricBar", "bars", "render_report", "shown_facts"]
@@ -71,6 +72,7 @@ def render_report(
         reliability=reliability_chart(evaluation.calibration.reliability),
         risk_coverage=_risk_coverage(evaluation, scored),
         learning=_learning(curves),
+        corruptions=_corruptions(evaluation.robustness),
         leak=_leakage(evaluation),
         paired=paired,
         **shown_facts(facts),
@@ -112,6 +114,14 @@ def _learning(curves: Curves) -> tuple[str, ...]:
         learning_chart(curves, ("train/loss", "val/loss"), y_label="loss"),
         learning_chart(curves, ("val/accuracy",), y_label="validation accuracy"),
     )
+
+
+def _corruptions(found: Robustness | None) -> dict[str, str]:
+    """Return a chart for each corruption by its display name; none if the robustness is not measured."""
+    if found is None:
+        return {}
+    charts = {title(name): levels for name, levels in found.corruptions.items()}
+    return {name: corruption_chart(name, levels, clean=found.clean) for name, levels in charts.items()}
 
 
 def _leakage(evaluation: Evaluation) -> float | None:

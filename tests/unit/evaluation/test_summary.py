@@ -1,11 +1,14 @@
 """The summary for a terminal, of a run without test photos; test_evaluate.py has the others."""
 
+from dataclasses import replace
+
 from petmood.evaluation.evaluate import evaluate
 from petmood.evaluation.model_choice import ModelChoice
 from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.summary import summary_text
 from petmood.presentation.display_names import VALIDATION_NOTE
 from tests.support.evaluation import MakeScored
+from tests.support.robust import robustness_of
 
 
 def test_a_cross_validation_comes_first_and_is_named_so(make_scored: MakeScored) -> None:
@@ -21,3 +24,11 @@ def test_a_cross_validation_comes_first_and_is_named_so(make_scored: MakeScored)
     assert lines.index(f"  {VALIDATION_NOTE}") > lines.index("36 validation photos (95% interval over groups)")
     assert any(line.startswith("Permutation test: ") and "accurate as this recipe: " in line for line in lines)
     assert any(line.endswith("fitted on out-of-fold predictions of 329 photos") for line in lines)
+
+
+def test_the_accuracy_under_corruptions_is_one_line(make_scored: MakeScored) -> None:
+    scored = make_scored(40)
+    robustness = robustness_of(scored)
+    without = evaluate({"test": scored})
+    found = replace(without, robustness=robustness)
+    assert summary_text(found).splitlines() == [*summary_text(without).splitlines(), "", robustness.sentence]

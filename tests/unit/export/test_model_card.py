@@ -52,6 +52,14 @@ def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
     assert text.endswith("\n")
 
 
+def test_the_card_has_one_line_on_corruptions_and_none_without_the_record() -> None:
+    sentence = "At level 3 of 5 the accuracy falls most for noise."
+    without = card_text(manifest(), photos=PHOTOS)
+    text = card_text(manifest(metrics={**METRICS, "robustness": {"sentence": sentence}}), photos=PHOTOS)
+    assert text.replace(f"{sentence}\n\n", "") == without
+    assert text.count(sentence) == 1
+
+
 def test_the_card_says_how_the_model_was_chosen_and_how_sure_the_error_is() -> None:
     chosen = {"sentence": "8 photos chose the best of 6 models tried.", "confidence": 0.9, "separate": True}
     record = {"selection": chosen}

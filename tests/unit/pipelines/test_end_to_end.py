@@ -246,6 +246,10 @@ def test_a_run_keeps_its_name_whatever_is_set_for_its_evaluation_alone(settings:
     assert run_here(settings, "evaluation.calibrate_on=valid").run == first.run
     text = first.run.config.read_text()
     assert "calibrate_on: valid" in text
+    again = run_here(settings, "evaluation.calibrate_on=valid", "evaluation.robustness=8")
+    assert (again.run, again.done) == (first.run, ("evaluate", "export"))
+    assert read_evaluation(first.run)["robustness"]["clean"]["n"] == 8
     before = dump(settings(), without=end_to_end.AFTER_TRAINING)
     assert "calibrate_on" not in before
+    assert "robustness" not in before
     assert "target_error" in before

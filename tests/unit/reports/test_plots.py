@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from petmood.evaluation.calibration import reliability
 from petmood.evaluation.selective import risk_coverage
-from petmood.reports.plots import learning_chart, reliability_chart, risk_coverage_chart
+from petmood.reports.plots import corruption_chart, learning_chart, reliability_chart, risk_coverage_chart
 from tests.support.evaluation import MakeScored
+from tests.support.robust import robustness_of
 
 POINT = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
 
@@ -148,3 +149,24 @@ def test_ticks_of_a_share_are_round(make_scored: MakeScored) -> None:
 def test_epochs_are_whole_numbers(last: int, wanted: str) -> None:
     rows = [{"epoch": epoch, "loss": 1.0} for epoch in range(last + 1)]
     assert tick_labels(parsed(learning_chart(rows, ("loss",), y_label="loss")), anchor="middle") == wanted.split()
+
+
+def test_the_corruption_plot_has_accuracies_and_intervals_by_level_beside_that_without(make_scored: MakeScored) -> None:
+    found = robustness_of(make_scored(60))
+    levels = found.corruptions["crop"]
+    root = parsed(corruption_chart("crop", levels, clean=found.clean))
+    assert tick_labels(root, anchor="middle") == ["1", "2", "3", "4", "5"]
+    assert tick_labels(root, anchor="end") == ["0%", "50%", "100%"]
+    ((left, before), (right, _)), line = points_of(drawn(root, "guide")[0]), points_of(drawn(root, "line-1")[0])
+    dots, whiskers = drawn(root, "dots"), drawn(root, "whisker")
+    assert len(dots) == len(whiskers) == len(line) == len(levels)
+    full = (line[0][1] - before) / (found.clean.value - levels[0].accuracy.value)
+    for one, (x, y), whisker in zip(levels, line, whiskers, strict=True):
+        assert x == pytest.approx(left + (one.level - 0.6) / 4.8 * (right - left), abs=0.05)
+        assert y == pytest.approx(before + (found.clean.value - one.accuracy.value) * full, abs=0.1)
+        ends = [before + (found.clean.value - share) * full for share in (one.accuracy.low, one.accuracy.high)]
+        assert [end for _, end in points_of(whisker)] == pytest.approx(ends, abs=0.1)
+    spoken = root.attrib["aria-label"]
+    assert spoken.startswith(f"Accuracy under crop; level 1: accuracy {levels[0].accuracy.value:.0%} (")
+    assert spoken.endswith(f"; without corruption {found.clean.value:.0%}.")
+    assert [title.text for title in root.iter("title")] == spoken.split("; ")[1:-1]

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from petmood.evaluation.corruptions import CORRUPTIONS, LEVELS
 from petmood.evaluation.evaluate import Evaluation, evaluate
 from petmood.evaluation.model_choice import ModelChoice
 from petmood.evaluation.out_of_fold import OutOfFold
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.verdict import chance_text
-from petmood.presentation.display_names import VALIDATION_NOTE, percent_text
+from petmood.presentation.display_names import VALIDATION_NOTE, percent_text, title
 from petmood.reports.run import bars, render_report
 from tests.support.evaluation import MakeScored
+from tests.support.robust import robustness_of
 
 CURVES = [
     {"epoch": 0, "train/loss": 1.4, "val/loss": 1.4, "val/accuracy": 0.3},
@@ -113,9 +115,10 @@ def test_the_contents_bar_leads_to_every_section(evaluation: Evaluation, splits:
     page = Page(rendered(evaluation, splits))
     linked = [given["href"] for tag, given in page.tags if tag == "a"]
     assert linked == [f"#{given['id']}" for tag, given in page.tags if tag == "h2"]
-    assert len(linked) == 14
+    assert len(linked) == 15
     names = (
-        "Baselines Undecided Confusion Classes Calibration Not sure Sets No pet Errors Curves Slices Metrics Data Terms"
+        "Baselines Undecided Confusion Classes Calibration Not sure Sets No pet Robustness "
+        "Errors Curves Slices Metrics Data Terms"
     )
     assert page.text.startswith(f"a run {names} a run 96.2% The model is right")
 
@@ -272,3 +275,48 @@ def test_a_cross_validation_is_the_headline_and_says_what_it_guarantees(make_sco
     assert "photos in cross-validation (330) validation photos (36)" in page.text
     names = [bar.name for bar in bars(found)]
     assert names == ["this recipe, 330 photos in cross-validation", "this model, 36 validation photos"]
+
+
+def test_the_robustness_has_a_sentence_a_chart_for_each_corruption_and_two_tables(
+    evaluation: Evaluation, splits: dict[str, Predictions]
+) -> None:
+    found = robustness_of(splits["test"])
+    page = Page(rendered(replace(evaluation, robustness=found), splits))
+    assert page.open == []
+    assert found.sentence in page.text
+    assert "on 80 of 570 test photos." in found.sentence
+    assert "drawn at random, spread over all classes and groups" in page.text
+    charts = [given["aria-label"] or "" for tag, given in page.tags if tag == "svg"]
+    under = [label for label in charts if label.startswith("Accuracy under ")]
+    assert [label.split()[2].rstrip(";") for label in under] == [title(name) for name in CORRUPTIONS]
+    assert len(charts) == 4 + len(CORRUPTIONS)
+    for name, levels in found.corruptions.items():
+        cells = " ".join(
+            f"{one.accuracy.value:.1%} {100 * one.accuracy.low:.0f} to {100 * one.accuracy.high:.0f}" for one in levels
+        )
+        assert f"{title(name)} {cells}" in page.text
+        drops = " ".join(
+            f"{100 * one.drop.value:z.1f} {100 * one.drop.low:z.0f} to {100 * one.drop.high:z.0f}" for one in levels
+        )
+        assert f"{title(name)} {drops}" in page.text
+    clean = found.clean
+    assert f"none {clean.value:.1%} {100 * clean.low:.0f} to {100 * clean.high:.0f} blur" in page.text
+    assert f"mean {found.mean[0].accuracy.value:.1%}" in page.text
+    assert f"mean {100 * found.mean[0].drop.value:z.1f}" in page.text
+    assert page.text.count(f"corruption {' '.join(map(str, LEVELS))}") == 2
+    assert "Not measured: evaluation.robustness" not in page.text
+
+
+def test_a_report_without_robustness_says_how_to_get_it(evaluation: Evaluation, splits: dict[str, Predictions]) -> None:
+    page = Page(rendered(evaluation, splits))
+    assert "Robustness Not measured: evaluation.robustness is 0" in page.text
+    assert "For a run of an earlier version, petmood evaluate RUN measures it." in page.text
+
+
+def test_photos_that_are_all_measured_are_not_called_drawn(
+    evaluation: Evaluation, splits: dict[str, Predictions]
+) -> None:
+    found = robustness_of(splits["test"], available=80)
+    page = Page(rendered(replace(evaluation, robustness=found), splits))
+    assert "on 80 test photos." in found.sentence
+    assert "drawn at random" not in page.text
