@@ -219,6 +219,7 @@ def test_a_first_model_has_to_beat_chance_alone(scene: Scene) -> None:
         "held_out",
         "superiority",
         "calibration",
+        "robustness",
         "latency",
         "size",
         "domain",

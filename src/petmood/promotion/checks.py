@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from petmood.core.errors import DataError
-from petmood.evaluation.bootstrap import estimate_metrics
+from petmood.evaluation.bootstrap import estimate_metrics, estimate_proportion
 from petmood.evaluation.differences import widened
 from petmood.evaluation.paired import paired_test
 from petmood.evaluation.predictions import Predictions
@@ -47,6 +47,7 @@ def evaluate_checks(
         return (
             _above_chance(candidate.clean, confidence=confidence),
             check_first_calibration(candidate.clean, limits),
+            _first_robustness(candidate),
             *costs,
         )
     clean = side_by_side(candidate.clean, champion.clean)
@@ -89,6 +90,23 @@ def _robustness(candidate: Predictions, champion: Predictions, limits: Promotion
     )
     limit = f"not significantly below 0, not below {points_text(-limits.max_corrupted_drop)}"
     return Check("robustness", passed, with_interval(total.difference), limit, sentence, parts=(total, *parts))
+
+
+def _first_robustness(candidate: BundlePredictions) -> Check:
+    """Refuse a first model that is shown to be worse than the most frequent class under corruptions."""
+    counts, kinds = np.bincount(candidate.clean.labels), np.array(candidate.corrupted.source)
+    right = candidate.corrupted.predicted() == candidate.corrupted.labels
+    found = estimate_proportion(right, candidate.corrupted.group_numbers())
+    by_kind = {str(kind): float(right[kinds == kind].mean()) for kind in np.unique(kinds)}
+    weakest = min(by_kind, key=lambda kind: by_kind[kind])
+    clean = float((candidate.clean.predicted() == candidate.clean.labels).mean())
+    bar, measured = float(counts.max() / counts.sum()), percent_text(found)
+    sentence = (
+        f"Accuracy {measured} on corrupted photos, {clean:.1%} without corruption; lowest for {title(weakest)}, "
+        f"{by_kind[weakest]:.1%}. Always predicting the most frequent class has {bar:.1%}."
+    )
+    numbers = {"accuracy": found.value, "low": found.low, "high": found.high, "clean": clean, **by_kind}
+    return Check("robustness", found.high >= bar, measured, f"not significantly below {bar:.1%}", sentence, numbers)
 
 
 def _above_chance(candidate: Predictions, *, confidence: float) -> Check:

@@ -89,7 +89,7 @@ def test_too_few_photos_groups_or_classes_are_no_proof(predictor: BundlePredicto
         ], what
         assert said in report.failed[0]
     limits = PromotionLimits(min_photos=10)
-    assert len(run_promotion_checks(predictor.bundle.folder, None, data=sets["photos"], limits=limits).checks) == 8
+    assert len(run_promotion_checks(predictor.bundle.folder, None, data=sets["photos"], limits=limits).checks) == 9
 
 
 INTACT = {
@@ -162,7 +162,7 @@ def test_the_first_checks_and_the_facts_of_a_report_are_written_out(predictor: B
         },
     ]
     names = [check.name for check in report.checks[3:]]
-    assert names == ["superiority", "calibration", "latency", "size", "domain"]
+    assert names == ["superiority", "calibration", "robustness", "latency", "size", "domain"]
     assert report.checks[3].limit.startswith("99.4% interval of accuracy above 25.0%")
 
 
@@ -318,7 +318,7 @@ def test_progress_is_shown_of_features_of_their_comparison_and_of_predictions(
 
     limits = PromotionLimits(min_photos=2, min_groups=2)
     report = run_promotion_checks(folder, None, data=data, limits=limits, progress=progress)
-    assert len(report.checks) == 8
+    assert len(report.checks) == 9
     assert told == [
         "extracting keypoints",
         "searching candidate pairs",
