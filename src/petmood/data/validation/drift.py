@@ -5,11 +5,9 @@ version (or the removed ones against the new version). The test is the two-sampl
 correction for five statistics. Size: the Kolmogorov-Smirnov statistic of the two complete versions, from 0 to 1. In a
 large dataset a negligible difference is significant, and in a small one a large difference may be due to chance; so
 both are required.
-
-Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +18,12 @@ from PIL import Image
 from scipy.stats import ks_2samp
 
 from petmood.core.errors import PhotoError
+from petmood.core.multiple_tests import holm
 from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import IndexRow, Role
 
-__all__ = ["FACTS", "SIGNIFICANCE", "Drift", "ImageStatistics", "holm", "image_statistics", "measure_drift"]
+__all__ = ["FACTS", "SIGNIFICANCE", "Drift", "ImageStatistics", "image_statistics", "measure_drift"]
 
 FACTS: Final = ("brightness", "contrast", "sharpness", "aspect", "size")
 """Statistics of a photo, in the order of their values.
@@ -92,20 +91,6 @@ def measure_drift(old: ImageStatistics, new: ImageStatistics) -> tuple[Drift, ..
         Drift(fact, float(np.median(before[k])), float(np.median(after[k])), _ks(before[k], after[k])[0], p_values[k])
         for k, fact in enumerate(FACTS)
     )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for multiple testing by Holm's step-down method.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    corrected, least = [1.0] * len(p_values), 0.0
-    for position, number in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - position) * p_values[number]))
-        corrected[number] = least
-    return corrected
 
 
 def _table(looks: ImageStatistics, which: Iterable[str]) -> NDArray[np.float64]:

@@ -15,7 +15,6 @@ from petmood.data.validation.drift import (
     SIGNIFICANCE,
     Drift,
     ImageStatistics,
-    holm,
     image_statistics,
     measure_drift,
 )
@@ -82,12 +81,6 @@ def test_chance_alone_raises_an_alarm_about_once_in_a_hundred_at_most(count: int
 def test_a_shift_of_one_standard_deviation_is_found_in_a_hundred_photos() -> None:
     found = [alarms(looks(100, seed=2 * k), looks(100, seed=2 * k + 1, shift=1.0, name="n")) for k in range(50)]
     assert sum("brightness" in facts for facts in found) >= 48
-
-
-def test_holm_steps_down_and_never_falls() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, 0.6]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_both_numbers_must_speak_for_a_drift() -> None:

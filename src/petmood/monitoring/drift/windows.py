@@ -1,0 +1,68 @@
+"""Non-overlapping windows over logged rows, and the alert of several drifting windows in a row.
+
+A test that is repeated at every few new rows shares most of its rows with the test before, and is made often: by
+chance it soon finds something. Windows that share no row, each tested once, keep the level of the test.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from petmood.core.errors import DataError
+from petmood.monitoring.drift.window import DriftWindow
+
+__all__ = ["IN_A_ROW", "AlertState", "DriftStatus", "alert_state", "full_windows"]
+
+IN_A_ROW: Final = 3
+"""Drifting windows in a row that make an alert."""
+
+
+class DriftStatus(StrEnum):
+    """Result of one window; ``insufficient``: too few rows for a test."""
+
+    OK = "ok"
+    DRIFT = "drift"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """State after a sequence of windows: whether an alert is active, and the drifting windows in a row at its end."""
+
+    active: bool = False
+    in_a_row: int = 0
+
+    def after(self, status: DriftStatus) -> "AlertState":
+        """Return the state after one more window.
+
+        ``IN_A_ROW`` drifting windows in a row start an alert, one ``ok`` ends it, ``insufficient`` changes nothing.
+        """
+        if status is DriftStatus.INSUFFICIENT:
+            return self
+        if status is DriftStatus.OK:
+            return AlertState()
+        return AlertState(self.active or self.in_a_row + 1 >= IN_A_ROW, self.in_a_row + 1)
+
+
+def alert_state(statuses: Iterable[DriftStatus]) -> AlertState:
+    """Return the state after windows in the order of time."""
+    state = AlertState()
+    for status in statuses:
+        state = state.after(status)
+    return state
+
+
+def full_windows(rows: DriftWindow, *, size: int) -> Iterator[DriftWindow]:
+    """Yield the windows of ``size`` rows from the first row on; rows of an incomplete last window wait for more.
+
+    Rows must begin at a fixed row of the log, such as the first one of a model version. Otherwise windows differ from
+    call to call.
+
+    Raises:
+        DataError: ``size`` is below 1.
+    """
+    if size < 1:
+        raise DataError(f"Expected windows of 1 row or more, got {size}.")
+    for start in range(0, len(rows) - size + 1, size):
+        yield rows.rows(slice(start, start + size))
