@@ -159,7 +159,7 @@ class LogWriter:
         """Write rows into the database; return whether it was there."""
         try:
             found = self._store.insert(rows)
-        except Exception as error:  # noqa: BLE001 - of any kind: the thread goes on, and the spool keeps the rows
+        except Exception as error:  # noqa: BLE001 - of any kind: the thread continues, and the spool keeps the rows
             self._note_failure(error)
             return False
         if self._failures:
