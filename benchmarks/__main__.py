@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["main", "names", "run", "table"]
 
 HERE = Path(__file__).resolve().parent
-LONG = {"families", "families_scale", "bento", "mutants"}
+LONG = {"drift_power", "families", "families_scale", "bento", "mutants"}
 """Benchmarks of over ten minutes of CPU time, run only when named."""
 NOT_BENCHMARKS = {
     "__init__",
@@ -21,6 +21,10 @@ NOT_BENCHMARKS = {
     "alterations",
     "altered_pixels",
     "common",
+    "drift_evidently",
+    "drift_photos",
+    "drift_windows",
+    "evidently_worker",
     "families_tables",
     "known_animals",
     "measured",

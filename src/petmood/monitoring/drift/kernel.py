@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["MmdTest", "mmd_test", "witness"]
 
-CHUNK: Final = 200
+CHUNK: Final = 64
 """Permutations of one matrix product."""
 ENOUGH_AS_LARGE: Final = 20
 """Permuted values as large as the observed one after which no more are drawn; the p-value is then above 0.02."""
