@@ -5,12 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.monitoring.prediction_log.database import (
-    VERSION_TABLE,
     connect,
     database_url,
     migrate,
@@ -18,7 +15,6 @@ from petmood.monitoring.prediction_log.database import (
     reading,
 )
 from petmood.monitoring.prediction_log.store import LogStore
-from petmood.monitoring.prediction_log.tables import TABLES
 from tests.support.logged import request_ids, row, sqlite
 from tests.support.ports import free_port
 
@@ -62,15 +58,6 @@ def test_a_file_in_a_folder_that_does_not_exist_and_a_folder_are_refused(tmp_pat
         database_url(f"sqlite:///{tmp_path}/none/log.db")
     with pytest.raises(ConfigError, match="got the folder"):
         database_url(f"sqlite:///{tmp_path}")
-
-
-def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
-    engine = sqlite(tmp_path)
-    migrate(engine)
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
-        assert compare_metadata(context, TABLES) == []
-    engine.dispose()
 
 
 def test_sqlite_writes_ahead(tmp_path: Path) -> None:
