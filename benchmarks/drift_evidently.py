@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.common import report
 from benchmarks.drift_photos import Features, PhotoSet
 from benchmarks.drift_windows import drifting, power_windows
-from petmood.monitoring.drift.windows import DriftStatus
+from petmood.monitoring.metric_names import DriftStatus
 
 __all__ = ["beside_evidently"]
 

@@ -19,9 +19,9 @@ from scipy.sparse.csgraph import connected_components
 
 from benchmarks.altered_pixels import Pixels, clipped, jpeg, noisy
 from petmood.core.image import ImageSpec, load
+from petmood.core.image_statistics import image_statistics
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.data.synthetic.animal_faces import SPECIES, draw_face
-from petmood.export.drift_reference import image_statistics
 from petmood.models.domain import FeatureNetwork
 
 __all__ = [

@@ -15,7 +15,8 @@ from petmood.monitoring.drift.detect import LEVEL, DriftResult, detect_drift
 from petmood.monitoring.drift.questions import Question
 from petmood.monitoring.drift.reference import DriftReference
 from petmood.monitoring.drift.window import DriftWindow
-from petmood.monitoring.drift.windows import AlertState, DriftStatus
+from petmood.monitoring.drift.windows import AlertState
+from petmood.monitoring.metric_names import DriftStatus
 from petmood.monitoring.projection import Projection, fit_projection
 
 __all__ = ["REFERENCE", "Split", "drifting", "false_alarms", "power", "power_windows", "split_groups", "summary"]

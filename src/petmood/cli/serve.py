@@ -79,7 +79,6 @@ def serve(
     from petmood.core.listening import bind_all
 
     require("uvicorn", extra="serve")
-    from petmood.serving.heartbeat import end_with_supervisor, open_heartbeat
     from petmood.serving.logs import open_standard_streams, set_up_logging
     from petmood.serving.settings import read_settings
 
@@ -89,12 +88,7 @@ def serve(
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
     if fds:
-        supervisor = open_heartbeat()
-        if supervisor is not None:
-            end_with_supervisor(supervisor)
-        with contextlib.ExitStack() as opened:
-            listeners = [opened.enter_context(socket.socket(fileno=fd)) for fd in fds]
-            _serve_here(bundle, listeners, settings, supervisor=supervisor)
+        _serve_for_supervisor(bundle, fds, settings)
         return
     hosts, port = _where(listening)
     with contextlib.ExitStack() as opened:
@@ -112,6 +106,18 @@ def serve(
         else:
             code = _serve_with_supervisor(context, bundle, listeners, settings, workers=workers, address=address)
             context.exit(code)
+
+
+def _serve_for_supervisor(bundle: str, fds: Sequence[int], settings: "Settings") -> None:
+    """Serve as one of several processes, on the sockets that the supervisor opened."""
+    from petmood.serving.heartbeat import end_with_supervisor, open_heartbeat
+
+    supervisor = open_heartbeat()
+    if supervisor is not None:
+        end_with_supervisor(supervisor)
+    with contextlib.ExitStack() as opened:
+        listeners = [opened.enter_context(socket.socket(fileno=fd)) for fd in fds]
+        _serve_here(bundle, listeners, settings, supervisor=supervisor)
 
 
 def _where(options: "ListeningOptions") -> tuple[tuple[str, ...], int]:

@@ -80,7 +80,7 @@ class LogResult(StrEnum):
 
 
 class DriftStatus(StrEnum):
-    """Label ``status`` of ``petmood_drift_windows_total``."""
+    """Label ``status`` of ``petmood_drift_windows_total``: result of a window; ``insufficient`` has too few rows."""
 
     OK = "ok"
     DRIFT = "drift"

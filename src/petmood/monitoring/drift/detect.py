@@ -10,7 +10,7 @@ from petmood.core.multiple_tests import holm
 from petmood.monitoring.drift.questions import Answer, Change, Question, answer, draw_sample, typical_rows
 from petmood.monitoring.drift.reference import DriftReference, Measured
 from petmood.monitoring.drift.window import DriftWindow
-from petmood.monitoring.drift.windows import DriftStatus
+from petmood.monitoring.metric_names import DriftStatus
 
 __all__ = ["LEVEL", "MINIMUM", "PERMUTATIONS", "DriftResult", "Finding", "Share", "detect_drift"]
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from petmood.core.image_statistics import STATISTICS
 from petmood.core.multiple_tests import holm
 from petmood.monitoring.drift.kernel import mmd_test, witness
-from petmood.monitoring.drift.reference import STATISTICS, DriftReference
+from petmood.monitoring.drift.reference import DriftReference
 from petmood.monitoring.drift.window import DriftWindow
 
 __all__ = ["MMD_ROWS", "Answer", "Change", "Question", "Sample", "answer", "draw_sample", "typical_rows"]

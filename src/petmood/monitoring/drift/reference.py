@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.errors import DataError
+from petmood.core.image_statistics import STATISTICS
 
-__all__ = ["STATISTICS", "DriftReference", "Measured", "check_measured"]
+__all__ = ["DriftReference", "Measured", "check_measured"]
 
-STATISTICS: Final = ("brightness", "contrast", "saturation", "sharpness")
-"""Columns of the image statistics."""
 FLAGS: Final = ("confident", "in_domain")
 
 Floats = NDArray[np.float32]

@@ -6,24 +6,16 @@ chance it soon finds something. Windows that share no row, each tested once, kee
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from petmood.core.errors import DataError
 from petmood.monitoring.drift.window import DriftWindow
+from petmood.monitoring.metric_names import DriftStatus
 
-__all__ = ["IN_A_ROW", "AlertState", "DriftStatus", "alert_state", "full_windows"]
+__all__ = ["IN_A_ROW", "AlertState", "alert_state", "full_windows"]
 
 IN_A_ROW: Final = 3
 """Drifting windows in a row that make an alert."""
-
-
-class DriftStatus(StrEnum):
-    """Result of one window; ``insufficient``: too few rows for a test."""
-
-    OK = "ok"
-    DRIFT = "drift"
-    INSUFFICIENT = "insufficient"
 
 
 @dataclass(frozen=True, slots=True)

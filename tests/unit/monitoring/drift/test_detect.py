@@ -9,7 +9,7 @@ import pytest
 from petmood.core.errors import ConfigError, DataError
 from petmood.monitoring.drift.detect import LEVEL, detect_drift
 from petmood.monitoring.drift.questions import Question
-from petmood.monitoring.drift.windows import DriftStatus
+from petmood.monitoring.metric_names import DriftStatus
 from tests.support.drift import drift_reference, drift_window
 
 

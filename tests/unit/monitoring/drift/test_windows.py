@@ -3,7 +3,8 @@
 import pytest
 
 from petmood.core.errors import DataError
-from petmood.monitoring.drift.windows import AlertState, DriftStatus, alert_state, full_windows
+from petmood.monitoring.drift.windows import AlertState, alert_state, full_windows
+from petmood.monitoring.metric_names import DriftStatus
 from tests.support.drift import drift_window
 
 STATUSES = {"o": DriftStatus.OK, "d": DriftStatus.DRIFT, "i": DriftStatus.INSUFFICIENT}
