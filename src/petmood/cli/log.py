@@ -77,7 +77,10 @@ def log() -> None:
 @on_log
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(engine: "Engine", *, as_json: bool) -> None:
-    """List the bundles that made predictions: number of rows, first and last time."""
+    """List the bundles that made predictions.
+
+    Each has the number of its rows, and the times of the first and the last.
+    """
     from datetime import UTC, datetime
 
     from petmood.monitoring.prediction_log.reader import rows_by_bundle
@@ -112,7 +115,10 @@ def show(engine: "Engine", *, as_json: bool) -> None:
 @click.option("--last", type=Integer(1), help="The last predictions of this number; default: all.")
 @click.option("--since", type=Age(), help="Those of the last 30m, 24h or 7d.")
 def export(engine: "Engine", *, output: Path, last: int | None, since: float | None) -> None:
-    """Write predictions into a Parquet file, newest first; an existing file is replaced."""
+    """Write predictions into a Parquet file.
+
+    The newest come first. An existing file is replaced.
+    """
     from petmood.monitoring.prediction_log.reader import export_parquet
 
     rows = export_parquet(engine, output, last=last, since_us=since_us(since))
@@ -133,7 +139,10 @@ def delete(engine: "Engine", *, request_ids: tuple[str, ...]) -> None:
 @on_log
 @click.option("--days", required=True, type=Number(0, 36_500), help="Age from which predictions are deleted.")
 def prune(engine: "Engine", *, days: float) -> None:
-    """Delete predictions older than some days. A service does so by itself: PETMOOD_PREDICTION_LOG_DAYS."""
+    """Delete predictions older than some days.
+
+    A service does so by itself: PETMOOD_PREDICTION_LOG_DAYS.
+    """
     from petmood.monitoring.prediction_log.store import LogStore
 
     before = since_us(86_400 * days)
