@@ -124,7 +124,7 @@ def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWrit
     """Return the writer of the prediction log, not started, or None if there is none.
 
     Raises:
-        ConfigError: the address is of another database, or the folder of the spool can't be written.
+        ConfigError: another database, one of a newer schema, or a folder for the spool that can't be written.
         MissingDependency: the extra 'log' is not installed.
     """
     if settings.prediction_log is None:
@@ -133,12 +133,14 @@ def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWrit
         require(module, extra="log")
     from petmood.monitoring.prediction_log.writer import open_writer  # noqa: PLC0415 - needs the extra 'log'
 
-    return open_writer(
+    made = open_writer(
         settings.prediction_log.get_secret_value(),
         count=metrics.count_log_rows,
         keep_days=settings.prediction_log_days or None,
         spool=Path(settings.prediction_log_spool) if settings.prediction_log_spool else None,
     )
+    made.prepare()
+    return made
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:

@@ -75,4 +75,5 @@ def set_up_logging(*, as_json: bool, project: str | None = None, level: int = lo
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(capture=True)  # Pillow's would be lines that are not JSON
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("alembic", "httpx"):
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -18,6 +18,7 @@ from petmood.core.prediction import Measured, Prediction
 from petmood.inference.base import Answer
 from petmood.inference.fake import FakePredictor
 from petmood.inference.load import load_bundle
+from petmood.monitoring.prediction_log.database import migrate
 from petmood.monitoring.prediction_log.reader import LoggedWindow, read_window, rows_by_bundle
 from petmood.serving.app import create_app
 from petmood.serving.settings import Settings, read_settings
@@ -182,3 +183,13 @@ def test_a_service_is_unready_for_a_reason() -> None:
     assert service.readiness_failure() == "shutting_down"
     service.stop()
     assert service.file_bytes == 2_000_000
+
+
+def test_a_log_of_a_newer_schema_is_refused_before_the_start(tmp_path: Path) -> None:
+    engine = sqlite(tmp_path)
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE petmood_log_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(ConfigError, match="a newer petmood wrote it"):
+        create_app(FakePredictor(), settings=read_settings(prediction_log=f"sqlite:///{tmp_path}/log.db"))

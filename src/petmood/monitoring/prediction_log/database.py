@@ -1,6 +1,5 @@
 """Connection to the prediction log's database: SQLite or PostgreSQL, with its schema."""
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +79,6 @@ def migrate(engine: Engine) -> None:
         ConfigError: the database was written by a newer petmood, or isn't a prediction log.
         LogUnavailable: the database can't be reached.
     """
-    logging.getLogger("alembic.runtime").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", SCRIPTS)
     with reaching(engine), engine.begin() as connection:

@@ -73,8 +73,8 @@ class LogWriter:
         else:
             self._queue.put(_Queued(prediction, key, time_us, latency_ms))
 
-    def start(self) -> None:
-        """Start the thread; rows that an earlier process left in the spool are replayed first.
+    def prepare(self) -> None:
+        """Bring the schema up to date, unless the database is away: then that is done when it is back.
 
         Raises:
             ConfigError: the database was written by a newer petmood, or isn't a prediction log.
@@ -83,6 +83,9 @@ class LogWriter:
             self._store.prepare()
         except LogUnavailable as error:
             self._note_failure(error)
+
+    def start(self) -> None:
+        """Start the thread; rows that an earlier process left in the spool are replayed first."""
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 

@@ -212,7 +212,7 @@ def test_a_newer_schema_ends_the_start(tmp_path: Path, counts: Counts) -> None:
         connection.exec_driver_sql("UPDATE petmood_log_version SET version_num = '9999'")
     engine.dispose()
     with pytest.raises(ConfigError, match="a newer petmood"):
-        open_writer(f"sqlite:///{tmp_path}/log.db", count=counts.add, spool=tmp_path / "spool").start()
+        open_writer(f"sqlite:///{tmp_path}/log.db", count=counts.add, spool=tmp_path / "spool").prepare()
 
 
 def test_the_spool_of_an_address_is_in_the_cache_and_depends_on_no_password(
