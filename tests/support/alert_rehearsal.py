@@ -23,7 +23,7 @@ from petmood.core.schemas import ModelInfo
 from petmood.monitoring.alerts.prometheus import alertmanager_example, prometheus_rules
 from petmood.monitoring.alerts.rule import shortened_rule
 from petmood.monitoring.alerts.rules import alert_rules
-from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, LOG_ROWS, REQUESTS, DriftStatus, LogResult
+from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, REQUESTS, DriftStatus, LogResult
 from petmood.serving.metrics import ServiceMetrics
 from tests.support.ports import free_port
 from tests.support.prometheus import alertmanager_program, program
@@ -58,7 +58,7 @@ class Load:
 
 
 class FakeService:
-    """The real metrics of a service, counted up as a load says, and those of its log and of the drift API."""
+    """The real metrics of a service, counted up as a load says, and those of the drift API."""
 
     def __init__(self) -> None:
         self.load, self.is_up = Load(), True
@@ -66,19 +66,19 @@ class FakeService:
         self.metrics.expect(routes=["/predict"], codes=[], capacity=CAPACITY)
         self.metrics.serves(MODEL, classes=["happy", "sad"])
         self._others = CollectorRegistry()
-        self.rows = Counter(LOG_ROWS, "Rows.", ["result"], registry=self._others)
         self.drift = Gauge(DRIFT_ALERT, "Drift.", ["bundle"], registry=self._others)
         windows = Counter(DRIFT_WINDOWS, "Windows.", ["status"], registry=self._others)
         self.drift.labels("abc").set(0)
-        for result in LogResult:
-            self.rows.labels(result)
         for status in DriftStatus:
             windows.labels(status)
         self._due: dict[str, float] = {}
 
     def page(self) -> bytes:
-        """Return all metrics in the text format."""
-        return self.metrics.render() + generate_latest(self._others)
+        """Return all metrics in the text format; of a series that comes twice, Prometheus would keep the first."""
+        page = self.metrics.render() + generate_latest(self._others)
+        series = [line.rpartition(b" ")[0] for line in page.splitlines() if not line.startswith(b"#")]
+        assert len(series) == len({*series})
+        return page
 
     def advance(self, seconds: float) -> None:
         """Count what the load brings in so many seconds."""
@@ -102,7 +102,7 @@ class FakeService:
         self.metrics.errors.labels("overloaded").inc(200)
         self.metrics.loads.labels("refused").inc()
         self.metrics.count(TooSmall("a photo"))
-        self.rows.labels(LogResult.DROPPED).inc()
+        self.metrics.count_log_rows(LogResult.DROPPED, 1)
         self.drift.labels("abc").set(1)
 
     def recover(self) -> None:

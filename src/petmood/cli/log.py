@@ -137,7 +137,9 @@ def delete(engine: "Engine", *, request_ids: tuple[str, ...]) -> None:
 
 @log.command()
 @on_log
-@click.option("--days", required=True, type=Number(0, 36_500), help="Age from which predictions are deleted.")
+@click.option(
+    "--days", required=True, type=Number(0, 36_500, min_open=True), help="Age from which predictions are deleted."
+)
 def prune(engine: "Engine", *, days: float) -> None:
     """Delete predictions older than some days.
 

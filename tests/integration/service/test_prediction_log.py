@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from petmood.core.bundle import Bundle
+from petmood.core.errors import LogUnavailable
 from petmood.monitoring.prediction_log.database import connect, database_url, open_log
 from petmood.monitoring.prediction_log.reader import read_window, rows_by_bundle
-from tests.support.logged import request_ids
+from petmood.monitoring.prediction_log.store import LogStore
+from tests.support.logged import request_ids, row
 from tests.support.postgres import Server, postgres_server
 from tests.support.served import Served, serving
 from tests.support.waiting import wait_until
@@ -100,6 +103,33 @@ def test_a_service_that_is_killed_while_the_database_is_away_leaves_its_rows_to_
     assert set(request_ids(engine)) - before == {f"{number:04}" for number in range(100, 130)}
     assert list((tmp_path / "spool").iterdir()) == []
     engine.dispose()
+
+
+def test_a_database_that_becomes_read_only_refuses_no_row(server: Server) -> None:
+    """As after a failover to a standby: psycopg's error is neither of the connection nor of a row."""
+    engine = connect(database_url(server.url_with_password))
+    store = LogStore(engine)
+    store.insert([row(5000)])
+    administrator = create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    with administrator.connect() as connection:
+        for change in ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"):
+            connection.exec_driver_sql(f"ALTER SYSTEM {change}")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+            if change.startswith("SET"):
+                wait_until(lambda: refuses(store), within_s=FLAT_OUT_S)
+    wait_until(lambda: not refuses(store), within_s=FLAT_OUT_S)
+    assert "request-5001" in request_ids(engine)
+    administrator.dispose()
+    engine.dispose()
+
+
+def refuses(store: LogStore) -> bool:
+    """Return whether the log can't be used; if it can, no row is refused."""
+    try:
+        assert store.insert([row(5001)]).refused == 0
+    except LogUnavailable:
+        return True
+    return False
 
 
 def test_two_processes_write_one_file(bundle: Bundle, good: bytes, log: Path, environment: dict[str, str]) -> None:

@@ -12,13 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.extras import require
-from petmood.core.redact import one_line, without_credentials
+from petmood.core.redact import one_line
 
-__all__ = ["FORMS", "connect", "database_url", "is_away", "migrate", "open_log", "reaching", "reading"]
+__all__ = ["FORMS", "connect", "database_url", "migrate", "open_log", "reaching", "reading", "shown_address"]
 
 FORMS: Final = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 BUSY_S: Final = 10.0
@@ -48,11 +48,12 @@ def database_url(text_: str) -> URL:
         ConfigError: another database, or a file whose folder doesn't exist.
         MissingDependency: the driver of PostgreSQL is not installed.
     """
-    shown = without_credentials(text_)
+    scheme, separator, _ = text_.partition("://")
+    shown = f"{scheme}://..." if separator else scheme  # of what can't be parsed, any part may be a password
     try:
         url = make_url(text_)
-    except ArgumentError as error:
-        raise ConfigError(f"Expected {FORMS} as the prediction log, got {shown!r}.") from error
+    except (ArgumentError, ValueError):
+        raise ConfigError(f"Expected {FORMS} as the prediction log, got {shown!r}.") from None
     if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
         _check_file(Path(url.database))
         return url.set(database=os.path.realpath(url.database))
@@ -60,6 +61,13 @@ def database_url(text_: str) -> URL:
         require("psycopg", extra="log")
         return url.set(drivername="postgresql+psycopg")
     raise ConfigError(f"Expected {FORMS} as the prediction log, got {shown!r}.")
+
+
+def shown_address(url: URL) -> str:
+    """Return an address without user, password and query, which may have a password too."""
+    if url.drivername == "sqlite":
+        return f"sqlite:///{url.database}"
+    return f"postgresql://{url.host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
 
 
 def connect(url: URL) -> Engine:
@@ -120,7 +128,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reaching(engine: Engine) -> Iterator[None]:
-    """Raise ``LogUnavailable`` where the block finds that the database is away.
+    """Raise ``LogUnavailable`` where the database can't be used: away, read-only, without its tables, or forbidden.
 
     Raises:
         LogUnavailable: the message names the address without the password.
@@ -128,17 +136,10 @@ def reaching(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if not is_away(error):
-            raise
-        where = without_credentials(engine.url.render_as_string(hide_password=False))
+        if isinstance(error, DataError | IntegrityError) and not error.connection_invalidated:
+            raise  # of a row
         reason = one_line(error.orig or error)
-        raise LogUnavailable(f"The prediction log {where} can't be used: {reason}") from error
-
-
-def is_away(error: DBAPIError) -> bool:
-    """Return whether an error is of the database or the connection to it, not of the rows."""
-    damaged = type(error) is DatabaseError  # of SQLite: not a database, or a damaged one
-    return error.connection_invalidated or damaged or isinstance(error, OperationalError | InterfaceError)
+        raise LogUnavailable(f"The prediction log {shown_address(engine.url)} can't be used: {reason}") from error
 
 
 def _check_file(path: Path) -> None:
@@ -154,7 +155,7 @@ def _revision(connection: Connection, engine: Engine, config: Config) -> str | N
     Raises:
         ConfigError: an unknown revision, or tables of something else.
     """
-    where = without_credentials(engine.url.render_as_string(hide_password=False))
+    where = shown_address(engine.url)
     found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
     known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
@@ -172,7 +173,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
 

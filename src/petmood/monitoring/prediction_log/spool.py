@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import ConfigError
-from petmood.core.locks import try_lock
+from petmood.core.files import flush_folder
+from petmood.core.locks import is_at, try_lock
 from petmood.monitoring.prediction_log.rows import LogRow
 
 __all__ = ["Spool"]
@@ -69,10 +70,10 @@ class Spool:
         are passed over; the log says how many.
         """
         if self._path is not None and self._handle is not None:
-            yield from _chunks(self._path)
+            if is_at(self._handle, self._path):
+                yield from _chunks(self._path)
             self._path.unlink(missing_ok=True)
-            os.close(self._handle)
-            self._path = self._handle = None
+            self.close()
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             with _of_a_dead_process(path) as orphaned:
                 if orphaned:
@@ -86,11 +87,17 @@ class Spool:
             self._path = self._handle = None
 
     def _opened(self) -> int:
-        """Return the descriptor of this process's file, made and locked if there is none."""
+        """Return the descriptor of this process's file, made and locked if there is none, or it was removed."""
+        if self._handle is not None and self._path is not None and not is_at(self._handle, self._path):
+            self.close()
         if self._handle is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{uuid.uuid4().hex}{SUFFIX}"
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            draft = path.with_suffix(".new")  # under its name it would be replayed by others before it is locked
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try_lock(handle)
+            draft.rename(path)
+            flush_folder(self.folder)
             self._path, self._handle = path, handle
         return self._handle
 
@@ -99,7 +106,7 @@ class Spool:
 def _of_a_dead_process(path: Path) -> Iterator[bool]:
     """Lock a file of another process while the block runs; yields False if that process lives, or has no locks."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)  # network drives lock only files that are open for writing
     except OSError:  # another process has replayed and removed it
         yield False
         return

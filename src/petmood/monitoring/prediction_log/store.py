@@ -1,6 +1,7 @@
 """Writes to the prediction log's database: rows that are new, and the end of their retention."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,16 @@ from sqlalchemy import Connection, Engine, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 
+from petmood.core.errors import LogUnavailable
 from petmood.core.image_statistics import STATISTICS
+from petmood.core.redact import one_line
 from petmood.monitoring.prediction_log.database import migrate, reaching
 from petmood.monitoring.prediction_log.rows import LogRow
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 
 __all__ = ["Inserted", "LogStore"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,12 @@ class LogStore:
         try:
             with reaching(self._engine), self._engine.begin() as connection:
                 return self._inserted(connection, rows)
-        except (StatementError, TypeError, ValueError):
+        except LogUnavailable:
+            self._has_schema = False  # the database that comes back may be another one
+            raise
+        except (StatementError, TypeError, ValueError, OverflowError) as error:
             if len(rows) == 1:
+                logger.error("prediction log: the database refuses a row: %s", one_line(error))  # noqa: TRY400 - no traceback a row
                 return Inserted(refused=1)
             found = [self.insert([row]) for row in rows]
             return Inserted(*(sum(getattr(one, name) for one in found) for name in ("written", "repeated", "refused")))

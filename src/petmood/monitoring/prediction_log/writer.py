@@ -5,17 +5,16 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.prediction import Prediction
-from petmood.core.redact import without_credentials
 from petmood.core.user_cache import cache_folder
 from petmood.monitoring.metric_names import LogResult
-from petmood.monitoring.prediction_log.database import connect, database_url
+from petmood.monitoring.prediction_log.database import connect, database_url, shown_address
 from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey, log_row
 from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import LogStore
@@ -64,6 +63,7 @@ class LogWriter:
         self._failures, self._retry_at = 0, 0.0
         self._prune_at = time.monotonic()
         self._in_hand: list[LogRow] = []
+        self._replaying: Generator[list[LogRow], None, None] | None = None
         self._is_abandoned = False
 
     def record(self, prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float) -> None:
@@ -95,33 +95,41 @@ class LogWriter:
             return
         self._queue.put(None)
         self._thread.join(within_s)
-        if self._thread.is_alive():  # the database hangs; a row that it still writes has the key of the spooled one
-            self._is_abandoned = True
+        self._is_abandoned = True
+        hangs = self._thread.is_alive()  # a row that it still writes has the key of the spooled one
+        if left := [*(self._in_hand if hangs else ()), *self._drained()]:
             rest = Spool(self._spool.folder)  # the thread may be reading the file of its own
-            self._to_spool([*self._in_hand, *self._drained()], spool=rest)
+            self._to_spool(left, spool=rest)
             rest.close()
-        else:
+        if not hangs:
+            self._end_replay()
             self._spool.close()
             self._store.close()
         self._thread = None
 
     def _run(self) -> None:
-        self._replay()
         stopped = False
         while not (stopped or self._is_abandoned):
-            rows, stopped = self._take()
-            if rows:
-                self._in_hand = rows
-                self._write(rows)
-                self._in_hand = []
-            if not (stopped or self._is_abandoned):
-                self._replay()
-                self._prune()
+            try:
+                stopped = self._step()
+            except Exception as error:  # noqa: BLE001 - such as too many open files: it is tried again later
+                self._note_failure(error)
+
+    def _step(self) -> bool:
+        """Write what is queued, and a chunk of the spool; return whether the writer shall stop."""
+        self._in_hand, stopped = self._take()
+        if self._in_hand:
+            self._write(self._in_hand)
+        self._in_hand = []
+        if not (stopped or self._is_abandoned):
+            self._replay()
+            self._prune()
+        return stopped
 
     def _take(self) -> tuple[list[LogRow], bool]:
         """Return the next rows, none after ``WAIT_S`` without any, and whether the writer shall stop."""
         rows: list[LogRow] = []
-        until = time.monotonic() + WAIT_S
+        until = time.monotonic() + (WAIT_S if self._replaying is None else 0.0)
         while len(rows) < BATCH_ROWS:
             try:
                 queued = self._queue.get(timeout=max(0.0, until - time.monotonic()))
@@ -168,8 +176,6 @@ class LogWriter:
         if self._failures:
             logger.warning("prediction log: the database is back")
             self._failures, self._retry_at = 0, 0.0
-        if found.refused:
-            logger.error("prediction log: the database refused %d rows", found.refused)
         self._count(LogResult.WRITTEN, found.written)
         self._count(LogResult.REPEATED, found.repeated)
         self._count(LogResult.DROPPED, found.refused)
@@ -187,12 +193,25 @@ class LogWriter:
             self._count(LogResult.SPOOLED, len(rows))
 
     def _replay(self) -> None:
-        """Write the spooled rows into the database, if there are any and it is time to try."""
+        """Write one chunk of the spooled rows into the database, if there is one and it is time to try.
+
+        The queue has its turn between two chunks: otherwise a long replay would let it overflow.
+        """
         if time.monotonic() < self._retry_at:
             return
-        for rows in self._spool.replay():
-            if not self._insert(rows):
-                return
+        if self._replaying is None:
+            self._replaying = self._spool.replay()
+        rows = next(self._replaying, None)
+        if rows is None:
+            self._replaying = None
+        elif not self._insert(rows):
+            self._end_replay()
+
+    def _end_replay(self) -> None:
+        """Stop reading the spool; the file that was being read is replayed from its start, each row once by its key."""
+        if self._replaying is not None:
+            self._replaying.close()
+            self._replaying = None
 
     def _prune(self) -> None:
         """Delete the rows that are too old, once an hour."""
@@ -208,6 +227,7 @@ class LogWriter:
                 logger.info("prediction log: %d rows older than %g days deleted", deleted, self._keep_days)
 
     def _note_failure(self, error: Exception) -> None:
+        self._end_replay()
         if not self._failures:
             known = isinstance(error, LogUnavailable | ConfigError)
             logger.error("%s; rows go to the spool until it is back", error, exc_info=None if known else error)
@@ -225,6 +245,6 @@ def open_writer(
         MissingDependency: the driver of PostgreSQL is not installed.
     """
     url = database_url(address)
-    shown = without_credentials(url.render_as_string(hide_password=False))
-    folder = spool or cache_folder() / "prediction-log" / hashlib.sha256(shown.encode()).hexdigest()[:12]
+    name = hashlib.sha256(shown_address(url).encode()).hexdigest()[:12]
+    folder = spool or cache_folder() / "prediction-log" / name
     return LogWriter(LogStore(connect(url)), Spool(folder), count=count, keep_days=keep_days)

@@ -13,6 +13,7 @@ from petmood.monitoring.prediction_log.database import (
     migrate,
     open_log,
     reading,
+    shown_address,
 )
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import request_ids, row, sqlite
@@ -43,7 +44,33 @@ def test_a_password_is_in_no_message() -> None:
         database_url("mysql://me:secret@db/pets")
     assert "secret" not in str(refused.value)
     engine = connect(database_url(f"postgresql://me:secret@127.0.0.1:{free_port()}/pets"))
-    with pytest.raises(LogUnavailable, match=r"postgresql\+psycopg://127") as away:
+    with pytest.raises(LogUnavailable, match=r"postgresql://127") as away:
+        migrate(engine)
+    assert "secret" not in str(away.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://me:secret@db/pets",
+        "mysql://me:sec/secret@db/pets",
+        "mysql://db/pets?password=secret",
+        "postgresql:///pets?host=/tmp&password=secret",
+        "postgresql://me:secret@db:port/pets",
+    ],
+)
+def test_no_part_of_a_refused_address_that_may_be_a_password_is_shown(address: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        database_url(address)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_password_in_the_query_is_not_shown() -> None:
+    url = database_url("postgresql://me:secret@db:6543/pets?password=secret&sslmode=require")
+    assert shown_address(url) == "postgresql://db:6543/pets"
+    engine = connect(database_url(f"postgresql://127.0.0.1:{free_port()}/pets?password=secret"))
+    with pytest.raises(LogUnavailable) as away:
         migrate(engine)
     assert "secret" not in str(away.value)
 

@@ -1,6 +1,7 @@
 """Tests of the spool of the prediction log."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_a_full_disk_leaves_no_cut_line(tmp_path: Path, monkeypatch: pytest.Monk
             spool.append([row(2)])
     spool.append([row(3)])
     assert replayed(spool) == [row(1), row(3)]
+
+
+def test_a_file_or_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([row(1)])
+    shutil.rmtree(tmp_path / "spool")
+    spool.append([row(2)])
+    assert replayed(spool) == [row(2)]
+    spool.append([row(3)])
+    (path,) = (tmp_path / "spool").iterdir()
+    path.unlink()
+    assert replayed(spool) == []
+    spool.append([row(4)])
+    assert replayed(spool) == [row(4)]
 
 
 def test_a_spool_has_a_largest_size(tmp_path: Path) -> None:

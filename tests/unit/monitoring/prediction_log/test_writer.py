@@ -196,6 +196,53 @@ def test_what_cannot_be_logged_is_counted_and_stops_nothing(
     assert request_ids(sqlite(tmp_path)) == names(2)
 
 
+def test_a_spool_that_cannot_be_read_does_not_end_the_writer(
+    log: LogWriter, counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+
+    def too_many_files(_: Spool) -> None:
+        tried.set()
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "replay", too_many_files)
+        log.start()
+        assert tried.wait(60)
+        record(log, *range(3))
+        wait_until(lambda: counts[LogResult.WRITTEN] + counts[LogResult.SPOOLED] == 3)
+    log.stop()
+    later = Counts()
+    following = LogWriter(Switched(tmp_path), Spool(tmp_path / "spool"), count=later.add)
+    following.start()
+    wait_until(lambda: request_ids(sqlite(tmp_path)) == names(3))
+    following.stop()
+
+
+def test_what_is_queued_behind_a_dead_thread_goes_to_the_spool(
+    log: LogWriter, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LogWriter, "_run", lambda _: None)
+    log.start()
+    record(log, *range(3))
+    log.stop()
+    assert counts == {LogResult.SPOOLED: 3}
+
+
+def test_new_rows_are_written_during_a_long_replay(store: Switched, counts: Counts, tmp_path: Path) -> None:
+    left = Spool(tmp_path / "spool")
+    left.append([row(number) for number in range(2600)])
+    left.close()
+    log = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add)
+    record(log, 1)
+    log.start()
+    wait_until(lambda: counts[LogResult.WRITTEN] == 2601)
+    log.stop()
+    assert store.sizes[0] == 1
+    assert max(store.sizes) == 500
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
 def test_old_rows_are_deleted_at_the_start(counts: Counts, tmp_path: Path) -> None:
     store = LogStore(sqlite(tmp_path))
     store.insert([row(1), row(2, time_us=4_000_000_000_000_000)])

@@ -1,6 +1,9 @@
 """Tests of the request context: client ids and traces, with new ids for invalid ones."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -57,3 +60,24 @@ def test_a_header_is_found_by_its_name() -> None:
     scope = {"headers": [(b"a", b"1"), (b"b", b"2"), (b"b", b"3")], "state": {"call": opened()}}
     assert (header(scope, b"b"), header(scope, b"c")) == ("2", None)
     assert context_of(scope).route is None
+
+
+FORKED = """
+import os
+from petmood.serving.middleware.context import start_request_context
+
+reading, writing = os.pipe()
+ended = os.fork()
+if not ended:
+    os.write(writing, start_request_context({"headers": []}).request_id.encode())
+    os._exit(0)
+os.waitpid(ended, 0)
+print(os.read(reading, 100).decode(), start_request_context({"headers": []}).request_id)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_processes_that_are_forked_give_different_request_ids() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True)
+    of_child, of_parent = done.stdout.split()
+    assert of_child != of_parent
