@@ -16,6 +16,7 @@ from petmood.serving.addresses import TrustedProxies
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
 
 MIN_TOKEN: Final = 16
+FEWEST_DAYS: Final = 0.01
 TOKEN_VARIABLES: Final = frozenset({TOKEN_VARIABLE, "PETMOOD_ADMIN_TOKEN"})
 
 Seconds = Annotated[float, Field(ge=0.001, le=3600)]
@@ -148,6 +149,13 @@ class Settings(BaseSettings):
     def _refuse_rates_that_refuse_all(cls, value: float) -> float:
         if 0 < value < 1:
             raise ValueError("Expected 0, or a number of 1 or more")
+        return value
+
+    @field_validator("prediction_log_days")
+    @classmethod
+    def _refuse_ages_that_delete_all(cls, value: float) -> float:
+        if 0 < value < FEWEST_DAYS:
+            raise ValueError(f"Expected 0, or a number of {FEWEST_DAYS:g} or more")
         return value
 
     @model_validator(mode="after")

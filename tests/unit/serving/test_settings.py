@@ -205,10 +205,10 @@ def test_numbers_that_no_bytes_seconds_or_places_are_left_of_are_refused(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """0 is a choice of its own where it is the default, or means no wait; a fraction of a byte is none."""
-    zero_is_fine = {"threads", "batch_wait_ms", "rate_per_minute", "drain_notice_s"}
+    zero_is_fine = {"threads", "batch_wait_ms", "rate_per_minute", "drain_notice_s", "prediction_log_days"}
     for value in ("0", "1e-300") if NUMBERS[name] is float else ("0",):
         monkeypatch.setenv(f"PETMOOD_{name.upper()}", value)
-        if name in zero_is_fine and (value == "0" or name != "rate_per_minute"):
+        if name in zero_is_fine and (value == "0" or name not in {"rate_per_minute", "prediction_log_days"}):
             assert getattr(read_settings(), name) == float(value)
         else:
             with pytest.raises(ConfigError, match=rf"^PETMOOD_{name.upper()}: Expected .+, got "):

@@ -40,7 +40,8 @@ def test_the_limits_are_the_settings_own(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PETMOOD_FILE_MB", "3")
     seen: list[ImageLimits] = []
 
-    def opener(_: Path, *, limits: ImageLimits) -> Predictor:
+    def opener(_: Path, *, limits: ImageLimits, measures: bool) -> Predictor:
+        assert not measures
         seen.append(limits)
         return FakePredictor()
 

@@ -79,9 +79,10 @@ def test_a_crowd_of_photos_get_each_their_own_answer(asked: Callable[..., TestCl
 
 
 def test_the_threads_end_with_the_service(asked: Callable[..., TestClient]) -> None:
+    before = {*threading.enumerate()}  # other tests of this process leave threads of the same names
     client = asked()
     assert client.get("/readyz").status_code == 200
-    names = {thread.name for thread in threading.enumerate()}
-    assert {"answers-0", "answers-1"} <= names
+    own = [one for one in threading.enumerate() if one not in before and one.name.startswith("answers-")]
+    assert sorted(one.name for one in own) == ["answers-0", "answers-1"]
     client.__exit__(None, None, None)
-    assert not {thread.name for thread in threading.enumerate()} & {"answers-0", "answers-1"}
+    assert not any(one.is_alive() for one in own)
