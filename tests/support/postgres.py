@@ -43,6 +43,17 @@ class Server:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        # A new server refuses to start while one of them, or a child begun meanwhile, holds the shared memory.
+        wait_until(lambda: not self._is_held(), within_s=300, what="the end of all processes of PostgreSQL")
+
+    def _is_held(self) -> bool:
+        """Return whether a process works in the server's folder of data."""
+        data = self.log.with_name("data")
+        for folder in Path("/proc").glob("[0-9]*/cwd"):
+            with suppress(OSError):
+                if folder.resolve(strict=True) == data:
+                    return True
+        return False
 
     def end(self) -> None:
         """End the process by PostgreSQL's fast shutdown: it waits for no client."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from petmood.cli import progress
 from petmood.cli.app import main
 from petmood.configs.load import compose
 from petmood.pipelines.evaluate import evaluate_run
@@ -26,8 +27,12 @@ class Done:
 
 
 @pytest.fixture
-def petmood(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
-    """Return a function that runs a command in this process, as the shell would see it."""
+def petmood(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Done]]:
+    """Return a function that runs a command in this process, as the shell would see it.
+
+    It shows no progress: on a busy machine any command takes long enough for a line.
+    """
+    monkeypatch.setattr(progress, "BETWEEN_LINES_S", float("inf"))
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     root.handlers.clear()
