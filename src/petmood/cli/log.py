@@ -147,5 +147,4 @@ def prune(engine: "Engine", *, days: float) -> None:
     """
     from petmood.monitoring.prediction_log.store import LogStore
 
-    before = since_us(86_400 * days)
-    click.echo(f"{LogStore(engine).delete_before(before or 0):,} predictions deleted")
+    click.echo(f"{LogStore(engine).delete_older(days):,} predictions deleted")

@@ -34,7 +34,7 @@ PetmoodError                      exit code 2 on the command line
 │   ├── RegistryConflict          another writer changed the registry first
 │   ├── CorruptVersion            a version's files are missing or not those that were registered
 │   └── PromotionRejected         a candidate failed the promotion checks; exit code 3
-├── LogUnavailable                the database of the prediction log can't be reached
+├── LogUnavailable                the database of the prediction log can't be used
 ├── MissingDependency             an optional package is not installed
 ├── DownloadError                 a download failed
 └── ServiceError                  a response is not from petmood
@@ -268,7 +268,7 @@ class PromotionRejected(RegistryError):
 
 
 class LogUnavailable(PetmoodError):
-    """The database of the prediction log can't be reached."""
+    """The database of the prediction log can't be used: it is away, or refuses to be read or written."""
 
     code = "log_unavailable"
 

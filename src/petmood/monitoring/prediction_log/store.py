@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,14 @@ class LogStore:
                 return Inserted(refused=1)
             found = [self.insert([row]) for row in rows]
             return Inserted(*(sum(getattr(one, name) for one in found) for name in ("written", "repeated", "refused")))
+
+    def delete_older(self, days: float) -> int:
+        """Delete the rows that are older than some days; return their number.
+
+        Raises:
+            LogUnavailable: the database can't be used.
+        """
+        return self.delete_before(int((time.time() - 86_400 * days) * 1e6))
 
     def delete_before(self, time_us: int) -> int:
         """Delete the rows of before a time, in microseconds since 1970; return their number.

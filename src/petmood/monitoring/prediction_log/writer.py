@@ -219,7 +219,7 @@ class LogWriter:
             return
         self._prune_at = time.monotonic() + PRUNE_EVERY_S
         try:
-            deleted = self._store.delete_before(int((time.time() - 86_400 * self._keep_days) * 1e6))
+            deleted = self._store.delete_older(self._keep_days)
         except Exception as error:  # noqa: BLE001 - as above
             self._note_failure(error)
         else:
