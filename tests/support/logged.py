@@ -37,6 +37,7 @@ def row(number: int, **changes: Any) -> LogRow:  # noqa: ANN401 - the row's own 
         latency_ms=12.5,
         statistics=(number / 1000, 0.2, 0.3, 0.4),
         embedding=np.full(3, number, "<f2").tobytes(),
+        residual=number / 100,
     )
     return replace(made, **changes)
 
@@ -49,7 +50,7 @@ def prediction(*, measured: bool = True) -> Prediction:
         DecisionRule(("angry", "happy"), 0.5, 0.9, rule),
         model=ModelInfo(name="pets", version="1", sha256="ab" * 32),
         scores=DomainScores(0.5, 0.9),
-        measured=Measured((0.1, 0.2, 0.3, 0.4), np.array([1.0, 2.0, 3.0], np.float32)) if measured else None,
+        measured=Measured((0.1, 0.2, 0.3, 0.4), np.array([1.0, 2.0, 3.0], np.float32), 0.25) if measured else None,
     )
 
 

@@ -36,11 +36,13 @@ class DecisionRule:
 class Measured:
     """What the prediction log keeps of a photo in place of the photo.
 
-    ``statistics`` are those of ``core.image_statistics``; ``embedding`` is float32 [D], or None if the bundle has none.
+    ``statistics`` are those of ``core.image_statistics``. ``embedding`` is float32 [D], and ``residual`` the norm of
+    what its projection leaves out; None if the bundle has none.
     """
 
     statistics: tuple[float, float, float, float]
     embedding: NDArray[np.float32] | None = None
+    residual: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class LoggedWindow:
 
     ``probabilities`` is float32 [N, K] in the order of ``bundle.classes``, ``confident`` bool [N], and ``in_domain``
     bool [N], True where a bundle has no domain scores. ``statistics`` float32 [N, 4], ``novelty`` and ``animal_score``
-    float64 [N] are NaN where they were not measured. ``embedding`` is float16 [N, D], None unless all rows have one.
+    float64 [N] and ``residual`` float32 [N] are NaN where they were not measured. ``embedding`` is float16 [N, D], None
+    unless all rows have one.
     """
 
     bundle: LoggedBundle
@@ -55,6 +56,7 @@ class LoggedWindow:
     animal_score: NDArray[np.float64]
     statistics: NDArray[np.float32]
     embedding: NDArray[np.float16] | None
+    residual: NDArray[np.float32]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -127,7 +129,10 @@ def export_parquet(engine: Engine, target: Path, *, last: int | None = None, sin
             *(pa.field(name, pa.string()) for name in ("label", "domain_warning")),
             pa.field("probabilities", pa.list_(pa.float32())),
             *(pa.field(name, pa.bool_()) for name in ("confident", "in_domain")),
-            *(pa.field(name, pa.float64()) for name in ("novelty", "animal_score", "latency_ms", *STATISTICS)),
+            *(
+                pa.field(name, pa.float64())
+                for name in ("novelty", "animal_score", "latency_ms", *STATISTICS, "residual")
+            ),
             pa.field("embedding", pa.list_(pa.float16())),
         ]
     )
@@ -196,4 +201,5 @@ def _window(bundle: LoggedBundle, columns: dict[str, Sequence[Any]]) -> LoggedWi
         animal_score=numbers("animal_score"),
         statistics=np.stack([numbers(name) for name in STATISTICS], axis=1).astype(np.float32),
         embedding=embedding,
+        residual=numbers("residual").astype(np.float32),
     )

@@ -36,7 +36,8 @@ class LogRow:
 
     ``position`` is that of the photo in a request with several. ``time_us`` is the time of the answer, in microseconds
     since 1970, UTC. ``probabilities`` has the order of the bundle's classes. ``statistics`` are those of
-    ``core.image_statistics``; ``embedding`` is float16 [D] as bytes. None stands for what the bundle doesn't compute.
+    ``core.image_statistics``; ``embedding`` is float16 [D] as bytes, ``residual`` the norm of what its projection
+    leaves out. None stands for what the bundle doesn't compute.
     """
 
     request_id: str
@@ -53,6 +54,7 @@ class LogRow:
     latency_ms: float
     statistics: tuple[float, float, float, float] | None = None
     embedding: bytes | None = None
+    residual: float | None = None
 
     def to_json(self) -> str:
         """Return the row as one line of JSON, without the line break."""
@@ -102,4 +104,5 @@ def log_row(prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: 
         latency_ms=latency_ms,
         statistics=measured.statistics if measured else None,
         embedding=None if embedding is None else embedding.tobytes(),
+        residual=measured.residual if measured else None,
     )

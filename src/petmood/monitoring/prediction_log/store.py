@@ -143,4 +143,5 @@ def _values(row: LogRow) -> Mapping[str, Any]:
         "latency_ms": row.latency_ms,
         **dict(zip(STATISTICS, row.statistics or (None,) * len(STATISTICS), strict=True)),
         "embedding": row.embedding,
+        "residual": row.residual,
     }

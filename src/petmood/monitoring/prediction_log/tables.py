@@ -51,6 +51,7 @@ PREDICTIONS: Final = Table(
     Column("saturation", Double),
     Column("sharpness", Double),
     Column("embedding", LargeBinary, comment="float16 [D]"),
+    Column("residual", Double, comment="norm of what the projection of the embedding leaves out"),
     PrimaryKeyConstraint("request_id", "position"),
     Index("predictions_by_bundle_and_time", "bundle", "time_us"),
     Index("predictions_by_time", "time_us"),

@@ -46,6 +46,7 @@ def test_the_last_rows_of_a_bundle_come_oldest_first(engine: Engine) -> None:
     assert found.embedding is not None
     assert found.embedding.tolist() == [[number] * 3 for number in (7, 8, 9)]
     assert found.novelty.tolist() == [0.5] * 3
+    assert found.residual == pytest.approx(np.array([0.07, 0.08, 0.09]))
 
 
 def test_rows_since_a_time_and_all_rows(engine: Engine) -> None:
@@ -59,11 +60,14 @@ def test_an_empty_window_has_empty_arrays_of_the_right_shape(engine: Engine) -> 
 
 
 def test_what_some_rows_lack_is_nan_or_none(engine: Engine) -> None:
-    LogStore(engine).insert([row(20, embedding=None, statistics=None, novelty=None, in_domain=None, label=None)])
+    LogStore(engine).insert(
+        [row(20, embedding=None, residual=None, statistics=None, novelty=None, in_domain=None, label=None)]
+    )
     found = read_window(engine, BUNDLE, last=2)
     assert found.embedding is None
     assert np.isnan(found.statistics[1]).all()
     assert np.isnan(found.novelty[1])
+    assert np.isnan(found.residual).tolist() == [False, True]
     assert found.in_domain.tolist() == [True, True]
     assert found.labels == ("happy", None)
 
@@ -85,6 +89,7 @@ def test_an_export_holds_every_row_with_readable_columns(engine: Engine, tmp_pat
     assert (found["label"], found["confident"], found["in_domain"]) == ("happy", False, True)
     assert found["brightness"] == pytest.approx(0.009)
     assert found["embedding"] == [9, 9, 9]
+    assert found["residual"] == pytest.approx(0.09)
     assert other["embedding"] is None
     assert other["probabilities"] == pytest.approx([0.1, 0.2, 0.7])
 

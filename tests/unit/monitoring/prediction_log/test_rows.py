@@ -17,11 +17,12 @@ def test_a_row_holds_the_prediction_and_what_was_measured() -> None:
     assert found.statistics == (0.1, 0.2, 0.3, 0.4)
     assert found.embedding is not None
     assert np.frombuffer(found.embedding, "<f2").tolist() == [1, 2, 3]
+    assert found.residual == 0.25
 
 
 def test_what_was_not_measured_is_none() -> None:
     found = log_row(prediction(measured=False), PhotoKey("abc"), time_us=1, latency_ms=1)
-    assert (found.statistics, found.embedding) == (None, None)
+    assert (found.statistics, found.embedding, found.residual) == (None, None, None)
 
 
 @pytest.mark.parametrize(
