@@ -32,6 +32,7 @@ __all__ = [
 
 
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class DataConfig(Checked):
@@ -86,6 +87,7 @@ class RecipeConfig(Checked):
     backbone, see ``OptimizationConfig``. ``ema_decay``: decay of the weights' moving average (0 = off). ``patience``:
     epochs without a lower validation loss before training stops (0 = never). ``checkpoint``: keep the weights of the
     epoch with the lowest validation loss, or of the last one.
+    ``image_scales``: side of the training images in the first and the last epoch, as shares of ``model.image_size``.
     ``class_weights``: rare classes weigh more in the loss, by their frequency to the power of ``-class_weight_power``
     (1: all classes weigh the same together; a probe uses 1).
     ``num_views``: augmented views of each photo for a probe. ``l2_strengths``: candidate strengths of L2 regularization
@@ -99,6 +101,7 @@ class RecipeConfig(Checked):
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0)
+    image_scales: tuple[Share, Share] = (1.0, 1.0)
     class_weights: bool = True
     class_weight_power: float = Field(default=1.0, gt=0, le=1)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)

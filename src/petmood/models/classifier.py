@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 import torch
 from lightning.pytorch import LightningModule
@@ -13,10 +13,19 @@ from torch.nn import functional
 from petmood.models.backbones import layer_groups
 from petmood.models.network import ExpressionNet
 
-__all__ = ["Batch", "ExpressionClassifier", "OptimizationConfig", "cosine_after_warmup", "parameter_groups"]
+__all__ = [
+    "Batch",
+    "ExpressionClassifier",
+    "OptimizationConfig",
+    "cosine_after_warmup",
+    "parameter_groups",
+    "training_side",
+]
 
-GROWTH = 1_000_003
+GROWTH: Final = 1_000_003
 """A prime that separates the random seeds of different runs and epochs."""
+SIDE_STEP_PX: Final = 32
+"""The sides of smaller training images are multiples of it: backbones halve an image five times."""
 
 
 class Batch(TypedDict):
@@ -32,7 +41,8 @@ class OptimizationConfig:
 
     ``lr`` is AdamW's learning rate for the head. A backbone part d steps below the top has
     ``lr * backbone_lr_multiplier * layer_decay**d``. The backbone is frozen for the first ``freeze_epochs`` epochs.
-    ``warmup`` is a share of all steps. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018).
+    ``warmup`` is a share of all steps. ``mixup`` is the Beta parameter (0 = off; Zhang et al. 2018). ``image_scales``
+    are the training images' side in the first and the last epoch, as shares of the network's (see ``training_side``).
     """
 
     epochs: int
@@ -44,6 +54,7 @@ class OptimizationConfig:
     warmup: float = 0.1
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    image_scales: tuple[float, float] = (1.0, 1.0)
     seed: int = 0
 
 
@@ -72,7 +83,7 @@ class ExpressionClassifier(LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
-        images, targets = batch["images"], self._targets(batch["labels"])
+        images, targets = self._resized(batch["images"]), self._targets(batch["labels"])
         if self.learning.mixup > 0:
             images, targets = _mixed(images, targets, self.learning.mixup)
         loss = self._loss(self(images), targets)
@@ -93,6 +104,13 @@ class ExpressionClassifier(LightningModule):
         schedule = cosine_after_warmup(steps, warmup=self.learning.warmup)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _resized(self, images: Tensor) -> Tensor:
+        full = images.shape[-1]
+        side = training_side(full, self.learning.image_scales, epoch=self.current_epoch, epochs=self.learning.epochs)
+        if side == full:
+            return images
+        return functional.interpolate(images.float(), size=(side, side), mode="bilinear", antialias=True)
 
     def _targets(self, labels: Tensor) -> Tensor:
         return functional.one_hot(labels, self.network.classes).float()
@@ -116,6 +134,19 @@ def cosine_after_warmup(steps: int, *, warmup: float) -> Callable[[int], float]:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     return factor
+
+
+def training_side(full_px: int, scales: tuple[float, float], *, epoch: int, epochs: int) -> int:
+    """Return the side of an epoch's training images: it grows linearly from ``scales[0]`` to ``scales[1]`` of the full.
+
+    Below the full side it is rounded to a multiple of ``SIDE_STEP_PX``. Small images first cost less time (progressive
+    learning: Tan, Le 2021). A network that was trained on images somewhat smaller than those that it predicts is more
+    accurate, since random crops enlarge what they show (Touvron et al. 2019).
+    """
+    first, last = scales
+    share = first + (last - first) * (epoch / (epochs - 1) if epochs > 1 else 1.0)
+    rounded = max(SIDE_STEP_PX, SIDE_STEP_PX * round(share * full_px / SIDE_STEP_PX))
+    return full_px if share >= 1 else min(full_px, rounded)
 
 
 def parameter_groups(network: ExpressionNet, learning: OptimizationConfig) -> list[dict[str, Any]]:

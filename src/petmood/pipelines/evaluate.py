@@ -32,6 +32,7 @@ from petmood.pipelines.train import load_network
 from petmood.presentation.display_names import photos_of_split
 from petmood.reports.run import render_report
 from petmood.training.dataset import evaluation_rows, open_photo_set
+from petmood.training.memory import keep_freed_memory
 
 __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation", "scores_of"]
 
@@ -91,7 +92,7 @@ def evaluate_run(
         OutputLocked: another process is training or evaluating this run.
         RunError: the logits of its own photos are missing.
     """
-    with run.lock():
+    with run.lock(), keep_freed_memory():
         return _evaluate(run, data=data, paired=paired, on_result=on_result, progress=progress)
 
 

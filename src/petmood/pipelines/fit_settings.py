@@ -39,6 +39,7 @@ def fit_settings(config: Config) -> FitSettings:
             freeze_epochs=recipe.freeze_epochs,
             label_smoothing=recipe.label_smoothing,
             mixup=recipe.mixup,
+            image_scales=recipe.image_scales,
             seed=config.seed,
         ),
         trainer=TrainerSettings(

@@ -30,6 +30,7 @@ from petmood.training.callbacks import (
 )
 from petmood.training.dataset import PhotoSet
 from petmood.training.linear_probe import fit_probe, refuse_other_heads
+from petmood.training.memory import keep_freed_memory
 from petmood.training.settings import FitSettings
 
 __all__ = ["FitResult", "class_weights", "fit_network", "make_network"]
@@ -171,7 +172,7 @@ def _run_trainer(
     valid_batches = eval_loader(valid.cache, valid.labels, batch_size=64) if valid is not None else None
     with quiet_lightning():
         trainer = _trainer(settings, callbacks)
-        with propagate_keyboard_interrupt(trainer):
+        with propagate_keyboard_interrupt(trainer), keep_freed_memory():
             trainer.fit(module, batches, valid_batches, ckpt_path=last, weights_only=True)
     return int(trainer.current_epoch)
 

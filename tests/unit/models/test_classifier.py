@@ -11,7 +11,13 @@ from torch.utils.data import DataLoader
 
 from petmood.models import classifier
 from petmood.models.backbones import layer_groups
-from petmood.models.classifier import ExpressionClassifier, OptimizationConfig, cosine_after_warmup, parameter_groups
+from petmood.models.classifier import (
+    ExpressionClassifier,
+    OptimizationConfig,
+    cosine_after_warmup,
+    parameter_groups,
+    training_side,
+)
 from petmood.models.network import ExpressionNet, NetworkSpec, build_network
 from petmood.training.callbacks import quiet_lightning
 from tests.support.images import faces
@@ -112,6 +118,39 @@ def test_mixup_and_dropout_are_drawn_from_the_seed_and_the_epoch() -> None:
     first, same, other = (trained(OptimizationConfig(2, mixup=0.4, seed=seed))[0].state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not torch.equal(first["network.head.1.weight"], other["network.head.1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("full_px", "scales", "epochs", "expected"),
+    [
+        (224, (0.57, 0.86), 10, [128] * 3 + [160] * 4 + [192] * 3),
+        (224, (1.0, 1.0), 3, [224] * 3),
+        (192, (0.5, 1.0), 1, [192]),
+        (100, (0.9, 1.0), 2, [96, 100]),
+        (40, (0.1, 0.5), 2, [32, 32]),
+        (16, (0.5, 0.5), 2, [16, 16]),
+    ],
+)
+def test_the_side_of_training_images_grows_in_steps_of_32(
+    full_px: int, scales: tuple[float, float], epochs: int, expected: list[int]
+) -> None:
+    found = [training_side(full_px, scales, epoch=epoch, epochs=epochs) for epoch in range(epochs)]
+    assert found == expected
+
+
+def test_training_images_are_resized_and_validation_images_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides: list[tuple[bool, int]] = []
+    forward = ExpressionClassifier.forward
+
+    def noted(module: ExpressionClassifier, images: torch.Tensor) -> torch.Tensor:
+        sides.append((module.training, images.shape[-1]))
+        return forward(module, images)
+
+    monkeypatch.setattr(ExpressionClassifier, "forward", noted)
+    monkeypatch.setattr(classifier, "SIDE_STEP_PX", 16)
+    trained(OptimizationConfig(2, image_scales=(0.5, 1.0)))
+    assert {side for training, side in sides if not training} == {32}
+    assert [side for training, side in sides if training] == [16, 32]
 
 
 def test_the_backbone_stays_frozen_while_the_head_learns_alone_and_is_free_afterwards() -> None:
