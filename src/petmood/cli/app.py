@@ -37,10 +37,11 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "log": ("petmood.cli.log:log", "Read, export and clean the prediction log of a service."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),
-    "monitor": ("petmood.cli.monitor:monitor", "Generate alert rules and dashboards for a service."),
+    "monitor": ("petmood.cli.monitor:monitor", "Watch a served model: drift, alert rules, dashboards."),
     "loadtest": ("petmood.cli.loadtest:loadtest", "Load-test a service until throughput saturates."),
     "page": ("petmood.cli.page:page", "Show the web page."),
     "run": ("petmood.cli.run:run", "Run the whole pipeline, skipping what is up to date."),
+    "retrain": ("petmood.cli.retrain:retrain", "Train on a data version, register and check the model."),
     "profile": ("petmood.cli.train:profile", "Show where a training step spends its time."),
     "config": ("petmood.cli.train:config", "Show the settings, composed, and the groups to choose from."),
 }
