@@ -76,7 +76,9 @@ class Robustness:
             f"by {_points(drop.value)} points (95% interval {_points(drop.low)} to {_points(drop.high)})"
             f", on {self.photos}."
         )
-        if all(one.low <= 0 for one in found.values()):
+        if drop.value <= 0:
+            text = f"{level} no corruption lowers the accuracy of {before}, on {self.photos}."
+        elif all(one.low <= 0 for one in found.values()):
             name = title(self.weakest)
             text = f"{level} no corruption is shown to lower the accuracy of {before}; {name} lowers it most, {by}"
         else:

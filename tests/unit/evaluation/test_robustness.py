@@ -94,6 +94,10 @@ def test_the_middle_level_is_put_into_words() -> None:
         "At level 3 of 5 no corruption is shown to lower the accuracy of 90.0%; JPEG lowers it most, by 5.0 points (95%"
     )
     assert held.sentence.endswith(f"on 20 of 50 validation photos. {VALIDATION_NOTE}")
+    for better in ((18, 18, 18, 2, 1), (18, 18, 19, 2, 1)):
+        assert measured({"jpeg": better}).sentence == (
+            "At level 3 of 5 no corruption lowers the accuracy of 90.0%, on 20 of 50 test photos."
+        )
 
 
 def test_the_results_become_json() -> None:
