@@ -45,6 +45,7 @@ def main() -> None:
     import torch  # noqa: PLC0415 - in this process only, see above
 
     from petmood.export.bundle import export_bundle  # noqa: PLC0415 - as above
+    from petmood.export.drift_reference import ReferencePhotos  # noqa: PLC0415 - as above
     from petmood.models.network import NetworkSpec, build_network  # noqa: PLC0415 - as above
     from tests.support.networks import facts  # noqa: PLC0415 - as above
 
@@ -54,7 +55,8 @@ def main() -> None:
     network = build_network(NetworkSpec(backbone), image=image, classes=4)
     _warm(network, faces(32, side_px=SIDE_PX, seed=1000))
     golden = faces(32, side_px=SIDE_PX)
-    export_bundle(network, facts(image=image, backbone=backbone), golden=golden, training=golden, to=folder)
+    reference = ReferencePhotos(golden, np.zeros(len(golden), np.int64), golden, "held_out")
+    export_bundle(network, facts(image=image, backbone=backbone), golden=golden, reference=reference, to=folder)
 
 
 def _warm(network: "ExpressionNet", images: NDArray[np.uint8]) -> None:

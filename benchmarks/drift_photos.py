@@ -21,8 +21,13 @@ from benchmarks.altered_pixels import Pixels, clipped, jpeg, noisy
 from petmood.core.image import ImageSpec, load
 from petmood.core.image_statistics import image_statistics
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.index import Split
 from petmood.data.synthetic.animal_faces import SPECIES, draw_face
 from petmood.models.domain import FeatureNetwork
+from petmood.models.network import ExpressionNet
+from petmood.pipelines.run_folder import open_run
+from petmood.pipelines.train import load_network
+from petmood.training.dataset import evaluation_rows, open_index, open_photo_set
 
 __all__ = [
     "DRAWINGS",
@@ -34,6 +39,7 @@ __all__ = [
     "drawn_photos",
     "full_side_photos",
     "real_photos",
+    "run_photos",
 ]
 
 REAL_SPEC: Final = ImageSpec(side_px=192)
@@ -125,6 +131,35 @@ def full_side_photos(folder: Path) -> PhotoSet:
 
     altered, _ = measured(changed, name=f"{name}-jpeg", full_side=True)
     return PhotoSet(photos, groups, {("jpeg", 1): altered}, {})
+
+
+def run_photos(path: Path) -> PhotoSet:
+    """Measure the held-out photos of a run with the embeddings of its own network, and altered ones of them.
+
+    These are the photos and the embeddings that a bundle's drift reference is made of.
+    """
+    run = open_run(path)
+    facts, folder = run.read_metadata(), run.dataset()
+    index = open_index(folder, expected_hash=facts.data_hash)
+    rows = [row for split in (Split.VALID, Split.TEST) for row in evaluation_rows(index.rows, split)]
+    rows = [rows[at] for at in np.random.default_rng(0).permutation(len(rows))]
+    pixels = open_photo_set(folder, rows, classes=facts.classes, image=facts.image).cache.pixels
+    features = partial(_features_of_run, load_network(run))
+    altered = {}
+    for shift in SHIFTS:
+        alter = _alteration(shift, STRENGTHS[shift][1], np.random.default_rng([1, *shift.encode()]))
+        altered[shift, 1] = features(np.stack([alter(image) for image in pixels[:ALTERED]]))
+    groups = np.unique([row.group_id for row in rows], return_inverse=True)[1]
+    return PhotoSet(features(pixels), groups, altered, {})
+
+
+def _features_of_run(network: ExpressionNet, pixels: Pixels) -> Features:
+    with torch.inference_mode():
+        parts = [
+            network.features(torch.from_numpy(np.array(pixels[start : start + 32])).permute(0, 3, 1, 2)).numpy()
+            for start in range(0, len(pixels), 32)
+        ]
+    return Features(image_statistics(pixels), np.concatenate(parts))
 
 
 def drawn_photos(count: int, *, altered: int, shifts: Sequence[str] = SHIFTS[:4]) -> PhotoSet:

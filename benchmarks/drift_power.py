@@ -1,10 +1,11 @@
 """False alarms and power of the drift detectors, on real or drawn photos, beside Evidently; and their time.
 
-python -m benchmarks.drift_power [PHOTOS] [--windows 2000] [--only PART ...]
+python -m benchmarks.drift_power [PHOTOS] [--windows 2000] [--only PART ...] or [--run RUN]
 
 PHOTOS (or PETMOOD_PHOTOS) is a folder with ``dog-faces`` and ``pets-facial-expression``. Without it all photos are
-drawn. Evidently runs in an environment of its own, whose python is named by PETMOOD_EVIDENTLY_PYTHON:
-``uv venv DIR && uv pip install --python DIR evidently pandas<3.1``.
+drawn. With RUN, they are its held-out photos, and the embeddings those of its network. Evidently runs in an environment
+of its own, whose python is named by PETMOOD_EVIDENTLY_PYTHON: ``uv venv DIR && uv pip install --python DIR evidently
+pandas<3.1``.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from benchmarks.drift_photos import (
     drawn_photos,
     full_side_photos,
     real_photos,
+    run_photos,
 )
 from benchmarks.drift_windows import false_alarms, power
 from petmood.monitoring.drift.detect import detect_drift
@@ -53,10 +55,16 @@ def main() -> None:
     """Measure the chosen parts and report each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift_power")
     parser.add_argument("photos", nargs="?", default=os.environ.get("PETMOOD_PHOTOS"), type=Path)
+    parser.add_argument("--run", type=Path, help="measure the held-out photos of a run, with its own embeddings")
     parser.add_argument("--windows", default=2000, type=int, help="clean windows of each size")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    if chosen.run:
+        photos = run_photos(chosen.run)
+        report_false_alarms(photos, sizes=SIZES, windows=chosen.windows, what="held-out photos of a run")
+        report_power(photos)
+        return
     parts = set(chosen.only)
     if parts & {"clean", "power", "grid", "evidently"} and chosen.photos:
         photos = real_photos(chosen.photos)

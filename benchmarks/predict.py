@@ -125,6 +125,7 @@ def _make_bundle(folder: Path) -> None:
 
     from petmood.core.image import ImageSpec  # noqa: PLC0415 - as above
     from petmood.export.bundle import export_bundle  # noqa: PLC0415 - as above
+    from petmood.export.drift_reference import ReferencePhotos  # noqa: PLC0415 - as above
     from petmood.models.network import NetworkSpec, build_network  # noqa: PLC0415 - as above
     from tests.support.networks import facts, warmed  # noqa: PLC0415 - as above
 
@@ -134,7 +135,8 @@ def _make_bundle(folder: Path) -> None:
     golden = np.concatenate([faces(24, side_px=64), faces(8, side_px=64, seed=500)])
     pixels = golden.repeat(4, axis=1).repeat(4, axis=2)[:, :224, :224]
     metadata = facts(image=image, backbone="mobilenet_v3_small")
-    export_bundle(network, metadata, golden=pixels, training=pixels, to=folder)
+    reference = ReferencePhotos(pixels, np.zeros(len(pixels), np.int64), pixels, "held_out")
+    export_bundle(network, metadata, golden=pixels, reference=reference, to=folder)
 
 
 if __name__ == "__main__":

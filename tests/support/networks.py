@@ -15,6 +15,7 @@ from petmood.core.golden import Golden
 from petmood.core.image import ImageSpec
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.export.bundle import BundleMetadata, export_bundle
+from petmood.export.drift_reference import ReferencePhotos
 from petmood.models.network import ExpressionNet, NetworkSpec, build_network
 from tests.support.images import faces
 
@@ -77,8 +78,15 @@ def tiny_bundle(folder: Path) -> Bundle:
     if folder.exists():
         return verify(folder)
     golden = faces(16, side_px=IMAGE.side_px)
-    training = np.concatenate([golden, faces(24, side_px=IMAGE.side_px, seed=100)])
-    return export_bundle(tiny_network(), facts(), golden=golden, training=training, to=folder)
+    return export_bundle(tiny_network(), facts(), golden=golden, reference=reference_photos(), to=folder)
+
+
+def reference_photos(*, seed: int = 100) -> ReferencePhotos:
+    """Return 60 photos for a drift reference of the tiny network, and 30 others for the projection."""
+    side = IMAGE.side_px
+    labels = np.arange(60) % len(DEFAULT_CLASSES)
+    pixels, others = faces(60, side_px=side, seed=seed), faces(30, side_px=side, seed=seed + 1000)
+    return ReferencePhotos(pixels, labels, others, "held_out")
 
 
 RULE: Final = DomainRule(features="mean color", animal_threshold=0.4, target_false_alarms=0.02)
@@ -125,8 +133,9 @@ def color_network(*, novelty: str = "novelty", batch: str | int = "batch") -> by
 
 def repacked(golden: Golden, **changes: NDArray[Any]) -> bytes:
     """Return golden photos as the bytes of their file, with some arrays changed."""
-    maps = {} if golden.maps is None else {"maps": golden.maps}
-    arrays: dict[str, NDArray[Any]] = {"pixels": golden.pixels, "logits": golden.logits, **golden.scores, **maps}
+    further = {"maps": golden.maps, "embedding": golden.embedding, "residual": golden.residual}
+    arrays: dict[str, NDArray[Any]] = {"pixels": golden.pixels, "logits": golden.logits, **golden.scores}
+    arrays |= {name: array for name, array in further.items() if array is not None}
     return pack_arrays(**{**arrays, **changes})
 
 

@@ -8,12 +8,14 @@ import pytest
 
 from petmood.configs.load import compose
 from petmood.configs.schema import Config
+from petmood.core.bundle import Bundle
 from petmood.data.index import Split
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_photo_set, training_rows
 from petmood.training.dataset import open_index as read_and_check
 from tests.support.evaluation import make_rows, make_scored  # noqa: F401 - fixtures of every unit test
+from tests.support.networks import tiny_bundle
 from tests.support.small_sets import SMALL, write_small_set
 
 Settings = Callable[..., Config]
@@ -49,3 +51,9 @@ def photo_sets(small_set: Path, settings: Settings) -> tuple[PhotoSet, PhotoSet]
     image = config.model.image_spec()
     opened = partial(open_photo_set, small_set, classes=index.classes, image=image, memory_mb=config.data.memory_mb)
     return opened(training_rows(index.rows, include_copies=False)), opened(evaluation_rows(index.rows, Split.VALID))
+
+
+@pytest.fixture(scope="session")
+def shared_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return the tiny bundle."""
+    return tiny_bundle(tmp_path_factory.getbasetemp() / "tiny-bundle")

@@ -1,15 +1,42 @@
 """Commands about served models: `petmood monitor`."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from petmood.cli.log import Age, on_log, since_us
+from petmood.cli.numbers import Integer, Number
+from petmood.cli.output import echo_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from petmood.core.bundle import Bundle
+    from petmood.monitoring.drift.tester import WindowResult
+
 __all__ = ["monitor"]
+
+LAST: int = 1000
+PORT: int = 8010
+
+
+def of_bundles(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option for the bundles whose predictions are compared."""
+    return click.option(
+        "--bundle",
+        "bundles",
+        multiple=True,
+        required=True,
+        metavar="BUNDLE",
+        help="Folder of a served bundle, or an address such as registry://petmood@champion. May be repeated.",
+    )(command)
 
 
 @click.group()
 def monitor() -> None:
-    """Generate alert rules and dashboards for a service."""
+    """Watch a served model: drift, alert rules, dashboards."""
 
 
 @monitor.command()
@@ -32,3 +59,127 @@ def dashboards(*, output: Path) -> None:
     write_files(files, to=output)
     for name in files:
         click.echo(output / name)
+
+
+@monitor.command()
+@on_log
+@of_bundles
+@click.option("--last", type=Integer(1), help=f"The last predictions of this number; default: {LAST}.")
+@click.option("--since", type=Age(), help="Those of the last 30m, 24h or 7d.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of the first bundle.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_context
+def drift(
+    context: click.Context,
+    engine: "Engine",
+    *,
+    bundles: Sequence[str],
+    last: int | None,
+    since: float | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare logged predictions with the bundle's reference.
+
+    The exit code is 1 if the photos of a bundle have drifted.
+    """
+    from petmood.core.errors import ConfigError
+
+    if last is not None and since is not None:
+        raise ConfigError("Expected --last or --since, got both. Give one of them.")
+    from petmood.core.extras import require
+
+    require("scipy", extra="monitor")
+    from petmood.core.files import atomic_write_text
+    from petmood.monitoring.drift.tester import DriftTester
+    from petmood.monitoring.metric_names import DriftStatus
+
+    testers = [DriftTester(_opened(one)) for one in bundles]
+    window: dict[str, Any] = {"since_us": since_us(since)} if since is not None else {"last": last or LAST}
+    found = [one.window(engine, **window) for one in testers]
+    if html is not None:
+        from petmood.reports.drift import drift_page
+
+        atomic_write_text(html, drift_page(testers[0], found[0]))
+    if as_json:
+        echo_json([one.to_json() for one in found], indent=2)
+    else:
+        for one in found:
+            click.echo(_summary(one))
+        _tell_others(engine, {one.bundle.sha256 for one in found})
+    context.exit(1 if any(one.result.status is DriftStatus.DRIFT for one in found) else 0)
+
+
+@monitor.command()
+@on_log
+@of_bundles
+@click.option("--window", type=Integer(50), default=200, show_default=True, help="Predictions of a window.")
+@click.option("--every", type=Number(0, 86_400, min_open=True), default=10, show_default=True, help="Seconds.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=Integer(0, 65535), default=PORT, show_default=True, help="0 is any free one.")
+def serve(engine: "Engine", *, bundles: Sequence[str], window: int, every: float, host: str, port: int) -> None:
+    """Test each new window of the log, and serve the results over HTTP.
+
+    GET /drift, /drift/report, /stats, /healthz and /metrics. Three windows with drift in a row make an alert.
+    """
+    from petmood.core.extras import require
+    from petmood.core.listening import bind_all, url_of
+
+    require("scipy", extra="monitor")
+    uvicorn = require("uvicorn", extra="serve")
+    from petmood.monitoring.drift.monitor import DriftMonitor
+    from petmood.monitoring.drift.tester import DriftTester
+    from petmood.monitoring.drift_api import create_drift_app
+    from petmood.registry.uri import is_reference
+    from petmood.reports.drift import drift_page
+    from petmood.serving.logs import set_up_logging
+
+    set_up_logging(as_json=False, project=None)
+    testers: dict[str, DriftTester] = {}
+
+    def current() -> list[DriftTester]:
+        """Return the bundles at the addresses now: an alias may have moved."""
+        found = [_opened(one) for one in bundles]
+        for bundle in found:
+            if bundle.sha256 not in testers:
+                testers[bundle.sha256] = DriftTester(bundle)
+        return [testers[bundle.sha256] for bundle in found]
+
+    tested = DriftMonitor(current(), size=window)
+    follows = any(is_reference(one) for one in bundles)
+    app = create_drift_app(tested, engine, report=drift_page, every_s=every, testers=current if follows else None)
+    listeners = bind_all((host,), port)
+    click.echo(
+        f"petmood tests new windows of the log; results at {url_of(host, listeners[0].getsockname()[1])}", err=True
+    )
+    uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=list(listeners))
+
+
+def _opened(address: str) -> "Bundle":
+    """Return the verified bundle in a folder or a registry."""
+    from petmood.core.bundle import verify
+    from petmood.registry.cache import cached
+    from petmood.registry.uri import is_reference, open_registry, parse_reference
+
+    if not is_reference(address):
+        return verify(Path(address))
+    reference = parse_reference(address)
+    registry = open_registry(None, model=reference.model)
+    return cached(registry, registry.find(reference.version))
+
+
+def _summary(window: "WindowResult") -> str:
+    result, bundle = window.result, window.bundle
+    left_out = f", {window.left_out:,} left out without measurements" if window.left_out else ""
+    head = f"{bundle.name} {bundle.version}: {result.status}, {result.rows:,} predictions{left_out}"
+    return f"{head}. {result.sentence}"
+
+
+def _tell_others(engine: "Engine", known: set[str]) -> None:
+    """Name the bundles in the log that were not given, since each is compared with its own reference alone."""
+    from petmood.monitoring.prediction_log.reader import rows_by_bundle
+
+    for one in rows_by_bundle(engine):
+        if one.bundle.sha256 not in known:
+            name = f"{one.bundle.name} {one.bundle.version}"
+            click.echo(f"Not compared: {one.rows:,} predictions of {name} ({one.bundle.sha256[:12]}).", err=True)

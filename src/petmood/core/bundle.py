@@ -20,9 +20,11 @@ from petmood.core.bundle_files import MANIFEST, check_size, read_limited
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.commands import shell_command
 from petmood.core.domain import DOMAIN_OUTPUTS, DomainRule
+from petmood.core.drift_reference import ReferenceInfo
 from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes, sha256_of
 from petmood.core.folder_kind import FolderKind, folder_kind
+from petmood.core.graph_outputs import CLASS_MAPS, LOGITS, RESIDUAL, GraphOutput
 from petmood.core.image import ImageSpec
 from petmood.core.names import MODEL_NAME
 from petmood.core.prediction import PRACTICE_MODEL, DecisionRule
@@ -30,17 +32,14 @@ from petmood.core.validation import validation_message
 
 __all__ = [
     "ATOL",
-    "CLASS_MAPS",
     "DATA_NAME",
     "DOMAIN_NAME",
     "DOMAIN_OUTPUTS",
     "DUPLICATES_NAME",
-    "LOGITS",
     "MANIFEST",
     "RTOL",
     "SCHEMA_VERSION",
     "Bundle",
-    "GraphOutput",
     "Manifest",
     "pack_arrays",
     "read",
@@ -54,12 +53,6 @@ SCHEMA_VERSION: Final = 2
 RTOL: Final = 1e-3
 ATOL: Final = 1e-4
 """Tolerances between torch and ONNX at export, and between golden and new outputs at every load."""
-
-LOGITS: Final = "logits"
-CLASS_MAPS: Final = "maps"
-"""Outputs of ``model.onnx``: logits float32 [B, K], and in some bundles class maps float32 [B, K, H, W]."""
-
-GraphOutput = Literal["logits", "embedding", "animal", "novelty", "maps"]
 
 DATA_NAME: Final = "data.csv"
 """Copy of the dataset index at training time; its SHA-256 is the manifest's ``data_hash``."""
@@ -80,8 +73,9 @@ class Manifest(BaseModel):
     division. ``files`` maps every other file to its SHA-256. ``manifest_digest`` is the SHA-256 of this manifest
     without that field. Both detect corruption; neither is a signature. ``outputs`` are those of ``model.onnx``.
     ``data_kind`` is the kind of the training images, if known. ``domain`` is the rule for the scores of the network
-    ``domain.onnx``; None for a bundle without it. A bundle without it has no such key, as those written before the key
-    existed: else their digest would differ, and older versions could not read new bundles.
+    ``domain.onnx``; None for a bundle without it. ``reference`` describes ``reference.npz``, None in bundles that were
+    exported before it could be compared with logged photos. A bundle without one of the two has no such key, as those
+    written before the key existed: else their digest would differ.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,6 +99,7 @@ class Manifest(BaseModel):
     data_kind: Literal["photographs", "drawings"] | None = None
     outputs: tuple[GraphOutput, ...] = (LOGITS,)
     domain: DomainRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
+    reference: ReferenceInfo | None = Field(default=None, exclude_if=lambda found: found is None)
     files: dict[str, str]
     manifest_digest: str = ""
 
@@ -117,6 +112,11 @@ class Manifest(BaseModel):
     def has_class_maps(self) -> bool:
         """Whether the network has class maps as an output."""
         return CLASS_MAPS in self.outputs
+
+    @property
+    def has_embedding(self) -> bool:
+        """Whether the network has the embedding and its residual norm as outputs."""
+        return RESIDUAL in self.outputs
 
     @property
     def required_files(self) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.arrays import ArrayBounds, read_arrays
-from petmood.core.bundle import ATOL, CLASS_MAPS, RTOL, Bundle
+from petmood.core.bundle import ATOL, RTOL, Bundle
 from petmood.core.errors import BundleError, DataError
+from petmood.core.graph_outputs import CLASS_MAPS, EMBEDDING, MOST_COLUMNS, RESIDUAL
 
 __all__ = ["Golden", "maps_agree", "read_golden"]
 
@@ -26,13 +27,15 @@ class Golden:
 
     ``logits`` float32 [N, K] and class maps float32 [N, K, H, W] are those before the division by the temperature;
     ``maps`` is None for a bundle without them. ``scores`` are the domain scores by name, each float32 [N]; empty for a
-    bundle without a domain rule.
+    bundle without a domain rule. ``embedding`` float32 [N, D] and ``residual`` float32 [N] are None for one without.
     """
 
     pixels: NDArray[np.uint8]
     logits: NDArray[np.float32]
     scores: dict[str, NDArray[np.float32]]
     maps: NDArray[np.float32] | None = None
+    embedding: NDArray[np.float32] | None = None
+    residual: NDArray[np.float32] | None = None
 
 
 def read_golden(bundle: Bundle) -> Golden:
@@ -51,6 +54,9 @@ def read_golden(bundle: Bundle) -> Golden:
     }
     if manifest.has_class_maps:
         bounds[CLASS_MAPS] = ArrayBounds("float32", (MAX_GOLDEN, classes, side, side))
+    if manifest.has_embedding:
+        bounds[EMBEDDING] = ArrayBounds("float32", (MAX_GOLDEN, MOST_COLUMNS))
+        bounds[RESIDUAL] = ArrayBounds("float32", (MAX_GOLDEN,))
     try:
         found = read_arrays(path, bounds)
     except DataError as error:
@@ -60,11 +66,15 @@ def read_golden(bundle: Bundle) -> Golden:
     maps = found.get(CLASS_MAPS)
     if maps is not None:
         shapes[CLASS_MAPS] = (count, classes, *maps.shape[2:])
+    embedding, residual = found.get(EMBEDDING), found.get(RESIDUAL)
+    if embedding is not None:
+        shapes |= {EMBEDDING: (count, embedding.shape[1]), RESIDUAL: (count,)}
     expected = ", ".join(f"{bounds[name].dtype} {shape}" for name, shape in shapes.items())
     got = ", ".join(f"{array.dtype} {array.shape}" for array in found.values())
     if count == 0 or got != expected:
         raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
-    return Golden(found["pixels"], found["logits"], {name: found[name] for name in names}, maps)
+    scores = {name: found[name] for name in names}
+    return Golden(found["pixels"], found["logits"], scores, maps, embedding, residual)
 
 
 def maps_agree(expected: NDArray[np.floating], got: NDArray[np.floating]) -> bool:

@@ -8,9 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STATISTICS", "image_statistics", "statistics_of"]
+__all__ = ["STATISTICS", "STATISTICS_VERSION", "image_statistics", "statistics_of"]
 
 STATISTICS: Final = ("brightness", "contrast", "saturation", "sharpness")
+STATISTICS_VERSION: Final = 2
+"""Changes with the definition: statistics of different versions can't be compared. Version 1 read all pixels."""
 STEP_PX: Final = 4
 """Distance of the pixels that are read, in images of 64 pixels a side or more; all pixels take fifty times as long."""
 FEWEST: Final = 16

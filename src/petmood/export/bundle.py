@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -17,12 +18,9 @@ from torch import Tensor
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import (
     ATOL,
-    CLASS_MAPS,
     DOMAIN_NAME,
-    LOGITS,
     RTOL,
     Bundle,
-    GraphOutput,
     Manifest,
     pack_arrays,
     write_into,
@@ -32,15 +30,19 @@ from petmood.core.domain import DomainRule
 from petmood.core.errors import BundleError
 from petmood.core.files import atomic_write_bytes
 from petmood.core.golden import maps_agree
+from petmood.core.graph_outputs import CLASS_MAPS, LOGITS, MEASURED, GraphOutput
 from petmood.core.image import ImageSpec
 from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
-from petmood.export.drift_reference import reference_bytes
+from petmood.export.drift_reference import ReferencePhotos, reference_bytes
+from petmood.export.embedding import EmbeddingOutputs
 from petmood.export.model_card import card_text
 from petmood.export.onnx import to_onnx
 from petmood.export.parity import BATCH_SIZES, check_parity
+from petmood.inference.load import BundlePredictor
 from petmood.inference.onnx import OnnxSession
 from petmood.models.class_maps import class_map_network
 from petmood.models.network import ExpressionNet
+from petmood.monitoring.projection import fit_projection
 
 __all__ = ["BundleMetadata", "export_bundle", "fill_bundle"]
 
@@ -73,7 +75,7 @@ def export_bundle(
     facts: BundleMetadata,
     *,
     golden: NDArray[np.uint8],
-    training: NDArray[np.uint8],
+    reference: ReferencePhotos,
     to: Path,
     domain: FittedDomain | None = None,
     further: Mapping[str, bytes] | None = None,
@@ -86,7 +88,7 @@ def export_bundle(
         OutputError: ``to`` can't be written, or another process is writing it.
     """
     with bundle_directory(to, replace=replace) as draft:
-        made = fill_bundle(draft, network, facts, golden=golden, training=training, domain=domain, further=further)
+        made = fill_bundle(draft, network, facts, golden=golden, reference=reference, domain=domain, further=further)
     return changed(made, folder=to)
 
 
@@ -96,48 +98,81 @@ def fill_bundle(
     facts: BundleMetadata,
     *,
     golden: NDArray[np.uint8],
-    training: NDArray[np.uint8],
+    reference: ReferencePhotos,
     domain: FittedDomain | None = None,
     further: Mapping[str, bytes] | None = None,
 ) -> Bundle:
     """Write a bundle of a trained network into the draft of its folder.
 
-    ``golden`` is the prepared photos uint8 [N, S, S, 3] that every load of the bundle is checked with. ``training`` is
-    the prepared photos, of the same shape, that drift is measured against. ``domain`` is how photos of
-    another kind are recognized. ``further`` is additional files by name.
+    ``golden`` is the prepared photos uint8 [N, S, S, 3] that every load of the bundle is checked with. ``reference`` is
+    the photos that drift is measured against. ``domain`` is how photos of another kind are recognized. ``further`` is
+    additional files by name.
 
     Raises:
         BundleError: ONNX and PyTorch disagree, a score is not finite, or the logits are the same for all photos.
+        DataError: fewer than 2 photos to fit the projection of the embeddings to, or embeddings that are not finite.
     """
     network.eval()
-    side_px, temperature = facts.image.side_px, facts.temperature
-    mapping = class_map_network(network, side_px=side_px)
-    outputs: tuple[GraphOutput, ...] = (LOGITS,) if mapping is None else (LOGITS, CLASS_MAPS)
-    model = to_onnx(network, side_px=side_px, temperature=temperature, maps=mapping)
-    raw = {LOGITS: _in_batches(network, golden)}
-    if mapping is not None:
-        raw[CLASS_MAPS] = _in_batches(lambda images: mapping(images)[1], golden)
-    _compare(model, {name: array / temperature for name, array in raw.items()}, golden)
-    reference = reference_bytes(
-        training,
-        features=lambda pixels: _in_batches(network.features, pixels),
-        logits=lambda pixels: _in_batches(network, pixels) / temperature,
-    )
-    networks, scores = {"model.onnx": model}, {}
+    graph = _exported(network, facts, golden=golden, reference=reference)
+    networks, scores = {"model.onnx": graph.data}, {}
     if domain is not None:
-        networks[DOMAIN_NAME] = domain_onnx(domain, side_px=side_px)
-        scores = domain_outputs(domain, golden, side_px=side_px)
+        networks[DOMAIN_NAME] = domain_onnx(domain, side_px=facts.image.side_px)
+        scores = domain_outputs(domain, golden, side_px=facts.image.side_px)
         _compare_scores(networks[DOMAIN_NAME], scores, golden)
     version = hashlib.sha256(b"".join(networks.values())).hexdigest()[:12]
-    manifest = _manifest(facts, version=version, rule=domain.rule if domain else None, outputs=outputs)
+    manifest = _manifest(facts, version=version, rule=domain.rule if domain else None, graph=graph, reference=reference)
     files = {
         **networks,
-        "golden.npz": pack_arrays(pixels=golden, **raw, **scores),
-        "reference.npz": reference,
+        "golden.npz": pack_arrays(pixels=golden, **graph.golden, **scores),
+        "reference.npz": _reference(manifest, networks, reference),
         "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
         **(further or {}),
     }
     return write_into(draft, manifest, files)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Graph:
+    """Bytes of ``model.onnx``, and torch's outputs for the golden photos by name, before division by temperature."""
+
+    data: bytes
+    golden: dict[GraphOutput, NDArray[np.float32]]
+
+
+def _exported(
+    network: ExpressionNet, facts: BundleMetadata, *, golden: NDArray[np.uint8], reference: ReferencePhotos
+) -> _Graph:
+    """Export a network with all outputs that it can have, and compare ONNX with torch on the golden photos."""
+    side_px, temperature = facts.image.side_px, facts.temperature
+    mapping = class_map_network(network, side_px=side_px)
+    measuring = EmbeddingOutputs(fit_projection(_in_batches(network.features, reference.fit_to)))
+    model = to_onnx(network, side_px=side_px, temperature=temperature, maps=mapping, embedding=measuring)
+    raw: dict[GraphOutput, NDArray[np.float32]] = {LOGITS: _in_batches(network, golden)}
+    if mapping is not None:
+        raw[CLASS_MAPS] = _in_batches(lambda images: mapping(images)[1], golden)
+    for at, name in enumerate(MEASURED):
+        raw[name] = _in_batches(partial(_measured, measuring, network, at), golden)
+    expected: dict[str, NDArray[np.floating]] = {
+        name: array if name in MEASURED else array / temperature for name, array in raw.items()
+    }
+    _compare(model, expected, golden)
+    return _Graph(model, raw)
+
+
+def _measured(measuring: EmbeddingOutputs, network: ExpressionNet, at: int, images: Tensor) -> Tensor:
+    found: tuple[Tensor, Tensor] = measuring(network.features(images))
+    return found[at]
+
+
+def _reference(manifest: Manifest, networks: Mapping[str, bytes], reference: ReferencePhotos) -> bytes:
+    """Return the drift reference as the exported networks see its photos."""
+    with ExitStack() as opened:
+        session = opened.enter_context(_opened(networks["model.onnx"], outputs=manifest.outputs))
+        domain = None
+        if manifest.domain is not None:
+            domain = opened.enter_context(_opened(networks[DOMAIN_NAME], outputs=manifest.domain.outputs))
+        bundle = Bundle(Path(), manifest, sha256="")
+        return reference_bytes(BundlePredictor(bundle, session, domain), reference)
 
 
 def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, size: int = 32) -> NDArray[np.float32]:
@@ -189,7 +224,7 @@ def _compare_outputs(
 
 
 def _manifest(
-    facts: BundleMetadata, *, version: str, rule: DomainRule | None, outputs: tuple[GraphOutput, ...]
+    facts: BundleMetadata, *, version: str, rule: DomainRule | None, graph: _Graph, reference: ReferencePhotos
 ) -> Manifest:
     return Manifest(
         name=facts.name,
@@ -208,7 +243,8 @@ def _manifest(
         created=facts.created,
         config=dict(facts.config),
         data_kind=facts.data_kind,
-        outputs=outputs,
+        outputs=tuple(graph.golden),
         domain=rule,
+        reference=reference.info,
         files={},
     )

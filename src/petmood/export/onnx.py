@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from petmood.core.bundle import CLASS_MAPS, LOGITS
+from petmood.core.graph_outputs import CLASS_MAPS, LOGITS, MEASURED, GraphOutput
+from petmood.export.embedding import EmbeddingOutputs
 from petmood.models.class_maps import ClassMapNetwork
 from petmood.models.network import ExpressionNet
 
@@ -22,33 +23,58 @@ OPSET = 18
 class ServingModel(nn.Module):
     """Serving graph: input uint8 [B, S, S, 3], output logits divided by the temperature, float32 [B, K].
 
-    Of a network with class maps, these are the second output, divided likewise: float32 [B, K, H, W].
+    Of a network with class maps, these are the next output, divided likewise: float32 [B, K, H, W]. With ``embedding``,
+    its two outputs follow.
     """
 
-    def __init__(self, network: ExpressionNet | ClassMapNetwork, *, temperature: float) -> None:
+    def __init__(
+        self,
+        network: ExpressionNet | ClassMapNetwork,
+        *,
+        temperature: float,
+        embedding: EmbeddingOutputs | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
+        self.embedding = embedding
 
-    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Return calibrated logits for pixels uint8 [B, S, S, 3], and the class maps if the network has them."""
-        outputs: Tensor | tuple[Tensor, Tensor] = self.network(pixels.permute(0, 3, 1, 2))
-        if isinstance(outputs, Tensor):
-            return outputs / self.temperature
-        return tuple(one / self.temperature for one in outputs)
+    @property
+    def outputs(self) -> tuple[GraphOutput, ...]:
+        """The names of the outputs, in their order."""
+        maps: tuple[GraphOutput, ...] = (CLASS_MAPS,) if isinstance(self.network, ClassMapNetwork) else ()
+        return (LOGITS, *maps, *(MEASURED if self.embedding is not None else ()))
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return calibrated logits for pixels uint8 [B, S, S, 3], and the other outputs that the network has."""
+        images = pixels.permute(0, 3, 1, 2)
+        if isinstance(self.network, ClassMapNetwork):
+            logits, maps, features = self.network(images)
+            divided: tuple[Tensor, ...] = (logits / self.temperature, maps / self.temperature)
+        else:
+            features = self.network.features(images)
+            divided = (self.network.head(features) / self.temperature,)
+        return divided if self.embedding is None else (*divided, *self.embedding(features))
 
 
-def to_onnx(network: ExpressionNet, *, side_px: int, temperature: float, maps: ClassMapNetwork | None = None) -> bytes:
+def to_onnx(
+    network: ExpressionNet,
+    *,
+    side_px: int,
+    temperature: float,
+    maps: ClassMapNetwork | None = None,
+    embedding: EmbeddingOutputs | None = None,
+) -> bytes:
     """Return the bytes of a network's ONNX file, without external data and with a dynamic batch size.
 
-    With ``maps``, the class maps of this network, the graph has them as its second output.
+    The outputs are those of ``ServingModel``; ``maps`` is the same network with class maps.
 
     Raises:
         RuntimeError: the exporter returned no program.
     """
     network.to(memory_format=torch.contiguous_format)
-    serving = ServingModel(network if maps is None else maps, temperature=temperature)
-    return export_graph(serving, side_px=side_px, outputs=(LOGITS,) if maps is None else (LOGITS, CLASS_MAPS))
+    serving = ServingModel(network if maps is None else maps, temperature=temperature, embedding=embedding)
+    return export_graph(serving, side_px=side_px, outputs=serving.outputs)
 
 
 def export_graph(module: nn.Module, *, side_px: int, outputs: Sequence[str]) -> bytes:

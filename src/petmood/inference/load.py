@@ -1,6 +1,6 @@
 """Loading of a bundle as a predictor, after hash verification and a golden-photo check."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from petmood.core.bundle import ATOL, CLASS_MAPS, DOMAIN_NAME, LOGITS, RTOL, Bundle, verify
+from petmood.core.bundle import ATOL, DOMAIN_NAME, RTOL, Bundle, verify
 from petmood.core.bundle_files import read_limited
 from petmood.core.domain import SCENE_WARNINGS, DomainScores
 from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.explanation import Explanation
 from petmood.core.golden import maps_agree, read_golden
+from petmood.core.graph_outputs import CLASS_MAPS, EMBEDDING, LOGITS, MEASURED, RESIDUAL
 from petmood.core.image import PreparedImage, seen_box
 from petmood.core.image_statistics import statistics_of
 from petmood.core.photo import LIMITS, ImageLimits
@@ -62,7 +63,10 @@ class BundlePredictor(Predictor):
         if not good:
             return [photo for photo in prepared if isinstance(photo, PhotoError)]
         pixels = np.stack([photo.pixels for photo in good]) if len(good) > 1 else good[0].pixels[np.newaxis]
-        rows = zip(self.session.logits(pixels), self.domain_scores(pixels), strict=True)
+        wanted = (LOGITS, *MEASURED) if self.measures and self.bundle.manifest.has_embedding else (LOGITS,)
+        outputs = self.session.run(pixels, only=wanted)
+        by_photo = ({name: one[row] for name, one in outputs.items()} for row in range(len(good)))
+        rows = zip(by_photo, self.domain_scores(pixels), strict=True)
         return [
             self._prediction(photo, *next(rows)) if isinstance(photo, PreparedImage) else photo for photo in prepared
         ]
@@ -81,17 +85,29 @@ class BundlePredictor(Predictor):
         else:
             maps = occlusion_maps(self.session.logits, prepared.pixels, outputs[LOGITS][0])
         return Explanation(
-            self._prediction(prepared, outputs[LOGITS][0], self.domain_scores(pixels)[0]),
+            self._prediction(prepared, {LOGITS: outputs[LOGITS][0]}, self.domain_scores(pixels)[0]),
             method,
             dict(zip(manifest.classes, maps, strict=True)),
             seen_box(manifest.image, width=prepared.width, height=prepared.height),
         )
 
-    def _prediction(self, photo: PreparedImage, logits: NDArray[np.float32], scores: DomainScores | None) -> Prediction:
+    def _prediction(
+        self, photo: PreparedImage, outputs: Mapping[str, NDArray[np.float32]], scores: DomainScores | None
+    ) -> Prediction:
+        """Return the prediction for a photo by the network's outputs for it."""
         manifest = self.bundle.manifest
-        warnings = (*manifest.warnings, *photo.warnings)
-        measured = Measured(statistics_of(photo.pixels)) if self.measures else None
-        return decide(logits, manifest.decision, model=self.model, warnings=warnings, scores=scores, measured=measured)
+        measured = None
+        if self.measures:
+            residual = float(outputs[RESIDUAL]) if RESIDUAL in outputs else None
+            measured = Measured(statistics_of(photo.pixels), outputs.get(EMBEDDING), residual)
+        return decide(
+            outputs[LOGITS],
+            manifest.decision,
+            model=self.model,
+            warnings=(*manifest.warnings, *photo.warnings),
+            scores=scores,
+            measured=measured,
+        )
 
     def domain_scores(self, pixels: NDArray[np.uint8]) -> list[DomainScores | None]:
         """Return the domain scores of prepared photos uint8 [B, S, S, 3], None from a bundle without them.
@@ -152,6 +168,8 @@ def check_golden(bundle: Bundle, session: OnnxSession, domain: OnnxSession | Non
     expected = {LOGITS: golden.logits / temperature, **golden.scores}
     if golden.maps is not None:
         expected[CLASS_MAPS] = golden.maps / temperature
+    if golden.embedding is not None and golden.residual is not None:
+        expected |= {EMBEDDING: golden.embedding, RESIDUAL: golden.residual}
     outputs = _in_single_batches(session, golden.pixels)
     if domain is not None:
         outputs |= _in_single_batches(domain, golden.pixels)

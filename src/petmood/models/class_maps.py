@@ -36,19 +36,24 @@ _Gradient = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """A network from the normalized image on: its feature map, the side of the pooled map, and the layers after it."""
+    """A network from the normalized image on: its feature map, the side of the pooled map, and the layers after it.
+
+    The last ``head_layers`` of ``rest`` are those of the head.
+    """
 
     features: nn.Sequential
     pooled_side: int
     rest: tuple[nn.Module, ...]
+    head_layers: int
 
 
 class ClassMapNetwork(nn.Module):
     """An ``ExpressionNet`` that also returns class maps; it shares the weights of that network.
 
-    Input: images uint8 or float [B, 3, S, S] in 0..255. Output: logits [B, K] and class maps [B, K, H, W], where H x W
-    is the size of the last feature map. The unit of a map is that of the logits. If all layers after the feature map
-    are linear, a map's sum plus the logit of an empty feature map is the logit.
+    Input: images uint8 or float [B, 3, S, S] in 0..255. Outputs: logits [B, K], class maps [B, K, H, W] and the
+    features [B, D] that the head gets. H x W is the size of the last feature map. The unit of a map is that of the
+    logits. If all layers after the feature map are linear, a map's sum plus the logit of an empty feature map is the
+    logit.
     """
 
     mean: Tensor
@@ -58,13 +63,13 @@ class ClassMapNetwork(nn.Module):
         super().__init__()
         self.classes = network.classes
         self.features, self.rest = parts.features, nn.ModuleList(parts.rest)
-        self.pooled_side = parts.pooled_side
+        self.pooled_side, self.head_layers = parts.pooled_side, parts.head_layers
         self.register_buffer("mean", network.mean, persistent=False)
         self.register_buffer("std", network.std, persistent=False)
         self.eval()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits [B, K] and class maps [B, K, H, W]."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, K], class maps [B, K, H, W] and features [B, D]."""
         features = self.features((images.float() - self.mean) / self.std)
         inputs = [functional.adaptive_avg_pool2d(features, self.pooled_side).flatten(1)]
         for layer in self.rest:
@@ -72,7 +77,7 @@ class ClassMapNetwork(nn.Module):
         gradient = torch.eye(self.classes)  # [K, K]; then [K, D], or [B, K, D] if it depends on the image
         for layer, given in zip(reversed(self.rest), reversed(inputs[:-1]), strict=True):
             gradient = _gradient_rule(layer)(layer, gradient, given)
-        return inputs[-1], self._maps(features, gradient)
+        return inputs[-1], self._maps(features, gradient), inputs[len(self.rest) - self.head_layers]
 
     def _maps(self, features: Tensor, gradient: Tensor) -> Tensor:
         channels, height, width = features.shape[1:]
@@ -97,14 +102,15 @@ def class_map_network(network: ExpressionNet, *, side_px: int) -> ClassMapNetwor
     if not (isinstance(backbone, KNOWN) or type(backbone).__module__.startswith("timm.models.efficientnet")):
         return None
     before, after = _divided(backbone)
-    rest = tuple(_layers([*after, network.head]))
+    head = tuple(_layers([network.head]))
+    rest = (*_layers(after), *head)
     side = TINY_POOLED_SIDE if isinstance(backbone, TinyBackbone) else 1
     features = nn.Sequential(*before)
     with torch.inference_mode():
         height, width = features(torch.zeros(1, 3, side_px, side_px)).shape[-2:]
     if height % side or width % side:
         return None
-    return ClassMapNetwork(network, _Parts(features, side, rest))
+    return ClassMapNetwork(network, _Parts(features, side, rest, len(head)))
 
 
 def _divided(backbone: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:

@@ -41,7 +41,7 @@ def heat_maps_of(run: RunFolder, folder: Path, *, at_least_px: int) -> Callable[
         height, width = photo.pixels.shape[:2]
         pixels = torch.from_numpy(prepare(photo.pixels, image).copy())[None].permute(0, 3, 1, 2)
         with torch.inference_mode():
-            logits, maps = mapping(pixels)
+            logits, maps, _ = mapping(pixels)
         values = maps[0, int(logits[0].argmax())].numpy()
         return heat_map(photo.pixels, values, seen_box(image, width=width, height=height))
 

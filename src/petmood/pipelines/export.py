@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
+from petmood.core.drift_reference import MOST_REFERENCE, ReferenceSource
 from petmood.core.errors import ConfigError
 from petmood.core.files import sha256_of
 from petmood.core.names import model_name_problem
@@ -23,6 +24,8 @@ from petmood.data.duplicates.feature_store import pack_features
 from petmood.data.duplicates.relations import RelationKind, read_relations
 from petmood.data.index import DataIndex, IndexRow, Role, Split, index_text
 from petmood.export.bundle import BundleMetadata, fill_bundle
+from petmood.export.drift_reference import ReferencePhotos
+from petmood.monitoring.projection import fit_rows
 from petmood.pipelines.domain import read_domain
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.run_folder import RunFolder
@@ -30,7 +33,14 @@ from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
 from petmood.training.dataset import evaluation_rows, open_index, open_photo_set, training_rows
 
-__all__ = ["GOLDEN_PHOTOS", "NEVER_CONFIDENT", "export_run", "kept_robustness", "rows_to_recognize"]
+__all__ = [
+    "GOLDEN_PHOTOS",
+    "NEVER_CONFIDENT",
+    "export_run",
+    "kept_robustness",
+    "rows_of_reference",
+    "rows_to_recognize",
+]
 
 GOLDEN_PHOTOS: Final = 32
 NEVER_CONFIDENT: Final = 1.01
@@ -67,13 +77,16 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
     candidates = evaluation_rows(index.rows, Split.VALID) + learned
     opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
     features = features_of(folder, index, rows_to_recognize(folder, index), progress=progress)
-    golden, training = opened(_spread_by_class(candidates)), opened(learned, progress=progress)
+    golden = opened(_spread_by_class(candidates))
+    source, held_rows, fit_to = rows_of_reference(index, learned, is_trained=config.recipe.kind == "gradient")
+    held_out, others = (opened(rows, progress=progress) for rows in (held_rows, fit_to))
+    labels = np.where([row.split == Split.TRAIN for row in held_rows], -1, held_out.labels)
     return fill_bundle(
         draft,
         load_network(run),
         _facts(run, name=name, species=_species(index.rows), kind=data_kind(folder)),
         golden=np.asarray(golden.cache.pixels),
-        training=training.cache.pixels,
+        reference=ReferencePhotos(held_out.cache.pixels, labels, others.cache.pixels, source),
         domain=read_domain(run, measured) if measured else None,
         further={DATA_NAME: index_text(index.rows).encode(), DUPLICATES_NAME: pack_features(features)},
     )
@@ -89,6 +102,32 @@ def rows_to_recognize(folder: Path, index: DataIndex) -> list[IndexRow]:
     pairs = [(one.first, one.second) for one in read_relations(folder) if one.kind == RelationKind.NEAR_DUPLICATE]
     covered = {path for pair in pairs for path, other in (pair, pair[::-1]) if other in originals}
     return [row for row in seen if row.path in originals or row.path not in covered]
+
+
+def rows_of_reference(
+    rows: Iterable[IndexRow], learned: Sequence[IndexRow], *, is_trained: bool
+) -> tuple[ReferenceSource, list[IndexRow], list[IndexRow]]:
+    """Return the photos of the drift reference and which they are, and photos of other groups for the projection.
+
+    The reference has photos that the embedding was not trained on, one of each group, ``MOST_REFERENCE`` at most. Of a
+    network that was trained, these are held-out photos, and ``learned`` are for the projection. Embeddings that were
+    not trained are equally new for all photos: the groups of every split are divided in two halves.
+    """
+    rows = tuple(rows)
+    splits = (Split.VALID, Split.TEST) if is_trained else (Split.TRAIN, Split.VALID, Split.TEST)
+    one_each = [*{row.group_id: row for split in splits for row in evaluation_rows(rows, split)}.values()]
+    if is_trained:
+        return "held_out", _spread(one_each), _spread(learned)
+    fitted = fit_rows([row.group_id for row in one_each])
+    halves = ([row for row, fit in zip(one_each, fitted, strict=True) if fit == wanted] for wanted in (False, True))
+    reference, others = halves
+    return "all", _spread(reference), _spread(others)
+
+
+def _spread(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    """Return at most ``MOST_REFERENCE`` rows, evenly spread."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_REFERENCE)).round().astype(int)
+    return [rows[at] for at in np.unique(places)]
 
 
 def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKind | None) -> BundleMetadata:

@@ -35,6 +35,14 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "linear probe": "a linear head fitted to the features of a frozen backbone",
         "run": "one training, in a folder with settings, weights, curves, predictions and report",
         "predictions": "logits of one split with labels and groups",
+        "drift": "photos that a service gets are no longer like those that the model was evaluated on",
+        "window": "consecutive rows of the prediction log that are tested for drift together; windows share no row",
+        "image statistics": "brightness, contrast, saturation and sharpness of the image that the network gets",
+        "embedding": "the numbers before the last layer of the network, in which similar photos are close together",
+        "residual norm": (
+            "length of the part of an embedding that a projection to its main directions leaves out: large for photos "
+            "with something that the training photos did not show"
+        ),
         "baseline": "a simple method beside which a score is shown: most frequent class, HOG + SVM, permuted labels",
         "permutation test": (
             "a test against chance: labels are exchanged between groups many times, and the p-value is the share of "

@@ -19,8 +19,8 @@ DEFAULTS: Final = ((MMAP_MAX, 2**16), (TRIM_THRESHOLD, 2**17), (TOP_PAD, 2**17))
 def keep_freed_memory() -> Iterator[None]:
     """Keep freed memory in this process, instead of returning it to the system after each large tensor.
 
-    A training step allocates and frees the same tensors of tens of megabytes. By default glibc maps each of them anew,
-    and the system clears every page again: a quarter of a step (``benchmarks/training_speed.py``). Afterwards glibc's
+    A training step allocates and frees the same tensors of tens of megabytes. By default glibc maps each of them again,
+    and the system clears every page again: a quarter of a step (``benchmarks/freed_memory.py``). Afterwards glibc's
     own values are set and the memory is returned. Does nothing where the C library isn't glibc.
     """
     libc = ctypes.CDLL(None) if _is_glibc() else None

@@ -12,7 +12,7 @@ from petmood.core.bundle import Bundle
 from petmood.export.bundle import export_bundle
 from tests.support.fault_table import FaultTable
 from tests.support.images import faces, jpeg, photo_like
-from tests.support.networks import IMAGE, facts, tiny_bundle, tiny_network
+from tests.support.networks import IMAGE, facts, reference_photos, tiny_bundle, tiny_network
 from tests.support.served import Served, serving
 
 
@@ -27,8 +27,8 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Return a bundle of the same architecture with different predictions."""
     folder = tmp_path_factory.getbasetemp() / "other-bundle"
     golden = faces(16, side_px=IMAGE.side_px, seed=7)
-    training = np.concatenate([golden, faces(24, side_px=IMAGE.side_px, seed=200)])
-    return export_bundle(tiny_network(seed=5), facts(name="other"), golden=golden, training=training, to=folder)
+    reference = reference_photos(seed=200)
+    return export_bundle(tiny_network(seed=5), facts(name="other"), golden=golden, reference=reference, to=folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,15 @@
 """`petmood monitor`: generated files and one-line errors."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from petmood.core.bundle import Bundle
 from petmood.monitoring.generated_files import generated_files
+from tests.support.drifting import log_photos, new_log
 
 
 def test_dashboards_writes_every_file_and_lists_it(petmood: Callable[..., Any], tmp_path: Path) -> None:
@@ -21,3 +26,69 @@ def test_a_folder_that_is_a_file_is_one_line(petmood: Callable[..., Any], tmp_pa
     assert done.err.startswith("petmood: ")
     assert done.err.count("\n") == 1
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.fixture
+def log(shared_bundle: Bundle, tmp_path: Path) -> str:
+    """Return the address of a log with 60 predictions for usual photos, then 60 for dark ones."""
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 60)
+    log_photos(engine, shared_bundle, 60, first=60, darkened=True)
+    engine.dispose()
+    return f"sqlite:///{tmp_path / 'log.db'}"
+
+
+def test_drift_compares_the_last_predictions_and_writes_a_page(
+    petmood: Callable[..., Any], shared_bundle: Bundle, log: str, tmp_path: Path
+) -> None:
+    given = ("monitor", "drift", "--log", log, "--bundle", shared_bundle.folder)
+    done = petmood(*given, "--last", 60, "--html", tmp_path / "drift.html")
+    assert done.code == 1
+    assert done.out.startswith(f"demo {shared_bundle.manifest.version}: drift, 60 predictions. ")
+    assert "brightness is lower" in done.out
+    assert "The photos have drifted." in (tmp_path / "drift.html").read_text()
+    found = json.loads(petmood(*given, "--since", "9999d", "--json").out)
+    assert (found[0]["rows"], found[0]["bundle"]["sha256"]) == (120, shared_bundle.sha256)
+
+
+def test_drift_of_few_predictions_is_insufficient(petmood: Callable[..., Any], shared_bundle: Bundle, log: str) -> None:
+    done = petmood("monitor", "drift", "--log", log, "--bundle", shared_bundle.folder, "--last", 10)
+    assert (done.code, done.err) == (0, "")
+    assert "insufficient, 10 predictions. Too few rows for a test" in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--last", "0"], "'--last': 0 is not in the range x>=1"),
+        (["--last", "5", "--since", "2h"], "Expected --last or --since, got both."),
+        (["--since", "soon"], "Expected a time such as 30m, 24h or 7d, got 'soon'."),
+    ],
+)
+def test_wrong_windows_are_one_line(
+    petmood: Callable[..., Any], shared_bundle: Bundle, log: str, options: list[str], told: str
+) -> None:
+    done = petmood("monitor", "drift", "--log", log, "--bundle", shared_bundle.folder, *options)
+    assert done.code == 2
+    assert told in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_predictions_of_other_bundles_are_named(
+    petmood: Callable[..., Any], shared_bundle: Bundle, other_sha: str, log: str
+) -> None:
+    done = petmood("monitor", "drift", "--log", log, "--bundle", shared_bundle.folder, "--last", 50)
+    assert f"Not compared: 1 predictions of pets 1 ({other_sha[:12]})." in done.err
+
+
+@pytest.fixture
+def other_sha(log: str) -> str:
+    """Add a row of another bundle to the log; return the bundle's hash."""
+    from petmood.monitoring.prediction_log.database import open_log  # noqa: PLC0415 - of an extra
+    from petmood.monitoring.prediction_log.store import LogStore  # noqa: PLC0415 - of an extra
+    from tests.support.logged import row  # noqa: PLC0415 - of an extra
+
+    engine = open_log(log)
+    LogStore(engine).insert([row(1, request_id="another")])
+    engine.dispose()
+    return row(1).bundle.sha256

@@ -1,7 +1,6 @@
 """Tests of bundle export and its refusals."""
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from petmood.core.bundle import Bundle, verify
-from petmood.core.errors import BundleError
+from petmood.core.drift_reference import ReferenceInfo
+from petmood.core.errors import BundleError, DataError
 from petmood.core.golden import read_golden
+from petmood.core.image_statistics import STATISTICS_VERSION, image_statistics
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.export import bundle as exporting
@@ -22,12 +23,13 @@ from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
 from petmood.inference.load import load_bundle
 from petmood.inference.onnx import OnnxSession
 from petmood.models.network import NetworkSpec, build_network
+from petmood.monitoring.drift.bundle_reference import read_reference
 from tests.support.fitted_domains import random_domain
 from tests.support.images import faces, png
-from tests.support.networks import IMAGE, METRICS, TEMPERATURE, facts, tiny_network
+from tests.support.networks import IMAGE, METRICS, TEMPERATURE, facts, reference_photos, tiny_network
 
 GOLDEN = faces(16, side_px=IMAGE.side_px)
-TRAINING = faces(4, side_px=IMAGE.side_px, seed=50)
+REFERENCE = reference_photos()
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def ready_graph(shared_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> list[
 def export(folder: Path, **changes: object) -> Bundle:
     """Export the tiny network."""
     network = tiny_network()
-    return export_bundle(network, facts(**changes), golden=GOLDEN, training=TRAINING, to=folder)
+    return export_bundle(network, facts(**changes), golden=GOLDEN, reference=REFERENCE, to=folder)
 
 
 def refusal(folder: Path, **changes: object) -> str:
@@ -85,16 +87,28 @@ def test_golden_logits_are_torch_s_own_before_the_temperature(shared_bundle: Bun
     assert np.allclose(golden.logits, raw_logits(), rtol=1e-4, atol=1e-5)
 
 
-def test_the_reference_is_of_the_training_photos(shared_bundle: Bundle) -> None:
-    with np.load(io.BytesIO((shared_bundle.folder / "reference.npz").read_bytes()), allow_pickle=False) as arrays:
-        shapes = {name: array.shape for name, array in arrays.items()}
-        assert arrays["class_counts"].sum() == 40
-    assert shapes == {
-        "statistics": (40, 4),
-        "features": (40, 640),
-        "class_counts": (4,),
-        "confidence_histogram": (20,),
-    }
+def test_the_reference_is_of_the_given_photos_and_the_manifest_describes_it(shared_bundle: Bundle) -> None:
+    found = read_reference(shared_bundle)
+    assert np.array_equal(found.statistics, image_statistics(REFERENCE.pixels))
+    assert found.embedding.shape == (60, 640)
+    assert shared_bundle.manifest.outputs == ("logits", "maps", "embedding", "residual")
+    info = shared_bundle.manifest.reference
+    assert info == ReferenceInfo(photos="held_out", count=60, statistics_version=STATISTICS_VERSION)
+
+
+def test_a_bundle_without_reference_photos_says_so(tmp_path: Path) -> None:
+    none = replace(REFERENCE, pixels=REFERENCE.pixels[:0], labels=REFERENCE.labels[:0])
+    made = export_bundle(tiny_network(), facts(), golden=GOLDEN, reference=none, to=tmp_path / "a")
+    assert made.manifest.reference is not None
+    assert made.manifest.reference.count == 0
+    assert len(read_reference(made)) == 0
+
+
+def test_a_projection_needs_photos_to_be_fitted_to(tmp_path: Path) -> None:
+    one = replace(REFERENCE, fit_to=REFERENCE.fit_to[:1])
+    with pytest.raises(DataError, match="2 photos or more"):
+        export_bundle(tiny_network(), facts(), golden=GOLDEN, reference=one, to=tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_card_is_there(shared_bundle: Bundle) -> None:
@@ -129,7 +143,7 @@ def test_an_existing_bundle_is_replaced_when_that_is_asked_for(tmp_path: Path) -
     first = export(tmp_path / "demo")
     network = tiny_network()
     again = export_bundle(
-        network, facts(name="second"), golden=GOLDEN, training=TRAINING, to=first.folder, replace=True
+        network, facts(name="second"), golden=GOLDEN, reference=REFERENCE, to=first.folder, replace=True
     )
     assert verify(tmp_path / "demo").manifest.name == again.manifest.name == "second"
 
@@ -145,7 +159,7 @@ def test_a_graph_of_another_network_is_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         next(iter(other.head.parameters()))[0, 0] += 0.5
     with pytest.raises(BundleError, match="ONNX and torch disagree"):
-        export_bundle(other, facts(), golden=GOLDEN, training=TRAINING, to=tmp_path / "b")
+        export_bundle(other, facts(), golden=GOLDEN, reference=REFERENCE, to=tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,7 +170,7 @@ def test_another_order_of_the_classes_in_the_head_is_refused(tmp_path: Path) -> 
         for weight in other.head.parameters():
             weight.copy_(weight[[1, 0, 2, 3]].clone())
     with pytest.raises(BundleError, match="ONNX and torch disagree"):
-        export_bundle(other, facts(), golden=GOLDEN, training=TRAINING, to=tmp_path / "b")
+        export_bundle(other, facts(), golden=GOLDEN, reference=REFERENCE, to=tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,7 +179,7 @@ def test_an_untrained_network_is_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_network(NetworkSpec("tiny"), image=IMAGE, classes=4)
     with pytest.raises(BundleError, match="The network has learned too little"):
-        export_bundle(network, facts(), golden=GOLDEN, training=TRAINING, to=tmp_path / "b")
+        export_bundle(network, facts(), golden=GOLDEN, reference=REFERENCE, to=tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,7 +193,7 @@ def test_a_graph_that_can_t_be_run_is_refused(tmp_path: Path, ready_graph: list[
 
 def export_guarded(folder: Path, fitted: FittedDomain) -> Bundle:
     """Export the tiny network with a network of domain scores."""
-    return export_bundle(tiny_network(), facts(), golden=GOLDEN, training=TRAINING, to=folder, domain=fitted)
+    return export_bundle(tiny_network(), facts(), golden=GOLDEN, reference=REFERENCE, to=folder, domain=fitted)
 
 
 @pytest.mark.usefixtures("ready_graph")

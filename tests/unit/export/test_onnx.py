@@ -12,12 +12,14 @@ from onnx import TensorProto
 
 from petmood.core.bundle import Bundle
 from petmood.core.image import ImageSpec
+from petmood.export.embedding import EmbeddingOutputs
 from petmood.export.onnx import ServingModel, to_onnx
 from petmood.inference.onnx import OnnxSession
 from petmood.models.class_maps import class_map_network
 from petmood.models.network import NetworkSpec, build_network
+from petmood.monitoring.projection import fit_projection
 from tests.support.images import faces
-from tests.support.networks import IMAGE, TEMPERATURE, tiny_network
+from tests.support.networks import IMAGE, TEMPERATURE, reference_photos, tiny_network
 
 PIXELS = faces(9, side_px=IMAGE.side_px)
 
@@ -28,8 +30,10 @@ def model(shared_bundle: Bundle) -> onnx.ModelProto:
     return onnx.load(shared_bundle.folder / "model.onnx", load_external_data=False)
 
 
-def test_uint8_pixels_of_any_number_go_in_and_logits_and_class_maps_come_out(model: onnx.ModelProto) -> None:
-    ((pixels,), (logits, maps)) = model.graph.input, model.graph.output
+def test_uint8_pixels_of_any_number_go_in_and_all_outputs_come_out(model: onnx.ModelProto) -> None:
+    ((pixels,), (logits, maps, embedding, residual)) = model.graph.input, model.graph.output
+    assert [one.name for one in (embedding, residual)] == ["embedding", "residual"]
+    assert {one.type.tensor_type.elem_type for one in (embedding, residual)} == {TensorProto.FLOAT}
     assert (maps.name, maps.type.tensor_type.elem_type) == ("maps", TensorProto.FLOAT)
     assert (pixels.name, pixels.type.tensor_type.elem_type) == ("pixels", TensorProto.UINT8)
     assert (logits.name, logits.type.tensor_type.elem_type) == ("logits", TensorProto.FLOAT)
@@ -54,7 +58,7 @@ def test_normalisation_and_temperature_are_inside(shared_bundle: Bundle, size: i
 def test_the_served_network_divides_by_the_temperature() -> None:
     network = tiny_network()
     pixels = torch.from_numpy(PIXELS)
-    cool, warm = (ServingModel(network, temperature=temperature)(pixels) for temperature in (1.0, 4.0))
+    (cool,), (warm,) = (ServingModel(network, temperature=temperature)(pixels) for temperature in (1.0, 4.0))
     assert torch.allclose(cool, 4 * warm)
 
 
@@ -63,7 +67,7 @@ def test_the_served_network_with_class_maps_divides_both_by_the_temperature() ->
     pixels = torch.from_numpy(PIXELS)
     assert network is not None
     with torch.inference_mode():
-        raw = network(pixels.permute(0, 3, 1, 2))
+        raw = network(pixels.permute(0, 3, 1, 2))[:2]
         served = ServingModel(network, temperature=4.0)(pixels)
     assert [tuple(one.shape) for one in served] == [tuple(one.shape) for one in raw]
     assert all(torch.allclose(one, 4 * other) for one, other in zip(raw, served, strict=True))
@@ -89,7 +93,10 @@ def test_the_same_network_gives_the_same_bytes(shared_bundle: Bundle) -> None:
     """The version of a bundle is the hash of these bytes."""
     network = tiny_network()
     maps = class_map_network(network, side_px=IMAGE.side_px)
-    again = to_onnx(network, side_px=IMAGE.side_px, temperature=TEMPERATURE, maps=maps)
+    others = torch.from_numpy(reference_photos().fit_to).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        embedding = EmbeddingOutputs(fit_projection(network.features(others).numpy()))
+    again = to_onnx(network, side_px=IMAGE.side_px, temperature=TEMPERATURE, maps=maps, embedding=embedding)
     assert again == (shared_bundle.folder / "model.onnx").read_bytes()
 
 

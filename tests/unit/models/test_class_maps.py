@@ -72,10 +72,11 @@ def test_maps_are_those_of_automatic_differentiation(name: str, side_px: int, la
     network = built(name, side_px=side_px, head=head)
     images = torch.randint(0, 256, (3, 3, side_px, side_px), dtype=torch.uint8)
     with torch.inference_mode():
-        logits, maps = mapped(network, side_px=side_px)(images)
-        expected = network(images)
+        logits, maps, features = mapped(network, side_px=side_px)(images)
+        expected, given = network(images), network.features(images)
     wanted = differentiated(network, network.backbone.get_submodule(last), images)
     assert torch.equal(logits, expected)
+    assert torch.equal(features, given)
     assert maps.shape == wanted.shape
     assert wanted.abs().max() > 1e-3
     assert torch.allclose(maps, wanted, rtol=1e-4, atol=1e-5)
@@ -84,7 +85,7 @@ def test_maps_are_those_of_automatic_differentiation(name: str, side_px: int, la
 def test_with_a_linear_head_the_sum_of_a_map_and_the_bias_are_the_logit() -> None:
     network = built("resnet18", side_px=64)
     with torch.inference_mode():
-        logits, maps = mapped(network, side_px=64)(torch.randint(0, 256, (2, 3, 64, 64)))
+        logits, maps, _ = mapped(network, side_px=64)(torch.randint(0, 256, (2, 3, 64, 64)))
     bias = network.head[1].bias  # type: ignore[index] # dropout and a linear layer
     assert torch.allclose(maps.sum((2, 3)) + bias, logits, atol=1e-5)
 
@@ -94,7 +95,7 @@ def test_a_map_shows_the_place_and_the_sign_of_what_a_logit_depends_on() -> None
     images = torch.zeros(1, 3, 2, 2)
     images[0, 0, 0, 1] = 8.0
     found = mapped(_hand_made(), side_px=2)
-    _, maps = found(images)
+    _, maps, _ = found(images)
     assert maps[0, 1].tolist() == [[0.0, 8.0 * (2 + 1) / 4], [0.0, 0.0]]
     assert maps[0, 0].tolist() == [[0.0, -8.0 / 4], [0.0, 0.0]]
 

@@ -10,14 +10,14 @@ from petmood import reports
 from petmood.data.validation import diff_rules
 from petmood.evaluation.bootstrap import Estimate
 from petmood.presentation.figures import PageColor
-from petmood.reports import data_issues
+from petmood.reports import data_issues, drift
 from petmood.reports.templates import page_template
 
 FOLDER = Path(reports.__file__).parent / "templates"
 GLOSSARY = "glossary.html.j2"
 PAGES = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.html.j2") if "extends" in path.read_text("utf-8"))
 
-WORDS_FROM = {"dataset_diff.html.j2": diff_rules, "data_issues.html.j2": data_issues}
+WORDS_FROM = {"dataset_diff.html.j2": diff_rules, "data_issues.html.j2": data_issues, "drift.html.j2": drift}
 """Modules with words of a page that its template does not have."""
 
 
@@ -43,7 +43,7 @@ def test_every_report_links_to_its_terms_and_uses_each_of_them(name: str) -> Non
     text += Path(str(WORDS_FROM[name].__file__)).read_text("utf-8") if name in WORDS_FROM else ""
     shown = re.sub(r"(?s)<style>.*?</style>|{[%{#].*?[%}#]}|<[^>]*>", "", text)
     assert len(named) >= 2
-    assert len(PAGES) == 7
+    assert len(PAGES) == 8
     assert '<a href="#glossary">Terms</a>' in page_template("base.html.j2").render(terms=named)
     for term in named:
         assert re.search(rf"\b{term}", shown, re.IGNORECASE), term

@@ -160,6 +160,10 @@ def test_the_statistics_are_those_of_the_networks_input(bundle: Path, photo: byt
     found = predictor.predict(photo)
     assert found.measured is not None
     assert found.measured.statistics == statistics_of(load(photo, predictor.bundle.manifest.image).pixels)
+    assert found.measured.embedding is not None
+    assert found.measured.embedding.shape == (640,)
+    assert found.measured.residual is not None
+    assert found.measured.residual > 0
     assert load_bundle(bundle).predict(photo).measured is None
     assert found == load_bundle(bundle).predict(photo)
 

@@ -64,6 +64,7 @@ class DriftReference:
     ``statistics`` float32 [N, 4] are in the order of ``STATISTICS``. ``embedding`` float32 [N, D] and ``residual``
     float32 [N] are what ``Projection.project`` returns. ``probabilities`` float32 [N, K] are in the order of
     ``classes``; ``confident`` and ``in_domain`` are bool [N]. Without domain scores, all photos count as in the domain.
+    ``correct`` int8 [N] is 1 for a right prediction and 0 for a wrong one, -1 where that is not known.
 
     Raises:
         DataError: an array has another type or shape, or a value that is not finite.
@@ -76,6 +77,7 @@ class DriftReference:
     confident: Flags
     in_domain: Flags
     classes: tuple[str, ...]
+    correct: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         """Check types and shapes."""
@@ -85,6 +87,8 @@ class DriftReference:
                 f"Expected probabilities of {len(self.classes)} classes in the drift reference, "
                 f"got {self.probabilities.shape[1]} columns."
             )
+        if self.correct is not None and (self.correct.shape != self.residual.shape or self.correct.dtype != np.int8):
+            raise DataError(f"Expected correct of the drift reference to be int8 of shape ({len(self)},).")
 
     def __len__(self) -> int:
         """Return the number of photos."""

@@ -1,18 +1,16 @@
-"""Non-overlapping windows over logged rows, and the alert of several drifting windows in a row.
+"""The alert of several drifting windows in a row.
 
 A test that is repeated at every few new rows shares most of its rows with the test before, and is made often: by
 chance it soon finds something. Windows that share no row, each tested once, keep the level of the test.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from petmood.core.errors import DataError
-from petmood.monitoring.drift.window import DriftWindow
 from petmood.monitoring.metric_names import DriftStatus
 
-__all__ = ["IN_A_ROW", "AlertState", "alert_state", "full_windows"]
+__all__ = ["IN_A_ROW", "AlertState", "alert_state"]
 
 IN_A_ROW: Final = 3
 """Drifting windows in a row that make an alert."""
@@ -43,18 +41,3 @@ def alert_state(statuses: Iterable[DriftStatus]) -> AlertState:
     for status in statuses:
         state = state.after(status)
     return state
-
-
-def full_windows(rows: DriftWindow, *, size: int) -> Iterator[DriftWindow]:
-    """Yield the windows of ``size`` rows from the first row on; rows of an incomplete last window wait for more.
-
-    Rows must begin at a fixed row of the log, such as the first one of a model version. Otherwise windows differ from
-    call to call.
-
-    Raises:
-        DataError: ``size`` is below 1.
-    """
-    if size < 1:
-        raise DataError(f"Expected windows of 1 row or more, got {size}.")
-    for start in range(0, len(rows) - size + 1, size):
-        yield rows.rows(slice(start, start + size))

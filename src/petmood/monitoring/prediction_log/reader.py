@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, RowMapping, Select, func, select
+from sqlalchemy import Engine, Row, RowMapping, Select, func, select, tuple_
 
 from petmood.core.errors import ConfigError
 from petmood.core.extras import require
@@ -19,9 +19,10 @@ from petmood.monitoring.prediction_log.database import reading
 from petmood.monitoring.prediction_log.rows import LoggedBundle
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 
-__all__ = ["BundleRows", "LoggedWindow", "export_parquet", "read_window", "rows_by_bundle"]
+__all__ = ["BundleRows", "LoggedWindow", "RowPlace", "export_parquet", "read_next", "read_window", "rows_by_bundle"]
 
 CHUNK: Final = 10_000
+ORDER: Final = (PREDICTIONS.c.time_us, PREDICTIONS.c.request_id, PREDICTIONS.c.position)
 COPIED_BYTES: Final = 1 << 20
 
 
@@ -33,6 +34,14 @@ class BundleRows:
     rows: int
     first_us: int
     last_us: int
+
+
+class RowPlace(NamedTuple):
+    """Place of a row in the order of the log: by time, and by key among rows of one microsecond."""
+
+    time_us: int
+    request_id: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +56,7 @@ class LoggedWindow:
 
     bundle: LoggedBundle
     request_ids: tuple[str, ...]
+    positions: tuple[int, ...]
     time_us: NDArray[np.int64]
     labels: tuple[str | None, ...]
     probabilities: NDArray[np.float32]
@@ -61,6 +71,11 @@ class LoggedWindow:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.request_ids)
+
+    @property
+    def last_row(self) -> RowPlace | None:
+        """The place of the last row in the order of the log; None without rows."""
+        return RowPlace(int(self.time_us[-1]), self.request_ids[-1], self.positions[-1]) if len(self) else None
 
 
 def rows_by_bundle(engine: Engine) -> list[BundleRows]:
@@ -95,13 +110,28 @@ def read_window(
     query = select(PREDICTIONS).where(PREDICTIONS.c.bundle == bundle.sha256)
     if since_us is not None:
         query = query.where(PREDICTIONS.c.time_us >= since_us)
-    key = (PREDICTIONS.c.time_us.desc(), PREDICTIONS.c.request_id.desc(), PREDICTIONS.c.position.desc())
+    newest_first = query.order_by(*(column.desc() for column in ORDER)).limit(last)
     with reading(engine) as connection:
-        found = connection.execute(query.order_by(*key).limit(last)).all()
-    columns: dict[str, Sequence[Any]] = dict.fromkeys(PREDICTIONS.c.keys(), ())
-    if found:
-        columns = dict(zip(PREDICTIONS.c.keys(), zip(*reversed(found), strict=True), strict=True))
-    return _window(bundle, columns)
+        found = connection.execute(newest_first).all()
+    return _window(bundle, found[::-1])
+
+
+def read_next(
+    engine: Engine, bundle: LoggedBundle, *, after: RowPlace | None, count: int, skip: int = 0
+) -> LoggedWindow:
+    """Return at most ``count`` rows of a bundle after a place, or from its first row on, oldest first.
+
+    ``skip`` rows are passed over before them.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    query = select(PREDICTIONS).where(PREDICTIONS.c.bundle == bundle.sha256)
+    if after is not None:
+        query = query.where(tuple_(*ORDER) > tuple_(*after))
+    with reading(engine) as connection:
+        found = connection.execute(query.order_by(*ORDER).offset(skip).limit(count)).all()
+    return _window(bundle, found)
 
 
 def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:
@@ -175,7 +205,12 @@ def _bundle(row: RowMapping) -> LoggedBundle:
     return LoggedBundle(row["sha256"], row["name"], row["version"], tuple(json.loads(row["classes"])))
 
 
-def _window(bundle: LoggedBundle, columns: dict[str, Sequence[Any]]) -> LoggedWindow:
+def _window(bundle: LoggedBundle, rows: Sequence[Row[Any]]) -> LoggedWindow:
+    """Return rows of the table as arrays."""
+    columns: dict[str, Sequence[Any]] = dict.fromkeys(PREDICTIONS.c.keys(), ())
+    if rows:
+        columns = dict(zip(PREDICTIONS.c.keys(), zip(*rows, strict=True), strict=True))
+
     def numbers(name: str) -> NDArray[np.float64]:
         return np.array(columns[name], dtype=np.float64)  # None becomes NaN
 
@@ -192,6 +227,7 @@ def _window(bundle: LoggedBundle, columns: dict[str, Sequence[Any]]) -> LoggedWi
     return LoggedWindow(
         bundle=bundle,
         request_ids=tuple(columns["request_id"]),
+        positions=tuple(columns["position"]),
         time_us=np.array(columns["time_us"], dtype=np.int64),
         labels=tuple(columns["label"]),
         probabilities=chances.reshape(-1, len(bundle.classes)),

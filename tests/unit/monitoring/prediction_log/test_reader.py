@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from petmood.core.errors import ConfigError
-from petmood.monitoring.prediction_log.reader import export_parquet, read_window, rows_by_bundle
+from petmood.monitoring.prediction_log.reader import export_parquet, read_next, read_window, rows_by_bundle
 from petmood.monitoring.prediction_log.rows import LoggedBundle
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import BUNDLE, START_US, row, sqlite
@@ -52,6 +52,25 @@ def test_the_last_rows_of_a_bundle_come_oldest_first(engine: Engine) -> None:
 def test_rows_since_a_time_and_all_rows(engine: Engine) -> None:
     assert read_window(engine, BUNDLE, since_us=START_US + 8_000_000).request_ids == ("request-8", "request-9")
     assert len(read_window(engine, BUNDLE)) == 10
+
+
+def test_the_next_rows_after_a_place_come_once_each_in_the_order_of_the_log(engine: Engine) -> None:
+    LogStore(engine).insert([row(4, request_id="request-4", position=1), row(4, request_id="another")])
+    seen: list[tuple[str, int]] = []
+    after = None
+    while len(found := read_next(engine, BUNDLE, after=after, count=5)):
+        seen += zip(found.request_ids, found.positions, strict=True)
+        after = found.last_row
+    names = [f"request-{number}" for number in range(10)]
+    assert seen == [(name, 0) for name in names[:4]] + [("another", 0), ("request-4", 0), ("request-4", 1)] + [
+        (name, 0) for name in names[5:]
+    ]
+    assert after == (START_US + 9_000_000, "request-9", 0)
+
+
+def test_rows_are_passed_over_and_no_row_has_no_place(engine: Engine) -> None:
+    assert read_next(engine, BUNDLE, after=None, count=2, skip=7).request_ids == ("request-7", "request-8")
+    assert read_next(engine, BUNDLE, after=None, count=2, skip=10).last_row is None
 
 
 def test_an_empty_window_has_empty_arrays_of_the_right_shape(engine: Engine) -> None:

@@ -1,0 +1,109 @@
+"""Repeated drift tests of a growing prediction log: non-overlapping windows, each tested once.
+
+A test that is repeated at every few new rows shares most of its rows with the test before, and is made often: by
+chance it soon finds something. Windows that share no row keep the level of the test.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Engine
+
+from petmood.core.errors import ConfigError
+from petmood.monitoring.drift.tester import DriftTester, WindowResult
+from petmood.monitoring.drift.windows import AlertState
+from petmood.monitoring.metric_names import DriftStatus
+from petmood.monitoring.prediction_log.reader import RowPlace, read_next, rows_by_bundle
+
+__all__ = ["KEPT", "WINDOW_ROWS", "BundleMonitor", "DriftMonitor"]
+
+WINDOW_ROWS: Final = 200
+"""Rows of a window unless another number is asked for."""
+KEPT: Final = 50
+"""Windows that are kept, and windows before now that a new monitor begins with."""
+
+
+class BundleMonitor:
+    """The windows of one bundle, and the state of its alert.
+
+    Windows begin at the first row of the bundle in the log. Rows that come later than a row of a later time, such as
+    those of a spool, are not tested if their window was tested before.
+    """
+
+    def __init__(self, tester: DriftTester, *, size: int) -> None:
+        self.tester, self.size = tester, size
+        self.windows: deque[WindowResult] = deque(maxlen=KEPT)
+        self.alert = AlertState()
+        self.counts: Counter[DriftStatus] = Counter()
+        self._after: RowPlace | None = None
+
+    @property
+    def last(self) -> WindowResult | None:
+        """The last window that was tested, if there is one."""
+        return self.windows[-1] if self.windows else None
+
+    def update(self, engine: Engine) -> list[WindowResult]:
+        """Test the windows that are complete since the last call; return them.
+
+        Raises:
+            LogUnavailable: the database can't be reached; the windows before it are kept.
+        """
+        found: list[WindowResult] = []
+        skip = 0 if self._after is not None else self._rows_before(engine)
+        while True:
+            rows = read_next(engine, self.tester.bundle, after=self._after, count=self.size, skip=skip)
+            if len(rows) < self.size:
+                return found
+            window = self.tester.test(rows)
+            self._after, skip = rows.last_row, 0
+            self.alert = self.alert.after(window.result.status)
+            self.counts[window.result.status] += 1
+            self.windows.append(window)
+            found.append(window)
+
+    def _rows_before(self, engine: Engine) -> int:
+        """Return the rows of the complete windows before the last ``KEPT``, which a new monitor passes over."""
+        counts = {one.bundle.sha256: one.rows for one in rows_by_bundle(engine)}
+        return max(0, counts.get(self.tester.bundle.sha256, 0) // self.size - KEPT) * self.size
+
+
+class DriftMonitor:
+    """The windows of several bundles in one log.
+
+    Raises:
+        ConfigError: ``size`` is below 1, or a bundle is given twice.
+    """
+
+    def __init__(self, testers: Sequence[DriftTester], *, size: int = WINDOW_ROWS) -> None:
+        if size < 1:
+            raise ConfigError(f"Expected windows of 1 row or more, got {size}.")
+        self._size = size
+        self._known: dict[str, BundleMonitor] = {}
+        self.bundles: tuple[BundleMonitor, ...] = ()
+        self.follow(testers)
+
+    def follow(self, testers: Sequence[DriftTester]) -> None:
+        """Continue with these bundles; those that were followed before keep their windows and alerts.
+
+        Raises:
+            ConfigError: a bundle is given twice.
+        """
+        if len({one.bundle.sha256 for one in testers}) < len(testers):
+            raise ConfigError("Expected different bundles, got one twice.")
+        for one in testers:
+            self._known.setdefault(one.bundle.sha256, BundleMonitor(one, size=self._size))
+        self.bundles = tuple(self._known[one.bundle.sha256] for one in testers)
+
+    def update(self, engine: Engine) -> list[WindowResult]:
+        """Test the complete windows of all bundles; return them.
+
+        Raises:
+            LogUnavailable: the database can't be reached.
+        """
+        return [window for one in self.bundles for window in one.update(engine)]
+
+    @property
+    def counts(self) -> Counter[DriftStatus]:
+        """The number of windows by status, of bundles that are followed no more as well."""
+        return sum((one.counts for one in self._known.values()), Counter())

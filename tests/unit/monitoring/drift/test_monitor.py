@@ -1,0 +1,87 @@
+"""Tests of repeated drift tests over a growing log."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from petmood.core.bundle import Bundle
+from petmood.core.errors import ConfigError
+from petmood.monitoring.drift import monitor as module
+from petmood.monitoring.drift.monitor import DriftMonitor
+from petmood.monitoring.drift.tester import DriftTester
+from petmood.monitoring.metric_names import DriftStatus
+from tests.support.drifting import START_US, log_photos, new_log
+
+
+def starts(monitor: DriftMonitor) -> list[int]:
+    """Return the numbers of the first rows of the kept windows."""
+    return [(one.first_us - START_US) // 1_000_000 for one in monitor.bundles[0].windows if one.first_us is not None]
+
+
+def test_each_row_is_tested_once_in_complete_windows(shared_bundle: Bundle, tmp_path: Path) -> None:
+    engine = new_log(tmp_path)
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    assert monitor.update(engine) == []
+    log_photos(engine, shared_bundle, 70)
+    assert [len(one.rows) for one in monitor.update(engine)] == [50]
+    assert monitor.update(engine) == []
+    log_photos(engine, shared_bundle, 100, first=70)
+    assert len(monitor.update(engine)) == 2
+    assert starts(monitor) == [0, 50, 100]
+    assert monitor.bundles[0].last is monitor.bundles[0].windows[-1]
+    engine.dispose()
+
+
+def test_three_drifting_windows_in_a_row_make_an_alert_and_one_without_ends_it(
+    shared_bundle: Bundle, tmp_path: Path
+) -> None:
+    engine = new_log(tmp_path)
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    active = []
+    for number, darkened in enumerate((True, True, True, False)):
+        log_photos(engine, shared_bundle, 50, first=50 * number, darkened=darkened)
+        monitor.update(engine)
+        active.append(monitor.bundles[0].alert.active)
+    engine.dispose()
+    assert active == [False, False, True, False]
+    assert monitor.counts == {DriftStatus.DRIFT: 3, DriftStatus.OK: 1}
+
+
+def test_a_new_watch_begins_at_the_same_rows_and_passes_over_old_windows(
+    shared_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT", 2)
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 230)
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    monitor.update(engine)
+    engine.dispose()
+    assert starts(monitor) == [100, 150]
+
+
+def test_a_bundle_that_is_followed_no_more_ends_its_alert_and_stays_counted(
+    shared_bundle: Bundle, tmp_path: Path
+) -> None:
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 150, darkened=True)
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    monitor.update(engine)
+    first = monitor.bundles[0]
+    assert first.alert.active
+    monitor.follow([DriftTester(shared_bundle)])
+    assert monitor.bundles == (first,)
+    other = DriftTester(replace(shared_bundle, sha256="f" * 64))
+    monitor.follow([other])
+    assert [one.tester for one in monitor.bundles] == [other]
+    assert not monitor.bundles[0].alert.active
+    assert monitor.counts == {DriftStatus.DRIFT: 3}
+    engine.dispose()
+
+
+def test_windows_without_a_row_and_a_bundle_given_twice_are_refused(shared_bundle: Bundle) -> None:
+    tester = DriftTester(shared_bundle)
+    with pytest.raises(ConfigError, match="1 row or more, got 0"):
+        DriftMonitor([tester], size=0)
+    with pytest.raises(ConfigError, match="got one twice"):
+        DriftMonitor([tester, tester])
