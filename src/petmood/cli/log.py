@@ -11,11 +11,14 @@ import click
 
 from petmood.cli.numbers import Integer, Number
 from petmood.cli.output import echo_json
+from petmood.core.errors import OutputLocked
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["Age", "log", "on_log", "since_us"]
+    from petmood.monitoring.prediction_log.deletion import Deleted
+
+__all__ = ["Age", "log", "on_log", "on_written_log", "since_us"]
 
 UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -36,8 +39,16 @@ class Age(click.ParamType[float]):
 
 
 def on_log(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the option for the database to a command, and pass it the engine of the opened log first."""
+    """Add the option for the database to a command that reads a log, and pass it the engine of the log first."""
+    return _on_log(command, writes=False)
 
+
+def on_written_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Do the same for a command that writes, too; it brings an older schema up to date."""
+    return _on_log(command, writes=True)
+
+
+def _on_log(command: Callable[..., None], *, writes: bool) -> Callable[..., None]:
     @click.option(
         "--log",
         "database",
@@ -54,7 +65,7 @@ def on_log(command: Callable[..., None]) -> Callable[..., None]:
             require(module, extra="log")
         from petmood.monitoring.prediction_log.database import open_log
 
-        engine = open_log(database)
+        engine = open_log(database, writes=writes)
         try:
             command(engine, **given)
         finally:
@@ -125,26 +136,59 @@ def export(engine: "Engine", *, output: Path, last: int | None, since: float | N
     click.echo(f"{output}: {rows:,} predictions")
 
 
+with_spool = click.option(
+    "--spool",
+    envvar="PETMOOD_PREDICTION_LOG_SPOOL",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The service's folder for rows while the database is away; default: $PETMOOD_PREDICTION_LOG_SPOOL.",
+)
+
+
 @log.command()
 @click.argument("request_ids", metavar="REQUEST_ID...", nargs=-1, required=True)
-@on_log
-def delete(engine: "Engine", *, request_ids: tuple[str, ...]) -> None:
-    """Delete all that the log holds of requests, by their ids."""
+@on_written_log
+@with_spool
+def delete(engine: "Engine", *, request_ids: tuple[str, ...], spool: Path | None) -> None:
+    """Delete all that the log holds of requests, by their ids.
+
+    Rows in the spool of an ended service are written into the log first, so that they are deleted, too.
+    """
+    from petmood.monitoring.prediction_log.deletion import delete_requests
+    from petmood.monitoring.prediction_log.spool import spool_folder
     from petmood.monitoring.prediction_log.store import LogStore
 
-    click.echo(f"{LogStore(engine).delete_requests(request_ids):,} predictions deleted")
+    folder = spool_folder(engine.url, spool)
+    _report(delete_requests(LogStore(engine), request_ids, spool=folder), folder)
 
 
 @log.command()
-@on_log
+@on_written_log
+@with_spool
 @click.option(
     "--days", required=True, type=Number(0, 36_500, min_open=True), help="Age from which predictions are deleted."
 )
-def prune(engine: "Engine", *, days: float) -> None:
+def prune(engine: "Engine", *, days: float, spool: Path | None) -> None:
     """Delete predictions older than some days.
 
     A service does so by itself: PETMOOD_PREDICTION_LOG_DAYS.
     """
-    from petmood.monitoring.prediction_log.store import LogStore
+    from petmood.monitoring.prediction_log.deletion import delete_before
+    from petmood.monitoring.prediction_log.spool import spool_folder
+    from petmood.monitoring.prediction_log.store import LogStore, cut_us
 
-    click.echo(f"{LogStore(engine).delete_older(days):,} predictions deleted")
+    folder, before_us = spool_folder(engine.url, spool), cut_us(days, now_s=time.time())
+    _report(delete_before(LogStore(engine), before_us, spool=folder), folder)
+
+
+def _report(found: "Deleted", folder: Path) -> None:
+    """Print the number of deleted rows.
+
+    Raises:
+        OutputLocked: some are left.
+    """
+    click.echo(f"{found.rows:,} predictions deleted")
+    if found.left:
+        raise OutputLocked(
+            f"{found.left:,} of these predictions are left in the spool {folder}, in files that a running service is "
+            "writing. It writes them into the log when the database is back. Repeat the command in a minute."
+        )

@@ -138,6 +138,7 @@ def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWrit
         count=metrics.count_log_rows,
         keep_days=settings.prediction_log_days or None,
         spool=Path(settings.prediction_log_spool) if settings.prediction_log_spool else None,
+        spool_bytes=int(settings.prediction_log_spool_mb * 1e6),
     )
     made.prepare()
     return made

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     prediction_log_spool: str | None = Field(
         default=None, description="Folder for rows while the database is away; default: in the user's cache."
     )
+    prediction_log_spool_mb: float = Field(
+        default=1000, ge=1, le=1_000_000, description="Rows there of each process in MB; more are dropped."
+    )
 
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import LogUnavailable
+from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.monitoring.prediction_log import store as store_module
 from petmood.monitoring.prediction_log.database import connect, database_url, open_log
 from petmood.monitoring.prediction_log.reader import read_window, rows_by_bundle
 from petmood.monitoring.prediction_log.store import LogStore
@@ -122,6 +123,33 @@ def test_a_database_that_becomes_read_only_refuses_no_row(server: Server) -> Non
     assert "request-5001" in request_ids(engine)
     administrator.dispose()
     engine.dispose()
+
+
+def test_old_rows_are_deleted_in_chunks_on_postgresql(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = connect(database_url(server.url_with_password))
+    store = LogStore(engine)
+    store.insert([row(number, request_id=f"old-{number}", time_us=number) for number in range(12)])
+    store.insert([row(6000)])
+    monkeypatch.setattr(store_module, "DELETED_ROWS", 5)
+    assert list(store.deleting_before(1_000_000)) == [5, 5, 2]
+    assert "request-6000" in request_ids(engine)
+    assert store.delete_requests(["request-6000"]) == 1
+    engine.dispose()
+
+
+def test_a_command_that_reads_makes_no_tables_on_postgresql(server: Server) -> None:
+    engine = connect(database_url(server.url_with_password))
+    administrator = create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    with administrator.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE other")
+    address = server.url_with_password.replace("/postgres", "/other")
+    for writes in (False, True):
+        with pytest.raises(ConfigError, match="isn't a prediction log"):
+            open_log(address, writes=writes)
+    other = connect(database_url(address))
+    assert inspect(other).get_table_names() == []
+    for one in (engine, administrator, other):
+        one.dispose()
 
 
 def refuses(store: LogStore) -> bool:

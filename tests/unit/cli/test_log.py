@@ -1,6 +1,7 @@
 """Tests of `petmood log`."""
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from petmood.cli.app import petmood
-from petmood.core.errors import ConfigError
+from petmood.core.errors import ConfigError, OutputLocked
+from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import request_ids, row, sqlite
 
@@ -83,3 +85,40 @@ def test_a_log_must_be_named_and_exist(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Missing option '--log'" in run("show", expected=2).output
     with pytest.raises(ConfigError, match="No prediction log at"):
         CliRunner().invoke(petmood, ["log", "show", "--log", f"sqlite:///{tmp_path}/none.db"], catch_exceptions=False)
+
+
+def test_delete_and_prune_reach_the_spool(log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([row(5), row(6)])
+    spool.close()
+    given = ("--log", log, "--spool", str(tmp_path / "spool"))
+    assert run("delete", "request-5", *given).output == "1 predictions deleted\n"
+    assert "request-6" in request_ids(sqlite(tmp_path))
+    spool.append([row(7)])
+    spool.close()
+    monkeypatch.setenv("PETMOOD_PREDICTION_LOG_SPOOL", str(tmp_path / "spool"))
+    assert run("prune", "--days", "0.5", "--log", log).output == "5 predictions deleted\n"
+    assert request_ids(sqlite(tmp_path)) == ["request-9"]
+
+
+def test_delete_says_what_a_running_service_will_write(log: str, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([row(1, position=1)])
+    words = ["log", "delete", "request-1", "--log", log, "--spool", str(tmp_path / "spool")]
+    with pytest.raises(OutputLocked, match="1 of these predictions are left in the spool"):
+        CliRunner().invoke(petmood, words, catch_exceptions=False)
+    assert "request-1" not in request_ids(sqlite(tmp_path))
+    spool.close()
+
+
+def test_a_database_of_something_else_is_no_log(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as raw:
+        raw.execute("CREATE TABLE runs (id)")
+    raw.close()
+    for words in (["show"], ["export", "--output", "x.parquet"], ["delete", "a"], ["prune", "--days", "1"]):
+        given = ["log", *words, "--log", f"sqlite:///{tmp_path}/other.db"]
+        with pytest.raises(ConfigError, match="isn't a prediction log"):
+            CliRunner().invoke(petmood, given, catch_exceptions=False)
+    with sqlite3.connect(tmp_path / "other.db") as raw:
+        assert raw.execute("SELECT name FROM sqlite_master").fetchall() == [("runs",)]
+    raw.close()

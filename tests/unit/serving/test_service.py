@@ -197,3 +197,13 @@ def test_a_log_of_a_newer_schema_is_refused_before_the_start(tmp_path: Path) -> 
     engine.dispose()
     with pytest.raises(ConfigError, match="a newer petmood wrote it"):
         create_app(FakePredictor(), settings=read_settings(prediction_log=f"sqlite:///{tmp_path}/log.db"))
+
+
+def test_the_size_of_the_spool_is_that_of_the_settings(tmp_path: Path) -> None:
+    settings = read_settings(
+        prediction_log=f"sqlite:///{tmp_path}/log.db",
+        prediction_log_spool=str(tmp_path / "spool"),
+        prediction_log_spool_mb=2,
+    )
+    log = create_app(FakePredictor(), settings=settings).state.service.log
+    assert log._spool.most_bytes == 2_000_000

@@ -1,8 +1,9 @@
 """Connection to the prediction log's database: SQLite or PostgreSQL, with its schema."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,18 @@ from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.extras import require
 from petmood.core.redact import one_line
 
-__all__ = ["FORMS", "connect", "database_url", "migrate", "open_log", "reaching", "reading", "shown_address"]
+__all__ = [
+    "FORMS",
+    "connect",
+    "database_url",
+    "empty_wal",
+    "file_key",
+    "migrate",
+    "open_log",
+    "reaching",
+    "reading",
+    "shown_address",
+]
 
 FORMS: Final = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 BUSY_S: Final = 10.0
@@ -70,12 +82,15 @@ def shown_address(url: URL) -> str:
     return f"postgresql://{url.host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
 
 
-def connect(url: URL) -> Engine:
-    """Return an engine for a log; nothing is opened yet."""
+def connect(url: URL, *, writes: bool = True) -> Engine:
+    """Return an engine for a log; nothing is opened yet. One that only reads leaves a file of something else as it is.
+
+    SQLite overwrites what is deleted with zeros.
+    """
     if url.drivername != "sqlite":
         return create_engine(url, connect_args=dict(POSTGRES_OPTIONS), pool_size=2, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_S})
-    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "connect", _set_up_writer if writes else _set_up_reader)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -87,22 +102,27 @@ def migrate(engine: Engine) -> None:
         ConfigError: the database was written by a newer petmood, or isn't a prediction log.
         LogUnavailable: the database can't be reached.
     """
-    config = Config()
-    config.set_main_option("script_location", SCRIPTS)
+    config = _alembic()
     with reaching(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
-        if _revision(connection, engine, config) != ScriptDirectory.from_config(config).get_current_head():
+        found = _revision(connection, engine)
+        if found is None and engine.dialect.has_table(connection, "predictions"):
+            where = shown_address(engine.url)
+            raise ConfigError(f"{where} has a table 'predictions' of something else. Give another database.")
+        if found != ScriptDirectory.from_config(config).get_current_head():
             config.attributes["connection"] = connection
             config.attributes["version_table"] = VERSION_TABLE
             command.upgrade(config, "head")
 
 
-def open_log(given: str) -> Engine:
-    """Return an engine for an existing log, with its schema up to date, for commands that read it.
+def open_log(given: str, *, writes: bool = False) -> Engine:
+    """Return an engine for an existing log, for a command that only reads it, or one that writes, too.
+
+    Only for one that writes, an older schema is brought up to date. A database without a log is never changed.
 
     Raises:
-        ConfigError: as ``database_url`` and ``migrate``, or the file doesn't exist.
+        ConfigError: as ``database_url`` and ``migrate``, or there is no log, or reading meets an older schema.
         LogUnavailable: the database can't be reached.
     """
     url = database_url(given)
@@ -110,9 +130,46 @@ def open_log(given: str) -> Engine:
         raise ConfigError(
             f"No prediction log at {url.database}. Start the service with --prediction-log {given}, or check the path."
         )
-    engine = connect(url)
-    migrate(engine)
+    engine = connect(url, writes=False)
+    try:
+        _check_schema(engine, or_older=writes)
+    except BaseException:
+        engine.dispose()
+        raise
+    if writes:
+        engine.dispose()
+        engine = connect(url)
+        migrate(engine)
     return engine
+
+
+def file_key(engine: Engine) -> tuple[int, int] | None:
+    """Return device and inode of the file at a log's path; None without a file, and for PostgreSQL."""
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        found = Path(str(engine.url.database)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def empty_wal(engine: Engine, *, wait: bool) -> None:
+    """Copy SQLite's write-ahead log into the file that is open; with ``wait`` for readers, and remove its content.
+
+    What was deleted is in the write-ahead log until then. Nothing happens on PostgreSQL, or if the file can't be used.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with suppress(DBAPIError, sqlite3.Error):
+        connection = engine.raw_connection()  # outside of a transaction
+        try:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if wait else 'PASSIVE'})")
+            cursor.fetchall()
+            cursor.close()
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -149,31 +206,61 @@ def _check_file(path: Path) -> None:
         raise ConfigError(f"Expected a file as the prediction log, got the folder {path}.")
 
 
-def _revision(connection: Connection, engine: Engine, config: Config) -> str | None:
-    """Return the revision of the schema, None of an empty database.
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    return config
+
+
+def _check_schema(engine: Engine, *, or_older: bool) -> None:
+    """Refuse a database without a log, and a log with another schema, unless it is an older one that may be.
 
     Raises:
-        ConfigError: an unknown revision, or tables of something else.
+        ConfigError: the message says which.
+        LogUnavailable: the database can't be reached.
     """
-    where = shown_address(engine.url)
+    where, head = shown_address(engine.url), ScriptDirectory.from_config(_alembic()).get_current_head()
+    with reading(engine) as connection:
+        found = _revision(connection, engine)
+    if found is None:
+        raise ConfigError(
+            f"{where} isn't a prediction log: it has no table {VERSION_TABLE}. Check the address; a service makes the "
+            "tables when it starts with --prediction-log."
+        )
+    if found != head and not or_older:
+        raise ConfigError(
+            f"The prediction log {where} has the schema {found}, this version reads {head}. Start a service of this "
+            "version with it, which brings it up to date."
+        )
+
+
+def _revision(connection: Connection, engine: Engine) -> str | None:
+    """Return the revision of the schema, None where there is none.
+
+    Raises:
+        ConfigError: an unknown revision.
+    """
     found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {one.revision for one in ScriptDirectory.from_config(_alembic()).walk_revisions()}
     if found is not None and found not in known:
         raise ConfigError(
-            f"The prediction log {where} has the schema {found}, this version has {max(known)}: a newer petmood wrote "
-            "it. Upgrade petmood, or give another database."
+            f"The prediction log {shown_address(engine.url)} has the schema {found}, this version has {max(known)}: a "
+            "newer petmood wrote it. Upgrade petmood, or give another database."
         )
-    if found is None and engine.dialect.has_table(connection, "predictions"):
-        raise ConfigError(f"{where} has a table 'predictions' of something else. Give another database.")
     return found
 
 
-def _set_up_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3.Connection or a proxy of it
-    """Set write-ahead logging, and leave transactions to SQLAlchemy: sqlite3 would begin them too late."""
+def _set_up_reader(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3.Connection or a proxy of it
+    """Leave transactions to SQLAlchemy: sqlite3 would begin them too late."""
+    connection.isolation_level = None
+
+
+def _set_up_writer(connection: Any, _: object) -> None:  # noqa: ANN401 - as above
+    """Set write-ahead logging, and that what is deleted is overwritten."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    for setting in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {setting}")
     cursor.close()
 
 

@@ -1,6 +1,7 @@
 """Spool of the prediction log: rows in append-only files while the database is away."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import uuid
@@ -8,17 +9,22 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.engine import URL
+
 from petmood.core.errors import ConfigError
 from petmood.core.files import flush_folder
 from petmood.core.locks import is_at, try_lock
+from petmood.core.user_cache import cache_folder
+from petmood.monitoring.prediction_log.database import shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
 
-__all__ = ["Spool"]
+__all__ = ["MOST_BYTES", "Spool", "replay_orphans", "rows_in", "spool_folder"]
 
 logger = logging.getLogger(__name__)
 
 SUFFIX: Final = ".rows.jsonl"
 CHUNK: Final = 500
+MOST_BYTES: Final = 1_000_000_000
 
 
 class Spool:
@@ -31,8 +37,8 @@ class Spool:
         ConfigError: the folder can't be made or written.
     """
 
-    def __init__(self, folder: Path, *, most_bytes: int = 1_000_000_000) -> None:
-        self.folder, self._most_bytes = folder, most_bytes
+    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+        self.folder, self.most_bytes = folder, most_bytes
         self._handle: int | None = None
         self._path: Path | None = None
         try:
@@ -51,8 +57,8 @@ class Spool:
         data = b"".join(row.to_json().encode() + b"\n" for row in rows)
         handle = self._opened()
         size = os.fstat(handle).st_size
-        if size + len(data) > self._most_bytes:
-            raise OSError(f"the spool has reached {self._most_bytes / 1e6:g} MB")
+        if size + len(data) > self.most_bytes:
+            raise OSError(f"the spool has reached {self.most_bytes / 1e6:g} MB")
         try:
             written = 0
             while written < len(data):
@@ -74,11 +80,7 @@ class Spool:
                 yield from _chunks(self._path)
             self._path.unlink(missing_ok=True)
             self.close()
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            with _of_a_dead_process(path) as orphaned:
-                if orphaned:
-                    yield from _chunks(path)
-                    path.unlink(missing_ok=True)
+        yield from replay_orphans(self.folder)
 
     def close(self) -> None:
         """Close the file; its rows are replayed by the next process."""
@@ -100,6 +102,29 @@ class Spool:
             flush_folder(self.folder)
             self._path, self._handle = path, handle
         return self._handle
+
+
+def spool_folder(url: URL, given: Path | None = None) -> Path:
+    """Return the folder of the spool of a log at an address: the given one, or one in the user's cache."""
+    name = hashlib.sha256(shown_address(url).encode()).hexdigest()[:12]
+    return given or cache_folder() / "prediction-log" / name
+
+
+def replay_orphans(folder: Path) -> Generator[list[LogRow], None, None]:
+    """Yield the rows of the files that dead processes left in a folder, in chunks, as ``Spool.replay`` does."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with _of_a_dead_process(path) as orphaned:
+            if orphaned:
+                yield from _chunks(path)
+                path.unlink(missing_ok=True)
+
+
+def rows_in(folder: Path) -> Iterator[LogRow]:
+    """Yield the rows of all files in a folder, those of running processes too; nothing is removed."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with contextlib.suppress(FileNotFoundError):  # another process has replayed and removed it
+            for chunk in _chunks(path):
+                yield from chunk
 
 
 @contextlib.contextmanager

@@ -2,26 +2,28 @@
 
 import json
 import logging
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, Engine, delete
+from sqlalchemy import Connection, Engine, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 
 from petmood.core.errors import LogUnavailable
 from petmood.core.image_statistics import STATISTICS
 from petmood.core.redact import one_line
-from petmood.monitoring.prediction_log.database import migrate, reaching
+from petmood.monitoring.prediction_log.database import empty_wal, file_key, migrate, reaching, shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 
-__all__ = ["Inserted", "LogStore"]
+__all__ = ["DELETED_ROWS", "Inserted", "LogStore", "cut_us"]
 
 logger = logging.getLogger(__name__)
+
+DELETED_ROWS: Final = 5_000
+"""Rows that one transaction deletes: PostgreSQL ends long statements, and SQLite has one writer at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,29 @@ class LogStore:
         self._insert = dialect.insert(PREDICTIONS).on_conflict_do_nothing().returning(PREDICTIONS.c.position)
         self._insert_bundle = dialect.insert(BUNDLES).on_conflict_do_nothing()
         self._has_schema = False
+        self._file: tuple[int, int] | None = None
 
     def prepare(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date, before the first use and when there is another file at the path of SQLite's.
 
         Raises:
             ConfigError: the database was written by a newer petmood, or isn't a prediction log.
             LogUnavailable: the database can't be reached.
         """
+        self.close_if_moved()
         if not self._has_schema:
+            self._engine.dispose()  # a connection could have a file that has been moved meanwhile
             migrate(self._engine)
-            self._has_schema = True
+            self._has_schema, self._file = True, file_key(self._engine)
+
+    def close_if_moved(self) -> None:
+        """Close the file of SQLite if it was moved or removed: writes to it would be lost, or take disk space."""
+        if self._has_schema and file_key(self._engine) != self._file:
+            where = shown_address(self._engine.url)
+            logger.warning("prediction log: the file of %s was moved or removed. A new one is made there.", where)
+            empty_wal(self._engine, wait=False)
+            self._engine.dispose()
+            self._has_schema = False
 
     def insert(self, rows: Sequence[LogRow]) -> Inserted:
         """Write rows in one transaction; a row whose key is in the log already is passed over.
@@ -80,23 +94,34 @@ class LogStore:
             found = [self.insert([row]) for row in rows]
             return Inserted(*(sum(getattr(one, name) for one in found) for name in ("written", "repeated", "refused")))
 
-    def delete_older(self, days: float) -> int:
-        """Delete the rows that are older than some days; return their number.
-
-        Raises:
-            LogUnavailable: the database can't be used.
-        """
-        return self.delete_before(int((time.time() - 86_400 * days) * 1e6))
-
     def delete_before(self, time_us: int) -> int:
         """Delete the rows of before a time, in microseconds since 1970; return their number.
 
         Raises:
             LogUnavailable: the database can't be reached.
         """
+        deleted = sum(self.deleting_before(time_us))
+        empty_wal(self._engine, wait=True)
+        return deleted
+
+    def deleting_before(self, time_us: int) -> Iterator[int]:
+        """Yield the numbers of deleted rows of before a time, oldest first; each number is one transaction.
+
+        So the caller decides when the next ``DELETED_ROWS`` rows are deleted.
+
+        Raises:
+            LogUnavailable: the database can't be reached.
+        """
         self.prepare()
-        with reaching(self._engine), self._engine.begin() as connection:
-            return connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.time_us < time_us)).rowcount
+        key, is_old = tuple_(PREDICTIONS.c.request_id, PREDICTIONS.c.position), PREDICTIONS.c.time_us < time_us
+        oldest = select(PREDICTIONS.c.request_id, PREDICTIONS.c.position).where(is_old)
+        oldest = oldest.order_by(PREDICTIONS.c.time_us).limit(DELETED_ROWS)
+        while True:
+            with reaching(self._engine), self._engine.begin() as connection:
+                if connection.scalar(select(PREDICTIONS.c.time_us).where(is_old).limit(1)) is None:
+                    return
+                deleted = connection.execute(delete(PREDICTIONS).where(key.in_(oldest))).rowcount
+            yield deleted
 
     def delete_requests(self, request_ids: Iterable[str]) -> int:
         """Delete the rows of requests; return their number.
@@ -106,10 +131,12 @@ class LogStore:
         """
         self.prepare()
         with reaching(self._engine), self._engine.begin() as connection:
-            return sum(
+            deleted = sum(
                 connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.request_id == one)).rowcount
                 for one in request_ids
             )
+        empty_wal(self._engine, wait=True)
+        return deleted
 
     def close(self) -> None:
         """Close all connections."""
@@ -125,6 +152,11 @@ class LogStore:
         # By the rows that come back: psycopg has no row count of several statements.
         written = len(connection.execute(self._insert, [_values(row) for row in rows]).all())
         return Inserted(written, repeated=len(rows) - written)
+
+
+def cut_us(days: float, *, now_s: float) -> int:
+    """Return the time of some days before now, in microseconds since 1970; ``now_s`` is in seconds since 1970."""
+    return int((now_s - 86_400 * days) * 1e6)
 
 
 def _values(row: LogRow) -> Mapping[str, Any]:

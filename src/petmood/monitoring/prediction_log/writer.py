@@ -1,6 +1,5 @@
 """Writer of the prediction log: one thread behind a bounded queue, with a spool for when the database is away."""
 
-import hashlib
 import logging
 import queue
 import threading
@@ -12,11 +11,11 @@ from typing import Final
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.prediction import Prediction
-from petmood.core.user_cache import cache_folder
 from petmood.monitoring.metric_names import LogResult
-from petmood.monitoring.prediction_log.database import connect, database_url, shown_address
+from petmood.monitoring.prediction_log.database import connect, database_url
+from petmood.monitoring.prediction_log.retention import Retention
 from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey, log_row
-from petmood.monitoring.prediction_log.spool import Spool
+from petmood.monitoring.prediction_log.spool import MOST_BYTES, Spool, spool_folder
 from petmood.monitoring.prediction_log.store import LogStore
 
 __all__ = ["CountRows", "LogWriter", "open_writer"]
@@ -29,7 +28,6 @@ WAIT_S: Final = 0.5
 """A commit has up to ``BATCH_ROWS`` rows, and comes at most ``WAIT_S`` seconds after the first of them."""
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until a database that is away is tried again, by the number of failures."""
-PRUNE_EVERY_S: Final = 3600.0
 STOP_WITHIN_S: Final = 2.0
 """With the drain before it, a service ends within the ten seconds that platforms leave."""
 
@@ -57,11 +55,11 @@ class LogWriter:
     """
 
     def __init__(self, store: LogStore, spool: Spool, *, count: CountRows, keep_days: float | None = None) -> None:
-        self._store, self._spool, self._count, self._keep_days = store, spool, count, keep_days
+        self._store, self._spool, self._count = store, spool, count
+        self._retention = Retention(store, keep_days)
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._failures, self._retry_at = 0, 0.0
-        self._prune_at = time.monotonic()
         self._in_hand: list[LogRow] = []
         self._replaying: Generator[list[LogRow], None, None] | None = None
         self._is_abandoned = False
@@ -98,7 +96,8 @@ class LogWriter:
         self._is_abandoned = True
         hangs = self._thread.is_alive()  # a row that it still writes has the key of the spooled one
         if left := [*(self._in_hand if hangs else ()), *self._drained()]:
-            rest = Spool(self._spool.folder)  # the thread may be reading the file of its own
+            # The thread may be reading the file of its own.
+            rest = Spool(self._spool.folder, most_bytes=self._spool.most_bytes)
             self._to_spool(left, spool=rest)
             rest.close()
         if not hangs:
@@ -116,20 +115,23 @@ class LogWriter:
                 self._note_failure(error)
 
     def _step(self) -> bool:
-        """Write what is queued, and a chunk of the spool; return whether the writer shall stop."""
+        """Write what is queued and a chunk of the spool, and delete a chunk of old rows; return whether to stop."""
         self._in_hand, stopped = self._take()
         if self._in_hand:
             self._write(self._in_hand)
         self._in_hand = []
         if not (stopped or self._is_abandoned):
+            self._store.close_if_moved()
             self._replay()
-            self._prune()
+            if not self._failures:
+                self._retention.step()
         return stopped
 
     def _take(self) -> tuple[list[LogRow], bool]:
-        """Return the next rows, none after ``WAIT_S`` without any, and whether the writer shall stop."""
+        """Return the next rows, and whether to stop; with nothing else to do, wait up to ``WAIT_S``."""
         rows: list[LogRow] = []
-        until = time.monotonic() + (WAIT_S if self._replaying is None else 0.0)
+        is_busy = self._replaying is not None or (self._retention.has_begun and not self._failures)
+        until = time.monotonic() + (0.0 if is_busy else WAIT_S)
         while len(rows) < BATCH_ROWS:
             try:
                 queued = self._queue.get(timeout=max(0.0, until - time.monotonic()))
@@ -213,19 +215,6 @@ class LogWriter:
             self._replaying.close()
             self._replaying = None
 
-    def _prune(self) -> None:
-        """Delete the rows that are too old, once an hour."""
-        if self._keep_days is None or time.monotonic() < self._prune_at or self._failures:
-            return
-        self._prune_at = time.monotonic() + PRUNE_EVERY_S
-        try:
-            deleted = self._store.delete_older(self._keep_days)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._note_failure(error)
-        else:
-            if deleted:
-                logger.info("prediction log: %d rows older than %g days deleted", deleted, self._keep_days)
-
     def _note_failure(self, error: Exception) -> None:
         self._end_replay()
         if not self._failures:
@@ -236,15 +225,22 @@ class LogWriter:
 
 
 def open_writer(
-    address: str, *, count: CountRows, keep_days: float | None = None, spool: Path | None = None
+    address: str,
+    *,
+    count: CountRows,
+    keep_days: float | None = None,
+    spool: Path | None = None,
+    spool_bytes: int = MOST_BYTES,
 ) -> LogWriter:
-    """Return the writer of a log at a database's address; ``spool`` is the folder for rows while that is away.
+    """Return the writer of a log at a database's address.
+
+    ``spool`` is the folder for rows while the database is away, ``spool_bytes`` the largest size of a process's file
+    there.
 
     Raises:
         ConfigError: another database than SQLite or PostgreSQL, or a folder that can't be written.
         MissingDependency: the driver of PostgreSQL is not installed.
     """
     url = database_url(address)
-    name = hashlib.sha256(shown_address(url).encode()).hexdigest()[:12]
-    folder = spool or cache_folder() / "prediction-log" / name
-    return LogWriter(LogStore(connect(url)), Spool(folder), count=count, keep_days=keep_days)
+    files = Spool(spool_folder(url, spool), most_bytes=spool_bytes)
+    return LogWriter(LogStore(connect(url)), files, count=count, keep_days=keep_days)

@@ -5,6 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Engine
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.monitoring.prediction_log.database import (
@@ -15,6 +18,7 @@ from petmood.monitoring.prediction_log.database import (
     reading,
     shown_address,
 )
+from petmood.monitoring.prediction_log.migrations.versions import revision_0001
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import request_ids, row, sqlite
 from tests.support.ports import free_port
@@ -115,8 +119,10 @@ def test_a_newer_schema_and_a_table_of_something_else_are_refused(tmp_path: Path
     with sqlite3.connect(other) as raw:
         raw.execute("CREATE TABLE predictions (x)")
     raw.close()
+    foreign = connect(database_url(f"sqlite:///{other}"))
     with pytest.raises(ConfigError, match="has a table 'predictions' of something else"):
-        open_log(f"sqlite:///{other}")
+        migrate(foreign)
+    foreign.dispose()
 
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
@@ -143,3 +149,54 @@ def test_a_reader_does_not_keep_a_service_from_writing(tmp_path: Path) -> None:
     assert request_ids(reader) == ["request-1", "request-2"]
     reader.dispose()
     store.close()
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_database_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, *, writes: bool) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE runs (id)")
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"other\.db isn't a prediction log: it has no table petmood_log_version"):
+        open_log(f"sqlite:///{path}", writes=writes)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_older_log_is_changed_only_by_what_writes(tmp_path: Path) -> None:
+    engine = sqlite(tmp_path)
+    older(engine)
+    with pytest.raises(ConfigError, match=r"has the schema 0001, this version reads 0\d+. Start a service"):
+        open_log(f"sqlite:///{tmp_path}/log.db")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM petmood_log_version").scalar() == "0001"
+    open_log(f"sqlite:///{tmp_path}/log.db", writes=True).dispose()
+    reader = open_log(f"sqlite:///{tmp_path}/log.db")
+    assert request_ids(reader) == []
+    for one in (engine, reader):
+        one.dispose()
+
+
+def older(engine: Engine) -> None:
+    """Make a log of the first schema."""
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        revision_0001.upgrade()
+        connection.exec_driver_sql("CREATE TABLE petmood_log_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO petmood_log_version VALUES ('0001')")
+
+
+def test_deleted_bytes_are_overwritten(tmp_path: Path) -> None:
+    store = LogStore(sqlite(tmp_path))
+    store.insert([row(number, request_id=f"secret-{number:04}") for number in range(300)])
+    store.insert([row(1)])
+    assert b"secret-" in written(tmp_path)
+    assert store.delete_requests([f"secret-{number:04}" for number in range(300)]) == 300
+    assert b"secret-" not in written(tmp_path)
+    assert b"request-1" in written(tmp_path)
+    store.close()
+
+
+def written(folder: Path) -> bytes:
+    """Return what the files of a log contain."""
+    return b"".join(path.read_bytes() for path in folder.glob("log.db*"))

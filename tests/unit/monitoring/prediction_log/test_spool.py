@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import ConfigError
+from petmood.monitoring.prediction_log.database import database_url
 from petmood.monitoring.prediction_log.rows import LogRow
-from petmood.monitoring.prediction_log.spool import Spool
+from petmood.monitoring.prediction_log.spool import Spool, replay_orphans, rows_in, spool_folder
 from tests.support.logged import row
 
 
@@ -117,3 +118,24 @@ def test_only_its_user_reads_a_spool(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     assert path.stat().st_mode & 0o077 == 0
     spool.close()
+
+
+def test_the_files_that_dead_processes_left_are_read_without_a_spool_of_ones_own(tmp_path: Path) -> None:
+    dead, living = Spool(tmp_path), Spool(tmp_path)
+    dead.append([row(1)])
+    dead.close()
+    living.append([row(2)])
+    assert {one.request_id for one in rows_in(tmp_path)} == {"request-1", "request-2"}
+    assert list(replay_orphans(tmp_path)) == [[row(1)]]
+    assert list(rows_in(tmp_path)) == [row(2)]
+    assert replayed(living) == [row(2)]
+
+
+def test_the_folder_of_a_log_is_the_given_one_or_follows_from_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path))
+    first, second = (database_url(f"postgresql://me:{word}@db/pets") for word in ("one", "two"))
+    assert spool_folder(first) == spool_folder(second)
+    assert spool_folder(first).parent == tmp_path / "prediction-log"
+    assert spool_folder(first, Path("given")) == Path("given")

@@ -1,10 +1,13 @@
 """Tests of writes to the prediction log."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from petmood.monitoring.prediction_log import store as store_module
+from petmood.monitoring.prediction_log.database import connect, database_url
 from petmood.monitoring.prediction_log.store import Inserted, LogStore
 from tests.support.logged import BUNDLE, START_US, request_ids, row, sqlite
 
@@ -39,6 +42,16 @@ def test_rows_before_a_time_are_deleted(store: LogStore, tmp_path: Path) -> None
     assert request_ids(sqlite(tmp_path)) == ["request-3", "request-4"]
 
 
+def test_rows_are_deleted_in_chunks(store: LogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "DELETED_ROWS", 2)
+    store.insert([row(number) for number in range(5)])
+    deleting = store.deleting_before(START_US + 3_000_000)
+    assert next(deleting) == 2
+    assert request_ids(sqlite(tmp_path)) == ["request-2", "request-3", "request-4"]
+    assert list(deleting) == [1]
+    assert request_ids(sqlite(tmp_path)) == ["request-3", "request-4"]
+
+
 def test_all_rows_of_a_request_are_deleted(store: LogStore, tmp_path: Path) -> None:
     store.insert([row(1), row(1, position=1), row(2)])
     assert store.delete_requests(["request-1", "unknown"]) == 2
@@ -48,3 +61,52 @@ def test_all_rows_of_a_request_are_deleted(store: LogStore, tmp_path: Path) -> N
 def test_two_bundles_share_a_log(store: LogStore) -> None:
     other = type(BUNDLE)("cd" * 32, "pets", "2", ("angry", "happy", "sad"))
     assert store.insert([row(1), row(2, bundle=other, probabilities=(0.1, 0.2, 0.7))]) == Inserted(written=2)
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["moved", "removed"])
+def test_a_file_that_is_moved_or_removed_is_made_anew(
+    store: LogStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, moves: bool
+) -> None:
+    store.insert([row(1)])
+    if moves:
+        (tmp_path / "log.db").rename(tmp_path / "kept.db")
+    else:
+        (tmp_path / "log.db").unlink()
+    assert store.insert([row(2)]) == Inserted(written=1)
+    assert request_ids(sqlite(tmp_path)) == ["request-2"]
+    assert caplog.text.count("was moved or removed") == 1
+    if moves:
+        kept = connect(database_url(f"sqlite:///{tmp_path}/kept.db"))
+        assert request_ids(kept) == ["request-1"]
+        kept.dispose()
+
+
+def test_another_file_in_place_of_the_log_is_written(store: LogStore, tmp_path: Path) -> None:
+    store.insert([row(1)])
+    (tmp_path / "log.db").rename(tmp_path / "kept.db")
+    (tmp_path / "log.db").touch()
+    store.insert([row(2)])
+    (tmp_path / "log.db").unlink()
+    (tmp_path / "log.db-wal").unlink()
+    (tmp_path / "kept.db").rename(tmp_path / "log.db")
+    store.insert([row(3)])
+    assert request_ids(sqlite(tmp_path)) == ["request-1", "request-3"]
+
+
+def test_a_removed_file_is_closed_without_a_write(store: LogStore, tmp_path: Path) -> None:
+    """So it doesn't take space on the disk for as long as no prediction comes."""
+    store.insert([row(1)])
+    path = tmp_path / "log.db"
+    assert "log.db" in open_files(tmp_path)
+    path.unlink()
+    store.close_if_moved()
+    assert open_files(tmp_path) == []
+
+
+def open_files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder that this process has open; those of removed ones end with a note."""
+    found = []
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found.append(one.readlink())
+    return [path.name for path in found if path.parent == folder]

@@ -8,6 +8,7 @@ import pytest
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.monitoring.metric_names import LogResult
+from petmood.monitoring.prediction_log import store as store_module
 from petmood.monitoring.prediction_log import writer
 from petmood.monitoring.prediction_log.database import migrate
 from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey
@@ -252,6 +253,50 @@ def test_old_rows_are_deleted_at_the_start(counts: Counts, tmp_path: Path) -> No
     log.stop()
 
 
+def test_old_rows_that_cannot_be_deleted_do_not_send_new_ones_to_the_spool(
+    counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: int) -> Iterator[int]:
+        raise LogUnavailable("canceling statement due to statement timeout")
+
+    store = LogStore(sqlite(tmp_path))
+    monkeypatch.setattr(store, "deleting_before", fail)
+    log = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add, keep_days=1)
+    log.start()
+    wait_until(lambda: "canceling statement" in caplog.text)
+    record(log, *range(3))
+    log.stop()
+    assert counts == {LogResult.WRITTEN: 3}
+
+
+def test_new_rows_are_written_while_many_old_ones_are_deleted(
+    counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "DELETED_ROWS", 1)
+    steps: list[str] = []
+
+    class Noting(LogStore):
+        def insert(self, rows: Sequence[LogRow]) -> Inserted:
+            steps.append("insert")
+            return super().insert(rows)
+
+        def deleting_before(self, time_us: int) -> Iterator[int]:
+            for number in super().deleting_before(time_us):
+                if not steps:
+                    record(begun, 1)
+                steps.append("delete")
+                yield number
+
+    store = Noting(sqlite(tmp_path))
+    store.insert([row(number) for number in range(5)])
+    steps.clear()
+    begun = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add, keep_days=1)
+    begun.start()
+    wait_until(lambda: steps.count("delete") == 6)
+    begun.stop()
+    assert steps == ["delete", "insert", *["delete"] * 5]
+
+
 def test_a_newer_schema_ends_the_start(tmp_path: Path, counts: Counts) -> None:
     engine = sqlite(tmp_path)
     migrate(engine)
@@ -269,3 +314,28 @@ def test_the_spool_of_an_address_is_in_the_cache_and_depends_on_no_password(
     for address in ("postgresql://me:one@db/pets", "postgresql://me:two@db/pets", "postgresql://db/others"):
         open_writer(address, count=counts.add)
     assert len(list((tmp_path / "prediction-log").iterdir())) == 2
+
+
+def test_a_file_that_is_removed_is_made_anew(
+    log: LogWriter, counts: Counts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.start()
+    record(log, 0)
+    wait_until(lambda: counts[LogResult.WRITTEN] == 1)
+    (tmp_path / "log.db").unlink()
+    wait_until(lambda: "was moved or removed" in caplog.text, what="the notice, before there is a row to write")
+    record(log, 1)
+    log.stop()
+    assert request_ids(sqlite(tmp_path)) == ["0001"]
+    assert counts == {LogResult.WRITTEN: 2}
+
+
+def test_the_size_of_the_spool_is_a_setting(counts: Counts, tmp_path: Path) -> None:
+    made = open_writer(f"sqlite:///{tmp_path}/log.db", count=counts.add, spool=tmp_path / "spool", spool_bytes=1000)
+    record(made, *range(20))
+    made._to_spool(made._drained())
+    assert counts == {LogResult.DROPPED: 20}
+    record(made, 1)
+    made._to_spool(made._drained())
+    assert counts == {LogResult.DROPPED: 20, LogResult.SPOOLED: 1}
+    made.stop()
