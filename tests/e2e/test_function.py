@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from petmood.core.schemas import PredictionResponse
+from petmood.monitoring.prediction_log.database import open_log
+from petmood.monitoring.prediction_log.spool import rows_in
 from tests.support.e2e_servers import PROGRAMS, running
 from tests.support.images import jpeg, photo_like
+from tests.support.logged import request_ids
 from tests.support.networks import tiny_bundle
 from tests.support.wire import upgrading_post
 
@@ -18,15 +23,28 @@ PHOTO = jpeg(photo_like(320, 240))
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Start functions-framework with the function."""
-    place = tmp_path_factory.mktemp("function")
-    bundle, main = tiny_bundle(place / "bundle").folder, place / "main.py"
-    main.write_text("from petmood.serving.integrations.functions import predict\n", "utf-8")
-    words = [PROGRAMS / "functions-framework", "--target", "predict", "--source", main]
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a bundle and a function's main.py."""
+    made = tmp_path_factory.mktemp("function")
+    tiny_bundle(made / "bundle")
+    (made / "main.py").write_text("from petmood.serving.integrations.functions import predict\n", "utf-8")
+    return made
+
+
+@contextmanager
+def started(place: Path, **env: str) -> Iterator[httpx.Client]:
+    """Run functions-framework with the function until the end of the block."""
+    words = [PROGRAMS / "functions-framework", "--target", "predict", "--source", place / "main.py"]
     words += ["--host", "127.0.0.1", "--port", "{port}"]
-    env = {"PETMOOD_BUNDLE": str(bundle)}
-    with running([str(word) for word in words], home=place / "home", ready="/readyz", env=env) as client:
+    given = {"PETMOOD_BUNDLE": str(place / "bundle"), **env}
+    with running([str(word) for word in words], home=place / "home", ready="/readyz", env=given) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def served(place: Path) -> Iterator[httpx.Client]:
+    """Start functions-framework with the function."""
+    with started(place) as client:
         yield client
 
 
@@ -79,3 +97,15 @@ def test_a_photo_larger_than_the_framework_s_own_limit_is_answered(served: httpx
 def test_another_method_is_refused_with_the_one_to_use(served: httpx.Client) -> None:
     got = served.get("/predict")
     assert (got.status_code, got.json()["code"], got.headers["allow"]) == (405, "method_not_allowed", "POST")
+
+
+def test_an_instance_that_ends_has_written_every_answered_request(place: Path, tmp_path: Path) -> None:
+    given = {"PETMOOD_PREDICTION_LOG": f"sqlite:///{tmp_path}/log.db", "PETMOOD_PREDICTION_LOG_SPOOL": str(tmp_path)}
+    with started(place, **given) as client:
+        for number in range(20):
+            photo = {"photo": ("a.jpg", PHOTO)}
+            assert client.post("/", files=photo, headers={"X-Request-Id": f"{number:04}"}).status_code == 200
+    engine = open_log(given["PETMOOD_PREDICTION_LOG"])
+    spooled = {row.request_id for row in rows_in(tmp_path)}  # of a machine that took seconds to write
+    assert {*request_ids(engine)} | spooled == {f"{number:04}" for number in range(20)}
+    engine.dispose()

@@ -5,11 +5,16 @@ A function's ``main.py`` is one line, ``from petmood.serving.integrations.functi
 """
 
 import asyncio
+import atexit
 import logging
 import os
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
 
 import functions_framework.aio
+import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -46,6 +51,7 @@ class _Application:
         async with self._lock:
             if self._app is None:
                 self._app = await asyncio.to_thread(_start)
+                _end_without_signal()
             return self._app
 
 
@@ -87,4 +93,22 @@ def _start() -> FastAPI:
     predictor = load_bundle(Path(named), limits=settings.limits, measures=settings.prediction_log is not None)
     app = create_app(predictor, settings=settings)
     app.state.service.start()  # the framework runs no lifespan
+    atexit.register(app.state.service.stop)
     return app
+
+
+def _end_without_signal() -> None:
+    """Let SIGTERM end the process by its last line, as what it registered with ``atexit`` runs only then.
+
+    uvicorn shuts down at a SIGTERM, and then raises it again, which kills the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(server, uvicorn.Server):
+        served = server
+
+        def shut_down(_: int, __: FrameType | None) -> None:
+            served.should_exit = True
+
+        signal.signal(signal.SIGTERM, shut_down)

@@ -1,7 +1,10 @@
 """Tests of the cloud function: functions-framework's ASGI application around the service's, loaded once."""
 
 import asyncio
+import atexit
+import importlib
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from typing import Any
 import functions_framework
 import httpx2 as httpx
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Scope
 
@@ -193,3 +197,26 @@ def test_a_token_is_asked_for_where_one_is_set(client: TestClient, monkeypatch: 
     assert (ask().status_code, ask().headers["WWW-Authenticate"]) == (401, "Bearer")
     assert ask(Authorization="Bearer wrong").status_code == 401
     assert ask(Authorization=f"Bearer {word}").status_code == 200
+
+
+def test_a_function_that_is_ended_finishes_its_log(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The framework runs no lifespan, and uvicorn kills its process by the signal that ended it."""
+    monkeypatch.setattr(petmood.inference.load, "load_bundle", opened)
+    monkeypatch.delitem(sys.modules, "petmood.serving.integrations.functions", raising=False)
+    module = importlib.import_module("petmood.serving.integrations.functions")
+    registered: list[Callable[[], None]] = []
+    monkeypatch.setattr(atexit, "register", registered.append)
+    server = uvicorn.Server(uvicorn.Config("petmood:none"))
+    raised: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: raised.append(number))
+    try:
+        with server.capture_signals():
+            app = asyncio.run(module._application.get())
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (server.should_exit, raised) == (True, [])
+    assert app.state.service.stop in registered
+    for ending in registered:
+        ending()
+    assert not app.state.service.workers.alive
