@@ -23,7 +23,7 @@ from petmood.core.schemas import ModelInfo
 from petmood.monitoring.alerts.prometheus import alertmanager_example, prometheus_rules
 from petmood.monitoring.alerts.rule import shortened_rule
 from petmood.monitoring.alerts.rules import alert_rules
-from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, REQUESTS, DriftStatus, LogResult
+from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, NO_ROUTE, REQUESTS, DriftStatus, LogResult
 from petmood.serving.metrics import ServiceMetrics
 from tests.support.ports import free_port
 from tests.support.prometheus import alertmanager_program, program
@@ -33,6 +33,7 @@ FACTOR: Final = 100
 """What every duration is divided by: 5 minutes are 3 seconds, and 3 days are 43 minutes."""
 SCRAPE: Final = "300ms"
 CAPACITY: Final = 64
+ROUTES: Final = ("/predict", "/predict/batch")
 MODEL: Final = ModelInfo(name="demo", version="1", sha256="0" * 64)
 HAPPY: Final = Prediction("happy", 0.9, {"happy": 0.9}, True, ("happy",), MODEL)
 UNDECIDED: Final = Prediction("happy", 0.4, {"happy": 0.4}, False, ("happy",), MODEL)
@@ -47,14 +48,16 @@ alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{alertmana
 
 @dataclass(slots=True)
 class Load:
-    """What arrives in a second: answered, failed and slow requests, and predictions of three kinds."""
+    """What arrives in a second: requests by their end, predictions of three kinds, and rows that go to the spool."""
 
     answered: float = 50
     failed: float = 0
     slow: float = 0
+    unauthorized: float = 0
     confident: float = 10
     undecided: float = 0
     outside: float = 0
+    spooled: float = 0
 
 
 class FakeService:
@@ -63,7 +66,7 @@ class FakeService:
     def __init__(self) -> None:
         self.load, self.is_up = Load(), True
         self.metrics = ServiceMetrics()
-        self.metrics.expect(routes=["/predict"], codes=[], capacity=CAPACITY)
+        self.metrics.expect(routes=ROUTES, codes=[], capacity=CAPACITY)
         self.metrics.serves(MODEL, classes=["happy", "sad"])
         self._others = CollectorRegistry()
         self.drift = Gauge(DRIFT_ALERT, "Drift.", ["bundle"], registry=self._others)
@@ -86,18 +89,21 @@ class FakeService:
         requests = self.metrics.requests
         requests.labels("POST", "/predict", "200").inc(self._whole("answered", load.answered * seconds))
         requests.labels("POST", "/predict", "500").inc(self._whole("failed", load.failed * seconds))
-        durations = self.metrics.seconds.labels("/predict")
+        requests.labels("POST", NO_ROUTE, "401").inc(self._whole("unauthorized", load.unauthorized * seconds))
+        self.metrics.count_log_rows(LogResult.SPOOLED, self._whole("spooled", load.spooled * seconds))
+        durations, others = (self.metrics.seconds.labels("POST", route, "2xx") for route in ROUTES)
         for _ in range(min(self._whole("fast", load.answered * seconds), 100)):
             durations.observe(0.02)
         for _ in range(self._whole("slow", load.slow * seconds)):
             durations.observe(2.0)
+            others.observe(20.0)
         for name, answer in (("confident", HAPPY), ("undecided", UNDECIDED), ("outside", OUTSIDE)):
             for _ in range(self._whole(name, getattr(load, name) * seconds)):
                 self.metrics.count(answer)
 
     def break_down(self) -> None:
         """Begin every fault that a service with traffic may have."""
-        self.load = Load(answered=50, failed=100, slow=50, confident=0, undecided=100, outside=100)
+        self.load = Load(50, failed=100, slow=50, unauthorized=300, confident=0, undecided=100, outside=100, spooled=50)
         self.metrics.queue.set(0.95 * CAPACITY)
         self.metrics.errors.labels("overloaded").inc(200)
         self.metrics.loads.labels("refused").inc()

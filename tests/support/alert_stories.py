@@ -14,7 +14,9 @@ Course = Sequence[tuple[float, int]]
 """Pieces of a series: increase a minute (or value, of a gauge) and minutes."""
 
 PREDICT: Final = 'petmood_requests_total{method="POST",route="/predict",status="%d"}'
-BUCKET: Final = 'petmood_request_duration_seconds_bucket{route="/predict",le="%s"}'
+BUCKET: Final = 'petmood_request_duration_seconds_bucket{method="POST",route="%s",status="%s",le="%s"}'
+MEASURED: Final = 'petmood_request_duration_seconds_count{method="POST",route="%s",status="%s"}'
+UNAUTHORIZED: Final = 'petmood_requests_total{method="POST",route="none",status="401"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,23 @@ def _share(metric: str, share: Course, *, total: str, minutes: int) -> dict[str,
     )
 
 
-def _latency(slow: Course) -> dict[str, str]:
-    """Return 60 requests a minute, of which a share takes between 1 and 2.5 s, the others less than 0.1 s."""
+def _latency(slow: Course, *, route: str = "/predict", bounds: tuple[str, str] = ("1.0", "2.5")) -> dict[str, str]:
+    """Return 60 answered requests a minute, of which a share takes between two bounds, the others less than 0.1 s.
+
+    Ten times as many are refused at once: they don't count.
+    """
     fast = counter(*((60 * (1 - share), minutes) for share, minutes in slow))
     every = counter(*((60, minutes) for _, minutes in slow))
-    buckets = {BUCKET % "0.1": fast, BUCKET % "1.0": fast, BUCKET % "2.5": every, BUCKET % "+Inf": every}
     minutes = sum(length for _, length in slow)
-    count = 'petmood_request_duration_seconds_count{route="/predict"}'
-    return buckets | {count: every} | traffic([(60, minutes)], [(0, minutes)])
+    refused = counter((600, minutes))
+    answered = {"0.1": fast, bounds[0]: fast, bounds[1]: every, "+Inf": every}
+    return {
+        **{BUCKET % (route, "2xx", bound): course for bound, course in answered.items()},
+        **{BUCKET % (route, "4xx", bound): refused for bound in answered},
+        MEASURED % (route, "2xx"): every,
+        MEASURED % (route, "4xx"): refused,
+        **traffic([(60, minutes)], [(0, minutes)]),
+    }
 
 
 def _one(series: str, course: str, *, minutes: int) -> dict[str, str]:
@@ -78,6 +89,7 @@ def _one(series: str, course: str, *, minutes: int) -> dict[str, str]:
 FAST, MEDIUM, SLOW = (f"PetmoodErrorBudgetBurn{name}" for name in ("Fast", "Medium", "Slow"))
 REFUSED: Final = 'petmood_model_loads_total{result="refused"}'
 DROPPED: Final = 'petmood_prediction_log_rows_total{result="dropped"}'
+SPOOLED: Final = DROPPED.replace("dropped", "spooled")
 OVERLOADED: Final = 'petmood_errors_total{code="overloaded"}'
 CLASSIFIED: Final = "petmood_prediction_confidence_count"
 FILLED: Final = {"petmood_queue_capacity": "64+0x200"}
@@ -123,6 +135,32 @@ STORIES: Final = (
         {HOUR: (), HOUR + 8: (), HOUR + 15: ("PetmoodLatencyP99",), HOUR + 30: ("PetmoodLatencyP99",), HOUR + 45: ()},
     ),
     Story("one in two hundred is slow", _latency([(0.005, HOUR)]), {HOUR - 1: ()}),
+    Story(
+        "two batches in a hundred are slow for 30 minutes",
+        _latency([(0, HOUR), (0.02, 30), (0, HOUR)], route="/predict/batch", bounds=("10.0", "30.0")),
+        {HOUR: (), HOUR + 8: (), HOUR + 30: ("PetmoodLatencyP99OtherRoutes",), HOUR + 45: ()},
+    ),
+    Story(
+        "a batch may take longer than a photo",
+        _latency([(0.5, HOUR)], route="/predict/batch", bounds=("1.0", "2.5")),
+        {HOUR - 1: ()},
+    ),
+    Story(
+        "all clients have a wrong token for an hour",
+        traffic([(10, 2 * HOUR), (0, HOUR), (10, HOUR)], [(0, 4 * HOUR)])
+        | {PREDICT % 422: "0+0x240", UNAUTHORIZED: counter((0, 2 * HOUR), (10, HOUR), (0, HOUR))},
+        {2 * HOUR: (), 2 * HOUR + 10: (), 2 * HOUR + 30: ("PetmoodUnauthorized",), 3 * HOUR + 30: ()},
+    ),
+    Story(
+        "one request in three has a wrong token",
+        traffic([(10, HOUR)], [(0, HOUR)]) | {PREDICT % 422: "0+0x60", UNAUTHORIZED: counter((5, HOUR))},
+        {HOUR - 1: ()},
+    ),
+    Story(
+        "a few requests without a token, and no others",
+        {UNAUTHORIZED: counter((0.5, HOUR)), PREDICT % 200: "0+0x60"},
+        {HOUR - 1: ()},
+    ),
     Story(
         "a queue that is nearly full for 20 minutes",
         FILLED | _one("petmood_queue_depth", gauge((2, HOUR), (60, 20), (2, HOUR)), minutes=140),
@@ -175,11 +213,22 @@ STORIES: Final = (
         {HOUR: (), HOUR + 5: ("PetmoodLogRowsDropped",), HOUR + 30: ()},
     ),
     Story(
+        "a log whose database is away for two hours",
+        _one(SPOOLED, counter((0, HOUR), (10, 2 * HOUR), (0, HOUR)), minutes=4 * HOUR),
+        {HOUR: (), HOUR + 25: (), HOUR + 40: ("PetmoodLogSpooling",), 3 * HOUR + 20: ()},
+    ),
+    Story(
+        "a log whose database is away for ten minutes",
+        _one(SPOOLED, counter((0, HOUR), (10, 10), (0, HOUR)), minutes=130),
+        {HOUR + minute: () for minute in (5, 10, 20, 30, 50)},
+    ),
+    Story(
         "no metrics at all", {"up": "0+0x60"}, {4: (), 6: ("PetmoodMetricsAbsent",), HOUR: ("PetmoodMetricsAbsent",)}
     ),
     Story(
-        "no request for two hours",
-        traffic([(10, 3 * HOUR), (0, 2 * HOUR), (10, HOUR)], [(0, 6 * HOUR)]) | {PREDICT % 422: "0+0x360"},
+        "for two hours, photos are refused and paths unknown, but no request is answered",
+        traffic([(10, 3 * HOUR), (0, 2 * HOUR), (10, HOUR)], [(0, 6 * HOUR)])
+        | {'petmood_requests_total{method="POST",route="none",status="404"}': counter((10, 6 * HOUR))},
         {3 * HOUR: (), 4 * HOUR: (), 4 * HOUR + 10: ("PetmoodNoTraffic",), 5 * HOUR + 10: ()},
     ),
     Story(

@@ -13,6 +13,7 @@ __all__ = [
     "LOG_ROWS",
     "MODEL_INFO",
     "MODEL_LOADS",
+    "NO_ROUTE",
     "OUTSIDE_PHOTOS",
     "OUT_OF_DOMAIN",
     "PREDICTIONS",
@@ -53,6 +54,8 @@ DRIFT_ALERT: Final = "petmood_drift_alert"
 DRIFT_WINDOWS: Final = "petmood_drift_windows_total"
 """Windows that the drift API compared by ``status``, a ``DriftStatus``."""
 
+NO_ROUTE: Final = "none"
+"""Label ``route`` of requests to a path that is none, or that are refused before their path is looked up."""
 OUT_OF_DOMAIN: Final = "out_of_domain"
 """Label in ``petmood_predictions_total`` of predictions without a class."""
 

@@ -42,8 +42,10 @@ WORKER_NUMBER: Final = "PETMOOD_WORKER_NUMBER"
 RESTARTS: Final = (names.WORKER_RESTARTS, "Server processes that were started again after they ended.")
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-STATUSES: Final = (200, 500, 503)
-"""Statuses of a request for a prediction that alert rules evaluate; those of clients' errors are in none."""
+STATUSES: Final = (200, 401, 403, 500, 503)
+"""Statuses of a request for a prediction that alert rules evaluate; of other errors of clients, none does."""
+REFUSALS: Final = (401, 403)
+"""Those that a request may have before its route is known."""
 CHANCES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -70,7 +72,11 @@ class ServiceMetrics:
             registry=registry,
         )
         self.seconds = Histogram(
-            names.REQUEST_SECONDS, "Time to the last byte.", ["route"], buckets=SECONDS, registry=registry
+            names.REQUEST_SECONDS,
+            "Time to the last byte; status is the class, such as 2xx.",
+            ["method", "route", "status"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self.in_flight = Gauge(
             names.IN_FLIGHT, "HTTP requests in progress.", registry=registry, multiprocess_mode="livesum"
@@ -153,9 +159,11 @@ class ServiceMetrics:
         The codes of the error tree are there without that.
         """
         for route in routes:
-            self.seconds.labels(route)
+            self.seconds.labels("POST", route, "2xx")
             for status in STATUSES:
                 self.requests.labels("POST", route, str(status))
+        for status in REFUSALS:
+            self.requests.labels("POST", names.NO_ROUTE, str(status))
         for code in codes:
             self.errors.labels(code)
         self.capacity.set(capacity)
@@ -165,7 +173,8 @@ class ServiceMetrics:
         key = (method, route, status)
         found = self._finished.get(key)
         if found is None:  # cached: looking children up by label took 10% of a request's time
-            found = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
+            labels = method, route, f"{status // 100}xx"
+            found = self.requests.labels(method, route, str(status)), self.seconds.labels(*labels)
             self._finished[key] = found
         found[0].inc()
         found[1].observe(seconds)

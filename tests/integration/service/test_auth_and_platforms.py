@@ -178,7 +178,8 @@ def test_two_processes_count_as_one(bundle: Bundle, good: bytes, log: Path) -> N
         assert grown['petmood_errors_total{code="corrupt_image"}'] == 40
         assert grown['petmood_rejected_photos_total{code="corrupt_image"}'] == 40
         assert sum(grown[name] for name in grown if name.startswith("petmood_predictions_total")) == 40
-        assert grown['petmood_request_duration_seconds_count{route="/predict"}'] == 80
+        duration = 'petmood_request_duration_seconds_count{method="POST",route="/predict",status="%s"}'
+        assert grown[duration % "2xx"] == grown[duration % "4xx"] == 40
         assert after["petmood_requests_in_flight"] == 1
 
 

@@ -72,8 +72,9 @@ def test_requests_are_counted_by_method_route_and_status() -> None:
     assert {
         'petmood_requests_total{method="POST",route="/predict",status="200"} 2.0',
         'petmood_requests_total{method="POST",route="/predict",status="422"} 1.0',
-        'petmood_request_duration_seconds_bucket{le="0.025",route="/predict"} 0.0',
-        'petmood_request_duration_seconds_bucket{le="0.05",route="/predict"} 3.0',
+        'petmood_request_duration_seconds_bucket{le="0.025",method="POST",route="/predict",status="2xx"} 0.0',
+        'petmood_request_duration_seconds_bucket{le="0.05",method="POST",route="/predict",status="2xx"} 2.0',
+        'petmood_request_duration_seconds_bucket{le="0.05",method="POST",route="/predict",status="4xx"} 1.0',
     } <= lines(metrics.render())
 
 
@@ -123,7 +124,9 @@ def test_expected_routes_and_codes_are_there_as_0_with_the_capacity_of_the_queue
         'petmood_requests_total{method="POST",route="/predict",status="200"} 0.0',
         'petmood_requests_total{method="POST",route="/predict",status="500"} 0.0',
         'petmood_requests_total{method="POST",route="/predict",status="503"} 0.0',
-        'petmood_request_duration_seconds_count{route="/predict"} 0.0',
+        'petmood_requests_total{method="POST",route="none",status="401"} 0.0',
+        'petmood_requests_total{method="POST",route="none",status="403"} 0.0',
+        'petmood_request_duration_seconds_count{method="POST",route="/predict",status="2xx"} 0.0',
         'petmood_errors_total{code="not_found"} 0.0',
         "petmood_queue_capacity 64.0",
     } <= lines(metrics.render())

@@ -37,15 +37,20 @@ In 1 h a rate of 14.4 spends 2% of the budget, in 6 h a rate of 6 spends 5%, in 
 class AlertLimits:
     """Objectives and limits; shares are from 0 to 1.
 
-    ``availability`` is the share of valid requests that are answered, over 30 days. ``p99_s`` is the bound in seconds
-    of the 99th percentile of ``POST /predict``, one of the histogram's bounds. ``queue`` is the share of the queue that
-    may be filled on average over 5 minutes. ``overloads`` are requests and connections refused in 10 minutes.
-    ``abstentions`` and ``out_of_domain`` are shares of an hour's predictions, evaluated from ``predictions`` on.
-    ``latency_requests`` is the least number of requests in 10 minutes for the percentile.
+    ``availability`` is the share of valid requests that are answered, over 30 days. ``unauthorized`` is the share of
+    requests in 30 minutes that may be refused for their token, evaluated from ``unauthorized_requests`` refusals on.
+    ``p99_s`` is the bound in seconds of the 99th percentile of ``POST /predict``, and ``other_p99_s`` that of the other
+    routes; both are bounds of the histogram. ``queue`` is the share of the queue that may be filled on average over 5
+    minutes. ``overloads`` are requests and connections refused in 10 minutes. ``abstentions`` and ``out_of_domain`` are
+    shares of an hour's predictions, evaluated from ``predictions`` on. ``latency_requests`` is the least number of
+    answered requests in 10 minutes for the percentile.
     """
 
     availability: float = 0.995
+    unauthorized: float = 0.5
+    unauthorized_requests: int = 20
     p99_s: float = 1.0
+    other_p99_s: float = 10.0
     latency_requests: int = 100
     queue: float = 0.8
     overloads: int = 20

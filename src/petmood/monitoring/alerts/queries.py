@@ -15,8 +15,11 @@ from petmood.monitoring.metric_names import (
 )
 
 __all__ = [
+    "ONE_PHOTO",
+    "OTHER_ROUTES",
     "PREDICTION_REQUESTS",
     "abstention_share",
+    "answered",
     "classified",
     "counted",
     "failed",
@@ -27,11 +30,16 @@ __all__ = [
     "overloads",
     "predicted",
     "queue_share",
+    "requested",
+    "unauthorized",
     "valid",
 ]
 
 PREDICTION_REQUESTS: Final = 'method="POST",route!~"/models.*"'
 """Label matchers of requests for predictions, at the paths of Vertex AI as well; probes and pages are others."""
+ONE_PHOTO: Final = 'route="/predict"'
+OTHER_ROUTES: Final = 'route!="/predict"'
+"""Label matchers of requests for predictions of one photo, and of several or with maps, which take longer."""
 
 
 def counted(metric: str, matchers: str, window: str) -> str:
@@ -63,15 +71,37 @@ def overloads(window: str) -> str:
     return counted(ERRORS, 'code="overloaded"', window)
 
 
-def latency(quantile: float, window: str) -> str:
-    """Return a quantile of the duration of ``POST /predict`` in seconds, interpolated between the bounds."""
-    rate = f'rate({REQUEST_SECONDS}_bucket{{route="/predict"}}[{window}])'
+def requested(window: str) -> str:
+    """Return all requests for predictions."""
+    return counted(REQUESTS, PREDICTION_REQUESTS, window)
+
+
+def answered(window: str) -> str:
+    """Return the requests that got predictions."""
+    return counted(REQUESTS, f'{PREDICTION_REQUESTS},status=~"2.."', window)
+
+
+def unauthorized(window: str) -> str:
+    """Return the requests that were refused for their token or origin, which is before their route is known."""
+    return counted(REQUESTS, f'{PREDICTION_REQUESTS},status=~"401|403"', window)
+
+
+def latency(quantile: float, window: str, *, routes: str = ONE_PHOTO) -> str:
+    """Return a quantile of the duration of answered requests in seconds, interpolated between the bounds.
+
+    ``routes`` is ``ONE_PHOTO`` or ``OTHER_ROUTES``. Refusals are quick, so they would lower the quantile.
+    """
+    rate = f"rate({REQUEST_SECONDS}_bucket{{{_measured(routes)}}}[{window}])"
     return f"histogram_quantile({quantile:g}, sum by (le) ({rate}))"
 
 
-def latency_requests(window: str) -> str:
+def latency_requests(window: str, *, routes: str = ONE_PHOTO) -> str:
     """Return the number of requests behind ``latency``."""
-    return counted(f"{REQUEST_SECONDS}_count", 'route="/predict"', window)
+    return counted(f"{REQUEST_SECONDS}_count", _measured(routes), window)
+
+
+def _measured(routes: str) -> str:
+    return f'{PREDICTION_REQUESTS},{routes},status="2xx"'
 
 
 def queue_share(window: str) -> str:

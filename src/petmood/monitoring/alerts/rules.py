@@ -4,8 +4,11 @@ from typing import Final
 
 from petmood.monitoring.alerts.limits import BURN_WINDOWS, LIMITS, AlertLimits, BurnWindow
 from petmood.monitoring.alerts.queries import (
+    ONE_PHOTO,
+    OTHER_ROUTES,
     PREDICTION_REQUESTS,
     abstention_share,
+    answered,
     classified,
     counted,
     failed_share,
@@ -15,6 +18,8 @@ from petmood.monitoring.alerts.queries import (
     overloads,
     predicted,
     queue_share,
+    requested,
+    unauthorized,
     valid,
 )
 from petmood.monitoring.alerts.rule import Rule, Severity
@@ -24,13 +29,15 @@ __all__ = ["alert_rules"]
 
 REFUSED: Final = f'result="{LoadResult.REFUSED}"'
 DROPPED: Final = f'result="{LogResult.DROPPED}"'
+SPOOLED: Final = f'result="{LogResult.SPOOLED}"'
 
 
 def alert_rules(limits: AlertLimits = LIMITS) -> tuple[Rule, ...]:
     """Return all rules, those of a group in a row."""
     return (
         *(_burn(window, limits) for window in BURN_WINDOWS),
-        _latency(limits),
+        _unauthorized(limits),
+        *_latency(limits),
         *_saturation(limits),
         *_predictions(limits),
         *_operation(),
@@ -73,22 +80,50 @@ def _burn_summary(window: BurnWindow) -> str:
     return f"Requests fail {window.rate:g} times as often as the objective allows."
 
 
-def _latency(limits: AlertLimits) -> Rule:
+def _unauthorized(limits: AlertLimits) -> Rule:
+    share, least = f"{unauthorized('30m')} / {requested('30m')}", f"{limits.unauthorized_requests}"
     return Rule(
-        name="PetmoodLatencyP99",
-        group="petmood-latency",
-        severity=Severity.PAGE,
-        expr=(f"{latency(0.99, '10m')} > {limits.p99_s:g}\nand {latency_requests('10m')} > {limits.latency_requests}"),
+        name="PetmoodUnauthorized",
+        group="petmood-availability",
+        severity=Severity.TICKET,
+        expr=f"{share} > {limits.unauthorized:g}\nand {unauthorized('30m')} > {least}",
         hold="5m",
-        limit=(
-            f"99th percentile of POST /predict above {limits.p99_s:g} s over 10m, "
-            f"of more than {limits.latency_requests} requests"
-        ),
-        summary=f"One in a hundred predictions takes longer than {limits.p99_s:g} s.",
-        meaning="The 99th percentile of POST /predict, from its first to its last byte, is above the objective.",
-        runbook=(
-            "Compare the queue with the processors: a long queue means more load than threads. With a short queue, "
-            "clients upload slowly or photos are large."
+        limit=f"more than {100 * limits.unauthorized:g}% of requests, and {least}, refused with 401 or 403 over 30m",
+        summary="Most requests are refused for their token or origin.",
+        meaning="Clients send no token, a wrong one, or come from a page that is not allowed. They get no predictions.",
+        runbook="See since when. Compare PETMOOD_TOKEN and PETMOOD_ORIGINS of the service with what its clients send.",
+    )
+
+
+def _latency(limits: AlertLimits) -> tuple[Rule, ...]:
+    def rule(name: str, what: str, bound_s: float, routes: str, severity: Severity) -> Rule:
+        number = latency_requests("10m", routes=routes)
+        return Rule(
+            name=name,
+            group="petmood-latency",
+            severity=severity,
+            expr=f"{latency(0.99, '10m', routes=routes)} > {bound_s:g}\nand {number} > {limits.latency_requests}",
+            hold="5m",
+            limit=(
+                f"99th percentile of answered {what} above {bound_s:g} s over 10m, "
+                f"of more than {limits.latency_requests} requests"
+            ),
+            summary=f"One in a hundred {what} takes longer than {bound_s:g} s.",
+            meaning=f"The 99th percentile of answered {what}, from the first to the last byte, is above the objective.",
+            runbook=(
+                "Compare the queue with the processors: a long queue means more load than threads. With a short queue, "
+                "clients upload slowly or photos are large."
+            ),
+        )
+
+    return (
+        rule("PetmoodLatencyP99", "requests to POST /predict", limits.p99_s, ONE_PHOTO, Severity.PAGE),
+        rule(
+            "PetmoodLatencyP99OtherRoutes",
+            "requests to batches, explanations and Vertex AI",
+            limits.other_p99_s,
+            OTHER_ROUTES,
+            Severity.TICKET,
         ),
     )
 
@@ -159,8 +194,11 @@ def _predictions(limits: AlertLimits) -> tuple[Rule, ...]:
             expr=f"max by (bundle) ({DRIFT_ALERT}) == 1",
             hold="0s",
             limit="three windows with drift in a row",
-            summary="The photos have drifted away from those of the training.",
-            meaning="Three windows of the prediction log in a row differ from the training photos of the bundle.",
+            summary="The photos have drifted away from the reference photos of the model.",
+            meaning=(
+                "Three windows of the prediction log in a row differ from the reference photos of the model (held out "
+                "from training)."
+            ),
             runbook="Open the drift report of the last window: it names the features that changed.",
         ),
     )
@@ -190,6 +228,17 @@ def _operation() -> tuple[Rule, ...]:
             meaning="Drift and feedback are computed without these predictions. Answers to clients are not affected.",
             runbook="See whether the database can be reached and whether the disk of the spool is full.",
         ),
+        Rule(
+            name="PetmoodLogSpooling",
+            group="petmood-operation",
+            severity=Severity.TICKET,
+            expr=f"{counted(LOG_ROWS, SPOOLED, '15m')} > 0",
+            hold="30m",
+            limit="rows of the prediction log went to the spool in every 15m",
+            summary="The database of the prediction log is away for a long time.",
+            meaning="Rows go to files until it is back. When the files have reached their limit, rows are dropped.",
+            runbook="Search the log for 'rows go to the spool', which has the reason. See the disk of the spool, too.",
+        ),
     )
 
 
@@ -211,11 +260,17 @@ def _traffic() -> tuple[Rule, ...]:
             name="PetmoodNoTraffic",
             group="petmood-traffic",
             severity=Severity.TICKET,
-            expr=f"{counted(REQUESTS, PREDICTION_REQUESTS, '1h')} == 0\nand count({requests} offset 1h) > 0",
+            expr=f"{answered('1h')} == 0\nand count({requests} offset 1h) > 0",
             hold="5m",
-            limit="no request for a prediction in 1h, by a service that ran before",
-            summary="No request for a prediction arrives.",
-            meaning="The service runs, but nothing reaches it. A load balancer, a name or a certificate may be wrong.",
-            runbook="Send a photo to the public address. If it is answered, clients have stopped.",
+            limit="no request for a prediction answered in 1h, by a service that ran before",
+            summary="No request for a prediction is answered.",
+            meaning=(
+                "The service runs, but no request arrives, or none gets an answer. A load balancer, a name, a "
+                "certificate or a token may be wrong."
+            ),
+            runbook=(
+                "See petmood_requests_total by status, then send a photo to the public address. If it is answered, "
+                "clients have stopped."
+            ),
         ),
     )

@@ -5,6 +5,7 @@ from typing import Final
 
 from petmood.monitoring.alerts.limits import LIMITS, AlertLimits
 from petmood.monitoring.alerts.queries import (
+    OTHER_ROUTES,
     PREDICTION_REQUESTS,
     abstention_share,
     failed_share,
@@ -102,10 +103,19 @@ def _requests(limits: AlertLimits) -> tuple[Panel, ...]:
         ),
         Panel(
             "Duration of POST /predict",
-            "Percentiles over 10 minutes. The line is the objective of the 99th.",
+            "Percentiles of answered requests over 10 minutes. The line is the objective of the 99th.",
             "s",
             tuple(Query(latency(share, "10m"), f"p{100 * share:g}") for share in (0.5, 0.95, 0.99)),
             threshold=limits.p99_s,
+        ),
+        Panel(
+            "Duration of other predictions",
+            "Percentiles of batches, explanations and Vertex AI over 10 minutes. The line is their objective.",
+            "s",
+            tuple(
+                Query(latency(share, "10m", routes=OTHER_ROUTES), f"p{100 * share:g}") for share in (0.5, 0.95, 0.99)
+            ),
+            threshold=limits.other_p99_s,
         ),
         Panel(
             "Errors by code",

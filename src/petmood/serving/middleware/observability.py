@@ -18,6 +18,7 @@ from petmood.core.errors import (
     UnsupportedCoding,
 )
 from petmood.core.schemas import error_response
+from petmood.monitoring.metric_names import NO_ROUTE
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.middleware.context import RequestContext, header, start_request_context
@@ -183,8 +184,8 @@ def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
 
 
 def _route(scope: Scope, call: RequestContext) -> str:
-    """Return the route's pattern, or ``none`` for all unmatched paths."""
-    return call.route or str(getattr(scope.get("route"), "path", "none"))
+    """Return the route's pattern, or ``NO_ROUTE`` for all unmatched paths."""
+    return call.route or str(getattr(scope.get("route"), "path", NO_ROUTE))
 
 
 def _plain_headers(call: RequestContext) -> list[tuple[bytes, bytes]]:

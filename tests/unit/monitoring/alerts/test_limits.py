@@ -24,6 +24,6 @@ def test_the_budget_is_what_the_objective_leaves() -> None:
     assert AlertLimits(availability=0.999).error_budget == 0.001
 
 
-def test_the_bound_of_the_latency_is_one_of_the_histogram_s() -> None:
+def test_the_bounds_of_the_latency_are_those_of_the_histogram() -> None:
     """Between two bounds a percentile is interpolated."""
-    assert LIMITS.p99_s in SECONDS
+    assert {LIMITS.p99_s, LIMITS.other_p99_s} <= {*SECONDS}

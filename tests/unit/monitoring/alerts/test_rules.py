@@ -19,9 +19,10 @@ def known() -> set[str]:
 
 def test_every_subject_has_a_rule() -> None:
     assert [rule.name.removeprefix("Petmood") for rule in alert_rules()] == [
-        *("ErrorBudgetBurnFast", "ErrorBudgetBurnMedium", "ErrorBudgetBurnSlow"),
-        *("LatencyP99", "QueueSaturated", "Overloaded", "Abstentions", "OutOfDomain", "Drift"),
-        *("ModelLoadRefused", "LogRowsDropped", "MetricsAbsent", "NoTraffic"),
+        *("ErrorBudgetBurnFast", "ErrorBudgetBurnMedium", "ErrorBudgetBurnSlow", "Unauthorized"),
+        *("LatencyP99", "LatencyP99OtherRoutes", "QueueSaturated", "Overloaded"),
+        *("Abstentions", "OutOfDomain", "Drift"),
+        *("ModelLoadRefused", "LogRowsDropped", "LogSpooling", "MetricsAbsent", "NoTraffic"),
     ]
 
 
@@ -59,11 +60,30 @@ def test_burn_rates_are_the_products_of_the_objective() -> None:
 
 
 def test_limits_are_in_the_rules() -> None:
-    limits = AlertLimits(p99_s=2.5, queue=0.5, overloads=7, abstentions=0.11, out_of_domain=0.22, predictions=33)
+    limits = AlertLimits(
+        p99_s=2.5,
+        other_p99_s=5,
+        unauthorized=0.44,
+        unauthorized_requests=55,
+        queue=0.5,
+        overloads=7,
+        abstentions=0.11,
+        out_of_domain=0.22,
+        predictions=33,
+    )
     rules = {rule.name: rule.expr for rule in alert_rules(limits)}
     assert " > 2.5\n" in rules["PetmoodLatencyP99"]
+    assert " > 5\n" in rules["PetmoodLatencyP99OtherRoutes"]
+    assert " > 0.44\n" in rules["PetmoodUnauthorized"]
+    assert rules["PetmoodUnauthorized"].endswith(" > 55")
     assert rules["PetmoodQueueSaturated"].endswith(" > 0.5")
     assert rules["PetmoodOverloaded"].endswith(" > 7")
     assert " > 0.11\n" in rules["PetmoodAbstentions"]
     assert " > 0.22\n" in rules["PetmoodOutOfDomain"]
     assert rules["PetmoodOutOfDomain"].endswith(" > 33")
+
+
+def test_drift_is_from_the_photos_that_were_held_out() -> None:
+    (rule,) = (one for one in alert_rules() if one.name == "PetmoodDrift")
+    assert "the reference photos of the model (held out from training)" in rule.meaning
+    assert "training photos" not in rule.meaning + rule.summary

@@ -33,10 +33,11 @@ def test_titles_are_distinct_and_every_panel_has_a_text() -> None:
 
 
 def test_a_line_is_drawn_at_the_limit_of_the_rule() -> None:
-    limits = AlertLimits(availability=0.99, p99_s=2.5)
+    limits = AlertLimits(availability=0.99, p99_s=2.5, other_p99_s=5)
     lines = {panel.title: panel.threshold for row in panel_rows(limits) for panel in row.panels}
     assert lines["Failed share of valid requests"] == 0.01
     assert lines["Duration of POST /predict"] == 2.5
+    assert lines["Duration of other predictions"] == 5
 
 
 def test_a_rehearsal_has_the_same_panels_over_shorter_windows() -> None:

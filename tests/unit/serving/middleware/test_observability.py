@@ -116,12 +116,15 @@ def test_numbers_grow_by_exactly_what_happened(served: Callable[..., Any], photo
     assert app.counted('petmood_errors_total{code="empty_file"}') == 1
     assert app.counted('petmood_errors_total{code="corrupt_image"}') == 1
     assert app.counted('petmood_errors_total{code="not_found"}') == 1
-    assert app.counted('petmood_request_duration_seconds_count{route="/predict"}') == 4
+    duration = 'petmood_request_duration_seconds_count{method="POST",route="/predict",status="%s"}'
+    assert [app.counted(duration % status) for status in ("2xx", "4xx")] == [2, 2]
     assert app.counted("petmood_requests_in_flight") == 0
 
 
-@pytest.mark.parametrize("app", [answering, raising(TooSmall("x"))], ids=["answered", "refused"])
-def test_who_has_the_answer_finds_it_in_the_numbers(app: ASGIApp) -> None:
+@pytest.mark.parametrize(
+    ("app", "status"), [(answering, "2xx"), (raising(TooSmall("x")), "4xx")], ids=["answered", "refused"]
+)
+def test_who_has_the_answer_finds_it_in_the_numbers(app: ASGIApp, status: str) -> None:
     """The next scrape may hit another process immediately."""
     metrics = ServiceMetrics()
     pages = []
@@ -133,7 +136,7 @@ def test_who_has_the_answer_finds_it_in_the_numbers(app: ASGIApp) -> None:
     scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
     asyncio.run(ObservabilityMiddleware(app, metrics=metrics, drain=DrainState())(scope, nothing, send))
     for page in (*pages, metrics.render().decode()):
-        assert 'petmood_request_duration_seconds_count{route="none"} 1.0' in page
+        assert f'petmood_request_duration_seconds_count{{method="POST",route="none",status="{status}"}} 1.0' in page
         assert "petmood_requests_in_flight 0.0" in page
     assert len(pages) == 1
 
@@ -261,3 +264,11 @@ def test_a_predictor_that_fails_is_reported_in_the_same_form(served: Callable[..
     assert (response.status_code, response.json()["code"]) == (500, "internal")
     assert "secret" not in response.text
     assert app.client.get("/readyz").status_code == 200
+
+
+def test_a_request_without_the_token_is_counted_where_the_alert_rule_looks(
+    served: Callable[..., Any], photo: bytes
+) -> None:
+    app = served(token="0123456789abcdef" * 2)
+    assert app.client.post("/predict", content=photo).status_code == 401
+    assert app.counted('petmood_requests_total{method="POST",route="none",status="401"}') == 1
