@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,8 +16,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
-from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.core.errors import ConfigError, LogUnavailable, OutputLocked
 from petmood.core.extras import require
+from petmood.core.locks import exclusive_lock
 from petmood.core.redact import one_line
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
 FORMS: Final = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 BUSY_S: Final = 10.0
 """Time that a writer of SQLite waits for another one."""
+MAKING_S: Final = 0.01
 CONNECT_S: Final = 5
 POSTGRES: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 POSTGRES_OPTIONS: Final = {
@@ -103,6 +106,7 @@ def migrate(engine: Engine) -> None:
         LogUnavailable: the database can't be reached.
     """
     config = _alembic()
+    _make_file(engine)
     with reaching(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
@@ -154,8 +158,8 @@ def file_key(engine: Engine) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def empty_wal(engine: Engine, *, wait: bool) -> None:
-    """Copy SQLite's write-ahead log into the file that is open; with ``wait`` for readers, and remove its content.
+def empty_wal(engine: Engine) -> None:
+    """Copy SQLite's write-ahead log into the file that is open, and empty it; waits for readers up to ``BUSY_S``.
 
     What was deleted is in the write-ahead log until then. Nothing happens on PostgreSQL, or if the file can't be used.
     """
@@ -165,7 +169,7 @@ def empty_wal(engine: Engine, *, wait: bool) -> None:
         connection = engine.raw_connection()  # outside of a transaction
         try:
             cursor = connection.cursor()
-            cursor.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if wait else 'PASSIVE'})")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             cursor.fetchall()
             cursor.close()
         finally:
@@ -204,6 +208,24 @@ def _check_file(path: Path) -> None:
         raise ConfigError(f"Expected the prediction log's folder to exist: {path.parent}. Create it, or give another.")
     if path.is_dir():
         raise ConfigError(f"Expected a file as the prediction log, got the folder {path}.")
+
+
+def _make_file(engine: Engine) -> None:
+    """Make the file of a new log in SQLite, and remove what a file that was there before has left beside it.
+
+    SQLite would take that for parts of the new file, while other processes still use it with the old one.
+    """
+    path = Path(str(engine.url.database))
+    with suppress(OSError):  # SQLite reports it, too
+        while engine.dialect.name == "sqlite" and not path.exists():
+            try:
+                with exclusive_lock(path):
+                    if not path.exists():
+                        for suffix in ("-wal", "-shm"):
+                            path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+                        path.touch()
+            except OutputLocked:  # by another process, for a moment
+                time.sleep(MAKING_S)
 
 
 def _alembic() -> Config:

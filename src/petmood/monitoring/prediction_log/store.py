@@ -67,7 +67,7 @@ class LogStore:
         if self._has_schema and file_key(self._engine) != self._file:
             where = shown_address(self._engine.url)
             logger.warning("prediction log: the file of %s was moved or removed. A new one is made there.", where)
-            empty_wal(self._engine, wait=False)
+            empty_wal(self._engine)
             self._engine.dispose()
             self._has_schema = False
 
@@ -101,7 +101,7 @@ class LogStore:
             LogUnavailable: the database can't be reached.
         """
         deleted = sum(self.deleting_before(time_us))
-        empty_wal(self._engine, wait=True)
+        empty_wal(self._engine)
         return deleted
 
     def deleting_before(self, time_us: int) -> Iterator[int]:
@@ -135,7 +135,7 @@ class LogStore:
                 connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.request_id == one)).rowcount
                 for one in request_ids
             )
-        empty_wal(self._engine, wait=True)
+        empty_wal(self._engine)
         return deleted
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """Tests of writes to the prediction log."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -110,3 +112,37 @@ def open_files(folder: Path) -> list[str]:
         with suppress(FileNotFoundError):  # that of the listing itself
             found.append(one.readlink())
     return [path.name for path in found if path.parent == folder]
+
+
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from petmood.monitoring.prediction_log.store import LogStore
+from tests.support.logged import row, sqlite
+store = LogStore(sqlite(Path(sys.argv[1])))
+for line in sys.stdin:
+    print(store.insert([row(int(line))]).written, flush=True)
+store.close()
+"""
+
+
+def test_two_processes_lose_nothing_of_a_file_that_is_moved(store: LogStore, tmp_path: Path) -> None:
+    """The other one still has the old file and what belongs to it, when a new one is made under its name."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_PROCESS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for number in range(4):
+            assert store.insert([row(number)]) == Inserted(written=1)
+            other.stdin.write(f"{10 + number}\n")
+            other.stdin.flush()
+            assert other.stdout.readline() == "1\n"
+            if number == 1:
+                (tmp_path / "log.db").rename(tmp_path / "kept.db")
+        other.stdin.close()
+        assert other.wait() == 0
+    kept = connect(database_url(f"sqlite:///{tmp_path}/kept.db"))
+    assert request_ids(kept) == ["request-0", "request-1", "request-10", "request-11"]
+    assert request_ids(sqlite(tmp_path)) == ["request-12", "request-13", "request-2", "request-3"]
+    kept.dispose()
