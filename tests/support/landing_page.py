@@ -86,9 +86,13 @@ def serving(
     data_kind: str | None = None,
     scores: DomainScores | None = None,
     by_brightness: bool = False,
+    log: Path | None = None,
 ) -> Iterator[str]:
-    """Serve the predictor in a thread of this process; yield the address."""
-    settings = Settings.model_validate({"threads": 1, "token": token, **GENEROUS})
+    """Serve the predictor in a thread of this process; yield the address. ``log`` is a folder for a prediction log."""
+    logged = (
+        {} if log is None else {"prediction_log": f"sqlite:///{log}/log.db", "prediction_log_spool": f"{log}/spool"}
+    )
+    settings = Settings.model_validate({"threads": 1, "token": token, **logged, **GENEROUS})
     drain = DrainState()
     predictor = OwnClasses(
         confidence_threshold=confidence_threshold, data_kind=data_kind, scores=scores, by_brightness=by_brightness

@@ -11,6 +11,7 @@ import click
 
 from petmood.cli.numbers import Integer, Number
 from petmood.cli.output import echo_json
+from petmood.cli.photos_option import delete_photos, photos_option
 from petmood.core.errors import OutputLocked
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def since_us(age_s: float | None) -> int | None:
 
 @click.group()
 def log() -> None:
-    """Read, export and clean the log of a service's predictions. It holds no photo and no address of a person."""
+    """Read, export and clean the log of a service's predictions. It holds no address of a person."""
 
 
 @log.command()
@@ -148,45 +149,52 @@ with_spool = click.option(
 @click.argument("request_ids", metavar="REQUEST_ID...", nargs=-1, required=True)
 @on_written_log
 @with_spool
-def delete(engine: "Engine", *, request_ids: tuple[str, ...], spool: Path | None) -> None:
-    """Delete all that the log holds of requests, by their ids.
+@photos_option
+def delete(engine: "Engine", *, request_ids: tuple[str, ...], spool: Path | None, photos: Path | None) -> None:
+    """Delete all that is kept of requests, by their ids.
 
-    Rows in the spool of an ended service are written into the log first, so that they are deleted, too.
+    These are predictions, feedback and photos. Rows in the spool of an ended service are written into the log first, so
+    that they are deleted, too.
     """
     from petmood.monitoring.prediction_log.deletion import delete_requests
     from petmood.monitoring.prediction_log.spool import spool_folder
     from petmood.monitoring.prediction_log.store import LogStore
 
     folder = spool_folder(engine.url, spool)
-    _report(delete_requests(LogStore(engine), request_ids, spool=folder), folder)
+    found = delete_requests(LogStore(engine), request_ids, spool=folder)
+    more = delete_photos(engine, photos, lambda kept: kept.delete_requests(request_ids))
+    _report(found, folder, more=more)
 
 
 @log.command()
 @on_written_log
 @with_spool
+@photos_option
 @click.option(
     "--days", required=True, type=Number(0, 36_500, min_open=True), help="Age from which predictions are deleted."
 )
-def prune(engine: "Engine", *, days: float, spool: Path | None) -> None:
+def prune(engine: "Engine", *, days: float, spool: Path | None, photos: Path | None) -> None:
     """Delete predictions older than some days.
 
-    A service does so by itself: PETMOOD_PREDICTION_LOG_DAYS.
+    Their feedback is deleted as well, and photos of that age. A service does so by itself: PETMOOD_PREDICTION_LOG_DAYS.
     """
     from petmood.monitoring.prediction_log.deletion import delete_before
     from petmood.monitoring.prediction_log.spool import spool_folder
     from petmood.monitoring.prediction_log.store import LogStore, cut_us
 
     folder, before_us = spool_folder(engine.url, spool), cut_us(days, now_s=time.time())
-    _report(delete_before(LogStore(engine), before_us, spool=folder), folder)
+    found = delete_before(LogStore(engine), before_us, spool=folder)
+    more = delete_photos(engine, photos, lambda kept: kept.delete_older(days))
+    _report(found, folder, more=more)
 
 
-def _report(found: "Deleted", folder: Path) -> None:
-    """Print the number of deleted rows.
+def _report(found: "Deleted", folder: Path, *, more: str) -> None:
+    """Print the number of deleted rows, and what else was deleted.
 
     Raises:
         OutputLocked: some are left.
     """
-    click.echo(f"{found.rows:,} predictions deleted")
+    click.echo(f"{found.rows:,} predictions deleted{more}")
     if found.left:
         raise OutputLocked(
             f"{found.left:,} of these predictions are left in the spool {folder}, in files that a running service is "

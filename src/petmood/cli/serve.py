@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from petmood.cli.numbers import Integer
+from petmood.cli.numbers import Integer, Number
 from petmood.core.environment import BUNDLE_VARIABLE
 
 if TYPE_CHECKING:
@@ -54,8 +54,14 @@ class ListeningOptions(TypedDict):
 @click.option(
     "--prediction-log",
     metavar="DATABASE",
-    help="Log each prediction, never the photo: sqlite:///FILE or postgresql://USER@HOST/NAME. "
-    "Default: $PETMOOD_PREDICTION_LOG.",
+    help="Log each prediction: sqlite:///FILE or postgresql://USER@HOST/NAME. Default: $PETMOOD_PREDICTION_LOG.",
+)
+@click.option(
+    "--keep-photos",
+    type=Number(0, 36_500, min_open=True),
+    metavar="DAYS",
+    help="Keep the photos beside the prediction log, and delete them after so many days. Default: "
+    "$PETMOOD_KEEP_PHOTOS_DAYS; none are kept if it is not set.",
 )
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
@@ -67,6 +73,7 @@ def serve(
     workers: int,
     threads: int | None,
     prediction_log: str | None,
+    keep_photos: float | None,
     log_format: str,
     fds: tuple[int, ...],
     **listening: "Unpack[ListeningOptions]",
@@ -82,7 +89,7 @@ def serve(
     from petmood.serving.logs import open_standard_streams, set_up_logging
     from petmood.serving.settings import read_settings
 
-    given = {"threads": threads, "prediction_log": prediction_log}
+    given = {"threads": threads, "prediction_log": prediction_log, "keep_photos_days": keep_photos}
     settings = read_settings(**{name: value for name, value in given.items() if value is not None})
     open_standard_streams()
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
@@ -200,6 +207,8 @@ def _serve_with_supervisor(
     command += ["--log", context.params["log_format"]]
     if settings.prediction_log is not None:  # by the environment: a command line, with a password in it, is public
         os.environ["PETMOOD_PREDICTION_LOG"] = settings.prediction_log.get_secret_value()
+    if settings.keep_photos_days is not None:
+        command += ["--keep-photos", str(settings.keep_photos_days)]
     end_within_s = settings.drain_notice_s + settings.drain_s + (1 if settings.prediction_log is None else 3)
     return Supervisor(
         command,

@@ -19,6 +19,8 @@ from petmood.client.exchange import (
     answers_of,
     card_of,
     explanation_of,
+    feedback_call,
+    feedback_of,
     health_of,
     in_batches,
     lacks_batches,
@@ -31,7 +33,7 @@ from petmood.core.errors import PhotoError
 from petmood.core.explanation import Explanation
 from petmood.core.photo_source import PhotoSource
 from petmood.core.prediction import Prediction
-from petmood.core.schemas import HealthStatus, ModelCardResponse
+from petmood.core.schemas import FeedbackResponse, HealthStatus, ModelCardResponse
 
 __all__ = ["AsyncClient"]
 
@@ -76,6 +78,20 @@ class AsyncClient:
     def predict_many(self, photos: Iterable[PhotoSource], *, batch_size: int = BATCH) -> AsyncIterator[Answer]:
         """Yield one result per photo, in order; see ``Client.predict_many``."""
         return self._answers(in_batches(photos, batch_size=batch_size), batch_size)
+
+    async def feedback(
+        self,
+        request_id: str,
+        *,
+        right: bool = False,
+        label: str | None = None,
+        position: int = 0,
+        note: str | None = None,
+        visitor: str | None = None,
+    ) -> FeedbackResponse:
+        """Say that a prediction was right, or which label is; see ``Client.feedback``."""
+        call = feedback_call(request_id, right=right, label=label, position=position, note=note, visitor=visitor)
+        return feedback_of(await self._send(call))
 
     async def card(self) -> ModelCardResponse:
         """Return the classes, the manifest and the model card of the served model."""
@@ -128,7 +144,9 @@ class AsyncClient:
     async def _send(self, call: Call) -> httpx.Response:
         for left in reversed(range(self._endpoint.retries + 1)):
             with self._endpoint.translated_errors():
-                response = await self._http.request(call.method, self.address + call.path, files=call.files)
+                response = await self._http.request(
+                    call.method, self.address + call.path, files=call.files, json=call.json, headers=call.headers
+                )
             pause = retry_pause_s(response, retries_left=left)
             if pause is None:
                 break

@@ -18,6 +18,8 @@ from petmood.client.exchange import (
     answers_of,
     card_of,
     explanation_of,
+    feedback_call,
+    feedback_of,
     health_of,
     in_batches,
     lacks_batches,
@@ -30,7 +32,7 @@ from petmood.core.errors import PhotoError
 from petmood.core.explanation import Explanation
 from petmood.core.photo_source import PhotoSource
 from petmood.core.prediction import Prediction
-from petmood.core.schemas import HealthStatus, ModelCardResponse
+from petmood.core.schemas import FeedbackResponse, HealthStatus, ModelCardResponse
 
 __all__ = ["Client"]
 
@@ -94,6 +96,29 @@ class Client:
         """
         return self._answers(in_batches(photos, batch_size=batch_size), batch_size)
 
+    def feedback(
+        self,
+        request_id: str,
+        *,
+        right: bool = False,
+        label: str | None = None,
+        position: int = 0,
+        note: str | None = None,
+        visitor: str | None = None,
+    ) -> FeedbackResponse:
+        """Say that a prediction was right, or which label is; the last feedback of a visitor on a photo counts.
+
+        ``request_id`` is that of the prediction, ``position`` that of the photo in a batch. A client counts as one
+        visitor, by a cookie. A program that serves several people gives a random ``visitor`` for each.
+
+        Raises:
+            ConfigError: an argument is invalid.
+            UnknownRequest: the service has no such prediction in its log.
+            RequestError, ServiceError: as for ``predict``.
+        """
+        call = feedback_call(request_id, right=right, label=label, position=position, note=note, visitor=visitor)
+        return feedback_of(self._send(call))
+
     def card(self) -> ModelCardResponse:
         """Return the classes, the manifest and the model card of the served model."""
         return card_of(self._send(MODEL))
@@ -143,7 +168,9 @@ class Client:
     def _send(self, call: Call) -> httpx.Response:
         for left in reversed(range(self._endpoint.retries + 1)):
             with self._endpoint.translated_errors():
-                response = self._http.request(call.method, self.address + call.path, files=call.files)
+                response = self._http.request(
+                    call.method, self.address + call.path, files=call.files, json=call.json, headers=call.headers
+                )
             pause = retry_pause_s(response, retries_left=left)
             if pause is None:
                 break

@@ -1,28 +1,33 @@
 """Construction of requests and parsing of responses, shared by both clients; no I/O except reading photos."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from petmood.client.responses import error_of, from_error_body, retry_after_s
 from petmood.core.environment import DEFAULT_API_URL
-from petmood.core.errors import ConfigError, PetmoodError, PhotoError, ServiceError
+from petmood.core.errors import ConfigError, PetmoodError, PhotoError, ServiceError, UnknownRequest
 from petmood.core.explanation import Explanation
 from petmood.core.photo_source import PhotoSource, photo_bytes, several_photos
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import (
     PHOTO_FIELD,
+    VISITOR_COOKIE,
     BatchResponse,
     ErrorResponse,
     ExplanationResponse,
+    FeedbackRequest,
+    FeedbackResponse,
     HealthStatus,
     ModelCardResponse,
     PredictionResponse,
 )
+from petmood.core.validation import validation_message
 
 __all__ = [
     "BATCH",
@@ -33,6 +38,8 @@ __all__ = [
     "answers_of",
     "card_of",
     "explanation_of",
+    "feedback_call",
+    "feedback_of",
     "health_of",
     "in_batches",
     "lacks_batches",
@@ -47,6 +54,7 @@ BATCH_BYTES: Final = 30_000_000
 """Maximum size of a batch of several photos; a service accepts 100 MB by default."""
 MAX_PHOTO_BYTES: Final = 256_000_000
 """Limit against reading a video into memory; the service has lower limits."""
+VISITOR: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 LONGEST_PAUSE_S: Final = 10.0
 """A request is not retried if Retry-After is longer."""
 
@@ -56,11 +64,13 @@ Body = TypeVar("Body", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request: method, path and the photos of its form."""
+    """An HTTP request: method, path and the photos of its form, or JSON with the headers that go with it."""
 
     method: str
     path: str
     photos: tuple[bytes, ...] = ()
+    json: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
 
     @property
     def files(self) -> list[tuple[str, tuple[str, bytes]]] | None:
@@ -139,6 +149,48 @@ def explanation_of(response: httpx.Response) -> Explanation:
             "Update it, or check the address.",
         )
     return Explanation.from_response(_body(response, ExplanationResponse))
+
+
+def feedback_call(
+    request_id: str,
+    *,
+    right: bool,
+    label: str | None,
+    position: int,
+    note: str | None,
+    visitor: str | None,
+) -> Call:
+    """Return the request with feedback on a prediction.
+
+    Raises:
+        ConfigError: an argument is invalid, or there is neither ``right`` nor a label, or both.
+    """
+    given = {"request_id": request_id, "position": position, "right": right or None, "label": label, "note": note}
+    try:
+        body = FeedbackRequest.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise ConfigError(
+            f"{name}: {validation_message(first)}." if name else "Expected either right or a label."
+        ) from error
+    if visitor is not None and not VISITOR.fullmatch(visitor):
+        raise ConfigError("Expected a visitor of 16 to 64 letters, digits, hyphens and underscores. Take a random one.")
+    cookie = None if visitor is None else {"cookie": f"{VISITOR_COOKIE}={visitor}"}
+    return Call("POST", "/feedback", json=body.model_dump(exclude_none=True), headers=cookie)
+
+
+def feedback_of(response: httpx.Response) -> FeedbackResponse:
+    """Return the stored feedback in a response; raise the service's error, or that it has no such route."""
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        if isinstance(error := error_of(response), UnknownRequest):
+            raise error
+        raise _not_found(
+            response,
+            "Expected a service that takes feedback; one of an earlier version does not. Update it, or check the "
+            "address.",
+        )
+    return _body(response, FeedbackResponse)
 
 
 def answers_of(

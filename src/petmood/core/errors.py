@@ -16,6 +16,7 @@ PetmoodError                      exit code 2 on the command line
 │   ├── BadRequest          400   bad_request
 │   ├── Unauthorized        401   unauthorized
 │   ├── Forbidden           403   forbidden
+│   ├── UnknownRequest      404   unknown_request
 │   ├── RequestTimeout      408   request_timeout
 │   ├── UnsupportedMediaType 415    unsupported_media_type
 │   │   └── UnsupportedCoding 415   unsupported_coding
@@ -81,6 +82,7 @@ __all__ = [
     "TrackingError",
     "Unauthorized",
     "Unavailable",
+    "UnknownRequest",
     "UnprocessableContent",
     "UnsupportedCoding",
     "UnsupportedFormat",
@@ -105,16 +107,12 @@ class PetmoodError(Exception):
             setattr(cls, name, value)
 
 
-class ConfigError(PetmoodError):
+class ConfigError(PetmoodError, code="bad_config"):
     """A setting has a wrong name or value."""
 
-    code = "bad_config"
 
-
-class DataError(PetmoodError):
+class DataError(PetmoodError, code="bad_data"):
     """Photos, labels, an index or a split are invalid."""
-
-    code = "bad_data"
 
 
 class PhotoError(PetmoodError):
@@ -176,6 +174,10 @@ class Forbidden(RequestError, status=403, code="forbidden"):
     """A feature is disabled, or the request comes from another origin."""
 
 
+class UnknownRequest(RequestError, status=404, code="unknown_request"):
+    """Feedback is for a photo that the prediction log has no prediction of."""
+
+
 class RequestTimeout(RequestError, status=408, code="request_timeout"):
     """A request body arrives too slowly."""
 
@@ -230,10 +232,8 @@ class BundleError(PetmoodError):
     code = "bad_bundle"
 
 
-class RunError(PetmoodError):
+class RunError(PetmoodError, code="bad_run"):
     """A training run can't be started, resumed or read."""
-
-    code = "bad_run"
 
 
 class TrackingError(PetmoodError):

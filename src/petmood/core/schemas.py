@@ -1,18 +1,21 @@
 """JSON response bodies of the command line and the HTTP service."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from petmood.core.domain import DomainWarning, SceneWarning
 from petmood.core.errors import PetmoodError
 
 __all__ = [
     "PHOTO_FIELD",
+    "VISITOR_COOKIE",
     "BatchResponse",
     "ErrorResponse",
     "ExplanationMethod",
     "ExplanationResponse",
+    "FeedbackRequest",
+    "FeedbackResponse",
     "HealthStatus",
     "ModelCardResponse",
     "ModelInfo",
@@ -23,6 +26,9 @@ __all__ = [
 
 PHOTO_FIELD: Final = "photo"
 """The form field of a photo in a request with a form."""
+
+VISITOR_COOKIE: Final = "petmood_visitor"
+"""Cookie of a visitor with feedback: random, without personal data."""
 
 ExplanationMethod = Literal["hirescam", "occlusion"]
 
@@ -129,6 +135,41 @@ class VertexResponse(BaseModel):
     predictions: list[PredictionResponse | ErrorResponse]
 
 
+class FeedbackRequest(BaseModel):
+    """Feedback on a prediction: ``right`` if the predicted label is right, else the right ``label``.
+
+    ``position`` is that of the photo in a request with several, from 0. ``note`` is free text of the visitor.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    position: int = Field(default=0, ge=0, le=999)
+    right: Literal[True] | None = None
+    label: str | None = Field(default=None, min_length=1, max_length=100)
+    note: str | None = Field(default=None, max_length=500, pattern=r"^[^\x00]*$")
+
+    @model_validator(mode="after")
+    def _say_one_thing(self) -> Self:
+        if (self.right is None) == (self.label is None):
+            raise ValueError('Expected either "right": true, or the right "label"')
+        return self
+
+
+class FeedbackResponse(BaseModel):
+    """Feedback as it was stored; ``replaced`` is whether it replaced earlier feedback of the same visitor.
+
+    ``label`` is the right label; null if it is none, as for a photo out of the domain.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    request_id: str
+    position: int
+    label: str | None
+    replaced: bool
+
+
 class HealthStatus(BaseModel):
     """Liveness or readiness of the process; ``reason`` is set if it is not ready."""
 
@@ -139,7 +180,11 @@ class HealthStatus(BaseModel):
 
 
 class ModelCardResponse(BaseModel):
-    """Manifest and model card (Markdown) of the served model."""
+    """Manifest and model card (Markdown) of the served model.
+
+    ``takes_feedback`` is true if ``POST /feedback`` works. ``keep_photos_days`` is for how many days the service keeps
+    photos, left out if it keeps none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -147,6 +192,8 @@ class ModelCardResponse(BaseModel):
     classes: list[str]
     manifest: dict[str, Any]
     card: str
+    takes_feedback: bool | None = _optional()
+    keep_photos_days: float | None = _optional()
 
 
 def error_response(error: PetmoodError, *, photo: str | None = None, request_id: str | None = None) -> ErrorResponse:

@@ -20,6 +20,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "bool_parsing": "true or false",
     "string_type": "text",
     "string_too_short": "text with a length of {min_length} or more",
+    "string_too_long": "text with a length of {max_length} or less",
     "string_pattern_mismatch": "text that matches {pattern}",
     "tuple_type": "a list",
     "too_short": "a list with a length of {min_length} or more",
@@ -40,6 +41,8 @@ LONGEST_INPUT: Final = 80
 PATTERNS: Final[Mapping[str, str]] = {
     "^/": "a path that begins with /",
     r"^[0-9a-f]{64}$": "a SHA-256 of 64 hex digits in lower case",
+    r"^[^\x00]*$": "text without null characters",
+    r"^[A-Za-z0-9._-]{1,64}$": "1 to 64 letters, digits, dots, hyphens and underscores",
     "^[^./][^/]*$": "a name without slashes that doesn't begin with a dot",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, dots, hyphens and underscores, and a letter or digit first",
 }

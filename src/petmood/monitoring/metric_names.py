@@ -9,7 +9,9 @@ __all__ = [
     "DRIFT_ALERT",
     "DRIFT_WINDOWS",
     "ERRORS",
+    "FEEDBACK",
     "IN_FLIGHT",
+    "KEPT_PHOTOS",
     "LOG_ROWS",
     "MODEL_INFO",
     "MODEL_LOADS",
@@ -26,8 +28,10 @@ __all__ = [
     "REQUEST_SECONDS",
     "WORKER_RESTARTS",
     "DriftStatus",
+    "FeedbackResult",
     "LoadResult",
     "LogResult",
+    "PhotoResult",
 ]
 
 REQUESTS: Final = "petmood_requests_total"
@@ -49,6 +53,10 @@ REGISTRY_VERSION: Final = "petmood_registry_version"
 
 LOG_ROWS: Final = "petmood_prediction_log_rows_total"
 """Rows of the prediction log by ``result``, a ``LogResult``."""
+KEPT_PHOTOS: Final = "petmood_kept_photos_total"
+"""Photos of a service that keeps them by ``result``, a ``PhotoResult``."""
+FEEDBACK: Final = "petmood_feedback_total"
+"""Feedback on predictions by ``result``, a ``FeedbackResult``; what is refused counts in ``petmood_errors_total``."""
 DRIFT_ALERT: Final = "petmood_drift_alert"
 """Gauge of the drift API by ``bundle``: 1 after three windows with drift in a row, else 0."""
 DRIFT_WINDOWS: Final = "petmood_drift_windows_total"
@@ -88,3 +96,18 @@ class DriftStatus(StrEnum):
     OK = "ok"
     DRIFT = "drift"
     INSUFFICIENT = "insufficient"
+
+
+class PhotoResult(StrEnum):
+    """Label ``result`` of ``petmood_kept_photos_total``: what became of photos that a service shall keep."""
+
+    KEPT = "kept"
+    DROPPED = "dropped"
+    """Lost: too many wait to be written, or the disk is full."""
+
+
+class FeedbackResult(StrEnum):
+    """Label ``result`` of ``petmood_feedback_total``: what a visitor says of a prediction."""
+
+    RIGHT = "right"
+    WRONG = "wrong"

@@ -22,7 +22,7 @@ from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of
 from petmood.serving.middleware.normalize import NormalizingMiddleware
 from petmood.serving.middleware.observability import ObservabilityMiddleware
-from petmood.serving.routes import health, models, predict
+from petmood.serving.routes import feedback, health, models, predict
 from petmood.serving.routes.openapi import document_tokens
 from petmood.serving.routes.pages import add_pages
 from petmood.serving.routes.responses import NO_ROUTE, no_route_response
@@ -33,6 +33,7 @@ from petmood.serving.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from petmood.monitoring.prediction_log.writer import LogWriter
+    from petmood.serving.feedback import FeedbackService
 
 __all__ = ["create_app"]
 
@@ -73,10 +74,10 @@ def create_app(
     )
     app.state.service = service
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type] # only called with HTTPException
-    for router in (predict.router, health.router, models.router, vertex_router(service.settings)):
+    for router in (predict.router, feedback.router, health.router, models.router, vertex_router(service.settings)):
         app.include_router(router)
     document_tokens(app, service.settings)
-    add_pages(app)
+    add_pages(app, service.settings)
     app.add_middleware(AuthMiddleware, settings=service.settings)
     probes = PROBES | {service.settings.vertex_health_route or ""}
     app.add_middleware(NormalizingMiddleware, allowed_hosts=service.settings.allowed_hosts, probes=probes)
@@ -115,33 +116,62 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
     def load(folder: Path) -> Predictor:
         return load_bundle(folder, limits=settings.limits, measures=settings.prediction_log is not None)
 
-    return AppState(
-        slot, workers, settings, metrics, drain, bodies, open_model or load, open_prediction_log(settings, metrics)
-    )
+    log = open_prediction_log(settings, metrics)
+    taken = open_feedback(settings, log, metrics)
+    return AppState(slot, workers, settings, metrics, drain, bodies, open_model or load, log, taken)
 
 
 def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWriter | None":
     """Return the writer of the prediction log, not started, or None if there is none.
 
     Raises:
-        ConfigError: another database, one of a newer schema, or a folder for the spool that can't be written.
+        ConfigError: another database, one of a newer schema, or a folder for the spool or for photos that can't be
+            written.
         MissingDependency: the extra 'log' is not installed.
     """
     if settings.prediction_log is None:
         return None
     for module in ("sqlalchemy", "alembic"):
         require(module, extra="log")
-    from petmood.monitoring.prediction_log.writer import open_writer  # noqa: PLC0415 - needs the extra 'log'
+    from petmood.monitoring.kept_photos import open_keeper  # noqa: PLC0415 - needs the extra 'log'
+    from petmood.monitoring.prediction_log.database import database_url  # noqa: PLC0415 - as above
+    from petmood.monitoring.prediction_log.writer import open_writer  # noqa: PLC0415 - as above
+
+    address = settings.prediction_log.get_secret_value()
+    photos = open_keeper(
+        database_url(address),
+        days=settings.photo_days,
+        folder=settings.keep_photos_folder,
+        count=metrics.count_kept_photos,
+    )
 
     made = open_writer(
-        settings.prediction_log.get_secret_value(),
+        address,
         count=metrics.count_log_rows,
         keep_days=settings.prediction_log_days or None,
         spool=Path(settings.prediction_log_spool) if settings.prediction_log_spool else None,
         spool_bytes=int(settings.prediction_log_spool_mb * 1e6),
+        photos=photos,
     )
     made.prepare()
     return made
+
+
+def open_feedback(settings: Settings, log: "LogWriter | None", metrics: ServiceMetrics) -> "FeedbackService | None":
+    """Return what takes feedback on the predictions in a log, or None without one."""
+    if log is None or settings.prediction_log is None:
+        return None
+    from petmood.monitoring.feedback.store import FeedbackStore  # noqa: PLC0415 - needs the extra 'log'
+    from petmood.monitoring.prediction_log.database import connect, database_url  # noqa: PLC0415 - as above
+    from petmood.serving.feedback import FeedbackService  # noqa: PLC0415 - as above
+
+    return FeedbackService(
+        FeedbackStore(connect(database_url(settings.prediction_log.get_secret_value()))),
+        log,
+        per_minute=settings.feedback_per_minute,
+        proxies=settings.proxies,
+        count=metrics.count_feedback,
+    )
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:

@@ -21,7 +21,7 @@ from petmood.core.errors import PetmoodError, PhotoError, RequestError
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelInfo
 from petmood.monitoring import metric_names as names
-from petmood.monitoring.metric_names import LoadResult, LogResult
+from petmood.monitoring.metric_names import FeedbackResult, LoadResult, LogResult, PhotoResult
 
 __all__ = [
     "CONTENT_TYPE",
@@ -91,9 +91,7 @@ class ServiceMetrics:
             multiprocess_mode="livesum",
         )
         self._count_predictions(registry)
-        self.log_rows = Counter(names.LOG_ROWS, "Rows of the prediction log, by result.", ["result"], registry=registry)
-        for result in LogResult:
-            self.log_rows.labels(result.value)
+        self._count_log(registry)
         Counter(*RESTARTS, registry=registry)  # counted by the supervisor; 0 for a single process
         self._count_models(registry)
         for code in error_codes(PhotoError, RequestError):
@@ -123,6 +121,19 @@ class ServiceMetrics:
         for reason in get_args(DomainWarning):
             self.outside.labels(reason)
         self.answers.labels(names.OUT_OF_DOMAIN)
+
+    def _count_log(self, registry: CollectorRegistry) -> None:
+        self.log_rows = Counter(names.LOG_ROWS, "Rows of the prediction log, by result.", ["result"], registry=registry)
+        self.kept_photos = Counter(
+            names.KEPT_PHOTOS, "Photos of a service that keeps them, by result.", ["result"], registry=registry
+        )
+        self.feedback = Counter(names.FEEDBACK, "Feedback on predictions, by result.", ["result"], registry=registry)
+        for result in LogResult:
+            self.log_rows.labels(result.value)
+        for fate in PhotoResult:
+            self.kept_photos.labels(fate.value)
+        for said in FeedbackResult:
+            self.feedback.labels(said.value)
 
     def _count_models(self, registry: CollectorRegistry) -> None:
         self.model = Gauge(
@@ -199,6 +210,14 @@ class ServiceMetrics:
         """Count rows of the prediction log; thread-safe."""
         if number:
             self.log_rows.labels(result.value).inc(number)
+
+    def count_kept_photos(self, result: PhotoResult, number: int) -> None:
+        """Count photos of a service that keeps them; thread-safe."""
+        self.kept_photos.labels(result.value).inc(number)
+
+    def count_feedback(self, result: FeedbackResult) -> None:
+        """Count feedback on a prediction; thread-safe."""
+        self.feedback.labels(result.value).inc()
 
     def serves(self, model: ModelInfo, *, classes: Iterable[str] = (), instead_of: ModelInfo | None = None) -> None:
         """Set the model info gauge to 1 for the active model and to 0 for the one it replaces.

@@ -23,6 +23,7 @@ from petmood.serving.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from petmood.monitoring.prediction_log.writer import LogWriter
+    from petmood.serving.feedback import FeedbackService
 
 __all__ = ["AppState", "OpenModel", "service_of"]
 
@@ -36,7 +37,7 @@ OpenModel = Callable[[Path], Predictor]
 class AppState:
     """State of a running service: active model, workers, settings, metrics, shutdown state and body reader.
 
-    ``log`` is the writer of the prediction log, if there is one.
+    ``log`` is the writer of the prediction log, and ``feedback`` takes feedback on its predictions, if there is a log.
     """
 
     slot: ModelSlot
@@ -47,6 +48,7 @@ class AppState:
     bodies: BodyReader
     open_model: OpenModel
     log: "LogWriter | None" = None
+    feedback: "FeedbackService | None" = None
 
     @property
     def file_bytes(self) -> int:
@@ -64,18 +66,23 @@ class AppState:
         self.workers.stop()
         if self.log is not None:
             self.log.stop()
+        if self.feedback is not None:
+            self.feedback.close()
 
     async def answer(self, photos: Sequence[bytes], *, keys: Sequence[PhotoKey]) -> list[Answer]:
-        """Predict photos in the worker pool, count the predictions and errors, and log the predictions."""
+        """Predict photos in the worker pool, count the predictions and errors, and log the predictions.
+
+        The photos are kept if the service keeps photos.
+        """
         begun = time.perf_counter()
         found = await self._in_workers(self.workers.answer(photos))
         for one in found:
             self.metrics.count(one)
         if self.log is not None:
             latency_ms, time_us = 1000 * (time.perf_counter() - begun), time.time_ns() // 1000
-            for key, one in zip(keys, found, strict=True):
+            for photo, key, one in zip(photos, keys, found, strict=True):
                 if isinstance(one, Prediction):
-                    self.log.record(one, key, time_us=time_us, latency_ms=latency_ms)
+                    self.log.record(one, key, time_us=time_us, latency_ms=latency_ms, photo=photo)
         return found
 
     async def explain(self, photo: bytes) -> Explained:

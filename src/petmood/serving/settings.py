@@ -96,6 +96,19 @@ class Settings(BaseSettings):
         default=1000, ge=1, le=1_000_000, description="Rows there of each process in MB; more are dropped."
     )
 
+    feedback_per_minute: float = Field(
+        default=30, ge=0, le=1_000_000, description="Feedback of one client address; 0 means no limit."
+    )
+    keep_photos_days: float | None = Field(
+        default=None,
+        ge=FEWEST_DAYS,
+        le=36_500,
+        description="Keep photos beside the prediction log, for so many days; none are kept if unset.",
+    )
+    keep_photos_folder: str | None = Field(
+        default=None, description="Folder for kept photos; default: beside the file of the prediction log."
+    )
+
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
 
@@ -118,6 +131,13 @@ class Settings(BaseSettings):
     def workers(self) -> int:
         """Number of worker threads; by default one for each available processor."""
         return self.threads or processor_count()
+
+    @property
+    def photo_days(self) -> float | None:
+        """Age in days at which kept photos are deleted, with the rows of the log at the latest; None keeps none."""
+        if self.keep_photos_days is None:
+            return None
+        return min(self.keep_photos_days, self.prediction_log_days or self.keep_photos_days)
 
     @property
     def proxies(self) -> TrustedProxies:
@@ -143,11 +163,11 @@ class Settings(BaseSettings):
     def _refuse_odd_numbers(cls, value: object, info: ValidationInfo) -> object:
         """Refuse a number with spaces, underscores or digits of another script, which Python would read."""
         kind = cls.model_fields[info.field_name or ""].annotation
-        if kind in (int, float) and isinstance(value, str):
+        if kind in (int, float, float | None) and isinstance(value, str):
             check_plain_number(value, whole=kind is int)
         return value
 
-    @field_validator("rate_per_minute")
+    @field_validator("rate_per_minute", "feedback_per_minute")
     @classmethod
     def _refuse_rates_that_refuse_all(cls, value: float) -> float:
         if 0 < value < 1:
@@ -160,6 +180,14 @@ class Settings(BaseSettings):
         if 0 < value < FEWEST_DAYS:
             raise ValueError(f"Expected 0, or a number of {FEWEST_DAYS:g} or more")
         return value
+
+    @model_validator(mode="after")
+    def _refuse_photos_without_a_log(self) -> Self:
+        if self.keep_photos_days is not None and self.prediction_log is None:
+            raise ValueError(
+                "Expected a prediction log, since photos are kept. Set PETMOOD_PREDICTION_LOG, or --prediction-log."
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_weak_tokens(self) -> Self:

@@ -1,6 +1,7 @@
 """Tests of `petmood log`."""
 
 import json
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from petmood.cli.app import petmood
 from petmood.core.errors import ConfigError, OutputLocked
+from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import request_ids, row, sqlite
@@ -122,3 +125,32 @@ def test_a_database_of_something_else_is_no_log(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as raw:
         assert raw.execute("SELECT name FROM sqlite_master").fetchall() == [("runs",)]
     raw.close()
+
+
+def with_photos(folder: Path, *numbers: int) -> KeptPhotos:
+    """Keep photos of requests with these numbers beside the log."""
+    photos = KeptPhotos(folder)
+    photos.create(days=30)
+    for number in numbers:
+        photos.write(PhotoKey(f"request-{number}"), b"pixels")
+    return photos
+
+
+def test_photos_are_deleted_with_their_predictions(log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PETMOOD_KEEP_PHOTOS_FOLDER", raising=False)
+    photos = with_photos(tmp_path / "log.db.photos", 0, 1, 9)
+    assert run("delete", "request-1", "--log", log).output == "1 predictions deleted, 1 photos deleted\n"
+    os.utime(photos.path(PhotoKey("request-0")), (0, 0))
+    assert run("prune", "--days", "0.5", "--log", log).output == "2 predictions deleted, 1 photos deleted\n"
+    assert photos.path(PhotoKey("request-9")).is_file()
+
+
+def test_photos_elsewhere_are_deleted_if_their_folder_is_named(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with_photos(elsewhere, 1, 2)
+    found = run("delete", "request-1", "--log", log, "--photos", str(elsewhere)).output
+    assert found == "1 predictions deleted, 1 photos deleted\n"
+    monkeypatch.setenv("PETMOOD_KEEP_PHOTOS_FOLDER", str(elsewhere))
+    assert run("delete", "request-2", "--log", log).output == "1 predictions deleted, 1 photos deleted\n"

@@ -274,3 +274,11 @@ def test_a_phone_and_a_host_are_refused_together(bundle: Path, capsys: pytest.Ca
     assert refusal(capsys, str(bundle), "--phone", "--host", "127.0.0.1") == (
         "petmood: Expected --phone or --host, got both. --phone listens on every address: leave out --host."
     )
+
+
+def test_photos_are_kept_beside_a_log_alone(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PETMOOD_PREDICTION_LOG", raising=False)
+    assert "Expected a prediction log, since photos are kept." in refusal(capsys, str(bundle), "--keep-photos", "30")
+    assert "Invalid value for '--keep-photos'" in refusal(capsys, str(bundle), "--keep-photos", "0")

@@ -11,10 +11,19 @@ import httpx
 import pytest
 
 from petmood.client.async_client import AsyncClient
-from petmood.core.errors import ConfigError, CorruptImage, Overloaded, PhotoError, ServiceTimeout, ServiceUnreachable
+from petmood.core.errors import (
+    ConfigError,
+    CorruptImage,
+    Overloaded,
+    PhotoError,
+    ServiceTimeout,
+    ServiceUnreachable,
+    UnknownRequest,
+)
 from petmood.core.prediction import Prediction
 from petmood.inference.fake import FakePredictor
 from petmood.serving.app import create_app
+from petmood.serving.settings import Settings
 from tests.support.images import jpeg, photo_like
 from tests.support.scripted_service import BODY, BUSY, REFUSED, serving
 
@@ -121,5 +130,29 @@ def test_what_is_refused_at_once() -> None:
         async with AsyncClient("http://127.0.0.1:9") as client:
             with pytest.raises(TypeError, match="Expected several photos"):
                 client.predict_many("a.jpg")
+
+    run(ask)
+
+
+def test_a_client_is_one_visitor_and_a_program_names_those_of_several_people(tmp_path: Path) -> None:
+    settings = Settings.model_validate(
+        {"prediction_log": f"sqlite:///{tmp_path}/log.db", "prediction_log_spool": str(tmp_path / "spool")}
+    )
+    app = create_app(FakePredictor(), settings=settings)
+
+    async def ask() -> None:
+        async with (
+            app.router.lifespan_context(app),
+            AsyncClient("http://pets.example", transport=httpx.ASGITransport(app)) as client,
+        ):
+            request_id = (await client.predict(PHOTO)).request_id
+            assert request_id is not None
+            first = await client.feedback(request_id, label="sad")
+            assert (first.label, first.replaced) == ("sad", False)
+            assert (await client.feedback(request_id, right=True)).replaced
+            for visitor, replaced in (("a" * 16, False), ("b" * 16, False), ("a" * 16, True)):
+                assert (await client.feedback(request_id, right=True, visitor=visitor)).replaced == replaced
+            with pytest.raises(UnknownRequest):
+                await client.feedback("other", right=True)
 
     run(ask)

@@ -1,6 +1,7 @@
 """Tests of the synchronous client against a server whose responses are given in advance."""
 
 import io
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,11 @@ from petmood.core.errors import (
     ServiceUnreachable,
     TooManyRequests,
     Unauthorized,
+    UnknownRequest,
 )
 from petmood.core.image import Box
 from petmood.core.prediction import Prediction
-from petmood.core.schemas import ModelCardResponse
+from petmood.core.schemas import FeedbackResponse, ModelCardResponse
 from tests.support.scripted_service import BODY, BUSY, MODEL, REFUSED, serving
 
 WORD = "3f9ac2d871be40556ad1"
@@ -329,3 +331,47 @@ def test_a_service_that_is_not_ready_says_why_without_an_error() -> None:
         health = client.health()
     assert (health.status, health.reason) == ("unready", "It is shutting down.")
     assert {asked["path"] for asked in script.asked} == {"/readyz"}
+
+
+# --- feedback ---------------------------------------------------------------------------------------------------------
+
+GIVEN = {"request_id": "r-1", "position": 2, "label": "sad", "replaced": False}
+
+
+def test_feedback_is_sent_as_json_with_the_token() -> None:
+    with serving((200, GIVEN)) as (address, script), Client(address, token=WORD) as client:
+        assert client.feedback("r-1", label="sad", position=2, note="ears back") == FeedbackResponse(**GIVEN)
+        client.feedback("r-1", right=True)
+    bodies = [json.loads(asked["body"]) for asked in script.asked]
+    assert bodies == [
+        {"request_id": "r-1", "position": 2, "label": "sad", "note": "ears back"},
+        {"request_id": "r-1", "position": 0, "right": True},
+    ]
+    assert {(asked["method"], asked["path"], asked["auth"]) for asked in script.asked} == {
+        ("POST", "/feedback", f"Bearer {WORD}")
+    }
+
+
+def test_an_unknown_request_is_told_from_a_service_that_takes_no_feedback() -> None:
+    unknown = (404, {"code": "unknown_request", "message": "There is no prediction of the request 'r-1'."})
+    nothing = (404, {"code": "not_found", "message": "There is no such path."})
+    with serving(unknown, nothing) as (address, _), Client(address) as client:
+        with pytest.raises(UnknownRequest, match="no prediction of the request 'r-1'"):
+            client.feedback("r-1", right=True)
+        with pytest.raises(ServiceError, match=r"does not exist\. Expected a service that takes feedback"):
+            client.feedback("r-1", right=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "Expected either right or a label"),
+        ({"right": True, "label": "sad"}, "Expected either right or a label"),
+        ({"right": True, "position": -1}, "position: Expected a number of 0 or more, got -1"),
+        ({"right": True, "note": "x" * 501}, "note: Expected text with a length of 500 or less"),
+        ({"right": True, "visitor": "me"}, "Expected a visitor of 16 to 64 letters"),
+    ],
+)
+def test_feedback_that_is_none_is_not_sent(arguments: dict[str, Any], message: str) -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(ConfigError, match=message):
+        client.feedback("r-1", **arguments)

@@ -1,5 +1,7 @@
 """Tests of requests and of the meaning of responses."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -7,6 +9,8 @@ from petmood.client.exchange import (
     Call,
     answers_of,
     card_of,
+    feedback_call,
+    feedback_of,
     health_of,
     in_batches,
     predict_call,
@@ -14,7 +18,15 @@ from petmood.client.exchange import (
     read_photo,
     retry_pause_s,
 )
-from petmood.core.errors import ConfigError, CorruptImage, FileTooLarge, PhotoError, RequestError, ServiceError
+from petmood.core.errors import (
+    ConfigError,
+    CorruptImage,
+    FileTooLarge,
+    PhotoError,
+    RequestError,
+    ServiceError,
+    UnknownRequest,
+)
 from petmood.core.prediction import Prediction
 from tests.support.scripted_service import BODY, REFUSED
 
@@ -114,3 +126,26 @@ def test_a_request_is_repeated_only_if_the_service_says_when(
     status: int, after: str, left: int, pause: float | None
 ) -> None:
     assert retry_pause_s(response(status, retry_after=after), retries_left=left) == pause
+
+
+def test_feedback_is_json_with_the_cookie_of_a_visitor() -> None:
+    none: dict[str, Any] = {"right": False, "label": None, "position": 0, "note": None, "visitor": None}
+    assert feedback_call("r-1", **none | {"right": True}) == Call(
+        "POST", "/feedback", json={"request_id": "r-1", "position": 0, "right": True}
+    )
+    call = feedback_call("r-1", **none | {"label": "sad", "visitor": "v" * 16})
+    assert (call.json, call.headers) == (
+        {"request_id": "r-1", "position": 0, "label": "sad"},
+        {"cookie": f"petmood_visitor={'v' * 16}"},
+    )
+    with pytest.raises(ConfigError, match="Expected either right or a label"):
+        feedback_call("r-1", **none)
+
+
+def test_stored_feedback_is_read_and_an_unknown_request_is_an_error_of_its_own() -> None:
+    body = {"request_id": "r-1", "position": 0, "label": None, "replaced": True}
+    assert feedback_of(response(200, body)).model_dump() == body
+    with pytest.raises(UnknownRequest):
+        feedback_of(response(404, {"code": "unknown_request", "message": "There is no prediction."}))
+    with pytest.raises(ServiceError, match="takes feedback"):
+        feedback_of(response(404, {"code": "not_found", "message": "There is no such path."}))

@@ -12,6 +12,7 @@ from petmood.core.prediction import DecisionRule, decide, prediction_response
 from petmood.core.schemas import (
     BatchResponse,
     ExplanationResponse,
+    FeedbackRequest,
     HealthStatus,
     ModelCardResponse,
     ModelInfo,
@@ -128,3 +129,15 @@ def test_maps_without_one_height_and_width_are_refused(maps: dict[str, list[list
     box = (0.0, 0.0, 1.0, 1.0)
     with pytest.raises(ValidationError, match="all of the same height and width"):
         ExplanationResponse(prediction=prediction, method="hirescam", maps=maps, box=box)
+
+
+@pytest.mark.parametrize("said", [{}, {"right": True, "label": "sad"}, {"right": False}, {"label": ""}])
+def test_feedback_says_right_or_a_label_and_not_both(said: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        FeedbackRequest.model_validate({"request_id": "abc", **said})
+
+
+def test_feedback_is_on_the_first_photo_of_a_request_unless_it_says_another() -> None:
+    given = FeedbackRequest.model_validate_json('{"request_id": "abc", "right": true}')
+    assert (given.position, given.label, given.note) == (0, None, None)
+    assert FeedbackRequest.model_validate_json('{"request_id": "abc", "label": "sad", "position": 3}').position == 3

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from petmood.configs.schema import DataConfig, RunConfig, SearchConfig
+from petmood.core.schemas import FeedbackRequest
 from petmood.core.validation import PATTERNS, check_plain_number, validation_message
 from petmood.serving.settings import Settings
 
@@ -69,8 +70,9 @@ def test_what_is_expected_and_what_was_given_are_said(values: dict[str, Any], ex
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_every_described_pattern_is_one_of_the_settings(pattern: str) -> None:
-    schemas = [kind.model_json_schema(mode="validation") for kind in (DataConfig, RunConfig, SearchConfig, Settings)]
+def test_every_described_pattern_is_one_of_the_settings_or_of_feedback(pattern: str) -> None:
+    kinds = (DataConfig, RunConfig, SearchConfig, Settings, FeedbackRequest)
+    schemas = [kind.model_json_schema(mode="validation") for kind in kinds]
     assert f"'pattern': {pattern!r}" in str(schemas)
 
 

@@ -202,6 +202,8 @@ def test_the_names_are_those_that_dashboards_and_alerts_are_built_on() -> None:
         "petmood_abstentions_total": "counter",
         "petmood_prediction_confidence": "histogram",
         "petmood_prediction_log_rows_total": "counter",
+        "petmood_kept_photos_total": "counter",
+        "petmood_feedback_total": "counter",
         "petmood_worker_restarts_total": "counter",
         "petmood_model_info": "gauge",
         "petmood_model_loads_total": "counter",

@@ -207,3 +207,45 @@ def test_the_size_of_the_spool_is_that_of_the_settings(tmp_path: Path) -> None:
     )
     log = create_app(FakePredictor(), settings=settings).state.service.log
     assert log._spool.most_bytes == 2_000_000
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """Return the kept photos beside a log by the names of their files."""
+    return {path.name: path.read_bytes() for path in (folder / "log.db.photos").glob("*.photo")}
+
+
+def test_photos_are_kept_as_uploaded_only_when_asked(logging: Callable[..., Any], photo: bytes, tmp_path: Path) -> None:
+    app = logging()
+    app.client.post("/predict", content=photo, headers={"x-request-id": "before"})
+    wait_for_rows(app, 1)
+    assert not (tmp_path / "log.db.photos").exists()
+    app.client.__exit__(None, None, None)
+    app = logging(keep_photos_days=30)
+    app.client.post("/predict", content=photo, headers={"x-request-id": "abc"})
+    parts = [("photo", photo), ("photo", b"no photo"), ("photo", photo)]
+    app.client.post("/predict/batch", files=parts, headers={"x-request-id": "batch"})
+    wait_for_rows(app, 3)
+    assert kept(tmp_path) == dict.fromkeys(["0-abc.photo", "0-batch.photo", "2-batch.photo"], photo)
+    assert app.counted('petmood_kept_photos_total{result="kept"}') == 3
+
+
+def test_explained_and_refused_photos_are_not_kept(logging: Callable[..., Any], photo: bytes, tmp_path: Path) -> None:
+    app = logging(keep_photos_days=1)
+    assert app.client.post("/explain", content=photo, headers={"x-request-id": "e"}).status_code == 200
+    assert app.client.post("/predict", content=photo[:300], headers={"x-request-id": "r"}).status_code == 422
+    app.client.post("/predict", content=photo, headers={"x-request-id": "p"})
+    wait_for_rows(app, 1)
+    assert list(kept(tmp_path)) == ["0-p.photo"]
+
+
+def test_the_end_of_a_service_writes_the_photos_that_are_queued(photo: bytes, tmp_path: Path) -> None:
+    settings = Settings(
+        threads=1,
+        prediction_log=SecretStr(f"sqlite:///{tmp_path}/log.db"),
+        prediction_log_spool=str(tmp_path / "spool"),
+        keep_photos_days=1,
+    )
+    with TestClient(create_app(FakePredictor(), settings=settings)) as client:
+        for _ in range(20):
+            client.post("/predict", content=photo)
+    assert len(kept(tmp_path)) == 20

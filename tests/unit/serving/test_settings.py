@@ -205,10 +205,11 @@ def test_numbers_that_no_bytes_seconds_or_places_are_left_of_are_refused(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """0 is a choice of its own where it is the default, or means no wait; a fraction of a byte is none."""
-    zero_is_fine = {"threads", "batch_wait_ms", "rate_per_minute", "drain_notice_s", "prediction_log_days"}
+    or_none = {"rate_per_minute", "prediction_log_days", "feedback_per_minute"}
+    zero_is_fine = {"threads", "batch_wait_ms", "drain_notice_s", *or_none}
     for value in ("0", "1e-300") if NUMBERS[name] is float else ("0",):
         monkeypatch.setenv(f"PETMOOD_{name.upper()}", value)
-        if name in zero_is_fine and (value == "0" or name not in {"rate_per_minute", "prediction_log_days"}):
+        if name in zero_is_fine and (value == "0" or name not in or_none):
             assert getattr(read_settings(), name) == float(value)
         else:
             with pytest.raises(ConfigError, match=rf"^PETMOOD_{name.upper()}: Expected .+, got "):
@@ -231,3 +232,28 @@ def test_every_largest_number_is_one_that_the_service_can_work_with(monkeypatch:
 def test_numbers_as_people_write_them_are_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("PETMOOD_FILE_MB", value)
     assert read_settings().file_mb == 5
+
+
+def test_photos_are_kept_beside_a_log_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().keep_photos_days is None
+    monkeypatch.setenv("PETMOOD_KEEP_PHOTOS_DAYS", "30")
+    with pytest.raises(
+        ConfigError, match=r"^Expected a prediction log, since photos are kept\. Set PETMOOD_PREDICTION_LOG"
+    ):
+        read_settings()
+    assert read_settings(prediction_log="sqlite:///log.db").keep_photos_days == 30
+
+
+@pytest.mark.parametrize("value", ["0", "1e-9", "-1", "inf", "nan", "1_0", "forever"])
+def test_the_days_of_kept_photos_are_a_number_of_days(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PETMOOD_KEEP_PHOTOS_DAYS", value)
+    with pytest.raises(ConfigError, match=r"^PETMOOD_KEEP_PHOTOS_DAYS: Expected a (finite )?number.*, got"):
+        read_settings(prediction_log="sqlite:///log.db")
+
+
+@pytest.mark.parametrize(("photos", "rows", "expected"), [(30, 90, 30), (30, 7, 7), (30, 0, 30), (None, 7, None)])
+def test_photos_are_deleted_with_the_rows_of_the_log_at_the_latest(
+    photos: float | None, rows: float, expected: float | None
+) -> None:
+    settings = read_settings(prediction_log="sqlite:///log.db", keep_photos_days=photos, prediction_log_days=rows)
+    assert settings.photo_days == expected

@@ -35,8 +35,8 @@ __all__ = [
     "valid",
 ]
 
-PREDICTION_REQUESTS: Final = 'method="POST",route!~"/models.*"'
-"""Label matchers of requests for predictions, at the paths of Vertex AI as well; probes and pages are others."""
+PREDICTION_REQUESTS: Final = 'method="POST",route!~"/models.*|/feedback"'
+"""Label matchers of requests for predictions, at the paths of Vertex AI as well: not probes, pages and feedback."""
 ONE_PHOTO: Final = 'route="/predict"'
 OTHER_ROUTES: Final = 'route!="/predict"'
 """Label matchers of requests for predictions of one photo, and of several or with maps, which take longer."""

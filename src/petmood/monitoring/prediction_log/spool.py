@@ -82,6 +82,10 @@ class Spool:
             self.close()
         yield from replay_orphans(self.folder)
 
+    def has_rows(self) -> bool:
+        """Return whether rows of any process wait in the folder."""
+        return next(self.folder.glob(f"*{SUFFIX}"), None) is not None
+
     def close(self) -> None:
         """Close the file; its rows are replayed by the next process."""
         if self._handle is not None:

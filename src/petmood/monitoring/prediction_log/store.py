@@ -14,6 +14,7 @@ from sqlalchemy.exc import StatementError
 from petmood.core.errors import LogUnavailable
 from petmood.core.image_statistics import STATISTICS
 from petmood.core.redact import one_line
+from petmood.monitoring.feedback.store import delete_orphans
 from petmood.monitoring.prediction_log.database import empty_wal, file_key, migrate, reaching, shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
@@ -95,7 +96,7 @@ class LogStore:
             return Inserted(*(sum(getattr(one, name) for one in found) for name in ("written", "repeated", "refused")))
 
     def delete_before(self, time_us: int) -> int:
-        """Delete the rows of before a time, in microseconds since 1970; return their number.
+        """Delete the rows of before a time, in microseconds since 1970, with their feedback; return their number.
 
         Raises:
             LogUnavailable: the database can't be reached.
@@ -121,10 +122,11 @@ class LogStore:
                 if connection.scalar(select(PREDICTIONS.c.time_us).where(is_old).limit(1)) is None:
                     return
                 deleted = connection.execute(delete(PREDICTIONS).where(key.in_(oldest))).rowcount
+                delete_orphans(connection)
             yield deleted
 
     def delete_requests(self, request_ids: Iterable[str]) -> int:
-        """Delete the rows of requests; return their number.
+        """Delete the rows of requests, with their feedback; return their number.
 
         Raises:
             LogUnavailable: the database can't be reached.
@@ -135,6 +137,7 @@ class LogStore:
                 connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.request_id == one)).rowcount
                 for one in request_ids
             )
+            delete_orphans(connection)
         empty_wal(self._engine)
         return deleted
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["BUNDLES", "PREDICTIONS", "TABLES"]
+__all__ = ["BUNDLES", "FEEDBACK", "PREDICTIONS", "TABLES"]
 
 TABLES: Final = MetaData()
 
@@ -57,3 +57,17 @@ PREDICTIONS: Final = Table(
     Index("predictions_by_time", "time_us"),
 )
 """Predictions: the same key is written once, so rows can be replayed."""
+
+FEEDBACK: Final = Table(
+    "feedback",
+    TABLES,
+    Column("request_id", String(64), nullable=False),
+    Column("position", Integer, nullable=False, comment="as in predictions"),
+    Column("visitor", String(64), nullable=False, comment="SHA-256 of a random cookie"),
+    Column("label", Text, comment="the right label; null if the predicted one is right"),
+    Column("note", Text),
+    Column("time_us", BigInteger, nullable=False, comment="microseconds since 1970, UTC"),
+    Column("bundle", String(64), nullable=False, comment="bundles.sha256 of the prediction"),
+    PrimaryKeyConstraint("request_id", "position", "visitor"),
+)
+"""Feedback on predictions: one for each photo and visitor, the last one given."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.prediction import Prediction
+from petmood.monitoring.kept_photos import PhotoKeeper
 from petmood.monitoring.metric_names import LogResult
 from petmood.monitoring.prediction_log.database import connect, database_url
 from petmood.monitoring.prediction_log.retention import Retention
@@ -42,6 +43,7 @@ class _Queued:
     key: PhotoKey
     time_us: int
     latency_ms: float
+    photo: bytes | None = None
 
     def row(self) -> LogRow:
         return log_row(self.prediction, self.key, time_us=self.time_us, latency_ms=self.latency_ms)
@@ -51,12 +53,21 @@ class LogWriter:
     """Thread that writes rows in batches; ``record`` never waits.
 
     ``count`` is called with what became of the rows. ``keep_days`` is the age of rows in days from which they are
-    deleted; None keeps all.
+    deleted; None keeps all. ``photos`` keeps the photos of the rows.
     """
 
-    def __init__(self, store: LogStore, spool: Spool, *, count: CountRows, keep_days: float | None = None) -> None:
+    def __init__(
+        self,
+        store: LogStore,
+        spool: Spool,
+        *,
+        count: CountRows,
+        keep_days: float | None = None,
+        photos: PhotoKeeper | None = None,
+    ) -> None:
         self._store, self._spool, self._count = store, spool, count
         self._retention = Retention(store, keep_days)
+        self._photos = photos
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._failures, self._retry_at = 0, 0.0
@@ -64,12 +75,29 @@ class LogWriter:
         self._replaying: Generator[list[LogRow], None, None] | None = None
         self._is_abandoned = False
 
-    def record(self, prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float) -> None:
-        """Add the row of a prediction, with its time in microseconds since 1970; a full queue drops it."""
+    def record(
+        self,
+        prediction: Prediction,
+        key: PhotoKey,
+        *,
+        time_us: int,
+        latency_ms: float,
+        photo: bytes | None = None,
+    ) -> None:
+        """Add the row of a prediction, with its time in microseconds since 1970; a full queue drops it.
+
+        The photo is kept if the log keeps photos.
+        """
         if self._queue.qsize() >= QUEUE_ROWS:
             self._count(LogResult.DROPPED, 1)
-        else:
-            self._queue.put(_Queued(prediction, key, time_us, latency_ms))
+            return
+        kept = self._photos.admit(photo) if self._photos is not None and photo is not None else None
+        self._queue.put(_Queued(prediction, key, time_us, latency_ms, kept))
+
+    def may_hold(self, key: PhotoKey) -> bool:
+        """Return whether the row of a photo may still be on its way to the database: in hand, queued or spooled."""
+        in_hand = any((row.request_id, row.position) == (key.request_id, key.position) for row in self._in_hand)
+        return in_hand or self._failures > 0 or self._queue.qsize() >= BATCH_ROWS or self._spool.has_rows()
 
     def prepare(self) -> None:
         """Bring the schema up to date, unless the database is away: then that is done when it is back.
@@ -125,6 +153,8 @@ class LogWriter:
             self._replay()
             if not self._failures:
                 self._retention.step()
+            if self._photos is not None:
+                self._photos.prune()
         return stopped
 
     def _take(self) -> tuple[list[LogRow], bool]:
@@ -156,7 +186,9 @@ class LogWriter:
                 rows.extend(self._made(queued))
 
     def _made(self, queued: _Queued) -> list[LogRow]:
-        """Return the row of a prediction, or none of one that can't be logged, which is counted."""
+        """Return the row of a prediction, or none of one that can't be logged, which is counted; keep its photo."""
+        if self._photos is not None and queued.photo is not None:
+            self._photos.write(queued.key, queued.photo)
         try:
             return [queued.row()]
         except Exception:
@@ -231,6 +263,7 @@ def open_writer(
     keep_days: float | None = None,
     spool: Path | None = None,
     spool_bytes: int = MOST_BYTES,
+    photos: PhotoKeeper | None = None,
 ) -> LogWriter:
     """Return the writer of a log at a database's address.
 
@@ -243,4 +276,4 @@ def open_writer(
     """
     url = database_url(address)
     files = Spool(spool_folder(url, spool), most_bytes=spool_bytes)
-    return LogWriter(LogStore(connect(url)), files, count=count, keep_days=keep_days)
+    return LogWriter(LogStore(connect(url)), files, count=count, keep_days=keep_days, photos=photos)

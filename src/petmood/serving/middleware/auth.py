@@ -1,6 +1,7 @@
 """Authentication, origin check and rate limiting, before the body is read."""
 
 import hmac
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -73,9 +74,11 @@ class RateLimit:
         if len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         if left < 1:
-            raise TooManyRequests(
+            error = TooManyRequests(
                 f"Expected at most {self._rate * 60:g} requests per minute, got more. Try again in a moment."
             )
+            error.retry_after_s = math.ceil((1 - left) / self._rate)
+            raise error
 
 
 def check_bearer_token(authorization: str | None, secret: SecretStr) -> None:

@@ -34,8 +34,13 @@ async def ready(request: Request) -> Response:
 
 @router.get("/model", summary="Model card", response_model=ModelCardResponse)
 async def model(request: Request) -> Response:
-    """Return the active model with its card and manifest."""
-    return json_response(service_of(request).slot.current.card())
+    """Return the active model with its card and manifest, and whether the service takes feedback and keeps photos."""
+    service = service_of(request)
+    facts = {
+        "takes_feedback": True if service.feedback is not None else None,
+        "keep_photos_days": service.settings.photo_days,
+    }
+    return json_response(service.slot.current.card().model_copy(update=facts))
 
 
 @router.get(

@@ -4,13 +4,14 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from petmood.core.schemas import PHOTO_FIELD, ErrorResponse
+from petmood.core.schemas import PHOTO_FIELD, ErrorResponse, FeedbackRequest
 from petmood.serving.middleware.auth import Access, access_to
 from petmood.serving.settings import Settings
 
 __all__ = [
     "BATCH_REQUEST",
     "EXPLAIN_REQUEST",
+    "FEEDBACK_REQUEST",
     "LOAD_REQUEST",
     "PREDICT_REQUEST",
     "REFUSALS",
@@ -95,6 +96,16 @@ ROLLBACK_REQUEST: Final = _json(
     {"reason": "too many rabbits classified as sad"},
     required=False,
 )
+
+FEEDBACK_REQUEST: Final[dict[str, Any]] = {
+    **_json(FeedbackRequest.model_json_schema(), {"request_id": "1c5a9e0b", "label": "happy", "note": "ears up"}),
+    "x-codeSamples": [
+        {
+            "lang": "Shell",
+            "source": 'curl --json \'{"request_id": "1c5a9e0b", "right": true}\' http://127.0.0.1:8000/feedback',
+        }
+    ],
+}
 
 _MEANING: Final = {
     400: "empty file, malformed form or malformed JSON",

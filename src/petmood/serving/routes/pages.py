@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from petmood.serving.middleware.context import context_of
+from petmood.serving.settings import Settings
 
 __all__ = ["STATIC", "add_pages"]
 
@@ -22,6 +23,8 @@ OWN_FILES: Final = Path(__file__).parents[1] / "static"
 SWAGGER_FILES: Final = ("fastapi_swagger", "resources")
 """The package that ships Swagger UI's script, stylesheet and icon (docs/decisions/serving-libraries.md)."""
 
+NOT_STORED: Final = "Photos are not stored."
+"""Sentence of the landing page about a service that keeps no photos."""
 SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 POLICY: Final = "default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; "
 LANDING_POLICY: Final = POLICY + "script-src 'self'; style-src 'self'; img-src 'self' data: blob:"
@@ -50,10 +53,16 @@ class PageFiles(StaticFiles):
         return response
 
 
-def add_pages(app: FastAPI) -> None:
-    """Add the landing page at ``/``, Swagger UI at ``/docs`` and their files below ``/static``."""
+def add_pages(app: FastAPI, settings: Settings) -> None:
+    """Add the landing page at ``/``, Swagger UI at ``/docs`` and their files below ``/static``.
+
+    The landing page says for how many days photos are kept, if they are.
+    """
     router = APIRouter(include_in_schema=False)
     landing, swagger_ui = (OWN_FILES / "landing.html").read_text("utf-8"), _swagger_ui(title=app.title)
+    if (days := settings.photo_days) is not None:
+        kept = f"Photos are kept for {days:g} {'day' if days == 1 else 'days'}."
+        landing = landing.replace(NOT_STORED, kept)
     swagger_policy = SWAGGER_POLICY.format(hashes=_script_hashes(swagger_ui))
 
     @router.get("/")

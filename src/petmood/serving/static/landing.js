@@ -1,5 +1,6 @@
 // Landing page: sends photos to /predict, shows the full answer of one photo, and a card for each photo of this visit.
 import { cardLines, csvText, element, fullAnswer, part, summary } from "./answers.js";
+import { showFeedback } from "./feedback.js";
 import { drawMap, mapText } from "./maps.js";
 import { prepared } from "./photos.js";
 import { ask, askForToken, askWhy, askPatiently, showExamples, showModel } from "./service.js";
@@ -8,10 +9,11 @@ const AT_ONCE = 2;
 const LATE_MS = 5000;
 const SAID_EVERY_MS = 4000; // a screen reader can't finish a sentence that changes with each photo
 
-// Photos of this visit, newest first: {name, file, small, thumbnail, outcome, late, why, label,
+// Photos of this visit, newest first: {name, file, small, thumbnail, outcome, late, why, label, feedback,
 // card}. An answered photo loses its
 // file: only a thumbnail is kept ("small"; "thumbnail" is its address). The last choice of one photo keeps it until the next
 // choice, so that it can be sent again. "why" is the outcome of a request for maps, and "label" the class whose map is shown.
+// "feedback" is what was said of the answer (feedback.js).
 const visit = [];
 let chosen = [];
 let selected = null; // the photo whose full answer is shown
@@ -24,6 +26,7 @@ function choose(files) {
   const before = chosen;
   chosen = [...files].map((file) => ({
     name: file.name || "photo", file, small: null, thumbnail: null, outcome: null, late: false, why: null, label: null,
+    feedback: null,
   }));
   for (const photo of before) dropFile(photo);
   for (const photo of chosen) {
@@ -57,7 +60,7 @@ function unsent(photos) {
 
 async function sendOne(photo) {
   requests += 1;
-  Object.assign(photo, { outcome: null, late: false, why: null, label: null });
+  Object.assign(photo, { outcome: null, late: false, why: null, label: null, feedback: null });
   showPhoto(photo);
   showControls();
   const late = setTimeout(() => showPhoto(Object.assign(photo, { late: true })), LATE_MS);
@@ -201,6 +204,7 @@ function showSelected() {
   const wait = late ? "This takes longer than usual. Please wait ..." : "Analyzing the photo ...";
   part("answer").replaceChildren(...(outcome ? fullAnswer(outcome) : [element("p", wait, "soft")]));
   part("photo-name").textContent = visit.length > 1 ? name : "";
+  showFeedback(selected);
   showMap();
   const preview = part("preview");
   const source = previewUrl || thumbnail;
@@ -300,6 +304,6 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 // Without scripts, the form sends one photo: /predict takes no more.
 part("photo").multiple = true;
 part("drop-title").textContent = "Drop photos here";
-part("drop-note").textContent = "or choose one file or more. Your photos are not stored.";
+part("drop-note").textContent = "or choose one file or more.";
 showExamples();
 showModel();

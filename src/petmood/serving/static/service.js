@@ -68,6 +68,18 @@ export function askForToken(status) {
   if (status === 401) part("token-line").hidden = false;
 }
 
+// Send feedback on an answer; return what went wrong, or nothing.
+export async function sendFeedback(fields) {
+  try {
+    const headers = { "Content-Type": "application/json", ...token() };
+    const response = await fetch("feedback", { method: "POST", headers, body: JSON.stringify(fields) });
+    askForToken(response.status);
+    return response.ok ? "" : (await response.json()).message;
+  } catch {
+    return AWAY;
+  }
+}
+
 export async function showModel() {
   try {
     const response = await fetch("model", { headers: token() });
@@ -78,6 +90,7 @@ export async function showModel() {
     part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
     part("card-text").textContent = card.card;
     part("card").hidden = false;
+    document.body.classList.toggle("takes-feedback", card.takes_feedback === true);
     part("never").hidden = !(card.manifest.confidence_threshold > 1);
     part("practice").hidden = card.manifest.data_kind !== "drawings";
   } catch {

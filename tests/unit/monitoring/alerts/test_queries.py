@@ -5,13 +5,13 @@ from petmood.monitoring.alerts import queries
 
 def test_errors_of_clients_are_no_valid_requests_and_probes_are_none_either() -> None:
     assert queries.valid("5m") == (
-        'sum(increase(petmood_requests_total{method="POST",route!~"/models.*",status!~"4.."}[5m]))'
+        'sum(increase(petmood_requests_total{method="POST",route!~"/models.*|/feedback",status!~"4.."}[5m]))'
     )
 
 
 def test_only_server_errors_of_predictions_are_failures() -> None:
     assert queries.failed_share("1h") == (
-        'sum(increase(petmood_requests_total{method="POST",route!~"/models.*",status=~"5.."}[1h]))'
+        'sum(increase(petmood_requests_total{method="POST",route!~"/models.*|/feedback",status=~"5.."}[1h]))'
         f" / {queries.valid('1h')}"
     )
 

@@ -139,3 +139,12 @@ def test_the_folder_of_a_log_is_the_given_one_or_follows_from_its_address(
     assert spool_folder(first) == spool_folder(second)
     assert spool_folder(first).parent == tmp_path / "prediction-log"
     assert spool_folder(first, Path("given")) == Path("given")
+
+
+def test_rows_of_any_process_are_seen_until_they_are_replayed(tmp_path: Path) -> None:
+    spool, other = Spool(tmp_path), Spool(tmp_path)
+    assert not spool.has_rows()
+    other.append([row(1)])
+    assert spool.has_rows()
+    assert replayed(other) == [row(1)]
+    assert not spool.has_rows()

@@ -1,13 +1,15 @@
 """Tests of the writer of the prediction log."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from petmood.core.errors import ConfigError, LogUnavailable
-from petmood.monitoring.metric_names import LogResult
+from petmood.monitoring.kept_photos import KeptPhotos, PhotoKeeper
+from petmood.monitoring.metric_names import LogResult, PhotoResult
 from petmood.monitoring.prediction_log import store as store_module
 from petmood.monitoring.prediction_log import writer
 from petmood.monitoring.prediction_log.database import migrate
@@ -339,3 +341,42 @@ def test_the_size_of_the_spool_is_a_setting(counts: Counts, tmp_path: Path) -> N
     made._to_spool(made._drained())
     assert counts == {LogResult.DROPPED: 20, LogResult.SPOOLED: 1}
     made.stop()
+
+
+def test_photos_are_written_with_their_rows_and_a_hanging_database_delays_none_of_the_requests(
+    store: Switched, counts: Counts, tmp_path: Path
+) -> None:
+    photos, kept = KeptPhotos(tmp_path / "photos"), Counter[PhotoResult]()
+    photos.create(days=1)
+    keeper = PhotoKeeper(photos, count=lambda result, number: kept.update({result: number}), held_bytes=500)
+    log = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add, photos=keeper)
+    store.goes_on.clear()
+    log.start()
+    for number in range(100):
+        log.record(prediction(), PhotoKey(f"{number:04}"), time_us=START_US, latency_ms=1.0, photo=b"0123456789")
+    store.goes_on.set()
+    log.stop(within_s=60)
+    assert counts == {LogResult.WRITTEN: 100}
+    assert kept[PhotoResult.KEPT] >= 50
+    assert kept.total() == 100
+    assert len(list(photos.folder.glob("*.photo"))) == kept[PhotoResult.KEPT]
+
+
+def test_a_row_that_may_come_later_is_told_from_one_that_never_will(
+    log: LogWriter, store: Switched, counts: Counts
+) -> None:
+    key = PhotoKey("0001")
+    log.start()
+    assert not log.may_hold(key)
+    store.goes_on.clear()
+    record(log, 1)
+    wait_until(lambda: log.may_hold(key))
+    assert not log.may_hold(PhotoKey("0002"))
+    store.away = True
+    store.goes_on.set()
+    wait_until(lambda: counts[LogResult.SPOOLED] + counts[LogResult.WRITTEN] == 1)
+    record(log, 3)
+    wait_until(lambda: counts[LogResult.SPOOLED] >= 1)
+    assert log.may_hold(key)
+    store.away = False
+    wait_until(lambda: not log.may_hold(key))

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -95,3 +96,12 @@ def test_a_range_of_a_file_is_ignored(served: Callable[..., Any], wanted: str) -
     client = served().client
     found = client.get("/static/landing.js", headers={"range": f"bytes={wanted}"})
     assert (found.status_code, found.content) == (200, client.get("/static/landing.js").content)
+
+
+def test_the_landing_page_says_whether_photos_are_kept_and_how_long(served: Callable[..., Any], tmp_path: Path) -> None:
+    assert "Photos are not stored." in served().client.get("/").text
+    log = {"prediction_log": f"sqlite:///{tmp_path}/log.db", "prediction_log_spool": str(tmp_path / "spool")}
+    assert "Photos are not stored." in served(**log).client.get("/").text
+    page = served(keep_photos_days=7.5, **log).client.get("/").text
+    assert "Photos are kept for 7.5 days." in page
+    assert "not stored" not in page

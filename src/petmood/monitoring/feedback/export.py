@@ -1,0 +1,165 @@
+"""Export of kept photos with the labels of their visitors, as a folder that `petmood data import csv` reads."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from petmood.core.atomic_directory import atomic_directory
+from petmood.core.errors import DataError
+from petmood.core.files import atomic_write_bytes, atomic_write_text
+from petmood.monitoring.feedback.records import GivenFeedback, LoggedPrediction
+from petmood.monitoring.feedback.store import read_feedback
+from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.prediction_log.reader import rows_by_bundle
+from petmood.monitoring.prediction_log.rows import PhotoKey
+
+__all__ = ["TABLE_NAME", "Export", "LabeledPhoto", "LeftOut", "export_feedback", "resolve"]
+
+TABLE_NAME: Final = "labels.csv"
+COLUMNS: Final = (
+    *("photo", "label", "feedback", "predicted", "visitors", "agreeing"),
+    *("request_id", "position", "predicted_at", "bundle", "bundle_name", "bundle_version"),
+)
+SUFFIXES: Final[Mapping[bytes, str]] = {
+    b"\xff\xd8": "jpg",
+    b"\x89PNG": "png",
+    b"GIF8": "gif",
+    b"BM": "bmp",
+    b"RIFF": "webp",
+}
+"""Suffixes by the first bytes of a file; the other formats that a service accepts have their brand at byte 8."""
+
+
+class LeftOut(StrEnum):
+    """Why feedback on a photo is not exported, in words for a message."""
+
+    NO_PHOTO = "no photo was kept"
+    NO_LABEL = "no label is right"
+    TIE = "visitors disagree"
+    NO_CLASS = "the latest model lacks the class"
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledPhoto:
+    """A photo with the label of most of its visitors: ``agreeing`` of ``visitors``."""
+
+    key: PhotoKey
+    label: str
+    prediction: LoggedPrediction
+    predicted_us: int
+    visitors: int
+    agreeing: int
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the label is another one than the predicted one."""
+        return self.label != self.prediction.label
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What was exported, and the numbers of photos with feedback that were left out by reason."""
+
+    photos: tuple[LabeledPhoto, ...]
+    left_out: Mapping[LeftOut, int]
+
+    @property
+    def outvoted(self) -> int:
+        """Number of exported photos on which visitors disagree."""
+        return sum(photo.agreeing < photo.visitors for photo in self.photos)
+
+    def left_out_text(self) -> str:
+        """Return the numbers and reasons as a phrase; empty if nothing was left out."""
+        return ", ".join(f"{self.left_out[reason]:,} as {reason}" for reason in LeftOut if self.left_out.get(reason))
+
+
+def resolve(given: Sequence[GivenFeedback]) -> Export:
+    """Return one label for each photo: that of most visitors; a photo with a tie is left out.
+
+    A visitor who says that the prediction is right gives the predicted label.
+    """
+    photos, left_out = list[LabeledPhoto](), Counter[LeftOut]()
+    ordered = sorted(given, key=lambda one: (one.predicted_us, one.feedback.key.request_id, one.feedback.key.position))
+    for key, same in groupby(ordered, key=lambda one: one.feedback.key):
+        votes = list(same)
+        (label, most), *others = Counter(one.right_label for one in votes).most_common()
+        if others and others[0][1] == most:
+            left_out[LeftOut.TIE] += 1
+        elif label is None:
+            left_out[LeftOut.NO_LABEL] += 1
+        else:
+            photos.append(LabeledPhoto(key, label, votes[0].prediction, votes[0].predicted_us, len(votes), most))
+    return Export(tuple(photos), left_out)
+
+
+def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, since_us: int | None = None) -> Export:
+    """Write the kept photos with feedback, and a table with their labels and where each comes from, into a new folder.
+
+    ``since_us`` takes only feedback since a time in microseconds since 1970. Labels are those of the bundle that
+    predicted last.
+
+    Raises:
+        DataError: there is nothing to export; nothing is written.
+        LogUnavailable: the database can't be used.
+        OutputError: the folder is not empty, or can't be written.
+    """
+    resolved = resolve(read_feedback(engine, since_us=since_us))
+    latest = rows_by_bundle(engine)
+    classes = set(latest[0].bundle.classes) if latest else set[str]()
+    left_out, exported, rows = Counter(resolved.left_out), list[LabeledPhoto](), list[tuple[str, ...]]()
+    with atomic_directory(target) as draft:
+        for photo in resolved.photos:
+            if photo.label not in classes:
+                left_out[LeftOut.NO_CLASS] += 1
+            elif photos is None or (content := photos.read(photo.key)) is None:
+                left_out[LeftOut.NO_PHOTO] += 1
+            else:
+                exported.append(photo)
+                rows.append(_written(photo, content, draft.path))
+        found = Export(tuple(exported), left_out)
+        if not rows:
+            reasons = found.left_out_text() or "there is no feedback"
+            raise DataError(
+                f"Expected feedback on kept photos to export, got none ({reasons}). Start the service with "
+                "--keep-photos DAYS to keep photos."
+            )
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
+        atomic_write_text(draft.path / TABLE_NAME, table.getvalue())
+        draft.expect([TABLE_NAME, *(row[0] for row in rows)])
+    return found
+
+
+def _written(photo: LabeledPhoto, content: bytes, folder: Path) -> tuple[str, ...]:
+    """Write one photo; return its line of the table."""
+    name = f"photos/{photo.key.position}-{photo.key.request_id}.{_suffix(content)}"
+    atomic_write_bytes(folder / name, content)
+    bundle = photo.prediction.bundle
+    return (
+        name,
+        photo.label,
+        "corrected" if photo.is_corrected else "confirmed",
+        photo.prediction.label or "",
+        str(photo.visitors),
+        str(photo.agreeing),
+        photo.key.request_id,
+        str(photo.key.position),
+        datetime.fromtimestamp(photo.predicted_us / 1e6, tz=UTC).isoformat(timespec="seconds"),
+        bundle.sha256,
+        bundle.name,
+        bundle.version,
+    )
+
+
+def _suffix(content: bytes) -> str:
+    found = next((suffix for signature, suffix in SUFFIXES.items() if content.startswith(signature)), None)
+    return found or ("avif" if content[8:11] == b"avi" else "heic")

@@ -1,0 +1,48 @@
+"""Records of feedback: what a visitor says, and the logged prediction that it is about."""
+
+from dataclasses import dataclass
+
+from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
+
+__all__ = ["Feedback", "GivenFeedback", "LoggedPrediction"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPrediction:
+    """What feedback is about: the predicted label, None for a photo out of the domain, and the bundle."""
+
+    label: str | None
+    bundle: LoggedBundle
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a visitor says of a prediction: the right label, None if the predicted one is right.
+
+    ``visitor`` is a hash that says nothing about a person. ``time_us`` is in microseconds since 1970, UTC.
+    """
+
+    key: PhotoKey
+    visitor: str
+    label: str | None
+    note: str | None
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenFeedback:
+    """Feedback with the prediction that it is about; ``predicted_us`` is the time of the prediction."""
+
+    feedback: Feedback
+    prediction: LoggedPrediction
+    predicted_us: int
+
+    @property
+    def right_label(self) -> str | None:
+        """The label that the visitor says is right; None if there is none, as for a photo out of the domain."""
+        return self.feedback.label if self.feedback.label is not None else self.prediction.label
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether the visitor says that the prediction is wrong."""
+        return self.feedback.label is not None

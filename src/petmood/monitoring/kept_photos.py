@@ -1,0 +1,208 @@
+"""Photos that a service keeps beside its prediction log for a number of days, if that is set."""
+
+import contextlib
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import URL
+
+from petmood.core.errors import ConfigError
+from petmood.core.files import atomic_write_text
+from petmood.monitoring.metric_names import PhotoResult
+from petmood.monitoring.prediction_log.rows import PhotoKey
+
+__all__ = ["CountPhotos", "KeptPhotos", "PhotoKeeper", "open_keeper", "photos_folder"]
+
+logger = logging.getLogger(__name__)
+
+NAME: Final = re.compile(r"(\d{1,4})-([A-Za-z0-9._-]{1,64})\.photo")
+DRAFT: Final = ".new"
+DAYS_FILE: Final = "keep-days.txt"
+HELD_BYTES: Final = 64_000_000
+"""Bytes of photos that may wait to be written; one more is answered and logged, but not kept."""
+PRUNE_EVERY_S: Final = 3600.0
+DAY_S: Final = 86_400
+
+CountPhotos = Callable[[PhotoResult, int], None]
+
+
+class KeptPhotos:
+    """Folder of photos as they were uploaded, each named by its request and position, readable by its owner alone.
+
+    The age at which photos are deleted is in the folder as well. So a service that is started again without keeping
+    photos still deletes the old ones.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self, *, days: float) -> None:
+        """Make the folder and set the age in days at which its photos are deleted.
+
+        Raises:
+            ConfigError: the folder can't be made or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            atomic_write_text(self.folder / DAYS_FILE, f"{days!r}\n")
+        except OSError as error:
+            raise ConfigError(f"The folder {self.folder} for photos can't be written: {error}") from error
+
+    def path(self, key: PhotoKey) -> Path:
+        """Return the path of a photo, whether it is there or not."""
+        return self.folder / f"{key.position}-{key.request_id}.photo"
+
+    def write(self, key: PhotoKey, photo: bytes) -> None:
+        """Write a photo; one that is there already stays, as its row in the log does.
+
+        Raises:
+            OSError: the photo can't be written.
+        """
+        path = self.path(key)
+        if path.exists():
+            return
+        draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
+        try:
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(photo)
+            draft.rename(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+
+    def read(self, key: PhotoKey) -> bytes | None:
+        """Return the bytes of a photo, or None if it is not kept."""
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def delete_requests(self, request_ids: Iterable[str]) -> int:
+        """Delete the photos of requests; return their number."""
+        wanted = set(request_ids)
+        return sum(_delete(path) for path, found in self._files() if found is not None and found[2] in wanted)
+
+    def delete_older(self, days: float) -> int:
+        """Delete the photos that are older than some days, and stale files of killed processes; return the number."""
+        before = time.time() - DAY_S * days
+        return sum(_delete(path) for path, _ in self._files() if _written_at(path) < before)
+
+    def delete_expired(self) -> int:
+        """Delete the photos of the age that ``create`` set; return their number."""
+        try:
+            days = float((self.folder / DAYS_FILE).read_text("utf-8"))
+        except (OSError, ValueError):
+            return 0
+        return self.delete_older(days)
+
+    def _files(self) -> Iterator[tuple[Path, re.Match[str] | None]]:
+        """Yield the photos with their parsed names, and the files of killed processes without."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                found = NAME.fullmatch(entry.name)
+                if found is not None or entry.name.endswith(DRAFT):
+                    yield Path(entry.path), found
+
+
+class PhotoKeeper:
+    """Takes photos from requests, up to a number of bytes, and writes them from one thread; never raises.
+
+    ``keeps`` False only deletes photos that are too old.
+    """
+
+    def __init__(
+        self, photos: KeptPhotos, *, count: CountPhotos, keeps: bool = True, held_bytes: int = HELD_BYTES
+    ) -> None:
+        self._photos, self._count, self._keeps, self._most = photos, count, keeps, held_bytes
+        self._lock, self._held = threading.Lock(), 0
+        self._prune_at, self._fails = time.monotonic(), False
+
+    def admit(self, photo: bytes) -> bytes | None:
+        """Return a photo that ``write`` must be called with later, or None if it isn't kept."""
+        if not self._keeps:
+            return None
+        with self._lock:
+            is_admitted = self._held + len(photo) <= self._most
+            self._held += len(photo) if is_admitted else 0
+        if not is_admitted:
+            self._count(PhotoResult.DROPPED, 1)
+        return photo if is_admitted else None
+
+    def write(self, key: PhotoKey, photo: bytes) -> None:
+        """Write an admitted photo; a failure is logged, once until a photo can be written again."""
+        try:
+            self._photos.write(key, photo)
+        except OSError as error:
+            if not self._fails:
+                logger.error("prediction log: photos can't be kept: %s", error)  # noqa: TRY400 - no traceback of a full disk
+            self._fails = True
+            self._count(PhotoResult.DROPPED, 1)
+        else:
+            self._fails = False
+            self._count(PhotoResult.KEPT, 1)
+        finally:
+            with self._lock:
+                self._held -= len(photo)
+
+    def prune(self) -> None:
+        """Delete the photos that are too old, once an hour."""
+        if time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + PRUNE_EVERY_S
+        try:
+            if deleted := self._photos.delete_expired():
+                logger.info("prediction log: %d photos deleted as they are too old", deleted)
+        except OSError as error:
+            logger.error("prediction log: photos that are too old can't be deleted: %s", error)  # noqa: TRY400 - as above
+
+
+def photos_folder(url: URL, folder: str | None = None) -> Path | None:
+    """Return the folder for photos of a log: the given one, or that beside an SQLite file; None for PostgreSQL."""
+    if folder:
+        return Path(folder)
+    return Path(f"{url.database}.photos") if url.drivername == "sqlite" else None
+
+
+def open_keeper(url: URL, *, days: float | None, folder: str | None = None, count: CountPhotos) -> PhotoKeeper | None:
+    """Return the keeper of a log's photos, or None if none are kept and none were.
+
+    ``days`` is their age in days at which they are deleted, None to keep no more.
+
+    Raises:
+        ConfigError: the folder can't be written, or is unknown, since the log is in PostgreSQL.
+    """
+    found = photos_folder(url, folder)
+    if days is None:
+        return PhotoKeeper(KeptPhotos(found), count=count, keeps=False) if found and found.is_dir() else None
+    if found is None:
+        raise ConfigError(
+            "Expected a folder for the photos, since the prediction log is in PostgreSQL. "
+            "Set PETMOOD_KEEP_PHOTOS_FOLDER."
+        )
+    photos = KeptPhotos(found)
+    photos.create(days=days)
+    return PhotoKeeper(photos, count=count)
+
+
+def _delete(path: Path) -> bool:
+    """Delete a file; return whether it was there, as another process may delete it at the same time."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _written_at(path: Path) -> float:
+    """Return the time in seconds since 1970 at which a file was written; infinity if it was deleted meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,97 @@
+"""Tests of `petmood feedback`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from petmood.cli.app import petmood
+from petmood.core.errors import ConfigError, DataError
+from petmood.monitoring.feedback.records import Feedback
+from petmood.monitoring.feedback.store import FeedbackStore
+from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.prediction_log.database import migrate
+from petmood.monitoring.prediction_log.rows import PhotoKey
+from petmood.monitoring.prediction_log.store import LogStore
+from tests.support.images import jpeg, photo_like
+from tests.support.logged import START_US, row, sqlite
+
+
+def run(*words: str) -> Result:
+    """Run a command that works."""
+    result = CliRunner().invoke(petmood, ["feedback", *words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of a log with three predictions of "happy", and feedback of three visitors on two of them."""
+    monkeypatch.delenv("PETMOOD_KEEP_PHOTOS_FOLDER", raising=False)
+    rows, store = LogStore(sqlite(tmp_path)), FeedbackStore(sqlite(tmp_path))
+    rows.insert([row(number) for number in range(3)])
+    for number, visitor, label, note in (
+        (0, "a", None, None),
+        (1, "a", "angry", "ears\nback"),
+        (1, "b", "angry", None),
+        (1, "c", None, None),
+    ):
+        key = PhotoKey(f"request-{number}")
+        store.write(Feedback(key, visitor * 64, label, note, START_US + len(visitor) + number))
+    rows.close()
+    store.close()
+    return f"sqlite:///{tmp_path}/log.db"
+
+
+def test_feedback_is_listed(log: str) -> None:
+    lines = run("list", "--log", log).output.splitlines()
+    assert lines[0] == "2026-09-21T14:13:20+00:00 request-0: happy: right"
+    assert lines[1] == r"2026-09-21T14:13:20+00:00 request-1: happy: wrong, angry (ears\nback)"
+    assert len(lines) == 4
+    first, second, *_ = json.loads(run("list", "--json", "--log", log).output)
+    assert (first["request_id"], first["right"], first["label"], first["note"]) == ("request-0", True, "happy", None)
+    assert (second["predicted"], second["right"], second["label"]) == ("happy", False, "angry")
+    assert (second["note"], second["bundle"], second["visitor"]) == ("ears\nback", "pets", "a" * 64)
+    assert run("list", "--log", log, "--since", "30m").output == "There is no feedback yet.\n"
+
+
+def test_feedback_on_kept_photos_is_exported_and_imported(log: str, tmp_path: Path) -> None:
+    photos = KeptPhotos(tmp_path / "log.db.photos")
+    photos.create(days=1)
+    photos.write(PhotoKey("request-1"), jpeg(photo_like(200, 160)))
+    output = run("export", "--log", log, "--output", str(tmp_path / "out")).output.splitlines()
+    assert output[:3] == [
+        f"{tmp_path / 'out'}: 1 photos, 1 with a corrected label",
+        "Left out: 1 as no photo was kept.",
+        "Visitors disagree on 1 of them: these have the label of most visitors.",
+    ]
+    assert f"data import csv {tmp_path / 'out' / 'labels.csv'} --output data/feedback" in output[3]
+
+
+def test_a_folder_elsewhere_is_named(log: str, tmp_path: Path) -> None:
+    photos = KeptPhotos(tmp_path / "elsewhere")
+    photos.create(days=1)
+    photos.write(PhotoKey("request-0"), jpeg(photo_like(64, 48)))
+    found = run("export", "--log", log, "--photos", str(photos.folder), "--output", str(tmp_path / "out")).output
+    assert "1 photos, 0 with a corrected label" in found
+
+
+def test_what_can_not_be_exported_is_one_line(log: str, tmp_path: Path) -> None:
+    words = ["feedback", "export", "--log", log, "--output", str(tmp_path / "out")]
+    with pytest.raises(DataError, match=r"got none \(2 as no photo was kept\)"):
+        CliRunner().invoke(petmood, words, catch_exceptions=False)
+    engine = sqlite(tmp_path)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE petmood_log_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(ConfigError, match="a newer petmood wrote it"):
+        CliRunner().invoke(petmood, words, catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_log_has_no_feedback(tmp_path: Path) -> None:
+    engine = sqlite(tmp_path)
+    migrate(engine)
+    engine.dispose()
+    assert run("list", "--log", f"sqlite:///{tmp_path}/log.db").output == "There is no feedback yet.\n"
