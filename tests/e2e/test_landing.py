@@ -164,7 +164,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, photo: Pa
 
 def test_swagger_ui_shows_every_route_and_tries_one(browser: Browser) -> None:
     with serving() as address, opened(browser, f"{address}/docs") as page:
-        expect(page.locator(".opblock")).to_have_count(9)
+        expect(page.locator(".opblock")).to_have_count(10)
         page.locator("#operations-state-live_livez_get .opblock-summary-control").click()
         page.get_by_role("button", name="Execute").click()
         expect(page.locator(".live-responses-table .response").first).to_contain_text('"status": "ok"')
