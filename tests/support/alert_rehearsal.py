@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +41,7 @@ OUTSIDE: Final = Prediction(None, 0.9, {"happy": 0.9}, False, (), MODEL, domain_
 CONFIG: Final = """
 global: {{scrape_interval: {scrape}, scrape_timeout: {scrape}, evaluation_interval: {scrape}}}
 rule_files: [rules.yml]
-scrape_configs: [{{job_name: petmood, static_configs: [{{targets: ["127.0.0.1:{exporter}"]}}]}}]
+scrape_configs: [{{job_name: petmood, static_configs: [{{targets: [{targets}]}}]}}]
 alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{alertmanager}"]}}]}}]}}
 """
 
@@ -126,10 +126,9 @@ class FakeService:
 
 
 @dataclass(slots=True)
-class Rehearsal:
-    """Running programs: the service, the address of Prometheus, and what the web hook has received."""
+class Alerting:
+    """Running Prometheus and Alertmanager: the address of Prometheus, and what the web hook has received."""
 
-    service: FakeService
     prometheus: str
     received: list[dict[str, Any]] = field(default_factory=list)
 
@@ -151,10 +150,6 @@ class Rehearsal:
         found = self.query("alerts")["alerts"]
         return {one["labels"]["alertname"] for one in found if one["state"] == "firing"}
 
-    def is_recorded_and_silent(self) -> bool:
-        """Whether Prometheus has the service's metrics, and no alert fires."""
-        return bool(self.query("query", query=REQUESTS)["result"]) and not self.firing()
-
     def query(self, route: str, **parameters: object) -> Any:  # noqa: ANN401 - any JSON value
         """Return the data of an answer of Prometheus."""
         address = f"{self.prometheus}/api/v1/{route}?{urllib.parse.urlencode(parameters)}"
@@ -162,20 +157,49 @@ class Rehearsal:
             return json.load(answer)["data"]
 
 
+@dataclass(slots=True)
+class Rehearsal(Alerting):
+    """Alerting with a service whose faults a test begins and ends."""
+
+    service: FakeService = field(kw_only=True)
+
+    def is_recorded_and_silent(self) -> bool:
+        """Whether Prometheus has the service's metrics, and no alert fires."""
+        return bool(self.query("query", query=REQUESTS)["result"]) and not self.firing()
+
+
+@contextmanager
+def alerting(folder: Path, *, exporters: Sequence[int]) -> Iterator[Alerting]:
+    """Start Prometheus on exporters at these ports of loopback, with the alert rules, Alertmanager and a web hook."""
+    found = Alerting(f"http://127.0.0.1:{free_port()}")
+    with _programs(folder, found, exporters=exporters):
+        yield found
+
+
 @contextmanager
 def rehearsal(folder: Path) -> Iterator[Rehearsal]:
     """Start everything, and wait until the metrics are recorded and no alert fires; received alerts are empty then."""
     with ExitStack() as stack:
         service = FakeService()
-        found = Rehearsal(service, f"http://127.0.0.1:{(port := free_port())}")
+        found = Rehearsal(f"http://127.0.0.1:{free_port()}", service=service)
         exporter = stack.enter_context(_http(_exporter(service)))
-        hook = stack.enter_context(_http(_receiver(found.received)))
         stack.enter_context(_ticking(service))
+        stack.enter_context(_programs(folder, found, exporters=[exporter]))
+        wait_until(found.is_recorded_and_silent, within_s=300, every_s=0.2, what="recorded metrics")
+        found.received.clear()
+        yield found
+
+
+@contextmanager
+def _programs(folder: Path, found: Alerting, *, exporters: Sequence[int]) -> Iterator[None]:
+    with ExitStack() as stack:
+        hook = stack.enter_context(_http(_receiver(found.received)))
         alertmanager = free_port()
         rules = [shortened_rule(rule, factor=FACTOR) for rule in alert_rules()]
         (folder / "rules.yml").write_text(prometheus_rules(rules))
         (folder / "alertmanager.yml").write_text(alertmanager_example(hook=f"http://127.0.0.1:{hook}", factor=FACTOR))
-        config = CONFIG.format(scrape=SCRAPE, exporter=exporter, alertmanager=alertmanager)
+        targets = ", ".join(f'"127.0.0.1:{port}"' for port in exporters)
+        config = CONFIG.format(scrape=SCRAPE, targets=targets, alertmanager=alertmanager)
         (folder / "prometheus.yml").write_text(config)
         stack.enter_context(
             _running(
@@ -185,6 +209,7 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
                 ready=f"http://127.0.0.1:{alertmanager}/-/ready",
             )
         )
+        port = found.prometheus.rpartition(":")[2]
         stack.enter_context(
             _running(
                 [program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"],
@@ -193,9 +218,7 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
                 ready=f"{found.prometheus}/-/ready",
             )
         )
-        wait_until(found.is_recorded_and_silent, within_s=300, every_s=0.2, what="recorded metrics")
-        found.received.clear()
-        yield found
+        yield
 
 
 def _exporter(service: FakeService) -> type[BaseHTTPRequestHandler]:

@@ -1,11 +1,12 @@
-"""Commands for what visitors said of predictions: `petmood feedback list, export`."""
+"""Commands for what visitors said of predictions: `petmood feedback list, review, export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from petmood.cli.log import Age, on_log, since_us
+from petmood.cli.log import Age, on_log, on_written_log, since_us
+from petmood.cli.numbers import Integer
 from petmood.cli.output import echo_json
 from petmood.cli.photos_option import kept_photos, photos_option
 
@@ -17,7 +18,7 @@ __all__ = ["feedback"]
 
 @click.group()
 def feedback() -> None:
-    """List and export what visitors said of predictions."""
+    """List, review and export what people say of predictions."""
 
 
 @feedback.command(name="list")
@@ -68,7 +69,10 @@ def list_(engine: "Engine", *, since: float | None, as_json: bool) -> None:
     "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="A new folder for the photos."
 )
 @click.option("--since", type=Age(), help="Feedback of the last 30m, 24h or 7d; default: all.")
-def export(engine: "Engine", *, photos: Path | None, output: Path, since: float | None) -> None:
+@click.option(
+    "--with", "dataset", type=click.Path(path_type=Path), help="Add the photos of this dataset, with their splits."
+)
+def export(engine: "Engine", *, photos: Path | None, output: Path, since: float | None, dataset: Path | None) -> None:
     """Export kept photos with the labels of their visitors.
 
     A photo gets the label of most visitors; with a tie it is left out. `petmood data import csv` reads the
@@ -84,5 +88,34 @@ def export(engine: "Engine", *, photos: Path | None, output: Path, since: float 
         click.echo(f"Left out: {left_out}.")
     if found.outvoted:
         click.echo(f"Visitors disagree on {found.outvoted:,} of them: these have the label of most visitors.")
+    if dataset is not None:
+        from petmood.pipelines.feedback_dataset import add_dataset
+
+        click.echo(f"With {add_dataset(output, dataset):,} photos of {dataset}, which keep their splits.")
     command = shell_command("data", "import", "csv", str(output / TABLE_NAME), "--output", "data/feedback")
     click.echo(f"Import them with: {command}")
+
+
+@feedback.command()
+@on_written_log
+@photos_option
+@click.option("--port", type=Integer(0, 65535), default=8020, show_default=True, help="0 is any free one.")
+def review(engine: "Engine", *, photos: Path | None, port: int) -> None:
+    """Label kept photos in a browser, on this machine alone.
+
+    The least confident ones come first, and every fifth is drawn at random. Each label is saved at once.
+    """
+    from petmood.core.errors import ConfigError
+    from petmood.core.extras import require
+    from petmood.core.listening import bind, url_of
+
+    uvicorn = require("uvicorn", extra="serve")
+    from petmood.monitoring.feedback.review_app import create_review_app
+
+    kept = kept_photos(engine, photos)
+    if kept is None or not kept.folder.is_dir():
+        where = f"got no {kept.folder}" if kept else "the log is in PostgreSQL: name it with --photos"
+        raise ConfigError(f"Expected a folder of kept photos, {where}. A service keeps them with --keep-photos DAYS.")
+    listener = bind("127.0.0.1", port)
+    click.echo(f"Review at {url_of('127.0.0.1', listener.getsockname()[1])}  (end with Ctrl-C)", err=True)
+    uvicorn.Server(uvicorn.Config(create_review_app(engine, kept), log_config=None)).run(sockets=[listener])

@@ -58,6 +58,17 @@ class KeptPhotos:
         """Return the path of a photo, whether it is there or not."""
         return self.folder / f"{key.position}-{key.request_id}.photo"
 
+    @staticmethod
+    def is_name(request_id: str, position: int) -> bool:
+        """Return whether a photo can have this request and position: no other text becomes part of a path."""
+        return NAME.fullmatch(f"{position}-{request_id}.photo") is not None
+
+    def newest(self, most: int) -> list[PhotoKey]:
+        """Return the keys of at most this many photos, the newest first."""
+        found = [(_written_at(path), name) for path, name in self._files() if name is not None]
+        found.sort(key=lambda one: (-one[0], one[1][0]))
+        return [PhotoKey(name[2], int(name[1])) for _, name in found[:most]]
+
     def write(self, key: PhotoKey, photo: bytes) -> None:
         """Write a photo; one that is there already stays, as its row in the log does.
 

@@ -15,7 +15,16 @@ from PIL import Image
 from petmood.core.errors import PetmoodError
 from petmood.core.photo import decode
 
-__all__ = ["LARGE_PX", "PhotoOf", "Thumbnails", "enlargeable", "folder_thumbnails", "jpeg_uri", "photo_uri"]
+__all__ = [
+    "LARGE_PX",
+    "PhotoOf",
+    "Thumbnails",
+    "enlargeable",
+    "folder_thumbnails",
+    "jpeg_bytes",
+    "jpeg_uri",
+    "photo_uri",
+]
 
 PhotoOf = Callable[[str], NDArray[np.uint8]]
 
@@ -28,11 +37,16 @@ _QUALITY: Final = 70
 
 def jpeg_uri(photo: NDArray[np.uint8], *, side_px: int = _SIDE_PX) -> str:
     """Shrink an image (uint8 [H, W, 3] RGB or [H, W] gray) to fit a square and return it as a JPEG data URI."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(photo, side_px=side_px)).decode("ascii")
+
+
+def jpeg_bytes(photo: NDArray[np.uint8], *, side_px: int) -> bytes:
+    """Shrink an image (uint8 [H, W, 3] RGB or [H, W] gray) to fit a square and return it as a JPEG file."""
     image = Image.fromarray(photo).convert("RGB")
     image.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=_QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def photo_uri(photo: bytes | Path, *, side_px: int = _SIDE_PX) -> str | None:

@@ -16,6 +16,7 @@ from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.images import jpeg, photo_like
 from tests.support.logged import START_US, row, sqlite
+from tests.support.small_sets import write_small_set
 
 
 def run(*words: str) -> Result:
@@ -95,3 +96,18 @@ def test_an_empty_log_has_no_feedback(tmp_path: Path) -> None:
     migrate(engine)
     engine.dispose()
     assert run("list", "--log", f"sqlite:///{tmp_path}/log.db").output == "There is no feedback yet.\n"
+
+
+def test_an_export_with_a_dataset_has_its_photos_too(log: str, tmp_path: Path) -> None:
+    photos = KeptPhotos(tmp_path / "log.db.photos")
+    photos.create(days=30)
+    photos.write(PhotoKey("request-1"), jpeg(photo_like(64, 64)))
+    dataset = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    told = run("export", "--log", log, "--output", str(tmp_path / "out"), "--with", str(dataset)).output
+    assert f"With 16 photos of {dataset}, which keep their splits." in told
+    assert len((tmp_path / "out" / "labels.csv").read_text().splitlines()) == 18
+
+
+def test_a_review_without_kept_photos_is_refused(log: str) -> None:
+    with pytest.raises(ConfigError, match=r"Expected a folder of kept photos, .* --keep-photos DAYS"):
+        CliRunner().invoke(petmood, ["feedback", "review", "--log", log], catch_exceptions=False)

@@ -161,3 +161,20 @@ def test_a_service_that_keeps_no_photos_any_more_still_deletes_the_old_ones(tmp_
     assert keeper.admit(b"pixels") is None
     keeper.prune()
     assert names(photos) == ["0-1.photo"]
+
+
+def test_the_newest_photos_come_first_and_other_files_are_none(tmp_path: Path) -> None:
+    photos = KeptPhotos(tmp_path)
+    photos.create(days=1)
+    for number in range(4):
+        key = PhotoKey(f"request-{number}", number)
+        photos.write(key, b"photo")
+        os.utime(photos.path(key), (1000 + number, 1000 + number))
+    assert photos.newest(2) == [PhotoKey("request-3", 3), PhotoKey("request-2", 2)]
+    assert len(photos.newest(9)) == 4
+
+
+@pytest.mark.parametrize(("request_id", "position"), [("../log", 0), ("a/b", 0), ("", 0), ("a" * 65, 0), ("a", -1)])
+def test_a_name_that_leaves_the_folder_is_none(request_id: str, position: int) -> None:
+    assert KeptPhotos.is_name("request-1.a_B", 12)
+    assert not KeptPhotos.is_name(request_id, position)

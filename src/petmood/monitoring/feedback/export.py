@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from petmood.core.atomic_directory import atomic_directory
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
-from petmood.monitoring.feedback.records import GivenFeedback, LoggedPrediction
+from petmood.monitoring.feedback.records import REVIEWER, GivenFeedback, LoggedPrediction
 from petmood.monitoring.feedback.store import read_feedback
 from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.prediction_log.reader import rows_by_bundle
@@ -83,7 +83,7 @@ class Export:
 
 
 def resolve(given: Sequence[GivenFeedback]) -> Export:
-    """Return one label for each photo: that of most visitors; a photo with a tie is left out.
+    """Return one label for each photo: the reviewer's, else that of most visitors; a photo with a tie is left out.
 
     A visitor who says that the prediction is right gives the predicted label.
     """
@@ -91,6 +91,7 @@ def resolve(given: Sequence[GivenFeedback]) -> Export:
     ordered = sorted(given, key=lambda one: (one.predicted_us, one.feedback.key.request_id, one.feedback.key.position))
     for key, same in groupby(ordered, key=lambda one: one.feedback.key):
         votes = list(same)
+        votes = [one for one in votes if one.feedback.visitor == REVIEWER] or votes
         (label, most), *others = Counter(one.right_label for one in votes).most_common()
         if others and others[0][1] == most:
             left_out[LeftOut.TIE] += 1

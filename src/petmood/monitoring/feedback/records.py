@@ -1,10 +1,14 @@
 """Records of feedback: what a visitor says, and the logged prediction that it is about."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 
-__all__ = ["Feedback", "GivenFeedback", "LoggedPrediction"]
+__all__ = ["REVIEWER", "Feedback", "GivenFeedback", "LoggedPrediction"]
+
+REVIEWER: Final = "reviewer"
+"""The visitor that stands for the person who reviews photos; those of browsers are hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class Feedback:
     """What a visitor says of a prediction: the right label, None if the predicted one is right.
 
     ``visitor`` is a hash that says nothing about a person. ``time_us`` is in microseconds since 1970, UTC.
+    ``chosen`` is how a reviewer got the photo, random or least_confident; None of a visitor.
     """
 
     key: PhotoKey
@@ -27,6 +32,7 @@ class Feedback:
     label: str | None
     note: str | None
     time_us: int
+    chosen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class FeedbackStore:
                 "label": None if feedback.label == found.label else feedback.label,
                 "note": feedback.note,
                 "time_us": feedback.time_us,
+                "chosen": feedback.chosen,
                 "bundle": found.bundle.sha256,
             }
             primary = {"request_id": key.request_id, "position": key.position, "visitor": feedback.visitor}
@@ -61,6 +62,17 @@ class FeedbackStore:
             insert = self._dialect.insert(FEEDBACK).values(primary | given)
             connection.execute(insert.on_conflict_do_update(index_elements=[*primary], set_=given))
             return is_known
+
+    def delete(self, key: PhotoKey, visitor: str) -> bool:
+        """Delete the feedback of a visitor on a photo; return whether there was any.
+
+        Raises:
+            LogUnavailable: the database can't be used.
+        """
+        given = {"request_id": key.request_id, "position": key.position, "visitor": visitor}
+        chosen = [FEEDBACK.c[name] == value for name, value in given.items()]
+        with reaching(self._engine), self._engine.begin() as connection:
+            return connection.execute(delete(FEEDBACK).where(*chosen)).rowcount > 0
 
     def close(self) -> None:
         """Close all connections."""
@@ -91,7 +103,12 @@ def read_feedback(engine: Engine, *, since_us: int | None = None) -> list[GivenF
     return [
         GivenFeedback(
             Feedback(
-                PhotoKey(row["request_id"], row["position"]), row["visitor"], row["label"], row["note"], row["time_us"]
+                PhotoKey(row["request_id"], row["position"]),
+                row["visitor"],
+                row["label"],
+                row["note"],
+                row["time_us"],
+                row["chosen"],
             ),
             LoggedPrediction(row["predicted"], _bundle(row["sha256"], row["name"], row["version"], row["classes"])),
             row["predicted_us"],

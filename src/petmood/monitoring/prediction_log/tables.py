@@ -68,6 +68,7 @@ FEEDBACK: Final = Table(
     Column("note", Text),
     Column("time_us", BigInteger, nullable=False, comment="microseconds since 1970, UTC"),
     Column("bundle", String(64), nullable=False, comment="bundles.sha256 of the prediction"),
+    Column("chosen", String(16), comment="how a reviewer got the photo; null of a visitor"),
     PrimaryKeyConstraint("request_id", "position", "visitor"),
 )
 """Feedback on predictions: one for each photo and visitor, the last one given."""

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from petmood.core.errors import DataError, OutputError
 from petmood.core.progress import no_progress
 from petmood.data.sources.base import open_source
 from petmood.monitoring.feedback.export import TABLE_NAME, LeftOut, export_feedback, resolve
-from petmood.monitoring.feedback.records import Feedback, GivenFeedback, LoggedPrediction
+from petmood.monitoring.feedback.records import REVIEWER, Feedback, GivenFeedback, LoggedPrediction
 from petmood.monitoring.feedback.store import FeedbackStore, read_feedback
 from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
@@ -52,6 +53,13 @@ def test_a_photo_has_the_label_that_most_visitors_gave(
     assert photo.is_corrected == (expected != "happy")
     assert found.outvoted == (agreeing < len(labels))
     assert not found.left_out
+
+
+def test_the_reviewer_s_label_counts_before_those_of_visitors() -> None:
+    visitors = given("angry", "angry", None)
+    reviewed = replace(visitors[0], feedback=replace(visitors[0].feedback, visitor=REVIEWER, label="sad"))
+    (photo,) = resolve([*visitors, reviewed]).photos
+    assert (photo.label, photo.visitors, photo.agreeing) == ("sad", 1, 1)
 
 
 def test_a_tie_and_a_right_answer_without_a_label_are_left_out() -> None:

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text),
         sa.Column("time_us", sa.BigInteger, nullable=False),
         sa.Column("bundle", sa.String(64), nullable=False),
+        sa.Column("chosen", sa.String(16)),
         sa.PrimaryKeyConstraint("request_id", "position", "visitor"),
     )
 

@@ -1,0 +1,66 @@
+"""Tests of the next data version: exported feedback and the photos of a dataset in one import."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from petmood.core.errors import DataError
+from petmood.core.labels import DEFAULT_CLASSES
+from petmood.data.importer import import_photos
+from petmood.data.index import Role, Split, read_index
+from petmood.data.sources import open_source
+from petmood.monitoring.feedback.export import COLUMNS, TABLE_NAME
+from petmood.pipelines.feedback_dataset import FOLDER, add_dataset
+from tests.support.images import jpeg, photo_like
+from tests.support.small_sets import write_small_set
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """Return a folder as `petmood feedback export` writes it: two corrected photos."""
+    folder = tmp_path / "feedback"
+    (folder / "photos").mkdir(parents=True)
+    rows = []
+    for number in range(2):
+        name = f"photos/0-request-{number}.jpg"
+        (folder / name).write_bytes(jpeg(photo_like(64, 64, seed=1000 + number)))
+        cells = dict.fromkeys(COLUMNS, "x") | {"photo": name, "label": "sad"}
+        rows.append([cells[column] for column in COLUMNS])
+    with (folder / TABLE_NAME).open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    return folder
+
+
+def imported(folder: Path) -> Path:
+    """Import ten different photos of each class; return the dataset's folder."""
+    for place, label in enumerate(DEFAULT_CLASSES):
+        (folder / "source" / label).mkdir(parents=True)
+        for number in range(10):
+            photo = jpeg(photo_like(64, 64, seed=100 * place + number))
+            (folder / "source" / label / f"{number}.jpg").write_bytes(photo)
+    import_photos(open_source("folder", folder / "source"), to=folder / "old")
+    return folder / "old"
+
+
+def test_one_import_has_both_and_old_photos_keep_their_splits(exported: Path, tmp_path: Path) -> None:
+    dataset = imported(tmp_path)
+    before = {row.sha256: row for row in read_index(dataset) if row.role != Role.EXCLUDED}
+    assert add_dataset(exported, dataset) == len(before)
+    import_photos(open_source("csv", exported / TABLE_NAME), to=tmp_path / "new")
+    used = [row for row in read_index(tmp_path / "new") if row.role != Role.EXCLUDED]
+    new = [row for row in used if row.sha256 not in before]
+    assert [row.label for row in new] == ["sad", "sad"]
+    kept = {row.sha256: (row.label, row.split) for row in used if row.sha256 in before}
+    assert kept == {name: (row.label, row.split) for name, row in before.items()}
+    assert {split for _, split in kept.values()} == set(Split)
+    assert (exported / FOLDER).is_dir()
+
+
+def test_a_photo_that_is_gone_and_a_folder_without_a_dataset_are_refused(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"index\.csv"):
+        add_dataset(exported, tmp_path)
+    dataset = write_small_set(tmp_path / "old", train=8, valid=4, test=4)
+    (dataset / next(iter(read_index(dataset))).path).unlink()
+    with pytest.raises(DataError, match=r"Expected the photo .* of the dataset, found none"):
+        add_dataset(exported, dataset)
