@@ -1,6 +1,8 @@
 """Feedback in the prediction log's database: written once for each photo and visitor, and read with its prediction."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, Engine, and_, delete, exists, select
@@ -32,7 +34,7 @@ class FeedbackStore:
         Raises:
             LogUnavailable: the database can't be used.
         """
-        with reading(self._engine) as connection:
+        with self._used(), reading(self._engine) as connection:
             return _prediction(connection, key)
 
     def write(self, feedback: Feedback) -> bool | None:
@@ -45,7 +47,7 @@ class FeedbackStore:
             LogUnavailable: the database can't be used.
         """
         key = feedback.key
-        with reaching(self._engine), self._engine.begin() as connection:
+        with self._used(), reaching(self._engine), self._engine.begin() as connection:
             found = _prediction(connection, key)
             if found is None:
                 return None
@@ -77,6 +79,15 @@ class FeedbackStore:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Close connections to a file after use: an open one would stay with a file that is moved away."""
+        try:
+            yield
+        finally:
+            if self._engine.dialect.name == "sqlite":
+                self._engine.dispose()
 
 
 def read_feedback(engine: Engine, *, since_us: int | None = None) -> list[GivenFeedback]:

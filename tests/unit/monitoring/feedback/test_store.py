@@ -114,3 +114,15 @@ def test_a_database_without_its_tables_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(LogUnavailable, match="no such table"):
         store.prediction(PhotoKey("request-1"))
     store.close()
+
+
+def test_a_log_that_is_moved_and_begun_anew_is_the_new_one(store: FeedbackStore, log: LogStore, tmp_path: Path) -> None:
+    assert store.prediction(PhotoKey("request-1")) is not None
+    log.close()
+    for path in tmp_path.glob("log.db*"):
+        path.rename(path.with_name(f"old-{path.name}"))
+    anew = LogStore(sqlite(tmp_path))
+    anew.insert([row(7)])
+    assert store.prediction(PhotoKey("request-1")) is None
+    assert store.prediction(PhotoKey("request-7")) is not None
+    anew.close()
