@@ -12,7 +12,7 @@ from petmood.monitoring.feedback.store import read_feedback
 from tests.support.accessibility import violations
 from tests.support.browser import chromium
 from tests.support.images import jpeg, photo_like
-from tests.support.landing_page import CLASSES, PHONE, keep, opened, serving
+from tests.support.landing_page import CLASSES, PHONE, WITHIN_MS, keep, opened, serving
 from tests.support.logged import sqlite
 
 pytestmark = pytest.mark.proof
@@ -83,6 +83,7 @@ def test_it_works_by_keyboard_and_a_photo_without_a_class_can_be_given_one(
 ) -> None:
     with serving(log=tmp_path, scores=DomainScores(2.5, 0.98)) as address, opened(browser, address) as page:
         page.locator("#photo").set_input_files(photo)
+        expect(page.locator("#wrong")).to_be_visible(timeout=WITHIN_MS)  # what is hidden takes no focus
         page.locator("#wrong").focus()
         page.keyboard.press("Enter")
         expect(page.locator("#feedback-labels button")).to_have_count(3)

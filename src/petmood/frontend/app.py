@@ -77,7 +77,7 @@ def _photos() -> list[Photo]:
         accept_multiple_files=True,
         max_upload_size=MOST_MB,
         key="upload",
-        help="Your photos are sent to the service for analysis and are not stored.",
+        help="Your photos are sent to the service for analysis. This page stores none of them.",
     )
     return [Photo(file.name, file.getvalue()) for file in given]
 

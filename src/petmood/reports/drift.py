@@ -79,6 +79,9 @@ def histogram_chart(name: str, reference: Floats, window: Floats) -> Markup:
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, None)
     axes.set_xticks([edges[0], edges[-1]], labels=[f"{edges[0]:.2g}", f"{edges[-1]:.2g}"])
+    first, last = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
     axes.set_yticks([])
     return chart_markup(figure, spoken=f"Distribution of {name}; {'; '.join(titles.values())}.", titles=titles)
 
