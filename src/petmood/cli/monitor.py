@@ -118,9 +118,9 @@ def drift(
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=Integer(0, 65535), default=PORT, show_default=True, help="0 is any free one.")
 def serve(engine: "Engine", *, bundles: Sequence[str], window: int, every: float, host: str, port: int) -> None:
-    """Test each new window of the log, and serve the results over HTTP.
+    """Test each new window of the log; the drift API.
 
-    GET /drift, /drift/report, /stats, /healthz and /metrics. Three windows with drift in a row make an alert.
+    It serves GET /drift, /drift/report, /stats, /healthz and /metrics. Three windows with drift in a row make an alert.
     """
     from petmood.core.extras import require
     from petmood.core.listening import bind_all, url_of
