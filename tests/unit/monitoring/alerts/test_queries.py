@@ -21,7 +21,7 @@ def test_a_counter_without_matchers_has_no_braces() -> None:
 
 
 def test_the_latency_is_that_of_answered_requests_over_all_instances() -> None:
-    matchers = 'method="POST",route!~"/models.*",route="/predict",status="2xx"'
+    matchers = 'method="POST",route!~"/models.*|/feedback",route="/predict",status="2xx"'
     assert queries.latency(0.99, "10m") == (
         f"histogram_quantile(0.99, sum by (le) (rate(petmood_request_duration_seconds_bucket{{{matchers}}}[10m])))"
     )
@@ -32,13 +32,16 @@ def test_the_latency_is_that_of_answered_requests_over_all_instances() -> None:
 
 def test_every_answered_request_is_measured_by_one_of_two_latencies() -> None:
     for query in (queries.latency(0.99, "10m", routes=queries.OTHER_ROUTES), queries.latency_requests("10m")):
-        assert 'method="POST",route!~"/models.*",route' in query
+        assert 'method="POST",route!~"/models.*|/feedback",route' in query
         assert 'status="2xx"' in query
     assert queries.ONE_PHOTO.replace("=", "!=") == queries.OTHER_ROUTES
 
 
 def test_refused_tokens_and_origins_are_a_part_of_the_requests() -> None:
-    assert queries.requested("30m") == 'sum(increase(petmood_requests_total{method="POST",route!~"/models.*"}[30m]))'
+    assert (
+        queries.requested("30m")
+        == 'sum(increase(petmood_requests_total{method="POST",route!~"/models.*|/feedback"}[30m]))'
+    )
     assert queries.unauthorized("30m") == queries.requested("30m").replace("}", ',status=~"401|403"}')
     assert queries.answered("1h").endswith(',status=~"2.."}[1h]))')
 
