@@ -81,6 +81,10 @@ def export(engine: "Engine", *, photos: Path | None, output: Path, since: float 
     from petmood.core.commands import shell_command
     from petmood.monitoring.feedback.export import TABLE_NAME, export_feedback
 
+    if dataset is not None:
+        from petmood.data.index import read_index
+
+        read_index(dataset)  # before anything is written
     found = export_feedback(engine, kept_photos(engine, photos), output, since_us=since_us(since))
     corrected = sum(photo.is_corrected for photo in found.photos)
     click.echo(f"{output}: {len(found.photos):,} photos, {corrected:,} with a corrected label")

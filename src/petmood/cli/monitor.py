@@ -94,7 +94,7 @@ def drift(
     from petmood.monitoring.drift.tester import DriftTester
     from petmood.monitoring.metric_names import DriftStatus
 
-    testers = [DriftTester(_opened(one)) for one in bundles]
+    testers = [DriftTester(one) for one in {bundle.sha256: bundle for bundle in map(_opened, bundles)}.values()]
     window: dict[str, Any] = {"since_us": since_us(since)} if since is not None else {"last": last or LAST}
     found = [one.window(engine, **window) for one in testers]
     if html is not None:
@@ -139,11 +139,11 @@ def serve(engine: "Engine", *, bundles: Sequence[str], window: int, every: float
 
     def current() -> list[DriftTester]:
         """Return the bundles at the addresses now: an alias may have moved."""
-        found = [_opened(one) for one in bundles]
-        for bundle in found:
-            if bundle.sha256 not in testers:
-                testers[bundle.sha256] = DriftTester(bundle)
-        return [testers[bundle.sha256] for bundle in found]
+        found = {bundle.sha256: bundle for bundle in map(_opened, bundles)}  # two aliases may be of one version
+        for name, bundle in found.items():
+            if name not in testers:
+                testers[name] = DriftTester(bundle)
+        return [testers[name] for name in found]
 
     tested = DriftMonitor(current(), size=window)
     follows = any(is_reference(one) for one in bundles)

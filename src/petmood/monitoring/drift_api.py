@@ -136,18 +136,29 @@ class _Updates:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            try:
-                if self._testers is not None:
-                    self._monitor.follow(self._testers())
-                for window in self._monitor.update(self._engine):
-                    level = logging.WARNING if window.result.status is DriftStatus.DRIFT else logging.INFO
-                    logger.log(level, "%s %s: %s", window.bundle.name, window.result.status, window.result.sentence)
-                self.problem = None
-            except Exception as error:  # the thread continues: a database comes back
-                if self.problem is None:
-                    logger.exception("drift: the prediction log can't be tested", exc_info=error)
-                self.problem = str(error)
+            problems = [problem for step in (self._follow, self._update) if (problem := _problem_of(step))]
+            if problems and self.problem is None:
+                logger.error("drift: %s", " ".join(problems))
+            self.problem = " ".join(problems) or None
             self._stopped.wait(self._every_s)
+
+    def _follow(self) -> None:
+        if self._testers is not None:
+            self._monitor.follow(self._testers())
+
+    def _update(self) -> None:
+        for window in self._monitor.update(self._engine):
+            level = logging.WARNING if window.result.status is DriftStatus.DRIFT else logging.INFO
+            logger.log(level, "%s %s: %s", window.bundle.name, window.result.status, window.result.sentence)
+
+
+def _problem_of(step: Callable[[], None]) -> str | None:
+    """Return why a step failed, or None: a registry or a database that is away comes back."""
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 - of any kind: the thread continues
+        return str(error) or type(error).__name__
+    return None
 
 
 class _Metrics(Collector):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from petmood.configs.schema import Config
 from petmood.core.atomic_directory import DirectoryDraft
 from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle
 from petmood.core.bundle_target import bundle_directory
@@ -78,9 +79,10 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
     opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
     features = features_of(folder, index, rows_to_recognize(folder, index), progress=progress)
     golden = opened(_spread_by_class(candidates))
-    source, held_rows, fit_to = rows_of_reference(index, learned, is_trained=config.recipe.kind == "gradient")
+    source, held_rows, fit_to = rows_of_reference(index, learned, is_trained=_is_trained(config))
     held_out, others = (opened(rows, progress=progress) for rows in (held_rows, fit_to))
-    labels = np.where([row.split == Split.TRAIN for row in held_rows], -1, held_out.labels)
+    chose_nothing = Split.TEST if any(row.split == Split.TEST for row in held_rows) else Split.VALID
+    labels = np.where([row.split == chose_nothing for row in held_rows], held_out.labels, -1)
     return fill_bundle(
         draft,
         load_network(run),
@@ -122,6 +124,11 @@ def rows_of_reference(
     halves = ([row for row, fit in zip(one_each, fitted, strict=True) if fit == wanted] for wanted in (False, True))
     reference, others = halves
     return "all", _spread(reference), _spread(others)
+
+
+def _is_trained(config: Config) -> bool:
+    """Return whether the embedding may have been trained on photos of the dataset, by this run or the one before it."""
+    return config.recipe.kind == "gradient" or config.first_weights not in {"none", "imagenet"}
 
 
 def _spread(rows: Sequence[IndexRow]) -> list[IndexRow]:

@@ -43,7 +43,8 @@ def retrain(
     """Train, evaluate and export what is not up to date, register the bundle, and move the alias if the checks pass.
 
     The candidate is compared with the champion on the held-out photos of its own data version. It stays registered if
-    the checks reject it. The same settings and data give the same version.
+    the checks reject it. The same settings and data give the same version. One that the alias had before, such as one
+    that was rolled back, is rejected: a person may promote it.
 
     Raises:
         DataError: the data is missing, or validation found a blocking issue.
@@ -55,6 +56,8 @@ def retrain(
     version = registry.push(pipeline.bundle, by=by.name)
     if registry.state().aliases.get(alias) == version.number:
         return RetrainResult(pipeline, version)
+    if any(change.alias == alias and change.to == version.number for change in registry.history()):
+        return RetrainResult(pipeline, version, rejected=_replaced_before(version, alias))
     try:
         promoted = promote(
             registry,
@@ -69,3 +72,10 @@ def retrain(
     except PromotionRejected as error:
         return RetrainResult(pipeline, version, rejected=error)
     return RetrainResult(pipeline, version, promotion=promoted)
+
+
+def _replaced_before(version: Version, alias: str) -> PromotionRejected:
+    return PromotionRejected(
+        f"Version {version.number} of {version.model} was {alias} before and was replaced. It has the same data and "
+        "settings, so nothing is new. To decide otherwise use `petmood registry promote`."
+    )

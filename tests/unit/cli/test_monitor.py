@@ -92,3 +92,11 @@ def other_sha(log: str) -> str:
     LogStore(engine).insert([row(1, request_id="another")])
     engine.dispose()
     return row(1).bundle.sha256
+
+
+def test_two_addresses_of_one_version_are_one_bundle(
+    petmood: Callable[..., Any], shared_bundle: Bundle, log: str, tmp_path: Path
+) -> None:
+    (tmp_path / "alias").symlink_to(shared_bundle.folder)
+    given = ("--bundle", shared_bundle.folder, "--bundle", tmp_path / "alias", "--last", 60, "--json")
+    assert len(json.loads(petmood("monitor", "drift", "--log", log, *given).out)) == 1

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from petmood.core.bundle import Bundle
-from petmood.core.errors import LogUnavailable
+from petmood.core.errors import LogUnavailable, RegistryError
 from petmood.monitoring import drift_api as module
 from petmood.monitoring.drift.monitor import DriftMonitor
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
@@ -83,3 +83,15 @@ def test_a_database_that_is_away_is_told_and_the_thread_continues(
     log_photos(engine, shared_bundle, 50)
     wait_until(lambda: client.get("/healthz").status_code == 200)
     wait_until(lambda: len(windows(client)) == 1)
+
+
+def test_a_registry_that_is_away_does_not_stop_the_tests_of_the_log(shared_bundle: Bundle, engine: Engine) -> None:
+    def away() -> list[DriftTester]:
+        raise RegistryError("The registry can't be reached.")
+
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    log_photos(engine, shared_bundle, 50)
+    with TestClient(create_drift_app(monitor, engine, report=page, every_s=0.05, testers=away)) as opened:
+        wait_until(lambda: len(windows(opened)) == 1)
+        assert opened.get("/healthz").json() == {"status": "The registry can't be reached."}
+    engine.dispose()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from petmood.configs.load import compose
 from petmood.configs.schema import Config
 from petmood.core.bundle import DUPLICATES_NAME, Bundle, read, verify
 from petmood.core.errors import BundleError, ConfigError, DataError, OutputError, OutputLocked
@@ -21,9 +22,10 @@ from petmood.evaluation.predictions import Predictions
 from petmood.inference.load import load_bundle
 from petmood.pipelines import export as exporting
 from petmood.pipelines.evaluate import read_evaluation
-from petmood.pipelines.export import GOLDEN_PHOTOS, export_run, rows_to_recognize
+from petmood.pipelines.export import GOLDEN_PHOTOS, export_run, rows_of_reference, rows_to_recognize
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
+from petmood.training.dataset import training_rows
 from tests.support.evaluation import MakeRows
 from tests.support.small_sets import write_small_set
 
@@ -138,3 +140,38 @@ def test_a_link_in_a_circle_is_refused_as_a_target(small_run: RunFolder, tmp_pat
     (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(OutputError, match="circle contains a broken link"):
         export_run(small_run, to=tmp_path / "circle")
+
+
+def test_the_reference_has_photos_that_the_embedding_was_not_trained_on(small_set: Path) -> None:
+    rows = read_index(small_set).rows
+    learned = training_rows(rows, include_copies=True)
+    source, reference, others = rows_of_reference(rows, learned, is_trained=True)
+    assert (source, others) == ("held_out", learned)
+    assert {row.split for row in reference} == {Split.VALID, Split.TEST}
+    assert len({row.group_id for row in reference}) == len(reference) == 32
+    source, reference, others = rows_of_reference(rows, learned, is_trained=False)
+    assert source == "all"
+    assert {row.group_id for row in reference}.isdisjoint({row.group_id for row in others})
+    assert len({row.group_id for row in (*reference, *others)}) == len(reference) + len(others) == 64
+    assert all(row.role == Role.ORIGINAL for row in (*reference, *others))
+
+
+def test_a_long_reference_is_cut_evenly(small_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "MOST_REFERENCE", 5)
+    rows = read_index(small_set).rows
+    _, reference, others = rows_of_reference(rows, training_rows(rows, include_copies=False), is_trained=True)
+    assert (len(reference), len(others)) == (5, 5)
+    assert {row.split for row in reference} == {Split.VALID, Split.TEST}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["recipe=scratch"], True),
+        (["recipe=closed_form", "model=fixed_filters"], False),
+        (["recipe=linear_probe", "model=efficientnet_lite0"], False),
+        (["recipe=linear_probe", "model=efficientnet_lite0", "model.weights=runs/x/model.safetensors"], True),
+    ],
+)
+def test_weights_of_a_run_may_have_been_trained_on_the_dataset(overrides: list[str], expected: bool) -> None:
+    assert exporting._is_trained(compose(overrides)) is expected

@@ -25,7 +25,8 @@ def exported(tmp_path: Path) -> Path:
     for number in range(2):
         name = f"photos/0-request-{number}.jpg"
         (folder / name).write_bytes(jpeg(photo_like(64, 64, seed=1000 + number)))
-        cells = dict.fromkeys(COLUMNS, "x") | {"photo": name, "label": "sad"}
+        chosen = "random" if number else "least_confident"
+        cells = dict.fromkeys(COLUMNS, "x") | {"photo": name, "label": "sad", "chosen": chosen}
         rows.append([cells[column] for column in COLUMNS])
     with (folder / TABLE_NAME).open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
@@ -55,6 +56,25 @@ def test_one_import_has_both_and_old_photos_keep_their_splits(exported: Path, tm
     assert kept == {name: (row.label, row.split) for name, row in before.items()}
     assert {split for _, split in kept.values()} == set(Split)
     assert (exported / FOLDER).is_dir()
+
+
+def test_photos_with_feedback_are_for_training_unless_they_were_drawn_at_random(exported: Path, tmp_path: Path) -> None:
+    dataset = imported(tmp_path)
+    known = next(row for row in read_index(dataset) if row.split == Split.TEST)
+    (exported / "photos" / "0-request-0.jpg").write_bytes((dataset / known.path).read_bytes())
+    with (exported / TABLE_NAME).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    (exported / "photos" / "third.jpg").write_bytes(jpeg(photo_like(64, 64, seed=5000)))
+    rows.append(rows[0] | {"photo": "photos/third.jpg", "chosen": ""})
+    with (exported / TABLE_NAME).open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    add_dataset(exported, dataset)
+    with (exported / TABLE_NAME).open(newline="") as file:
+        found = {row["photo"]: row for row in csv.DictReader(file)}
+    assert "photos/0-request-0.jpg" not in found  # the dataset has a label for these bytes
+    assert (found["photos/0-request-1.jpg"]["split"], found["photos/third.jpg"]["split"]) == ("", "train")
 
 
 def test_a_photo_that_is_gone_and_a_folder_without_a_dataset_are_refused(exported: Path, tmp_path: Path) -> None:

@@ -68,6 +68,11 @@ def test_a_candidate_that_passes_gets_the_alias_and_one_that_does_not_stays_regi
     assert registry.state().aliases == {CHAMPION: first.version.number}
     assert [one.number for one in registry.versions()] == [first.version.number, second.version.number]
     assert (tmp_path / "checks" / "promotion.html").is_file()
+    registry.promote(second.version, alias=CHAMPION, by=ME, seen=registry.state())  # by a person
+    undone = retrain(good, registry, alias=CHAMPION, by=ME, bundles=bundles)
+    assert undone.promotion is None
+    assert "was champion before and was replaced" in str(undone.rejected)
+    assert registry.state().aliases[CHAMPION] == second.version.number
 
 
 def test_limits_are_those_of_the_promotion(data: Path, registry: Registry, tmp_path: Path) -> None:

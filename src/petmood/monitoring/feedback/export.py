@@ -27,7 +27,7 @@ __all__ = ["TABLE_NAME", "Export", "LabeledPhoto", "LeftOut", "export_feedback",
 TABLE_NAME: Final = "labels.csv"
 COLUMNS: Final = (
     *("photo", "label", "feedback", "predicted", "visitors", "agreeing"),
-    *("request_id", "position", "predicted_at", "bundle", "bundle_name", "bundle_version"),
+    *("request_id", "position", "predicted_at", "bundle", "bundle_name", "bundle_version", "chosen"),
 )
 SUFFIXES: Final[Mapping[bytes, str]] = {
     b"\xff\xd8": "jpg",
@@ -58,6 +58,7 @@ class LabeledPhoto:
     predicted_us: int
     visitors: int
     agreeing: int
+    chosen: str | None = None
 
     @property
     def is_corrected(self) -> bool:
@@ -98,22 +99,28 @@ def resolve(given: Sequence[GivenFeedback]) -> Export:
         elif label is None:
             left_out[LeftOut.NO_LABEL] += 1
         else:
-            photos.append(LabeledPhoto(key, label, votes[0].prediction, votes[0].predicted_us, len(votes), most))
+            photos.append(
+                LabeledPhoto(
+                    key, label, votes[0].prediction, votes[0].predicted_us, len(votes), most, votes[0].feedback.chosen
+                )
+            )
     return Export(tuple(photos), left_out)
 
 
 def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, since_us: int | None = None) -> Export:
     """Write the kept photos with feedback, and a table with their labels and where each comes from, into a new folder.
 
-    ``since_us`` takes only feedback since a time in microseconds since 1970. Labels are those of the bundle that
-    predicted last.
+    ``since_us`` takes only photos with feedback since a time in microseconds since 1970, with all feedback on them.
+    Labels are those of the bundle that predicted last.
 
     Raises:
         DataError: there is nothing to export; nothing is written.
         LogUnavailable: the database can't be used.
         OutputError: the folder is not empty, or can't be written.
     """
-    resolved = resolve(read_feedback(engine, since_us=since_us))
+    given = read_feedback(engine)
+    recent = {one.feedback.key for one in given if since_us is None or one.feedback.time_us >= since_us}
+    resolved = resolve([one for one in given if one.feedback.key in recent])
     latest = rows_by_bundle(engine)
     classes = set(latest[0].bundle.classes) if latest else set[str]()
     left_out, exported, rows = Counter(resolved.left_out), list[LabeledPhoto](), list[tuple[str, ...]]()
@@ -158,6 +165,7 @@ def _written(photo: LabeledPhoto, content: bytes, folder: Path) -> tuple[str, ..
         bundle.sha256,
         bundle.name,
         bundle.version,
+        photo.chosen or "",
     )
 
 

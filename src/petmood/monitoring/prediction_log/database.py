@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool
 
 from petmood.core.errors import ConfigError, LogUnavailable, OutputLocked
 from petmood.core.extras import require
@@ -92,7 +93,9 @@ def connect(url: URL, *, writes: bool = True) -> Engine:
     """
     if url.drivername != "sqlite":
         return create_engine(url, connect_args=dict(POSTGRES_OPTIONS), pool_size=2, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_S})
+    # A reader keeps no connection: with one it would read a file that was moved.
+    pool = {} if writes else {"poolclass": NullPool}
+    engine = create_engine(url, connect_args={"timeout": BUSY_S}, **pool)
     event.listen(engine, "connect", _set_up_writer if writes else _set_up_reader)
     event.listen(engine, "begin", _begin)
     return engine

@@ -50,8 +50,8 @@ class LoggedWindow:
 
     ``probabilities`` is float32 [N, K] in the order of ``bundle.classes``, ``confident`` bool [N], and ``in_domain``
     bool [N], True where a bundle has no domain scores. ``statistics`` float32 [N, 4], ``novelty`` and ``animal_score``
-    float64 [N] and ``residual`` float32 [N] are NaN where they were not measured. ``embedding`` is float16 [N, D], None
-    unless all rows have one.
+    float64 [N] and ``residual`` float32 [N] are NaN where they were not measured. ``embedding`` is float16 [N, D], NaN
+    for rows without one, and None if no row has one.
     """
 
     bundle: LoggedBundle
@@ -220,10 +220,6 @@ def _window(bundle: LoggedBundle, rows: Sequence[Row[Any]]) -> LoggedWindow:
             f"The prediction log has rows of the bundle {bundle.name} {bundle.version} with another number of classes "
             f"than its {len(bundle.classes)}. Export the log, and begin a new one."
         )
-    known = [one for one in columns["embedding"] if one is not None]
-    embedding = None
-    if known and len(known) == len(columns["embedding"]):
-        embedding = np.frombuffer(b"".join(known), dtype="<f2").reshape(len(known), -1)
     return LoggedWindow(
         bundle=bundle,
         request_ids=tuple(columns["request_id"]),
@@ -236,6 +232,18 @@ def _window(bundle: LoggedBundle, rows: Sequence[Row[Any]]) -> LoggedWindow:
         novelty=numbers("novelty"),
         animal_score=numbers("animal_score"),
         statistics=np.stack([numbers(name) for name in STATISTICS], axis=1).astype(np.float32),
-        embedding=embedding,
+        embedding=_embeddings(columns["embedding"]),
         residual=numbers("residual").astype(np.float32),
     )
+
+
+def _embeddings(stored: Sequence[bytes | None]) -> NDArray[np.float16] | None:
+    """Return the embeddings of rows as an array; those of another width than the last one count as missing."""
+    known = [one for one in stored if one is not None]
+    if not known:
+        return None
+    found = np.full((len(stored), len(known[-1]) // 2), np.nan, dtype=np.float16)
+    for row, one in enumerate(stored):
+        if one is not None and len(one) == len(known[-1]):
+            found[row] = np.frombuffer(one, dtype="<f2")
+    return found

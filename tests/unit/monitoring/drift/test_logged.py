@@ -31,5 +31,15 @@ def test_rows_without_a_measurement_are_left_out(tmp_path: Path) -> None:
     assert found.request_ids == ("request-1", "request-5")
     assert len(measured_rows(read_window(engine, BUNDLE), columns=4)) == 0
     LogStore(engine).insert([row(6, embedding=None)])
+    assert measured_rows(read_window(engine, BUNDLE), columns=3).request_ids == ("request-1", "request-5")
     assert measured_rows(read_window(engine, BUNDLE, last=1), columns=3).embedding.shape == (0, 3)
     engine.dispose()
+
+
+def test_a_photo_that_is_sent_again_counts_once(tmp_path: Path) -> None:
+    engine = sqlite(tmp_path)
+    LogStore(engine).insert([row(2), row(1), *(row(1, request_id=f"again-{number}") for number in range(3))])
+    found = measured_rows(read_window(engine, BUNDLE), columns=3)
+    engine.dispose()
+    assert len(found) == 2
+    assert "request-2" in found.request_ids

@@ -115,6 +115,7 @@ def test_kept_photos_are_written_with_their_labels_and_where_they_come_from(
         "bundle": BUNDLE.sha256,
         "bundle_name": "pets",
         "bundle_version": "1",
+        "chosen": "",
     }
     assert (second["photo"], second["label"], second["feedback"]) == ("photos/0-request-1.png", "angry", "corrected")
     assert (tmp_path / "out" / first["photo"]).read_bytes() == photos.read(PhotoKey("request-0"))
@@ -164,3 +165,15 @@ def test_a_folder_with_files_is_not_replaced(log: LogStore, photos: KeptPhotos, 
     with pytest.raises(OutputError, match="new or an empty folder"):
         export_feedback(sqlite(tmp_path), photos, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_time_selects_photos_and_all_feedback_on_them_counts(tmp_path: Path) -> None:
+    rows, store, photos = LogStore(sqlite(tmp_path)), FeedbackStore(sqlite(tmp_path)), KeptPhotos(tmp_path / "photos")
+    photos.create(days=30)
+    rows.insert([row(0), row(1)])
+    for number in range(2):
+        photos.write(PhotoKey(f"request-{number}"), jpeg(photo_like(32, 32, seed=number)))
+        store.write(Feedback(PhotoKey(f"request-{number}"), REVIEWER, "angry", None, START_US, chosen="random"))
+    store.write(Feedback(PhotoKey("request-1"), "a" * 64, "happy", None, START_US + 10))
+    (found,) = export_feedback(sqlite(tmp_path), photos, tmp_path / "out", since_us=START_US + 10).photos
+    assert (found.key, found.label, found.chosen) == (PhotoKey("request-1"), "angry", "random")

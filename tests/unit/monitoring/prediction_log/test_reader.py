@@ -83,7 +83,9 @@ def test_what_some_rows_lack_is_nan_or_none(engine: Engine) -> None:
         [row(20, embedding=None, residual=None, statistics=None, novelty=None, in_domain=None, label=None)]
     )
     found = read_window(engine, BUNDLE, last=2)
-    assert found.embedding is None
+    assert found.embedding is not None
+    assert np.isnan(found.embedding).all(axis=1).tolist() == [False, True]
+    assert read_window(engine, BUNDLE, last=1).embedding is None
     assert np.isnan(found.statistics[1]).all()
     assert np.isnan(found.novelty[1])
     assert np.isnan(found.residual).tolist() == [False, True]
