@@ -17,6 +17,7 @@ from petmood.configs.load import compose
 from petmood.core.bundle import DATA_NAME, Bundle, write
 from petmood.core.errors import BundleError, DataError
 from petmood.core.golden import read_golden
+from petmood.core.graph_outputs import LOGITS
 from petmood.data.index import Role, Split, index_text, read_index, write_index
 from petmood.export.onnx import to_onnx
 from petmood.pipelines.export import export_run
@@ -80,7 +81,7 @@ def slowed(model: bytes, *, layers: int = 40, side: int = 64) -> bytes:
     """Append convolutions that change nothing to a network: each is an identity over a wide field."""
     proto = onnx.load_from_string(model)
     graph = proto.graph
-    (out,) = graph.output
+    out = next(one for one in graph.output if one.name == LOGITS)
     for node in graph.node:
         node.output[:] = ["before" if name == out.name else name for name in node.output]
     identity = np.zeros((4, 4, 3, 3), np.float32)
@@ -151,7 +152,8 @@ def test_a_miscalibrated_model_is_refused_for_its_calibration_alone(
 ) -> None:
     """The same network, but for a temperature that makes it unsure of everything it knows."""
     model = to_onnx(load_network(scene.run), side_px=24, temperature=temperature)
-    unsure = changed(scene.good, tmp_path / "unsure", files={"model.onnx": model}, temperature=temperature)
+    fields = {"temperature": temperature, "outputs": (LOGITS,)}
+    unsure = changed(scene.good, tmp_path / "unsure", files={"model.onnx": model}, **fields)
     limits = PromotionLimits(criterion=Criterion.NON_INFERIOR)
     assert failing(run_promotion_checks(unsure, scene.good.folder, data=scene.data, limits=limits)) == ["calibration"]
 
