@@ -83,7 +83,7 @@ def false_alarms(photos: PhotoSet, *, sizes: Sequence[int], windows: int) -> dic
             rng = np.random.default_rng([number, size])
             for _ in range(WINDOWS_PER_SPLIT):
                 some = rng.choice(pool, size, replace=False)
-                results[size].append(detect_drift(reference, _rows_of(own, some), seed=int(rng.integers(2**31))))
+                results[size].append(detect_drift(reference, own.rows(some), seed=int(rng.integers(2**31))))
                 if leaky:
                     pair = (leaky.project(photos.photos.embedding[one])[1] for one in (rows, some))
                     fitted[size].append(ks_2samp(*pair).pvalue <= LEVEL)
@@ -189,15 +189,3 @@ def _arrays(features: Features, projection: Projection) -> dict[str, Any]:
         "confident": np.ones(count, dtype=np.bool_),
         "in_domain": np.ones(count, dtype=np.bool_),
     }
-
-
-def _rows_of(window: DriftWindow, rows: Rows) -> DriftWindow:
-    return DriftWindow(
-        statistics=window.statistics[rows],
-        embedding=window.embedding[rows],
-        residual=window.residual[rows],
-        probabilities=window.probabilities[rows],
-        confident=window.confident[rows],
-        in_domain=window.in_domain[rows],
-        request_ids=tuple(window.request_ids[row] for row in rows),
-    )

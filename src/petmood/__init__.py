@@ -56,11 +56,9 @@ def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, 
     if "://" not in address:
         return load_folder(Path(address), threads=threads)
     from petmood.registry.cache import cached
-    from petmood.registry.uri import open_registry, parse_reference
+    from petmood.registry.uri import find_version, parse_reference
 
-    reference = parse_reference(address)
-    opened = open_registry(registry, model=reference.model)
-    return load_folder(cached(opened, opened.find(reference.version)).folder, threads=threads)
+    return load_folder(cached(*find_version(parse_reference(address), registry=registry)).folder, threads=threads)
 
 
 if not TYPE_CHECKING:  # a type checker sees the names above alone, so that it finds a misspelled one

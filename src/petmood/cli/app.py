@@ -36,7 +36,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "predict": ("petmood.cli.predict:predict", "Predict photos with a bundle."),
     "serve": ("petmood.cli.serve:serve", "Serve a bundle over HTTP."),
     "log": ("petmood.cli.log:log", "Read, export and clean the prediction log of a service."),
-    "feedback": ("petmood.cli.feedback:feedback", "List and export what visitors said of predictions."),
+    "feedback": ("petmood.cli.feedback:feedback", "List, review and export what people say of predictions."),
     "bento": ("petmood.cli.bento:bento", "Serve or build through BentoML."),
     "monitor": ("petmood.cli.monitor:monitor", "Watch a served model: drift, alert rules, dashboards."),
     "loadtest": ("petmood.cli.loadtest:loadtest", "Load-test a service until throughput saturates."),

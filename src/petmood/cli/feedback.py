@@ -30,14 +30,13 @@ def list_(engine: "Engine", *, since: float | None, as_json: bool) -> None:
 
     A visitor is a hash of a random cookie. It says nothing about a person.
     """
-    from datetime import UTC, datetime
-
     from petmood.core.names import printable
     from petmood.monitoring.feedback.store import read_feedback
+    from petmood.monitoring.prediction_log.rows import time_text
 
     found = [
         {
-            "time": datetime.fromtimestamp(one.feedback.time_us / 1e6, tz=UTC).isoformat(timespec="seconds"),
+            "time": time_text(one.feedback.time_us),
             "request_id": one.feedback.key.request_id,
             "position": one.feedback.key.position,
             "predicted": one.prediction.label,

@@ -93,12 +93,8 @@ def show(engine: "Engine", *, as_json: bool) -> None:
 
     Each has the number of its rows, and the times of the first and the last.
     """
-    from datetime import UTC, datetime
-
     from petmood.monitoring.prediction_log.reader import rows_by_bundle
-
-    def shown(time_us: int) -> str:
-        return datetime.fromtimestamp(time_us / 1e6, tz=UTC).isoformat(timespec="seconds")
+    from petmood.monitoring.prediction_log.rows import time_text
 
     found = [
         {
@@ -107,8 +103,8 @@ def show(engine: "Engine", *, as_json: bool) -> None:
             "sha256": one.bundle.sha256,
             "classes": list(one.bundle.classes),
             "rows": one.rows,
-            "first": shown(one.first_us),
-            "last": shown(one.last_us),
+            "first": time_text(one.first_us),
+            "last": time_text(one.last_us),
         }
         for one in rows_by_bundle(engine)
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,13 +13,12 @@ from petmood.cli.output import echo_json
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from petmood.core.bundle import Bundle
-    from petmood.monitoring.drift.tester import WindowResult
+    from petmood.monitoring.drift.tester import DriftTester, WindowResult
 
 __all__ = ["monitor"]
 
-LAST: int = 1000
-PORT: int = 8010
+LAST: Final = 1000
+PORT: Final = 8010
 
 
 def of_bundles(command: Callable[..., None]) -> Callable[..., None]:
@@ -91,10 +90,9 @@ def drift(
 
     require("scipy", extra="monitor")
     from petmood.core.files import atomic_write_text
-    from petmood.monitoring.drift.tester import DriftTester
     from petmood.monitoring.metric_names import DriftStatus
 
-    testers = [DriftTester(one) for one in {bundle.sha256: bundle for bundle in map(_opened, bundles)}.values()]
+    testers = _ServedBundles(bundles).testers()
     window: dict[str, Any] = {"since_us": since_us(since)} if since is not None else {"last": last or LAST}
     found = [one.window(engine, **window) for one in testers]
     if html is not None:
@@ -128,26 +126,15 @@ def serve(engine: "Engine", *, bundles: Sequence[str], window: int, every: float
     require("scipy", extra="monitor")
     uvicorn = require("uvicorn", extra="serve")
     from petmood.monitoring.drift.monitor import DriftMonitor
-    from petmood.monitoring.drift.tester import DriftTester
     from petmood.monitoring.drift_api import create_drift_app
-    from petmood.registry.uri import is_reference
     from petmood.reports.drift import drift_page
     from petmood.serving.logs import set_up_logging
 
     set_up_logging(as_json=False, project=None)
-    testers: dict[str, DriftTester] = {}
-
-    def current() -> list[DriftTester]:
-        """Return the bundles at the addresses now: an alias may have moved."""
-        found = {bundle.sha256: bundle for bundle in map(_opened, bundles)}  # two aliases may be of one version
-        for name, bundle in found.items():
-            if name not in testers:
-                testers[name] = DriftTester(bundle)
-        return [testers[name] for name in found]
-
-    tested = DriftMonitor(current(), size=window)
-    follows = any(is_reference(one) for one in bundles)
-    app = create_drift_app(tested, engine, report=drift_page, every_s=every, testers=current if follows else None)
+    served = _ServedBundles(bundles)
+    tested = DriftMonitor(served.testers(), size=window)
+    testers = served.testers if served.may_change else None
+    app = create_drift_app(tested, engine, report=drift_page, every_s=every, testers=testers)
     listeners = bind_all((host,), port)
     click.echo(
         f"petmood tests new windows of the log; results at {url_of(host, listeners[0].getsockname()[1])}", err=True
@@ -155,17 +142,37 @@ def serve(engine: "Engine", *, bundles: Sequence[str], window: int, every: float
     uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=list(listeners))
 
 
-def _opened(address: str) -> "Bundle":
-    """Return the verified bundle in a folder or a registry."""
-    from petmood.core.bundle import verify
-    from petmood.registry.cache import cached
-    from petmood.registry.uri import is_reference, open_registry, parse_reference
+class _ServedBundles:
+    """Bundles at addresses, with their drift references; each version is verified and read once."""
 
-    if not is_reference(address):
-        return verify(Path(address))
-    reference = parse_reference(address)
-    registry = open_registry(None, model=reference.model)
-    return cached(registry, registry.find(reference.version))
+    def __init__(self, addresses: Sequence[str]) -> None:
+        from petmood.core.bundle import verify
+        from petmood.registry.uri import is_reference, parse_reference
+
+        self._addresses = tuple(parse_reference(one) if is_reference(one) else verify(Path(one)) for one in addresses)
+        self._known: dict[str, DriftTester] = {}
+        self.may_change = any(map(is_reference, addresses))
+
+    def testers(self) -> "list[DriftTester]":
+        """Return the bundles that are at the addresses now, each once: two aliases may be of one version.
+
+        Raises:
+            BundleError: a bundle has no drift reference.
+            RegistryError: a version can't be found or fetched.
+        """
+        from petmood.core.bundle import Bundle
+        from petmood.monitoring.drift.tester import DriftTester
+        from petmood.registry.cache import cached
+        from petmood.registry.uri import find_version
+
+        now: dict[str, DriftTester] = {}
+        for one in self._addresses:
+            found = one if isinstance(one, Bundle) else find_version(one)
+            sha256 = found.sha256 if isinstance(found, Bundle) else found[1].sha256
+            if sha256 not in self._known:
+                self._known[sha256] = DriftTester(found if isinstance(found, Bundle) else cached(*found))
+            now[sha256] = self._known[sha256]
+        return [*now.values()]
 
 
 def _summary(window: "WindowResult") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from petmood.cli.progress import progress_bar
+from petmood.cli.recommended import done_text, with_recommended
 from petmood.cli.registry_options import current_author, in_new_registry, registry_command
 from petmood.core.output_paths import refuse_unwritable
 
@@ -61,13 +62,9 @@ def retrain(
         return
     from petmood.configs.load import compose, with_demo
     from petmood.pipelines.promote import read_limits
-    from petmood.pipelines.recommend import recommend_experiment
     from petmood.registry.base import CHALLENGER, CHAMPION, Author
 
-    chosen = recommend_experiment(overrides)
-    if chosen:
-        click.echo(f"experiment={chosen.experiment}: {chosen.reason}\n")
-        overrides = (f"experiment={chosen.experiment}", *overrides)
+    overrides = with_recommended(overrides)
     settings, checked = compose(with_demo(overrides)), read_limits(limits)
     from petmood.pipelines.retrain import retrain as retrain_model
 
@@ -94,7 +91,7 @@ def _report(found: "RetrainResult", *, alias: str) -> None:
     from petmood.cli.tables import headline_text
     from petmood.registry.base import CHAMPION
 
-    click.echo(f"Done now: {', '.join(found.pipeline.done) or 'nothing, everything is up to date'}.\n")
+    click.echo(done_text(found.pipeline.done))
     click.echo(headline_text(found.pipeline.run.evaluation.read_text()))
     click.echo(f"\nVersion {found.version.number} of {found.version.model}: {found.pipeline.bundle}")
     if found.rejected is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from petmood.cli.progress import progress_bar
+from petmood.cli.recommended import done_text, with_recommended
 from petmood.core.commands import shell_command
 
 __all__ = ["run"]
@@ -28,18 +29,14 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     from petmood.cli.tables import headline_text, model_notices, prediction_text
     from petmood.configs.load import compose, with_demo
     from petmood.data.generated import CHECK_NAME, find_generated
-    from petmood.pipelines.recommend import recommend_experiment
 
-    chosen = recommend_experiment(overrides)
-    if chosen:
-        click.echo(f"experiment={chosen.experiment}: {chosen.reason}\n")
-        overrides = (f"experiment={chosen.experiment}", *overrides)
+    overrides = with_recommended(overrides)
     settings = compose(with_demo(overrides))
     from petmood.pipelines.crossval import crossval_folder
     from petmood.pipelines.end_to_end import run_pipeline  # torch is imported only after the settings are validated
 
     result = run_pipeline(settings, bundles=bundles, progress=progress_bar)
-    click.echo(f"Done now: {', '.join(result.done) or 'nothing, everything is up to date'}.\n")
+    click.echo(done_text(result.done))
     click.echo(headline_text(result.run.evaluation.read_text()))
     if result.advises_crossval:
         more = shell_command("run", *overrides, f"evaluation.crossval={crossval_folder(settings)}")

@@ -18,7 +18,7 @@ from typing import Final
 from petmood.core.errors import RegistryError
 from petmood.core.mlflow_env import mlflow_uri, uri_problem
 from petmood.core.names import MODEL_NAME, model_name_problem
-from petmood.registry.base import ALIASES, PREVIOUS, Backend
+from petmood.registry.base import ALIASES, PREVIOUS, Backend, Version
 from petmood.registry.folder import FolderStore
 from petmood.registry.gcs import GcsStore
 from petmood.registry.mlflow import MlflowBackend
@@ -30,6 +30,7 @@ __all__ = [
     "ADDRESS_VARIABLE",
     "DEFAULT_MODEL",
     "ModelReference",
+    "find_version",
     "is_reference",
     "open_registry",
     "parse_reference",
@@ -86,6 +87,17 @@ def open_registry(address: str | None = None, *, model: str = DEFAULT_MODEL) -> 
     if problem := model_name_problem(model):
         raise RegistryError(problem)
     return Registry(_backend(_resolved(address), model))
+
+
+def find_version(reference: ModelReference, *, registry: str | None = None) -> tuple[Registry, Version]:
+    """Return the opened registry, by default as ``open_registry``, and the version that a reference is of now.
+
+    Raises:
+        RegistryError: the version doesn't exist, or the registry can't be reached.
+        MissingDependency: as ``open_registry``.
+    """
+    opened = open_registry(registry, model=reference.model)
+    return opened, opened.find(reference.version)
 
 
 def registry_folder(address: str | None = None) -> Path | None:

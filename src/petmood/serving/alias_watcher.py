@@ -14,7 +14,7 @@ from petmood.monitoring.metric_names import LoadResult
 from petmood.registry.base import Version
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry
-from petmood.registry.uri import ModelReference, open_registry, parse_reference
+from petmood.registry.uri import ModelReference, find_version, parse_reference
 from petmood.serving.service import AppState
 
 __all__ = ["RETRY_S", "AliasWatcher", "WatchedAlias", "resolve_alias", "watching_thread"]
@@ -45,8 +45,7 @@ def resolve_alias(address: str, *, registry: str | None = None) -> WatchedAlias:
         RegistryError: the version doesn't exist, or the registry can't be reached.
     """
     reference = parse_reference(address)
-    opened = open_registry(registry, model=reference.model)
-    version = opened.find(reference.version)
+    opened, version = find_version(reference, registry=registry)
     return WatchedAlias(opened, reference, version, cached(opened, version).folder)
 
 

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from petmood.cli.monitor import _ServedBundles
 from petmood.core.bundle import Bundle
 from petmood.monitoring.generated_files import generated_files
+from petmood.registry import cache
+from petmood.registry.base import Version
+from petmood.registry.registry import Registry
+from petmood.registry.uri import open_registry
 from tests.support.drifting import log_photos, new_log
 
 
@@ -100,3 +105,25 @@ def test_two_addresses_of_one_version_are_one_bundle(
     (tmp_path / "alias").symlink_to(shared_bundle.folder)
     given = ("--bundle", shared_bundle.folder, "--bundle", tmp_path / "alias", "--last", 60, "--json")
     assert len(json.loads(petmood("monitor", "drift", "--log", log, *given).out)) == 1
+
+
+def test_a_version_is_verified_once_however_often_it_is_looked_up(
+    shared_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETMOOD_REGISTRY", str(tmp_path / "registry"))
+    monkeypatch.setenv("PETMOOD_CACHE", str(tmp_path / "cache"))
+    open_registry().push(shared_bundle.folder, by="me")
+    opened: list[str] = []
+    fetch = cache.cached
+
+    def noted(registry: Registry, version: Version) -> Bundle:
+        opened.append(version.sha256)
+        return fetch(registry, version)
+
+    monkeypatch.setattr(cache, "cached", noted)
+    served = _ServedBundles(["registry://petmood@1", str(shared_bundle.folder), "registry://petmood@1"])
+    (first,), (again,) = served.testers(), served.testers()
+    assert first is again
+    assert opened == [shared_bundle.sha256]
+    assert served.may_change
+    assert not _ServedBundles([str(shared_bundle.folder)]).may_change

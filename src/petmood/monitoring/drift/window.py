@@ -40,6 +40,10 @@ class DriftWindow:
         """Return the number of rows."""
         return len(self.statistics)
 
-    def rows(self, chosen: slice) -> "DriftWindow":
-        """Return the rows of a slice."""
-        return DriftWindow(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+    def rows(self, chosen: slice | NDArray[np.int64]) -> "DriftWindow":
+        """Return the rows of a slice, or with these numbers in their order."""
+        numbers = np.arange(len(self))[chosen]
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        ids = arrays.pop("request_ids")
+        kept = {name: array[numbers] for name, array in arrays.items()}
+        return DriftWindow(**kept, request_ids=tuple(ids[number] for number in numbers))

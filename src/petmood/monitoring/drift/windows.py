@@ -1,16 +1,11 @@
-"""The alert of several drifting windows in a row.
+"""The alert of several drifting windows in a row."""
 
-A test that is repeated at every few new rows shares most of its rows with the test before, and is made often: by
-chance it soon finds something. Windows that share no row, each tested once, keep the level of the test.
-"""
-
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from petmood.monitoring.metric_names import DriftStatus
 
-__all__ = ["IN_A_ROW", "AlertState", "alert_state"]
+__all__ = ["IN_A_ROW", "AlertState"]
 
 IN_A_ROW: Final = 3
 """Drifting windows in a row that make an alert."""
@@ -33,11 +28,3 @@ class AlertState:
         if status is DriftStatus.OK:
             return AlertState()
         return AlertState(self.active or self.in_a_row + 1 >= IN_A_ROW, self.in_a_row + 1)
-
-
-def alert_state(statuses: Iterable[DriftStatus]) -> AlertState:
-    """Return the state after windows in the order of time."""
-    state = AlertState()
-    for status in statuses:
-        state = state.after(status)
-    return state

@@ -5,7 +5,6 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +19,7 @@ from petmood.monitoring.feedback.records import REVIEWER, GivenFeedback, LoggedP
 from petmood.monitoring.feedback.store import read_feedback
 from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.prediction_log.reader import rows_by_bundle
-from petmood.monitoring.prediction_log.rows import PhotoKey
+from petmood.monitoring.prediction_log.rows import PhotoKey, time_text
 
 __all__ = ["TABLE_NAME", "Export", "LabeledPhoto", "LeftOut", "export_feedback", "resolve"]
 
@@ -161,7 +160,7 @@ def _written(photo: LabeledPhoto, content: bytes, folder: Path) -> tuple[str, ..
         str(photo.agreeing),
         photo.key.request_id,
         str(photo.key.position),
-        datetime.fromtimestamp(photo.predicted_us / 1e6, tz=UTC).isoformat(timespec="seconds"),
+        time_text(photo.predicted_us),
         bundle.sha256,
         bundle.name,
         bundle.version,

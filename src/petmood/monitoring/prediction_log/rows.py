@@ -3,13 +3,14 @@
 import base64
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from petmood.core.prediction import Prediction
 
-__all__ = ["LogRow", "LoggedBundle", "PhotoKey", "log_row"]
+__all__ = ["LogRow", "LoggedBundle", "PhotoKey", "log_row", "time_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,15 @@ class LogRow:
             return cls(bundle=LoggedBundle(**bundle, classes=classes), **fields)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"Expected a row of the prediction log, got {line[:80]!r}.") from error
+
+
+def time_text(time_us: int) -> str:
+    """Return a time in microseconds since 1970 as text, in UTC to the second.
+
+    >>> time_text(1_790_000_000_000_000)
+    '2026-09-21T14:13:20+00:00'
+    """
+    return datetime.fromtimestamp(time_us / 1e6, tz=UTC).isoformat(timespec="seconds")
 
 
 def log_row(prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float) -> LogRow:

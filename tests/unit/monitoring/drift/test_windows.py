@@ -1,8 +1,10 @@
-"""Tests of windows in time and of the alert of several in a row."""
+"""Tests of the alert of several drifting windows in a row."""
+
+from functools import reduce
 
 import pytest
 
-from petmood.monitoring.drift.windows import AlertState, alert_state
+from petmood.monitoring.drift.windows import AlertState
 from petmood.monitoring.metric_names import DriftStatus
 
 STATUSES = {"o": DriftStatus.OK, "d": DriftStatus.DRIFT, "i": DriftStatus.INSUFFICIENT}
@@ -10,7 +12,7 @@ STATUSES = {"o": DriftStatus.OK, "d": DriftStatus.DRIFT, "i": DriftStatus.INSUFF
 
 def state(letters: str) -> AlertState:
     """Return the state after statuses of the given first letters."""
-    return alert_state(STATUSES[letter] for letter in letters)
+    return reduce(AlertState.after, (STATUSES[letter] for letter in letters), AlertState())
 
 
 @pytest.mark.parametrize("letters", ["ddd", "oddd", "ddid", "dddd", "dddii", "ddoddd"])
