@@ -133,14 +133,15 @@ class TrainerConfig(Checked):
     deterministic: bool = True
 
 
-OUT_OF_FOLD_BELOW: Final = 144
+OUT_OF_FOLD_BELOW: Final = 152
 """Validation groups from which the threshold's procedure has all its starts: 25% of them can pass without an error."""
 
 
 class EvaluationConfig(Checked):
     """Evaluation settings.
 
-    ``target_error``: maximum error rate of confident predictions. ``coverage``: coverage of prediction sets.
+    ``target_error``: maximum error rate of confident predictions; where no threshold has it, the smallest of
+    ``fallback_errors`` that one has. ``coverage``: coverage of prediction sets.
     ``calibration_share``: share of the validation groups that choose no model and calibrate instead, if there is a
     choice among models (0 = all validation photos do both). ``calibration_min_groups``: with fewer validation groups
     all do both. ``tried``: models that a search compared before this one (0 = no search; a sweep's command has it).
@@ -154,6 +155,7 @@ class EvaluationConfig(Checked):
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
+    fallback_errors: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.15, 0.2)
     coverage: float = Field(default=0.9, gt=0, lt=1)
     calibration_share: float = Field(default=0.5, ge=0, lt=1)
     calibration_min_groups: int = Field(default=44, ge=2)

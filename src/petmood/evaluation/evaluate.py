@@ -152,6 +152,7 @@ def evaluate(  # noqa: PLR0913 - what is measured, and how
     choice: ModelChoice | None = None,
     baselines: Mapping[str, Sequence[Predictions]] | None = None,
     target_error: float = 0.1,
+    fallback_errors: Sequence[float] = (),
     coverage: float = 0.9,
     domain: DomainResult | None = None,
     main: str | None = None,
@@ -161,6 +162,7 @@ def evaluate(  # noqa: PLR0913 - what is measured, and how
     """Evaluate a run on all its splits, together with its baselines.
 
     A baseline has one Predictions, or one for each permutation of labels: then means, and where 95% of them lie.
+    `fallback_errors` are tried where no threshold has an error of at most `target_error`.
     `domain` is the result for photos of another kind, measured by `evaluation.domain`.
     `main` is the split of the headline; by default test, else the cross-validation if it is for that, else validation.
     `choice` says which validation photos calibrate; by default all of them do, and none chose the model.
@@ -186,7 +188,12 @@ def evaluate(  # noqa: PLR0913 - what is measured, and how
         per_class={name: estimate_class_metrics(part) for name, part in splits.items()},
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
         abstention=_abstention(
-            predictions, unseen, valid=valid, temperature=temperature, target_error=target_error, choice=choice
+            predictions,
+            unseen,
+            valid=valid,
+            temperature=temperature,
+            errors=(target_error, *fallback_errors),
+            choice=choice,
         ),
         conformal=_conformal(unseen, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
         baselines={name: estimate_baseline(parts, seed=seed) for name, parts in others.items()},
@@ -254,13 +261,14 @@ def _abstention(
     *,
     valid: Predictions | None,
     temperature: float,
-    target_error: float,
+    errors: Sequence[float],
     choice: ModelChoice,
 ) -> AbstentionResult:
     aurc = risk_coverage(predictions, temperature=temperature).aurc
     rule = choose_threshold(
         valid or predictions.take([]),
-        target_error=target_error,
+        target_error=errors[0],
+        fallback_errors=errors[1:],
         temperature=temperature,
         out_of_fold=choice.out_of_fold,
     )

@@ -18,7 +18,18 @@ from petmood.core.errors import ConfigError
 from petmood.evaluation.bootstrap import Estimate, estimate_proportion
 from petmood.evaluation.predictions import Predictions
 
-__all__ = ["AbstainRule", "RiskCoverage", "Selective", "choose_threshold", "evaluate_selective", "risk_coverage"]
+__all__ = [
+    "FALLBACK_RISK",
+    "AbstainRule",
+    "RiskCoverage",
+    "Selective",
+    "choose_threshold",
+    "evaluate_selective",
+    "risk_coverage",
+]
+
+FALLBACK_RISK: Final = 0.2
+"""Share of the error probability that the fallback errors take together, if there are any."""
 
 _STARTS: Final = ((0.25, 0.5, 0.75, 1.0), (0.5, 1.0), (1.0,))
 """Sequences of starts, as shares of the most confident photos; the first one whose starts can all pass is used."""
@@ -94,11 +105,16 @@ def choose_threshold(
     scored_valid: Predictions,
     *,
     target_error: float = 0.1,
+    fallback_errors: Sequence[float] = (),
     temperature: float = 1.0,
     confidence: float = 0.9,
     out_of_fold: bool = False,
 ) -> AbstainRule:
     """Find the lowest threshold whose true error among accepted predictions is at most `target_error`.
+
+    If there is none, each larger error of `fallback_errors` is the target in turn, in ascending order. The rule says
+    which one it is for. All targets share the error probability `1 - confidence`: the fallbacks take `FALLBACK_RISK`
+    of it, in equal parts. So the rule breaks its own target with that probability at most (Bonferroni).
 
     Candidates are the observed confidences. There are four starts: the 25%, 50%, 75% and 100% most confident photos,
     with a quarter of the error probability each. Where 25% are too few groups to pass without an error, there are two
@@ -108,32 +124,42 @@ def choose_threshold(
     the reason then says; the procedure is the same.
 
     Raises:
-        ConfigError: `target_error` or `confidence` is not between 0 and 1.
+        ConfigError: an error or `confidence` is not between 0 and 1.
     """
-    for name, number in (("target_error", target_error), ("confidence", confidence)):
+    numbers = [("target_error", target_error), ("confidence", confidence)]
+    for name, number in [*numbers, *(("fallback_errors", error) for error in fallback_errors)]:
         if not 0 < number < 1:
             raise ConfigError(f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1.")
     curve = risk_coverage(scored_valid, temperature=temperature)
     tried, errors, trials = _group_trials(scored_valid, curve, temperature=temperature)
-    starts = _choose_starts(trials, curve.coverage, target_error=target_error, risk=1 - confidence)
-    passed = stats.binom.cdf(np.ceil(errors - 1e-9), trials, target_error) <= (1 - confidence) / max(len(starts), 1)
-    best = _last_reached(passed, starts)
-    photos = len(scored_valid)
-    if best is None:
-        groups = f"{tried} groups of out-of-fold predictions" if out_of_fold else f"{tried} validation groups"
-        reason = _no_threshold_reason(tried, groups, target_error=target_error, confidence=confidence)
-        return AbstainRule(None, target_error, confidence, error=math.nan, coverage=0.0, n=photos, reason=reason)
-    source = ", out-of-fold predictions" if out_of_fold else ""
-    reason = f"error at most {target_error:.0%} with {confidence:.0%} confidence (Learn-then-Test, binomial{source})"
-    return AbstainRule(
-        float(curve.thresholds[best]),
-        target_error,
-        confidence,
-        error=float(curve.risk[best]),
-        coverage=float(curve.coverage[best]),
-        n=photos,
-        reason=reason,
-    )
+    risks = _risks(target_error, fallback_errors, risk=1 - confidence)
+    for target, risk in risks.items():
+        starts = _choose_starts(trials, curve.coverage, target_error=target, risk=risk)
+        passed = stats.binom.cdf(np.ceil(errors - 1e-9), trials, target) <= risk / max(len(starts), 1)
+        if (best := _last_reached(passed, starts)) is not None:
+            source = ", out-of-fold predictions" if out_of_fold else ""
+            reason = f"error at most {target:.0%} with {confidence:.0%} confidence (Learn-then-Test, binomial{source})"
+            return AbstainRule(
+                float(curve.thresholds[best]),
+                target,
+                confidence,
+                error=float(curve.risk[best]),
+                coverage=float(curve.coverage[best]),
+                n=len(scored_valid),
+                reason=reason if target == target_error else f"{reason}; none for {target_error:.0%}",
+            )
+    groups = f"{tried} groups of out-of-fold predictions" if out_of_fold else f"{tried} validation groups"
+    largest, risk = list(risks.items())[-1]
+    reason = _no_threshold_reason(tried, groups, target_error=largest, risk=risk)
+    return AbstainRule(None, largest, confidence, error=math.nan, coverage=0.0, n=len(scored_valid), reason=reason)
+
+
+def _risks(target_error: float, fallback_errors: Sequence[float], *, risk: float) -> dict[float, float]:
+    """Return the error probability of each target, in the order in which they are tried."""
+    larger = sorted({error for error in fallback_errors if error > target_error})
+    if not larger:
+        return {target_error: risk}
+    return {target_error: risk * (1 - FALLBACK_RISK)} | dict.fromkeys(larger, risk * FALLBACK_RISK / len(larger))
 
 
 def evaluate_selective(scored: Predictions, *, threshold: float, temperature: float = 1.0) -> Selective:
@@ -200,8 +226,8 @@ def _last_reached(passed: NDArray[np.bool_], starts: Sequence[int]) -> int | Non
     return best
 
 
-def _no_threshold_reason(count: int, groups: str, *, target_error: float, confidence: float) -> str:
-    needed = _groups_needed(target_error=target_error, risk=(1 - confidence) / len(_STARTS[-1]))
+def _no_threshold_reason(count: int, groups: str, *, target_error: float, risk: float) -> str:
+    needed = _groups_needed(target_error=target_error, risk=risk)
     if count < needed:
         kind = groups.removeprefix(f"{count} ")
         return (

@@ -123,6 +123,7 @@ def _evaluate(
         choice=model_choice(run, scored[Split.VALID], predicted=predicted),
         baselines=baselines,
         target_error=config.evaluation.target_error,
+        fallback_errors=config.evaluation.fallback_errors,
         coverage=config.evaluation.coverage,
         domain=domain.result if domain else None,
         main=main,

@@ -146,7 +146,7 @@ def _facts(run: RunFolder, *, name: str, species: tuple[str, ...], kind: DataKin
         image=facts.image,
         temperature=numbers["calibration"]["temperature"],
         confidence_threshold=NEVER_CONFIDENT if threshold is None else threshold,
-        target_error=config.evaluation.target_error,
+        target_error=numbers["abstention"]["target_error"],
         conformal_quantile=EVERY_CLASS if quantile is None else quantile,
         target_coverage=config.evaluation.coverage,
         metrics={

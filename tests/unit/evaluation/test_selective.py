@@ -194,6 +194,53 @@ def test_no_photos_give_no_threshold(make_scored: MakeScored) -> None:
     assert "there are 0" in choose_threshold(make_scored(0)).reason
 
 
+def test_a_larger_error_is_the_target_where_no_threshold_has_the_wanted_one() -> None:
+    # Every tenth photo is wrong, so none of the starts shows an error below 10%; 12 of 120 show one below 20%.
+    confidence, rank = np.linspace(0.99, 0.6, 400), np.arange(1, 401)
+    scored = two_classes(confidence, rank % 10 != 0)
+    assert choose_threshold(scored).threshold is None
+    rule = choose_threshold(scored, fallback_errors=(0.3, 0.2, 0.05))
+    assert (rule.target_error, rule.confidence, rule.coverage) == (0.2, 0.9, 1.0)
+    assert rule.reason == "error at most 20% with 90% confidence (Learn-then-Test, binomial); none for 10%"
+
+
+def test_the_wanted_error_keeps_four_fifths_of_the_risk_and_fallbacks_share_the_rest() -> None:
+    # Starts get 0.08 / 4 of the risk: 0.9^38 = 0.0182 passes, 0.9^37 = 0.0203 doesn't. For 20%, 0.01 / 4: 0.8^27 does.
+    confidence, rank = np.linspace(0.99, 0.6, 152), np.arange(1, 153)
+    kept = choose_threshold(two_classes(confidence, rank <= 38), fallback_errors=(0.15, 0.2))
+    assert (kept.target_error, kept.coverage) == (0.1, 38 / 152)
+    fewer = choose_threshold(two_classes(confidence[:148], rank[:148] <= 37), fallback_errors=(0.15, 0.2))
+    assert (fewer.target_error, fewer.coverage) == (0.15, 37 / 148)
+    without = choose_threshold(two_classes(confidence[:148], rank[:148] <= 37), fallback_errors=(0.1, 0.05))
+    assert (without.target_error, without.coverage) == (0.1, 37 / 148)
+
+
+def test_the_reason_names_the_largest_error_if_none_has_a_threshold(make_scored: MakeScored) -> None:
+    rule = choose_threshold(make_scored(20, skill=9.0), fallback_errors=(0.15, 0.2))
+    assert (rule.threshold, rule.target_error) == (None, 0.2)
+    assert rule.reason.endswith("at most 20% takes at least 21 validation groups without an error; there are 20")
+    assert choose_threshold(make_scored(21, skill=9.0), fallback_errors=(0.15, 0.2)).target_error == 0.2
+
+
+def test_the_true_error_stays_under_whichever_target_was_taken_in_nine_of_ten_data_sets() -> None:
+    broken, targets = 0, set()
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        confidence = rng.uniform(0.5, 1.0, 300)
+        scored = two_classes(confidence, rng.random(300) < confidence)
+        rule = choose_threshold(scored, fallback_errors=(0.15, 0.2))
+        if rule.threshold is not None:
+            targets.add(rule.target_error)
+            broken += 1 - (rule.threshold + 1.0) / 2 > rule.target_error
+    assert broken / 300 <= 0.1
+    assert targets == {0.1, 0.15, 0.2}
+
+
+def test_an_impossible_fallback_error_is_refused(make_scored: MakeScored) -> None:
+    with pytest.raises(ConfigError, match=r"Expected fallback_errors between 0 and 1, got 1\.5"):
+        choose_threshold(make_scored(9), fallback_errors=(0.2, 1.5))
+
+
 @pytest.mark.parametrize("name", ["target_error", "confidence"])
 @pytest.mark.parametrize("number", [-0.1, 0.0, 1.0, 1.5])
 def test_impossible_targets_are_refused(make_scored: MakeScored, name: str, number: float) -> None:
