@@ -1,6 +1,8 @@
 """Rows of a prediction log for tests."""
 
+import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,15 @@ from sqlalchemy import Engine, select
 from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.prediction import DecisionRule, Measured, Prediction, decide
 from petmood.core.schemas import ModelInfo
+from petmood.monitoring.feedback.records import REVIEWER, Feedback
+from petmood.monitoring.feedback.store import FeedbackStore
+from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.metric_names import LogResult
 from petmood.monitoring.prediction_log.database import connect, database_url, reading
-from petmood.monitoring.prediction_log.rows import LoggedBundle, LogRow
+from petmood.monitoring.prediction_log.rows import LoggedBundle, LogRow, PhotoKey
+from petmood.monitoring.prediction_log.store import LogStore
 from petmood.monitoring.prediction_log.tables import PREDICTIONS
+from tests.support.images import jpeg, photo_like
 
 BUNDLE = LoggedBundle("ab" * 32, "pets", "1", ("angry", "happy"))
 START_US = 1_790_000_000_000_000
@@ -57,6 +64,27 @@ def prediction(*, measured: bool = True) -> Prediction:
 def sqlite(folder: Path) -> Engine:
     """Return the engine of a log in a folder, without its schema."""
     return connect(database_url(f"sqlite:///{folder / 'log.db'}"))
+
+
+def kept_feedback(folder: Path, given: Mapping[int, tuple[str, str | None]]) -> dict[int, str]:
+    """Write a log of predictions of "happy", with kept photos and the feedback of a visitor on each.
+
+    ``given`` has the visitor and the label by the number of the row; None means right. Returns the SHA-256 of the
+    photos by number.
+    """
+    rows, store, photos = LogStore(sqlite(folder)), FeedbackStore(sqlite(folder)), KeptPhotos(folder / "log.db.photos")
+    photos.create(days=30)
+    rows.insert([row(number) for number in given])
+    hashes = {}
+    for number, (visitor, label) in given.items():
+        key, photo = PhotoKey(f"request-{number}"), jpeg(photo_like(64, 48, seed=number))
+        photos.write(key, photo)
+        chosen = "random" if visitor == REVIEWER else None
+        store.write(Feedback(key, visitor, label, None, START_US + number, chosen=chosen))
+        hashes[number] = hashlib.sha256(photo).hexdigest()
+    rows.close()
+    store.close()
+    return hashes
 
 
 def request_ids(engine: Engine) -> list[str]:

@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from petmood.monitoring.prediction_log.deletion import Deleted
 
-__all__ = ["Age", "log", "on_log", "on_written_log", "since_us"]
+__all__ = ["Age", "log", "log_option", "on_log", "on_written_log", "opened_log", "since_us"]
 
 UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -49,28 +50,40 @@ def on_written_log(command: Callable[..., None]) -> Callable[..., None]:
     return _on_log(command, writes=True)
 
 
-def _on_log(command: Callable[..., None], *, writes: bool) -> Callable[..., None]:
-    @click.option(
+def log_option(*, required: bool) -> Callable[..., Any]:
+    """Return the option for the database, which a command gets as ``database``."""
+    return click.option(
         "--log",
         "database",
         envvar="PETMOOD_PREDICTION_LOG",
-        required=True,
+        required=required,
         metavar="DATABASE",
         help="sqlite:///FILE or postgresql://USER@HOST/NAME; default: $PETMOOD_PREDICTION_LOG.",
     )
+
+
+@contextmanager
+def opened_log(database: str, *, writes: bool = False) -> Iterator["Engine"]:
+    """Yield the engine of an existing log; errors are those of ``open_log``."""
+    from petmood.core.extras import require
+
+    for module in ("sqlalchemy", "alembic"):
+        require(module, extra="log")
+    from petmood.monitoring.prediction_log.database import open_log
+
+    engine = open_log(database, writes=writes)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _on_log(command: Callable[..., None], *, writes: bool) -> Callable[..., None]:
+    @log_option(required=True)
     @wraps(command)
     def opened(*, database: str, **given: object) -> None:
-        from petmood.core.extras import require
-
-        for module in ("sqlalchemy", "alembic"):
-            require(module, extra="log")
-        from petmood.monitoring.prediction_log.database import open_log
-
-        engine = open_log(database, writes=writes)
-        try:
+        with opened_log(database, writes=writes) as engine:
             command(engine, **given)
-        finally:
-            engine.dispose()
 
     return opened
 

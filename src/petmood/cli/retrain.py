@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
+from petmood.cli.log import log_option, opened_log
+from petmood.cli.numbers import Integer
+from petmood.cli.photos_option import kept_photos, photos_option
 from petmood.cli.progress import progress_bar
 from petmood.cli.recommended import done_text, with_recommended
 from petmood.cli.registry_options import current_author, in_new_registry, registry_command
@@ -21,9 +24,13 @@ __all__ = ["retrain"]
 ANSWER_S = 30.0
 
 
-class DecisionOptions(TypedDict):
-    """The options that say who decides, and why."""
+class FurtherOptions(TypedDict):
+    """The options that say when to retrain, who decides, and why."""
 
+    drift_api: str | None
+    min_corrections: int | None
+    database: str | None
+    photos: Path | None
     author: str | None
     reason: str
 
@@ -33,6 +40,9 @@ class DecisionOptions(TypedDict):
 @in_new_registry
 @click.option("--promote", "to_champion", is_flag=True, help="Move champion, not challenger, to a version that passes.")
 @click.option("--when-drift", "drift_api", metavar="URL", help="Only if this drift API has an active alert.")
+@click.option("--min-corrections", type=Integer(1), metavar="N", help="Only if the log has N new corrections.")
+@log_option(required=False)
+@photos_option
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="As in `petmood registry promote`.")
 @click.option("--report", "report_folder", type=click.Path(path_type=Path), help="Write the checks' report here.")
 @click.option("--bundles", default="bundles", show_default=True, type=click.Path(path_type=Path), help="Their folder.")
@@ -43,22 +53,20 @@ def retrain(
     *,
     overrides: tuple[str, ...],
     to_champion: bool,
-    drift_api: str | None,
     limits: tuple[str, ...],
     report_folder: Path | None,
     bundles: Path,
-    **decision: "Unpack[DecisionOptions]",
+    **further: "Unpack[FurtherOptions]",
 ) -> None:
     """Train on data=FOLDER, register the bundle, and make it challenger if it passes the promotion checks.
 
     Steps that are up to date are skipped. The recipe is chosen as by `petmood run`; model.weights=FILE starts from the
     weights of a run. The checks are never skipped: if one fails, the version stays registered, the reasons are printed
-    and the exit status is 3.
+    and the exit status is 3. With --when-drift and --min-corrections, either condition suffices.
     """
     if report_folder is not None:
         refuse_unwritable(report_folder)
-    if drift_api is not None and not _has_alert(drift_api):
-        click.echo(f"{drift_api} has no active alert: nothing was trained.")
+    if not _is_due(opened, further):
         return
     from petmood.configs.load import compose, with_demo
     from petmood.pipelines.promote import read_limits
@@ -73,7 +81,7 @@ def retrain(
         settings,
         opened,
         alias=alias,
-        by=Author(current_author(decision["author"]), decision["reason"]),
+        by=Author(current_author(further["author"]), further["reason"]),
         bundles=bundles,
         limits=checked,
         report_folder=report_folder,
@@ -102,6 +110,41 @@ def _report(found: "RetrainResult", *, alias: str) -> None:
     click.echo(f"It is {alias} now.")
     if alias != CHAMPION:
         click.echo(f"Next: {registry_command('promote', found.version.number, '--to', CHAMPION)}")
+
+
+def _is_due(registry: "Registry", options: FurtherOptions) -> bool:
+    """Return whether a condition holds, or none is given; print the one that holds, or that none does.
+
+    Raises:
+        ConfigError: the drift API or the log can't be used.
+    """
+    unmet = []
+    if (needed := options["min_corrections"]) is not None:
+        count, since = _count_corrections(registry, options)
+        text = f"{count:,} new {'correction' if count == 1 else 'corrections'}{since}"
+        if count >= needed:
+            click.echo(f"{text}, at least {needed:,}.")
+            return True
+        unmet.append(f"{text}, fewer than {needed:,}")
+    if (address := options["drift_api"]) is not None:
+        if _has_alert(address):
+            click.echo(f"{address} has an active alert.")
+            return True
+        unmet.append(f"{address} has no active alert")
+    if unmet:
+        click.echo(f"{', and '.join(unmet)}: nothing was trained.")
+    return not unmet
+
+
+def _count_corrections(registry: "Registry", options: FurtherOptions) -> tuple[int, str]:
+    """Return the number of new corrections, and since which version, as a phrase."""
+    if options["database"] is None:
+        raise click.UsageError("--min-corrections counts the corrections of a prediction log: name it with --log.")
+    from petmood.pipelines.new_corrections import find_new_corrections
+
+    with opened_log(options["database"]) as engine:
+        found = find_new_corrections(engine, kept_photos(engine, options["photos"]), registry)
+    return len(found.photos), "" if found.since is None else f" since version {found.since.number}"
 
 
 def _has_alert(address: str) -> bool:

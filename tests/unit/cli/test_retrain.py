@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from petmood.core.errors import PromotionRejected
+from petmood.monitoring.feedback.records import REVIEWER
 from petmood.pipelines import retrain as pipeline
+from tests.support.logged import kept_feedback
 
 
 @pytest.fixture
@@ -65,6 +67,46 @@ def test_without_an_alert_nothing_is_trained(
     given["bundles"].append({"alert": True})
     assert petmood("retrain", "--registry", tmp_path / "registry", "--when-drift", address).code == 0
     assert len(trained) == 1
+
+
+def test_too_few_corrections_train_nothing_and_enough_of_them_do(
+    petmood: Callable[..., Any], trained: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    kept_feedback(tmp_path, dict.fromkeys(range(2), (REVIEWER, "angry")))
+    words = ("retrain", "--registry", tmp_path / "registry", "--log", f"sqlite:///{tmp_path}/log.db")
+    few = petmood(*words, "--min-corrections", 3)
+    assert (few.code, few.out) == (0, "2 new corrections, fewer than 3: nothing was trained.\n")
+    assert trained == []
+    enough = petmood(*words, "--min-corrections", 2)
+    assert enough.code == 0
+    assert enough.out.startswith("2 new corrections, at least 2.\n")
+    assert len(trained) == 1
+
+
+def test_either_of_two_conditions_suffices_and_is_named(
+    petmood: Callable[..., Any], drift_api: tuple[str, dict[str, Any]], trained: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    address, given = drift_api
+    kept_feedback(tmp_path, {0: (REVIEWER, "angry"), 1: ("a" * 64, None)})
+    words = ("retrain", "--registry", tmp_path / "registry", "--log", f"sqlite:///{tmp_path}/log.db")
+    both = (*words, "--when-drift", address, "--min-corrections")
+    neither = f"1 new correction, fewer than 2, and {address} has no active alert: nothing was trained.\n"
+    assert petmood(*both, 2).out == neither
+    assert trained == []
+    assert petmood(*both, 1).out.startswith("1 new correction, at least 1.\n")
+    given["bundles"].append({"alert": True})
+    assert petmood(*both, 2).out.startswith(f"{address} has an active alert.\n")
+    assert len(trained) == 2
+
+
+def test_corrections_without_a_log_are_a_usage_error(
+    petmood: Callable[..., Any], trained: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PETMOOD_PREDICTION_LOG", raising=False)
+    done = petmood("retrain", "--registry", tmp_path / "registry", "--min-corrections", 2)
+    assert done.code == 2
+    assert "name it with --log" in done.err
+    assert trained == []
 
 
 @pytest.mark.parametrize(("options", "alias"), [((), "challenger"), (("--promote",), "champion")])

@@ -1,10 +1,11 @@
 """Export of kept photos with the labels of their visitors, as a folder that `petmood data import csv` reads."""
 
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +22,7 @@ from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.prediction_log.reader import rows_by_bundle
 from petmood.monitoring.prediction_log.rows import PhotoKey, time_text
 
-__all__ = ["TABLE_NAME", "Export", "LabeledPhoto", "LeftOut", "export_feedback", "resolve"]
+__all__ = ["TABLE_NAME", "Export", "LabeledPhoto", "LeftOut", "export_feedback", "exportable", "resolve"]
 
 TABLE_NAME: Final = "labels.csv"
 COLUMNS: Final = (
@@ -49,7 +50,10 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabeledPhoto:
-    """A photo with the label of most of its visitors: ``agreeing`` of ``visitors``."""
+    """A photo with the label of most of its visitors: ``agreeing`` of ``visitors``.
+
+    ``sha256`` is that of its bytes; empty if they have not been read.
+    """
 
     key: PhotoKey
     label: str
@@ -58,11 +62,17 @@ class LabeledPhoto:
     visitors: int
     agreeing: int
     chosen: str | None = None
+    sha256: str = ""
 
     @property
     def is_corrected(self) -> bool:
         """Whether the label is another one than the predicted one."""
         return self.label != self.prediction.label
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether a model can learn from it: visitors corrected it, or a reviewer labeled it."""
+        return self.is_corrected or self.chosen is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +116,44 @@ def resolve(given: Sequence[GivenFeedback]) -> Export:
     return Export(tuple(photos), left_out)
 
 
-def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, since_us: int | None = None) -> Export:
-    """Write the kept photos with feedback, and a table with their labels and where each comes from, into a new folder.
+def exportable(engine: Engine, photos: KeptPhotos | None, *, since_us: int | None = None) -> Export:
+    """Return the photos with feedback that are kept, with their labels, which are classes of the last bundle.
 
     ``since_us`` takes only photos with feedback since a time in microseconds since 1970, with all feedback on them.
-    Labels are those of the bundle that predicted last.
+    The last bundle is the one that predicted last.
 
     Raises:
-        DataError: there is nothing to export; nothing is written.
         LogUnavailable: the database can't be used.
-        OutputError: the folder is not empty, or can't be written.
     """
     given = read_feedback(engine)
     recent = {one.feedback.key for one in given if since_us is None or one.feedback.time_us >= since_us}
     resolved = resolve([one for one in given if one.feedback.key in recent])
     latest = rows_by_bundle(engine)
     classes = set(latest[0].bundle.classes) if latest else set[str]()
-    left_out, exported, rows = Counter(resolved.left_out), list[LabeledPhoto](), list[tuple[str, ...]]()
+    left_out, found = Counter(resolved.left_out), list[LabeledPhoto]()
+    for photo in resolved.photos:
+        if photo.label not in classes:
+            left_out[LeftOut.NO_CLASS] += 1
+        elif photos is None or (content := photos.read(photo.key)) is None:
+            left_out[LeftOut.NO_PHOTO] += 1
+        else:
+            found.append(replace(photo, sha256=hashlib.sha256(content).hexdigest()))
+    return Export(tuple(found), left_out)
+
+
+def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, since_us: int | None = None) -> Export:
+    """Write the photos of ``exportable``, and a table with their labels and where each comes from, into a new folder.
+
+    Raises:
+        DataError: there is nothing to export; nothing is written.
+        LogUnavailable: the database can't be used.
+        OutputError: the folder is not empty, or can't be written.
+    """
+    found = exportable(engine, photos, since_us=since_us)
+    left_out, exported, rows = Counter(found.left_out), list[LabeledPhoto](), list[tuple[str, ...]]()
     with atomic_directory(target) as draft:
-        for photo in resolved.photos:
-            if photo.label not in classes:
-                left_out[LeftOut.NO_CLASS] += 1
-            elif photos is None or (content := photos.read(photo.key)) is None:
+        for photo in found.photos:
+            if photos is None or (content := photos.read(photo.key)) is None:  # deleted meanwhile
                 left_out[LeftOut.NO_PHOTO] += 1
             else:
                 exported.append(photo)
