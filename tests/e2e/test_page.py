@@ -11,9 +11,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from petmood.core.photo import decode
+from petmood.monitoring.feedback.store import read_feedback
 from tests.support.browser import chromium
 from tests.support.images import jpeg, photo_like
 from tests.support.landing_page import PHONE, serving
+from tests.support.logged import sqlite
 from tests.support.networks import tiny_bundle
 from tests.support.ports import free_port
 from tests.support.streamlit_page import answers, keep, opened, page_for, running, settled
@@ -180,6 +182,27 @@ def test_the_parts_that_mattered_are_drawn_over_the_photo_by_the_keyboard_and_sa
         page.get_by_role("button", name="Hide the map").click()
         expect(page.get_by_role("img", name="Photo: photo-0.jpg")).to_be_visible()
         expect(page.get_by_text("the score of")).to_have_count(0)
+
+
+def test_right_is_one_click_and_wrong_two_and_each_window_is_one_visitor(
+    browser: Browser, photos: list[Path], tmp_path: Path
+) -> None:
+    with serving(log=tmp_path) as service, page_for(service) as address:
+        for label in ("Tense", "Relaxed"):
+            with opened(browser, address, size=PHONE) as page:
+                page.locator("input[type=file]").set_input_files([photos[0]])
+                page.get_by_role("button", name="Right", exact=True).click()
+                expect(page.get_by_text("Thank you.")).to_be_visible()
+                page.get_by_role("button", name="Wrong", exact=True).click()
+                page.get_by_role("button", name=label, exact=True).click()
+                expect(page.get_by_text("Thank you.")).to_be_visible()
+                settled(page)
+                keep(page, f"feedback-{label.lower()}")
+    engine = sqlite(tmp_path)
+    first, second = read_feedback(engine)
+    engine.dispose()
+    assert (first.right_label, second.right_label) == ("tense", "relaxed")
+    assert first.feedback.visitor != second.feedback.visitor
 
 
 def test_a_tall_photo_leaves_its_answer_on_the_screen(

@@ -94,8 +94,23 @@ def test_the_answer_of_one_photo_meets_wcag_with_its_map_and_all_that_can_be_ope
     page.keyboard.press("Escape")
     for summary in page.locator("summary").all():
         summary.click()
-    expect(page.get_by_text("You can't send corrections yet.")).to_be_visible()
     assert found(page, UPLOAD) == [], "all is open"
+
+
+def test_feedback_meets_wcag(browser: Browser, tmp_path: Path) -> None:
+    for scheme in ("light", "dark"):
+        with (
+            serving(log=tmp_path) as service,
+            page_for(service) as address,
+            opened(browser, address, size=SIZES["phone"], scheme=scheme) as page,
+        ):
+            choose(page, tmp_path, jpeg(photo_like(320, 240)))
+            page.get_by_role("button", name="Right", exact=True).click()
+            expect(page.get_by_text("Thank you.")).to_be_visible()
+            page.get_by_role("button", name="Wrong", exact=True).click()
+            expect(page.get_by_role("button", name="Tense")).to_be_visible()
+            assert found(page, UPLOAD) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= SIZES["phone"][0]
 
 
 def test_several_photos_meet_wcag_with_every_kind_of_answer(page: Page, tmp_path: Path) -> None:

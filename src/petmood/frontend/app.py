@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,12 @@ from petmood.core.environment import API_URL_VARIABLE, DEFAULT_API_URL, TOKEN_VA
 from petmood.core.errors import PetmoodError
 from petmood.core.photo import PHOTO_SUFFIXES
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
+from petmood.core.schemas import ModelCardResponse
+from petmood.frontend.feedback import show_feedback
 from petmood.frontend.photo_view import Photo, show_photo
 from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
-from petmood.frontend.view import LIMITS, MEANING, ResultView, label_word, plain, result_view
-from petmood.presentation.answers import NEVER_CONFIDENT
+from petmood.frontend.view import LIMITS, MEANING, ResultView, plain, result_view
+from petmood.presentation.answers import NEVER_CONFIDENT, photos_kept
 
 __all__ = ["main"]
 
@@ -32,6 +35,15 @@ STYLE: Final = """<style>
   [data-testid="stProgressBarTrack"] {background: color-mix(in srgb, currentColor 12%, transparent)}
   h1 {font-size: clamp(1.7rem, 7vw, 2.6rem) !important}
 </style>"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A prediction on the page, and the place below it for feedback."""
+
+    photo: Photo
+    prediction: Prediction
+    place: DeltaGenerator
 
 
 def main() -> None:
@@ -52,11 +64,14 @@ def _draw(service: Client) -> None:
     st.title("How does this pet look?", icon=":material/pets:", anchor=False)
     st.write("Choose a photo of a pet's face. You get its expression, or “Not sure” and the best guess.")
     notice = st.empty()  # above the results, but filled last: they don't wait for the model card
-    for photo in {photo.key: photo for photo in reversed(_photos())}.values():  # newest first, and equal ones once
-        _show(photo, service)
+    photos = {photo.key: photo for photo in reversed(_photos())}.values()  # newest first, and equal ones once
+    shown = [found for photo in photos if (found := _show(photo, service))]
     _show_history()
     _show_meaning()
-    _show_card(service, notice=notice)
+    card = _show_card(service, notice=notice)
+    for one in shown if card is not None and card.takes_feedback else ():
+        with one.place:
+            show_feedback(one.photo.key, one.prediction, service)
 
 
 def _photos() -> list[Photo]:
@@ -86,7 +101,8 @@ def _examples() -> Sequence[Path]:
     return sorted(EXAMPLES.glob("*.jpg"))
 
 
-def _show(photo: Photo, service: Client) -> None:
+def _show(photo: Photo, service: Client) -> _Shown | None:
+    """Draw a photo with its answer; return the prediction, or None if there is none."""
     answer = _answer(photo, service)
     with st.container(border=True, key=f"photo-{photo.key}"):
         left, right = st.columns([2, 3], gap="medium")
@@ -95,8 +111,9 @@ def _show(photo: Photo, service: Client) -> None:
         with right:
             if isinstance(answer, RequestFailure):
                 _show_failure(photo, answer)
-            else:
-                _show_prediction(photo, result_view(answer.prediction, seconds=answer.seconds), answer.prediction)
+                return None
+            _show_prediction(result_view(answer.prediction, seconds=answer.seconds))
+            return _Shown(photo, answer.prediction, st.container())
 
 
 def _answer(photo: Photo, service: Client) -> TimedPrediction | RequestFailure:
@@ -112,7 +129,7 @@ def _answer(photo: Photo, service: Client) -> TimedPrediction | RequestFailure:
     return known[photo.key]
 
 
-def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> None:
+def _show_prediction(view: ResultView) -> None:
     st.header(view.headline, icon=view.icon, anchor=False)
     st.write(view.sentence)
     for bar in view.bars:
@@ -122,13 +139,6 @@ def _show_prediction(photo: Photo, view: ResultView, prediction: Prediction) -> 
     if view.advice:
         st.info("For a better result:\n" + "\n".join(f"- {line}" for line in view.advice))
     st.caption(view.footnote)
-    with st.expander("Is this wrong?"):
-        others = [
-            label for label in sorted(prediction.probabilities) if label != prediction.label or not view.confident
-        ]
-        st.selectbox("Correct expression", others, format_func=label_word, key=f"right-{photo.key}")
-        st.button("Send", key=f"send-{photo.key}", disabled=True)
-        st.caption("You can't send corrections yet. A later version will accept them.")
 
 
 def _show_failure(photo: Photo, failure: RequestFailure) -> None:
@@ -154,8 +164,8 @@ def _show_meaning() -> None:
         st.markdown(LIMITS)
 
 
-def _show_card(service: Client, *, notice: DeltaGenerator) -> None:
-    """Show the model card, or fill ``notice`` with the reason why there is none."""
+def _show_card(service: Client, *, notice: DeltaGenerator) -> ModelCardResponse | None:
+    """Show the model card and return it, or fill ``notice`` with the reason why there is none."""
     try:
         found = service.card()
     except PetmoodError as error:
@@ -163,15 +173,18 @@ def _show_card(service: Client, *, notice: DeltaGenerator) -> None:
             "Your photo stays on this page: please try again.", "Reload the page to try again."
         )
         notice.warning(message, icon=":material/hourglass_empty:")
-        return
+        return None
     with notice.container():
         if found.manifest.get("data_kind") == "drawings":
             st.warning(f"{PRACTICE_MODEL} Try it with the examples.", icon=":material/draw:")
         if found.manifest.get("confidence_threshold", 0) > 1:
             st.info(NEVER_CONFIDENT, icon=":material/help:")
+        if found.keep_photos_days is not None:
+            st.caption(photos_kept(found.keep_photos_days))
     with st.expander("Model card: training data and accuracy"):
         st.markdown(found.card)
     st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")
+    return found
 
 
 if __name__ == "__main__":

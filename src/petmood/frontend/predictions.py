@@ -22,7 +22,14 @@ from petmood.core.errors import (
 from petmood.core.explanation import Explanation
 from petmood.core.prediction import Prediction
 
-__all__ = ["RequestFailure", "TimedPrediction", "failure_of", "request_explanation", "request_prediction"]
+__all__ = [
+    "RequestFailure",
+    "TimedPrediction",
+    "failure_of",
+    "request_explanation",
+    "request_prediction",
+    "send_feedback",
+]
 
 RETRYABLE: Final = (
     InternalError,
@@ -49,6 +56,7 @@ MESSAGES: Final[tuple[tuple[type[PetmoodError], str], ...]] = (
     ),
 )
 """Messages that replace an error's own, which is for programmers; the first matching class is used."""
+TOO_MUCH_FEEDBACK: Final = "That was a lot of feedback in a short time. Please wait a moment, then try again."
 NO_EXPLANATIONS: Final = "This service can't show which parts mattered: it is of an earlier version."
 
 
@@ -85,6 +93,20 @@ def request_explanation(service: Client, photo: bytes) -> Explanation | RequestF
         if isinstance(error, ServiceError) and error.status == HTTPStatus.NOT_FOUND:
             return RequestFailure(NO_EXPLANATIONS, retryable=False)
         return failure_of(error)
+
+
+def send_feedback(service: Client, prediction: Prediction, *, label: str | None, visitor: str) -> RequestFailure | None:
+    """Say which label is right, None for the predicted one; return what went wrong; never raises an error of petmood.
+
+    ``visitor`` is a random id of the person.
+    """
+    try:
+        service.feedback(str(prediction.request_id), right=label is None, label=label, visitor=visitor)
+    except TooManyRequests:
+        return RequestFailure(TOO_MUCH_FEEDBACK, retryable=True)
+    except PetmoodError as error:
+        return failure_of(error)
+    return None
 
 
 def failure_of(error: PetmoodError) -> RequestFailure:

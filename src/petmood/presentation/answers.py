@@ -6,7 +6,28 @@ from typing import Final
 from petmood.core.domain import NO_ANIMAL, UNFAMILIAR, DomainWarning
 from petmood.core.prediction import Prediction
 
-__all__ = ["NEVER_CONFIDENT", "alternatives", "guess", "in_words", "no_result", "percent", "percent_below"]
+__all__ = [
+    "FEEDBACK_QUESTION",
+    "FEEDBACK_THANKS",
+    "NEVER_CONFIDENT",
+    "OTHER_LABELS",
+    "RIGHT",
+    "WRONG",
+    "alternatives",
+    "guess",
+    "in_words",
+    "no_result",
+    "percent",
+    "percent_below",
+    "photos_kept",
+]
+
+FEEDBACK_QUESTION: Final = "Is this right?"
+RIGHT: Final = "Right"
+WRONG: Final = "Wrong"
+OTHER_LABELS: Final = "It should be:"
+FEEDBACK_THANKS: Final = "Thank you."
+"""Words of the buttons for feedback, in the order of their use."""
 
 NEVER_CONFIDENT: Final = (
     "This model is never confident: its error on held-out photos was too high, or the photos were too few. "
@@ -84,3 +105,8 @@ def alternatives(labels: Sequence[str]) -> str:
     ('sad, happy or other', '')
     """
     return f"{', '.join(labels[:-1])} or {labels[-1]}" if len(labels) > 1 else ""
+
+
+def photos_kept(days: float) -> str:
+    """Return the sentence of a page about a service that keeps photos for some days."""
+    return f"Photos are kept for {days:g} {'day' if days == 1 else 'days'}."

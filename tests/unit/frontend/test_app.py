@@ -14,7 +14,6 @@ from petmood.core.errors import CorruptImage, PetmoodError, ServiceUnreachable
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
-from petmood.frontend.view import label_word
 from petmood.presentation.answers import NEVER_CONFIDENT
 from tests.support.images import jpeg, photo_like
 
@@ -92,7 +91,7 @@ def test_not_sure_comes_with_what_helps(replies: list[Prediction | PetmoodError]
     assert "Show the whole face" in at.info[0].value
 
 
-def test_a_photo_without_a_pet_gets_words_and_advice_and_every_class_can_be_chosen_as_correct(
+def test_a_photo_without_a_pet_gets_words_and_advice(
     replies: list[Prediction | PetmoodError],
 ) -> None:
     chances = dict(zip(DEFAULT_CLASSES, (0.05, 0.85, 0.05, 0.05), strict=True))
@@ -106,7 +105,6 @@ def test_a_photo_without_a_pet_gets_words_and_advice_and_every_class_can_be_chos
     assert "The model found no animal in this photo, so it gives no result. If a pet is in it, go closer." in words(at)
     assert "Show the whole face" in at.info[0].value
     assert not at.get("progress")
-    assert len(at.selectbox[0].options) == len(DEFAULT_CLASSES)
     upload(at, ("cup.jpg", PHOTO), ("b.jpg", jpeg(photo_like(50, 50))))
     assert at.table[0].value["Result"].tolist() == ["No pet found", "Happy"]
     assert len(at.get("progress")) == len(DEFAULT_CLASSES)
@@ -160,14 +158,6 @@ def test_answers_of_this_visit_are_listed(replies: list[Prediction | PetmoodErro
     assert at.table[0].value["Result"].tolist() == ["Happy", "Not sure, probably happy"]
 
 
-def test_a_correction_can_be_chosen_but_says_that_it_is_not_sent_yet(replies: list[Prediction | PetmoodError]) -> None:
-    replies.append(answer())
-    at = upload(page(), ("a.jpg", PHOTO))
-    assert "can't send corrections yet" in words(at)
-    assert next(button for button in at.button if button.label == "Send").disabled
-    assert at.selectbox[0].options == [label_word(label) for label in sorted(DEFAULT_CLASSES) if label != "happy"]
-
-
 def test_the_message_that_the_service_is_away_is_above_the_results(
     replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,3 +205,12 @@ def test_a_model_that_is_never_confident_says_so_once(
     assert words(at).count(NEVER_CONFIDENT) == 1
     assert "its error on held-out photos was too high, or the photos were too few." in NEVER_CONFIDENT
     assert not at.warning
+
+
+def test_a_service_that_keeps_photos_says_for_how_long(
+    replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert replies == []
+    card = ModelCardResponse(model=MODEL, classes=[], manifest={}, card="It has seen cats.", keep_photos_days=7)
+    monkeypatch.setattr(Client, "card", lambda _: card)
+    assert "Photos are kept for 7 days." in words(page())

@@ -21,6 +21,7 @@ from petmood.frontend.predictions import (
     failure_of,
     request_explanation,
     request_prediction,
+    send_feedback,
 )
 from tests.support.scripted_service import BODY, REFUSED, serving
 
@@ -90,3 +91,11 @@ def test_an_explanation_or_the_reason_why_there_is_none() -> None:
         assert request_explanation(service, b"pixels") == RequestFailure(
             "The service is busy. Please wait a moment, then try again.", retryable=True
         )
+
+
+@pytest.mark.parametrize(("status", "words"), [(429, "a lot of feedback"), (503, "busy"), (500, "500")])
+def test_feedback_that_is_not_stored_says_why(status: int, words: str) -> None:
+    with serving((status, b"<html>")) as (address, _), Client(address) as service:
+        found = send_feedback(service, Prediction.from_response(BODY), label="sad", visitor="v" * 16)
+    assert found is not None
+    assert words in found.message

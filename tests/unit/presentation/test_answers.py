@@ -9,14 +9,20 @@ from petmood.core.domain import DomainScores, DomainWarning
 from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.core.schemas import ModelInfo
 from petmood.presentation.answers import (
+    FEEDBACK_QUESTION,
+    FEEDBACK_THANKS,
     NEVER_CONFIDENT,
     NO_RESULT,
+    OTHER_LABELS,
+    RIGHT,
+    WRONG,
     alternatives,
     guess,
     in_words,
     no_result,
     percent,
     percent_below,
+    photos_kept,
 )
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
@@ -109,6 +115,13 @@ def test_a_photo_out_of_the_domain_is_not_compared_with_the_threshold(probabilit
     assert percent_below(outside) is None
 
 
+def test_for_how_long_photos_are_kept_is_one_sentence() -> None:
+    assert [photos_kept(days) for days in (1, 7.5)] == [
+        "Photos are kept for 1 day.",
+        "Photos are kept for 7.5 days.",
+    ]
+
+
 def test_one_class_is_no_choice() -> None:
     assert [alternatives(labels) for labels in ([], ["sad"], ["sad", "happy"])] == ["", "", "sad or happy"]
 
@@ -117,6 +130,13 @@ def test_the_page_of_the_service_says_of_a_model_what_the_terminal_says() -> Non
     page = (files("petmood.serving") / "static/landing.html").read_text("utf-8")
     assert NEVER_CONFIDENT in page
     assert PRACTICE_MODEL.replace("its result says", "its results say") in page
+
+
+def test_the_page_of_the_service_asks_for_feedback_in_the_same_words() -> None:
+    static = files("petmood.serving") / "static"
+    page, script = ((static / name).read_text("utf-8") for name in ("landing.html", "feedback.js"))
+    assert all(f">{words}</" in page for words in (FEEDBACK_QUESTION, RIGHT, WRONG))
+    assert all(f'"{words}"' in script for words in (OTHER_LABELS, FEEDBACK_THANKS))
 
 
 def test_the_page_of_the_service_says_of_a_photo_out_of_the_domain_what_the_terminal_says() -> None:

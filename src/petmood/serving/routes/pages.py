@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from petmood.presentation.answers import photos_kept
 from petmood.serving.middleware.context import context_of
 from petmood.serving.settings import Settings
 
@@ -61,8 +62,7 @@ def add_pages(app: FastAPI, settings: Settings) -> None:
     router = APIRouter(include_in_schema=False)
     landing, swagger_ui = (OWN_FILES / "landing.html").read_text("utf-8"), _swagger_ui(title=app.title)
     if (days := settings.photo_days) is not None:
-        kept = f"Photos are kept for {days:g} {'day' if days == 1 else 'days'}."
-        landing = landing.replace(NOT_STORED, kept)
+        landing = landing.replace(NOT_STORED, photos_kept(days))
     swagger_policy = SWAGGER_POLICY.format(hashes=_script_hashes(swagger_ui))
 
     @router.get("/")
