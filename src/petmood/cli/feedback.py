@@ -71,14 +71,36 @@ def list_(engine: "Engine", *, since: float | None, as_json: bool) -> None:
 @click.option(
     "--with", "dataset", type=click.Path(path_type=Path), help="Add the photos of this dataset, with their splits."
 )
-def export(engine: "Engine", *, photos: Path | None, output: Path, since: float | None, dataset: Path | None) -> None:
+@click.option(
+    "--label-studio",
+    "tasks",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write tasks of Label Studio into this JSON file, and their labeling configuration beside it, as .xml.",
+)
+@click.option("--image-url", metavar="PREFIX", help="Stands before the photos' paths in tasks; default: local files.")
+def export(
+    engine: "Engine",
+    *,
+    photos: Path | None,
+    output: Path,
+    since: float | None,
+    dataset: Path | None,
+    tasks: Path | None,
+    image_url: str | None,
+) -> None:
     """Export kept photos with the labels of their visitors.
 
     A photo gets the label of most visitors; with a tie it is left out. `petmood data import csv` reads the
     folder's table, and finds near-duplicates.
     """
     from petmood.core.commands import shell_command
+    from petmood.core.output_paths import resolve_file
     from petmood.monitoring.feedback.export import TABLE_NAME, export_feedback
+    from petmood.monitoring.feedback.label_studio import LOCAL_FILES, config_file, write_label_studio
+
+    for file in () if tasks is None else (tasks, config_file(tasks)):
+        resolve_file(file)
 
     if dataset is not None:
         from petmood.data.index import read_index
@@ -95,6 +117,9 @@ def export(engine: "Engine", *, photos: Path | None, output: Path, since: float 
         from petmood.pipelines.feedback_dataset import add_dataset
 
         click.echo(f"With {add_dataset(output, dataset):,} photos of {dataset}, which keep their splits.")
+    if tasks is not None:
+        write_label_studio(found.photos, tasks, address=image_url or LOCAL_FILES)
+        click.echo(f"Label Studio: {tasks}, and its labeling configuration {config_file(tasks)}")
     command = shell_command("data", "import", "csv", str(output / TABLE_NAME), "--output", "data/feedback")
     click.echo(f"Import them with: {command}")
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from petmood.cli.app import petmood
-from petmood.core.errors import ConfigError, DataError
+from petmood.core.errors import ConfigError, DataError, OutputError
 from petmood.monitoring.feedback.records import Feedback
 from petmood.monitoring.feedback.store import FeedbackStore
 from petmood.monitoring.kept_photos import KeptPhotos
@@ -68,6 +68,23 @@ def test_feedback_on_kept_photos_is_exported_and_imported(log: str, tmp_path: Pa
         "Visitors disagree on 1 of them: these have the label of most visitors.",
     ]
     assert f"data import csv {tmp_path / 'out' / 'labels.csv'} --output data/feedback" in output[3]
+
+
+def test_tasks_of_label_studio_name_the_photos_of_the_export(log: str, tmp_path: Path) -> None:
+    photos = KeptPhotos(tmp_path / "log.db.photos")
+    photos.create(days=1)
+    photos.write(PhotoKey("request-1"), jpeg(photo_like(200, 160)))
+    words = ("export", "--log", log, "--output", str(tmp_path / "out"), "--label-studio", str(tmp_path / "tasks.json"))
+    told = run(*words).output
+    assert f"Label Studio: {tmp_path / 'tasks.json'}, and its labeling configuration {tmp_path / 'tasks.xml'}" in told
+    (task,) = json.loads((tmp_path / "tasks.json").read_text())
+    assert (tmp_path / "out" / task["data"]["image"].removeprefix("/data/local-files/?d=")).is_file()
+    assert task["annotations"][0]["result"][0]["value"] == {"choices": ["angry"]}
+    assert (task["predictions"][0]["model_version"], task["predictions"][0]["score"]) == ("pets 1", 0.75)
+    again = ["feedback", *words[:4], str(tmp_path / "again"), "--label-studio", str(tmp_path / "tasks.xml")]
+    with pytest.raises(OutputError, match=r"Name it \.json"):
+        CliRunner().invoke(petmood, again, catch_exceptions=False)
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_folder_elsewhere_is_named(log: str, tmp_path: Path) -> None:

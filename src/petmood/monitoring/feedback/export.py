@@ -52,7 +52,8 @@ class LeftOut(StrEnum):
 class LabeledPhoto:
     """A photo with the label of most of its visitors: ``agreeing`` of ``visitors``.
 
-    ``sha256`` is that of its bytes; empty if they have not been read.
+    ``sha256`` is that of its bytes; empty if they have not been read. ``file`` is its path in the folder of an export;
+    empty before.
     """
 
     key: PhotoKey
@@ -63,6 +64,7 @@ class LabeledPhoto:
     agreeing: int
     chosen: str | None = None
     sha256: str = ""
+    file: str = ""
 
     @property
     def is_corrected(self) -> bool:
@@ -156,8 +158,10 @@ def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, 
             if photos is None or (content := photos.read(photo.key)) is None:  # deleted meanwhile
                 left_out[LeftOut.NO_PHOTO] += 1
             else:
-                exported.append(photo)
-                rows.append(_written(photo, content, draft.path))
+                named = replace(photo, file=f"photos/{photo.key.position}-{photo.key.request_id}.{_suffix(content)}")
+                atomic_write_bytes(draft.path / named.file, content)
+                exported.append(named)
+                rows.append(_cells(named))
         found = Export(tuple(exported), left_out)
         if not rows:
             reasons = found.left_out_text() or "there is no feedback"
@@ -168,17 +172,15 @@ def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, 
         table = io.StringIO()
         csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
         atomic_write_text(draft.path / TABLE_NAME, table.getvalue())
-        draft.expect([TABLE_NAME, *(row[0] for row in rows)])
+        draft.expect([TABLE_NAME, *(photo.file for photo in exported)])
     return found
 
 
-def _written(photo: LabeledPhoto, content: bytes, folder: Path) -> tuple[str, ...]:
-    """Write one photo; return its line of the table."""
-    name = f"photos/{photo.key.position}-{photo.key.request_id}.{_suffix(content)}"
-    atomic_write_bytes(folder / name, content)
+def _cells(photo: LabeledPhoto) -> tuple[str, ...]:
+    """Return the line of the table about a photo."""
     bundle = photo.prediction.bundle
     return (
-        name,
+        photo.file,
         photo.label,
         "corrected" if photo.is_corrected else "confirmed",
         photo.prediction.label or "",

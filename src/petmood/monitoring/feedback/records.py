@@ -13,10 +13,14 @@ REVIEWER: Final = "reviewer"
 
 @dataclass(frozen=True, slots=True)
 class LoggedPrediction:
-    """What feedback is about: the predicted label, None for a photo out of the domain, and the bundle."""
+    """What feedback is about: the predicted label, None for a photo out of the domain, and the bundle.
+
+    ``probability`` is that of the most probable class.
+    """
 
     label: str | None
     bundle: LoggedBundle
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import numpy as np
 from sqlalchemy import Connection, Engine, and_, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -100,6 +101,7 @@ def read_feedback(engine: Engine, *, since_us: int | None = None) -> list[GivenF
         select(
             FEEDBACK,
             PREDICTIONS.c.label.label("predicted"),
+            PREDICTIONS.c.probabilities,
             PREDICTIONS.c.time_us.label("predicted_us"),
             *BUNDLE_COLUMNS,
         )
@@ -121,7 +123,11 @@ def read_feedback(engine: Engine, *, since_us: int | None = None) -> list[GivenF
                 row["time_us"],
                 row["chosen"],
             ),
-            LoggedPrediction(row["predicted"], _bundle(row["sha256"], row["name"], row["version"], row["classes"])),
+            LoggedPrediction(
+                row["predicted"],
+                _bundle(row["sha256"], row["name"], row["version"], row["classes"]),
+                _highest(row["probabilities"]),
+            ),
             row["predicted_us"],
         )
         for row in rows
@@ -135,12 +141,16 @@ def delete_orphans(connection: Connection) -> None:
 
 def _prediction(connection: Connection, key: PhotoKey) -> LoggedPrediction | None:
     query = (
-        select(PREDICTIONS.c.label, *BUNDLE_COLUMNS)
+        select(PREDICTIONS.c.label, PREDICTIONS.c.probabilities, *BUNDLE_COLUMNS)
         .join(BUNDLES, BUNDLES.c.sha256 == PREDICTIONS.c.bundle)
         .where(PREDICTIONS.c.request_id == key.request_id, PREDICTIONS.c.position == key.position)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else LoggedPrediction(row[0], _bundle(*row[1:]))
+    return None if row is None else LoggedPrediction(row[0], _bundle(*row[2:]), _highest(row[1]))
+
+
+def _highest(probabilities: bytes) -> float:
+    return float(np.frombuffer(probabilities, dtype="<f4").max())
 
 
 def _bundle(sha256: str, name: str, version: str, classes: str) -> LoggedBundle:

@@ -27,7 +27,7 @@ def given(*labels: str | None, predicted: str | None = "happy", request: str = "
     return [
         GivenFeedback(
             Feedback(PhotoKey(request), f"{number:064}", label, None, START_US + number),
-            LoggedPrediction(predicted, BUNDLE),
+            LoggedPrediction(predicted, BUNDLE, 0.75),
             START_US,
         )
         for number, label in enumerate(labels)

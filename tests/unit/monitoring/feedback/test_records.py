@@ -15,5 +15,5 @@ def test_the_right_label_is_the_predicted_one_unless_another_is_given(
     predicted: str | None, label: str | None, right: str | None, *, is_correction: bool
 ) -> None:
     feedback = Feedback(PhotoKey("abc"), "a" * 64, label, None, START_US)
-    given = GivenFeedback(feedback, LoggedPrediction(predicted, BUNDLE), START_US)
+    given = GivenFeedback(feedback, LoggedPrediction(predicted, BUNDLE, 0.75), START_US)
     assert (given.right_label, given.is_correction) == (right, is_correction)

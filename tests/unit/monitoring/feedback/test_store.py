@@ -48,7 +48,7 @@ def stored(folder: Path) -> int:
 
 
 def test_a_prediction_is_found_by_request_and_position(store: FeedbackStore) -> None:
-    assert store.prediction(PhotoKey("request-1")) == LoggedPrediction("happy", BUNDLE)
+    assert store.prediction(PhotoKey("request-1")) == LoggedPrediction("happy", BUNDLE, 0.75)
     assert store.prediction(PhotoKey("request-1", 1)) is None
     assert store.prediction(PhotoKey("unknown")) is None
 
