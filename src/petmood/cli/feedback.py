@@ -102,25 +102,28 @@ def export(
     for file in () if tasks is None else (tasks, config_file(tasks)):
         resolve_file(file)
 
-    if dataset is not None:
-        from petmood.data.index import read_index
+    kept, added = kept_photos(engine, photos), None
+    if dataset is None:
+        found = export_feedback(engine, kept, output, since_us=since_us(since))
+    else:
+        from petmood.pipelines.feedback_dataset import export_with_dataset
 
-        read_index(dataset)  # before anything is written
-    found = export_feedback(engine, kept_photos(engine, photos), output, since_us=since_us(since))
+        found, added = export_with_dataset(engine, kept, output, dataset, since_us=since_us(since))
     corrected = sum(photo.is_corrected for photo in found.photos)
     click.echo(f"{output}: {len(found.photos):,} photos, {corrected:,} with a corrected label")
     if left_out := found.left_out_text():
         click.echo(f"Left out: {left_out}.")
     if found.outvoted:
         click.echo(f"Visitors disagree on {found.outvoted:,} of them: these have the label of most visitors.")
-    if dataset is not None:
-        from petmood.pipelines.feedback_dataset import add_dataset
-
-        click.echo(f"With {add_dataset(output, dataset):,} photos of {dataset}, which keep their splits.")
+    if added is not None:
+        click.echo(f"With {len(added.files):,} photos of {dataset}, which keep their splits.")
+        for one in added.disagreements:
+            click.echo(f"{dataset}/{one.path} is {one.label} there, and keeps it; feedback says {one.feedback_label}.")
     if tasks is not None:
         write_label_studio(found.photos, tasks, address=image_url or LOCAL_FILES)
         click.echo(f"Label Studio: {tasks}, and its labeling configuration {config_file(tasks)}")
-    command = shell_command("data", "import", "csv", str(output / TABLE_NAME), "--output", "data/feedback")
+    leaking = () if added is None else ("--drop-leaking",)
+    command = shell_command(*("data", "import", "csv", str(output / TABLE_NAME), "--output", "data/feedback", *leaking))
     click.echo(f"Import them with: {command}")
 
 

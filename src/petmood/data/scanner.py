@@ -16,7 +16,7 @@ from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.duplicates.shared_region_file import SharedPhotos
 from petmood.data.import_errors import HARMLESS, ImportProblem, problems_text, refusal
-from petmood.data.index import PHOTOS
+from petmood.data.index import PHOTOS, Role
 from petmood.data.index_builder import ScannedPhoto
 from petmood.data.photo_info import PhotoInfo, read_photo_info
 from petmood.data.sources.base import SourcePhoto
@@ -74,7 +74,7 @@ class PhotoScanner:
         """Return which of the used content numbers are originals, not near-duplicates of other used ones."""
         first: dict[int, Member] = {}
         for found, facts in self._good:
-            first.setdefault(self._content_ids[facts.sha256], Member(facts.width, facts.height, found.name))
+            first.setdefault(self._content_ids[facts.sha256], _member(found, facts))
         numbers = sorted(used)
         positions = {number: position for position, number in enumerate(numbers)}
         left = [
@@ -172,6 +172,10 @@ def _refuse_problems(
 
 def _problem_of(entry: SourcePhoto) -> ImportProblem:
     return ImportProblem(entry.name, entry.code, entry.problem)
+
+
+def _member(found: SourcePhoto, facts: PhotoInfo) -> Member:
+    return Member(facts.width, facts.height, found.name, is_original=found.role == Role.ORIGINAL)
 
 
 def _relation_row(first: str, second: str, *, kind: RelationKind, evidence: str) -> RelationRow:

@@ -1,9 +1,12 @@
 """Tests of the next data version: exported feedback and the photos of a dataset in one import."""
 
 import csv
+import hashlib
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from petmood.core.errors import DataError
 from petmood.core.labels import DEFAULT_CLASSES
@@ -11,8 +14,11 @@ from petmood.data.importer import import_photos
 from petmood.data.index import Role, Split, read_index
 from petmood.data.sources import open_source
 from petmood.monitoring.feedback.export import COLUMNS, TABLE_NAME
-from petmood.pipelines.feedback_dataset import FOLDER, add_dataset
+from petmood.monitoring.feedback.records import REVIEWER
+from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.pipelines.feedback_dataset import FOLDER, Disagreement, add_dataset, export_with_dataset
 from tests.support.images import jpeg, photo_like
+from tests.support.logged import kept_feedback, sqlite
 from tests.support.small_sets import write_small_set
 
 
@@ -47,7 +53,7 @@ def imported(folder: Path) -> Path:
 def test_one_import_has_both_and_old_photos_keep_their_splits(exported: Path, tmp_path: Path) -> None:
     dataset = imported(tmp_path)
     before = {row.sha256: row for row in read_index(dataset) if row.role != Role.EXCLUDED}
-    assert add_dataset(exported, dataset) == len(before)
+    assert len(add_dataset(exported, dataset).files) == len(before)
     import_photos(open_source("csv", exported / TABLE_NAME), to=tmp_path / "new")
     used = [row for row in read_index(tmp_path / "new") if row.role != Role.EXCLUDED]
     new = [row for row in used if row.sha256 not in before]
@@ -60,7 +66,7 @@ def test_one_import_has_both_and_old_photos_keep_their_splits(exported: Path, tm
 
 def test_photos_with_feedback_are_for_training_unless_they_were_drawn_at_random(exported: Path, tmp_path: Path) -> None:
     dataset = imported(tmp_path)
-    known = next(row for row in read_index(dataset) if row.split == Split.TEST)
+    known = next(row for row in read_index(dataset) if row.split == Split.TEST and row.label != "sad")
     (exported / "photos" / "0-request-0.jpg").write_bytes((dataset / known.path).read_bytes())
     with (exported / TABLE_NAME).open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,7 +76,8 @@ def test_photos_with_feedback_are_for_training_unless_they_were_drawn_at_random(
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    add_dataset(exported, dataset)
+    added = add_dataset(exported, dataset)
+    assert added.disagreements == (Disagreement(known.path, known.label, "sad"),)
     with (exported / TABLE_NAME).open(newline="") as file:
         found = {row["photo"]: row for row in csv.DictReader(file)}
     assert "photos/0-request-0.jpg" not in found  # the dataset has a label for these bytes
@@ -84,3 +91,38 @@ def test_a_photo_that_is_gone_and_a_folder_without_a_dataset_are_refused(exporte
     (dataset / next(iter(read_index(dataset))).path).unlink()
     with pytest.raises(DataError, match=r"Expected the photo .* of the dataset, found none"):
         add_dataset(exported, dataset)
+
+
+def test_a_photo_of_the_dataset_stays_the_original_of_a_larger_copy_with_another_label(
+    exported: Path, tmp_path: Path
+) -> None:
+    dataset = imported(tmp_path)
+    known = next(row for row in read_index(dataset) if row.split == Split.TRAIN and row.label != "sad")
+    with Image.open(dataset / known.path) as photo:
+        larger = io.BytesIO()
+        photo.resize((256, 256), Image.Resampling.BICUBIC).save(larger, "JPEG", quality=95)
+    (exported / "photos" / "0-request-0.jpg").write_bytes(larger.getvalue())
+    add_dataset(exported, dataset)
+    report = import_photos(open_source("csv", exported / TABLE_NAME), to=tmp_path / "new")
+    used = {row.sha256: row for row in read_index(tmp_path / "new")}
+    copy = used[hashlib.sha256(larger.getvalue()).hexdigest()]
+    assert copy.group_id == used[known.sha256].group_id, "they are near-duplicates"
+    assert (used[known.sha256].role, copy.role) == (Role.ORIGINAL, Role.NEAR_DUPLICATE)
+    assert (used[known.sha256].label, copy.label) == (known.label, "sad")
+    assert report.conflicts == 1
+    assert "1 group has photos with two labels" in report.summary()
+
+
+def test_the_folder_appears_with_all_photos_or_not_at_all(tmp_path: Path) -> None:
+    kept_feedback(tmp_path, {0: (REVIEWER, "angry")})
+    engine, photos = sqlite(tmp_path), KeptPhotos(tmp_path / "log.db.photos")
+    dataset = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    found, added = export_with_dataset(engine, photos, tmp_path / "out", dataset)
+    assert (len(found.photos), len(added.files), added.disagreements) == (1, 16, ())
+    assert len((tmp_path / "out" / TABLE_NAME).read_text().splitlines()) == 18
+    (dataset / next(iter(read_index(dataset))).path).unlink()
+    with pytest.raises(DataError, match="found none"):
+        export_with_dataset(engine, photos, tmp_path / "other", dataset)
+    engine.dispose()
+    assert not (tmp_path / "other").exists()
+    assert not [path for path in tmp_path.iterdir() if "other" in path.name and path.is_dir()], "nor a part of it"

@@ -24,18 +24,23 @@ COPY_MARK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A photo: its sides in pixels and its file name, or "" if names must not be used."""
+    """A photo: its sides in pixels and its file name, or "" if names must not be used.
+
+    ``is_original`` says that it is an original of the dataset that the photos are added to.
+    """
 
     width: int
     height: int
     name: str = ""
+    is_original: bool = False
 
 
 def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -> list[int]:
     """Return for each member the index of its original, which is its own index for an original.
 
     Preferred is the photo whose frame contains the others, because a crop is not the original. Ties go to more pixels,
-    then to a name without a copy mark (aug, copy, (1)), then to the shorter name, then to alphabetical order.
+    then to a name without a copy mark (aug, copy, (1)), then to the shorter name, then to alphabetical order. Photos
+    that are originals of an earlier dataset stay originals, and the others of their group are copies.
     """
     copies = [relation for relation in relations if relation.kind == RelationKind.NEAR_DUPLICATE]
     groups: dict[int, list[int]] = defaultdict(list)
@@ -44,9 +49,10 @@ def choose_originals(members: Sequence[Member], relations: Sequence[Relation]) -
     beaten = _count_containers(len(members), copies)
     originals = list(range(len(members)))
     for group in groups.values():
-        original = min(group, key=lambda position: (beaten[position], _rank(members[position]), position))
+        kept = [position for position in group if members[position].is_original]
+        original = min(kept or group, key=lambda position: (beaten[position], _rank(members[position]), position))
         for position in group:
-            originals[position] = original
+            originals[position] = position if position in kept else original
     return originals
 
 

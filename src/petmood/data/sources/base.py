@@ -12,7 +12,7 @@ from typing import Protocol
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.progress import ProgressBar
-from petmood.data.index import Split
+from petmood.data.index import Role, Split
 
 __all__ = [
     "Source",
@@ -47,8 +47,8 @@ class SourcePhoto:
     """One entry of a source: a file, its name (relative POSIX path), and the source's metadata.
 
     `label` is in normal form (`core.labels.normalize_label`), but may be a name that no class can have. `label` and
-    `split` are None if the source gives none. `problem` is one sentence, empty if there is none, and `code`
-    is its kind in one word.
+    `split` are None if the source gives none, as is `role`: that of the photo in an earlier dataset. `problem` is one
+    sentence, empty if there is none, and `code` is its kind in one word.
     """
 
     path: Path
@@ -58,6 +58,7 @@ class SourcePhoto:
     species: str = ""
     problem: str = ""
     code: str = ""
+    role: Role | None = None
 
 
 class Source(Protocol):

@@ -15,7 +15,7 @@ from petmood.core.folder_listing import list_folder
 from petmood.core.labels import normalize_label
 from petmood.core.names import is_safe_name, printable
 from petmood.core.progress import ProgressBar
-from petmood.data.index import INDEX_NAME, PHOTOS, Split
+from petmood.data.index import INDEX_NAME, PHOTOS, Role, Split
 from petmood.data.sources.base import (
     Source,
     SourcePhoto,
@@ -79,7 +79,7 @@ class CsvSource:
             code, problem = "unknown_split", f"unknown split '{printable(row.split)}'; known: {', '.join(Split)}"
         path = self.table if code in {"missing_file", "bad_name"} else self._root / name
         problem = f"line {row.line}: {problem}" if problem else ""
-        return SourcePhoto(path, name, label, split, normalize_species(row.species), problem, code)
+        return SourcePhoto(path, name, label, split, normalize_species(row.species), problem, code, _role(row.role))
 
     @property
     def _root(self) -> Path:
@@ -141,6 +141,10 @@ def _named_in_dataset(found: list[tuple[int, SourcePhoto]]) -> list[tuple[int, S
     if any(not entry.name.startswith(prefix) for _, entry in found if not entry.problem):
         return found
     return [(line, replace(entry, name=entry.name.removeprefix(prefix))) for line, entry in found]
+
+
+def _role(text: str) -> Role | None:
+    return Role(text) if text in {*Role} else None
 
 
 def _composed(name: str) -> str:

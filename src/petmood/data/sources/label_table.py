@@ -9,6 +9,7 @@ from pathlib import Path
 from petmood.core.errors import DataError
 from petmood.core.labels import similar_label
 from petmood.core.names import printable
+from petmood.data.index import Role
 from petmood.data.sources.base import TableOptions, parse_split
 from petmood.data.wording import counted
 
@@ -25,6 +26,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "label": ("label", "labels", "class", "classes", "classname", "emotion", "category", "expression", "mood"),
     "split": ("split", "subset", "set", "partition", "dataset"),
     "species": ("species",),
+    "role": ("role",),
 }
 """Names of columns by what they hold, as `_plain` writes them; the first is petmood's own."""
 
@@ -49,6 +51,7 @@ class TableRow:
     label: str = ""
     split: str = ""
     species: str = ""
+    role: str = ""
     problem: str = ""
 
 
@@ -148,6 +151,8 @@ def _columns(
         found = [k for k, cell in enumerate(header) if k not in columns.values() and _plain(cell) in _NAMES[role]]
         if role == "split":
             found = [k for k in found if _plain(header[k]) == role or _holds_splits(rows, k, width=len(header))]
+        if role == "role":  # in tables of others the name can mean anything
+            found = [k for k in found if _cells_of(rows, k, width=len(header)) <= {*Role}]
         if len(found) > 1:
             raise DataError(_ambiguous([header[k] for k in found], role=role, where=where))
         columns |= {role: found[0]} if found else {}
@@ -176,8 +181,13 @@ def _named(header: Sequence[str], name: str, *, role: str, where: str) -> int:
 
 
 def _holds_splits(rows: Sequence[tuple[int, list[str]]], column: int, *, width: int) -> bool:
-    cells = {cells[column] for _, cells in rows if len(cells) == width} - {""}
+    cells = _cells_of(rows, column, width=width)
     return bool(cells) and all(parse_split(cell) for cell in cells)
+
+
+def _cells_of(rows: Sequence[tuple[int, list[str]]], column: int, *, width: int) -> set[str]:
+    """Return the different cells of a column that are not empty."""
+    return {cells[column] for _, cells in rows if len(cells) == width} - {""}
 
 
 def _ambiguous(names: Sequence[str], *, role: str, where: str) -> str:

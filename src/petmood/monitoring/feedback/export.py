@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -143,8 +143,17 @@ def exportable(engine: Engine, photos: KeptPhotos | None, *, since_us: int | Non
     return Export(tuple(found), left_out)
 
 
-def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, since_us: int | None = None) -> Export:
+def export_feedback(
+    engine: Engine,
+    photos: KeptPhotos | None,
+    target: Path,
+    *,
+    since_us: int | None = None,
+    extend: Callable[[Path], Iterable[str]] | None = None,
+) -> Export:
     """Write the photos of ``exportable``, and a table with their labels and where each comes from, into a new folder.
+
+    ``extend`` is called with the folder before that has its name, and returns the files that it adds.
 
     Raises:
         DataError: there is nothing to export; nothing is written.
@@ -172,7 +181,7 @@ def export_feedback(engine: Engine, photos: KeptPhotos | None, target: Path, *, 
         table = io.StringIO()
         csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
         atomic_write_text(draft.path / TABLE_NAME, table.getvalue())
-        draft.expect([TABLE_NAME, *(photo.file for photo in exported)])
+        draft.expect([TABLE_NAME, *(photo.file for photo in exported), *(extend(draft.path) if extend else ())])
     return found
 
 

@@ -83,3 +83,10 @@ def test_of_wholly_equal_photos_the_first_is_the_original() -> None:
     assert choose_originals([Member(5, 5), Member(5, 5), Member(5, 5)], [copy(1, 2), copy(0, 2)]) == [0, 0, 0]
     assert choose_originals([Member(5, 5, "b/a.jpg"), Member(5, 5, "a/a.jpg")], [copy(0, 1)]) == [1, 1]
     assert choose_originals([Member(4, 9), Member(5, 8)], [copy(0, 1)]) == [1, 1]
+
+
+def test_an_original_of_the_earlier_dataset_stays_one_whatever_is_larger_or_contains_it() -> None:
+    members = [Member(900, 900, "new.jpg"), Member(224, 224, "aug-1.jpg", is_original=True)]
+    assert choose_originals(members, [copy(0, 1, inside=(0.6, 1.0))]) == [1, 1]
+    members = [Member(900, 900, "a"), *(Member(50, 50, name, is_original=True) for name in "bc")]
+    assert choose_originals(members, [copy(0, 1), copy(0, 2)]) == [1, 1, 2], "two originals that one photo joins"

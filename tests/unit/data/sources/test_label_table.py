@@ -316,3 +316,10 @@ def test_another_encoding_is_refused_with_its_place_and_the_way_out(tmp_path: Pa
     with pytest.raises(DataError) as caught:
         read(tmp_path, "photo,label\nMüsli.jpg,sad\n".encode("latin-1"))
     assert str(caught.value) == ("Expected 'labels.csv' in UTF-8, got byte 0xfc at 13. Save the table as 'CSV UTF-8'.")
+
+
+def test_a_column_of_roles_is_taken_if_it_holds_roles_of_photos(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    for cells, expected in ((("original", ""), ["original", ""]), (("original", "actor"), ["", ""])):
+        table.write_text("photo,label,role\n" + "".join(f"{n}.jpg,sad,{cell}\n" for n, cell in enumerate(cells)))
+        assert [row.role for row in read_label_table(table, TableOptions()).rows] == expected
