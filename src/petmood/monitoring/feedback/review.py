@@ -1,8 +1,9 @@
-"""Order in which kept photos are reviewed by a person, and what the reviewed ones say of the accuracy."""
+"""Order in which kept photos are reviewed by a person, and what the reviewed ones say of each bundle's accuracy."""
 
 import hashlib
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,7 +14,7 @@ from sqlalchemy import Engine, select, tuple_
 from petmood.monitoring.feedback.records import REVIEWER
 from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.prediction_log.database import reading
-from petmood.monitoring.prediction_log.rows import PhotoKey
+from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 from petmood.monitoring.prediction_log.tables import BUNDLES, FEEDBACK, PREDICTIONS
 
 __all__ = [
@@ -40,13 +41,16 @@ NORMAL_95: Final = 1.96
 class ReviewPhoto:
     """A kept photo with its prediction; ``mark`` is the reviewer's label, None if it is not reviewed.
 
-    ``predicted`` is None for a photo out of the domain. ``probabilities`` are by class.
+    ``predicted`` is None for a photo out of the domain. ``probabilities`` are by class. ``time_us`` is that of the
+    prediction, in microseconds since 1970.
     """
 
     key: PhotoKey
     predicted: str | None
     probabilities: dict[str, float]
     mark: str | None
+    bundle: LoggedBundle
+    time_us: int
 
     @property
     def chosen(self) -> Choice:
@@ -56,12 +60,18 @@ class ReviewPhoto:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedAccuracy:
-    """Share of right predictions among the ``count`` reviewed photos of the random sample, with its 95% interval."""
+    """Accuracy of a bundle on the ``count`` reviewed photos of the random sample with a predicted label.
 
-    value: float
-    low: float
-    high: float
+    ``value`` has a 95% interval; all three are None if ``count`` is 0. ``abstained`` is the number of those
+    without a predicted label, which is neither right nor wrong.
+    """
+
+    bundle: LoggedBundle
+    value: float | None
+    low: float | None
+    high: float | None
     count: int
+    abstained: int
 
 
 def choice_of(key: PhotoKey) -> Choice:
@@ -80,7 +90,7 @@ def review_photos(engine: Engine, photos: KeptPhotos, *, most: int = MOST) -> li
     key = (PREDICTIONS.c.request_id, PREDICTIONS.c.position)
     same = (FEEDBACK.c.request_id == key[0]) & (FEEDBACK.c.position == key[1]) & mine
     query = (
-        select(*key, PREDICTIONS.c.label, PREDICTIONS.c.probabilities, BUNDLES.c.classes)
+        select(*key, PREDICTIONS.c.label, PREDICTIONS.c.probabilities, PREDICTIONS.c.time_us, *BUNDLES.c)
         .add_columns(FEEDBACK.c.visitor.label("reviewer"), FEEDBACK.c.label.label("given"))
         .join(BUNDLES, BUNDLES.c.sha256 == PREDICTIONS.c.bundle)
         .outerjoin(FEEDBACK, same)
@@ -92,8 +102,10 @@ def review_photos(engine: Engine, photos: KeptPhotos, *, most: int = MOST) -> li
             for row in connection.execute(query.where(tuple_(*key).in_(wanted))):
                 chances = np.frombuffer(row.probabilities, dtype="<f4").tolist()
                 mark = None if row.reviewer is None else row.given or row.label
-                by_class = dict(zip(json.loads(row.classes), chances, strict=True))
-                found.append(ReviewPhoto(PhotoKey(row.request_id, row.position), row.label, by_class, mark))
+                bundle = LoggedBundle(row.sha256, row.name, row.version, tuple(json.loads(row.classes)))
+                by_class = dict(zip(bundle.classes, chances, strict=True))
+                photo = PhotoKey(row.request_id, row.position)
+                found.append(ReviewPhoto(photo, row.label, by_class, mark, bundle, row.time_us))
     return found
 
 
@@ -105,16 +117,29 @@ def in_review_order(photos: Iterable[ReviewPhoto]) -> list[ReviewPhoto]:
     return [*_mixed(at_random, iter(sorted(others, key=_confidence)))]
 
 
-def reviewed_accuracy(photos: Sequence[ReviewPhoto]) -> ReviewedAccuracy | None:
-    """Return the accuracy on the reviewed photos of the random sample, with Wilson's interval; None without any."""
-    known = [photo for photo in photos if photo.mark is not None and photo.chosen == "random"]
-    if not known:
-        return None
-    count, share = len(known), sum(photo.mark == photo.predicted for photo in known) / len(known)
+def reviewed_accuracy(photos: Iterable[ReviewPhoto]) -> list[ReviewedAccuracy]:
+    """Return the accuracy of each bundle on the reviewed photos of the random sample, the last bundle first.
+
+    Intervals are Wilson's. A bundle without such a photo is left out.
+    """
+    by_bundle: dict[LoggedBundle, list[ReviewPhoto]] = defaultdict(list)
+    for photo in photos:
+        if photo.mark is not None and photo.chosen == "random":
+            by_bundle[photo.bundle].append(photo)
+    ordered = sorted(by_bundle.items(), key=lambda one: -max(photo.time_us for photo in one[1]))
+    return [_accuracy(bundle, known) for bundle, known in ordered]
+
+
+def _accuracy(bundle: LoggedBundle, known: Sequence[ReviewPhoto]) -> ReviewedAccuracy:
+    labeled = [photo for photo in known if photo.predicted is not None]
+    count, abstained = len(labeled), len(known) - len(labeled)
+    if not count:
+        return ReviewedAccuracy(bundle, None, None, None, 0, abstained)
+    share = sum(photo.mark == photo.predicted for photo in labeled) / count
     squared = NORMAL_95**2 / count
     middle = (share + squared / 2) / (1 + squared)
     half = math.sqrt(share * (1 - share) * squared + squared**2 / 4) / (1 + squared)
-    return ReviewedAccuracy(share, max(0.0, middle - half), min(1.0, middle + half), count)
+    return ReviewedAccuracy(bundle, share, max(0.0, middle - half), min(1.0, middle + half), count, abstained)
 
 
 def _confidence(photo: ReviewPhoto) -> tuple[float, str, int]:

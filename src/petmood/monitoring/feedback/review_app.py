@@ -64,11 +64,14 @@ def create_review_app(
         """Return the photos to review in their order, and what was reviewed."""
         found = review_photos(engine, photos)
         waiting = in_review_order(found)
-        accuracy = reviewed_accuracy(found)
         return {
             "waiting": len(waiting),
             "reviewed": sum(photo.mark is not None for photo in found),
-            "accuracy": accuracy and {name: getattr(accuracy, name) for name in ("value", "low", "high", "count")},
+            "accuracy": [
+                {name: getattr(one, name) for name in ("value", "low", "high", "count", "abstained")}
+                | {"bundle": f"{one.bundle.name} {one.bundle.version}"}
+                for one in reviewed_accuracy(found)
+            ],
             "photos": [
                 {
                     "request_id": photo.key.request_id,

@@ -16,17 +16,25 @@ from petmood.monitoring.feedback.review import (
 )
 from petmood.monitoring.feedback.store import FeedbackStore
 from petmood.monitoring.kept_photos import KeptPhotos
-from petmood.monitoring.prediction_log.rows import PhotoKey
+from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 from petmood.monitoring.prediction_log.store import LogStore
-from tests.support.logged import row, sqlite
+from tests.support.logged import BUNDLE, START_US, row, sqlite
 
 KEYS = [PhotoKey(f"request-{number}") for number in range(400)]
 RANDOM = [key for key in KEYS if choice_of(key) == "random"]
 OTHERS = [key for key in KEYS if choice_of(key) == "least_confident"]
 
 
-def photo(key: PhotoKey, *, top: float = 0.6, mark: str | None = None, predicted: str | None = "happy") -> ReviewPhoto:
-    return ReviewPhoto(key, predicted, {"angry": 1 - top, "happy": top}, mark)
+def photo(
+    key: PhotoKey,
+    *,
+    top: float = 0.6,
+    mark: str | None = None,
+    predicted: str | None = "happy",
+    bundle: LoggedBundle = BUNDLE,
+    time_us: int = START_US,
+) -> ReviewPhoto:
+    return ReviewPhoto(key, predicted, {"angry": 1 - top, "happy": top}, mark, bundle, time_us)
 
 
 def test_a_fifth_of_the_photos_is_a_random_sample() -> None:
@@ -47,14 +55,25 @@ def test_the_accuracy_is_that_of_the_random_sample_alone() -> None:
     right = [photo(key, mark="happy") for key in RANDOM[:30]]
     wrong = [photo(key, mark="angry") for key in RANDOM[30:40]]
     chosen = [photo(key, mark="angry") for key in OTHERS[:50]]
-    found = reviewed_accuracy([*right, *wrong, *chosen, photo(RANDOM[41])])
-    assert found is not None
+    (found,) = reviewed_accuracy([*right, *wrong, *chosen, photo(RANDOM[41])])
+    assert (found.bundle, found.abstained) == (BUNDLE, 0)
     assert (found.value, found.count) == (0.75, 40)
     assert [found.low, found.high] == pytest.approx([0.598, 0.858], abs=0.001)
-    assert reviewed_accuracy(chosen) is None
-    every = reviewed_accuracy([photo(RANDOM[0], mark="happy")])
-    assert every is not None
+    assert reviewed_accuracy(chosen) == []
+    (every,) = reviewed_accuracy([photo(RANDOM[0], mark="happy")])
     assert every.high == 1.0
+
+
+def test_bundles_have_an_accuracy_each_and_no_label_is_neither_right_nor_wrong() -> None:
+    later = LoggedBundle("cd" * 32, "pets", "2", BUNDLE.classes)
+    first = [photo(key, mark="angry") for key in RANDOM[:4]]
+    second = [photo(key, mark="happy", bundle=later, time_us=START_US + 1) for key in RANDOM[4:7]]
+    without = [photo(RANDOM[7], mark="happy", predicted=None, bundle=later)]
+    new, old = reviewed_accuracy([*first, *without, *second])
+    assert (new.bundle, new.value, new.count, new.abstained) == (later, 1.0, 3, 1)
+    assert (old.bundle, old.value, old.count, old.abstained) == (BUNDLE, 0.0, 4, 0)
+    (only,) = reviewed_accuracy(without)
+    assert (only.value, only.low, only.high, only.count, only.abstained) == (None, None, None, 0, 1)
 
 
 def test_kept_photos_are_found_with_their_predictions_and_marks(tmp_path: Path) -> None:
@@ -74,4 +93,5 @@ def test_kept_photos_are_found_with_their_predictions_and_marks(tmp_path: Path) 
         "request-1": "happy",
         "request-2": None,
     }
+    assert (found["request-2"].bundle, found["request-2"].time_us) == (BUNDLE, row(2).time_us)
     assert (found["request-2"].predicted, found["request-2"].probabilities) == ("happy", {"angry": 0.25, "happy": 0.75})

@@ -21,12 +21,28 @@ async function load() {
     return;
   }
   [photos, at, saved, totals] = [body.photos, 0, [], body];
-  const found = body.accuracy;
-  const percent = (share) => `${Math.round(100 * share)}%`;
-  part("accuracy").textContent = found
-    ? `Of ${found.count} photos that were chosen at random, ${percent(found.value)} were predicted right (95% interval ${percent(found.low)} to ${percent(found.high)}).`
-    : "";
+  part("accuracy").replaceChildren(...body.accuracy.map((found) => line(accuracyText(found))));
   show();
+}
+
+function line(text) {
+  const item = document.createElement("li");
+  item.textContent = text;
+  return item;
+}
+
+// One bundle: its accuracy on photos of the random sample with a predicted label, and apart the share of the others.
+function accuracyText(found) {
+  const percent = (share) => `${Math.round(100 * share)}%`;
+  const photos = (count) => `${count} ${count === 1 ? "photo" : "photos"}`;
+  const all = found.count + found.abstained;
+  const parts = [];
+  if (found.count) {
+    const interval = `95% interval ${percent(found.low)} to ${percent(found.high)}`;
+    parts.push(`of ${photos(found.count)} with a label, ${percent(found.value)} were predicted right (${interval})`);
+  }
+  if (found.abstained) parts.push(`${percent(found.abstained / all)} of ${photos(all)} have no predicted label`);
+  return `${found.bundle}, photos that were chosen at random: ${parts.join("; ")}.`;
 }
 
 function show() {
