@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from petmood.core.errors import ConfigError
 from petmood.core.files import atomic_write_text
 from petmood.monitoring.metric_names import PhotoResult
+from petmood.monitoring.prediction_log.clock import AgeClock
 from petmood.monitoring.prediction_log.rows import PhotoKey
 
 __all__ = ["CountPhotos", "KeptPhotos", "PhotoKeeper", "open_keeper", "photos_folder"]
@@ -100,18 +101,21 @@ class KeptPhotos:
         wanted = set(request_ids)
         return sum(_delete(path) for path, found in self._files() if found is not None and found[2] in wanted)
 
-    def delete_older(self, days: float) -> int:
-        """Delete the photos that are older than some days, and stale files of killed processes; return the number."""
-        before = time.time() - DAY_S * days
+    def delete_older(self, days: float, *, now_s: float | None = None) -> int:
+        """Delete the photos that are older than some days, and stale files of killed processes; return the number.
+
+        ``now_s`` is the time in seconds since 1970 that ages are computed by; by default that of the clock.
+        """
+        before = (time.time() if now_s is None else now_s) - DAY_S * days
         return sum(_delete(path) for path, _ in self._files() if _written_at(path) < before)
 
-    def delete_expired(self) -> int:
-        """Delete the photos of the age that ``create`` set; return their number."""
+    def delete_expired(self, *, now_s: float | None = None) -> int:
+        """Delete the photos of the age that ``create`` set; return their number. ``now_s`` is as above."""
         try:
             days = float((self.folder / DAYS_FILE).read_text("utf-8"))
         except (OSError, ValueError):
             return 0
-        return self.delete_older(days)
+        return self.delete_older(days, now_s=now_s)
 
     def _files(self) -> Iterator[tuple[Path, re.Match[str] | None]]:
         """Yield the photos with their parsed names, and the files of killed processes without."""
@@ -125,15 +129,22 @@ class KeptPhotos:
 class PhotoKeeper:
     """Takes photos from requests, up to a number of bytes, and writes them from one thread; never raises.
 
-    ``keeps`` False only deletes photos that are too old.
+    ``keeps`` False only deletes photos that are too old, by the ages of ``clock``.
     """
 
     def __init__(
-        self, photos: KeptPhotos, *, count: CountPhotos, keeps: bool = True, held_bytes: int = HELD_BYTES
+        self,
+        photos: KeptPhotos,
+        *,
+        count: CountPhotos,
+        keeps: bool = True,
+        held_bytes: int = HELD_BYTES,
+        clock: AgeClock | None = None,
     ) -> None:
         self._photos, self._count, self._keeps, self._most = photos, count, keeps, held_bytes
         self._lock, self._held = threading.Lock(), 0
         self._prune_at, self._fails = time.monotonic(), False
+        self._clock = clock or AgeClock("photos")
 
     def admit(self, photo: bytes) -> bytes | None:
         """Return a photo that ``write`` must be called with later, or None if it isn't kept."""
@@ -168,7 +179,7 @@ class PhotoKeeper:
             return
         self._prune_at = time.monotonic() + PRUNE_EVERY_S
         try:
-            if deleted := self._photos.delete_expired():
+            if deleted := self._photos.delete_expired(now_s=self._clock.now_s()):
                 logger.info("prediction log: %d photos deleted as they are too old", deleted)
         except OSError as error:
             logger.error("prediction log: photos that are too old can't be deleted: %s", error)  # noqa: TRY400 - as above

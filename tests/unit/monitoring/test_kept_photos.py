@@ -13,6 +13,7 @@ from petmood.core.errors import ConfigError
 from petmood.monitoring import kept_photos
 from petmood.monitoring.kept_photos import DAY_S, KeptPhotos, PhotoKeeper, open_keeper, photos_folder
 from petmood.monitoring.metric_names import PhotoResult
+from petmood.monitoring.prediction_log.clock import AgeClock
 from petmood.monitoring.prediction_log.rows import PhotoKey
 
 
@@ -85,6 +86,23 @@ def test_old_photos_and_stale_drafts_are_deleted_and_other_files_are_not(photos:
     assert names(photos) == ["0-0.photo", "0-2.photo", "notes.txt"]
     age(photos, PhotoKey("2"), 0.5)
     assert photos.delete_older(0.4) == 1
+
+
+def test_a_clock_that_is_set_forward_deletes_no_photo_early(
+    photos: KeptPhotos, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift = 0.0
+    clock = AgeClock("photos", clock=lambda: time.time() + shift)
+    keeper = PhotoKeeper(photos, count=Counts().add, clock=clock)
+    for number in range(2):
+        photos.write(PhotoKey(str(number)), b"pixels")
+    age(photos, PhotoKey("1"), 31)
+    monkeypatch.setattr(kept_photos, "PRUNE_EVERY_S", 0.0)
+    shift = 3650 * DAY_S
+    for _ in range(2):
+        keeper.prune()
+    assert names(photos) == ["0-0.photo"], "ages are those of the time that has elapsed"
+    assert caplog.text.count("Old photos are deleted as if it had not been") == 1
 
 
 def test_a_folder_that_is_not_there_has_no_photos(tmp_path: Path) -> None:

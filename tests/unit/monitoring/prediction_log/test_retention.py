@@ -7,7 +7,7 @@ import pytest
 
 from petmood.core.errors import LogUnavailable
 from petmood.monitoring.prediction_log import store as store_module
-from petmood.monitoring.prediction_log.retention import PRUNE_EVERY_S, Retention, elapsed_s
+from petmood.monitoring.prediction_log.retention import PRUNE_EVERY_S, Retention
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import START_US, request_ids, row, sqlite
 
@@ -132,8 +132,3 @@ def test_a_clock_that_is_set_forward_by_less_than_an_hour_is_used(
     all_steps(retention)
     assert request_ids(sqlite(tmp_path)) == ["request-9"]
     assert caplog.text == ""
-
-
-def test_seconds_elapse() -> None:
-    before = elapsed_s()
-    assert 0 < before <= elapsed_s()
