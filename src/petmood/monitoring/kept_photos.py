@@ -1,6 +1,7 @@
 """Photos that a service keeps beside its prediction log for a number of days, if that is set."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
@@ -89,12 +90,19 @@ class KeptPhotos:
             draft.unlink(missing_ok=True)
             raise
 
-    def read(self, key: PhotoKey) -> bytes | None:
-        """Return the bytes of a photo, or None if it is not kept."""
+    def read(self, key: PhotoKey, *, sha256: str | None = None) -> bytes | None:
+        """Return the bytes of a photo, or None if it is not kept.
+
+        ``sha256`` is that of the photo of the row: a later photo with the same request id is another one. "" means
+        that the row has no photo. None means that an earlier version wrote the row, and that any photo is its own.
+        """
+        if sha256 == "":
+            return None
         try:
-            return self.path(key).read_bytes()
+            content = self.path(key).read_bytes()
         except FileNotFoundError:
             return None
+        return content if sha256 is None or hashlib.sha256(content).hexdigest() == sha256 else None
 
     def delete_requests(self, request_ids: Iterable[str]) -> int:
         """Delete the photos of requests; return their number."""
@@ -145,6 +153,11 @@ class PhotoKeeper:
         self._lock, self._held = threading.Lock(), 0
         self._prune_at, self._fails = time.monotonic(), False
         self._clock = clock or AgeClock("photos")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder in which photos are kept from now on, as an absolute path; None if none are."""
+        return self._photos.folder.resolve() if self._keeps else None
 
     def admit(self, photo: bytes) -> bytes | None:
         """Return a photo that ``write`` must be called with later, or None if it isn't kept."""

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from petmood.cli.app import petmood
 from petmood.core.errors import ConfigError, OutputLocked
 from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.photo_folders import remember_photo_folder
 from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import LogStore
@@ -143,6 +144,24 @@ def test_photos_are_deleted_with_their_predictions(log: str, tmp_path: Path, mon
     os.utime(photos.path(PhotoKey("request-0")), (0, 0))
     assert run("prune", "--days", "0.5", "--log", log).output == "2 predictions deleted, 1 photos deleted\n"
     assert photos.path(PhotoKey("request-9")).is_file()
+
+
+def test_photos_in_a_folder_that_the_log_remembers_are_deleted_and_a_missing_one_is_named(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PETMOOD_KEEP_PHOTOS_FOLDER", raising=False)
+    engine, elsewhere = sqlite(tmp_path), tmp_path / "elsewhere"
+    remember_photo_folder(engine, elsewhere)
+    with_photos(elsewhere, 1, 2)
+    assert run("delete", "request-1", "--log", log).output == "1 predictions deleted, 1 photos deleted\n"
+    remember_photo_folder(engine, tmp_path / "gone")
+    engine.dispose()
+    told = run("delete", "request-2", "--log", log)
+    assert told.stdout == "1 predictions deleted, 1 photos deleted\n"
+    assert told.stderr == (
+        f"Photos, if there are any in {tmp_path / 'gone'}, which is not here, were not deleted: "
+        "name their folder with --photos.\n"
+    )
 
 
 def test_photos_elsewhere_are_deleted_if_their_folder_is_named(

@@ -1,5 +1,6 @@
 """Tests of the photos that a service keeps: only when told to, for some days, readable by their owner alone."""
 
+import hashlib
 import os
 import threading
 import time
@@ -66,6 +67,13 @@ def test_the_first_photo_of_a_request_stays(photos: KeptPhotos) -> None:
     for content in (b"first", b"second"):
         photos.write(PhotoKey("abc"), content)
     assert photos.path(PhotoKey("abc")).read_bytes() == b"first"
+
+
+def test_a_photo_is_read_for_the_row_that_has_its_hash_alone(photos: KeptPhotos) -> None:
+    photos.write(PhotoKey("abc"), b"second")
+    first, second = (hashlib.sha256(content).hexdigest() for content in (b"first", b"second"))
+    found = [photos.read(PhotoKey("abc"), sha256=one) for one in (first, "", second, None)]
+    assert found == [None, None, b"second", b"second"]
 
 
 def test_photos_of_a_request_are_deleted_and_no_others(photos: KeptPhotos) -> None:

@@ -136,7 +136,7 @@ def exportable(engine: Engine, photos: KeptPhotos | None, *, since_us: int | Non
     for photo in resolved.photos:
         if photo.label not in classes:
             left_out[LeftOut.NO_CLASS] += 1
-        elif photos is None or (content := photos.read(photo.key)) is None:
+        elif photos is None or (content := photos.read(photo.key, sha256=photo.prediction.photo_sha256)) is None:
             left_out[LeftOut.NO_PHOTO] += 1
         else:
             found.append(replace(photo, sha256=hashlib.sha256(content).hexdigest()))
@@ -164,7 +164,7 @@ def export_feedback(
     left_out, exported, rows = Counter(found.left_out), list[LabeledPhoto](), list[tuple[str, ...]]()
     with atomic_directory(target) as draft:
         for photo in found.photos:
-            if photos is None or (content := photos.read(photo.key)) is None:  # deleted meanwhile
+            if photos is None or (content := photos.read(photo.key, sha256=photo.sha256)) is None:  # deleted since
                 left_out[LeftOut.NO_PHOTO] += 1
             else:
                 named = replace(photo, file=f"photos/{photo.key.position}-{photo.key.request_id}.{_suffix(content)}")

@@ -15,12 +15,13 @@ REVIEWER: Final = "reviewer"
 class LoggedPrediction:
     """What feedback is about: the predicted label, None for a photo out of the domain, and the bundle.
 
-    ``probability`` is that of the most probable class.
+    ``probability`` is that of the most probable class. ``photo_sha256`` is that of the kept photo, as in ``LogRow``.
     """
 
     label: str | None
     bundle: LoggedBundle
     probability: float
+    photo_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

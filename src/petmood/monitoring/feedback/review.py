@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from sqlalchemy import Engine, select, tuple_
+from sqlalchemy import Engine, func, select, tuple_
 
 from petmood.monitoring.feedback.records import REVIEWER
 from petmood.monitoring.kept_photos import KeptPhotos
@@ -89,6 +89,7 @@ def review_photos(engine: Engine, photos: KeptPhotos, *, most: int = MOST) -> li
     mine = FEEDBACK.c.visitor == REVIEWER
     key = (PREDICTIONS.c.request_id, PREDICTIONS.c.position)
     same = (FEEDBACK.c.request_id == key[0]) & (FEEDBACK.c.position == key[1]) & mine
+    has_photo = func.coalesce(PREDICTIONS.c.photo_sha256, "unknown") != ""
     query = (
         select(*key, PREDICTIONS.c.label, PREDICTIONS.c.probabilities, PREDICTIONS.c.time_us, *BUNDLES.c)
         .add_columns(FEEDBACK.c.visitor.label("reviewer"), FEEDBACK.c.label.label("given"))
@@ -99,7 +100,7 @@ def review_photos(engine: Engine, photos: KeptPhotos, *, most: int = MOST) -> li
         newest = [(one.request_id, one.position) for one in photos.newest(most)]
         for start in range(0, len(newest), KEYS_A_QUERY):
             wanted = newest[start : start + KEYS_A_QUERY]
-            for row in connection.execute(query.where(tuple_(*key).in_(wanted))):
+            for row in connection.execute(query.where(tuple_(*key).in_(wanted), has_photo)):
                 chances = np.frombuffer(row.probabilities, dtype="<f4").tolist()
                 mark = None if row.reviewer is None else row.given or row.label
                 bundle = LoggedBundle(row.sha256, row.name, row.version, tuple(json.loads(row.classes)))

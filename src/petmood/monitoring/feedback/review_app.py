@@ -84,19 +84,22 @@ def create_review_app(
             ],
         }
 
-    _add_photos(app, photos)
-    _add_marks(app, FeedbackStore(engine))
+    store = FeedbackStore(engine)
+    _add_photos(app, photos, store)
+    _add_marks(app, store)
     app.mount("/", StaticFiles(directory=FILES, html=True))
     return app
 
 
-def _add_photos(app: FastAPI, photos: KeptPhotos) -> None:
+def _add_photos(app: FastAPI, photos: KeptPhotos, store: FeedbackStore) -> None:
     """Add the route of the photos."""
 
     @app.get("/photos/{position}/{request_id}")
     def photo(position: int, request_id: str) -> Response:
         """Return a photo as a JPEG without metadata, with at most ``SIDE_PX`` a side."""
-        content = photos.read(PhotoKey(request_id, position)) if photos.is_name(request_id, position) else None
+        key = PhotoKey(request_id, position)
+        known = store.prediction(key) if photos.is_name(request_id, position) else None
+        content = None if known is None else photos.read(key, sha256=known.photo_sha256)
         if content is None:
             raise HTTPException(404, "This photo is not kept any more.")
         try:

@@ -102,6 +102,7 @@ def read_feedback(engine: Engine, *, since_us: int | None = None) -> list[GivenF
             FEEDBACK,
             PREDICTIONS.c.label.label("predicted"),
             PREDICTIONS.c.probabilities,
+            PREDICTIONS.c.photo_sha256,
             PREDICTIONS.c.time_us.label("predicted_us"),
             *BUNDLE_COLUMNS,
         )
@@ -127,6 +128,7 @@ def read_feedback(engine: Engine, *, since_us: int | None = None) -> list[GivenF
                 row["predicted"],
                 _bundle(row["sha256"], row["name"], row["version"], row["classes"]),
                 _highest(row["probabilities"]),
+                row["photo_sha256"],
             ),
             row["predicted_us"],
         )
@@ -141,12 +143,12 @@ def delete_orphans(connection: Connection) -> None:
 
 def _prediction(connection: Connection, key: PhotoKey) -> LoggedPrediction | None:
     query = (
-        select(PREDICTIONS.c.label, PREDICTIONS.c.probabilities, *BUNDLE_COLUMNS)
+        select(PREDICTIONS.c.label, PREDICTIONS.c.probabilities, PREDICTIONS.c.photo_sha256, *BUNDLE_COLUMNS)
         .join(BUNDLES, BUNDLES.c.sha256 == PREDICTIONS.c.bundle)
         .where(PREDICTIONS.c.request_id == key.request_id, PREDICTIONS.c.position == key.position)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else LoggedPrediction(row[0], _bundle(*row[2:]), _highest(row[1]))
+    return None if row is None else LoggedPrediction(row[0], _bundle(*row[3:]), _highest(row[1]), row[2])
 
 
 def _highest(probabilities: bytes) -> float:

@@ -137,8 +137,8 @@ def read_next(
 def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:
     """Write rows of all bundles into a Parquet file, newest first; return their number.
 
-    Columns are those of the table, with ``time`` as a timestamp, and the bundle's name, version and classes beside its
-    hash. ``probabilities`` is a list of float32, ``embedding`` one of float16.
+    Columns are those of the table without ``photo_sha256``, with ``time`` as a timestamp. The bundle's name, version
+    and classes are beside its hash. ``probabilities`` is a list of float32, ``embedding`` one of float16.
 
     Raises:
         LogUnavailable: the database can't be reached.

@@ -1,6 +1,7 @@
 """Rows of the prediction log, made from predictions, and their form in the spool."""
 
 import base64
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -38,7 +39,8 @@ class LogRow:
     ``position`` is that of the photo in a request with several. ``time_us`` is the time of the answer, in microseconds
     since 1970, UTC. ``probabilities`` has the order of the bundle's classes. ``statistics`` are those of
     ``core.image_statistics``; ``embedding`` is float16 [D] as bytes, ``residual`` the norm of what its projection
-    leaves out. None stands for what the bundle doesn't compute.
+    leaves out. None stands for what the bundle doesn't compute. ``photo_sha256`` is that of the photo that is kept, ""
+    if none is, and None if an earlier version wrote the row.
     """
 
     request_id: str
@@ -56,6 +58,7 @@ class LogRow:
     statistics: tuple[float, float, float, float] | None = None
     embedding: bytes | None = None
     residual: float | None = None
+    photo_sha256: str | None = None
 
     def to_json(self) -> str:
         """Return the row as one line of JSON, without the line break."""
@@ -93,8 +96,10 @@ def time_text(time_us: int) -> str:
     return datetime.fromtimestamp(time_us / 1e6, tz=UTC).isoformat(timespec="seconds")
 
 
-def log_row(prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float) -> LogRow:
-    """Return the row of a prediction; the time is in microseconds since 1970, UTC."""
+def log_row(
+    prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: float, photo: bytes | None = None
+) -> LogRow:
+    """Return the row of a prediction, and of its photo if that is kept; the time is in microseconds since 1970, UTC."""
     measured, scores = prediction.measured, prediction.domain
     embedding = None if measured is None or measured.embedding is None else measured.embedding.astype(np.float16)
     return LogRow(
@@ -115,4 +120,5 @@ def log_row(prediction: Prediction, key: PhotoKey, *, time_us: int, latency_ms: 
         statistics=measured.statistics if measured else None,
         embedding=None if embedding is None else embedding.tobytes(),
         residual=measured.residual if measured else None,
+        photo_sha256="" if photo is None else hashlib.sha256(photo).hexdigest(),
     )

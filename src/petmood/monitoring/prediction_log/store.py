@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from petmood.core.errors import LogUnavailable
 from petmood.core.image_statistics import STATISTICS
 from petmood.core.redact import one_line
 from petmood.monitoring.feedback.store import delete_orphans
+from petmood.monitoring.photo_folders import remember_photo_folder
 from petmood.monitoring.prediction_log.database import empty_wal, file_key, migrate, reaching, shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
@@ -39,11 +41,11 @@ class Inserted:
 class LogStore:
     """Writes rows into the database of an engine; its schema is brought up to date before the first write.
 
-    Not thread-safe.
+    ``photo_folder`` is where photos of the rows are kept; its name is written into the log. Not thread-safe.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, photo_folder: Path | None = None) -> None:
+        self._engine, self._photo_folder = engine, photo_folder
         dialect = {"postgresql": postgresql, "sqlite": sqlite}[engine.dialect.name]
         self._insert = dialect.insert(PREDICTIONS).on_conflict_do_nothing().returning(PREDICTIONS.c.position)
         self._insert_bundle = dialect.insert(BUNDLES).on_conflict_do_nothing()
@@ -61,6 +63,8 @@ class LogStore:
         if not self._has_schema:
             self._engine.dispose()  # a connection could have a file that has been moved meanwhile
             migrate(self._engine)
+            if self._photo_folder is not None:
+                remember_photo_folder(self._engine, self._photo_folder)
             self._has_schema, self._file = True, file_key(self._engine)
 
     def close_if_moved(self) -> None:
@@ -179,4 +183,5 @@ def _values(row: LogRow) -> Mapping[str, Any]:
         **dict(zip(STATISTICS, row.statistics or (None,) * len(STATISTICS), strict=True)),
         "embedding": row.embedding,
         "residual": row.residual,
+        "photo_sha256": row.photo_sha256,
     }

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["BUNDLES", "FEEDBACK", "PREDICTIONS", "TABLES"]
+__all__ = ["BUNDLES", "FEEDBACK", "PHOTO_FOLDERS", "PREDICTIONS", "TABLES"]
 
 TABLES: Final = MetaData()
 
@@ -52,6 +52,7 @@ PREDICTIONS: Final = Table(
     Column("sharpness", Double),
     Column("embedding", LargeBinary, comment="float16 [D]"),
     Column("residual", Double, comment="norm of what the projection of the embedding leaves out"),
+    Column("photo_sha256", String(64), comment="SHA-256 of the kept photo; empty if none was kept, null in older rows"),
     PrimaryKeyConstraint("request_id", "position"),
     Index("predictions_by_bundle_and_time", "bundle", "time_us"),
     Index("predictions_by_time", "time_us"),
@@ -72,3 +73,11 @@ FEEDBACK: Final = Table(
     PrimaryKeyConstraint("request_id", "position", "visitor"),
 )
 """Feedback on predictions: one for each photo and visitor, the last one given."""
+
+PHOTO_FOLDERS: Final = Table(
+    "photo_folders",
+    TABLES,
+    Column("folder", Text, primary_key=True),
+    Column("used_us", BigInteger, nullable=False, comment="last start of a service with it; microseconds since 1970"),
+)
+"""Folders in which services have kept photos of this log."""

@@ -46,7 +46,7 @@ class _Queued:
     photo: bytes | None = None
 
     def row(self) -> LogRow:
-        return log_row(self.prediction, self.key, time_us=self.time_us, latency_ms=self.latency_ms)
+        return log_row(self.prediction, self.key, time_us=self.time_us, latency_ms=self.latency_ms, photo=self.photo)
 
 
 class LogWriter:
@@ -276,4 +276,5 @@ def open_writer(
     """
     url = database_url(address)
     files = Spool(spool_folder(url, spool), most_bytes=spool_bytes)
-    return LogWriter(LogStore(connect(url)), files, count=count, keep_days=keep_days, photos=photos)
+    store = LogStore(connect(url), photo_folder=photos.folder if photos is not None else None)
+    return LogWriter(store, files, count=count, keep_days=keep_days, photos=photos)

@@ -1,6 +1,7 @@
 """Tests of the export of feedback: a label for each photo, where it comes from, and an import of what is written."""
 
 import csv
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -177,3 +178,18 @@ def test_a_time_selects_photos_and_all_feedback_on_them_counts(tmp_path: Path) -
     store.write(Feedback(PhotoKey("request-1"), "a" * 64, "happy", None, START_US + 10))
     (found,) = export_feedback(sqlite(tmp_path), photos, tmp_path / "out", since_us=START_US + 10).photos
     assert (found.key, found.label, found.chosen) == (PhotoKey("request-1"), "angry", "random")
+
+
+def test_a_photo_of_a_later_request_with_the_same_id_gets_no_label_of_the_first(tmp_path: Path) -> None:
+    rows, store, photos = LogStore(sqlite(tmp_path)), FeedbackStore(sqlite(tmp_path)), KeptPhotos(tmp_path / "photos")
+    photos.create(days=30)
+    contents = [jpeg(photo_like(32, 32, seed=number)) for number in range(3)]
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    of_rows = ("", hashes[0], hashes[2])  # the first photos of two rows were dropped
+    rows.insert([row(number, photo_sha256=one) for number, one in enumerate(of_rows)])
+    for number, content in enumerate(contents):
+        photos.write(PhotoKey(f"request-{number}"), content)
+        store.write(Feedback(PhotoKey(f"request-{number}"), "a" * 64, "angry", None, START_US))
+    found = export_feedback(sqlite(tmp_path), photos, tmp_path / "out")
+    assert [photo.key.request_id for photo in found.photos] == ["request-2"]
+    assert found.left_out == {LeftOut.NO_PHOTO: 2}

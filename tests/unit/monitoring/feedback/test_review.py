@@ -79,8 +79,8 @@ def test_bundles_have_an_accuracy_each_and_no_label_is_neither_right_nor_wrong()
 def test_kept_photos_are_found_with_their_predictions_and_marks(tmp_path: Path) -> None:
     engine, kept = sqlite(tmp_path), KeptPhotos(tmp_path / "photos")
     kept.create(days=30)
-    LogStore(engine).insert([row(number) for number in range(5)])
-    for number in (0, 1, 2, 9):  # of the last one there is no row
+    LogStore(engine).insert([*(row(number) for number in range(5)), row(7, photo_sha256="")])
+    for number in (0, 1, 2, 7, 9):  # the row of the seventh has no photo, and of the last one there is no row
         kept.write(PhotoKey(f"request-{number}"), b"photo")
     store = FeedbackStore(engine)
     store.write(Feedback(PhotoKey("request-0"), REVIEWER, "angry", None, 1, chosen="random"))

@@ -23,31 +23,32 @@ from tests.support.logged import row, sqlite
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """Return a log of three predictions."""
     made = sqlite(tmp_path)
-    LogStore(made).insert([row(number) for number in range(3)])
+    LogStore(made).insert([*(row(number) for number in range(3)), row(5, photo_sha256="0" * 64)])
     yield made
     made.dispose()
 
 
 @pytest.fixture
 def client(engine: Engine, tmp_path: Path) -> TestClient:
-    """Return a client of a review with two valid photos and one that is damaged."""
+    """Return a client of a review with two valid photos, one that is damaged, and one of another request."""
     photos = KeptPhotos(tmp_path / "photos")
     photos.create(days=30)
     for number in range(2):
         photos.write(PhotoKey(f"request-{number}"), jpeg(photo_like(64, 48, seed=number)))
     photos.write(PhotoKey("request-2"), b"damaged")
+    photos.write(PhotoKey("request-5"), b"of a later request with the same id")
     return TestClient(create_review_app(engine, photos), base_url="http://127.0.0.1")
 
 
 def test_a_mark_is_saved_replaced_and_taken_back(client: TestClient, engine: Engine) -> None:
-    assert (client.get("/queue").json()["waiting"], client.get("/queue").json()["reviewed"]) == (3, 0)
+    assert (client.get("/queue").json()["waiting"], client.get("/queue").json()["reviewed"]) == (4, 0)
     assert client.put("/marks/0/request-1", json={"label": "angry"}).json() == {"label": "angry"}
     assert client.put("/marks/0/request-1", json={"label": "happy"}).json() == {"label": "happy"}
     (given,) = read_feedback(engine)
     assert (given.feedback.visitor, given.right_label, given.feedback.key) == (REVIEWER, "happy", PhotoKey("request-1"))
     assert given.feedback.chosen in {"random", "least_confident"}
     found = client.get("/queue").json()
-    assert (found["waiting"], found["reviewed"]) == (2, 1)
+    assert (found["waiting"], found["reviewed"]) == (3, 1)
     assert "request-1" not in {one["request_id"] for one in found["photos"]}
     assert client.delete("/marks/0/request-1").json() == {"deleted": True}
     assert client.delete("/marks/0/request-1").json() == {"deleted": False}
@@ -65,6 +66,7 @@ def test_a_photo_is_a_jpeg_of_its_own(client: TestClient) -> None:
     ("method", "path", "body", "status"),
     [
         ("GET", "/photos/0/request-9", None, 404),
+        ("GET", "/photos/0/request-5", None, 404),
         ("GET", "/photos/0/..%2Flog.db", None, 404),
         ("GET", "/photos/x/request-0", None, 422),
         ("GET", "/photos/0/request-2", None, 422),

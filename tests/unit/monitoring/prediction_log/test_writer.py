@@ -1,5 +1,6 @@
 """Tests of the writer of the prediction log."""
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.monitoring.feedback.store import FeedbackStore
 from petmood.monitoring.kept_photos import KeptPhotos, PhotoKeeper
 from petmood.monitoring.metric_names import LogResult, PhotoResult
 from petmood.monitoring.prediction_log import store as store_module
@@ -360,6 +362,26 @@ def test_photos_are_written_with_their_rows_and_a_hanging_database_delays_none_o
     assert kept[PhotoResult.KEPT] >= 50
     assert kept.total() == 100
     assert len(list(photos.folder.glob("*.photo"))) == kept[PhotoResult.KEPT]
+
+
+def test_a_photo_is_kept_for_its_own_row_alone_when_a_request_id_is_used_again(
+    store: Switched, counts: Counts, tmp_path: Path
+) -> None:
+    photos, key = KeptPhotos(tmp_path / "photos"), PhotoKey("0001")
+    photos.create(days=1)
+    keeper = PhotoKeeper(photos, count=lambda *_: None, held_bytes=12)
+    log = LogWriter(store, Spool(tmp_path / "spool"), count=counts.add, photos=keeper)
+    log.record(prediction(), key, time_us=START_US, latency_ms=1.0, photo=b"too large to wait")
+    log.record(prediction(), key, time_us=START_US + 1, latency_ms=1.0, photo=b"another")
+    log.record(prediction(), PhotoKey("0002"), time_us=START_US, latency_ms=1.0, photo=b"mine")
+    log.start()
+    log.stop(within_s=60)
+    feedback = FeedbackStore(sqlite(tmp_path))
+    rows = [feedback.prediction(PhotoKey(name)) for name in ("0001", "0002")]
+    feedback.close()
+    assert [row and row.photo_sha256 for row in rows] == ["", hashlib.sha256(b"mine").hexdigest()]
+    read = [photos.read(PhotoKey(f"000{n}"), sha256=row.photo_sha256) for n, row in enumerate(rows, start=1) if row]
+    assert read == [None, b"mine"]
 
 
 def test_a_row_that_may_come_later_is_told_from_one_that_never_will(
