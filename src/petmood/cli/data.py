@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from petmood.cli.photos_option import kept_photos, photos_option
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
     from petmood.data.validation.diff_rules import DiffLimits
+    from petmood.monitoring.feedback.export import LabeledPhoto
 
 __all__ = ["data"]
 
@@ -123,7 +125,17 @@ def check(context: click.Context, *, folder: Path, to: Path | None) -> None:
 @click.option(
     "--csv", "table", type=click.Path(path_type=Path), help="The table's file; default: FOLDER/issues.csv if writable."
 )
-def issues_(*, folder: Path, crossval: Path | None, to: Path | None, table: Path | None) -> None:
+@click.option("--log", "database", metavar="DATABASE", help="List photos with another label by feedback in this log.")
+@photos_option
+def issues_(
+    *,
+    folder: Path,
+    crossval: Path | None,
+    to: Path | None,
+    table: Path | None,
+    database: str | None,
+    photos: Path | None,
+) -> None:
     """List the photos to review first, such as likely label errors.
 
     Also duplicates, conflicts, and dark, light, blurry and odd photos. The page shows them, and the table lists them.
@@ -141,7 +153,8 @@ def issues_(*, folder: Path, crossval: Path | None, to: Path | None, table: Path
     csv_file = table or default_table(folder)
     if csv_file:
         refuse_target(csv_file, folder, index)
-    report = find_data_issues(folder, crossval=crossval, progress=progress_bar)
+    labeled = () if database is None else _labeled(database, photos)
+    report = find_data_issues(folder, crossval=crossval, labeled=labeled, progress=progress_bar)
     click.echo(report.summary())
     write_issues_page(report, folder, table=csv_file, to=page)
     click.echo(f"Page: {to or page}")
@@ -151,6 +164,16 @@ def issues_(*, folder: Path, crossval: Path | None, to: Path | None, table: Path
     write_issue_table(report, folder, to=csv_file)
     again = shell_command("data", "import", "csv", csv_file, "--output", folder.with_name(f"{folder.resolve().name}-2"))
     click.echo(f"Table: {csv_file}. Correct column label, delete rows of photos to drop, then: {again}")
+
+
+def _labeled(database: str, photos: Path | None) -> "tuple[LabeledPhoto, ...]":
+    """Return the kept photos with labels by feedback."""
+    from petmood.cli.log import opened_log
+
+    with opened_log(database) as engine:
+        from petmood.monitoring.feedback.export import exportable
+
+        return exportable(engine, kept_photos(engine, photos)).photos
 
 
 @data.command()

@@ -130,7 +130,7 @@ def _notes(report: IssueReport) -> dict[str, _Notes]:
         for path in issue.paths:
             kinds[path].append(issue.kind)
             if issue.suggested:
-                suggested[path] = issue.suggested
+                suggested.setdefault(path, issue.suggested)  # a correction comes before a likely error
     return {path: _Notes(tuple(_once(found)), suggested.get(path, "")) for path, found in kinds.items()}
 
 

@@ -1,6 +1,8 @@
 """Review of a dataset: likely label errors, duplicates, conflicts and odd images of its photos."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from petmood.core.commands import shell_command
 from petmood.core.errors import DataError
@@ -10,21 +12,38 @@ from petmood.data.index import DataIndex, IndexRow, read_index
 from petmood.data.photo_info import read_photo_info
 from petmood.data.threads import ordered_map, single_threaded_libraries
 from petmood.data.validation.image_scores import ImageScores, image_scores
+from petmood.data.validation.issue_kinds import IssueKind
 from petmood.data.validation.issues import find_conflicts
-from petmood.data.validation.photo_issues import IssueReport, LabelScore, ScoredLabels, find_issues, in_review
+from petmood.data.validation.photo_issues import (
+    IssueReport,
+    LabelScore,
+    PhotoIssue,
+    ScoredLabels,
+    find_issues,
+    in_review,
+)
+from petmood.data.wording import counted
 from petmood.evaluation.label_errors import find_label_errors
 from petmood.pipelines.dataset_predictions import DatasetPredictions, measure_out_of_fold, read_out_of_fold
+
+if TYPE_CHECKING:
+    from petmood.monitoring.feedback.export import LabeledPhoto  # needs the extra 'log'
 
 __all__ = ["find_data_issues", "score_labels"]
 
 
 def find_data_issues(
-    data: Path, *, crossval: Path | None = None, threads: int = 2, progress: ProgressBar = no_progress
+    data: Path,
+    *,
+    crossval: Path | None = None,
+    labeled: "Sequence[LabeledPhoto]" = (),
+    threads: int = 2,
+    progress: ProgressBar = no_progress,
 ) -> IssueReport:
     """Examine every photo of a dataset; nothing is written.
 
     Label errors come from the out-of-fold predictions of ``crossval``, the folder of a finished cross-validation, else
-    from those of ``measure_out_of_fold``.
+    from those of ``measure_out_of_fold``. ``labeled`` are photos with labels by feedback, compared by their bytes.
 
     Raises:
         DataError: the folder is not a dataset, its photos can't be read, or it is too small to cross-validate.
@@ -35,14 +54,24 @@ def find_data_issues(
     images = _scan(data, in_review(index), threads=threads, progress=progress)
     labels = score_labels(known or measure_out_of_fold(data, index, progress=progress), index)
     relations = read_relations(data)
-    found = find_issues(
+    issues = find_issues(
         index,
         labels=labels.by_path,
         images=images,
         relations=relations,
         conflicts=find_conflicts(index, relations),
     )
-    return IssueReport(data.resolve().name, index, found, labels)
+    return IssueReport(data.resolve().name, index, (*_corrections(index, labeled), *issues), labels)
+
+
+def _corrections(index: DataIndex, labeled: "Sequence[LabeledPhoto]") -> Iterator[PhotoIssue]:
+    """Yield an issue for each photo whose bytes have another label by feedback."""
+    given = {photo.sha256: photo for photo in labeled}
+    for row in in_review(index):
+        photo = given.get(row.sha256)
+        if photo is not None and photo.label != row.label:
+            by = "a reviewer" if photo.chosen else f"{photo.agreeing} of {counted(photo.visitors, 'visitor')}"
+            yield PhotoIssue(IssueKind.CORRECTION, (row.path,), suggested=photo.label, text=f"by {by}")
 
 
 def score_labels(known: DatasetPredictions, index: DataIndex) -> ScoredLabels:

@@ -26,6 +26,7 @@ SHOWN_IN_GROUP: Final = 8
 TEMPLATE: Final = "data_issues.html.j2"
 GROUPS: Final = (IssueKind.LABEL_CONFLICT, IssueKind.EXACT_DUPLICATES, IssueKind.NEAR_DUPLICATES)
 TITLES: Final[Mapping[IssueKind, str]] = {
+    IssueKind.CORRECTION: "Corrections by feedback",
     IssueKind.LABEL_ERROR: "Likely label errors",
     IssueKind.LABEL_CONFLICT: "Label conflicts",
     IssueKind.EXACT_DUPLICATES: "Exact duplicates",

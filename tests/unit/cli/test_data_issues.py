@@ -1,6 +1,7 @@
 """Tests of `petmood data issues`: its page and table, and the way of a corrected table back into a dataset."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,11 @@ import pytest
 
 from petmood.data.index import read_index
 from petmood.data.split import find_group_leaks
+from petmood.monitoring.feedback.records import REVIEWER
+from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from tests.support.images import jpeg, photo_like
+from tests.support.logged import kept_feedback
 from tests.support.read_only import deny_writes
 
 
@@ -27,6 +32,21 @@ def pets(petmood: Callable[..., Any], tmp_path: Path) -> Path:
     done = petmood("data", "import", "folder", tmp_path / "in", "--output", tmp_path / "pets")
     assert done.code == 0
     return tmp_path / "pets"
+
+
+def test_feedback_that_disagrees_with_a_label_is_listed_and_suggested(
+    petmood: Callable[..., Any], pets: Path, tmp_path: Path
+) -> None:
+    kept_feedback(tmp_path, {0: (REVIEWER, "angry")})
+    photo = KeptPhotos(tmp_path / "log.db.photos").path(PhotoKey("request-0"))
+    photo.write_bytes((pets / "photos/happy/05.jpg").read_bytes())
+    done = petmood("data", "issues", pets, "--log", f"sqlite:///{tmp_path}/log.db")
+    assert done.code == 0
+    assert re.search(r"^correction +1 +by feedback of a reviewer", done.out, re.MULTILINE)
+    with (pets / "issues.csv").open(encoding="utf-8", newline="") as stream:
+        first, *_ = csv.DictReader(stream)
+    assert (first["photo"], first["label"], first["suggested_label"]) == ("photos/happy/05.jpg", "happy", "angry")
+    assert "by a reviewer" in (pets / "issues.html").read_text("utf-8")
 
 
 def test_a_corrected_table_is_imported_with_one_label_changed_and_one_photo_dropped(

@@ -133,3 +133,10 @@ def test_the_default_is_in_the_dataset_and_none_for_a_read_only_one(
     assert default_table(tmp_path / "pets") == tmp_path / "pets/issues.csv"
     deny_writes(monkeypatch, tmp_path / "pets")
     assert default_table(tmp_path / "pets") is None
+
+
+def test_a_label_by_feedback_is_suggested_before_that_of_a_likely_error(report: IssueReport) -> None:
+    error = report.issues[0]
+    correction = PhotoIssue(IssueKind.CORRECTION, error.paths[:1], suggested="sad")
+    first, *_ = rows_of(issue_table_text(replace(report, issues=(correction, *report.issues))))
+    assert (first["suggested_label"], first["issues"]) == ("sad", "correction label_error")

@@ -9,8 +9,13 @@ import pytest
 from petmood.core.errors import DataError
 from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index, write_index
 from petmood.data.validation.issue_kinds import IssueKind
+from petmood.data.validation.photo_issues import PhotoIssue
+from petmood.monitoring.feedback.export import LabeledPhoto
+from petmood.monitoring.feedback.records import LoggedPrediction
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.pipelines.data_issues import find_data_issues, score_labels
 from petmood.pipelines.dataset_predictions import DatasetPredictions
+from tests.support.logged import BUNDLE, START_US
 from tests.support.progress import RecordedProgress
 from tests.support.small_sets import write_small_set
 
@@ -25,6 +30,23 @@ def test_a_planted_label_error_is_the_first_issue(tmp_path: Path) -> None:
     first = report.issues[0]
     assert (first.kind, first.paths, first.suggested) == (IssueKind.LABEL_ERROR, (rows[wrong].path,), "happy")
     assert (80, "examining photos") in progress.loops
+
+
+def test_photos_with_another_label_by_feedback_come_first(tmp_path: Path) -> None:
+    data = write_small_set(tmp_path / "pets", train=8, valid=4, test=4)
+    angry, happy = (next(row for row in read_index(data) if row.label == label) for label in ("angry", "happy"))
+    prediction = LoggedPrediction("happy", BUNDLE, 0.75)
+
+    def labeled(sha256: str, label: str, chosen: str | None = None) -> LabeledPhoto:
+        return LabeledPhoto(PhotoKey("request-1"), label, prediction, START_US, 3, 2, chosen, sha256)
+
+    given = [labeled(angry.sha256, "happy"), labeled(happy.sha256, "happy"), labeled("0" * 64, "sad")]
+    report = find_data_issues(data, labeled=given)
+    found = [issue for issue in report.issues if issue.kind == IssueKind.CORRECTION]
+    assert found == [PhotoIssue(IssueKind.CORRECTION, (angry.path,), suggested="happy", text="by 2 of 3 visitors")]
+    assert report.issues[0] == found[0]
+    (reviewed, *_) = find_data_issues(data, labeled=[labeled(happy.sha256, "angry", "random")]).issues
+    assert (reviewed.paths, reviewed.suggested, reviewed.text) == ((happy.path,), "angry", "by a reviewer")
 
 
 def test_a_damaged_photo_stops_the_review_and_names_the_check(tmp_path: Path) -> None:

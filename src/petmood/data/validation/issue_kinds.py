@@ -10,6 +10,7 @@ __all__ = ["DESCRIPTIONS", "IssueKind"]
 class IssueKind(StrEnum):
     """Kind of an issue; the image issues and the duplicates have cleanvision's names."""
 
+    CORRECTION = "correction"
     LABEL_ERROR = "label_error"
     LABEL_CONFLICT = "label_conflict"
     EXACT_DUPLICATES = "exact_duplicates"
@@ -24,6 +25,7 @@ class IssueKind(StrEnum):
 
 
 DESCRIPTIONS: Final[Mapping[IssueKind, str]] = {
+    IssueKind.CORRECTION: "by feedback of a reviewer or most visitors, another label is right",
     IssueKind.LABEL_ERROR: "a model that was not trained on the photo is confident of another class",
     IssueKind.LABEL_CONFLICT: "near-duplicates or related photos with different labels",
     IssueKind.EXACT_DUPLICATES: "files with the same bytes",
