@@ -85,7 +85,7 @@ def add_dataset(export: Path, dataset: Path) -> AddedDataset:
             cells.append(photo | {"split": "" if photo["chosen"] == "random" else Split.TRAIN})
         elif same.label != photo["label"]:
             disagreements.append(Disagreement(same.path, same.label, photo["label"]))
-    files = {f"{FOLDER}/{row.path.removeprefix(f'{PHOTOS}/')}": row for row in index}
+    files = _names(index)
     for name, row in files.items():
         _link(dataset / row.path, export / name)
         cells.append(_cells(name, row))
@@ -95,6 +95,16 @@ def add_dataset(export: Path, dataset: Path) -> AddedDataset:
     writer.writerows(cells)
     atomic_write_text(table, text.getvalue())
     return AddedDataset(tuple(files), tuple(disagreements))
+
+
+def _names(index: Sequence[IndexRow]) -> dict[str, IndexRow]:
+    """Return the rows by the names of their photos in the export; names stay the same from version to version."""
+    there = {row.path.removeprefix(f"{PHOTOS}/"): row for row in index}
+    found = {}
+    for name, row in there.items():
+        before = name.removeprefix(f"{FOLDER}/")  # its name before an earlier export
+        found[f"{FOLDER}/{name if before in there else before}"] = row
+    return found
 
 
 def _cells(name: str, row: IndexRow) -> Mapping[str, str]:

@@ -113,6 +113,18 @@ def test_a_photo_of_the_dataset_stays_the_original_of_a_larger_copy_with_another
     assert "1 group has photos with two labels" in report.summary()
 
 
+def test_names_stay_short_when_each_version_is_the_dataset_of_the_next_export(exported: Path, tmp_path: Path) -> None:
+    add_dataset(exported, imported(tmp_path))
+    import_photos(open_source("csv", exported / TABLE_NAME), to=tmp_path / "new")
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / TABLE_NAME).write_text(",".join(COLUMNS) + "\n")
+    names = add_dataset(again, tmp_path / "new").files
+    assert {f"{FOLDER}/photos/0-request-0.jpg", f"{FOLDER}/sad/0.jpg"} <= set(names)
+    assert not [name for name in names if name.startswith(f"{FOLDER}/{FOLDER}/")]
+    assert len(set(names)) == len(names) == len([row for row in read_index(tmp_path / "new") if row.role != "excluded"])
+
+
 def test_the_folder_appears_with_all_photos_or_not_at_all(tmp_path: Path) -> None:
     kept_feedback(tmp_path, {0: (REVIEWER, "angry")})
     engine, photos = sqlite(tmp_path), KeptPhotos(tmp_path / "log.db.photos")
