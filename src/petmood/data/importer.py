@@ -27,6 +27,7 @@ from petmood.core.names import printable
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import ClassOptions, ResolvedClasses, resolve_classes
 from petmood.data.duplicates import near_duplicates as duplicates
+from petmood.data.duplicates.feature_cache import keep_features
 from petmood.data.duplicates.near_duplicates import Relation
 from petmood.data.duplicates.relations import RELATIONS_NAME, relations_text
 from petmood.data.duplicates.shared_region_file import SHARED_REGIONS_NAME, shared_regions_text
@@ -170,6 +171,8 @@ def import_photos(
             _copy(entries, to=draft, progress=progress)
             write_index(draft.path, rows)
             _write_findings(draft.path, intake, relations)
+            if features := intake.features(relations):
+                keep_features(draft.path, features, shown=to)
             atomic_write_json(draft.path / IMPORT_NAME, _facts(source, report, asdict(replace(chosen, skip_bad=skip))))
             draft.expect([*WRITTEN, *(row.path for row in rows)])
     finally:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text
 from petmood.data.duplicates.group_limit import MOST_RELATED
-from petmood.data.duplicates.near_duplicates import Relation, Relations, group_ids
+from petmood.data.duplicates.near_duplicates import PhotoFeatures, Relation, Relations, group_ids
 from petmood.data.duplicates.originals import Member, choose_originals
 from petmood.data.duplicates.relations import RelationKind, RelationRow
 from petmood.data.duplicates.shared_region_file import SharedPhotos
@@ -84,6 +84,11 @@ class PhotoScanner:
         ]
         originals = choose_originals([first[number] for number in numbers], left)
         return {number for number, position in positions.items() if originals[position] == position}
+
+    def features(self, relations: Sequence[Relation]) -> dict[str, PhotoFeatures]:
+        """Return the features by which the photos were compared, by SHA-256; none if the relations don't hold them."""
+        described = relations.described if isinstance(relations, Relations) else ()
+        return {sha256: described[number] for sha256, number in self._content_ids.items() if number < len(described)}
 
     def shared_regions(self, relations: Sequence[Relation]) -> list[SharedPhotos]:
         """Return the regions that many unrelated photos share, with the paths of the photos."""

@@ -16,7 +16,9 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, OutputError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.classes import parse_class_options
+from petmood.data.duplicates import feature_cache
 from petmood.data.duplicates import near_duplicates as groups
+from petmood.data.duplicates.feature_store import compact
 from petmood.data.duplicates.near_duplicates import Relation, Relations
 from petmood.data.duplicates.relations import RelationKind, RelationRow, read_relations
 from petmood.data.duplicates.shared_region_file import read_shared_regions
@@ -25,6 +27,7 @@ from petmood.data.import_errors import REJECTED_NAME, ImportProblem, read_proble
 from petmood.data.import_target import IMPORT_NAME, WRITTEN
 from petmood.data.importer import ImportOptions, ImportReport, import_photos
 from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
+from petmood.data.photo_info import read_photo_info
 from petmood.data.sources.base import Source, SourcePhoto
 from petmood.data.sources.csv_file import CsvSource
 from petmood.data.sources.folder import FolderSource
@@ -362,6 +365,55 @@ def test_fractions_and_seed_decide_on_the_splits(tmp_path: Path) -> None:
 def test_the_real_finder_is_used_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "find_near_duplicates", mirror_finder)
     assert len(import_photos(FolderSource(tree(tmp_path / "in")), to=tmp_path / "pets").index) == 16
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Path:
+    """Return a dataset that was imported with the real comparison of photos; two of its 16 files are equal."""
+    source = tree(tmp_path / "in")
+    (source / "happy" / "again.png").write_bytes((source / "happy" / "0.png").read_bytes())
+    import_photos(FolderSource(source), to=tmp_path / "pets")
+    return tmp_path / "pets"
+
+
+def test_an_import_keeps_the_features_that_it_compared_photos_by(
+    imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, computed = read_index(imported), []
+    monkeypatch.setattr(feature_cache, "describe_photo", computed.append)
+    found = feature_cache.features_of(imported, index, index.rows)
+    assert not computed
+    assert len(index) == 17
+    assert set(found) == {row.sha256 for row in index}
+    for row in index:
+        pixels = read_photo_info(imported / row.path)[1]
+        assert pixels is not None
+        assert found[row.sha256].digest == compact(groups.describe_photo(pixels)).digest
+
+
+def test_kept_features_are_part_of_no_data_version(imported: Path) -> None:
+    kept = imported / feature_cache.CACHED_FEATURES
+    before, version = kept.read_bytes(), read_index(imported).hash
+    kept.unlink()
+    assert read_index(imported).hash == version
+    assert not validate_dataset(imported).has_blocking_issues
+    index = read_index(imported)
+    feature_cache.features_of(imported, index, index.rows)
+    assert kept.read_bytes() == before, "a dataset without the file gets the same one"
+
+
+def test_an_import_whose_features_can_not_be_kept_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(feature_cache, "atomic_write_bytes", refuse)
+    pets = tmp_path / "pets"
+    assert len(import_photos(FolderSource(tree(tmp_path / "in")), to=pets).index) == 16
+    assert not (pets / feature_cache.CACHED_FEATURES).exists()
+    said = f"The cache of {pets} can't be written: [Errno 28] No space left on device. It is computed again next time."
+    assert caplog.messages == [said]
 
 
 def test_rejected_entries_are_sorted(tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
-"""Features of a dataset's photos, computed once and kept beside the photos, or in the user's cache."""
+"""Features of a dataset's photos, computed once and kept beside the photos, or in the user's cache.
+
+An import keeps those that it compared the photos by. The file is in the folder of generated files, so that it is part
+of no data version: photos are found in it by their SHA-256, and its format and the settings of the features by
+``feature_store.FORMAT`` and ``RECIPE``.
+"""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +23,7 @@ from petmood.data.index import DataIndex, IndexRow
 from petmood.data.photo_info import read_photo_info
 from petmood.data.threads import ordered_map, single_threaded_libraries
 
-__all__ = ["CACHED_FEATURES", "features_of"]
+__all__ = ["CACHED_FEATURES", "features_of", "keep_features"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +45,19 @@ def features_of(
             described = ordered_map(lambda row: _describe(folder, row), lacking, threads=threads)
             found = list(progress(described, total=len(lacking), what="extracting keypoints"))
         cached |= {row.sha256: features for row, features in zip(lacking, found, strict=True)}
-        try:
-            atomic_write_bytes(generated_path(folder, CACHED_FEATURES), pack_features(cached))
-        except OSError as error:
-            logger.warning("The cache of %s can't be written: %s. It is computed again next time.", folder, error)
+        keep_features(folder, cached, shown=folder)
     return {row.sha256: cached[row.sha256] for row in rows}
+
+
+def keep_features(folder: Path, features: Mapping[str, PhotoFeatures], *, shown: Path) -> None:
+    """Replace the cache of a dataset's folder by these features, by SHA-256; if that fails, a warning names ``shown``.
+
+    Nothing is raised: whoever needs the features computes them again.
+    """
+    try:
+        atomic_write_bytes(generated_path(folder, CACHED_FEATURES), pack_features(features))
+    except OSError as error:
+        logger.warning("The cache of %s can't be written: %s. It is computed again next time.", shown, error)
 
 
 def _cached(folder: Path, index: DataIndex) -> dict[str, PhotoFeatures]:

@@ -55,7 +55,10 @@ Bytes = NDArray[np.uint8]
 
 
 class Relations(list[Relation]):
-    """Relations of photos, the regions in which many unrelated photos show the same, and groups that were too large."""
+    """Relations of photos, the regions in which many unrelated photos show the same, and groups that were too large.
+
+    ``described`` are the features of the photos, in their order, by which the relations were found.
+    """
 
     def __init__(
         self,
@@ -63,10 +66,11 @@ class Relations(list[Relation]):
         *,
         shared: Iterable[SharedRegion] = (),
         divided: Iterable[DividedGroup] = (),
+        described: Sequence[PhotoFeatures] = (),
     ) -> None:
-        """Take the relations, the regions and the divided groups."""
+        """Take the relations, the regions, the divided groups and the features."""
         super().__init__(relations)
-        self.shared, self.divided = tuple(shared), tuple(divided)
+        self.shared, self.divided, self.described = tuple(shared), tuple(divided), tuple(described)
 
 
 def find_near_duplicates(
@@ -100,7 +104,7 @@ def find_relations(
     relations = [_renumbered(one, firsts) for one in kept]
     divided = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in large]
     shared = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in regions]
-    return Relations(_best_of_each_pair([*relations, *repeated]), shared=shared, divided=divided)
+    return Relations(_best_of_each_pair([*relations, *repeated]), shared=shared, divided=divided, described=described)
 
 
 def _compare_all(
