@@ -98,10 +98,7 @@ def cross_validate(  # noqa: PLR0913 - the folds, and what is done with each
     Raises:
         DataError: no original photos, fewer groups than folds, or logits of the wrong shape.
     """
-    used = np.array([row.role != Role.EXCLUDED for row in rows], dtype=bool)
-    tested = np.array([row.role == Role.ORIGINAL for row in rows], dtype=bool)
-    if not tested.any():
-        raise DataError("Expected original photos to cross-validate on, got none. Import photos first.")
+    used, tested = _used_and_tested(rows)
     plan = _plan(rows, np.flatnonzero(used), classes, folds=folds, repeats=repeats, grouped=grouped, seed=seed)
     answers: dict[int, NDArray[np.float64]] = {}
     scores: list[FoldScore] = []
@@ -124,17 +121,35 @@ def cross_validate(  # noqa: PLR0913 - the folds, and what is done with each
 
 
 def out_of_fold(
-    rows: Sequence[IndexRow], fit: Fit, *, classes: Sequence[str], folds: int = 5, seed: int = 0
+    rows: Sequence[IndexRow],
+    fit: Fit,
+    *,
+    classes: Sequence[str],
+    folds: int = 5,
+    seed: int = 0,
+    progress: ProgressBar = no_progress,
 ) -> Predictions:
-    """Return the predictions of one repeat of `cross_validate` over groups, without metrics: the fits alone."""
-    used = np.array([row.role != Role.EXCLUDED for row in rows], dtype=bool)
-    tested = np.array([row.role == Role.ORIGINAL for row in rows], dtype=bool)
+    """Return the predictions of one repeat of `cross_validate` over groups, without metrics: the fits alone.
+
+    Raises:
+        DataError: as `cross_validate`.
+    """
+    used, tested = _used_and_tested(rows)
     plan = _plan(rows, np.flatnonzero(used), classes, folds=folds, repeats=1, grouped=True, seed=seed)
-    logits = np.full((len(rows), len(classes)), np.nan)
-    for fold, fold_seed in zip(plan, np.random.SeedSequence(seed).generate_state(len(plan)), strict=True):
+    logits, seeds = np.full((len(rows), len(classes)), np.nan), np.random.SeedSequence(seed).generate_state(len(plan))
+    for fold, fold_seed in zip(progress(plan, total=len(plan), what="cross-validating"), seeds, strict=True):
         train, test = fold.train[used[fold.train]], fold.test[tested[fold.test]]
         logits[test] = _answers(fit, train, test, seed=int(fold_seed), classes=len(classes))
     return _pool(rows, logits, classes=classes)
+
+
+def _used_and_tested(rows: Sequence[IndexRow]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which rows are trained on or tested, and which are tested, bool [N] each."""
+    used = np.array([row.role != Role.EXCLUDED for row in rows], dtype=bool)
+    tested = np.array([row.role == Role.ORIGINAL for row in rows], dtype=bool)
+    if not tested.any():
+        raise DataError("Expected original photos to cross-validate on, got none. Import photos first.")
+    return used, tested
 
 
 def _plan(

@@ -1,6 +1,6 @@
 """Linear heads fitted on features: logistic regression, and ridge regression in closed form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ __all__ = ["LinearHead", "fit_logistic", "fit_ridge", "negative_log_likelihood"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Solution = tuple[Floats, Callable[[Ints], Floats]]
 UNSEEN: Final = -30.0
 """Bias of a class without training photos, so low that the class is never predicted."""
 
@@ -61,7 +62,7 @@ def fit_ridge(
 
     The chosen strength has the lowest loss in leave-one-group-out cross-validation, whose residuals have a closed
     form. Its unit is the mean squared norm of a photo's features. The same left-out scores give the factor that scales
-    regression values to logits.
+    regression values to logits. The time grows with N^3 or, where the D features are fewer, with N * D^2.
     """
     members = _members(groups)
     weights = np.empty(len(labels))
@@ -70,9 +71,10 @@ def fit_ridge(
     targets = np.eye(classes)[labels]
     middle = (weights[:, None] * targets).sum(axis=0) / weights.sum()
     root = np.sqrt(weights)[:, None]
-    gram = (root * features) @ (root * features).T
-    unit = float(np.trace(gram) / weights.sum())
-    found = [_solve(gram, root * (targets - middle), strength * unit, members) for strength in strengths]
+    weighted = root * features
+    unit = float(np.square(weighted).sum() / weights.sum())
+    solve = (_by_features if features.shape[1] < len(features) else _by_rows)(weighted, root * (targets - middle))
+    found = [_left_out(*solve(strength * unit), members) for strength in strengths]
     scored = [(*_scale(root * targets - left_out, root, labels), alpha) for alpha, left_out in found]
     _, factor, alpha = min(scored, key=lambda item: item[0])
     return LinearHead(factor * (root * alpha).T @ features, factor * middle)
@@ -85,13 +87,42 @@ def _members(groups: Sequence[object]) -> list[Ints]:
     return [np.array(rows, dtype=np.int64) for rows in positions.values()]
 
 
-def _solve(gram: Floats, targets: Floats, penalty: float, members: Sequence[Ints]) -> tuple[Floats, Floats]:
-    """Return the dual weights and the leave-one-group-out residual of each row."""
-    inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
-    alpha = inverse @ targets
+def _by_rows(features: Floats, targets: Floats) -> Callable[[float], Solution]:
+    """Return what gives for a penalty the dual weights [N, K], and the block of some rows of the inverse [N, N]."""
+    gram = features @ features.T
+
+    def solve(penalty: float) -> Solution:
+        inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
+        return inverse @ targets, lambda rows: inverse[np.ix_(rows, rows)]
+
+    return solve
+
+
+def _by_features(features: Floats, targets: Floats) -> Callable[[float], Solution]:
+    """Return the same as ``_by_rows`` from one eigendecomposition [D, D]; the inverse [N, N] is never made.
+
+    By the identity of Woodbury, ``(XX' + pI)^-1 = (I - X (X'X + pI)^-1 X') / p``.
+    """
+    values, vectors = np.linalg.eigh(features.T @ features)
+    turned = features @ vectors
+    known = turned.T @ targets
+
+    def solve(penalty: float) -> Solution:
+        shrunk = turned / (np.maximum(values, 0.0) + penalty)
+
+        def block(rows: Ints) -> Floats:
+            return np.asarray((np.eye(len(rows)) - shrunk[rows] @ turned[rows].T) / penalty)
+
+        return (targets - shrunk @ known) / penalty, block
+
+    return solve
+
+
+def _left_out(alpha: Floats, block: Callable[[Ints], Floats], members: Sequence[Ints]) -> tuple[Floats, Floats]:
+    """Return the dual weights, and the leave-one-group-out residual of each row."""
     residual = np.empty_like(alpha)
     for rows in members:
-        residual[rows] = np.linalg.solve(inverse[np.ix_(rows, rows)], alpha[rows])
+        residual[rows] = np.linalg.solve(block(rows), alpha[rows])
     return alpha, residual
 
 

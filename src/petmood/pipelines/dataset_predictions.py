@@ -13,7 +13,7 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import DataError, MissingDependency, RunError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import DataIndex, IndexRow, Role
-from petmood.evaluation.crossval import Fit, cross_validate
+from petmood.evaluation.crossval import Fit, out_of_fold
 from petmood.evaluation.fold_files import read_origin
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines.crossval import out_of_fold_name
@@ -27,7 +27,7 @@ HANDCRAFTED: Final = ("experiment=few_photos",)
 PRETRAINED: Final = (*HANDCRAFTED, "model=efficientnet_lite0", "model.image_size=96")
 """The same head on the features of a frozen network with ImageNet weights (extra ``weights``)."""
 MOST_TRAINED: Final = 4000
-"""Photos that a fold is fitted to at most: the time of the closed form grows with their cube."""
+"""Photos that a fold is fitted to at most: with fewer photos than features, the time grows with their cube."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +103,7 @@ def _cross_validated(
     config = compose(settings)
     photos = configured_photos(config, data, rows, classes=index.classes, progress=progress)
     fit = _of_some(recipe_fit(config, photos, progress=progress))
-    pooled = cross_validate(photos.rows, fit, classes=index.classes, progress=progress).pooled[0]
+    pooled = out_of_fold(photos.rows, fit, classes=index.classes, progress=progress)
     method = f"a linear head on {features}, 5-fold cross-validation by group"
     return DatasetPredictions(pooled.paths, pooled.labels, pooled.probabilities(), method)
 

@@ -1,5 +1,7 @@
 """Tests of linear heads: agreement with gradient descent, and selection of the strength by group."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -36,6 +38,29 @@ def test_the_ridge_head_is_the_textbook_solution_up_to_its_factor() -> None:
     book = Ridge(alpha=penalty, fit_intercept=False).fit(features, targets - targets.mean(axis=0))
     factor = found.bias[0] / targets.mean(axis=0)[0]
     np.testing.assert_allclose(found.weight, factor * book.coef_, rtol=1e-6)
+
+
+def test_few_features_give_the_head_of_many() -> None:
+    """Features that are 0 change nothing; with them there are more features than photos."""
+    features, labels = blobs(count=90, width=7)
+    groups = [*range(30), *range(30), *range(30)]
+    strengths = [1e-3, 0.1, 10.0]
+    few = fit_ridge(features, labels, groups, strengths=strengths, classes=4)
+    many = fit_ridge(np.pad(features, ((0, 0), (0, 200))), labels, groups, strengths=strengths, classes=4)
+    np.testing.assert_allclose(few.weight, many.weight[:, :7], rtol=1e-7)
+    np.testing.assert_allclose(few.bias, many.bias, rtol=1e-7)
+    assert np.abs(many.weight[:, 7:]).max() == 0
+
+
+def test_a_head_on_few_features_takes_no_matrix_of_all_pairs_of_photos() -> None:
+    features, labels = blobs(count=2000, width=5)
+    tracemalloc.start()
+    try:
+        fit_ridge(features, labels, range(2000), strengths=[0.1, 1.0], classes=4)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2000 * 2000 * 8 / 4
 
 
 def test_the_strength_is_chosen_by_groups_left_out() -> None:
