@@ -61,8 +61,9 @@ def record_of(folder: Path, *, commands: tuple[str, ...]) -> Record:
         (line,) = [line for line in folder.read_text("utf-8").splitlines() if line.startswith('{"name"')]
         return Record(commands, BENCHMARK_LINE, code_version(), None, _date(folder), json.loads(line)["details"])
     if (folder / CROSSVAL_FILE).exists():
-        left, found, origin = CROSSVAL_FILE, _json(folder / CROSSVAL_FILE), read_origin(folder) or {}
-        return Record(commands, left, found.get("code_version"), origin.get("data"), _date(folder / left), found)
+        left, found = CROSSVAL_FILE, _json(folder / CROSSVAL_FILE)
+        data = found.get("data_hash") or (read_origin(folder) or {}).get("data")
+        return Record(commands, left, found.get("code_version"), data, _date(folder / left), found)
     if all((folder / name).exists() for name in RUN_FILES):
         evaluation, run = (_json(folder / name) for name in RUN_FILES)
         kept = {name: run[name] for name in ("photos", "seconds", "epochs", "backbone", "created")}

@@ -121,6 +121,8 @@ def test_a_cross_validation_is_recorded_with_its_code_and_data_and_without_its_f
     assert (record.file, record.code, record.data) == ("crossval.json", "0.1.0+g1a2b3c4", "4dfaec")
     assert record.values["metrics"] == found["metrics"]
     assert "folds" not in json.dumps(record.values)
+    atomic_write_json(tmp_path / "crossval.json", {**found, "data_hash": "5e83c8"})
+    assert record_of(tmp_path, commands=("petmood crossval",)).data == "5e83c8", "the file itself comes first"
 
 
 def test_every_benchmark_that_make_bench_runs_is_a_program() -> None:

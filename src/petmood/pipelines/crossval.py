@@ -92,7 +92,7 @@ def crossval(
     _refuse_existing(run, own=own)
     data = Path(config.data.path)
     index = read_index(data)
-    files = FoldFiles(run.path, fold_origin(config, index))
+    files = FoldFiles(run.path, fold_origin(config, data_hash=index.hash))
     with run.lock():
         _refuse_existing(run, own=own)
         files.refuse_other()
@@ -102,7 +102,8 @@ def crossval(
         for repeat, predictions in enumerate(report.recipe.pooled):
             predictions.save(run.path / out_of_fold_name(repeat))
         _write_report(report, config, data, index)
-        atomic_write_json(run.path / RESULT_NAME, {**report.to_json(), "code_version": code_version()})
+        versions = {"code_version": code_version(), "data_hash": index.hash}
+        atomic_write_json(run.path / RESULT_NAME, {**report.to_json(), **versions})
     return report
 
 
@@ -140,15 +141,18 @@ def _refuse_existing(run: RunFolder, *, own: Set[str]) -> None:
     refuse_foreign_run(run, own=own)
 
 
-def fold_origin(config: Config, index: DataIndex) -> dict[str, Any]:
-    """Return what the logits of a fold depend on, as JSON values: not repeats, baselines or what measures it."""
+def fold_origin(config: Config, *, data_hash: str) -> dict[str, Any]:
+    """Return what the logits of a fold depend on, as JSON values: not repeats, baselines or what measures it.
+
+    ``data_hash`` is that of the index of the dataset.
+    """
     unused = {"optimization", "trainer"} if config.recipe.kind == "linear_probe" else {"probe"}
     fitted: dict[str, Any] = TypeAdapter(FitSettings).dump_python(fit_settings(config), mode="json", exclude=unused)
     fitted.get("trainer", {}).pop("workers", None)
     if Path(fitted["weights"]).is_file():
         fitted["weights"] = sha256_of(Path(fitted["weights"]))
     settings = {**fitted, "include_copies": config.data.include_copies, "folds": config.crossval.folds}
-    return {"settings": settings, "data": index.hash, "code": code_version(), "packages": package_versions()}
+    return {"settings": settings, "data": data_hash, "code": code_version(), "packages": package_versions()}
 
 
 def _measure(

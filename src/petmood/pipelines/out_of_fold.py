@@ -9,7 +9,7 @@ from typing import Any
 from petmood.configs.load import from_file
 from petmood.configs.schema import OUT_OF_FOLD_BELOW, Config
 from petmood.core.commands import shell_command
-from petmood.core.errors import ConfigError, DataError, RunError
+from petmood.core.errors import ConfigError, DataError, PetmoodError, RunError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
 from petmood.evaluation.crossval import cross_validate
@@ -79,7 +79,7 @@ def check_out_of_fold(config: Config, index: DataIndex, *, run: RunFolder) -> No
                 f"evaluation.crossval={wanted.crossval}: its models learned from the test photos of "
                 f"{config.data.path}, which are to be unseen. Leave the setting out."
             )
-        _check_named(_place_of(wanted.crossval, run, data_hash=index.hash), config, index)
+        _checked(wanted.crossval, run, config, data_hash=index.hash)
     elif wanted.calibrate_on == "out_of_fold" and not config.is_closed_form:
         raise ConfigError(
             f"evaluation.calibrate_on=out_of_fold: the recipe {config.recipe.name} would be trained for every fold. "
@@ -104,22 +104,18 @@ def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOf
         index = open_index(run.dataset(), expected_hash=facts.data_hash)
     except DataError:
         if run.evaluation.is_file():
-            return _of_last_evaluation(run)
+            return _of_last_evaluation(run, config)
         raise
     check_out_of_fold(config, index, run=run)
     plan = plan_out_of_fold(config, index)
     if not plan.is_needed:
         return None
-    folds = plan.folds
     if plan.crossval is not None:
-        named = _place_of(plan.crossval, run, data_hash=index.hash)
-        settings = from_file(named / "config.yaml").crossval
-        folds = settings.folds
-        repeats = [Predictions.load(path) for path in _files(run, named, repeats=settings.repeats)]
+        repeats, folds = _read_named(plan.crossval, run, config, data_hash=index.hash)
     else:
-        repeats = _made(run, config, index, folds=folds, progress=progress)
+        repeats, folds = _made(run, config, index, folds=plan.folds, progress=progress), plan.folds
     learned = sum(row.split == Split.TRAIN and row.role == Role.ORIGINAL for row in index)
-    return OutOfFold(tuple(repeats), folds, learned, plan.calibrates, plan.is_headline, plan.crossval)
+    return OutOfFold(repeats, folds, learned, plan.calibrates, plan.is_headline, plan.crossval)
 
 
 def is_as_planned(run: RunFolder, evaluation: Mapping[str, Any]) -> bool:
@@ -139,26 +135,27 @@ def is_as_planned(run: RunFolder, evaluation: Mapping[str, Any]) -> bool:
     return found == (plan.calibrates, plan.is_headline, plan.crossval if plan.is_needed else None)
 
 
-def _files(run: RunFolder, crossval: Path | None, *, repeats: int) -> list[Path]:
-    """Return the paths of the predictions in a run, or in the folder of a cross-validation that it names."""
-    if crossval is not None:
-        return [crossval / out_of_fold_name(repeat) for repeat in range(repeats)]
-    return [run.out_of_fold(repeat) for repeat in range(repeats)]
+def _of_last_evaluation(run: RunFolder, config: Config) -> OutOfFold | None:
+    """Return the predictions that a run's last evaluation used.
 
-
-def _of_last_evaluation(run: RunFolder) -> OutOfFold | None:
+    Raises:
+        ConfigError, RunError: the evaluation, or the cross-validation that it names, is not of this run or can't be
+            read.
+    """
     try:
         used = json.loads(run.evaluation.read_bytes()).get("out_of_fold")
     except (OSError, ValueError, AttributeError) as error:
         raise RunError(f"{run.evaluation} can't be read. Evaluate the run again where its photos are.") from error
     if not used:
         return None
-    named, data_hash = used["crossval"], run.read_metadata().data_hash
-    crossval = None if named is None else _place_of(named, run, data_hash=data_hash)
-    files = _files(run, crossval, repeats=used["repeats"])
+    named = used["crossval"]
+    if named is not None:
+        repeats, folds = _read_named(named, run, config, data_hash=run.read_metadata().data_hash)
+    else:
+        repeats, folds = _load(map(run.out_of_fold, range(used["repeats"]))), used["folds"]
     return OutOfFold(
-        tuple(map(Predictions.load, files)),
-        folds=used["folds"],
+        repeats,
+        folds=folds,
         learned=used["learned"],
         calibrates=used["calibrates"],
         is_headline=used["headline"],
@@ -166,10 +163,16 @@ def _of_last_evaluation(run: RunFolder) -> OutOfFold | None:
     )
 
 
-def _made(run: RunFolder, config: Config, index: DataIndex, *, folds: int, progress: ProgressBar) -> list[Predictions]:
-    stored = _files(run, None, repeats=config.crossval.repeats)
+def _load(files: Iterable[Path]) -> tuple[Predictions, ...]:
+    return tuple(map(Predictions.load, files))
+
+
+def _made(
+    run: RunFolder, config: Config, index: DataIndex, *, folds: int, progress: ProgressBar
+) -> tuple[Predictions, ...]:
+    stored = [run.out_of_fold(repeat) for repeat in range(config.crossval.repeats)]
     if all(path.is_file() for path in stored):
-        return [Predictions.load(path) for path in stored]
+        return _load(stored)
     roles = {Role.ORIGINAL, Role.NEAR_DUPLICATE} if config.data.include_copies else {Role.ORIGINAL}
     rows = [row for row in index if row.role in roles and row.split != Split.TEST]
     photo_set = configured_photos(config, run.dataset(), rows, classes=index.classes, progress=progress)
@@ -181,43 +184,52 @@ def _made(run: RunFolder, config: Config, index: DataIndex, *, folds: int, progr
         folds=folds,
         repeats=wanted.repeats,
         seed=config.seed,
-        files=FoldFiles(run.path, fold_origin(config.model_copy(update={"crossval": wanted}), index)),
+        files=FoldFiles(run.path, fold_origin(config.model_copy(update={"crossval": wanted}), data_hash=index.hash)),
         progress=progress,
     )
     for path, predictions in zip(stored, found.pooled, strict=True):
         predictions.save(path)
-    return list(found.pooled)
+    return found.pooled
 
 
-def _place_of(named: str, run: RunFolder, *, data_hash: str) -> Path:
-    """Return the folder of a cross-validation that a run names; of several, the one of this data version."""
+def _read_named(named: str, run: RunFolder, config: Config, *, data_hash: str) -> tuple[tuple[Predictions, ...], int]:
+    """Return the predictions of the cross-validation that a run names, of each repeat, and the number of folds."""
+    folder = _checked(named, run, config, data_hash=data_hash)
+    settings = from_file(folder / "config.yaml").crossval
+    return _load(folder / out_of_fold_name(repeat) for repeat in range(settings.repeats)), settings.folds
+
+
+def _checked(named: str, run: RunFolder, config: Config, *, data_hash: str) -> Path:
+    """Return the folder of a cross-validation that a run names; of several, one of its recipe and data version.
+
+    Raises:
+        ConfigError: it is of another recipe or data version.
+        RunError: it is not finished, or can't be read.
+    """
     places = places_of(Path(named), near=[run.path])
+    own = json.loads(json.dumps(fold_origin(config, data_hash=data_hash)))
     found = [place for place in places if (place / RESULT_NAME).is_file()]
-    return next((place for place in found if _version_of(place) == data_hash), found[0] if found else places[0])
-
-
-def _version_of(crossval: Path) -> str | None:
-    try:
-        found = read_origin(crossval)
-    except RunError:
-        return None
-    return None if found is None else found.get("data")
-
-
-def _check_named(folder: Path, config: Config, index: DataIndex) -> None:
-    if not (folder / RESULT_NAME).is_file():
+    if not found:
         made = shell_command("crossval", f"data={config.data.path}")
-        raise RunError(f"evaluation.crossval={folder}: it holds no finished cross-validation. Make one with: {made}")
-    unusable = RunError(f"The folds of {folder} can't be read. Repeat the cross-validation in another folder.")
+        raise RunError(f"evaluation.crossval={places[0]}: it holds no finished cross-validation. Make one with: {made}")
+    problems: list[PetmoodError] = []
+    for place in found:
+        if (problem := _problem(place, own)) is None:
+            return place
+        problems.append(problem)
+    raise problems[0]
+
+
+def _problem(folder: Path, own: Mapping[str, Any]) -> PetmoodError | None:
+    """Return why the folds of a cross-validation are not of this origin; None if they are."""
     try:
         found = read_origin(folder)
-    except RunError as error:
-        raise unusable from error
+    except RunError:
+        found = None
     if found is None:
-        raise unusable
-    own = json.loads(json.dumps(fold_origin(config, index)))
+        return RunError(f"The folds of {folder} can't be read. Repeat the cross-validation in another folder.")
     if found.get("data") != own["data"]:
-        raise ConfigError(
+        return ConfigError(
             f"evaluation.crossval={folder}: expected a cross-validation of data version {own['data'][:12]}, got "
             f"{str(found.get('data'))[:12]}. Cross-validate this dataset."
         )
@@ -225,8 +237,9 @@ def _check_named(folder: Path, config: Config, index: DataIndex) -> None:
     other = sorted(
         name for name in settings.keys() | others.keys() if name != "folds" and settings.get(name) != others.get(name)
     )
-    if other:
-        raise ConfigError(
-            f"evaluation.crossval={folder}: expected a cross-validation of this recipe, got one with other "
-            f"{' and other '.join(other)}. Cross-validate with the settings of this run."
-        )
+    if not other:
+        return None
+    return ConfigError(
+        f"evaluation.crossval={folder}: expected a cross-validation of this recipe, got one with other "
+        f"{' and other '.join(other)}. Cross-validate with the settings of this run."
+    )

@@ -19,6 +19,7 @@ from petmood.configs.load import dump
 from petmood.configs.schema import Config
 from petmood.core.errors import DataError, OutputError, OutputLocked, RunError
 from petmood.data.index import Role, read_index, write_index
+from petmood.evaluation.fold_files import read_origin
 from petmood.evaluation.permutation import Permuted, permutation_test
 from petmood.evaluation.predictions import Predictions
 from petmood.pipelines import crossval as crossval_module
@@ -65,6 +66,7 @@ def test_copies_are_never_tested_on_but_in_the_leak(report: CrossvalReport, nois
 def test_every_number_is_written_down(report: CrossvalReport) -> None:
     written = json.loads((report.folder / "crossval.json").read_text())
     assert {"metrics", "baselines", "comparison", "verdict", "folds", "code_version"} <= set(written)
+    assert written["data_hash"] == read_origin(report.folder)["data"]  # type: ignore[index] # there is one
     assert set(written["baselines"]) == {"most_frequent", "hog_svm", "random_split"}
     assert set(written["comparison"]["baselines"]) == {"most_frequent", "hog_svm"}
     assert written["verdict"] == report.verdict

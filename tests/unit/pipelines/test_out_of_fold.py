@@ -281,6 +281,40 @@ def test_a_cross_validation_named_by_a_relative_path_is_found_from_another_folde
         out_of_fold(run)
 
 
+def test_of_two_cross_validations_of_a_dataset_the_one_of_the_recipe_is_used_with_and_without_the_photos(
+    small: Settings,
+    no_test: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = Path(shutil.copytree(no_test, tmp_path / "data"))
+    alone = ("crossval.leakage=false", "crossval.permuted_labels=false", "folds=2", f"data={data}", "name=cv")
+    gradient = ("recipe=scratch", "epochs=1", "recipe.checkpoint=last")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    other = crossval(small(*gradient, *alone, "optimizer.lr=0.5", f"run.folder={elsewhere}/runs"))
+    crossval(small(*gradient, *alone, f"run.folder={tmp_path}/runs"))
+    monkeypatch.chdir(tmp_path)
+    run = train(
+        small("name=named", *gradient, f"data={data}", f"run.folder={tmp_path}/runs", "evaluation.crossval=runs/cv")
+    )
+    evaluate_run(run)
+    expected = out_of_fold(run)
+    assert expected is not None
+    monkeypatch.chdir(elsewhere)
+    assert Path("runs/cv").is_dir(), "comes before the one above the run"
+    with_photos = out_of_fold(run)
+    data.rename(tmp_path / "gone")
+    without_photos = out_of_fold(run)
+    for found in (with_photos, without_photos):
+        assert found is not None
+        assert found.first.logits.tolist() == expected.first.logits.tolist()
+        assert found.first.logits.tolist() != other.recipe.pooled[0].logits.tolist()
+    shutil.rmtree(tmp_path / "runs/cv")
+    with pytest.raises(ConfigError, match="of this recipe, got one with other optimization"):
+        out_of_fold(run)
+
+
 def test_what_can_t_be_predicted_out_of_fold_is_refused_before_training(
     small: Settings, settings: Settings, tmp_path: Path
 ) -> None:
