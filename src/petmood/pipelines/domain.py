@@ -28,8 +28,9 @@ from petmood.evaluation.non_pets import NonPetKind, non_pets
 from petmood.evaluation.scenes import SceneFit, ScenePhotos, fit_scenes
 from petmood.export.domain import FittedDomain
 from petmood.models.domain import BACKBONE, COMPONENTS, SCENE_WIDTH, WIDTH, FeatureNetwork
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.run_folder import RunFolder, RunMetadata
-from petmood.training.dataset import evaluation_rows, open_index, open_photo_set
+from petmood.training.dataset import evaluation_rows, open_index
 
 __all__ = ["MeasuredDomain", "has_domain", "measure_domain", "read_domain"]
 
@@ -174,9 +175,7 @@ def _read_photos(
     progress: ProgressBar,
 ) -> _Photos:
     rows = [row for split in splits for row in evaluation_rows(index.rows, split)]
-    photos = open_photo_set(
-        folder, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, progress=progress
-    )
+    photos = configured_photos(config, folder, rows, classes=facts.classes, progress=progress)
     pixels = photos.cache.pixels
     found = _of_pixels(network, pixels, progress=progress)
     return _Photos(pixels, found, tuple(row.group_id for row in rows), photos.labels)

@@ -23,6 +23,7 @@ from petmood.pipelines.baselines import run_baselines
 from petmood.pipelines.chosen_model import model_choice
 from petmood.pipelines.domain import has_domain, measure_domain
 from petmood.pipelines.error_maps import heat_maps_of
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.out_of_fold import is_as_planned, out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.robustness import measure_robustness
@@ -31,7 +32,7 @@ from petmood.pipelines.run_tracking import track_evaluation
 from petmood.pipelines.train import load_network
 from petmood.presentation.display_names import photos_of_split
 from petmood.reports.run import render_report
-from petmood.training.dataset import evaluation_rows, open_photo_set
+from petmood.training.dataset import evaluation_rows
 from petmood.training.memory import keep_freed_memory
 
 __all__ = ["compare_runs", "evaluate_run", "needs_evaluation", "read_evaluation", "scores_of"]
@@ -185,9 +186,7 @@ def _score_anew(run: RunFolder, data: Path, *, progress: ProgressBar) -> dict[st
     found: dict[str, Predictions] = {}
     for split in EVALUATION_SPLITS:
         rows = evaluation_rows(index.rows, split)
-        photo_set = open_photo_set(
-            data, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, progress=progress
-        )
+        photo_set = configured_photos(config, data, rows, classes=facts.classes, progress=progress)
         found[split] = predict_logits(network, photo_set, source=str(data))
     return found
 

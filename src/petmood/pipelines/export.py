@@ -29,10 +29,11 @@ from petmood.export.drift_reference import ReferencePhotos
 from petmood.monitoring.projection import fit_rows
 from petmood.pipelines.domain import read_domain
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
-from petmood.training.dataset import evaluation_rows, open_index, open_photo_set, training_rows
+from petmood.training.dataset import evaluation_rows, open_index, training_rows
 
 __all__ = [
     "GOLDEN_PHOTOS",
@@ -76,7 +77,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
     index = open_index(folder, expected_hash=facts.data_hash)
     learned = training_rows(index.rows, include_copies=config.data.include_copies)
     candidates = evaluation_rows(index.rows, Split.VALID) + learned
-    opened = partial(open_photo_set, folder, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb)
+    opened = partial(configured_photos, config, folder, classes=facts.classes)
     features = features_of(folder, index, rows_to_recognize(folder, index), progress=progress)
     golden = opened(_spread_by_class(candidates))
     source, held_rows, fit_to = rows_of_reference(index, learned, is_trained=_is_trained(config))

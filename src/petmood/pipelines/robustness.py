@@ -15,10 +15,11 @@ from petmood.evaluation.corruptions import CORRUPTIONS, LEVELS, corrupt
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.robustness import Robustness, evaluate_robustness, spread_sample
 from petmood.models.network import ExpressionNet
+from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import load_network
-from petmood.training.dataset import open_index, open_photo_set
+from petmood.training.dataset import open_index
 
 __all__ = ["measure_robustness"]
 
@@ -47,14 +48,8 @@ def measure_robustness(
     try:
         folder = run.dataset()
         rows = {row.path: row for row in open_index(folder, expected_hash=facts.data_hash)}
-        photos = open_photo_set(
-            folder,
-            [rows[path] for path in clean.paths],
-            classes=facts.classes,
-            image=facts.image,
-            memory_mb=config.data.memory_mb,
-            progress=progress,
-        )
+        chosen = [rows[path] for path in clean.paths]
+        photos = configured_photos(config, folder, chosen, classes=facts.classes, progress=progress)
     except (DataError, PhotoError, OSError) as error:
         logger.warning("The accuracy under corruptions is not measured. %s", error)
         return None

@@ -23,12 +23,12 @@ from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
 from petmood.data.validation_parts import divide_rows
 from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.chosen_model import chooses, models_tried
-from petmood.pipelines.fit_settings import fit_settings
+from petmood.pipelines.fit_settings import configured_photos, fit_settings
 from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
 from petmood.pipelines.run_tracking import EpochTrackingCallback, tracked
-from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, open_photo_set, training_rows
+from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, training_rows
 from petmood.training.fit import fit_network, make_network
 from petmood.training.provenance import code_version, package_versions
 
@@ -214,9 +214,7 @@ def _open_splits(
         **{split: evaluation_rows(index.rows, split) for split in EVALUATION_SPLITS},
     }
     return {
-        split: open_photo_set(
-            folder, rows, classes=facts.classes, image=facts.image, memory_mb=config.data.memory_mb, progress=progress
-        )
+        split: configured_photos(config, folder, rows, classes=facts.classes, progress=progress)
         for split, rows in chosen.items()
         if split in splits
     }
