@@ -29,6 +29,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     from petmood.cli.tables import headline_text, model_notices, prediction_text
     from petmood.configs.load import compose, with_demo
     from petmood.data.generated import CHECK_NAME, find_generated
+    from petmood.data.wording import counted
 
     overrides = with_recommended(overrides)
     settings = compose(with_demo(overrides))
@@ -47,7 +48,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
         alone = ("crossval.leakage=false", "crossval.permuted_labels=false")
         click.echo(f"  {shell_command('crossval', *overrides, *alone)}\n  {more}")
     if result.predictions:
-        click.echo(f"\nThree {'unseen' if result.has_test else 'validation'} photos:")
+        click.echo(f"\n{counted(len(result.predictions), 'unseen photo' if result.has_test else 'validation photo')}:")
     for one in result.predictions:
         click.echo(f"  {prediction_text(str(one.photo), one.answer)}")
     for notice in model_notices(one.answer for one in result.predictions):
@@ -55,5 +56,6 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     click.echo(f"\nData    {result.data}   ({find_generated(result.data, CHECK_NAME)})")
     click.echo(f"Report  {result.run.report}")
     click.echo(f"Bundle  {result.bundle}")
-    click.echo(f"\nNext: {shell_command('predict', result.bundle, *[one.photo for one in result.predictions[:1]])}")
+    photo = [one.photo for one in result.predictions[:1]] or ["PHOTO"]
+    click.echo(f"\nNext: {shell_command('predict', result.bundle, *photo)}")
     click.echo(f"      {shell_command('serve', result.bundle)}")

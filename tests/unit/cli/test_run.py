@@ -1,5 +1,6 @@
 """`petmood run`: table of metrics, three predictions, output paths and the next command."""
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 from petmood.configs.schema import Config
-from petmood.core.errors import DataError
+from petmood.core.errors import DataError, PhotoError
 from petmood.data.sources import Source
 from petmood.pipelines import end_to_end
+from petmood.pipelines.run_folder import RunFolder
+from petmood.presentation.display_names import HEADLINE_SHARES
 from tests.support.small_sets import SMALL, write_small_set
 
 TWO = ("recipe", "network")
@@ -30,7 +33,7 @@ def test_the_pipeline_ends_with_a_table_answers_places_and_the_next_command(
         "this network, test photos",
         "most frequent",
         "balanced accuracy",
-        "Three unseen photos:",
+        "3 unseen photos:",
         "report.html",
     ):
         assert word in done.out
@@ -62,6 +65,39 @@ def test_without_test_photos_none_are_called_unseen(
     assert "it may be less accurate on others." in done.out
     assert "this network, validation photos" in done.out
     assert "unseen" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("photos", "heading", "asked"),
+    [
+        (("a.png", "b.png"), "\n2 unseen photos:\n", "a.png"),
+        (("a.png",), "\n1 unseen photo:\n", "a.png"),
+        ((), "", "PHOTO"),
+    ],
+)
+def test_as_many_photos_are_counted_as_are_shown(
+    petmood: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    photos: tuple[str, ...],
+    heading: str,
+    asked: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_set(tmp_path / "data/stripes")
+    shown = tuple(end_to_end.PhotoResult(Path(photo), PhotoError("no photo")) for photo in photos)
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    numbers = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9} for name in HEADLINE_SHARES}
+    found = {"main": "test", "splits": {"test": numbers}, "baselines": {}, "verdict": "The model is right."}
+    run.evaluation.write_text(json.dumps(found))
+    result = end_to_end.PipelineResult(Path("data/stripes"), run, Path("bundles/stripes"), (), shown)
+    monkeypatch.setattr(end_to_end, "run_pipeline", lambda *_, **__: result)
+    done = petmood("run", *SMALL, "data=data/stripes")
+    assert (done.code, done.err) == (0, "")
+    assert heading in done.out
+    assert ("unseen" in done.out) == bool(photos)
+    assert f"Next: petmood predict bundles/stripes {asked}\n" in done.out
 
 
 def test_a_network_that_learned_too_little_is_refused_with_the_setting_that_trains_it_longer(
@@ -121,7 +157,7 @@ def test_without_test_photos_the_cross_validation_comes_first_or_its_command_is_
     assert lines[first].startswith("this recipe, 40 photos in cross-validation ")
     assert lines[second].startswith("this network, 8 validation photos ")
     assert second == first + 1
-    assert "Three validation photos:" in lines
+    assert "3 validation photos:" in lines
     assert not any("petmood crossval" in line for line in lines)
     done = petmood("run", *wanted)
     assert (done.code, done.err) == (0, "")
