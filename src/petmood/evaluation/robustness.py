@@ -7,7 +7,7 @@ divides by the errors of a reference network.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from petmood.core.errors import DataError
 from petmood.data.index import Split
 from petmood.evaluation.bootstrap import Estimate, estimate_proportion
 from petmood.evaluation.corruptions import LEVELS, MIDDLE_LEVEL
-from petmood.evaluation.differences import estimate_difference
+from petmood.evaluation.differences import estimate_difference, widened
 from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.proportions import CONFIDENCE
 from petmood.presentation.display_names import VALIDATION_NOTE, photos_of_split, title
 
 __all__ = ["CorruptedAccuracy", "Robustness", "evaluate_robustness", "spread_sample"]
@@ -68,13 +69,21 @@ class Robustness:
 
     @property
     def sentence(self) -> str:
-        """What the middle level shows, in plain words."""
-        found = {name: _at_middle(levels).drop for name, levels in self.corruptions.items()}
+        """What the middle level shows, in plain words.
+
+        Its interval is corrected for the number of corruptions (Bonferroni): whatever the number, a corruption is
+        called one that lowers the accuracy in at most 5% of cases where none does.
+        """
+        found = {
+            name: _corrected(_at_middle(levels).drop, len(self.corruptions))
+            for name, levels in self.corruptions.items()
+        }
         drop, accuracy = found[self.weakest], _at_middle(self.corruptions[self.weakest]).accuracy
         before, level = f"{self.clean.value:.1%}", f"At level {MIDDLE_LEVEL} of {LEVELS[-1]}"
+        corrected = f", corrected for {len(found)} corruptions" if len(found) > 1 else ""
         by = (
-            f"by {_points(drop.value)} points (95% interval {_points(drop.low)} to {_points(drop.high)})"
-            f", on {self.photos}."
+            f"by {_points(drop.value)} points (95% interval {_points(drop.low)} to {_points(drop.high)}"
+            f"{corrected}), on {self.photos}."
         )
         if drop.value <= 0:
             text = f"{level} no corruption lowers the accuracy of {before}, on {self.photos}."
@@ -103,6 +112,12 @@ class Robustness:
 def _at_middle(levels: tuple[CorruptedAccuracy, ...]) -> CorruptedAccuracy:
     """Return the accuracy at the middle level."""
     return levels[LEVELS.index(MIDDLE_LEVEL)]
+
+
+def _corrected(drop: Estimate, comparisons: int) -> Estimate:
+    """Return a drop with the interval that is right for all of several comparisons together (Bonferroni)."""
+    wide = widened(drop, confidence=1 - (1 - CONFIDENCE) / comparisons)
+    return replace(wide, low=max(wide.low, -1.0), high=min(wide.high, 1.0))
 
 
 def evaluate_robustness(

@@ -11,6 +11,7 @@ from scipy import stats
 
 from petmood.core.errors import DataError
 from petmood.evaluation.corruptions import LEVELS
+from petmood.evaluation.differences import widened
 from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.robustness import Robustness, evaluate_robustness, spread_sample
 from petmood.presentation.display_names import VALIDATION_NOTE
@@ -82,10 +83,11 @@ def test_photos_of_one_group_count_once() -> None:
 
 def test_the_middle_level_is_put_into_words() -> None:
     found = measured({"blur": BLUR, "noise": NOISE})
-    drop = found.corruptions["noise"][2].drop
+    drop = widened(found.corruptions["noise"][2].drop, confidence=0.975)
     assert found.sentence == (
         "At level 3 of 5 the accuracy falls most for noise: from 90.0% to 45.0%, by 45.0 points "
-        f"(95% interval {100 * drop.low:.1f} to {100 * drop.high:.1f}), on 20 of 50 test photos."
+        f"(95% interval {100 * drop.low:.1f} to {100 * drop.high:.1f}, corrected for 2 corruptions), "
+        "on 20 of 50 test photos."
     )
     assert (found.weakest, found.photos) == ("noise", "20 of 50 test photos")
     assert replace(found, available=20).photos == "20 test photos"
@@ -98,6 +100,26 @@ def test_the_middle_level_is_put_into_words() -> None:
         assert measured({"jpeg": better}).sentence == (
             "At level 3 of 5 no corruption lowers the accuracy of 90.0%, on 20 of 50 test photos."
         )
+
+
+def test_a_fall_that_is_shown_alone_may_not_be_shown_among_six_corruptions() -> None:
+    """Each of six 95% intervals excludes 0 by chance in up to 5% of cases, some one of them in up to 26%."""
+    fell = (18, 18, 13, 10, 5)
+    alone = measured({"jpeg": fell})
+    assert alone.sentence.startswith("At level 3 of 5 the accuracy falls most for JPEG: from 90.0% to 65.0%, by 25.0 ")
+    assert "corrected" not in alone.sentence
+    others = dict.fromkeys(("blur", "noise", "brightness", "contrast", "crop"), (18,) * 5)
+    among = measured({"jpeg": fell, **others})
+    assert among.corruptions["jpeg"][2].drop == alone.corruptions["jpeg"][2].drop
+    assert among.corruptions["jpeg"][2].drop.low > 0
+    assert among.sentence.startswith(
+        "At level 3 of 5 no corruption is shown to lower the accuracy of 90.0%; JPEG lowers it most, by 25.0 points "
+        "(95% interval -"
+    )
+    assert ", corrected for 6 corruptions), on " in among.sentence
+    lost = measured({"jpeg": (18, 18, 0, 0, 0), **others})
+    assert " from 90.0% to 0.0%, by 90.0 points (95% interval " in lost.sentence
+    assert " to 100.0, corrected for 6 corruptions)" in lost.sentence
 
 
 def test_the_results_become_json() -> None:
