@@ -47,6 +47,30 @@ def test_the_defaults_are_set_after_an_error(monkeypatch: pytest.MonkeyPatch) ->
     assert given == [module.KEPT, module.DEFAULTS]
 
 
+@glibc
+def test_the_end_of_an_inner_block_leaves_the_memory_to_the_outer_one() -> None:
+    pages = LARGE_BYTES // os.sysconf("SC_PAGESIZE")
+    with keep_freed_memory():
+        with keep_freed_memory():
+            faults_of_a_repeated_allocation()
+        faults_of_a_repeated_allocation()
+        assert faults_of_a_repeated_allocation() < pages / 10
+    assert faults_of_a_repeated_allocation() > 4 * pages
+
+
+@glibc
+def test_the_memory_is_returned_once_by_the_last_block_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[tuple[int, int], ...]] = []
+    monkeypatch.setattr(module, "_set", lambda _, values: given.append(values))
+    first, second = keep_freed_memory(), keep_freed_memory()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert given == [module.KEPT]
+    second.__exit__(None, None, None)
+    assert given == [module.KEPT, module.DEFAULTS]
+
+
 def test_without_glibc_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_is_glibc", lambda: False)
     monkeypatch.setattr(module, "_set", None)
