@@ -71,8 +71,8 @@ class Robustness:
     def sentence(self) -> str:
         """What the middle level shows, in plain words.
 
-        Its interval is corrected for the number of corruptions (Bonferroni): whatever the number, a corruption is
-        called one that lowers the accuracy in at most 5% of cases where none does.
+        Its interval is corrected for the number of corruptions (Bonferroni). Where no corruption lowers the accuracy,
+        one is said to do so in at most 5% of cases.
         """
         found = {
             name: _corrected(_at_middle(levels).drop, len(self.corruptions))

@@ -1,8 +1,8 @@
 """Features of a dataset's photos, computed once and kept beside the photos, or in the user's cache.
 
 An import keeps those that it compared the photos by. The file is in the folder of generated files, so that it is part
-of no data version: photos are found in it by their SHA-256, and its format and the settings of the features by
-``feature_store.FORMAT`` and ``RECIPE``.
+of no data version. Photos are found in it by their SHA-256. A file of another ``feature_store.FORMAT`` or ``RECIPE`` is
+not used.
 """
 
 import logging
@@ -52,7 +52,7 @@ def features_of(
 def keep_features(folder: Path, features: Mapping[str, PhotoFeatures], *, shown: Path) -> None:
     """Replace the cache of a dataset's folder by these features, by SHA-256; if that fails, a warning names ``shown``.
 
-    Nothing is raised: whoever needs the features computes them again.
+    Nothing is raised, since the next export or promotion computes the features again.
     """
     try:
         atomic_write_bytes(generated_path(folder, CACHED_FEATURES), pack_features(features))
