@@ -21,6 +21,8 @@ __all__ = ["BACKBONE", "COMPONENTS", "SCENE_WIDTH", "WIDTH", "DomainNet", "Featu
 BACKBONE: Final = "efficientnet_lite0"
 SIDE_PX: Final = 96
 """Side of the images that the backbone gets: at 64 px its scores are worse, at 128 px no better."""
+BAND_PX: Final = 24
+"""Rows of the resized image that are computed together; a multiple of these is ``SIDE_PX``."""
 ANIMALS: Final = 398
 """The first classes of ImageNet are animals."""
 WIDTH: Final = 1280
@@ -50,7 +52,6 @@ class FeatureNetwork(nn.Module):
         MissingDependency: the package with the weights, or timm, is not installed.
     """
 
-    resize: Tensor
     mean: Tensor
     std: Tensor
 
@@ -65,15 +66,31 @@ class FeatureNetwork(nn.Module):
         self.late = nn.Sequential(*stages[EARLY_STAGES:], parts["conv_head"], parts["bn2"])
         self.head = nn.Linear(WIDTH, len(state["classifier.bias"]))
         self.head.load_state_dict({name: state[f"classifier.{name}"] for name in ("weight", "bias")})
-        self.register_buffer("resize", _resizing(side_px, SIDE_PX), persistent=False)
+        self.columns: list[tuple[int, int]] = []
+        for number, part in enumerate(_resizing(side_px, SIDE_PX).split(BAND_PX)):
+            first, last = _columns(part)
+            self.columns.append((first, last))
+            self.register_buffer(f"resize_{number}", part[:, first:last].contiguous(), persistent=False)
         self.register_buffer("mean", 255 * torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
         self.eval().requires_grad_(requires_grad=False)
 
+    def resized(self, images: Tensor) -> Tensor:
+        """Return images float [B, 3, 96, 96], resized bilinearly with antialiasing.
+
+        A row of the result depends on few rows of the image, so ``BAND_PX`` of them are computed from these alone, and
+        columns likewise. The colors of a pixel stay together, as they come, until the image has fewer rows.
+        """
+        side = images.shape[-1]
+        bands = [(getattr(self, f"resize_{number}"), *ends) for number, ends in enumerate(self.columns)]
+        rows = images.permute(0, 2, 3, 1).flatten(2).float()
+        short = torch.cat([part @ rows[:, first:last] for part, first, last in bands], dim=1)
+        narrow = short.unflatten(2, (side, 3)).permute(0, 3, 1, 2)
+        return torch.cat([narrow[..., first:last] @ part.T for part, first, last in bands], dim=3)
+
     def forward(self, images: Tensor) -> PhotoFeatures:
         """Return the features, animal scores and scene features of images."""
-        small = self.resize @ images.float() @ self.resize.T
-        middle = self.early((small - self.mean) / self.std)
+        middle = self.early((self.resized(images) - self.mean) / self.std)
         features, spread = _moments(self.late(middle))
         animal = self.head(features).softmax(1)[:, :ANIMALS].sum(1)
         return PhotoFeatures(functional.normalize(features), animal, torch.cat([spread, *_moments(middle)], dim=1))
@@ -134,6 +151,12 @@ def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
     means = flat.mean(2)
     centered = flat - means.unsqueeze(2)
     return means, (centered * centered).mean(2).sqrt()
+
+
+def _columns(part: Tensor) -> tuple[int, int]:
+    """Return the first column with a value that is not 0, and the one after the last."""
+    used = part.any(dim=0).nonzero().flatten()
+    return int(used[0]), int(used[-1]) + 1
 
 
 def _resizing(side_px: int, to_px: int) -> Tensor:
