@@ -1,4 +1,4 @@
-"""Commands for bundles: `petmood export`, `petmood bundle verify` and `petmood bundle upgrade`."""
+"""Commands for bundles: `petmood export` and `petmood bundle verify, sign, upgrade`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from petmood.cli.progress import progress_bar
+from petmood.cli.registry_options import public_key_option
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
@@ -52,17 +53,38 @@ def _photo_of(run: "RunFolder") -> Path:
 
 @click.group()
 def bundle() -> None:
-    """Verify or upgrade bundles."""
+    """Verify, sign or upgrade bundles."""
 
 
 @bundle.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-def verify(*, folder: Path) -> None:
-    """Verify the hashes of a bundle and its outputs for golden photos."""
+@public_key_option
+def verify(*, folder: Path, public_key: Path | None) -> None:
+    """Verify the hashes of a bundle and its outputs for golden photos, and with a public key its signature."""
+    from petmood.core.signature import check_signature, read_signature
     from petmood.inference.load import load_bundle
 
+    if public_key is not None:
+        check_signature(folder, read_signature(folder), public_key=public_key)
     model = load_bundle(folder).model
-    click.echo(f"{folder} is valid: {model.name} {model.version}, manifest {model.sha256[:12]}.")
+    signed = "" if public_key is None else f", signed for {public_key}"
+    click.echo(f"{folder} is valid: {model.name} {model.version}, manifest {model.sha256[:12]}{signed}.")
+
+
+@bundle.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Private elliptic curve key, a PEM file: openssl ecparam -name prime256v1 -genkey -noout -out KEY.",
+)
+def sign(*, folder: Path, key: Path) -> None:
+    """Sign a bundle with a private key (OpenSSF model signing). The signature is written beside the folder."""
+    from petmood.core.signature import sign as sign_bundle
+
+    made = sign_bundle(folder, key=key)
+    click.echo(f"Signature: {made}. Next: {shell_command('bundle', 'verify', folder, '--public-key', 'PUB')}")
 
 
 @bundle.command()

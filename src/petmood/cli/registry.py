@@ -7,7 +7,13 @@ import click
 
 from petmood.cli.output import echo_json
 from petmood.cli.promotion import lineage, promote, rollback
-from petmood.cli.registry_options import current_author, in_new_registry, in_registry, registry_command
+from petmood.cli.registry_options import (
+    current_author,
+    in_new_registry,
+    in_registry,
+    public_key_option,
+    registry_command,
+)
 from petmood.core.commands import shell_command
 
 if TYPE_CHECKING:
@@ -28,9 +34,10 @@ def registry() -> None:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @in_new_registry
 @click.option("--author", help="Who registers it; default: the current user.")
-def push(opened: "Registry", *, bundle: Path, author: str | None) -> None:
-    """Register BUNDLE as a new version. One that is registered already keeps its number."""
-    version = opened.push(bundle, by=current_author(author))
+@public_key_option
+def push(opened: "Registry", *, bundle: Path, author: str | None, public_key: Path | None) -> None:
+    """Register BUNDLE as a new version, with the signature beside it. One that is registered keeps its number."""
+    version = opened.push(bundle, by=current_author(author), public_key=public_key)
     click.echo(
         f"Version {version.number} of {version.model}: {version.bundle} {version.bundle_version}, "
         f"manifest {version.sha256[:12]}. Next: {registry_command('promote', version.number, '--to', 'champion')}"
@@ -74,22 +81,24 @@ def history(opened: "Registry", *, as_json: bool) -> None:
 @in_registry
 @click.option("--output", "-o", "to", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--replace", is_flag=True, help="Replace another bundle that is there.")
-def pull(opened: "Registry", *, version: str, to: Path, replace: bool) -> None:
-    """Download VERSION's bundle into a folder and verify it."""
+@public_key_option
+def pull(opened: "Registry", *, version: str, to: Path, replace: bool, public_key: Path | None) -> None:
+    """Download VERSION's bundle into a folder and verify it; its signature, if any, is written beside the folder."""
     found = opened.find(version)
-    opened.pull(found, to, replace=replace)
+    opened.pull(found, to, replace=replace, public_key=public_key)
     click.echo(f"{to} holds version {found.number} of {found.model}. Next: {shell_command('serve', to)}")
 
 
 @registry.command()
 @in_registry
+@public_key_option
 @click.pass_context
-def verify(context: click.Context, opened: "Registry") -> None:
+def verify(context: click.Context, opened: "Registry", *, public_key: Path | None) -> None:
     """Check each file of every version, the history and the aliases. The exit status is 1 on any issue."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="petmood-") as scratch:
-        issues = opened.verify(Path(scratch))
+        issues = opened.verify(Path(scratch), public_key=public_key)
     for issue in issues:
         click.echo(f"{issue.what}: {issue.message}")
     click.echo(f"versions: {len(opened.versions())}, issues: {len(issues)}")

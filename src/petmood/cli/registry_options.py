@@ -2,19 +2,28 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from petmood.core.commands import shell_command
-from petmood.core.environment import current_user
+from petmood.core.environment import PUBLIC_KEY_VARIABLE, current_user
 from petmood.core.errors import RegistryError
 from petmood.core.redact import without_credentials
 
-__all__ = ["current_author", "in_new_registry", "in_registry", "registry_command"]
+__all__ = ["current_author", "in_new_registry", "in_registry", "public_key_option", "registry_command"]
 
 
 MODEL = "petmood"
+
+public_key_option = click.option(
+    "--public-key",
+    envvar=PUBLIC_KEY_VARIABLE,
+    type=click.Path(path_type=Path),
+    help=f"Demand a signature that is valid for this key, a PEM file. Default: ${PUBLIC_KEY_VARIABLE}; else none.",
+)
+"""Option of the verbs that check signatures."""
 
 
 def in_registry(verb: Callable[..., Any]) -> Callable[..., Any]:

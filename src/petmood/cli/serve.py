@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from petmood.cli.numbers import Integer, Number
-from petmood.core.environment import BUNDLE_VARIABLE
+from petmood.core.environment import BUNDLE_VARIABLE, PUBLIC_KEY_VARIABLE
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -24,12 +24,16 @@ PORT = 8000
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the platform
 
 
-class ListeningOptions(TypedDict):
-    """The options that say where the service listens."""
+class ServiceOptions(TypedDict):
+    """The options that say where the service listens, and those that stand for a setting; None is the default."""
 
     hosts: tuple[str, ...]
     phone: bool
     port: int | None
+    threads: int | None
+    prediction_log: str | None
+    keep_photos: float | None
+    public_key: str | None
 
 
 @click.command()
@@ -63,6 +67,11 @@ class ListeningOptions(TypedDict):
     help="Keep the photos beside the prediction log, and delete them after so many days. Default: "
     "$PETMOOD_KEEP_PHOTOS_DAYS; none are kept if it is not set.",
 )
+@click.option(
+    "--public-key",
+    metavar="FILE",
+    help=f"Load only bundles with a signature that is valid for this key, a PEM file. Default: ${PUBLIC_KEY_VARIABLE}.",
+)
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
 @click.pass_context
@@ -71,12 +80,9 @@ def serve(
     *,
     bundle: str,
     workers: int,
-    threads: int | None,
-    prediction_log: str | None,
-    keep_photos: float | None,
     log_format: str,
     fds: tuple[int, ...],
-    **listening: "Unpack[ListeningOptions]",
+    **options: "Unpack[ServiceOptions]",
 ) -> None:
     """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>.
 
@@ -89,22 +95,21 @@ def serve(
     from petmood.serving.logs import open_standard_streams, set_up_logging
     from petmood.serving.settings import read_settings
 
-    given = {"threads": threads, "prediction_log": prediction_log, "keep_photos_days": keep_photos}
-    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
+    settings = read_settings(**_settings_of(options))
     open_standard_streams()
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
     if fds:
         _serve_for_supervisor(bundle, fds, settings)
         return
-    hosts, port = _where(listening)
+    hosts, port = _where(options)
     with contextlib.ExitStack() as opened:
         listeners = bind_all(hosts, port)
         for listener in listeners:
             opened.enter_context(listener)
         bound = listeners[0].getsockname()[1]
         address = _address(bundle, hosts, bound)
-        if listening["phone"]:
+        if options["phone"]:
             from petmood.cli.phone_address import phone_text
 
             address += "\n" + phone_text(bound, with_code=sys.stderr.isatty(), with_token=settings.token is not None)
@@ -113,6 +118,17 @@ def serve(
         else:
             code = _serve_with_supervisor(context, bundle, listeners, settings, workers=workers, address=address)
             context.exit(code)
+
+
+def _settings_of(options: "ServiceOptions") -> dict[str, object]:
+    """Return the settings that options were given for."""
+    given = {
+        "threads": options["threads"],
+        "prediction_log": options["prediction_log"],
+        "keep_photos_days": options["keep_photos"],
+        "public_key": options["public_key"],
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _serve_for_supervisor(bundle: str, fds: Sequence[int], settings: "Settings") -> None:
@@ -127,7 +143,7 @@ def _serve_for_supervisor(bundle: str, fds: Sequence[int], settings: "Settings")
         _serve_here(bundle, listeners, settings, supervisor=supervisor)
 
 
-def _where(options: "ListeningOptions") -> tuple[tuple[str, ...], int]:
+def _where(options: "ServiceOptions") -> tuple[tuple[str, ...], int]:
     """Return the hosts and the port to listen on.
 
     Raises:
@@ -162,17 +178,19 @@ def _serve_here(
     address: str = "",
     supervisor: socket.socket | None = None,
 ) -> None:
-    from petmood.inference.load import load_bundle
     from petmood.registry.uri import is_reference
     from petmood.serving.alias_watcher import resolve_alias
     from petmood.serving.app import create_app
+    from petmood.serving.bundle_loading import open_bundle
     from petmood.serving.drain import DrainState
     from petmood.serving.server import serve as run
 
     drain = DrainState()
-    following = resolve_alias(bundle, registry=settings.registry) if is_reference(bundle) else None
-    folder = Path(bundle) if following is None else following.folder
-    predictor = load_bundle(folder, limits=settings.limits, measures=settings.prediction_log is not None)
+    following = None
+    if is_reference(bundle):
+        is_signed = settings.public_key is not None
+        following = resolve_alias(bundle, registry=settings.registry, with_signature=is_signed)
+    predictor = open_bundle(Path(bundle) if following is None else following.folder, settings)
     app = create_app(predictor, settings=settings, drain=drain, following=following)
     if address:
         _announce(address)
@@ -207,6 +225,8 @@ def _serve_with_supervisor(
     command += ["--log", context.params["log_format"]]
     if settings.prediction_log is not None:  # by the environment: a command line, with a password in it, is public
         os.environ["PETMOOD_PREDICTION_LOG"] = settings.prediction_log.get_secret_value()
+    if settings.public_key is not None:
+        command += ["--public-key", settings.public_key]
     if settings.keep_photos_days is not None:
         command += ["--keep-photos", str(settings.keep_photos_days)]
     end_within_s = settings.drain_notice_s + settings.drain_s + (1 if settings.prediction_log is None else 3)

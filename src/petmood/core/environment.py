@@ -4,7 +4,14 @@ import getpass
 import os
 from typing import Final
 
-__all__ = ["API_URL_VARIABLE", "BUNDLE_VARIABLE", "DEFAULT_API_URL", "TOKEN_VARIABLE", "current_user"]
+__all__ = [
+    "API_URL_VARIABLE",
+    "BUNDLE_VARIABLE",
+    "DEFAULT_API_URL",
+    "PUBLIC_KEY_VARIABLE",
+    "TOKEN_VARIABLE",
+    "current_user",
+]
 
 BUNDLE_VARIABLE: Final = "PETMOOD_BUNDLE"
 """The bundle that a service loads, if none is named on the command line."""
@@ -12,6 +19,8 @@ TOKEN_VARIABLE: Final = "PETMOOD_TOKEN"  # noqa: S105 - the name of a variable, 
 """The bearer token: a service demands it, a client sends it."""
 API_URL_VARIABLE: Final = "PETMOOD_API_URL"
 """The service that the web page calls."""
+PUBLIC_KEY_VARIABLE: Final = "PETMOOD_PUBLIC_KEY"
+"""The public key that bundles must be signed for: a service and `petmood registry pull` check it."""
 DEFAULT_API_URL: Final = "http://127.0.0.1:8000"
 
 

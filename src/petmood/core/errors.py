@@ -29,6 +29,7 @@ PetmoodError                      exit code 2 on the command line
 ├── OutputError                   a folder can't be written, or must not be replaced
 │   └── OutputLocked              another process is writing it
 ├── BundleError                   a model bundle is incomplete or changed, or its outputs are wrong
+│   └── SignatureError            it has no signature by the expected key
 ├── RunError                      a training run can't be started, resumed or read
 ├── TrackingError                 a tracker can't be reached, or rejects a request
 ├── RegistryError                 a model registry, a version or an alias is missing or invalid
@@ -76,6 +77,7 @@ __all__ = [
     "ServiceTimeout",
     "ServiceUnreachable",
     "ShuttingDown",
+    "SignatureError",
     "TooManyPixels",
     "TooManyRequests",
     "TooSmall",
@@ -230,6 +232,12 @@ class BundleError(PetmoodError):
     """A model bundle is incomplete, changed, or its predictions differ from its golden outputs."""
 
     code = "bad_bundle"
+
+
+class SignatureError(BundleError):
+    """A bundle has no signature, one by another key, or was changed after it was signed."""
+
+    code = "bad_signature"
 
 
 class RunError(PetmoodError, code="bad_run"):

@@ -8,6 +8,7 @@ or none. In MLflow, which has aliases of its own, the changes include those that
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from petmood.core.bundle import Bundle
 from petmood.core.errors import RegistryError
 from petmood.core.names import MODEL_NAME
+from petmood.presentation.display_names import headline_split
 
 __all__ = [
     "ALIASES",
@@ -30,6 +32,7 @@ __all__ = [
     "check_object_size",
     "new_nonce",
     "replay",
+    "version_fields",
 ]
 
 CHAMPION: Final = "champion"
@@ -216,3 +219,24 @@ def check_object_size(size: int, address: str, *, max_bytes: int) -> int:
 def new_nonce() -> str:
     """Return a random string that makes the bytes of a record unique."""
     return secrets.token_hex(8)
+
+
+def version_fields(bundle: Bundle, *, by: str) -> dict[str, Any]:
+    """Return the fields of a version that describe its bundle and who registers it, all but number and model."""
+    manifest = bundle.manifest
+    splits = manifest.metrics.get("splits") or {}
+    split = headline_split(splits) or ""
+    accuracy = splits.get(split, {}).get("accuracy")
+    return {
+        "sha256": bundle.sha256,
+        "bundle": manifest.name,
+        "bundle_version": manifest.version,
+        "backbone": manifest.backbone,
+        "data_hash": manifest.data_hash,
+        "code_version": manifest.code_version,
+        "run": str(manifest.metrics.get("run", "")),
+        "accuracy": {**accuracy, "split": split} if accuracy else None,
+        "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "by": by,
+        "nonce": new_nonce(),
+    }

@@ -23,8 +23,10 @@ class _FetchedMeanwhileError(Exception):
     """Another process has fetched the version since it was looked for."""
 
 
-def cached(registry: Registry, version: Version, *, folder: Path | None = None) -> Bundle:
+def cached(registry: Registry, version: Version, *, folder: Path | None = None, with_signature: bool = False) -> Bundle:
     """Return a version's verified bundle from the cache; fetch it first if it is missing or damaged.
+
+    With ``with_signature``, the version's signature, if it has one, is fetched to its place beside the folder.
 
     Safe for concurrent processes: one fetches, and the others wait for it. What a killed process has left is removed.
     On a file system without locks each fetches, the first one's bundle stays, and nothing is removed.
@@ -48,6 +50,8 @@ def cached(registry: Registry, version: Version, *, folder: Path | None = None) 
         except OSError:
             if _valid(target, version) is None:  # otherwise another process was first, on a file system without locks
                 raise
+    if with_signature:
+        registry.write_signature(version, target)
     return found
 
 

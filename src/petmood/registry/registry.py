@@ -14,7 +14,7 @@ from petmood.core.bundle import MANIFEST, Bundle, verify
 from petmood.core.bundle_target import is_bundle, refuse_foreign_files
 from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, CorruptVersion, RegistryConflict, RegistryError
-from petmood.presentation.display_names import headline_split
+from petmood.core.signature import check_signature, read_signature
 from petmood.registry.base import (
     ALIASES,
     CHAMPION,
@@ -26,7 +26,9 @@ from petmood.registry.base import (
     Version,
     new_nonce,
     replay,
+    version_fields,
 )
+from petmood.registry.signatures import SIGNATURE, check_version, write_signature
 
 __all__ = ["IntegrityIssue", "Registry", "bundle_at"]
 
@@ -108,30 +110,44 @@ class Registry:
             )
         return found[0]
 
-    def push(self, folder: Path, *, by: str) -> Version:
-        """Register a bundle; if it is registered already, restore its files and return that version.
+    def push(self, folder: Path, *, by: str, public_key: Path | None = None) -> Version:
+        """Register a bundle with its signature; if it is registered already, restore its files, return that version.
 
         Raises:
-            BundleError: the bundle is incomplete or was changed.
+            BundleError: the bundle is incomplete or was changed, or, with a key, its signature is not valid.
             RegistryError: the registry can't be reached.
         """
-        bundle = verify(folder)
+        bundle, signature = verify(folder), read_signature(folder)
+        if public_key is not None:
+            check_signature(folder, signature, public_key=public_key)
         same = [version for version in self.versions() if version.sha256 == bundle.sha256]
         if same:
             self._backend.repair(same[0], bundle)
-            return same[0]
-        return self._backend.add(bundle, _about(bundle, by=by))
+        version = same[0] if same else self._backend.add(bundle, version_fields(bundle, by=by))
+        if signature is not None:
+            self._backend.attach(version, {SIGNATURE: signature})
+        return version
 
-    def pull(self, version: Version, to: Path, *, replace: bool = False) -> Bundle:
+    def write_signature(self, version: Version, folder: Path) -> None:
+        """Write the signature that a version was pushed with, if any, beside the folder of its bundle."""
+        write_signature(self._backend, version, folder)
+
+    def pull(self, version: Version, to: Path, *, replace: bool = False, public_key: Path | None = None) -> Bundle:
         """Download a version's bundle into a folder and verify it; a folder that already holds it is only verified.
 
+        Its signature, if it has one, is written beside the folder. With a public key, the signature must be valid.
+
         Raises:
+            SignatureError: with a key, the version has no signature, or one that is not valid; nothing was written.
             CorruptVersion: a file is missing, or the bundle is not the registered one.
             BundleError: the downloaded files are damaged, or the folder holds files that are not part of a bundle.
             OutputError: the folder can't be written, or another process is writing it.
             RegistryError: the folder has other content, or the registry can't be reached.
         """
         if (existing_bundle := bundle_at(to)) is not None and existing_bundle.sha256 == version.sha256:
+            if public_key is not None:
+                check_version(self._backend, version, to, public_key=public_key)
+                self.write_signature(version, to)
             return existing_bundle
 
         def existing(folder: Path) -> Iterable[str]:
@@ -145,18 +161,20 @@ class Registry:
 
         try:
             with atomic_directory(to, existing=existing) as draft:
-                fetched = self.fetch_verified(version, draft.path)
+                fetched = self.fetch_verified(version, draft.path, public_key=public_key)
                 draft.expect([*fetched.manifest.files, MANIFEST])
         except (RegistryError, OSError):
             if (pulled := bundle_at(to)) is not None and pulled.sha256 == version.sha256:
                 return pulled  # by another process, on a file system without locks
             raise
+        self.write_signature(version, to)
         return dataclasses.replace(fetched, folder=to)
 
-    def fetch_verified(self, version: Version, to: Path) -> Bundle:
-        """Download a version's bundle into an empty folder and verify it.
+    def fetch_verified(self, version: Version, to: Path, *, public_key: Path | None = None) -> Bundle:
+        """Download a version's bundle into an empty folder and verify it, and with a key its signature too.
 
         Raises:
+            SignatureError: with a key, the version has no signature, or one that is not valid.
             CorruptVersion: a file is missing, or the bundle is not the registered one.
             BundleError: the downloaded files are damaged.
         """
@@ -167,6 +185,8 @@ class Registry:
                 f"Version {version.number} of {self.model} holds another bundle: expected the manifest hash "
                 f"{version.sha256[:12]}, got {fetched.sha256[:12]}. Push the registered bundle again."
             )
+        if public_key is not None:
+            check_version(self._backend, version, to, public_key=public_key)
         return fetched
 
     def promote(
@@ -224,8 +244,11 @@ class Registry:
         """
         return self._backend.attachment(version, name)
 
-    def verify(self, scratch: Path) -> list[IntegrityIssue]:
-        """Check every version (downloaded into ``scratch``), the history and the aliases; return the issues found."""
+    def verify(self, scratch: Path, *, public_key: Path | None = None) -> list[IntegrityIssue]:
+        """Check every version (downloaded into ``scratch``), the history and the aliases; return the issues found.
+
+        With a public key, a version without a valid signature is an issue.
+        """
         found, broken, aliases = [], [], {}
         try:
             aliases = self.state().aliases  # read before the versions, as in find
@@ -236,7 +259,7 @@ class Registry:
             folder = scratch / str(version.number)
             folder.mkdir(parents=True)
             try:
-                self.fetch_verified(version, folder)
+                self.fetch_verified(version, folder, public_key=public_key)
             except (RegistryError, BundleError) as error:
                 found.append(IntegrityIssue(f"version {version.number}", str(error)))
         known = {version.number for version in versions}
@@ -263,23 +286,3 @@ def _hint(versions: Mapping[int, Version], aliases: Mapping[str, int]) -> str:
     if not versions:
         return f"The model has no versions. Register one with: {shell_command('registry', 'push', 'bundles/first')}"
     return f"Known: {', '.join(map(str, sorted(versions)))}; aliases: {', '.join(aliases) or 'none'}."
-
-
-def _about(bundle: Bundle, *, by: str) -> dict[str, Any]:
-    manifest = bundle.manifest
-    splits = manifest.metrics.get("splits") or {}
-    split = headline_split(splits) or ""
-    accuracy = splits.get(split, {}).get("accuracy")
-    return {
-        "sha256": bundle.sha256,
-        "bundle": manifest.name,
-        "bundle_version": manifest.version,
-        "backbone": manifest.backbone,
-        "data_hash": manifest.data_hash,
-        "code_version": manifest.code_version,
-        "run": str(manifest.metrics.get("run", "")),
-        "accuracy": {**accuracy, "split": split} if accuracy else None,
-        "registered": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "by": by,
-        "nonce": new_nonce(),
-    }

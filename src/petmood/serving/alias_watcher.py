@@ -38,15 +38,15 @@ class WatchedAlias:
     folder: Path
 
 
-def resolve_alias(address: str, *, registry: str | None = None) -> WatchedAlias:
-    """Resolve an address such as ``registry://petmood@champion`` and fetch its bundle.
+def resolve_alias(address: str, *, registry: str | None = None, with_signature: bool = False) -> WatchedAlias:
+    """Resolve an address such as ``registry://petmood@champion`` and fetch its bundle, with its signature if wanted.
 
     Raises:
         RegistryError: the version doesn't exist, or the registry can't be reached.
     """
     reference = parse_reference(address)
     opened, version = find_version(reference, registry=registry)
-    return WatchedAlias(opened, reference, version, cached(opened, version).folder)
+    return WatchedAlias(opened, reference, version, cached(opened, version, with_signature=with_signature).folder)
 
 
 class AliasWatcher:
@@ -100,7 +100,8 @@ class AliasWatcher:
     def _swap_in(self, version: Version) -> bool:
         fields = {"registry_version": version.number, "reason": str(self._reference)}
         try:
-            folder = cached(self._registry, version).folder
+            with_signature = self._service.settings.public_key is not None
+            folder = cached(self._registry, version, with_signature=with_signature).folder
         except Exception as error:  # noqa: BLE001 - see poll_once
             self._service.metrics.loads.labels(LoadResult.REFUSED).inc()
             logger.warning(

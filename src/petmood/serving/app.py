@@ -12,9 +12,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from petmood.core.extras import require
 from petmood.inference.base import Predictor
-from petmood.inference.load import load_bundle
 from petmood.serving.active_model import ModelSlot
 from petmood.serving.alias_watcher import WatchedAlias, watching_thread
+from petmood.serving.bundle_loading import open_bundle
 from petmood.serving.drain import DrainState
 from petmood.serving.integrations.vertex_ai import vertex_router
 from petmood.serving.metrics import ServiceMetrics
@@ -114,7 +114,7 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
     bodies = BodyReader(drain, held_bytes=int(settings.held_mb * 1e6), pace=pace)
 
     def load(folder: Path) -> Predictor:
-        return load_bundle(folder, limits=settings.limits, measures=settings.prediction_log is not None)
+        return open_bundle(folder, settings)
 
     log = open_prediction_log(settings, metrics)
     taken = open_feedback(settings, log, metrics)

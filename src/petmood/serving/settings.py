@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     proxy_hops: int = Field(default=1, ge=1, le=10, description="Proxies in a row, where all are trusted ('*').")
 
     registry: str | None = Field(default=None, description="Registry that resolves registry:// addresses.")
+    public_key: str | None = Field(default=None, description="Public key that bundles must be signed for, a PEM file.")
     follow_s: float = Field(default=2, ge=0.1, le=3600, description="Seconds between lookups of a watched alias.")
 
     drain_notice_s: float = Field(default=1, ge=0, le=60, description="Seconds of serving unready after SIGTERM.")

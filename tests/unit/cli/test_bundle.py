@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from petmood.pipelines.run_folder import RunFolder
+from tests.support.signing import key_pair
 
 
 def test_a_run_becomes_a_bundle_that_is_whole(
@@ -49,3 +50,23 @@ def test_what_is_no_run_and_what_is_no_bundle_are_refused(petmood: Callable[...,
     done = petmood("bundle", "verify", tmp_path)
     assert done.code == 2
     assert "is not a bundle: manifest.json is missing" in done.err
+
+
+def test_a_bundle_is_signed_and_verified_and_what_is_not_signed_so_is_one_line(
+    petmood: Callable[..., Any], small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, keys, other = tmp_path / "signed", key_pair(tmp_path / "keys"), key_pair(tmp_path / "other")
+    shutil.copytree(small_bundle, folder)
+    demanded = ["bundle", "verify", folder, "--public-key", keys.public]
+    done = petmood(*demanded)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert f"petmood: {folder} has no signature" in done.err
+    done = petmood("bundle", "sign", folder, "--key", keys.private)
+    assert done.out == f"Signature: {folder}.sig. Next: petmood bundle verify {folder} --public-key PUB\n"
+    done = petmood(*demanded)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith(f", signed for {keys.public}.\n")
+    monkeypatch.setenv("PETMOOD_PUBLIC_KEY", str(other.public))
+    done = petmood("bundle", "verify", folder)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "its signature is not valid" in done.err

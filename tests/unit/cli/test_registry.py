@@ -11,6 +11,7 @@ from petmood.cli.registry_tables import versions_text
 from petmood.registry.base import AliasState, Author, Version
 from petmood.registry.uri import open_registry
 from tests.support.bundles import word_bundle
+from tests.support.signing import key_pair
 
 Petmood = Callable[..., Any]
 
@@ -140,6 +141,22 @@ def test_a_pull_puts_the_bundle_there(petmood: Petmood, tmp_path: Path) -> None:
     assert (tmp_path / "pulled/model.onnx").read_bytes() == b"model.onnx of two"
     assert petmood("registry", "pull", "1", "--output", tmp_path / "pulled").code == 2
     assert petmood("registry", "pull", "1", "--output", tmp_path / "pulled", "--replace").code == 0
+
+
+@pytest.mark.usefixtures("place")
+def test_a_pull_and_verify_demand_a_signature_where_a_key_is_given(petmood: Petmood, tmp_path: Path) -> None:
+    folder, keys = word_bundle(tmp_path / "bundles", "one"), key_pair(tmp_path / "keys")
+    assert petmood("registry", "push", folder).code == 0
+    pull = ["registry", "pull", "1", "--output", tmp_path / "pulled", "--public-key", keys.public]
+    done = petmood(*pull)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "Version 1 of petmood has no signature" in done.err
+    assert petmood("registry", "verify", "--public-key", keys.public).code == 1
+    assert petmood("bundle", "sign", folder, "--key", keys.private).code == 0
+    assert petmood("registry", "push", folder, "--public-key", keys.public).code == 0
+    assert petmood(*pull).code == 0
+    assert (tmp_path / "pulled.sig").read_bytes() == (tmp_path / "bundles/one.sig").read_bytes()
+    assert petmood("registry", "verify", "--public-key", keys.public).out == "versions: 1, issues: 0\n"
 
 
 def test_verify_ends_with_1_where_something_is_wrong(petmood: Petmood, three: Path) -> None:

@@ -21,6 +21,7 @@ from petmood.core import listening
 from petmood.core.errors import BundleError, ConfigError
 from tests.support.generous import GENEROUS_ENVIRONMENT
 from tests.support.networks import tiny_bundle
+from tests.support.signing import key_pair
 from tests.support.waiting import wait_until
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a platform expects; a test listens for a second
@@ -196,7 +197,7 @@ def test_the_address_is_shown_as_a_url_and_one_that_can_be_opened(hosts: tuple[s
 
 @pytest.mark.proof
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("what", ["missing", "damaged"])
+@pytest.mark.parametrize("what", ["missing", "damaged", "unsigned"])
 def test_a_bundle_that_cannot_be_loaded_is_one_line_however_many_processes(
     bundle: Path, tmp_path: Path, workers: str, what: str
 ) -> None:
@@ -205,6 +206,9 @@ def test_a_bundle_that_cannot_be_loaded_is_one_line_however_many_processes(
         shutil.copytree(bundle, folder)
         (folder / "model.onnx").write_bytes(b"damaged")
     command = [sys.executable, "-m", "petmood", "serve", str(folder), "--port", "0", "--workers", workers]
+    if what == "unsigned":
+        shutil.copytree(bundle, folder)
+        command += ["--public-key", str(key_pair(tmp_path).public)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert ended.returncode == BundleError.exit_code
     (line,) = ended.stderr.splitlines()

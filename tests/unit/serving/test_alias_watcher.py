@@ -12,12 +12,17 @@ import pytest
 
 from petmood.core.bundle import read
 from petmood.core.errors import BundleError, RegistryError
+from petmood.core.signature import sign
+from petmood.inference.base import Predictor
 from petmood.inference.fake import FakePredictor
 from petmood.registry.base import Author
 from petmood.registry.uri import open_registry
 from petmood.serving import alias_watcher as follow
 from petmood.serving.alias_watcher import AliasWatcher, WatchedAlias, resolve_alias, watching_thread
+from petmood.serving.bundle_loading import open_bundle
+from petmood.serving.settings import Settings
 from tests.support.bundles import word_bundle
+from tests.support.signing import key_pair
 from tests.support.waiting import wait_until
 
 ADDRESS = "registry://petmood@champion"
@@ -127,6 +132,35 @@ def test_a_version_that_is_damaged_in_the_registry_is_refused(
     assert "version 2 can't be fetched, the active model is unchanged" in caplog.text
     assert app.service.slot.current.model.version == "0"
     assert app.counted('petmood_model_loads_total{result="refused"}') == 1
+
+
+def test_where_a_key_is_set_an_unsigned_version_is_refused_until_it_is_signed(
+    place: str,
+    follower: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now, keys = [1000.0], key_pair(tmp_path / "keys")
+    monkeypatch.setattr(follow, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    settings = Settings(public_key=str(keys.public))
+
+    def open_signed(folder: Path) -> Predictor:
+        return open_bundle(folder, settings, opener=lambda path, **_: open_model(path))
+
+    app, following = follower(open_model=open_signed, public_key=settings.public_key)
+    move(place, 2)
+    with caplog.at_level(logging.WARNING, "petmood.serving"):
+        following.poll_once()
+    assert "has no signature" in caplog.text
+    assert app.service.slot.current.model.version == "0"
+    assert app.counted('petmood_model_loads_total{result="refused"}') == 1
+    assert app.client.get("/readyz").status_code == 200
+    sign(tmp_path / "bundles/two", key=keys.private)
+    open_registry(place).push(tmp_path / "bundles/two", by="me")
+    now[0] += follow.RETRY_S + 1
+    following.poll_once()
+    assert app.service.slot.current.model.version == "of-two"
 
 
 def test_while_the_registry_is_away_everything_stays_and_it_is_reported_once(

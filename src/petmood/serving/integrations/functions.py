@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from petmood.core.environment import BUNDLE_VARIABLE
 from petmood.core.errors import ConfigError, InternalError
 from petmood.core.schemas import error_response
-from petmood.inference.load import load_bundle
 from petmood.serving.app import create_app
+from petmood.serving.bundle_loading import open_bundle
 from petmood.serving.middleware.context import start_request_context
 from petmood.serving.routes.predict import PATH
 from petmood.serving.routes.responses import json_response
@@ -90,8 +90,7 @@ def _start() -> FastAPI:
     if not named:
         raise ConfigError(f"Expected a bundle folder in {BUNDLE_VARIABLE}, got none. Set this environment variable.")
     configure_malloc()
-    predictor = load_bundle(Path(named), limits=settings.limits, measures=settings.prediction_log is not None)
-    app = create_app(predictor, settings=settings)
+    app = create_app(open_bundle(Path(named), settings), settings=settings)
     app.state.service.start()  # the framework runs no lifespan
     atexit.register(app.state.service.stop)
     return app

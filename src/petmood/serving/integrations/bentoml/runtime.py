@@ -11,6 +11,7 @@ from petmood.core.errors import ConfigError
 from petmood.inference.base import Answer, Explained, Predictor
 from petmood.inference.load import load_bundle
 from petmood.serving.app import create_app
+from petmood.serving.bundle_loading import open_bundle
 from petmood.serving.server import configure_malloc
 from petmood.serving.service import AppState
 from petmood.serving.settings import read_settings
@@ -55,7 +56,7 @@ class ServiceRuntime:
         settings = read_settings()
         share = -(-self.max_batch // settings.workers)
         settings = settings.model_copy(update={"batch": share, "queue": max(settings.queue, self.max_batch)})
-        predictor = self.opener(bundle, limits=settings.limits, measures=settings.prediction_log is not None)
+        predictor = open_bundle(bundle, settings, opener=self.opener)
         self._service = create_app(predictor, settings=settings).state.service
         self.service.start()
 
