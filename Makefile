@@ -11,7 +11,7 @@ BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve browser database prometheus test lint proof bench mutants pins wheel clean
+.PHONY: help setup run serve browser database prometheus test lint proof bench mutants pins sbom wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,11 @@ mutants: setup ## measure which small changes of the code no unit test notices: 
 pins: $(VENV)/.uv ## resolve pyproject.toml into constraints.txt again
 	@$(UV) pip compile --quiet --universal --all-extras --python-version 3.11 --upgrade \
 	  --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file constraints.txt
+
+sbom: setup ## list the packages of .venv in dist/petmood.cdx.json, as CycloneDX
+	@mkdir -p dist
+	@$(VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --spec-version 1.6 \
+	  --output-reproducible --output-format JSON --output-file dist/petmood.cdx.json $(PY)
 
 wheel: setup ## build dist/petmood-*.whl
 	@$(UV) build --quiet --wheel --python $(PY) --build-constraint constraints.txt --out-dir dist

@@ -1,4 +1,4 @@
-"""Commands for bundles: `petmood export` and `petmood bundle verify, sign, upgrade`."""
+"""Commands for bundles: `petmood export` and `petmood bundle verify, sign, bom, upgrade`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ def _photo_of(run: "RunFolder") -> Path:
 
 @click.group()
 def bundle() -> None:
-    """Verify, sign or upgrade bundles."""
+    """Verify, sign, describe or upgrade bundles."""
 
 
 @bundle.command()
@@ -85,6 +85,23 @@ def sign(*, folder: Path, key: Path) -> None:
 
     made = sign_bundle(folder, key=key)
     click.echo(f"Signature: {made}. Next: {shell_command('bundle', 'verify', folder, '--public-key', 'PUB')}")
+
+
+@bundle.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--output", "-o", "to", type=click.Path(path_type=Path), help="File to write; default: print it.")
+def bom(*, folder: Path, to: Path | None) -> None:
+    """Write the bill of materials of a bundle (CycloneDX 1.6): model, data version, files, measured values."""
+    from petmood.core.bundle import verify as verify_bundle
+    from petmood.core.files import atomic_write_text
+    from petmood.export.ml_bom import ml_bom
+
+    text = ml_bom(verify_bundle(folder))
+    if to is None:
+        click.echo(text, nl=False)
+        return
+    atomic_write_text(to, text)
+    click.echo(f"Bill of materials: {to}")
 
 
 @bundle.command()

@@ -5,9 +5,11 @@ from typing import Final
 
 from petmood.core.errors import BundleError
 
-__all__ = ["MANIFEST", "OTHER_BYTES", "check_size", "max_bytes", "read_limited"]
+__all__ = ["MANIFEST", "OTHER_BYTES", "check_size", "max_bytes", "read_card", "read_limited"]
 
 MANIFEST: Final = "manifest.json"
+CARD: Final = "card.md"
+DASHES: Final = "---\n"
 
 TEXT_BYTES: Final = 4_000_000
 ARRAYS_BYTES: Final = 513_000_000
@@ -16,7 +18,7 @@ OTHER_BYTES: Final = 2**31
 
 MAX_BYTES: Final = {
     MANIFEST: TEXT_BYTES,
-    "card.md": TEXT_BYTES,
+    CARD: TEXT_BYTES,
     "golden.npz": ARRAYS_BYTES,
     "reference.npz": ARRAYS_BYTES,
 }
@@ -53,3 +55,15 @@ def read_limited(path: Path) -> bytes:
     if len(data) > size:
         raise BundleError(f"{path} grew while it was read. Copy or export the bundle again.")
     return data
+
+
+def read_card(folder: Path) -> str:
+    """Return a bundle's model card as people read it: without the front matter, if it has one.
+
+    Raises:
+        BundleError: the card is larger than any that petmood writes.
+        OSError: it can't be read.
+    """
+    text = read_limited(folder / CARD).decode()
+    front, ends, body = text.removeprefix(DASHES).partition(f"\n{DASHES}")
+    return body.lstrip("\n") if text.startswith(DASHES) and front and ends else text

@@ -6,16 +6,17 @@ from typing import Any, Final
 from petmood.core.bundle import Manifest
 from petmood.core.domain import FACE_UNCLEAR, TWO_PETS, DomainRule, SceneWarning
 from petmood.data.index import Split
+from petmood.export.front_matter import front_matter
 from petmood.presentation.answers import NEVER_CONFIDENT
 from petmood.presentation.display_names import HEADLINE_METRICS, VALIDATION_NOTE, headline_split, photos_of_split, title
 
-__all__ = ["card_text"]
+__all__ = ["PURPOSE", "WEAKNESS", "card_text"]
 
-PURPOSE = (
+PURPOSE: Final = (
     "It classifies facial expressions. It does not measure what an animal feels, and it is not an assessment of health "
     "or welfare: ask a vet for that. It expects one pet whose face is visible."
 )
-WEAKNESS = (
+WEAKNESS: Final = (
     "Species, breeds, poses and light unlike the training photos; several animals; faces turned away or covered. "
     "If class and species correlate in the data, they do in the model."
 )
@@ -34,8 +35,12 @@ PHOTOS_OF: Final = {
 
 
 def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[str, ...] = ()) -> str:
-    """Return a model card in Markdown (Mitchell et al. 2019); the manifest's ``files`` may still be empty."""
+    """Return a model card in Markdown (Mitchell et al. 2019) with front matter.
+
+    The manifest's ``files`` may still be empty.
+    """
     lines = [
+        front_matter(manifest),
         f"# {manifest.name} {manifest.version}",
         "",
         *(line for warning in manifest.warnings for line in (f"**{warning}**", "")),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.bundle import ATOL, DOMAIN_NAME, RTOL, Bundle, verify
-from petmood.core.bundle_files import read_limited
+from petmood.core.bundle_files import read_card
 from petmood.core.domain import SCENE_WARNINGS, DomainScores
 from petmood.core.errors import BundleError, ConfigError, PhotoError
 from petmood.core.explanation import Explanation
@@ -146,7 +146,7 @@ def load_bundle(
     if bundle.manifest.domain is not None:
         domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=bundle.manifest.domain.outputs)
     check_golden(bundle, session, domain)
-    return BundlePredictor(bundle, session, domain, limits, read_limited(folder / "card.md").decode(), measures)
+    return BundlePredictor(bundle, session, domain, limits, read_card(folder), measures)
 
 
 def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

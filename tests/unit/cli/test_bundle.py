@@ -1,5 +1,6 @@
 """Bundle commands: export, verification, and rejection of a bundle after one flipped bit."""
 
+import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -70,3 +71,17 @@ def test_a_bundle_is_signed_and_verified_and_what_is_not_signed_so_is_one_line(
     done = petmood("bundle", "verify", folder)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert "its signature is not valid" in done.err
+
+
+def test_the_bill_of_materials_is_printed_or_written(
+    petmood: Callable[..., Any], small_bundle: Path, tmp_path: Path
+) -> None:
+    done = petmood("bundle", "bom", small_bundle)
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    to = tmp_path / "new/bom.json"
+    assert petmood("bundle", "bom", small_bundle, "--output", to).out == f"Bill of materials: {to}\n"
+    assert to.read_text("utf-8") == done.out
+    refused = petmood("bundle", "bom", tmp_path)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from petmood.core.bundle import DATA_NAME, read, verify
-from petmood.core.bundle_files import MANIFEST, check_size, max_bytes, read_limited
+from petmood.core.bundle_files import MANIFEST, check_size, max_bytes, read_card, read_limited
 from petmood.core.errors import BundleError
 from tests.support.bundles import word_bundle
 
@@ -102,3 +102,17 @@ def test_a_manifest_of_3_gb_costs_no_memory(tmp_path: Path) -> None:
     kb, _, message = told.partition(" ")
     assert "got 3,000,000,000" in message
     assert int(kb) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("---\nlicense: unknown\n---\n\n# Card\n---\nend\n", "# Card\n---\nend\n"),
+        ("# Card\n", "# Card\n"),
+        ("---\n# a rule, no front matter\n", "---\n# a rule, no front matter\n"),
+        ("", ""),
+    ],
+)
+def test_a_card_is_read_without_its_front_matter(tmp_path: Path, text: str, read: str) -> None:
+    (tmp_path / "card.md").write_bytes(text.encode())
+    assert read_card(tmp_path) == read

@@ -42,7 +42,7 @@ def measure(value: float | None, low: float | None, high: float | None, n: int =
 
 def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
     text = card_text(manifest(), photos=PHOTOS, species=("cat", "dog"))
-    assert text.startswith("# demo abc\n")
+    assert text.partition("---\n\n")[2].startswith("# demo abc\n")
     assert "angry, happy, other, sad" in text
     assert "Network: tiny, images of 32 px (center_crop)." in text
     assert "40 train, 120 test" in text

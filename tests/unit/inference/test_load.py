@@ -379,7 +379,7 @@ def test_a_predictor_needs_its_folder_no_longer(bundle: Path) -> None:
 
 def test_a_card_gives_the_manifest_and_the_text_of_the_bundle(bundle: Path) -> None:
     card = load_bundle(bundle).card()
-    assert card.card == (bundle / "card.md").read_text("utf-8")
+    assert card.card == read_card(bundle)
     assert (card.classes, card.model) == (list(DEFAULT_CLASSES), load_bundle(bundle).model)
     assert card.manifest == json.loads(read(bundle).model_dump_json())
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from petmood.core.bundle_files import read_card
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.inference.load import load_bundle
 from petmood.serving.metrics import CONTENT_TYPE
@@ -35,7 +36,8 @@ def test_the_model_gives_its_card_and_manifest(served: Callable[..., Any], tmp_p
     assert body["model"]["sha256"] == bundle.sha256
     assert body["classes"] == list(DEFAULT_CLASSES)
     assert body["manifest"]["files"] == dict(bundle.manifest.files)
-    assert body["card"] == (bundle.folder / "card.md").read_text("utf-8")
+    assert body["card"] == read_card(bundle.folder)
+    assert body["card"].startswith("# ")
 
 
 def test_numbers_come_as_prometheus_reads_them(served: Callable[..., Any]) -> None:
