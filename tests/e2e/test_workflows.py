@@ -1,6 +1,8 @@
-"""GitHub workflows, run step by step in clones of a repository with git and DVC."""
+"""GitHub workflows, run by act in clones of a repository with git and DVC."""
 
+import re
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,18 +114,18 @@ def test_a_good_version_passes_and_is_commented_on(proposals: Proposals, tmp_pat
     clone = proposals.propose("More photos", tmp_path / "clone")
     outcome = play("data-changed.yml", clone, pull_request(proposals.base()))
     assert outcome.passed, outcome.steps
-    assert {step.job for step in outcome.steps} == {"report", "comment"}
+    assert outcome.ran() == {"report": 1, "comment": 1}
     assert ("make", "setup") in outcome.commands
     wanted = ("gh", "pr", "comment", "7", "--edit-last", "--create-if-none", "--body-file", "report/report.md")
     assert comments(outcome) == [wanted]
-    text = (clone.folder / "report/report.md").read_text("utf-8")
+    text = (outcome.artifacts / "data-report/report.md").read_text("utf-8")
     assert text.startswith("## Data `pets`: accepted\n")
     assert "**5** photos added" in text
     assert outcome.summary == text
     assert "@everyone" not in text
-    page = (clone.folder / "report/data/pets/report.html").read_text("utf-8")
+    page = (outcome.artifacts / "data-report/data/pets/report.html").read_text("utf-8")
     assert page.count("<img") == 5
-    assert not list(clone.folder.rglob("pwned*"))
+    assert not [*clone.folder.parent.rglob("pwned*")]
 
 
 def truncate_a_photo(data: Path) -> None:
@@ -174,7 +176,7 @@ def test_a_proposal_from_a_fork_is_evaluated_and_not_commented_on(proposals: Pro
     clone = proposals.main.clone(tmp_path / "clone")
     outcome = play("data-changed.yml", clone, pull_request(proposals.base(), fork=True))
     assert outcome.passed, outcome.steps
-    assert {step.job for step in outcome.steps} == {"report"}
+    assert outcome.ran() == {"report": 1}
     assert "No `.dvc` pointer of a dataset has changed" in outcome.summary
 
 
@@ -241,7 +243,7 @@ def test_a_hostile_payload_is_text_and_moves_nothing(scene: Scene, payload: Any)
     assert "Traceback" not in step.said
     assert not [line for line in step.said.splitlines() if line.startswith("::")]
     assert scene.champion() == before
-    assert not [*scene.clone.folder.rglob("pwned*"), *scene.clone.folder.parent.glob("pwned*")]
+    assert not [*scene.clone.folder.parent.rglob("pwned*")]
 
 
 def test_a_better_version_becomes_champion_and_then_a_worse_one_does_not(scene: Scene) -> None:
@@ -257,3 +259,120 @@ def test_a_better_version_becomes_champion_and_then_a_worse_one_does_not(scene: 
     assert scene.champion() == 2
     assert refused.step("Show the promotion report").code == 0
     assert refused.summary
+
+
+PROGRAMS = ("make", "gh", "docker", "python", "python3", "sudo")
+SYSTEMS = ("ubuntu-24.04", "macos-15", "windows-2025")
+RELEASED = r"""#!/usr/bin/env bash
+stand-in-log "$(basename "$0")" "$@"
+case "$1 $2" in
+  "bundle bom") touch "$5" ;;
+  "bundle sign") [ -s "$5" ] && touch "$3.sig" ;;
+esac
+"""
+"""Stands in for the program of the release: it writes the files, and refuses an empty key."""
+IMAGES = ("serve", "page", "monitor", "bento", "train")
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Return a repository of the code alone; what would take minutes or a network is a stub."""
+    return new_project(tmp_path_factory.mktemp("code") / "main")
+
+
+def written(outcome: Outcome, *words: str) -> list[tuple[str, ...]]:
+    """Return the recorded commands that begin with these words."""
+    return [command for command in outcome.commands if command[: len(words)] == words]
+
+
+def test_a_proposal_is_linted_and_tested_on_every_system_and_builds_no_image(code: Repository) -> None:
+    outcome = play("tests.yml", code, Event("pull_request", ref="refs/pull/7/merge"), stubs=PROGRAMS)
+    assert outcome.passed, outcome.log
+    assert outcome.ran() == {"lint": 1, "test": 1, "systems": 15}
+    assert len(written(outcome, "python", "-m", "pytest")) == 15
+    assert written(outcome, "make") in ([("make", "lint"), ("make", "test")], [("make", "test"), ("make", "lint")])
+    wanted = {(os, python, "pinned") for os in SYSTEMS for python in ("3.11", "3.12", "3.13", "3.14")}
+    more = {(SYSTEMS[0], "3.11", "oldest"), (SYSTEMS[0], "3.14", "newest"), (SYSTEMS[0], "3.14t", "pinned")}
+    seen = {(m["os"], m["python"], m["torch"]) for name, m, _ in outcome.jobs if name == "systems"}
+    assert seen == wanted | more
+    assert len(written(outcome, "python", "-m", "uv", "pip", "install")) == 15 + 2
+    keys = {command[-1] for command in written(outcome, "uses", "cache")}
+    assert len(keys) == 6, "by Python, and by the pins alone"
+    assert not [key for key in keys if not re.fullmatch(r"uv-Linux-[\w.]+-[0-9a-f]{64}", key)]
+
+
+def test_after_a_push_to_main_the_images_are_built_and_pushed(code: Repository) -> None:
+    outcome = play("tests.yml", code, Event("push"), stubs=PROGRAMS)
+    assert outcome.passed, outcome.log
+    assert outcome.ran()["image"] == len(IMAGES)
+    built = {command[command.index("--target") + 1] for command in written(outcome, "docker", "build")}
+    assert built == set(IMAGES)
+    pushed = {command[-1] for command in written(outcome, "docker", "push")}
+    assert pushed == {f"ghcr.io/team/petmood-{name}" for name in IMAGES}
+
+
+@pytest.mark.parametrize("fails", ["make lint", "make test"])
+def test_where_lint_or_a_test_fails_nothing_is_built(code: Repository, fails: str) -> None:
+    outcome = play("tests.yml", code, Event("push"), stubs=PROGRAMS, fails=fails)
+    assert not outcome.passed
+    assert "image" not in outcome.ran()
+    assert ("systems" in outcome.ran()) == (fails == "make test")
+
+
+def test_the_site_is_published_from_main_alone(code: Repository) -> None:
+    proposed = play("docs.yml", code, Event("pull_request", ref="refs/pull/7/merge"), stubs=PROGRAMS)
+    assert proposed.passed, proposed.log
+    assert proposed.ran() == {"build": 1}
+    assert written(proposed, "make") == [("make", "docs")]
+    landed = play("docs.yml", code, Event("push"), stubs=PROGRAMS)
+    assert landed.ran() == {"build": 1, "publish": 1}
+    assert written(landed, "uses", "upload-pages-artifact") == [("uses", "upload-pages-artifact", "site")]
+    assert written(landed, "uses", "deploy-pages") == [("uses", "deploy-pages")]
+    broken = play("docs.yml", code, Event("push"), stubs=PROGRAMS, fails="make docs")
+    assert (broken.passed, broken.ran()) == (False, {"build": 1})
+
+
+def test_every_night_the_proofs_run(code: Repository) -> None:
+    outcome = play("nightly.yml", code, Event("schedule"), stubs=PROGRAMS)
+    assert outcome.passed, outcome.log
+    assert written(outcome, "make") == [("make", "proof")]
+
+
+@pytest.mark.parametrize("secrets", [{}, {"PETMOOD_SIGNING_KEY": "key"}], ids=["no key", "a key"])
+def test_a_tag_becomes_a_release_whose_bundle_is_signed_if_there_is_a_key(
+    release: Repository, secrets: dict[str, str]
+) -> None:
+    event = Event("push", secrets=secrets, ref="refs/tags/v9.9.9")
+    outcome = play("release.yml", release, event, stubs=PROGRAMS)
+    assert outcome.passed, outcome.log
+    assert outcome.ran() == {"build": 1, "sign": 1, "attest": 1, "publish": 1}
+    signing = [step for step in outcome.steps if step.name == "Sign the bundle, if there is a key"]
+    assert len(signing) == len(secrets)
+    assert written(outcome, "make") == [("make", "wheel", "sbom"), ("make", "run")]
+    assert written(outcome, "uses", "attest-build-provenance") == [("uses", "attest-build-provenance", "dist/*")]
+    (made,) = written(outcome, "gh", "release", "create")
+    assert made[3:6] == ("v9.9.9", "--verify-tag", "--generate-notes")
+    assert {"dist/demo-bundle.tar.gz", "dist/demo.cdx.json", "dist/petmood-9.9.9-py3-none-any.whl"} <= set(made[6:])
+    with tarfile.open(outcome.artifacts / "release/demo-bundle.tar.gz") as packed:
+        names = packed.getnames()
+    assert "./demo/card.md" in names
+    assert ("./demo.sig" in names) == bool(secrets)
+    assert not [*outcome.workspaces.rglob("key.pem")]
+
+
+@pytest.fixture
+def release(code: Repository, tmp_path: Path) -> Repository:
+    """Return a clone in which what `make` and `petmood` would have made lies already."""
+    made = code.clone(tmp_path / "release")
+    for name in ("dist/petmood-9.9.9-py3-none-any.whl", "bundles/demo/card.md"):
+        path = made.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("made before", "utf-8")
+    for name in ("petmood", "pip"):
+        program = made.folder / ".venv/bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(RELEASED, "utf-8")
+        program.chmod(0o755)
+    made.run("git", "add", "--all", "--force")
+    made.run("git", "commit", "--quiet", "--message", "What is built")
+    return made

@@ -1,7 +1,7 @@
-"""GitHub workflows on this machine: every `run:` in bash, in a clone, with the triggering event.
+"""GitHub workflows on this machine, run by act: jobs, matrices, conditions, expressions and outputs are its own.
 
-Steps that `use` an action are skipped: the clone exists already, and artifacts stay in the same folder. Two programs
-are replaced by stubs that record their arguments: `make` (the environment exists) and `gh` (no network).
+Jobs run in fresh clones, without containers. Actions are replaced by the stand-ins below ``actions/``. Programs that
+would install something or need a network (`make`, `gh`, `docker`, ...) are replaced by stubs that record their words.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,26 +19,41 @@ import yaml
 from tests.support.repositories import Repository
 from tests.support.source_tree import ROOT
 
-BASH: Final = ("bash", "--noprofile", "--norc", "-euo", "pipefail")
-STAND_IN: Final = r"""#!/usr/bin/env bash
-printf '%s\0' "$0" "$@" >> "$STAND_IN_LOG"; printf '\n' >> "$STAND_IN_LOG"
+ACT: Final = Path(sys.executable).parent / "act"
+ACTIONS: Final = Path(__file__).parent / "actions"
+WORKFLOWS: Final = ROOT / ".github/workflows"
+USED: Final = re.compile(r"uses:\s+(?P<action>[\w.-]+/(?P<name>[\w.-]+))@(?P<ref>\w+)")
+RUNNERS: Final = ("ubuntu-24.04", "macos-15", "windows-2025")
+ENDED: Final = re.compile(r"exit status (\d+)")
+LONGEST_S: Final = 1800
+
+LOG: Final = r"""#!/usr/bin/env bash
+printf '%s\0' "$@" $'\n' >> "$STAND_IN_LOG" # in one write: jobs run side by side
 """
-EXPRESSION: Final = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+STUB: Final = r"""#!/usr/bin/env bash
+name=$(basename "$0")
+stand-in-log "$name" "$@"
+if [ "$name $*" = "make setup" ]; then ln -s "$STAND_IN_PREFIX" .venv; fi
+if [[ "$name $*" == $STAND_IN_FAILS ]]; then exit 9; fi
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened: its name, its payload, and the repository's variables."""
+    """What happened: its name, its payload, the repository's variables and secrets, and where it happened."""
 
     name: str
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     actor: str = "octocat"
+    ref: str = "refs/heads/main"
+    sha: str = "c" * 40
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step that ran: its name, how it ended and what it said."""
+    """A step that ran: its job, its name, its exit code (1 if an action failed) and what it printed."""
 
     job: str
     name: str
@@ -48,21 +63,27 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that a workflow did: its steps, what it wrote into the summary, and what it told `make` and `gh`."""
+    """All that a workflow did: steps, results of jobs, summary, artifacts, and the words of recorded programs."""
 
+    passed: bool
     steps: tuple[Step, ...]
+    jobs: tuple[tuple[str, Mapping[str, Any], str], ...]
+    """Each job that ran: its id, its combination of the matrix, and its result."""
     summary: str
     commands: tuple[tuple[str, ...], ...]
-
-    @property
-    def passed(self) -> bool:
-        """Tell whether GitHub would show a green tick."""
-        return all(step.code == 0 for step in self.steps)
+    artifacts: Path
+    workspaces: Path
+    log: str = field(repr=False)
 
     def step(self, name: str) -> Step:
-        """Return a step by its name."""
+        """Return the only step of this name."""
         (found,) = [step for step in self.steps if step.name == name]
         return found
+
+    def ran(self) -> dict[str, int]:
+        """Return how often each job ran."""
+        names = [name for name, _, _ in self.jobs]
+        return {name: names.count(name) for name in names}
 
 
 def loaded(path: Path) -> dict[str, Any]:
@@ -71,127 +92,128 @@ def loaded(path: Path) -> dict[str, Any]:
     return {"on" if key is True else key: value for key, value in read.items()}
 
 
-def evaluate(expression: str, context: Mapping[str, Any], *, folder: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Evaluate what the workflows here use of GitHub's expressions: &&, ||, ==, !=, names and two functions."""
-    for sign in ("||", "&&"):
-        first, found, rest = expression.partition(sign)
-        if found:
-            value = evaluate(first, context, folder=folder)
-            goes_on = not value if sign == "||" else value
-            return evaluate(rest, context, folder=folder) if goes_on else value
-    for sign in ("==", "!="):
-        first, found, rest = expression.partition(sign)
-        if found:
-            equal = evaluate(first, context, folder=folder) == evaluate(rest, context, folder=folder)
-            return equal if sign == "==" else not equal
-    return _operand(expression.strip(), context, folder)
+def play(
+    workflow: str, repository: Repository, event: Event, *, stubs: Sequence[str] = ("make", "gh"), fails: str = ""
+) -> Outcome:
+    """Run a workflow of a repository for an event.
 
-
-def _operand(word: str, context: Mapping[str, Any], folder: Path) -> Any:  # noqa: ANN401 - any JSON value
-    if word == "!cancelled()":
-        return True
-    if text := re.fullmatch(r"'(.*)'", word):
-        return text[1]
-    if files := re.fullmatch(r"hashFiles\('(.*)'\)", word):
-        return "a-hash" if (folder / files[1]).is_file() else ""
-    value: Any = context
-    assert re.fullmatch(r"[a-z_]+(\.[A-Za-z_]+)+", word), f"no expression that is known here: {word!r}"
-    for name in word.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def play(workflow: str, repository: Repository, event: Event) -> Outcome:
-    """Run a workflow in a clone; as on GitHub, a job goes on after a step that failed only where an `if` says so."""
+    The programs ``stubs`` are recorded instead of run. One whose words match the pattern ``fails`` ends with 9.
+    """
     desk = repository.folder.with_name(f"{repository.folder.name}-github")
-    ready = _prepared(repository, desk, event)
-    context = {
-        "github": {
-            "event": event.payload,
-            "event_name": event.name,
-            "repository": "team/petmood",
-            "token": "nobody",
-            "ref": "refs/heads/main",
-        },
-        "vars": event.variables,
-    }
-    steps: list[Step] = []
-    plan = loaded(ROOT / ".github/workflows" / workflow)
-    for name, job in plan["jobs"].items():
-        failed = any(step.code for step in steps if step.job == job.get("needs"))
-        if not _wanted(job, context, ready.folder, failed=failed):
-            continue
-        for step in job["steps"]:
-            failed = any(one.code for one in steps if one.job == name)
-            if "run" in step and _wanted(step, context, ready.folder, failed=failed):
-                given = {**plan.get("env", {}), **job.get("env", {}), **step.get("env", {})}
-                env = {key: _filled(str(value), context, ready.folder) for key, value in given.items()}
-                steps.append(_ran(name, step, ready, desk, env))
-    commands = tuple(
-        (Path(words[0]).name, *words[1:])
-        for line in (desk / "told").read_text("utf-8").splitlines()
-        if (words := line.split("\0")[:-1])
-    )
-    return Outcome(tuple(steps), (desk / "summary.md").read_text("utf-8"), commands)
-
-
-def _prepared(repository: Repository, desk: Path, event: Event) -> Repository:
-    """Put the environment where `make setup` makes it, and lay out what GitHub lays out."""
     shutil.rmtree(desk, ignore_errors=True)
-    (desk / "programs").mkdir(parents=True)
-    for name in ("make", "gh"):
-        (desk / "programs" / name).write_text(STAND_IN, "utf-8")
-        (desk / "programs" / name).chmod(0o755)
-    for name in ("told", "summary.md", "output", "path"):
-        (desk / name).touch()
+    programs = desk / "programs"
+    programs.mkdir(parents=True)
+    for name, text in (("stand-in-log", LOG), *((stub, STUB) for stub in stubs)):
+        (programs / name).write_text(text, "utf-8")
+        (programs / name).chmod(0o755)
+    (desk / "told").touch()
+    (desk / "artifacts").mkdir()
     (desk / "event.json").write_text(json.dumps(event.payload), "utf-8")
-    venv = repository.folder / ".venv"
-    if not venv.is_symlink():
-        venv.symlink_to(sys.prefix, target_is_directory=True)
-    env = {
+    given = {
         "STAND_IN_LOG": str(desk / "told"),
-        "GITHUB_ACTIONS": "true",
-        "GITHUB_ACTOR": event.actor,
-        "GITHUB_EVENT_NAME": event.name,
-        "GITHUB_EVENT_PATH": str(desk / "event.json"),
-        "GITHUB_OUTPUT": str(desk / "output"),
-        "GITHUB_PATH": str(desk / "path"),
+        "STAND_IN_ARTIFACTS": str(desk / "artifacts"),
+        "STAND_IN_ORIGIN": str(repository.folder),
+        "STAND_IN_COMMIT": repository.run("git", "rev-parse", "HEAD").strip(),
+        "STAND_IN_PREFIX": sys.prefix,
+        "STAND_IN_FAILS": fails,
         "GITHUB_REPOSITORY": "team/petmood",
-        "GITHUB_STEP_SUMMARY": str(desk / "summary.md"),
+        "GITHUB_REF": event.ref,
+        "GITHUB_SHA": event.sha,
     }
-    return Repository(repository.folder, {**repository.env, **env})
-
-
-def _wanted(part: Mapping[str, Any], context: Mapping[str, Any], folder: Path, *, failed: bool) -> bool:
-    if "if" not in part:
-        return not failed
-    condition = EXPRESSION.sub(r"\1", part["if"])
-    assert "!cancelled()" in condition, "an `if` without a status function means success() && ...; say it here"
-    return bool(evaluate(condition, context, folder=folder))
-
-
-def _filled(text: str, context: Mapping[str, Any], folder: Path) -> str:
-    def value(match: re.Match[str]) -> str:
-        found = evaluate(match[1], context, folder=folder)
-        return "" if found is None else "Object" if isinstance(found, Mapping) else str(found)
-
-    return EXPRESSION.sub(value, text)
-
-
-def _ran(job: str, step: Mapping[str, Any], repository: Repository, desk: Path, env: Mapping[str, str]) -> Step:
-    assert "${{" not in step["run"], "a payload would be run as a command"
-    script = desk / "step.sh"
-    script.write_text(step["run"], "utf-8")
-    added = reversed((desk / "path").read_text("utf-8").splitlines())
-    path = ":".join([str(desk / "programs"), *added, "/usr/local/bin", "/usr/bin", "/bin"])
+    path = f"{programs}:{_plain_path(repository.env['PATH'])}"
     done = subprocess.run(
-        [*BASH, str(script)],
+        _command(WORKFLOWS / workflow, event, desk, {**_passed_on(repository.env), **given}),
         cwd=repository.folder,
-        env={**repository.env, **env, "PATH": path},
+        env={**repository.env, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         check=False,
-        timeout=1800,
+        timeout=LONGEST_S,
     )
-    return Step(job, step["name"], done.returncode, done.stdout)
+    lines = list(_json_lines(done.stdout))
+    assert lines, done.stdout
+    told = [line.split("\0")[:-1] for line in (desk / "told").read_text("utf-8").split("\n\0")]
+    return Outcome(
+        passed=done.returncode == 0,
+        steps=tuple(_steps(lines)),
+        jobs=tuple(_jobs(lines)),
+        summary="".join(line["content"] for line in lines if line.get("command") == "summary"),
+        commands=tuple(tuple(words) for words in told if words),
+        artifacts=desk / "artifacts",
+        workspaces=desk / "act",
+        log=done.stdout,
+    )
+
+
+def filled(expressions: Mapping[str, str], repository: Repository, event: Event) -> dict[str, str]:
+    """Return texts with their expressions filled in by act, as GitHub does for an environment."""
+    folder = repository.folder.with_name(f"{repository.folder.name}-filled")
+    folder.mkdir(exist_ok=True)
+    step = {"run": "python3 -c 'import json, os; print(json.dumps(dict(os.environ)))'", "env": dict(expressions)}
+    made = {"on": event.name, "jobs": {"fill": {"runs-on": RUNNERS[0], "steps": [{"name": "Print", **step}]}}}
+    (folder / "fill.yml").write_text(yaml.safe_dump(made), "utf-8")
+    found = json.loads(play(str(folder / "fill.yml"), repository, event).step("Print").said)
+    return {name: found.get(name, "") for name in expressions}
+
+
+def _plain_path(path: str) -> str:
+    """Return a path of programs without those of this environment, which a workflow has to add itself."""
+    return ":".join(one for one in path.split(":") if Path(one).resolve() != ACT.parent.resolve())
+
+
+def _passed_on(env: Mapping[str, str]) -> dict[str, str]:
+    """Return what programs of a test need of the environment: act hands on the path and the home alone."""
+    return {name: text for name, text in env.items() if name not in {"PATH", "HOME", "_"}}
+
+
+def _command(workflow: Path, event: Event, desk: Path, env: Mapping[str, str]) -> list[str]:
+    stand_ins = {(one["action"], one["ref"]): one["name"] for path in WORKFLOWS.glob("*.yml") for one in _used(path)}
+    pairs = (
+        *(("--platform", f"{runner}=-self-hosted") for runner in RUNNERS),
+        *(("--local-repository", f"{action}@{ref}={ACTIONS / name}") for (action, ref), name in stand_ins.items()),
+        *(("--env", f"{name}={text}") for name, text in env.items()),
+        *(("--var", f"{name}={text}") for name, text in event.variables.items()),
+        *(("--secret", f"{name}={text}") for name, text in event.secrets.items()),
+    )
+    places = ["--eventpath", str(desk / "event.json"), "--action-cache-path", str(desk / "act")]
+    offline = ["--action-offline-mode", "--no-cache-server", "--bind", "--no-skip-checkout", "--json"]
+    words = [str(ACT), event.name, "--workflows", str(workflow), "--actor", event.actor, "--concurrent-jobs", "1"]
+    return [*words, *places, *offline, *(word for pair in pairs for word in pair)]
+
+
+def _used(path: Path) -> Iterator[re.Match[str]]:
+    return USED.finditer(path.read_text("utf-8"))
+
+
+def _json_lines(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _steps(lines: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
+    """Yield the steps in order; of a step's lines, those that it printed are kept, commands to the runner as well."""
+    said: dict[tuple[str, str], str] = {}
+    codes: dict[tuple[str, str], int] = {}
+    for line in lines:
+        if line.get("stage") != "Main":
+            continue
+        key = (line["job"], line["step"])
+        said.setdefault(key, "")
+        if line.get("raw_output"):
+            said[key] += line["msg"]
+        elif "raw" in line:
+            said[key] += line["raw"]
+        elif "stepResult" in line:
+            codes[key] = {"success": 0, "skipped": 0}.get(line["stepResult"], 1)
+        elif codes.get(key) and (ended := ENDED.fullmatch(line["msg"])):
+            codes[key] = int(ended[1])
+    for (job, name), code in codes.items():
+        yield Step(job, name, code, said[job, name])
+
+
+def _jobs(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    for line in lines:
+        if "jobResult" in line:
+            yield line["jobID"], line.get("matrix") or {}, line["jobResult"]
