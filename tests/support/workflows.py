@@ -48,7 +48,6 @@ class Event:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     actor: str = "octocat"
     ref: str = "refs/heads/main"
-    sha: str = "c" * 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,6 @@ def play(
         "STAND_IN_FAILS": fails,
         "GITHUB_REPOSITORY": "team/petmood",
         "GITHUB_REF": event.ref,
-        "GITHUB_SHA": event.sha,
     }
     path = f"{programs}:{_plain_path(repository.env['PATH'])}"
     done = subprocess.run(

@@ -40,9 +40,14 @@ def measure(value: float | None, low: float | None, high: float | None, n: int =
     return {"value": value, "low": low, "high": high, "n": n}
 
 
+def body_of(card: str) -> str:
+    """Return a card without its front matter."""
+    return card.partition("---\n\n")[2]
+
+
 def test_the_card_names_the_model_its_classes_and_how_it_was_made() -> None:
     text = card_text(manifest(), photos=PHOTOS, species=("cat", "dog"))
-    assert text.partition("---\n\n")[2].startswith("# demo abc\n")
+    assert body_of(text).startswith("# demo abc\n")
     assert "angry, happy, other, sad" in text
     assert "Network: tiny, images of 32 px (center_crop)." in text
     assert "40 train, 120 test" in text
@@ -152,7 +157,7 @@ def test_what_confident_means_is_said_and_that_it_may_never_be() -> None:
     assert promised.replace("an error of at most 10%", "an error rate") in card_text(
         manifest(confidence_threshold=1.01, target_error=None), photos=PHOTOS
     )
-    assert never.splitlines()[2].startswith("**This model is never confident: ")
+    assert body_of(never).splitlines()[2].startswith("**This model is never confident: ")
     assert "Prediction sets are not calibrated" in never
 
 
@@ -164,7 +169,7 @@ def test_what_it_is_not_for_and_where_it_fails_is_said() -> None:
 
 def test_the_card_of_a_model_of_drawings_begins_with_a_warning() -> None:
     warned = card_text(manifest(data_kind="drawings"), photos=PHOTOS)
-    assert warned.splitlines()[:4] == [
+    assert body_of(warned).splitlines()[:4] == [
         "# demo abc",
         "",
         "**Practice model: it learned from drawings, so its result says nothing about a real pet.**",
