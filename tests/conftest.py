@@ -25,15 +25,19 @@ settings.load_profile("petmood")
 
 def pytest_configure() -> None:
     """Handle signals that are ignored in a background job or under nohup; tests and their processes send them."""
-    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
-        if signal.getsignal(number) == signal.SIG_IGN:
+    handlers = {"SIGHUP": signal.SIG_DFL, "SIGINT": signal.default_int_handler}
+    for name, handler in handlers.items():
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups while this hook is called
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give proofs their time limit, their order and their groups."""
+    """Give proofs their time limit, their order and their groups; leave tests of POSIX out on Windows."""
     for item in items:
+        if item.get_closest_marker("posix"):
+            item.add_marker(pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX"))
         if item.get_closest_marker("proof"):
             item.add_marker(pytest.mark.timeout(PROOF_WITHIN_S))
     group_by_file(items)

@@ -158,6 +158,7 @@ def test_a_push_killed_midway_is_seen_and_a_second_one_repairs_it(kind: str, tmp
         assert {path.name: path.read_bytes() for path in (late.folder / "data/pets").iterdir()} == files
 
 
+@pytest.mark.posix
 def test_an_object_that_was_damaged_in_the_remote_is_refused_when_it_is_pulled(tmp_path: Path) -> None:
     """Without `verify` in the settings of the remote, DVC hands out half a photo and ends with 0."""
     with opened("folder", tmp_path, prefix="damaged") as remote:

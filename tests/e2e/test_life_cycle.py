@@ -13,6 +13,7 @@ from tests.support.ports import free_port
 pytestmark = [pytest.mark.proof, pytest.mark.spawns]
 
 
+@pytest.mark.posix
 def test_the_story_from_two_data_versions_to_a_rolled_back_model(root: Path, tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PETMOOD_", "GIT_", "MLFLOW_"))}
     env = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path / "home")}

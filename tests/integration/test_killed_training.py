@@ -19,6 +19,7 @@ KILLS = 20
 EPOCHS = 40
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @pytest.mark.spawns
 @pytest.mark.parametrize(

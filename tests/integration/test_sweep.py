@@ -111,6 +111,7 @@ def test_changed_test_labels_change_neither_the_trials_nor_the_choice(whole: Pat
     assert list(table(tmp_path / FOLDER).items()) == list(table(whole / FOLDER).items())
 
 
+@pytest.mark.posix
 def test_two_workers_share_one_file_without_doing_a_trial_twice_and_one_takes_over_from_a_killed_one(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_two_workers_share_one_file_without_doing_a_trial_twice_and_one_takes_ov
     assert "12 trials: " in (tmp_path / "out.txt").read_text()
 
 
+@pytest.mark.posix
 def test_workers_end_with_the_one_that_started_them_and_the_same_command_goes_on(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole / "data", tmp_path / "data")
     url = f"sqlite:///{tmp_path / FOLDER}/study.db"

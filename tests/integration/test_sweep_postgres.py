@@ -86,6 +86,7 @@ def test_only_one_session_at_a_time_decides(storage: RDBStorage) -> None:
         claims.close()
 
 
+@pytest.mark.posix
 def test_a_killed_sweep_goes_on_with_two_workers_and_another_machine_helps(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,7 @@ def test_two_that_send_at_once_make_no_duplicates(trial: Trial) -> None:
         assert len(runs_at(server.uri)) == 1
 
 
+@pytest.mark.posix
 def test_a_training_that_was_killed_and_gone_on_with_logs_each_epoch_once_in_the_same_run(trial: Trial) -> None:
     with trial.server as server:
         server.begin()

@@ -100,7 +100,7 @@ def _report(found: "RetrainResult", *, alias: str) -> None:
     from petmood.registry.base import CHAMPION
 
     click.echo(done_text(found.pipeline.done))
-    click.echo(headline_text(found.pipeline.run.evaluation.read_text()))
+    click.echo(headline_text(found.pipeline.run.evaluation.read_text("utf-8")))
     click.echo(f"\nVersion {found.version.number} of {found.version.model}: {found.pipeline.bundle}")
     if found.rejected is not None:
         raise found.rejected

@@ -38,7 +38,7 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
 
     result = run_pipeline(settings, bundles=bundles, progress=progress_bar)
     click.echo(done_text(result.done))
-    click.echo(headline_text(result.run.evaluation.read_text()))
+    click.echo(headline_text(result.run.evaluation.read_text("utf-8")))
     if result.advises_crossval:
         more = shell_command("run", *overrides, f"evaluation.crossval={crossval_folder(settings)}")
         click.echo(

@@ -213,6 +213,9 @@ def _serve_with_supervisor(
     address: str,
 ) -> int:
     from petmood.core.errors import ConfigError
+
+    if sys.platform == "win32":
+        raise ConfigError("Windows can't share a socket among processes. Use --workers 1: it uses all processors.")
     from petmood.serving.supervisor import Supervisor
 
     if settings.admin_token is not None:

@@ -10,11 +10,13 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from petmood.core.open_flags import BINARY
 from petmood.core.partials import partial_file
 
 __all__ = [
@@ -110,7 +112,7 @@ def copy_folder(source: Path, target: Path) -> None:
             continue
         is_executable = path.stat().st_mode & stat.S_IXUSR
         handle = os.open(
-            target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o777 if is_executable else 0o666
+            target / path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o777 if is_executable else 0o666
         )
         with os.fdopen(handle, "wb") as copied, path.open("rb") as original:
             shutil.copyfileobj(original, copied)
@@ -123,7 +125,9 @@ def sha256_of(path: Path) -> str:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk (fsync)."""
+    """Flush a folder's entries to disk (fsync); Windows can't open folders, and flushes them by itself."""
+    if sys.platform == "win32":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from petmood.core.errors import OutputLocked
+from petmood.core.open_flags import NO_FOLLOW
 
-__all__ = ["exclusive_lock", "is_at", "lock_path", "try_lock"]
+__all__ = ["exclusive_lock", "has_locks", "is_at", "lock_path", "try_lock"]
 
 WITHOUT_LOCKS: Final = frozenset({ENOLCK, ENOSYS, ENOTSUP})
 """Error codes of file systems without locks, such as some network drives."""
@@ -36,7 +37,7 @@ def exclusive_lock(target: Path, *, shown: Path | None = None) -> Iterator[bool]
         OSError: the lock file can't be created.
     """
     path = lock_path(target)
-    handle = _acquire(path, shown=shown or target) if _has_flock() else None
+    handle = _acquire(path, shown=shown or target) if has_locks() else None
     try:
         yield handle is not None
     finally:
@@ -48,7 +49,7 @@ def exclusive_lock(target: Path, *, shown: Path | None = None) -> Iterator[bool]
 
 def try_lock(handle: int) -> bool | None:
     """Lock an open file without waiting; return False if it is locked elsewhere, None if locks are not supported."""
-    if not _has_flock():
+    if not has_locks():
         return None
     import fcntl  # noqa: PLC0415 - Windows has none
 
@@ -71,7 +72,8 @@ def is_at(handle: int, path: Path) -> bool:
         return False
 
 
-def _has_flock() -> bool:
+def has_locks() -> bool:
+    """Return whether the system has ``flock``; Windows has none."""
     try:
         import fcntl  # noqa: F401, PLC0415 - Windows has none
     except ImportError:
@@ -82,7 +84,7 @@ def _has_flock() -> bool:
 def _acquire(path: Path, *, shown: Path) -> int | None:
     """Return the descriptor of the locked file, which holds this process's id; None if locks are not supported."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
         try:
             locked = try_lock(handle)
             if locked is False:

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from petmood.core.locks import is_at, try_lock
+from petmood.core.locks import has_locks, is_at, try_lock
+from petmood.core.open_flags import NO_FOLLOW
 
 __all__ = ["is_leftover", "partial_file", "partial_name", "remove_dead_partials", "target_of"]
 
@@ -44,11 +45,14 @@ def partial_file(path: Path) -> Iterator[Path]:
     """
     remove_dead_partials(path.parent, target=path.name)
     partial, handle = _create(path)
+    if not has_locks():  # Windows: there is no lock to hold, and an open file can't be renamed
+        os.close(handle)
     try:
         yield partial
     finally:
         partial.unlink(missing_ok=True)  # after a rename there is none
-        os.close(handle)
+        if has_locks():
+            os.close(handle)
 
 
 def remove_dead_partials(folder: Path, *, target: str | None = None) -> None:
@@ -70,7 +74,7 @@ def remove_dead_partials(folder: Path, *, target: str | None = None) -> None:
 def _create(path: Path) -> tuple[Path, int]:
     while True:
         partial = path.with_name(partial_name(path.name))
-        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
         try:
             if try_lock(handle) is not False and is_at(handle, partial):
                 return partial, handle
@@ -84,7 +88,7 @@ def _create(path: Path) -> tuple[Path, int]:
 def _remove_if_dead(path: Path) -> None:
     if not stat.S_ISREG(path.lstat().st_mode):
         return
-    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDWR | NO_FOLLOW)
     try:
         if try_lock(handle) and is_at(handle, path):
             path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ def cache_folder() -> Path:
 
 def temporary_folder() -> Path:
     """Return this user's temporary folder; its name is predictable, so a folder of another user is not used."""
+    if sys.platform == "win32":  # its folder for temporary files is of this user alone
+        return _fresh_folder()
     folder = Path(tempfile.gettempdir()) / f"petmood-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

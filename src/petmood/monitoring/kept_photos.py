@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from petmood.core.errors import ConfigError
 from petmood.core.files import atomic_write_text
+from petmood.core.open_flags import BINARY
 from petmood.monitoring.metric_names import PhotoResult
 from petmood.monitoring.prediction_log.clock import AgeClock
 from petmood.monitoring.prediction_log.rows import PhotoKey
@@ -82,7 +83,7 @@ class KeptPhotos:
             return
         draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
         try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(photo)
             draft.rename(path)

@@ -145,7 +145,7 @@ def _needs_import(data: Path) -> bool:
 def _needs_check(data: Path, data_hash: str) -> bool:
     """Return whether this data version was not yet validated, or failed validation."""
     page, passed = find_generated(data, CHECK_NAME), find_generated(data, CHECKED)
-    return page is None or passed is None or passed.read_text() != data_hash
+    return page is None or passed is None or passed.read_text("utf-8") != data_hash
 
 
 def _check_no_blocking_issues(report: ValidationReport) -> None:

@@ -85,7 +85,10 @@ class MirrorProcess:
     def _kill(self) -> None:
         """Kill the process and its children, which a tracker's package may have started."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
 
@@ -116,7 +119,8 @@ def _epochs(signals: int) -> Iterator[bytes]:
 
 def main(arguments: list[str]) -> None:
     """Run one job at low priority."""
-    os.nice(LOW_PRIORITY)
+    if sys.platform != "win32":
+        os.nice(LOW_PRIORITY)
     outcome = run_job(MirrorJob.model_validate_json(arguments[0]))
     sys.stdout.write(outcome.model_dump_json() + "\n")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,9 @@ from petmood.serving.settings import Settings
 
 __all__ = ["DrainingServer", "config_for", "configure_malloc", "serve"]
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+HANGUP = getattr(signal, "SIGHUP", None)
+"""Windows has no hangup signal."""
+SIGNALS = tuple(number for number in (signal.SIGTERM, signal.SIGINT, HANGUP) if number is not None)
 M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 4_000_000
 
@@ -101,7 +104,7 @@ def serve(
 
 def _is_ignored(number: signal.Signals) -> bool:
     """Return whether the process was started with the hangup signal ignored, as by nohup; that choice is kept."""
-    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
+    return number == HANGUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 def configure_malloc() -> None:
@@ -110,7 +113,7 @@ def configure_malloc() -> None:
     By default glibc raises the threshold as images get larger; after one of 64 megapixels it keeps 790 MB. Does
     nothing with other C libraries.
     """
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # TypeError: Windows has no library of that name
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
@@ -118,7 +121,7 @@ def config_for(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return the uvicorn configuration: uvloop, the bounded protocol, and uvicorn's own logging disabled."""
     return uvicorn.Config(
         app,
-        loop="uvloop",
+        loop="asyncio" if sys.platform == "win32" else "uvloop",  # uvloop is not made for Windows
         http=protocol_for(settings, refused=lambda code: app.state.service.metrics.errors.labels(code).inc()),
         ws="none",
         lifespan="on",

@@ -71,6 +71,7 @@ def send(served: Served, photos: NDArray[np.uint8]) -> None:
         assert served.predict(png(photo), "image/png").status == 200
 
 
+@pytest.mark.posix
 def test_dark_photos_are_an_alert_that_outlives_a_kill_and_ends_with_bright_ones(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

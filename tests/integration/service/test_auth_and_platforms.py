@@ -195,6 +195,7 @@ def public_folder() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.posix
 @proof
 def test_cloud_run_gives_the_port_and_takes_everything_else_away(
     bundle: Bundle, good: bytes, public_folder: Path, log: Path

@@ -83,6 +83,7 @@ def test_postgresql_is_killed_midway_and_comes_back_and_nothing_is_lost(
     assert server.password not in log.read_text()
 
 
+@pytest.mark.posix
 def test_a_service_that_is_killed_while_the_database_is_away_leaves_its_rows_to_the_next(
     server: Server, bundle: Bundle, good: bytes, log: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def refuses(store: LogStore) -> bool:
     return False
 
 
+@pytest.mark.posix
 def test_two_processes_write_one_file(bundle: Bundle, good: bytes, log: Path, environment: dict[str, str]) -> None:
     options = ["--port", "0", "--workers", "2", "--prediction-log", environment.pop("PETMOOD_PREDICTION_LOG")]
     with serving(bundle.folder, log, options=options, given=environment) as served:

@@ -52,6 +52,7 @@ def is_replaced(served: Served, victim: int) -> bool:
     return victim not in served.pids and len(served.pids) == 2
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 def test_a_process_and_its_replacement_are_killed_and_every_request_is_answered(
     bundle: Bundle, good: bytes, log: Path, temporary: Path
@@ -71,6 +72,7 @@ def test_a_process_and_its_replacement_are_killed_and_every_request_is_answered(
         assert served.end() == 0
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 def test_a_process_that_hangs_is_killed_and_replaced(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -97,6 +99,7 @@ def test_a_process_that_hangs_is_killed_and_replaced(
     assert f"process {workers[0]} hangs (no heartbeat for 20 s)" in caplog.text
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @one_and_two_workers
 def test_a_hangup_ends_it_as_sigterm_does(bundle: Bundle, log: Path, temporary: Path, workers: str) -> None:
@@ -108,6 +111,7 @@ def test_a_hangup_ends_it_as_sigterm_does(bundle: Bundle, log: Path, temporary: 
         assert all(is_gone(pid) for pid in pids)
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @one_and_two_workers
 def test_a_hangup_is_ignored_under_nohup(bundle: Bundle, log: Path, temporary: Path, workers: str) -> None:
@@ -162,6 +166,7 @@ def test_it_starts_serves_and_ends_on_a_system_without_what_linux_alone_has(
             assert served.end() == 0
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @one_and_two_workers
 @pytest.mark.parametrize("log_to", ["nobody", "/dev/full", "closed"])

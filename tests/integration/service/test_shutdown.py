@@ -63,6 +63,7 @@ both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT]
 one_and_two_workers = pytest.mark.parametrize("workers", [1, 2])
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @one_and_two_workers
 @both_signals
@@ -141,6 +142,7 @@ def test_a_signal_under_load_loses_nothing_and_waits_for_nobody(
     assert all(b"shutting_down" in answer for answer in answers)
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_signal_before_it_is_ready_ends_all_of_it(bundle: Bundle, log: Path, workers: str) -> None:
@@ -203,6 +205,7 @@ def test_what_is_too_much_is_refused_and_the_rest_answered(
     assert growth_mb < 100
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 def test_a_process_that_is_killed_is_replaced(bundle: Bundle, good: bytes, log: Path) -> None:
     with serving(bundle.folder, log, options=["--port", "0", "--workers", "2"]) as served:

@@ -61,6 +61,7 @@ def test_train_and_test_in_any_order_are_kept_and_valid_is_made_of_train(
     assert read_index(tmp_path / "pets") == first
 
 
+@pytest.mark.posix
 def test_links_are_followed_and_what_cant_be_read_is_listed_once_for_all(
     petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes]
 ) -> None:

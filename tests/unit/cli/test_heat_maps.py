@@ -156,6 +156,7 @@ def test_a_service_that_can_not_predict_either_ends_the_command(photos: list[Pat
         list(explained_answers(client, photos, wanted=every))
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("method", ["hirescam", "occlusion"])
 def test_the_bytes_of_a_pipe_are_kept_for_the_map(
     photos: list[Path], tmp_path: Path, method: ExplanationMethod

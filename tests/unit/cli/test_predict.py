@@ -199,6 +199,7 @@ def test_a_photo_comes_from_a_pipe(small_bundle: Path, place: str) -> None:
     assert json.loads(done.stdout)["photo"] == place
 
 
+@pytest.mark.posix
 def test_a_photo_comes_from_a_process_substitution(small_bundle: Path, folder: Path) -> None:
     script = f"{sys.executable} -m petmood predict {small_bundle} <(cat {folder}/1.jpg) {folder}/2.jpg"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
@@ -457,6 +458,7 @@ def test_a_page_of_a_service_has_its_answers_and_thumbnails(
     assert f"<dd>{BODY.model.name}, version {BODY.model.version}</dd>" in text
 
 
+@pytest.mark.posix
 def test_photos_that_can_be_read_once_are_on_the_page(small_bundle: Path, folder: Path) -> None:
     asked = f"- <(cat {folder}/1.jpg) {folder}/2.jpg --html {folder}/sheet.html"
     script = f"cat {folder}/3.jpg | {sys.executable} -m petmood predict {small_bundle} {asked}"

@@ -109,6 +109,7 @@ def test_a_taken_port_is_refused_before_the_address_is_announced(
     )
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 @pytest.mark.spawns
 def test_the_page_of_mlflow_shows_the_runs_and_their_files(

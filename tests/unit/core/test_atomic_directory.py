@@ -194,6 +194,7 @@ def test_a_leftover_that_can_t_be_removed_stops_no_writer(
     assert (tmp_path / "folder/file").read_text() == "new"
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the names of open files from /proc")
 def test_every_file_and_folder_reaches_the_disk_before_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -125,6 +125,7 @@ def test_the_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.posix
 def test_the_file_and_its_folder_reach_the_disk_in_that_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
     fsync, replace = os.fsync, Path.replace
@@ -208,6 +209,7 @@ def test_of_many_processes_that_create_one_name_one_succeeds(tmp_path: Path) -> 
     assert (tmp_path / "taken").read_text() == str(said.index("True"))
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("umask", "modes"), [(0o077, (0o600, 0o700, 0o700)), (0o002, (0o664, 0o775, 0o775))])
 def test_a_copy_has_modes_by_the_umask_and_not_those_of_the_original(
     tmp_path: Path, umask: int, modes: tuple[int, int, int]

@@ -97,6 +97,7 @@ def test_links_that_fan_out_are_not_walked_again_and_again(tmp_path: Path) -> No
     assert len(names_of(tmp_path / "root")) == 1
 
 
+@pytest.mark.posix
 def test_what_is_no_regular_file_is_a_problem_and_nothing_waits_for_it(tmp_path: Path) -> None:
     fill(tmp_path, "happy/0.jpg")
     os.mkfifo(tmp_path / "happy/pipe.jpg")
@@ -185,6 +186,7 @@ def test_a_file_and_a_folder_that_vanish_during_the_walk_are_unreadable(
     )
 
 
+@pytest.mark.posix
 def test_links_that_lead_nowhere_or_back_are_listed_with_code_and_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -327,6 +327,7 @@ def test_the_causes_of_a_decoder_s_error_keep_no_frames_either(monkeypatch: pyte
     assert [link.__traceback__ for link in links if link] == [None, None, None]
 
 
+@pytest.mark.posix
 def test_ghostscript_is_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark, fake = tmp_path / "started", tmp_path / "gs"
     fake.write_text(f"#!/bin/sh\n: > {mark}\n")

@@ -60,6 +60,7 @@ def test_of_an_endless_pipe_one_byte_too_many_is_read(tmp_path: Path) -> None:
         through_a_pipe(tmp_path, b"x" * 500_000)
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a device of Linux and macOS")
 def test_a_device_without_an_end_is_too_large() -> None:
     with pytest.raises(FileTooLarge):

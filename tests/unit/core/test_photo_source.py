@@ -199,6 +199,7 @@ def test_a_named_folder_that_can_t_be_listed_is_a_problem_beside_the_photos(
     assert (photo.path, photo.problem) == (tmp_path / "a.jpg", None)
 
 
+@pytest.mark.posix
 def test_links_are_followed_and_for_what_cant_be_read_there_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -39,6 +39,7 @@ def test_the_cache_is_made_in_the_home_folder_and_used_again(tmp_path: Path, mon
     assert (tmp_path / "home/.cache/petmood").is_dir()
 
 
+@pytest.mark.posix
 def test_a_cache_that_is_read_only_or_a_home_that_is_unknown_gives_a_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_cache_that_is_read_only_or_a_home_that_is_unknown_gives_a_temporary_f
     assert cache_folder() == temporary
 
 
+@pytest.mark.posix
 def test_a_temporary_folder_is_used_again_if_nobody_else_may_write_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_temporary_folder_is_used_again_if_nobody_else_may_write_it(
     assert temporary_folder() != folder, "a link"
 
 
+@pytest.mark.posix
 def test_a_temporary_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     other = os.getuid() + 1

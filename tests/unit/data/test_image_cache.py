@@ -143,6 +143,7 @@ def test_a_photo_that_can_t_be_decoded_is_an_error_that_leaves_no_file(photos: P
     assert cached(photos) == []
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_killed_while_it_writes_the_next_call_makes_the_file_anew(photos: Path) -> None:
     process = halted(photos)

@@ -19,6 +19,7 @@ import pytest
 from onnx import numpy_helper
 
 from petmood.core.bundle import Bundle, Manifest, pack_arrays, read, verify, write
+from petmood.core.bundle_files import read_card
 from petmood.core.errors import BundleError, ConfigError, CorruptImage, EmptyFile, MissingDependency, PhotoError
 from petmood.core.golden import read_golden
 from petmood.core.image import Box, ImageSpec, load

@@ -191,6 +191,7 @@ def fitted_folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seeds
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_killed_it_continues_with_the_folds_that_are_left_and_ends_with_equal_numbers(
     settings: Settings, noisy_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

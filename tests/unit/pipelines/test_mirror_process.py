@@ -54,6 +54,7 @@ def test_another_address_gets_the_run_too(folder: Path, tmp_path: Path) -> None:
     assert len(runs_at(uri)) == 1
 
 
+@pytest.mark.posix
 def test_a_tracker_that_answers_nothing_is_left_behind_in_time(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -66,6 +67,7 @@ def test_a_tracker_that_answers_nothing_is_left_behind_in_time(folder: Path) -> 
     assert outcome == MirrorOutcome(problem="it did not answer within 0.5 s")
 
 
+@pytest.mark.posix
 def test_more_epochs_than_a_hanging_process_can_read_do_not_block(folder: Path) -> None:
     process = MirrorProcess(MirrorJob(folder=folder))
     os.kill(process._process.pid, signal.SIGSTOP)
@@ -74,6 +76,7 @@ def test_more_epochs_than_a_hanging_process_can_read_do_not_block(folder: Path) 
     assert process.end(within_s=0.1).problem == "it did not answer within 0.1 s"
 
 
+@pytest.mark.posix
 def test_a_process_that_was_killed_is_an_outcome(folder: Path) -> None:
     process = MirrorProcess(MirrorJob(folder=folder, uri="http://127.0.0.1:9"))
     os.kill(process._process.pid, signal.SIGKILL)
@@ -93,6 +96,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.posix
 def test_a_parent_that_was_killed_is_noticed_and_its_run_is_still_mirrored(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", PARENT, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
@@ -138,6 +142,7 @@ sys.exit(outcome.problem or 0)
 """
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 def test_a_mirror_that_is_killed_before_or_after_any_write_is_completed_by_the_next(
     folder: Path, tmp_path: Path

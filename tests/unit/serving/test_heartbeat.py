@@ -66,6 +66,7 @@ def test_heartbeats_go_on_also_when_nobody_reads_them(monkeypatch: pytest.Monkey
     theirs.close()
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_a_process_ends_with_its_supervisor_also_where_the_kernel_sends_no_signal() -> None:
     ours, theirs = socket.socketpair()

@@ -101,6 +101,7 @@ def test_a_record_that_cannot_be_written_is_dropped_without_a_word(
     assert caplog.text == ""
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_streams_that_were_closed_lead_nowhere_and_their_numbers_are_taken() -> None:
     program = (

@@ -106,6 +106,7 @@ def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_all_of_them_with_0(tmp_path: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
@@ -115,6 +116,7 @@ def test_a_signal_ends_all_of_them_with_0(tmp_path: Path, number: signal.Signals
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.posix
 def test_a_hangup_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
     """As by nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -132,6 +134,7 @@ def test_a_hangup_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) ->
     assert found == [signal.SIG_IGN]
 
 
+@pytest.mark.posix
 def test_one_that_was_killed_just_after_its_start_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
     others: list[bool] = []
 
@@ -171,6 +174,7 @@ def test_the_others_start_when_the_first_is_ready(tmp_path: Path) -> None:
     assert len(pids(tmp_path)) == 1
 
 
+@pytest.mark.posix
 def test_the_service_ends_when_none_is_alive_and_restarts_keep_failing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -202,6 +206,7 @@ def test_one_that_falls_silent_is_killed_and_replaced(
     assert f"process {pids(tmp_path)[0]} hangs (no heartbeat for 5 s); sending SIGKILL" in caplog.text
 
 
+@pytest.mark.posix
 def test_one_that_was_stopped_is_killed_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_process, "HEARTBEAT_WITHIN_S", 5.0)
 
@@ -218,6 +223,7 @@ def test_one_that_does_not_become_ready_is_replaced(tmp_path: Path, monkeypatch:
     assert run(tmp_path, "never ready", then=end, count=1, wait_for=2) == 0
 
 
+@pytest.mark.posix
 def test_what_a_dead_process_had_in_flight_is_forgotten_and_what_it_counted_stays(
     tmp_path: Path, looks_often: Path
 ) -> None:
@@ -238,6 +244,7 @@ def test_what_a_dead_process_had_in_flight_is_forgotten_and_what_it_counted_stay
     assert found == [["counter_0.db", "counter_1.db", "counter_supervisor.db"]], "a replacement continues its files"
 
 
+@pytest.mark.posix
 def test_numbers_of_a_process_that_ended_and_is_not_replaced_yet_are_gone(
     tmp_path: Path, looks_often: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

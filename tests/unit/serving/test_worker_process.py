@@ -58,6 +58,7 @@ def test_a_process_that_fails_after_its_startup_is_delayed_too_and_one_that_last
         assert (worker.failures, worker.start_at - 1000.0 - lasted_s, worker.status) == (failures, delay_s, 7)
 
 
+@pytest.mark.posix
 def test_a_process_is_ready_from_its_first_heartbeat_and_hangs_a_minute_after_its_last(
     make_worker: MakeWorker,
 ) -> None:

@@ -40,6 +40,7 @@ def holder(folder: Path, what: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_a_lock_is_free_as_soon_as_its_process_was_killed(tmp_path: Path) -> None:
     claims = FileTrialLocks(tmp_path)

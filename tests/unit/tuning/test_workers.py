@@ -62,6 +62,7 @@ def test_each_worker_gets_its_job_by_its_input_and_nothing_by_its_command_line(
     assert [path.read_text() for path in tmp_path.glob("job-*")] == ['["a=1", "b=\'x y\'"]\n3'] * 2
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_a_worker_that_refuses_ends_the_others_and_its_last_line_is_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,6 +83,7 @@ def test_a_worker_that_refuses_ends_the_others_and_its_last_line_is_the_reason(
         os.kill(int((tmp_path / "first").read_text()), 0)
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_a_worker_that_was_killed_is_left_out_and_only_all_of_them_are_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -100,6 +102,7 @@ def test_a_worker_that_was_killed_is_left_out_and_only_all_of_them_are_too_many(
         list(run_workers([], count=2, logs=tmp_path / "logs"))
 
 
+@pytest.mark.posix
 @pytest.mark.spawns
 def test_a_worker_that_dies_before_it_gets_its_job_is_left_out_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 from petmood.core.errors import ConfigError
 from petmood.core.files import flush_folder
 from petmood.core.locks import is_at, try_lock
+from petmood.core.open_flags import BINARY
 from petmood.core.user_cache import cache_folder
 from petmood.monitoring.prediction_log.database import shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
@@ -100,7 +101,7 @@ class Spool:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"{uuid.uuid4().hex}{SUFFIX}"
             draft = path.with_suffix(".new")  # under its name it would be replayed by others before it is locked
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o600)
             try_lock(handle)
             draft.rename(path)
             flush_folder(self.folder)
@@ -135,7 +136,7 @@ def rows_in(folder: Path) -> Iterator[LogRow]:
 def _of_a_dead_process(path: Path) -> Iterator[bool]:
     """Lock a file of another process while the block runs; yields False if that process lives, or has no locks."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)  # network drives lock only files that are open for writing
+        handle = os.open(path, os.O_RDWR | BINARY)  # network drives lock only files that are open for writing
     except OSError:  # another process has replayed and removed it
         yield False
         return

@@ -185,6 +185,7 @@ def test_absolute_paths_are_found_from_a_relative_table(tmp_path: Path, monkeypa
     assert codes(Path("labels.csv")) == [("a.jpg", "")]
 
 
+@pytest.mark.posix
 def test_names_that_are_no_file_are_problems_and_nothing_waits_or_ends_in_a_traceback(tmp_path: Path) -> None:
     path = table(
         tmp_path,
@@ -224,6 +225,7 @@ def test_columns_of_other_names_are_taken_by_options(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.posix
 def test_a_table_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "labels.csv")
     with pytest.raises(DataError, match="Expected a CSV table, got a pipe or device"):

@@ -130,12 +130,14 @@ def test_a_key_means_online_unless_set_otherwise(
     assert WandbTracker(spec, folder)._is_offline() is offline
 
 
+@pytest.mark.posix
 def test_a_key_in_netrc_means_online_too(folder: Path, tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text(f"machine api.wandb.ai login user password {'x' * 40}\n")
     (tmp_path / ".netrc").chmod(0o600)
     assert not WandbTracker(TrackerSettings(kind="wandb"), folder)._is_offline()
 
 
+@pytest.mark.posix
 def test_a_key_of_the_public_service_is_none_for_a_private_server(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

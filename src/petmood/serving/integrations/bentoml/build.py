@@ -32,7 +32,7 @@ from petmood.serving.integrations.bentoml.service import Batching, create_servic
 HERE = Path(__file__).resolve().parent
 # An empty distro skips the installation of compilers: all requirements are wheels.
 image = Image(base_image="python:{python}-slim", distro="", python_version="{python}", lock_python_packages=False)
-image = image.python_packages(*(HERE / "requirements.txt").read_text().split()).build_include("wheels")
+image = image.python_packages(*(HERE / "requirements.txt").read_text("utf-8").split()).build_include("wheels")
 service = create_service(bentoml.use_arguments(Batching), bundle=HERE / "bundle", image=image)
 '''
 
