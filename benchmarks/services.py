@@ -110,4 +110,5 @@ def _memory_kb(pid: int) -> tuple[int, int]:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text("utf-8").split()]
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in files for child in path.read_text("utf-8").split()]

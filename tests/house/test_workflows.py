@@ -17,7 +17,9 @@ from tests.support.workflows import Event, filled, loaded
 
 PROGRAMS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
-PINNED = re.compile(r"^\s*(?:- )?uses: (?:[\w./-]+@[0-9a-f]{40} # v[\d.]+|\./\.github/workflows/[\w-]+\.yml # zizmor: .*)$")
+PINNED = re.compile(
+    r"^\s*(?:- )?uses: (?:[\w./-]+@[0-9a-f]{40} # v[\d.]+|\./\.github/workflows/[\w-]+\.yml # zizmor: .*)$"
+)
 KNOWN = (
     'gh pr comment "$NUMBER" ',
     'gh release create "$GITHUB_REF_NAME" ',
