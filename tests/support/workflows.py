@@ -28,7 +28,7 @@ ENDED: Final = re.compile(r"exit status (\d+)")
 LONGEST_S: Final = 1800
 
 LOG: Final = r"""#!/usr/bin/env bash
-printf '%s\0' "$@" $'\n' >> "$STAND_IN_LOG" # in one write: jobs run side by side
+printf '%s\0' "$@" $'\x1e' >> "$STAND_IN_LOG" # in one write: jobs run side by side
 """
 STUB: Final = r"""#!/usr/bin/env bash
 name=$(basename "$0")
@@ -131,7 +131,7 @@ def play(
     )
     lines = list(_json_lines(done.stdout))
     assert lines, done.stdout
-    told = [line.split("\0")[:-1] for line in (desk / "told").read_text("utf-8").split("\n\0")]
+    told = [line.split("\0")[:-1] for line in (desk / "told").read_text("utf-8").split("\x1e\0")]
     return Outcome(
         passed=done.returncode == 0,
         steps=tuple(_steps(lines)),

@@ -79,7 +79,7 @@ def check_signature(folder: Path, signature: bytes | None, *, public_key: Path) 
         ConfigError: the public key can't be used.
         MissingDependency: the extra 'sign' is not installed.
     """
-    read(folder)  # what is no bundle is reported as such
+    read(folder)  # a folder that is not a bundle is reported as such
     if signature is None:
         command = shell_command("bundle", "sign", folder, "--key", "KEY")
         raise SignatureError(f"{folder} has no signature, and {public_key} demands one. Sign it with: {command}")
