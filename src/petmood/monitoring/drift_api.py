@@ -20,7 +20,7 @@ from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, DriftStatus
 from petmood.monitoring.prediction_log.reader import rows_by_bundle
 
-__all__ = ["EVERY_S", "RenderReport", "create_drift_app"]
+__all__ = ["EVERY_S", "DriftMetrics", "RenderReport", "create_drift_app"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def create_drift_app(
     """
     updates = _Updates(monitor, engine, every_s=every_s, testers=testers)
     registry = CollectorRegistry()
-    registry.register(_Metrics(monitor))
+    registry.register(DriftMetrics(monitor))
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -161,7 +161,7 @@ def _problem_of(step: Callable[[], None]) -> str | None:
     return None
 
 
-class _Metrics(Collector):
+class DriftMetrics(Collector):
     """Collects the state of a monitor at each scrape; every label is there from the start."""
 
     def __init__(self, monitor: DriftMonitor) -> None:
