@@ -11,10 +11,10 @@ BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve browser database prometheus test lint proof bench mutants pins sbom wheel clean
+.PHONY: help setup run serve browser database prometheus test lint proof drill bench mutants pins sbom wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install the development packages into .venv, 8 GB, at pinned versions, if they changed
 
@@ -87,6 +87,9 @@ proof: setup browser database prometheus ## run slow proofs: clean environments,
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+
+drill: setup browser database prometheus ## practice what docs/runbook.md says, on real processes; some 5 minutes
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m drill -v
 
 bench: setup ## run the benchmarks (all but the one that takes ten minutes) and print the table
 	@$(PY) -m benchmarks

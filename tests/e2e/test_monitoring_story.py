@@ -29,7 +29,7 @@ from tests.support.images import png
 from tests.support.served import Served, serving
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.proof, pytest.mark.spawns]
+pytestmark = [pytest.mark.proof, pytest.mark.drill, pytest.mark.spawns]
 
 CHAMPION: Final = "registry://petmood@champion"
 WITHIN_S: Final = 300

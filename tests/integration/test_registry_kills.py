@@ -190,6 +190,7 @@ def test_of_two_promotions_at_once_by_two_processes_one_gets_a_conflict(registry
         assert champion_in_mlflow(registry, otherwise=won) == won
 
 
+@pytest.mark.drill
 def test_a_full_disk_is_one_error_and_the_registry_is_as_it_was(tmp_path: Path) -> None:
     address = str(tmp_path / "registry")
     opened = open_registry(address)

@@ -46,6 +46,7 @@ def answers_with(served: Served, sha256: str, photo: bytes) -> Callable[[], bool
     return lambda: served.predict(photo).body["model"]["sha256"] == sha256
 
 
+@pytest.mark.drill
 def test_the_alias_is_followed_under_requests_and_none_fails(
     bundle: Bundle, other_bundle: Bundle, registry: Registry, table: FaultTable, good: bytes, tmp_path: Path, log: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_the_alias_is_followed_under_requests_and_none_fails(
     assert [line["registry_version"] for line in lines if "registry_version" in line] == [2, 1]
 
 
+@pytest.mark.drill
 def test_a_bad_version_and_a_registry_that_is_away_leave_the_old_model(
     bundle: Bundle, registry: Registry, table: FaultTable, good: bytes, tmp_path: Path, log: Path
 ) -> None:

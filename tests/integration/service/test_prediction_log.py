@@ -57,6 +57,7 @@ def expected(count: int) -> list[str]:
     return [f"{number:04}" for number in range(count)]
 
 
+@pytest.mark.drill
 def test_postgresql_is_killed_midway_and_comes_back_and_nothing_is_lost(
     server: Server, bundle: Bundle, good: bytes, log: Path, environment: dict[str, str]
 ) -> None:
