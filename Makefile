@@ -11,7 +11,7 @@ BUNDLE ?= bundles/demo
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve browser database prometheus test lint proof drill bench mutants pins sbom wheel clean
+.PHONY: help setup run serve browser database prometheus test lint proof drill docs docs-serve bench mutants images pins sbom wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,12 @@ proof: setup browser database prometheus ## run slow proofs: clean environments,
 drill: setup browser database prometheus ## practice what docs/runbook.md says, on real processes; some 5 minutes
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m drill -v
 
+docs: setup ## write the reference pages, build the site into site/ strictly, and check its links
+	@$(PY) -m tests.support.site
+
+docs-serve: docs ## show the site at http://127.0.0.1:8001, and build it again after each change
+	@$(VENV)/bin/zensical serve --dev-addr 127.0.0.1:8001
+
 bench: setup ## run the benchmarks (all but the one that takes ten minutes) and print the table
 	@$(PY) -m benchmarks
 
@@ -111,5 +117,5 @@ wheel: setup ## build dist/petmood-*.whl
 	@ls dist
 
 clean: ## remove build outputs, but not .venv and not data
-	@rm -rf dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache htmlcov
+	@rm -rf dist build site .cache .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache htmlcov
 	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
