@@ -1,4 +1,4 @@
-"""Pages of the documentation: their commands, their place in the navigation, and the reference written from the code."""
+"""Pages of the documentation: their commands, their place in the navigation, and the reference from the code."""
 
 import re
 import shlex
@@ -113,3 +113,8 @@ def test_the_runbook_names_every_file_of_drills() -> None:
         "tests/house/test_docs.py"
     }
     assert named == marked
+
+
+def test_a_block_of_another_language_hides_no_call_after_it() -> None:
+    page = '```json\n{"a": 1}\n```\n\ntext\n\n```bash\npetmood serve bundles/x\n```\n'
+    assert list(commands(page)) == [["serve", "bundles/x"]]

@@ -71,8 +71,9 @@ def texts() -> list[tuple[str, str]]:
 
 def shell_blocks(text: str) -> str:
     """Return what stands in the fenced shell blocks of a page, lines joined where they go on."""
-    blocks = re.findall(r"```(?:bash|sh|shell|console)?\n(.*?)```", text, re.DOTALL)
-    return "\n".join(blocks).replace("\\\n", " ")
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    shell = [block for language, block in blocks if language in {"", "bash", "sh", "shell", "console"}]
+    return "\n".join(shell).replace("\\\n", " ")
 
 
 def targets() -> set[str]:
