@@ -58,7 +58,7 @@ class Reader:
 
 
 def test_the_commands_of_the_tutorial_lead_to_an_answer_as_printed(tmp_path: Path) -> None:
-    write_demo(tmp_path / "PHOTOS", photos=320, flaws=False)
+    write_demo(tmp_path / "PHOTOS", photos=160, flaws=False)
     shutil.copy(min((tmp_path / "PHOTOS").rglob("*.jpg")), tmp_path / "pet.jpg")
     blocks = BLOCK.findall((ROOT / "docs/tutorial.md").read_text("utf-8"))
     reader = Reader(tmp_path)
