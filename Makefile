@@ -8,6 +8,7 @@ TORCH ?=
 JOBS  ?= 2
 RUN   ?=
 BUNDLE ?= bundles/demo
+IMAGES ?= serve page monitor
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
@@ -81,6 +82,16 @@ prometheus: ## install Prometheus and Alertmanager for the proof of alerts, if r
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	    apt-get install -yqq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } || \
 	  { echo "make proof needs Prometheus. Install it, such as with: apt-get install prometheus prometheus-alertmanager" >&2; exit 1; }
+
+buildah: ## install buildah and mmdebstrap, with which container images are built without an engine, if root
+	@{ command -v buildah && command -v mmdebstrap; } >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    apt-get install -yqq --no-install-recommends buildah mmdebstrap >/dev/null; } || \
+	  { echo "make images needs root and buildah. Install it, such as with: apt-get install buildah mmdebstrap" >&2; exit 1; }
+
+images: setup buildah ## build container images and run them, for BUNDLE=bundles/demo and IMAGES="serve page monitor bento train"
+	@[ -e $(BUNDLE)/manifest.json ] || $(VENV)/bin/petmood run
+	@$(PY) -m tests.support.containers $(IMAGES) --bundle $(BUNDLE)
 
 # The hooks run alone: they read every file of the repository, and their type check needs all processors.
 proof: setup browser database prometheus ## run slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
