@@ -1,6 +1,7 @@
 """Container images and compose.yaml: pinned bases, a numeric user, one port, exec form, health checks, no secret."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,12 +82,12 @@ def test_an_image_is_made_in_two_stages_and_says_what_it_is(target: str) -> None
 @each_target
 def test_an_image_installs_its_extras_at_pinned_versions_with_bytecode(target: str) -> None:
     (install,) = IMAGES.stages[f"{target}-packages"].values("RUN")
-    extras = re.findall(r"'\.\[([\w,]+)\]'", install)[0].split(",")
+    extras = install.partition(" sh install.sh ")[2].split(",")
     assert target in extras
     assert set(extras) <= set(pyproject()["project"]["optional-dependencies"])
     assert "--mount=type=cache,target=/root/.cache/uv " in install
     environment = IMAGES.environment(f"{target}-packages")
-    assert environment["UV_COMPILE_BYTECODE"] == "1"
+    assert (environment["UV_COMPILE_BYTECODE"], environment["PYC_INVALIDATION_MODE"]) == ("1", "UNCHECKED_HASH")
     assert environment["UV_CONSTRAINT"] == environment["UV_BUILD_CONSTRAINT"] == "constraints.txt"
 
 
@@ -203,6 +204,15 @@ def test_prometheus_of_compose_scrapes_the_services_and_reaches_alertmanager() -
     ]
     mounted = {path.name for path in files_of(compose()["prometheus"])}
     assert {*settings["rule_files"], "prometheus.yml"} == mounted
+
+
+@pytest.mark.proof
+def test_prometheus_accepts_the_settings_of_compose(tmp_path: Path) -> None:
+    for path in files_of(compose()["prometheus"]):
+        shutil.copy(path, tmp_path)
+    words = ["promtool", "check", "config", tmp_path / "prometheus.yml"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def an_image(root: Path) -> Path:

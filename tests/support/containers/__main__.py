@@ -50,11 +50,16 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def local(image: str) -> str:
+    """Return the name by which buildah looks for an image on this machine alone."""
+    return f"localhost/{image}"
+
+
 def check(name: str, built: Built, *, store: ImageStore, scratch: Path, given: argparse.Namespace) -> None:
     """Check the files of an image, write their SBOM, and run it."""
-    config = store.config(built.image)
+    config = store.config(local(built.image))
     built.labels = config.get("Labels") or {}
-    with store.mounted(PYTHON) as base, store.mounted(built.image) as root:
+    with store.mounted(PYTHON) as base, store.mounted(local(built.image)) as root:
         built.megabytes = round(contents.size_mb(root), 1)
         built.problems += contents.problems(root, base=base, trains=name == "train")
         if built.megabytes > LIMITS_MB.get(name, float("inf")):
@@ -116,8 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
         prepare(scratch, given.bundle)
         for name in given.names:
             began, image = time.monotonic(), f"petmood-{name}:{__version__}"
-            store.build(name, f"localhost/{image}", revision=revision)
-            found.append(Built(f"localhost/{image}", 0, round(time.monotonic() - began, 1)))
+            store.build(name, local(image), revision=revision)
+            found.append(Built(image, 0, round(time.monotonic() - began, 1)))
             check(name, found[-1], store=store, scratch=scratch, given=given)
             sys.stderr.write(f"{image}: {len(found[-1].problems)} problems\n")
     finally:

@@ -28,7 +28,7 @@ LEFT_BEHIND: Final = (
     "**/.git",
     "**/.env",
     "**/pip.conf",
-    "opt/petmood/lib/python*/site-packages/tests",
+    "opt/petmood/**/tests",
 )
 """Patterns of build tools, caches, settings, data and tests."""
 TRAINING: Final = ("torch", "torchvision", "lightning", "mlflow", "timm", "nvidia")
@@ -74,7 +74,7 @@ def writable(root: Path) -> Iterator[Path]:
     """Yield what the user, or everyone, may change outside of the folder for state."""
     for path in walk(root):
         about, name = path.lstat(), path.relative_to(root)
-        if stat.S_ISLNK(about.st_mode) or name == STATE or name in _WORLD_WRITABLE:
+        if stat.S_ISLNK(about.st_mode) or stat.S_ISCHR(about.st_mode) or name in {STATE, *_WORLD_WRITABLE}:
             continue
         if USER in {about.st_uid, about.st_gid} or about.st_mode & stat.S_IWOTH:
             yield name

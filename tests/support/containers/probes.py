@@ -76,7 +76,9 @@ def check_confinement(container: Container) -> None:
     for folder in ("/", "/opt/petmood", "/etc", "/bundle"):
         done = container.exec("/bin/sh", "-c", f": > {folder}/probe")
         assert done.returncode, f"{folder} is writable"
-    done = container.exec("/bin/sh", "-c", ": > /tmp/probe && : > /var/lib/petmood/probe && rm /var/lib/petmood/probe")
+    done = container.exec(
+        "/bin/sh", "-c", ": > /tmp/.probe && : > /var/lib/petmood/.probe && rm /var/lib/petmood/.probe"
+    )
     assert done.returncode == 0, done.stderr
 
 
