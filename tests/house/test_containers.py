@@ -142,8 +142,8 @@ def test_the_build_context_is_a_list_of_what_is_needed() -> None:
 
 
 def test_compose_keeps_to_the_schema() -> None:
-    words = [PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = (PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml")
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -210,7 +210,7 @@ def test_prometheus_of_compose_scrapes_the_services_and_reaches_alertmanager() -
 def test_prometheus_accepts_the_settings_of_compose(tmp_path: Path) -> None:
     for path in files_of(compose()["prometheus"]):
         shutil.copy(path, tmp_path)
-    words = ["promtool", "check", "config", tmp_path / "prometheus.yml"]
+    words = ["promtool", "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -17,8 +17,10 @@ from typing import Any, Final
 
 from petmood import __version__
 from petmood.core.files import atomic_write_json, copy_folder
+from petmood.monitoring.prediction_log.database import connect, database_url, migrate
 from tests.support.containers import contents
 from tests.support.containers.buildah import PYTHON, ImageStore, called
+from tests.support.containers.probes import LOG_FILE
 from tests.support.source_tree import ROOT
 
 NAMES: Final = ("serve", "page", "monitor", "bento", "train")
@@ -88,14 +90,18 @@ def write_sbom(root: Path, to: Path, *, image: str) -> None:
 
 
 def prepare(scratch: Path, bundle: Path) -> None:
-    """Copy the bundle so that the user of the images can read it, and make a folder that this user may write into."""
+    """Copy the bundle so that the user of the images can read it, and make a folder with a log for this user."""
     scratch.chmod(0o755)
     copy_folder(bundle, scratch / "bundle")
     for path in (scratch / "bundle", *(scratch / "bundle").iterdir()):
         path.chmod(0o755 if path.is_dir() else 0o644)
     state = scratch / "state"
     state.mkdir()
-    os.chown(state, contents.USER, contents.USER)
+    engine = connect(database_url(f"sqlite:///{state / LOG_FILE}"))
+    migrate(engine)
+    engine.dispose()
+    for path in (state, *state.iterdir()):
+        os.chown(path, contents.USER, contents.USER)
 
 
 def table(found: list[Built]) -> str:
