@@ -54,8 +54,11 @@ class Container:
     @property
     def pid(self) -> int:
         """The process that is process 1 of the container."""
+        return int(self._children()[0])
+
+    def _children(self) -> list[str]:
         ours = self.process.pid
-        return int(Path(f"/proc/{ours}/task/{ours}/children").read_text().split()[0])
+        return Path(f"/proc/{ours}/task/{ours}/children").read_text().split()
 
     def exec(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the container as its user, as health checks are run."""
@@ -76,7 +79,7 @@ class Container:
         """
         if self.process.poll() is not None:
             raise RuntimeError(f"ended with exit code {self.process.returncode}:\n{self.tail()}")
-        return self.exec(*self.config.health).returncode == 0
+        return bool(self._children()) and self.exec(*self.config.health).returncode == 0
 
     def stop(self, *, within_s: float = 20) -> int:
         """Send SIGTERM to process 1, as a container engine does, and return the exit code."""
@@ -112,9 +115,16 @@ def running(
 
 
 def wait_for_health(container: Container, *, within_s: float = 180) -> float:
-    """Wait until the health check passes; return after how many seconds it did."""
+    """Wait until the health check passes; return after how many seconds it did.
+
+    Raises:
+        RuntimeError: the process ended, or the check doesn't pass in time; the message has the end of its log.
+    """
     began = time.monotonic()
-    wait_until(container.is_healthy, within_s=within_s, every_s=0.2, what=f"a healthy container:\n{container.tail()}")
+    try:
+        wait_until(container.is_healthy, within_s=within_s, every_s=0.2)
+    except TimeoutError as error:
+        raise RuntimeError(f"not healthy after {within_s:g} s:\n{container.tail()}") from error
     return time.monotonic() - began
 
 
