@@ -43,6 +43,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "page": ("petmood.cli.page:page", "Show the web page."),
     "run": ("petmood.cli.run:run", "Run the whole pipeline, skipping what is up to date."),
     "retrain": ("petmood.cli.retrain:retrain", "Train on a data version, register and check the model."),
+    "cloud": ("petmood.cli.cloud:cloud", "Deploy and train on Google Cloud, and estimate the cost."),
     "profile": ("petmood.cli.train:profile", "Show where a training step spends its time."),
     "config": ("petmood.cli.train:config", "Show the settings, composed, and the groups to choose from."),
 }

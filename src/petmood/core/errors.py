@@ -39,6 +39,7 @@ PetmoodError                      exit code 2 on the command line
 ├── LogUnavailable                the database of the prediction log can't be used
 ├── MissingDependency             an optional package is not installed
 ├── DownloadError                 a download failed
+├── CloudError                    Google Cloud rejects a request, or a job on it can't be started
 └── ServiceError                  a response is not from petmood
     ├── ServiceUnreachable        it can't be reached
     └── ServiceTimeout            it does not respond in time
@@ -51,6 +52,7 @@ __all__ = [
     "BadForm",
     "BadRequest",
     "BundleError",
+    "CloudError",
     "ConfigError",
     "CorruptImage",
     "CorruptVersion",
@@ -291,6 +293,10 @@ class DownloadError(PetmoodError):
     """A download failed; the message explains how to provide the file manually."""
 
     code = "download_error"
+
+
+class CloudError(PetmoodError, code="cloud_error"):
+    """Google Cloud can't be reached or rejects a request, or the environment of a job on it is not as expected."""
 
 
 class ServiceError(PetmoodError, code="service_error"):

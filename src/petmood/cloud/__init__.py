@@ -1,0 +1,1 @@
+"""Google Cloud: specifications of services and jobs, their submission, and the entry point of a training job."""
