@@ -1,0 +1,53 @@
+"""Build on Google Cloud, by the discovery document of the Cloud Build API."""
+
+import copy
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from petmood.cloud.jobs import job_spec
+from petmood.cloud.services import service_spec
+from petmood.cloud.settings import CloudSettings, Component
+from tests.support.discovery import problems
+from tests.support.source_tree import ROOT
+
+BUILD: dict[str, Any] = yaml.safe_load((ROOT / "deploy/gcp/cloudbuild.yaml").read_text("utf-8"))
+SETTINGS = CloudSettings(
+    project="pets-12345", api_url="https://petmood-api-abc.a.run.app", cloud_sql="pets-12345:us-central1:petmood"
+)
+
+
+def test_the_api_has_every_field() -> None:
+    assert problems(BUILD, api="cloudbuild.v1", schema="Build") == []
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value"),
+    [((), "step", []), (("steps", 0), "image", "x"), (("options",), "logging", "NONE_AT_ALL")],
+)
+def test_a_planted_mistake_is_found(where: tuple[str | int, ...], key: str, value: object) -> None:
+    build: Any = copy.deepcopy(BUILD)
+    place = build
+    for part in where:
+        place = place[part]
+    place[key] = value
+    (found,) = problems(build, api="cloudbuild.v1", schema="Build")
+    assert key in found
+
+
+def test_every_image_that_is_deployed_is_built_and_pushed() -> None:
+    specs = [service_spec(SETTINGS, component)["template"]["containers"][0]["image"] for component in Component]
+    specs.append(job_spec(SETTINGS, name="x")["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["imageUri"])
+    needed = {address.rpartition("/")[2].partition(":")[0] for address in specs}
+    built = {step["args"][step["args"].index("--tag") + 1] for step in BUILD["steps"] if step["args"][0] == "build"}
+    assert built == set(BUILD["images"])
+    assert {address.rpartition("/")[2].partition(":")[0] for address in built} == needed
+
+
+def test_steps_wait_for_steps_that_exist_and_substitutions_are_declared() -> None:
+    ids = {step["id"] for step in BUILD["steps"]}
+    assert {one for step in BUILD["steps"] for one in step["waitFor"]} - ids == {"-"}
+    own = set(re.findall(r"\$\{(_\w+)\}", (ROOT / "deploy/gcp/cloudbuild.yaml").read_text("utf-8")))
+    assert own == set(BUILD["substitutions"])
