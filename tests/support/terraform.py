@@ -117,6 +117,8 @@ def _problems(
     given = _with_dynamic(body)
     yield from (f"{at}: unknown argument {one!r}" for one in given if one not in {*arguments, *known})
     for one, (is_required, annotation) in arguments.items():
+        if one in known:
+            continue
         if one not in given:
             if is_required:
                 yield f"{at}: missing argument {one!r}"
@@ -126,7 +128,7 @@ def _problems(
         inner = next((found for found in re.findall(r"'(\w+)'", annotation) if found in classes), None)
         if blocks and inner is None:
             yield f"{at}: {one!r} is an argument and no block"
-        elif inner is not None and one not in known:
+        elif inner is not None:
             if not blocks:
                 yield f"{at}: {one!r} is a block and no argument"
             if len(blocks) > 1 and "Sequence" not in annotation:

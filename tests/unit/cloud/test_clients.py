@@ -13,7 +13,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import run_v2
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
 
-from petmood.cloud.clients import deploy_service, service_states, services_client
+from petmood.cloud.clients import deploy_service, job_states, service_states, services_client, submit_job
+from petmood.cloud.jobs import job_spec
 from petmood.cloud.services import service_spec
 from petmood.cloud.settings import CloudSettings, Component
 from petmood.core.errors import CloudError
@@ -156,3 +157,31 @@ def test_without_credentials_the_next_step_is_to_log_in(monkeypatch: pytest.Monk
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     with pytest.raises(CloudError, match=r"no credentials for Google Cloud\. Log in with: gcloud auth"):
         services_client(SETTINGS)
+
+
+@pytest.mark.proof  # the import of the types takes some ten seconds
+def test_jobs_are_submitted_and_listed() -> None:
+    from google.cloud import aiplatform_v1  # noqa: PLC0415 - some ten seconds
+    from google.cloud.aiplatform_v1.services.job_service.transports import (  # noqa: PLC0415 - with it
+        JobServiceRestTransport,
+    )
+
+    spec = job_spec(SETTINGS, name="first", overrides=["epochs=3"])
+    made = f"{SETTINGS.parent}/customJobs/1"
+    failed = {**spec, "name": made, "state": "JOB_STATE_FAILED", "error": {"code": 9, "message": "The replica\nended."}}
+    running = {**spec, "displayName": "second", "state": "JOB_STATE_RUNNING", "updateTime": "2026-01-02T03:04:05Z"}
+    answers = [(200, {**spec, "name": made}), (200, {"customJobs": [running, failed]}), error(429, "Quota exceeded.")]
+    api = Api(answers)
+    with api_server(api) as host:
+        transport = JobServiceRestTransport(host=host, url_scheme="http", credentials=AnonymousCredentials())
+        client = aiplatform_v1.JobServiceClient(transport=transport)
+        assert submit_job(client, SETTINGS, spec) == made
+        second, first = job_states(client, SETTINGS)
+        with pytest.raises(CloudError, match="A quota of the project"):
+            submit_job(client, SETTINGS, spec)
+    assert (second.name, second.state, second.changed) == ("second", "running", "2026-01-02T03:04:05Z")
+    assert (first.name, first.state, first.detail) == ("first", "failed", "The replica ended.")
+    method, path, body = api.requests[0]
+    assert (method, path.partition("?")[0]) == ("POST", f"/v1/{SETTINGS.parent}/customJobs")
+    assert body["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] == ["epochs=3"]
+    assert "labels.app" in api.requests[1][1]
