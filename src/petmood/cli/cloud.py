@@ -47,7 +47,7 @@ tag = click.option("--tag", help="Tag of the container images; default: latest."
 
 @click.group()
 def cloud() -> None:
-    """Deploy and train on Google Cloud; --dry-run prints what would be submitted."""
+    """Deploy and train on Google Cloud, and estimate the cost. --dry-run prints what would be submitted."""
 
 
 @cloud.command()
@@ -92,9 +92,10 @@ def deploy(found: "CloudSettings", *, components: Sequence[str], dry_run: bool) 
 @click.option("--name", help="Name of the job; one that exists resumes from its checkpoints. Default: the time.")
 @dry_run
 def train(found: "CloudSettings", *, overrides: tuple[str, ...], name: str | None, dry_run: bool) -> None:
-    """Train on Vertex AI; OVERRIDES as for `petmood run`, such as data=/gcs/BUCKET/data/pets.
+    """Train on Vertex AI.
 
-    The bucket's objects are files below /gcs/BUCKET in the container.
+    OVERRIDES as for `petmood run`, such as data=/gcs/BUCKET/data/pets. The objects of a bucket are files below
+    /gcs/BUCKET in the container.
     """
     from petmood.cloud.jobs import job_spec, output_folder
 
@@ -140,7 +141,10 @@ def status(found: "CloudSettings", *, as_json: bool) -> None:
 def cost(
     *, run: Path | None, requests: int, ms: float | None, path: Path | None, prices: Path | None, as_json: bool
 ) -> None:
-    """Estimate what a training and a month of requests cost: prices times measured seconds."""
+    """Estimate costs: prices times measured seconds.
+
+    Of one training (--run), and of a month of requests (--requests, --ms).
+    """
     from dataclasses import asdict
 
     from petmood.cloud.cost import read_prices, run_seconds, serving_cost, training_cost

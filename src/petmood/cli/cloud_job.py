@@ -20,10 +20,10 @@ WORK = Path(gettempdir()) / "petmood-job"
     "--work", type=click.Path(path_type=Path), default=WORK, show_default=True, help="Folder for all files of the job."
 )
 def run_job(*, overrides: tuple[str, ...], work: Path) -> None:
-    """Train in a container of Vertex AI, as `petmood run` does: the command of its image.
+    """Train in a container of Vertex AI.
 
-    Runs are stored in $AIP_CHECKPOINT_DIR after each epoch, and a job that is started again resumes from there. The
-    bundle comes to $AIP_MODEL_DIR, and learning curves to $AIP_TENSORBOARD_LOG_DIR. Paths in OVERRIDES are absolute,
+    It does what `petmood run` does. Runs are stored in $AIP_CHECKPOINT_DIR after each epoch, and a job that is started
+    again resumes from there. The bundle comes to $AIP_MODEL_DIR, and learning curves to $AIP_TENSORBOARD_LOG_DIR. Paths in OVERRIDES are absolute,
     such as data=/gcs/BUCKET/data/pets.
     """
     from petmood.cli.recommended import with_recommended

@@ -72,7 +72,7 @@ def test_the_printed_settings_can_be_given_again(petmood: Run, tmp_path: Path) -
         (("status", "--project", "pets-12345"), "Log in with: gcloud auth application-default login"),
         (("cost",), "Expected --run FOLDER or --ms MILLISECONDS"),
         (("cost", "--run", "nowhere"), "Expected the folder of a run with run.json, got nowhere"),
-        (("run-job",), "in AIP_CHECKPOINT_DIR"),
+        (("run-job",), "in AIP_MODEL_DIR"),
     ],
 )
 def test_what_can_t_be_is_refused_in_one_line(petmood: Run, words: tuple[str, ...], told: str) -> None:
