@@ -23,8 +23,8 @@ def run_job(*, overrides: tuple[str, ...], work: Path) -> None:
     """Train in a container of Vertex AI.
 
     It does what `petmood run` does. Runs are stored in $AIP_CHECKPOINT_DIR after each epoch, and a job that is started
-    again resumes from there. The bundle comes to $AIP_MODEL_DIR, and learning curves to $AIP_TENSORBOARD_LOG_DIR. Paths in OVERRIDES are absolute,
-    such as data=/gcs/BUCKET/data/pets.
+    again resumes from there. The bundle comes to $AIP_MODEL_DIR, and learning curves to $AIP_TENSORBOARD_LOG_DIR.
+    Paths in OVERRIDES are absolute, such as data=/gcs/BUCKET/data/pets.
     """
     from petmood.cli.recommended import with_recommended
     from petmood.cloud.job_storage import RunMirror, mirrored, open_store, publish_bundle, restore_runs
