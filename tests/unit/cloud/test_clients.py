@@ -64,6 +64,11 @@ def api_server(api: Api) -> Iterator[str]:
         thread.join()
 
 
+def nobody() -> AnonymousCredentials:
+    """Return credentials that send nothing."""
+    return AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth has no type of it
+
+
 @pytest.fixture
 def client_of() -> Iterator[Callable[[Api], Any]]:
     """Return a function that makes a client of a server with these answers."""
@@ -71,7 +76,7 @@ def client_of() -> Iterator[Callable[[Api], Any]]:
 
         def make(api: Api) -> Any:  # noqa: ANN401 - the client's methods are untyped
             host = opened.enter_context(api_server(api))
-            transport = ServicesRestTransport(host=host, url_scheme="http", credentials=AnonymousCredentials())
+            transport = ServicesRestTransport(host=host, url_scheme="http", credentials=nobody())
             return run_v2.ServicesClient(transport=transport)
 
         yield make
@@ -173,7 +178,7 @@ def test_jobs_are_submitted_and_listed() -> None:
     answers = [(200, {**spec, "name": made}), (200, {"customJobs": [running, failed]}), error(429, "Quota exceeded.")]
     api = Api(answers)
     with api_server(api) as host:
-        transport = JobServiceRestTransport(host=host, url_scheme="http", credentials=AnonymousCredentials())
+        transport = JobServiceRestTransport(host=host, url_scheme="http", credentials=nobody())
         client = aiplatform_v1.JobServiceClient(transport=transport)
         assert submit_job(client, SETTINGS, spec) == made
         second, first = job_states(client, SETTINGS)
