@@ -17,6 +17,7 @@ LONGEST_FIRST: Final = (
     "tests/integration/monitoring/test_alert_rules.py",
     "tests/integration/test_transfer.py",
     "tests/integration/test_sweep_postgres.py",
+    "tests/integration/test_vertex_job.py",
 )
 """Files that take more than half a minute; a long file that came last would keep one worker busy alone."""
 
