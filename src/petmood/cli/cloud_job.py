@@ -11,15 +11,15 @@ from petmood.cli.progress import progress_bar
 
 __all__ = ["run_job"]
 
-WORK = Path(gettempdir()) / "petmood-job"
-
 
 @click.command("run-job")
 @click.argument("overrides", nargs=-1)
 @click.option(
-    "--work", type=click.Path(path_type=Path), default=WORK, show_default=True, help="Folder for all files of the job."
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder for all files of the job; default: petmood-job in the system's folder for temporary files.",
 )
-def run_job(*, overrides: tuple[str, ...], work: Path) -> None:
+def run_job(*, overrides: tuple[str, ...], work: Path | None) -> None:
     """Train in a container of Vertex AI.
 
     It does what `petmood run` does. Runs are stored in $AIP_CHECKPOINT_DIR after each epoch, and a job that is started
@@ -34,8 +34,9 @@ def run_job(*, overrides: tuple[str, ...], work: Path) -> None:
     to = read_job_environment(os.environ)
     checkpoints, model = open_store(to.checkpoints), open_store(to.model)
     curves = open_store(to.logs) if to.logs else None
-    work.mkdir(parents=True, exist_ok=True)
-    with contextlib.chdir(work):
+    folder = work or Path(gettempdir()) / "petmood-job"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):
         is_tracked = any(override.partition("=")[0].partition(".")[0] == "tracker" for override in overrides)
         chosen = with_recommended(overrides if is_tracked else ("tracker=none", *overrides))
         settings = compose(with_demo(chosen))
