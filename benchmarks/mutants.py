@@ -62,6 +62,11 @@ PACKAGES: Final[Mapping[str, Package]] = {
         without=("src/petmood/evaluation/non_pet_drawings.py", "src/petmood/evaluation/non_pet_texts.py"),  # drawn too
     ),
     "promotion": Package(("src/petmood/promotion/*",), ("tests/unit/promotion",)),
+    "monitoring": Package(
+        ("src/petmood/monitoring/*",),
+        ("tests/unit/monitoring",),
+        without=("src/petmood/monitoring/prediction_log/migrations/*",),  # databases exist that these have made
+    ),
 }
 SINGLE_THREADED: Final = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 """Environment without threads: a process that is forked where OpenCV has used its threads hangs, and a mutant whose
@@ -229,7 +234,7 @@ def _configure(copy: Path, package: Package) -> None:
         "do_not_mutate": list(package.without),
         "pytest_add_cli_args_test_selection": list(package.tests),
         "pytest_add_cli_args": ["-q", "-m", "not proof", "-p", "no:cacheprovider"],
-        "also_copy": ["docs", "benchmarks", "examples", "README.md"],
+        "also_copy": ["docs", "benchmarks", "deploy", "examples", "README.md"],
         "use_git_change_detection": False,
         "process_isolation": "forkserver",  # libraries with threads hang in a fork of a process that has used them
         "timeout_multiplier": 60.0,  # the default of 15 takes a busy machine for a test that hangs
