@@ -32,7 +32,7 @@ NOT_BENCHMARKS = {
     "mutants_page",
     "paired_folds",
 }
-SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "usual_service"}
+SHARED_BY_SERVING = {"bundles", "inprocess", "load", "loops", "machine", "services", "turns", "usual_service"}
 """Modules shared by the serving benchmarks; not benchmarks themselves."""
 
 

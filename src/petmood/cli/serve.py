@@ -24,16 +24,27 @@ PORT = 8000
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the platform
 
 
-class ServiceOptions(TypedDict):
-    """The options that say where the service listens, and those that stand for a setting; None is the default."""
+SETTINGS = ("threads", "prediction_log", "keep_photos_days", "public_key", "traces", "trace_sampling")
+"""Options of which each is the setting of this name."""
+
+
+class ListeningOptions(TypedDict):
+    """The options that say where the service listens."""
 
     hosts: tuple[str, ...]
     phone: bool
     port: int | None
+
+
+class Options(ListeningOptions):
+    """These and the options that are settings."""
+
     threads: int | None
     prediction_log: str | None
-    keep_photos: float | None
+    keep_photos_days: float | None
     public_key: str | None
+    traces: str | None
+    trace_sampling: float | None
 
 
 @click.command()
@@ -62,6 +73,7 @@ class ServiceOptions(TypedDict):
 )
 @click.option(
     "--keep-photos",
+    "keep_photos_days",
     type=Number(0, 36_500, min_open=True),
     metavar="DAYS",
     help="Keep the photos beside the prediction log, and delete them after so many days. Default: "
@@ -71,6 +83,17 @@ class ServiceOptions(TypedDict):
     "--public-key",
     metavar="FILE",
     help=f"Load only bundles with a signature that is valid for this key, a PEM file. Default: ${PUBLIC_KEY_VARIABLE}.",
+)
+@click.option(
+    "--traces",
+    metavar="URL",
+    help="Send traces of requests to the collector at URL, such as http://collector:4318. Default: $PETMOOD_TRACES.",
+)
+@click.option(
+    "--trace-sampling",
+    type=Number(0, 1),
+    metavar="SHARE",
+    help="Share of the requests that are traced. Default: $PETMOOD_TRACE_SAMPLING or 0.01.",
 )
 @click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
@@ -82,7 +105,7 @@ def serve(
     workers: int,
     log_format: str,
     fds: tuple[int, ...],
-    **options: "Unpack[ServiceOptions]",
+    **options: "Unpack[Options]",
 ) -> None:
     """Serve BUNDLE over HTTP until Ctrl-C or SIGTERM; every other setting is an environment variable PETMOOD_<NAME>.
 
@@ -95,7 +118,8 @@ def serve(
     from petmood.serving.logs import open_standard_streams, set_up_logging
     from petmood.serving.settings import read_settings
 
-    settings = read_settings(**_settings_of(options))
+    given = {name: context.params[name] for name in SETTINGS}
+    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
     open_standard_streams()
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     set_up_logging(as_json=as_json, project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
@@ -120,17 +144,6 @@ def serve(
             context.exit(code)
 
 
-def _settings_of(options: "ServiceOptions") -> dict[str, object]:
-    """Return the settings that options were given for."""
-    given = {
-        "threads": options["threads"],
-        "prediction_log": options["prediction_log"],
-        "keep_photos_days": options["keep_photos"],
-        "public_key": options["public_key"],
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def _serve_for_supervisor(bundle: str, fds: Sequence[int], settings: "Settings") -> None:
     """Serve as one of several processes, on the sockets that the supervisor opened."""
     from petmood.serving.heartbeat import end_with_supervisor, open_heartbeat
@@ -143,7 +156,7 @@ def _serve_for_supervisor(bundle: str, fds: Sequence[int], settings: "Settings")
         _serve_here(bundle, listeners, settings, supervisor=supervisor)
 
 
-def _where(options: "ServiceOptions") -> tuple[tuple[str, ...], int]:
+def _where(options: "ListeningOptions") -> tuple[tuple[str, ...], int]:
     """Return the hosts and the port to listen on.
 
     Raises:
@@ -232,7 +245,10 @@ def _serve_with_supervisor(
         command += ["--public-key", settings.public_key]
     if settings.keep_photos_days is not None:
         command += ["--keep-photos", str(settings.keep_photos_days)]
-    end_within_s = settings.drain_notice_s + settings.drain_s + (1 if settings.prediction_log is None else 3)
+    if settings.traces is not None:
+        command += ["--traces", settings.traces, "--trace-sampling", str(settings.trace_sampling)]
+    writes_at_end = settings.prediction_log is not None or settings.traces is not None
+    end_within_s = settings.drain_notice_s + settings.drain_s + (3 if writes_at_end else 1)
     return Supervisor(
         command,
         listeners=listeners,

@@ -13,6 +13,7 @@ from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.photo_source import PhotoSource, bytes_or_path, several_photos, unreadable
 from petmood.core.prediction import Prediction
 from petmood.core.schemas import ModelCardResponse, ModelInfo
+from petmood.core.stages import stage
 
 __all__ = ["BATCH", "Answer", "Explained", "Predictor", "try_prepare"]
 
@@ -115,7 +116,8 @@ class Predictor(ABC):
 def try_prepare(photo: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage | PhotoError:
     """Prepare a photo; return (never raise) a ``PhotoError`` if it is rejected or its file can't be read."""
     try:
-        return load(photo, spec, limits=limits)
+        with stage("decode"):
+            return load(photo, spec, limits=limits)
     except PhotoError as error:
         return _without_traceback(error)
     except OSError as error:

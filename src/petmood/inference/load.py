@@ -21,6 +21,7 @@ from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.prediction import Measured, Prediction, decide
 from petmood.core.processors import processor_count
 from petmood.core.schemas import ExplanationMethod, ModelCardResponse, ModelInfo
+from petmood.core.stages import stage
 from petmood.inference.base import Answer, Explained, Predictor, try_prepare
 from petmood.inference.occlusion import occlusion_maps
 from petmood.inference.onnx import OnnxSession
@@ -64,9 +65,10 @@ class BundlePredictor(Predictor):
             return [photo for photo in prepared if isinstance(photo, PhotoError)]
         pixels = np.stack([photo.pixels for photo in good]) if len(good) > 1 else good[0].pixels[np.newaxis]
         wanted = (LOGITS, *MEASURED) if self.measures and self.bundle.manifest.has_embedding else (LOGITS,)
-        outputs = self.session.run(pixels, only=wanted)
+        with stage("inference", bundle=self.bundle.sha256):
+            outputs, scores = self.session.run(pixels, only=wanted), self.domain_scores(pixels)
         by_photo = ({name: one[row] for name, one in outputs.items()} for row in range(len(good)))
-        rows = zip(by_photo, self.domain_scores(pixels), strict=True)
+        rows = zip(by_photo, scores, strict=True)
         return [
             self._prediction(photo, *next(rows)) if isinstance(photo, PreparedImage) else photo for photo in prepared
         ]
@@ -78,14 +80,15 @@ class BundlePredictor(Predictor):
         if isinstance(prepared, PhotoError):
             return prepared
         pixels = prepared.pixels[np.newaxis]
-        outputs = self.session.run(pixels)
         method: ExplanationMethod = "hirescam" if manifest.has_class_maps else "occlusion"
-        if manifest.has_class_maps:
-            maps = outputs[CLASS_MAPS][0]
-        else:
-            maps = occlusion_maps(self.session.logits, prepared.pixels, outputs[LOGITS][0])
+        with stage("inference", bundle=self.bundle.sha256):
+            outputs, (scores,) = self.session.run(pixels), self.domain_scores(pixels)
+            if manifest.has_class_maps:
+                maps = outputs[CLASS_MAPS][0]
+            else:
+                maps = occlusion_maps(self.session.logits, prepared.pixels, outputs[LOGITS][0])
         return Explanation(
-            self._prediction(prepared, {LOGITS: outputs[LOGITS][0]}, self.domain_scores(pixels)[0]),
+            self._prediction(prepared, {LOGITS: outputs[LOGITS][0]}, scores),
             method,
             dict(zip(manifest.classes, maps, strict=True)),
             seen_box(manifest.image, width=prepared.width, height=prepared.height),

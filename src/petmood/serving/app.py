@@ -21,7 +21,7 @@ from petmood.serving.metrics import ServiceMetrics
 from petmood.serving.middleware.auth import AuthMiddleware
 from petmood.serving.middleware.context import context_of
 from petmood.serving.middleware.normalize import NormalizingMiddleware
-from petmood.serving.middleware.observability import ObservabilityMiddleware
+from petmood.serving.middleware.observability import QUIET, ObservabilityMiddleware
 from petmood.serving.routes import feedback, health, models, predict
 from petmood.serving.routes.openapi import document_tokens
 from petmood.serving.routes.pages import add_pages
@@ -34,6 +34,7 @@ from petmood.serving.worker_pool import WorkerPool
 if TYPE_CHECKING:
     from petmood.monitoring.prediction_log.writer import LogWriter
     from petmood.serving.feedback import FeedbackService
+    from petmood.serving.traces import Traces
 
 __all__ = ["create_app"]
 
@@ -82,6 +83,10 @@ def create_app(
     probes = PROBES | {service.settings.vertex_health_route or ""}
     app.add_middleware(NormalizingMiddleware, allowed_hosts=service.settings.allowed_hosts, probes=probes)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
+    if service.traces is not None:
+        from petmood.serving.middleware.tracing import TracingMiddleware  # noqa: PLC0415 - needs the extra 'otel'
+
+        app.add_middleware(TracingMiddleware, provider=service.traces.provider, excluded=QUIET | probes)
     if service.settings.origins:  # outermost, so that error responses carry CORS headers too
         app.add_middleware(
             CORSMiddleware,
@@ -118,7 +123,8 @@ def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_
 
     log = open_prediction_log(settings, metrics)
     taken = open_feedback(settings, log, metrics)
-    return AppState(slot, workers, settings, metrics, drain, bodies, open_model or load, log, taken)
+    traces = open_traces(settings, predictor)
+    return AppState(slot, workers, settings, metrics, drain, bodies, open_model or load, log, taken, traces)
 
 
 def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWriter | None":
@@ -172,6 +178,21 @@ def open_feedback(settings: Settings, log: "LogWriter | None", metrics: ServiceM
         proxies=settings.proxies,
         count=metrics.count_feedback,
     )
+
+
+def open_traces(settings: Settings, predictor: Predictor) -> "Traces | None":
+    """Return what sends the spans of requests to a collector, not started, or None if there is no collector.
+
+    Raises:
+        MissingDependency: the extra 'otel' is not installed.
+    """
+    if settings.traces is None:
+        return None
+    for module in ("sdk.trace", "exporter.otlp.proto.http.trace_exporter", "instrumentation.asgi"):
+        require(f"opentelemetry.{module}", extra="otel")
+    from petmood.serving.traces import Traces  # noqa: PLC0415 - needs the extra 'otel'
+
+    return Traces(settings.traces, share=settings.trace_sampling, model=predictor.model)
 
 
 async def _refuse(request: Request, error: HTTPException) -> Response:

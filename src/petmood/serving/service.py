@@ -1,5 +1,6 @@
 """Shared state of the running service, built by ``create_app`` and available to every request."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,7 @@ from petmood.serving.worker_pool import WorkerPool
 if TYPE_CHECKING:
     from petmood.monitoring.prediction_log.writer import LogWriter
     from petmood.serving.feedback import FeedbackService
+    from petmood.serving.traces import Traces
 
 __all__ = ["AppState", "OpenModel", "service_of"]
 
@@ -38,6 +40,7 @@ class AppState:
     """State of a running service: active model, workers, settings, metrics, shutdown state and body reader.
 
     ``log`` is the writer of the prediction log, and ``feedback`` takes feedback on its predictions, if there is a log.
+    ``traces`` sends the spans of requests, if there is a collector.
     """
 
     slot: ModelSlot
@@ -49,6 +52,7 @@ class AppState:
     open_model: OpenModel
     log: "LogWriter | None" = None
     feedback: "FeedbackService | None" = None
+    traces: "Traces | None" = None
 
     @property
     def file_bytes(self) -> int:
@@ -56,18 +60,21 @@ class AppState:
         return self.settings.limits.file_bytes
 
     def start(self) -> None:
-        """Start the worker threads and the writer of the prediction log."""
+        """Start the worker threads, the writer of the prediction log and what sends spans."""
         self.workers.start()
+        if self.traces is not None:
+            self.traces.start()
         if self.log is not None:
             self.log.start()
 
     def stop(self) -> None:
-        """Finish the queued photos, stop the threads, and write what the prediction log still holds."""
+        """Finish the queued photos, stop the threads, and write what the prediction log and the traces still hold."""
         self.workers.stop()
-        if self.log is not None:
-            self.log.stop()
-        if self.feedback is not None:
-            self.feedback.close()
+        with self.traces.ending() if self.traces is not None else contextlib.nullcontext():
+            if self.log is not None:
+                self.log.stop()
+            if self.feedback is not None:
+                self.feedback.close()
 
     async def answer(self, photos: Sequence[bytes], *, keys: Sequence[PhotoKey]) -> list[Answer]:
         """Predict photos in the worker pool, count the predictions and errors, and log the predictions.

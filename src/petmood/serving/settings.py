@@ -1,6 +1,7 @@
 """Settings of the service from environment variables: limits, timeouts, tokens and switches."""
 
 import os
+import re
 from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -10,6 +11,7 @@ from petmood.core.environment import TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.processors import processor_count
+from petmood.core.redact import without_credentials
 from petmood.core.validation import check_plain_number, validation_message
 from petmood.serving.addresses import TrustedProxies
 
@@ -25,6 +27,9 @@ Millions = Annotated[float, Field(ge=1e-6, le=1_000_000)]
 
 HostPattern = Annotated[str, Field(pattern=r"^((\*\.)?[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])$")]
 """A name or address without a port, the names below one (``*.pets.example``), or an IPv6 address in brackets."""
+
+
+COLLECTOR: Final = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -110,6 +115,16 @@ class Settings(BaseSettings):
         default=None, description="Folder for kept photos; default: beside the file of the prediction log."
     )
 
+    traces: str | None = Field(
+        default=None, description="Collector that spans are sent to, such as http://collector:4318; none if unset."
+    )
+    trace_sampling: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of the traces begun here that is sampled; clients decide on theirs.",
+    )
+
     vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
     vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
 
@@ -153,6 +168,16 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"expected addresses or networks such as '10.0.0.0/8', '*' or 'none': {error}") from error
         return text
+
+    @field_validator("traces")
+    @classmethod
+    def _check_collector(cls, address: str | None) -> str | None:
+        if address is not None and not COLLECTOR.fullmatch(address):
+            raise ValueError(
+                "Expected the address of a collector without a path, such as http://collector:4318. "
+                "Headers with a key are read from OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return address
 
     @field_validator("vertex_health_route", "vertex_predict_route")
     @classmethod
@@ -229,7 +254,7 @@ def read_settings(**given: object) -> Settings:
         if not name:  # of all settings together, tokens included
             raise ConfigError(validation_message(first, with_input=False)) from error
         prefix = "" if name.startswith("AIP_") else "PETMOOD_"
-        message = validation_message(first, with_input=not name.endswith("TOKEN"))
+        message = without_credentials(validation_message(first, with_input=not name.endswith("TOKEN")))
         raise ConfigError(f"{prefix}{name}: {message}.") from error
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import queue
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from petmood.core.errors import InternalError, Overloaded, PetmoodError, ShuttingDown
@@ -35,6 +37,8 @@ class _Waiting:
     photo: bytes
     future: asyncio.Future[Result]
     since: float
+    context: contextvars.Context
+    """That of the request, whose trace has the stages of the prediction; of a batch that of the first photo counts."""
     explained: bool = False
 
 
@@ -131,7 +135,7 @@ class WorkerPool:
         loop, now = asyncio.get_running_loop(), time.monotonic()
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in photos]
         for photo, future in zip(photos, futures, strict=True):
-            self._queue.put(_Waiting(photo, future, now, explained))
+            self._queue.put(_Waiting(photo, future, now, contextvars.copy_context(), explained))
         self._dispatcher.watch(loop)
         return futures
 
@@ -163,12 +167,14 @@ class WorkerPool:
     def _answer(self, tasks: Sequence[_Waiting]) -> None:
         predictor = self._slot.current
         plain = self._timely([task for task in tasks if not task.explained])
-        answers = self._checked(predictor.predict_batch, [task.photo for task in plain])
-        self._deliver(zip(plain, answers, strict=True))
+        if plain:
+            photos = [task.photo for task in plain]
+            answers = plain[0].context.run(self._checked, predictor.predict_batch, photos)
+            self._deliver(zip(plain, answers, strict=True))
         for task in tasks:
             if task.explained and self._timely([task]):
-                (explained,) = self._checked(lambda photos: [predictor.explain_photo(photos[0])], [task.photo])
-                self._deliver([(task, explained)])
+                explain = partial(self._checked, lambda photos: [predictor.explain_photo(photos[0])], [task.photo])
+                self._deliver([(task, task.context.run(explain)[0])])
 
     def _timely(self, tasks: Sequence[_Waiting]) -> list[_Waiting]:
         """Return the tasks that did not wait too long; the others get an error."""
@@ -184,8 +190,6 @@ class WorkerPool:
             self._dispatcher.put(results[0][0].get_loop(), results)
 
     def _checked(self, run: Callable[[Sequence[bytes]], Sequence[Result]], photos: Sequence[bytes]) -> Sequence[Result]:
-        if not photos:
-            return []
         try:
             return run(photos)
         except PetmoodError as error:

@@ -206,7 +206,7 @@ def test_numbers_that_no_bytes_seconds_or_places_are_left_of_are_refused(
 ) -> None:
     """0 is a choice of its own where it is the default, or means no wait; a fraction of a byte is none."""
     or_none = {"rate_per_minute", "prediction_log_days", "feedback_per_minute"}
-    zero_is_fine = {"threads", "batch_wait_ms", "drain_notice_s", *or_none}
+    zero_is_fine = {"threads", "batch_wait_ms", "drain_notice_s", "trace_sampling", *or_none}
     for value in ("0", "1e-300") if NUMBERS[name] is float else ("0",):
         monkeypatch.setenv(f"PETMOOD_{name.upper()}", value)
         if name in zero_is_fine and (value == "0" or name not in or_none):
@@ -257,3 +257,33 @@ def test_photos_are_deleted_with_the_rows_of_the_log_at_the_latest(
 ) -> None:
     settings = read_settings(prediction_log="sqlite:///log.db", keep_photos_days=photos, prediction_log_days=rows)
     assert settings.photo_days == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "collector:4318",
+        "ftp://collector",
+        "http://",
+        "http://me:secret@collector",
+        "http://a/v1/traces",
+        "http://a?b",
+        "",
+    ],
+)
+def test_a_collector_is_an_address_without_a_path_and_without_credentials(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"PETMOOD_TRACES: Expected the address of a collector") as refused:
+        read_settings(traces=address)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["http://collector:4318", "https://a.example/", "http://[::1]:4318"])
+def test_the_address_of_a_collector_is_taken(address: str) -> None:
+    assert read_settings(traces=address).traces == address
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.1", "nan", "many"])
+def test_a_share_of_traces_that_is_none_is_refused(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETMOOD_TRACE_SAMPLING", share)
+    with pytest.raises(ConfigError, match="PETMOOD_TRACE_SAMPLING: Expected a number"):
+        read_settings()

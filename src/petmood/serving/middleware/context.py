@@ -7,7 +7,9 @@ from typing import Final
 
 from starlette.types import Scope
 
-__all__ = ["RequestContext", "context_of", "header", "start_request_context"]
+from petmood.monitoring.metric_names import NO_ROUTE
+
+__all__ = ["RequestContext", "context_of", "header", "route_of", "start_request_context"]
 
 ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -41,7 +43,10 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def start_request_context(scope: Scope) -> RequestContext:
-    """Build the context from the request headers; a missing or invalid request id is replaced by a new one."""
+    """Build the context from the request headers; a missing or invalid request id is replaced by a new one.
+
+    The trace id is that of the request's span, if the request is traced.
+    """
     request_id = trace = declared = parent = None
     chunked = False
     for key, value in scope["headers"]:
@@ -58,10 +63,16 @@ def start_request_context(scope: Scope) -> RequestContext:
     if request_id is None or not ID.fullmatch(request_id):
         request_id = os.urandom(16).hex()  # not to be guessed: feedback needs nothing else
     found = parent or trace
-    return RequestContext(request_id, found[1] if found else None, declared, body_done=not declared and not chunked)
+    trace_id = scope.get("state", {}).get("trace_id") or (found[1] if found else None)
+    return RequestContext(request_id, trace_id, declared, body_done=not declared and not chunked)
 
 
 def context_of(scope: Scope) -> RequestContext:
     """Return the context that ``ObservabilityMiddleware`` stored in the scope."""
     call: RequestContext = scope["state"]["call"]
     return call
+
+
+def route_of(scope: Scope) -> str:
+    """Return the route's pattern, or ``NO_ROUTE`` for all unmatched paths and before the path is looked up."""
+    return context_of(scope).route or str(getattr(scope.get("route"), "path", NO_ROUTE))

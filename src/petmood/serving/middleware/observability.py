@@ -18,12 +18,11 @@ from petmood.core.errors import (
     UnsupportedCoding,
 )
 from petmood.core.schemas import error_response
-from petmood.monitoring.metric_names import NO_ROUTE
 from petmood.serving.drain import DrainState
 from petmood.serving.metrics import ServiceMetrics
-from petmood.serving.middleware.context import RequestContext, header, start_request_context
+from petmood.serving.middleware.context import RequestContext, header, route_of, start_request_context
 
-__all__ = ["ObservabilityMiddleware", "error_headers"]
+__all__ = ["QUIET", "ObservabilityMiddleware", "error_headers"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ CLOSE_WAIT_S: Final = 1.0
 CLOSE_WAIT_BYTES: Final = 64_000_000
 """A larger body is discarded up to these limits; a client whose connection closes early never sees the response."""
 QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
-"""Paths polled by machines; logged only if the status is not 200."""
+"""Paths polled by machines; logged only if the status is not 200, and never traced."""
 
 
 class ObservabilityMiddleware:
@@ -75,12 +74,12 @@ class ObservabilityMiddleware:
 
     def _count(self, scope: Scope, call: RequestContext, status: int, seconds: float) -> None:
         self._metrics.in_flight.dec()
-        self._metrics.finished(method=scope["method"], route=_route(scope, call), status=status, seconds=seconds)
+        self._metrics.finished(method=scope["method"], route=route_of(scope), status=status, seconds=seconds)
         if call.code is not None:
             self._metrics.errors.labels(call.code).inc()
 
     def _log(self, scope: Scope, call: RequestContext, status: int, seconds: float) -> None:
-        route = _route(scope, call)
+        route = route_of(scope)
         if route in QUIET and status == 200:
             return
         level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
@@ -181,11 +180,6 @@ def error_headers(error: PetmoodError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, UnsupportedCoding):
         headers.append((b"accept-encoding", b"identity"))
     return headers
-
-
-def _route(scope: Scope, call: RequestContext) -> str:
-    """Return the route's pattern, or ``NO_ROUTE`` for all unmatched paths."""
-    return call.route or str(getattr(scope.get("route"), "path", NO_ROUTE))
 
 
 def _plain_headers(call: RequestContext) -> list[tuple[bytes, bytes]]:
