@@ -1,4 +1,7 @@
-"""Story of a monitored model with real processes: drift, alert, review in a browser, next model, rollback."""
+"""Story of a monitored model with real processes: drift, alert, review in a browser, next model, rollback.
+
+The log is in PostgreSQL, which is killed while the next model is trained.
+"""
 
 import json
 import os
@@ -8,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -21,11 +25,12 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.photo import decode
 from petmood.data.synthetic.dataset import write_demo
 from petmood.monitoring.prediction_log.database import open_log
-from petmood.monitoring.prediction_log.reader import rows_by_bundle
 from tests.support.alert_rehearsal import Alerting, alerting
 from tests.support.browser import chromium
 from tests.support.drifting import dark
 from tests.support.images import png
+from tests.support.logged import request_ids
+from tests.support.postgres import Server, postgres_server
 from tests.support.served import Served, serving
 from tests.support.waiting import wait_until
 
@@ -82,6 +87,10 @@ class Traffic:
             answers.append(answer.body)
         return answers
 
+    def rows(self, result: str) -> float:
+        """Return how many rows of the log the service has counted with a result."""
+        return self._served.count(f'petmood_prediction_log_rows_total{{result="{result}"}}')
+
 
 def review(page: Page, address: str, labels: Mapping[str, str]) -> None:
     """Mark photos with their true classes by keys."""
@@ -99,14 +108,16 @@ def review(page: Page, address: str, labels: Mapping[str, str]) -> None:
 class Story:
     """Folder and environment of the story, its commands, and what happened when."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Server) -> None:
         self.folder, self._begun, self.told = folder, time.monotonic(), list[str]()
-        self.database = f"sqlite:///{folder}/log.db"
+        self.database = database
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PETMOOD_", "MLFLOW_"))}
         self.given = {
             "PETMOOD_REGISTRY": str(folder / "registry"),
             "PETMOOD_CACHE": str(folder / "cache"),
-            "PETMOOD_PREDICTION_LOG": self.database,
+            "PETMOOD_PREDICTION_LOG": database.url_with_password,
+            "PETMOOD_PREDICTION_LOG_SPOOL": str(folder / "spool"),
+            "PETMOOD_KEEP_PHOTOS_FOLDER": str(folder / "kept"),
         }
         self.env = own | self.given
 
@@ -135,8 +146,17 @@ class Story:
         return running(*words, cwd=self.folder, env=self.env, log=self.folder / f"{words[0]}.log")
 
 
-def test_from_drift_to_the_next_model_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    story = Story(tmp_path)
+@pytest.fixture
+def database() -> Iterator[Server]:
+    """Return a server of PostgreSQL."""
+    with postgres_server() as server:
+        yield server
+
+
+def test_from_drift_to_the_next_model_and_back(
+    tmp_path: Path, database: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = Story(tmp_path, database)
     story.run("data", "import", "demo", "--output", "data/pets")
     story.run("retrain", *SETTINGS, "data=data/pets", "epochs=5", "--promote", "--limit", "max_ece=0.9")
     story.tell("the first model is champion")
@@ -149,10 +169,10 @@ def test_from_drift_to_the_next_model_and_back(tmp_path: Path, capsys: pytest.Ca
             first = _find_drift(story, traffic, drift_api, alerts)
             _correct(story, traffic)
             _replace(story, traffic, drift_api, alerts, first=first)
-    engine = open_log(story.database)
-    assert sum(one.rows for one in rows_by_bundle(engine)) == len(traffic.labels)
+    engine = open_log(database.url_with_password)
+    assert request_ids(engine) == sorted(traffic.labels)
     engine.dispose()
-    story.tell(f"all {len(traffic.labels)} predictions are in the log")
+    story.tell(f"all {len(traffic.labels)} predictions are in the log, each once")
     with capsys.disabled():
         sys.stdout.write("\n" + "\n".join(story.told) + "\n")
 
@@ -185,7 +205,10 @@ def _correct(story: Story, traffic: Traffic) -> None:
 def _replace(story: Story, traffic: Traffic, drift_api: str, alerts: Alerting, *, first: str) -> None:
     """Train and promote the next model, and roll it back."""
     better = ("epochs=16", "--promote", "--when-drift", drift_api)
-    assert "It is champion now." in story.run("retrain", *SETTINGS, "data=data/pets-v2", *better)
+    with ThreadPoolExecutor() as beside:
+        outage = beside.submit(_kill_the_database, story, traffic)
+        assert "It is champion now." in story.run("retrain", *SETTINGS, "data=data/pets-v2", *better)
+        outage.result()
     story.tell("the next model passes the checks and is champion")
     wait_until(lambda: _served_sha(traffic) != first, within_s=WITHIN_S, what="the next model")
     story.tell("it is served")
@@ -194,6 +217,19 @@ def _replace(story: Story, traffic: Traffic, drift_api: str, alerts: Alerting, *
     story.run("registry", "rollback", "--reason", "it was a story")
     wait_until(lambda: _served_sha(traffic) == first, within_s=WITHIN_S, what="the first model")
     story.tell("it is rolled back")
+
+
+def _kill_the_database(story: Story, traffic: Traffic) -> None:
+    """Send photos while PostgreSQL is killed and started again, until all of their rows are in it."""
+    traffic.send(10, darkened=True)
+    story.database.kill()
+    story.tell("PostgreSQL is killed")
+    while not traffic.rows("spooled"):
+        traffic.send(10, darkened=True)
+    story.database.start()
+    traffic.send(10, darkened=True)
+    wait_until(lambda: traffic.rows("written") + traffic.rows("repeated") == len(traffic.labels), within_s=WITHIN_S)
+    story.tell("it was started again, and has the rows of the outage")
 
 
 def _statuses(drift_api: str) -> list[str]:
