@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page, Request, ViewportSize
 
 from tests.support.browser import chromium
 from tests.support.site import broken_links, build
@@ -66,8 +66,8 @@ class Visit:
     """A page of the browser; notes what it requests from other hosts, fails to load, or reports as an error."""
 
     def __init__(self, browser: Browser, address: str, *, width: int = 1100, dark: bool = False) -> None:
-        scheme = "dark" if dark else "light"
-        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        viewport = ViewportSize(width=width, height=900)
+        self.page = browser.new_page(viewport=viewport, color_scheme="dark" if dark else "light")
         self.wrong: list[str] = []
         self._address = address
         self.page.on("request", self._requested)

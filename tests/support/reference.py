@@ -183,16 +183,16 @@ def metrics_page() -> str:
     )
 
 
-def service_metrics() -> Iterator[Metric]:
-    """Yield the metrics of a service that has answered a request, so that all labels are there."""
+def service_metrics() -> Iterable[Metric]:
+    """Return the metrics of a service that has answered a request, so that all labels are there."""
     metrics = ServiceMetrics()
     metrics.serves(MODEL, classes=["happy"])
     metrics.finished(method="POST", route="/predict", status=200, seconds=0.1)
     return text_string_to_metric_families(metrics.render().decode())
 
 
-def drift_metrics() -> Iterator[Metric]:
-    """Yield the metrics of a drift API with one bundle."""
+def drift_metrics() -> Iterable[Metric]:
+    """Return the metrics of a drift API with one bundle."""
     bundle = SimpleNamespace(tester=SimpleNamespace(bundle=MODEL), alert=SimpleNamespace(active=False))
     monitor = SimpleNamespace(bundles=[bundle], counts=Counter())
     return DriftMetrics(cast("DriftMonitor", monitor)).collect()
@@ -229,8 +229,8 @@ def class_parts(found: type) -> Iterator[str]:
         fields = [node for node in body.body if isinstance(node, ast.AnnAssign)]
         rows = ((f"`{ast.unparse(node.target)}`", f"`{cell(ast.unparse(node.annotation))}`") for node in fields)
         yield table("field", "type", rows=rows)
-    elif inspect.isfunction(found.__init__):
-        yield code(found.__name__, found.__init__)
+    elif inspect.isfunction(made := inspect.getattr_static(found, "__init__")):
+        yield code(found.__name__, made)
     for name, member in inspect.getmembers(found):
         function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         if name.startswith("_") or not inspect.isfunction(function) or not function.__module__.startswith("petmood"):

@@ -103,7 +103,7 @@ def test_a_lost_database_is_made_again_and_a_backup_is_restored(
     with serving(bundle.folder, tmp_path / "second.log", given=environment) as served:
         for path in tmp_path.glob("log.db*"):
             path.unlink()
-        wait_until(lambda: send(served, good, "lost", 1) or database.is_file(), within_s=WITHIN_S)
+        wait_until(lambda: served.predict(good).status == 200 and database.is_file(), within_s=WITHIN_S)
         send(served, good, "since", 10)
         assert served.end() == 0
     database.rename(tmp_path / "since.db")
