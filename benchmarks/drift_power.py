@@ -32,8 +32,8 @@ from benchmarks.drift_photos import (
 )
 from benchmarks.drift_windows import false_alarms, power
 from petmood.monitoring.drift.detect import detect_drift
-from petmood.monitoring.drift.reference import DriftReference
-from petmood.monitoring.drift.window import DriftWindow
+from petmood.monitoring.measurements import Measurements
+from petmood.monitoring.prediction_log.rows import RowPlace
 
 __all__ = ["main"]
 
@@ -183,11 +183,11 @@ def report_power_of_drawings(photos: PhotoSet) -> None:
 
 def report_speed() -> None:
     """Measure windows of 1,000 and 100,000 rows against limits of 0.5 s and 5 s of processor time."""
-    reference = DriftReference(**_made_up(1000, seed=0), classes=CLASSES)
+    reference = Measurements(**_made_up(1000, seed=0))
     for rows, limit_s in ((1000, 0.5), (100_000, 5.0)):
         for moved in (0.0, 0.3):
-            arrays = _made_up(rows, seed=1, moved=moved)
-            window = DriftWindow(**arrays, request_ids=tuple(map(str, range(rows))))
+            places = tuple(RowPlace(row, str(row), 0) for row in range(rows))
+            window = Measurements(**_made_up(rows, seed=1, moved=moved), places=places)
             took = []
             for _ in range(5):
                 begun = time.process_time()
@@ -208,8 +208,9 @@ def report_speed() -> None:
 def _made_up(count: int, *, seed: int, moved: float = 0.0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     return {
+        "classes": CLASSES,
         "statistics": rng.random((count, 4), dtype=np.float32),
-        "embedding": rng.normal(size=(count, 128)).astype(np.float32) + np.float32(moved),
+        "embedding": (rng.normal(size=(count, 128)) + moved).astype(np.float16),
         "residual": rng.random(count, dtype=np.float32) + np.float32(moved),
         "probabilities": rng.random((count, len(CLASSES)), dtype=np.float32),
         "confident": rng.random(count) < 0.7,

@@ -13,9 +13,8 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.evaluation.bootstrap import estimate_proportion
 from petmood.monitoring.drift.detect import LEVEL, DriftResult, detect_drift
 from petmood.monitoring.drift.questions import Question
-from petmood.monitoring.drift.reference import DriftReference
-from petmood.monitoring.drift.window import DriftWindow
 from petmood.monitoring.drift.windows import AlertState
+from petmood.monitoring.measurements import Measurements
 from petmood.monitoring.metric_names import DriftStatus
 from petmood.monitoring.projection import Projection, fit_projection
 
@@ -35,7 +34,7 @@ class Split:
     """A projection, a reference of other groups, and the rows of the remaining groups, for windows."""
 
     projection: Projection
-    reference: DriftReference
+    reference: Measurements
     fit_rows: Rows
     reference_rows: Rows
     pool: Rows
@@ -60,7 +59,7 @@ def split_groups(photos: PhotoSet, *, seed: int, pool: int | None = None) -> Spl
     fit = rest[:cut]
     window_rows = np.arange(pool) if pool else rest[~np.isin(groups[rest], groups[fit])]
     projection = fit_projection(photos.photos.embedding[fit])
-    return Split(projection, _reference(photos.photos.take(chosen), projection), fit, chosen, window_rows)
+    return Split(projection, _measurements(photos.photos.take(chosen), projection), fit, chosen, window_rows)
 
 
 def false_alarms(photos: PhotoSet, *, sizes: Sequence[int], windows: int) -> dict[int, dict[str, Any]]:
@@ -72,12 +71,12 @@ def false_alarms(photos: PhotoSet, *, sizes: Sequence[int], windows: int) -> dic
     results: dict[int, list[DriftResult]] = {size: [] for size in sizes}
     fitted: dict[int, list[bool]] = {size: [] for size in sizes}
     first = split_groups(photos, seed=0)
-    own = _window(photos.photos, first.projection)
+    own = _measurements(photos.photos, first.projection)
     rest = np.setdiff1d(np.arange(len(own)), first.fit_rows)
     splits = -(-windows // WINDOWS_PER_SPLIT)
     for number in range(splits):
         rows, pool = _divided(photos.groups, rest, seed=number)
-        reference = _reference(photos.photos.take(rows), first.projection)
+        reference = _measurements(photos.photos.take(rows), first.projection)
         leaky = fit_projection(photos.photos.embedding[rows]) if number < LEAKY_SPLITS else None
         for size in sizes:
             rng = np.random.default_rng([number, size])
@@ -154,7 +153,7 @@ def power(
 
 def drifting(split: Split, features: Features, *, seed: int) -> DriftResult:
     """Test one window."""
-    return detect_drift(split.reference, _window(features, split.projection), seed=seed)
+    return detect_drift(split.reference, _measurements(features, split.projection), seed=seed)
 
 
 def summary(results: Sequence[DriftResult]) -> dict[str, Any]:
@@ -170,22 +169,15 @@ def summary(results: Sequence[DriftResult]) -> dict[str, Any]:
     }
 
 
-def _reference(features: Features, projection: Projection) -> DriftReference:
-    return DriftReference(**_arrays(features, projection), classes=DEFAULT_CLASSES)
-
-
-def _window(features: Features, projection: Projection) -> DriftWindow:
-    return DriftWindow(**_arrays(features, projection), request_ids=tuple(map(str, range(len(features)))))
-
-
-def _arrays(features: Features, projection: Projection) -> dict[str, Any]:
+def _measurements(features: Features, projection: Projection) -> Measurements:
     reduced, residual = projection.project(features.embedding)
     count = len(features)
-    return {
-        "statistics": features.statistics,
-        "embedding": reduced,
-        "residual": residual,
-        "probabilities": np.full((count, len(DEFAULT_CLASSES)), 1 / len(DEFAULT_CLASSES), dtype=np.float32),
-        "confident": np.ones(count, dtype=np.bool_),
-        "in_domain": np.ones(count, dtype=np.bool_),
-    }
+    return Measurements(
+        classes=DEFAULT_CLASSES,
+        statistics=features.statistics,
+        embedding=reduced.astype(np.float16),
+        residual=residual,
+        probabilities=np.full((count, len(DEFAULT_CLASSES)), 1 / len(DEFAULT_CLASSES), dtype=np.float32),
+        confident=np.ones(count, dtype=np.bool_),
+        in_domain=np.ones(count, dtype=np.bool_),
+    )

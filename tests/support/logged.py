@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, RowMapping, select
 
 from petmood.core.domain import DomainRule, DomainScores
 from petmood.core.prediction import DecisionRule, Measured, Prediction, decide
@@ -91,6 +91,12 @@ def request_ids(engine: Engine) -> list[str]:
     """Return the ids in a log, sorted."""
     with reading(engine) as connection:
         return sorted(connection.execute(select(PREDICTIONS.c.request_id)).scalars())
+
+
+def logged_rows(engine: Engine) -> list[RowMapping]:
+    """Return all rows of a log as the table has them, oldest first."""
+    with reading(engine) as connection:
+        return [*connection.execute(select(PREDICTIONS).order_by(PREDICTIONS.c.time_us)).mappings()]
 
 
 class Counts(Counter[LogResult]):

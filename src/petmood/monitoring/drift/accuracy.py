@@ -9,14 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from petmood.monitoring.drift.reference import DriftReference
-from petmood.monitoring.drift.window import DriftWindow
+from petmood.monitoring.feedback.review import NORMAL_95
+from petmood.monitoring.measurements import Measurements
 
 __all__ = ["FEWEST", "EstimatedAccuracy", "estimate_accuracy"]
 
 FEWEST: Final = 30
 """Fewest reference photos with known labels, and fewest rows of a window, for an estimate."""
-NORMAL_95: Final = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class EstimatedAccuracy:
     known: int
 
 
-def estimate_accuracy(reference: DriftReference, window: DriftWindow) -> EstimatedAccuracy | None:
+def estimate_accuracy(reference: Measurements, window: Measurements) -> EstimatedAccuracy | None:
     """Return the estimates, or None if there are fewer than ``FEWEST`` rows or known labels."""
     known = np.flatnonzero(reference.correct >= 0) if reference.correct is not None else np.empty(0, np.int64)
     if reference.correct is None or min(len(known), len(window)) < FEWEST:

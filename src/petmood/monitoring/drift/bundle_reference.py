@@ -2,22 +2,20 @@
 
 from typing import Final
 
-import numpy as np
-
 from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.bundle import Bundle
 from petmood.core.drift_reference import MOST_REFERENCE
 from petmood.core.errors import BundleError, DataError
 from petmood.core.graph_outputs import MOST_COLUMNS
 from petmood.core.image_statistics import STATISTICS, STATISTICS_VERSION
-from petmood.monitoring.drift.reference import DriftReference
+from petmood.monitoring.measurements import Measurements
 
 __all__ = ["read_reference"]
 
 AGAIN: Final = "Export the run again, and serve the new bundle."
 
 
-def read_reference(bundle: Bundle) -> DriftReference:
+def read_reference(bundle: Bundle) -> Measurements:
     """Read the drift reference of a verified bundle.
 
     Raises:
@@ -37,9 +35,7 @@ def read_reference(bundle: Bundle) -> DriftReference:
         "correct": ArrayBounds("int8", (rows,)),
     }
     try:
-        found = read_arrays(path, bounds)
-        embedding = found.pop("embedding").astype(np.float32)
-        reference = DriftReference(**found, embedding=embedding, classes=manifest.classes)
+        reference = Measurements(classes=manifest.classes, **read_arrays(path, bounds))
     except DataError as error:
         raise BundleError(f"{path}: {error} {AGAIN}") from error
     if len(reference) != info.count:

@@ -8,9 +8,9 @@ import numpy as np
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.multiple_tests import holm
 from petmood.monitoring.drift.questions import Answer, Change, Question, answer, draw_sample, typical_rows
-from petmood.monitoring.drift.reference import DriftReference, Measured
-from petmood.monitoring.drift.window import DriftWindow
+from petmood.monitoring.measurements import Measurements
 from petmood.monitoring.metric_names import DriftStatus
+from petmood.monitoring.prediction_log.rows import PhotoKey
 
 __all__ = ["LEVEL", "MINIMUM", "PERMUTATIONS", "DriftResult", "Finding", "Share", "detect_drift"]
 
@@ -20,7 +20,7 @@ MINIMUM: Final = 50
 """Fewest rows of reference and window for a test."""
 PERMUTATIONS: Final = 999
 TYPICAL: Final = 9
-"""Most request ids that are named as typical of the change."""
+"""Most photos that are named as typical of the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ class Share:
 class DriftResult:
     """Result of one window.
 
-    ``rows_compared`` are the rows of reference and window that the MMD compared. ``typical`` are the request ids most
-    typical of the change; empty without drift. ``findings`` is empty if there are too few rows.
+    ``rows_compared`` are the rows of reference and window that the MMD compared. ``typical`` are the photos most
+    typical of the change; empty without drift, and for a window without places in the log. ``findings`` is empty if
+    there are too few rows.
     """
 
     status: DriftStatus
@@ -66,7 +67,7 @@ class DriftResult:
     rows_compared: tuple[int, int] = (0, 0)
     findings: tuple[Finding, ...] = ()
     shares: tuple[Share, ...] = ()
-    typical: tuple[str, ...] = ()
+    typical: tuple[PhotoKey, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name, of types that JSON has."""
@@ -74,8 +75,8 @@ class DriftResult:
 
 
 def detect_drift(
-    reference: DriftReference,
-    window: DriftWindow,
+    reference: Measurements,
+    window: Measurements,
     *,
     level: float = LEVEL,
     minimum: int = MINIMUM,
@@ -100,11 +101,11 @@ def detect_drift(
     answers = [answer(one, reference, window, sample, permutations=permutations, rng=rng) for one in Question]
     findings = _findings(answers, level=level)
     drifted = [found for found, finding in zip(answers, findings, strict=True) if finding.drifted]
-    typical: tuple[str, ...] = ()
-    if drifted:
+    typical: tuple[PhotoKey, ...] = ()
+    if drifted and window.places:
         leading = min(drifted, key=lambda found: (found.question is not Question.EMBEDDING, found.p_value))
         rows = typical_rows(leading, reference, window, sample, most=TYPICAL)
-        typical = tuple(window.request_ids[row] for row in rows)
+        typical = tuple(window.places[row].key for row in rows)
     return DriftResult(
         DriftStatus.DRIFT if drifted else DriftStatus.OK,
         " ".join(finding.sentence for finding in findings if finding.drifted) or "No change found.",
@@ -135,18 +136,18 @@ def _findings(answers: list[Answer], *, level: float) -> tuple[Finding, ...]:
     )
 
 
-def _insufficient(reference: DriftReference, window: DriftWindow, *, level: float, minimum: int) -> DriftResult:
+def _insufficient(reference: Measurements, window: Measurements, *, level: float, minimum: int) -> DriftResult:
     few, what = (len(window), "window") if len(window) < minimum else (len(reference), "reference")
     sentence = f"Too few rows for a test: expected at least {minimum} in the {what}, got {few}."
     return DriftResult(DriftStatus.INSUFFICIENT, sentence, level, len(window), len(reference))
 
 
-def _shares(reference: DriftReference, window: DriftWindow) -> tuple[Share, ...]:
+def _shares(reference: Measurements, window: Measurements) -> tuple[Share, ...]:
     before, after = _means(reference, reference.classes), _means(window, reference.classes)
     return tuple(Share(name, before[name], after[name]) for name in before)
 
 
-def _means(some: Measured, classes: tuple[str, ...]) -> dict[str, float]:
+def _means(some: Measurements, classes: tuple[str, ...]) -> dict[str, float]:
     predicted = np.bincount(some.probabilities.argmax(axis=1), minlength=len(classes)) / len(some.probabilities)
     return {
         **{f"predicted {name}": float(share) for name, share in zip(classes, predicted, strict=True)},
@@ -156,7 +157,7 @@ def _means(some: Measured, classes: tuple[str, ...]) -> dict[str, float]:
     }
 
 
-def _check(reference: DriftReference, window: DriftWindow, *, level: float, minimum: int, permutations: int) -> None:
+def _check(reference: Measurements, window: Measurements, *, level: float, minimum: int, permutations: int) -> None:
     if not 0 < level < 1:
         raise ConfigError(f"Expected a level between 0 and 1, got {level}. {LEVEL} is usual.")
     if minimum < 2:

@@ -6,7 +6,7 @@ chance it soon finds something. Windows that share no row keep the level of the 
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine
 
@@ -14,7 +14,10 @@ from petmood.core.errors import ConfigError
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.drift.windows import AlertState
 from petmood.monitoring.metric_names import DriftStatus
-from petmood.monitoring.prediction_log.reader import RowPlace, read_next, rows_by_bundle
+from petmood.monitoring.prediction_log.reader import read_next, rows_by_bundle
+
+if TYPE_CHECKING:
+    from petmood.monitoring.prediction_log.rows import RowPlace
 
 __all__ = ["KEPT", "WINDOW_ROWS", "BundleMonitor", "DriftMonitor"]
 
@@ -52,11 +55,13 @@ class BundleMonitor:
         found: list[WindowResult] = []
         skip = 0 if self._after is not None else self._rows_before(engine)
         while True:
-            rows = read_next(engine, self.tester.bundle, after=self._after, count=self.size, skip=skip)
-            if len(rows) < self.size:
+            rows = read_next(
+                engine, self.tester.bundle, columns=self.tester.columns, after=self._after, count=self.size, skip=skip
+            )
+            if len(rows.places) < self.size:
                 return found
             window = self.tester.test(rows)
-            self._after, skip = rows.last_row, 0
+            self._after, skip = rows.places[-1], 0
             self.alert = self.alert.after(window.result.status)
             self.counts[window.result.status] += 1
             self.windows.append(window)

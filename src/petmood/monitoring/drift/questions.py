@@ -15,8 +15,7 @@ from scipy.stats import ks_2samp
 from petmood.core.image_statistics import STATISTICS
 from petmood.core.multiple_tests import holm
 from petmood.monitoring.drift.kernel import mmd_test, witness
-from petmood.monitoring.drift.reference import DriftReference
-from petmood.monitoring.drift.window import DriftWindow
+from petmood.monitoring.measurements import Measurements
 
 __all__ = ["MMD_ROWS", "Answer", "Change", "Question", "Sample", "answer", "draw_sample", "typical_rows"]
 
@@ -98,7 +97,7 @@ _MEANINGS: Final = {
 }
 
 
-def draw_sample(reference: DriftReference, window: DriftWindow, *, rng: np.random.Generator) -> Sample:
+def draw_sample(reference: Measurements, window: Measurements, *, rng: np.random.Generator) -> Sample:
     """Draw at most ``MMD_ROWS`` rows of each, without replacement."""
     return Sample(
         *(np.sort(rng.choice(len(some), min(len(some), MMD_ROWS), replace=False)) for some in (reference, window))
@@ -107,8 +106,8 @@ def draw_sample(reference: DriftReference, window: DriftWindow, *, rng: np.rando
 
 def answer(
     question: Question,
-    reference: DriftReference,
-    window: DriftWindow,
+    reference: Measurements,
+    window: Measurements,
     sample: Sample,
     *,
     permutations: int,
@@ -133,7 +132,7 @@ def answer(
     return Answer(question, largest, min(corrected), largest, changes)
 
 
-def typical_rows(found: Answer, reference: DriftReference, window: DriftWindow, sample: Sample, *, most: int) -> Ints:
+def typical_rows(found: Answer, reference: Measurements, window: Measurements, sample: Sample, *, most: int) -> Ints:
     """Return the rows of the window where it has most more than the reference, by the MMD's witness function.
 
     The function is that of the embedding, the residual norm, or the image statistic that changed most. Only rows of the
@@ -149,7 +148,7 @@ def typical_rows(found: Answer, reference: DriftReference, window: DriftWindow, 
     return sample.window_rows[order[:most]]
 
 
-def _compared(found: Answer, reference: DriftReference, window: DriftWindow) -> tuple[Floats, Floats]:
+def _compared(found: Answer, reference: Measurements, window: Measurements) -> tuple[Floats, Floats]:
     if found.question is Question.EMBEDDING:
         return reference.embedding, window.embedding
     if found.question is Question.RESIDUAL:

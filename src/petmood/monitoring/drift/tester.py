@@ -9,10 +9,10 @@ from petmood.core.bundle import Bundle
 from petmood.monitoring.drift.accuracy import EstimatedAccuracy, estimate_accuracy
 from petmood.monitoring.drift.bundle_reference import read_reference
 from petmood.monitoring.drift.detect import DriftResult, detect_drift
-from petmood.monitoring.drift.logged import measured_rows
-from petmood.monitoring.drift.window import DriftWindow
-from petmood.monitoring.prediction_log.reader import LoggedWindow, read_window
+from petmood.monitoring.measurements import Measurements
+from petmood.monitoring.prediction_log.reader import read_window
 from petmood.monitoring.prediction_log.rows import LoggedBundle
+from petmood.monitoring.prediction_log.window import LoggedWindow
 
 __all__ = ["DriftTester", "WindowResult", "known_bundle"]
 
@@ -30,7 +30,7 @@ class WindowResult:
     first_us: int | None
     last_us: int | None
     left_out: int
-    rows: DriftWindow
+    rows: Measurements
     accuracy: EstimatedAccuracy | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -56,13 +56,17 @@ class DriftTester:
         self.bundle = known_bundle(bundle)
         self.reference = read_reference(bundle)
 
+    @property
+    def columns(self) -> int:
+        """Columns of the bundle's embeddings."""
+        return self.reference.embedding.shape[1]
+
     def test(self, logged: LoggedWindow) -> WindowResult:
         """Compare logged rows with the reference."""
-        rows = measured_rows(logged, columns=self.reference.embedding.shape[1])
-        times = logged.time_us
-        first, last = (int(times[0]), int(times[-1])) if len(times) else (None, None)
+        rows, places = logged.measured, logged.places
+        first, last = (places[0].time_us, places[-1].time_us) if places else (None, None)
         result, accuracy = detect_drift(self.reference, rows), estimate_accuracy(self.reference, rows)
-        return WindowResult(self.bundle, result, first, last, len(logged) - len(rows), rows, accuracy)
+        return WindowResult(self.bundle, result, first, last, len(places) - len(rows), rows, accuracy)
 
     def window(self, engine: Engine, *, last: int | None = None, since_us: int | None = None) -> WindowResult:
         """Compare the last rows of the bundle, or those since a time in microseconds since 1970.
@@ -70,7 +74,7 @@ class DriftTester:
         Raises:
             LogUnavailable: the database can't be reached.
         """
-        return self.test(read_window(engine, self.bundle, last=last, since_us=since_us))
+        return self.test(read_window(engine, self.bundle, columns=self.columns, last=last, since_us=since_us))
 
 
 def known_bundle(bundle: Bundle) -> LoggedBundle:

@@ -18,6 +18,7 @@ from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 from petmood.monitoring.prediction_log.tables import BUNDLES, FEEDBACK, PREDICTIONS
 
 __all__ = [
+    "NORMAL_95",
     "Choice",
     "ReviewPhoto",
     "ReviewedAccuracy",
@@ -35,6 +36,7 @@ MOST: Final = 5000
 """Newest photos that are offered for review."""
 KEYS_A_QUERY: Final = 500
 NORMAL_95: Final = 1.96
+"""Standard deviations of a normal distribution from its mean to the ends of its central 95%."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,26 @@
-"""Reading of the prediction log: rows of a window as arrays, numbers by bundle, and export to Parquet."""
+"""Reading of the prediction log: windows of rows, numbers by bundle, and export to Parquet."""
 
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Engine, Row, RowMapping, Select, func, select, tuple_
+from sqlalchemy import Engine, RowMapping, Select, func, select, tuple_
 
-from petmood.core.errors import ConfigError
 from petmood.core.extras import require
 from petmood.core.files import atomic_write_chunks
 from petmood.core.image_statistics import STATISTICS
 from petmood.monitoring.prediction_log.database import reading
-from petmood.monitoring.prediction_log.rows import LoggedBundle
+from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
+from petmood.monitoring.prediction_log.window import ORDER, WINDOW_COLUMNS, LoggedWindow, logged_window
 
-__all__ = ["BundleRows", "LoggedWindow", "RowPlace", "export_parquet", "read_next", "read_window", "rows_by_bundle"]
+__all__ = ["BundleRows", "export_parquet", "read_next", "read_window", "rows_by_bundle"]
 
 CHUNK: Final = 10_000
-ORDER: Final = (PREDICTIONS.c.time_us, PREDICTIONS.c.request_id, PREDICTIONS.c.position)
 COPIED_BYTES: Final = 1 << 20
 
 
@@ -34,48 +32,6 @@ class BundleRows:
     rows: int
     first_us: int
     last_us: int
-
-
-class RowPlace(NamedTuple):
-    """Place of a row in the order of the log: by time, and by key among rows of one microsecond."""
-
-    time_us: int
-    request_id: str
-    position: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoggedWindow:
-    """Rows of one bundle, oldest first.
-
-    ``probabilities`` is float32 [N, K] in the order of ``bundle.classes``, ``confident`` bool [N], and ``in_domain``
-    bool [N], True where a bundle has no domain scores. ``statistics`` float32 [N, 4], ``novelty`` and ``animal_score``
-    float64 [N] and ``residual`` float32 [N] are NaN where they were not measured. ``embedding`` is float16 [N, D], NaN
-    for rows without one, and None if no row has one.
-    """
-
-    bundle: LoggedBundle
-    request_ids: tuple[str, ...]
-    positions: tuple[int, ...]
-    time_us: NDArray[np.int64]
-    labels: tuple[str | None, ...]
-    probabilities: NDArray[np.float32]
-    confident: NDArray[np.bool_]
-    in_domain: NDArray[np.bool_]
-    novelty: NDArray[np.float64]
-    animal_score: NDArray[np.float64]
-    statistics: NDArray[np.float32]
-    embedding: NDArray[np.float16] | None
-    residual: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.request_ids)
-
-    @property
-    def last_row(self) -> RowPlace | None:
-        """The place of the last row in the order of the log; None without rows."""
-        return RowPlace(int(self.time_us[-1]), self.request_ids[-1], self.positions[-1]) if len(self) else None
 
 
 def rows_by_bundle(engine: Engine) -> list[BundleRows]:
@@ -100,38 +56,42 @@ def rows_by_bundle(engine: Engine) -> list[BundleRows]:
 
 
 def read_window(
-    engine: Engine, bundle: LoggedBundle, *, last: int | None = None, since_us: int | None = None
+    engine: Engine, bundle: LoggedBundle, *, columns: int, last: int | None = None, since_us: int | None = None
 ) -> LoggedWindow:
     """Return the last rows of a bundle, or those since a time in microseconds since 1970; all of them without either.
 
+    ``columns`` are those of the embedding: rows with an embedding of another width are not measured.
+
     Raises:
+        ConfigError: rows have another number of classes than the bundle.
         LogUnavailable: the database can't be reached.
     """
-    query = select(PREDICTIONS).where(PREDICTIONS.c.bundle == bundle.sha256)
+    query = select(*WINDOW_COLUMNS).where(PREDICTIONS.c.bundle == bundle.sha256)
     if since_us is not None:
         query = query.where(PREDICTIONS.c.time_us >= since_us)
     newest_first = query.order_by(*(column.desc() for column in ORDER)).limit(last)
     with reading(engine) as connection:
         found = connection.execute(newest_first).all()
-    return _window(bundle, found[::-1])
+    return logged_window(bundle, found[::-1], columns=columns)
 
 
 def read_next(
-    engine: Engine, bundle: LoggedBundle, *, after: RowPlace | None, count: int, skip: int = 0
+    engine: Engine, bundle: LoggedBundle, *, columns: int, after: RowPlace | None, count: int, skip: int = 0
 ) -> LoggedWindow:
     """Return at most ``count`` rows of a bundle after a place, or from its first row on, oldest first.
 
-    ``skip`` rows are passed over before them.
+    ``skip`` rows are passed over before them; ``columns`` are those of the embedding.
 
     Raises:
+        ConfigError: rows have another number of classes than the bundle.
         LogUnavailable: the database can't be reached.
     """
-    query = select(PREDICTIONS).where(PREDICTIONS.c.bundle == bundle.sha256)
+    query = select(*WINDOW_COLUMNS).where(PREDICTIONS.c.bundle == bundle.sha256)
     if after is not None:
         query = query.where(tuple_(*ORDER) > tuple_(*after))
     with reading(engine) as connection:
         found = connection.execute(query.order_by(*ORDER).offset(skip).limit(count)).all()
-    return _window(bundle, found)
+    return logged_window(bundle, found, columns=columns)
 
 
 def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:
@@ -203,47 +163,3 @@ def _record(row: RowMapping) -> dict[str, Any]:
 
 def _bundle(row: RowMapping) -> LoggedBundle:
     return LoggedBundle(row["sha256"], row["name"], row["version"], tuple(json.loads(row["classes"])))
-
-
-def _window(bundle: LoggedBundle, rows: Sequence[Row[Any]]) -> LoggedWindow:
-    """Return rows of the table as arrays."""
-    columns: dict[str, Sequence[Any]] = dict.fromkeys(PREDICTIONS.c.keys(), ())
-    if rows:
-        columns = dict(zip(PREDICTIONS.c.keys(), zip(*rows, strict=True), strict=True))
-
-    def numbers(name: str) -> NDArray[np.float64]:
-        return np.array(columns[name], dtype=np.float64)  # None becomes NaN
-
-    chances = np.frombuffer(b"".join(columns["probabilities"]), dtype="<f4")
-    if chances.size != len(columns["request_id"]) * len(bundle.classes):
-        raise ConfigError(
-            f"The prediction log has rows of the bundle {bundle.name} {bundle.version} with another number of classes "
-            f"than its {len(bundle.classes)}. Export the log, and begin a new one."
-        )
-    return LoggedWindow(
-        bundle=bundle,
-        request_ids=tuple(columns["request_id"]),
-        positions=tuple(columns["position"]),
-        time_us=np.array(columns["time_us"], dtype=np.int64),
-        labels=tuple(columns["label"]),
-        probabilities=chances.reshape(-1, len(bundle.classes)),
-        confident=np.array(columns["confident"], dtype=bool),
-        in_domain=np.array([one is not False for one in columns["in_domain"]], dtype=bool),
-        novelty=numbers("novelty"),
-        animal_score=numbers("animal_score"),
-        statistics=np.stack([numbers(name) for name in STATISTICS], axis=1).astype(np.float32),
-        embedding=_embeddings(columns["embedding"]),
-        residual=numbers("residual").astype(np.float32),
-    )
-
-
-def _embeddings(stored: Sequence[bytes | None]) -> NDArray[np.float16] | None:
-    """Return the embeddings of rows as an array; those of another width than the last one count as missing."""
-    known = [one for one in stored if one is not None]
-    if not known:
-        return None
-    found = np.full((len(stored), len(known[-1]) // 2), np.nan, dtype=np.float16)
-    for row, one in enumerate(stored):
-        if one is not None and len(one) == len(known[-1]):
-            found[row] = np.frombuffer(one, dtype="<f2")
-    return found

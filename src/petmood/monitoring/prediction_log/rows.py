@@ -5,13 +5,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from petmood.core.prediction import Prediction
 
-__all__ = ["LogRow", "LoggedBundle", "PhotoKey", "log_row", "time_text"]
+__all__ = ["LogRow", "LoggedBundle", "PhotoKey", "RowPlace", "log_row", "time_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,19 @@ class PhotoKey:
 
     request_id: str
     position: int = 0
+
+
+class RowPlace(NamedTuple):
+    """Place of a row in the order of the log: by time, and by key among rows of one microsecond."""
+
+    time_us: int
+    request_id: str
+    position: int
+
+    @property
+    def key(self) -> PhotoKey:
+        """The key of the row."""
+        return PhotoKey(self.request_id, self.position)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,18 @@ import pytest
 from scipy.stats import ks_2samp
 
 from petmood.monitoring.drift.questions import MMD_ROWS, Answer, Question, answer, draw_sample, typical_rows
-from petmood.monitoring.drift.reference import DriftReference
-from petmood.monitoring.drift.window import DriftWindow
+from petmood.monitoring.measurements import Measurements
 from tests.support.drift import drift_reference, drift_window
 
 
-def ask(question: Question, reference: DriftReference, window: DriftWindow) -> Answer:
+def ask(question: Question, reference: Measurements, window: Measurements) -> Answer:
     """Answer a question with a fixed seed."""
     rng = np.random.default_rng(0)
     sample = draw_sample(reference, window, rng=rng)
     return answer(question, reference, window, sample, permutations=299, rng=rng)
 
 
-def typical(question: Question, reference: DriftReference, window: DriftWindow) -> list[int]:
+def typical(question: Question, reference: Measurements, window: Measurements) -> list[int]:
     """Return the ten most typical rows."""
     sample = draw_sample(reference, window, rng=np.random.default_rng(0))
     rows = typical_rows(ask(question, reference, window), reference, window, sample, most=10)
