@@ -13,7 +13,7 @@ from petmood.core.labels import DEFAULT_CLASSES
 from petmood.evaluation.bootstrap import estimate_proportion
 from petmood.monitoring.drift.detect import LEVEL, DriftResult, detect_drift
 from petmood.monitoring.drift.questions import Question
-from petmood.monitoring.drift.windows import AlertState
+from petmood.monitoring.drift.state import AlertState
 from petmood.monitoring.measurements import Measurements
 from petmood.monitoring.metric_names import DriftStatus
 from petmood.monitoring.projection import Projection, fit_projection

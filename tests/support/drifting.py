@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from petmood.core.bundle import Bundle
 from petmood.inference.load import BundlePredictor, load_bundle
@@ -13,7 +13,7 @@ from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey, log_row
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.images import faces, png
 
-__all__ = ["dark", "log_photos", "logged_rows", "new_log"]
+__all__ = ["dark", "forbid_writes", "log_photos", "logged_rows", "new_log"]
 
 START_US = 1_790_000_000_000_000
 
@@ -23,6 +23,12 @@ def new_log(folder: Path) -> Engine:
     engine = connect(database_url(f"sqlite:///{folder / 'log.db'}"))
     LogStore(engine).prepare()
     return engine
+
+
+def forbid_writes(engine: Engine) -> None:
+    """Let SQLite refuse writes of new connections, as those of a user who may only read."""
+    engine.dispose()
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
 
 
 def dark(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,22 +4,25 @@ A test that is repeated at every few new rows shares most of its rows with the t
 chance it soon finds something. Windows that share no row keep the level of the test.
 """
 
+import logging
 from collections import Counter, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine
 
-from petmood.core.errors import ConfigError
+from petmood.core.errors import ConfigError, LogUnavailable
+from petmood.monitoring.drift.state import AlertState, DriftState, read_state, write_state
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
-from petmood.monitoring.drift.windows import AlertState
 from petmood.monitoring.metric_names import DriftStatus
-from petmood.monitoring.prediction_log.reader import read_next, rows_by_bundle
+from petmood.monitoring.prediction_log.reader import read_next, rows_by_bundle, rows_up_to
 
 if TYPE_CHECKING:
     from petmood.monitoring.prediction_log.rows import RowPlace
 
 __all__ = ["KEPT", "WINDOW_ROWS", "BundleMonitor", "DriftMonitor"]
+
+logger = logging.getLogger(__name__)
 
 WINDOW_ROWS: Final = 200
 """Rows of a window unless another number is asked for."""
@@ -30,8 +33,10 @@ KEPT: Final = 50
 class BundleMonitor:
     """The windows of one bundle, and the state of its alert.
 
-    Windows begin at the first row of the bundle in the log. Rows that come later than a row of a later time, such as
-    those of a spool, are not tested if their window was tested before.
+    Windows begin at the first row of the bundle in the log, or after the last one that was tested before a restart. The
+    log's database has its place and the alert. Where it can't be written, they are in memory alone, and the log of the
+    process says so once. Rows that come later than a row of a later time, such as those of a spool, are not
+    tested if their window was tested before.
     """
 
     def __init__(self, tester: DriftTester, *, size: int) -> None:
@@ -40,6 +45,7 @@ class BundleMonitor:
         self.alert = AlertState()
         self.counts: Counter[DriftStatus] = Counter()
         self._after: RowPlace | None = None
+        self._again, self._told = 0, False
 
     @property
     def last(self) -> WindowResult | None:
@@ -53,7 +59,7 @@ class BundleMonitor:
             LogUnavailable: the database can't be reached; the windows before it are kept.
         """
         found: list[WindowResult] = []
-        skip = 0 if self._after is not None else self._rows_before(engine)
+        skip = 0 if self._after is not None else self._begin(engine)
         while True:
             rows = read_next(
                 engine, self.tester.bundle, columns=self.tester.columns, after=self._after, count=self.size, skip=skip
@@ -62,15 +68,57 @@ class BundleMonitor:
                 return found
             window = self.tester.test(rows)
             self._after, skip = rows.places[-1], 0
+            self.windows.append(window)
+            if self._again:
+                self._again -= 1
+                continue
             self.alert = self.alert.after(window.result.status)
             self.counts[window.result.status] += 1
-            self.windows.append(window)
+            self._save(engine, DriftState(self._after, self.alert))
             found.append(window)
 
-    def _rows_before(self, engine: Engine) -> int:
-        """Return the rows of the complete windows before the last ``KEPT``, which a new monitor passes over."""
-        counts = {one.bundle.sha256: one.rows for one in rows_by_bundle(engine)}
-        return max(0, counts.get(self.tester.bundle.sha256, 0) // self.size - KEPT) * self.size
+    def _begin(self, engine: Engine) -> int:
+        """Take up the state in the database, if there is one; return the number of rows to pass over.
+
+        The last ``KEPT`` windows are tested again, so that they can be shown. With a state they change nothing else.
+        """
+        bundle = self.tester.bundle
+        state = self._saved(engine)
+        if state is None:
+            counts = {one.bundle.sha256: one.rows for one in rows_by_bundle(engine)}
+            return max(0, counts.get(bundle.sha256, 0) // self.size - KEPT) * self.size
+        rows = rows_up_to(engine, bundle, state.place)
+        self.alert, self._again = state.alert, min(KEPT, rows // self.size)
+        if not self._again:
+            self._after = state.place
+            return 0
+        return rows - self._again * self.size
+
+    def _saved(self, engine: Engine) -> DriftState | None:
+        try:
+            return read_state(engine, self.tester.bundle)
+        except LogUnavailable as error:
+            rows_by_bundle(engine)  # raises as well if the database is away, rather than the table forbidden
+            self._tell(error)
+            return None
+
+    def _save(self, engine: Engine, state: DriftState) -> None:
+        try:
+            write_state(engine, self.tester.bundle, state)
+        except LogUnavailable as error:
+            self._tell(error)
+
+    def _tell(self, error: LogUnavailable) -> None:
+        if not self._told:
+            name = f"{self.tester.bundle.name} {self.tester.bundle.version}"
+            logger.warning(
+                "drift: the last tested row and the alert of %s are in memory alone; a restart tests the last %d "
+                "windows again. %s",
+                name,
+                KEPT,
+                error,
+            )
+        self._told = True
 
 
 class DriftMonitor:

@@ -18,7 +18,7 @@ from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 from petmood.monitoring.prediction_log.window import ORDER, WINDOW_COLUMNS, LoggedWindow, logged_window
 
-__all__ = ["BundleRows", "export_parquet", "read_next", "read_window", "rows_by_bundle"]
+__all__ = ["BundleRows", "export_parquet", "read_next", "read_window", "rows_by_bundle", "rows_up_to"]
 
 CHUNK: Final = 10_000
 COPIED_BYTES: Final = 1 << 20
@@ -92,6 +92,17 @@ def read_next(
     with reading(engine) as connection:
         found = connection.execute(query.order_by(*ORDER).offset(skip).limit(count)).all()
     return logged_window(bundle, found, columns=columns)
+
+
+def rows_up_to(engine: Engine, bundle: LoggedBundle, place: RowPlace) -> int:
+    """Return the number of a bundle's rows up to a place and with it.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    query = select(func.count()).where(PREDICTIONS.c.bundle == bundle.sha256, tuple_(*ORDER) <= tuple_(*place))
+    with reading(engine) as connection:
+        return connection.execute(query).scalar_one()
 
 
 def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:

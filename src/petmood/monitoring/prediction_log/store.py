@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, Engine, delete, select, tuple_
+from sqlalchemy import Connection, Engine, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 
@@ -19,7 +19,7 @@ from petmood.monitoring.feedback.store import delete_orphans
 from petmood.monitoring.photo_folders import remember_photo_folder
 from petmood.monitoring.prediction_log.database import empty_wal, file_key, migrate, reaching, shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
-from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
+from petmood.monitoring.prediction_log.tables import BUNDLES, DRIFT_STATES, PREDICTIONS
 
 __all__ = ["DELETED_ROWS", "Inserted", "LogStore", "cut_us"]
 
@@ -136,11 +136,11 @@ class LogStore:
             LogUnavailable: the database can't be reached.
         """
         self.prepare()
+        deleted, named = 0, DRIFT_STATES.c.request_id
         with reaching(self._engine), self._engine.begin() as connection:
-            deleted = sum(
-                connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.request_id == one)).rowcount
-                for one in request_ids
-            )
+            for one in request_ids:
+                deleted += connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.request_id == one)).rowcount
+                connection.execute(update(DRIFT_STATES).where(named == one).values(request_id=""))
             delete_orphans(connection)
         empty_wal(self._engine)
         return deleted

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["BUNDLES", "FEEDBACK", "PHOTO_FOLDERS", "PREDICTIONS", "TABLES"]
+__all__ = ["BUNDLES", "DRIFT_STATES", "FEEDBACK", "PHOTO_FOLDERS", "PREDICTIONS", "TABLES"]
 
 TABLES: Final = MetaData()
 
@@ -81,3 +81,15 @@ PHOTO_FOLDERS: Final = Table(
     Column("used_us", BigInteger, nullable=False, comment="last start of a service with it; microseconds since 1970"),
 )
 """Folders in which services have kept photos of this log."""
+
+DRIFT_STATES: Final = Table(
+    "drift_states",
+    TABLES,
+    Column("bundle", String(64), primary_key=True, comment="bundles.sha256"),
+    Column("time_us", BigInteger, nullable=False, comment="of the last row of the last window that was tested"),
+    Column("request_id", String(64), nullable=False, comment="of that row; empty if it was deleted on request"),
+    Column("position", Integer, nullable=False, comment="of that row"),
+    Column("in_a_row", Integer, nullable=False, comment="drifting windows at the end"),
+    Column("active", Boolean, nullable=False, comment="whether the alert is"),
+)
+"""Where the drift tests of each bundle are, so that they continue after a restart."""

@@ -9,9 +9,11 @@ from petmood.core.bundle import Bundle
 from petmood.core.errors import ConfigError
 from petmood.monitoring.drift import monitor as module
 from petmood.monitoring.drift.monitor import DriftMonitor
+from petmood.monitoring.drift.state import AlertState
 from petmood.monitoring.drift.tester import DriftTester
 from petmood.monitoring.metric_names import DriftStatus
-from tests.support.drifting import START_US, log_photos, new_log
+from petmood.monitoring.prediction_log.store import LogStore
+from tests.support.drifting import START_US, forbid_writes, log_photos, new_log
 
 
 def starts(monitor: DriftMonitor) -> list[int]:
@@ -58,6 +60,70 @@ def test_a_new_watch_begins_at_the_same_rows_and_passes_over_old_windows(
     monitor.update(engine)
     engine.dispose()
     assert starts(monitor) == [100, 150]
+
+
+def test_a_restart_continues_after_the_last_tested_row_with_the_alert(shared_bundle: Bundle, tmp_path: Path) -> None:
+    """The first 30 rows are deleted meanwhile: windows that are counted from the first row would begin elsewhere."""
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 170, darkened=True)
+    DriftMonitor([DriftTester(shared_bundle)], size=50).update(engine)
+    LogStore(engine).delete_before(START_US + 30_000_000)
+    again = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    assert again.update(engine) == []
+    assert again.bundles[0].alert == AlertState(active=True, in_a_row=3)
+    assert starts(again) == [50, 100]
+    assert again.counts == {}
+    log_photos(engine, shared_bundle, 30, first=170)
+    assert len(again.update(engine)) == 1
+    assert starts(again) == [50, 100, 150]
+    engine.dispose()
+
+
+def test_a_restart_with_longer_windows_or_without_the_rows_keeps_the_alert(
+    shared_bundle: Bundle, tmp_path: Path
+) -> None:
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 150, darkened=True)
+    DriftMonitor([DriftTester(shared_bundle)], size=50).update(engine)
+    LogStore(engine).delete_before(START_US + 120_000_000)
+    again = DriftMonitor([DriftTester(shared_bundle)], size=60)
+    assert again.update(engine) == []
+    assert (again.bundles[0].alert.active, starts(again)) == (True, [])
+    log_photos(engine, shared_bundle, 60, first=150)
+    assert [one.result.status for one in again.update(engine)] == [DriftStatus.OK]
+    assert (again.bundles[0].alert.active, starts(again)) == (False, [150])
+    engine.dispose()
+
+
+def test_a_database_that_may_only_be_read_is_said_once_and_keeps_nothing_from_the_tests(
+    shared_bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 150, darkened=True)
+    forbid_writes(engine)
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    assert len(monitor.update(engine)) == 3
+    assert monitor.bundles[0].alert.active
+    assert [record.message.partition(" are in memory alone")[0] for record in caplog.records] == [
+        f"drift: the last tested row and the alert of demo {shared_bundle.manifest.version}"
+    ]
+    engine.dispose()
+
+
+def test_a_second_monitor_of_a_log_begins_with_the_alert_of_the_first_and_then_has_its_own(
+    shared_bundle: Bundle, tmp_path: Path
+) -> None:
+    engine = new_log(tmp_path)
+    log_photos(engine, shared_bundle, 150, darkened=True)
+    one, other = (DriftMonitor([DriftTester(shared_bundle)], size=size) for size in (50, 80))
+    one.update(engine)
+    other.update(engine)
+    assert [found.bundles[0].alert.active for found in (one, other)] == [True, True]
+    log_photos(engine, shared_bundle, 50, first=150)
+    one.update(engine)
+    other.update(engine)
+    assert [found.bundles[0].alert.active for found in (one, other)] == [False, True]
+    engine.dispose()
 
 
 def test_a_bundle_that_is_followed_no_more_ends_its_alert_and_stays_counted(

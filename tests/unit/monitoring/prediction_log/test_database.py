@@ -112,7 +112,7 @@ def test_a_newer_schema_and_a_table_of_something_else_are_refused(tmp_path: Path
     migrate(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE petmood_log_version SET version_num = '9999'")
-    with pytest.raises(ConfigError, match=r"has the schema 9999, this version has 0004: a newer petmood"):
+    with pytest.raises(ConfigError, match=r"has the schema 9999, this version has 0005: a newer petmood"):
         migrate(engine)
     engine.dispose()
     other = tmp_path / "other.db"

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine
 
-from petmood.monitoring.prediction_log.reader import export_parquet, read_next, read_window, rows_by_bundle
+from petmood.monitoring.prediction_log.reader import export_parquet, read_next, read_window, rows_by_bundle, rows_up_to
 from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.store import LogStore
 from petmood.monitoring.prediction_log.window import LoggedWindow
@@ -70,6 +70,13 @@ def test_the_next_rows_after_a_place_come_once_each_in_the_order_of_the_log(engi
 def test_rows_are_passed_over(engine: Engine) -> None:
     assert ids(read_next(engine, BUNDLE, columns=3, after=None, count=2, skip=7)) == ["request-7", "request-8"]
     assert ids(read_next(engine, BUNDLE, columns=3, after=None, count=2, skip=10)) == []
+
+
+def test_rows_are_counted_up_to_a_place_in_the_order_of_the_log(engine: Engine) -> None:
+    LogStore(engine).insert([row(4, request_id="another")])
+    place = RowPlace(START_US + 4_000_000, "another", 0)
+    assert [rows_up_to(engine, BUNDLE, one) for one in (place, place._replace(request_id="request-4"))] == [5, 6]
+    assert rows_up_to(engine, OTHER, place) == 0
 
 
 def test_an_export_holds_every_row_with_readable_columns(engine: Engine, tmp_path: Path) -> None:

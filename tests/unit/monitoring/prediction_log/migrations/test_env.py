@@ -22,6 +22,6 @@ def test_the_version_has_a_table_that_other_programs_in_the_database_do_not_use(
     migrate(engine)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "theirs"
-        assert connection.exec_driver_sql("SELECT version_num FROM petmood_log_version").scalar() == "0004"
+        assert connection.exec_driver_sql("SELECT version_num FROM petmood_log_version").scalar() == "0005"
     assert {"bundles", "predictions"} <= {*inspect(engine).get_table_names()}
     engine.dispose()
