@@ -9,6 +9,7 @@ import click
 from petmood.cli.log import Age, on_log, since_us
 from petmood.cli.numbers import Integer, Number
 from petmood.cli.output import echo_json
+from petmood.cli.photos_option import kept_photos, photos_option
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -66,24 +67,34 @@ def dashboards(*, output: Path) -> None:
 @click.option("--last", type=Integer(1), help=f"The last predictions of this number; default: {LAST}.")
 @click.option("--since", type=Age(), help="Those of the last 30m, 24h or 7d.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of the first bundle.")
+@photos_option
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DATASET",
+    help="Show reference photos on the page, from the dataset that the model was made of.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.pass_context
 def drift(
-    context: click.Context,
     engine: "Engine",
     *,
     bundles: Sequence[str],
     last: int | None,
     since: float | None,
     html: Path | None,
+    photos: Path | None,
+    data: Path | None,
     as_json: bool,
 ) -> None:
     """Compare logged predictions with the bundle's reference.
 
-    The exit code is 1 if the photos of a bundle have drifted.
+    The page shows photos of the change if the service keeps photos. The exit code is 1 if the photos of a bundle have
+    drifted.
     """
     from petmood.core.errors import ConfigError
 
+    if data is not None and html is None:
+        raise ConfigError("Expected --html with --data, which shows photos on the page. Give --html FILE.")
     if last is not None and since is not None:
         raise ConfigError("Expected --last or --since, got both. Give one of them.")
     from petmood.core.extras import require
@@ -96,16 +107,17 @@ def drift(
     window: dict[str, Any] = {"since_us": since_us(since)} if since is not None else {"last": last or LAST}
     found = [one.window(engine, **window) for one in testers]
     if html is not None:
-        from petmood.reports.drift import drift_page
+        from petmood.reports.drift import DriftPhotos, drift_page
 
-        atomic_write_text(html, drift_page(testers[0], found[0]))
+        shown = DriftPhotos(kept_photos(engine, photos), _reference_photos(testers[0], data))
+        atomic_write_text(html, drift_page(testers[0], found[0], photos=shown))
     if as_json:
         echo_json([one.to_json() for one in found], indent=2)
     else:
         for one in found:
             click.echo(_summary(one))
         _tell_others(engine, {one.bundle.sha256 for one in found})
-    context.exit(1 if any(one.result.status is DriftStatus.DRIFT for one in found) else 0)
+    click.get_current_context().exit(1 if any(one.result.status is DriftStatus.DRIFT for one in found) else 0)
 
 
 @monitor.command()
@@ -173,6 +185,14 @@ class _ServedBundles:
                 self._known[sha256] = DriftTester(found if isinstance(found, Bundle) else cached(*found))
             now[sha256] = self._known[sha256]
         return [*now.values()]
+
+
+def _reference_photos(tester: "DriftTester", dataset: Path | None) -> Sequence[Path]:
+    if dataset is None:
+        return ()
+    from petmood.pipelines.export import reference_photos
+
+    return reference_photos(tester.manifest, dataset)
 
 
 def _summary(window: "WindowResult") -> str:

@@ -12,10 +12,10 @@ import numpy as np
 
 from petmood.configs.schema import Config
 from petmood.core.atomic_directory import DirectoryDraft
-from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle
+from petmood.core.bundle import DATA_NAME, DUPLICATES_NAME, Bundle, Manifest
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.drift_reference import MOST_REFERENCE, ReferenceSource
-from petmood.core.errors import ConfigError
+from petmood.core.errors import ConfigError, DataError
 from petmood.core.files import sha256_of
 from petmood.core.names import model_name_problem
 from petmood.core.progress import ProgressBar, no_progress
@@ -23,7 +23,7 @@ from petmood.data.data_kind import DataKind, data_kind
 from petmood.data.duplicates.feature_cache import features_of
 from petmood.data.duplicates.feature_store import pack_features
 from petmood.data.duplicates.relations import RelationKind, read_relations
-from petmood.data.index import DataIndex, IndexRow, Role, Split, index_text
+from petmood.data.index import DataIndex, IndexRow, Role, Split, index_text, read_index
 from petmood.export.bundle import BundleMetadata, fill_bundle
 from petmood.export.drift_reference import ReferencePhotos
 from petmood.monitoring.projection import fit_rows
@@ -40,6 +40,7 @@ __all__ = [
     "NEVER_CONFIDENT",
     "export_run",
     "kept_robustness",
+    "reference_photos",
     "rows_of_reference",
     "rows_to_recognize",
 ]
@@ -125,6 +126,27 @@ def rows_of_reference(
     halves = ([row for row, fit in zip(one_each, fitted, strict=True) if fit == wanted] for wanted in (False, True))
     reference, others = halves
     return "all", _spread(reference), _spread(others)
+
+
+def reference_photos(manifest: Manifest, dataset: Path) -> list[Path]:
+    """Return the files of a bundle's drift reference, in the order of its rows, in the dataset that it was made of.
+
+    Raises:
+        DataError: there is no dataset in the folder, it is another data version, or an earlier petmood chose the rows.
+    """
+    index, info = read_index(dataset), manifest.reference
+    if index.hash != manifest.data_hash:
+        raise DataError(
+            f"Expected data version {manifest.data_hash[:12]} in {dataset}, of which the bundle was made, got "
+            f"{index.hash[:12]}. Give the folder of that version, or none."
+        )
+    rows = rows_of_reference(index, (), is_trained=info is not None and info.photos == "held_out")[1]
+    if info is None or len(rows) != info.count:
+        raise DataError(
+            f"Expected the {info.count if info else 0} photos of the drift reference in {dataset}, got {len(rows)}: "
+            "another version of petmood chose them. Export the run again, or give no dataset."
+        )
+    return [dataset / row.path for row in rows]
 
 
 def _is_trained(config: Config) -> bool:

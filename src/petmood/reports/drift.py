@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from petmood.core.image_statistics import STATISTICS
 from petmood.monitoring.drift.questions import Change
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
+from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.metric_names import DriftStatus
 from petmood.presentation.figures import PageColor, page_style
+from petmood.presentation.thumbnails import LARGE_PX, photo_uri
 from petmood.reports.chart_axes import SMALL, chart_axes, chart_markup
 from petmood.reports.templates import page_template
 
-__all__ = ["drift_page", "histogram_chart"]
+__all__ = ["DriftPhotos", "drift_page", "histogram_chart"]
 
 BINS: Final = 16
 TEMPLATE: Final = "drift.html.j2"
@@ -32,6 +35,25 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class DriftPhotos:
+    """Photos that a page can show: those that the service keeps, and the files of all reference photos in their order.
+
+    ``reference`` is empty if the dataset is not at hand.
+    """
+
+    kept: KeptPhotos | None = None
+    reference: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    """One photo of the page: its name, and its thumbnail as a data URI."""
+
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Distribution:
     """One number of the photos: its name, its change if it was tested, and the chart of both distributions."""
 
@@ -40,8 +62,10 @@ class _Distribution:
     chart: Markup
 
 
-def drift_page(tester: DriftTester, window: WindowResult) -> str:
+def drift_page(tester: DriftTester, window: WindowResult, *, photos: DriftPhotos | None = None) -> str:
     """Return the page of a window as one HTML document that loads no other resource.
+
+    With drift, it shows the photos of ``photos`` that are most typical of the change.
 
     Raises:
         MissingDependency: matplotlib is not installed.
@@ -59,6 +83,8 @@ def drift_page(tester: DriftTester, window: WindowResult) -> str:
         last=_time_text(window.last_us),
         left_out=window.left_out,
         accuracy=window.accuracy,
+        now=list(_photos_now(window, photos.kept)) if photos and photos.kept else [],
+        then=list(_photos_then(window, photos.reference)) if photos and photos.reference else [],
     )
 
 
@@ -96,6 +122,19 @@ def _distributions(tester: DriftTester, window: WindowResult) -> Iterator[_Distr
     )
     for name, before, after in columns:
         yield _Distribution(name, tested.get(name), histogram_chart(name, before, after))
+
+
+def _photos_now(window: WindowResult, kept: KeptPhotos) -> Iterator[_Photo]:
+    for key in window.result.typical:
+        photo = kept.read(key)
+        if photo is not None and (uri := photo_uri(photo, side_px=LARGE_PX)):
+            yield _Photo(f"{key.request_id}, photo {key.position + 1}" if key.position else key.request_id, uri)
+
+
+def _photos_then(window: WindowResult, reference: Sequence[Path]) -> Iterator[_Photo]:
+    for path in [reference[row] for row in window.result.typical_before]:
+        if uri := photo_uri(path, side_px=LARGE_PX):
+            yield _Photo(path.name, uri)
 
 
 def _time_text(time_us: int | None) -> str | None:

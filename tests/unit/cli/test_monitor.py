@@ -67,6 +67,8 @@ def test_drift_of_few_predictions_is_insufficient(petmood: Callable[..., Any], s
     [
         (["--last", "0"], "'--last': 0 is not in the range x>=1"),
         (["--last", "5", "--since", "2h"], "Expected --last or --since, got both."),
+        (["--data", "photos"], "Expected --html with --data"),
+        (["--data", "photos", "--html", "/dev/null/page.html"], "photos"),
         (["--since", "soon"], "Expected a time such as 30m, 24h or 7d, got 'soon'."),
     ],
 )

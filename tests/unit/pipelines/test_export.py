@@ -13,6 +13,8 @@ from petmood.core.bundle import DUPLICATES_NAME, Bundle, read, verify
 from petmood.core.errors import BundleError, ConfigError, DataError, OutputError, OutputLocked
 from petmood.core.files import sha256_of
 from petmood.core.golden import read_golden
+from petmood.core.image import load
+from petmood.core.image_statistics import statistics_of
 from petmood.core.locks import exclusive_lock
 from petmood.core.prediction import Prediction
 from petmood.data.duplicates.feature_store import unpack_features
@@ -20,9 +22,10 @@ from petmood.data.duplicates.relations import RELATIONS_NAME, RelationKind, Rela
 from petmood.data.index import DataIndex, Role, Split, read_index
 from petmood.evaluation.predictions import Predictions
 from petmood.inference.load import load_bundle
+from petmood.monitoring.drift.bundle_reference import read_reference
 from petmood.pipelines import export as exporting
 from petmood.pipelines.evaluate import read_evaluation
-from petmood.pipelines.export import GOLDEN_PHOTOS, export_run, rows_of_reference, rows_to_recognize
+from petmood.pipelines.export import GOLDEN_PHOTOS, export_run, reference_photos, rows_of_reference, rows_to_recognize
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 from petmood.training.dataset import training_rows
@@ -154,6 +157,23 @@ def test_the_reference_has_photos_that_the_embedding_was_not_trained_on(small_se
     assert {row.group_id for row in reference}.isdisjoint({row.group_id for row in others})
     assert len({row.group_id for row in (*reference, *others)}) == len(reference) + len(others) == 64
     assert all(row.role == Role.ORIGINAL for row in (*reference, *others))
+
+
+def test_the_photos_of_a_reference_are_found_in_its_dataset(bundle: Bundle, small_set: Path) -> None:
+    paths = reference_photos(bundle.manifest, small_set)
+    measured = [statistics_of(load(path, bundle.manifest.image).pixels) for path in paths]
+    assert read_reference(bundle).statistics == pytest.approx(np.array(measured, np.float32))
+
+
+def test_another_data_version_and_another_choice_of_photos_are_refused(
+    bundle: Bundle, small_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = bundle.manifest.model_copy(update={"data_hash": "0" * 64})
+    with pytest.raises(DataError, match=r"Expected data version 000000000000 in .* Give the folder of that version"):
+        reference_photos(other, small_set)
+    monkeypatch.setattr(exporting, "MOST_REFERENCE", 5)
+    with pytest.raises(DataError, match="another version of petmood chose them"):
+        reference_photos(bundle.manifest, small_set)
 
 
 def test_a_long_reference_is_cut_evenly(small_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:

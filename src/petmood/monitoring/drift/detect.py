@@ -20,7 +20,7 @@ MINIMUM: Final = 50
 """Fewest rows of reference and window for a test."""
 PERMUTATIONS: Final = 999
 TYPICAL: Final = 9
-"""Most photos that are named as typical of the change."""
+"""Most photos of each side that are named as typical of the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ class Share:
 class DriftResult:
     """Result of one window.
 
-    ``rows_compared`` are the rows of reference and window that the MMD compared. ``typical`` are the photos most
-    typical of the change; empty without drift, and for a window without places in the log. ``findings`` is empty if
-    there are too few rows.
+    ``rows_compared`` are the rows of reference and window that the MMD compared. ``typical`` are the photos of the
+    window most typical of the change, and ``typical_before`` the rows of the reference that the window has least of.
+    Both are empty without drift, and the first for a window without places in the log. ``findings`` is empty if there
+    are too few rows.
     """
 
     status: DriftStatus
@@ -68,6 +69,7 @@ class DriftResult:
     findings: tuple[Finding, ...] = ()
     shares: tuple[Share, ...] = ()
     typical: tuple[PhotoKey, ...] = ()
+    typical_before: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name, of types that JSON has."""
@@ -102,10 +104,12 @@ def detect_drift(
     findings = _findings(answers, level=level)
     drifted = [found for found, finding in zip(answers, findings, strict=True) if finding.drifted]
     typical: tuple[PhotoKey, ...] = ()
-    if drifted and window.places:
+    typical_before: tuple[int, ...] = ()
+    if drifted:
         leading = min(drifted, key=lambda found: (found.question is not Question.EMBEDDING, found.p_value))
         rows = typical_rows(leading, reference, window, sample, most=TYPICAL)
-        typical = tuple(window.places[row].key for row in rows)
+        typical = tuple(window.places[row].key for row in rows.window_rows) if window.places else ()
+        typical_before = tuple(int(row) for row in rows.reference_rows)
     return DriftResult(
         DriftStatus.DRIFT if drifted else DriftStatus.OK,
         " ".join(finding.sentence for finding in findings if finding.drifted) or "No change found.",
@@ -116,6 +120,7 @@ def detect_drift(
         findings,
         _shares(reference, window),
         typical,
+        typical_before,
     )
 
 

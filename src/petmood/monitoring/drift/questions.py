@@ -80,7 +80,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Rows of reference and window that the MMD and the witness function compare, drawn with a seed."""
+    """Some rows of reference and window, such as those that the MMD compares, drawn with a seed."""
 
     reference_rows: Ints
     window_rows: Ints
@@ -132,20 +132,22 @@ def answer(
     return Answer(question, largest, min(corrected), largest, changes)
 
 
-def typical_rows(found: Answer, reference: Measurements, window: Measurements, sample: Sample, *, most: int) -> Ints:
-    """Return the rows of the window where it has most more than the reference, by the MMD's witness function.
+def typical_rows(found: Answer, reference: Measurements, window: Measurements, sample: Sample, *, most: int) -> Sample:
+    """Return the rows of each side where it has most more than the other, by the MMD's witness function.
 
     The function is that of the embedding, the residual norm, or the image statistic that changed most. Only rows of the
     sample are ranked.
     """
-    first, second = (
-        values[rows]
-        for values, rows in zip(
-            _compared(found, reference, window), (sample.reference_rows, sample.window_rows), strict=True
-        )
+    first, second = _compared(found, reference, window)
+    first, second = first[sample.reference_rows], second[sample.window_rows]
+    return Sample(
+        sample.reference_rows[_most_unlike(first, second)[:most]],
+        sample.window_rows[_most_unlike(second, first)[:most]],
     )
-    order = np.argsort(-witness(second, first, second), kind="stable")
-    return sample.window_rows[order[:most]]
+
+
+def _most_unlike(some: Floats, others: Floats) -> Ints:
+    return np.argsort(-witness(some, others, some), kind="stable")
 
 
 def _compared(found: Answer, reference: Measurements, window: Measurements) -> tuple[Floats, Floats]:

@@ -53,7 +53,7 @@ class DriftTester:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self.bundle = known_bundle(bundle)
+        self.bundle, self.manifest = known_bundle(bundle), bundle.manifest
         self.reference = read_reference(bundle)
 
     @property

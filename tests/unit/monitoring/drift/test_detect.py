@@ -18,7 +18,7 @@ def test_a_window_of_the_same_kind_is_ok() -> None:
     assert result.status is DriftStatus.OK
     assert result.sentence == "No change found."
     assert (result.rows, result.reference_rows, result.rows_compared) == (100, 200, (200, 100))
-    assert result.typical == ()
+    assert result.typical == result.typical_before == ()
     assert not any(finding.drifted for finding in result.findings)
 
 
@@ -35,7 +35,8 @@ def test_a_change_that_only_one_question_sees_is_drift(moved: dict[str, Any], qu
     assert result.status is DriftStatus.DRIFT
     assert [finding.question for finding in result.findings if finding.drifted] == [question]
     assert result.sentence == next(finding.sentence for finding in result.findings if finding.drifted)
-    assert len(result.typical) == 9
+    assert len(result.typical) == len(set(result.typical_before)) == 9
+    assert set(result.typical_before) <= set(range(200))
     assert set(result.typical) <= {place.key for place in drift_window().places}
 
 

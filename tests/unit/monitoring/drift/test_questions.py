@@ -1,5 +1,7 @@
 """Tests of the single questions: what each compares, and the rows that are typical of a change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -17,10 +19,10 @@ def ask(question: Question, reference: Measurements, window: Measurements) -> An
 
 
 def typical(question: Question, reference: Measurements, window: Measurements) -> list[int]:
-    """Return the ten most typical rows."""
+    """Return the ten most typical rows of the window."""
     sample = draw_sample(reference, window, rng=np.random.default_rng(0))
     rows = typical_rows(ask(question, reference, window), reference, window, sample, most=10)
-    return [int(row) for row in rows]
+    return [int(row) for row in rows.window_rows]
 
 
 def test_four_image_statistics_are_corrected_for_their_number() -> None:
@@ -68,6 +70,16 @@ def test_the_rows_that_changed_are_the_typical_ones() -> None:
     assert set(typical(Question.EMBEDDING, reference, content)) <= set(range(40, 60))
     sharper = drift_window(moved={"statistics": np.outer(moved, [0, 0, 0, 1])})
     assert set(typical(Question.STATISTICS, reference, sharper)) <= set(range(40, 60))
+
+
+def test_the_reference_photos_that_the_window_lacks_are_typical_of_before() -> None:
+    before = drift_reference()
+    residual = before.residual.copy()
+    residual[70:110] += 3
+    before, window = replace(before, residual=residual), drift_window()
+    sample = draw_sample(before, window, rng=np.random.default_rng(0))
+    rows = typical_rows(ask(Question.RESIDUAL, before, window), before, window, sample, most=10)
+    assert set(rows.reference_rows.tolist()) <= set(range(70, 110))
 
 
 def test_many_rows_are_sampled_without_replacement_and_few_are_all_used() -> None:
