@@ -52,7 +52,7 @@ def beside_evidently(photos: PhotoSet, *, shifts: Sequence[str]) -> None:
             f"drift in windows of {size} real photos: found by Evidently / found by petmood",
             ratio=mean["evidently"] / mean["petmood"],
             target=1.0,
-            details={"windows": WINDOWS, "petmood": ours, "evidently": theirs},
+            details={"part": "evidently", "window": size, "windows": WINDOWS, "petmood": ours, "evidently": theirs},
         )
 
 

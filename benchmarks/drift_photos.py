@@ -1,10 +1,10 @@
-"""Measurements of photos and of altered ones for the benchmark of drift: computed once, kept in a temporary folder."""
+"""Measurements of photos and of altered ones for the benchmark of drift; embeddings are kept in a temporary folder."""
 
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from benchmarks.altered_pixels import Pixels, clipped, jpeg, noisy
+from petmood.core.files import sha256_of
 from petmood.core.image import ImageSpec, load
 from petmood.core.image_statistics import image_statistics
 from petmood.core.labels import DEFAULT_CLASSES
@@ -144,22 +145,21 @@ def run_photos(path: Path) -> PhotoSet:
     rows = [row for split in (Split.VALID, Split.TEST) for row in evaluation_rows(index.rows, split)]
     rows = [rows[at] for at in np.random.default_rng(0).permutation(len(rows))]
     pixels = open_photo_set(folder, rows, classes=facts.classes, image=facts.image).cache.pixels
-    features = partial(_features_of_run, load_network(run))
+    network, name = load_network(run), f"run-{sha256_of(run.weights)[:16]}-{facts.data_hash[:16]}"
     altered = {}
     for shift in SHIFTS:
         alter = _alteration(shift, STRENGTHS[shift][1], np.random.default_rng([1, *shift.encode()]))
-        altered[shift, 1] = features(np.stack([alter(image) for image in pixels[:ALTERED]]))
+        changed = np.stack([alter(image) for image in pixels[:ALTERED]])
+        altered[shift, 1] = _features_of_run(network, changed, name=f"{name}-{shift}")
     groups = np.unique([row.group_id for row in rows], return_inverse=True)[1]
-    return PhotoSet(features(pixels), groups, altered, {})
+    return PhotoSet(_features_of_run(network, np.asarray(pixels), name=name), groups, altered, {})
 
 
-def _features_of_run(network: ExpressionNet, pixels: Pixels) -> Features:
-    with torch.inference_mode():
-        parts = [
-            network.features(torch.from_numpy(np.array(pixels[start : start + 32])).permute(0, 3, 1, 2)).numpy()
-            for start in range(0, len(pixels), 32)
-        ]
-    return Features(image_statistics(pixels), np.concatenate(parts))
+def _features_of_run(network: ExpressionNet, pixels: Pixels, *, name: str) -> Features:
+    def embedding() -> dict[str, NDArray[np.float32]]:
+        return {"embedding": np.concatenate([network.features(batch).numpy() for batch in _batches(pixels)])}
+
+    return Features(image_statistics(pixels), _kept(name, embedding)["embedding"])
 
 
 def drawn_photos(count: int, *, altered: int, shifts: Sequence[str] = SHIFTS[:4]) -> PhotoSet:
@@ -175,30 +175,40 @@ def measured(
 ) -> tuple[Features, NDArray[np.float32]]:
     """Return the features of pixels uint8 [N, S, S, 3], and ImageNet probabilities [N, 1000].
 
-    The network gets them at its usual 96 px, or with ``full_side`` as they are. They are made only once for a name.
+    The network gets them at its usual 96 px, or with ``full_side`` as they are. What it returns is kept for a name;
+    image statistics take little time, and are always those of this version.
     """
-    path = Path(tempfile.gettempdir()) / "petmood-drift" / f"{name}.npz"
-    if path.exists():
-        with np.load(path) as stored:
-            return Features(stored["statistics"], stored["embedding"]), stored["chances"]
     made = pixels()
-    network = FeatureNetwork(side_px=made.shape[1])
-    if full_side:
-        network.resize = torch.eye(made.shape[1])
-    logits: list[torch.Tensor] = []
-    network.head.register_forward_hook(lambda _module, _inputs, output: logits.append(output))
-    embedding = []
-    with torch.inference_mode():
-        for start in range(0, len(made), 32):
-            batch = torch.from_numpy(made[start : start + 32]).permute(0, 3, 1, 2)
-            embedding.append(network(batch).features.numpy())
-        chances = torch.cat(logits).softmax(1).numpy()
-    found = Features(image_statistics(made), np.concatenate(embedding))
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.npz")
-    np.savez(part, statistics=found.statistics, embedding=found.embedding, chances=chances)
-    part.replace(path)
-    return found, chances
+
+    def outputs() -> dict[str, NDArray[np.float32]]:
+        network = FeatureNetwork(side_px=made.shape[1])
+        if full_side:
+            network.resize = torch.eye(made.shape[1])
+        logits: list[torch.Tensor] = []
+        network.head.register_forward_hook(lambda _module, _inputs, output: logits.append(output))
+        embedding = np.concatenate([network(batch).features.numpy() for batch in _batches(made)])
+        return {"embedding": embedding, "chances": torch.cat(logits).softmax(1).numpy()}
+
+    found = _kept(name, outputs)
+    return Features(image_statistics(made), found["embedding"]), found["chances"]
+
+
+def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
+    for start in range(0, len(pixels), 32):
+        yield torch.from_numpy(np.array(pixels[start : start + 32])).permute(0, 3, 1, 2)
+
+
+def _kept(name: str, make: Callable[[], dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    """Return arrays that are kept in a file, which ``make`` made when there was none."""
+    path = Path(tempfile.gettempdir()) / "petmood-drift" / f"{name}.npz"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.npz")
+        with torch.inference_mode():
+            np.savez(part, **make())
+        part.replace(path)
+    with np.load(path) as stored:
+        return dict(stored)
 
 
 def _dog_faces(folder: Path) -> tuple[list[Path], NDArray[np.int64]]:

@@ -63,7 +63,7 @@ def main() -> None:
     if chosen.run:
         photos = run_photos(chosen.run)
         report_false_alarms(photos, sizes=SIZES, windows=chosen.windows, what="held-out photos of a run")
-        report_power(photos)
+        report_power(photos, what="held-out photos of a run")
         return
     parts = set(chosen.only)
     if parts & {"clean", "power", "grid", "evidently"} and chosen.photos:
@@ -71,7 +71,7 @@ def main() -> None:
         if "clean" in parts:
             report_false_alarms(photos, sizes=SIZES, windows=chosen.windows, what="real photos")
         if "power" in parts:
-            report_power(photos)
+            report_power(photos, what="real photos")
         if "grid" in parts:
             report_grid(photos)
         if "evidently" in parts:
@@ -96,6 +96,8 @@ def report_false_alarms(photos: PhotoSet, *, sizes: tuple[int, ...], windows: in
             ratio=share[0] / MOST_FALSE_ALARMS,
             target=1.0,
             details={
+                "part": "clean",
+                "window": size,
                 **found,
                 "photos_a_week": PHOTOS_A_WEEK,
                 "drifting_windows_a_week": round(share[0] * a_week, 2),
@@ -104,7 +106,7 @@ def report_false_alarms(photos: PhotoSet, *, sizes: tuple[int, ...], windows: in
         )
 
 
-def report_power(photos: PhotoSet) -> None:
+def report_power(photos: PhotoSet, *, what: str) -> None:
     """Measure windows of changed photos alone."""
     pool = len(next(iter(photos.altered.values())))
     changed = {shift: photos.altered[shift, 1] for shift in SHIFTS} | photos.others
@@ -116,10 +118,16 @@ def report_power(photos: PhotoSet) -> None:
         }
         wanted = [found[name]["found"] for name in (*SHIFTS[:4], SPECIES_SHIFT, DRAWINGS) if name in found]
         report(
-            f"drift, windows of {size} changed real photos: least share missed / 5%",
+            f"drift, windows of {size} changed {what}: least share missed / 5%",
             ratio=(1 - min(wanted)) / (1 - LEAST_POWER),
             target=1.0,
-            details={"windows": POWER_WINDOWS[size], "photos": {k: len(v) for k, v in changed.items()}, "found": found},
+            details={
+                "part": "power",
+                "window": size,
+                "windows": POWER_WINDOWS[size],
+                "photos": {k: len(v) for k, v in changed.items()},
+                "found": found,
+            },
         )
 
 
@@ -144,6 +152,8 @@ def report_grid(photos: PhotoSet) -> None:
             ratio=1 - total,
             target=1.0,
             details={
+                "part": "grid",
+                "window": size,
                 "found": round(total, 3),
                 "cells": len(cells),
                 "windows_of_each": GRID_WINDOWS,
@@ -162,7 +172,7 @@ def report_full_side(photos: PhotoSet) -> None:
         "drift, windows of 100 real photos after JPEG coding, embeddings from 192 px: share missed / 5%",
         ratio=(1 - found[100]["found"]) / (1 - LEAST_POWER),
         target=1.0,
-        details={"windows": 50, "found": found},
+        details={"part": "full_side", "windows": 50, "found": found},
     )
 
 
@@ -177,7 +187,7 @@ def report_power_of_drawings(photos: PhotoSet) -> None:
         f"drift, windows of {DRAWN_SIZE} drawn pets, a tenth altered: mean share missed",
         ratio=1 - float(np.mean([one["found"] for one in found.values()])),
         target=1.0,
-        details={"windows": GRID_WINDOWS, "found": found},
+        details={"part": "drawn", "window": DRAWN_SIZE, "windows": GRID_WINDOWS, "found": found},
     )
 
 
@@ -199,6 +209,9 @@ def report_speed() -> None:
                 ratio=float(np.median(took)) / limit_s,
                 target=1.0,
                 details={
+                    "part": "speed",
+                    "rows": rows,
+                    "status": result.status,
                     "processor_seconds": [round(one, 3) for one in sorted(took)],
                     "peak_process_mb": round(peak / 1e6),
                 },

@@ -1,11 +1,11 @@
-"""Measured figures of README.md and docs/results.md, in blocks that are written from records of what a command left.
+"""Measured figures of three pages, in blocks that are written from records of what a command left.
 
 python -m benchmarks.measured
 
-Records are docs/measured/NAME.json, made by benchmarks.measured_records. A block of a page stands between the comments
-``<!-- measured: NAME -->`` and ``<!-- end: NAME -->``. It is docs/measured/NAME.md.j2, filled in with all records.
-Outside of blocks a page has no measured figure: no percentage, interval, decimal below 1, time or size in bytes
-(``loose_figures``).
+The pages are README.md, docs/results.md and docs/monitoring.md. Records are docs/measured/NAME.json, made by
+benchmarks.measured_records. A block of a page stands between the comments ``<!-- measured: NAME -->`` and
+``<!-- end: NAME -->``. It is docs/measured/NAME.md.j2, filled in with all records. Outside of blocks the first two
+pages have no measured figure: no percentage, interval, decimal below 1, time or size in bytes (``loose_figures``).
 """
 
 import re
@@ -21,10 +21,22 @@ from benchmarks.measured_records import RECORDS, Record, read_records
 from petmood.evaluation.proportions import clopper_pearson_interval
 from petmood.presentation.display_names import percent_text
 
-__all__ = ["NOMINAL", "PAGES", "ROOT", "Proportion", "block_names", "loose_figures", "main", "written"]
+__all__ = [
+    "NOMINAL",
+    "PAGES",
+    "PAGES_OF_FIGURES",
+    "ROOT",
+    "Proportion",
+    "block_names",
+    "loose_figures",
+    "main",
+    "written",
+]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGES: Final = ("README.md", "docs/results.md")
+PAGES: Final = ("README.md", "docs/results.md", "docs/monitoring.md")
+PAGES_OF_FIGURES: Final = PAGES[:2]
+"""Pages on which no measured figure stands outside of the blocks: the last one has limits of alerts and rules."""
 NOMINAL: Final = ("95% interval", "in 95% of them")
 """Shares that are chosen, not measured."""
 

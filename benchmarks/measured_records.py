@@ -2,9 +2,9 @@
 
 python -m benchmarks.measured_records NAME FOLDER COMMAND [COMMAND ...] [--note NOTE]
 
-FOLDER is a dataset, a bundle, the folder of a run or a cross-validation, or a file with the JSON line of a benchmark.
-COMMAND is what made it, as a reader would type it. The record becomes docs/measured/NAME.json. A record without
-``file`` was written by hand, and ``note`` says from what.
+FOLDER is a dataset, a bundle, the folder of a run or a cross-validation, or a file with the JSON lines of a benchmark.
+Of several lines, the details are in the list ``lines``. COMMAND is what made it, as a reader would type it. The record
+becomes docs/measured/NAME.json. A record without ``file`` was written by hand, and ``note`` says from what.
 """
 
 import argparse
@@ -58,8 +58,10 @@ def record_of(folder: Path, *, commands: tuple[str, ...]) -> Record:
         FileNotFoundError: the folder is none of these.
     """
     if folder.is_file():
-        (line,) = [line for line in folder.read_text("utf-8").splitlines() if line.startswith('{"name"')]
-        return Record(commands, BENCHMARK_LINE, code_version(), None, _date(folder), json.loads(line)["details"])
+        lines = [line for line in folder.read_text("utf-8").splitlines() if line.startswith('{"name"')]
+        found = [json.loads(line)["details"] for line in lines]
+        values = found[0] if len(found) == 1 else {"lines": found}
+        return Record(commands, BENCHMARK_LINE, code_version(), None, _date(folder), values)
     if (folder / CROSSVAL_FILE).exists():
         left, found = CROSSVAL_FILE, _json(folder / CROSSVAL_FILE)
         data = found.get("data_hash") or (read_origin(folder) or {}).get("data")

@@ -1,4 +1,4 @@
-"""Figures of README and docs/results.md: written from the records of what commands left, and nowhere else."""
+"""Figures of README and docs: written from the records of what commands left, and nowhere else."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_a_page_has_the_figures_of_the_records(name: str) -> None:
     assert measured.written(page, read_records(HERE), HERE) == page, "run: python -m benchmarks.measured"
 
 
-@pytest.mark.parametrize("name", measured.PAGES)
+@pytest.mark.parametrize("name", measured.PAGES_OF_FIGURES)
 def test_a_page_has_no_measured_figure_outside_of_its_blocks(name: str) -> None:
     assert measured.loose_figures((ROOT / name).read_text("utf-8")) == []
 
