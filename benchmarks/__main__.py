@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["main", "names", "run", "table"]
 
 HERE = Path(__file__).resolve().parent
-LONG = {"drift_power", "families", "families_scale", "bento", "mutants"}
+LONG = {"drift_log_scale", "drift_power", "families", "families_scale", "bento", "mutants"}
 """Benchmarks of over ten minutes of CPU time, run only when named."""
 NOT_BENCHMARKS = {
     "__init__",
