@@ -1,4 +1,4 @@
-"""Two data sets as one: a model of both compared with a model of one, photo by photo, on the photos of that one.
+"""Two datasets as one: a model of both compared with a model of one, photo by photo, on the photos of that one.
 
 python -m benchmarks.joined_sets JOINED_DATA JOINED_CROSSVAL ALONE_DATA PREDICTIONS [PREDICTIONS ...] [--map OLD=NEW]
 
