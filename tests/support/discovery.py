@@ -30,7 +30,7 @@ def problems(value: Any, *, api: str, schema: str) -> list[str]:  # noqa: ANN401
     return list(_problems(value, {"$ref": schema}, schemas, "$"))
 
 
-def _problems(value: Any, kind: dict[str, Any], schemas: dict[str, Any], at: str) -> Iterator[str]:  # noqa: ANN401
+def _problems(value: Any, kind: dict[str, Any], schemas: dict[str, Any], at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON value
     if "$ref" in kind:
         kind = schemas[kind["$ref"]]
     name = kind.get("type", "any")

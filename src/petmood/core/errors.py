@@ -218,22 +218,16 @@ class ShuttingDown(Unavailable, code="shutting_down"):
     """This process is shutting down; another one will serve the request."""
 
 
-class OutputError(PetmoodError):
+class OutputError(PetmoodError, code="bad_output"):
     """A folder can't be written, or must not be replaced."""
 
-    code = "bad_output"
 
-
-class OutputLocked(OutputError):
+class OutputLocked(OutputError, code="output_locked"):
     """Another process is writing the target."""
 
-    code = "output_locked"
 
-
-class BundleError(PetmoodError):
+class BundleError(PetmoodError, code="bad_bundle"):
     """A model bundle is incomplete, changed, or its predictions differ from its golden outputs."""
-
-    code = "bad_bundle"
 
 
 class SignatureError(BundleError):
@@ -246,10 +240,8 @@ class RunError(PetmoodError, code="bad_run"):
     """A training run can't be started, resumed or read."""
 
 
-class TrackingError(PetmoodError):
+class TrackingError(PetmoodError, code="tracking_error"):
     """A tracker can't be reached, or rejects a request; no local results are lost."""
-
-    code = "tracking_error"
 
 
 class RegistryError(PetmoodError):

@@ -82,7 +82,7 @@ def client_of() -> Iterator[Callable[[Api], Any]]:
         yield make
 
 
-def error(code: int, message: str, **more: Any) -> Answer:  # noqa: ANN401 - JSON
+def error(code: int, message: str, **more: Any) -> Answer:  # noqa: ANN401 - any JSON value
     """Return an answer as Google's APIs give errors."""
     return code, {"error": {"code": code, "message": message, **more}}
 
