@@ -3,8 +3,9 @@
 python -m benchmarks.drift_log_scale [--rows 1000000] [--folder FOLDER]
 
 Goals: 0.5 s for 1,000 rows, and 5 s with 1 GB for 100,000. The log is generated in a temporary folder and deleted
-afterwards, or kept in FOLDER and used again; a million rows take 1.8 GB. Every measurement is a process of its own, so
-that its peak of memory is its own too. Times are those of the calls, reading and tests, without the start of Python.
+afterwards, or kept in FOLDER and used again; a million rows take 2.2 GB. Every measurement is a process of its own, so
+that its peak of memory is its own too. Times are those of the calls, reading and tests, without the start of Python: of
+the processor, and of the wall clock beside it.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from petmood.monitoring.drift.accuracy import estimate_accuracy
 from petmood.monitoring.drift.detect import detect_drift
 from petmood.monitoring.measurements import Measurements
 from petmood.monitoring.prediction_log.database import connect, database_url, migrate, open_log
-from petmood.monitoring.prediction_log.reader import read_next, read_window, rows_by_bundle, rows_up_to
+from petmood.monitoring.prediction_log.reader import place_before, read_next, read_window, rows_by_bundle, rows_up_to
 from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 
@@ -68,7 +69,9 @@ def main() -> None:
     for last, goal_s in GOALS_S.items():
         one = found[str(last)]
         name = f"drift over the last {last} of {chosen.rows} logged rows"
-        report(f"{name}: time / {goal_s} s", ratio=one["wall_s"] / goal_s, target=1.0, details=about | one)
+        report(
+            f"{name}: processor time / {goal_s} s", ratio=one["processor_s"] / goal_s, target=1.0, details=about | one
+        )
         ratio = one["peak_mb"] / MEMORY_MB
         report(f"{name}: memory / {MEMORY_MB} MB", ratio=ratio, target=1.0, details={"peak_mb": one["peak_mb"]})
     api = found["api"]
@@ -111,19 +114,17 @@ def _window(engine: Engine, *, last: int) -> dict[str, Any]:
 
 def _api(engine: Engine) -> dict[str, Any]:
     """Read as the drift API does: at the start, at the start with a state, and each ten seconds."""
-    counts = {one.bundle.sha256: one.rows for one in rows_by_bundle(engine)}
-    rows = counts[BUNDLE.sha256]
     last = read_window(engine, BUNDLE, columns=COLUMNS, last=1).places[0]
 
-    def window(*, after: RowPlace | None, skip: int = 0) -> None:
-        read_next(engine, BUNDLE, columns=COLUMNS, after=after, count=WINDOW, skip=skip)
+    def window(after: RowPlace | None) -> None:
+        read_next(engine, BUNDLE, columns=COLUMNS, after=after, count=WINDOW)
 
     return {
         "count_s": _timed(lambda: rows_by_bundle(engine)),
-        "first_window_s": _timed(lambda: window(after=None, skip=rows - 50 * WINDOW)),
+        "first_window_s": _timed(lambda: window(place_before(engine, BUNDLE, 50 * WINDOW))),
         "count_up_to_s": _timed(lambda: rows_up_to(engine, BUNDLE, last)),
-        "next_window_s": _timed(lambda: window(after=last._replace(time_us=last.time_us - 1_000_000_000))),
-        "look_s": _timed(lambda: window(after=last)),
+        "next_window_s": _timed(lambda: window(last._replace(time_us=last.time_us - 1_000_000_000))),
+        "look_s": _timed(lambda: window(last)),
     }
 
 

@@ -7,7 +7,7 @@ chance it soon finds something. Windows that share no row keep the level of the 
 import logging
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -15,10 +15,8 @@ from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.monitoring.drift.state import AlertState, DriftState, read_state, write_state
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.metric_names import DriftStatus
-from petmood.monitoring.prediction_log.reader import read_next, rows_by_bundle, rows_up_to
-
-if TYPE_CHECKING:
-    from petmood.monitoring.prediction_log.rows import RowPlace
+from petmood.monitoring.prediction_log.reader import place_before, read_next, rows_by_bundle, rows_up_to
+from petmood.monitoring.prediction_log.rows import RowPlace
 
 __all__ = ["KEPT", "WINDOW_ROWS", "BundleMonitor", "DriftMonitor"]
 
@@ -59,15 +57,16 @@ class BundleMonitor:
             LogUnavailable: the database can't be reached; the windows before it are kept.
         """
         found: list[WindowResult] = []
-        skip = 0 if self._after is not None else self._begin(engine)
+        if self._after is None:
+            self._after = self._begin(engine)
         while True:
             rows = read_next(
-                engine, self.tester.bundle, columns=self.tester.columns, after=self._after, count=self.size, skip=skip
+                engine, self.tester.bundle, columns=self.tester.columns, after=self._after, count=self.size
             )
             if len(rows.places) < self.size:
                 return found
             window = self.tester.test(rows)
-            self._after, skip = rows.places[-1], 0
+            self._after = rows.places[-1]
             self.windows.append(window)
             if self._again:
                 self._again -= 1
@@ -77,8 +76,8 @@ class BundleMonitor:
             self._save(engine, DriftState(self._after, self.alert))
             found.append(window)
 
-    def _begin(self, engine: Engine) -> int:
-        """Take up the state in the database, if there is one; return the number of rows to pass over.
+    def _begin(self, engine: Engine) -> RowPlace | None:
+        """Take up the state in the database, if there is one; return the row after which windows begin.
 
         The last ``KEPT`` windows are tested again, so that they can be shown. With a state they change nothing else.
         """
@@ -86,13 +85,11 @@ class BundleMonitor:
         state = self._saved(engine)
         if state is None:
             counts = {one.bundle.sha256: one.rows for one in rows_by_bundle(engine)}
-            return max(0, counts.get(bundle.sha256, 0) // self.size - KEPT) * self.size
+            windows, more = divmod(counts.get(bundle.sha256, 0), self.size)
+            return place_before(engine, bundle, min(KEPT, windows) * self.size + more)
         rows = rows_up_to(engine, bundle, state.place)
         self.alert, self._again = state.alert, min(KEPT, rows // self.size)
-        if not self._again:
-            self._after = state.place
-            return 0
-        return rows - self._again * self.size
+        return place_before(engine, bundle, self._again * self.size, up_to=state.place)
 
     def _saved(self, engine: Engine) -> DriftState | None:
         try:

@@ -18,7 +18,7 @@ from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 from petmood.monitoring.prediction_log.window import ORDER, WINDOW_COLUMNS, LoggedWindow, logged_window
 
-__all__ = ["BundleRows", "export_parquet", "read_next", "read_window", "rows_by_bundle", "rows_up_to"]
+__all__ = ["BundleRows", "export_parquet", "place_before", "read_next", "read_window", "rows_by_bundle", "rows_up_to"]
 
 CHUNK: Final = 10_000
 COPIED_BYTES: Final = 1 << 20
@@ -76,11 +76,11 @@ def read_window(
 
 
 def read_next(
-    engine: Engine, bundle: LoggedBundle, *, columns: int, after: RowPlace | None, count: int, skip: int = 0
+    engine: Engine, bundle: LoggedBundle, *, columns: int, after: RowPlace | None, count: int
 ) -> LoggedWindow:
     """Return at most ``count`` rows of a bundle after a place, or from its first row on, oldest first.
 
-    ``skip`` rows are passed over before them; ``columns`` are those of the embedding.
+    ``columns`` are those of the embedding.
 
     Raises:
         ConfigError: rows have another number of classes than the bundle.
@@ -90,8 +90,24 @@ def read_next(
     if after is not None:
         query = query.where(tuple_(*ORDER) > tuple_(*after))
     with reading(engine) as connection:
-        found = connection.execute(query.order_by(*ORDER).offset(skip).limit(count)).all()
+        found = connection.execute(query.order_by(*ORDER).limit(count)).all()
     return logged_window(bundle, found, columns=columns)
+
+
+def place_before(engine: Engine, bundle: LoggedBundle, rows: int, *, up_to: RowPlace | None = None) -> RowPlace | None:
+    """Return the place of the row before the last ``rows`` rows of a bundle, or before the last ones up to a place.
+
+    It is None if the bundle has no more rows. Time grows with ``rows``, not with the log.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    query = select(*ORDER).where(PREDICTIONS.c.bundle == bundle.sha256)
+    if up_to is not None:
+        query = query.where(tuple_(*ORDER) <= tuple_(*up_to))
+    with reading(engine) as connection:
+        found = connection.execute(query.order_by(*(column.desc() for column in ORDER)).offset(rows).limit(1)).first()
+    return None if found is None else RowPlace(*found)
 
 
 def rows_up_to(engine: Engine, bundle: LoggedBundle, place: RowPlace) -> int:

@@ -8,7 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine
 
-from petmood.monitoring.prediction_log.reader import export_parquet, read_next, read_window, rows_by_bundle, rows_up_to
+from petmood.monitoring.prediction_log.reader import (
+    export_parquet,
+    place_before,
+    read_next,
+    read_window,
+    rows_by_bundle,
+    rows_up_to,
+)
 from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.store import LogStore
 from petmood.monitoring.prediction_log.window import LoggedWindow
@@ -67,9 +74,13 @@ def test_the_next_rows_after_a_place_come_once_each_in_the_order_of_the_log(engi
     assert seen[-1] == (START_US + 9_000_000, "request-9", 0)
 
 
-def test_rows_are_passed_over(engine: Engine) -> None:
-    assert ids(read_next(engine, BUNDLE, columns=3, after=None, count=2, skip=7)) == ["request-7", "request-8"]
-    assert ids(read_next(engine, BUNDLE, columns=3, after=None, count=2, skip=10)) == []
+def test_the_place_before_the_last_rows_is_that_after_which_they_are_read(engine: Engine) -> None:
+    before = place_before(engine, BUNDLE, 3)
+    assert ids(read_next(engine, BUNDLE, columns=3, after=before, count=5)) == ["request-7", "request-8", "request-9"]
+    assert before is not None
+    earlier = place_before(engine, BUNDLE, 2, up_to=before)
+    assert earlier == (START_US + 4_000_000, "request-4", 0)
+    assert place_before(engine, BUNDLE, 10) is None
 
 
 def test_rows_are_counted_up_to_a_place_in_the_order_of_the_log(engine: Engine) -> None:
