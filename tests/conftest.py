@@ -25,11 +25,11 @@ settings.load_profile("petmood")
 
 def pytest_configure() -> None:
     """Handle signals that are ignored in a background job or under nohup; tests and their processes send them."""
-    handlers = {"SIGHUP": signal.SIG_DFL, "SIGINT": signal.default_int_handler}
-    for name, handler in handlers.items():
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, handler)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_IGN:
+        signal.signal(hang_up, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups while this hook is called

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect
 from petmood.core.domain import DomainScores
 from petmood.core.image import Box
 from petmood.core.photo import decode
+from petmood.presentation.answers import confident_error
 from petmood.presentation.heat_map import heat_map, map_text
 from tests.support.browser import chromium
 from tests.support.images import jpeg, photo_like, png
@@ -54,6 +55,7 @@ def photo(tmp_path: Path) -> Path:
 def test_a_photo_that_is_chosen_is_answered_with_the_classes_of_the_bundle(browser: Browser, photo: Path) -> None:
     with serving() as address, opened(browser, address) as page:
         expect(page.locator("#classes")).to_contain_text(", ".join(CLASSES))
+        expect(page.locator("#classes")).to_contain_text(confident_error(0.8, 0.15))
         page.locator("#photo").set_input_files(photo)
         expect(page.locator(".headline")).to_have_text("<b>calm</b>")
         expect(page.get_by_role("progressbar")).to_have_count(3)

@@ -49,7 +49,7 @@ class OwnClasses(FakePredictor):
         )
 
     def card(self) -> ModelCardResponse:
-        manifest = {"data_kind": self._kind}
+        manifest = {"data_kind": self._kind, "confidence_threshold": 0.8, "target_error": 0.15}
         return ModelCardResponse(model=self.model, classes=list(CLASSES), manifest=manifest, card=CARD)
 
     def predict_batch(self, photos: Sequence[bytes | Path]) -> list[Answer]:

@@ -19,7 +19,7 @@ from petmood.frontend.feedback import show_feedback
 from petmood.frontend.photo_view import Photo, show_photo
 from petmood.frontend.predictions import RequestFailure, TimedPrediction, failure_of, request_prediction
 from petmood.frontend.view import LIMITS, MEANING, ResultView, plain, result_view
-from petmood.presentation.answers import NEVER_CONFIDENT, photos_kept
+from petmood.presentation.answers import NEVER_CONFIDENT, confident_error, photos_kept
 
 __all__ = ["main"]
 
@@ -181,6 +181,9 @@ def _show_card(service: Client, *, notice: DeltaGenerator) -> ModelCardResponse 
             st.info(NEVER_CONFIDENT, icon=":material/help:")
         if found.keep_photos_days is not None:
             st.caption(photos_kept(found.keep_photos_days))
+        threshold = found.manifest.get("confidence_threshold", 0)
+        if often := confident_error(threshold, found.manifest.get("target_error")):
+            st.caption(often)
     with st.expander("Model card: training data and accuracy"):
         st.markdown(found.card)
     st.caption(f"Model {found.model.name} {found.model.version} at {service.address}")

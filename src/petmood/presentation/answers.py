@@ -14,6 +14,7 @@ __all__ = [
     "RIGHT",
     "WRONG",
     "alternatives",
+    "confident_error",
     "guess",
     "in_words",
     "no_result",
@@ -53,6 +54,20 @@ def in_words(prediction: Prediction) -> tuple[str, str]:
     probability = below[0] if below else percent(prediction.probability)
     shown = guess(prediction.best_guess, prediction.probability)
     return f"not sure, {shown} {probability}", "; ".join(filter(None, reasons))
+
+
+def confident_error(threshold: float, target_error: float | None) -> str:
+    """Return how often the confident results of a model may be wrong; nothing if there are none, or it isn't known.
+
+    >>> confident_error(0.7, 0.15)
+    'A result without “not sure” is wrong in at most 15 of 100 photos like those that it was measured on.'
+    >>> confident_error(1.01, 0.2)
+    ''
+    """
+    if threshold > 1 or target_error is None:
+        return ""
+    allowed = f"{100 * target_error:.3g} of 100 photos"
+    return f"A result without “not sure” is wrong in at most {allowed} like those that it was measured on."
 
 
 def guess(label: str, probability: float) -> str:

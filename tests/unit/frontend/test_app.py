@@ -207,6 +207,17 @@ def test_a_model_that_is_never_confident_says_so_once(
     assert not at.warning
 
 
+def test_a_model_that_can_be_confident_says_how_often_it_may_be_wrong(
+    replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = {"confidence_threshold": 0.7, "target_error": 0.15}
+    card = ModelCardResponse(model=MODEL, classes=[], manifest=manifest, card="It has seen cats.")
+    monkeypatch.setattr(Client, "card", lambda _: card)
+    at = page()
+    assert replies == []
+    assert "wrong in at most 15 of 100 photos" in words(at)
+
+
 def test_a_service_that_keeps_photos_says_for_how_long(
     replies: list[Prediction | PetmoodError], monkeypatch: pytest.MonkeyPatch
 ) -> None:

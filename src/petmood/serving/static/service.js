@@ -87,7 +87,7 @@ export async function showModel() {
     if (!response.ok) return;
     const card = await response.json();
     part("model").textContent = `Model ${card.model.name} ${card.model.version}`;
-    part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.`;
+    part("classes").textContent = `Classes of the model: ${card.classes.join(", ")}.${confidentError(card.manifest)}`;
     part("card-text").textContent = card.card;
     part("card").hidden = false;
     document.body.classList.toggle("takes-feedback", card.takes_feedback === true);
@@ -96,6 +96,13 @@ export async function showModel() {
   } catch {
     // The page works without the model card; if the service is unreachable, the next prediction reports it.
   }
+}
+
+// As `confident_error` of presentation/answers.py: how often results without “not sure” may be wrong.
+function confidentError(manifest) {
+  if (manifest.confidence_threshold > 1 || !manifest.target_error) return "";
+  const allowed = `${Number((100 * manifest.target_error).toPrecision(3))} of 100 photos`;
+  return ` A result without “not sure” is wrong in at most ${allowed} like those that it was measured on.`;
 }
 
 export function showExamples() {
