@@ -83,10 +83,7 @@ def create_app(
     probes = PROBES | {service.settings.vertex_health_route or ""}
     app.add_middleware(NormalizingMiddleware, allowed_hosts=service.settings.allowed_hosts, probes=probes)
     app.add_middleware(ObservabilityMiddleware, metrics=service.metrics, drain=service.drain)
-    if service.traces is not None:
-        from petmood.serving.middleware.tracing import TracingMiddleware  # noqa: PLC0415 - needs the extra 'otel'
-
-        app.add_middleware(TracingMiddleware, provider=service.traces.provider, excluded=QUIET | probes)
+    _trace(app, service, excluded=QUIET | probes)
     if service.settings.origins:  # outermost, so that error responses carry CORS headers too
         app.add_middleware(
             CORSMiddleware,
@@ -96,6 +93,14 @@ def create_app(
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     return app
+
+
+def _trace(app: FastAPI, service: AppState, *, excluded: frozenset[str]) -> None:
+    """Make a span of each request but those to the excluded paths, if there is a collector."""
+    if service.traces is not None:
+        from petmood.serving.middleware.tracing import TracingMiddleware  # noqa: PLC0415 - needs the extra 'otel'
+
+        app.add_middleware(TracingMiddleware, provider=service.traces.provider, excluded=excluded)
 
 
 def _assemble(predictor: Predictor, settings: Settings, drain: DrainState, open_model: OpenModel | None) -> AppState:
