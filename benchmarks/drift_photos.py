@@ -205,7 +205,7 @@ def _kept(name: str, make: Callable[[], dict[str, NDArray[np.float32]]]) -> dict
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.npz")
         with torch.inference_mode():
-            np.savez(part, **make())
+            np.savez(part, **make())  # type: ignore[arg-type]  # names of arrays, not allow_pickle
         part.replace(path)
     with np.load(path) as stored:
         return dict(stored)

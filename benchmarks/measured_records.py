@@ -59,9 +59,9 @@ def record_of(folder: Path, *, commands: tuple[str, ...]) -> Record:
     """
     if folder.is_file():
         lines = [line for line in folder.read_text("utf-8").splitlines() if line.startswith('{"name"')]
-        found = [json.loads(line)["details"] for line in lines]
-        values = found[0] if len(found) == 1 else {"lines": found}
-        return Record(commands, BENCHMARK_LINE, code_version(), None, _date(folder), values)
+        details = [json.loads(line)["details"] for line in lines]
+        measured = details[0] if len(details) == 1 else {"lines": details}
+        return Record(commands, BENCHMARK_LINE, code_version(), None, _date(folder), measured)
     if (folder / CROSSVAL_FILE).exists():
         left, found = CROSSVAL_FILE, _json(folder / CROSSVAL_FILE)
         data = found.get("data_hash") or (read_origin(folder) or {}).get("data")

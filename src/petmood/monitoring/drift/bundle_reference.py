@@ -1,6 +1,6 @@
 """The drift reference in a bundle."""
 
-from typing import Final
+from typing import Any, Final
 
 from petmood.core.arrays import ArrayBounds, read_arrays
 from petmood.core.bundle import Bundle
@@ -35,7 +35,8 @@ def read_reference(bundle: Bundle) -> Measurements:
         "correct": ArrayBounds("int8", (rows,)),
     }
     try:
-        reference = Measurements(classes=manifest.classes, **read_arrays(path, bounds))
+        arrays: dict[str, Any] = read_arrays(path, bounds)
+        reference = Measurements(classes=manifest.classes, **arrays)
     except DataError as error:
         raise BundleError(f"{path}: {error} {AGAIN}") from error
     if len(reference) != info.count:

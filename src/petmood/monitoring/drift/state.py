@@ -65,7 +65,8 @@ def write_state(engine: Engine, bundle: LoggedBundle, state: DriftState) -> None
         LogUnavailable: the database can't be reached or written.
     """
     insert = {"postgresql": postgresql, "sqlite": sqlite}[engine.dialect.name].insert(DRIFT_STATES)
-    values = {**state.place._asdict(), "in_a_row": state.alert.in_a_row, "active": state.alert.active}
+    place = {"time_us": state.place.time_us, "request_id": state.place.request_id, "position": state.place.position}
+    values = {**place, "in_a_row": state.alert.in_a_row, "active": state.alert.active}
     upsert = insert.values(bundle=bundle.sha256, **values).on_conflict_do_update(
         index_elements=[DRIFT_STATES.c.bundle], set_=values
     )

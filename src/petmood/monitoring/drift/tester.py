@@ -59,7 +59,7 @@ class DriftTester:
     @property
     def columns(self) -> int:
         """Columns of the bundle's embeddings."""
-        return self.reference.embedding.shape[1]
+        return int(self.reference.embedding.shape[1])
 
     def test(self, logged: LoggedWindow) -> WindowResult:
         """Compare logged rows with the reference."""

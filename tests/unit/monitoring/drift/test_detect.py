@@ -18,7 +18,7 @@ def test_a_window_of_the_same_kind_is_ok() -> None:
     assert result.status is DriftStatus.OK
     assert result.sentence == "No change found."
     assert (result.rows, result.reference_rows, result.rows_compared) == (100, 200, (200, 100))
-    assert result.typical == result.typical_before == ()
+    assert (result.typical, result.typical_before) == ((), ())
     assert not any(finding.drifted for finding in result.findings)
 
 
