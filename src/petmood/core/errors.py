@@ -230,10 +230,8 @@ class BundleError(PetmoodError, code="bad_bundle"):
     """A model bundle is incomplete, changed, or its predictions differ from its golden outputs."""
 
 
-class SignatureError(BundleError):
+class SignatureError(BundleError, code="bad_signature"):
     """A bundle has no signature, one by another key, or was changed after it was signed."""
-
-    code = "bad_signature"
 
 
 class RunError(PetmoodError, code="bad_run"):
@@ -244,22 +242,16 @@ class TrackingError(PetmoodError, code="tracking_error"):
     """A tracker can't be reached, or rejects a request; no local results are lost."""
 
 
-class RegistryError(PetmoodError):
+class RegistryError(PetmoodError, code="bad_registry"):
     """A registry, a version or an alias is missing or invalid."""
 
-    code = "bad_registry"
 
-
-class RegistryConflict(RegistryError):
+class RegistryConflict(RegistryError, code="registry_conflict"):
     """A change is based on an outdated state: another writer has changed the registry since."""
 
-    code = "registry_conflict"
 
-
-class CorruptVersion(RegistryError):
+class CorruptVersion(RegistryError, code="corrupt_version"):
     """A version's files are missing or are another bundle's; not raised for an unreachable registry."""
-
-    code = "corrupt_version"
 
 
 class PromotionRejected(RegistryError):
