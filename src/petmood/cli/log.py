@@ -50,7 +50,7 @@ def on_written_log(command: Callable[..., None]) -> Callable[..., None]:
     return _on_log(command, writes=True)
 
 
-def log_option(*, required: bool) -> Callable[..., Any]:
+def log_option(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return the option for the database, which a command gets as ``database``."""
     return click.option(
         "--log",

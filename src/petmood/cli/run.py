@@ -56,6 +56,6 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     click.echo(f"\nData    {result.data}   ({find_generated(result.data, CHECK_NAME)})")
     click.echo(f"Report  {result.run.report}")
     click.echo(f"Bundle  {result.bundle}")
-    photo = [one.photo for one in result.predictions[:1]] or ["PHOTO"]
+    photo = [str(one.photo) for one in result.predictions[:1]] or ["PHOTO"]
     click.echo(f"\nNext: {shell_command('predict', result.bundle, *photo)}")
     click.echo(f"      {shell_command('serve', result.bundle)}")

@@ -67,7 +67,7 @@ class FeatureNetwork(nn.Module):
         self.head = nn.Linear(WIDTH, len(state["classifier.bias"]))
         self.head.load_state_dict({name: state[f"classifier.{name}"] for name in ("weight", "bias")})
         self.columns: list[tuple[int, int]] = []
-        for number, part in enumerate(_resizing(side_px, SIDE_PX).split(BAND_PX)):
+        for number, part in enumerate(torch.split(_resizing(side_px, SIDE_PX), BAND_PX)):
             first, last = _columns(part)
             self.columns.append((first, last))
             self.register_buffer(f"resize_{number}", part[:, first:last].contiguous(), persistent=False)
@@ -85,7 +85,7 @@ class FeatureNetwork(nn.Module):
         bands = [(getattr(self, f"resize_{number}"), *ends) for number, ends in enumerate(self.columns)]
         rows = images.permute(0, 2, 3, 1).flatten(2).float()
         short = torch.cat([part @ rows[:, first:last] for part, first, last in bands], dim=1)
-        narrow = short.unflatten(2, (side, 3)).permute(0, 3, 1, 2)
+        narrow = torch.unflatten(short, 2, (side, 3)).permute(0, 3, 1, 2)
         return torch.cat([narrow[..., first:last] @ part.T for part, first, last in bands], dim=3)
 
     def forward(self, images: Tensor) -> PhotoFeatures:

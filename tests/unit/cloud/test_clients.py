@@ -167,7 +167,7 @@ def test_without_credentials_the_next_step_is_to_log_in(monkeypatch: pytest.Monk
 @pytest.mark.proof  # the import of the types takes some ten seconds
 def test_jobs_are_submitted_and_listed() -> None:
     from google.cloud import aiplatform_v1  # noqa: PLC0415 - some ten seconds
-    from google.cloud.aiplatform_v1.services.job_service.transports import (  # noqa: PLC0415 - with it
+    from google.cloud.aiplatform_v1.services.job_service.transports.rest import (  # noqa: PLC0415 - with it
         JobServiceRestTransport,
     )
 

@@ -379,7 +379,8 @@ def imported(tmp_path: Path) -> Path:
 def test_an_import_keeps_the_features_that_it_compared_photos_by(
     imported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index, computed = read_index(imported), []
+    index = read_index(imported)
+    computed: list[bytes] = []
     monkeypatch.setattr(feature_cache, "describe_photo", computed.append)
     found = feature_cache.features_of(imported, index, index.rows)
     assert not computed

@@ -28,13 +28,14 @@ def fields(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the
 def test_the_hub_s_library_reads_the_card() -> None:
     manifest = demo_manifest(metrics={"splits": {"test": MEASURED}}, data_kind="drawings", version="12e4")
     card = ModelCard(card_text(manifest, photos={"test": 50}))
-    assert card.data.license == "apache-2.0"
-    assert card.data.library_name == "onnx"
-    assert card.data.pipeline_tag == "image-classification"
-    assert card.data.metrics == ["accuracy", "f1"]
-    found = {(one.metric_type, one.metric_value, one.dataset_split) for one in card.data.eval_results}
+    data: Any = card.data  # its fields are those of the card
+    assert data.license == "apache-2.0"
+    assert data.library_name == "onnx"
+    assert data.pipeline_tag == "image-classification"
+    assert data.metrics == ["accuracy", "f1"]
+    found = {(one.metric_type, one.metric_value, one.dataset_split) for one in data.eval_results}
     assert found == {("accuracy", 0.9123, "test"), ("f1", 0.9, "test")}
-    assert card.data.model_name == "demo"
+    assert data.model_name == "demo"
     assert card.text.lstrip().startswith("# demo 12e4\n")
 
 

@@ -39,7 +39,7 @@ def new_ids(registry: Registry, folder: Path) -> tuple[list[str], int | None]:
     engine = sqlite(folder)
     found = find_new_corrections(engine, KeptPhotos(folder / "log.db.photos"), registry)
     engine.dispose()
-    return [one.key.request_id for one in found.photos], found.since and found.since.number
+    return [one.key.request_id for one in found.photos], None if found.since is None else found.since.number
 
 
 def test_corrected_and_reviewed_photos_count_and_confirmed_ones_do_not(registry: Registry, tmp_path: Path) -> None:
