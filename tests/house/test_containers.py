@@ -229,6 +229,7 @@ def test_an_empty_image_violates_no_rule_on_contents(tmp_path: Path) -> None:
     assert problems(tmp_path, base=tmp_path, trains=False) == []
 
 
+@pytest.mark.posix
 def test_each_rule_on_contents_finds_its_violation(tmp_path: Path) -> None:
     root, base = tmp_path / "root", tmp_path / "base"
     package = an_image(root)

@@ -98,6 +98,7 @@ def epochs_of(table: bytes | None) -> list[int]:
     return [int(row["epoch"]) for row in csv.DictReader((table or b"").decode().splitlines())]
 
 
+@pytest.mark.posix
 @pytest.mark.proof
 def test_a_job_that_is_killed_resumes_on_a_new_disk_and_leaves_its_bundle_once(
     vertex: VertexRunner, tmp_path: Path

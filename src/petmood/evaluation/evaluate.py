@@ -180,21 +180,14 @@ def evaluate(  # noqa: PLR0913 - what is measured, and how
     predictions = splits[main]
     others = {name: parts for name, parts in (baselines or {}).items() if len(parts[0])}
     unseen = None if main in {Split.VALID, CROSSVAL} else predictions
-    temperature = fit_temperature(valid) if valid else 1.0
+    temperature, errors = fit_temperature(valid) if valid else 1.0, (target_error, *fallback_errors)
     measured = _measured(splits, out_of_fold, temperature=temperature, seed=seed)
     return Evaluation(
         main=main,
         splits=measured,
         per_class={name: estimate_class_metrics(part) for name, part in splits.items()},
         calibration=_calibration(predictions, after=measured[main], valid=valid, temperature=temperature, seed=seed),
-        abstention=_abstention(
-            predictions,
-            unseen,
-            valid=valid,
-            temperature=temperature,
-            errors=(target_error, *fallback_errors),
-            choice=choice,
-        ),
+        abstention=_abstention(predictions, unseen, valid=valid, temperature=temperature, errors=errors, choice=choice),
         conformal=_conformal(unseen, valid=valid, temperature=temperature, coverage=coverage, seed=seed),
         baselines={name: estimate_baseline(parts, seed=seed) for name, parts in others.items()},
         slices=slice_metrics(predictions),

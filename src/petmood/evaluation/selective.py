@@ -112,9 +112,8 @@ def choose_threshold(
 ) -> AbstainRule:
     """Find the lowest threshold whose true error among accepted predictions is at most `target_error`.
 
-    If there is none, each larger error of `fallback_errors` is the target in turn, in ascending order. The rule says
-    which one it is for. All targets share the error probability `1 - confidence`: the fallbacks take `FALLBACK_RISK`
-    of it, in equal parts. So the rule breaks its own target with that probability at most (Bonferroni).
+    If there is none, the larger errors of `fallback_errors` are the target in turn; the rule says which one it is for.
+    The targets share the error probability `1 - confidence` (Bonferroni): the fallbacks take `FALLBACK_RISK` of it.
 
     Candidates are the observed confidences. There are four starts: the 25%, 50%, 75% and 100% most confident photos,
     with a quarter of the error probability each. Where 25% are too few groups to pass without an error, there are two
@@ -126,8 +125,8 @@ def choose_threshold(
     Raises:
         ConfigError: an error or `confidence` is not between 0 and 1.
     """
-    numbers = [("target_error", target_error), ("confidence", confidence)]
-    for name, number in [*numbers, *(("fallback_errors", error) for error in fallback_errors)]:
+    shares = [("target_error", target_error), ("confidence", confidence)]
+    for name, number in [*shares, *(("fallback_errors", error) for error in fallback_errors)]:
         if not 0 < number < 1:
             raise ConfigError(f"Expected {name} between 0 and 1, got {number}. For example: {name}=0.1.")
     curve = risk_coverage(scored_valid, temperature=temperature)
@@ -149,7 +148,7 @@ def choose_threshold(
                 reason=reason if target == target_error else f"{reason}; none for {target_error:.0%}",
             )
     groups = f"{tried} groups of out-of-fold predictions" if out_of_fold else f"{tried} validation groups"
-    largest, risk = list(risks.items())[-1]
+    largest, risk = [*risks.items()][-1]
     reason = _no_threshold_reason(tried, groups, target_error=largest, risk=risk)
     return AbstainRule(None, largest, confidence, error=math.nan, coverage=0.0, n=len(scored_valid), reason=reason)
 
