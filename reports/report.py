@@ -211,7 +211,8 @@ def html_page(text: str, *, folder: Path) -> str:
         title = f'<h2 id="q{number}">{number}. {escape(found[2])}</h2>'
         if number not in questions:
             return title
-        counts = f"{answers[number].words} words, {len(answers[number].images)} images"
+        images = len(answers[number].images)
+        counts = f"{answers[number].words} words, {images} image{'' if images == 1 else 's'}"
         return f'{title}\n<p class="limits">Limits: {questions[number].limits}. This answer: {counts}.</p>\n'
 
     def image(found: re.Match[str]) -> str:
