@@ -2,6 +2,7 @@
 
 import copy
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -44,6 +45,16 @@ def test_every_image_that_is_deployed_is_built_and_pushed() -> None:
     built = {step["args"][step["args"].index("--tag") + 1] for step in BUILD["steps"] if step["args"][0] == "build"}
     assert built == set(BUILD["images"])
     assert {address.rpartition("/")[2].partition(":")[0] for address in built} == needed
+
+
+def test_each_image_is_a_target_of_a_dockerfile_with_known_arguments_and_extras() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for words in (step["args"] for step in BUILD["steps"] if step["args"][0] == "build"):
+        text = (ROOT / words[words.index("--file") + 1]).read_text("utf-8")
+        assert re.search(rf"^FROM \S+ AS {words[words.index('--target') + 1]}$", text, re.MULTILINE)
+        for name, value in (word.split("=") for word in words if word.startswith("EXTRAS=")):
+            assert re.search(rf"^ARG {name}=$", text, re.MULTILINE)
+            assert value in extras
 
 
 def test_steps_wait_for_steps_that_exist_and_substitutions_are_declared() -> None:
