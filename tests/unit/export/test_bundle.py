@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from petmood.core.bundle import Bundle, verify
+from petmood.core.bundle_files import read_card
 from petmood.core.drift_reference import ReferenceInfo
 from petmood.core.errors import BundleError, DataError
 from petmood.core.golden import read_golden
@@ -112,7 +113,8 @@ def test_a_projection_needs_photos_to_be_fitted_to(tmp_path: Path) -> None:
 
 
 def test_the_card_is_there(shared_bundle: Bundle) -> None:
-    text = (shared_bundle.folder / "card.md").read_text("utf-8")
+    assert (shared_bundle.folder / "card.md").read_text("utf-8").startswith("---\n")
+    text = read_card(shared_bundle.folder)
     assert text.startswith(f"# demo {shared_bundle.manifest.version}")
     assert "On 120 test photos" in text
 
