@@ -60,7 +60,7 @@ def bundle() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @public_key_option
 def verify(*, folder: Path, public_key: Path | None) -> None:
-    """Verify the hashes of a bundle and its outputs for golden photos, and with a public key its signature."""
+    """Verify the hashes and golden photos of a bundle. With a public key, its signature is verified too."""
     from petmood.core.signature import check_signature, read_signature
     from petmood.inference.load import load_bundle
 
@@ -91,7 +91,7 @@ def sign(*, folder: Path, key: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", "-o", "to", type=click.Path(path_type=Path), help="File to write; default: print it.")
 def bom(*, folder: Path, to: Path | None) -> None:
-    """Write the bill of materials of a bundle (CycloneDX 1.6): model, data version, files, measured values."""
+    """Write the ML-BOM of a bundle (CycloneDX 1.6). It has the model, the data version, files and metrics."""
     from petmood.core.bundle import verify as verify_bundle
     from petmood.core.files import atomic_write_text
     from petmood.export.ml_bom import ml_bom

@@ -83,7 +83,7 @@ def history(opened: "Registry", *, as_json: bool) -> None:
 @click.option("--replace", is_flag=True, help="Replace another bundle that is there.")
 @public_key_option
 def pull(opened: "Registry", *, version: str, to: Path, replace: bool, public_key: Path | None) -> None:
-    """Download VERSION's bundle into a folder and verify it; its signature, if any, is written beside the folder."""
+    """Download VERSION's bundle into a folder, and verify it. Its signature, if any, is beside the folder."""
     found = opened.find(version)
     opened.pull(found, to, replace=replace, public_key=public_key)
     click.echo(f"{to} holds version {found.number} of {found.model}. Next: {shell_command('serve', to)}")
