@@ -19,7 +19,7 @@ import uvicorn
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Scope
 
-import petmood.inference.load
+import petmood.serving.bundle_loading
 from petmood.core.errors import BundleError
 from petmood.core.schemas import ErrorResponse, PredictionResponse
 from petmood.inference.base import Predictor
@@ -61,7 +61,7 @@ def start(opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ca
     """Return a function that makes functions-framework's application from a main.py, as a deployment does."""
     main = tmp_path / "main.py"
     main.write_text("from petmood.serving.integrations.functions import predict\n", "utf-8")
-    monkeypatch.setattr(petmood.inference.load, "load_bundle", opened)
+    monkeypatch.setattr(petmood.serving.bundle_loading, "open_bundle", lambda folder, _: opened(folder))
     monkeypatch.setattr(sys, "path", list(sys.path))  # the framework adds the folder
 
     def made() -> ASGIApp:
@@ -201,7 +201,7 @@ def test_a_token_is_asked_for_where_one_is_set(client: TestClient, monkeypatch: 
 
 def test_a_function_that_is_ended_finishes_its_log(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """The framework runs no lifespan, and uvicorn kills its process by the signal that ended it."""
-    monkeypatch.setattr(petmood.inference.load, "load_bundle", opened)
+    monkeypatch.setattr(petmood.serving.bundle_loading, "open_bundle", lambda folder, _: opened(folder))
     monkeypatch.delitem(sys.modules, "petmood.serving.integrations.functions", raising=False)
     module = importlib.import_module("petmood.serving.integrations.functions")
     registered: list[Callable[[], None]] = []
