@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.promises import COVERAGE, FALLBACK_ERRORS, TARGET_ERROR, report_guarantees
+from benchmarks.promises import COVERAGE, TARGET_ERROR, report_guarantees
+from petmood.configs.schema import FALLBACK_ERRORS
 from petmood.evaluation.calibration import fit_temperature
 from petmood.evaluation.conformal import conformal_quantile, prediction_sets
 from petmood.evaluation.folds import stratified_group_folds

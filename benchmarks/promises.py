@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.common import report
+from petmood.configs.schema import FALLBACK_ERRORS
 from petmood.data.validation_parts import divide_validation
 from petmood.evaluation.calibration import fit_temperature
 from petmood.evaluation.conformal import conformal_quantile
@@ -29,8 +30,6 @@ TRIED: Final = (1, 20, 40, 100)
 ROUNDS: Final = 2000
 CORRELATION: Final = 0.3
 TARGET_ERROR: Final = 0.1
-FALLBACK_ERRORS: Final = (0.15, 0.2)
-"""As configured by default."""
 COVERAGE: Final = 0.9
 SHARES: Final = {"same": 0.0, "separate": 0.5}
 TOLERANCE: Final = 0.01

@@ -193,7 +193,7 @@ def prune(engine: "Engine", *, days: float, spool: Path | None, photos: Path | N
 
     folder, before_us = spool_folder(engine.url, spool), cut_us(days, now_s=time.time())
     found = delete_before(LogStore(engine), before_us, spool=folder)
-    more = delete_photos(engine, photos, lambda kept: kept.delete_older(days))
+    more = delete_photos(engine, photos, lambda kept: kept.delete_older(days), everywhere=False)
     _report(found, folder, more=more)
 
 

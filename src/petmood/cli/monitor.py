@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from petmood.monitoring.drift.tester import DriftTester, WindowResult
+    from petmood.monitoring.prediction_log.rows import PhotoKey
 
 __all__ = ["monitor"]
 
@@ -109,7 +110,7 @@ def drift(
     if html is not None:
         from petmood.reports.drift import DriftPhotos, drift_page
 
-        shown = DriftPhotos(kept_photos(engine, photos), _reference_photos(testers[0], data))
+        shown = DriftPhotos(_kept_photo(engine, photos), _reference_photos(testers[0], data))
         atomic_write_text(html, drift_page(testers[0], found[0], photos=shown))
     if as_json:
         echo_json([one.to_json() for one in found], indent=2)
@@ -185,6 +186,24 @@ class _ServedBundles:
                 self._known[sha256] = DriftTester(found if isinstance(found, Bundle) else cached(*found))
             now[sha256] = self._known[sha256]
         return [*now.values()]
+
+
+def _kept_photo(engine: "Engine", folder: Path | None) -> Callable[["PhotoKey"], bytes | None] | None:
+    """Return a function that reads the kept photo of a row, which is None if it is not kept or can't be read."""
+    from petmood.monitoring.feedback.store import FeedbackStore
+
+    if (kept := kept_photos(engine, folder)) is None:
+        return None
+    store = FeedbackStore(engine)
+
+    def read(key: "PhotoKey") -> bytes | None:
+        row = store.prediction(key)
+        try:
+            return None if row is None else kept.read(key, sha256=row.photo_sha256)
+        except OSError:  # the folder of a service is readable for its user alone: the page comes without photos
+            return None
+
+    return read
 
 
 def _reference_photos(tester: "DriftTester", dataset: Path | None) -> Sequence[Path]:

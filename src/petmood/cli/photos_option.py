@@ -32,27 +32,45 @@ def kept_photos(engine: "Engine", folder: Path | None) -> "KeptPhotos | None":
     if folder is not None:
         return KeptPhotos(folder)
     known = _known_folders(engine)
-    found = next((one for one in known if one.is_dir()), next(iter(known), None))
+    found = next((one for one in known if _is_here(one)), next(iter(known), None))
     return None if found is None else KeptPhotos(found)
 
 
-def delete_photos(engine: "Engine", folder: Path | None, delete: Callable[["KeptPhotos"], int]) -> str:
-    """Delete kept photos in all known folders; return what to print after the number of predictions, if there were any.
+def delete_photos(
+    engine: "Engine", folder: Path | None, delete: Callable[["KeptPhotos"], int], *, everywhere: bool = True
+) -> str:
+    """Delete kept photos; return what to print after the number of predictions, if there were any.
 
-    A line on stderr names a folder that is not here, unless the user has named one.
+    ``everywhere``: in all folders that the log names, too. Otherwise in the given folder, or that beside the log's
+    file: a copy of a log names the folders of the original. A line on stderr names each folder that can't be used, and
+    says if no folder is known.
     """
-    from petmood.monitoring.kept_photos import KeptPhotos
+    from petmood.monitoring.kept_photos import KeptPhotos, photos_folder
     from petmood.monitoring.photo_folders import remembered_photo_folders
 
-    known = _known_folders(engine)
-    folders = dict.fromkeys(one.resolve() for one in (*(() if folder is None else (folder,)), *known))
-    deleted = sum(delete(KeptPhotos(one)) for one in folders)
-    if folder is None:
-        missing = [str(one) for one in remembered_photo_folders(engine) if not one.is_dir()]
-        if missing or not known:
-            where = f" in {', '.join(missing)}, which is not here" if missing else ""
-            click.echo(f"Photos, if there are any{where}, were not deleted: name their folder with --photos.", err=True)
+    named, beside = [] if folder is None else [folder], photos_folder(engine.url)
+    remembered = remembered_photo_folders(engine) if everywhere else []
+    wanted = [*named, *_known_folders(engine)] if everywhere else named or [one for one in (beside,) if one is not None]
+    deleted, left = (
+        0,
+        [f"{one}, which is not here" for one in dict.fromkeys((*named, *remembered)) if not _is_here(one)],
+    )
+    for one in dict.fromkeys(one.resolve() for one in wanted):
+        try:
+            deleted += delete(KeptPhotos(one))
+        except OSError as error:
+            left.append(f"{one} ({error.strerror})")
+    if left or not wanted:
+        where = f" in {' and '.join(left)}" if left else ""
+        click.echo(f"Photos, if there are any{where}, were not deleted: name their folder with --photos.", err=True)
     return f", {deleted:,} photos deleted" if deleted else ""
+
+
+def _is_here(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # a folder above it can't be searched
+        return False
 
 
 def _known_folders(engine: "Engine") -> list[Path]:

@@ -133,6 +133,7 @@ class TrainerConfig(Checked):
     deterministic: bool = True
 
 
+FALLBACK_ERRORS: Final = (0.15, 0.2)
 OUT_OF_FOLD_BELOW: Final = 152
 """Validation groups from which the threshold's procedure has all its starts: 25% of them can pass without an error."""
 
@@ -141,7 +142,8 @@ class EvaluationConfig(Checked):
     """Evaluation settings.
 
     ``target_error``: maximum error rate of confident predictions; where no threshold has it, the smallest of
-    ``fallback_errors`` that one has. ``coverage``: coverage of prediction sets.
+    ``fallback_errors`` that one has (null = 0.15 and 0.2 beside the default target, none beside another).
+    ``coverage``: coverage of prediction sets.
     ``calibration_share``: share of the validation groups that choose no model and calibrate instead, if there is a
     choice among models (0 = all validation photos do both). ``calibration_min_groups``: with fewer validation groups
     all do both. ``tried``: models that a search compared before this one (0 = no search; a sweep's command has it).
@@ -155,7 +157,7 @@ class EvaluationConfig(Checked):
     """
 
     target_error: float = Field(default=0.1, gt=0, lt=1)
-    fallback_errors: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.15, 0.2)
+    fallback_errors: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
     coverage: float = Field(default=0.9, gt=0, lt=1)
     calibration_share: float = Field(default=0.5, ge=0, lt=1)
     calibration_min_groups: int = Field(default=44, ge=2)
@@ -165,6 +167,14 @@ class EvaluationConfig(Checked):
     baselines: bool = True
     false_alarms: float = Field(default=0.02, ge=0, lt=0.5)
     robustness: int = Field(default=100, ge=0)
+
+    @property
+    def all_errors(self) -> tuple[float, ...]:
+        """The target error, then the fallback errors."""
+        if self.fallback_errors is not None:
+            return self.target_error, *self.fallback_errors
+        is_default = self.target_error == type(self).model_fields["target_error"].default
+        return self.target_error, *(FALLBACK_ERRORS if is_default else ())
 
 
 class CrossvalConfig(Checked):

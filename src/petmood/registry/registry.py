@@ -28,7 +28,7 @@ from petmood.registry.base import (
     replay,
     version_fields,
 )
-from petmood.registry.signatures import SIGNATURE, check_version, write_signature
+from petmood.registry.signatures import check_version, store_signature, write_signature
 
 __all__ = ["IntegrityIssue", "Registry", "bundle_at"]
 
@@ -115,7 +115,7 @@ class Registry:
 
         Raises:
             BundleError: the bundle is incomplete or was changed, or, with a key, its signature is not valid.
-            RegistryError: the registry can't be reached.
+            RegistryError: the version has another signature and no key is given, or the registry can't be reached.
         """
         bundle, signature = verify(folder), read_signature(folder)
         if public_key is not None:
@@ -125,7 +125,7 @@ class Registry:
             self._backend.repair(same[0], bundle)
         version = same[0] if same else self._backend.add(bundle, version_fields(bundle, by=by))
         if signature is not None:
-            self._backend.attach(version, {SIGNATURE: signature})
+            store_signature(self._backend, version, signature, is_checked=public_key is not None)
         return version
 
     def write_signature(self, version: Version, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Page of a drift test: what the photos of a window of the prediction log have that those of the reference have not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from petmood.core.image_statistics import STATISTICS
 from petmood.monitoring.drift.questions import Change
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
-from petmood.monitoring.kept_photos import KeptPhotos
 from petmood.monitoring.metric_names import DriftStatus
+from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.presentation.figures import PageColor, page_style
 from petmood.presentation.thumbnails import LARGE_PX, photo_uri
 from petmood.reports.chart_axes import SMALL, chart_axes, chart_markup
@@ -38,10 +38,11 @@ Floats = NDArray[np.float32]
 class DriftPhotos:
     """Photos that a page can show: those that the service keeps, and the files of all reference photos in their order.
 
-    ``reference`` is empty if the dataset is not at hand.
+    ``kept`` returns the bytes of a row's photo, or None if it isn't kept. ``reference`` is empty if the dataset is not
+    at hand.
     """
 
-    kept: KeptPhotos | None = None
+    kept: Callable[[PhotoKey], bytes | None] | None = None
     reference: Sequence[Path] = ()
 
 
@@ -124,9 +125,9 @@ def _distributions(tester: DriftTester, window: WindowResult) -> Iterator[_Distr
         yield _Distribution(name, tested.get(name), histogram_chart(name, before, after))
 
 
-def _photos_now(window: WindowResult, kept: KeptPhotos) -> Iterator[_Photo]:
+def _photos_now(window: WindowResult, kept: Callable[[PhotoKey], bytes | None]) -> Iterator[_Photo]:
     for key in window.result.typical:
-        photo = kept.read(key)
+        photo = kept(key)
         if photo is not None and (uri := photo_uri(photo, side_px=LARGE_PX)):
             yield _Photo(f"{key.request_id}, photo {key.position + 1}" if key.position else key.request_id, uri)
 

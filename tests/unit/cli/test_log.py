@@ -1,9 +1,11 @@
 """Tests of `petmood log`."""
 
+import errno
 import json
 import os
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -162,6 +164,41 @@ def test_photos_in_a_folder_that_the_log_remembers_are_deleted_and_a_missing_one
         f"Photos, if there are any in {tmp_path / 'gone'}, which is not here, were not deleted: "
         "name their folder with --photos.\n"
     )
+
+
+def test_pruning_a_copy_of_a_log_leaves_the_photos_of_the_original(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PETMOOD_KEEP_PHOTOS_FOLDER", raising=False)
+    engine, original = sqlite(tmp_path), tmp_path / "original"
+    remember_photo_folder(engine, original)
+    engine.dispose()
+    photos = with_photos(original, 0)
+    os.utime(photos.path(PhotoKey("request-0")), (0, 0))
+    assert "photos deleted" not in run("prune", "--days", "0.5", "--log", log).output
+    assert photos.path(PhotoKey("request-0")).is_file()
+
+
+def test_a_folder_that_can_not_be_read_is_named_and_the_others_are_deleted_from(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PETMOOD_KEEP_PHOTOS_FOLDER", raising=False)
+    engine, elsewhere, closed = sqlite(tmp_path), tmp_path / "elsewhere", tmp_path / "closed"
+    for folder in (elsewhere, closed):
+        remember_photo_folder(engine, folder)
+        with_photos(folder, 1)
+    engine.dispose()
+    delete = KeptPhotos.delete_requests
+
+    def denied(photos: KeptPhotos, request_ids: Iterable[str]) -> int:
+        if photos.folder == closed:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return delete(photos, request_ids)
+
+    monkeypatch.setattr(KeptPhotos, "delete_requests", denied)
+    told = run("delete", "request-1", "--log", log)
+    assert told.stdout == "1 predictions deleted, 1 photos deleted\n"
+    assert f"{closed} (Permission denied), were not deleted" in told.stderr
 
 
 def test_photos_elsewhere_are_deleted_if_their_folder_is_named(

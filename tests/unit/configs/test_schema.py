@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from petmood.configs import schema
 from petmood.configs.load import DEFAULTS, compose, dump
-from petmood.configs.schema import Config, ModelConfig
+from petmood.configs.schema import Config, EvaluationConfig, ModelConfig
 from petmood.core.errors import ConfigError
 from petmood.core.image import IMAGENET_MEAN, IMAGENET_STD, ImageSpec
 from petmood.models.catalog import HEADS
@@ -165,3 +165,18 @@ def test_the_images_of_an_unknown_backbone_are_refused(side_px: int | None) -> N
 def test_weights_come_from_imagenet_except_from_scratch_or_as_set(weights: str, recipe: str, expected: str) -> None:
     config = Config.model_validate({"model": {"weights": weights}, "recipe": {"name": recipe}})
     assert config.first_weights == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0.1, 0.15, 0.2)),
+        ({"target_error": 0.05}, (0.05,)),
+        ({"target_error": 0.05, "fallback_errors": [0.08]}, (0.05, 0.08)),
+        ({"fallback_errors": []}, (0.1,)),
+    ],
+)
+def test_a_target_error_of_one_s_own_has_no_fallbacks_unless_they_are_named(
+    given: dict[str, Any], expected: tuple[float, ...]
+) -> None:
+    assert EvaluationConfig(**given).all_errors == expected

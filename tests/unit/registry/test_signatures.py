@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petmood.core.errors import SignatureError
+from petmood.core.errors import RegistryError, SignatureError
 from petmood.core.signature import check_signature, read_signature, sign, signature_path
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry
@@ -53,6 +53,34 @@ def test_a_version_without_a_signature_is_refused_where_one_is_demanded_until_it
     sign(folder, key=keys.private)
     assert registry.push(folder, by="me") == version
     registry.pull(version, tmp_path / "pulled", public_key=keys.public)
+
+
+def test_an_old_signature_beside_a_new_bundle_replaces_none_and_is_removed_by_a_pull_without_one(
+    registry: Registry, make_bundle: MakeBundle, keys: KeyPair, tmp_path: Path
+) -> None:
+    signed, unsigned = make_bundle("one"), make_bundle("two")
+    sign(signed, key=keys.private)
+    version, other = registry.push(signed, by="me"), registry.push(unsigned, by="me")
+    valid = signature_path(signed).read_bytes()
+    sign(unsigned, key=keys.private)
+    signature_path(signed).write_bytes(signature_path(unsigned).read_bytes())
+    with pytest.raises(RegistryError, match="has another signature than the file beside this folder"):
+        registry.push(signed, by="me")
+    pulled = registry.pull(version, tmp_path / "pulled", public_key=keys.public).folder
+    assert signature_path(pulled).read_bytes() == valid
+    registry.pull(other, pulled, replace=True)
+    assert read_signature(pulled) is None
+
+
+def test_a_signature_is_replaced_by_one_that_is_checked(
+    registry: Registry, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    folder, first, second = make_bundle("one"), key_pair(tmp_path / "first"), key_pair(tmp_path / "second")
+    sign(folder, key=first.private)
+    version = registry.push(folder, by="me")
+    sign(folder, key=second.private)
+    assert registry.push(folder, by="me", public_key=second.public) == version
+    registry.pull(version, tmp_path / "pulled", public_key=second.public)
 
 
 def test_another_key_and_the_signature_of_another_bundle_are_refused(

@@ -50,7 +50,7 @@ def test_kept_photos_and_reference_photos_are_shown_now_and_then(
     files = [tmp_path / f"<b>{number}.png" for number in range(60)]
     for file, photo in zip(files, photos, strict=True):
         file.write_bytes(photo)
-    page = drift_page(tester, window, photos=DriftPhotos(kept, files))
+    page = drift_page(tester, window, photos=DriftPhotos(kept.read, files))
     assert page.count("data:image/jpeg") == 1 + 9
     assert f"<figcaption>{first.request_id}</figcaption>" in page
     assert f"<figcaption>&lt;b&gt;{window.result.typical_before[0]}.png</figcaption>" in page
@@ -68,7 +68,7 @@ def test_without_photos_the_page_says_how_to_show_them(
     log_photos(engine, shared_bundle, 60, darkened=True)
     window = tester.window(engine)
     engine.dispose()
-    page = drift_page(tester, window, photos=DriftPhotos(KeptPhotos(tmp_path / "none")))
+    page = drift_page(tester, window, photos=DriftPhotos(KeptPhotos(tmp_path / "none").read))
     assert "data:image/jpeg" not in page
     assert "<code>--keep-photos DAYS</code>" in page
     assert page.count("<code>--data DATASET</code>") == 1

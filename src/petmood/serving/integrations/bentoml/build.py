@@ -14,6 +14,7 @@ from petmood.core.bundle import Bundle, verify
 from petmood.core.errors import BundleError, ConfigError
 from petmood.core.extras import require
 from petmood.core.files import copy_folder
+from petmood.core.signature import read_signature, signature_path
 from petmood.serving.integrations.bentoml.cli_args import ServeOptions, bentoml_command, environment
 from petmood.serving.integrations.bentoml.requirements import pinned
 from petmood.serving.integrations.bentoml.wheel import pack_wheel
@@ -90,10 +91,11 @@ def _build_in(scratch: Path, bundle: Path, start: ServeOptions | None, env: Mapp
 
 
 def write_project(bundle: Bundle, *, to: Path) -> None:
-    """Write the build context: bundle, wheel, pinned requirements, service module and bentofile."""
+    """Write the build context: bundle with its signature, wheel, pinned requirements, service module and bentofile."""
     copy_folder(bundle.folder, to / "bundle")
-    wheel = pack_wheel(to / "wheels")
-    lines = [*pinned(extra="bento"), f"./wheels/{wheel.name}"]
+    wheel, signature = pack_wheel(to / "wheels"), read_signature(bundle.folder)
+    extras = ("bento",) if signature is None else ("bento", "sign")
+    lines = [*dict.fromkeys(line for extra in extras for line in pinned(extra=extra)), f"./wheels/{wheel.name}"]
     (to / "requirements.txt").write_text("\n".join(lines) + "\n", "utf-8")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     (to / "service.py").write_text(SERVICE.format(python=python), "utf-8")
@@ -105,6 +107,10 @@ def write_project(bundle: Bundle, *, to: Path) -> None:
         "labels": {"model": manifest.name, "version": manifest.version, "sha256": bundle.sha256[:12]},
         "include": ["service.py", "requirements.txt", "bundle/", "wheels/"],
     }
+    if signature is not None:
+        signed = signature_path(to / "bundle")
+        signed.write_bytes(signature)
+        options["include"] = [*options["include"], signed.name]
     (to / "bentofile.yaml").write_text(json.dumps(options, indent=2), "utf-8")  # JSON is valid YAML
 
 

@@ -11,10 +11,12 @@ import pytest
 from petmood.core.bundle import Bundle, verify
 from petmood.core.errors import BundleError, ConfigError, MissingDependency, OutputLocked
 from petmood.core.locks import exclusive_lock
+from petmood.core.signature import check_signature, read_signature, sign
 from petmood.serving.integrations.bentoml import build
 from petmood.serving.integrations.bentoml.build import Built, build_bento, write_project
 from petmood.serving.integrations.bentoml.cli_args import ServeOptions
 from tests.support.networks import tiny_bundle
+from tests.support.signing import key_pair
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,15 @@ def test_the_project_holds_the_bundle_the_wheel_and_the_versions(bundle: Bundle,
     assert settings["labels"]["version"] == bundle.manifest.version
     assert (project / settings["description"].removeprefix("file: ")).is_file()
     compile((project / "service.py").read_text(), "service.py", "exec")
+
+
+def test_the_signature_of_a_bundle_and_what_checks_it_are_in_the_project(tmp_path: Path) -> None:
+    signed, keys, project = tiny_bundle(tmp_path / "signed"), key_pair(tmp_path / "keys"), tmp_path / "project"
+    sign(signed.folder, key=keys.private)
+    write_project(signed, to=project)
+    check_signature(project / "bundle", read_signature(project / "bundle"), public_key=keys.public)
+    assert "bundle.sig" in json.loads((project / "bentofile.yaml").read_text())["include"]
+    assert any(line.startswith("model-signing==") for line in (project / "requirements.txt").read_text().splitlines())
 
 
 def test_a_bento_in_bentoml_s_store_is_named_by_its_tag(
