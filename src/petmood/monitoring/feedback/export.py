@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -97,23 +96,28 @@ class Export:
 def resolve(given: Sequence[GivenFeedback]) -> Export:
     """Return one label for each photo: the reviewer's, else that of most visitors; a photo with a tie is left out.
 
-    A visitor who says that the prediction is right gives the predicted label.
+    A visitor who says that the prediction is right gives the predicted label. Requests with the same bytes are one
+    photo, and the last feedback of a visitor on it counts; the photo is that of the last request.
     """
     photos, left_out = list[LabeledPhoto](), Counter[LeftOut]()
-    ordered = sorted(given, key=lambda one: (one.predicted_us, one.feedback.key.request_id, one.feedback.key.position))
-    for key, same in groupby(ordered, key=lambda one: one.feedback.key):
-        votes = list(same)
-        votes = [one for one in votes if one.feedback.visitor == REVIEWER] or votes
+    same = dict[str | PhotoKey, list[GivenFeedback]]()
+    for one in sorted(
+        given, key=lambda one: (one.predicted_us, one.feedback.key.request_id, one.feedback.key.position)
+    ):
+        same.setdefault(one.prediction.photo_sha256 or one.feedback.key, []).append(one)
+    for requests in same.values():
+        by_visitor = {one.feedback.visitor: one for one in sorted(requests, key=lambda one: one.feedback.time_us)}
+        votes = [by_visitor[REVIEWER]] if REVIEWER in by_visitor else [*by_visitor.values()]
         (label, most), *others = Counter(one.right_label for one in votes).most_common()
         if others and others[0][1] == most:
             left_out[LeftOut.TIE] += 1
         elif label is None:
             left_out[LeftOut.NO_LABEL] += 1
         else:
+            last = requests[-1]
+            chosen = votes[0].feedback.chosen
             photos.append(
-                LabeledPhoto(
-                    key, label, votes[0].prediction, votes[0].predicted_us, len(votes), most, votes[0].feedback.chosen
-                )
+                LabeledPhoto(last.feedback.key, label, last.prediction, last.predicted_us, len(votes), most, chosen)
             )
     return Export(tuple(photos), left_out)
 

@@ -63,6 +63,25 @@ def test_the_reviewer_s_label_counts_before_those_of_visitors() -> None:
     assert (photo.label, photo.visitors, photo.agreeing) == ("sad", 1, 1)
 
 
+def test_the_same_bytes_in_two_requests_are_one_photo_with_one_vote_of_each_visitor() -> None:
+    def same(*labels: str | None, request: str, at: int) -> list[GivenFeedback]:
+        return [
+            replace(
+                one,
+                prediction=replace(one.prediction, photo_sha256="ef" * 32),
+                predicted_us=START_US + at,
+                feedback=replace(one.feedback, time_us=START_US + at),
+            )
+            for one in given(*labels, request=request)
+        ]
+
+    first, again = same("angry", "angry", request="a", at=0), same("sad", request="b", at=9)
+    assert resolve([*first, *again]).left_out == {LeftOut.TIE: 1}  # the first visitor has taken "angry" back
+    reviewed = replace(first[0], feedback=replace(first[0].feedback, visitor=REVIEWER, label="sleepy"))
+    (photo,) = resolve([*first, reviewed, *again]).photos
+    assert (photo.key, photo.label, photo.visitors) == (PhotoKey("b"), "sleepy", 1)
+
+
 def test_a_tie_and_a_right_answer_without_a_label_are_left_out() -> None:
     assert resolve(given(None, "angry")).left_out == {LeftOut.TIE: 1}
     assert resolve(given("sad", "angry", None, "sad", "angry")).left_out == {LeftOut.TIE: 1}
