@@ -45,7 +45,7 @@ $(RUNTIME): $(VENV)/.uv pyproject.toml constraints.txt
 	@touch $@
 
 $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing the development packages into $(VENV): 430 packages, 8 GB. There is no output until it is done."
+	@echo "Installing the development packages into $(VENV): 440 packages, 8 GB. There is no output until it is done."
 	@$(INSTALL) --editable '.[dev]'
 	@touch $(RUNTIME) $@
 
