@@ -209,7 +209,14 @@ resource "google_cloud_run_v2_service" "service" {
   }
 
   lifecycle {
-    ignore_changes = [client, client_version, template[0].containers[0].image, template[0].revision]
+    # What `petmood cloud deploy` changes; everything else is set back to what is written here.
+    ignore_changes = [
+      client,
+      client_version,
+      template[0].annotations,
+      template[0].containers[0].image,
+      template[0].revision,
+    ]
   }
 
   depends_on = [google_secret_manager_secret_iam_member.account, google_storage_bucket_iam_member.account]

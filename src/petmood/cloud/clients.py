@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from petmood.cloud.services import LABELS
@@ -31,6 +32,8 @@ VERTEX: Final = "aiplatform.googleapis.com"
 DEPLOY_WITHIN_S: Final = 600
 REQUEST_WITHIN_S: Final = 60
 NEWEST: Final = 20
+DEPLOYED: Final = "petmood/deployed"
+"""Annotation of a revision: the time of its deployment (UTC)."""
 REQUEST: Final = re.compile(r"^[A-Z]+ https?://\S+: ")
 LOGIN: Final = "Log in with: gcloud auth application-default login"
 
@@ -74,11 +77,15 @@ def jobs_client(settings: CloudSettings) -> Any:  # noqa: ANN401 - as above
 def deploy_service(client: Any, settings: CloudSettings, spec: dict[str, Any]) -> str:  # noqa: ANN401 - as above
     """Create or update a service, wait until it serves, and return its address.
 
+    Each call makes a new revision, for which Cloud Run resolves the tag of the image again. Without a difference in
+    the template it would make none; the time of the deployment is one.
+
     Raises:
         CloudError: the API rejects the specification or the account, or the new revision doesn't become ready.
     """
     run = require("google.cloud.run_v2", extra="cloud")
     message = _parsed(spec, run.Service.pb()())
+    message.template.annotations[DEPLOYED] = datetime.now(UTC).isoformat(timespec="microseconds")
     with _one_line(settings, api=RUN):
         operation = client.update_service(
             run.UpdateServiceRequest(service=run.Service.wrap(message), allow_missing=True), timeout=REQUEST_WITHIN_S

@@ -2,7 +2,9 @@
 
 import copy
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +64,31 @@ def test_steps_wait_for_steps_that_exist_and_substitutions_are_declared() -> Non
     assert {one for step in BUILD["steps"] for one in step["waitFor"]} - ids == {"-"}
     own = set(re.findall(r"\$\{(_\w+)\}", (ROOT / "deploy/gcp/cloudbuild.yaml").read_text("utf-8")))
     assert own == set(BUILD["substitutions"])
+
+
+def test_the_documented_commands_name_the_region_of_the_images() -> None:
+    """Without one, Cloud Build fills in "global", and no repository of images is there."""
+    assert "${LOCATION}" in BUILD["substitutions"]["_IMAGES"]
+    text = "".join((ROOT / name).read_text("utf-8") for name in ("deploy/gcp/cloudbuild.yaml", "docs/cloud.md"))
+    commands = re.findall(r"^(?:# )?gcloud builds submit .*", text, re.MULTILINE)
+    assert len(commands) == 2
+    assert [one for one in commands if " --region " not in one] == []
+
+
+def not_uploaded(paths: list[str], folder: Path) -> set[str]:
+    """Return those paths that gcloud leaves out, by git's own matching of the same patterns."""
+    lines = (ROOT / ".gcloudignore").read_text("utf-8").splitlines()
+    included = [(ROOT / one).read_text("utf-8") for line in lines for one in re.findall(r"^#!include:(.+)$", line)]
+    (folder / ".gitignore").write_text("\n".join([*included, *lines]), "utf-8")
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    command = ["git", "-C", str(folder), "check-ignore", "--no-index", *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    return set(done.stdout.splitlines())
+
+
+def test_the_build_gets_the_history_that_its_tests_read_and_nothing_that_git_ignores(tmp_path: Path) -> None:
+    ignored = {".venv/bin/python", "data/pets/1.jpg", "runs/first/run.json", "bundles/pets/model.onnx", ".env"}
+    ignored |= {".dvc/cache/files/1", ".dvc/config.local", ".dvc/tmp/lock", "kaggle.json"}
+    needed = {".git/HEAD", ".git/objects/pack/1.pack", ".gitignore", "data/pets.dvc", "src/petmood/__init__.py"}
+    assert not_uploaded(sorted(ignored | needed), tmp_path) == ignored

@@ -165,6 +165,13 @@ def test_references_are_to_what_is_there(place: str) -> None:
             assert ("ConfigMap", config["configMapRef"]["name"]) in names
 
 
+@EACH
+def test_without_a_token_no_pod_starts(place: str) -> None:
+    for name in ("petmood-api", "petmood-page"):
+        variables = {one["name"]: one for one in container(find(place, "Deployment", name))["env"]}
+        assert not variables["PETMOOD_TOKEN"]["valueFrom"]["secretKeyRef"].get("optional", False)
+
+
 def test_the_api_is_scaled_by_its_requests_in_flight_and_has_no_number_of_pods_of_its_own() -> None:
     (metric,) = find("base", "HorizontalPodAutoscaler", "petmood-api")["spec"]["metrics"]
     assert metric["pods"]["metric"]["name"] == IN_FLIGHT

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -97,6 +98,23 @@ def test_a_service_is_updated_or_created_and_its_address_returned(client_of: Cal
     assert "allowMissing=true" in path
     assert body["template"]["containers"][0]["args"][0] == "serve"
     assert body["template"]["containers"][1]["dependsOn"] == ["api"]
+
+
+def test_the_same_tag_deployed_again_makes_a_new_revision(client_of: Callable[[Api], Any]) -> None:
+    """Cloud Run makes one only if the template differs from that of the last."""
+    kind = "type.googleapis.com/google.cloud.run.v2.Service"
+    done = {"@type": kind, "name": SPEC["name"], "uri": "https://petmood-api-abc.a.run.app"}
+    api = Api([(200, {"name": f"{SETTINGS.parent}/operations/1", "done": True, "response": done})])
+    client = client_of(api)
+    before = json.dumps(SPEC)
+    for _ in range(2):
+        deploy_service(client, SETTINGS, SPEC)
+    first, second = (body["template"] for _, _, body in api.requests)
+    assert first != second
+    deployed = [one.pop("annotations")["petmood/deployed"] for one in (first, second)]
+    assert first == second
+    assert all(datetime.fromisoformat(one).utcoffset() == timedelta(0) for one in deployed)
+    assert json.dumps(SPEC) == before
 
 
 def test_states_are_those_of_petmood_s_services(client_of: Callable[[Api], Any]) -> None:

@@ -73,17 +73,20 @@ def database_url(text_: str) -> URL:
     if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
         _check_file(Path(url.database))
         return url.set(database=os.path.realpath(url.database))
-    if url.drivername in POSTGRES and url.host:
+    if url.drivername in POSTGRES and (url.host or url.query.get("host")):
         require("psycopg", extra="log")
         return url.set(drivername="postgresql+psycopg")
     raise ConfigError(f"Expected {FORMS} as the prediction log, got {shown!r}.")
 
 
 def shown_address(url: URL) -> str:
-    """Return an address without user, password and query, which may have a password too."""
+    """Return an address without user and password; of its query, which may have one too, with the host alone."""
     if url.drivername == "sqlite":
         return f"sqlite:///{url.database}"
-    return f"postgresql://{url.host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+    asked = url.query.get("host", ())
+    hosts = "&".join(f"host={one}" for one in ([asked] if isinstance(asked, str) else asked))
+    server = f"{'' if hosts else url.host}{f':{url.port}' if url.port else ''}"
+    return f"postgresql://{server}/{url.database or ''}{f'?{hosts}' if hosts else ''}"
 
 
 def connect(url: URL, *, writes: bool = True) -> Engine:

@@ -59,7 +59,7 @@ def test_a_password_is_in_no_message() -> None:
         "mysql://me:secret@db/pets",
         "mysql://me:sec/secret@db/pets",
         "mysql://db/pets?password=secret",
-        "postgresql:///pets?host=/tmp&password=secret",
+        "postgresql:///pets?hostaddr=127.0.0.1&password=secret",
         "postgresql://me:secret@db:port/pets",
     ],
 )
@@ -77,6 +77,23 @@ def test_a_password_in_the_query_is_not_shown() -> None:
     with pytest.raises(LogUnavailable) as away:
         migrate(engine)
     assert "secret" not in str(away.value)
+
+
+def test_the_socket_of_cloud_sql_is_reached_and_shown_without_the_password() -> None:
+    folder = "/cloudsql/pets-12345:us-central1:petmood"
+    url = database_url(f"postgresql://me:secret@/pets?host={folder}&password=secret")
+    assert shown_address(url) == f"postgresql:///pets?host={folder}"
+    assert shown_address(database_url(shown_address(url))) == shown_address(url)
+    with pytest.raises(LogUnavailable, match=rf"postgresql:///pets\?host={folder}.*{folder}/\.s\.PGSQL\.5432") as away:
+        migrate(connect(url))
+    assert "secret" not in str(away.value)
+
+
+def test_the_host_that_is_shown_is_the_one_that_is_asked() -> None:
+    assert shown_address(database_url("postgresql://me@db/pets?host=other")) == "postgresql:///pets?host=other"
+    assert shown_address(database_url("postgresql://me@:6543/pets?host=/run")) == "postgresql://:6543/pets?host=/run"
+    several = database_url("postgresql://me@/pets?host=a:5432&host=b:5433")
+    assert shown_address(several) == "postgresql:///pets?host=a:5432&host=b:5433"
 
 
 @pytest.mark.parametrize("address", ["postgres://me@db/pets", "postgresql://me@db/pets"])
