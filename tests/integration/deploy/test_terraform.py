@@ -103,6 +103,12 @@ def test_probes_and_the_collector_are_those_of_the_command_line() -> None:
     assert "= true" not in re.findall(r"cpu_idle\s+(= \w+)", text)
 
 
+def test_what_a_deployment_changes_is_not_set_back() -> None:
+    lifecycle = json.dumps(resource("google_cloud_run_v2_service", "service").body["lifecycle"])
+    for changed in ("annotations", "containers[0].image", "revision"):
+        assert f"template[0].{changed}" in lifecycle
+
+
 def test_scheduled_training_has_the_machine_of_the_command_line_and_fits_the_api() -> None:
     body = resource("google_cloud_scheduler_job", "retrain").body["http_target"][0]["body"]
     pool = job_spec(SETTINGS, name="x")["jobSpec"]["workerPoolSpecs"][0]
