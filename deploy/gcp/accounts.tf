@@ -21,10 +21,10 @@ locals {
   }
 
   secret_readers = {
-    "api petmood-token"              = { account = "api", secret = "petmood-token" }
-    "page petmood-token"             = { account = "page", secret = "petmood-token" }
-    "api petmood-prediction-log"     = { account = "api", secret = "petmood-prediction-log" }
-    "monitor petmood-prediction-log" = { account = "monitor", secret = "petmood-prediction-log" }
+    "api petmood-token"              = { account = "api", secret_id = "petmood-token" }
+    "page petmood-token"             = { account = "page", secret_id = "petmood-token" }
+    "api petmood-prediction-log"     = { account = "api", secret_id = "petmood-prediction-log" }
+    "monitor petmood-prediction-log" = { account = "monitor", secret_id = "petmood-prediction-log" }
   }
 
   project_roles = {
@@ -71,7 +71,7 @@ resource "google_storage_bucket_iam_member" "account" {
 
 resource "google_secret_manager_secret_iam_member" "account" {
   for_each  = local.secret_readers
-  secret_id = google_secret_manager_secret.secret[each.value.secret].id
+  secret_id = google_secret_manager_secret.secret[each.value.secret_id].id
   role      = "roles/secretmanager.secretAccessor"
   member    = "serviceAccount:${google_service_account.account[each.value.account].email}"
 }
