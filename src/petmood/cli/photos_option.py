@@ -28,10 +28,11 @@ def kept_photos(engine: "Engine", folder: Path | None) -> "KeptPhotos | None":
     None if no folder is known.
     """
     from petmood.monitoring.kept_photos import KeptPhotos
+    from petmood.monitoring.photo_folders import remembered_photo_folders
 
     if folder is not None:
         return KeptPhotos(folder)
-    known = _known_folders(engine)
+    known = [*remembered_photo_folders(engine), *_beside(engine)]
     found = next((one for one in known if _is_here(one)), next(iter(known), None))
     return None if found is None else KeptPhotos(found)
 
@@ -45,16 +46,14 @@ def delete_photos(
     file: a copy of a log names the folders of the original. A line on stderr names each folder that can't be used, and
     says if no folder is known.
     """
-    from petmood.monitoring.kept_photos import KeptPhotos, photos_folder
+    from petmood.monitoring.kept_photos import KeptPhotos
     from petmood.monitoring.photo_folders import remembered_photo_folders
 
-    named, beside = [] if folder is None else [folder], photos_folder(engine.url)
+    named = [] if folder is None else [folder]
     remembered = remembered_photo_folders(engine) if everywhere else []
-    wanted = [*named, *_known_folders(engine)] if everywhere else named or [one for one in (beside,) if one is not None]
-    deleted, left = (
-        0,
-        [f"{one}, which is not here" for one in dict.fromkeys((*named, *remembered)) if not _is_here(one)],
-    )
+    wanted = [*named, *remembered, *_beside(engine)] if everywhere else named or _beside(engine)
+    left = [f"{one}, which is not here" for one in dict.fromkeys((*named, *remembered)) if not _is_here(one)]
+    deleted = 0
     for one in dict.fromkeys(one.resolve() for one in wanted):
         try:
             deleted += delete(KeptPhotos(one))
@@ -73,10 +72,9 @@ def _is_here(folder: Path) -> bool:
         return False
 
 
-def _known_folders(engine: "Engine") -> list[Path]:
-    """Return the folders that the log names, the last one first, and that beside its file."""
+def _beside(engine: "Engine") -> list[Path]:
+    """Return the folder beside the log's file, if the log is a file."""
     from petmood.monitoring.kept_photos import photos_folder
-    from petmood.monitoring.photo_folders import remembered_photo_folders
 
-    beside = photos_folder(engine.url)
-    return [*remembered_photo_folders(engine), *(() if beside is None else (beside,))]
+    found = photos_folder(engine.url)
+    return [] if found is None else [found]

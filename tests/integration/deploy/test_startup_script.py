@@ -3,16 +3,16 @@
 import itertools
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from petmood.cloud.vertex_environment import CHECKPOINTS, LOGS, MODEL, read_job_environment
 from tests.support.e2e_servers import PROGRAMS
+from tests.support.local_server import served_by
 from tests.support.source_tree import ROOT
 
 SCRIPT = ROOT / "deploy/gcp/startup.sh"
@@ -41,15 +41,8 @@ def metadata_server(values: dict[str, str]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served_by(Handler) as host:
+        yield host
 
 
 def run(folder: Path, **changed: str | None) -> tuple[int, str, list[str]]:

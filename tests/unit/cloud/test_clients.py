@@ -1,12 +1,11 @@
 """Submission through the real client libraries to a local server that answers as Google's APIs do."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from petmood.cloud.jobs import job_spec
 from petmood.cloud.services import service_spec
 from petmood.cloud.settings import CloudSettings, Component
 from petmood.core.errors import CloudError
+from tests.support.local_server import served_by
 
 SETTINGS = CloudSettings(project="pets-12345")
 SPEC = service_spec(SETTINGS, Component.API)
@@ -54,15 +54,8 @@ def api_server(api: Api) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served_by(Handler) as host:
+        yield host
 
 
 def nobody() -> AnonymousCredentials:
