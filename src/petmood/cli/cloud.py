@@ -11,6 +11,7 @@ import click
 from petmood.cli.cloud_job import run_job
 from petmood.cli.numbers import Integer, Number
 from petmood.cli.output import echo_json
+from petmood.core.extras import require
 
 if TYPE_CHECKING:
     from petmood.cloud.settings import CloudSettings
@@ -54,8 +55,6 @@ def cloud() -> None:
 @on_project
 def settings(found: "CloudSettings") -> None:
     """Print all settings as YAML, with their defaults."""
-    from petmood.core.extras import require
-
     yaml = require("yaml", extra="cloud")
     click.echo(yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False), nl=False)
 
@@ -66,7 +65,10 @@ def settings(found: "CloudSettings") -> None:
 @tag
 @click.option("--api-url", help="Address of the API, which the page calls.")
 @dry_run
-def deploy(found: "CloudSettings", *, components: Sequence[str], dry_run: bool) -> None:
+@click.option(
+    "--knative", is_flag=True, help="Print YAML for `gcloud run services replace`, one document each; submit nothing."
+)
+def deploy(found: "CloudSettings", *, components: Sequence[str], dry_run: bool, knative: bool) -> None:
     """Deploy services to Cloud Run: api (the default), page, monitor.
 
     A service that exists is updated: Cloud Run sends requests to the new revision when it is ready.
@@ -74,7 +76,14 @@ def deploy(found: "CloudSettings", *, components: Sequence[str], dry_run: bool) 
     from petmood.cloud.services import service_spec
     from petmood.cloud.settings import Component
 
-    specs = [service_spec(found, Component(name)) for name in dict.fromkeys(components or COMPONENTS[:1])]
+    chosen = [Component(name) for name in dict.fromkeys(components or COMPONENTS[:1])]
+    if knative:
+        from petmood.cloud.knative import knative_service
+
+        yaml = require("yaml", extra="cloud")
+        click.echo(yaml.safe_dump_all([knative_service(found, one) for one in chosen], sort_keys=False), nl=False)
+        return
+    specs = [service_spec(found, one) for one in chosen]
     if dry_run:
         echo_json(specs[0] if len(specs) == 1 else specs, indent=2)
         return

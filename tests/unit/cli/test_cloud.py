@@ -44,6 +44,14 @@ def test_several_services_are_printed_as_a_list(petmood: Run, tmp_path: Path) ->
     ]
 
 
+def test_services_are_printed_as_resources_of_knative(petmood: Run) -> None:
+    address = ("--api-url", "https://petmood-api-abc.a.run.app")
+    done = petmood("cloud", "deploy", "api", "page", "--project", "pets-12345", *address, "--knative")
+    found = list(yaml.safe_load_all(done.out))
+    assert [one["metadata"]["name"] for one in found] == ["petmood-api", "petmood-page"]
+    assert {one["apiVersion"] for one in found} == {"serving.knative.dev/v1"}
+
+
 def test_a_dry_run_of_train_prints_the_job(petmood: Run) -> None:
     done = petmood(
         *("cloud", "train", "--project", "pets-12345", "--name", "first", "--dry-run", "recipe=finetune", "epochs=3")
