@@ -107,6 +107,15 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
     assert (ROOT / "docs/reference" / name).read_text("utf-8") == PAGES[name](), "run: make docs"
 
 
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "metrics.md"])
+def test_every_row_of_the_reference_says_what_it_means(name: str) -> None:
+    lines = (ROOT / "docs/reference" / name).read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("|")]
+    meaning = {"commands.md": 1, "settings.md": 1, "metrics.md": 3}[name]
+    assert len(rows) > 10
+    assert [row[0] for row in rows if not row[meaning]] == []
+
+
 def test_the_runbook_names_every_file_of_drills() -> None:
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs/runbook.md").read_text("utf-8")))
     marked = {shown(path) for path in modules("tests/") if "mark.drill" in path.read_text("utf-8")} - {

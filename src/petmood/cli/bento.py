@@ -63,8 +63,14 @@ def bento() -> None:
 
 @bento.command(SERVE)
 @click.argument("bundle", type=click.Path(path_type=Path), envvar=BUNDLE_VARIABLE)
-@click.option("--host", default="127.0.0.1", show_default=True, callback=_address)
-@click.option("--port", default=3000, show_default=True, type=Integer(1, 65535))
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    callback=_address,
+    help="Address to listen on; 0.0.0.0 is every one.",
+)
+@click.option("--port", default=3000, show_default=True, type=Integer(1, 65535), help="Port to listen on.")
 @batching[0]
 @batching[1]
 def serve(*, bundle: Path, host: str, port: int, max_batch: int, max_latency_ms: int) -> None:

@@ -126,7 +126,7 @@ def drift(
 @of_bundles
 @click.option("--window", type=Integer(50), default=200, show_default=True, help="Predictions of a window.")
 @click.option("--every", type=Number(0, 86_400, min_open=True), default=10, show_default=True, help="Seconds.")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is every one.")
 @click.option("--port", type=Integer(0, 65535), default=PORT, show_default=True, help="0 is any free one.")
 def serve(engine: "Engine", *, bundles: Sequence[str], window: int, every: float, host: str, port: int) -> None:
     """Test each new window of the log; the drift API.

@@ -27,8 +27,8 @@ OPTIONS = {
 
 @click.command()
 @click.option("--api", default=DEFAULT_API_URL, show_default=True, envvar=API_URL_VARIABLE, help="URL of the service.")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8501, show_default=True, type=Integer(1, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is every one.")
+@click.option("--port", default=8501, show_default=True, type=Integer(1, 65535), help="Port to listen on.")
 @click.pass_context
 def page(context: click.Context, *, api: str, host: str, port: int) -> None:
     """Show the web page until Ctrl-C; it calls the service at --api, with $PETMOOD_TOKEN if it is set."""

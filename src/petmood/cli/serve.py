@@ -95,7 +95,14 @@ class Options(ListeningOptions):
     metavar="SHARE",
     help="Share of the requests that are traced. Default: $PETMOOD_TRACE_SAMPLING or 0.01.",
 )
-@click.option("--log", "log_format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
+@click.option(
+    "--log",
+    "log_format",
+    type=click.Choice(["auto", "json", "text"]),
+    default="auto",
+    show_default=True,
+    help="Form of the log's lines; auto is text on a terminal, else JSON.",
+)
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Listening socket of one of several processes.")
 @click.pass_context
 def serve(

@@ -16,8 +16,8 @@ def track() -> None:
 
 
 @track.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5000, show_default=True, type=Integer(1, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is every one.")
+@click.option("--port", default=5000, show_default=True, type=Integer(1, 65535), help="Port to listen on.")
 @click.option("--uri", help="The store to show; mlflow.db of this folder where none is given.")
 def ui(*, host: str, port: int, uri: str | None) -> None:
     """Show MLflow's own page until Ctrl-C."""

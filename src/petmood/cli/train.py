@@ -59,7 +59,15 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
 
 @click.command()
 @click.argument("overrides", nargs=-1)
-@click.option("--output", "-o", "to", type=click.Path(path_type=Path), default=Path("profiles"), show_default=True)
+@click.option(
+    "--output",
+    "-o",
+    "to",
+    type=click.Path(path_type=Path),
+    default=Path("profiles"),
+    show_default=True,
+    help="Folder of the trace and the table.",
+)
 @click.option("--top", default=15, show_default=True, help="Number of rows of the table.")
 def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
     """Profile some training steps; writes a trace and a table of the most expensive operations."""

@@ -125,8 +125,18 @@ class Settings(BaseSettings):
         description="Share of the traces begun here that is sampled; clients decide on theirs.",
     )
 
-    vertex_health_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_HEALTH_ROUTE")
-    vertex_predict_route: str | None = Field(default=None, pattern="^/", validation_alias="AIP_PREDICT_ROUTE")
+    vertex_health_route: str | None = Field(
+        default=None,
+        pattern="^/",
+        validation_alias="AIP_HEALTH_ROUTE",
+        description="Route of the health check of Vertex AI, which sets it; it answers as /readyz.",
+    )
+    vertex_predict_route: str | None = Field(
+        default=None,
+        pattern="^/",
+        validation_alias="AIP_PREDICT_ROUTE",
+        description="Route of predictions of Vertex AI, which sets it; bodies are JSON with photos in Base64.",
+    )
 
     @property
     def limits(self) -> ImageLimits:
