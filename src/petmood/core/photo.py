@@ -28,6 +28,7 @@ from petmood.core.errors import (
     UnsupportedFormat,
 )
 from petmood.core.extras import require
+from petmood.core.jpeg import MAX_JPEG_SCANS, jpeg_pixels
 from petmood.core.photo_limits import LIMITS, REDUCIBLE, ImageLimits, check_size, read_bounded
 from petmood.core.photo_repair import may_be_whole, repaired
 
@@ -52,21 +53,9 @@ BACKGROUND: Final = (128, 128, 128)
 
 HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 SIGNATURES: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM")
-EXIF_TRANSPOSE: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 EXIF_ORIENTATION: Final = 0x0112
 MAX_READS: Final = 300_000
 """Parsing a valid 30 MB GIF takes 240,000 reads; 30 MB of three-byte comments would take 20 s."""
-MAX_JPEG_SCANS: Final = 100
-"""A progressive JPEG has about ten scans. Each scan updates all pixels and can be as short as 14 bytes, so 1 MB of
-scans occupies a thread for minutes."""
 MAX_EXIF_CHUNKS: Final = 64
 """Pillow joins a JPEG's EXIF segments (64 kB each) one by one, in quadratic time."""
 LARGE_PIXELS: Final = 16_000_000
@@ -157,7 +146,7 @@ def _decode(
     with _open_header(data) as image:
         check_size(image, limits, may_reduce=at_least_px is not None)
         with _large_lock if _is_large(image) else nullcontext():
-            return _decode_open(image, limits=limits, at_least_px=at_least_px, background=background)
+            return _decode_open(image, data, limits=limits, at_least_px=at_least_px, background=background)
 
 
 def _digest(data: bytes, *, limits: ImageLimits, at_least_px: int | None) -> bytes:
@@ -235,7 +224,7 @@ def _is_large(image: Image.Image) -> bool:
 
 
 def _decode_open(
-    image: Image.Image, *, limits: ImageLimits, at_least_px: int | None, background: tuple[int, int, int]
+    image: Image.Image, data: bytes, *, limits: ImageLimits, at_least_px: int | None, background: tuple[int, int, int]
 ) -> Photo:
     animated = getattr(image, "is_animated", False) and image.format != "MPO"
     notes = ("Animated image: only the first frame was used.",) if animated else ()
@@ -245,16 +234,26 @@ def _decode_open(
         if image.width * image.height > limits.pixels:
             allowed = f"at most {limits.pixels:,} pixels at this scale"
             raise TooManyPixels(f"Expected {allowed}, got {width}x{height}. Send a smaller copy.")
-    image.load()
+    pixels = jpeg_pixels(data, mode=image.mode, size=image.size) if file_format in REDUCIBLE else None
+    if pixels is None:
+        image.load()
+        pixels = np.asarray(_to_rgb(image, background))
     orientation = _orientation(image)
-    rgb = _to_rgb(image, background)
-    if orientation in EXIF_TRANSPOSE:
-        rgb = rgb.transpose(EXIF_TRANSPOSE[orientation])
     if orientation >= 5:
         width, height = height, width
-    return Photo(
-        np.asarray(rgb), file_format, width, height, mode, notes, orientation=orientation, animated=bool(animated)
-    )
+    upright = _turned(pixels, orientation)
+    return Photo(upright, file_format, width, height, mode, notes, orientation=orientation, animated=bool(animated))
+
+
+def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Return pixels as they are seen, by the orientation of the EXIF data: 1 to 8, others are upright."""
+    if 5 <= orientation <= 8:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _draft_size(width: int, height: int, at_least_px: int) -> tuple[int, int]:

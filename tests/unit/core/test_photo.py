@@ -33,6 +33,7 @@ from petmood.core.errors import (
     TooSmall,
     UnsupportedFormat,
 )
+from petmood.core.jpeg import jpeg_pixels
 from petmood.core.photo import BACKGROUND, ImageLimits, decode
 from tests.support import images
 from tests.support.hostile_photos import COUNTLESS, mutated, of_countless_pieces, seeds_of_mutations
@@ -695,7 +696,14 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int], bool]]
             noted.append((self.size, photo_module._large_lock.locked()))
         return load(self)
 
+    def noted_jpeg(data: bytes, *, mode: str, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        pixels = jpeg_pixels(data, mode=mode, size=size)
+        if pixels is not None:
+            noted.append((size, photo_module._large_lock.locked()))
+        return pixels
+
     monkeypatch.setattr(ImageFile.ImageFile, "load", noted_load)
+    monkeypatch.setattr(photo_module, "jpeg_pixels", noted_jpeg)
     return noted
 
 
