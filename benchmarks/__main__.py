@@ -26,6 +26,8 @@ NOT_BENCHMARKS = {
     "drift_windows",
     "evidently_worker",
     "families_tables",
+    "growth",
+    "joined_sets",
     "known_animals",
     "measured",
     "measured_records",

@@ -3,7 +3,7 @@
 python -m benchmarks.joined_sets JOINED_DATA JOINED_CROSSVAL ALONE_DATA PREDICTIONS [PREDICTIONS ...] [--map OLD=NEW]
 
 JOINED_DATA and ALONE_DATA are datasets; a photo is the same where its SHA-256 is. JOINED_CROSSVAL is the folder of a
-`petmood crossval` of the joined dataset. PREDICTIONS are files of the model of one set: out-of-fold-N.npz of its
+`petmood crossval` of the joined dataset. PREDICTIONS are files of the model of one set: out_of_fold-N.npz of its
 cross-validation, or scored/test.npz of its run. --map names a class of that set as the joined dataset does. The
 difference is JOINED minus ALONE. Target: no comparison whose 95% interval reaches a loss of two points of accuracy.
 """

@@ -1,9 +1,9 @@
-"""Measured figures of three pages, in blocks that are written from records of what a command left.
+"""Measured figures of four pages, in blocks that are written from records of what a command left.
 
 python -m benchmarks.measured
 
-The pages are README.md, docs/results.md and docs/monitoring.md. Records are docs/measured/NAME.json, made by
-benchmarks.measured_records. A block of a page stands between the comments ``<!-- measured: NAME -->`` and
+The pages are README.md, docs/results.md, docs/monitoring.md and docs/growth.md. Records are docs/measured/NAME.json,
+made by benchmarks.measured_records. A block of a page stands between the comments ``<!-- measured: NAME -->`` and
 ``<!-- end: NAME -->``. It is docs/measured/NAME.md.j2, filled in with all records. Outside of blocks the first two
 pages have no measured figure: no percentage, interval, decimal below 1, time or size in bytes (``loose_figures``).
 """
@@ -34,13 +34,15 @@ __all__ = [
 ]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGES: Final = ("README.md", "docs/results.md", "docs/monitoring.md")
+PAGES: Final = ("README.md", "docs/results.md", "docs/monitoring.md", "docs/growth.md")
 PAGES_OF_FIGURES: Final = PAGES[:2]
-"""Pages on which no measured figure stands outside of the blocks: the last one has limits of alerts and rules."""
+"""Pages on which no measured figure stands outside of the blocks: the others have limits of alerts, and goals."""
 NOMINAL: Final = ("95% interval", "in 95% of them")
 """Shares that are chosen, not measured."""
 
 WIDTH: Final = 120
+SIZES: Final = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15}
+DURATIONS: Final = {"ms": 1e-3, "s": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0, "years": 31_557_600.0}
 _BLOCK: Final = re.compile(r"<!-- measured: (?P<name>[\w-]+) -->\n.*?<!-- end: (?P=name) -->\n", re.DOTALL)
 _NOT_TEXT: Final = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|{[{%#].*?[}%#]}", re.DOTALL)
 _FIGURE: Final = re.compile(
@@ -79,7 +81,15 @@ def written(page: str, records: Mapping[str, Record], templates: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=_count, percent=_percent, estimate=_estimate, observed=_observed, gigabytes=_gigabytes, code=_code
+        count=_count,
+        percent=_percent,
+        estimate=_estimate,
+        observed=_observed,
+        gigabytes=_gigabytes,
+        code=_code,
+        size=_size,
+        duration=_duration,
+        rounded=_rounded,
     )
     environment.globals.update(
         records=records, **{name.replace("-", "_"): record.values for name, record in records.items()}
@@ -151,6 +161,27 @@ def _observed(successes: int, trials: int) -> str:
 def _gigabytes(size: int) -> str:
     """Write 6688412886 as 6.7 GB."""
     return f"{size / 1e9:.1f} GB"
+
+
+def _rounded(value: float) -> str:
+    """Write a number with two digits: 1234 as 1,200 and 0.0471 as 0.047."""
+    number = float(f"{value:.2g}")
+    return f"{number:,.0f}" if number >= 10 else f"{number:g}"
+
+
+def _size(value: float) -> str:
+    """Write bytes with two digits: 53000 as 53 kB."""
+    return _in_units(value, SIZES)
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds with two digits, in the largest unit of which there are two: 5400 as 90 minutes."""
+    return _in_units(seconds, DURATIONS, at_least=2)
+
+
+def _in_units(value: float, units: Mapping[str, float], *, at_least: float = 1) -> str:
+    fitting = [name for name, length in units.items() if value >= at_least * length] or [next(iter(units))]
+    return f"{_rounded(value / units[fitting[-1]])} {fitting[-1]}"
 
 
 def _code(text: str) -> str:

@@ -129,3 +129,25 @@ def test_every_benchmark_that_make_bench_runs_is_a_program() -> None:
     """Modules without one were run as benchmarks, and counted as not met."""
     without = [name for name in names() if "__main__" not in (ROOT / f"benchmarks/{name}.py").read_text("utf-8")]
     assert without == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ 940 | size }}", "940 bytes"),
+        ("{{ 53000 | size }}", "53 kB"),
+        ("{{ 1.5e15 | size }}", "1.5 PB"),
+        ("{{ 3e18 | size }}", "3,000 PB"),
+        ("{{ 0.012 | duration }}", "12 ms"),
+        ("{{ 0 | duration }}", "0 ms"),
+        ("{{ 119 | duration }}", "120 s"),
+        ("{{ 5400 | duration }}", "90 minutes"),
+        ("{{ 86400 | duration }}", "24 hours"),
+        ("{{ 3.5e8 | duration }}", "11 years"),
+        ("{{ 1234 | rounded }} {{ 0.0471 | rounded }} {{ 1.75 | rounded }}", "1,200 0.047 1.8"),
+    ],
+)
+def test_sizes_and_times_are_written_with_two_digits(text: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "one.md.j2").write_text(text)
+    page = "<!-- measured: one -->\n<!-- end: one -->\n"
+    assert measured.written(page, {}, tmp_path).splitlines()[1] == expected
