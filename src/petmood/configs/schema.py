@@ -169,12 +169,12 @@ class EvaluationConfig(Checked):
     robustness: int = Field(default=100, ge=0)
 
     @property
-    def all_errors(self) -> tuple[float, ...]:
-        """The target error, then the fallback errors."""
+    def fallbacks(self) -> tuple[float, ...]:
+        """The fallback errors, with those that stand for null."""
         if self.fallback_errors is not None:
-            return self.target_error, *self.fallback_errors
+            return self.fallback_errors
         is_default = self.target_error == type(self).model_fields["target_error"].default
-        return self.target_error, *(FALLBACK_ERRORS if is_default else ())
+        return FALLBACK_ERRORS if is_default else ()
 
 
 class CrossvalConfig(Checked):
