@@ -3,15 +3,15 @@
 import functools
 import re
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, ViewportSize
 
 from tests.support.browser import chromium
+from tests.support.local_server import served_by
 from tests.support.site import broken_links, build
 from tests.support.source_tree import shown, tracked
 
@@ -47,12 +47,8 @@ def address(site: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served_by(functools.partial(Quiet, directory=str(site))) as found:
+        yield f"http://{found}"
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """Small loopback servers for load tests, with a fixed delay or error status."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.local_server import served_by
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -31,12 +32,5 @@ class Answers(BaseHTTPRequestHandler):
 def serving(*, delay_s: float = 0.0, status: int = 200, token: str = "") -> Iterator[str]:
     """Serve until the block ends, and yield the address."""
     handler = type("Planted", (Answers,), {"delay_s": delay_s, "status": status, "token": token})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served_by(handler) as address:
+        yield f"http://{address}"

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from petmood.monitoring.alerts.rule import shortened_rule
 from petmood.monitoring.alerts.rules import alert_rules
 from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, NO_ROUTE, REQUESTS, DriftStatus, LogResult
 from petmood.serving.metrics import ServiceMetrics
+from tests.support.local_server import served_by
 from tests.support.ports import free_port
 from tests.support.prometheus import alertmanager_program, program
 from tests.support.waiting import wait_until
@@ -172,7 +173,7 @@ class Rehearsal(Alerting):
 def alerting(folder: Path, *, exporters: Sequence[int]) -> Iterator[Alerting]:
     """Start Prometheus on exporters at these ports of loopback, with the alert rules, Alertmanager and a web hook."""
     found = Alerting(f"http://127.0.0.1:{free_port()}")
-    with _programs(folder, found, exporters=exporters):
+    with _programs(folder, found, exporters=[f"127.0.0.1:{port}" for port in exporters]):
         yield found
 
 
@@ -182,7 +183,7 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
     with ExitStack() as stack:
         service = FakeService()
         found = Rehearsal(f"http://127.0.0.1:{free_port()}", service=service)
-        exporter = stack.enter_context(_http(_exporter(service)))
+        exporter = stack.enter_context(served_by(_exporter(service)))
         stack.enter_context(_ticking(service))
         stack.enter_context(_programs(folder, found, exporters=[exporter]))
         wait_until(found.is_recorded_and_silent, within_s=300, every_s=0.2, what="recorded metrics")
@@ -191,14 +192,14 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
 
 
 @contextmanager
-def _programs(folder: Path, found: Alerting, *, exporters: Sequence[int]) -> Iterator[None]:
+def _programs(folder: Path, found: Alerting, *, exporters: Sequence[str]) -> Iterator[None]:
     with ExitStack() as stack:
-        hook = stack.enter_context(_http(_receiver(found.received)))
+        hook = stack.enter_context(served_by(_receiver(found.received)))
         alertmanager = free_port()
         rules = [shortened_rule(rule, factor=FACTOR) for rule in alert_rules()]
         (folder / "rules.yml").write_text(prometheus_rules(rules))
-        (folder / "alertmanager.yml").write_text(alertmanager_example(hook=f"http://127.0.0.1:{hook}", factor=FACTOR))
-        targets = ", ".join(f'"127.0.0.1:{port}"' for port in exporters)
+        (folder / "alertmanager.yml").write_text(alertmanager_example(hook=f"http://{hook}", factor=FACTOR))
+        targets = ", ".join(f'"{address}"' for address in exporters)
         config = CONFIG.format(scrape=SCRAPE, targets=targets, alertmanager=alertmanager)
         (folder / "prometheus.yml").write_text(config)
         stack.enter_context(
@@ -250,19 +251,6 @@ def _receiver(received: list[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
             """Print nothing."""
 
     return Receiver
-
-
-@contextmanager
-def _http(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.support.local_server import served_by
 from tests.support.waiting import wait_until
 
 
@@ -76,13 +77,9 @@ def collecting(port: int = 0) -> Iterator[Collector]:
         def log_message(self, *_: object) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        collector.url = f"http://127.0.0.1:{server.server_port}"
+    with served_by(Handler, port=port) as address:
+        collector.url = f"http://{address}"
         try:
             yield collector
         finally:
             collector.may_answer.set()
-            server.shutdown()
-            thread.join()

@@ -4,10 +4,11 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from petmood.core.schemas import ModelInfo, PredictionResponse
+from tests.support.local_server import served_by
 
 MODEL = ModelInfo(name="demo", version="1", sha256="0" * 64)
 BODY = PredictionResponse(
@@ -61,12 +62,8 @@ def serving(*answers: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> Iter
         def log_message(self, *_: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.handle_error = lambda *_: None  # type: ignore[method-assign] # who went away is no news
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with served_by(Handler) as address:
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", script
+            yield f"http://{address}", script
         finally:
             script.over.set()
-            server.shutdown()

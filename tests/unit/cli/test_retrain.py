@@ -1,9 +1,8 @@
 """`petmood retrain`: condition, result lines and exit codes; the training itself is tested with the pipeline."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from petmood.core.errors import PromotionRejected
 from petmood.monitoring.feedback.records import REVIEWER
 from petmood.pipelines import retrain as pipeline
+from tests.support.local_server import served_by
 from tests.support.logged import kept_feedback
 
 
@@ -33,10 +33,8 @@ def drift_api() -> Iterator[tuple[str, dict[str, Any]]]:
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", given
-        server.shutdown()
+    with served_by(Handler) as address:
+        yield f"http://{address}", given
 
 
 @pytest.fixture
