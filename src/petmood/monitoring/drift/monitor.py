@@ -15,7 +15,7 @@ from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.monitoring.drift.state import AlertState, DriftState, read_state, write_state
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.metric_names import DriftStatus
-from petmood.monitoring.prediction_log.reader import place_before, read_next, rows_by_bundle, rows_up_to
+from petmood.monitoring.prediction_log.reader import place_before, read_next, read_window, rows_by_bundle
 from petmood.monitoring.prediction_log.rows import RowPlace
 
 __all__ = ["KEPT", "WINDOW_ROWS", "BundleMonitor", "DriftMonitor"]
@@ -34,7 +34,7 @@ class BundleMonitor:
     Windows begin at the first row of the bundle in the log, or after the last one that was tested before a restart. The
     log's database has its place and the alert. Where it can't be written, they are in memory alone, and the log of the
     process says so once. Rows that come later than a row of a later time, such as those of a spool, are not
-    tested if their window was tested before.
+    tested if their window was tested before. Rows that are deleted move no later window.
     """
 
     def __init__(self, tester: DriftTester, *, size: int) -> None:
@@ -43,7 +43,7 @@ class BundleMonitor:
         self.alert = AlertState()
         self.counts: Counter[DriftStatus] = Counter()
         self._after: RowPlace | None = None
-        self._again, self._told = 0, False
+        self._has_begun = self._told = False
 
     @property
     def last(self) -> WindowResult | None:
@@ -57,8 +57,8 @@ class BundleMonitor:
             LogUnavailable: the database can't be reached; the windows before it are kept.
         """
         found: list[WindowResult] = []
-        if self._after is None:
-            self._after = self._begin(engine)
+        if not self._has_begun:
+            self._begin(engine)
         while True:
             rows = read_next(
                 engine, self.tester.bundle, columns=self.tester.columns, after=self._after, count=self.size
@@ -68,28 +68,40 @@ class BundleMonitor:
             window = self.tester.test(rows)
             self._after = rows.places[-1]
             self.windows.append(window)
-            if self._again:
-                self._again -= 1
-                continue
             self.alert = self.alert.after(window.result.status)
             self.counts[window.result.status] += 1
             self._save(engine, DriftState(self._after, self.alert))
             found.append(window)
 
-    def _begin(self, engine: Engine) -> RowPlace | None:
-        """Take up the state in the database, if there is one; return the row after which windows begin.
+    def _begin(self, engine: Engine) -> None:
+        """Take up the state in the database, if there is one, with the windows up to its place, so that they are shown.
 
-        The last ``KEPT`` windows are tested again, so that they can be shown. With a state they change nothing else.
+        Without a state, begin at most ``KEPT`` windows before now.
         """
-        bundle = self.tester.bundle
-        state = self._saved(engine)
+        bundle, state = self.tester.bundle, self._saved(engine)
         if state is None:
             counts = {one.bundle.sha256: one.rows for one in rows_by_bundle(engine)}
             windows, more = divmod(counts.get(bundle.sha256, 0), self.size)
-            return place_before(engine, bundle, min(KEPT, windows) * self.size + more)
-        rows = rows_up_to(engine, bundle, state.place)
-        self.alert, self._again = state.alert, min(KEPT, rows // self.size)
-        return place_before(engine, bundle, self._again * self.size, up_to=state.place)
+            self._after = place_before(engine, bundle, min(KEPT, windows) * self.size + more)
+        else:
+            self.windows = self._windows_up_to(engine, state.place)
+            self.alert, self._after = state.alert, state.place
+        self._has_begun = True
+
+    def _windows_up_to(self, engine: Engine, place: RowPlace) -> deque[WindowResult]:
+        """Test at most ``KEPT`` windows again, of which the last ends at a place; return them, oldest first."""
+        found: deque[WindowResult] = deque(maxlen=KEPT)
+        bundle, columns, end = self.tester.bundle, self.tester.columns, place
+        while len(found) < KEPT:
+            rows = read_window(engine, bundle, columns=columns, last=self.size, up_to=end)
+            if len(rows.places) < self.size:
+                break
+            found.appendleft(self.tester.test(rows))
+            before = place_before(engine, bundle, self.size, up_to=end)
+            if before is None:
+                break
+            end = before
+        return found
 
     def _saved(self, engine: Engine) -> DriftState | None:
         try:

@@ -18,7 +18,7 @@ from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 from petmood.monitoring.prediction_log.window import ORDER, WINDOW_COLUMNS, LoggedWindow, logged_window
 
-__all__ = ["BundleRows", "export_parquet", "place_before", "read_next", "read_window", "rows_by_bundle", "rows_up_to"]
+__all__ = ["BundleRows", "export_parquet", "place_before", "read_next", "read_window", "rows_by_bundle"]
 
 CHUNK: Final = 10_000
 COPIED_BYTES: Final = 1 << 20
@@ -56,11 +56,18 @@ def rows_by_bundle(engine: Engine) -> list[BundleRows]:
 
 
 def read_window(
-    engine: Engine, bundle: LoggedBundle, *, columns: int, last: int | None = None, since_us: int | None = None
+    engine: Engine,
+    bundle: LoggedBundle,
+    *,
+    columns: int,
+    last: int | None = None,
+    since_us: int | None = None,
+    up_to: RowPlace | None = None,
 ) -> LoggedWindow:
     """Return the last rows of a bundle, or those since a time in microseconds since 1970; all of them without either.
 
-    ``columns`` are those of the embedding: rows with an embedding of another width are not measured.
+    ``columns`` are those of the embedding: rows with an embedding of another width are not measured. Rows after the
+    place ``up_to`` are passed over.
 
     Raises:
         ConfigError: rows have another number of classes than the bundle.
@@ -69,6 +76,8 @@ def read_window(
     query = select(*WINDOW_COLUMNS).where(PREDICTIONS.c.bundle == bundle.sha256)
     if since_us is not None:
         query = query.where(PREDICTIONS.c.time_us >= since_us)
+    if up_to is not None:
+        query = query.where(tuple_(*ORDER) <= tuple_(*up_to))
     newest_first = query.order_by(*(column.desc() for column in ORDER)).limit(last)
     with reading(engine) as connection:
         found = connection.execute(newest_first).all()
@@ -108,17 +117,6 @@ def place_before(engine: Engine, bundle: LoggedBundle, rows: int, *, up_to: RowP
     with reading(engine) as connection:
         found = connection.execute(query.order_by(*(column.desc() for column in ORDER)).offset(rows).limit(1)).first()
     return None if found is None else RowPlace(*found)
-
-
-def rows_up_to(engine: Engine, bundle: LoggedBundle, place: RowPlace) -> int:
-    """Return the number of a bundle's rows up to a place and with it.
-
-    Raises:
-        LogUnavailable: the database can't be reached.
-    """
-    query = select(func.count()).where(PREDICTIONS.c.bundle == bundle.sha256, tuple_(*ORDER) <= tuple_(*place))
-    with reading(engine) as connection:
-        return connection.execute(query).scalar_one()
 
 
 def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:

@@ -1,5 +1,6 @@
 """Tests of repeated drift tests over a growing log."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from petmood.core.errors import ConfigError
 from petmood.monitoring.drift import monitor as module
 from petmood.monitoring.drift.monitor import DriftMonitor
 from petmood.monitoring.drift.state import AlertState
-from petmood.monitoring.drift.tester import DriftTester
+from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.metric_names import DriftStatus
 from petmood.monitoring.prediction_log.store import LogStore
+from petmood.monitoring.prediction_log.window import LoggedWindow
 from tests.support.drifting import START_US, forbid_writes, log_photos, new_log
 
 
@@ -77,6 +79,44 @@ def test_a_restart_continues_after_the_last_tested_row_with_the_alert(shared_bun
     assert len(again.update(engine)) == 1
     assert starts(again) == [50, 100, 150]
     engine.dispose()
+
+
+class Interrupted(DriftTester):
+    """Calls a function once, before its first test: what another process does meanwhile."""
+
+    def __init__(self, bundle: Bundle, then: Callable[[], object]) -> None:
+        super().__init__(bundle)
+        self.then = [then]
+
+    def test(self, logged: LoggedWindow) -> WindowResult:
+        """Call the function, then compare rows."""
+        while self.then:
+            self.then.pop()()
+        return super().test(logged)
+
+
+@pytest.mark.parametrize("change", ["deleted", "late"])
+def test_rows_that_are_deleted_or_come_late_while_a_monitor_starts_move_no_window(
+    shared_bundle: Bundle, tmp_path: Path, change: str
+) -> None:
+    engine, other = new_log(tmp_path), new_log(tmp_path)
+    log_photos(engine, shared_bundle, 80)
+    log_photos(engine, shared_bundle, 40, first=110)
+    DriftMonitor([DriftTester(shared_bundle)], size=50).update(engine)
+
+    def meanwhile() -> None:
+        if change == "deleted":
+            LogStore(other).delete_before(START_US + 70_000_000)
+        else:
+            log_photos(other, shared_bundle, 30, first=80)
+
+    again = DriftMonitor([Interrupted(shared_bundle, meanwhile)], size=50)
+    assert again.update(engine) == []
+    log_photos(engine, shared_bundle, 30, first=150)
+    assert [one.first_us for one in again.update(engine)] == [START_US + 130_000_000]
+    assert again.counts.total() == 1
+    for one in (engine, other):
+        one.dispose()
 
 
 def test_a_restart_with_longer_windows_or_without_the_rows_keeps_the_alert(

@@ -14,7 +14,6 @@ from petmood.monitoring.prediction_log.reader import (
     read_next,
     read_window,
     rows_by_bundle,
-    rows_up_to,
 )
 from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.store import LogStore
@@ -83,11 +82,13 @@ def test_the_place_before_the_last_rows_is_that_after_which_they_are_read(engine
     assert place_before(engine, BUNDLE, 10) is None
 
 
-def test_rows_are_counted_up_to_a_place_in_the_order_of_the_log(engine: Engine) -> None:
+def test_the_last_rows_up_to_a_place_are_in_the_order_of_the_log(engine: Engine) -> None:
     LogStore(engine).insert([row(4, request_id="another")])
     place = RowPlace(START_US + 4_000_000, "another", 0)
-    assert [rows_up_to(engine, BUNDLE, one) for one in (place, place._replace(request_id="request-4"))] == [5, 6]
-    assert rows_up_to(engine, OTHER, place) == 0
+    assert ids(read_window(engine, BUNDLE, columns=3, last=2, up_to=place)) == ["request-3", "another"]
+    after = place._replace(request_id="request-4")
+    assert ids(read_window(engine, BUNDLE, columns=3, last=2, up_to=after)) == ["another", "request-4"]
+    assert ids(read_window(engine, OTHER, columns=3, last=2, up_to=place)) == []
 
 
 def test_an_export_holds_every_row_with_readable_columns(engine: Engine, tmp_path: Path) -> None:
