@@ -96,7 +96,7 @@ def export(
     """
     from petmood.core.commands import shell_command
     from petmood.core.output_paths import resolve_file
-    from petmood.monitoring.feedback.export import TABLE_NAME, export_feedback
+    from petmood.monitoring.feedback.export import TABLE_NAME, LeftOut, export_feedback
     from petmood.monitoring.feedback.label_studio import LOCAL_FILES, config_file, write_label_studio
 
     for file in () if tasks is None else (tasks, config_file(tasks)):
@@ -113,6 +113,8 @@ def export(
     click.echo(f"{output}: {len(found.photos):,} photos, {corrected:,} with a corrected label")
     if left_out := found.left_out_text():
         click.echo(f"Left out: {left_out}.")
+    if found.left_out.get(LeftOut.NO_PHOTO) and kept.elsewhere:
+        click.echo(f"Folders that are not here were not searched: {', '.join(map(str, kept.elsewhere))}.", err=True)
     if found.outvoted:
         click.echo(f"Visitors disagree on {found.outvoted:,} of them: these have the label of most visitors.")
     if added is not None:
@@ -144,9 +146,12 @@ def review(engine: "Engine", *, photos: Path | None, port: int) -> None:
     from petmood.monitoring.feedback.review_app import create_review_app
 
     kept = kept_photos(engine, photos)
-    if kept is None or not kept.folder.is_dir():
-        where = f"got no {kept.folder}" if kept else "the log is in PostgreSQL: name it with --photos"
-        raise ConfigError(f"Expected a folder of kept photos, {where}. A service keeps them with --keep-photos DAYS.")
+    if not kept.here:
+        where = f"got no {' and no '.join(map(str, kept.elsewhere))}" if kept.elsewhere else "got none"
+        raise ConfigError(
+            f"Expected a folder of kept photos, {where}. A service keeps them with --keep-photos DAYS. Name a folder "
+            "elsewhere with --photos."
+        )
     listener = bind("127.0.0.1", port)
     click.echo(f"Review at {url_of('127.0.0.1', listener.getsockname()[1])}  (end with Ctrl-C)", err=True)
     uvicorn.Server(uvicorn.Config(create_review_app(engine, kept), log_config=None)).run(sockets=[listener])

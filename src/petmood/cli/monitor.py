@@ -188,13 +188,11 @@ class _ServedBundles:
         return [*now.values()]
 
 
-def _kept_photo(engine: "Engine", folder: Path | None) -> Callable[["PhotoKey"], bytes | None] | None:
+def _kept_photo(engine: "Engine", folder: Path | None) -> Callable[["PhotoKey"], bytes | None]:
     """Return a function that reads the kept photo of a row, which is None if it is not kept or can't be read."""
     from petmood.monitoring.feedback.store import FeedbackStore
 
-    if (kept := kept_photos(engine, folder)) is None:
-        return None
-    store = FeedbackStore(engine)
+    kept, store = kept_photos(engine, folder), FeedbackStore(engine)
 
     def read(key: "PhotoKey") -> bytes | None:
         row = store.prediction(key)

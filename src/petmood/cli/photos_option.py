@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from petmood.monitoring.kept_photos import KeptPhotos
+    from petmood.monitoring.photo_folders import PhotosOfLog
 
 __all__ = ["delete_photos", "kept_photos", "photos_option"]
 
@@ -17,24 +18,17 @@ photos_option: Callable[..., Any] = click.option(
     "--photos",
     envvar="PETMOOD_KEEP_PHOTOS_FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of kept photos. Default: $PETMOOD_KEEP_PHOTOS_FOLDER, or that in the log.",
+    help="Folder of kept photos. Default: $PETMOOD_KEEP_PHOTOS_FOLDER. Folders in the log count, too.",
 )
 """Adds ``photos``, the folder that a user names, to a command."""
 
 
-def kept_photos(engine: "Engine", folder: Path | None) -> "KeptPhotos | None":
-    """Return the photos kept with a log: in the given folder, else in the first that is here of those it may be.
+def kept_photos(engine: "Engine", folder: Path | None) -> "PhotosOfLog":
+    """Return the photos kept with a log: in the given folder, in those that the log names, and beside its file."""
+    from petmood.monitoring.photo_folders import PhotosOfLog, is_here, remembered_photo_folders
 
-    None if no folder is known.
-    """
-    from petmood.monitoring.kept_photos import KeptPhotos
-    from petmood.monitoring.photo_folders import remembered_photo_folders
-
-    if folder is not None:
-        return KeptPhotos(folder)
-    known = [*remembered_photo_folders(engine), *_beside(engine)]
-    found = next((one for one in known if _is_here(one)), next(iter(known), None))
-    return None if found is None else KeptPhotos(found)
+    named = [] if folder is None else [folder]
+    return PhotosOfLog([*named, *remembered_photo_folders(engine), *filter(is_here, _beside(engine))])
 
 
 def delete_photos(
@@ -47,12 +41,12 @@ def delete_photos(
     says if no folder is known.
     """
     from petmood.monitoring.kept_photos import KeptPhotos
-    from petmood.monitoring.photo_folders import remembered_photo_folders
+    from petmood.monitoring.photo_folders import is_here, remembered_photo_folders
 
     named = [] if folder is None else [folder]
     remembered = remembered_photo_folders(engine) if everywhere else []
     wanted = [*named, *remembered, *_beside(engine)] if everywhere else named or _beside(engine)
-    left = [f"{one}, which is not here" for one in dict.fromkeys((*named, *remembered)) if not _is_here(one)]
+    left = [f"{one}, which is not here" for one in dict.fromkeys((*named, *remembered)) if not is_here(one)]
     deleted = 0
     for one in dict.fromkeys(one.resolve() for one in wanted):
         try:
@@ -63,13 +57,6 @@ def delete_photos(
         where = f" in {' and '.join(left)}" if left else ""
         click.echo(f"Photos, if there are any{where}, were not deleted: name their folder with --photos.", err=True)
     return f", {deleted:,} photos deleted" if deleted else ""
-
-
-def _is_here(folder: Path) -> bool:
-    try:
-        return folder.is_dir()
-    except OSError:  # a folder above it can't be searched
-        return False
 
 
 def _beside(engine: "Engine") -> list[Path]:

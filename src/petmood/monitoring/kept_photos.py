@@ -7,9 +7,9 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy.engine import URL
 
@@ -20,7 +20,7 @@ from petmood.monitoring.metric_names import PhotoResult
 from petmood.monitoring.prediction_log.clock import AgeClock
 from petmood.monitoring.prediction_log.rows import PhotoKey
 
-__all__ = ["CountPhotos", "KeptPhotos", "PhotoKeeper", "open_keeper", "photos_folder"]
+__all__ = ["CountPhotos", "KeptPhotos", "PhotoKeeper", "PhotoReader", "open_keeper", "photos_folder"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,16 @@ PRUNE_EVERY_S: Final = 3600.0
 DAY_S: Final = 86_400
 
 CountPhotos = Callable[[PhotoResult, int], None]
+
+
+class PhotoReader(Protocol):
+    """What reads kept photos: a folder of them, or all folders of a log (petmood.monitoring.photo_folders)."""
+
+    def read(self, key: PhotoKey, *, sha256: str | None = None) -> bytes | None:
+        """Return the bytes of a photo, or None if it is not kept; ``sha256`` is that of its row."""
+
+    def dated(self) -> Sequence[tuple[float, PhotoKey]]:
+        """Return the time at which each photo was written, in seconds since 1970, and its key, in no order."""
 
 
 class KeptPhotos:
@@ -66,11 +76,11 @@ class KeptPhotos:
         """Return whether a photo can have this request and position: no other text becomes part of a path."""
         return NAME.fullmatch(f"{position}-{request_id}.photo") is not None
 
-    def newest(self, most: int) -> list[PhotoKey]:
-        """Return the keys of at most this many photos, the newest first."""
-        found = [(_written_at(path), name) for path, name in self._files() if name is not None]
-        found.sort(key=lambda one: (-one[0], one[1][0]))
-        return [PhotoKey(name[2], int(name[1])) for _, name in found[:most]]
+    def dated(self) -> list[tuple[float, PhotoKey]]:
+        """Return the time at which each photo was written, in seconds since 1970, and its key, in no order."""
+        return [
+            (_written_at(path), PhotoKey(name[2], int(name[1]))) for path, name in self._files() if name is not None
+        ]
 
     def write(self, key: PhotoKey, photo: bytes) -> None:
         """Write a photo; one that is there already stays, as its row in the log does.

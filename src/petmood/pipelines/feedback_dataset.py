@@ -15,7 +15,7 @@ from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_text, sha256_of
 from petmood.data.index import PHOTOS, IndexRow, Role, Split, read_index
 from petmood.monitoring.feedback.export import TABLE_NAME, Export, export_feedback
-from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.kept_photos import PhotoReader
 
 __all__ = ["FOLDER", "AddedDataset", "Disagreement", "add_dataset", "export_with_dataset"]
 
@@ -41,7 +41,7 @@ class AddedDataset:
 
 
 def export_with_dataset(
-    engine: Engine, photos: KeptPhotos | None, target: Path, dataset: Path, *, since_us: int | None = None
+    engine: Engine, photos: PhotoReader, target: Path, dataset: Path, *, since_us: int | None = None
 ) -> tuple[Export, AddedDataset]:
     """Export feedback with the photos of a dataset; the folder appears under its name when all of them are in it.
 

@@ -8,7 +8,7 @@ from petmood.core.bundle import DATA_NAME
 from petmood.core.bundle_files import read_limited
 from petmood.data.index import parse_index
 from petmood.monitoring.feedback.export import LabeledPhoto, exportable
-from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.kept_photos import PhotoReader
 from petmood.registry.base import Version
 from petmood.registry.cache import cached
 from petmood.registry.registry import Registry
@@ -24,7 +24,7 @@ class NewCorrections:
     since: Version | None
 
 
-def find_new_corrections(engine: Engine, photos: KeptPhotos | None, registry: Registry) -> NewCorrections:
+def find_new_corrections(engine: Engine, photos: PhotoReader, registry: Registry) -> NewCorrections:
     """Compare the corrections that can be exported with the index in the bundle of the last version, by SHA-256.
 
     A version counts whether it was promoted or not. With one that has no index, all corrections are new.

@@ -11,6 +11,7 @@ from petmood.core.errors import ConfigError, DataError, OutputError
 from petmood.monitoring.feedback.records import Feedback
 from petmood.monitoring.feedback.store import FeedbackStore
 from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.photo_folders import remember_photo_folder
 from petmood.monitoring.prediction_log.database import migrate
 from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.monitoring.prediction_log.store import LogStore
@@ -93,6 +94,25 @@ def test_a_folder_elsewhere_is_named(log: str, tmp_path: Path) -> None:
     photos.write(PhotoKey("request-0"), jpeg(photo_like(64, 48)))
     found = run("export", "--log", log, "--photos", str(photos.folder), "--output", str(tmp_path / "out")).output
     assert "1 photos, 0 with a corrected label" in found
+
+
+def test_photos_are_found_in_each_folder_that_the_log_names_and_one_that_is_not_here_is_named(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = sqlite(tmp_path)
+    for number, name in enumerate(("first", "second")):
+        photos = KeptPhotos(tmp_path / name)
+        photos.create(days=1)
+        photos.write(PhotoKey(f"request-{number}"), jpeg(photo_like(64, 48, seed=number)))
+        remember_photo_folder(engine, photos.folder)
+    engine.dispose()
+    assert "2 photos, 1 with a corrected label" in run("export", "--log", log, "--output", str(tmp_path / "a")).output
+    monkeypatch.setenv("PETMOOD_KEEP_PHOTOS_FOLDER", str(tmp_path / "second"))
+    assert "2 photos, 1 with a corrected label" in run("export", "--log", log, "--output", str(tmp_path / "b")).output
+    (tmp_path / "first").rename(tmp_path / "moved")
+    found = run("export", "--log", log, "--output", str(tmp_path / "c"))
+    assert "Left out: 1 as no photo was kept." in found.stdout
+    assert found.stderr == f"Folders that are not here were not searched: {tmp_path / 'first'}.\n"
 
 
 def test_what_can_not_be_exported_is_one_line(log: str, tmp_path: Path) -> None:

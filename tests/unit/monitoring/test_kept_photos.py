@@ -189,15 +189,12 @@ def test_a_service_that_keeps_no_photos_any_more_still_deletes_the_old_ones(tmp_
     assert names(photos) == ["0-1.photo"]
 
 
-def test_the_newest_photos_come_first_and_other_files_are_none(tmp_path: Path) -> None:
-    photos = KeptPhotos(tmp_path)
-    photos.create(days=1)
-    for number in range(4):
-        key = PhotoKey(f"request-{number}", number)
+def test_photos_have_the_time_at_which_they_were_written_and_other_files_are_none(photos: KeptPhotos) -> None:
+    keys = [PhotoKey(f"request-{number}", number) for number in range(3)]
+    for number, key in enumerate(keys):
         photos.write(key, b"photo")
         os.utime(photos.path(key), (1000 + number, 1000 + number))
-    assert photos.newest(2) == [PhotoKey("request-3", 3), PhotoKey("request-2", 2)]
-    assert len(photos.newest(9)) == 4
+    assert sorted(photos.dated()) == [(1000.0 + number, key) for number, key in enumerate(keys)]
 
 
 @pytest.mark.parametrize(("request_id", "position"), [("../log", 0), ("a/b", 0), ("", 0), ("a" * 65, 0), ("a", -1)])

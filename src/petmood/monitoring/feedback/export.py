@@ -17,7 +17,7 @@ from petmood.core.errors import DataError
 from petmood.core.files import atomic_write_bytes, atomic_write_text
 from petmood.monitoring.feedback.records import REVIEWER, GivenFeedback, LoggedPrediction
 from petmood.monitoring.feedback.store import read_feedback
-from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.kept_photos import PhotoReader
 from petmood.monitoring.prediction_log.reader import rows_by_bundle
 from petmood.monitoring.prediction_log.rows import PhotoKey, time_text
 
@@ -122,7 +122,7 @@ def resolve(given: Sequence[GivenFeedback]) -> Export:
     return Export(tuple(photos), left_out)
 
 
-def exportable(engine: Engine, photos: KeptPhotos | None, *, since_us: int | None = None) -> Export:
+def exportable(engine: Engine, photos: PhotoReader, *, since_us: int | None = None) -> Export:
     """Return the photos with feedback that are kept, with their labels, which are classes of the last bundle.
 
     ``since_us`` takes only photos with feedback since a time in microseconds since 1970, with all feedback on them.
@@ -140,7 +140,7 @@ def exportable(engine: Engine, photos: KeptPhotos | None, *, since_us: int | Non
     for photo in resolved.photos:
         if photo.label not in classes:
             left_out[LeftOut.NO_CLASS] += 1
-        elif photos is None or (content := photos.read(photo.key, sha256=photo.prediction.photo_sha256)) is None:
+        elif (content := photos.read(photo.key, sha256=photo.prediction.photo_sha256)) is None:
             left_out[LeftOut.NO_PHOTO] += 1
         else:
             found.append(replace(photo, sha256=hashlib.sha256(content).hexdigest()))
@@ -149,7 +149,7 @@ def exportable(engine: Engine, photos: KeptPhotos | None, *, since_us: int | Non
 
 def export_feedback(
     engine: Engine,
-    photos: KeptPhotos | None,
+    photos: PhotoReader,
     target: Path,
     *,
     since_us: int | None = None,
@@ -168,7 +168,7 @@ def export_feedback(
     left_out, exported, rows = Counter(found.left_out), list[LabeledPhoto](), list[tuple[str, ...]]()
     with atomic_directory(target) as draft:
         for photo in found.photos:
-            if photos is None or (content := photos.read(photo.key, sha256=photo.sha256)) is None:  # deleted since
+            if (content := photos.read(photo.key, sha256=photo.sha256)) is None:  # deleted since
                 left_out[LeftOut.NO_PHOTO] += 1
             else:
                 named = replace(photo, file=f"photos/{photo.key.position}-{photo.key.request_id}.{_suffix(content)}")

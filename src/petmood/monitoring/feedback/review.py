@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Engine, func, select, tuple_
 
 from petmood.monitoring.feedback.records import REVIEWER
-from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.kept_photos import PhotoReader
 from petmood.monitoring.prediction_log.database import reading
 from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 from petmood.monitoring.prediction_log.tables import BUNDLES, FEEDBACK, PREDICTIONS
@@ -81,7 +81,7 @@ def choice_of(key: PhotoKey) -> Choice:
     return "random" if _drawn(key) < RANDOM_SHARE else "least_confident"
 
 
-def review_photos(engine: Engine, photos: KeptPhotos, *, most: int = MOST) -> list[ReviewPhoto]:
+def review_photos(engine: Engine, photos: PhotoReader, *, most: int = MOST) -> list[ReviewPhoto]:
     """Return the newest kept photos whose predictions are in the log, in no particular order.
 
     Raises:
@@ -99,7 +99,7 @@ def review_photos(engine: Engine, photos: KeptPhotos, *, most: int = MOST) -> li
         .outerjoin(FEEDBACK, same)
     )
     with reading(engine) as connection:
-        newest = [(one.request_id, one.position) for one in photos.newest(most)]
+        newest = _newest(photos, most=most)
         for start in range(0, len(newest), KEYS_A_QUERY):
             wanted = newest[start : start + KEYS_A_QUERY]
             for row in connection.execute(query.where(tuple_(*key).in_(wanted), has_photo)):
@@ -131,6 +131,12 @@ def reviewed_accuracy(photos: Iterable[ReviewPhoto]) -> list[ReviewedAccuracy]:
             by_bundle[photo.bundle].append(photo)
     ordered = sorted(by_bundle.items(), key=lambda one: -max(photo.time_us for photo in one[1]))
     return [_accuracy(bundle, known) for bundle, known in ordered]
+
+
+def _newest(photos: PhotoReader, *, most: int) -> list[tuple[str, int]]:
+    """Return request ids and positions of the newest photos, each once, the newest first."""
+    dated = sorted(photos.dated(), key=lambda one: (-one[0], one[1].request_id, one[1].position))
+    return [*dict.fromkeys((key.request_id, key.position) for _, key in dated)][:most]
 
 
 def _accuracy(bundle: LoggedBundle, known: Sequence[ReviewPhoto]) -> ReviewedAccuracy:

@@ -16,7 +16,7 @@ from petmood.core.photo import decode
 from petmood.monitoring.feedback.records import REVIEWER, Feedback
 from petmood.monitoring.feedback.review import choice_of, in_review_order, review_photos, reviewed_accuracy
 from petmood.monitoring.feedback.store import FeedbackStore
-from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.kept_photos import KeptPhotos, PhotoReader
 from petmood.monitoring.prediction_log.rows import PhotoKey
 from petmood.presentation.thumbnails import jpeg_bytes
 
@@ -40,7 +40,7 @@ class Mark(BaseModel):
 
 
 def create_review_app(
-    engine: Engine, photos: KeptPhotos, *, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+    engine: Engine, photos: PhotoReader, *, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
 ) -> FastAPI:
     """Return the app. It has no token: requests must name one of ``hosts``, so that other sites can't reach it."""
     app = FastAPI(title="petmood review", docs_url=None, redoc_url=None, openapi_url=None)
@@ -91,14 +91,14 @@ def create_review_app(
     return app
 
 
-def _add_photos(app: FastAPI, photos: KeptPhotos, store: FeedbackStore) -> None:
+def _add_photos(app: FastAPI, photos: PhotoReader, store: FeedbackStore) -> None:
     """Add the route of the photos."""
 
     @app.get("/photos/{position}/{request_id}")
     def photo(position: int, request_id: str) -> Response:
         """Return a photo as a JPEG without metadata, with at most ``SIDE_PX`` a side."""
         key = PhotoKey(request_id, position)
-        known = store.prediction(key) if photos.is_name(request_id, position) else None
+        known = store.prediction(key) if KeptPhotos.is_name(request_id, position) else None
         content = None if known is None else photos.read(key, sha256=known.photo_sha256)
         if content is None:
             raise HTTPException(404, "This photo is not kept any more.")

@@ -15,6 +15,7 @@ from petmood.monitoring.feedback.export import TABLE_NAME, LeftOut, export_feedb
 from petmood.monitoring.feedback.records import REVIEWER, Feedback, GivenFeedback, LoggedPrediction
 from petmood.monitoring.feedback.store import FeedbackStore, read_feedback
 from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.photo_folders import PhotosOfLog
 from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.images import jpeg, photo_like, png
@@ -174,7 +175,7 @@ def test_nothing_to_export_writes_nothing_and_says_why(log: LogStore, tmp_path: 
         export_feedback(sqlite(tmp_path), KeptPhotos(tmp_path / "none"), tmp_path / "out")
     log.delete_requests([f"request-{number}" for number in range(4)])
     with pytest.raises(DataError, match=r"got none \(there is no feedback\)"):
-        export_feedback(sqlite(tmp_path), None, tmp_path / "out")
+        export_feedback(sqlite(tmp_path), PhotosOfLog([]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -1,5 +1,6 @@
 """Tests of the review's order and of the accuracy that it shows."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from petmood.monitoring.feedback.review import (
 )
 from petmood.monitoring.feedback.store import FeedbackStore
 from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.photo_folders import PhotosOfLog
 from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey
 from petmood.monitoring.prediction_log.store import LogStore
 from tests.support.logged import BUNDLE, START_US, row, sqlite
@@ -95,3 +97,21 @@ def test_kept_photos_are_found_with_their_predictions_and_marks(tmp_path: Path) 
     }
     assert (found["request-2"].bundle, found["request-2"].time_us) == (BUNDLE, row(2).time_us)
     assert (found["request-2"].predicted, found["request-2"].probabilities) == ("happy", {"angry": 0.25, "happy": 0.75})
+
+
+def test_the_newest_photos_of_all_folders_are_offered_once_each(tmp_path: Path) -> None:
+    engine, folders = sqlite(tmp_path), [KeptPhotos(tmp_path / name) for name in ("old", "new")]
+    LogStore(engine).insert([row(number) for number in range(4)])
+    for folder, written in zip(folders, ({0: 10, 1: 20, 2: 30}, {2: 40, 3: 15}), strict=True):
+        folder.create(days=30)
+        for number, time_s in written.items():
+            folder.write(PhotoKey(f"request-{number}"), b"photo")
+            os.utime(folder.path(PhotoKey(f"request-{number}")), (time_s, time_s))
+    photos = PhotosOfLog(one.folder for one in folders)
+    offered = [[one.key.request_id for one in review_photos(engine, photos, most=most)] for most in (1, 3, 9)]
+    engine.dispose()
+    assert [sorted(one) for one in offered] == [
+        ["request-2"],
+        ["request-1", "request-2", "request-3"],
+        ["request-0", "request-1", "request-2", "request-3"],
+    ]
