@@ -17,7 +17,6 @@ from petmood.core.errors import ConfigError
 from petmood.core.files import atomic_write_text
 from petmood.core.open_flags import BINARY
 from petmood.monitoring.metric_names import PhotoResult
-from petmood.monitoring.prediction_log.clock import AgeClock
 from petmood.monitoring.prediction_log.rows import PhotoKey
 
 __all__ = ["CountPhotos", "KeptPhotos", "PhotoKeeper", "PhotoReader", "open_keeper", "photos_folder"]
@@ -29,7 +28,6 @@ DRAFT: Final = ".new"
 DAYS_FILE: Final = "keep-days.txt"
 HELD_BYTES: Final = 64_000_000
 """Bytes of photos that may wait to be written; one more is answered and logged, but not kept."""
-PRUNE_EVERY_S: Final = 3600.0
 DAY_S: Final = 86_400
 
 CountPhotos = Callable[[PhotoResult, int], None]
@@ -49,7 +47,7 @@ class KeptPhotos:
     """Folder of photos as they were uploaded, each named by its request and position, readable by its owner alone.
 
     The age at which photos are deleted is in the folder as well. So a service that is started again without keeping
-    photos still deletes the old ones.
+    photos, or with another folder, still deletes the old ones (petmood.monitoring.photo_retention).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,13 +126,20 @@ class KeptPhotos:
         before = (time.time() if now_s is None else now_s) - DAY_S * days
         return sum(_delete(path) for path, _ in self._files() if _written_at(path) < before)
 
-    def delete_expired(self, *, now_s: float | None = None) -> int:
-        """Delete the photos of the age that ``create`` set; return their number. ``now_s`` is as above."""
+    def delete_expired(self, *, most_days: float | None = None, now_s: float | None = None) -> int:
+        """Delete the photos of the age that ``create`` set, or of ``most_days`` if that is less; return their number.
+
+        A folder without an age keeps its photos. ``now_s`` is as above.
+
+        Raises:
+            OSError: the folder can't be read or changed.
+            ValueError: its age is no number.
+        """
         try:
             days = float((self.folder / DAYS_FILE).read_text("utf-8"))
-        except (OSError, ValueError):
+        except FileNotFoundError:
             return 0
-        return self.delete_older(days, now_s=now_s)
+        return self.delete_older(days if most_days is None else min(days, most_days), now_s=now_s)
 
     def _files(self) -> Iterator[tuple[Path, re.Match[str] | None]]:
         """Yield the photos with their parsed names, and the files of killed processes without."""
@@ -146,34 +151,19 @@ class KeptPhotos:
 
 
 class PhotoKeeper:
-    """Takes photos from requests, up to a number of bytes, and writes them from one thread; never raises.
+    """Takes photos from requests, up to a number of bytes, and writes them from one thread; never raises."""
 
-    ``keeps`` False only deletes photos that are too old, by the ages of ``clock``.
-    """
-
-    def __init__(
-        self,
-        photos: KeptPhotos,
-        *,
-        count: CountPhotos,
-        keeps: bool = True,
-        held_bytes: int = HELD_BYTES,
-        clock: AgeClock | None = None,
-    ) -> None:
-        self._photos, self._count, self._keeps, self._most = photos, count, keeps, held_bytes
-        self._lock, self._held = threading.Lock(), 0
-        self._prune_at, self._fails = time.monotonic(), False
-        self._clock = clock or AgeClock("photos")
+    def __init__(self, photos: KeptPhotos, *, count: CountPhotos, held_bytes: int = HELD_BYTES) -> None:
+        self._photos, self._count, self._most = photos, count, held_bytes
+        self._lock, self._held, self._fails = threading.Lock(), 0, False
 
     @property
-    def folder(self) -> Path | None:
-        """The folder in which photos are kept from now on, as an absolute path; None if none are."""
-        return self._photos.folder.resolve() if self._keeps else None
+    def folder(self) -> Path:
+        """The folder in which photos are kept, as an absolute path."""
+        return self._photos.folder.resolve()
 
     def admit(self, photo: bytes) -> bytes | None:
         """Return a photo that ``write`` must be called with later, or None if it isn't kept."""
-        if not self._keeps:
-            return None
         with self._lock:
             is_admitted = self._held + len(photo) <= self._most
             self._held += len(photo) if is_admitted else 0
@@ -197,17 +187,6 @@ class PhotoKeeper:
             with self._lock:
                 self._held -= len(photo)
 
-    def prune(self) -> None:
-        """Delete the photos that are too old, once an hour."""
-        if time.monotonic() < self._prune_at:
-            return
-        self._prune_at = time.monotonic() + PRUNE_EVERY_S
-        try:
-            if deleted := self._photos.delete_expired(now_s=self._clock.now_s()):
-                logger.info("prediction log: %d photos deleted as they are too old", deleted)
-        except OSError as error:
-            logger.error("prediction log: photos that are too old can't be deleted: %s", error)  # noqa: TRY400 - as above
-
 
 def photos_folder(url: URL, folder: str | None = None) -> Path | None:
     """Return the folder for photos of a log: the given one, or that beside an SQLite file; None for PostgreSQL."""
@@ -216,17 +195,13 @@ def photos_folder(url: URL, folder: str | None = None) -> Path | None:
     return Path(f"{url.database}.photos") if url.drivername == "sqlite" else None
 
 
-def open_keeper(url: URL, *, days: float | None, folder: str | None = None, count: CountPhotos) -> PhotoKeeper | None:
-    """Return the keeper of a log's photos, or None if none are kept and none were.
-
-    ``days`` is their age in days at which they are deleted, None to keep no more.
+def open_keeper(url: URL, *, days: float, folder: str | None = None, count: CountPhotos) -> PhotoKeeper:
+    """Return the keeper of a log's photos; ``days`` is the age in days at which they are deleted.
 
     Raises:
         ConfigError: the folder can't be written, or is unknown, since the log is in PostgreSQL.
     """
     found = photos_folder(url, folder)
-    if days is None:
-        return PhotoKeeper(KeptPhotos(found), count=count, keeps=False) if found and found.is_dir() else None
     if found is None:
         raise ConfigError(
             "Expected a folder for the photos, since the prediction log is in PostgreSQL. "

@@ -149,12 +149,10 @@ def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWrit
     from petmood.monitoring.prediction_log.writer import open_writer  # noqa: PLC0415 - as above
 
     address = settings.prediction_log.get_secret_value()
-    photos = open_keeper(
-        database_url(address),
-        days=settings.photo_days,
-        folder=settings.keep_photos_folder,
-        count=metrics.count_kept_photos,
-    )
+    photos, folder = None, settings.keep_photos_folder
+    if settings.photo_days is not None:
+        url, count = database_url(address), metrics.count_kept_photos
+        photos = open_keeper(url, days=settings.photo_days, folder=folder, count=count)
 
     made = open_writer(
         address,
@@ -163,6 +161,7 @@ def open_prediction_log(settings: Settings, metrics: ServiceMetrics) -> "LogWrit
         spool=Path(settings.prediction_log_spool) if settings.prediction_log_spool else None,
         spool_bytes=int(settings.prediction_log_spool_mb * 1e6),
         photos=photos,
+        photo_folder=folder,
     )
     made.prepare()
     return made

@@ -14,7 +14,6 @@ from petmood.core.errors import ConfigError
 from petmood.monitoring import kept_photos
 from petmood.monitoring.kept_photos import DAY_S, KeptPhotos, PhotoKeeper, open_keeper, photos_folder
 from petmood.monitoring.metric_names import PhotoResult
-from petmood.monitoring.prediction_log.clock import AgeClock
 from petmood.monitoring.prediction_log.rows import PhotoKey
 
 
@@ -96,21 +95,19 @@ def test_old_photos_and_stale_drafts_are_deleted_and_other_files_are_not(photos:
     assert photos.delete_older(0.4) == 1
 
 
-def test_a_clock_that_is_set_forward_deletes_no_photo_early(
-    photos: KeptPhotos, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_an_age_of_the_rows_counts_if_it_is_less_and_a_folder_without_an_age_keeps_its_photos(
+    photos: KeptPhotos,
 ) -> None:
-    shift = 0.0
-    clock = AgeClock("photos", clock=lambda: time.time() + shift)
-    keeper = PhotoKeeper(photos, count=Counts().add, clock=clock)
-    for number in range(2):
+    for number, days in enumerate((0.0, 8.0)):
         photos.write(PhotoKey(str(number)), b"pixels")
-    age(photos, PhotoKey("1"), 31)
-    monkeypatch.setattr(kept_photos, "PRUNE_EVERY_S", 0.0)
-    shift = 3650 * DAY_S
-    for _ in range(2):
-        keeper.prune()
-    assert names(photos) == ["0-0.photo"], "ages are those of the time that has elapsed"
-    assert caplog.text.count("Old photos are deleted as if it had not been") == 1
+        age(photos, PhotoKey(str(number)), days)
+    assert [photos.delete_expired(most_days=days) for days in (None, 40, 7)] == [0, 0, 1]
+    (photos.folder / kept_photos.DAYS_FILE).write_text("many")
+    with pytest.raises(ValueError, match="many"):
+        photos.delete_expired()
+    (photos.folder / kept_photos.DAYS_FILE).unlink()
+    age(photos, PhotoKey("0"), 10_000)
+    assert photos.delete_expired(most_days=7) == 0
 
 
 def test_a_folder_that_is_not_there_has_no_photos(tmp_path: Path) -> None:
@@ -164,29 +161,12 @@ def test_the_folder_is_beside_an_sqlite_file_and_is_named_for_postgresql(tmp_pat
     assert photos_folder(postgres) is None
     with pytest.raises(ConfigError, match=r"Expected a folder for the photos.*Set PETMOOD_KEEP_PHOTOS_FOLDER"):
         open_keeper(postgres, days=1, count=Counts().add)
-    assert open_keeper(postgres, days=None, count=Counts().add) is None
 
 
 def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(ConfigError, match="for photos can't be written"):
         open_keeper(make_url(f"sqlite:///{tmp_path}/log.db"), days=1, folder=f"{tmp_path}/file", count=Counts().add)
-
-
-def test_a_service_that_keeps_no_photos_any_more_still_deletes_the_old_ones(tmp_path: Path) -> None:
-    url, counts = make_url(f"sqlite:///{tmp_path}/log.db"), Counts()
-    assert open_keeper(url, days=None, count=counts.add) is None
-    assert list(tmp_path.iterdir()) == []
-    open_keeper(url, days=30, count=counts.add)
-    photos = KeptPhotos(tmp_path / "log.db.photos")
-    for number in range(2):
-        photos.write(PhotoKey(str(number)), b"pixels")
-    age(photos, PhotoKey("0"), 31)
-    keeper = open_keeper(url, days=None, count=counts.add)
-    assert keeper is not None
-    assert keeper.admit(b"pixels") is None
-    keeper.prune()
-    assert names(photos) == ["0-1.photo"]
 
 
 def test_photos_have_the_time_at_which_they_were_written_and_other_files_are_none(photos: KeptPhotos) -> None:

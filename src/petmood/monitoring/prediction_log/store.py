@@ -16,7 +16,7 @@ from petmood.core.errors import LogUnavailable
 from petmood.core.image_statistics import STATISTICS
 from petmood.core.redact import one_line
 from petmood.monitoring.feedback.store import delete_orphans
-from petmood.monitoring.photo_folders import remember_photo_folder
+from petmood.monitoring.photo_folders import remember_photo_folder, remembered_photo_folders
 from petmood.monitoring.prediction_log.database import empty_wal, file_key, migrate, reaching, shown_address
 from petmood.monitoring.prediction_log.rows import LogRow
 from petmood.monitoring.prediction_log.tables import BUNDLES, DRIFT_STATES, PREDICTIONS
@@ -144,6 +144,16 @@ class LogStore:
             delete_orphans(connection)
         empty_wal(self._engine)
         return deleted
+
+    def photo_folders(self) -> list[Path]:
+        """Return the folders in which services of the log have kept photos; some may be of other machines.
+
+        Raises:
+            ConfigError: as ``prepare``.
+            LogUnavailable: the database can't be reached.
+        """
+        self.prepare()
+        return remembered_photo_folders(self._engine)
 
     def close(self) -> None:
         """Close all connections."""

@@ -11,8 +11,9 @@ from typing import Final
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.core.prediction import Prediction
-from petmood.monitoring.kept_photos import PhotoKeeper
+from petmood.monitoring.kept_photos import PhotoKeeper, photos_folder
 from petmood.monitoring.metric_names import LogResult
+from petmood.monitoring.photo_retention import PhotoRetention
 from petmood.monitoring.prediction_log.database import connect, database_url
 from petmood.monitoring.prediction_log.retention import Retention
 from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey, log_row
@@ -53,7 +54,8 @@ class LogWriter:
     """Thread that writes rows in batches; ``record`` never waits.
 
     ``count`` is called with what became of the rows. ``keep_days`` is the age of rows in days from which they are
-    deleted; None keeps all. ``photos`` keeps the photos of the rows.
+    deleted; None keeps all. ``photos`` keeps the photos of the rows. Old photos are deleted in ``photo_folder``, even
+    if none are kept any more, and in the folders that the log names.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class LogWriter:
         count: CountRows,
         keep_days: float | None = None,
         photos: PhotoKeeper | None = None,
+        photo_folder: Path | None = None,
     ) -> None:
         self._store, self._spool, self._count = store, spool, count
         self._retention = Retention(store, keep_days)
+        self._photo_retention = PhotoRetention(store.photo_folders, own=photo_folder, most_days=keep_days)
         self._photos = photos
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -153,8 +157,7 @@ class LogWriter:
             self._replay()
             if not self._failures:
                 self._retention.step()
-            if self._photos is not None:
-                self._photos.prune()
+            self._photo_retention.step()
         return stopped
 
     def _take(self) -> tuple[list[LogRow], bool]:
@@ -264,11 +267,12 @@ def open_writer(
     spool: Path | None = None,
     spool_bytes: int = MOST_BYTES,
     photos: PhotoKeeper | None = None,
+    photo_folder: str | None = None,
 ) -> LogWriter:
     """Return the writer of a log at a database's address.
 
     ``spool`` is the folder for rows while the database is away, ``spool_bytes`` the largest size of a process's file
-    there.
+    there. ``photo_folder`` is the folder of kept photos, by default that beside an SQLite file.
 
     Raises:
         ConfigError: another database than SQLite or PostgreSQL, or a folder that can't be written.
@@ -277,4 +281,5 @@ def open_writer(
     url = database_url(address)
     files = Spool(spool_folder(url, spool), most_bytes=spool_bytes)
     store = LogStore(connect(url), photo_folder=photos.folder if photos is not None else None)
-    return LogWriter(store, files, count=count, keep_days=keep_days, photos=photos)
+    own = photos_folder(url, photo_folder)
+    return LogWriter(store, files, count=count, keep_days=keep_days, photos=photos, photo_folder=own)

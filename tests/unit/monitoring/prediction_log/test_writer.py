@@ -1,6 +1,7 @@
 """Tests of the writer of the prediction log."""
 
 import hashlib
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,11 @@ import pytest
 
 from petmood.core.errors import ConfigError, LogUnavailable
 from petmood.monitoring.feedback.store import FeedbackStore
-from petmood.monitoring.kept_photos import KeptPhotos, PhotoKeeper
+from petmood.monitoring.kept_photos import KeptPhotos, PhotoKeeper, open_keeper
 from petmood.monitoring.metric_names import LogResult, PhotoResult
 from petmood.monitoring.prediction_log import store as store_module
 from petmood.monitoring.prediction_log import writer
-from petmood.monitoring.prediction_log.database import migrate
+from petmood.monitoring.prediction_log.database import database_url, migrate
 from petmood.monitoring.prediction_log.rows import LogRow, PhotoKey
 from petmood.monitoring.prediction_log.spool import Spool
 from petmood.monitoring.prediction_log.store import Inserted, LogStore
@@ -362,6 +363,29 @@ def test_photos_are_written_with_their_rows_and_a_hanging_database_delays_none_o
     assert kept[PhotoResult.KEPT] >= 50
     assert kept.total() == 100
     assert len(list(photos.folder.glob("*.photo"))) == kept[PhotoResult.KEPT]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_service_deletes_old_photos_also_in_the_folders_that_an_earlier_one_kept_them_in(
+    counts: Counts, tmp_path: Path, *, keeps: bool
+) -> None:
+    address, key = f"sqlite:///{tmp_path}/log.db", PhotoKey("0001")
+
+    def service(name: str, *, photos: bool = True) -> LogWriter:
+        keeper = None
+        if photos:
+            keeper = open_keeper(database_url(address), days=30, folder=f"{tmp_path}/{name}", count=lambda *_: None)
+        spool = tmp_path / "spool"
+        return open_writer(address, count=counts.add, spool=spool, photos=keeper, photo_folder=f"{tmp_path}/{name}")
+
+    for name in ("first", "second"):
+        service(name).prepare()
+        KeptPhotos(tmp_path / name).write(key, b"pixels")
+        os.utime(KeptPhotos(tmp_path / name).path(key), (0, 0))
+    third = service("third", photos=keeps)
+    third.start()
+    wait_until(lambda: not [*tmp_path.glob("*/*.photo")])
+    third.stop()
 
 
 def test_a_photo_is_kept_for_its_own_row_alone_when_a_request_id_is_used_again(
