@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from petmood.configs.load import from_file
 from petmood.configs.schema import OUT_OF_FOLD_BELOW, Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError, PetmoodError, RunError
@@ -72,6 +71,17 @@ def check_out_of_fold(config: Config, index: DataIndex, *, run: RunFolder) -> No
             dataset, or of test photos.
         RunError: the folder holds no finished cross-validation.
     """
+    _refuse_settings(config, index)
+    if config.evaluation.crossval is not None:
+        _checked(config.evaluation.crossval, run, config, data_hash=index.hash, is_trained=False)
+
+
+def _refuse_settings(config: Config, index: DataIndex) -> None:
+    """Refuse settings that no out-of-fold predictions can be used by.
+
+    Raises:
+        ConfigError: as ``check_out_of_fold``.
+    """
     wanted = config.evaluation
     if wanted.crossval is not None:
         if any(row.split == Split.TEST and row.role == Role.ORIGINAL for row in index.rows):
@@ -79,7 +89,6 @@ def check_out_of_fold(config: Config, index: DataIndex, *, run: RunFolder) -> No
                 f"evaluation.crossval={wanted.crossval}: its models learned from the test photos of "
                 f"{config.data.path}, which are to be unseen. Leave the setting out."
             )
-        _checked(wanted.crossval, run, config, data_hash=index.hash)
     elif wanted.calibrate_on == "out_of_fold" and not config.is_closed_form:
         raise ConfigError(
             f"evaluation.calibrate_on=out_of_fold: the recipe {config.recipe.name} would be trained for every fold. "
@@ -90,8 +99,10 @@ def check_out_of_fold(config: Config, index: DataIndex, *, run: RunFolder) -> No
 def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOfFold | None:
     """Return the out-of-fold predictions that a run uses, made at the first call; None if it uses none.
 
-    Each fold is stored when it ends, so that an interruption loses at most one. Without the photos that the run was
-    trained on, the predictions are those of its last evaluation.
+    Each fold is stored when it ends, so that an interruption loses at most one. Those of a cross-validation that the
+    run names are copied into its folder, and a later evaluation uses the copies: they are there wherever the other
+    folders have been moved. Without the photos that the run was trained on, the predictions are those of its last
+    evaluation.
 
     Raises:
         ConfigError, RunError: as ``check_out_of_fold``.
@@ -106,12 +117,12 @@ def out_of_fold(run: RunFolder, *, progress: ProgressBar = no_progress) -> OutOf
         if run.evaluation.is_file():
             return _of_last_evaluation(run, config)
         raise
-    check_out_of_fold(config, index, run=run)
+    _refuse_settings(config, index)
     plan = plan_out_of_fold(config, index)
     if not plan.is_needed:
         return None
     if plan.crossval is not None:
-        repeats, folds = _read_named(plan.crossval, run, config, data_hash=index.hash)
+        repeats, folds = _of_named(plan.crossval, run, config, data_hash=index.hash, used=_used(run))
     else:
         repeats, folds = _made(run, config, index, folds=plan.folds, progress=progress), plan.folds
     learned = sum(row.split == Split.TRAIN and row.role == Role.ORIGINAL for row in index)
@@ -142,15 +153,13 @@ def _of_last_evaluation(run: RunFolder, config: Config) -> OutOfFold | None:
         ConfigError, RunError: the evaluation, or the cross-validation that it names, is not of this run or can't be
             read.
     """
-    try:
-        used = json.loads(run.evaluation.read_bytes()).get("out_of_fold")
-    except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{run.evaluation} can't be read. Evaluate the run again where its photos are.") from error
+    used = _used(run)
     if not used:
         return None
     named = used["crossval"]
     if named is not None:
-        repeats, folds = _read_named(named, run, config, data_hash=run.read_metadata().data_hash)
+        data_hash = run.read_metadata().data_hash
+        repeats, folds = _of_named(named, run, config, data_hash=data_hash, used=used)
     else:
         repeats, folds = _load(map(run.out_of_fold, range(used["repeats"]))), used["folds"]
     return OutOfFold(
@@ -161,6 +170,20 @@ def _of_last_evaluation(run: RunFolder, config: Config) -> OutOfFold | None:
         is_headline=used["headline"],
         crossval=named,
     )
+
+
+def _used(run: RunFolder) -> dict[str, Any]:
+    """Return what a run's last evaluation says of its out-of-fold predictions; empty if it used none, or there is none.
+
+    Raises:
+        RunError: the file can't be read.
+    """
+    if not run.evaluation.is_file():
+        return {}
+    try:
+        return dict(json.loads(run.evaluation.read_bytes()).get("out_of_fold") or {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{run.evaluation} can't be read. Evaluate the run again where its photos are.") from error
 
 
 def _load(files: Iterable[Path]) -> tuple[Predictions, ...]:
@@ -192,35 +215,56 @@ def _made(
     return found.pooled
 
 
-def _read_named(named: str, run: RunFolder, config: Config, *, data_hash: str) -> tuple[tuple[Predictions, ...], int]:
-    """Return the predictions of the cross-validation that a run names, of each repeat, and the number of folds."""
-    folder = _checked(named, run, config, data_hash=data_hash)
-    settings = from_file(folder / "config.yaml").crossval
-    return _load(folder / out_of_fold_name(repeat) for repeat in range(settings.repeats)), settings.folds
+def _of_named(
+    named: str, run: RunFolder, config: Config, *, data_hash: str, used: Mapping[str, Any]
+) -> tuple[tuple[Predictions, ...], int]:
+    """Return the predictions of the cross-validation that a run names, of each repeat, and the number of folds.
+
+    They are the copies in the run's folder if its last evaluation ``used`` them; else they are copied there.
+    """
+    if used.get("crossval") == named:
+        copies = [run.crossval(repeat) for repeat in range(used["repeats"])]
+        if all(path.is_file() for path in copies):
+            return _load(copies), used["folds"]
+    folder = _checked(named, run, config, data_hash=data_hash, is_trained=True)
+    settings = RunFolder(folder).read_config().crossval
+    found = _load(folder / out_of_fold_name(repeat) for repeat in range(settings.repeats))
+    for repeat, predictions in enumerate(found):
+        predictions.save(run.crossval(repeat))
+    return found, settings.folds
 
 
-def _checked(named: str, run: RunFolder, config: Config, *, data_hash: str) -> Path:
+def _checked(named: str, run: RunFolder, config: Config, *, data_hash: str, is_trained: bool) -> Path:
     """Return the folder of a cross-validation that a run names; of several, one of its recipe and data version.
+
+    The folds of one that a run is to be trained with must have been fitted by the same settings as this version has
+    them. For a run that ``is_trained`` this was checked then. Its settings are compared with those of the
+    cross-validation as this version reads both, since versions differ in the names of settings.
 
     Raises:
         ConfigError: it is of another recipe or data version.
         RunError: it is not finished, or can't be read.
     """
     places = places_of(Path(named), near=[run.path])
-    own = json.loads(json.dumps(fold_origin(config, data_hash=data_hash)))
+    own = _origin(config, data_hash=data_hash)
     found = [place for place in places if (place / RESULT_NAME).is_file()]
     if not found:
         made = shell_command("crossval", f"data={config.data.path}")
         raise RunError(f"evaluation.crossval={places[0]}: it holds no finished cross-validation. Make one with: {made}")
     problems: list[PetmoodError] = []
     for place in found:
-        if (problem := _problem(place, own)) is None:
+        if (problem := _problem(place, own, is_trained=is_trained)) is None:
             return place
         problems.append(problem)
     raise problems[0]
 
 
-def _problem(folder: Path, own: Mapping[str, Any]) -> PetmoodError | None:
+def _origin(config: Config, *, data_hash: str) -> dict[str, Any]:
+    """Return the origin of folds as it is stored."""
+    return dict(json.loads(json.dumps(fold_origin(config, data_hash=data_hash))))
+
+
+def _problem(folder: Path, own: Mapping[str, Any], *, is_trained: bool) -> PetmoodError | None:
     """Return why the folds of a cross-validation are not of this origin; None if they are."""
     try:
         found = read_origin(folder)
@@ -234,6 +278,11 @@ def _problem(folder: Path, own: Mapping[str, Any]) -> PetmoodError | None:
             f"{str(found.get('data'))[:12]}. Cross-validate this dataset."
         )
     settings, others = own["settings"], dict(found.get("settings") or {})
+    if is_trained:
+        try:
+            others = _origin(RunFolder(folder).read_config(), data_hash=own["data"])["settings"]
+        except ConfigError as error:
+            return error
     other = sorted(
         name for name in settings.keys() | others.keys() if name != "folds" and settings.get(name) != others.get(name)
     )

@@ -111,6 +111,10 @@ class RunFolder:
         """Return the path of the out-of-fold logits of one repeat of the folds, npz."""
         return self.path / "scored" / f"out_of_fold-{repeat}.npz"
 
+    def crossval(self, repeat: int) -> Path:
+        """Return the path of the copied out-of-fold logits of a cross-validation that the run names, npz."""
+        return self.path / "scored" / f"crossval-{repeat}.npz"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Let no other process train or evaluate the run during the block; its folder need not exist.

@@ -303,16 +303,55 @@ def test_of_two_cross_validations_of_a_dataset_the_one_of_the_recipe_is_used_wit
     assert expected is not None
     monkeypatch.chdir(elsewhere)
     assert Path("runs/cv").is_dir(), "comes before the one above the run"
+    run.crossval(0).unlink()
     with_photos = out_of_fold(run)
     data.rename(tmp_path / "gone")
+    run.crossval(0).unlink()
     without_photos = out_of_fold(run)
     for found in (with_photos, without_photos):
         assert found is not None
         assert found.first.logits.tolist() == expected.first.logits.tolist()
         assert found.first.logits.tolist() != other.recipe.pooled[0].logits.tolist()
     shutil.rmtree(tmp_path / "runs/cv")
+    run.crossval(0).unlink()
     with pytest.raises(ConfigError, match="of this recipe, got one with other optimization"):
         out_of_fold(run)
+
+
+def test_an_evaluation_is_repeated_with_the_same_predictions_after_a_move_of_all_folders_and_by_a_later_version(
+    small: Settings, no_test: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(no_test, tmp_path / "data"))
+    gradient = ("recipe=scratch", "epochs=1", "recipe.checkpoint=last", "folds=2", f"data={data}")
+    made = crossval(small("name=cv", *gradient, "crossval.leakage=false", "crossval.permuted_labels=false"))
+    run = train(small("name=named", *gradient, f"evaluation.crossval={made.folder}"))
+    first = evaluate_run(run)
+    assert first.out_of_fold is not None
+    expected = first.out_of_fold.first.logits.tolist()
+
+    origin = made.folder / "folds/origin.json"
+    stored = json.loads(origin.read_text())
+    del stored["settings"]["optimization"]["image_scales"]
+    origin.write_text(json.dumps(stored))  # as a version wrote it that lacks this setting
+    run.crossval(0).unlink()  # that version made no copy either
+    before = out_of_fold(run)
+    assert before is not None
+    assert before.first.logits.tolist() == expected
+    with pytest.raises(ConfigError, match="got one with other optimization"):
+        train(small("name=another", *gradient, f"evaluation.crossval={made.folder}"))
+
+    shutil.rmtree(made.folder)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    moved = RunFolder(run.path.rename(elsewhere / "named"))
+    with_photos = out_of_fold(moved)
+    data.rename(elsewhere / "pets")
+    again = evaluate_run(moved, data=elsewhere / "pets")
+    for found in (with_photos, again.out_of_fold):
+        assert found is not None
+        assert found.first.logits.tolist() == expected
+        assert (found.folds, found.crossval) == (2, str(made.folder))
+    assert again.calibration.temperature == first.calibration.temperature
 
 
 def test_what_can_t_be_predicted_out_of_fold_is_refused_before_training(
