@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from fastapi import FastAPI, Response
@@ -18,7 +18,7 @@ from petmood.core.errors import LogUnavailable
 from petmood.monitoring.drift.monitor import BundleMonitor, DriftMonitor
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.metric_names import DRIFT_ALERT, DRIFT_WINDOWS, DriftStatus
-from petmood.monitoring.prediction_log.reader import rows_by_bundle
+from petmood.monitoring.prediction_log.reader import logged_keys, rows_by_bundle
 
 __all__ = ["EVERY_S", "DriftMetrics", "RenderReport", "create_drift_app"]
 
@@ -58,18 +58,18 @@ def create_drift_app(
 
     app = FastAPI(title="petmood drift", lifespan=running)
 
-    _add_results(app, monitor, report)
+    _add_results(app, monitor, engine, report)
     _add_state(app, monitor, engine, updates, registry)
     return app
 
 
-def _add_results(app: FastAPI, monitor: DriftMonitor, report: RenderReport) -> None:
-    """Add the routes of the windows."""
+def _add_results(app: FastAPI, monitor: DriftMonitor, engine: Engine, report: RenderReport) -> None:
+    """Add the routes of the windows; they name the requests alone that are in the log at the time."""
 
     @app.get("/drift")
     def drift() -> dict[str, Any]:
         """Return the windows of each bundle, oldest first, and whether its alert is active."""
-        return {"bundles": [_state(one) for one in monitor.bundles]}
+        return {"bundles": [_state(one, engine) for one in monitor.bundles]}
 
     @app.get("/drift/report", response_class=HTMLResponse)
     def last_report(bundle: str | None = None) -> Response:
@@ -81,7 +81,7 @@ def _add_results(app: FastAPI, monitor: DriftMonitor, report: RenderReport) -> N
         if window is None:
             told = f"No window yet: it needs {known[0].size} predictions of {known[0].tester.bundle.name}."
             return JSONResponse({"detail": told}, status_code=404)
-        return HTMLResponse(report(known[0].tester, window))
+        return HTMLResponse(report(known[0].tester, *_as_logged([window], engine)))
 
 
 def _add_state(
@@ -180,7 +180,17 @@ class DriftMetrics(Collector):
         yield windows
 
 
-def _state(one: BundleMonitor) -> dict[str, Any]:
+def _as_logged(windows: Sequence[WindowResult], engine: Engine) -> list[WindowResult]:
+    """Return windows without the requests that were deleted from the log since; without all if it can't be read."""
+    try:
+        logged = logged_keys(engine, (key for one in windows for key in one.result.typical))
+    except LogUnavailable:
+        logged = set()
+    typical = [tuple(key for key in one.result.typical if key in logged) for one in windows]
+    return [replace(one, result=replace(one.result, typical=keys)) for one, keys in zip(windows, typical, strict=True)]
+
+
+def _state(one: BundleMonitor, engine: Engine) -> dict[str, Any]:
     bundle = one.tester.bundle
     return {
         "bundle": asdict(bundle),
@@ -188,5 +198,5 @@ def _state(one: BundleMonitor) -> dict[str, Any]:
         "window_rows": one.size,
         "alert": one.alert.active,
         "in_a_row": one.alert.in_a_row,
-        "windows": [window.to_json() for window in tuple(one.windows)],
+        "windows": [window.to_json() for window in _as_logged(tuple(one.windows), engine)],
     }

@@ -84,6 +84,7 @@ def drift_page(tester: DriftTester, window: WindowResult, *, photos: DriftPhotos
         last=_time_text(window.last_us),
         left_out=window.left_out,
         accuracy=window.accuracy,
+        shows_photos=photos is not None,
         now=list(_photos_now(window, photos.kept)) if photos and photos.kept else [],
         then=list(_photos_then(window, photos.reference)) if photos and photos.reference else [],
     )

@@ -14,7 +14,12 @@ from petmood.monitoring import drift_api as module
 from petmood.monitoring.drift.monitor import DriftMonitor
 from petmood.monitoring.drift.tester import DriftTester, WindowResult
 from petmood.monitoring.drift_api import create_drift_app
+from petmood.monitoring.kept_photos import KeptPhotos
+from petmood.monitoring.prediction_log.rows import PhotoKey
+from petmood.monitoring.prediction_log.store import LogStore
+from petmood.reports.drift import drift_page
 from tests.support.drifting import log_photos, new_log
+from tests.support.images import jpeg, photo_like
 from tests.support.waiting import wait_until
 
 
@@ -61,6 +66,38 @@ def test_dark_photos_become_an_alert_in_every_form(client: TestClient, shared_bu
     assert client.get("/stats").json()["bundles"][0]["rows"] == 150
     assert client.get("/stats").json()["bundles"][0]["monitored"] is True
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_request_that_was_deleted_is_named_no_more_and_no_kept_photo_is_shown(
+    shared_bundle: Bundle, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = DriftMonitor([DriftTester(shared_bundle)], size=50)
+    log_photos(engine, shared_bundle, 50, darkened=True)
+    monitor.update(engine)
+    window = monitor.bundles[0].last
+    assert window is not None
+    deleted, *others = [key.request_id for key in window.result.typical]
+    photos = KeptPhotos(tmp_path / "log.db.photos")
+    photos.create(days=30)
+    for name in (deleted, *others):
+        photos.write(PhotoKey(name), jpeg(photo_like(64, 48)))
+    client = TestClient(create_drift_app(monitor, engine, report=drift_page))  # its thread is not started
+    for routes in ("/drift", "/drift/report"):
+        assert deleted in client.get(routes).text
+    LogStore(engine).delete_requests([deleted])
+    for routes in ("/drift", "/drift/report"):
+        text = client.get(routes).text
+        assert (f'{deleted}"' in text, f"{deleted}<" in text) == (False, False)
+        assert all(name in text for name in others)
+    assert "data:image/jpeg" not in client.get("/drift/report").text
+
+    def away(*_: object) -> set[PhotoKey]:
+        raise LogUnavailable("The prediction log can't be used: away")
+
+    monkeypatch.setattr(module, "logged_keys", away)
+    assert "request-" not in client.get("/drift/report").text
+    assert windows(client)[0]["typical"] == []
+    engine.dispose()
 
 
 def test_an_unknown_bundle_is_not_found(client: TestClient) -> None:

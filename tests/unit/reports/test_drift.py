@@ -31,6 +31,8 @@ def test_a_page_says_what_changed(shared_bundle: Bundle, tester: DriftTester, tm
     assert page.count("<svg") == 6
     assert "60 predictions from 2026-09-21 14:13 UTC to 2026-09-21 14:14 UTC, compared with 60 reference photos" in page
     assert "<code>request-" in page
+    assert "This page shows no photos." in page
+    assert "--keep-photos" not in page
     assert re.findall(r"(?:src|href)=\"(?!#|data:)", page) == []
 
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +14,11 @@ from petmood.core.extras import require
 from petmood.core.files import atomic_write_chunks
 from petmood.core.image_statistics import STATISTICS
 from petmood.monitoring.prediction_log.database import reading
-from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
+from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 from petmood.monitoring.prediction_log.window import ORDER, WINDOW_COLUMNS, LoggedWindow, logged_window
 
-__all__ = ["BundleRows", "export_parquet", "place_before", "read_next", "read_window", "rows_by_bundle"]
+__all__ = ["BundleRows", "export_parquet", "logged_keys", "place_before", "read_next", "read_window", "rows_by_bundle"]
 
 CHUNK: Final = 10_000
 COPIED_BYTES: Final = 1 << 20
@@ -117,6 +117,20 @@ def place_before(engine: Engine, bundle: LoggedBundle, rows: int, *, up_to: RowP
     with reading(engine) as connection:
         found = connection.execute(query.order_by(*(column.desc() for column in ORDER)).offset(rows).limit(1)).first()
     return None if found is None else RowPlace(*found)
+
+
+def logged_keys(engine: Engine, keys: Iterable[PhotoKey]) -> set[PhotoKey]:
+    """Return those of some keys whose rows are in the log now; they are asked for at once.
+
+    Raises:
+        LogUnavailable: the database can't be reached.
+    """
+    key = (PREDICTIONS.c.request_id, PREDICTIONS.c.position)
+    wanted = [(one.request_id, one.position) for one in keys]
+    if not wanted:
+        return set()
+    with reading(engine) as connection:
+        return {PhotoKey(*row) for row in connection.execute(select(*key).where(tuple_(*key).in_(wanted)))}
 
 
 def export_parquet(engine: Engine, target: Path, *, last: int | None = None, since_us: int | None = None) -> int:

@@ -10,12 +10,13 @@ from sqlalchemy import Engine
 
 from petmood.monitoring.prediction_log.reader import (
     export_parquet,
+    logged_keys,
     place_before,
     read_next,
     read_window,
     rows_by_bundle,
 )
-from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
+from petmood.monitoring.prediction_log.rows import LoggedBundle, PhotoKey, RowPlace
 from petmood.monitoring.prediction_log.store import LogStore
 from petmood.monitoring.prediction_log.window import LoggedWindow
 from tests.support.logged import BUNDLE, START_US, row, sqlite
@@ -89,6 +90,12 @@ def test_the_last_rows_up_to_a_place_are_in_the_order_of_the_log(engine: Engine)
     after = place._replace(request_id="request-4")
     assert ids(read_window(engine, BUNDLE, columns=3, last=2, up_to=after)) == ["another", "request-4"]
     assert ids(read_window(engine, OTHER, columns=3, last=2, up_to=place)) == []
+
+
+def test_keys_are_told_from_those_that_are_not_in_the_log(engine: Engine) -> None:
+    here = {PhotoKey("request-1"), PhotoKey("request-9")}
+    assert logged_keys(engine, [*here, PhotoKey("request-1", 1), PhotoKey("gone")]) == here
+    assert logged_keys(engine, []) == set()
 
 
 def test_an_export_holds_every_row_with_readable_columns(engine: Engine, tmp_path: Path) -> None:
