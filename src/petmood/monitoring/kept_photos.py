@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 NAME: Final = re.compile(r"(\d{1,4})-([A-Za-z0-9._-]{1,64})\.photo")
 DRAFT: Final = ".new"
+FILE: Final = re.compile(rf"{NAME.pattern}(\.\d+{re.escape(DRAFT)})?")
+"""Names of photos, and with a third group those of photos that a process was writing when it was killed."""
 DAYS_FILE: Final = "keep-days.txt"
 HELD_BYTES: Final = 64_000_000
 """Bytes of photos that may wait to be written; one more is answered and logged, but not kept."""
@@ -76,9 +78,8 @@ class KeptPhotos:
 
     def dated(self) -> list[tuple[float, PhotoKey]]:
         """Return the time at which each photo was written, in seconds since 1970, and its key, in no order."""
-        return [
-            (_written_at(path), PhotoKey(name[2], int(name[1]))) for path, name in self._files() if name is not None
-        ]
+        photos = [(path, name) for path, name in self._files() if name[3] is None]
+        return [(_written_at(path), PhotoKey(name[2], int(name[1]))) for path, name in photos]
 
     def write(self, key: PhotoKey, photo: bytes) -> None:
         """Write a photo; one that is there already stays, as its row in the log does.
@@ -114,9 +115,9 @@ class KeptPhotos:
         return content if sha256 is None or hashlib.sha256(content).hexdigest() == sha256 else None
 
     def delete_requests(self, request_ids: Iterable[str]) -> int:
-        """Delete the photos of requests; return their number."""
+        """Delete the photos of requests, half-written ones too; return their number."""
         wanted = set(request_ids)
-        return sum(_delete(path) for path, found in self._files() if found is not None and found[2] in wanted)
+        return sum(_delete(path) for path, name in self._files() if name[2] in wanted)
 
     def delete_older(self, days: float, *, now_s: float | None = None) -> int:
         """Delete the photos that are older than some days, and stale files of killed processes; return the number.
@@ -141,12 +142,12 @@ class KeptPhotos:
             return 0
         return self.delete_older(days if most_days is None else min(days, most_days), now_s=now_s)
 
-    def _files(self) -> Iterator[tuple[Path, re.Match[str] | None]]:
-        """Yield the photos with their parsed names, and the files of killed processes without."""
+    def _files(self) -> Iterator[tuple[Path, re.Match[str]]]:
+        """Yield the photos and the half-written ones with their names, parsed by ``FILE``."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
-                found = NAME.fullmatch(entry.name)
-                if found is not None or entry.name.endswith(DRAFT):
+                found = FILE.fullmatch(entry.name)
+                if found is not None:
                     yield Path(entry.path), found
 
 

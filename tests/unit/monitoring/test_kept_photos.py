@@ -82,6 +82,16 @@ def test_photos_of_a_request_are_deleted_and_no_others(photos: KeptPhotos) -> No
     assert names(photos) == ["0-0-abc.photo", "0-abcd.photo"]
 
 
+def test_a_half_written_photo_of_a_killed_process_is_no_photo_and_is_deleted_with_its_request(
+    photos: KeptPhotos,
+) -> None:
+    for name in ("0-abc.photo.1234.new", "1-abcd.photo.1234.new"):
+        (photos.folder / name).write_bytes(b"half")
+    assert photos.dated() == []
+    assert photos.delete_requests(["abc"]) == 1
+    assert names(photos) == ["1-abcd.photo.1234.new"]
+
+
 def test_old_photos_and_stale_drafts_are_deleted_and_other_files_are_not(photos: KeptPhotos) -> None:
     for number in range(3):
         photos.write(PhotoKey(str(number)), b"pixels")
