@@ -77,9 +77,14 @@ class KeptPhotos:
         return NAME.fullmatch(f"{position}-{request_id}.photo") is not None
 
     def dated(self) -> list[tuple[float, PhotoKey]]:
-        """Return the time at which each photo was written, in seconds since 1970, and its key, in no order."""
+        """Return the time at which each photo was written, in seconds since 1970, and its key, in no order.
+
+        Photos that are too old are left out, as in ``read``.
+        """
+        oldest = self._oldest_s()
         photos = [(path, name) for path, name in self._files() if name[3] is None]
-        return [(_written_at(path), PhotoKey(name[2], int(name[1]))) for path, name in photos]
+        found = [(_written_at(path), PhotoKey(name[2], int(name[1]))) for path, name in photos]
+        return [one for one in found if one[0] >= oldest]
 
     def write(self, key: PhotoKey, photo: bytes) -> None:
         """Write a photo; one that is there already stays, as its row in the log does.
@@ -101,12 +106,15 @@ class KeptPhotos:
             raise
 
     def read(self, key: PhotoKey, *, sha256: str | None = None) -> bytes | None:
-        """Return the bytes of a photo, or None if it is not kept.
+        """Return the bytes of a photo, or None if it is not kept, or older than it was to be kept.
 
-        ``sha256`` is that of the photo of the row: a later photo with the same request id is another one. "" means
-        that the row has no photo. None means that an earlier version wrote the row, and that any photo is its own.
+        No service may run that deletes the latter. ``sha256`` is that of the photo of the row: a later photo with the
+        same request id is another one. "" means that the row has no photo. None means that an earlier version wrote the
+        row, and that any photo is its own.
         """
         if sha256 == "":
+            return None
+        if _written_at(self.path(key)) < self._oldest_s():
             return None
         try:
             content = self.path(key).read_bytes()
@@ -141,6 +149,12 @@ class KeptPhotos:
         except FileNotFoundError:
             return 0
         return self.delete_older(days if most_days is None else min(days, most_days), now_s=now_s)
+
+    def _oldest_s(self) -> float:
+        """Return the time in seconds since 1970 before which photos are too old; 0 for a folder without an age."""
+        with contextlib.suppress(OSError, ValueError):
+            return time.time() - DAY_S * float((self.folder / DAYS_FILE).read_text("utf-8"))
+        return 0.0
 
     def _files(self) -> Iterator[tuple[Path, re.Match[str]]]:
         """Yield the photos and the half-written ones with their names, parsed by ``FILE``."""

@@ -179,12 +179,24 @@ def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
         open_keeper(make_url(f"sqlite:///{tmp_path}/log.db"), days=1, folder=f"{tmp_path}/file", count=Counts().add)
 
 
-def test_photos_have_the_time_at_which_they_were_written_and_other_files_are_none(photos: KeptPhotos) -> None:
-    keys = [PhotoKey(f"request-{number}", number) for number in range(3)]
+def test_photos_have_the_time_at_which_they_were_written_and_other_files_are_none(tmp_path: Path) -> None:
+    photos, keys = KeptPhotos(tmp_path), [PhotoKey(f"request-{number}", number) for number in range(3)]
     for number, key in enumerate(keys):
         photos.write(key, b"photo")
         os.utime(photos.path(key), (1000 + number, 1000 + number))
+    (tmp_path / "notes.txt").touch()
     assert sorted(photos.dated()) == [(1000.0 + number, key) for number, key in enumerate(keys)]
+
+
+def test_a_photo_that_is_older_than_promised_is_not_found_before_it_is_deleted_either(photos: KeptPhotos) -> None:
+    keys = [PhotoKey("new"), PhotoKey("old")]
+    for key, days in zip(keys, (29, 31), strict=True):
+        photos.write(key, b"pixels")
+        age(photos, key, days)
+    assert [photos.read(key) for key in keys] == [b"pixels", None]
+    assert [key for _, key in photos.dated()] == [PhotoKey("new")]
+    photos.create(days=32)
+    assert photos.read(PhotoKey("old")) == b"pixels"
 
 
 @pytest.mark.parametrize(("request_id", "position"), [("../log", 0), ("a/b", 0), ("", 0), ("a" * 65, 0), ("a", -1)])

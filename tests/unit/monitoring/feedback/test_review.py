@@ -103,7 +103,7 @@ def test_the_newest_photos_of_all_folders_are_offered_once_each(tmp_path: Path) 
     engine, folders = sqlite(tmp_path), [KeptPhotos(tmp_path / name) for name in ("old", "new")]
     LogStore(engine).insert([row(number) for number in range(4)])
     for folder, written in zip(folders, ({0: 10, 1: 20, 2: 30}, {2: 40, 3: 15}), strict=True):
-        folder.create(days=30)
+        folder.folder.mkdir()
         for number, time_s in written.items():
             folder.write(PhotoKey(f"request-{number}"), b"photo")
             os.utime(folder.path(PhotoKey(f"request-{number}")), (time_s, time_s))
