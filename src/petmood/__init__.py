@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from petmood.core.errors import PetmoodError, PhotoError
     from petmood.core.explanation import Explanation
     from petmood.core.prediction import Prediction
+    from petmood.core.variants import VariantChoice
     from petmood.inference.base import Predictor
 
     __version__: str
@@ -38,15 +39,22 @@ _HOMES = {
 }
 
 
-def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, threads: int = 1) -> "Predictor":
+def load_bundle(
+    bundle: str | os.PathLike[str],
+    *,
+    registry: str | None = None,
+    threads: int = 1,
+    variant: "VariantChoice" = "fp32",
+) -> "Predictor":
     """Load a bundle from a folder, or from a registry by an address such as ``registry://petmood@champion``.
 
     Every file's hash and the golden photos are verified first. ``registry`` is the registry's address, by default
-    ``$PETMOOD_REGISTRY``; ``threads`` are those of the network. The predictor is thread-safe.
+    ``$PETMOOD_REGISTRY``; ``threads`` are those of the network. ``variant`` is fp32, int8, or auto: the faster of those
+    that the bundle has, by measurement. The predictor is thread-safe.
 
     Raises:
-        BundleError: the bundle is incomplete or changed, or its golden outputs differ.
-        ConfigError: ``threads`` is less than 1.
+        BundleError: the bundle is incomplete or changed, its golden outputs differ, or it has no such variant.
+        ConfigError: ``threads`` is less than 1, or an unknown variant.
         RegistryError: the registry can't be reached, or has no such version.
         MissingDependency: onnxruntime, or the package for this registry, is not installed.
     """
@@ -54,11 +62,12 @@ def load_bundle(bundle: str | os.PathLike[str], *, registry: str | None = None, 
 
     address = os.fspath(bundle)
     if "://" not in address:
-        return load_folder(Path(address), threads=threads)
+        return load_folder(Path(address), threads=threads, variant=variant)
     from petmood.registry.cache import cached
     from petmood.registry.uri import find_version, parse_reference
 
-    return load_folder(cached(*find_version(parse_reference(address), registry=registry)).folder, threads=threads)
+    folder = cached(*find_version(parse_reference(address), registry=registry)).folder
+    return load_folder(folder, threads=threads, variant=variant)
 
 
 if not TYPE_CHECKING:  # a type checker sees the names above alone, so that it finds a misspelled one

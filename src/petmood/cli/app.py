@@ -29,6 +29,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "sweep": ("petmood.cli.sweep:sweep", "Search for better settings; resumable, chosen by validation alone."),
     "crossval": ("petmood.cli.train:crossval", "Evaluate a recipe by grouped cross-validation."),
     "evaluate": ("petmood.cli.evaluate:evaluate", "Evaluate a run, with intervals, beside baselines."),
+    "optimize": (
+        "petmood.cli.optimize:optimize",
+        "Make a run's network smaller, and measure what it costs.",
+    ),
     "export": ("petmood.cli.bundle:export", "Export a run as a bundle."),
     "bundle": ("petmood.cli.bundle:bundle", "Verify or upgrade bundles."),
     "registry": ("petmood.cli.registry:registry", "Manage model versions, and promote them after checks."),

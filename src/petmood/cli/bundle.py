@@ -26,13 +26,14 @@ __all__ = ["bundle", "export"]
     help="The bundle's folder, such as bundles/first.",
 )
 @click.option("--name", help="The model's name; default: the folder's name.")
-def export(*, run: Path, to: Path, name: str | None) -> None:
+@click.option("--variant", metavar="int8", help="Add this variant of the network, made with `petmood optimize RUN`.")
+def export(*, run: Path, to: Path, name: str | None, variant: str | None) -> None:
     """Export RUN as a bundle: ONNX compared with torch, golden photos, reference data and a model card."""
     from petmood.pipelines.export import export_run
     from petmood.pipelines.run_folder import open_run
 
     opened = open_run(run)
-    made = export_run(opened, to=to, name=name, progress=progress_bar)
+    made = export_run(opened, to=to, name=name, variant=variant, progress=progress_bar)
     predict = shell_command("predict", to, _photo_of(opened))
     click.echo(f"Bundle: {to}, {made.manifest.name} {made.manifest.version}. Next: {predict}")
 

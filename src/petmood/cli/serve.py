@@ -24,7 +24,7 @@ PORT = 8000
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a container whose port is set by the platform
 
 
-SETTINGS = ("threads", "prediction_log", "keep_photos_days", "public_key", "traces", "trace_sampling")
+SETTINGS = ("threads", "variant", "prediction_log", "keep_photos_days", "public_key", "traces", "trace_sampling")
 """Options of which each is the setting of this name."""
 
 
@@ -40,6 +40,7 @@ class Options(ListeningOptions):
     """These and the options that are settings."""
 
     threads: int | None
+    variant: str | None
     prediction_log: str | None
     keep_photos_days: float | None
     public_key: str | None
@@ -66,6 +67,11 @@ class Options(ListeningOptions):
     "--workers", default=1, show_default=True, type=Integer(1, 256), help="Processes; one uses all processors."
 )
 @click.option("--threads", type=Integer(0, 256), help="Worker threads of each process; default: one per processor.")
+@click.option(
+    "--variant",
+    metavar="auto|fp32|int8",
+    help="Network of the bundle: fp32, the smaller int8, or auto, the faster one. Default: $PETMOOD_VARIANT or fp32.",
+)
 @click.option(
     "--prediction-log",
     metavar="DATABASE",
@@ -245,7 +251,7 @@ def _serve_with_supervisor(
         )
     threads = context.params["threads"] or max(1, settings.workers // workers)
     command = [sys.executable, "-m", "petmood", "serve", bundle, "--threads", str(threads)]
-    command += ["--log", context.params["log_format"]]
+    command += ["--log", context.params["log_format"], "--variant", settings.variant]
     if settings.prediction_log is not None:  # by the environment: a command line, with a password in it, is public
         os.environ["PETMOOD_PREDICTION_LOG"] = settings.prediction_log.get_secret_value()
     if settings.public_key is not None:

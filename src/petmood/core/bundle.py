@@ -29,6 +29,7 @@ from petmood.core.image import ImageSpec
 from petmood.core.names import MODEL_NAME
 from petmood.core.prediction import PRACTICE_MODEL, DecisionRule
 from petmood.core.validation import validation_message
+from petmood.core.variants import VariantInfo
 
 __all__ = [
     "ATOL",
@@ -74,8 +75,9 @@ class Manifest(BaseModel):
     without that field. Both detect corruption; neither is a signature. ``outputs`` are those of ``model.onnx``.
     ``data_kind`` is the kind of the training images, if known. ``domain`` is the rule for the scores of the network
     ``domain.onnx``; None for a bundle without it. ``reference`` describes ``reference.npz``, None in bundles that were
-    exported before it could be compared with logged photos. A bundle without one of the two has no such key, as those
-    written before the key existed: else their digest would differ.
+    exported before it could be compared with logged photos. ``variants`` are smaller networks beside ``model.onnx``. A
+    bundle without one of the three has no such key, as those written before the key existed: else their digest would
+    differ.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,6 +102,7 @@ class Manifest(BaseModel):
     outputs: tuple[GraphOutput, ...] = (LOGITS,)
     domain: DomainRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
     reference: ReferenceInfo | None = Field(default=None, exclude_if=lambda found: found is None)
+    variants: tuple[VariantInfo, ...] = Field(default=(), max_length=1, exclude_if=lambda found: not found)
     files: dict[str, str]
     manifest_digest: str = ""
 
@@ -121,7 +124,8 @@ class Manifest(BaseModel):
     @property
     def required_files(self) -> tuple[str, ...]:
         """The names of the files that this model's bundle must have beside the manifest."""
-        return (*REQUIRED, DOMAIN_NAME) if self.domain else REQUIRED
+        domain = (DOMAIN_NAME,) if self.domain else ()
+        return (*REQUIRED, *domain, *(name for variant in self.variants for name in variant.files))
 
     @property
     def decision(self) -> DecisionRule:
@@ -171,8 +175,7 @@ def write_into(draft: DirectoryDraft, manifest: Manifest, files: Mapping[str, by
     """
     required = manifest.required_files
     if missing := [name for name in required if name not in files]:
-        which = "A bundle with a domain rule" if manifest.domain else "A bundle"
-        raise BundleError(f"{which} requires {', '.join(required)}; missing: {', '.join(missing)}.")
+        raise BundleError(f"A bundle with this manifest requires {', '.join(required)}; missing: {', '.join(missing)}.")
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     with_digest = manifest.model_copy(update={"files": hashes}).with_digest()
     for name, data in files.items():

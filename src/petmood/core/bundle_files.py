@@ -20,6 +20,7 @@ MAX_BYTES: Final = {
     MANIFEST: TEXT_BYTES,
     CARD: TEXT_BYTES,
     "golden.npz": ARRAYS_BYTES,
+    "golden.int8.npz": ARRAYS_BYTES,
     "reference.npz": ARRAYS_BYTES,
 }
 

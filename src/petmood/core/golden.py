@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petmood.core.arrays import ArrayBounds, read_arrays
-from petmood.core.bundle import ATOL, RTOL, Bundle
+from petmood.core.bundle import ATOL, RTOL, Bundle, Manifest
 from petmood.core.errors import BundleError, DataError
 from petmood.core.graph_outputs import CLASS_MAPS, EMBEDDING, MOST_COLUMNS, RESIDUAL
+from petmood.core.variants import VariantInfo
 
-__all__ = ["Golden", "maps_agree", "read_golden"]
+__all__ = ["Golden", "maps_agree", "read_golden", "read_variant_golden"]
 
 MAX_GOLDEN: Final = 64
 """Most golden photos of a bundle; an export writes 32."""
@@ -49,14 +50,9 @@ def read_golden(bundle: Bundle) -> Golden:
     names = manifest.domain.outputs if manifest.domain else ()
     bounds = {
         "pixels": ArrayBounds("uint8", (MAX_GOLDEN, side, side, 3)),
-        "logits": ArrayBounds("float32", (MAX_GOLDEN, classes)),
+        **_output_bounds(manifest),
         **{name: ArrayBounds("float32", (MAX_GOLDEN,)) for name in names},
     }
-    if manifest.has_class_maps:
-        bounds[CLASS_MAPS] = ArrayBounds("float32", (MAX_GOLDEN, classes, side, side))
-    if manifest.has_embedding:
-        bounds[EMBEDDING] = ArrayBounds("float32", (MAX_GOLDEN, MOST_COLUMNS))
-        bounds[RESIDUAL] = ArrayBounds("float32", (MAX_GOLDEN,))
     try:
         found = read_arrays(path, bounds)
     except DataError as error:
@@ -70,11 +66,41 @@ def read_golden(bundle: Bundle) -> Golden:
     if embedding is not None:
         shapes |= {EMBEDDING: (count, embedding.shape[1]), RESIDUAL: (count,)}
     expected = ", ".join(f"{bounds[name].dtype} {shape}" for name, shape in shapes.items())
-    got = ", ".join(f"{array.dtype} {array.shape}" for array in found.values())
+    got = ", ".join(f"{found[name].dtype} {found[name].shape}" for name in shapes)
     if count == 0 or got != expected:
         raise BundleError(f"{path}: expected arrays {expected}, got {got}. Export the run again.")
     scores = {name: found[name] for name in names}
     return Golden(found["pixels"], found["logits"], scores, maps, embedding, residual)
+
+
+def read_variant_golden(bundle: Bundle, variant: VariantInfo, *, photos: int) -> dict[str, NDArray[np.float32]]:
+    """Read a variant's outputs by name, each float32 [N, ...], for the N golden photos of the bundle.
+
+    They are those of the graph itself: logits and class maps are divided by the temperature.
+
+    Raises:
+        BundleError: the file is not a valid npz file, or its shapes or types don't match the manifest.
+    """
+    path = bundle.folder / variant.golden_name
+    try:
+        found = read_arrays(path, _output_bounds(bundle.manifest))
+    except DataError as error:
+        raise BundleError(f"{error} Export the run again.") from error
+    if not all(len(one) == photos for one in found.values()):
+        raise BundleError(f"{path}: expected outputs for {photos} photos. Export the run again.")
+    return found
+
+
+def _output_bounds(manifest: Manifest) -> dict[str, ArrayBounds]:
+    """Return the bounds of the golden outputs of a bundle's network, by name."""
+    side, classes = manifest.image.side_px, len(manifest.classes)
+    bounds = {"logits": ArrayBounds("float32", (MAX_GOLDEN, classes))}
+    if manifest.has_class_maps:
+        bounds[CLASS_MAPS] = ArrayBounds("float32", (MAX_GOLDEN, classes, side, side))
+    if manifest.has_embedding:
+        bounds[EMBEDDING] = ArrayBounds("float32", (MAX_GOLDEN, MOST_COLUMNS))
+        bounds[RESIDUAL] = ArrayBounds("float32", (MAX_GOLDEN,))
+    return bounds
 
 
 def maps_agree(expected: NDArray[np.floating], got: NDArray[np.floating]) -> bool:

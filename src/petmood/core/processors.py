@@ -1,8 +1,11 @@
-"""Number of processors that this process may use."""
+"""Number of processors that this process may use, and their name."""
 
 import os
+import platform
+from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["processor_count"]
+__all__ = ["processor_count", "processor_name"]
 
 
 def processor_count() -> int:
@@ -12,3 +15,13 @@ def processor_count() -> int:
         return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     except OSError:  # some sandboxes forbid the call
         return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Return the processor's name as the system gives it, such as "AMD EPYC 9B14"; its architecture if unknown."""
+    with suppress(OSError):  # there is no such file but on Linux
+        for line in Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown"

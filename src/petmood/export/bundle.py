@@ -1,13 +1,12 @@
 """Export of a trained network to a bundle: ONNX conversion, parity check, model card and atomic write."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +27,6 @@ from petmood.core.bundle import (
 from petmood.core.bundle_target import bundle_directory
 from petmood.core.domain import DomainRule
 from petmood.core.errors import BundleError
-from petmood.core.files import atomic_write_bytes
 from petmood.core.golden import maps_agree
 from petmood.core.graph_outputs import CLASS_MAPS, LOGITS, MEASURED, GraphOutput
 from petmood.core.image import ImageSpec
@@ -38,13 +36,14 @@ from petmood.export.embedding import EmbeddingOutputs
 from petmood.export.model_card import card_text
 from petmood.export.onnx import to_onnx
 from petmood.export.parity import BATCH_SIZES, check_parity
+from petmood.export.variant import FittedVariant, opened_network, variant_files
 from petmood.inference.load import BundlePredictor
 from petmood.inference.onnx import OnnxSession
-from petmood.models.class_maps import class_map_network
+from petmood.models.class_maps import ClassMapNetwork, class_map_network
 from petmood.models.network import ExpressionNet
 from petmood.monitoring.projection import fit_projection
 
-__all__ = ["BundleMetadata", "export_bundle", "fill_bundle"]
+__all__ = ["BundleMetadata", "export_bundle", "fill_bundle", "serving_graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +100,17 @@ def fill_bundle(
     reference: ReferencePhotos,
     domain: FittedDomain | None = None,
     further: Mapping[str, bytes] | None = None,
+    variant: FittedVariant | None = None,
 ) -> Bundle:
     """Write a bundle of a trained network into the draft of its folder.
 
     ``golden`` is the prepared photos uint8 [N, S, S, 3] that every load of the bundle is checked with. ``reference`` is
     the photos that drift is measured against. ``domain`` is how photos of another kind are recognized. ``further`` is
-    additional files by name.
+    additional files by name. ``variant`` is a smaller network made of the same graph.
 
     Raises:
-        BundleError: ONNX and PyTorch disagree, a score is not finite, or the logits are the same for all photos.
+        BundleError: ONNX and PyTorch disagree, a score is not finite, the logits are the same for all photos, or the
+            variant was made of another graph.
         DataError: fewer than 2 photos to fit the projection of the embeddings to, or embeddings that are not finite.
     """
     network.eval()
@@ -119,16 +120,41 @@ def fill_bundle(
         networks[DOMAIN_NAME] = domain_onnx(domain, side_px=facts.image.side_px)
         scores = domain_outputs(domain, golden, side_px=facts.image.side_px)
         _compare_scores(networks[DOMAIN_NAME], scores, golden)
+    added = variant_files(variant, graph.data, golden) if variant is not None else {}
+    networks |= {name: data for name, data in added.items() if name.endswith(".onnx")}
     version = hashlib.sha256(b"".join(networks.values())).hexdigest()[:12]
     manifest = _manifest(facts, version=version, rule=domain.rule if domain else None, graph=graph, reference=reference)
+    if variant is not None:
+        manifest = manifest.model_copy(update={"variants": (variant.info,)})
     files = {
         **networks,
+        **added,
         "golden.npz": pack_arrays(pixels=golden, **graph.golden, **scores),
         "reference.npz": _reference(manifest, networks, reference),
         "card.md": card_text(manifest, photos=facts.photos, species=facts.species).encode(),
         **(further or {}),
     }
     return write_into(draft, manifest, files)
+
+
+def serving_graph(network: ExpressionNet, *, side_px: int, temperature: float, fit_to: NDArray[np.uint8]) -> bytes:
+    """Return the bytes of ``model.onnx`` as a bundle of the network has it, without comparing it with torch.
+
+    ``fit_to`` uint8 [M, S, S, 3] are the photos that the projection of the embeddings is fitted to.
+
+    Raises:
+        DataError: fewer than 2 photos to fit the projection to, or embeddings that are not finite.
+    """
+    network.eval()
+    mapping, measuring = _further_outputs(network, side_px=side_px, fit_to=fit_to)
+    return to_onnx(network, side_px=side_px, temperature=temperature, maps=mapping, embedding=measuring)
+
+
+def _further_outputs(
+    network: ExpressionNet, *, side_px: int, fit_to: NDArray[np.uint8]
+) -> tuple[ClassMapNetwork | None, EmbeddingOutputs]:
+    projection = fit_projection(_in_batches(network.features, fit_to))
+    return class_map_network(network, side_px=side_px), EmbeddingOutputs(projection)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,8 +170,7 @@ def _exported(
 ) -> _Graph:
     """Export a network with all outputs that it can have, and compare ONNX with torch on the golden photos."""
     side_px, temperature = facts.image.side_px, facts.temperature
-    mapping = class_map_network(network, side_px=side_px)
-    measuring = EmbeddingOutputs(fit_projection(_in_batches(network.features, reference.fit_to)))
+    mapping, measuring = _further_outputs(network, side_px=side_px, fit_to=reference.fit_to)
     model = to_onnx(network, side_px=side_px, temperature=temperature, maps=mapping, embedding=measuring)
     raw: dict[GraphOutput, NDArray[np.float32]] = {LOGITS: _in_batches(network, golden)}
     if mapping is not None:
@@ -167,10 +192,10 @@ def _measured(measuring: EmbeddingOutputs, network: ExpressionNet, at: int, imag
 def _reference(manifest: Manifest, networks: Mapping[str, bytes], reference: ReferencePhotos) -> bytes:
     """Return the drift reference as the exported networks see its photos."""
     with ExitStack() as opened:
-        session = opened.enter_context(_opened(networks["model.onnx"], outputs=manifest.outputs))
+        session = opened.enter_context(opened_network(networks["model.onnx"], outputs=manifest.outputs))
         domain = None
         if manifest.domain is not None:
-            domain = opened.enter_context(_opened(networks[DOMAIN_NAME], outputs=manifest.domain.outputs))
+            domain = opened.enter_context(opened_network(networks[DOMAIN_NAME], outputs=manifest.domain.outputs))
         bundle = Bundle(Path(), manifest, sha256="")
         return reference_bytes(BundlePredictor(bundle, session, domain), reference)
 
@@ -186,23 +211,15 @@ def _in_batches(run: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8], *, s
 
 
 def _compare(model: bytes, expected: Mapping[str, NDArray[np.floating]], golden: NDArray[np.uint8]) -> None:
-    with _opened(model, outputs=tuple(expected)) as session:
+    with opened_network(model, outputs=tuple(expected)) as session:
         check_parity(expected[LOGITS], session.logits, golden)
         others = {name: array for name, array in expected.items() if name != LOGITS}
         _compare_outputs(session, others, golden)
 
 
 def _compare_scores(network: bytes, expected: Mapping[str, NDArray[np.float32]], golden: NDArray[np.uint8]) -> None:
-    with _opened(network, outputs=tuple(expected)) as session:
+    with opened_network(network, outputs=tuple(expected)) as session:
         _compare_outputs(session, expected, golden)
-
-
-@contextmanager
-def _opened(network: bytes, *, outputs: Sequence[str]) -> Iterator[OnnxSession]:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        atomic_write_bytes(path, network)
-        yield OnnxSession(path, outputs=outputs)
 
 
 def _compare_outputs(

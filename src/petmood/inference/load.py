@@ -1,7 +1,6 @@
 """Loading of a bundle as a predictor, after hash verification and a golden-photo check."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +18,13 @@ from petmood.core.image import PreparedImage, seen_box
 from petmood.core.image_statistics import statistics_of
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.prediction import Measured, Prediction, decide
-from petmood.core.processors import processor_count
 from petmood.core.schemas import ExplanationMethod, ModelCardResponse, ModelInfo
 from petmood.core.stages import stage
+from petmood.core.variants import FP32, VariantChoice, VariantName, check_choice
 from petmood.inference.base import Answer, Explained, Predictor, try_prepare
 from petmood.inference.occlusion import occlusion_maps
-from petmood.inference.onnx import OnnxSession
+from petmood.inference.onnx import OnnxSession, run_singly
+from petmood.inference.variants import choose_variant
 
 __all__ = ["BundlePredictor", "check_golden", "load_bundle"]
 
@@ -42,6 +42,8 @@ class BundlePredictor(Predictor):
     """The bundle's model card, read at loading, since the folder may be removed later."""
     measures: bool = False
     """Whether predictions carry what the prediction log keeps of a photo."""
+    variant: VariantName = FP32
+    """The variant of the network that the session runs."""
 
     @property
     def model(self) -> ModelInfo:
@@ -130,33 +132,35 @@ class BundlePredictor(Predictor):
 
 
 def load_bundle(
-    folder: Path, *, threads: int = 1, limits: ImageLimits = LIMITS, measures: bool = False
+    folder: Path,
+    *,
+    threads: int = 1,
+    limits: ImageLimits = LIMITS,
+    measures: bool = False,
+    variant: VariantChoice = FP32,
 ) -> BundlePredictor:
     """Verify a bundle, load its networks, check its golden photos and return the predictor.
 
-    With ``measures``, its predictions carry what the prediction log keeps of a photo.
+    With ``measures``, its predictions carry what the prediction log keeps of a photo. ``variant`` is that of the
+    network: fp32, int8, or auto, the one that is faster on this machine (see ``inference.variants``).
 
     Raises:
-        BundleError: the bundle is incomplete or changed, or a network of it can't be run or gives other golden outputs.
-        ConfigError: ``threads`` is less than 1.
+        BundleError: the bundle is incomplete or changed, a network of it can't be run or gives other golden outputs, or
+            it has no such variant.
+        ConfigError: ``threads`` is less than 1, or an unknown variant.
         MissingDependency: onnxruntime is not installed.
     """
     if threads < 1:
         raise ConfigError(f"Expected threads of 1 or more, got {threads}.")
+    check_choice(variant)
     bundle = verify(folder)
     session = OnnxSession(folder / "model.onnx", threads=threads, outputs=bundle.manifest.outputs)
     domain = None
     if bundle.manifest.domain is not None:
         domain = OnnxSession(folder / DOMAIN_NAME, threads=threads, outputs=bundle.manifest.domain.outputs)
     check_golden(bundle, session, domain)
-    return BundlePredictor(bundle, session, domain, limits, read_card(folder), measures)
-
-
-def _in_single_batches(session: OnnxSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Return all outputs [N, ...], run in batches of one; a single batch of 32 took 0.5 GB that was never freed."""
-    with ThreadPoolExecutor(max_workers=processor_count()) as threads:
-        found = list(threads.map(session.run, np.split(pixels, len(pixels))))
-    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    chosen, name = choose_variant(bundle, session, threads=threads, choice=variant)
+    return BundlePredictor(bundle, chosen, domain, limits, read_card(folder), measures, name)
 
 
 def check_golden(bundle: Bundle, session: OnnxSession, domain: OnnxSession | None = None) -> None:
@@ -173,9 +177,9 @@ def check_golden(bundle: Bundle, session: OnnxSession, domain: OnnxSession | Non
         expected[CLASS_MAPS] = golden.maps / temperature
     if golden.embedding is not None and golden.residual is not None:
         expected |= {EMBEDDING: golden.embedding, RESIDUAL: golden.residual}
-    outputs = _in_single_batches(session, golden.pixels)
+    outputs = run_singly(session, golden.pixels)
     if domain is not None:
-        outputs |= _in_single_batches(domain, golden.pixels)
+        outputs |= run_singly(domain, golden.pixels)
     wrong, worst = np.zeros(len(golden.pixels), dtype=bool), 0.0
     for name, wanted in expected.items():
         got = outputs[name]

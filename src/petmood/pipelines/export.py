@@ -26,6 +26,7 @@ from petmood.data.duplicates.relations import RelationKind, read_relations
 from petmood.data.index import DataIndex, IndexRow, Role, Split, index_text, read_index
 from petmood.export.bundle import BundleMetadata, fill_bundle
 from petmood.export.drift_reference import ReferencePhotos
+from petmood.export.variant import FittedVariant
 from petmood.monitoring.projection import fit_rows
 from petmood.pipelines.domain import read_domain
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
@@ -33,12 +34,14 @@ from petmood.pipelines.fit_settings import configured_photos
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_bundle
 from petmood.pipelines.train import load_network
+from petmood.pipelines.variant_files import read_fitted_variant
 from petmood.training.dataset import evaluation_rows, open_index, training_rows
 
 __all__ = [
     "GOLDEN_PHOTOS",
     "NEVER_CONFIDENT",
     "export_run",
+    "has_trained_embedding",
     "kept_robustness",
     "reference_photos",
     "rows_of_reference",
@@ -53,26 +56,39 @@ EVERY_CLASS: Final = 1.0
 
 
 def export_run(
-    run: RunFolder, *, to: Path, name: str | None = None, replace: bool = False, progress: ProgressBar = no_progress
+    run: RunFolder,
+    *,
+    to: Path,
+    name: str | None = None,
+    replace: bool = False,
+    variant: str | None = None,
+    progress: ProgressBar = no_progress,
 ) -> Bundle:
     """Write the bundle of a run, evaluating the run first if needed.
 
+    With ``variant``, the bundle has this variant of the network too, which ``pipelines.optimize`` made.
+
     Raises:
-        BundleError: the target exists, isn't a petmood bundle or contains other files, or ONNX and torch disagree.
+        BundleError: the target exists, isn't a petmood bundle or contains other files, ONNX and torch disagree, or the
+            variant is refused.
         OutputError: the target can't be written, or another process is writing it.
-        ConfigError: a name with characters other than a-z, 0-9, '.', '-' and '_'.
+        ConfigError: a name with characters other than a-z, 0-9, '.', '-' and '_', or an unknown variant.
+        RunError: the run has no such variant, or was trained again since.
         DataError: the photos are not those that the run was trained on.
     """
     model = _checked(name) if name else _name_of(to)
+    fitted = read_fitted_variant(run, variant) if variant is not None else None
     with bundle_directory(to, replace=replace) as draft:
         if needs_evaluation(run):
             evaluate_run(run, progress=progress)
-        made = changed(_fill(draft, run, name=model, progress=progress), folder=to)
+        made = changed(_fill(draft, run, name=model, variant=fitted, progress=progress), folder=to)
     track_bundle(run, made)
     return made
 
 
-def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: ProgressBar) -> Bundle:
+def _fill(
+    draft: DirectoryDraft, run: RunFolder, *, name: str, variant: FittedVariant | None, progress: ProgressBar
+) -> Bundle:
     facts, config = run.read_metadata(), run.read_config()
     folder, measured = run.dataset(), read_evaluation(run)["domain"]
     index = open_index(folder, expected_hash=facts.data_hash)
@@ -81,7 +97,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
     opened = partial(configured_photos, config, folder, classes=facts.classes)
     features = features_of(folder, index, rows_to_recognize(folder, index), progress=progress)
     golden = opened(_spread_by_class(candidates))
-    source, held_rows, fit_to = rows_of_reference(index, learned, is_trained=_is_trained(config))
+    source, held_rows, fit_to = rows_of_reference(index, learned, is_trained=has_trained_embedding(config))
     held_out, others = (opened(rows, progress=progress) for rows in (held_rows, fit_to))
     chose_nothing = Split.TEST if any(row.split == Split.TEST for row in held_rows) else Split.VALID
     labels = np.where([row.split == chose_nothing for row in held_rows], held_out.labels, -1)
@@ -93,6 +109,7 @@ def _fill(draft: DirectoryDraft, run: RunFolder, *, name: str, progress: Progres
         reference=ReferencePhotos(held_out.cache.pixels, labels, others.cache.pixels, source),
         domain=read_domain(run, measured) if measured else None,
         further={DATA_NAME: index_text(index.rows).encode(), DUPLICATES_NAME: pack_features(features)},
+        variant=variant,
     )
 
 
@@ -149,7 +166,7 @@ def reference_photos(manifest: Manifest, dataset: Path) -> list[Path]:
     return [dataset / row.path for row in rows]
 
 
-def _is_trained(config: Config) -> bool:
+def has_trained_embedding(config: Config) -> bool:
     """Return whether the embedding may have been trained on photos of the dataset, by this run or the one before it."""
     return config.recipe.kind == "gradient" or config.first_weights not in {"none", "imagenet"}
 

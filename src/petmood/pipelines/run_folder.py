@@ -103,6 +103,11 @@ class RunFolder:
         """The fitted domain: mean, components and limit of the photos' features, npz."""
         return self.path / "domain.npz"
 
+    @property
+    def optimized(self) -> Path:
+        """The folder of the smaller variants: their comparison as JSON and HTML, and the networks."""
+        return self.path / "optimized"
+
     def predictions(self, split: Split) -> Path:
         """Return the path of the logits of one split, npz."""
         return self.path / "scored" / f"{split}.npz"

@@ -33,6 +33,7 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "backbone": "the network without its last layer",
         "head": "the last layer or layers, from features to one logit per class",
         "linear probe": "a linear head fitted to the features of a frozen backbone",
+        "variant": "a smaller network beside the one of a bundle, with the same inputs and outputs (`model.int8.onnx`)",
         "run": "one training, in a folder with settings, weights, curves, predictions and report",
         "predictions": "logits of one split with labels and groups",
         "drift": "photos that a service gets are no longer like those that the model was evaluated on",

@@ -22,4 +22,5 @@ def open_bundle(folder: Path, settings: Settings, *, opener: Callable[..., Predi
     """
     if settings.public_key is not None:
         check_signature(folder, read_signature(folder), public_key=Path(settings.public_key))
-    return opener(folder, limits=settings.limits, measures=settings.prediction_log is not None)
+    measures = settings.prediction_log is not None
+    return opener(folder, limits=settings.limits, measures=measures, variant=settings.variant)

@@ -13,6 +13,7 @@ from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.processors import processor_count
 from petmood.core.redact import without_credentials
 from petmood.core.validation import check_plain_number, validation_message
+from petmood.core.variants import FP32, VariantChoice
 from petmood.serving.addresses import TrustedProxies
 
 __all__ = ["MIN_TOKEN", "Settings", "read_settings"]
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
 
     registry: str | None = Field(default=None, description="Registry that resolves registry:// addresses.")
     public_key: str | None = Field(default=None, description="Public key that bundles must be signed for, a PEM file.")
+    variant: VariantChoice = Field(default=FP32, description="Network of a bundle: fp32, int8, or auto, the faster.")
     follow_s: float = Field(default=2, ge=0.1, le=3600, description="Seconds between lookups of a watched alias.")
 
     drain_notice_s: float = Field(default=1, ge=0, le=60, description="Seconds of serving unready after SIGTERM.")

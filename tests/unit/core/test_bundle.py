@@ -183,7 +183,7 @@ def test_a_bundle_with_a_domain_rule_without_its_network_is_refused(tmp_path: Pa
     with pytest.raises(BundleError) as error:
         write(folder, demo_manifest(domain=RULE), demo_files())
     assert str(error.value) == (
-        "A bundle with a domain rule requires model.onnx, golden.npz, reference.npz, card.md, domain.onnx; "
+        "A bundle with this manifest requires model.onnx, golden.npz, reference.npz, card.md, domain.onnx; "
         "missing: domain.onnx."
     )
     forged = write(folder, demo_manifest(), demo_files()).manifest.model_copy(update={"domain": RULE}).with_digest()

@@ -1,10 +1,10 @@
-"""Tests of the number of processors, also on systems without affinity."""
+"""Tests of the number of processors and of their name, also on systems without affinity."""
 
 import os
 
 import pytest
 
-from petmood.core.processors import processor_count
+from petmood.core.processors import processor_count, processor_name
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity on this system")
@@ -37,3 +37,9 @@ def test_where_the_call_is_forbidden_all_processors_count(
     monkeypatch.setattr(os, "sched_getaffinity", refuse, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: found)
     assert processor_count() == expected
+
+
+def test_the_processor_has_a_name_of_one_line() -> None:
+    name = processor_name()
+    assert name == name.strip()
+    assert name.splitlines() == [name]

@@ -25,7 +25,14 @@ from petmood.inference.load import load_bundle
 from petmood.monitoring.drift.bundle_reference import read_reference
 from petmood.pipelines import export as exporting
 from petmood.pipelines.evaluate import read_evaluation
-from petmood.pipelines.export import GOLDEN_PHOTOS, export_run, reference_photos, rows_of_reference, rows_to_recognize
+from petmood.pipelines.export import (
+    GOLDEN_PHOTOS,
+    export_run,
+    has_trained_embedding,
+    reference_photos,
+    rows_of_reference,
+    rows_to_recognize,
+)
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.train import train
 from petmood.training.dataset import training_rows
@@ -194,4 +201,4 @@ def test_a_long_reference_is_cut_evenly(small_set: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_weights_of_a_run_may_have_been_trained_on_the_dataset(overrides: list[str], expected: bool) -> None:
-    assert exporting._is_trained(compose(overrides)) is expected
+    assert has_trained_embedding(compose(overrides)) is expected

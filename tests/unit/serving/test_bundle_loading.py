@@ -28,9 +28,12 @@ class Opener:
 
 
 def test_the_settings_say_how_a_bundle_is_loaded(tmp_path: Path) -> None:
-    settings, opener = Settings(file_mb=3), Opener()
+    settings, opener = Settings(file_mb=3, variant="auto"), Opener()
     open_bundle(tmp_path, settings, opener=opener)
-    assert opener.asked == [{"folder": tmp_path, "limits": settings.limits, "measures": False}]
+    open_bundle(tmp_path, Settings(), opener=opener)
+    first, second = opener.asked
+    assert first == {"folder": tmp_path, "limits": settings.limits, "measures": False, "variant": "auto"}
+    assert second["variant"] == "fp32"
 
 
 def test_a_signed_bundle_is_loaded_and_a_forged_or_unsigned_one_is_not_touched(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def test_the_limits_are_the_settings_own(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PETMOOD_FILE_MB", "3")
     seen: list[ImageLimits] = []
 
-    def opener(_: Path, *, limits: ImageLimits, measures: bool) -> Predictor:
-        assert not measures
+    def opener(_: Path, *, limits: ImageLimits, measures: bool, variant: str) -> Predictor:
+        assert (measures, variant) == (False, "fp32")
         seen.append(limits)
         return FakePredictor()
 
