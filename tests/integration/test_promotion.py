@@ -21,8 +21,9 @@ from petmood.core.graph_outputs import LOGITS
 from petmood.data.index import Role, Split, index_text, read_index, write_index
 from petmood.export.onnx import to_onnx
 from petmood.pipelines.export import export_run
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.train import load_network, train
+from petmood.pipelines.train import train
 from petmood.promotion import run_checks
 from petmood.promotion.compare import measure_latency
 from petmood.promotion.limits import Criterion, PromotionLimits

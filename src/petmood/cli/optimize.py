@@ -28,8 +28,28 @@ __all__ = ["optimize"]
 @click.option(
     "--rounds", type=Integer(2, 100_000), default=100, show_default=True, help="How often the time is measured."
 )
+@click.option(
+    "--distill", metavar="BACKBONE", help="Train a smaller network with RUN as its teacher, and measure it too."
+)
+@click.option(
+    "--student",
+    "students",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Another run on the same data to measure too. May be repeated.",
+)
+@click.option("--compile", "with_compiled", is_flag=True, help="Measure the torch network after torch.compile too.")
 @click.option("--json", "as_json", is_flag=True, help="Print all measurements as JSON.")
-def optimize(*, run: Path, calibration: int, rounds: int, as_json: bool) -> None:
+def optimize(
+    *,
+    run: Path,
+    calibration: int,
+    rounds: int,
+    distill: str | None,
+    students: tuple[Path, ...],
+    with_compiled: bool,
+    as_json: bool,
+) -> None:
     """Quantize the network of RUN to INT8 and measure it beside the network itself, on held-out photos.
 
     Writes optimized/optimize.json and optimize.html into the run's folder.
@@ -37,8 +57,19 @@ def optimize(*, run: Path, calibration: int, rounds: int, as_json: bool) -> None
     from petmood.pipelines.optimize import optimize_run
     from petmood.pipelines.run_folder import open_run
 
-    opened = open_run(run)
-    found = optimize_run(opened, calibration_photos=calibration, rounds=rounds, progress=progress_bar)
+    opened, others = open_run(run), [open_run(student) for student in students]
+    if distill is not None:
+        from petmood.pipelines.distill import distill as train_student
+
+        others.append(train_student(opened, distill, progress=progress_bar))
+    found = optimize_run(
+        opened,
+        calibration_photos=calibration,
+        rounds=rounds,
+        students=others,
+        with_compiled=with_compiled,
+        progress=progress_bar,
+    )
     if as_json:
         echo_json(dict(found.values), indent=2)
         return
@@ -53,13 +84,13 @@ def optimize_text(found: "Optimized") -> str:
     from petmood.presentation.display_names import percent_text
     from petmood.reports.optimize import points_text, verdict_sentence
 
-    values = found.values
-    lines = [f"{'':<12}{'accuracy':<26}{'difference in points':<24}{'p50':>9}{'p95':>10}{'size':>10}"]
+    values, width = found.values, max(len(row.name) for row in found.rows) + 2
+    lines = [f"{'':<{width}}{'accuracy':<26}{'difference in points':<24}{'p50':>9}{'p95':>10}{'size':>10}"]
     for row in found.rows:
         apart = points_text(row.paired.difference) if row.paired else ""
         times = f"{row.speed.p50_ms:>6.1f} ms{row.speed.p95_ms:>7.1f} ms"
         accuracy = percent_text(row.accuracy)
-        lines.append(f"{row.name:<12}{accuracy:<26}{apart:<24}{times}{row.size_bytes / 1e6:>7.1f} MB")
+        lines.append(f"{row.name:<{width}}{accuracy:<26}{apart:<24}{times}{row.size_bytes / 1e6:>7.1f} MB")
     lines += ["", f"Accuracy on {values['photos_note']}"]
     lines.append(f"Time of one photo, network alone on one thread of {values['processor']}, measured in turns.")
     lines += [
@@ -67,4 +98,4 @@ def optimize_text(found: "Optimized") -> str:
         for row in found.rows
         if row.paired
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *([values["left_out"]] if values["left_out"] else [])])

@@ -92,6 +92,8 @@ class RecipeConfig(Checked):
     (1: all classes weigh the same together; a probe uses 1).
     ``num_views``: augmented views of each photo for a probe. ``l2_strengths``: candidate strengths of L2 regularization
     of a probe. Its ``solver`` selects one: logistic by validation photos, ridge by held-out training groups.
+    ``teacher``: run whose network this one learns from (distillation). Its ``teacher_temperature`` softens the
+    probabilities of both; ``teacher_weight`` is the share of the loss that it gives.
     """
 
     name: str = "scratch"
@@ -110,6 +112,9 @@ class RecipeConfig(Checked):
     num_views: int = Field(default=1, ge=1)
     solver: Literal["logistic", "ridge"] = "logistic"
     l2_strengths: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
+    teacher: str | None = None
+    teacher_temperature: float = Field(default=4.0, ge=1, le=100)
+    teacher_weight: float = Field(default=0.9, ge=0, le=1)
 
 
 class OptimizerConfig(Checked):

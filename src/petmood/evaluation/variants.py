@@ -24,7 +24,9 @@ __all__ = [
     "VariantResult",
     "VariantVerdict",
     "compare_variant",
+    "drop_refusal",
     "output_shift",
+    "verdict_of",
 ]
 
 MAX_DROP: Final = 0.01
@@ -116,20 +118,13 @@ class VariantResult:
         """What the paired interval shows; None for fp32 itself."""
         if self.paired is None:
             return None
-        found = self.paired.difference
-        if found.value < -MAX_DROP or found.high < -MAX_DROP:
-            return VariantVerdict.INFERIOR
-        return VariantVerdict.NON_INFERIOR if found.low >= -MAX_DROP else VariantVerdict.UNDECIDED
+        return verdict_of(self.paired)
 
     @property
     def refusal(self) -> str:
         """Why the variant is not exported; empty if it may be."""
-        if self.verdict is VariantVerdict.INFERIOR and self.paired is not None:
-            found = self.paired.difference
-            return (
-                f"its accuracy changes by {100 * found.value:+.1f} points ({100 * found.low:+.1f} to "
-                f"{100 * found.high:+.1f}) on {found.n} photos, allowed are {-100 * MAX_DROP:+.0f}"
-            )
+        if self.paired is not None and (lost := drop_refusal(self.paired)):
+            return lost
         return self.shift.refusal if self.shift is not None else ""
 
     def to_json(self) -> dict[str, Any]:
@@ -148,6 +143,25 @@ class VariantResult:
             "shift": {name: getattr(shift, name) for name in OutputShift.__slots__} if shift else None,
             "note": self.note,
         }
+
+
+def verdict_of(paired: PairedTest) -> VariantVerdict:
+    """Return what the paired interval of a variant minus fp32 shows."""
+    found = paired.difference
+    if found.value < -MAX_DROP or found.high < -MAX_DROP:
+        return VariantVerdict.INFERIOR
+    return VariantVerdict.NON_INFERIOR if found.low >= -MAX_DROP else VariantVerdict.UNDECIDED
+
+
+def drop_refusal(paired: PairedTest) -> str:
+    """Return why a variant is refused for its accuracy; empty if it isn't."""
+    if verdict_of(paired) is not VariantVerdict.INFERIOR:
+        return ""
+    found = paired.difference
+    return (
+        f"its accuracy changes by {100 * found.value:+.1f} points ({100 * found.low:+.1f} to "
+        f"{100 * found.high:+.1f}) on {found.n} photos, allowed are {-100 * MAX_DROP:+.0f}"
+    )
 
 
 def compare_variant(own: Predictions, other: Predictions | None = None) -> tuple[Estimate, PairedTest | None]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from petmood.models.backbones import layer_groups
+from petmood.models.distillation import Teacher
 from petmood.models.network import ExpressionNet
 
 __all__ = [
@@ -62,11 +63,17 @@ class ExpressionClassifier(LightningModule):
     """Train a network on batches of images; random draws depend only on seed and epoch, so training can resume."""
 
     def __init__(
-        self, network: ExpressionNet, learning: OptimizationConfig, *, class_weights: Tensor | None = None
+        self,
+        network: ExpressionNet,
+        learning: OptimizationConfig,
+        *,
+        class_weights: Tensor | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.learning = learning
+        self.teacher = teacher  # a plain record: its network is in no checkpoint, and is not trained
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -83,10 +90,13 @@ class ExpressionClassifier(LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch."""
-        images, targets = self._resized(batch["images"]), self._targets(batch["labels"])
+        images, targets = batch["images"], self._targets(batch["labels"])
         if self.learning.mixup > 0:
             images, targets = _mixed(images, targets, self.learning.mixup)
-        loss = self._loss(self(images), targets)
+        logits = self(self._resized(images))
+        loss = self._loss(logits, targets)
+        if self.teacher is not None:
+            loss = self.teacher.loss(logits, images, loss)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 

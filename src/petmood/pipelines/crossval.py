@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
-from petmood.core.errors import RunError
+from petmood.core.errors import ConfigError, RunError
 from petmood.core.files import atomic_write_json, atomic_write_text, sha256_of
 from petmood.core.output_paths import refuse_unwritable
 from petmood.core.photo import decode
@@ -81,12 +81,18 @@ def crossval(
     report ``crossval.html``, and ``crossval.json``, with which the cross-validation is finished.
 
     Raises:
+        ConfigError: the recipe has a teacher.
         DataError: fewer groups than folds, or photos that can't be trained on.
         OutputError: the run folder can't be written.
         OutputLocked: another process is writing the run folder.
         RunError: the run folder holds a finished cross-validation, folds of another one, or other files.
     """
     run = RunFolder(crossval_folder(config))
+    if config.recipe.teacher is not None:
+        raise ConfigError(
+            f"recipe.teacher={config.recipe.teacher}: a teacher has learned from the photos that folds are tested on. "
+            "Cross-validate without it."
+        )
     refuse_unwritable(run.path)
     own = {FOLDS_NAME, REPORT_NAME, *map(out_of_fold_name, range(config.crossval.repeats))}
     _refuse_existing(run, own=own)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from petmood.core.image import prepare, seen_box
 from petmood.core.photo import decode
 from petmood.models.class_maps import ClassMapNetwork, class_map_network
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.train import load_network
 from petmood.presentation.heat_map import heat_map
 
 __all__ = ["heat_maps_of"]

@@ -24,12 +24,12 @@ from petmood.pipelines.chosen_model import model_choice
 from petmood.pipelines.domain import has_domain, measure_domain
 from petmood.pipelines.error_maps import heat_maps_of
 from petmood.pipelines.fit_settings import configured_photos
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.out_of_fold import is_as_planned, out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.robustness import measure_robustness
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_evaluation
-from petmood.pipelines.train import load_network
 from petmood.presentation.display_names import photos_of_split
 from petmood.reports.run import render_report
 from petmood.training.dataset import evaluation_rows

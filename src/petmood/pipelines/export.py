@@ -31,10 +31,10 @@ from petmood.monitoring.projection import fit_rows
 from petmood.pipelines.domain import read_domain
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.fit_settings import configured_photos
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.run_folder import RunFolder
 from petmood.pipelines.run_tracking import track_bundle
-from petmood.pipelines.train import load_network
-from petmood.pipelines.variant_files import read_fitted_variant
+from petmood.pipelines.variant_files import check_student, read_fitted_variant
 from petmood.training.dataset import evaluation_rows, open_index, training_rows
 
 __all__ = [
@@ -70,7 +70,7 @@ def export_run(
 
     Raises:
         BundleError: the target exists, isn't a petmood bundle or contains other files, ONNX and torch disagree, or the
-            variant is refused.
+            variant is refused, or the run beside its teacher.
         OutputError: the target can't be written, or another process is writing it.
         ConfigError: a name with characters other than a-z, 0-9, '.', '-' and '_', or an unknown variant.
         RunError: the run has no such variant, or was trained again since.
@@ -78,6 +78,7 @@ def export_run(
     """
     model = _checked(name) if name else _name_of(to)
     fitted = read_fitted_variant(run, variant) if variant is not None else None
+    check_student(run)
     with bundle_directory(to, replace=replace) as draft:
         if needs_evaluation(run):
             evaluate_run(run, progress=progress)

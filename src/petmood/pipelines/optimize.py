@@ -1,57 +1,52 @@
 """Smaller and faster variants of a run's network, measured beside it on held-out photos."""
 
+import logging
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from petmood.configs.schema import Config
 from petmood.core.commands import shell_command
 from petmood.core.errors import ConfigError, DataError
-from petmood.core.graph_outputs import EMBEDDING, LOGITS, RESIDUAL
-from petmood.core.image_statistics import image_statistics
-from petmood.core.prediction import softmax
 from petmood.core.processors import processor_name
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.core.variants import FP32, INT8, VariantInfo
 from petmood.data.index import DataIndex, IndexRow, Split
-from petmood.evaluation.predictions import Predictions, from_rows
-from petmood.evaluation.variants import MAX_DROP, OutputShift, Speed, VariantResult, compare_variant, output_shift
+from petmood.evaluation.predictions import Predictions
+from petmood.evaluation.variants import MAX_DROP, VariantResult
 from petmood.export.bundle import serving_graph
 from petmood.export.quantization import FEWEST_PHOTOS, quantize
-from petmood.export.variant import GOLDEN_TOLERANCE, opened_graph
-from petmood.inference.onnx import OnnxSession, run_singly
-from petmood.inference.variants import times_in_turns
+from petmood.export.variant import GOLDEN_TOLERANCE
 from petmood.models.handcrafted import HandcraftedFeatures
-from petmood.monitoring.drift.detect import detect_drift
-from petmood.monitoring.measurements import Measurements
 from petmood.pipelines.chosen_model import divided
 from petmood.pipelines.evaluate import evaluate_run, needs_evaluation, read_evaluation
 from petmood.pipelines.export import has_trained_embedding, rows_of_reference
 from petmood.pipelines.fit_settings import configured_photos
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.run_folder import RunFolder, RunMetadata
-from petmood.pipelines.train import load_network
 from petmood.pipelines.variant_files import Measurement, write_measurement
+from petmood.pipelines.variant_table import MeasuredNetwork, compiled_network, measure_networks, serving_network
 from petmood.presentation.display_names import photos_of_split
 from petmood.reports.optimize import render_optimize_page
 from petmood.training.dataset import evaluation_rows, open_index, training_rows
 from petmood.training.provenance import code_version
 
-__all__ = ["CALIBRATION_PHOTOS", "ROUNDS", "Optimized", "optimize_run"]
+logger = logging.getLogger(__name__)
+
+__all__ = ["CALIBRATION_PHOTOS", "ROUNDS", "HeldOutPhotos", "Optimized", "held_out_photos", "optimize_run"]
 
 CALIBRATION_PHOTOS: Final = 200
 """Training photos that the ranges of activations are taken from: more changed no prediction of the dog faces."""
 ROUNDS: Final = 100
-TIMED_PHOTOS: Final = 8
 
 Pixels = NDArray[np.uint8]
-Outputs = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class Optimized:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _HeldOut:
+class HeldOutPhotos:
     """Held-out photos that variants are compared on; ``note`` says what else they were used for."""
 
     split: Split
@@ -80,17 +75,21 @@ def optimize_run(
     *,
     calibration_photos: int = CALIBRATION_PHOTOS,
     rounds: int = ROUNDS,
+    students: Sequence[RunFolder] = (),
+    with_compiled: bool = False,
     progress: ProgressBar = no_progress,
 ) -> Optimized:
     """Quantize the network of a run, measure it beside the network itself, and write both into the run folder.
 
     The run is evaluated first if needed: the temperature is part of the graph. The 8-bit ranges come from
     ``calibration_photos`` training photos. ``rounds`` is how often the time of one photo is measured, in turns.
+    ``students`` are other runs on the same data version that are measured too, such as those of ``distill``.
+    ``with_compiled`` adds the torch network after torch.compile, where that is possible.
 
     Raises:
         ConfigError: a network without trained convolutions, or too few calibration photos or rounds.
-        DataError: no held-out photos, fewer training photos than ``calibration_photos``, or other photos than those of
-            the run.
+        DataError: no held-out photos, fewer training photos than ``calibration_photos``, other photos than those of the
+            run, or a student on another data version.
         OutputLocked: another process is writing the run.
     """
     if calibration_photos < FEWEST_PHOTOS or rounds < 2:
@@ -98,29 +97,31 @@ def optimize_run(
             f"Expected {FEWEST_PHOTOS} calibration photos or more and 2 rounds or more, got {calibration_photos} and "
             f"{rounds}."
         )
-    config, facts, folder = run.read_config(), run.read_metadata(), run.dataset()
+    facts, folder = run.read_metadata(), run.dataset()
     index = open_index(folder, expected_hash=facts.data_hash)
-    network = load_network(run)
-    if isinstance(network.backbone, HandcraftedFeatures):
-        raise ConfigError(
-            f"The backbone {facts.backbone} of {run.path} has hand-crafted features and no trained convolutions: there "
-            "is nothing to quantize. Give a run of another backbone, such as mobilenet_v3_small."
-        )
-    held_out = _held_out(run, index, facts, config)
-    calibration = _calibration_rows(index, config, count=calibration_photos)
+    _check_quantizable(run)
+    _check_students(run, students)
+    held_out = held_out_photos(run, index)
+    calibration = _calibration_rows(index, folder, count=calibration_photos)
     if needs_evaluation(run):
         evaluate_run(run, progress=progress)
     temperature = read_evaluation(run)["calibration"]["temperature"]
-
-    def opened(rows: Sequence[IndexRow]) -> Pixels:
-        return configured_photos(config, folder, rows, classes=facts.classes, progress=progress).cache.pixels
-
-    learned = training_rows(index.rows, include_copies=config.data.include_copies)
-    fit_to = rows_of_reference(index, learned, is_trained=has_trained_embedding(config))[2]
-    graph = serving_graph(network, side_px=facts.image.side_px, temperature=temperature, fit_to=opened(fit_to))
-    int8 = quantize(graph, opened(calibration))
-    rows = _measure(graph, int8, held_out, opened(held_out.rows), facts, rounds=rounds)
+    graph = _graph(run, index, temperature=temperature, progress=progress)
+    int8 = quantize(graph, _pixels(run, calibration, progress=progress))
+    pixels = _pixels(run, held_out.rows, progress=progress)
+    with ExitStack() as opener:
+        networks = [
+            serving_network(opener, graph, pixels, name=FP32, what="ONNX Runtime, float"),
+            serving_network(opener, int8, pixels, name=INT8, what="ONNX Runtime, 8-bit integers", is_variant=True),
+        ]
+        for student in students:
+            facts_of, own = student.read_metadata(), _graph(student, index, temperature=1.0, progress=progress)
+            seen, what = _pixels(student, held_out.rows, progress=progress), f"{facts_of.backbone}, float"
+            networks.append(serving_network(opener, own, seen, name=facts_of.name, what=what))
+        left_out = _add_compiled(networks, run) if with_compiled else ""
+        rows = measure_networks(networks, held_out.rows, classes=facts.classes, rounds=rounds)
     values = _values(rows, facts, held_out, calibrated_on=len(calibration), rounds=rounds)
+    values["left_out"] = left_out
     info = _variant_info(rows[1], held_out, calibrated_on=len(calibration))
     page = render_optimize_page(rows, values)
     with run.lock():
@@ -128,25 +129,75 @@ def optimize_run(
     return Optimized(rows, values)
 
 
-def _held_out(run: RunFolder, index: DataIndex, facts: RunMetadata, config: Config) -> _HeldOut:
-    """Return the test photos; without any, the validation photos that didn't calibrate, or all of them."""
+def _add_compiled(networks: list[MeasuredNetwork], run: RunFolder) -> str:
+    """Add the compiled torch network of a run to those that are measured; return why not, if it can't be compiled."""
+    size, pixels = run.weights.stat().st_size, networks[0].pixels
+    try:
+        networks.append(compiled_network(load_network(run), pixels, name="compiled", size_bytes=size))
+    except Exception as error:
+        logger.debug("torch.compile fails", exc_info=True)
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return f"torch.compile needs a C++ compiler, or can't compile this network: {reason[0]}"
+    return ""
+
+
+def _check_quantizable(run: RunFolder) -> None:
+    if isinstance(load_network(run).backbone, HandcraftedFeatures):
+        raise ConfigError(
+            f"The backbone {run.read_metadata().backbone} of {run.path} has hand-crafted features and no trained "
+            "convolutions: there is nothing to quantize. Give a run of another backbone, such as mobilenet_v3_small."
+        )
+
+
+def _check_students(run: RunFolder, students: Sequence[RunFolder]) -> None:
+    wanted = run.read_metadata().data_hash
+    for student in students:
+        if (found := student.read_metadata().data_hash) != wanted:
+            raise DataError(
+                f"Expected {student.path} to be trained on data version {wanted[:12]}, as {run.path} was, got "
+                f"{found[:12]}: it may have learned from the photos that they are compared on."
+            )
+
+
+def _pixels(run: RunFolder, rows: Sequence[IndexRow], *, progress: ProgressBar) -> Pixels:
+    """Return photos as a run's network gets them, uint8 [N, S, S, 3]."""
+    config, classes = run.read_config(), run.read_metadata().classes
+    return configured_photos(config, run.dataset(), rows, classes=classes, progress=progress).cache.pixels
+
+
+def _graph(run: RunFolder, index: DataIndex, *, temperature: float, progress: ProgressBar) -> bytes:
+    """Return the serving graph of a run, byte by byte that of its bundle if the temperature is the run's own."""
+    config, facts = run.read_config(), run.read_metadata()
+    learned = training_rows(index.rows, include_copies=config.data.include_copies)
+    fit_to = rows_of_reference(index, learned, is_trained=has_trained_embedding(config))[2]
+    pixels = _pixels(run, fit_to, progress=progress)
+    return serving_graph(load_network(run), side_px=facts.image.side_px, temperature=temperature, fit_to=pixels)
+
+
+def held_out_photos(run: RunFolder, index: DataIndex) -> HeldOutPhotos:
+    """Return the test photos of a run; without any, the validation photos that didn't calibrate, or all of them.
+
+    Raises:
+        DataError: there are neither test nor validation photos.
+    """
     test, valid = (tuple(evaluation_rows(index.rows, split)) for split in (Split.TEST, Split.VALID))
     if test:
-        return _HeldOut(Split.TEST, test, "They neither trained, chose nor calibrated the model.")
+        return HeldOutPhotos(Split.TEST, test, "They neither trained, chose nor calibrated the model.")
     if not valid:
         check = shell_command("data", "check", run.dataset())
         raise DataError(
             f"Expected held-out photos to compare variants on, got no validation and no test photos in the dataset of "
             f"{run.path}. Import it again with a split, and see the counts with: {check}"
         )
-    parts = divided(Predictions.load(run.predictions(Split.VALID)), facts, settings=config.evaluation)
+    facts, settings = run.read_metadata(), run.read_config().evaluation
+    parts = divided(Predictions.load(run.predictions(Split.VALID)), facts, settings=settings)
     if facts.chosen_on and parts.separate:
         rows = tuple(valid[at] for at in parts.choosing)
-        return _HeldOut(Split.VALID, rows, "They chose the model, but didn't calibrate its thresholds.")
-    return _HeldOut(Split.VALID, valid, "There are no test photos; these calibrated the thresholds of fp32.")
+        return HeldOutPhotos(Split.VALID, rows, "They chose the model, but didn't calibrate its thresholds.")
+    return HeldOutPhotos(Split.VALID, valid, "There are no test photos; these calibrated the thresholds of fp32.")
 
 
-def _calibration_rows(index: DataIndex, config: Config, *, count: int) -> list[IndexRow]:
+def _calibration_rows(index: DataIndex, folder: Path, *, count: int) -> list[IndexRow]:
     """Return so many original training photos, evenly spread.
 
     Raises:
@@ -155,64 +206,13 @@ def _calibration_rows(index: DataIndex, config: Config, *, count: int) -> list[I
     originals = training_rows(index.rows, include_copies=False)
     if len(originals) < count:
         raise DataError(
-            f"Expected {count} training photos to calibrate INT8 on, got {len(originals)} in {config.data.path}. "
+            f"Expected {count} training photos to calibrate INT8 on, got {len(originals)} in {folder}. "
             f"Give fewer, {FEWEST_PHOTOS} at least, with: --calibration {max(FEWEST_PHOTOS, len(originals))}"
         )
     return [originals[at] for at in np.linspace(0, len(originals) - 1, count).round().astype(int)]
 
 
-def _measure(
-    graph: bytes, int8: bytes, held_out: _HeldOut, pixels: Pixels, facts: RunMetadata, *, rounds: int
-) -> tuple[VariantResult, ...]:
-    """Return the rows of fp32 and int8."""
-    with ExitStack() as opener:
-        sessions = [opener.enter_context(opened_graph(network)) for network in (graph, int8)]
-        works: list[tuple[Callable[[Pixels], object], Pixels]] = [
-            (session.logits, np.asarray(pixels[:TIMED_PHOTOS])) for session in sessions
-        ]
-        speeds = [Speed.of(times) for times in times_in_turns(works, rounds=rounds)]
-        outputs = [_outputs(session, pixels) for session in sessions]
-    own, other = (from_rows(found[LOGITS], held_out.rows, classes=facts.classes) for found in outputs)
-    (accuracy, _), (accuracy8, paired8) = compare_variant(own), compare_variant(other, own)
-    shift = _shift(outputs, pixels, classes=facts.classes)
-    first = VariantResult(FP32, "ONNX Runtime, float", accuracy, speeds[0], len(graph))
-    ratio = speeds[0].p50_ms / speeds[1].p50_ms
-    note = (
-        f"{ratio:.2f} times as fast as fp32"
-        if ratio >= 1
-        else f"slower than fp32: it takes {1 / ratio:.2f} times as long"
-    )
-    small = VariantResult(
-        INT8, "ONNX Runtime, convolutions in 8-bit integers", accuracy8, speeds[1], len(int8), paired8, shift, note
-    )
-    return first, small
-
-
-def _outputs(session: OnnxSession, pixels: Pixels) -> Outputs:
-    """Return the outputs that the prediction log and the decision take, [N, ...]."""
-    found = run_singly(session, np.asarray(pixels))
-    return {name: found[name] for name in (LOGITS, EMBEDDING, RESIDUAL)}
-
-
-def _shift(outputs: Sequence[Outputs], pixels: Pixels, *, classes: tuple[str, ...]) -> OutputShift:
-    """Return how far the second outputs are from the first, with the drift test of the service between the two."""
-    seen = image_statistics(np.asarray(pixels))
-    before, after = (
-        Measurements(
-            classes=classes,
-            statistics=seen,
-            embedding=found[EMBEDDING].astype(np.float16),
-            residual=found[RESIDUAL],
-            probabilities=softmax(found[LOGITS]).astype(np.float32),
-            confident=np.ones(len(seen), dtype=np.bool_),
-            in_domain=np.ones(len(seen), dtype=np.bool_),
-        )
-        for found in outputs
-    )
-    return output_shift(outputs[0], outputs[1], drift=str(detect_drift(before, after).status))
-
-
-def _variant_info(result: VariantResult, held_out: _HeldOut, *, calibrated_on: int) -> VariantInfo:
+def _variant_info(result: VariantResult, held_out: HeldOutPhotos, *, calibrated_on: int) -> VariantInfo:
     if result.paired is None:
         raise ValueError("a variant has a paired test")
     found = result.paired.difference
@@ -232,7 +232,7 @@ def _variant_info(result: VariantResult, held_out: _HeldOut, *, calibrated_on: i
 def _values(
     rows: Sequence[VariantResult],
     facts: RunMetadata,
-    held_out: _HeldOut,
+    held_out: HeldOutPhotos,
     *,
     calibrated_on: int,
     rounds: int,

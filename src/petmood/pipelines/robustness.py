@@ -16,9 +16,9 @@ from petmood.evaluation.predictions import Predictions
 from petmood.evaluation.robustness import Robustness, evaluate_robustness, spread_sample
 from petmood.models.network import ExpressionNet
 from petmood.pipelines.fit_settings import configured_photos
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.train import load_network
 from petmood.training.dataset import open_index
 
 __all__ = ["measure_robustness"]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lightning.pytorch import Callback
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
@@ -21,9 +21,10 @@ from petmood.core.partials import remove_dead_partials
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
 from petmood.data.validation_parts import divide_rows
-from petmood.models.network import ExpressionNet, build_network
+from petmood.models.network import ExpressionNet
 from petmood.pipelines.chosen_model import chooses, models_tried
 from petmood.pipelines.fit_settings import configured_photos, fit_settings
+from petmood.pipelines.networks import load_network, load_teacher
 from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
@@ -32,7 +33,7 @@ from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, trai
 from petmood.training.fit import fit_network, make_network
 from petmood.training.provenance import code_version, package_versions
 
-__all__ = ["load_network", "resume", "train", "train_each"]
+__all__ = ["resume", "train", "train_each"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ def train(
     folder of the sweep that this is a trial of.
 
     Raises:
-        ConfigError: a backbone, weights or head that don't fit together, or a cross-validation of another recipe;
-            nothing was written, as for all these errors.
+        ConfigError: a backbone, weights or head that don't fit together, a teacher that doesn't fit, or a
+            cross-validation of another recipe; nothing was written, as for all these errors.
         DownloadError: ImageNet weights that can't be fetched.
         DataError: photos that can't be trained on, or another data version than requested.
         OutputLocked: another process is training into this folder.
@@ -68,6 +69,7 @@ def train(
     facts = _facts(config, index, run, is_trial=sweep is not None)
     # Invalid settings are rejected here, before anything is written.
     network = make_network(fit_settings(config), classes=len(facts.classes))
+    load_teacher(config, facts, run=run)
     with run.lock():
         _refuse_existing(run)
         atomic_write_text(run.config, dump(config))
@@ -140,24 +142,6 @@ def _resume(
     return _learn(run, config, index, network=network, progress=progress, callbacks=callbacks, splits=splits)
 
 
-def load_network(run: RunFolder) -> ExpressionNet:
-    """Return the network of a finished run in evaluation mode.
-
-    Raises:
-        RunError: the weights are missing or don't match the settings.
-    """
-    config, facts = run.read_config(), run.read_metadata()
-    network = build_network(fit_settings(config).network, image=facts.image, classes=len(facts.classes))
-    try:
-        network.load_state_dict(load_file(run.weights))
-    except Exception as error:  # safetensors and torch have no common exception class
-        raise RunError(
-            f"{run.weights} can't be read as weights of {facts.backbone}. "
-            "An earlier version of petmood may have written them. Train the run again."
-        ) from error
-    return network.eval()
-
-
 def _learn(
     run: RunFolder,
     config: Config,
@@ -182,6 +166,7 @@ def _learn(
             progress=progress,
             callbacks=[*callbacks, EpochTrackingCallback(tracking)],
             network=network,
+            teacher=load_teacher(config, facts, run=run),
         )
         atomic_write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
         _evaluate(run, fitted.network, {split: sets[split] for split in splits}, facts)

@@ -13,10 +13,20 @@ from petmood.core.commands import shell_command
 from petmood.core.errors import BundleError, ConfigError, RunError
 from petmood.core.files import atomic_write_bytes, atomic_write_json, atomic_write_text, sha256_of
 from petmood.core.variants import INT8, VariantInfo
+from petmood.evaluation.variants import drop_refusal
 from petmood.export.variant import FittedVariant
+from petmood.pipelines.evaluate import compare_runs
+from petmood.pipelines.networks import find_teacher
 from petmood.pipelines.run_folder import RunFolder
 
-__all__ = ["COMPARISON_NAME", "PAGE_NAME", "Measurement", "read_fitted_variant", "write_measurement"]
+__all__ = [
+    "COMPARISON_NAME",
+    "PAGE_NAME",
+    "Measurement",
+    "check_student",
+    "read_fitted_variant",
+    "write_measurement",
+]
 
 COMPARISON_NAME: Final = "optimize.json"
 PAGE_NAME: Final = "optimize.html"
@@ -83,6 +93,21 @@ def read_fitted_variant(run: RunFolder, name: str) -> FittedVariant:
         raise RunError(f"The run {run.path} was trained again since its variant was made. Make it again with: {again}")
     data = _network(run.optimized / NETWORK_NAME, expected=network, again=again)
     return FittedVariant(data, info, made_of)
+
+
+def check_student(run: RunFolder) -> None:
+    """Refuse to export a run that learned from a teacher and is worse than it, on the same held-out photos.
+
+    Raises:
+        BundleError: it loses more accuracy than allowed.
+        RunError: the teacher's run is gone.
+    """
+    teacher = find_teacher(run.read_config(), run=run)
+    if teacher is not None and (refusal := drop_refusal(compare_runs(run, teacher))):
+        raise BundleError(
+            f"The run {run.path} is refused beside its teacher {teacher.path}: {refusal}. Nothing was exported. "
+            "Train it longer, with a larger backbone, or without recipe.teacher."
+        )
 
 
 def _network(path: Path, *, expected: str, again: str) -> bytes:

@@ -16,6 +16,7 @@ from petmood.core.errors import RunError
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.loaders import eval_loader, train_loader
 from petmood.models.classifier import ExpressionClassifier
+from petmood.models.distillation import Teacher
 from petmood.models.network import ExpressionNet, build_network
 from petmood.training.callbacks import (
     AtomicCheckpoints,
@@ -76,12 +77,14 @@ def fit_network(
     progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
     network: ExpressionNet | None = None,
+    teacher: Teacher | None = None,
 ) -> FitResult:
     """Train on ``train`` and select the epoch on ``valid`` if the recipe selects one; otherwise keep the last weights.
 
     ``network`` is the network to train, fresh from ``make_network`` (built here by default). With a ``folder``,
     checkpoints and metrics are kept there, and training resumes from its last checkpoint. ``callbacks`` are added to
-    petmood's own in gradient training; a linear probe has no epochs and doesn't call them.
+    petmood's own in gradient training; a linear probe has no epochs and doesn't call them. ``teacher`` is the network
+    that this one learns from, by gradient steps alone.
 
     Raises:
         RunError: the folder's last checkpoint holds the tensors of another network.
@@ -96,9 +99,18 @@ def fit_network(
     if folder is None and valid is not None and settings.trainer.checkpoint == "best":
         with TemporaryDirectory(prefix="petmood-") as temporary:
             return _fit_by_gradient(
-                network, settings, train, valid, folder=Path(temporary), progress=progress, further=callbacks
+                network,
+                settings,
+                train,
+                valid,
+                folder=Path(temporary),
+                progress=progress,
+                further=callbacks,
+                teacher=teacher,
             )
-    return _fit_by_gradient(network, settings, train, valid, folder=folder, progress=progress, further=callbacks)
+    return _fit_by_gradient(
+        network, settings, train, valid, folder=folder, progress=progress, further=callbacks, teacher=teacher
+    )
 
 
 def class_weights(
@@ -123,6 +135,7 @@ def _fit_by_gradient(
     folder: Path | None,
     progress: ProgressBar,
     further: Sequence[Callback],
+    teacher: Teacher | None,
 ) -> FitResult:
     chooses = valid is not None and settings.trainer.checkpoint == "best"
     last = folder / "checkpoints" / "last.ckpt" if folder else None
@@ -136,7 +149,9 @@ def _fit_by_gradient(
         own = _callbacks(settings, folder, chooses=chooses, has_valid=valid is not None, progress=progress)
         callbacks = [*own, *further]
         resumed = last if before else None
-        epochs = _run_trainer(network, settings, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs)
+        epochs = _run_trainer(
+            network, settings, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs, teacher=teacher
+        )
     best_epoch = epochs - 1
     if folder is not None and chooses:
         best = read_checkpoint(folder / "checkpoints" / "best.ckpt")
@@ -154,11 +169,12 @@ def _run_trainer(
     callbacks: Sequence[Callback],
     last: Path | None,
     first_epoch: int,
+    teacher: Teacher | None,
 ) -> int:
     """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
     power = settings.class_weight_power
     weights = class_weights(train.labels, classes=len(train.classes), power=power) if power > 0 else None
-    module = ExpressionClassifier(network, settings.optimization, class_weights=weights)
+    module = ExpressionClassifier(network, settings.optimization, class_weights=weights, teacher=teacher)
     network.to(memory_format=torch.channels_last)
     batches = train_loader(
         train.cache,

@@ -28,7 +28,5 @@ def test_golden_outputs_are_those_of_the_variant(shared_bundle: Bundle) -> None:
 
 def test_a_variant_of_another_graph_is_refused(shared_bundle: Bundle) -> None:
     graph = (shared_bundle.folder / "model.onnx").read_bytes()
-    with pytest.raises(
-        BundleError, match=r"int8 was made of another network than .* petmood optimize again"
-    ):
+    with pytest.raises(BundleError, match=r"int8 was made of another network than .* petmood optimize again"):
         variant_files(FittedVariant(graph, variant_info(), "0" * 64), graph, GOLDEN)

@@ -6,9 +6,9 @@ import torch
 
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.pipelines import predict_logits as score_module
+from petmood.pipelines.networks import load_network
 from petmood.pipelines.predict_logits import logits_of, predict_logits
 from petmood.pipelines.run_folder import RunFolder
-from petmood.pipelines.train import load_network
 from petmood.training.dataset import PhotoSet
 
 

@@ -22,9 +22,8 @@ from petmood.core.errors import ConfigError, DataError, OutputError, OutputLocke
 from petmood.core.locks import exclusive_lock
 from petmood.data.index import Role, Split, read_index, write_index
 from petmood.evaluation.predictions import Predictions
-from petmood.pipelines.predict_logits import logits_of
 from petmood.pipelines.run_folder import RunFolder, open_run
-from petmood.pipelines.train import load_network, resume, train, train_each
+from petmood.pipelines.train import resume, train, train_each
 from petmood.training.callbacks import RelocatableCheckpoint, read_checkpoint
 from petmood.training.dataset import PhotoSet
 from petmood.training.fit import FitResult, fit_network
@@ -87,20 +86,6 @@ def test_the_weights_beside_the_checkpoints_are_those_of_the_best_epoch(
     logits = torch.from_numpy(Predictions.load(run.predictions(Split.VALID)).logits)
     labels = torch.from_numpy(Predictions.load(run.predictions(Split.VALID)).labels)
     assert torch.nn.functional.cross_entropy(logits, labels).item() == pytest.approx(min(losses), abs=1e-4)
-
-
-def test_a_loaded_network_gives_the_logits_that_the_run_wrote_down(small_run: RunFolder, photo_sets: object) -> None:
-    assert isinstance(photo_sets, tuple)
-    written = Predictions.load(small_run.predictions(Split.VALID)).logits
-    np.testing.assert_allclose(logits_of(load_network(small_run), photo_sets[1].cache.pixels), written, atol=1e-6)
-
-
-def test_damaged_weights_are_one_clear_error(small_run: RunFolder, tmp_path: Path) -> None:
-    copy = RunFolder(tmp_path / "near_duplicate")
-    shutil.copytree(small_run.path, copy.path)
-    copy.weights.write_bytes(b"\xff" * 64)
-    with pytest.raises(RunError, match=r"can't be read as weights of tiny\. An earlier .* Train the run again"):
-        load_network(copy)
 
 
 def test_equal_settings_give_files_of_equal_weights_and_another_seed_others(settings: Settings) -> None:

@@ -33,7 +33,7 @@ def test_the_page_has_the_table_and_says_what_is_refused_and_why() -> None:
     assert "Variants of dog & <co>" in page.text
     assert "fp32 float 76.3% 72 to 80 - 17.7 ms 28.7 ms 14.1 MB" in page.text
     assert "-5.0 (-8.0 to -2.0) 2.0 ms 3.0 ms" in page.text
-    told = "int8: Refused: its accuracy changes by -5.0 points (-8.0 to -2.0) on 500 photos, allowed are -1."
+    told = "Refused: its accuracy changes by -5.0 points (-8.0 to -2.0) on 500 photos, allowed are -1."
     assert f"{told} Slower than fp32." in page.text
 
 
