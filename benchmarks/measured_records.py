@@ -2,7 +2,8 @@
 
 python -m benchmarks.measured_records NAME FOLDER COMMAND [COMMAND ...] [--note NOTE]
 
-FOLDER is a dataset, a bundle, the folder of a run or a cross-validation, or a file with the JSON lines of a benchmark.
+FOLDER is a dataset, a bundle, the folder of a run, of its variants (``optimized``) or of a cross-validation, or a file
+with the JSON lines of a benchmark.
 Of several lines, the details are in the list ``lines``. COMMAND is what made it, as a reader would type it. The record
 becomes docs/measured/NAME.json. A record without ``file`` was written by hand, and ``note`` says from what.
 """
@@ -27,6 +28,7 @@ __all__ = ["RECORDS", "Record", "main", "read_records", "record_of"]
 RECORDS: Final = Path("docs/measured")
 CROSSVAL_FILE: Final = "crossval.json"
 RUN_FILES: Final = ("evaluation.json", "run.json")
+COMPARISON_NAME: Final = "optimize.json"
 IMPORT_FILE: Final = "import.json"
 BENCHMARK_LINE: Final = "JSON line of the benchmark"
 _LEFT_OUT: Final = frozenset({"folds", "slices", "reliability"})
@@ -50,7 +52,7 @@ class Record:
 
 
 def record_of(folder: Path, *, commands: tuple[str, ...]) -> Record:
-    """Return the record of a dataset, a run, a cross-validation, a bundle or a benchmark.
+    """Return the record of a dataset, a run, its variants, a cross-validation, a bundle or a benchmark.
 
     The code version is that of the file; where the file has none, the version that reads it.
 
@@ -73,6 +75,10 @@ def record_of(folder: Path, *, commands: tuple[str, ...]) -> Record:
         return Record(
             commands, RUN_FILES[0], run["code_version"], run["data_hash"], _date(folder / RUN_FILES[0]), values
         )
+    if (folder / COMPARISON_NAME).exists():
+        found = _json(folder / COMPARISON_NAME)
+        code, data = found["code_version"], found["data_hash"]
+        return Record(commands, COMPARISON_NAME, code, data, _date(folder / COMPARISON_NAME), found)
     if (folder / MANIFEST).exists():
         manifest = _json(folder / MANIFEST)
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}

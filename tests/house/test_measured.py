@@ -125,6 +125,14 @@ def test_a_cross_validation_is_recorded_with_its_code_and_data_and_without_its_f
     assert record_of(tmp_path, commands=("petmood crossval",)).data == "5e83c8", "the file itself comes first"
 
 
+def test_a_record_of_a_runs_variants_has_the_table_with_its_processor(tmp_path: Path) -> None:
+    found = {"code_version": "0.1.0", "data_hash": "5e83c8", "processor": "AMD EPYC", "rows": [{"name": "fp32"}]}
+    atomic_write_json(tmp_path / "optimize.json", found)
+    record = record_of(tmp_path, commands=("petmood optimize",))
+    assert (record.file, record.code, record.data) == ("optimize.json", "0.1.0", "5e83c8")
+    assert record.values["rows"] == [{"name": "fp32"}]
+
+
 def test_every_benchmark_that_make_bench_runs_is_a_program() -> None:
     """Modules without one were run as benchmarks, and counted as not met."""
     without = [name for name in names() if "__main__" not in (ROOT / f"benchmarks/{name}.py").read_text("utf-8")]

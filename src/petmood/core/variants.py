@@ -41,8 +41,8 @@ class VariantInfo(BaseModel):
 
     ``tolerance`` is the largest deviation from its golden outputs at loading (see ``relative_deviation``).
     ``accuracy`` is that on the photos of ``split``, ``difference`` the paired difference to ``model.onnx`` on the same
-    ``photos`` photos, with its 95% interval from ``low`` to ``high``. ``calibrated_on`` training photos gave the ranges
-    of its activations.
+    ``photos`` photos, with its 95% interval from ``low`` to ``high``. The ranges of its
+    activations come from ``calibrated_on`` training photos.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -86,9 +86,9 @@ def check_choice(choice: str) -> None:
 def relative_deviation(expected: NDArray[np.floating], got: NDArray[np.floating]) -> float:
     """Return how far outputs [N, ...] are from the expected ones, as a share of how much these vary among the photos.
 
-    It is the root of the mean square of the differences, divided by that of the expected outputs around their mean over
-    the photos; infinity for other shapes or values that are not finite. 0 is equality. At 1 the outputs are as far from
-    the expected ones as a constant is.
+    It is the root of the mean square of the differences, divided by the standard deviation of the expected outputs over
+    the photos. It is infinity for other shapes, or values that are not finite. 0 is equality. At 1 the outputs are as far
+    from the expected ones as a constant is.
     """
     if expected.shape != got.shape or not (np.isfinite(expected).all() and np.isfinite(got).all()):
         return float("inf")

@@ -93,7 +93,7 @@ class OutputShift:
         if not self.probabilities <= MAX_PROBABILITIES_MOVED:
             allowed = f"{MAX_PROBABILITIES_MOVED:.0%}"
             return f"its probabilities change by {self.probabilities:.1%} on average, allowed are {allowed}"
-        return "the drift test tells its outputs from those of fp32" if self.drift == "drift" else ""
+        return "the drift test finds a change from the outputs of fp32" if self.drift == "drift" else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Weights get one scale per output channel, activations one range each, from photos that are run through the float graph
 (QDQ format; Jacob et al. 2018). Class head, class maps, embedding and residual norm are computed in float from the last
-feature map, so that a graph has the same outputs as the one that it is made of.
+feature map. So the graph has all outputs of the one that it is made of.
 """
 
 import logging

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from petmood.core.bundle import Bundle, pack_arrays, write
 from petmood.core.domain import DomainRule
 from petmood.core.errors import BundleError
-from petmood.core.golden import read_golden
+from petmood.core.golden import read_golden, read_variant_golden
 from tests.support.bundles import demo_files, demo_manifest, forge
 from tests.support.images import faces
+from tests.support.variants import variant_info
 
 PIXELS = faces(3, side_px=16)
 LOGITS = np.zeros((3, 4), np.float32)
@@ -206,3 +207,16 @@ def test_missing_scores_and_those_of_another_type_or_shape_are_refused(
     with pytest.raises(BundleError) as error:
         read_golden(made)
     assert str(error.value) == f"{made.folder / 'golden.npz'}: expected {told} Export the run again."
+
+
+def test_a_variant_has_golden_outputs_of_its_own_for_the_same_photos(tmp_path: Path) -> None:
+    outputs = {"logits": np.ones((3, 4), np.float32)}
+    files = demo_files() | {"model.int8.onnx": b"small", "golden.int8.npz": pack_arrays(**outputs)}
+    bundle = write(tmp_path / "both", demo_manifest(variants=[variant_info()]), files)
+    (variant,) = bundle.manifest.variants
+    assert np.array_equal(read_variant_golden(bundle, variant, photos=3)["logits"], outputs["logits"])
+    with pytest.raises(BundleError, match=r"golden\.int8\.npz: expected outputs for 4 photos"):
+        read_variant_golden(bundle, variant, photos=4)
+    other = forge(bundle.folder, "golden.int8.npz", pack_arrays(logits=np.ones((3, 5), np.float32)))
+    with pytest.raises(BundleError, match=r"golden\.int8\.npz.*Export the run again"):
+        read_variant_golden(other, variant, photos=3)

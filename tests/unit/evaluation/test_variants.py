@@ -51,7 +51,7 @@ def test_a_refusal_says_the_difference_with_its_interval_and_what_is_allowed() -
         ({"embedding": 0.51}, "its embedding deviates by 0.51 of its spread, allowed are 0.5"),
         ({"residual": float("inf")}, "its residual norm deviates by inf of its spread"),
         ({"probabilities": 0.11}, "its probabilities change by 11.0% on average, allowed are 10%"),
-        ({"drift": "drift"}, "the drift test tells its outputs from those of fp32"),
+        ({"drift": "drift"}, "the drift test finds a change from the outputs of fp32"),
     ],
 )
 def test_outputs_that_moved_too_far_are_refused_at_any_accuracy(changes: dict[str, float], told: str) -> None:
