@@ -26,8 +26,8 @@ from petmood.data.index import Split
 from petmood.data.synthetic.animal_faces import SPECIES, draw_face
 from petmood.models.domain import FeatureNetwork
 from petmood.models.network import ExpressionNet
-from petmood.pipelines.run_folder import open_run
 from petmood.pipelines.networks import load_network
+from petmood.pipelines.run_folder import open_run
 from petmood.training.dataset import evaluation_rows, open_index, open_photo_set
 
 __all__ = [

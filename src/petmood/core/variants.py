@@ -87,8 +87,8 @@ def relative_deviation(expected: NDArray[np.floating], got: NDArray[np.floating]
     """Return how far outputs [N, ...] are from the expected ones, as a share of how much these vary among the photos.
 
     It is the root of the mean square of the differences, divided by the standard deviation of the expected outputs over
-    the photos. It is infinity for other shapes, or values that are not finite. 0 is equality. At 1 the outputs are as far
-    from the expected ones as a constant is.
+    the photos. It is infinity for other shapes, or values that are not finite. 0 is equality. At 1 the outputs are as
+    far from the expected ones as a constant is.
     """
     if expected.shape != got.shape or not (np.isfinite(expected).all() and np.isfinite(got).all()):
         return float("inf")
