@@ -17,6 +17,7 @@ from petmood.core.commands import shell_command
 from petmood.core.environment import current_user
 from petmood.core.errors import MissingDependency, PetmoodError
 from petmood.core.names import escape_undecodable
+from petmood.core.processors import WAITING
 from petmood.core.user_cache import temporary_folder
 
 __all__ = ["VERBS", "main", "petmood"]
@@ -103,12 +104,9 @@ def petmood(*, verbose: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's return value
-    """Run the command line; an error made on purpose is one line on stderr and its own exit code.
-
-    Threads that wait for one another sleep rather than spin (OpenMP reads this when torch is loaded): on two busy cores
-    a training step took twice as long otherwise.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Run the command line; an error made on purpose is one line on stderr and its own exit code."""
+    for variable, value in WAITING.items():
+        os.environ.setdefault(variable, value)
     _name_user_and_home()
     accept_any_text()
     try:
