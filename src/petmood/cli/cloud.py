@@ -99,8 +99,11 @@ def deploy(found: "CloudSettings", *, components: Sequence[str], dry_run: bool, 
 @on_project
 @tag
 @click.option("--name", help="Name of the job; one that exists resumes from its checkpoints. Default: the time.")
+@click.option("--machines", type=Integer(1, 100), help="Machines that train together; default: 1, or --settings.")
 @dry_run
-def train(found: "CloudSettings", *, overrides: tuple[str, ...], name: str | None, dry_run: bool) -> None:
+def train(
+    found: "CloudSettings", *, overrides: tuple[str, ...], name: str | None, machines: int | None, dry_run: bool
+) -> None:
     """Train on Vertex AI.
 
     OVERRIDES as for `petmood run`, such as data=/gcs/BUCKET/data/pets. The objects of a bucket are files below
@@ -108,6 +111,8 @@ def train(found: "CloudSettings", *, overrides: tuple[str, ...], name: str | Non
     """
     from petmood.cloud.jobs import job_spec, output_folder
 
+    if machines is not None:
+        found = found.model_copy(update={"training": found.training.model_copy(update={"machines": machines})})
     chosen = name or f"petmood-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     spec = job_spec(found, name=chosen, overrides=overrides)
     if dry_run:

@@ -7,6 +7,7 @@ from tempfile import gettempdir
 
 import click
 
+from petmood.cli.processes import in_every_process
 from petmood.cli.progress import progress_bar
 
 __all__ = ["run_job"]
@@ -24,8 +25,16 @@ def run_job(*, overrides: tuple[str, ...], work: Path | None) -> None:
 
     It does what `petmood run` does. Runs are stored in $AIP_CHECKPOINT_DIR after each epoch, and a job that is started
     again resumes from there. The bundle comes to $AIP_MODEL_DIR, and learning curves to $AIP_TENSORBOARD_LOG_DIR.
-    Paths in OVERRIDES are absolute, such as data=/gcs/BUCKET/data/pets.
+    Paths in OVERRIDES are absolute, such as data=/gcs/BUCKET/data/pets. In a job with several machines ($CLUSTER_SPEC),
+    the first one does all that, and the others help it train.
     """
+    from petmood.cloud.vertex_environment import torchrun_variables
+
+    os.environ.update(torchrun_variables(os.environ))
+    in_every_process(lambda: _run_job(overrides, work=work))
+
+
+def _run_job(overrides: tuple[str, ...], *, work: Path | None) -> None:
     from petmood.cli.recommended import with_recommended
     from petmood.cloud.job_storage import RunMirror, mirrored, open_store, publish_bundle, restore_runs
     from petmood.cloud.vertex_environment import read_job_environment

@@ -1,5 +1,6 @@
 """Command that makes the next model from a data version: `petmood retrain`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -12,6 +13,7 @@ from petmood.cli.progress import progress_bar
 from petmood.cli.recommended import done_text, with_recommended
 from petmood.cli.registry_options import current_author, in_new_registry, registry_command
 from petmood.core.output_paths import refuse_unwritable
+from petmood.core.world import refuse_several_processes
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -64,6 +66,7 @@ def retrain(
     weights of a run. The checks are never skipped: if one fails, the version stays registered, the reasons are printed
     and the exit status is 3. With --when-drift and --min-corrections, either condition suffices.
     """
+    refuse_several_processes(os.environ, "retrain")
     if report_folder is not None:
         refuse_unwritable(report_folder)
     if not _is_due(opened, further):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from petmood.cli.processes import in_every_process
 from petmood.cli.progress import progress_bar
 from petmood.cli.recommended import done_text, with_recommended
 from petmood.core.commands import shell_command
@@ -26,6 +27,10 @@ def run(*, overrides: tuple[str, ...], bundles: Path) -> None:
     Without experiment=, model=, backbone=, weights= or recipe=, these are chosen by the number of original photos.
     Without test photos, a closed-form recipe is cross-validated, and that is the main result.
     """
+    in_every_process(lambda: _run(overrides, bundles=bundles))
+
+
+def _run(overrides: tuple[str, ...], *, bundles: Path) -> None:
     from petmood.cli.tables import headline_text, model_notices, prediction_text
     from petmood.configs.load import compose, with_demo
     from petmood.data.generated import CHECK_NAME, find_generated

@@ -1,11 +1,13 @@
 """Command that searches hyperparameters: `petmood sweep`."""
 
+import os
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
+from petmood.core.world import refuse_several_processes
 
 if TYPE_CHECKING:
     from petmood.tuning.report import SearchReport
@@ -31,6 +33,7 @@ def sweep(*, overrides: tuple[str, ...], as_file: bool, worker: bool) -> None:
     from petmood.configs.load import compose, with_demo
     from petmood.core.extras import require
 
+    refuse_several_processes(os.environ, "sweep")
     require("optuna", extra="sweep")
     wanted = with_demo(overrides)
     if not worker:

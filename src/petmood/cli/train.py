@@ -1,13 +1,16 @@
 """Commands with training settings: `petmood train`, `crossval`, `profile` and `config`."""
 
+import os
 from pathlib import Path
 
 import click
 
 from petmood.cli.output import echo_json
+from petmood.cli.processes import in_every_process
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
 from petmood.core.output_paths import refuse_unwritable
+from petmood.core.world import refuse_several_processes
 
 __all__ = ["config", "crossval", "profile", "train"]
 
@@ -17,11 +20,18 @@ __all__ = ["config", "crossval", "profile", "train"]
 @click.option("-m", "--multirun", is_flag=True, help="One run for each combination: seed=1,2 recipe=scratch,finetune.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume a stopped run from its last complete epoch.")
 def train(*, overrides: tuple[str, ...], multirun: bool, resume: Path | None) -> None:
-    """Train a network. OVERRIDES are settings: data=data/pets backbone=efficientnet_b0 recipe=finetune."""
-    from petmood.configs.load import compose, expand_multirun
+    """Train a network. OVERRIDES are settings: data=data/pets backbone=efficientnet_b0 recipe=finetune.
 
+    In several processes: torchrun --nproc-per-node 2 -m petmood train ...
+    """
     if resume is not None and overrides:
         raise click.UsageError("A resumed run keeps its settings; leave the overrides out.")
+    in_every_process(lambda: _train(overrides, multirun=multirun, resume=resume))
+
+
+def _train(overrides: tuple[str, ...], *, multirun: bool, resume: Path | None) -> None:
+    from petmood.configs.load import compose, expand_multirun
+
     settings = [compose(one) for one in (expand_multirun(overrides) if multirun else [list(overrides)])]
     from petmood.pipelines import train as run  # torch is imported only after the settings are validated
 
@@ -44,6 +54,8 @@ def crossval(*, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     from petmood.cli.tables import crossval_text
     from petmood.configs.load import compose
+
+    refuse_several_processes(os.environ, "crossval")
 
     settings = compose(overrides)
     from petmood.pipelines.crossval import CrossvalReport
@@ -73,6 +85,7 @@ def profile(*, overrides: tuple[str, ...], to: Path, top: int) -> None:
     """Profile some training steps; writes a trace and a table of the most expensive operations."""
     from petmood.configs.load import compose
 
+    refuse_several_processes(os.environ, "profile")
     settings = compose(overrides)
     refuse_unwritable(to)
     from petmood.pipelines.profile import profile_training

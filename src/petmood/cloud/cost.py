@@ -100,9 +100,9 @@ def run_seconds(run: Path) -> float:
 
 
 def training_cost(prices: Prices, size: TrainingSize, *, seconds: float) -> Estimate:
-    """Return what a training of so many seconds costs on a machine of Vertex AI.
+    """Return what a training of so many seconds costs on the machines of a job of Vertex AI.
 
-    The start of the machine and of the container, some minutes, is not in it, nor is the disk.
+    The start of a machine and of the container, some minutes, is not in it, nor is the disk.
 
     Raises:
         ConfigError: the list has no price of the machine or the accelerator.
@@ -114,6 +114,8 @@ def training_cost(prices: Prices, size: TrainingSize, *, seconds: float) -> Esti
             prices.vertex_accelerator_hour, size.accelerator, "vertex_accelerator_hour"
         )
         how += f" with {size.accelerator_count} {size.accelerator}"
+    if size.machines > 1:
+        how, hour = f"{how} on each of {size.machines} machines", hour * size.machines
     return Estimate("one training", seconds / 3600 * hour, f"{how} at {hour:.4f} an hour")
 
 

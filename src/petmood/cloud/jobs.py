@@ -25,8 +25,9 @@ def output_folder(settings: CloudSettings, name: str) -> str:
 def job_spec(settings: CloudSettings, *, name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return the specification of a job that trains with ``overrides``, the settings of ``petmood run``.
 
-    One machine; a job whose machine fails is started again, and resumes. A job of the same name resumes, too, since
-    its checkpoints lie in the same folder.
+    A job of which a machine fails is started again, and resumes. A job of the same name resumes, too, since its
+    checkpoints lie in the same folder. Of several machines, the first is a worker pool of its own, as Vertex AI
+    requires.
     """
     size = settings.training
     machine: dict[str, Any] = {"machineType": size.machine_type}
@@ -35,23 +36,22 @@ def job_spec(settings: CloudSettings, *, name: str, overrides: Sequence[str] = (
     scheduling: dict[str, Any] = {"timeout": f"{round(size.timeout_h * 3600)}s", "restartJobOnWorkerRestart": True}
     if size.spot:
         scheduling["strategy"] = "SPOT"
+    pool = {
+        "machineSpec": machine,
+        "diskSpec": {"bootDiskType": "pd-ssd", "bootDiskSizeGb": size.disk_gb},
+        "containerSpec": {
+            "imageUri": settings.image(TRAIN),
+            "command": [*COMMAND],
+            "args": [*overrides],
+            "env": [{"name": ADDRESS_VARIABLE, "value": settings.registry}],
+        },
+    }
+    counts = [1, size.machines - 1] if size.machines > 1 else [1]
     return {
         "displayName": name,
         "labels": {**LABELS, "component": TRAIN},
         "jobSpec": {
-            "workerPoolSpecs": [
-                {
-                    "machineSpec": machine,
-                    "replicaCount": 1,
-                    "diskSpec": {"bootDiskType": "pd-ssd", "bootDiskSizeGb": size.disk_gb},
-                    "containerSpec": {
-                        "imageUri": settings.image(TRAIN),
-                        "command": [*COMMAND],
-                        "args": [*overrides],
-                        "env": [{"name": ADDRESS_VARIABLE, "value": settings.registry}],
-                    },
-                }
-            ],
+            "workerPoolSpecs": [pool | {"replicaCount": count} for count in counts],
             "scheduling": scheduling,
             "serviceAccount": settings.account(TRAIN),
             "baseOutputDirectory": {"outputUriPrefix": output_folder(settings, name)},

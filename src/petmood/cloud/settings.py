@@ -41,8 +41,12 @@ class ServiceSize(_Frozen):
 
 
 class TrainingSize(_Frozen):
-    """Machine of a training job; ``timeout_h``: hours after which Vertex AI ends it; ``spot``: may be interrupted."""
+    """Machines of a training job: so many of a type, with a process on each that trains with the others.
 
+    ``timeout_h``: hours after which Vertex AI ends the job; ``spot``: may be interrupted.
+    """
+
+    machines: int = Field(default=1, ge=1, le=100)
     machine_type: str = Field(default="n1-standard-8", pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)+$")
     accelerator: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]+$")
     accelerator_count: int = Field(default=1, ge=1, le=16)

@@ -126,7 +126,12 @@ class OptimizerConfig(Checked):
 
 
 class TrainerConfig(Checked):
-    """Lightning trainer settings; ``workers``: processes for augmentation (0 = in the main process)."""
+    """Lightning trainer settings.
+
+    ``batch_size``: photos of a step in all processes together. ``devices``: processes on this machine, which torchrun
+    starts, each with one device (auto = as many as were started). ``workers``: further processes of each for
+    augmentation (0 = in the process itself).
+    """
 
     max_epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=32, ge=2)

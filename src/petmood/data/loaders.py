@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from petmood.core.errors import DataError
+from petmood.core.world import ALONE, World
 from petmood.data.augment_spec import AugmentSpec
 from petmood.data.augmentation import augment
 from petmood.data.image_cache import ImageCache
@@ -19,10 +20,14 @@ __all__ = ["BatchDataset", "BatchIndices", "EpochBatchSampler", "eval_loader", "
 
 @dataclass(frozen=True, slots=True)
 class BatchIndices:
-    """The photo indices of one batch, and its epoch."""
+    """The photo indices of one batch, and its epoch.
+
+    ``weight``: weight of its mean loss among those of all processes; None without others.
+    """
 
     epoch: int
     numbers: tuple[int, ...]
+    weight: float | None = None
 
 
 class EpochBatchSampler(Sampler[BatchIndices]):
@@ -30,13 +35,16 @@ class EpochBatchSampler(Sampler[BatchIndices]):
 
     Batch sizes differ by at most one. No batch has a single photo, which batch normalization can't train on: three
     photos in batches of two make one batch of three. Raises DataError for fewer than two photos or a batch size below
-    two.
+    two. Of several processes each takes its part of every batch, at least two photos.
     """
 
-    def __init__(self, count: int, batch_size: int, *, seed: int, epoch: int = 0) -> None:
-        if min(count, batch_size) < 2:
-            raise DataError(f"Expected at least 2 photos a batch to train on, got {min(count, batch_size)}.")
-        self.count, self.batch_size, self.seed, self.epoch = count, batch_size, seed, epoch
+    def __init__(self, count: int, batch_size: int, *, seed: int, epoch: int = 0, world: World = ALONE) -> None:
+        if min(count, batch_size) < 2 * world.size:
+            where = f" in {world.size} processes" if world.size > 1 else ""
+            raise DataError(
+                f"Expected at least {2 * world.size} photos a batch to train on{where}, got {min(count, batch_size)}."
+            )
+        self.count, self.batch_size, self.seed, self.epoch, self.world = count, batch_size, seed, epoch, world
 
     def set_epoch(self, epoch: int) -> None:
         """Set the number of the epoch that begins; Lightning calls this."""
@@ -44,17 +52,22 @@ class EpochBatchSampler(Sampler[BatchIndices]):
 
     def __len__(self) -> int:
         """Return the number of batches per epoch."""
-        return min(-(-self.count // self.batch_size), self.count // 2)
+        return min(-(-self.count // self.batch_size), self.count // (2 * self.world.size))
 
     def __iter__(self) -> Iterator[BatchIndices]:
-        """Yield this epoch's batches; every photo occurs exactly once."""
+        """Yield this epoch's batches; every photo occurs exactly once, in one of the processes."""
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         for numbers in np.array_split(order, len(self)):
-            yield BatchIndices(self.epoch, tuple(numbers.tolist()))
+            own = np.array_split(numbers, self.world.size)[self.world.rank]
+            weight = len(own) * self.world.size / len(numbers) if self.world.size > 1 else None
+            yield BatchIndices(self.epoch, tuple(own.tolist()), weight)
 
 
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Batches of an image cache: images uint8 [B, 3, S, S] (channels last in memory) and labels int64 [B]."""
+    """Batches of an image cache: images uint8 [B, 3, S, S] (channels last in memory) and labels int64 [B].
+
+    Where several processes train together, a batch has the ``weight`` of its mean loss, float64 [].
+    """
 
     def __init__(
         self, cache: ImageCache, labels: NDArray[np.int64], *, spec: AugmentSpec | None = None, seed: int = 0
@@ -69,7 +82,10 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
                 rng = np.random.default_rng((self.seed, request.epoch, number))
                 images[position] = augment(images[position], self.spec, rng)
         labels = self.labels[list(request.numbers)]
-        return {"images": torch.from_numpy(images).permute(0, 3, 1, 2), "labels": torch.from_numpy(labels)}
+        batch = {"images": torch.from_numpy(images).permute(0, 3, 1, 2), "labels": torch.from_numpy(labels)}
+        return (
+            batch if request.weight is None else batch | {"weight": torch.tensor(request.weight, dtype=torch.float64)}
+        )
 
 
 def train_loader(
@@ -81,8 +97,11 @@ def train_loader(
     spec: AugmentSpec | None,
     workers: int = 0,
     first_epoch: int = 0,
+    world: World = ALONE,
 ) -> DataLoader[dict[str, Tensor]]:
     """Return training batches, shuffled and augmented differently in each epoch, from ``first_epoch`` on.
+
+    ``batch_size`` is that of all processes together.
 
     It never draws from torch's global generator: starting it before or after an epoch's seeding gives the same results.
 
@@ -91,7 +110,7 @@ def train_loader(
     """
     return DataLoader(
         BatchDataset(cache, labels, spec=spec, seed=seed),
-        sampler=EpochBatchSampler(len(cache), batch_size, seed=seed, epoch=first_epoch),
+        sampler=EpochBatchSampler(len(cache), batch_size, seed=seed, epoch=first_epoch, world=world),
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
@@ -99,8 +118,15 @@ def train_loader(
     )
 
 
-def eval_loader(cache: ImageCache, labels: NDArray[np.int64], *, batch_size: int) -> DataLoader[dict[str, Tensor]]:
-    """Return batches in the cache's order, without augmentation."""
+def eval_loader(
+    cache: ImageCache, labels: NDArray[np.int64], *, batch_size: int, world: World = ALONE
+) -> DataLoader[dict[str, Tensor]]:
+    """Return batches in the cache's order, without augmentation.
+
+    Several processes take the batches in turns, none twice; if there are fewer batches than processes, each takes all,
+    which weighs the photos equally, too.
+    """
     starts = range(0, len(cache), batch_size)
     requests = [BatchIndices(0, tuple(range(start, min(start + batch_size, len(cache))))) for start in starts]
-    return DataLoader(BatchDataset(cache, labels), sampler=requests, batch_size=None)
+    own = requests[world.rank :: world.size] if len(requests) >= world.size else requests
+    return DataLoader(BatchDataset(cache, labels), sampler=own, batch_size=None)

@@ -3,21 +3,25 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
+from torchmetrics import Metric
 
+from petmood.core.world import ALONE, World
 from petmood.models.backbones import layer_groups
 from petmood.models.distillation import Teacher
 from petmood.models.network import ExpressionNet
+from petmood.models.synced_batchnorm import synchronize_batchnorm
 
 __all__ = [
     "Batch",
     "ExpressionClassifier",
     "OptimizationConfig",
+    "PhotoMean",
     "cosine_after_warmup",
     "parameter_groups",
     "training_side",
@@ -25,15 +29,18 @@ __all__ = [
 
 GROWTH: Final = 1_000_003
 """A prime that separates the random seeds of different runs and epochs."""
+RANK_GROWTH: Final = 7_778_777
+"""As above, of the processes of a run: each draws its own dropout and mixup."""
 SIDE_STEP_PX: Final = 32
 """The sides of smaller training images are multiples of it: backbones halve an image five times."""
 
 
 class Batch(TypedDict):
-    """Images uint8 [B, 3, S, S] and their class indices int64 [B]."""
+    """Images uint8 [B, 3, S, S] and their class indices int64 [B]; ``weight``: of the mean loss, see ``loaders``."""
 
     images: Tensor
     labels: Tensor
+    weight: NotRequired[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,35 @@ class OptimizationConfig:
     seed: int = 0
 
 
+class PhotoMean(Metric):
+    """Mean over photos of the means of batches, in all processes together; a NaN stays one.
+
+    (torchmetrics' ``MeanMetric`` either drops NaNs or ignores the weights.)
+    """
+
+    total: Tensor
+    photos: Tensor
+
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - of the base class
+        super().__init__(**given)
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("photos", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, mean: Tensor, photos: int) -> None:
+        """Add the mean of a batch."""
+        self.total = self.total + mean * photos
+        self.photos = self.photos + photos
+
+    def compute(self) -> Tensor:
+        """Return the mean."""
+        return self.total / self.photos
+
+
 class ExpressionClassifier(LightningModule):
-    """Train a network on batches of images; random draws depend only on seed and epoch, so training can resume."""
+    """Train a network on batches of images; random draws depend only on seed and epoch, so training can resume.
+
+    In several processes, the means of loss, metrics and batch normalization are those over all of them.
+    """
 
     def __init__(
         self,
@@ -68,13 +102,25 @@ class ExpressionClassifier(LightningModule):
         learning: OptimizationConfig,
         *,
         class_weights: Tensor | None = None,
+<<<<<<< HEAD
         teacher: Teacher | None = None,
+=======
+        world: World = ALONE,
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
     ) -> None:
         super().__init__()
         self.network = network
         self.learning = learning
+<<<<<<< HEAD
         self.teacher = teacher  # a plain record: its network is in no checkpoint, and is not trained
+=======
+        self.world = world
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         self.register_buffer("class_weights", class_weights, persistent=False)
+        together = world.size > 1
+        self.train_loss, self.val_loss, self.val_accuracy = (PhotoMean(sync_on_compute=together) for _ in range(3))
+        if together:
+            synchronize_batchnorm(network)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [B, K]."""
@@ -83,12 +129,13 @@ class ExpressionClassifier(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed this epoch's dropout and mixup; freeze or unfreeze the backbone."""
-        torch.manual_seed(self.learning.seed * GROWTH + self.current_epoch)
+        torch.manual_seed(self.learning.seed * GROWTH + self.current_epoch + self.world.rank * RANK_GROWTH)
         frozen = self.current_epoch < self.learning.freeze_epochs
         self.network.backbone.requires_grad_(not frozen)
         self.network.backbone.train(not frozen)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
+<<<<<<< HEAD
         """Return the loss of one batch."""
         images, targets = batch["images"], self._targets(batch["labels"])
         if self.learning.mixup > 0:
@@ -99,13 +146,25 @@ class ExpressionClassifier(LightningModule):
             loss = self.teacher.loss(logits, images, loss)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
+=======
+        """Return the loss of one batch, weighted so that its mean over the processes is that of all photos."""
+        images, targets = self._resized(batch["images"]), self._targets(batch["labels"])
+        if self.learning.mixup > 0:
+            images, targets = _mixed(images, targets, self.learning.mixup)
+        loss = self._loss(self(images), targets)
+        self.train_loss.update(loss.detach(), len(images))
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
+        return loss * batch["weight"].to(loss.dtype) if "weight" in batch else loss
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Log loss and accuracy of one batch; the loss is unweighted cross-entropy, so that runs are comparable."""
         logits, labels = self(batch["images"]), batch["labels"]
         right = (logits.argmax(1) == labels).float().mean()
-        self.log("val/loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
-        self.log("val/accuracy", right, batch_size=len(labels), prog_bar=True)
+        self.val_loss.update(functional.cross_entropy(logits, labels), len(labels))
+        self.val_accuracy.update(right, len(labels))
+        self.log("val/loss", self.val_loss)
+        self.log("val/accuracy", self.val_accuracy, prog_bar=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of a dozen forms
         """Return AdamW with parameter groups by depth, and a cosine schedule that steps with every batch."""

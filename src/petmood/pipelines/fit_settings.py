@@ -45,7 +45,6 @@ def fit_settings(config: Config) -> FitSettings:
         trainer=TrainerSettings(
             batch_size=trainer.batch_size,
             accelerator=trainer.accelerator,
-            devices=trainer.devices,
             precision=trainer.precision,
             gradient_clip=trainer.gradient_clip,
             workers=trainer.workers,

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +23,18 @@ from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
 from petmood.data.validation_parts import divide_rows
 from petmood.models.network import ExpressionNet
 from petmood.pipelines.chosen_model import chooses, models_tried
+<<<<<<< HEAD
 from petmood.pipelines.fit_settings import configured_photos, fit_settings
 from petmood.pipelines.networks import load_network, load_teacher
+=======
+from petmood.pipelines.fit_settings import fit_settings
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
 from petmood.pipelines.run_tracking import EpochTrackingCallback, tracked
+from petmood.pipelines.training_processes import refuse_misfit, with_helpers
+from petmood.pipelines.training_sets import choosing_photos, open_splits
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, training_rows
 from petmood.training.fit import fit_network, make_network
 from petmood.training.provenance import code_version, package_versions
@@ -53,14 +59,20 @@ def train(
     folder of the sweep that this is a trial of.
 
     Raises:
+<<<<<<< HEAD
         ConfigError: a backbone, weights or head that don't fit together, a teacher that doesn't fit, or a
             cross-validation of another recipe; nothing was written, as for all these errors.
+=======
+        ConfigError: a backbone, weights or head that don't fit together, a cross-validation of another recipe, or
+            other processes than the settings need. Nothing was written, as for all these errors.
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         DownloadError: ImageNet weights that can't be fetched.
         DataError: photos that can't be trained on, or another data version than requested.
         OutputLocked: another process is training into this folder.
         OutputError: the folder can't be written.
         RunError: the folder is a run already, or holds other files.
     """
+    refuse_misfit(config)
     index = open_index(Path(config.data.path), expected_hash=config.data.hash)
     run = RunFolder(Path(config.run.folder) / (config.run.name or _timestamp_name(Path(config.run.folder))))
     refuse_unwritable(run.path)
@@ -136,7 +148,8 @@ def _resume(
         remove_dead_partials(folder)
     index = open_index(run.dataset(), expected_hash=facts.data_hash)
     if facts.status == "done":
-        _evaluate(run, load_network(run), _open_splits(run, config, index, missing, progress=progress), facts)
+        sets = open_splits(config, run.dataset(), index, missing, classes=facts.classes, progress=progress)
+        _evaluate(run, load_network(run), sets, facts)
         return run
     network = make_network(fit_settings(config), classes=len(facts.classes))
     return _learn(run, config, index, network=network, progress=progress, callbacks=callbacks, splits=splits)
@@ -157,6 +170,7 @@ def _learn(
     with _log_to(run.log), tracked(run, config, sweep=sweep) as tracking:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
+<<<<<<< HEAD
         sets = _open_splits(run, config, index, {Split.TRAIN, Split.VALID, *splits}, progress=progress)
         fitted = fit_network(
             fit_settings(config),
@@ -168,6 +182,21 @@ def _learn(
             network=network,
             teacher=load_teacher(config, facts, run=run),
         )
+=======
+        wanted = {Split.TRAIN, Split.VALID, *splits}
+        sets = open_splits(config, run.dataset(), index, wanted, classes=facts.classes, progress=progress)
+        with with_helpers(run, config, facts) as world:
+            fitted = fit_network(
+                fit_settings(config),
+                sets[Split.TRAIN],
+                choosing_photos(sets[Split.VALID], facts, config),
+                folder=run.path,
+                progress=progress,
+                callbacks=[*callbacks, EpochTrackingCallback(tracking)],
+                network=network,
+                world=world,
+            )
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         atomic_write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
         _evaluate(run, fitted.network, {split: sets[split] for split in splits}, facts)
         seconds = round(time.monotonic() - began, 1)
@@ -178,31 +207,9 @@ def _learn(
     return run
 
 
-def _choosing(valid: PhotoSet, facts: RunMetadata, config: Config) -> PhotoSet:
-    """Return the validation photos that choose among models; all of them if there is no choice to make."""
-    share = config.evaluation.calibration_share if facts.chosen_on else 0.0
-    parts = divide_rows(valid.rows, share=share, min_groups=config.evaluation.calibration_min_groups)
-    return valid.take(parts.choosing) if parts.separate else valid
-
-
 def _evaluate(run: RunFolder, network: ExpressionNet, sets: Mapping[Split, PhotoSet], facts: RunMetadata) -> None:
     for split, photo_set in sets.items():
         predict_logits(network, photo_set, source=facts.data_path).save(run.predictions(split))
-
-
-def _open_splits(
-    run: RunFolder, config: Config, index: DataIndex, splits: Collection[Split], *, progress: ProgressBar
-) -> dict[Split, PhotoSet]:
-    folder, facts = run.dataset(), run.read_metadata()
-    chosen = {
-        Split.TRAIN: training_rows(index.rows, include_copies=config.data.include_copies),
-        **{split: evaluation_rows(index.rows, split) for split in EVALUATION_SPLITS},
-    }
-    return {
-        split: configured_photos(config, folder, rows, classes=facts.classes, progress=progress)
-        for split, rows in chosen.items()
-        if split in splits
-    }
 
 
 def _facts(config: Config, index: DataIndex, run: RunFolder, *, is_trial: bool) -> RunMetadata:

@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import socket
-import sys
 import threading
 from typing import Final
+
+from petmood.core.parent_process import end_with_parent
 
 __all__ = ["HEARTBEAT_S", "HEARTBEAT_SOCKET", "end_with_supervisor", "open_heartbeat", "send_heartbeats"]
 
 HEARTBEAT_SOCKET: Final = "PETMOOD_HEARTBEAT_SOCKET"
 """Environment variable with the number of the inherited socket."""
 HEARTBEAT_S: Final = 1.0
-PR_SET_PDEATHSIG: Final = 1
 
 
 def open_heartbeat() -> socket.socket | None:
@@ -34,9 +33,7 @@ def end_with_supervisor(connection: socket.socket) -> None:
     On Linux the kernel sends the signal, also while this process is busy in C code. Everywhere a thread waits for the
     end of the connection.
     """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()
     threading.Thread(target=_wait_for_the_end, args=(connection,), name="petmood-supervisor", daemon=True).start()
 
 

@@ -1,6 +1,7 @@
 """Training of a network: gradient steps under Lightning, or a linear head on precomputed features."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,10 +11,13 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.plugins.environments import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
 from petmood.core.errors import RunError
 from petmood.core.progress import ProgressBar, no_progress
+from petmood.core.world import ALONE, World
 from petmood.data.loaders import eval_loader, train_loader
 from petmood.models.classifier import ExpressionClassifier
 from petmood.models.distillation import Teacher
@@ -32,6 +36,7 @@ from petmood.training.callbacks import (
 from petmood.training.dataset import PhotoSet
 from petmood.training.linear_probe import fit_probe, refuse_other_heads
 from petmood.training.memory import keep_freed_memory
+from petmood.training.process_group import SigtermCallback, share_file
 from petmood.training.settings import FitSettings
 
 __all__ = ["FitResult", "class_weights", "fit_network", "make_network"]
@@ -77,7 +82,11 @@ def fit_network(
     progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
     network: ExpressionNet | None = None,
+<<<<<<< HEAD
     teacher: Teacher | None = None,
+=======
+    world: World = ALONE,
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 ) -> FitResult:
     """Train on ``train`` and select the epoch on ``valid`` if the recipe selects one; otherwise keep the last weights.
 
@@ -85,6 +94,9 @@ def fit_network(
     checkpoints and metrics are kept there, and training resumes from its last checkpoint. ``callbacks`` are added to
     petmood's own in gradient training; a linear probe has no epochs and doesn't call them. ``teacher`` is the network
     that this one learns from, by gradient steps alone.
+
+    The processes of a ``world`` train the same network together, each in a folder of its own. The first one's folder
+    has the last checkpoint to resume from, and gets the new ones; its network is the result.
 
     Raises:
         RunError: the folder's last checkpoint holds the tensors of another network.
@@ -96,6 +108,7 @@ def fit_network(
     if settings.kind == "linear_probe":
         fit_probe(network, settings, train, valid, progress=progress)
         return FitResult(network, epochs=0, best_epoch=0)
+<<<<<<< HEAD
     if folder is None and valid is not None and settings.trainer.checkpoint == "best":
         with TemporaryDirectory(prefix="petmood-") as temporary:
             return _fit_by_gradient(
@@ -111,6 +124,15 @@ def fit_network(
     return _fit_by_gradient(
         network, settings, train, valid, folder=folder, progress=progress, further=callbacks, teacher=teacher
     )
+=======
+    chooses = valid is not None and settings.trainer.checkpoint == "best"
+    needs_place = folder is None and chooses
+    with TemporaryDirectory(prefix="petmood-") if needs_place else nullcontext(folder) as place:
+        where = None if place is None else Path(place)
+        own = _callbacks(settings, where, chooses=chooses, has_valid=valid is not None, progress=progress)
+        every = [*own, *callbacks]
+        return _fit_by_gradient(network, settings, train, valid, folder=where, callbacks=every, world=world)
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 
 
 def class_weights(
@@ -133,12 +155,18 @@ def _fit_by_gradient(
     valid: PhotoSet | None,
     *,
     folder: Path | None,
+<<<<<<< HEAD
     progress: ProgressBar,
     further: Sequence[Callback],
     teacher: Teacher | None,
+=======
+    callbacks: Sequence[Callback],
+    world: World,
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 ) -> FitResult:
-    chooses = valid is not None and settings.trainer.checkpoint == "best"
     last = folder / "checkpoints" / "last.ckpt" if folder else None
+    if last and world.size > 1:
+        share_file(last, world)
     before = read_training_state(last) if last and last.exists() else None
     if last and before:
         _check_same_tensors(network, before, path=last)
@@ -146,14 +174,26 @@ def _fit_by_gradient(
     if before and is_finished(before, max_epochs=settings.optimization.epochs):
         _take_weights(network, before)
     else:
+<<<<<<< HEAD
         own = _callbacks(settings, folder, chooses=chooses, has_valid=valid is not None, progress=progress)
         callbacks = [*own, *further]
         resumed = last if before else None
         epochs = _run_trainer(
             network, settings, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs, teacher=teacher
+=======
+        epochs = _run_trainer(
+            network,
+            settings,
+            train,
+            valid,
+            callbacks=callbacks,
+            last=last if before else None,
+            first_epoch=epochs,
+            world=world,
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         )
     best_epoch = epochs - 1
-    if folder is not None and chooses:
+    if folder is not None and world.is_first and valid is not None and settings.trainer.checkpoint == "best":
         best = read_checkpoint(folder / "checkpoints" / "best.ckpt")
         best_epoch = int(best["epoch"])
         _take_weights(network, best)
@@ -169,12 +209,20 @@ def _run_trainer(
     callbacks: Sequence[Callback],
     last: Path | None,
     first_epoch: int,
+<<<<<<< HEAD
     teacher: Teacher | None,
+=======
+    world: World,
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 ) -> int:
     """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
     power = settings.class_weight_power
     weights = class_weights(train.labels, classes=len(train.classes), power=power) if power > 0 else None
+<<<<<<< HEAD
     module = ExpressionClassifier(network, settings.optimization, class_weights=weights, teacher=teacher)
+=======
+    module = ExpressionClassifier(network, settings.optimization, class_weights=weights, world=world)
+>>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
     network.to(memory_format=torch.channels_last)
     batches = train_loader(
         train.cache,
@@ -184,10 +232,11 @@ def _run_trainer(
         spec=settings.augment,
         workers=settings.trainer.workers,
         first_epoch=first_epoch,
+        world=world,
     )
-    valid_batches = eval_loader(valid.cache, valid.labels, batch_size=64) if valid is not None else None
+    valid_batches = None if valid is None else eval_loader(valid.cache, valid.labels, batch_size=64, world=world)
     with quiet_lightning():
-        trainer = _trainer(settings, callbacks)
+        trainer = _trainer(settings, callbacks, world)
         with propagate_keyboard_interrupt(trainer), keep_freed_memory():
             trainer.fit(module, batches, valid_batches, ckpt_path=last, weights_only=True)
     return int(trainer.current_epoch)
@@ -231,20 +280,28 @@ def _callbacks(
     return found
 
 
-def _trainer(settings: FitSettings, callbacks: Sequence[Callback]) -> Trainer:
+def _trainer(settings: FitSettings, callbacks: Sequence[Callback], world: World) -> Trainer:
     wanted = settings.trainer
     return Trainer(
         max_epochs=settings.optimization.epochs,
         accelerator=wanted.accelerator,
-        devices=wanted.devices,
+        devices=world.local_size,
+        num_nodes=world.machines,
+        strategy="auto" if world.size == 1 else _together(settings),
         precision=wanted.precision,
         gradient_clip_val=wanted.gradient_clip or None,
         deterministic=wanted.deterministic,
-        callbacks=list(callbacks),
-        plugins=[AtomicCheckpoints()],
+        callbacks=[*callbacks, *([SigtermCallback()] if world.size > 1 else [])],
+        plugins=[AtomicCheckpoints(), *([TorchElasticEnvironment()] if world.size > 1 else [])],
         logger=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the loaders divide the photos, none twice
     )
+
+
+def _together(settings: FitSettings) -> DDPStrategy:
+    """Return gradients averaged over processes; buffers are equal, and a frozen backbone has no gradients."""
+    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=settings.optimization.freeze_epochs > 0)

@@ -25,11 +25,13 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainerSettings:
-    """Settings of Lightning's trainer; ``ema_decay`` 0 and ``patience`` 0 disable averaging and early stopping."""
+    """Settings of Lightning's trainer; ``ema_decay`` 0 and ``patience`` 0 disable averaging and early stopping.
+
+    ``batch_size``: photos of a step in all processes together.
+    """
 
     batch_size: int = 32
     accelerator: str = "auto"
-    devices: int | Literal["auto"] = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     gradient_clip: float = 1.0
     workers: int = 0

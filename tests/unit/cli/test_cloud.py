@@ -59,6 +59,8 @@ def test_a_dry_run_of_train_prints_the_job(petmood: Run) -> None:
     spec = json.loads(done.out)
     assert spec["displayName"] == "first"
     assert spec["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] == ["recipe=finetune", "epochs=3"]
+    together = petmood("cloud", "train", "--project", "pets-12345", "--machines", "3", "--dry-run")
+    assert [one["replicaCount"] for one in json.loads(together.out)["jobSpec"]["workerPoolSpecs"]] == [1, 2]
 
 
 def test_the_printed_settings_can_be_given_again(petmood: Run, tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ def test_a_training_costs_its_seconds_times_machine_and_accelerators() -> None:
     assert training_cost(prices, size, seconds=1000).amount == pytest.approx(1000 / 3600 * (3.6 + 2 * 0.9))
     included = TrainingSize(machine_type="g2-standard-8", accelerator="NVIDIA_L4")
     assert training_cost(prices, included, seconds=1000).amount == pytest.approx(2.0)
+    four = training_cost(prices, included.model_copy(update={"machines": 4}), seconds=1000)
+    assert four.amount == pytest.approx(8.0)
+    assert "on each of 4 machines" in four.how
 
 
 def test_requests_cost_their_time_in_steps_of_100_ms_and_an_instance_a_month_of_seconds() -> None:

@@ -15,6 +15,8 @@ SCHEMA = {"api": "aiplatform.v1", "schema": "GoogleCloudAiplatformV1CustomJob"}
 GPU = TrainingSize(machine_type="n1-standard-8", accelerator="NVIDIA_TESLA_T4", accelerator_count=2, spot=True)
 SETTINGS = CloudSettings(project="pets-12345", training=GPU)
 SPEC = job_spec(SETTINGS, name="first", overrides=["data=/gcs/photos/pets", "recipe=finetune"])
+FOUR = CloudSettings(project="pets-12345", training=TrainingSize(machines=4))
+TOGETHER = job_spec(FOUR, name="first", overrides=["data=/gcs/photos/pets"])
 MISTAKES = [
     (("jobSpec",), "workerPools", []),
     (("jobSpec", "scheduling"), "restart", True),
@@ -33,8 +35,9 @@ def with_mistake(where: tuple[str | int, ...], key: str, value: object) -> dict[
     return spec
 
 
-def test_the_discovery_document_has_every_field() -> None:
-    assert problems(SPEC, **SCHEMA) == []
+@pytest.mark.parametrize("spec", [SPEC, TOGETHER], ids=["one machine", "four machines"])
+def test_the_discovery_document_has_every_field(spec: dict[str, Any]) -> None:
+    assert problems(spec, **SCHEMA) == []
 
 
 @pytest.mark.parametrize(("where", "key", "value"), MISTAKES)
@@ -51,6 +54,8 @@ def test_the_client_library_accepts_every_field_and_finds_planted_mistakes() -> 
     message = json_format.ParseDict(SPEC, aiplatform_v1.CustomJob.pb()())
     pool = message.job_spec.worker_pool_specs[0]
     assert (pool.replica_count, pool.machine_spec.accelerator_count) == (1, 2)
+    together = json_format.ParseDict(TOGETHER, aiplatform_v1.CustomJob.pb()())
+    assert [one.replica_count for one in together.job_spec.worker_pool_specs] == [1, 3]
     assert message.job_spec.scheduling.restart_job_on_worker_restart
     assert message.job_spec.scheduling.timeout.seconds == 12 * 3600
     for mistake in MISTAKES:
@@ -77,3 +82,10 @@ def test_a_job_of_the_same_name_finds_the_same_checkpoints() -> None:
 def test_a_machine_without_accelerator_names_none() -> None:
     pool = job_spec(CloudSettings(project="pets-12345"), name="x")["jobSpec"]["workerPoolSpecs"][0]
     assert pool["machineSpec"] == {"machineType": "n1-standard-8"}
+
+
+def test_of_several_machines_the_first_is_a_pool_of_its_own_and_all_run_the_same() -> None:
+    first, others = TOGETHER["jobSpec"]["workerPoolSpecs"]
+    assert (first["replicaCount"], others["replicaCount"]) == (1, 3)
+    assert first | {"replicaCount": 3} == others
+    assert [one["replicaCount"] for one in SPEC["jobSpec"]["workerPoolSpecs"]] == [1]

@@ -1,11 +1,12 @@
-"""Environment of a container on Vertex AI: its addresses, and jobs of several machines refused in one line."""
+"""Environment of a container on Vertex AI: its addresses, and its place among the machines of a job."""
 
 import json
 
 import pytest
 
-from petmood.cloud.vertex_environment import JobAddresses, read_job_environment
+from petmood.cloud.vertex_environment import JobAddresses, read_job_environment, torchrun_variables
 from petmood.core.errors import CloudError
+from petmood.core.world import World, read_world
 
 SET = {
     "AIP_MODEL_DIR": "gs://photos/jobs/1/model/",
@@ -14,10 +15,11 @@ SET = {
 }
 
 
-def cluster(**pools: int) -> str:
-    """Return CLUSTER_SPEC of a job with so many machines in each worker pool."""
+def cluster(task: tuple[str, int] = ("workerpool0", 0), **pools: int) -> str:
+    """Return CLUSTER_SPEC of a job with so many machines in each worker pool, in the container of one of them."""
     listed = {name: [f"training-{name}-{number}:2222" for number in range(count)] for name, count in pools.items()}
-    return json.dumps({"cluster": listed, "environment": "cloud", "task": {"type": "workerpool0", "index": 0}})
+    kind, index = task
+    return json.dumps({"cluster": listed, "environment": "cloud", "task": {"type": kind, "index": index, "trial": ""}})
 
 
 def test_buckets_and_mounted_folders_are_accepted() -> None:
@@ -38,13 +40,36 @@ def test_a_missing_or_other_address_is_refused_by_name(name: str, value: str) ->
         read_job_environment(SET | {name: value})
 
 
-@pytest.mark.parametrize("pools", [{"workerpool0": 1, "workerpool1": 2}, {"workerpool0": 2}])
-def test_several_machines_are_refused_with_their_number(pools: dict[str, int]) -> None:
-    with pytest.raises(CloudError, match=f"one machine, got {sum(pools.values())} in CLUSTER_SPEC"):
-        read_job_environment(SET | {"CLUSTER_SPEC": cluster(**pools)})
+@pytest.mark.parametrize(
+    ("task", "rank"),
+    [(("workerpool0", 0), 0), (("workerpool1", 0), 1), (("workerpool1", 1), 2), (("workerpool2", 0), 3)],
+)
+def test_machines_are_numbered_by_pool_and_meet_at_the_first(task: tuple[str, int], rank: int) -> None:
+    spec = cluster(task, workerpool0=1, workerpool2=1, workerpool1=2)
+    found = torchrun_variables({"CLUSTER_SPEC": spec})
+    assert (found["MASTER_ADDR"], found["MASTER_PORT"]) == ("training-workerpool0-0", "2222")
+    assert (found["LOCAL_RANK"], found["GROUP_RANK"]) == ("0", str(rank))
+    assert read_world(found) == World(rank, 4, 1)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"cluster": 3}', '{"cluster": {"workerpool0": 3}}'])
+@pytest.mark.parametrize("environment", [{}, {"CLUSTER_SPEC": ""}, {"CLUSTER_SPEC": cluster(workerpool0=1)}])
+def test_one_machine_needs_no_variables(environment: dict[str, str]) -> None:
+    assert torchrun_variables(environment) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"cluster": 3}',
+        '{"cluster": {"workerpool0": 3}, "task": {"type": "workerpool0", "index": 0}}',
+        '{"cluster": {}, "task": {"type": "workerpool0", "index": 0}}',
+        '{"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+        cluster(("workerpool1", 2), workerpool0=1, workerpool1=2),
+    ],
+)
 def test_a_damaged_cluster_is_refused(text: str) -> None:
-    with pytest.raises(CloudError, match="Expected JSON with the machines"):
-        read_job_environment(SET | {"CLUSTER_SPEC": text})
+    with pytest.raises(CloudError, match="Expected JSON in CLUSTER_SPEC with the machines"):
+        torchrun_variables({"CLUSTER_SPEC": text})

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from petmood.core.errors import DataError
+from petmood.core.world import World
 from petmood.data.augment_spec import AugmentSpec
 from petmood.data.augmentation import augment
 from petmood.data.image_cache import ImageCache
@@ -47,6 +48,46 @@ def test_every_photo_comes_exactly_once_an_epoch_and_no_batch_is_a_single_photo(
     assert min(sizes) >= 2
     assert max(sizes) <= batch_size + (batch_size == 2)
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("count", "batch_size", "size"), [(33, 22, 2), (8, 4, 2), (97, 32, 3), (13, 8, 4), (64, 8, 4)])
+def test_several_processes_take_parts_of_the_batches_of_one(count: int, batch_size: int, size: int) -> None:
+    alone = list(EpochBatchSampler(count, batch_size, seed=1, epoch=2))
+    worlds = [World(rank, size, size) for rank in range(size)]
+    parts = [list(EpochBatchSampler(count, batch_size, seed=1, epoch=2, world=world)) for world in worlds]
+    together = [[n for part in batch for n in part.numbers] for batch in zip(*parts, strict=True)]
+    assert sorted(n for batch in together for n in batch) == list(range(count))
+    assert [n for batch in together for n in batch] == [n for request in alone for n in request.numbers]
+    for batch in zip(*parts, strict=True):
+        sizes = [len(part.numbers) for part in batch]
+        assert min(sizes) >= 2
+        assert max(sizes) - min(sizes) <= 1
+        weights = [part.weight for part in batch]
+        assert weights == pytest.approx([one * size / sum(sizes) for one in sizes])
+    if len(together) == len(alone):
+        assert together == [list(request.numbers) for request in alone]
+
+
+def test_a_step_needs_two_photos_for_each_process() -> None:
+    with pytest.raises(DataError) as caught:
+        EpochBatchSampler(40, 7, seed=0, world=World(1, 4, 2))
+    assert str(caught.value) == "Expected at least 8 photos a batch to train on in 4 processes, got 7."
+
+
+def test_a_batch_of_several_processes_has_the_weight_of_its_loss() -> None:
+    loader = train_loader(CACHE, LABELS, batch_size=6, seed=3, spec=SPEC, world=World(1, 2, 2))
+    assert [round(float(batch["weight"]), 4) for batch in loader] == [1.0, 0.8]
+    assert [batch["weight"].dtype for batch in loader] == [torch.float64, torch.float64]
+    assert "weight" not in next(iter(train_loader(CACHE, LABELS, batch_size=6, seed=3, spec=SPEC)))
+
+
+@pytest.mark.parametrize(("size", "counts"), [(2, [[4, 3], [4]]), (3, [[4], [4], [3]]), (4, [[4, 4, 3]] * 4)])
+def test_processes_evaluate_each_photo_once_or_all_of_them(size: int, counts: list[list[int]]) -> None:
+    loaders = [eval_loader(CACHE, LABELS, batch_size=4, world=World(rank, size, size)) for rank in range(size)]
+    assert [[len(batch["labels"]) for batch in loader] for loader in loaders] == counts
+    seen = [Counter(number for request in loader.sampler for number in request.numbers) for loader in loaders]
+    assert all(set(one.values()) == {1} for one in seen)
+    assert sum(seen, Counter()) == Counter(dict.fromkeys(range(11), size if size == 4 else 1))
 
 
 def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:

@@ -14,6 +14,7 @@ from petmood.models.backbones import layer_groups
 from petmood.models.classifier import (
     ExpressionClassifier,
     OptimizationConfig,
+    PhotoMean,
     cosine_after_warmup,
     parameter_groups,
     training_side,
@@ -194,3 +195,24 @@ def test_the_loss_is_cross_entropy_and_class_weights_weigh_it() -> None:
 def test_class_weights_are_no_part_of_the_saved_weights() -> None:
     module = ExpressionClassifier(tiny_network(), OptimizationConfig(1), class_weights=torch.ones(4))
     assert not [name for name in module.state_dict() if "class_weights" in name]
+
+
+def test_a_mean_over_photos_weighs_batches_by_their_photos_and_keeps_a_nan() -> None:
+    mean = PhotoMean(sync_on_compute=False)
+    mean.update(torch.tensor(1.0), 17)
+    mean.update(torch.tensor(3.0), 16)
+    assert float(mean.compute()) == pytest.approx((17 + 48) / 33)
+    mean.update(torch.tensor(float("nan")), 1)
+    assert bool(mean.compute().isnan())
+    mean.reset()
+    mean.update(torch.tensor(2.0), 5)
+    assert float(mean.compute()) == 2.0
+
+
+def test_a_loss_of_a_part_of_the_batch_has_its_weight() -> None:
+    module = ExpressionClassifier(tiny_network().eval(), OptimizationConfig(epochs=1))
+    module.log = lambda *_, **__: None  # type: ignore[method-assign] # no trainer
+    alone = module.training_step(BATCH, 0)
+    weighted = module.training_step({**BATCH, "weight": torch.tensor(1.5, dtype=torch.float64)}, 0)
+    assert weighted.dtype is torch.float32
+    torch.testing.assert_close(weighted, alone * 1.5)
