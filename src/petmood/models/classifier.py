@@ -102,20 +102,14 @@ class ExpressionClassifier(LightningModule):
         learning: OptimizationConfig,
         *,
         class_weights: Tensor | None = None,
-<<<<<<< HEAD
         teacher: Teacher | None = None,
-=======
         world: World = ALONE,
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
     ) -> None:
         super().__init__()
         self.network = network
         self.learning = learning
-<<<<<<< HEAD
         self.teacher = teacher  # a plain record: its network is in no checkpoint, and is not trained
-=======
         self.world = world
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         self.register_buffer("class_weights", class_weights, persistent=False)
         together = world.size > 1
         self.train_loss, self.val_loss, self.val_accuracy = (PhotoMean(sync_on_compute=together) for _ in range(3))
@@ -135,8 +129,7 @@ class ExpressionClassifier(LightningModule):
         self.network.backbone.train(not frozen)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-<<<<<<< HEAD
-        """Return the loss of one batch."""
+        """Return the loss of one batch, weighted so that its mean over the processes is that of all photos."""
         images, targets = batch["images"], self._targets(batch["labels"])
         if self.learning.mixup > 0:
             images, targets = _mixed(images, targets, self.learning.mixup)
@@ -144,18 +137,9 @@ class ExpressionClassifier(LightningModule):
         loss = self._loss(logits, targets)
         if self.teacher is not None:
             loss = self.teacher.loss(logits, images, loss)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
-        return loss
-=======
-        """Return the loss of one batch, weighted so that its mean over the processes is that of all photos."""
-        images, targets = self._resized(batch["images"]), self._targets(batch["labels"])
-        if self.learning.mixup > 0:
-            images, targets = _mixed(images, targets, self.learning.mixup)
-        loss = self._loss(self(images), targets)
         self.train_loss.update(loss.detach(), len(images))
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
         return loss * batch["weight"].to(loss.dtype) if "weight" in batch else loss
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Log loss and accuracy of one batch; the loss is unweighted cross-entropy, so that runs are comparable."""

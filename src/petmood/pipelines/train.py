@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,12 +24,8 @@ from petmood.data.index import EVALUATION_SPLITS, DataIndex, IndexRow, Split
 from petmood.data.validation_parts import divide_rows
 from petmood.models.network import ExpressionNet
 from petmood.pipelines.chosen_model import chooses, models_tried
-<<<<<<< HEAD
-from petmood.pipelines.fit_settings import configured_photos, fit_settings
-from petmood.pipelines.networks import load_network, load_teacher
-=======
 from petmood.pipelines.fit_settings import fit_settings
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
+from petmood.pipelines.networks import load_network, load_teacher
 from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
@@ -59,13 +56,8 @@ def train(
     folder of the sweep that this is a trial of.
 
     Raises:
-<<<<<<< HEAD
-        ConfigError: a backbone, weights or head that don't fit together, a teacher that doesn't fit, or a
-            cross-validation of another recipe; nothing was written, as for all these errors.
-=======
-        ConfigError: a backbone, weights or head that don't fit together, a cross-validation of another recipe, or
-            other processes than the settings need. Nothing was written, as for all these errors.
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
+        ConfigError: a backbone, weights or head that don't fit together, a teacher that doesn't fit, a cross-validation
+            of another recipe, or other processes than the settings need. Nothing was written, as for all these errors.
         DownloadError: ImageNet weights that can't be fetched.
         DataError: photos that can't be trained on, or another data version than requested.
         OutputLocked: another process is training into this folder.
@@ -170,24 +162,12 @@ def _learn(
     with _log_to(run.log), tracked(run, config, sweep=sweep) as tracking:
         began = time.monotonic()
         logger.info("run %s: data %s, code %s", facts.name, facts.data_hash[:12], facts.code_version)
-<<<<<<< HEAD
-        sets = _open_splits(run, config, index, {Split.TRAIN, Split.VALID, *splits}, progress=progress)
-        fitted = fit_network(
-            fit_settings(config),
-            sets[Split.TRAIN],
-            _choosing(sets[Split.VALID], facts, config),
-            folder=run.path,
-            progress=progress,
-            callbacks=[*callbacks, EpochTrackingCallback(tracking)],
-            network=network,
-            teacher=load_teacher(config, facts, run=run),
-        )
-=======
         wanted = {Split.TRAIN, Split.VALID, *splits}
         sets = open_splits(config, run.dataset(), index, wanted, classes=facts.classes, progress=progress)
+        settings = replace(fit_settings(config), teacher=load_teacher(config, facts, run=run))
         with with_helpers(run, config, facts) as world:
             fitted = fit_network(
-                fit_settings(config),
+                settings,
                 sets[Split.TRAIN],
                 choosing_photos(sets[Split.VALID], facts, config),
                 folder=run.path,
@@ -196,7 +176,6 @@ def _learn(
                 network=network,
                 world=world,
             )
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         atomic_write_bytes(run.weights, save({name: t.contiguous() for name, t in fitted.network.state_dict().items()}))
         _evaluate(run, fitted.network, {split: sets[split] for split in splits}, facts)
         seconds = round(time.monotonic() - began, 1)

@@ -90,13 +90,18 @@ def refuse_misfit(config: Config) -> None:
     """Refuse settings that don't fit the number of processes.
 
     Raises:
-        ConfigError: a head fitted in closed form in several processes, or other devices than processes.
+        ConfigError: a head fitted in closed form, or a teacher, in several processes; or other devices than processes.
     """
     world = ALONE if _joined.group is None else _joined.group.world
     if world.size > 1 and config.recipe.kind != "gradient":
         raise ConfigError(
             f"The recipe {config.recipe.name} fits a head to features that are computed once, in one process; it was "
             f"started in {world.size}. Start it without torchrun."
+        )
+    if world.size > 1 and config.recipe.teacher is not None:
+        raise ConfigError(
+            f"recipe.teacher={config.recipe.teacher}: a network learns from a teacher in one process; it was started "
+            f"in {world.size}. Start it without torchrun."
         )
     devices = config.trainer.devices
     if devices not in {"auto", 1, world.local_size}:

@@ -20,7 +20,6 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.core.world import ALONE, World
 from petmood.data.loaders import eval_loader, train_loader
 from petmood.models.classifier import ExpressionClassifier
-from petmood.models.distillation import Teacher
 from petmood.models.network import ExpressionNet, build_network
 from petmood.training.callbacks import (
     AtomicCheckpoints,
@@ -82,18 +81,13 @@ def fit_network(
     progress: ProgressBar = no_progress,
     callbacks: Sequence[Callback] = (),
     network: ExpressionNet | None = None,
-<<<<<<< HEAD
-    teacher: Teacher | None = None,
-=======
     world: World = ALONE,
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 ) -> FitResult:
     """Train on ``train`` and select the epoch on ``valid`` if the recipe selects one; otherwise keep the last weights.
 
     ``network`` is the network to train, fresh from ``make_network`` (built here by default). With a ``folder``,
     checkpoints and metrics are kept there, and training resumes from its last checkpoint. ``callbacks`` are added to
-    petmood's own in gradient training; a linear probe has no epochs and doesn't call them. ``teacher`` is the network
-    that this one learns from, by gradient steps alone.
+    petmood's own in gradient training; a linear probe has no epochs and doesn't call them.
 
     The processes of a ``world`` train the same network together, each in a folder of its own. The first one's folder
     has the last checkpoint to resume from, and gets the new ones; its network is the result.
@@ -108,23 +102,6 @@ def fit_network(
     if settings.kind == "linear_probe":
         fit_probe(network, settings, train, valid, progress=progress)
         return FitResult(network, epochs=0, best_epoch=0)
-<<<<<<< HEAD
-    if folder is None and valid is not None and settings.trainer.checkpoint == "best":
-        with TemporaryDirectory(prefix="petmood-") as temporary:
-            return _fit_by_gradient(
-                network,
-                settings,
-                train,
-                valid,
-                folder=Path(temporary),
-                progress=progress,
-                further=callbacks,
-                teacher=teacher,
-            )
-    return _fit_by_gradient(
-        network, settings, train, valid, folder=folder, progress=progress, further=callbacks, teacher=teacher
-    )
-=======
     chooses = valid is not None and settings.trainer.checkpoint == "best"
     needs_place = folder is None and chooses
     with TemporaryDirectory(prefix="petmood-") if needs_place else nullcontext(folder) as place:
@@ -132,7 +109,6 @@ def fit_network(
         own = _callbacks(settings, where, chooses=chooses, has_valid=valid is not None, progress=progress)
         every = [*own, *callbacks]
         return _fit_by_gradient(network, settings, train, valid, folder=where, callbacks=every, world=world)
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 
 
 def class_weights(
@@ -155,14 +131,8 @@ def _fit_by_gradient(
     valid: PhotoSet | None,
     *,
     folder: Path | None,
-<<<<<<< HEAD
-    progress: ProgressBar,
-    further: Sequence[Callback],
-    teacher: Teacher | None,
-=======
     callbacks: Sequence[Callback],
     world: World,
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 ) -> FitResult:
     last = folder / "checkpoints" / "last.ckpt" if folder else None
     if last and world.size > 1:
@@ -174,13 +144,6 @@ def _fit_by_gradient(
     if before and is_finished(before, max_epochs=settings.optimization.epochs):
         _take_weights(network, before)
     else:
-<<<<<<< HEAD
-        own = _callbacks(settings, folder, chooses=chooses, has_valid=valid is not None, progress=progress)
-        callbacks = [*own, *further]
-        resumed = last if before else None
-        epochs = _run_trainer(
-            network, settings, train, valid, callbacks=callbacks, last=resumed, first_epoch=epochs, teacher=teacher
-=======
         epochs = _run_trainer(
             network,
             settings,
@@ -190,7 +153,6 @@ def _fit_by_gradient(
             last=last if before else None,
             first_epoch=epochs,
             world=world,
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
         )
     best_epoch = epochs - 1
     if folder is not None and world.is_first and valid is not None and settings.trainer.checkpoint == "best":
@@ -209,20 +171,14 @@ def _run_trainer(
     callbacks: Sequence[Callback],
     last: Path | None,
     first_epoch: int,
-<<<<<<< HEAD
-    teacher: Teacher | None,
-=======
     world: World,
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
 ) -> int:
     """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
     power = settings.class_weight_power
     weights = class_weights(train.labels, classes=len(train.classes), power=power) if power > 0 else None
-<<<<<<< HEAD
-    module = ExpressionClassifier(network, settings.optimization, class_weights=weights, teacher=teacher)
-=======
-    module = ExpressionClassifier(network, settings.optimization, class_weights=weights, world=world)
->>>>>>> 092eebc (Train one network in several processes of torchrun, with the weights of one process)
+    module = ExpressionClassifier(
+        network, settings.optimization, class_weights=weights, teacher=settings.teacher, world=world
+    )
     network.to(memory_format=torch.channels_last)
     batches = train_loader(
         train.cache,

@@ -6,6 +6,7 @@ from typing import Literal
 from petmood.core.image import ImageSpec
 from petmood.data.augment_spec import AugmentSpec
 from petmood.models.classifier import OptimizationConfig
+from petmood.models.distillation import Teacher
 from petmood.models.network import NetworkSpec
 
 __all__ = ["FitSettings", "ProbeSettings", "TrainerSettings"]
@@ -47,6 +48,7 @@ class FitSettings:
 
     ``weights``: initial weights of the backbone (none, imagenet, or a file). ``kind``: gradient steps, or a linear head
     on frozen features. ``class_weight_power``: power of a class's frequency by which its loss is divided (0: none).
+    ``teacher``: the network that this one learns from, by gradient steps.
     """
 
     seed: int
@@ -59,3 +61,4 @@ class FitSettings:
     optimization: OptimizationConfig
     trainer: TrainerSettings
     probe: ProbeSettings
+    teacher: Teacher | None = None

@@ -4,12 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from torch.distributed import HashStore
 
 from petmood.configs.load import compose
 from petmood.core.errors import ConfigError, RunError
 from petmood.core.world import ALONE, World
+from petmood.pipelines import training_processes
 from petmood.pipelines.train import train
 from petmood.pipelines.training_processes import conduct, lost_message, refuse_misfit
+from petmood.training.process_group import ProcessGroup
 from tests.support.ports import free_port
 from tests.support.small_sets import SMALL, write_small_set
 
@@ -20,6 +23,13 @@ def test_more_devices_than_processes_are_refused_with_the_command_before_anythin
     with pytest.raises(ConfigError, match=r"devices=2, got 1\. Start them with: .*torchrun.* --nproc-per-node 2"):
         train(config)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_teacher_is_refused_in_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_processes._joined, "group", ProcessGroup(World(0, 2, 2), HashStore()))
+    refuse_misfit(compose([*SMALL]))
+    with pytest.raises(ConfigError, match=r"recipe.teacher=runs/first: a network learns from a teacher in one process"):
+        refuse_misfit(compose([*SMALL, "recipe.teacher=runs/first"]))
 
 
 @pytest.mark.parametrize("devices", ["1", "auto"])
