@@ -31,17 +31,17 @@ def in_every_process(work: Callable[[], None]) -> None:
     from petmood.pipelines.training_processes import conduct, lost_message  # imports torch
 
     end_with_parent()
-    with _ended_by_sigterm(lost_message):
-        if not conduct(world, work):
+    with _ended_by_sigterm(lost_message) as say_nothing:
+        if not conduct(world, work, on_last=say_nothing):
             raise SystemExit(ConfigError.exit_code)
 
 
 @contextmanager
-def _ended_by_sigterm(message: Callable[[], str]) -> Iterator[None]:
+def _ended_by_sigterm(message: Callable[[], str]) -> Iterator[Callable[[], object]]:
     """End this process on SIGTERM with one line, also while it waits in C code for a process that has ended.
 
     Python runs no handler then; but the interpreter writes the number of the signal to a socket, which a thread reads.
-    torchrun sends SIGTERM to all processes when one has ended.
+    torchrun sends SIGTERM to all processes when one has ended. Yields what to call when the line would be wrong.
     """
     reading, writing = socket.socketpair()
     writing.settimeout(0)
@@ -61,7 +61,7 @@ def _ended_by_sigterm(message: Callable[[], str]) -> Iterator[None]:
     thread = threading.Thread(target=watch, name="petmood-sigterm", daemon=True)
     thread.start()
     try:
-        yield
+        yield lambda: said.acquire(blocking=False)
     finally:
         said.acquire(blocking=False)  # from here on the command line says what happened
         signal.set_wakeup_fd(-1)

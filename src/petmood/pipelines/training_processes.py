@@ -17,7 +17,7 @@ from petmood.pipelines.run_folder import RunFolder, RunMetadata
 from petmood.pipelines.training_sets import choosing_photos, open_splits
 from petmood.training.dataset import open_index
 from petmood.training.fit import fit_network, make_network
-from petmood.training.process_group import ProcessGroup, joined_group, translate_lost_process
+from petmood.training.process_group import LAST, ProcessGroup, joined_group, translate_lost_process
 
 __all__ = ["conduct", "lost_message", "refuse_misfit", "with_helpers"]
 
@@ -33,17 +33,18 @@ class _Joined:
 _joined: Final = _Joined()
 
 
-def conduct(world: World, work: Callable[[], object]) -> bool:
+def conduct(world: World, work: Callable[[], object], *, on_last: Callable[[], object] = lambda: None) -> bool:
     """Call ``work`` in the first process, and help it train in the others; return whether ``work`` ended well.
+
+    The others call ``on_last`` when they know that no more training follows.
 
     Raises:
         RunError: another process ended, or can't be reached.
         PetmoodError: as ``work``, in the first process alone.
     """
-    message = "Another process of this training ended before the task was sent. Its own message says why."
-    with translate_lost_process(world, message), joined_group(world) as group:
+    with translate_lost_process(world, lost_message), joined_group(world) as group:
         if not world.is_first:
-            return _help(group)
+            return _help(group, on_last)
         _joined.group = group
         ended_well = False
         try:
@@ -51,7 +52,7 @@ def conduct(world: World, work: Callable[[], object]) -> bool:
             ended_well = True
         finally:
             _joined.group = None
-            group.send({"last": True, "ended_well": ended_well})
+            group.end(well=ended_well)
     return True
 
 
@@ -82,7 +83,7 @@ def with_helpers(run: RunFolder, config: Config, facts: RunMetadata) -> Iterator
     _joined.run = run.path
     task = {"config": config.model_dump(mode="json"), "facts": facts.model_dump(mode="json")}
     group.send(task | {"data": str(run.dataset().resolve()), "run": str(run.path)})
-    with translate_lost_process(group.world, lost_message()):
+    with translate_lost_process(group.world, lost_message):
         yield group.world
 
 
@@ -112,12 +113,13 @@ def refuse_misfit(config: Config) -> None:
         )
 
 
-def _help(group: ProcessGroup) -> bool:
-    while not (task := group.receive()).get("last"):
+def _help(group: ProcessGroup, on_last: Callable[[], object]) -> bool:
+    while LAST not in (task := group.receive()):
         _joined.run = Path(task["run"])
-        with translate_lost_process(group.world, lost_message()):
-            _train(task, group.world)
-    return bool(task["ended_well"])
+        _train(task, group.world)
+    on_last()
+    group.confirm_end()
+    return bool(task[LAST])
 
 
 def _train(task: dict[str, Any], world: World) -> None:

@@ -3,8 +3,8 @@
 import json
 import logging
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,29 +18,48 @@ from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_bytes
 from petmood.core.world import World
 
-__all__ = ["ProcessGroup", "SigtermCallback", "joined_group", "share_file", "translate_lost_process"]
+__all__ = ["LAST", "ProcessGroup", "SigtermCallback", "joined_group", "share_file", "translate_lost_process"]
 
+FAREWELL: Final = timedelta(seconds=5)
+"""How long the first process waits at its end until the others know; in an exchange they don't listen for tasks."""
 TIMEOUT: Final = timedelta(minutes=30)
 """How long a process waits for the others: the first one prepares photos and evaluates meanwhile."""
+LAST: Final = "ended_well"
+"""Key of the last task; its value says whether all went well."""
 LOST: Final = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL", "TCPStore")
 """Parts of torch's messages when a connection to another process ended; they are plain RuntimeErrors."""
 
 
 @dataclass(slots=True)
 class ProcessGroup:
-    """A joined group: the first process sends tasks, each of which the others receive once, in order."""
+    """A joined group: the first process sends tasks, each of which the others receive once, in order.
+
+    The others confirm the last one, so that none takes the end of the first process for an error.
+    """
 
     world: World
     store: distributed.Store
     sent: int = 0
 
-    def send(self, task: Mapping[str, Any] | None) -> None:
-        """Send a task, of JSON values; None is the last one."""
+    def send(self, task: Mapping[str, Any]) -> None:
+        """Send a task, of JSON values; the others begin it some time later."""
         self.store.set(f"task-{self.sent}", json.dumps(task))
         self.sent += 1
 
+    def end(self, *, well: bool) -> None:
+        """Tell the others that no task follows and whether all went well; wait a few seconds until they know."""
+        names = [f"knows-{rank}" for rank in range(1, self.world.size)]
+        with suppress(RuntimeError):  # one of them has ended
+            self.send({LAST: well})
+            if names:
+                self.store.wait(names, FAREWELL)
+
+    def confirm_end(self) -> None:
+        """Let the first process know that this one knows of the end."""
+        self.store.set(f"knows-{self.world.rank}", "")
+
     def receive(self) -> Any:  # noqa: ANN401 - JSON values
-        """Wait for the next task, however long the first process takes, and return it; None is the last one."""
+        """Wait for the next task, however long the first process takes, and return it; the last one has ``LAST``."""
         name = f"task-{self.sent}"
         while not self.store.check([name]):
             try:
@@ -94,14 +113,14 @@ def share_file(path: Path, world: World) -> None:
 
 
 @contextmanager
-def translate_lost_process(world: World, message: str) -> Iterator[None]:
+def translate_lost_process(world: World, message: Callable[[], str]) -> Iterator[None]:
     """Raise RunError with a message where torch says that the connection to another process ended."""
     try:
         yield
     except RuntimeError as error:
         if world.size == 1 or not any(part in str(error) for part in LOST):
             raise
-        raise RunError(message) from error
+        raise RunError(message()) from error
 
 
 class SigtermCallback(Callback):

@@ -7,7 +7,7 @@ from torch import distributed
 
 from petmood.core.errors import RunError
 from petmood.core.world import ALONE, World
-from petmood.training.process_group import joined_group, share_file, translate_lost_process
+from petmood.training.process_group import LAST, joined_group, share_file, translate_lost_process
 from tests.support.ports import free_port
 
 TWO = World(0, 2, 2)
@@ -26,9 +26,10 @@ def address(monkeypatch: pytest.MonkeyPatch) -> int:
 def test_tasks_come_once_and_in_order_and_a_file_that_is_missing_is_not_shared(tmp_path: Path) -> None:
     with joined_group(ALONE) as group:
         group.send({"run": "runs/é", "number": 1})
-        group.send(None)
+        group.end(well=True)
         group.sent = 0  # as in another process, which has received nothing yet
-        assert [group.receive(), group.receive()] == [{"run": "runs/é", "number": 1}, None]
+        assert [group.receive(), group.receive()] == [{"run": "runs/é", "number": 1}, {LAST: True}]
+        group.confirm_end()
         share_file(tmp_path / "last.ckpt", ALONE)
         assert list(tmp_path.iterdir()) == []
         (tmp_path / "last.ckpt").write_bytes(b"weights")
@@ -46,12 +47,12 @@ def test_without_an_address_the_others_can_t_be_reached(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("text", ["[gloo/pair.cc:538] Connection closed by peer [127.0.0.1]:5", "Broken pipe"])
 def test_a_lost_connection_is_one_line(text: str) -> None:
-    with pytest.raises(RunError, match=r"^stopped$"), translate_lost_process(TWO, "stopped"):
+    with pytest.raises(RunError, match=r"^stopped$"), translate_lost_process(TWO, lambda: "stopped"):
         raise RuntimeError(text)
 
 
 def test_other_errors_stay_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match="size mismatch"), translate_lost_process(TWO, "stopped"):
+    with pytest.raises(RuntimeError, match="size mismatch"), translate_lost_process(TWO, lambda: "stopped"):
         raise RuntimeError("size mismatch")
-    with pytest.raises(RuntimeError, match="Broken pipe"), translate_lost_process(ALONE, "stopped"):
+    with pytest.raises(RuntimeError, match="Broken pipe"), translate_lost_process(ALONE, lambda: "stopped"):
         raise RuntimeError("Broken pipe")
