@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from petmood.core.errors import ConfigError
 from petmood.core.parent_process import end_with_parent
 from petmood.core.world import read_world
 
@@ -20,9 +19,10 @@ SIGTERM_STATUS = 128 + signal.SIGTERM
 def in_every_process(work: Callable[[], None]) -> None:
     """Call ``work``; of several processes, in the first one alone, which the others help to train.
 
+    After an error of ``work`` the others end with 0, so that torchrun takes the first one for the cause.
+
     Raises:
         PetmoodError: as ``work``, or another process ended.
-        SystemExit: ``work`` raised an error in the first process, and this is another one.
     """
     world = read_world(os.environ)
     if world.size == 1:
@@ -32,8 +32,7 @@ def in_every_process(work: Callable[[], None]) -> None:
 
     end_with_parent()
     with _ended_by_sigterm(lost_message) as say_nothing:
-        if not conduct(world, work, on_last=say_nothing):
-            raise SystemExit(ConfigError.exit_code)
+        conduct(world, work, on_last=say_nothing)
 
 
 @contextmanager

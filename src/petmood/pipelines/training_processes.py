@@ -17,7 +17,7 @@ from petmood.pipelines.run_folder import RunFolder, RunMetadata
 from petmood.pipelines.training_sets import choosing_photos, open_splits
 from petmood.training.dataset import open_index
 from petmood.training.fit import fit_network, make_network
-from petmood.training.process_group import LAST, ProcessGroup, joined_group, translate_lost_process
+from petmood.training.process_group import ProcessGroup, joined_group, translate_lost_process
 
 __all__ = ["conduct", "lost_message", "refuse_misfit", "with_helpers"]
 
@@ -33,8 +33,8 @@ class _Joined:
 _joined: Final = _Joined()
 
 
-def conduct(world: World, work: Callable[[], object], *, on_last: Callable[[], object] = lambda: None) -> bool:
-    """Call ``work`` in the first process, and help it train in the others; return whether ``work`` ended well.
+def conduct(world: World, work: Callable[[], object], *, on_last: Callable[[], object] = lambda: None) -> None:
+    """Call ``work`` in the first process, and help it train in the others until it has ended, well or not.
 
     The others call ``on_last`` when they know that no more training follows.
 
@@ -44,16 +44,14 @@ def conduct(world: World, work: Callable[[], object], *, on_last: Callable[[], o
     """
     with translate_lost_process(world, lost_message), joined_group(world) as group:
         if not world.is_first:
-            return _help(group, on_last)
+            _help(group, on_last)
+            return
         _joined.group = group
-        ended_well = False
         try:
             work()
-            ended_well = True
         finally:
             _joined.group = None
-            group.end(well=ended_well)
-    return True
+            group.end()
 
 
 def lost_message() -> str:
@@ -113,13 +111,12 @@ def refuse_misfit(config: Config) -> None:
         )
 
 
-def _help(group: ProcessGroup, on_last: Callable[[], object]) -> bool:
-    while LAST not in (task := group.receive()):
+def _help(group: ProcessGroup, on_last: Callable[[], object]) -> None:
+    while task := group.receive():
         _joined.run = Path(task["run"])
         _train(task, group.world)
     on_last()
     group.confirm_end()
-    return bool(task[LAST])
 
 
 def _train(task: dict[str, Any], world: World) -> None:

@@ -18,14 +18,12 @@ from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_bytes
 from petmood.core.world import World
 
-__all__ = ["LAST", "ProcessGroup", "SigtermCallback", "joined_group", "share_file", "translate_lost_process"]
+__all__ = ["ProcessGroup", "SigtermCallback", "joined_group", "share_file", "translate_lost_process"]
 
 FAREWELL: Final = timedelta(seconds=5)
 """How long the first process waits at its end until the others know; in an exchange they don't listen for tasks."""
 TIMEOUT: Final = timedelta(minutes=30)
 """How long a process waits for the others: the first one prepares photos and evaluates meanwhile."""
-LAST: Final = "ended_well"
-"""Key of the last task; its value says whether all went well."""
 LOST: Final = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL", "TCPStore")
 """Parts of torch's messages when a connection to another process ended; they are plain RuntimeErrors."""
 
@@ -46,11 +44,11 @@ class ProcessGroup:
         self.store.set(f"task-{self.sent}", json.dumps(task))
         self.sent += 1
 
-    def end(self, *, well: bool) -> None:
-        """Tell the others that no task follows and whether all went well; wait a few seconds until they know."""
+    def end(self) -> None:
+        """Tell the others that no task follows, and wait a few seconds until they know."""
         names = [f"knows-{rank}" for rank in range(1, self.world.size)]
         with suppress(RuntimeError):  # one of them has ended
-            self.send({LAST: well})
+            self.send({})
             if names:
                 self.store.wait(names, FAREWELL)
 
@@ -59,7 +57,7 @@ class ProcessGroup:
         self.store.set(f"knows-{self.world.rank}", "")
 
     def receive(self) -> Any:  # noqa: ANN401 - JSON values
-        """Wait for the next task, however long the first process takes, and return it; the last one has ``LAST``."""
+        """Wait for the next task, however long the first process takes, and return it; the last one is empty."""
         name = f"task-{self.sent}"
         while not self.store.check([name]):
             try:

@@ -2,19 +2,20 @@
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, distributed, nn
 
 from petmood.models.synced_batchnorm import synchronize_batchnorm
 
 
 @pytest.fixture(autouse=True)
-def group() -> Iterator[None]:
+def group(tmp_path: Path) -> Iterator[None]:
     """Join a group of one process."""
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
 
