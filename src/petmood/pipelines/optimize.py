@@ -92,11 +92,7 @@ def optimize_run(
             run, or a student on another data version.
         OutputLocked: another process is writing the run.
     """
-    if calibration_photos < FEWEST_PHOTOS or rounds < 2:
-        raise ConfigError(
-            f"Expected {FEWEST_PHOTOS} calibration photos or more and 2 rounds or more, got {calibration_photos} and "
-            f"{rounds}."
-        )
+    _check_counts(calibration_photos, rounds)
     facts, folder = run.read_metadata(), run.dataset()
     index = open_index(folder, expected_hash=facts.data_hash)
     _check_quantizable(run)
@@ -114,10 +110,7 @@ def optimize_run(
             serving_network(opener, graph, pixels, name=FP32, what="ONNX Runtime, float"),
             serving_network(opener, int8, pixels, name=INT8, what="ONNX Runtime, 8-bit integers", is_variant=True),
         ]
-        for student in students:
-            facts_of, own = student.read_metadata(), _graph(student, index, temperature=1.0, progress=progress)
-            seen, what = _pixels(student, held_out.rows, progress=progress), f"{facts_of.backbone}, float"
-            networks.append(serving_network(opener, own, seen, name=facts_of.name, what=what))
+        networks += [_student_network(opener, one, index, held_out, progress=progress) for one in students]
         left_out = _add_compiled(networks, run) if with_compiled else ""
         rows = measure_networks(networks, held_out.rows, classes=facts.classes, rounds=rounds)
     values = _values(rows, facts, held_out, calibrated_on=len(calibration), rounds=rounds)
@@ -127,6 +120,23 @@ def optimize_run(
     with run.lock():
         write_measurement(run, Measurement(values, page, graph, int8, info))
     return Optimized(rows, values)
+
+
+def _check_counts(calibration_photos: int, rounds: int) -> None:
+    if calibration_photos < FEWEST_PHOTOS or rounds < 2:
+        raise ConfigError(
+            f"Expected {FEWEST_PHOTOS} calibration photos or more and 2 rounds or more, got {calibration_photos} and "
+            f"{rounds}."
+        )
+
+
+def _student_network(
+    opener: ExitStack, student: RunFolder, index: DataIndex, held_out: HeldOutPhotos, *, progress: ProgressBar
+) -> MeasuredNetwork:
+    """Open the network of another run; its temperature changes neither its accuracy nor its speed, and is left out."""
+    facts, graph = student.read_metadata(), _graph(student, index, temperature=1.0, progress=progress)
+    pixels = _pixels(student, held_out.rows, progress=progress)
+    return serving_network(opener, graph, pixels, name=facts.name, what=f"{facts.backbone}, float")
 
 
 def _add_compiled(networks: list[MeasuredNetwork], run: RunFolder) -> str:

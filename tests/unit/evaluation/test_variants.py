@@ -1,6 +1,7 @@
 """Tests of the comparison of variants: verdicts by the paired interval, moved outputs, speed in words."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_a_refusal_says_the_difference_with_its_interval_and_what_is_allowed() -
         ({"drift": "drift"}, "the drift test finds a change from the outputs of fp32"),
     ],
 )
-def test_outputs_that_moved_too_far_are_refused_at_any_accuracy(changes: dict[str, float], told: str) -> None:
+def test_outputs_that_moved_too_far_are_refused_at_any_accuracy(changes: dict[str, Any], told: str) -> None:
     row = result(0.0, -0.005, 0.005, shift=replace(SHIFT, **changes))
     assert row.verdict is VariantVerdict.NON_INFERIOR
     assert told in row.refusal
@@ -78,7 +79,8 @@ def test_the_difference_is_paired_by_groups() -> None:
     (_, none), (accuracy, paired) = compare_variant(own), compare_variant(worse, own)
     assert none is None
     assert paired is not None
-    assert (accuracy.value, paired.difference.value, paired.groups) == (0.96, pytest.approx(-0.04), 50)
+    assert (accuracy.value, paired.groups) == (0.96, 50)
+    assert paired.difference.value == pytest.approx(-0.04)
 
 
 def test_no_photos_are_one_line() -> None:
@@ -94,7 +96,8 @@ def test_speed_is_told_in_words(own: float, told: str) -> None:
 
 
 def test_speed_is_the_median_and_the_95th_percentile_in_milliseconds() -> None:
-    assert Speed.of([0.001 * number for number in range(1, 102)]) == Speed(pytest.approx(51), pytest.approx(96))
+    found = Speed.of([0.001 * number for number in range(1, 102)])
+    assert (found.p50_ms, found.p95_ms) == (pytest.approx(51), pytest.approx(96))
 
 
 def test_the_shift_of_outputs_is_relative_to_their_spread() -> None:
