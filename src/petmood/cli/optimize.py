@@ -94,7 +94,7 @@ def optimize_text(found: "Optimized") -> str:
     lines += ["", f"Accuracy on {values['photos_note']}"]
     lines.append(f"Time of one photo, network alone on one thread of {values['processor']}, measured in turns.")
     lines += [
-        f"{row.name}: {verdict_sentence(row)} {row.note.capitalize()}." if row.note else verdict_sentence(row)
+        f"{row.name}: {verdict_sentence(row)}" + (f" {row.note[0].upper()}{row.note[1:]}." if row.note else "")
         for row in found.rows
         if row.paired
     ]

@@ -137,7 +137,7 @@ def test_a_bundle_is_never_changed_unless_it_is_replaced_as_a_whole(whole: Bundl
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_without_a_required_file_is_not_written(tmp_path: Path, name: str) -> None:
     some = {key: data for key, data in demo_files().items() if key != name}
-    required = "A bundle requires model.onnx, golden.npz, reference.npz, card.md"
+    required = "A bundle with this manifest requires model.onnx, golden.npz, reference.npz, card.md"
     with pytest.raises(BundleError, match=f"^{re.escape(f'{required}; missing: {name}.')}$"):
         write(tmp_path / "b", demo_manifest(), some)
     with pytest.raises(BundleError, match=r"; missing: model\.onnx, golden\.npz, reference\.npz, card\.md\.$"):

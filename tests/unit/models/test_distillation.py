@@ -33,7 +33,7 @@ def test_the_loss_falls_as_the_student_comes_nearer_and_gradients_reach_the_stud
     far, near = (teacher().loss(scale * theirs, IMAGES, HARD) for scale in (0.0, 0.8))
     assert 0 < near < far
     student = torch.zeros_like(theirs, requires_grad=True)
-    teacher().loss(student, IMAGES, HARD).backward()
+    teacher().loss(student, IMAGES, HARD).backward()  # type: ignore[no-untyped-call] # torch has no annotation
     assert student.grad is not None
     assert student.grad.abs().sum() > 0
     assert all(weight.grad is None for weight in TEACHER.parameters())
@@ -43,7 +43,7 @@ def test_gradients_are_of_one_size_at_high_temperatures() -> None:
     sizes = []
     for temperature in (10.0, 40.0):
         student = torch.zeros(8, 4, requires_grad=True)
-        teacher(temperature=temperature).loss(student, IMAGES, HARD).backward()
+        teacher(temperature=temperature).loss(student, IMAGES, HARD).backward()  # type: ignore[no-untyped-call] # as above
         assert student.grad is not None
         sizes.append(student.grad.norm().item())
     assert sizes[0] == pytest.approx(sizes[1], rel=0.2)
