@@ -2,6 +2,7 @@
 
 import os
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 from petmood.cli.numbers import Integer
 from petmood.cli.photo_answers import KINDS, STDIN, PhotoAnswer, common_folder, open_photo
 from petmood.cli.predict_outputs import Outputs
+from petmood.cli.predict_shards import check_options, listed_photos, predict_in_shards, shard_options
 from petmood.cli.progress import progress_bar
 from petmood.core.environment import DEFAULT_API_URL, TOKEN_VARIABLE
 from petmood.core.errors import ConfigError
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
     from petmood import Client, Predictor
     from petmood.cli.predict_outputs import OutputOptions
+    from petmood.cli.predict_shards import ShardOptions
+    from petmood.core.photo_source import FoundPhoto
+
+    class PredictOptions(OutputOptions, ShardOptions):
+        """The options that say what is printed, and those of shards."""
+
 
 __all__ = ["predict"]
 
@@ -31,7 +39,12 @@ RETRIES = 3
 
 @click.command()
 @click.argument("bundle")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--files-from",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Predict the photos whose paths are in this file, one per line.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table of comma-separated values.")
 @click.option(
@@ -56,9 +69,16 @@ RETRIES = 3
     type=Integer(1, 256),
     help="Threads of the network; not allowed with a service, which has its own.",
 )
+@shard_options
 @click.pass_context
 def predict(
-    context: click.Context, *, bundle: str, photos: tuple[Path, ...], threads: int, **output: "Unpack[OutputOptions]"
+    context: click.Context,
+    *,
+    bundle: str,
+    photos: tuple[Path, ...],
+    files_from: Path | None,
+    threads: int,
+    **options: "Unpack[PredictOptions]",
 ) -> None:
     """Predict PHOTOS (files, folders of them, or - for standard input) with BUNDLE.
 
@@ -69,13 +89,19 @@ def predict(
 
     BUNDLE is a folder, an address such as registry://petmood@champion, or that of a service, such as
     http://127.0.0.1:8000, which is sent $PETMOOD_TOKEN if that is set.
-    """
-    from petmood.core.photo_source import find_each_photo
 
+    With --output many photos are predicted in shards; a rejected photo is a line of its shard, and the exit status
+    is 0. The same command starts again where it was ended.
+    """
+    check_options(context, options)
     _check_address(bundle, threads_given=context.get_parameter_source("threads") is ParameterSource.COMMANDLINE)
-    outputs = Outputs.of(output, photos)
-    _check_standard_input(photos)
-    found = find_each_photo([*photos], also=STDIN)
+    _check_photos(photos, files_from, in_shards=options["output"] is not None)
+    if options["output"]:
+        find = partial(_find, photos, files_from)
+        predict_in_shards(bundle, photos, files_from=files_from, find=find, threads=threads, options=options)
+        return
+    outputs = Outputs.of(options, photos)
+    found = _find(photos, files_from)
     outputs.refuse_heat_maps_among(one.path for one in found)
     sources = [open_photo(one.path) for one in found if not one.problem]
     with _predictor(bundle, threads=threads) as predictor, outputs.opened(common_folder(found)):
@@ -86,10 +112,22 @@ def predict(
     context.exit(1 if outputs.failed else 0)
 
 
-def _check_standard_input(photos: "Sequence[Path]") -> None:
+def _check_photos(photos: "Sequence[Path]", files_from: Path | None, *, in_shards: bool) -> None:
     piped = photos.count(STDIN)
+    if not photos and files_from is None:
+        raise ConfigError("Expected photos, folders of them or --files-from FILE, got none. See --help.")
+    if piped and in_shards:
+        raise ConfigError(f"'{STDIN}' (standard input) is not allowed with --output. Give the photos' paths.")
     if piped > 1:
         raise ConfigError(f"Expected '{STDIN}' (standard input) once, got it {piped} times. Give the photos' paths.")
+
+
+def _find(photos: "Sequence[Path]", files_from: Path | None) -> "list[FoundPhoto]":
+    """Return the photos of the arguments, and those of a list, which are not looked at before they are predicted."""
+    from petmood.core.photo_source import FoundPhoto, find_each_photo
+
+    listed = [FoundPhoto(path) for path in listed_photos(files_from)]
+    return [*(find_each_photo([*photos], also=STDIN) if photos else ()), *listed]
 
 
 def _is_service(bundle: str) -> bool:

@@ -138,7 +138,7 @@ def _text_printer() -> "Printer":
 
 
 def _json_printer() -> "Printer":
-    from petmood.cli.tables import answer_response
+    from petmood.inference.base import answer_response
 
     return lambda name, answer: echo_json(answer_response(name, answer).model_dump(mode="json"))
 

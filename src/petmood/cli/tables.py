@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from petmood.core.prediction import PRACTICE_MODEL, Prediction, prediction_response
-from petmood.core.schemas import ErrorResponse, PredictionResponse, error_response
+from petmood.core.prediction import PRACTICE_MODEL, Prediction
 from petmood.inference.base import Answer
 from petmood.presentation.answers import NEVER_CONFIDENT, in_words
 from petmood.presentation.display_names import (
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CSV_COLUMNS",
-    "answer_response",
     "answer_row",
     "crossval_text",
     "headline_text",
@@ -55,13 +53,6 @@ def prediction_text(photo: str, answer: Answer) -> str:
     if answer.label is None:
         return f"{photo}: {headline.lower()}: {reason}{notes}"
     return f"{photo}: {headline}{f'  ({reason})' if reason else ''}{notes}"
-
-
-def answer_response(photo: str, answer: Answer) -> PredictionResponse | ErrorResponse:
-    """Return the response body of one photo's answer, or of the reason why there is none."""
-    if isinstance(answer, Prediction):
-        return prediction_response(answer, photo=photo)
-    return error_response(answer, photo=photo)
 
 
 def answer_row(photo: str, answer: Answer) -> list[str]:

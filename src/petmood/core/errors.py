@@ -36,6 +36,7 @@ PetmoodError                      exit code 2 on the command line
 │   ├── RegistryConflict          another writer changed the registry first
 │   ├── CorruptVersion            a version's files are missing or not those that were registered
 │   └── PromotionRejected         a candidate failed the promotion checks; exit code 3
+├── WorkerKilled                  a process that predicts photos is killed again and again
 ├── LogUnavailable                the database of the prediction log can't be used
 ├── MissingDependency             an optional package is not installed
 ├── DownloadError                 a download failed
@@ -91,6 +92,7 @@ __all__ = [
     "UnsupportedCoding",
     "UnsupportedFormat",
     "UnsupportedMediaType",
+    "WorkerKilled",
 ]
 
 
@@ -261,22 +263,20 @@ class PromotionRejected(RegistryError):
     code = "promotion_rejected"
 
 
-class LogUnavailable(PetmoodError):
+class WorkerKilled(PetmoodError, code="worker_killed"):
+    """A process that predicts photos is killed again and again, as by the kernel when memory runs out."""
+
+
+class LogUnavailable(PetmoodError, code="log_unavailable"):
     """The database of the prediction log can't be used: it is away, or refuses to be read or written."""
 
-    code = "log_unavailable"
 
-
-class MissingDependency(PetmoodError):
+class MissingDependency(PetmoodError, code="missing_dependency"):
     """An optional package is not installed; the message has the command that installs it."""
 
-    code = "missing_dependency"
 
-
-class DownloadError(PetmoodError):
+class DownloadError(PetmoodError, code="download_error"):
     """A download failed; the message explains how to provide the file manually."""
-
-    code = "download_error"
 
 
 class CloudError(PetmoodError, code="cloud_error"):

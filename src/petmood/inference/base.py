@@ -11,11 +11,11 @@ from petmood.core.explanation import Explanation
 from petmood.core.image import ImageSpec, PreparedImage, load
 from petmood.core.photo import LIMITS, ImageLimits
 from petmood.core.photo_source import PhotoSource, bytes_or_path, several_photos, unreadable
-from petmood.core.prediction import Prediction
-from petmood.core.schemas import ModelCardResponse, ModelInfo
+from petmood.core.prediction import Prediction, prediction_response
+from petmood.core.schemas import ErrorResponse, ModelCardResponse, ModelInfo, PredictionResponse, error_response
 from petmood.core.stages import stage
 
-__all__ = ["BATCH", "Answer", "Explained", "Predictor", "try_prepare"]
+__all__ = ["BATCH", "Answer", "Explained", "Predictor", "answer_response", "try_prepare"]
 
 BATCH: Final = 8
 """Number of photos that ``predict_many`` holds in memory."""
@@ -111,6 +111,13 @@ class Predictor(ABC):
         given = [_opened(photo, self.limits) for photo in photos]
         found = iter(self.predict_batch([photo for photo in given if not isinstance(photo, PhotoError)]))
         return [photo if isinstance(photo, PhotoError) else next(found) for photo in given]
+
+
+def answer_response(photo: str, answer: Answer) -> PredictionResponse | ErrorResponse:
+    """Return the response body of one photo's answer, or of the reason why there is none."""
+    if isinstance(answer, Prediction):
+        return prediction_response(answer, photo=photo)
+    return error_response(answer, photo=photo)
 
 
 def try_prepare(photo: bytes | Path, spec: ImageSpec, *, limits: ImageLimits = LIMITS) -> PreparedImage | PhotoError:
