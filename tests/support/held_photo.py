@@ -60,8 +60,10 @@ class HeldPhoto:
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether a process has ended; one that was not waited for counts as ended."""
+    """Return whether a process has ended with all its threads, and so closed its files; waited for or not."""
+    found = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
+        state = (found / "stat").read_text("ascii").rpartition(")")[2].split()[0]
+        return state == "Z" and len(os.listdir(found / "task")) == 1  # noqa: PTH208 - names alone
     except (FileNotFoundError, ProcessLookupError):  # ended before it was opened, or before it was read
         return True
