@@ -82,7 +82,7 @@ _OPTIONS: Final = (
         "--shard-range",
         type=ShardRange(),
         help="Predict these shards alone, such as 0:10. Default: all, or those of this task of a Cloud Run, Batch or "
-        "Vertex AI job. With --output.",
+        "Vertex AI job. 0:0 makes the list of photos alone. With --output.",
     ),
     click.option(
         "--table",
@@ -238,7 +238,7 @@ def _numbers(plan: "ShardPlan", *, task: "JobTask | None", given: slice | None) 
     if task:
         return task.share_of(plan.count)
     numbers = range(plan.count)[given] if given else range(plan.count)
-    if not numbers:
+    if not numbers and given != slice(0, 0):
         raise ConfigError(f"Expected a --shard-range within 0:{plan.count}, got one without a shard.")
     return numbers
 
