@@ -36,6 +36,7 @@ TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "variant": "a smaller network beside the one of a bundle, with the same inputs and outputs (`model.int8.onnx`)",
         "run": "one training, in a folder with settings, weights, curves, predictions and report",
         "predictions": "logits of one split with labels and groups",
+        "shard": "consecutive photos of a list, predicted by one process into one file (`petmood predict --output`)",
         "drift": "photos that a service gets are no longer like those that the model was evaluated on",
         "window": "consecutive rows of the prediction log that are tested for drift together; windows share no row",
         "image statistics": "brightness, contrast, saturation and sharpness of the image that the network gets",
