@@ -57,7 +57,9 @@ class Work:
 
     def lines(self) -> list[dict[str, object]]:
         """Return the results of all shards in order."""
-        return [json.loads(line) for file in sorted(self.out.glob("shard-*")) for line in file.open("rb")]
+        return [
+            json.loads(line) for file in sorted(self.out.glob("shard-*")) for line in file.read_bytes().splitlines()
+        ]
 
     def expected(self) -> list[dict[str, object]]:
         """Return what a predictor in this process answers."""
