@@ -123,7 +123,7 @@ def _check_photos(photos: "Sequence[Path]", files_from: Path | None, *, in_shard
 
 
 def _find(photos: "Sequence[Path]", files_from: Path | None) -> "list[FoundPhoto]":
-    """Return the photos of the arguments, and those of a list, which are not looked at before they are predicted."""
+    """Return the photos of the arguments, and those of a list, which are not read before they are predicted."""
     from petmood.core.photo_source import FoundPhoto, find_each_photo
 
     listed = [FoundPhoto(path) for path in listed_photos(files_from)]

@@ -115,7 +115,7 @@ class ShardPlan:
                     yield _RESULT.validate_json(line)
                 except ValidationError as error:
                     raise OutputError(
-                        f"{path} was changed: a line is no result. Remove the file, and run the same command again."
+                        f"{path} was changed: a line is not a result. Remove the file, and run the same command again."
                     ) from error
 
 
@@ -131,7 +131,7 @@ def find_plan(folder: Path) -> ShardPlan | None:
         return None
     except ValidationError as error:
         raise OutputError(
-            f"{folder / MANIFEST} is no manifest of predictions of this version. Choose another --output."
+            f"{folder / MANIFEST} is not a manifest of predictions of this version. Choose another --output."
         ) from error
     plan = ShardPlan(folder, manifest)
     hashed = hashlib.sha256()

@@ -19,7 +19,7 @@ __all__ = ["run_on_ray"]
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT: Final = 1000
-"""Number of tasks that the cluster has at a time; Ray distributes them, and looks at all of them for each that ends."""
+"""Number of tasks that the cluster has at a time; Ray checks all of them for each that ends."""
 USAGE_STATS: Final = "RAY_USAGE_STATS_ENABLED"
 
 

@@ -76,7 +76,7 @@ def test_a_list_that_was_changed_is_refused(shared_bundle: Bundle, tmp_path: Pat
 
 def test_a_manifest_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"classes": []}', "utf-8")
-    with pytest.raises(OutputError, match="no manifest of predictions"):
+    with pytest.raises(OutputError, match="not a manifest of predictions"):
         find_plan(tmp_path)
 
 
