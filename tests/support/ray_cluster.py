@@ -23,14 +23,23 @@ RAY: Final = Path(sys.executable).with_name("ray")
 ADDRESSES: Final = ("10.213.77.1", "10.213.77.2")
 PORT: Final = 6379
 ATTEMPTS: Final = 3
-QUICKLY: Final = ("nice", "-n", "-10")
-"""A node ends itself if its agents take 15 s to start; no setting changes that, and a busy machine is slow."""
+AGENTS: Final = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port")
+"""Files by which the agents of a node say that they have started; without the extra ray[default], each holds -1.
+
+A node ends itself if one is missing after 15 s, which no setting changes, and on a busy machine they take longer. They
+are written here, since nothing asks the agents; a Ray that names its files otherwise waits for them, as ever.
+"""
 COMMON: Final = (
     *("start", "--block", "--disable-usage-stats", "--include-log-monitor=false"),
-    *("--num-cpus=1", "--object-store-memory=80000000"),
+    *("--num-cpus=1", "--object-store-memory=80000000", "--runtime-env-agent-port=6503"),
 )
-HEAD: Final = ("--head", f"--port={PORT}", "--include-dashboard=false", "--no-monitor", "--ray-client-server-port=0")
-SETTINGS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300", "OMP_NUM_THREADS": "1"}
+HEAD: Final = ("--head", f"--port={PORT}", "--include-dashboard=false", "--no-monitor")
+SETTINGS: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_worker_register_timeout_seconds": "300",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,8 @@ def ray_cluster() -> Iterator[RayCluster]:
         for name in names:  # before the folder is removed
             stack.callback(_end_all, name)
         head = f"{ADDRESSES[0]}:{PORT}"
-        _start(names[0], ADDRESSES[0], *HEAD, f"--temp-dir={folder}")
-        _start(names[1], ADDRESSES[1], f"--address={head}")
+        for at, options in enumerate(((*HEAD, f"--temp-dir={folder}"), (f"--address={head}",))):
+            _start(names[at], f"--node-ip-address={ADDRESSES[at]}", *options, node_id=f"{at:056x}", folder=Path(folder))
         yield RayCluster(names, head)
 
 
@@ -100,21 +109,24 @@ def _link(names: tuple[str, str]) -> None:
             subprocess.run(["ip", "-n", name, "link", "set", interface, "up"], check=True)
 
 
-def _start(namespace: str, address: str, *options: str) -> None:
+def _start(namespace: str, *options: str, node_id: str, folder: Path) -> None:
     """Start a node; one that ends itself while it starts is started again.
 
     Raises:
         RuntimeError: it did not start; the message has what it printed.
     """
-    environment = os.environ | SETTINGS | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    started = [*QUICKLY, str(RAY), *COMMON, f"--node-ip-address={address}", *options]
-    command = ["ip", "netns", "exec", namespace, *started]
+    own = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RAY_OVERRIDE_NODE_ID_FOR_TESTING": node_id}
+    environment = os.environ | SETTINGS | own
+    command = ["ip", "netns", "exec", namespace, str(RAY), *COMMON, *options]
     text = ""
     for _ in range(ATTEMPTS):
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as log:
             node = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
             def what_is_known(node: subprocess.Popen[bytes] = node, log: Path = Path(log.name)) -> str:
+                for session in folder.glob("session_2*"):
+                    for name in AGENTS:
+                        (session / f"{name}_{node_id}").write_text("-1", "ascii")
                 said = log.read_text("utf-8", errors="replace")
                 return said if node.poll() is not None or "Ray runtime started" in said else ""
 
