@@ -117,11 +117,11 @@ def _add_marks(app: FastAPI, store: FeedbackStore) -> None:
         """Save the right label of a photo, in place of an earlier one."""
         key = PhotoKey(request_id, position)
         known = store.prediction(key)
-        if known is None:
-            raise HTTPException(404, "This prediction is not in the log any more.")
-        if given.label not in known.bundle.classes:
+        if known is not None and given.label not in known.bundle.classes:
             raise HTTPException(422, f"Expected one of {', '.join(known.bundle.classes)}, got {given.label!r}.")
-        store.write(Feedback(key, REVIEWER, given.label, None, time.time_ns() // 1000, chosen=choice_of(key)))
+        marked = Feedback(key, REVIEWER, given.label, None, time.time_ns() // 1000, chosen=choice_of(key))
+        if known is None or store.write(marked) is None:
+            raise HTTPException(404, "This prediction is not in the log any more.")
         return {"label": given.label}
 
     @app.delete("/marks/{position}/{request_id}")

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import Engine
 
+from petmood.monitoring.feedback import review_app
 from petmood.monitoring.feedback.records import REVIEWER
 from petmood.monitoring.feedback.review_app import create_review_app
 from petmood.monitoring.feedback.store import read_feedback
@@ -52,6 +53,18 @@ def test_a_mark_is_saved_replaced_and_taken_back(client: TestClient, engine: Eng
     assert "request-1" not in {one["request_id"] for one in found["photos"]}
     assert client.delete("/marks/0/request-1").json() == {"deleted": True}
     assert client.delete("/marks/0/request-1").json() == {"deleted": False}
+    assert read_feedback(engine) == []
+
+
+def test_a_mark_of_a_prediction_that_is_deleted_meanwhile_is_not_called_saved(
+    client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deleted(key: PhotoKey) -> str:
+        LogStore(engine).delete_requests([key.request_id])
+        return "random"
+
+    monkeypatch.setattr(review_app, "choice_of", deleted)
+    assert client.put("/marks/0/request-1", json={"label": "angry"}).status_code == 404
     assert read_feedback(engine) == []
 
 
