@@ -28,7 +28,7 @@ from petmood.monitoring.drift.accuracy import estimate_accuracy
 from petmood.monitoring.drift.detect import detect_drift
 from petmood.monitoring.measurements import Measurements
 from petmood.monitoring.prediction_log.database import connect, database_url, migrate, open_log
-from petmood.monitoring.prediction_log.reader import place_before, read_next, read_window, rows_by_bundle, rows_up_to
+from petmood.monitoring.prediction_log.reader import place_before, read_next, read_window, rows_by_bundle
 from petmood.monitoring.prediction_log.rows import LoggedBundle, RowPlace
 from petmood.monitoring.prediction_log.tables import BUNDLES, PREDICTIONS
 
@@ -122,7 +122,7 @@ def _api(engine: Engine) -> dict[str, Any]:
     return {
         "count_s": _timed(lambda: rows_by_bundle(engine)),
         "first_window_s": _timed(lambda: window(place_before(engine, BUNDLE, 50 * WINDOW))),
-        "count_up_to_s": _timed(lambda: rows_up_to(engine, BUNDLE, last)),
+        "place_up_to_s": _timed(lambda: place_before(engine, BUNDLE, 50 * WINDOW, up_to=last)),
         "next_window_s": _timed(lambda: window(last._replace(time_us=last.time_us - 1_000_000_000))),
         "look_s": _timed(lambda: window(last)),
     }

@@ -53,7 +53,9 @@ class Work:
 
     def plan(self) -> ShardPlan:
         """Return the plan, when there is one."""
-        return wait_until(lambda: find_plan(self.out), what="the list of photos")
+        found = wait_until(lambda: find_plan(self.out), what="the list of photos")
+        assert found is not None
+        return found
 
     def lines(self) -> list[dict[str, object]]:
         """Return the results of all shards in order."""

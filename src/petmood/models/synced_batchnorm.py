@@ -20,7 +20,7 @@ def synchronize_batchnorm(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and not isinstance(module, _Synchronized):
-            module.__class__ = _synchronized(type(module))
+            module.__class__ = _synchronized(type(module))  # type: ignore[arg-type] # a class is hashable
 
 
 class _Synchronized:

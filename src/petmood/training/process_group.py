@@ -13,6 +13,8 @@ from typing import Any, Final
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined] # public by the documentation
+from torch.distributed.rendezvous import rendezvous
 
 from petmood.core.errors import RunError
 from petmood.core.files import atomic_write_bytes
@@ -21,7 +23,7 @@ from petmood.core.world import World
 __all__ = ["ProcessGroup", "SigtermCallback", "joined_group", "share_file", "translate_lost_process"]
 
 FAREWELL: Final = timedelta(seconds=5)
-"""How long the first process waits at its end until the others know; in an exchange they don't listen for tasks."""
+"""How long the first process waits for the confirmation of its end; the others may be in an exchange."""
 TIMEOUT: Final = timedelta(minutes=30)
 """How long a process waits for the others: the first one prepares photos and evaluates meanwhile."""
 LOST: Final = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL", "TCPStore")
@@ -36,7 +38,7 @@ class ProcessGroup:
     """
 
     world: World
-    store: distributed.Store
+    store: Store
     sent: int = 0
 
     def send(self, task: Mapping[str, Any]) -> None:
@@ -45,16 +47,16 @@ class ProcessGroup:
         self.sent += 1
 
     def end(self) -> None:
-        """Tell the others that no task follows, and wait a few seconds until they know."""
-        names = [f"knows-{rank}" for rank in range(1, self.world.size)]
+        """Send the end of the tasks, and wait a few seconds until the others have confirmed it."""
+        names = [f"confirmed-{rank}" for rank in range(1, self.world.size)]
         with suppress(RuntimeError):  # one of them has ended
             self.send({})
             if names:
                 self.store.wait(names, FAREWELL)
 
     def confirm_end(self) -> None:
-        """Let the first process know that this one knows of the end."""
-        self.store.set(f"knows-{self.world.rank}", "")
+        """Confirm the end of the tasks to the first process."""
+        self.store.set(f"confirmed-{self.world.rank}", "")
 
     def receive(self) -> Any:  # noqa: ANN401 - JSON values
         """Wait for the next task, however long the first process takes, and return it; the last one is empty."""
@@ -78,8 +80,8 @@ def joined_group(world: World) -> Iterator[ProcessGroup]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     logging.getLogger("torch.distributed").setLevel(logging.ERROR)
     try:
-        store, _, _ = next(distributed.rendezvous("env://", timeout=TIMEOUT))
-        group_store = distributed.PrefixStore("group", store)
+        store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+        group_store = PrefixStore("group", store)
         distributed.init_process_group(
             backend, store=group_store, rank=world.rank, world_size=world.size, timeout=TIMEOUT
         )
@@ -90,7 +92,7 @@ def joined_group(world: World) -> Iterator[ProcessGroup]:
             "Start them with torchrun, or set MASTER_ADDR and MASTER_PORT."
         ) from error
     try:
-        yield ProcessGroup(world, distributed.PrefixStore("tasks", store))
+        yield ProcessGroup(world, PrefixStore("tasks", store))
     finally:
         distributed.destroy_process_group()
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from torch.distributed import HashStore
+from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from petmood.configs.load import compose
 from petmood.core.errors import ConfigError, RunError
