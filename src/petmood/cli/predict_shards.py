@@ -31,7 +31,7 @@ PRINTED: Final = ("as_json", "as_csv", "only", "html", "explain")
 """Options that --output excludes."""
 
 
-class ShardRange(click.ParamType["slice"]):
+class ShardRange(click.ParamType[slice]):
     """Numbers of shards as START:STOP, without STOP; either may be left out."""
 
     name = "start:stop"
