@@ -5,12 +5,11 @@ https://cloud.google.com/batch/docs/create-run-basic-job and
 https://cloud.google.com/vertex-ai/docs/training/distributed-training
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from petmood.cloud.vertex_environment import CLUSTER
+from petmood.cloud.vertex_environment import CLUSTER, torchrun_variables
 from petmood.core.errors import CloudError
 
 __all__ = ["JobTask", "read_job_task"]
@@ -43,7 +42,10 @@ def read_job_task(environment: Mapping[str, str]) -> JobTask | None:
     for index, count in TASKS:
         if index in environment or count in environment:
             return _numbered(environment.get(index, ""), environment.get(count, ""), names=f"{index} and {count}")
-    return _machine(environment[CLUSTER]) if environment.get(CLUSTER) else None
+    if not environment.get(CLUSTER):
+        return None
+    machine = torchrun_variables(environment)  # a job with one machine has none
+    return JobTask(int(machine.get("RANK", 0)), int(machine.get("WORLD_SIZE", 1)))
 
 
 def _numbered(index: str, count: str, *, names: str) -> JobTask:
@@ -52,18 +54,3 @@ def _numbered(index: str, count: str, *, names: str) -> JobTask:
             f"Expected the number of a task, from 0, and that of all tasks in {names}, got {index!r} and {count!r}."
         )
     return JobTask(int(index), int(count))
-
-
-def _machine(text: str) -> JobTask:
-    """Return the machine of a Vertex AI job; worker pools are counted in the order of their names."""
-    try:
-        found: Any = json.loads(text)
-        pools = {name: len(machines) for name, machines in sorted(found["cluster"].items())}
-        own, index = found["task"]["type"], int(found["task"]["index"])
-        before = sum(size for name, size in pools.items() if name < own)
-        in_pool = range(pools[own])[index]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise CloudError(
-            f"Expected JSON with the machines by worker pool, and this one, in {CLUSTER}, got something else."
-        ) from error
-    return JobTask(before + in_pool, sum(pools.values()))
