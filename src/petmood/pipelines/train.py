@@ -30,7 +30,7 @@ from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
 from petmood.pipelines.run_tracking import EpochTrackingCallback, tracked
-from petmood.pipelines.training_processes import refuse_misfit, with_helpers
+from petmood.pipelines.training_processes import joint_training, refuse_misfit
 from petmood.pipelines.training_sets import choosing_photos, open_splits
 from petmood.training.dataset import PhotoSet, evaluation_rows, open_index, training_rows
 from petmood.training.fit import fit_network, make_network
@@ -165,7 +165,7 @@ def _learn(
         wanted = {Split.TRAIN, Split.VALID, *splits}
         sets = open_splits(config, run.dataset(), index, wanted, classes=facts.classes, progress=progress)
         settings = replace(fit_settings(config), teacher=load_teacher(config, facts, run=run))
-        with with_helpers(run, config, facts) as world:
+        with joint_training(run, config, facts) as world:
             fitted = fit_network(
                 settings,
                 sets[Split.TRAIN],

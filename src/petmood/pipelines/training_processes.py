@@ -19,7 +19,7 @@ from petmood.training.dataset import open_index
 from petmood.training.fit import fit_network, make_network
 from petmood.training.process_group import ProcessGroup, joined_group, translate_lost_process
 
-__all__ = ["conduct", "lost_message", "refuse_misfit", "with_helpers"]
+__all__ = ["conduct", "joint_training", "lost_message", "refuse_misfit"]
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ def lost_message() -> str:
 
 
 @contextmanager
-def with_helpers(run: RunFolder, config: Config, facts: RunMetadata) -> Iterator[World]:
+def joint_training(run: RunFolder, config: Config, facts: RunMetadata) -> Iterator[World]:
     """Let the other processes train this run, too, and return this one's place among them.
 
     Raises:
