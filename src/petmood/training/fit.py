@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments import TorchElasticEnvironment  # type: ignore[attr-defined]
+from lightning.fabric.plugins.environments import TorchElasticEnvironment  # type: ignore[attr-defined] # not in __all__
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy

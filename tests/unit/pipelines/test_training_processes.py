@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from torch.distributed import HashStore  # type: ignore[attr-defined]
+from torch.distributed import HashStore  # type: ignore[attr-defined] # not in __all__
 
 from petmood.configs.load import compose
 from petmood.core.errors import ConfigError, RunError
