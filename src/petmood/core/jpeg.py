@@ -1,4 +1,4 @@
-"""Decoding of usual JPEG files by libjpeg-turbo itself, in half the time of Pillow's reader and to the same pixels.
+"""Decoding of usual JPEG files by libjpeg-turbo itself, in less time than by Pillow and to the same pixels.
 
 simplejpeg passes the bytes to libjpeg-turbo at once; Pillow passes them in blocks, and copies the pixels once more.
 Pillow decodes or refuses what is left out here: other color modes, files of many scans, and files that libjpeg-turbo
