@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 IN_FLIGHT: Final = 1000
 """Number of tasks that the cluster has at a time; Ray checks all of them for each that ends."""
 USAGE_STATS: Final = "RAY_USAGE_STATS_ENABLED"
+CONNECT_S: Final = 10.0
 
 
 def run_on_ray(plan: ShardPlan, shards: Sequence[int], *, address: str, threads: int = 1) -> Iterator[int]:
@@ -62,8 +64,9 @@ def _connected(address: str) -> Iterator[ModuleType]:
     os.environ.setdefault(USAGE_STATS, "0")  # before the import: nothing is sent home
     ray = require("ray", extra="ray")
     try:
+        _check_port(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise ServiceUnreachable(
             f"No Ray cluster can be reached at {address!r}: {reason} Start one with: ray start --head"
@@ -72,3 +75,14 @@ def _connected(address: str) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_port(address: str) -> None:
+    """Connect to the port of an address, if it has one: Ray itself tries for minutes, and prints its own lines.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()

@@ -10,6 +10,7 @@ from petmood.core.errors import MissingDependency, ServiceUnreachable
 from petmood.core.photo_source import FoundPhoto
 from petmood.inference.shard_plan import ShardPlan, make_plan
 from petmood.inference.shard_ray import run_on_ray
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -20,10 +21,12 @@ def plan(shared_bundle: Bundle, tmp_path: Path) -> ShardPlan:
 
 @pytest.mark.proof  # importing ray takes seconds
 @pytest.mark.spawns
-def test_no_cluster_is_one_line(plan: ShardPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:{port}", "ray://127.0.0.1:{port}"])
+def test_no_cluster_is_one_line(address: str, plan: ShardPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(ServiceUnreachable, match="No Ray cluster can be reached at 'auto'") as refused:
-        list(run_on_ray(plan, [0], address="auto"))
+    address = address.format(port=free_port())
+    with pytest.raises(ServiceUnreachable, match=f"No Ray cluster can be reached at '{address}'") as refused:
+        list(run_on_ray(plan, [0], address=address))
     assert "\n" not in str(refused.value)
 
 
