@@ -76,11 +76,14 @@ def ray_cluster() -> Iterator[RayCluster]:
         _link(names)
         folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        nodes: list[subprocess.Popen[bytes]] = []
+        stack.callback(_wait_for, nodes)
         for name in names:  # before the folder is removed
             stack.callback(_end_all, name)
         head = f"{ADDRESSES[0]}:{PORT}"
         for at, options in enumerate(((*HEAD, f"--temp-dir={folder}"), (f"--address={head}",))):
-            _start(names[at], f"--node-ip-address={ADDRESSES[at]}", *options, node_id=f"{at:056x}", folder=Path(folder))
+            own = f"--node-ip-address={ADDRESSES[at]}"
+            nodes.append(_start(names[at], own, *options, node_id=f"{at:056x}", folder=Path(folder)))
         yield RayCluster(names, head)
 
 
@@ -109,8 +112,13 @@ def _link(names: tuple[str, str]) -> None:
             subprocess.run(["ip", "-n", name, "link", "set", interface, "up"], check=True)
 
 
-def _start(namespace: str, *options: str, node_id: str, folder: Path) -> None:
-    """Start a node; one that ends itself while it starts is started again.
+def _wait_for(nodes: list[subprocess.Popen[bytes]]) -> None:
+    for node in nodes:
+        node.wait(timeout=60)
+
+
+def _start(namespace: str, *options: str, node_id: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a node and return its process; one that ends itself while it starts is started again.
 
     Raises:
         RuntimeError: it did not start; the message has what it printed.
@@ -132,7 +140,7 @@ def _start(namespace: str, *options: str, node_id: str, folder: Path) -> None:
 
             text = wait_until(what_is_known, within_s=600, every_s=0.2, what="the start of a node of Ray")
         if node.poll() is None:
-            return
+            return node
         _end_all(namespace)
     raise RuntimeError(f"A node of Ray ended with {node.returncode}: {text}")
 
