@@ -1,11 +1,11 @@
 """Grouped cross-validation of a recipe, with baselines, a permutation test and a random split."""
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from petmood.configs.load import dump
 from petmood.configs.schema import Config
@@ -28,7 +28,6 @@ from petmood.pipelines.run_folder import RunFolder, refuse_foreign_run
 from petmood.reports.crossval import render_crossval
 from petmood.training.dataset import PhotoSet
 from petmood.training.provenance import code_version, package_versions
-from petmood.training.settings import FitSettings
 
 __all__ = [
     "RESULT_NAME",
@@ -153,7 +152,9 @@ def fold_origin(config: Config, *, data_hash: str) -> dict[str, Any]:
     ``data_hash`` is that of the index of the dataset.
     """
     unused = {"optimization", "trainer"} if config.recipe.kind == "linear_probe" else {"probe"}
-    fitted: dict[str, Any] = TypeAdapter(FitSettings).dump_python(fit_settings(config), mode="json", exclude=unused)
+    fitted: dict[str, Any] = to_jsonable_python(asdict(fit_settings(config)))
+    for name in (*unused, "teacher"):  # a cross-validation has no teacher
+        del fitted[name]
     fitted.get("trainer", {}).pop("workers", None)
     if Path(fitted["weights"]).is_file():
         fitted["weights"] = sha256_of(Path(fitted["weights"]))
