@@ -19,6 +19,7 @@ from petmood.core.image_statistics import STATISTICS_VERSION, image_statistics
 from petmood.core.labels import DEFAULT_CLASSES
 from petmood.core.prediction import Prediction
 from petmood.export import bundle as exporting
+from petmood.export import variant
 from petmood.export.bundle import export_bundle
 from petmood.export.domain import FittedDomain, domain_onnx, domain_outputs
 from petmood.inference.load import load_bundle
@@ -250,7 +251,7 @@ def test_an_output_that_is_right_one_by_one_and_wrong_in_batches_is_refused(
             found = super().run(pixels, only=only)
             return {name: array[:: -1 if len(pixels) > 2 and name == output else 1] for name, array in found.items()}
 
-    monkeypatch.setattr(exporting, "OnnxSession", Mixing)
+    monkeypatch.setattr(variant, "OnnxSession", Mixing)
     with pytest.raises(BundleError, match=f"ONNX and torch disagree on {output} at batch 7"):
         export_guarded(tmp_path / "b", random_domain())
 
