@@ -99,5 +99,5 @@ def test_a_version_is_promoted(root: Path, work: Path) -> None:
 def test_every_example_stands_in_the_readme_with_a_command(root: Path) -> None:
     text = (root / "examples/README.md").read_text("utf-8")
     names = {path.name for path in (root / "examples").iterdir() if path.suffix in {".py", ".sh"}}
-    assert len(names) == 4
+    assert len(names) == 5
     assert all(f"[{name}]({name})" in text and f"examples/{name} " in text for name in names)
