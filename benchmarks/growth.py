@@ -10,8 +10,6 @@ but for training, which has the whole machine.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -22,6 +20,7 @@ from benchmarks.common import report
 from benchmarks.families_scale import in_a_process
 from petmood.cloud.cost import MONTH_S, read_prices
 from petmood.core.bundle_files import MANIFEST
+from petmood.core.processors import processor_count, processor_name
 from petmood.data.index import INDEX_NAME, read_index
 from petmood.inference.load import load_bundle
 from petmood.monitoring.prediction_log.database import connect, database_url
@@ -48,7 +47,7 @@ def main() -> None:
     chosen = parser.parse_args()
     search = _search()
     details = {
-        "processor": _processor(),
+        "processor": f"{processor_name()}, {processor_count()} cores",
         "photo": _photo(chosen.dataset) | {key: search[key] for key in ("search_bytes", "search_ms")},
         "training": _training(chosen.run),
         "request": _request(chosen.bundle, chosen.dataset),
@@ -128,19 +127,8 @@ def _instance() -> dict[str, Any]:
     return {
         "cores": CORES,
         "month_usd": round(MONTH_S * second, 2),
-        "machine": "g2-standard-8",
-        "machine_hour_usd": prices.vertex_machine_hour["g2-standard-8"],
         "as_of": prices.as_of.isoformat(),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor()
-    return f"{name}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -8,16 +8,9 @@ import pytest
 
 from petmood.cloud.knative import knative_service
 from petmood.cloud.services import COLLECTOR, service_spec
-from petmood.cloud.settings import CloudSettings, Component
+from petmood.cloud.settings import Component
+from tests.support.cloud_services import EACH, SETTINGS
 from tests.support.discovery import document, problems
-
-SETTINGS = CloudSettings(
-    project="pets-12345",
-    region="europe-west4",
-    api_url="https://petmood-api-abc.a.run.app",
-    cloud_sql="pets-12345:europe-west4:petmood",
-)
-EACH = pytest.mark.parametrize("component", list(Component))
 
 
 def allowed_annotations(kind: str) -> set[str]:

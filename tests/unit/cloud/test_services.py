@@ -11,15 +11,8 @@ from petmood.cloud.services import COLLECTOR, HEALTH_ROUTES, PORT, service_id, s
 from petmood.cloud.settings import CloudSettings, Component
 from petmood.core.errors import ConfigError
 from petmood.registry.uri import parse_reference
+from tests.support.cloud_services import EACH, SETTINGS
 from tests.support.discovery import problems
-
-SETTINGS = CloudSettings(
-    project="pets-12345",
-    region="europe-west4",
-    api_url="https://petmood-api-abc.a.run.app",
-    cloud_sql="pets-12345:europe-west4:petmood",
-)
-EACH = pytest.mark.parametrize("component", list(Component))
 
 
 def container(spec: dict[str, Any], name: str) -> dict[str, Any]:
