@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from petmood.core.prediction import softmax
 
-__all__ = ["LinearHead", "fit_logistic", "fit_ridge", "negative_log_likelihood"]
+__all__ = ["LinearHead", "class_weights", "fit_logistic", "fit_ridge", "negative_log_likelihood"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,16 +37,31 @@ class LinearHead:
         return LinearHead(weight, self.bias - weight @ middle)
 
 
+def class_weights(labels: Ints, *, classes: int, power: float, weights: Floats | None = None) -> Floats:
+    """Return one weight per class [K], proportional to its frequency to ``-power``; 1 for a class without photos.
+
+    They have mean 1 over the photos. ``weights`` [N] are those that the photos have already.
+    """
+    counts = np.bincount(labels, weights=weights, minlength=classes)
+    rarity = np.where(counts > 0, counts, 1.0) ** -power
+    return np.where(counts > 0, rarity * counts.sum() / max(1e-12, (counts * rarity).sum()), 1.0)
+
+
 def negative_log_likelihood(logits: Floats, labels: Ints) -> float:
     """Return the mean negative log-likelihood of labels [N] under logits [N, K], in nats."""
     return float(-np.log(np.maximum(softmax(logits)[np.arange(len(labels)), labels], 1e-12)).mean())
 
 
-def fit_logistic(features: Floats, labels: Ints, *, strength: float, classes: int, balanced: bool) -> LinearHead:
-    """Fit multinomial logistic regression to standardized features, with an L2 penalty of ``strength`` per photo."""
-    weighting = "balanced" if balanced else None
-    model = LogisticRegression(C=1 / (strength * len(features)), max_iter=1000, class_weight=weighting)
-    model.fit(features, labels)
+def fit_logistic(
+    features: Floats, labels: Ints, *, strength: float, classes: int, class_weight_power: float
+) -> LinearHead:
+    """Fit multinomial logistic regression to standardized features, with an L2 penalty of ``strength`` per photo.
+
+    For ``class_weight_power`` see ``class_weights``.
+    """
+    weights = class_weights(labels, classes=classes, power=class_weight_power)
+    model = LogisticRegression(C=1 / (strength * len(features)), max_iter=1000)
+    model.fit(features, labels, sample_weight=weights[labels])
     coef, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         coef, intercept = np.vstack([-coef / 2, coef / 2]), np.concatenate([-intercept / 2, intercept / 2])
@@ -56,9 +71,17 @@ def fit_logistic(features: Floats, labels: Ints, *, strength: float, classes: in
 
 
 def fit_ridge(
-    features: Floats, labels: Ints, groups: Sequence[object], *, strengths: Sequence[float], classes: int
+    features: Floats,
+    labels: Ints,
+    groups: Sequence[object],
+    *,
+    strengths: Sequence[float],
+    classes: int,
+    class_weight_power: float = 0.0,
 ) -> LinearHead:
     """Fit ridge regression on one-hot labels in closed form; each group has weight 1, whatever its number of photos.
+
+    With a ``class_weight_power``, photos of rare classes weigh more (see ``class_weights``).
 
     The chosen strength has the lowest loss in leave-one-group-out cross-validation, whose residuals have a closed
     form. Its unit is the mean squared norm of a photo's features. The same left-out scores give the factor that scales
@@ -68,6 +91,7 @@ def fit_ridge(
     weights = np.empty(len(labels))
     for rows in members:
         weights[rows] = 1 / len(rows)
+    weights *= class_weights(labels, classes=classes, power=class_weight_power, weights=weights)[labels]
     targets = np.eye(classes)[labels]
     middle = (weights[:, None] * targets).sum(axis=0) / weights.sum()
     root = np.sqrt(weights)[:, None]

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric.plugins.environments import TorchElasticEnvironment  # type: ignore[attr-defined] # not in __all__
 from lightning.pytorch import Callback, Trainer
@@ -20,6 +19,7 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.core.world import ALONE, World
 from petmood.data.loaders import eval_loader, train_loader
 from petmood.models.classifier import ExpressionClassifier
+from petmood.models.linear import class_weights
 from petmood.models.network import ExpressionNet, build_network
 from petmood.training.callbacks import (
     AtomicCheckpoints,
@@ -38,7 +38,7 @@ from petmood.training.memory import keep_freed_memory
 from petmood.training.process_group import SigtermCallback, share_file
 from petmood.training.settings import FitSettings
 
-__all__ = ["FitResult", "class_weights", "fit_network", "make_network"]
+__all__ = ["FitResult", "fit_network", "make_network"]
 
 PREFIX = "network."
 
@@ -111,19 +111,6 @@ def fit_network(
         return _fit_by_gradient(network, settings, train, valid, folder=where, callbacks=every, world=world)
 
 
-def class_weights(
-    labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, classes: int, power: float = 1.0
-) -> Tensor:
-    """Return one weight per class, proportional to its frequency to ``-power``; 1 for a class without photos.
-
-    The weights have mean 1 over the photos.
-    """
-    counts = np.bincount(labels, minlength=classes)
-    rarity = np.maximum(counts, 1.0) ** -power
-    weights = np.where(counts > 0, rarity * len(labels) / max(1.0, (counts * rarity).sum()), 1.0)
-    return torch.tensor(weights, dtype=torch.float32)
-
-
 def _fit_by_gradient(
     network: ExpressionNet,
     settings: FitSettings,
@@ -176,8 +163,9 @@ def _run_trainer(
     """Train the network in place with Lightning, resuming from ``last``; return its total number of epochs."""
     power = settings.class_weight_power
     weights = class_weights(train.labels, classes=len(train.classes), power=power) if power > 0 else None
+    by_class = None if weights is None else torch.from_numpy(weights).float()
     module = ExpressionClassifier(
-        network, settings.optimization, class_weights=weights, teacher=settings.teacher, world=world
+        network, settings.optimization, class_weights=by_class, teacher=settings.teacher, world=world
     )
     network.to(memory_format=torch.channels_last)
     batches = train_loader(

@@ -128,7 +128,15 @@ def fit_head(
     if settings.probe.solver == "ridge":
         middle, scale = _blockwise(features, blocks)
         scaled, strengths = (features - middle) * scale, settings.probe.l2_strengths
-        head = fit_ridge(scaled, known.labels, known.groups, strengths=strengths, classes=known.classes)
+        power = settings.class_weight_power
+        head = fit_ridge(
+            scaled,
+            known.labels,
+            known.groups,
+            strengths=strengths,
+            classes=known.classes,
+            class_weight_power=power,
+        )
     else:
         middle, scale = features.mean(axis=0), 1 / (features.std(axis=0) + 1e-6)
         seen = None if choosing is None else replace(choosing, features=(choosing.features - middle) * scale)
@@ -178,11 +186,11 @@ def _blockwise(features: Floats, blocks: tuple[int, ...]) -> tuple[Floats, Float
 
 
 def _best_logistic(features: Floats, known: Features, settings: FitSettings, choosing: Features | None) -> LinearHead:
-    strengths, balanced = settings.probe.l2_strengths, settings.class_weight_power > 0
+    strengths, power = settings.probe.l2_strengths, settings.class_weight_power
     if choosing is None:
         strengths = strengths[len(strengths) // 2 :][:1]
     heads = [
-        fit_logistic(features, known.labels, strength=strength, classes=known.classes, balanced=balanced)
+        fit_logistic(features, known.labels, strength=strength, classes=known.classes, class_weight_power=power)
         for strength in strengths
     ]
     if choosing is None:

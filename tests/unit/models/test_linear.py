@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from petmood.models.linear import LinearHead, fit_logistic, fit_ridge, negative_log_likelihood
+from petmood.models.linear import LinearHead, class_weights, fit_logistic, fit_ridge, negative_log_likelihood
 
 
 def blobs(
@@ -26,7 +26,7 @@ def test_both_solvers_separate_separable_classes() -> None:
     features, labels = blobs()
     asked, truth = blobs(seed=1)
     ridge = fit_ridge(features, labels, range(len(labels)), strengths=[0.1], classes=4)
-    logistic = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=False)
+    logistic = fit_logistic(features, labels, strength=1e-2, classes=4, class_weight_power=0.0)
     assert min(accuracy(ridge, asked, truth), accuracy(logistic, asked, truth)) > 0.8
 
 
@@ -38,6 +38,41 @@ def test_the_ridge_head_is_the_textbook_solution_up_to_its_factor() -> None:
     book = Ridge(alpha=penalty, fit_intercept=False).fit(features, targets - targets.mean(axis=0))
     factor = found.bias[0] / targets.mean(axis=0)[0]
     np.testing.assert_allclose(found.weight, factor * book.coef_, rtol=1e-6)
+
+
+def test_photos_of_rare_classes_weigh_more_in_the_ridge_head() -> None:
+    """As many times as they are fewer with a power of 1; the textbook calls it a sample weight."""
+    features, labels = blobs(width=3)
+    kept = np.concatenate([np.flatnonzero(labels != 1), np.flatnonzero(labels == 1)[:4]])
+    features, labels = features[kept], labels[kept]
+    found = fit_ridge(features, labels, range(len(labels)), strengths=[0.5], classes=4, class_weight_power=1.0)
+    weights = class_weights(labels, classes=4, power=1.0)[labels]
+    targets = np.eye(4)[labels] - 1 / 4  # the weighted mean of each class
+    penalty = 0.5 * (weights * np.square(features).sum(axis=1)).sum() / weights.sum()
+    book = Ridge(alpha=penalty, fit_intercept=False).fit(features, targets, sample_weight=weights)
+    np.testing.assert_allclose(found.bias, np.full(4, found.bias[0]))
+    np.testing.assert_allclose(found.weight, 4 * found.bias[0] * book.coef_, rtol=1e-6)
+
+
+def test_copies_of_a_rare_photo_do_not_make_its_class_frequent() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    weights = class_weights(labels, classes=2, power=1.0, weights=np.array([1, 1, 1, 1 / 3, 1 / 3, 1 / 3]))
+    assert weights.tolist() == pytest.approx([2 / 3, 2.0])
+
+
+def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
+    labels = np.array([0, 0, 0, 1])
+    weights = class_weights(labels, classes=4, power=1.0)
+    assert weights[1] == pytest.approx(3 * weights[0])
+    assert weights[labels].mean() == pytest.approx(1)
+    assert weights[2:].tolist() == [1, 1]
+
+
+def test_the_square_root_of_the_frequency_weighs_rare_classes_less() -> None:
+    """Of 90 and 10 photos, the weights are as 1 to 3; 90 and 10 * 3 of them make 120, so 100 / 120 = 0.8333."""
+    labels = np.repeat([0, 1], [90, 10])
+    assert class_weights(labels, classes=2, power=0.5).tolist() == pytest.approx([0.8333, 2.5], abs=1e-4)
+    assert class_weights(labels, classes=2, power=0.0).tolist() == [1, 1]
 
 
 def test_few_features_give_the_head_of_many() -> None:
@@ -95,20 +130,20 @@ def test_left_out_scores_become_probabilities_of_the_right_size() -> None:
 
 def test_a_label_without_photos_is_never_answered() -> None:
     features, labels = blobs(classes=3)
-    head = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=True)
+    head = fit_logistic(features, labels, strength=1e-2, classes=4, class_weight_power=1.0)
     assert (head.logits(features).argmax(1) != 3).all()
 
 
 def test_two_classes_alone_are_distinguished() -> None:
     features, labels = blobs(classes=2)
-    head = fit_logistic(features, labels, strength=1e-2, classes=4, balanced=True)
+    head = fit_logistic(features, labels, strength=1e-2, classes=4, class_weight_power=1.0)
     assert accuracy(head, features, labels) > 0.9
 
 
 def test_scaling_folds_into_the_weights() -> None:
     features, labels = blobs()
     middle, scale = features.mean(axis=0), 1 / features.std(axis=0)
-    head = fit_logistic((features - middle) * scale, labels, strength=1e-2, classes=4, balanced=False)
+    head = fit_logistic((features - middle) * scale, labels, strength=1e-2, classes=4, class_weight_power=0.0)
     np.testing.assert_allclose(
         head.unscaled(middle, scale).logits(features), head.logits((features - middle) * scale), atol=1e-9
     )
