@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from petmood.configs.search_schema import Checked, DimensionConfig, SearchConfig
 from petmood.core.errors import ConfigError
@@ -52,7 +52,8 @@ class DataConfig(Checked):
 class ModelConfig(Checked):
     """Network settings; ``weights`` is auto (ImageNet, except from scratch), none, imagenet, or a safetensors file.
 
-    ``image_size``, ``mean``, ``std``: null means the backbone's own.
+    ``image_size``, ``mean``, ``std``: null means the backbone's own. ``test_time_flip``: predict from the mean features
+    of a photo and its mirror image, which takes twice as long.
     """
 
     backbone: str = "efficientnet_b0"
@@ -63,11 +64,19 @@ class ModelConfig(Checked):
     resize: Literal["squash", "center_crop", "letterbox"] = "center_crop"
     mean: Channels | None = None
     std: tuple[Positive, Positive, Positive] | None = None
+    test_time_flip: bool = False
 
     @field_validator("backbone")
     @classmethod
     def _is_declared(cls, backbone: str) -> str:
         return find_backbone(backbone).name
+
+    @field_validator("test_time_flip")
+    @classmethod
+    def _flips_once(cls, flip: bool, given: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        if flip and given.data.get("backbone") == "fixed_filters":
+            raise ValueError("Expected false for fixed_filters, which averages over the mirror image by itself")
+        return flip
 
     def image_spec(self) -> ImageSpec:
         """Return the image preprocessing of this network.
@@ -89,7 +98,7 @@ class RecipeConfig(Checked):
     epoch with the lowest validation loss, or of the last one.
     ``image_scales``: side of the training images in the first and the last epoch, as shares of ``model.image_size``.
     ``class_weights``: rare classes weigh more in the loss, by their frequency to the power of ``-class_weight_power``
-    (1: all classes weigh the same together; a probe uses 1).
+    (1: all classes weigh the same together).
     ``num_views``: augmented views of each photo for a probe. ``l2_strengths``: candidate strengths of L2 regularization
     of a probe. Its ``solver`` selects one: logistic by validation photos, ridge by held-out training groups.
     ``teacher``: run whose network this one learns from (distillation). Its ``teacher_temperature`` softens the

@@ -53,7 +53,8 @@ class ClassMapNetwork(nn.Module):
     Input: images uint8 or float [B, 3, S, S] in 0..255. Outputs: logits [B, K], class maps [B, K, H, W] and the
     features [B, D] that the head gets. H x W is the size of the last feature map. The unit of a map is that of the
     logits. If all layers after the feature map are linear, a map's sum plus the logit of an empty feature map is the
-    logit.
+    logit. With ``test_time_flip``, a map is the mean of those of the image and of its mirror image, which is flipped
+    back.
     """
 
     mean: Tensor
@@ -61,7 +62,7 @@ class ClassMapNetwork(nn.Module):
 
     def __init__(self, network: ExpressionNet, parts: _Parts) -> None:
         super().__init__()
-        self.classes = network.classes
+        self.classes, self.test_time_flip = network.classes, network.test_time_flip
         self.features, self.rest = parts.features, nn.ModuleList(parts.rest)
         self.pooled_side, self.head_layers = parts.pooled_side, parts.head_layers
         self.register_buffer("mean", network.mean, persistent=False)
@@ -70,7 +71,18 @@ class ClassMapNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, K], class maps [B, K, H, W] and features [B, D]."""
-        features = self.features((images.float() - self.mean) / self.std)
+        normalized = (images.float() - self.mean) / self.std
+        logits, maps, features = self._passed(normalized)
+        if self.test_time_flip:
+            _, flipped_maps, flipped_features = self._passed(normalized.flip(-1))
+            logits = features = (features + flipped_features) / 2
+            maps = (maps + flipped_maps.flip(-1)) / 2
+            for layer in self.rest[len(self.rest) - self.head_layers :]:
+                logits = _applied(layer, logits)
+        return logits, maps, features
+
+    def _passed(self, normalized: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.features(normalized)
         inputs = [functional.adaptive_avg_pool2d(features, self.pooled_side).flatten(1)]
         for layer in self.rest:
             inputs.append(_applied(layer, inputs[-1]))

@@ -20,20 +20,25 @@ class NetworkSpec:
     backbone: str
     head: str = "linear"
     dropout: float = 0.2
+    test_time_flip: bool = False
 
 
 class ExpressionNet(nn.Module):
     """A backbone and a head after the normalization of an ``ImageSpec``.
 
-    Input: images uint8 or float [B, 3, S, S] with values 0..255. Output: logits float [B, K].
+    Input: images uint8 or float [B, 3, S, S] with values 0..255. Output: logits float [B, K]. With ``test_time_flip``,
+    the features at inference are the mean of those of an image and of its mirror image; in training they are not.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, image: ImageSpec, *, classes: int) -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, image: ImageSpec, *, classes: int, test_time_flip: bool = False
+    ) -> None:
         super().__init__()
         self.classes = classes
+        self.test_time_flip = test_time_flip
         self.backbone = backbone
         self.head = head
         self.register_buffer("mean", 255 * torch.tensor(image.mean).view(1, 3, 1, 1), persistent=False)
@@ -41,7 +46,10 @@ class ExpressionNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the backbone's features of the images, [B, width]."""
-        out: Tensor = self.backbone((images.float() - self.mean) / self.std)
+        normalized = (images.float() - self.mean) / self.std
+        out: Tensor = self.backbone(normalized)
+        if self.test_time_flip and not self.training:
+            out = (out + self.backbone(normalized.flip(-1))) / 2
         return out
 
     def forward(self, images: Tensor) -> Tensor:
@@ -60,4 +68,4 @@ def build_network(spec: NetworkSpec, *, image: ImageSpec, classes: int, weights:
     backbone = build_backbone(spec.backbone)
     load_backbone_weights(backbone.module, backbone=spec.backbone, weights=weights)
     head = make_head(spec.head, width=backbone.num_features, classes=classes, dropout=spec.dropout)
-    return ExpressionNet(backbone.module, head, image, classes=classes)
+    return ExpressionNet(backbone.module, head, image, classes=classes, test_time_flip=spec.test_time_flip)

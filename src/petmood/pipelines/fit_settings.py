@@ -23,7 +23,9 @@ def fit_settings(config: Config) -> FitSettings:
     model, recipe, trainer = config.model, config.recipe, config.trainer
     return FitSettings(
         seed=config.seed,
-        network=NetworkSpec(model.backbone, head=model.head, dropout=model.dropout),
+        network=NetworkSpec(
+            model.backbone, head=model.head, dropout=model.dropout, test_time_flip=model.test_time_flip
+        ),
         image=model.image_spec(),
         weights=config.first_weights,
         kind=recipe.kind,

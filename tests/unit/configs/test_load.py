@@ -157,6 +157,12 @@ def test_what_can_t_be_set_is_one_line(override: str, expected: str) -> None:
     assert refusal(override).startswith(expected)
 
 
+def test_a_backbone_that_flips_by_itself_is_not_flipped_again() -> None:
+    """Both were computed twice, for the same prediction."""
+    message = refusal("model=fixed_filters", "model.test_time_flip=true")
+    assert message.startswith("model.test_time_flip: Expected false for fixed_filters")
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 

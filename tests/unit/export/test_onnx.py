@@ -100,6 +100,19 @@ def test_the_same_network_gives_the_same_bytes(shared_bundle: Bundle) -> None:
     assert again == (shared_bundle.folder / "model.onnx").read_bytes()
 
 
+@pytest.mark.parametrize("with_maps", [True, False])
+def test_a_network_that_averages_over_the_mirror_image_does_so_when_served(tmp_path: Path, *, with_maps: bool) -> None:
+    network = tiny_network()
+    network.test_time_flip = True
+    maps = class_map_network(network, side_px=IMAGE.side_px) if with_maps else None
+    (tmp_path / "model.onnx").write_bytes(to_onnx(network, side_px=IMAGE.side_px, temperature=1.0, maps=maps))
+    session, pixels = OnnxSession(tmp_path / "model.onnx"), faces(3, side_px=IMAGE.side_px)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(pixels).permute(0, 3, 1, 2)).numpy()
+    for shown in (pixels, pixels[:, :, ::-1]):
+        assert np.allclose(session.logits(np.ascontiguousarray(shown)), expected, rtol=1e-3, atol=1e-4)
+
+
 def test_fixed_filters_take_any_batch_too() -> None:
     """Python's len() of a tensor fixes the batch in the exported graph; parity at batch 1, 2 and 7 found it."""
     image = ImageSpec(side_px=64, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

@@ -14,10 +14,11 @@ from petmood.models.network import ExpressionNet, NetworkSpec, build_network
 CLASSES = 3
 
 
-def built(name: str, *, side_px: int, head: str = "linear") -> ExpressionNet:
+def built(name: str, *, side_px: int, head: str = "linear", flip: bool = False) -> ExpressionNet:
     """Build a network whose features and gradients are far from 0, unlike those of an untrained one."""
     torch.manual_seed(0)
-    network = build_network(NetworkSpec(name, head), image=ImageSpec(side_px=side_px), classes=CLASSES).eval()
+    spec = NetworkSpec(name, head, test_time_flip=flip)
+    network = build_network(spec, image=ImageSpec(side_px=side_px), classes=CLASSES).eval()
     images = torch.randint(0, 256, (8, 3, side_px, side_px)).float()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -80,6 +81,19 @@ def test_maps_are_those_of_automatic_differentiation(name: str, side_px: int, la
     assert maps.shape == wanted.shape
     assert wanted.abs().max() > 1e-3
     assert torch.allclose(maps, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_maps_of_a_network_that_averages_over_the_mirror_image_are_means_too(head: str) -> None:
+    network, plain = (built("tiny", side_px=32, head=head, flip=flip) for flip in (True, False))
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits, maps, features = mapped(network, side_px=32)(images)
+        own, flipped = (mapped(plain, side_px=32)(one)[1] for one in (images, images.flip(-1)))
+        expected, given = network(images), network.features(images)
+    assert torch.allclose(logits, expected, atol=1e-5)
+    assert torch.allclose(features, given, atol=1e-5)
+    assert torch.allclose(maps, (own + flipped.flip(-1)) / 2, atol=1e-5)
 
 
 def test_with_a_linear_head_the_sum_of_a_map_and_the_bias_are_the_logit() -> None:

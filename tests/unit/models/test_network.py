@@ -38,6 +38,20 @@ def test_logits_are_the_head_of_the_features() -> None:
     assert torch.equal(network(IMAGES), network.head(features))
 
 
+def test_with_a_flip_an_image_and_its_mirror_image_get_the_mean_of_both_at_inference_only() -> None:
+    torch.manual_seed(0)
+    network = build_network(NetworkSpec("tiny", test_time_flip=True), image=IMAGE, classes=4).eval()
+    plain = ExpressionNet(network.backbone, network.head, IMAGE, classes=4).eval()
+    mean = (plain.features(IMAGES) + plain.features(IMAGES.flip(-1))) / 2
+    assert torch.allclose(network.features(IMAGES), mean, atol=1e-5)
+    assert torch.allclose(network(IMAGES), network(IMAGES.flip(-1)), atol=1e-5)
+    assert not torch.allclose(plain(IMAGES), plain(IMAGES.flip(-1)), atol=1e-5)
+    calls = []
+    network.backbone.register_forward_hook(lambda *_: calls.append(1))
+    network.train()(IMAGES)
+    assert len(calls) == 1
+
+
 def test_another_input_side_than_the_backbone_s_own_works() -> None:
     network = build_network(NetworkSpec("tiny", head="mlp"), image=ImageSpec(side_px=48), classes=4).eval()
     assert network(torch.zeros(1, 3, 48, 48, dtype=torch.uint8)).shape == (1, 4)
