@@ -93,9 +93,9 @@ class RecipeConfig(Checked):
     """Training recipe; ``linear_probe`` fits a head to precomputed features, ``gradient`` trains with AdamW.
 
     ``freeze_epochs``: epochs with a frozen backbone. ``backbone_lr_multiplier``, ``layer_decay``: learning rates of the
-    backbone, see ``OptimizationConfig``. ``ema_decay``: decay of the weights' moving average (0 = off). ``patience``:
-    epochs without a lower validation loss before training stops (0 = never). ``checkpoint``: keep the weights of the
-    epoch with the lowest validation loss, or of the last one.
+    backbone, see ``OptimizationConfig``. ``ema_decay``: decay of the weights' moving average after its first steps
+    (0 = off). ``patience``: epochs without a lower validation loss before training stops (0 = never). ``checkpoint``:
+    keep the weights of the epoch with the lowest validation loss, or of the last one.
     ``image_scales``: side of the training images in the first and the last epoch, as shares of ``model.image_size``.
     ``class_weights``: rare classes weigh more in the loss, by their frequency to the power of ``-class_weight_power``
     (1: all classes weigh the same together).

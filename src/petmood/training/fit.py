@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.environments import TorchElasticEnvironment  # type: ignore[attr-defined] # not in __all__
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
@@ -37,6 +37,7 @@ from petmood.training.linear_probe import fit_probe, refuse_other_heads
 from petmood.training.memory import keep_freed_memory
 from petmood.training.process_group import SigtermCallback, share_file
 from petmood.training.settings import FitSettings
+from petmood.training.weight_average import weight_average
 
 __all__ = ["FitResult", "fit_network", "make_network"]
 
@@ -211,7 +212,7 @@ def _callbacks(
 ) -> Sequence[Callback]:
     found: list[Callback] = [ProgressCallback(progress)]
     if settings.trainer.ema_decay:
-        found.append(EMAWeightAveraging(decay=settings.trainer.ema_decay))
+        found.append(weight_average(decay=settings.trainer.ema_decay))
     if settings.trainer.patience and has_valid:
         found.append(EarlyStopping("val/loss", patience=settings.trainer.patience))
     if folder is None:
