@@ -29,20 +29,21 @@ class DividedGroup:
 
 
 def limit_groups(
-    count: int, relations: Sequence[Relation], *, most: int | None = None
+    relations: Sequence[Relation], *, most: int | None = None
 ) -> tuple[list[Relation], list[DividedGroup]]:
-    """Return the relations of ``count`` photos that stay within the limit, and the groups that were divided.
+    """Return the relations that stay within the limit, and the groups that were divided.
 
     More inliers are stronger, then a higher correlation. Near-duplicates are all kept. ``most`` is ``MOST_RELATED``
     unless given.
     """
     most = MOST_RELATED if most is None else most
-    copies = DisjointSet(range(count))
+    numbers = sorted({end for one in relations for end in (one.first, one.second)})
+    copies = DisjointSet(numbers)
     for one in relations:
         if one.kind == RelationKind.NEAR_DUPLICATE:
             copies.merge(one.first, one.second)
-    image = [copies[number] for number in range(count)]
-    unlimited, limited = DisjointSet(set(image)), DisjointSet(set(image))
+    image = {number: copies[number] for number in numbers}
+    unlimited, limited = DisjointSet(set(image.values())), DisjointSet(set(image.values()))
     for one in sorted(relations, key=lambda one: (-one.inliers, -one.agreement, one.first, one.second)):
         a, b = image[one.first], image[one.second]
         unlimited.merge(a, b)
@@ -53,7 +54,7 @@ def limit_groups(
         unlimited[image[one.first]] for one in relations if not limited.connected(image[one.first], image[one.second])
     )
     members = defaultdict(list)
-    for number in range(count):
+    for number in numbers:
         members[unlimited[image[number]]].append(number)
     divided = [
         DividedGroup(tuple(photos), unused[root], len({limited[image[number]] for number in photos}))

@@ -5,7 +5,7 @@ between the two frames, and compare the aligned pixels. File names are never use
 docs/decisions/near-duplicates.md.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from petmood.data.duplicates.comparison import (
     Comparison,
     PhotoFeatures,
     Relation,
+    SharedContent,
     compare,
     describe_photo,
     nothing_shared,
@@ -42,10 +43,13 @@ __all__ = [
     "PhotoFeatures",
     "Relation",
     "Relations",
+    "compare_photos",
     "describe_photo",
     "find_near_duplicates",
     "find_relations",
+    "finished",
     "group_ids",
+    "leave_out_shared",
 ]
 
 ROUNDS = 3
@@ -100,7 +104,22 @@ def find_relations(
         firsts, repeated = _remove_equal_photos(described, order)
         unique = [described[position] for position in firsts]
         found, regions = _compare_all(unique, threads=threads, progress=progress)
-    kept, large = limit_groups(len(unique), [one.relation for one in found])
+    return finished(found, regions, firsts=firsts, repeated=repeated, described=described)
+
+
+def finished(
+    found: Iterable[Comparison],
+    regions: Iterable[SharedRegion],
+    *,
+    firsts: Sequence[int],
+    repeated: Iterable[Relation],
+    described: Sequence[PhotoFeatures] = (),
+) -> Relations:
+    """Return the relations of input photos: those found within the limit of a group, and those of equal photos.
+
+    ``firsts`` are the numbers of the unique photos, by which ``found`` and ``regions`` are numbered, in the input.
+    """
+    kept, large = limit_groups([one.relation for one in found])
     relations = [_renumbered(one, firsts) for one in kept]
     divided = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in large]
     shared = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in regions]
@@ -111,22 +130,48 @@ def _compare_all(
     photos: Sequence[PhotoFeatures], *, threads: int, progress: ProgressBar
 ) -> tuple[list[Comparison], list[SharedRegion]]:
     """Compare all candidates, find what many unrelated photos share, and compare again without it."""
-    keypoints = [one.keypoints for one in photos]
-    candidates, distinctive = find_candidates(keypoints, threads=threads, progress=progress)
+    candidates, distinctive = find_candidates([one.keypoints for one in photos], threads=threads, progress=progress)
     content = [nothing_shared(one) for one in photos]
-
-    def check(pair: Candidate) -> Comparison | None:
-        a, b = pair.first, pair.second
-        return compare(pair, (photos[a], photos[b]), (content[a], content[b]))
-
-    checked = ordered_map(check, candidates, threads=threads)
+    checked = ordered_map(lambda pair: compare_photos(pair, photos, content), candidates, threads=threads)
     shown = progress(checked, total=len(candidates), what="comparing pairs of photos")
     found = {pair: one for pair, one in zip(candidates, shown, strict=True) if one is not None}
-    refuted: list[tuple[int, int]] = []
     copies = group_ids(len(photos), [one.relation for one in found.values() if one.is_one_image])
     wanted = {number for number, part in enumerate(distinctive) if not part.all()}
-    wanted |= {end for pair, one in found.items() if not one.is_one_image for end in (pair.first, pair.second)}
-    flagged = fixed_keypoints(keypoints, copies, wanted)
+    regions = leave_out_shared(found, photos, content, copies=copies, wanted=wanted, threads=threads)
+    in_place = relate_in_place(photos, content, copies, threads=threads)
+    return [*found.values(), *in_place], regions
+
+
+def compare_photos(
+    pair: Candidate, photos: Sequence[PhotoFeatures], content: Sequence[SharedContent]
+) -> Comparison | None:
+    """Return how two photos of a sequence are related outside of their shared content, or None."""
+    a, b = pair.first, pair.second
+    return compare(pair, (photos[a], photos[b]), (content[a], content[b]))
+
+
+def leave_out_shared(
+    found: dict[Candidate, Comparison],
+    photos: Sequence[PhotoFeatures],
+    content: list[SharedContent],
+    *,
+    copies: Sequence[int],
+    wanted: Collection[int] = (),
+    threads: int,
+) -> list[SharedRegion]:
+    """Find what many unrelated photos share, compare the pairs of ``found`` again without it, and return its regions.
+
+    ``found`` and ``content`` are changed. ``copies`` numbers the groups of copies. Keypoints are looked at in photos
+    that are related to another image, and in those ``wanted``.
+    """
+
+    def check(pair: Candidate) -> Comparison | None:
+        return compare_photos(pair, photos, content)
+
+    keypoints = [one.keypoints for one in photos]
+    refuted: list[tuple[int, int]] = []
+    related = {end for pair, one in found.items() if not one.is_one_image for end in (pair.first, pair.second)}
+    flagged = fixed_keypoints(keypoints, copies, related | set(wanted))
     for _ in range(ROUNDS):
         for number, mask in flagged.items():
             content[number] = content[number].joined(shared_content(photos[number], mask))
@@ -142,8 +187,7 @@ def _compare_all(
             content[number] = add_region(content[number], mask, photos[number])
         again = [pair for pair in found if pair.first in inside and pair.second in inside]
         _compare_again(found, again, check, threads=threads)
-    in_place = relate_in_place(photos, content, copies, threads=threads)
-    return [*found.values(), *in_place], regions
+    return regions
 
 
 def _compare_again(
