@@ -25,6 +25,7 @@ NOT_BENCHMARKS = {
     "drift_photos",
     "drift_windows",
     "evidently_worker",
+    "families_embeddings",
     "families_tables",
     "growth",
     "joined_sets",

@@ -8,9 +8,13 @@ import click
 from petmood.cli.photos_option import kept_photos, photos_option
 from petmood.cli.progress import progress_bar
 from petmood.core.commands import shell_command
+from petmood.core.extras import require
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from petmood.data.validation.diff_rules import DiffLimits
+    from petmood.models.photo_embedding import PhotoEmbedder
     from petmood.monitoring.feedback.export import LabeledPhoto
 
 __all__ = ["data"]
@@ -47,6 +51,13 @@ def data() -> None:
 @click.option("--map", "renamed", metavar="OLD=NEW", multiple=True, help="Rename a class; OLD=OLD takes it as it is.")
 @click.option("--classes", metavar="A,B,...", default="", help="Take these classes alone, and refuse others.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the splits, if none are given.")
+@click.option(
+    "--search",
+    type=click.Choice(["auto", "exhaustive", "two-stages"]),
+    default="auto",
+    show_default=True,
+    help="How near-duplicates are found; auto takes two stages from 20,000 photos.",
+)
 @click.option("--replace", is_flag=True, help="Replace a dataset that has no photo in common with SOURCE.")
 @click.option("--photo-column", default="", metavar="NAME", help="csv: the column of photos; detected if left out.")
 @click.option("--label-column", default="", metavar="NAME", help="csv: the column of labels; detected if left out.")
@@ -62,11 +73,13 @@ def import_(  # noqa: PLR0913 - one per option
     renamed: tuple[str, ...],
     classes: str,
     seed: int,
+    search: str,
     replace: bool,
     **columns: str,
 ) -> None:
     """Import photos from SOURCE: demo, folder, csv or kaggle. The last three take a PATH."""
     from petmood.data.classes import parse_class_options
+    from petmood.data.duplicates.chosen_search import ChosenSearch, SearchKind
     from petmood.data.importer import ImportOptions, import_photos
     from petmood.data.sources import TableOptions, open_source
 
@@ -80,10 +93,19 @@ def import_(  # noqa: PLR0913 - one per option
             classes=parse_class_options(renamed, allowed=classes),
         ),
         replace_unrelated=replace,
+        find_near_duplicates=ChosenSearch(SearchKind(search), folder=to.resolve().parent, embedder=_embedder),
         progress=progress_bar,
     )
     click.echo(report.summary())
     click.echo(f"Dataset: {to}, data version {report.index.hash[:12]}. Next: {shell_command('data', 'check', to)}")
+
+
+def _embedder() -> "AbstractContextManager[PhotoEmbedder]":
+    """Load the network that embeds photos, which takes torch."""
+    require("torch", extra="weights")
+    from petmood.models.photo_embedding import open_embedder
+
+    return open_embedder()
 
 
 @data.command()

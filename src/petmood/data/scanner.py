@@ -101,13 +101,13 @@ class PhotoScanner:
         ]
 
     def shared_notices(self, relations: Sequence[Relation]) -> list[str]:
-        """Return a line for every region that many unrelated photos share, and for every group that was too large."""
+        """Return a line on the search, for every region that many unrelated photos share, and every too large group."""
         if not isinstance(relations, Relations):
             return []
         labels: dict[int, set[str]] = defaultdict(set)
         for found, facts in self._good:
             labels[self._content_ids[facts.sha256]].add(found.label or "")
-        lines = []
+        lines = [relations.notice] if relations.notice else []
         for region in relations.shared:
             classes = set[str]().union(*(labels[number] for number in region.photos))
             lines.append(

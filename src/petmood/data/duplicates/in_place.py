@@ -32,7 +32,15 @@ from petmood.data.duplicates.relations import RelationKind
 from petmood.data.duplicates.shared_regions import SHARED_BY, add_region
 from petmood.data.threads import ordered_map
 
-__all__ = ["InPlace", "compare_in_place", "find_in_place", "is_drawing", "relate_in_place"]
+__all__ = [
+    "InPlace",
+    "compare_in_place",
+    "find_in_place",
+    "is_drawing",
+    "pairs_in_place",
+    "relate_in_place",
+    "small_gray",
+]
 
 GRAY_CORRELATION = 0.4
 """Smallest correlation of brightness, either sign; of 140 x 140 unrelated real photos the largest is 0.21."""
@@ -68,7 +76,7 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class InPlace:
     """Two photos, ``first`` < ``second``, that may agree in place, one of them possibly mirrored."""
 
@@ -79,28 +87,32 @@ class InPlace:
 
 
 def relate_in_place(
-    photos: Sequence[PhotoFeatures], content: Sequence[SharedContent], copies: Sequence[int], *, threads: int
+    photos: Sequence[PhotoFeatures],
+    content: Sequence[SharedContent],
+    copies: Sequence[int],
+    *,
+    threads: int,
+    pairs: Sequence[InPlace] | None = None,
 ) -> list[Comparison]:
     """Return the relations of photos that agree where they stand, outside of shared content.
 
     ``copies`` numbers the groups of copies. What a photo has in common with ``SHARED_BY`` other groups is shared too.
+    ``pairs`` are those to compare; without them all photos are searched for such pairs.
     """
     left = list(content)
 
-    def check(pair: InPlace) -> Comparison | None:
-        return compare_in_place(pair, *_ends(pair, photos, left))
+    def check(pair: InPlace, *, margin: float = SMALL_PART_MARGIN) -> Comparison | None:
+        return compare_in_place(pair, *_ends(pair, photos, left), small_part_margin=margin)
 
-    def check_loosely(pair: InPlace) -> Comparison | None:
-        return compare_in_place(pair, *_ends(pair, photos, left), small_part_margin=0.0)
-
-    pairs = find_in_place(photos, left) if photos else []
-    checked = ordered_map(check_loosely, pairs, threads=threads)
+    if pairs is None:
+        pairs = find_in_place(photos, left) if photos else []
+    checked = ordered_map(lambda pair: check(pair, margin=0.0), pairs, threads=threads)
     found = {pair: one for pair, one in zip(pairs, checked, strict=True) if one}
     apart = [pair for pair, one in found.items() if not one.is_one_image and copies[pair.first] != copies[pair.second]]
     regions = _common_regions([pair for pair in apart if not pair.mirrored], photos, left, copies)
     for number, region in regions.items():
         left[number] = add_region(left[number], region, photos[number])
-    return [one for one in ordered_map(check, sorted(found, key=_order), threads=threads) if one]
+    return [one for one in ordered_map(check, sorted(found), threads=threads) if one]
 
 
 def _common_regions(
@@ -118,10 +130,6 @@ def _common_regions(
             agreeing = [_agreeing(pair, *_ends(pair, photos, shared)) for pair in own]
             regions[number] = np.asarray(np.sum(agreeing, axis=0) >= SHARED_BY)
     return regions
-
-
-def _order(pair: InPlace) -> tuple[int, int, bool, bool]:
-    return (pair.first, pair.second, pair.mirrored, pair.by_edges)
 
 
 def _ends(
@@ -151,11 +159,26 @@ def find_in_place(photos: Sequence[PhotoFeatures], shared: Sequence[SharedConten
         if not len(asking):
             continue
         plain = np.stack([_small(view(photo), content.region) for photo, content in zip(photos, shared, strict=True)])
-        mirrored = np.ascontiguousarray(plain.reshape(-1, SEARCHED_PX, SEARCHED_PX)[:, :, ::-1]).reshape(plain.shape)
+        mirrored = _mirrored(plain)
         for is_mirrored, others in ((False, plain), (True, mirrored)):
             for a, b in _alike(plain, others, asking, least=least - SEARCH_MARGIN, either_sign=not by_edges):
                 found.add(InPlace(min(a, b), max(a, b), is_mirrored, by_edges))
-    return sorted(found, key=_order)
+    return sorted(found)
+
+
+def small_gray(photo: PhotoFeatures) -> NDArray[np.float32]:
+    """Return the leveled brightness of a photo as a vector of length 1, float32 [1024], for ``pairs_in_place``."""
+    return _small(_gray(photo), np.zeros((THUMB_PX, THUMB_PX), np.bool_))
+
+
+def pairs_in_place(first: int, second: int, vectors: tuple[NDArray[np.float32], NDArray[np.float32]]) -> list[InPlace]:
+    """Return how two photos, ``first`` < ``second``, may agree in place by the ``small_gray`` of each."""
+    a, b = vectors
+    least = GRAY_CORRELATION - SEARCH_MARGIN
+    views = ((False, a), (True, _mirrored(a)))
+    return [
+        InPlace(first, second, mirrored, by_edges=False) for mirrored, view in views if abs(float(view @ b)) >= least
+    ]
 
 
 def is_drawing(photo: PhotoFeatures) -> bool:
@@ -170,6 +193,12 @@ def _gray(photo: PhotoFeatures) -> Floats:
 
 def _edges(photo: PhotoFeatures) -> Floats:
     return level_edges(photo.edges)
+
+
+def _mirrored(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return small thumbnails as vectors, [..., 1024], of the mirrored photos."""
+    images = vectors.reshape(*vectors.shape[:-1], SEARCHED_PX, SEARCHED_PX)
+    return np.ascontiguousarray(images[..., ::-1]).reshape(vectors.shape)
 
 
 def _small(leveled: Floats, ignored: Mask) -> NDArray[np.float32]:

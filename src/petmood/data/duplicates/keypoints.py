@@ -7,7 +7,7 @@ of the bins.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -46,6 +46,10 @@ class Keypoints:
     descriptors: Bytes
     width: float
     height: float
+
+    def strongest(self, count: int) -> "Keypoints":
+        """Return the ``count`` strongest keypoints alone."""
+        return replace(self, positions=self.positions[:count], descriptors=self.descriptors[:count])
 
     def digest(self) -> bytes:
         """Return a hash that is equal for equal keypoints and gives photos a deterministic order."""

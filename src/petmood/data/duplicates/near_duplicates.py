@@ -61,7 +61,8 @@ Bytes = NDArray[np.uint8]
 class Relations(list[Relation]):
     """Relations of photos, the regions in which many unrelated photos show the same, and groups that were too large.
 
-    ``described`` are the features of the photos, in their order, by which the relations were found.
+    ``described`` are the features of the photos, in their order, by which the relations were found. ``notice`` is a
+    line for the user on how they were found, or empty.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class Relations(list[Relation]):
         shared: Iterable[SharedRegion] = (),
         divided: Iterable[DividedGroup] = (),
         described: Sequence[PhotoFeatures] = (),
+        notice: str = "",
     ) -> None:
-        """Take the relations, the regions, the divided groups and the features."""
+        """Take the relations, the regions, the divided groups, the features and the notice."""
         super().__init__(relations)
         self.shared, self.divided, self.described = tuple(shared), tuple(divided), tuple(described)
+        self.notice = notice
 
 
 def find_near_duplicates(
@@ -114,6 +117,7 @@ def finished(
     firsts: Sequence[int],
     repeated: Iterable[Relation],
     described: Sequence[PhotoFeatures] = (),
+    notice: str = "",
 ) -> Relations:
     """Return the relations of input photos: those found within the limit of a group, and those of equal photos.
 
@@ -123,7 +127,8 @@ def finished(
     relations = [_renumbered(one, firsts) for one in kept]
     divided = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in large]
     shared = [replace(one, photos=tuple(sorted(firsts[number] for number in one.photos))) for one in regions]
-    return Relations(_best_of_each_pair([*relations, *repeated]), shared=shared, divided=divided, described=described)
+    best = _best_of_each_pair([*relations, *repeated])
+    return Relations(best, shared=shared, divided=divided, described=described, notice=notice)
 
 
 def _compare_all(
@@ -161,7 +166,7 @@ def leave_out_shared(
 ) -> list[SharedRegion]:
     """Find what many unrelated photos share, compare the pairs of ``found`` again without it, and return its regions.
 
-    ``found`` and ``content`` are changed. ``copies`` numbers the groups of copies. Keypoints are looked at in photos
+    ``found`` and ``content`` are changed. ``copies`` numbers the groups of copies. Keypoints are inspected in photos
     that are related to another image, and in those ``wanted``.
     """
 

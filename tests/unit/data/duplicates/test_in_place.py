@@ -16,7 +16,16 @@ from petmood.data.duplicates.comparison import (
     describe_photo,
     nothing_shared,
 )
-from petmood.data.duplicates.in_place import InPlace, compare_in_place, find_in_place, is_drawing, relate_in_place
+from petmood.data.duplicates.correlation import THUMB_PX
+from petmood.data.duplicates.in_place import (
+    InPlace,
+    compare_in_place,
+    find_in_place,
+    is_drawing,
+    pairs_in_place,
+    relate_in_place,
+    small_gray,
+)
 from petmood.data.duplicates.relations import RelationKind
 from tests.support.images import photo_like
 
@@ -185,9 +194,9 @@ def grain(*views: NDArray[np.float64]) -> list[PhotoFeatures]:
 
 
 def without(photo: PhotoFeatures, *region: slice) -> SharedContent:
-    left = nothing_shared(photo)
-    left.region[region] = True
-    return left
+    left_out = np.zeros((THUMB_PX, THUMB_PX), np.bool_)
+    left_out[region] = True
+    return SharedContent(nothing_shared(photo).keypoints, left_out)
 
 
 def test_a_photo_that_agrees_in_place_has_a_whole_relation() -> None:
@@ -381,3 +390,21 @@ def test_blocks_without_detail_or_half_left_out_are_not_asked_and_the_lowest_qua
     assert in_place._lowest_blocks(a, b, where) == pytest.approx(-1.0)
     assert in_place._lowest_blocks(a, 0 * b, where) == 0.0
     assert in_place._lowest_blocks(a, b, np.zeros_like(where)) == 0.0
+
+
+def test_two_photos_are_a_pair_in_place_as_the_search_of_all_finds_it() -> None:
+    photo = drawn(4)
+    photos = described(photo, 255 - photo, np.ascontiguousarray(photo[:, ::-1]), drawn(5))
+    vectors = [small_gray(one) for one in photos]
+    found = [
+        pair
+        for first in range(4)
+        for second in range(first + 1, 4)
+        for pair in pairs_in_place(first, second, (vectors[first], vectors[second]))
+    ]
+    assert sorted(found) == find_in_place(photos, [nothing_shared(one) for one in photos])
+    assert [(one.first, one.second, one.mirrored) for one in sorted(found)] == [
+        (0, 1, False),
+        (0, 2, True),
+        (1, 2, True),
+    ]

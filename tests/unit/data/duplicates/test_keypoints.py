@@ -117,3 +117,11 @@ def test_the_strongest_400_keypoints_are_kept_with_the_strongest_first() -> None
     found = detect_and_compute(np.repeat(light.astype(np.uint8)[:, :, None], 3, axis=2))
     assert found.positions[0, :2] == pytest.approx([160, 150], abs=2)
     assert found.positions.dtype == np.float32
+
+
+def test_the_strongest_of_a_photo_are_its_first() -> None:
+    found = detect_and_compute(photo_like(96, 96, seed=4))
+    part = found.strongest(7)
+    assert np.array_equal(part.positions, found.positions[:7])
+    assert np.array_equal(part.descriptors, found.descriptors[:7])
+    assert (part.width, part.height) == (found.width, found.height)
