@@ -11,7 +11,6 @@ at the larger size, at most 3.5 times that at the smaller one.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -53,53 +52,56 @@ def embed(photos: Path, *, to: Path) -> None:
     np.savez(to, originals=vectors[originals], moved=moved, of=of)
 
 
-def draw(embedded: Path, count: int, *, to: Path) -> list[int]:
-    """Write ``count`` drawn embeddings float16 [count, 2, W], in a random order; return the original of each."""
+def draw(embedded: Path, count: int, *, to: Path) -> tuple[list[int], int]:
+    """Write ``count`` drawn embeddings float16 [count, 2, W] in a random order; return each one's original, and W."""
     with np.load(embedded) as real:
         originals, moved, of = real["originals"], real["moved"], real["of"]
     rng, mean = np.random.default_rng(0), originals.mean(axis=0)
-    drawn = np.lib.format.open_memmap(to, "w+", np.float16, (count, *originals.shape[1:]))
-    places, number, truth = rng.permutation(count), 0, [0] * count
-    while number < count:
-        a, b, like = rng.integers(0, len(originals), 3)
-        one = mean + (originals[a] + originals[b] - 2 * mean) / np.sqrt(2)
-        first = number
-        for change in (0, *moved[of == like]):
-            if number < count:
-                drawn[places[number]] = one + change
-                truth[places[number]] = first
-                number += 1
-    drawn.flush()
-    return truth
+    places, number, truth = rng.permutation(count).tolist(), 0, [0] * count
+    size = originals[0].size * 2
+    with to.open("wb") as file:
+        while number < count:
+            a, b, like = rng.integers(0, len(originals), 3)
+            one = mean + (originals[a] + originals[b] - 2 * mean) / np.sqrt(2)
+            first = number
+            for change in (np.zeros_like(one), *moved[of == like]):
+                if number < count:
+                    file.seek(size * places[number])
+                    file.write((one + change).astype(np.float16).tobytes())
+                    truth[places[number]] = first
+                    number += 1
+    return truth, originals.shape[2]
+
+
+def memory_peak(*, restart: bool = False) -> int:
+    """Return the largest memory of this process in bytes since the last restart (Linux)."""
+    if restart:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+    lines = Path("/proc/self/status").read_text("ascii", errors="replace").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def search(embedded: Path, count: int) -> dict[str, Any]:
     """Draw embeddings and search them in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "drawn.npy"
-        truth = draw(embedded, count, to=file)
-        opened = np.load(file, mmap_mode="r")
-        width = opened.shape[2]
-        with file.open("rb") as stream:
-            start = file.stat().st_size - 4 * width * count
+        truth, width = draw(embedded, count, to=Path(folder) / "drawn")
+        with (Path(folder) / "drawn").open("rb") as stream:
 
             def read(numbers: Sequence[int]) -> Floats:
                 parts = []
                 for number in numbers:
-                    stream.seek(start + 4 * width * number)
+                    stream.seek(4 * width * number)
                     parts.append(np.frombuffer(stream.read(4 * width), np.float16))
                 return np.stack(parts).reshape(-1, 2, width).astype(np.float32)
 
-            del opened
-            before, used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+            before, used = memory_peak(restart=True), time.process_time()
             pairs = ends_of(nearest_pairs(count, read, neighbors=BY_EMBEDDING, threads=1))
-            cpu = time.process_time() - used
+            cpu, peak = time.process_time() - used, memory_peak()
     found, true = {(a, b) for a, b in pairs.tolist()}, pairs_of(truth)
     return {
         "photos": count,
         "cpu_ms_a_photo": round(1000 * cpu / count, 3),
-        "memory_before_mb": before // 1024,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "memory_mb": round((peak - before) / 1e6, 1),
         "pairs_a_photo": round(len(found) / count, 2),
         "copies": len(true),
         "recall": round(len(true & found) / len(true), 5),
