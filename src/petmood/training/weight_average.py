@@ -6,7 +6,7 @@ from typing import Final
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
-__all__ = ["decay_at", "weight_average"]
+__all__ = ["averaged", "decay_at", "weight_average"]
 
 WARMUP: Final = 10
 
@@ -22,9 +22,10 @@ def decay_at(step: int, *, decay: float) -> float:
 
 def weight_average(*, decay: float) -> WeightAveraging:
     """Return the callback that averages weights and buffers over the steps, and keeps the average at the end."""
-    return WeightAveraging(avg_fn=partial(_averaged, decay=decay))
+    return WeightAveraging(avg_fn=partial(averaged, decay=decay))
 
 
-def _averaged(average: Tensor, current: Tensor, count: Tensor | int, *, decay: float) -> Tensor:
+def averaged(average: Tensor, current: Tensor, count: Tensor | int, *, decay: float) -> Tensor:
+    """Return the average after a step: of weights or a buffer, before it and now; ``count`` steps are in it."""
     kept = decay_at(int(count), decay=decay)
     return kept * average + (1 - kept) * current

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from petmood.training.weight_average import decay_at, weight_average
+from petmood.training.weight_average import averaged, decay_at
 
 
 def test_the_decay_rises_to_the_configured_one() -> None:
@@ -19,7 +19,7 @@ def test_the_average_of_a_short_training_has_forgotten_the_first_weights() -> No
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.int64])
-def test_buffers_of_any_type_are_averaged(kind: torch.dtype) -> None:
-    callback = weight_average(decay=0.9)
-    average = callback._kwargs["avg_fn"](torch.tensor([0, 4]).to(kind), torch.tensor([8, 4]).to(kind), 8)
-    assert average.tolist() == [4, 4]
+def test_weights_and_counters_are_averaged(kind: torch.dtype) -> None:
+    """Half and half after 8 steps; a counter of batches is an integer."""
+    before, now = (torch.tensor(values).to(kind) for values in ([0, 4], [8, 4]))
+    assert averaged(before, now, torch.tensor(8), decay=0.9).tolist() == [4, 4]
