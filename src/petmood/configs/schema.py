@@ -98,7 +98,7 @@ class RecipeConfig(Checked):
     keep the weights of the epoch with the lowest validation loss, or of the last one.
     ``image_scales``: side of the training images in the first and the last epoch, as shares of ``model.image_size``.
     ``class_weights``: rare classes weigh more in the loss, by their frequency to the power of ``-class_weight_power``
-    (1: all classes weigh the same together).
+    (1: all classes weigh the same together). The ridge solver doesn't use them.
     ``num_views``: augmented views of each photo for a probe. ``l2_strengths``: candidate strengths of L2 regularization
     of a probe. Its ``solver`` selects one: logistic by validation photos, ridge by held-out training groups.
     ``teacher``: run whose network this one learns from (distillation). Its ``teacher_temperature`` softens the

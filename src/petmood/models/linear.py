@@ -37,14 +37,14 @@ class LinearHead:
         return LinearHead(weight, self.bias - weight @ middle)
 
 
-def class_weights(labels: Ints, *, classes: int, power: float, weights: Floats | None = None) -> Floats:
+def class_weights(labels: Ints, *, classes: int, power: float) -> Floats:
     """Return one weight per class [K], proportional to its frequency to ``-power``; 1 for a class without photos.
 
-    They have mean 1 over the photos. ``weights`` [N] are those that the photos have already.
+    They have mean 1 over the photos.
     """
-    counts = np.bincount(labels, weights=weights, minlength=classes)
+    counts = np.bincount(labels, minlength=classes)
     rarity = np.where(counts > 0, counts, 1.0) ** -power
-    return np.where(counts > 0, rarity * counts.sum() / max(1e-12, (counts * rarity).sum()), 1.0)
+    return np.where(counts > 0, rarity * counts.sum() / max(1.0, (counts * rarity).sum()), 1.0)
 
 
 def negative_log_likelihood(logits: Floats, labels: Ints) -> float:
@@ -71,17 +71,9 @@ def fit_logistic(
 
 
 def fit_ridge(
-    features: Floats,
-    labels: Ints,
-    groups: Sequence[object],
-    *,
-    strengths: Sequence[float],
-    classes: int,
-    class_weight_power: float = 0.0,
+    features: Floats, labels: Ints, groups: Sequence[object], *, strengths: Sequence[float], classes: int
 ) -> LinearHead:
     """Fit ridge regression on one-hot labels in closed form; each group has weight 1, whatever its number of photos.
-
-    With a ``class_weight_power``, photos of rare classes weigh more (see ``class_weights``).
 
     The chosen strength has the lowest loss in leave-one-group-out cross-validation, whose residuals have a closed
     form. Its unit is the mean squared norm of a photo's features. The same left-out scores give the factor that scales
@@ -91,7 +83,6 @@ def fit_ridge(
     weights = np.empty(len(labels))
     for rows in members:
         weights[rows] = 1 / len(rows)
-    weights *= class_weights(labels, classes=classes, power=class_weight_power, weights=weights)[labels]
     targets = np.eye(classes)[labels]
     middle = (weights[:, None] * targets).sum(axis=0) / weights.sum()
     root = np.sqrt(weights)[:, None]

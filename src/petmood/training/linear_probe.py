@@ -128,15 +128,7 @@ def fit_head(
     if settings.probe.solver == "ridge":
         middle, scale = _blockwise(features, blocks)
         scaled, strengths = (features - middle) * scale, settings.probe.l2_strengths
-        power = settings.class_weight_power
-        head = fit_ridge(
-            scaled,
-            known.labels,
-            known.groups,
-            strengths=strengths,
-            classes=known.classes,
-            class_weight_power=power,
-        )
+        head = fit_ridge(scaled, known.labels, known.groups, strengths=strengths, classes=known.classes)
     else:
         middle, scale = features.mean(axis=0), 1 / (features.std(axis=0) + 1e-6)
         seen = None if choosing is None else replace(choosing, features=(choosing.features - middle) * scale)

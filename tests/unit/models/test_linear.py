@@ -40,26 +40,6 @@ def test_the_ridge_head_is_the_textbook_solution_up_to_its_factor() -> None:
     np.testing.assert_allclose(found.weight, factor * book.coef_, rtol=1e-6)
 
 
-def test_photos_of_rare_classes_weigh_more_in_the_ridge_head() -> None:
-    """As many times as they are fewer with a power of 1; the textbook calls it a sample weight."""
-    features, labels = blobs(width=3)
-    kept = np.concatenate([np.flatnonzero(labels != 1), np.flatnonzero(labels == 1)[:4]])
-    features, labels = features[kept], labels[kept]
-    found = fit_ridge(features, labels, range(len(labels)), strengths=[0.5], classes=4, class_weight_power=1.0)
-    weights = class_weights(labels, classes=4, power=1.0)[labels]
-    targets = np.eye(4)[labels] - 1 / 4  # the weighted mean of each class
-    penalty = 0.5 * (weights * np.square(features).sum(axis=1)).sum() / weights.sum()
-    book = Ridge(alpha=penalty, fit_intercept=False).fit(features, targets, sample_weight=weights)
-    np.testing.assert_allclose(found.bias, np.full(4, found.bias[0]))
-    np.testing.assert_allclose(found.weight, 4 * found.bias[0] * book.coef_, rtol=1e-6)
-
-
-def test_copies_of_a_rare_photo_do_not_make_its_class_frequent() -> None:
-    labels = np.array([0, 0, 0, 1, 1, 1])
-    weights = class_weights(labels, classes=2, power=1.0, weights=np.array([1, 1, 1, 1 / 3, 1 / 3, 1 / 3]))
-    assert weights.tolist() == pytest.approx([2 / 3, 2.0])
-
-
 def test_rare_classes_weigh_more_and_the_mean_over_photos_is_one() -> None:
     labels = np.array([0, 0, 0, 1])
     weights = class_weights(labels, classes=4, power=1.0)
