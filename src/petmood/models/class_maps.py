@@ -72,14 +72,15 @@ class ClassMapNetwork(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, K], class maps [B, K, H, W] and features [B, D]."""
         normalized = (images.float() - self.mean) / self.std
-        logits, maps, features = self._passed(normalized)
-        if self.test_time_flip:
-            _, flipped_maps, flipped_features = self._passed(normalized.flip(-1))
-            logits = features = (features + flipped_features) / 2
-            maps = (maps + flipped_maps.flip(-1)) / 2
-            for layer in self.rest[len(self.rest) - self.head_layers :]:
-                logits = _applied(layer, logits)
-        return logits, maps, features
+        if not self.test_time_flip:
+            return self._passed(normalized)
+        count = images.shape[0]
+        _, maps, features = self._passed(torch.cat([normalized, normalized.flip(-1)]))
+        features = (features[:count] + features[count:]) / 2
+        logits = features
+        for layer in self.rest[len(self.rest) - self.head_layers :]:
+            logits = _applied(layer, logits)
+        return logits, (maps[:count] + maps[count:].flip(-1)) / 2, features
 
     def _passed(self, normalized: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.features(normalized)

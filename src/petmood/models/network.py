@@ -47,9 +47,11 @@ class ExpressionNet(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Return the backbone's features of the images, [B, width]."""
         normalized = (images.float() - self.mean) / self.std
-        out: Tensor = self.backbone(normalized)
         if self.test_time_flip and not self.training:
-            out = (out + self.backbone(normalized.flip(-1))) / 2
+            count = images.shape[0]  # not len(), which fixes the batch of an exported graph
+            both: Tensor = self.backbone(torch.cat([normalized, normalized.flip(-1)]))
+            return (both[:count] + both[count:]) / 2
+        out: Tensor = self.backbone(normalized)
         return out
 
     def forward(self, images: Tensor) -> Tensor:

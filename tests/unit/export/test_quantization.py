@@ -10,11 +10,12 @@ import pytest
 from petmood.core.bundle import Bundle
 from petmood.core.errors import ConfigError, DataError
 from petmood.core.variants import relative_deviation
+from petmood.export.onnx import to_onnx
 from petmood.export.quantization import quantize
 from petmood.export.variant import opened_graph
 from petmood.inference.onnx import OnnxSession
 from tests.support.images import faces
-from tests.support.networks import IMAGE, color_network
+from tests.support.networks import IMAGE, color_network, tiny_network
 
 CALIBRATION = faces(40, side_px=IMAGE.side_px, seed=7)
 PIXELS = faces(24, side_px=IMAGE.side_px, seed=3)
@@ -62,6 +63,23 @@ def test_convolutions_but_the_first_have_weights_of_8_bits_and_the_head_is_float
     heads = [node for node in graph.node if node.op_type == "Gemm"]
     assert heads
     assert not any(name in made_by and made_by[name].op_type == "DequantizeLinear" for name in heads[0].input[1:])
+
+
+def test_a_network_that_averages_over_the_mirror_image_is_quantized_like_any_other(
+    float_graph: bytes,
+) -> None:
+    """Its first convolution had been there twice, one of them in integers, and each weight too."""
+    network = tiny_network()
+    network.test_time_flip = True
+    flipped = quantize(to_onnx(network, side_px=IMAGE.side_px, temperature=1.0), CALIBRATION)
+    graph = onnx.load_from_string(flipped).graph
+    made_by = {name: node for node in graph.node for name in node.output}
+    weights = [made_by.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
+    assert [node.op_type if node else "float" for node in weights] == ["float"] + ["DequantizeLinear"] * 5
+    assert len(flipped) < len(float_graph) / 2
+    with opened_graph(flipped) as session:
+        shown, mirrored = (session.run(np.ascontiguousarray(one))["logits"] for one in (PIXELS, PIXELS[:, :, ::-1]))
+    np.testing.assert_allclose(shown, mirrored, rtol=1e-3, atol=1e-4)
 
 
 def test_the_same_photos_give_the_same_bytes_without_external_data(
