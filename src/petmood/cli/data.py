@@ -93,7 +93,7 @@ def import_(  # noqa: PLR0913 - one per option
             classes=parse_class_options(renamed, allowed=classes),
         ),
         replace_unrelated=replace,
-        find_near_duplicates=ChosenSearch(SearchKind(search), folder=to.resolve().parent, embedder=_embedder),
+        find_near_duplicates=ChosenSearch(SearchKind(search), folder=to.absolute().parent, embedder=_embedder),
         progress=progress_bar,
     )
     click.echo(report.summary())

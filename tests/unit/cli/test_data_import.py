@@ -241,6 +241,20 @@ def test_the_search_in_two_stages_finds_copies_and_says_what_it_may_miss(
     assert read_index(tmp_path / "new/pets") == first
 
 
+@pytest.mark.parametrize("end", ["", "/pets"])
+def test_an_output_folder_whose_link_is_circular_is_one_line(
+    petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes], end: str
+) -> None:
+    for label in CLASSES:
+        put(tmp_path / "in", f"{label}/1.jpg", next(fresh))
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    refused = petmood("data", "import", "folder", tmp_path / "in", "--output", f"{tmp_path / 'a'}{end}")
+    assert refused.code == 2
+    assert "contains a broken link." in refused.err
+    assert refused.err.count("\n") == 1
+
+
 def test_without_the_weights_the_search_in_two_stages_is_refused_and_the_other_named(
     petmood: Callable[..., Any], tmp_path: Path, fresh: Iterator[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ __all__ = ["ends_of", "nearest_pairs"]
 COMPONENTS: Final = 256
 """Principal components: 512 bytes a photo in the index."""
 SAMPLED_VALUES: Final = 4_000_000
-"""Values of the photos that the components are fitted to: 2,048 of 1,280 values each, with the mirror images."""
+"""Values of the photos that the components are fitted to, such as 1,562 of 1,280 values, with the mirror images."""
 SAMPLED_PHOTOS: Final = 2048
 """Largest number of those photos."""
 EXACT_UP_TO: Final = 10_000

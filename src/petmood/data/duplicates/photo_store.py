@@ -1,4 +1,4 @@
-"""Features and embeddings of many photos in temporary files; in memory a photo takes some 40 bytes.
+"""Features and embeddings of many photos in temporary files; in memory a photo takes some 50 bytes.
 
 The files have no name, so that nothing is left of them after a kill.
 """
@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from array import array
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -60,7 +60,7 @@ class PhotoStore:
         except OSError as error:
             raise self._unwritable(error) from error
         self._starts, self._counts, self._frames = array("q", [0]), array("H"), array("f")
-        self._digests = bytearray()
+        self._digests, self._embedding_hashes = bytearray(), array("Q")
 
     def __enter__(self) -> Self:
         """Return the store; its files are removed at the end of the block."""
@@ -70,7 +70,8 @@ class PhotoStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the files."""
-        self._opened.close()
+        with suppress(OSError):  # of what is still in a buffer on a full disk, and thrown away anyway
+            self._opened.close()
 
     def __len__(self) -> int:
         """Return the number of photos."""
@@ -80,16 +81,17 @@ class PhotoStore:
         """Append a photo with the embeddings [2, width] of itself and of its mirror image; kept as float16."""
         points = features.keypoints
         parts = (points.positions, points.descriptors, features.thumb, features.edges)
-        record = b"".join(part.tobytes() for part in parts)
+        record, vectors = b"".join(part.tobytes() for part in parts), embeddings.astype(np.float16).tobytes()
         try:
             self._features.write(record)
-            self._embeddings.write(embeddings.astype(np.float16).tobytes())
+            self._embeddings.write(vectors)
         except OSError as error:
             raise self._unwritable(error) from error
         self._starts.append(self._starts[-1] + len(record))
         self._counts.append(len(points.positions))
         self._frames.extend((points.width, points.height))
         self._digests += blake2b(features.digest, digest_size=DIGEST_BYTES).digest()
+        self._embedding_hashes.append(int.from_bytes(blake2b(vectors, digest_size=8).digest()))
 
     def __getitem__(self, number: int) -> PhotoFeatures:
         """Return the features of a photo; the digest is a hash of the one that was added."""
@@ -105,7 +107,9 @@ class PhotoStore:
             self._frames[2 * number],
             self._frames[2 * number + 1],
         )
-        return PhotoFeatures(points, thumb, bytes(self._digests[DIGEST_BYTES * number :][:DIGEST_BYTES]), edges)
+        return PhotoFeatures(
+            points, thumb, bytes(self._digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]), edges
+        )
 
     def keypoint_count(self, number: int) -> int:
         """Return how many keypoints a photo has."""
@@ -121,6 +125,8 @@ class PhotoStore:
     def by_content(self) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the first photo of each content, sorted by content, and pairs of such a photo and an equal one.
 
+        Equal features may have unequal embeddings, as those of a photo and its gray copy. The smallest hash of the
+        embeddings is then the first, in any order of the photos.
         It is called after the last photo was added.
         """
         try:
@@ -129,7 +135,8 @@ class PhotoStore:
         except OSError as error:
             raise self._unwritable(error) from error
         halves = np.frombuffer(self._digests, ">u8").reshape(-1, 2).copy()
-        order = np.lexsort((halves[:, 1], halves[:, 0]))
+        hashes = np.frombuffer(self._embedding_hashes, np.uint64).copy()
+        order = np.lexsort((hashes, halves[:, 1], halves[:, 0]))
         ordered = halves[order]
         is_first = np.ones(len(order), np.bool_)
         is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)

@@ -27,9 +27,13 @@ Found = Mapping[Candidate, Comparison]
 
 @dataclass(slots=True)
 class SharedByMany:
-    """Shared content by photo, where there is any, and its regions by their name."""
+    """Shared content by photo, where there is any, and its regions by their name.
+
+    ``compared`` are the pairs that were compared again without it; None if they aren't related then.
+    """
 
     content: dict[int, SharedContent] = field(default_factory=dict)
+    compared: dict[Candidate, Comparison | None] = field(default_factory=dict)
     regions: dict[str, SharedRegion] = field(default_factory=dict)
 
     def of(self, number: int, photo: PhotoFeatures) -> SharedContent:
@@ -79,13 +83,15 @@ def _inspect(
     place = {number: position for position, number in enumerate(numbers)}
     own = [photos[number] for number in numbers]
     content = [nothing_shared(photo) for photo in own]
-    local = {
-        replace(pair, first=place[pair.first], second=place[pair.second]): _moved(one, place)
-        for pair, one in found.items()
-    }
+    local_pair = {pair: replace(pair, first=place[pair.first], second=place[pair.second]) for pair in found}
+    local = {local_pair[pair]: _moved(one, place) for pair, one in found.items()}
     regions = leave_out_shared(local, own, content, copies=[copies[number] for number in numbers], threads=threads)
     for region in regions:
         shared.add(replace(region, photos=tuple(numbers[position] for position in region.photos)))
+    number_of = dict(enumerate(numbers))
+    for pair in found:
+        left = local.get(local_pair[pair])
+        shared.compared[pair] = None if left is None else _moved(left, number_of)
     for number, one in zip(numbers, content, strict=True):
         if one.keypoints.any() or one.region.any():
             shared.content[number] = one
@@ -94,14 +100,18 @@ def _inspect(
 def related_without(
     shared: SharedByMany, found: Found, photos: Sequence[PhotoFeatures], *, threads: int
 ) -> list[Comparison]:
-    """Return the relations of ``found`` that hold without what many photos share."""
+    """Return the relations of ``found`` that hold without what many photos share.
+
+    Pairs across two parts of a set, which were not inspected together, are compared here.
+    """
 
     def check(pair: Candidate) -> Comparison | None:
         a, b = photos[pair.first], photos[pair.second]
         return compare(pair, (a, b), (shared.of(pair.first, a), shared.of(pair.second, b)))
 
-    again = [pair for pair in found if pair.first in shared.content or pair.second in shared.content]
-    changed = dict(zip(again, ordered_map(check, again, threads=threads), strict=True))
+    across = [pair for pair in found if pair not in shared.compared]
+    again = [pair for pair in across if pair.first in shared.content or pair.second in shared.content]
+    changed = shared.compared | dict(zip(again, ordered_map(check, again, threads=threads), strict=True))
     return [one for pair in found if (one := changed.get(pair, found[pair])) is not None]
 
 

@@ -43,8 +43,8 @@ BY_EMBEDDING: Final = 10
 BY_DESCRIPTORS: Final = 6
 """Nearest pooled descriptors."""
 NOTICE: Final = (
-    "Near-duplicates were searched in two stages, as there are many photos. Small crops and photos within other photos "
-    "may be missed; --search exhaustive finds them, with more memory and time."
+    "Near-duplicates were searched in two stages. Small crops and photos within other photos may be missed; "
+    "--search exhaustive finds more of them, with more memory and time."
 )
 
 Bytes = NDArray[np.uint8]

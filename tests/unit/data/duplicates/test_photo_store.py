@@ -64,6 +64,41 @@ def test_equal_photos_are_found_and_the_order_is_that_of_the_content(
     assert found[0] == found[1]
 
 
+def test_of_photos_with_equal_features_the_embeddings_choose_the_first_one_in_any_order(
+    tmp_path: Path, described: list[PhotoFeatures]
+) -> None:
+    """A photo and its gray copy have equal keypoints and thumbnails, and other embeddings."""
+    both = [np.full((2, WIDTH), value, np.float32) for value in (0.25, 0.5)]
+    chosen = []
+    for order in ([0, 1], [1, 0]):
+        with PhotoStore(folder=tmp_path, width=WIDTH) as store:
+            for number in order:
+                store.add(described[0], both[number])
+            ((first,), _) = store.by_content()
+        chosen.append(order[first])
+    assert chosen[0] == chosen[1]
+
+
+@pytest.mark.parametrize("limit", [4096, 12288, 70_000])
+def test_a_full_disk_is_one_line_that_closing_the_files_does_not_replace(
+    tmp_path: Path, described: list[PhotoFeatures], limit: int
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limit of the size of files")
+
+    def fill() -> None:
+        with PhotoStore(folder=tmp_path, width=WIDTH) as store:
+            for _ in range(100):
+                store.add(described[1], np.zeros((2, WIDTH), np.float32))
+
+    own = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, own[1]))
+    try:
+        with pytest.raises(OutputError, match="can't be written"):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, own)
+
+
 def test_an_empty_store_has_no_photos(tmp_path: Path) -> None:
     with PhotoStore(folder=tmp_path, width=WIDTH) as store:
         assert store.by_content() == ([], [])
