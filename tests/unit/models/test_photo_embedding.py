@@ -26,7 +26,7 @@ def test_a_mirrored_photo_has_the_embeddings_in_the_other_order(embedder: PhotoE
 
 
 def test_a_copy_is_nearer_than_another_photo(embedder: PhotoEmbedder) -> None:
-    photo, other = data.cat(), data.astronaut()  # type: ignore[no-untyped-call]
+    photo, other = data.cat(), data.astronaut()  # type: ignore[no-untyped-call] # skimage has no types
     copy = (photo[8:-8, -8:8:-1] * 0.7).astype(np.uint8)
     near, far = (float(embedder(one)[0] @ embedder(photo)[1]) for one in (copy, other))
     assert near > far
