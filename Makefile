@@ -17,7 +17,7 @@ UV    := $(PY) -m uv
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## install the development packages into .venv, 8 GB, at pinned versions, if they changed
+setup: $(STAMP) ## install the development packages into .venv, 9 GB, at pinned versions, if they changed
 
 $(VENV)/.uv:
 	@if [ ! -x $(PY) ]; then \
@@ -45,7 +45,7 @@ $(RUNTIME): $(VENV)/.uv pyproject.toml constraints.txt
 	@touch $@
 
 $(STAMP): $(VENV)/.uv pyproject.toml constraints.txt
-	@echo "Installing the development packages into $(VENV): 440 packages, 8 GB. There is no output until it is done."
+	@echo "Installing the development packages into $(VENV): 440 packages, 9 GB. There is no output until it is done."
 	@$(INSTALL) --editable '.[dev]'
 	@touch $(RUNTIME) $@
 
