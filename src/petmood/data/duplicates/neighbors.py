@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.threads import ordered_map
 
-__all__ = ["ends_of", "nearest_pairs"]
+__all__ = ["ends_of", "evenly_spaced", "nearest_pairs"]
 
 COMPONENTS: Final = 256
 """Principal components: 512 bytes a photo in the index."""
@@ -87,7 +87,7 @@ def ends_of(pairs: Ints) -> Ints:
 
 def _reduction(count: int, read: ReadVectors) -> _Reduced:
     width = read([0]).shape[2]
-    sample = read(_spread(count, min(SAMPLED_PHOTOS, max(COMPONENTS, SAMPLED_VALUES // (2 * width)))))
+    sample = read(evenly_spaced(count, min(SAMPLED_PHOTOS, max(COMPONENTS, SAMPLED_VALUES // (2 * width)))))
     vectors = sample.reshape(-1, width)
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     centered = vectors - mean
@@ -124,7 +124,7 @@ def _inverted_file(count: int, reduced: _Reduced, *, threads: int) -> Any:  # no
     )
     index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = ROUNDS, SEED, PER_LIST
     index.cp.min_points_per_centroid, index.cp.spherical, index.nprobe = 1, True, PROBES
-    chosen = _spread(count, lists * PER_LIST)
+    chosen = evenly_spaced(count, lists * PER_LIST)
     sample = np.concatenate([reduced(chosen[start : start + CHUNK])[:, 0] for start in range(0, len(chosen), CHUNK)])
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
@@ -135,7 +135,7 @@ def _inverted_file(count: int, reduced: _Reduced, *, threads: int) -> Any:  # no
     return index
 
 
-def _spread(count: int, most: int) -> list[int]:
+def evenly_spaced(count: int, most: int) -> list[int]:
     """Return at most ``most`` numbers below ``count``, evenly spread."""
     chosen: list[int] = np.linspace(0, count - 1, min(count, most)).astype(np.int64).tolist()
     return chosen

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from petmood.data.duplicates.comparison import PhotoFeatures
 from petmood.data.duplicates.keypoints import DESCRIPTOR_BINS, UNIT, mirror_descriptors
+from petmood.data.duplicates.neighbors import evenly_spaced
 
 __all__ = ["DescriptorPool", "fit_pool"]
 
@@ -52,9 +53,8 @@ class DescriptorPool:
 
 def fit_pool(photos: Sequence[PhotoFeatures]) -> DescriptorPool:
     """Return a pool whose centers are those of the descriptors of some of the photos, by k-means."""
-    chosen = np.linspace(0, len(photos) - 1, min(len(photos), SAMPLED_PHOTOS)).astype(int).tolist()
     parts = [np.zeros((0, DESCRIPTOR_BINS), np.uint8)]
-    for number in chosen:
+    for number in evenly_spaced(len(photos), SAMPLED_PHOTOS):
         own = photos[number].keypoints.descriptors
         parts.append(own[:: max(1, len(own) // SAMPLED_DESCRIPTORS)][:SAMPLED_DESCRIPTORS])
     sample = np.concatenate(parts).astype(np.float32) / np.float32(UNIT)
