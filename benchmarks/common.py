@@ -7,11 +7,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
+
+from petmood.core.timing import times_in_turns
 
 __all__ = ["best_of", "medians_in_turns", "report"]
-
-WARM_ROUNDS: Final = 3
 
 
 def best_of(count: int, **works: Callable[[], object]) -> dict[str, float]:
@@ -37,14 +37,12 @@ def medians_in_turns(
 
     Three rounds before warm up. ``clock`` is wall time, or ``time.thread_time`` for that of the processor.
     """
-    took: list[list[float]] = [[] for _ in works]
-    for number in range(rounds + WARM_ROUNDS):
-        for turn in range(len(works)) if number % 2 else reversed(range(len(works))):
-            begun = clock()
-            works[turn]()
-            if number >= WARM_ROUNDS:
-                took[turn].append(clock() - begun)
+    took = times_in_turns([_numbered(work) for work in works], rounds=rounds, clock=clock)
     return [statistics.median(one) for one in took]
+
+
+def _numbered(work: Callable[[], object]) -> Callable[[int], object]:
+    return lambda _: work()
 
 
 def report(

@@ -5,8 +5,7 @@ A variant is compared with its own golden outputs first. Its integer arithmetic 
 
 import logging
 import statistics
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -15,10 +14,11 @@ from numpy.typing import NDArray
 from petmood.core.bundle import Bundle
 from petmood.core.errors import BundleError
 from petmood.core.golden import read_golden, read_variant_golden
+from petmood.core.timing import times_in_turns
 from petmood.core.variants import FP32, VariantChoice, VariantInfo, VariantName, largest_deviation
 from petmood.inference.onnx import OnnxSession, run_singly
 
-__all__ = ["FASTER", "choose_variant", "times_in_turns"]
+__all__ = ["FASTER", "choose_variant", "over_photos"]
 
 Pixels = NDArray[np.uint8]
 
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 FASTER: Final = 0.9
 """A variant is taken if it needs at most this share of the time of ``model.onnx``: below it, noise could decide."""
 ROUNDS: Final = 15
-WARM_UP: Final = 3
 
 
 def choose_variant(
@@ -54,27 +53,9 @@ def choose_variant(
     return _opened(bundle, variants[choice], threads=threads), choice
 
 
-def times_in_turns(
-    works: Sequence[tuple[Callable[[Pixels], object], Pixels]],
-    *,
-    rounds: int = ROUNDS,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[list[float]]:
-    """Return ``rounds`` times in seconds of one photo for each network, in turns, so that other load affects all.
-
-    A network is given as its function of pixels uint8 [1, S, S, 3], and its photos uint8 [N, S, S, 3]. The order
-    alternates, and three rounds before warm up.
-    """
-    took: list[list[float]] = [[] for _ in works]
-    for number in range(rounds + WARM_UP):
-        order = range(len(works)) if number % 2 else reversed(range(len(works)))
-        for turn in order:
-            run, photos = works[turn]
-            photo, begun = photos[number % len(photos)][np.newaxis], clock()
-            run(photo)
-            if number >= WARM_UP:
-                took[turn].append(clock() - begun)
-    return took
+def over_photos(network: Callable[[Pixels], object], photos: Pixels) -> Callable[[int], object]:
+    """Return a function that computes one photo of uint8 [N, S, S, 3], another one in each round."""
+    return lambda number: network(photos[number % len(photos)][np.newaxis])
 
 
 def _fastest(
@@ -89,7 +70,7 @@ def _fastest(
     if len(found) == 1:
         return found[0]
     pixels = read_golden(bundle).pixels
-    took = times_in_turns([(one.logits, pixels) for one, _ in found])
+    took = times_in_turns([over_photos(one.logits, pixels) for one, _ in found], rounds=ROUNDS)
     own, *others = map(statistics.median, took)
     best = min(range(len(others)), key=lambda at: others[at])
     chosen = found[best + 1] if others[best] <= FASTER * own else found[0]

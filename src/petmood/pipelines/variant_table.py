@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from petmood.core.graph_outputs import EMBEDDING, LOGITS, RESIDUAL
 from petmood.core.image_statistics import image_statistics
 from petmood.core.prediction import softmax
+from petmood.core.timing import times_in_turns
 from petmood.data.index import IndexRow
 from petmood.evaluation.predictions import from_rows
 from petmood.evaluation.variants import OutputShift, Speed, VariantResult, compare_variant, output_shift
 from petmood.export.variant import opened_graph
 from petmood.inference.onnx import run_singly
-from petmood.inference.variants import times_in_turns
+from petmood.inference.variants import over_photos
 from petmood.models.network import ExpressionNet
 from petmood.models.torch_threads import one_torch_thread
 from petmood.monitoring.drift.detect import detect_drift
@@ -89,7 +90,8 @@ def measure_networks(
         DataError: no photos.
     """
     with one_torch_thread():
-        times = times_in_turns([(one.logits, np.array(one.pixels[:TIMED_PHOTOS])) for one in networks], rounds=rounds)
+        works = [over_photos(one.logits, np.array(one.pixels[:TIMED_PHOTOS])) for one in networks]
+        times = times_in_turns(works, rounds=rounds)
     speeds = [Speed.of(took) for took in times]
     outputs = [one.outputs(np.asarray(one.pixels)) for one in networks]
     scored = [from_rows(found[LOGITS], rows, classes=classes) for found in outputs]

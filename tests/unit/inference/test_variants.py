@@ -15,7 +15,7 @@ from petmood.core.variants import VariantName, relative_deviation
 from petmood.inference import variants
 from petmood.inference.load import load_bundle
 from petmood.inference.onnx import OnnxSession
-from petmood.inference.variants import choose_variant, times_in_turns
+from petmood.inference.variants import choose_variant, over_photos
 from tests.support.bundles import forge
 from tests.support.images import png
 from tests.support.networks import TEMPERATURE
@@ -63,7 +63,7 @@ def test_auto_of_a_bundle_without_variants_is_the_network_itself(shared_bundle: 
 def test_auto_takes_the_variant_that_is_faster_by_a_tenth(
     both: Bundle, monkeypatch: pytest.MonkeyPatch, small_s: float, expected: VariantName
 ) -> None:
-    monkeypatch.setattr(variants, "times_in_turns", lambda _: [[1.0, 1.0], [small_s, small_s]])
+    monkeypatch.setattr(variants, "times_in_turns", lambda *_, **__: [[1.0, 1.0], [small_s, small_s]])
     assert load_bundle(both.folder, variant="auto").variant == expected
 
 
@@ -90,14 +90,13 @@ def test_a_variant_that_computes_otherwise_here_is_refused_and_auto_leaves_it_ou
     assert "the variant int8 is left out" in caplog.text
 
 
-def test_networks_are_timed_in_turns_in_alternating_order_after_a_warm_up() -> None:
-    ran: list[str] = []
-    clock = iter(range(1000))
-    photos = np.zeros((2, 4, 4, 3), np.uint8)
-    works = [(lambda _, name=name: ran.append(name), photos) for name in "ab"]
-    found = times_in_turns(works, rounds=4, clock=lambda: float(next(clock)))
-    assert found == [[1.0] * 4, [1.0] * 4]
-    assert "".join(ran) == "baabbaabbaabba"
+def test_a_network_is_timed_with_another_photo_in_each_round() -> None:
+    photos = np.arange(2, dtype=np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
+    seen: list[tuple[tuple[int, ...], int]] = []
+    work = over_photos(lambda photo: seen.append((photo.shape, int(photo.max()))), photos)
+    for number in range(3):
+        work(number)
+    assert seen == [((1, 1, 1, 3), 0), ((1, 1, 1, 3), 1), ((1, 1, 1, 3), 0)]
 
 
 def test_the_session_given_is_kept_for_fp32(both: Bundle) -> None:
