@@ -18,7 +18,7 @@ from torch.nn import functional
 from torchvision.models import ConvNeXt, EfficientNet, MobileNetV3, RegNet, ResNet, ShuffleNetV2
 
 from petmood.models.backbones import TinyBackbone
-from petmood.models.network import ExpressionNet
+from petmood.models.network import ExpressionNet, mean_of_mirrored, with_mirrored
 
 __all__ = ["ClassMapNetwork", "class_map_network"]
 
@@ -75,12 +75,13 @@ class ClassMapNetwork(nn.Module):
         if not self.test_time_flip:
             return self._passed(normalized)
         count = images.shape[0]
-        _, maps, features = self._passed(torch.cat([normalized, normalized.flip(-1)]))
-        features = (features[:count] + features[count:]) / 2
+        _, maps, features = self._passed(with_mirrored(normalized))
+        features = mean_of_mirrored(features, count=count)
         logits = features
         for layer in self.rest[len(self.rest) - self.head_layers :]:
             logits = _applied(layer, logits)
-        return logits, (maps[:count] + maps[count:].flip(-1)) / 2, features
+        turned_back = torch.cat([maps[:count], maps[count:].flip(-1)])
+        return logits, mean_of_mirrored(turned_back, count=count), features
 
     def _passed(self, normalized: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.features(normalized)

@@ -10,7 +10,7 @@ from petmood.models.backbones import build_backbone
 from petmood.models.heads import make_head
 from petmood.models.pretrained import load_backbone_weights
 
-__all__ = ["ExpressionNet", "NetworkSpec", "build_network"]
+__all__ = ["ExpressionNet", "NetworkSpec", "build_network", "mean_of_mirrored", "with_mirrored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ class ExpressionNet(nn.Module):
         """Return the backbone's features of the images, [B, width]."""
         normalized = (images.float() - self.mean) / self.std
         if self.test_time_flip and not self.training:
-            count = images.shape[0]  # not len(), which fixes the batch of an exported graph
-            both: Tensor = self.backbone(torch.cat([normalized, normalized.flip(-1)]))
-            return (both[:count] + both[count:]) / 2
+            return mean_of_mirrored(self.backbone(with_mirrored(normalized)), count=images.shape[0])
         out: Tensor = self.backbone(normalized)
         return out
 
@@ -58,6 +56,19 @@ class ExpressionNet(nn.Module):
         """Return logits [B, K]."""
         out: Tensor = self.head(self.features(images))
         return out
+
+
+def with_mirrored(images: Tensor) -> Tensor:
+    """Return images [B, C, H, W] and after them their mirror images, [2B, C, H, W], to be computed in one pass."""
+    return torch.cat([images, images.flip(-1)])
+
+
+def mean_of_mirrored(values: Tensor, *, count: int) -> Tensor:
+    """Return the mean of what was computed for ``count`` images and for their mirror images: [2B, ...] -> [B, ...].
+
+    ``count`` is ``images.shape[0]``, not ``len(images)``, which fixes the batch of an exported graph.
+    """
+    return (values[:count] + values[count:]) / 2
 
 
 def build_network(spec: NetworkSpec, *, image: ImageSpec, classes: int, weights: str = "none") -> ExpressionNet:

@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from petmood.core.image import ImageSpec, prepare
 from petmood.models.backbones import build_backbone
 from petmood.models.catalog import find_backbone
+from petmood.models.network import ExpressionNet
 from petmood.models.pretrained import load_backbone_weights
 from petmood.models.torch_threads import one_torch_thread
 
@@ -37,17 +38,16 @@ class PhotoEmbedder:
         """Load the network."""
         spec, built = find_backbone(BACKBONE), build_backbone(BACKBONE)
         self.width = built.num_features
-        self._network = built.module.eval().requires_grad_(requires_grad=False)
-        load_backbone_weights(self._network, backbone=BACKBONE, weights="imagenet")
+        load_backbone_weights(built.module, backbone=BACKBONE, weights="imagenet")
         self._image = ImageSpec(side_px=SIDE_PX, resize="squash", mean=spec.mean, std=spec.std)
-        self._mean, self._std = (255 * torch.tensor(values).view(3, 1, 1) for values in (spec.mean, spec.std))
+        network = ExpressionNet(built.module, nn.Identity(), self._image, classes=self.width)
+        self._network = network.eval().requires_grad_(requires_grad=False)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the embeddings [2, 1280], of length 1, of a photo uint8 [H, W, 3] RGB and of its mirror image."""
-        image = torch.from_numpy(prepare(pixels, self._image).copy()).permute(2, 0, 1).float()
-        image = (image - self._mean) / self._std
+        image = torch.from_numpy(prepare(pixels, self._image).copy()).permute(2, 0, 1)
         with torch.inference_mode():
-            found: Tensor = self._network(torch.stack([image, image.flip(2)]))
+            found: Tensor = self._network.features(torch.stack([image, image.flip(2)]))
             return np.asarray(torch.nn.functional.normalize(found).numpy(), np.float32)
 
 
