@@ -11,7 +11,7 @@ from petmood.models.network import ExpressionNet, build_network
 from petmood.pipelines.fit_settings import fit_settings
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, places_of
 
-__all__ = ["find_teacher", "load_network", "load_teacher"]
+__all__ = ["find_fitting_teacher", "find_teacher", "load_network", "load_teacher"]
 
 
 def load_network(run: RunFolder) -> ExpressionNet:
@@ -47,8 +47,8 @@ def find_teacher(config: Config, *, run: RunFolder) -> RunFolder | None:
     return open_run(next(found, Path(named)))
 
 
-def load_teacher(config: Config, facts: RunMetadata, *, run: RunFolder) -> Teacher | None:
-    """Return the teacher of a run, None if it has none; ``facts`` are those of the student's run.
+def find_fitting_teacher(config: Config, facts: RunMetadata, *, run: RunFolder) -> RunFolder | None:
+    """Return the teacher's run, None if there is none; ``facts`` are those of the student's run.
 
     Raises:
         ConfigError: the student's recipe has no gradient steps, or the teacher has other classes, another data version
@@ -71,5 +71,18 @@ def load_teacher(config: Config, facts: RunMetadata, *, run: RunFolder) -> Teach
     ):
         if own != other:
             raise ConfigError(f"recipe.teacher={config.recipe.teacher}: expected {what} {own}, got {other}.")
-    recipe = config.recipe
-    return Teacher(load_network(found), theirs.image.side_px, recipe.teacher_temperature, recipe.teacher_weight)
+    return found
+
+
+def load_teacher(config: Config, facts: RunMetadata, *, run: RunFolder) -> Teacher | None:
+    """Return the teacher of a run with its network, None if it has none; ``facts`` are those of the student's run.
+
+    Raises:
+        ConfigError: as ``find_fitting_teacher``.
+        RunError: as ``find_fitting_teacher``, or the teacher's weights don't fit its network.
+    """
+    found = find_fitting_teacher(config, facts, run=run)
+    if found is None:
+        return None
+    recipe, side_px = config.recipe, found.read_metadata().image.side_px
+    return Teacher(load_network(found), side_px, recipe.teacher_temperature, recipe.teacher_weight)

@@ -25,7 +25,7 @@ from petmood.data.validation_parts import divide_rows
 from petmood.models.network import ExpressionNet
 from petmood.pipelines.chosen_model import chooses, models_tried
 from petmood.pipelines.fit_settings import fit_settings
-from petmood.pipelines.networks import load_network, load_teacher
+from petmood.pipelines.networks import find_fitting_teacher, load_network, load_teacher
 from petmood.pipelines.out_of_fold import check_out_of_fold
 from petmood.pipelines.predict_logits import predict_logits
 from petmood.pipelines.run_folder import RunFolder, RunMetadata, open_run, refuse_foreign_run
@@ -73,7 +73,7 @@ def train(
     facts = _facts(config, index, run, is_trial=sweep is not None)
     # Invalid settings are rejected here, before anything is written.
     network = make_network(fit_settings(config), classes=len(facts.classes))
-    load_teacher(config, facts, run=run)
+    find_fitting_teacher(config, facts, run=run)
     with run.lock():
         _refuse_existing(run)
         atomic_write_text(run.config, dump(config))
