@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from petmood.core.bundle import Manifest
 from petmood.core.domain import FACE_UNCLEAR, TWO_PETS, DomainRule, SceneWarning
+from petmood.core.variants import VariantInfo
 from petmood.data.index import Split
 from petmood.export.front_matter import front_matter
 from petmood.presentation.answers import NEVER_CONFIDENT
@@ -59,6 +60,7 @@ def card_text(manifest: Manifest, *, photos: Mapping[str, int], species: tuple[s
         "",
         _domain_line(manifest),
         "",
+        *(line for variant in manifest.variants for line in (_variant_line(variant), "")),
         *_robustness(manifest.metrics),
         *_selection(manifest.metrics),
         "## Training",
@@ -118,6 +120,15 @@ def _robustness(metrics: Mapping[str, Any]) -> list[str]:
     """Return what corruptions of a photo do to the accuracy; nothing for bundles without the record."""
     sentence = metrics.get("robustness", {}).get("sentence")
     return [sentence, ""] if sentence else []
+
+
+def _variant_line(variant: VariantInfo) -> str:
+    change, low, high = (f"{100 * value:+.1f}" for value in (variant.difference, variant.low, variant.high))
+    return (
+        f"The smaller network {variant.network_name} has an accuracy of {_percent(variant.accuracy)} on "
+        f"{photos_of_split(variant.split, variant.photos)}: {change} points beside model.onnx on the same photos (95% "
+        f"interval {low} to {high}). The other figures here are those of model.onnx."
+    )
 
 
 def _selection(metrics: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from petmood.core.bundle import Manifest
 from petmood.core.labels import DEFAULT_CLASSES
+from petmood.core.variants import VariantInfo
 from petmood.export.model_card import card_text
 from petmood.presentation.display_names import VALIDATION_NOTE
 from tests.support.networks import IMAGE, METRICS
@@ -63,6 +64,27 @@ def test_the_card_has_one_line_on_corruptions_and_none_without_the_record() -> N
     text = card_text(manifest(metrics={**METRICS, "robustness": {"sentence": sentence}}), photos=PHOTOS)
     assert text.replace(f"{sentence}\n\n", "") == without
     assert text.count(sentence) == 1
+
+
+def test_the_card_says_what_a_smaller_network_costs_in_accuracy_and_nothing_without_one() -> None:
+    small = VariantInfo(
+        name="int8",
+        tolerance=0.1,
+        split="test",
+        photos=120,
+        accuracy=0.766,
+        difference=-0.002,
+        low=-0.016,
+        high=0.012,
+        calibrated_on=40,
+    )
+    text = card_text(manifest(variants=(small,)), photos=PHOTOS)
+    line = next(line for line in text.splitlines() if "model.int8.onnx" in line)
+    assert line == (
+        "The smaller network model.int8.onnx has an accuracy of 76.6% on 120 test photos: -0.2 points beside "
+        "model.onnx on the same photos (95% interval -1.6 to +1.2). The other figures here are those of model.onnx."
+    )
+    assert text.replace(f"{line}\n\n", "") == card_text(manifest(), photos=PHOTOS)
 
 
 def test_the_card_says_how_the_model_was_chosen_and_how_sure_the_error_is() -> None:
