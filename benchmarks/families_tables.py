@@ -32,7 +32,7 @@ from petmood.data.duplicates.near_duplicates import (
     group_ids,
 )
 from petmood.data.duplicates.relations import RelationKind
-from petmood.data.threads import ordered_map, single_threaded_libraries
+from petmood.data.threads import ordered_map, reproducible_libraries
 
 __all__ = ["main", "measure_photos", "measure_tables"]
 
@@ -46,7 +46,7 @@ Pixels = NDArray[np.uint8]
 
 def describe(photos: Sequence[Pixels]) -> list[PhotoFeatures]:
     """Return the features of photos, computed by two threads."""
-    with single_threaded_libraries():
+    with reproducible_libraries():
         return list(ordered_map(describe_photo, photos, threads=2))
 
 

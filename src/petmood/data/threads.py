@@ -1,4 +1,4 @@
-"""Ordered parallel map over a stream, with a few threads and bounded look-ahead."""
+"""Ordered parallel map over a stream, and libraries that compute the same on every processor and number of threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ import cv2
 import faiss
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
-__all__ = ["ordered_map", "single_threaded_libraries"]
+__all__ = ["ordered_map", "reproducible_libraries"]
 
 AHEAD_PER_THREAD = 4
 """Items queued per thread, finished or not: enough to keep it busy, few enough to hold in memory."""
@@ -20,10 +20,12 @@ R = TypeVar("R")
 
 
 def ordered_map(work: Callable[[T], R], items: Iterable[T], *, threads: int) -> Iterator[R]:
-    """Yield ``work(item)`` for every item, in the order of the items, computed by ``threads`` threads."""
+    """Yield ``work(item)`` for every item, in the order of the items, computed by ``threads`` threads.
+
+    At most ``threads * AHEAD_PER_THREAD`` items are read ahead.
+    """
     waiting: deque[Future[R]] = deque()
-    # faiss sets its thread count per calling thread: without this each worker would start its own OpenMP threads.
-    with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(threads, initializer=_set_up_thread) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
@@ -36,13 +38,27 @@ def ordered_map(work: Callable[[T], R], items: Iterable[T], *, threads: int) -> 
                 future.cancel()
 
 
+def _set_up_thread() -> None:
+    """Set what is set per calling thread: without faiss's setting each worker would start OpenMP threads of its own."""
+    faiss.omp_set_num_threads(1)
+    cv2.ipp.setUseIPP(False)
+
+
 @contextmanager
-def single_threaded_libraries() -> Iterator[None]:
-    """Limit OpenCV and BLAS to one thread, as their own threads would compete with the workers."""
-    before = cv2.getNumThreads()
+def reproducible_libraries() -> Iterator[None]:
+    """Limit OpenCV and BLAS to one thread, and OpenCV to the instructions that all processors of a kind have.
+
+    Threads of their own would compete with the workers. With AVX2, AVX-512 or Intel's IPP, which are chosen by the
+    processor, OpenCV's sums differ in the last digits, so that a photo has other keypoints on another machine. The
+    settings are those of the process, except for IPP: it is off in this thread and in those of ``ordered_map``.
+    """
+    threads, optimized, ipp = cv2.getNumThreads(), cv2.useOptimized(), cv2.ipp.useIPP()
     cv2.setNumThreads(1)
+    cv2.setUseOptimized(False)  # this sets IPP of this thread, too
     try:
         with threadpool_limits(limits=1, user_api="blas"):
             yield
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(threads)
+        cv2.setUseOptimized(optimized)
+        cv2.ipp.setUseIPP(ipp)

@@ -16,7 +16,7 @@ from petmood.core.photo import decode
 from petmood.core.progress import ProgressBar
 from petmood.data.generated import CACHE_NAME, find_generated, generated_path
 from petmood.data.index import DataIndex, IndexRow, Role, Split, read_index
-from petmood.data.threads import single_threaded_libraries
+from petmood.data.threads import reproducible_libraries
 from petmood.evaluation.baselines import ENOUGH_PX, fit_baselines, hog_features
 from petmood.evaluation.out_of_fold import cross_validated_baselines
 from petmood.evaluation.predictions import Predictions
@@ -38,7 +38,7 @@ def run_baselines(
     """
     if not config.evaluation.baselines:
         return {}
-    with single_threaded_libraries():  # sums in another order move an SVM's decision values, and so its Brier score
+    with reproducible_libraries():  # sums in another order move an SVM's decision values, and so its Brier score
         return _run_baselines(run, config, data=data, split=split, folds=folds, progress=progress)
 
 

@@ -10,7 +10,7 @@ from petmood.core.progress import ProgressBar, no_progress
 from petmood.data.duplicates.relations import read_relations
 from petmood.data.index import DataIndex, IndexRow, read_index
 from petmood.data.photo_info import read_photo_info
-from petmood.data.threads import ordered_map, single_threaded_libraries
+from petmood.data.threads import ordered_map, reproducible_libraries
 from petmood.data.validation.image_scores import ImageScores, image_scores
 from petmood.data.validation.issue_kinds import IssueKind
 from petmood.data.validation.issues import find_conflicts
@@ -87,7 +87,7 @@ def score_labels(known: DatasetPredictions, index: DataIndex) -> ScoredLabels:
 
 
 def _scan(data: Path, rows: tuple[IndexRow, ...], *, threads: int, progress: ProgressBar) -> dict[str, ImageScores]:
-    with single_threaded_libraries():
+    with reproducible_libraries():
         scored = ordered_map(lambda row: _scores(data, row), rows, threads=threads)
         found = progress(scored, total=len(rows), what="examining photos")
         return {row.path: scores for row, scores in zip(rows, found, strict=True)}

@@ -7,7 +7,7 @@ from itertools import count, islice
 import cv2
 import pytest
 
-from petmood.data.threads import AHEAD_PER_THREAD, ordered_map, single_threaded_libraries
+from petmood.data.threads import AHEAD_PER_THREAD, ordered_map, reproducible_libraries
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -41,15 +41,20 @@ def test_no_items_give_no_results() -> None:
     assert list(ordered_map(str, [], threads=2)) == []
 
 
-def test_the_number_of_opencv_threads_is_put_back() -> None:
+def _opencv() -> tuple[int, bool, bool]:
+    return cv2.getNumThreads(), cv2.useOptimized(), cv2.ipp.useIPP()
+
+
+def test_opencv_has_one_thread_and_no_instructions_of_some_processors_and_all_is_put_back() -> None:
     def failing_work() -> None:
-        with single_threaded_libraries():
-            during.append(cv2.getNumThreads())
+        with reproducible_libraries():
+            during.append(_opencv())
+            during.extend(ordered_map(lambda _: _opencv(), [0], threads=1))
             raise KeyError
 
-    during: list[int] = []
-    before = cv2.getNumThreads()
+    during: list[tuple[int, bool, bool]] = []
+    before = _opencv()
     with pytest.raises(KeyError):
         failing_work()
-    assert during == [1]
-    assert cv2.getNumThreads() == before
+    assert during == [(1, False, False)] * 2
+    assert _opencv() == before

@@ -21,7 +21,7 @@ from petmood.data.duplicates.near_duplicates import PhotoFeatures, describe_phot
 from petmood.data.generated import CACHE_NAME, find_generated, generated_path
 from petmood.data.index import DataIndex, IndexRow
 from petmood.data.photo_info import read_photo_info
-from petmood.data.threads import ordered_map, single_threaded_libraries
+from petmood.data.threads import ordered_map, reproducible_libraries
 
 __all__ = ["CACHED_FEATURES", "features_of", "keep_features"]
 
@@ -41,7 +41,7 @@ def features_of(
     cached = _cached(folder, index)
     lacking = list({row.sha256: row for row in rows if row.sha256 not in cached}.values())
     if lacking:
-        with single_threaded_libraries():
+        with reproducible_libraries():
             described = ordered_map(lambda row: _describe(folder, row), lacking, threads=threads)
             found = list(progress(described, total=len(lacking), what="extracting keypoints"))
         cached |= {row.sha256: features for row, features in zip(lacking, found, strict=True)}

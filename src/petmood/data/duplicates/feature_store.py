@@ -24,7 +24,7 @@ from petmood.data.duplicates.near_duplicates import PhotoFeatures
 
 __all__ = ["DESCRIPTOR_STEP", "FORMAT", "PER_PHOTO", "compact", "pack_features", "unpack_features"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the file. Raise it if the arrays change, or if the same photo gets other features than before."""
 DESCRIPTOR_STEP: Final = 16
 """Descriptors are rounded to multiples of this, which makes the file half as large."""

@@ -37,7 +37,7 @@ from petmood.data.duplicates.shared_regions import (
     shared_content,
     shared_regions,
 )
-from petmood.data.threads import ordered_map, single_threaded_libraries
+from petmood.data.threads import ordered_map, reproducible_libraries
 
 __all__ = [
     "PhotoFeatures",
@@ -91,7 +91,7 @@ def find_near_duplicates(
     """
     if threads < 1:
         raise DataError(f"Expected at least one thread to compare photos, got {threads}. Use 1 or more.")
-    with single_threaded_libraries():
+    with reproducible_libraries():
         read = progress(photos, total=total, what="extracting keypoints")
         described = list(ordered_map(describe_photo, read, threads=threads))
     return find_relations(described, threads=threads, progress=progress)
@@ -101,7 +101,7 @@ def find_relations(
     described: Sequence[PhotoFeatures], *, threads: int = 2, progress: ProgressBar = no_progress
 ) -> Relations:
     """Compare photos by their features alone, and return their relations as ``find_near_duplicates`` does."""
-    with single_threaded_libraries():
+    with reproducible_libraries():
         # Everything below runs in content order, so that the order of the photos has no effect.
         order = sorted(range(len(described)), key=lambda position: described[position].digest)
         firsts, repeated = _remove_equal_photos(described, order)

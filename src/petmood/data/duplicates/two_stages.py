@@ -32,7 +32,7 @@ from petmood.data.duplicates.photo_store import PhotosByNumber, PhotoStore
 from petmood.data.duplicates.pooled_descriptors import fit_pool
 from petmood.data.duplicates.related_sets import find_shared, related_in_place, related_without
 from petmood.data.duplicates.relations import RelationKind
-from petmood.data.threads import ordered_map, single_threaded_libraries
+from petmood.data.threads import ordered_map, reproducible_libraries
 
 __all__ = ["EmbedPhoto", "find_in_two_stages"]
 
@@ -87,7 +87,7 @@ def find_in_two_stages(
         DataError: an array that is not an RGB photo.
         OutputError: the folder can't be written, or has too little room for ``total`` photos.
     """
-    with single_threaded_libraries(), PhotoStore(folder=folder, width=embed.width, expected=total or 0) as store:
+    with reproducible_libraries(), PhotoStore(folder=folder, width=embed.width, expected=total or 0) as store:
 
         def described(pixels: Bytes) -> tuple[PhotoFeatures, NDArray[np.float32]]:
             return describe_photo(pixels), embed(pixels)

@@ -202,7 +202,7 @@ def stored_arrays(*, counts: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Return the arrays of photos with these numbers of keypoints, all at (1, 2) and with descriptors of 240."""
     photos, rows = len(counts), sum(counts)
     return {
-        "format": np.array(1, np.int64),
+        "format": np.array(2, np.int64),
         "recipe": np.array([224, 400, 250, 200, 512, 64, 16], np.int64),
         "sha256": np.arange(32 * photos, dtype=np.uint8).reshape(photos, 32),
         "counts": np.array(counts, np.int64),
@@ -239,7 +239,7 @@ def test_the_file_holds_these_arrays_in_this_order_and_nothing_of_the_time(
             "positions": ("float16", (rows, 4)),
             "descriptors": ("uint8", (rows, 128)),
         }
-        assert int(arrays["format"]) == 1
+        assert int(arrays["format"]) == 2
         assert arrays["recipe"].tolist() == [224, 400, 250, 200, 512, 64, 16]
         assert arrays["sha256"][:, -1].tolist() == [0, 1, 2, 3, 4, 5]
         assert arrays["frames"].tolist() == [[224.0, 168.0]] * 5 + [[224.0, 160.0]]

@@ -1,12 +1,16 @@
 """Tests of near-duplicate detection on planted near-duplicates and unrelated photos."""
 
 import io
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise, permutations
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -94,6 +98,38 @@ def test_a_copy_is_found_to_be_one(name: str) -> None:
     own = [one for one in relations_of_all() if copy in (one.first, one.second)]
     assert any(one.kind == "near_duplicate" for one in own)
     assert all(one.first < one.second for one in own)
+
+
+OTHER_PROCESSOR = {
+    "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX2,AVX",
+    "OPENCV_IPP": "sse42",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "FAISS_OPT_LEVEL": "generic",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
+}
+"""Variables that let libraries compute as on an x86 processor of 2010."""
+FIND = """
+import sys
+import numpy as np
+from petmood.data.duplicates.near_duplicates import find_near_duplicates
+photos = [pixels for _, pixels in sorted(np.load(sys.argv[1]).items())]
+found = find_near_duplicates(photos)
+print([one.digest.hex() for one in found.described], list(found))
+"""
+
+
+@pytest.mark.spawns
+def test_an_old_processor_finds_the_same_keypoints_and_relations(tmp_path: Path) -> None:
+    photos = [pixels for _, pixels in named_photos()]
+    np.savez(tmp_path / "photos.npz", **{f"{number:03}": pixels for number, pixels in enumerate(photos)})  # type: ignore[arg-type] # mypy takes the names for options
+    own, other = (
+        subprocess.run(
+            [sys.executable, "-c", FIND, tmp_path / "photos.npz"], env=env, capture_output=True, text=True, check=True
+        ).stdout
+        for env in (os.environ, os.environ | OTHER_PROCESSOR)
+    )
+    assert "near_duplicate" in own
+    assert other == own
 
 
 def test_unrelated_photos_stay_alone() -> None:
