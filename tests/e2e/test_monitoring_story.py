@@ -158,7 +158,7 @@ def test_from_drift_to_the_next_model_and_back(
 ) -> None:
     story = Story(tmp_path, database)
     story.run("data", "import", "demo", "--output", "data/pets")
-    story.run("retrain", *SETTINGS, "data=data/pets", "epochs=5", "--promote", "--limit", "max_ece=0.9")
+    story.run("retrain", *SETTINGS, "data=data/pets", "epochs=10", "--promote", "--limit", "max_ece=0.9")
     story.tell("the first model is champion")
     (tmp_path / "alerts").mkdir()
     watching = ("monitor", "serve", "--bundle", CHAMPION, "--window", WINDOW, "--every", "0.3", "--port", "0")
