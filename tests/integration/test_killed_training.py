@@ -45,10 +45,17 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path, recipe: t
     assert len(set(reached)) > 3, f"the kills met too few different epochs: {reached}"
     assert run.read_metadata().status == "done"
     assert same_weights(whole, run)
-    with run.metrics_csv.open(newline="") as file:
-        assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(EPOCHS))
-    assert run.metrics_csv.read_text() == whole.metrics_csv.read_text()
+    found, expected = metrics_of(run), metrics_of(whole)
+    assert [row["epoch"] for row in found] == list(range(EPOCHS))
+    # The weights are equal to the last bit. The loss of averaged weights on validation photos differs after a resume by
+    # 1e-6 in an epoch or none, on some processors.
+    assert found == [pytest.approx(row, abs=2e-6) for row in expected]
     assert list(run.path.rglob(".*.partial")) == []
+
+
+def metrics_of(run: RunFolder) -> list[dict[str, float]]:
+    with run.metrics_csv.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def refuse_torn_files(run: RunFolder) -> None:
