@@ -9,6 +9,8 @@ JOBS  ?= 2
 RUN   ?=
 BUNDLE ?= bundles/demo
 IMAGES ?= serve page monitor
+# The slowest tests stand at the end of the output: a gate that takes long says where.
+SLOWEST := --durations 25 --durations-min 10
 UV    := $(PY) -m uv
 
 .DEFAULT_GOAL := help
@@ -65,7 +67,7 @@ lint: setup ## check style, format, types and prose
 	@echo "lint, format, types and prose are clean"
 
 test: lint ## run lint, types, house rules and tests, with branch coverage
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not proof" -q --cov --cov-report=term
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not proof" -q $(SLOWEST) --cov --cov-report=term
 
 browser: ## install a headless Chromium for the proof of the page, if root
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -97,7 +99,7 @@ images: setup buildah ## build container images and run them, for BUNDLE=bundles
 proof: setup browser database prometheus ## run slow proofs: clean environments, real servers, kills, hooks; some 20 minutes
 	@$(UV) pip check --python $(PY)
 	@$(VENV)/bin/pre-commit run --all-files
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m proof -v $(SLOWEST) -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 drill: setup browser database prometheus ## practice what docs/runbook.md says, on real processes; some 5 minutes
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m drill -v
