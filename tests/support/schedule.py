@@ -6,18 +6,28 @@ from typing import Final
 import pytest
 
 LONGEST_FIRST: Final = (
-    "tests/e2e/test_life_cycle.py",
+    "tests/e2e/test_monitoring_story.py",
     "tests/integration/test_sweep.py",
     "tests/e2e/test_workflows.py",
-    "tests/e2e/test_data_versions.py",
-    "tests/e2e/test_bento.py",
-    "tests/e2e/test_wheel.py",
+    "tests/e2e/test_life_cycle.py",
     "tests/e2e/test_repro.py",
+    "tests/e2e/test_data_versions.py",
+    "tests/integration/test_promotion.py",
+    "tests/e2e/test_examples.py",
+    "tests/integration/test_sweep_postgres.py",
+    "tests/e2e/test_tutorial.py",
+    "tests/integration/test_transfer.py",
+    "tests/integration/test_vertex_job.py",
+    "tests/e2e/test_accessibility.py",
+    "tests/e2e/test_page_accessibility.py",
     "tests/integration/monitoring/test_alerts_live.py",
     "tests/integration/monitoring/test_alert_rules.py",
-    "tests/integration/test_transfer.py",
-    "tests/integration/test_sweep_postgres.py",
-    "tests/integration/test_vertex_job.py",
+    "tests/e2e/test_landing.py",
+    "tests/e2e/test_page.py",
+    "tests/integration/service/test_shutdown.py",
+    "tests/e2e/test_docs_site.py",
+    "tests/e2e/test_bento.py",
+    "tests/e2e/test_wheel.py",
 )
 """Files that take more than half a minute; a long file that came last would keep one worker busy alone."""
 
