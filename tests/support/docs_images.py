@@ -42,7 +42,7 @@ def main() -> None:
         _page(browser, work, images / "page.png")
         _promotion(work)
         _report(browser, work / "checked/promotion.html", images / "promotion.png", height_px=1500)
-        _petmood(work, "sweep", "search=first", f"n_trials={TRIALS}", "name=first", *QUICK[:1])
+        _petmood(work, "sweep", "search=first", f"n_trials={TRIALS}", "epochs=8", "search.name=first", "tracker=none")
         _report(browser, work / "runs/sweeps/first/sweep.html", images / "sweep.png", height_px=1500)
 
 
