@@ -84,11 +84,10 @@ def _photos(work: Path, *, confident: bool) -> Iterator[Path]:
 
 def _report(browser: Browser, page: Path, to: Path, *, height_px: int) -> None:
     """Take a screenshot of the upper part of a page."""
-    context = browser.new_context(viewport={"width": WIDTH_PX, "height": height_px}, color_scheme="light")
-    opened_page = context.new_page()
-    opened_page.goto(page.as_uri())
-    opened_page.screenshot(path=to)
-    context.close()
+    shown = browser.new_page(viewport={"width": WIDTH_PX, "height": height_px}, color_scheme="light")
+    shown.goto(page.as_uri())
+    shown.screenshot(path=to)
+    shown.close()
 
 
 def _petmood(work: Path, *words: str) -> None:
